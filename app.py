@@ -1,0 +1,74 @@
+"""The whole service at a glance: the routes, who is asking, and the sweep on its schedule. Wiring only."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
+
+from chalicelib import config, routes, sweeping
+from chalicelib.auth import Unauthenticated, Verifier, context_of
+from chalicelib.http import Route, Service, respond
+from chalicelib.process import backend, clock
+
+app = Chalice(app_name="customer-pool")
+settings = config.read(os.environ)
+cors = CORSConfig(
+    allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
+    expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language"],
+    max_age=600,
+)
+
+
+@cache
+def service() -> Service:
+    """Made with the first request, so that loading the app touches nothing."""
+    return Service(backend(settings), clock)
+
+
+@cache
+def verifier() -> Verifier:
+    return Verifier(settings.key_set, settings.issuer, settings.audience)
+
+
+@app.authorizer(ttl_seconds=300)
+def who_is_asking(request: AuthRequest) -> AuthResponse:
+    """The gateway answers 401 to exactly this exception, and passes the caller on otherwise."""
+    try:
+        caller = verifier().caller(request.token)
+    except Unauthenticated:
+        raise Exception("Unauthorized") from None
+    return AuthResponse(routes=["*"], principal_id=caller.user, context=context_of(caller))
+
+
+def serve(route: Route) -> None:
+    """Every route goes through the one wrapper."""
+
+    def view(**parameters: str) -> Response:
+        assert app.current_request is not None
+        return respond(service, route, app.current_request, parameters)
+
+    options: dict[str, Any] = {} if route.public else {"authorizer": who_is_asking}
+    name = route.handler.__name__
+    app.route(route.path, methods=[route.method], name=name, cors=cors, content_types=["*/*"], **options)(view)
+
+
+for each in routes.ROUTES:
+    serve(each)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
+    """Returns every lapsed claim of every pool; stops before the function's time is up."""
+    made = service()
+    context: Any = event.context
+    report = sweeping.sweep(
+        made.backend,
+        sweeping.every_pool(made.backend),
+        made.clock(),
+        lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    app.log.info("swept %s", report.body())
+    return report.body()

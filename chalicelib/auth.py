@@ -1,0 +1,120 @@
+"""Who is asking: verifies a bearer token against a key set, and yields tenant, user and role, or nobody.
+
+Everything fails closed. Algorithms are fixed here and never taken from the token. Pool roles are stored with the
+members and are no business of this module.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+from chalicelib.context import Caller
+from chalicelib.records import IDENTIFIER
+from chalicelib.refusals import Refusal, Refused
+
+ALGORITHMS: Final = ("RS256", "ES256")
+REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in a newer key set
+FETCH_TIMEOUT_S: Final = 3.0
+
+
+class Unauthenticated(Exception):
+    """The token proves nothing."""
+
+
+def read_key_set(source: str) -> dict[str, Any]:
+    """The JSON Web Key Set at an https address, or in a file."""
+    if source.startswith(("https://", "http://")):
+        with urlopen(source, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - the scheme was just checked
+            return dict(json.load(answer))
+    return dict(json.loads(Path(source).read_text(encoding="utf-8")))
+
+
+class Verifier:
+    """Tokens of one issuer for one audience. `read` brings the key set; `clock` counts seconds between readings."""
+
+    def __init__(
+        self,
+        source: str,
+        issuer: str,
+        audience: str,
+        read: Callable[[str], dict[str, Any]] = read_key_set,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._issuer, self._audience = source, issuer, audience
+        self._read, self._clock = read, clock
+        self._keys: dict[str, Any] = {}
+        self._read_at: float | None = None
+
+    def caller(self, authorization: str) -> Caller:
+        """The caller proved by that header. Raises Unauthenticated for every other header, however it is wrong."""
+        # Imported here because only the authorizer needs it, and it is slow to load.
+        import jwt
+
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("not a bearer token")
+        try:
+            key_id = jwt.get_unverified_header(token).get("kid")
+            claims = jwt.decode(
+                token, self._key(key_id), algorithms=list(ALGORITHMS), issuer=self._issuer, audience=self._audience,
+                options={"require": ["iss", "aud", "exp", "sub"]},
+            )  # fmt: skip
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise Unauthenticated(str(error)) from error
+        return _caller(claims)
+
+    def _key(self, key_id: object) -> Any:
+        if not isinstance(key_id, str):
+            raise Unauthenticated("the token names no key")
+        if key_id not in self._keys and (self._read_at is None or self._clock() - self._read_at >= REFETCH_S):
+            self._read_at = self._clock()
+            self._keys = _usable(self._read(self._source))
+        if key_id not in self._keys:
+            raise Unauthenticated("unknown key")
+        return self._keys[key_id]
+
+
+def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
+    """The public keys of a set that an allowed algorithm can use, by id."""
+    import jwt
+
+    usable = {}
+    for entry in key_set.get("keys", []):
+        try:
+            key = jwt.PyJWK(entry)
+        except (jwt.PyJWTError, KeyError, TypeError):
+            continue
+        if key.algorithm_name in ALGORITHMS and key.key_id is not None:
+            usable[key.key_id] = key
+    return usable
+
+
+def _caller(claims: Mapping[str, Any]) -> Caller:
+    user, tenant, roles = claims["sub"], claims.get("tenant", "main"), claims.get("roles", [])
+    if not (_is_id(user) and _is_id(tenant)) or not isinstance(roles, list):
+        raise Unauthenticated("a claim is not of its form")
+    return Caller(tenant, user, "admin" in roles)
+
+
+def _is_id(claim: object) -> bool:
+    return isinstance(claim, str) and IDENTIFIER.fullmatch(claim) is not None
+
+
+def context_of(caller: Caller) -> dict[str, str]:
+    """What the authorizer hands to the function through the gateway, which carries only text."""
+    return {"tenant": caller.tenant, "user": caller.user, "admin": "true" if caller.admin else "false"}
+
+
+def caller_from(request_context: Mapping[str, Any]) -> Caller:
+    """The caller that the gateway's authorizer vouches for. Raises Refused unless all of it is there."""
+    vouched = request_context.get("authorizer")
+    if isinstance(vouched, Mapping):
+        tenant, user, admin = (vouched.get(name) for name in ("tenant", "user", "admin"))
+        if _is_id(tenant) and _is_id(user) and admin in ("true", "false"):
+            return Caller(str(tenant), str(user), admin == "true")
+    raise Refused(Refusal("unauthenticated"))

@@ -1,0 +1,163 @@
+"""Claim, release and claim-next: what members do. Single and batch are the same, a single verb being a batch of one.
+
+The plans here choose a move for each customer; `settling` carries them out. No limit, state or role is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chalicelib import layout, moves, rules, sweeping
+from chalicelib.context import Call
+from chalicelib.journal import WHOLE, Result
+from chalicelib.layout import PLACE
+from chalicelib.moves import Actor, Move
+from chalicelib.records import Customer, Pool
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Quota, first_broken
+from chalicelib.settling import Desk, Outcome, Plan, attempt, settle
+from chalicelib.table import Check
+
+WIDEST: Final = 64  # how far down the list a crowd is spread
+OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
+
+
+def claim(call: Call, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
+    pool = call.pool(pool_id)
+    desk = _desk_with_room(call, pool)
+    return settle(desk, ids, _claim_plan(call, pool, desk.actor), atomic=atomic)
+
+
+def release(
+    call: Call,
+    pool_id: str,
+    ids: Sequence[str],
+    *,
+    claim_id: str | None = None,
+    reason: str | None = None,
+    atomic: bool = False,
+) -> Outcome:
+    pool = call.pool(pool_id)
+    if pool.policy.reason_required and not (reason or "").strip():
+        raise Refused(Refusal("reason_required"))
+    desk = call.desk(pool)
+
+    def plan(customer: str, known: Customer | None) -> Move | Refusal:
+        return moves.release(desk.actor, customer, known, claim_id, reason)
+
+    return settle(desk, ids, plan, atomic=atomic)
+
+
+def _claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
+    def plan(customer: str, known: Customer | None) -> Move | Refusal:
+        if pool.status != "open":
+            return Refusal("pool_not_open")
+        return moves.claim(actor, customer, known, call.backend.mint())
+
+    return plan
+
+
+def _desk_with_room(call: Call, pool: Pool) -> Desk:
+    return call.desk(pool, make_room=lambda: sweeping.return_own_lapsed(call, pool))
+
+
+def claim_next(call: Call, pool_id: str, count: int) -> list[dict[str, Any]]:
+    """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
+
+    Raises Refused only when a rule about the caller allows none at all.
+    """
+    pool = call.pool(pool_id)
+    desk = _desk_with_room(call, pool)
+    taken: dict[int, Result] = {}
+    refusal = _take(call, pool, desk, count, taken)
+    nothing = not any(result.body for result in taken.values())
+    end = Result("", refusal=refusal) if refusal is not None and nothing else Result("", {})
+    if desk.journal is not None:
+        desk.journal.close(desk.table, {WHOLE: end})
+        taken = {at: result for at, result in desk.journal.answers.items() if at != WHOLE}
+    if end.refusal is not None and not taken:
+        raise Refused(end.refusal)
+    return [result.body for _, result in sorted(taken.items()) if result.body is not None]
+
+
+def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Result]) -> Refusal | None:
+    """Claims from the head of the list into `taken`, by position; the refusal that stopped it, if one did."""
+    if pool.status != "open":
+        return Refusal("pool_not_open")
+    tried: set[str] = set()
+    swept = False
+    while len(taken) < count:
+        candidates = _candidates(call, pool, count - len(taken), tried)
+        if not candidates and not swept:
+            swept = True
+            if sweeping.return_lapsed(call.backend, pool, call.now).returned:
+                continue
+        if not candidates:
+            return None if tried else _standing(desk)
+        offset = len(tried)
+        tried.update(candidates)
+        outcome = attempt(desk, {offset + at: each for at, each in enumerate(candidates)}, _next_plan(call, pool, desk))
+        taken |= {at: result for at, result in outcome.results.items() if result.body is not None}
+        refusal = _stopping(call, pool, outcome)
+        if refusal is not None or (desk.journal is not None and WHOLE in desk.journal.answers):
+            return refusal
+    return None
+
+
+def _candidates(call: Call, pool: Pool, count: int, tried: set[str]) -> list[str]:
+    """The next ids to try, best first.
+
+    Alone, exactly the head of the list. Where callers have been colliding, each picks at random from a head that is as
+    much longer as the collisions ask for, and that shrinks back as they cease.
+    """
+    reach = call.backend.crowds.get((pool.tenant, pool.id), 0)
+    head: list[str] = []
+    after = None
+    while len(head) < count + reach:
+        page = call.backend.table.query(
+            layout.place_available(pool.tenant, pool.id),
+            index=PLACE,
+            after=after,
+            limit=count + reach + len(tried),
+        )
+        head += [each for key in page.keys if (each := layout.id_in(key.pk)) not in tried]
+        after = page.last
+        if after is None:
+            break
+    chosen = set(call.backend.choose(range(len(head)), min(count, len(head)))) if reach else set(range(count))
+    return [each for at, each in enumerate(head) if at in chosen]
+
+
+def _next_plan(call: Call, pool: Pool, desk: Desk) -> Plan:
+    """As for a claim, but a candidate whose copy shows it closed to the caller is passed over without a transaction."""
+    plan = _claim_plan(call, pool, desk.actor)
+
+    def plan_next(customer: str, known: Customer | None) -> Move | Refusal:
+        planned = plan(customer, known)
+        if isinstance(planned, Refusal) or known is None:
+            return planned
+        return first_broken(planned.rules, {planned.key: layout.customer_item(known)}) or planned
+
+    return plan_next
+
+
+def _stopping(call: Call, pool: Pool, outcome: Outcome) -> Refusal | None:
+    """The refusal about the caller that ends the search. Also learns how crowded the head of the list is."""
+    refusals = [result.refusal for result in outcome.results.values() if result.refusal is not None]
+    crowd = (pool.tenant, pool.id)
+    lost = any(refusal.reason == "already_claimed" for refusal in refusals)
+    reach = call.backend.crowds.get(crowd, 0)
+    call.backend.crowds[crowd] = min(2 * reach + 4, WIDEST) if lost else max(reach - 1, 0)
+    return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)
+
+
+def _standing(desk: Desk) -> Refusal | None:
+    """Where there was nothing to try: whether the caller might claim at all."""
+    actor = desk.actor
+    quota = Quota(actor.member_key, actor.policy, actor.now, 1)
+    member = rules.member(actor.member_key)
+    refusing = desk.table.write([Check(actor.member_key, member.condition & quota.condition())])
+    if refusing is None:
+        return None
+    return first_broken([member], refusing) or quota.refusal(refusing[actor.member_key], 0)

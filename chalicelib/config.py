@@ -1,0 +1,30 @@
+"""The settings that a deployment gives through its environment. Read once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+
+class Config(Struct, frozen=True):
+    """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set."""
+
+    table: str
+    endpoint: str | None
+    region: str
+    key_set: str
+    issuer: str
+    audience: str
+
+
+def read(environment: Mapping[str, str]) -> Config:
+    """Without a key set, an issuer and an audience no token is accepted."""
+    return Config(
+        table=environment.get("TABLE_NAME", "customer-pool"),
+        endpoint=environment.get("DYNAMODB_ENDPOINT"),
+        region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
+        key_set=environment.get("JWKS", ""),
+        issuer=environment.get("JWT_ISSUER", ""),
+        audience=environment.get("JWT_AUDIENCE", ""),
+    )

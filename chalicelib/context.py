@@ -1,0 +1,95 @@
+"""What one request is made with: who asks, when, on which table, and the pool whose policy rules it.
+
+The policy is kept in memory for a few seconds, because a check on one pool item in every claim would make that item a
+hot spot. So a change of policy reaches every process within `POLICY_MS`, well inside the ten seconds promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from chalicelib import layout, views
+from chalicelib.copies import Copies
+from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.moves import Actor
+from chalicelib.records import IDENTIFIER, Customer, Pool
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Rule, first_broken
+from chalicelib.settling import Desk
+from chalicelib.table import Action, Table
+
+POLICY_MS: Final = 5_000
+
+
+class Caller(Struct, frozen=True):
+    """Who is asking, as the verified token says. Pool roles are stored, not in the token."""
+
+    tenant: str
+    user: str
+    admin: bool
+
+
+class Backend:
+    """What a process keeps between requests. `mint` makes ids; `choose` draws so many of a range at random."""
+
+    def __init__(self, table: Table, mint: Callable[[], str], choose: Callable[[range, int], list[int]]) -> None:
+        self.table, self.mint, self.choose = table, mint, choose
+        self.copies = Copies()
+        self.crowds: dict[tuple[str, str], int] = {}  # how much callers of claim-next have been colliding, by pool
+        self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}
+
+
+class Call(Struct, frozen=True):
+    """One request. `now` is its moment: every deadline and rule in it sees the same one."""
+
+    backend: Backend
+    caller: Caller
+    now: int
+    if_match: int | None = None
+    journal: Journal | None = None
+
+    def pool(self, pool_id: str) -> Pool:
+        """The pool, at most a few seconds old. Raises Refused where the tenant has no such pool."""
+        seen_at, pool = self.backend.pools.get((self.caller.tenant, pool_id), (0, None))
+        if pool is None or not 0 <= self.now - seen_at < POLICY_MS:
+            pool = self.pool_now(pool_id)
+        return pool
+
+    def pool_now(self, pool_id: str) -> Pool:
+        key = layout.pool_key(self.caller.tenant, pool_id)
+        stored = self.backend.table.get([key]).get(key) if IDENTIFIER.fullmatch(pool_id) else None
+        if stored is None:
+            raise Refused(Refusal("not_found"))
+        return self.keep(layout.pool_record(self.caller.tenant, stored))
+
+    def keep(self, pool: Pool) -> Pool:
+        self.backend.pools[pool.tenant, pool.id] = (self.now, pool)
+        return pool
+
+    def actor(self, pool: Pool) -> Actor:
+        return Actor(pool.tenant, pool.id, self.caller.user, pool.policy, self.now, self.if_match)
+
+    def desk(self, pool: Pool, *, manager: bool = False, make_room: Callable[[], bool] = lambda: False) -> Desk:
+        """Where moves are settled. `manager`: only a manager could have made them, and so sees what is masked."""
+
+        def present(customer: Customer) -> dict[str, Any]:
+            return views.customer(customer, pool.policy, self.now, self.caller.user, manager)
+
+        return Desk(self.backend.table, self.backend.copies, self.actor(pool), present, make_room, self.journal)
+
+    def commit(self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any]) -> dict[str, Any]:
+        """One transaction that is all of a request, with its answer. Raises Refused with the first rule broken."""
+        answer = {WHOLE: Result("", body)}
+        parts = [] if self.journal is None else [self.journal.part(answer)]
+        refusing = self.backend.table.write([*actions, *parts])
+        if refusing is None:
+            if self.journal is not None:
+                self.journal.wrote(answer)
+            return body
+        if self.journal is not None and self.journal.key in refusing:
+            self.journal.absorb(refusing[self.journal.key])
+            return self.journal.answers[WHOLE].body or {}
+        raise Refused(first_broken(asked, refusing) or Refusal("store_unavailable"))

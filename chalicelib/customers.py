@@ -1,0 +1,175 @@
+"""Customers as records: creating, importing, reading, listing, their history. Nothing here changes who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from chalicelib import layout, moves, views
+from chalicelib.context import Call
+from chalicelib.copies import TornRead, keys_of
+from chalicelib.journal import Result
+from chalicelib.layout import DUE, EVENTS_A_PAGE, PLACE, ROSTER, Item, Key
+from chalicelib.moves import Actor, Move
+from chalicelib.paging import Cursor
+from chalicelib.pools import member_of
+from chalicelib.records import IDENTIFIER, Customer, Event, Pool, State
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.settling import Outcome, settle
+from chalicelib.table import between
+
+OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
+
+
+class Row(Struct, frozen=True):
+    """What a client says of a customer."""
+
+    id: str
+    name: str
+    fields: dict[str, Any]
+    priority: int
+
+
+def create(call: Call, pool_id: str, row: Row) -> Outcome:
+    pool = call.pool(pool_id)
+    desk = call.desk(pool, manager=True)
+    return settle(desk, [row.id], lambda _, known: moves.create(desk.actor, _newcomer(desk.actor, row), "created"))
+
+
+def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate) -> Outcome:
+    """Adds or updates one customer a row, never its holder or state. A row that came as a Result has failed already."""
+    pool = call.pool(pool_id)
+    desk = call.desk(pool, manager=True)
+    by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
+
+    def plan(customer: str, known: Customer | None) -> Move | Refusal:
+        row = by_id[customer]
+        if known is None or on_duplicate == "reject":
+            return moves.create(desk.actor, _newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
+        if on_duplicate == "skip":
+            return moves.keep(desk.actor, known)
+        return moves.update(desk.actor, known, name=row.name, fields=row.fields, priority=row.priority)
+
+    return settle(
+        desk,
+        [row.id for row in rows],
+        plan,
+        failed={at: row for at, row in enumerate(rows) if isinstance(row, Result)},
+    )
+
+
+def _newcomer(actor: Actor, row: Row) -> Customer:
+    now = actor.now
+    return Customer(
+        actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
+        entered_at=now, waiting_since=now, fields_version=1, priority=row.priority, fields=row.fields,
+    )  # fmt: skip
+
+
+# Reading
+
+
+def get(call: Call, pool_id: str, customer_id: str) -> dict[str, Any]:
+    customer, show = _read(call, pool_id, customer_id)
+    return show(customer)
+
+
+def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, Callable[[Customer], dict[str, Any]]]:
+    """The customer as it is now, and how to show it to the caller. Raises Refused."""
+    pool = call.pool(pool_id)
+    actor = call.actor(pool)
+    wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
+    while True:
+        found = call.backend.table.get([actor.member_key, *keys_of(actor, wanted)])
+        member = member_of(call, pool, found)
+        try:
+            customer = call.backend.copies.from_items(actor, customer_id, found) if wanted else None
+        except TornRead:
+            continue
+        if customer is None:
+            raise Refused(Refusal("not_found"))
+        return customer, call.desk(pool, manager=member.role == "manager").present
+
+
+class Filter(Struct, frozen=True):
+    """Which customers to list: of one state, or of one holder, or both."""
+
+    state: State | None = None
+    holder: str | None = None
+
+    def fits(self, customer: Customer) -> bool:
+        return self.state in (None, customer.state) and self.holder in (None, customer.holder)
+
+
+def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> dict[str, Any]:
+    """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size."""
+    pool = call.pool(pool_id)
+    actor = call.actor(pool)
+    index, partition = _list(pool, wanted)
+    place = Cursor(partition, str(wanted.state), str(wanted.holder))
+    last = place.read(cursor, tuple[str, int | None])
+    after = None if last is None else layout.index_position(index, partition, actor.customer_key(last[0]), last[1])
+    page = call.backend.table.page(partition, limit, index=index, after=after)
+    ids = [layout.id_in(key.pk) for key in page.keys]
+    found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
+    manager = member_of(call, pool, found).role == "manager"
+    customers = _among(call, actor, ids, found)
+    show = call.desk(pool, manager=manager).present
+    return {
+        "items": [show(customer) for customer in customers if wanted.fits(customer)],
+        "next_cursor": None if page.last is None else place.write((ids[-1], _rank(index, page.items[-1]))),
+    }
+
+
+def _list(pool: Pool, wanted: Filter) -> tuple[str, str]:
+    """The index, and the partition in it, that holds the wanted customers and as few others as can be."""
+    if wanted.state == "available":
+        return PLACE, layout.place_available(pool.tenant, pool.id)
+    if wanted.holder is not None:
+        return PLACE, layout.place_with(pool.tenant, pool.id, wanted.holder)
+    if wanted.state == "claimed":
+        return DUE, layout.due_in(pool.tenant, pool.id)
+    return ROSTER, layout.roster_of_customers(pool.tenant, pool.id)
+
+
+def _rank(index: str, item: Item) -> int | None:
+    return None if index == ROSTER else layout.plain(item[layout.INDEX_RANGE[index]])
+
+
+def _among(call: Call, actor: Actor, ids: Sequence[str], found: dict[Key, Item]) -> list[Customer]:
+    """The customers among the items found; those caught in the middle of a change are read once more."""
+    customers: dict[str, Customer | None] = {}
+    for customer_id in ids:
+        try:
+            customers[customer_id] = call.backend.copies.from_items(actor, customer_id, found)
+        except TornRead:
+            customers |= call.backend.copies.read(call.backend.table, actor, [customer_id])
+    return [customer for customer in customers.values() if customer is not None]
+
+
+def history(call: Call, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The customer's events, oldest first: its older ones from their pages, the latest from the customer itself."""
+    customer, _ = _read(call, pool_id, customer_id)
+    place = Cursor(layout.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
+    start = (place.read(cursor, int) or 0) + 1
+    events = [event for event in _events_from(call, customer, start, limit) if event.seq >= start][:limit]
+    more = bool(events) and events[-1].seq < customer.version
+    return {
+        "items": [views.event(event) for event in events],
+        "next_cursor": place.write(events[-1].seq) if more else None,
+    }
+
+
+def _events_from(call: Call, customer: Customer, start: int, limit: int) -> list[Event]:
+    if customer.tail and start >= customer.tail[0].seq:
+        return list(customer.tail)
+
+    def page(seq: int) -> Key:
+        return layout.page_key(customer.tenant, customer.pool, customer.id, seq)
+
+    # A page is named by its first event, so the one that holds `start` may be named up to a page earlier.
+    first, last = page(max(start - EVENTS_A_PAGE, 0)), page(start + limit)
+    stored = call.backend.table.query(first.pk, between=between(None, first.sk, last.sk))
+    return [event for item in stored.items for event in layout.page_record(item)] + list(customer.tail)

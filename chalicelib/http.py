@@ -1,0 +1,266 @@
+"""Between the gateway's request and a handler: who asks, what they say, and how the answer or the refusal is told.
+
+One wrapper stands around every route. It decodes the raw body, finds the caller, keeps the Idempotency-Key, and turns
+every outcome into JSON or problem+json, in the client's language; nothing that a client sends may pass it as an
+exception. It knows no route and no rule.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from chalice.app import Request, Response
+from msgspec import Struct
+
+from chalicelib import layout
+from chalicelib.auth import caller_from
+from chalicelib.context import Backend, Call, Caller
+from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.records import IDENTIFIER
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.table import Fault
+from chalicelib.times import rfc3339
+
+LARGEST_BODY: Final = 256 * 1024
+Headers: TypeAlias = dict[str, str | list[str]]
+
+NOT_KEPT: Final = frozenset(("unauthenticated", "idempotency_key_reused"))
+log = logging.getLogger("customer-pool")
+
+
+class NoBody(Struct, forbid_unknown_fields=True):
+    """For a route that takes nothing."""
+
+
+class Answer(Struct, frozen=True):
+    """What a handler found: a body, or the `results` of a batch; an `atomic` one is refused as a whole."""
+
+    body: dict[str, Any] = {}
+    status: int = 200
+    results: dict[int, Result] | None = None
+    atomic: bool = False
+
+
+class Route(Struct, frozen=True):
+    """One row of the contract: what it takes, and the function that does it.
+
+    `handler(call, body, query, **path parameters)` returns an Answer or raises Refused. `query` is the type of the
+    query string, `public` that no token is needed.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Answer]
+    body: type = NoBody
+    query: type = NoBody
+    public: bool = False
+
+
+class Service(Struct, frozen=True):
+    """What the wrapper needs of the process: the backend and the clock, in epoch milliseconds."""
+
+    backend: Backend
+    clock: Callable[[], int]
+
+
+def respond(service: Callable[[], Service], route: Route, request: Request, parameters: Mapping[str, str]) -> Response:
+    """The response to one request. Never raises."""
+    language = _language(request.headers.get("accept-language"))
+    journal: Journal | None = None
+    try:
+        body = _body(request, route.body)
+        query = _query(request, route.query)
+        if route.public:
+            return _told(route.handler(), language, route)
+        caller = caller_from(request.context)
+        made = service()
+        now = made.clock()
+        journal = _journal(request, route, parameters, caller, now)
+        call = Call(made.backend, caller, now, _if_match(request), journal)
+        answer = _kept(call, lambda: route.handler(call, body, query, **parameters))
+        return _told(answer, language, route, journal)
+    except Refused as refused:
+        return problem(refused.refusal, language, route, journal)
+    except Fault as fault:
+        return problem(Refusal(fault.reason), language, route)
+    except Exception:
+        # A defect, or a record that reads as none. What was attempted is not known here, and the client must not guess.
+        log.exception("unexpected", extra={"route": route.path})
+        return problem(Refusal("store_unavailable" if request.method == "GET" else "outcome_unknown"), language, route)
+
+
+def _kept(call: Call, handle: Callable[[], Answer]) -> Answer:
+    """A definite refusal of the whole request is an answer too: a repetition with the key gets the same one."""
+    try:
+        return handle()
+    except Refused as refused:
+        if call.journal is not None and refused.refusal.reason not in NOT_KEPT and not call.journal.answers:
+            call.journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})
+        raise
+
+
+# What the request says
+
+
+def _body(request: Request, kind: type) -> Any:
+    raw = request.raw_body or b""
+    raw = raw.encode() if isinstance(raw, str) else raw
+    if len(raw) > LARGEST_BODY:
+        raise Refused(Refusal("payload_too_large", limit=LARGEST_BODY))
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if raw and media != "application/json":
+        raise _invalid("send the body with Content-Type: application/json")
+    return decoded(raw or b"{}", kind)
+
+
+def decoded(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request") -> Any:
+    """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused(Refusal(reason, errors=(str(error),))) from error
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise Refused(Refusal("malformed")) from error
+
+
+def _query(request: Request, kind: type) -> Any:
+    params = request.query_params
+    given = {} if params is None else {name: params[name] for name in params}
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _invalid(str(error)) from error
+
+
+def _invalid(error: str) -> Refused:
+    return Refused(Refusal("invalid_request", errors=(error,)))
+
+
+_IF_MATCH = re.compile(r'(?:W/)?"?([1-9][0-9]{0,15})"?', re.ASCII)
+
+
+def _if_match(request: Request) -> int | None:
+    text = request.headers.get("if-match")
+    if text is None or text.strip() == "*":
+        return None
+    match = _IF_MATCH.fullmatch(text.strip())
+    if match is None:
+        raise Refused(Refusal("version_conflict"))
+    return int(match[1])
+
+
+def _journal(request: Request, route: Route, parameters: Mapping[str, str], caller: Caller, now: int) -> Journal | None:
+    """The journal of this request's Idempotency-Key; its scope is tenant, user and the very resource."""
+    given = request.headers.get("idempotency-key")
+    if given is None or route.method == "GET":
+        return None
+    if IDENTIFIER.fullmatch(given) is None:
+        raise _invalid("Idempotency-Key must match [A-Za-z0-9_-]{1,64}")
+    if not all(IDENTIFIER.fullmatch(part) for part in parameters.values()):
+        raise Refused(Refusal("not_found"))
+    resource = f"{route.method} {route.path.format(**parameters)}"
+    content = msgspec.json.decode(request.raw_body or b"{}")
+    said = msgspec.json.encode(
+        [content, request.headers.get("if-match"), request.query_params and dict(request.query_params)],
+        order="sorted",
+    )
+    fingerprint = blake2b(said, digest_size=16).hexdigest()
+    return Journal(lambda part: layout.answer_key(caller.tenant, caller.user, resource, given, part), fingerprint, now)
+
+
+# What is answered
+
+
+def _language(accepted: str | None) -> str:
+    """`zh` where the client likes Chinese better than English, else `en`."""
+    liked = {"en": 0.0, "zh": 0.0}
+    for part in (accepted or "").lower().split(","):
+        tag, _, parameter = part.strip().partition(";")
+        weight = re.fullmatch(r"\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*", parameter or "q=1")
+        name = tag.partition("-")[0]
+        if weight and name in liked:
+            liked[name] = max(liked[name], float(weight[1]))
+    return "zh" if liked["zh"] > liked["en"] else "en"
+
+
+def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
+    body, status = answer.body, answer.status
+    kind, version = "application/json", body.get("version")
+    if answer.results is not None:
+        body = _results(answer.results, language)
+        first = next((each.refusal for _, each in sorted(answer.results.items()) if each.refusal), None)
+        if answer.atomic and first is not None:
+            kind, status = "application/problem+json", 409
+            body = _problem(first, language, route) | {"status": status} | body
+    headers: Headers = {"Content-Type": kind, "Cache-Control": "no-store", **_replayed(journal)}
+    if isinstance(version, int):
+        headers["ETag"] = f'"{version}"'
+    return Response(msgspec.json.encode(body).decode(), headers, status)
+
+
+def _results(results: Mapping[int, Result], language: str) -> dict[str, Any]:
+    """One entry per input, in input order, and how many went well."""
+    entries = [_entry(result, language) for _, result in sorted(results.items())]
+    ok = sum(entry["ok"] for entry in entries)
+    return {"results": entries, "summary": {"ok": ok, "failed": len(entries) - ok}}
+
+
+def _entry(result: Result, language: str) -> dict[str, Any]:
+    if result.refusal is not None:
+        return {"id": result.id, "ok": False, **told(result.refusal, language)}
+    return {"id": result.id, "ok": True, "customer": result.body}
+
+
+def _replayed(journal: Journal | None) -> Headers:
+    return {"Idempotent-Replayed": "true"} if journal is not None and journal.replayed else {}
+
+
+def told(refusal: Refusal, language: str) -> dict[str, Any]:
+    """The members that tell a refusal, in a problem and in a result alike."""
+    sentence = getattr(refusal.meaning, language)
+    members: dict[str, Any] = {"code": refusal.code, "detail": sentence}
+    if refusal.retry_at is not None:
+        members["retry_at"] = rfc3339(refusal.retry_at)
+    for name in ("limit", "used"):
+        if getattr(refusal, name) is not None:
+            members[name] = getattr(refusal, name)
+    if refusal.errors:
+        members["errors"] = list(refusal.errors)
+        members["detail"] = f"{sentence} {'; '.join(refusal.errors)}"
+    return members
+
+
+def _problem(refusal: Refusal, language: str, route: Route | None) -> dict[str, Any]:
+    """RFC 9457. `instance` names the route and no id, so that two answers of 404 are told apart by nothing."""
+    return {
+        "type": f"urn:customer-pool:problem:{refusal.code}",
+        "title": getattr(refusal.meaning, language),
+        "status": refusal.meaning.status,
+        "instance": "/" if route is None else re.sub(r"\{(\w+)\}", r":\1", route.path),
+        **told(refusal, language),
+    }
+
+
+def problem(refusal: Refusal, language: str, route: Route | None = None, journal: Journal | None = None) -> Response:
+    """A refusal as an answer of its own."""
+    headers: Headers = {
+        "Content-Type": "application/problem+json",
+        "Content-Language": "zh-CN" if language == "zh" else "en",
+        "Cache-Control": "no-store",
+        **_replayed(journal),
+    }
+    if refusal.meaning.retry_after is not None:
+        headers["Retry-After"] = str(refusal.meaning.retry_after)
+    if refusal.meaning.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(_problem(refusal, language, route)).decode(), headers, refusal.meaning.status)
+
+
+def problem_response(code: str, accept_language: str | None) -> Response:
+    """A problem from before any route: what the gateway itself refuses."""
+    return problem(Refusal(code), _language(accept_language))

@@ -1,0 +1,82 @@
+"""What an Idempotency-Key has done so far: its answers, kept in the transactions that they are about.
+
+A request with a key commits in parts, each with the answers of that part, put only if that part is not there yet. A
+repetition meets the parts, takes their answers, and goes on after them; so a key has one effect, also after a crash.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from pynamodb.expressions.operand import Path
+
+from chalicelib.layout import Item, Key, plain, value
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.table import Put, Table
+
+KEPT_SECONDS: Final = 24 * 3600
+WHOLE: Final = -1  # the position of an answer about the request as a whole
+
+
+class Result(Struct, frozen=True, omit_defaults=True):
+    """What came of one id of a request: the body to show, or the refusal."""
+
+    id: str
+    body: dict[str, Any] | None = None
+    refusal: Refusal | None = None
+
+
+class Journal:
+    """The parts of one key. `fingerprint` tells whether a repetition has the same body."""
+
+    def __init__(self, key_of_part: Callable[[int], Key], fingerprint: str, now: int) -> None:
+        self.answers: dict[int, Result] = {}
+        self.replayed = False
+        self._key_of_part, self._fingerprint, self._seconds = key_of_part, fingerprint, now // 1000
+        self._part = 0
+
+    @property
+    def key(self) -> Key:
+        """Where the next part goes."""
+        return self._key_of_part(self._part)
+
+    def part(self, answers: Mapping[int, Result]) -> Put:
+        """The action that writes those answers as the next part; the engine may have kept one older than a day."""
+        ttl = Path("ttl")
+        unwritten = Path("pk").does_not_exist() | (ttl <= self._seconds)
+        content = zlib.compress(msgspec.json.encode(list(answers.items())))
+        item = {
+            "pk": value(self.key.pk), "sk": value(self.key.sk), "fingerprint": value(self._fingerprint),
+            "answers": {"B": content}, "ttl": value(self._seconds + KEPT_SECONDS),
+        }  # fmt: skip
+        return Put(self.key, item, unwritten)
+
+    def wrote(self, answers: Mapping[int, Result]) -> None:
+        self.answers.update(answers)
+        self._part += 1
+
+    def absorb(self, stored: Item) -> None:
+        """Takes over a part that an earlier attempt wrote. Raises Refused where that was about another body."""
+        if plain(stored["fingerprint"]) != self._fingerprint:
+            raise Refused(Refusal("idempotency_key_reused"))
+        written = msgspec.json.decode(zlib.decompress(stored["answers"]["B"]), type=list[tuple[int, Result]])
+        self.answers.update(written)
+        self.replayed = True
+        self._part += 1
+        if (whole := self.answers.get(WHOLE)) is not None and whole.refusal is not None:
+            raise Refused(whole.refusal)
+
+    def close(self, table: Table, results: Mapping[int, Result]) -> dict[int, Result]:
+        """The answers to give: those of earlier attempts where they exist, the rest written down now."""
+        while missing := {position: result for position, result in results.items() if position not in self.answers}:
+            self.replayed = False
+            refusing = table.write([self.part(missing)])
+            if refusing is None:
+                self.wrote(missing)
+            else:
+                self.absorb(refusing[self.key])
+        return {position: self.answers[position] for position in results}

@@ -1,0 +1,255 @@
+"""Where each record lives in the one table, and how it is written there: keys, indexes, attributes.
+
+A customer's index attributes are derived from its state in `customer_item` and nowhere else, so they cannot disagree
+with it. Nothing here talks to the engine.
+
+    customer   T#<tenant>#P#<pool>#C#<id>    -              state, claim, latest events
+               same                          F              its free fields, which a claim never rewrites
+               same                          E#<seq>        older events, a few to a page
+    member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
+    pool       T#<tenant>#POOLS              <pool>         policy and status
+    tenant     TENANTS                       <tenant>       so that the schedule finds every pool
+    answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
+
+    index roster   everything of one kind in a pool, by id: its customers, its members. Claims never touch it
+    index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline
+    index due      the claimed customers of a pool, by deadline: what the sweep reads
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from chalicelib.records import Customer, Event, Member, Pool
+
+Item: TypeAlias = dict[str, dict[str, Any]]
+
+ROSTER: Final = "roster"
+PLACE: Final = "place"
+DUE: Final = "due"
+
+FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
+PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
+
+# A customer item should stay under 1 KB, for which a transaction pays 2 write units; its events get a third of it.
+TAIL_BYTES: Final = 340
+EVENTS_A_PAGE: Final = 8  # no event is shorter than a eighth of that, so no page holds more
+
+
+class Key(NamedTuple):
+    pk: str
+    sk: str
+
+
+def _index(name: str, range_key: str) -> dict[str, Any]:
+    keys = [{"AttributeName": name, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+    return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+
+
+SCHEMA: Final[dict[str, Any]] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": kind}
+        for name, kind in (
+            ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N")
+        )
+    ],
+    "GlobalSecondaryIndexes": [_index(ROSTER, "pk"), _index(PLACE, "rank"), _index(DUE, "due_at")],
+    "BillingMode": "PAY_PER_REQUEST",
+}  # fmt: skip
+INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at"}
+
+
+# Keys
+
+
+def _pool_prefix(tenant: str, pool: str) -> str:
+    return f"T#{tenant}#P#{pool}"
+
+
+def customer_key(tenant: str, pool: str, customer: str) -> Key:
+    return Key(f"{_pool_prefix(tenant, pool)}#C#{customer}", "-")
+
+
+def fields_key(tenant: str, pool: str, customer: str) -> Key:
+    return Key(customer_key(tenant, pool, customer).pk, "F")
+
+
+def page_key(tenant: str, pool: str, customer: str, seq: int) -> Key:
+    return Key(customer_key(tenant, pool, customer).pk, f"E#{seq:010d}")
+
+
+def member_key(tenant: str, pool: str, user: str) -> Key:
+    return Key(f"{_pool_prefix(tenant, pool)}#M#{user}", "-")
+
+
+def pool_key(tenant: str, pool: str) -> Key:
+    return Key(f"T#{tenant}#POOLS", pool)
+
+
+def tenant_key(tenant: str) -> Key:
+    return Key("TENANTS", tenant)
+
+
+def answer_key(tenant: str, user: str, route: str, idempotency_key: str, part: int) -> Key:
+    return Key(f"T#{tenant}#K#{user}#{route}#{idempotency_key}", f"{part:03d}")
+
+
+def id_in(pk: str) -> str:
+    """The id at the end of a customer's or a member's partition key."""
+    return pk.rpartition("#")[2]
+
+
+# Index partitions
+
+
+def roster_of_customers(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#C"
+
+
+def roster_of_members(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#M"
+
+
+def place_available(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#A"
+
+
+def place_with(tenant: str, pool: str, holder: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#H#{holder}"
+
+
+def due_in(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#D"
+
+
+def _index_attributes(customer: Customer) -> dict[str, Any]:
+    """The lists on which a customer stands, by its state."""
+    tenant, pool = customer.tenant, customer.pool
+    places: dict[str, Any] = {ROSTER: roster_of_customers(tenant, pool)}
+    if customer.state == "available":
+        rank = customer.waiting_since - customer.priority * PRIORITY_STEP
+        places |= {PLACE: place_available(tenant, pool), "rank": rank}
+    elif customer.state == "claimed" and customer.holder is not None:
+        deadline = FOREVER if customer.expires_at is None else customer.expires_at
+        places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": deadline}
+        places |= {DUE: due_in(tenant, pool), "due_at": deadline}
+    return places
+
+
+# Values: the engine's tagged form. Numbers are integers throughout; an absent attribute is None.
+
+
+def value(plain: str | int | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(plain, str):
+        return {"S": plain}
+    if isinstance(plain, dict):
+        return {"M": {name: value(part) for name, part in plain.items()}}
+    return {"N": str(plain)}
+
+
+def plain(tagged: dict[str, Any]) -> Any:
+    ((kind, content),) = tagged.items()
+    if kind == "N":
+        return int(content)
+    return {name: plain(part) for name, part in content.items()} if kind == "M" else content
+
+
+def item(key: Key, attributes: dict[str, Any]) -> Item:
+    """A whole item; attributes that are None are left out."""
+    present = {name: value(given) for name, given in attributes.items() if given is not None}
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}, **present}
+
+
+def plain_item(stored: Item) -> dict[str, Any]:
+    return {name: plain(tagged) for name, tagged in stored.items()}
+
+
+def _text(content: Any) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+# Records
+
+_CUSTOMER_ATTRIBUTES: Final = (
+    "name", "state", "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "priority",
+    "returns", "holder", "claim_id", "claimed_at", "expires_at", "extensions", "last_follow_up_at",
+)  # fmt: skip
+
+
+def customer_item(customer: Customer) -> Item:
+    attributes = {name: getattr(customer, name) for name in _CUSTOMER_ATTRIBUTES}
+    attributes["past_holders"] = customer.past_holders
+    attributes["tail"] = _text(customer.tail)
+    key = customer_key(customer.tenant, customer.pool, customer.id)
+    return item(key, attributes | _index_attributes(customer))
+
+
+def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
+    """The customer in that item, without its fields. Raises msgspec.ValidationError where the item is malformed."""
+    content = plain_item(stored)
+    content["tail"] = msgspec.json.decode(content.get("tail", "[]"))
+    content |= {"tenant": tenant, "pool": pool, "id": id_in(content["pk"])}
+    return msgspec.convert(content, Customer)
+
+
+def fields_item(customer: Customer) -> Item:
+    key = fields_key(customer.tenant, customer.pool, customer.id)
+    return item(key, {"fields": _text(customer.fields), "version": customer.fields_version})
+
+
+def fields_record(stored: Item) -> tuple[int, dict[str, Any]]:
+    """The version of the customer that these fields belong to, and the fields."""
+    return plain(stored["version"]), msgspec.json.decode(stored["fields"]["S"])
+
+
+def tail_bytes(events: tuple[Event, ...]) -> int:
+    return len(msgspec.json.encode(events))
+
+
+def page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
+    key = page_key(customer.tenant, customer.pool, customer.id, events[0].seq)
+    return item(key, {"events": _text(events)})
+
+
+def page_record(stored: Item) -> tuple[Event, ...]:
+    return msgspec.json.decode(stored["events"]["S"], type=tuple[Event, ...])
+
+
+def pool_item(pool: Pool) -> Item:
+    attributes = {
+        "name": pool.name, "status": pool.status, "policy": _text(pool.policy), "version": pool.version,
+        "created_at": pool.created_at, "updated_at": pool.updated_at,
+    }  # fmt: skip
+    return item(pool_key(pool.tenant, pool.id), attributes)
+
+
+def pool_record(tenant: str, stored: Item) -> Pool:
+    content = plain_item(stored)
+    content |= {"tenant": tenant, "id": content["sk"], "policy": msgspec.json.decode(content["policy"])}
+    return msgspec.convert(content, Pool)
+
+
+def member_record(tenant: str, pool: str, stored: Item) -> Member:
+    content = plain_item(stored)
+    return msgspec.convert(content | {"tenant": tenant, "pool": pool, "user": id_in(content["pk"])}, Member)
+
+
+def member_item(member: Member) -> Item:
+    """A new member's item. `room` is what their own limit leaves; where there is none it means nothing."""
+    attributes = {
+        "role": member.role, "own_limit": member.own_limit, "held": member.held, "days": member.days,
+        "room": (member.own_limit or 0) - member.held, "version": member.version,
+        ROSTER: roster_of_members(member.tenant, member.pool),
+    }  # fmt: skip
+    return item(member_key(member.tenant, member.pool, member.user), attributes)
+
+
+def index_position(index: str, hash_value: str, key: Key | None, rank: int | None = None) -> Item | None:
+    """The engine's name for a place in an index: that of the item under `key`, at `rank` where the index has one."""
+    if key is None:
+        return None
+    ranked = {} if rank is None else {INDEX_RANGE[index]: value(rank)}
+    return {"pk": value(key.pk), "sk": value(key.sk), index: value(hash_value), **ranked}

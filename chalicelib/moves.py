@@ -1,0 +1,175 @@
+"""What each verb does to one customer: a move from the copy we know to the customer as it shall be, with its rules.
+
+Pure: the present moment and new ids are arguments, nothing is read or written. A move decides nothing. It carries
+rules that the engine holds against the stored item while writing, and it is bound to the version it was made from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib import layout, rules
+from chalicelib.layout import Key
+from chalicelib.records import Customer, Policy, entered, step
+from chalicelib.rules import Rule
+
+SYSTEM = "system"  # who expires a claim
+PAST_HOLDERS_KEPT = 8  # where no cooldown needs them
+
+
+class Actor(Struct, frozen=True):
+    """Who acts, in which pool, under which policy, and when. `if_match` is the version that a client insists on."""
+
+    tenant: str
+    pool: str
+    user: str
+    policy: Policy
+    now: int
+    if_match: int | None = None
+
+    @property
+    def member_key(self) -> Key:
+        return layout.member_key(self.tenant, self.pool, self.user)
+
+    def customer_key(self, customer: str) -> Key:
+        return layout.customer_key(self.tenant, self.pool, customer)
+
+
+class Move(Struct, frozen=True):
+    """One customer's change. `before` is the copy known, `after` what to write: None where there is nothing to move.
+
+    `counts` is by how much each user's counter of held customers changes; `claims` is how many of the actor's claims
+    it uses; `kept_by` says that the move is done already if that user holds the customer; `stays` that it is done if
+    the rules hold, without a change.
+    """
+
+    key: Key
+    before: Customer | None
+    after: Customer | None
+    rules: tuple[Rule, ...]
+    counts: dict[str, int] = {}
+    claims: int = 0
+    kept_by: str | None = None
+    stays: bool = False
+
+    @property
+    def result(self) -> Customer | None:
+        """The customer to show once the move is made; None where its copy was too old to make one."""
+        return self.before if self.stays else self.after
+
+
+def _on_customer(actor: Actor, key: Key) -> list[Rule]:
+    """What comes first in every verb: the actor belongs to the pool, and the customer is there, at their version."""
+    first = [rules.member(actor.member_key), rules.exists(key)]
+    return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
+
+
+def create(actor: Actor, customer: Customer, event_type: str, *, unique: bool = True) -> Move:
+    """A new customer enters the pool, available. With `unique`, one that exists already is a refusal."""
+    key = actor.customer_key(customer.id)
+    taken = [Rule("duplicate_customer", key, rules.pk.does_not_exist())] if unique else []
+    return Move(key, None, entered(customer, event_type, actor.user), (*_by_manager(actor), *taken))
+
+
+def update(actor: Actor, known: Customer, **changes: Any) -> Move:
+    """What a customer says changes; where it is and who holds it does not (rule 23)."""
+    key = actor.customer_key(known.id)
+    asked = (*_by_manager(actor), rules.exists(key))
+    if all(getattr(known, name) == changed for name, changed in changes.items()):
+        return keep(actor, known)
+    after = step(known, "updated", actor.user, actor.now, **changes)
+    if after.fields != known.fields:
+        after = replace(after, fields_version=after.version)
+    return Move(key, known, after, asked)
+
+
+def keep(actor: Actor, known: Customer) -> Move:
+    """Nothing changes; but only a manager is shown the customer."""
+    key = actor.customer_key(known.id)
+    return Move(key, known, None, (*_by_manager(actor), rules.exists(key)), stays=True)
+
+
+def _by_manager(actor: Actor) -> list[Rule]:
+    return [rules.member(actor.member_key), rules.manager(actor.member_key)]
+
+
+def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) -> Move:
+    """The actor takes an available customer, or one whose claim has lapsed: then that claim is closed on the way."""
+    key, now = actor.customer_key(customer), actor.now
+    asked = (
+        *_on_customer(actor, key),
+        rules.free_to_claim(key, now),
+        *rules.past_embargo(key, actor.policy, now),
+        *rules.cooled_down(key, actor.policy, actor.user, now),
+    )
+    if known is None:
+        return Move(key, None, None, asked)
+    counts = {actor.user: 1}
+    start = known
+    if known.lapsed(now) and known.holder is not None:
+        start = expired(known, actor.policy, now)
+        counts[known.holder] = counts.get(known.holder, 0) - 1
+    after = step(
+        start, "claimed", actor.user, now, state="claimed", holder=actor.user, claim_id=claim_id, claimed_at=now,
+        expires_at=actor.policy.deadline(now), extensions=0,
+    )  # fmt: skip
+    return Move(key, known, after, asked, counts, claims=1, kept_by=actor.user)
+
+
+def release(actor: Actor, customer: str, known: Customer | None, claim_id: str | None, reason: str | None) -> Move:
+    """A customer goes back to the pool early: by its holder or, from somebody else, by a manager."""
+    key = actor.customer_key(customer)
+    others = known is not None and known.state == "claimed" and known.holder != actor.user
+    asked = (
+        *_on_customer(actor, key),
+        rules.claimed(key),
+        rules.manager(actor.member_key, "not_holder") if others else rules.held_by(key, actor.user),
+        *rules.same_claim(key, claim_id),
+        rules.not_expired(key, actor.now),
+    )
+    if known is None or known.holder is None:
+        return Move(key, known, None, asked)
+    after = returned(known, "reclaimed" if others else "released", actor.user, actor.policy, actor.now, reason=reason)
+    return Move(key, known, after, asked, {known.holder: -1})
+
+
+def expire(actor: Actor, known: Customer) -> Move:
+    """A lapsed claim is returned, provided that it is still the same claim and still due (rule 18)."""
+    key = actor.customer_key(known.id)
+    counts = {} if known.holder is None else {known.holder: -1}
+    return Move(key, known, expired(known, actor.policy, actor.now), (rules.due(key, actor.now),), counts)
+
+
+def expired(known: Customer, policy: Policy, now: int) -> Customer:
+    """The customer after its claim lapsed. It has been free since the deadline, however late that is noticed."""
+    return returned(known, "expired", SYSTEM, policy, now, since=known.expires_at)
+
+
+def returned(
+    known: Customer,
+    event_type: str,
+    by: str,
+    policy: Policy,
+    now: int,
+    reason: str | None = None,
+    since: int | None = None,
+) -> Customer:
+    left_at = now if since is None else since
+    past = known.past_holders if known.holder is None else known.past_holders | {known.holder: left_at}
+    return step(
+        known, event_type, by, now, reason, state="available", holder=None, claim_id=None, claimed_at=None,
+        expires_at=None, extensions=0, waiting_since=left_at, returns=known.returns + 1,
+        past_holders=_still_of_interest(past, policy, now),
+    )  # fmt: skip
+
+
+def _still_of_interest(past: dict[str, int], policy: Policy, now: int) -> dict[str, int]:
+    """Past holders whom the cooldown still keeps waiting; without a cooldown, the latest few."""
+    cooldown = policy.length("cooldown")
+    if cooldown is not None:
+        return {user: left_at for user, left_at in past.items() if left_at > now - cooldown}
+    latest = sorted(past.items(), key=lambda entry: entry[1])[-PAST_HOLDERS_KEPT:]
+    return dict(latest)

@@ -1,0 +1,171 @@
+"""Pools and their people: who may claim here, and under which policy.
+
+A member's item also carries the counters that claims change, so putting a member touches only role and limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pynamodb.expressions.operand import Value
+
+from chalicelib import layout, rules, views
+from chalicelib.context import Call
+from chalicelib.layout import ROSTER, Item, Key
+from chalicelib.paging import Cursor
+from chalicelib.records import IDENTIFIER, Member, Policy, Pool, Role
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Rule
+from chalicelib.table import Action, Check, Put, Update
+
+
+def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
+    """A new pool, open. Only a tenant's admin may."""
+    if not call.caller.admin:
+        raise Refused(Refusal("not_admin"))
+    pool = Pool(call.caller.tenant, pool_id, name, "open", policy, 1, call.now, call.now)
+    key = layout.pool_key(pool.tenant, pool.id)
+    free = Rule("pool_exists", key, rules.pk.does_not_exist())
+    tenant = layout.tenant_key(pool.tenant)
+    known_to_schedule = Put(tenant, layout.item(tenant, {}))
+    body = call.commit([Put(key, layout.pool_item(pool), free.condition), known_to_schedule], [free], views.pool(pool))
+    call.backend.pools.pop((pool.tenant, pool.id), None)
+    return body
+
+
+def get_pool(call: Call, pool_id: str) -> dict[str, Any]:
+    pool = call.pool_now(pool_id)
+    if not call.caller.admin:
+        member_of(call, pool)
+    return views.pool(pool)
+
+
+def list_pools(call: Call, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The pools that the caller belongs to; for an admin, all. A page of a member's list may be short."""
+    tenant = call.caller.tenant
+    place = Cursor(layout.pool_key(tenant, "").pk)
+    last = place.read(cursor, str)
+    after = None if last is None else layout.item(layout.pool_key(tenant, last), {})
+    page = call.backend.table.page(layout.pool_key(tenant, "").pk, limit, after=after)
+    pools = [layout.pool_record(tenant, stored) for stored in page.items]
+    if not call.caller.admin:
+        keys = {pool.id: layout.member_key(tenant, pool.id, call.caller.user) for pool in pools}
+        found = call.backend.table.get(list(keys.values()))
+        pools = [pool for pool in pools if keys[pool.id] in found]
+    next_cursor = None if page.last is None else place.write(page.keys[-1].sk)
+    return {"items": [views.pool(pool) for pool in pools], "next_cursor": next_cursor}
+
+
+def member_of(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> Member:
+    """The caller as a member of that pool, among items found or read now. Raises Refused where they are none."""
+    key = layout.member_key(pool.tenant, pool.id, call.caller.user)
+    stored = (call.backend.table.get([key]) if found is None else found).get(key)
+    if stored is None:
+        raise Refused(Refusal("not_a_member"))
+    return layout.member_record(pool.tenant, pool.id, stored)
+
+
+def get_member(call: Call, pool_id: str, user: str) -> dict[str, Any]:
+    """A member with their counters; `me` is the caller. Others are for managers and admins to see."""
+    pool = call.pool(pool_id)
+    wanted = call.caller.user if user == "me" else user
+    if IDENTIFIER.fullmatch(wanted) is None:
+        raise Refused(Refusal("not_found"))
+    own, other = (layout.member_key(pool.tenant, pool.id, each) for each in (call.caller.user, wanted))
+    found = call.backend.table.get([own, other])
+    if own == other:
+        member_of(call, pool, found)
+    else:
+        _sees_members(call, pool, found)
+    if other not in found:
+        raise Refused(Refusal("not_found"))
+    return views.member(layout.member_record(pool.tenant, pool.id, found[other]), pool.policy, call.now)
+
+
+def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The members of a pool, by user id."""
+    pool = call.pool(pool_id)
+    roster = layout.roster_of_members(pool.tenant, pool.id)
+    place = Cursor(roster)
+    last = place.read(cursor, str)
+    after = None if last is None else layout.member_key(pool.tenant, pool.id, last)
+    page = call.backend.table.page(roster, limit, index=ROSTER, after=layout.index_position(ROSTER, roster, after))
+    own = layout.member_key(pool.tenant, pool.id, call.caller.user)
+    found = call.backend.table.get([own, *page.keys])
+    _sees_members(call, pool, found)
+    members = [layout.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
+    next_cursor = None if page.last is None else place.write(layout.id_in(page.keys[-1].pk))
+    return {
+        "items": [views.member(each, pool.policy, call.now) for each in members],
+        "next_cursor": next_cursor,
+    }
+
+
+def _sees_members(call: Call, pool: Pool, found: dict[Key, Item]) -> None:
+    if not call.caller.admin and member_of(call, pool, found).role != "manager":
+        raise Refused(Refusal("not_manager"))
+
+
+def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
+    """Makes `user` a member or manager, or changes their role and limit; what they hold stays as it is.
+
+    An admin may put anyone; a manager may put members, but neither make nor unmake a manager.
+    """
+    pool = call.pool(pool_id)
+    if IDENTIFIER.fullmatch(user) is None or user == "me":
+        raise Refused(Refusal("not_found"))
+    by_whom = _may_put(call, pool, user, role)
+    key = layout.member_key(pool.tenant, pool.id, user)
+    while True:
+        stored = call.backend.table.get([key]).get(key)
+        known = None if stored is None else layout.member_record(pool.tenant, pool.id, stored)
+        try:
+            return _put_member(call, pool, _as_put(pool, user, role, own_limit, known), by_whom)
+        except Refused as refused:
+            if refused.refusal.reason != "version_conflict" or call.if_match is not None:
+                raise
+
+
+def _may_put(call: Call, pool: Pool, user: str, role: Role) -> list[Rule]:
+    """The rules under which the caller may put that member. Raises Refused where no state of theirs would do."""
+    if call.caller.admin:
+        return []
+    if role == "manager" or user == call.caller.user:
+        raise Refused(Refusal("not_admin" if member_of(call, pool).role == "manager" else "not_manager"))
+    caller = layout.member_key(pool.tenant, pool.id, call.caller.user)
+    target = layout.member_key(pool.tenant, pool.id, user)
+    no_manager = Rule("not_admin", target, rules.role != "manager")
+    return [rules.member(caller), rules.manager(caller), no_manager]
+
+
+def _as_put(pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None) -> Member:
+    held, days, version = (0, {}, 0) if known is None else (known.held, known.days, known.version)
+    return Member(pool.tenant, pool.id, user, role, own_limit, held, days, version + 1)
+
+
+def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule]) -> dict[str, Any]:
+    key = layout.member_key(member.tenant, member.pool, member.user)
+    expected = member.version - 1 if call.if_match is None else call.if_match
+    same = rules.version == expected if expected else rules.pk.does_not_exist()
+    asked = [*by_whom, Rule("version_conflict", key, same)]
+    on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
+    writes: list[Action] = [Check(rule.key, rule.condition) for rule in _one_a_key(by_whom, key)]
+    if member.version == 1:
+        writes.append(Put(key, layout.member_item(member), on_target))
+    else:
+        writes.append(Update(key, _settings(member), on_target))
+    return call.commit(writes, asked, views.member(member, pool.policy, call.now))
+
+
+def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:
+    """The strictest rule about the caller: a manager is a member."""
+    return [rule for rule in by_whom if rule.key != target][-1:]
+
+
+def _settings(member: Member) -> list[Any]:
+    """Role and limit only: claims may be changing the counters at this very moment."""
+    own = rules.own_limit
+    limit = [own.remove()] if member.own_limit is None else [own.set(member.own_limit)]
+    room = rules.room.set(Value(member.own_limit or 0) - rules.held)
+    return [rules.role.set(member.role), rules.version.set(member.version), room, *limit]

@@ -1,0 +1,185 @@
+"""The nouns of the domain: policy, pool, member, customer, claim events. Values only, frozen, no behaviour that
+reaches outside them.
+
+Times are epoch milliseconds. Nothing here knows how a record is stored, ruled over or shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from chalicelib import times
+
+State: TypeAlias = Literal["available", "claimed", "private"]
+Role: TypeAlias = Literal["member", "manager"]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
+
+IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of one pool. Durations are ISO 8601 text as the manager wrote them; null switches a rule off."""
+
+    holding_limit: Count | None = None
+    daily_claim_limit: Count | None = None
+    claim_ttl: str | None = None
+    idle_ttl: str | None = None
+    cooldown: str | None = None
+    embargo: str | None = None
+    max_extensions: Count | None = None
+    extension: str | None = None
+    max_hold: str | None = None
+    members_may_extend: bool | None = None
+    follow_up_restarts_clock: bool | None = None
+    pin_limit: Count | None = None
+    max_pin: str | None = None
+    max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    reason_required: bool | None = None
+    masked_fields: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] = ()
+    reminders: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
+    time_zone: str | None = None
+    sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
+
+    DURATIONS: ClassVar[tuple[str, ...]] = (
+        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin"
+    )  # fmt: skip
+
+    def problems(self) -> list[str]:
+        """What is wrong with it beyond the types, one sentence each; an empty list when it is valid."""
+        found = []
+        checks: list[tuple[str, Callable[[str], object], str | None]]
+        checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
+        checks += [("reminders", times.duration_ms, text) for text in self.reminders]
+        checks.append(("time_zone", times.zone, self.time_zone))
+        for name, check, text in checks:
+            try:
+                if text is not None:
+                    check(text)
+            except ValueError as error:
+                found.append(f"{name}: {error}")
+        return found
+
+    def length(self, rule: str) -> int | None:
+        """The length of that rule's duration in milliseconds, or None where the rule is off."""
+        text = getattr(self, rule)
+        return None if text is None else times.duration_ms(text)
+
+    def day(self, now: int) -> str:
+        """The local day of `now`, the one on which a claim made now counts."""
+        return times.local_day(now, times.zone(self.time_zone or "UTC"))
+
+    def day_ends(self, now: int) -> int:
+        return times.next_midnight(now, times.zone(self.time_zone or "UTC"))
+
+    def deadline(self, claimed_at: int) -> int | None:
+        """When a claim made at that moment expires: the one function that says so (rule 13)."""
+        ttl = self.length("claim_ttl")
+        return None if ttl is None else claimed_at + ttl
+
+
+class Pool(Struct, frozen=True):
+    tenant: str
+    id: str
+    name: str
+    status: Literal["open", "paused", "closed"]
+    policy: Policy
+    version: int
+    created_at: int
+    updated_at: int
+
+
+class Member(Struct, frozen=True):
+    """`own_limit` overrides the pool's holding limit; `days` counts claims by local day."""
+
+    tenant: str
+    pool: str
+    user: str
+    role: Role
+    own_limit: int | None = None
+    held: int = 0
+    days: dict[str, int] = {}
+    version: int = 1
+
+
+class Event(Struct, frozen=True, array_like=True):
+    """One transition. `seq` is the version that it made; kept as an array because a customer carries its latest."""
+
+    seq: int
+    type: str
+    at: int
+    by: str
+    holder: str | None = None
+    claim_id: str | None = None
+    reason: str | None = None
+    from_state: State | None = None
+    to_state: State | None = None
+    expires_at: int | None = None
+
+
+class Customer(Struct, frozen=True):
+    """A customer as stored. `past_holders` says when each left; `tail` holds the latest events, oldest first;
+    `fields_version` is the version that last changed `fields`, which are kept apart from the rest."""
+
+    tenant: str
+    pool: str
+    id: str
+    name: str
+    state: State
+    version: int
+    created_at: int
+    updated_at: int
+    entered_at: int
+    waiting_since: int
+    fields_version: int
+    priority: int = 0
+    returns: int = 0
+    holder: str | None = None
+    claim_id: str | None = None
+    claimed_at: int | None = None
+    expires_at: int | None = None
+    extensions: int = 0
+    last_follow_up_at: int | None = None
+    past_holders: dict[str, int] = {}
+    tail: tuple[Event, ...] = ()
+    fields: dict[str, str | int | float | bool | None] = {}
+
+    def lapsed(self, now: int) -> bool:
+        """Claimed, and past its deadline: free for everybody, swept or not."""
+        return self.state == "claimed" and self.expires_at is not None and self.expires_at <= now
+
+    def held_by(self, user: str, now: int) -> bool:
+        return self.state == "claimed" and self.holder == user and not self.lapsed(now)
+
+
+def step(before: Customer, event_type: str, by: str, at: int, reason: str | None = None, **changes: Any) -> Customer:
+    """The customer after one transition: `changes` applied, one version later, with the event that tells it.
+
+    The event names the claim that is going on afterwards or, where none is, the one that was going on before.
+    """
+    after = replace(before, version=before.version + 1, updated_at=at, **changes)
+    claim = after if after.state == "claimed" else before
+    event = Event(
+        after.version,
+        event_type,
+        at,
+        by,
+        claim.holder,
+        claim.claim_id,
+        reason,
+        before.state,
+        after.state,
+        claim.expires_at,
+    )
+    return replace(after, tail=(*before.tail, event))
+
+
+def entered(customer: Customer, event_type: str, by: str) -> Customer:
+    """A customer that has just entered its pool, with its first event."""
+    event = Event(customer.version, event_type, customer.entered_at, by, to_state=customer.state)
+    return replace(customer, tail=(event,))

@@ -1,0 +1,340 @@
+"""Carries out moves: packs them into conditional transactions, and says of each what came of it.
+
+One algorithm serves a single verb, a batch, an import and the sweep. Each transaction holds the customers, their
+events, the members' counters and the answer of the Idempotency-Key. When one is refused, the returned items name who
+refused; those are answered, and the rest is tried again at once. Nothing is decided before a write, only explained
+after it. It knows no verb: what to do with one customer is the `plan` that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+from pynamodb.expressions.condition import Condition
+
+from chalicelib import layout, rules
+from chalicelib.copies import Copies
+from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.layout import EVENTS_A_PAGE, TAIL_BYTES, Item, Key
+from chalicelib.moves import Actor, Move
+from chalicelib.records import IDENTIFIER, Customer, Event
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Quota, Rule, first_broken
+from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Put, Refusing, Table, Throttled, Update
+
+ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
+
+Plan = Callable[[str, Customer | None], Move | Refusal]
+
+
+class Desk(Struct, frozen=True):
+    """What one request works with. `present` turns a customer into the body to show; `make_room` returns the actor's
+    own lapsed claims to the pool and says whether there were any."""
+
+    table: Table
+    copies: Copies
+    actor: Actor
+    present: Callable[[Customer], dict[str, Any]]
+    make_room: Callable[[], bool] = lambda: False
+    journal: Journal | None = None
+
+
+class Outcome(Struct):
+    """Results by position in the request, and the customers that were changed."""
+
+    results: dict[int, Result] = {}
+    changed: list[Customer] = []
+
+    @property
+    def refused(self) -> bool:
+        return any(result.refusal is not None for result in self.results.values())
+
+
+def settle(
+    desk: Desk,
+    ids: Sequence[str],
+    plan: Plan,
+    *,
+    atomic: bool = False,
+    failed: Mapping[int, Result] | None = None,
+) -> Outcome:
+    """One result per id, in order; with `atomic`, either all are done or nothing is. Raises a Fault, or Refused.
+
+    `failed` are results that stand already, by position.
+    """
+    failed = failed or {}
+    outcome = attempt(desk, {at: each for at, each in enumerate(ids) if at not in failed}, plan, atomic=atomic)
+    outcome.results |= failed
+    if desk.journal is not None:
+        outcome.results = desk.journal.close(desk.table, outcome.results)
+    return outcome
+
+
+def attempt(desk: Desk, ids: Mapping[int, str], plan: Plan, *, atomic: bool = False) -> Outcome:
+    """As `settle`, for ids at given positions, and leaving the refusals out of the journal: more may be tried."""
+    return _Settling(desk, ids, plan, atomic).run()
+
+
+class _Settling:
+    def __init__(self, desk: Desk, ids: Mapping[int, str], plan: Plan, atomic: bool) -> None:
+        self.desk, self.ids, self.plan, self.atomic = desk, ids, plan, atomic
+        self.outcome = Outcome(results=_hopeless(ids))
+        self.known: dict[str, Customer | None] = {}
+        self.gone: set[Key] = set()  # members that are no more, and so have no counter
+        self.made_room = False
+
+    def run(self) -> Outcome:
+        wanted = [customer_id for at, customer_id in self.ids.items() if at not in self.outcome.results]
+        self.known = self.desk.copies.look_up(self.desk.table, self.desk.actor, wanted)
+        for _ in range(ROUNDS):
+            pending = [position for position in self.ids if position not in self.outcome.results]
+            if not pending or self._over():
+                return self.outcome
+            self._attempt(self._pack(self._plan(pending[:ACTIONS_A_TRANSACTION])))
+            if self.atomic and self.outcome.refused:
+                return self._nothing_done()
+        raise Throttled
+
+    def _over(self) -> bool:
+        """An earlier attempt with this Idempotency-Key came to its end, so nothing more may be done now."""
+        return self.desk.journal is not None and WHOLE in self.desk.journal.answers
+
+    # Planning
+
+    def _plan(self, pending: Sequence[int]) -> dict[int, Move]:
+        moves = {}
+        for position in pending:
+            planned = self.plan(self.ids[position], self.known.get(self.ids[position]))
+            if isinstance(planned, Refusal):
+                self._answer(position, planned)
+            else:
+                moves[position] = _paged(planned)
+        return moves
+
+    def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
+        """As many moves, in order, as one transaction holds."""
+        packed: dict[int, Move] = {}
+        others: set[Key] = set() if self.desk.journal is None else {self.desk.journal.key}
+        size = 0
+        for position, move in moves.items():
+            touched = {rule.key for rule in move.rules} | {self._member_key(user) for user in move.counts}
+            needed = size + len(_writes(move, [])) + len(others | touched - {move.key})
+            if needed > ACTIONS_A_TRANSACTION:
+                if self.atomic:
+                    raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
+                break
+            packed[position] = move
+            others |= touched - {move.key}
+            size += len(_writes(move, []))
+        return packed
+
+    # Writing
+
+    def _attempt(self, moves: dict[int, Move]) -> None:
+        if not moves:
+            return
+        answers = {
+            at: Result(self.ids[at], self.desk.present(shown)) for at, move in moves.items() if (shown := move.result)
+        }
+        refusing = self.desk.table.write(self._actions(moves, answers))
+        if refusing is None:
+            self._committed(moves, answers)
+        else:
+            self._explain(moves, refusing)
+
+    def _actions(self, moves: dict[int, Move], answers: dict[int, Result]) -> list[Action]:
+        asked: dict[Key, list[Condition]] = {}
+        for rule in _distinct(rule for move in moves.values() for rule in move.rules):
+            asked.setdefault(rule.key, []).append(rule.condition)
+        actions: list[Action] = []
+        for move in moves.values():
+            actions += _writes(move, asked.pop(move.key, []))
+        actions += self._member_actions(moves, asked)
+        if self.desk.journal is not None:
+            actions.append(self.desk.journal.part(answers))
+        return actions
+
+    def _member_actions(self, moves: dict[int, Move], asked: dict[Key, list[Condition]]) -> list[Action]:
+        """The counters: each member's item once, whatever the number of customers that concern them."""
+        changes: dict[Key, list[Any]] = {}
+        for user, change in _net_counts(moves).items():
+            key = self._member_key(user)
+            if change and key not in self.gone:
+                changes[key] = [rules.held.add(change), rules.room.add(-change)]
+                asked.setdefault(key, []).append(rules.pk.exists())
+        quota = self._quota(moves)
+        if quota.count:
+            changes.setdefault(quota.key, []).extend(quota.actions())
+            asked.setdefault(quota.key, []).append(quota.condition())
+        checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in changes]
+        return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in changes.items())]
+
+    def _quota(self, moves: dict[int, Move]) -> Quota:
+        actor = self.desk.actor
+        return Quota(actor.member_key, actor.policy, actor.now, sum(move.claims for move in moves.values()))
+
+    def _member_key(self, user: str) -> Key:
+        return layout.member_key(self.desk.actor.tenant, self.desk.actor.pool, user)
+
+    def _committed(self, moves: dict[int, Move], answers: dict[int, Result]) -> None:
+        if self.desk.journal is not None:
+            self.desk.journal.wrote(answers)
+        self.outcome.results |= answers
+        for move in moves.values():
+            if move.after is not None:
+                self.outcome.changed.append(move.after)
+                self.desk.copies.remember(move.after, self.desk.actor.now)
+        self._look_again([self.ids[at] for at in moves if at not in answers])
+
+    # Explaining a refusal
+
+    def _explain(self, moves: dict[int, Move], refusing: Refusing) -> None:
+        if self._answered_before(refusing):
+            return
+        sound: dict[int, Move] = {}
+        for position, move in moves.items():
+            if not self._explained(position, move, refusing):
+                sound[position] = move
+        self.gone |= {key for key, item in refusing.items() if not item}
+        member_item = refusing.get(self.desk.actor.member_key)
+        if member_item and sound:
+            self._ration({at: move for at, move in sound.items() if move.claims}, member_item)
+
+    def _answered_before(self, refusing: Refusing) -> bool:
+        journal = self.desk.journal
+        if journal is None or journal.key not in refusing:
+            return False
+        journal.absorb(refusing[journal.key])
+        self.outcome.results |= journal.answers
+        return True
+
+    def _explained(self, position: int, move: Move, refusing: Refusing) -> bool:
+        """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""
+        stored = refusing.get(move.key)
+        current = self._current(move, stored) if stored else None
+        if current is not None and _done_already(move, current, self.desk.actor.now):
+            self.outcome.results[position] = Result(self.ids[position], self.desk.present(current))
+            return True
+        refusal = first_broken(move.rules, refusing)
+        if refusal is not None:
+            self._answer(position, refusal)
+        return refusal is not None or stored is not None
+
+    def _current(self, move: Move, stored: Item) -> Customer:
+        current = self.desk.copies.from_item(self.desk.table, self.desk.actor, stored, move.before)
+        self.known[current.id] = current
+        return current
+
+    def _ration(self, claims: dict[int, Move], member_item: Item) -> None:
+        """Gives what is left of the actor's limits to the first claims, and names the limit to the rest."""
+        quota = self._quota(claims)
+        today, headroom = quota.left(member_item)
+        if headroom is not None and headroom < quota.count and self._make_room():
+            return
+        fitting = min((left for left in (today, headroom) if left is not None), default=len(claims))
+        refusal = quota.refusal(member_item, fitting)
+        for position in list(claims)[fitting:]:
+            assert refusal is not None
+            self._answer(position, refusal)
+
+    def _make_room(self) -> bool:
+        """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request."""
+        if self.made_room:
+            return False
+        self.made_room = True
+        return self.desk.make_room()
+
+    def _answer(self, position: int, refusal: Refusal) -> None:
+        self.outcome.results[position] = Result(self.ids[position], refusal=refusal)
+
+    def _look_again(self, ids: list[str]) -> None:
+        if ids:
+            self.known |= self.desk.copies.read(self.desk.table, self.desk.actor, ids)
+
+    def _nothing_done(self) -> Outcome:
+        """An atomic batch that was refused: what would have been done is shown as it stands, unchanged."""
+        for position, customer_id in self.ids.items():
+            known = self.known.get(customer_id)
+            if position not in self.outcome.results and known is not None:
+                self.outcome.results[position] = Result(customer_id, self.desk.present(known))
+        return self.outcome
+
+
+_ATOMIC_LIMIT: Final = "an atomic batch has to fit into one transaction of 100 writes"
+
+
+def _hopeless(ids: Mapping[int, str]) -> dict[int, Result]:
+    """Ids that stand earlier in the request, and ids that no customer can have: never part of a key."""
+    results: dict[int, Result] = {}
+    seen: set[str] = set()
+    for position, customer_id in ids.items():
+        if customer_id in seen:
+            results[position] = Result(customer_id, refusal=Refusal("duplicate_in_request"))
+        elif IDENTIFIER.fullmatch(customer_id) is None:
+            results[position] = Result(customer_id, refusal=Refusal("not_found"))
+        seen.add(customer_id)
+    return results
+
+
+def _distinct(all_rules: Any) -> list[Rule]:
+    """Moves of one request share the rules about their actor: the same object, asked once."""
+    return list({id(rule): rule for rule in all_rules}.values())
+
+
+def _net_counts(moves: dict[int, Move]) -> dict[str, int]:
+    net: dict[str, int] = {}
+    for move in moves.values():
+        for user, change in move.counts.items():
+            net[user] = net.get(user, 0) + change
+    return net
+
+
+def _done_already(move: Move, current: Customer, now: int) -> bool:
+    """The actor holds it already, or the engine had committed this very move and its answer was lost."""
+    if move.kept_by is not None and current.held_by(move.kept_by, now):
+        return True
+    return move.after is not None and move.after.tail[-1] in current.tail
+
+
+def _writes(move: Move, conditions: list[Condition]) -> list[Action]:
+    """The customer under the move's conditions, always bound to the version that the move was made from."""
+    known, after = move.before, move.after
+    if known is None and after is not None:
+        conditions = [*conditions, rules.pk.does_not_exist()]
+    elif known is not None:
+        conditions = [*conditions, rules.version == known.version]
+    bound = rules.all_of(conditions or [rules.pk.exists()])
+    if after is None:
+        return [Check(move.key, bound)]
+    writes: list[Action] = [Put(move.key, layout.customer_item(after), bound)]
+    if page := _paged_out(move):
+        writes.append(
+            Put(
+                layout.page_key(after.tenant, after.pool, after.id, page[0].seq),
+                layout.page_item(after, page),
+            )
+        )
+    if after.fields_version == after.version:
+        writes.append(Put(Key(move.key.pk, "F"), layout.fields_item(after)))
+    return writes
+
+
+def _paged(move: Move) -> Move:
+    """The move with a customer that carries its older events only while there is space for all of them."""
+    if move.before is None or move.after is None:
+        return move
+    tail = move.after.tail
+    if layout.tail_bytes(tail) <= TAIL_BYTES and len(tail) <= EVENTS_A_PAGE:
+        return move
+    new = tuple(event for event in tail if event.seq > move.before.version)
+    return replace(move, after=replace(move.after, tail=new))
+
+
+def _paged_out(move: Move) -> tuple[Event, ...]:
+    """The events that the known copy carried and the new one no longer does: they get an item of their own."""
+    if move.before is None or move.after is None:
+        return ()
+    return tuple(event for event in move.before.tail if event not in move.after.tail)

@@ -1,0 +1,61 @@
+"""Time as the service knows it: epoch milliseconds inside, RFC 3339 and ISO 8601 at the edges.
+
+Nothing here reads a clock: the present moment is always an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+DAY: Final = 86_400 * SECOND
+
+# Years and months are left out: they have no fixed length, and a deadline must be one number.
+_DURATION = re.compile(r"P(?:(\d+)W|(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?)", re.ASCII)
+_UNITS = (7 * DAY, DAY, 3_600 * SECOND, MINUTE, SECOND)
+_LONGEST: Final = 100 * 366 * DAY
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(ms: int) -> str:
+    """1764547200123 → `2025-12-01T00:00:00.123Z`."""
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def duration_ms(text: str) -> int:
+    """`P30D`, `PT15M` and the like, in milliseconds. Raises ValueError, also for zero and for over a century."""
+    match = _DURATION.fullmatch(text)
+    if match is None or len(text) > 32 or text == "P":
+        raise ValueError(f"{text[:40]!r} is not a duration such as P30D or PT15M")
+    total = sum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNITS, strict=True))
+    if not 0 < total <= _LONGEST:
+        raise ValueError(f"{text!r} must be longer than zero and at most a century; null switches a rule off")
+    return total
+
+
+@lru_cache(maxsize=256)
+def zone(name: str) -> ZoneInfo:
+    """The IANA time zone of that name. Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name[:64]!r} is not an IANA time zone such as Asia/Shanghai") from error
+
+
+def local_day(ms: int, tz: ZoneInfo) -> str:
+    """The calendar day on which `ms` falls in that zone: `2026-11-23`."""
+    return datetime.fromtimestamp(ms / 1000, tz).date().isoformat()
+
+
+def next_midnight(ms: int, tz: ZoneInfo) -> int:
+    """When that day ends. The next date is taken before the zone is applied: days may have 23 or 25 hours."""
+    tomorrow = datetime.fromtimestamp(ms / 1000, tz).date() + timedelta(days=1)
+    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=tz)
+    return int(midnight.timestamp() * 1000)

@@ -1,0 +1,105 @@
+"""How records are shown: the objects of the contract, with their times in RFC 3339 and hidden fields masked.
+
+Every body that shows a customer is built here, so masking cannot be forgotten on one path. Plain dicts come out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from chalicelib.records import Customer, Event, Member, Policy, Pool
+from chalicelib.times import rfc3339
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)
+
+
+def pool(record: Pool) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "status": record.status,
+        "policy": msgspec.to_builtins(record.policy),
+        "version": record.version,
+        "created_at": rfc3339(record.created_at),
+        "updated_at": rfc3339(record.updated_at),
+    }
+
+
+def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
+    """With the limits in force for that member, and what is left of them."""
+    limit = policy.holding_limit if record.own_limit is None else record.own_limit
+    return {
+        "pool_id": record.pool,
+        "user_id": record.user,
+        "role": record.role,
+        "holding_limit": limit,
+        "held": record.held,
+        "headroom": None if limit is None else max(limit - record.held, 0),
+        "daily_claim_limit": policy.daily_claim_limit,
+        "claimed_today": record.days.get(policy.day(now), 0),
+        "resets_at": rfc3339(policy.day_ends(now)),
+        "version": record.version,
+    }
+
+
+def customer(record: Customer, policy: Policy, now: int, viewer: str, manager: bool) -> dict[str, Any]:
+    """The customer as `viewer` may see it: only its holder and managers see masked fields in full."""
+    open_to_viewer = manager or record.held_by(viewer, now) or (record.state == "private" and record.holder == viewer)
+    hidden = set() if open_to_viewer else set(policy.masked_fields)
+    fields = {name: _masked(shown) if name in hidden else shown for name, shown in record.fields.items()}
+    return {
+        "id": record.id,
+        "pool_id": record.pool,
+        "state": record.state,
+        "holder": record.holder,
+        "claim_id": record.claim_id,
+        "claimed_at": _time(record.claimed_at),
+        "expires_at": _time(record.expires_at),
+        "extensions": record.extensions,
+        "pinned_until": None,
+        "entered_pool_at": rfc3339(record.entered_at),
+        "available_at": _time(_available_at(record, policy)),
+        "last_follow_up_at": _time(record.last_follow_up_at),
+        "returns": record.returns,
+        "priority": record.priority,
+        "name": _masked(record.name) if "name" in hidden else record.name,
+        "fields": fields,
+        "masked": bool(hidden),
+        "version": record.version,
+        "created_at": rfc3339(record.created_at),
+        "updated_at": rfc3339(record.updated_at),
+    }
+
+
+def _available_at(record: Customer, policy: Policy) -> int | None:
+    """Since when an available customer may be claimed, or from when it may be."""
+    if record.state != "available":
+        return None
+    return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
+
+
+def _masked(shown: Any) -> Any:
+    """13812345678 → 138****5678; anything shorter keeps its first character."""
+    if shown is None or shown == "":
+        return shown
+    text = str(shown)
+    return f"{text[:3]}****{text[-4:]}" if len(text) >= 11 else f"{text[0]}****"
+
+
+def event(record: Event) -> dict[str, Any]:
+    return {
+        "seq": record.seq,
+        "type": record.type,
+        "at": rfc3339(record.at),
+        "by": record.by,
+        "holder": record.holder,
+        "claim_id": record.claim_id,
+        "reason": record.reason,
+        "from_state": record.from_state,
+        "to_state": record.to_state,
+        "expires_at": _time(record.expires_at),
+    }

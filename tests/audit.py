@@ -1,0 +1,69 @@
+"""The invariants of the domain, as one function over everything that the table holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from chalicelib import layout
+from chalicelib.layout import DUE, PLACE
+from chalicelib.records import Customer, Event
+from chalicelib.table import Table
+from tests.world import everything
+
+
+def assert_sound(table: Table) -> None:
+    """I1, I2 and I4, and that every index attribute is that of the state. Reads all; for tests only."""
+    items = list(everything(table))
+    customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
+    held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")
+    for item in items:
+        if "#M#" in item["pk"]["S"]:
+            _check_member(item, held)
+    for customer, item in zip(customers, _customer_items(items), strict=True):
+        _check_customer(customer, item, _pages(items, item["pk"]["S"]))
+
+
+def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
+
+
+def _customer(item: dict[str, Any]) -> Customer:
+    _, tenant, _, pool, *_ = item["pk"]["S"].split("#")
+    return layout.customer_record(tenant, pool, item)
+
+
+def _pages(items: list[dict[str, Any]], pk: str) -> tuple[Event, ...]:
+    pages = [item for item in items if item["pk"]["S"] == pk and item["sk"]["S"].startswith("E#")]
+    ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
+    return tuple(event for page in ordered for event in layout.page_record(page))
+
+
+def _check_member(item: dict[str, Any], held: Counter[tuple[str, str, str | None]]) -> None:
+    _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
+    member = layout.member_record(tenant, pool, item)
+    assert member.held == held[tenant, pool, user], (
+        f"I2: {user} holds {held[tenant, pool, user]}, counted {member.held}"
+    )
+    if member.own_limit is not None:
+        assert layout.plain(item["room"]) == member.own_limit - member.held, f"room of {user} has drifted"
+
+
+def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event, ...]) -> None:
+    is_claimed = customer.state == "claimed"
+    assert is_claimed == (customer.holder is not None) == (customer.claim_id is not None), f"I1: {customer.id}"
+    expected = layout.customer_item(customer)
+    for name in (PLACE, "rank", DUE, "due_at", layout.ROSTER):
+        assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
+    events = pages + customer.tail
+    assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
+    last = events[-1]
+    assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
+    claim = next((each for each in reversed(events) if each.type in CLAIM_CHANGES), None)
+    replayed = (
+        (claim.holder, claim.claim_id, claim.expires_at) if claim and claim.to_state == "claimed" else (None,) * 3
+    )
+    assert replayed == (customer.holder, customer.claim_id, customer.expires_at), f"I4: claim of {customer.id}"
+
+
+CLAIM_CHANGES = {"claimed", "released", "reclaimed", "expired"}

@@ -1,0 +1,142 @@
+"""Batches: one result per input, exact limits, all or nothing where that is asked for."""
+
+from __future__ import annotations
+
+from tests.world import World
+
+
+def test_a_batch_answers_every_id_in_order_and_one_bad_id_never_fails_the_rest(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c2")
+
+    batch = world.user("alice").claim_batch(["c3", "c2", "nobody", "c3", "a#b", "c1"])
+
+    assert batch.status == 200
+    assert batch.results == ["ok", "already_claimed", "not_found", "duplicate_in_request", "not_found", "ok"]
+    assert [each["id"] for each in batch.json["results"]] == ["c3", "c2", "nobody", "c3", "a#b", "c1"]
+    assert batch.json["summary"] == {"ok": 2, "failed": 4}
+    assert batch.json["results"][0]["customer"]["holder"] == "alice"
+
+
+def test_a_batch_fills_the_headroom_exactly_in_input_order(world: World) -> None:
+    world.pool(holding_limit=3)
+    world.fill(6)
+    world.user("bob").claim("c2")
+
+    batch = world.user("alice").claim_batch(["c1", "c2", "c3", "c4", "c5", "c6"])
+
+    assert batch.results == ["ok", "already_claimed", "ok", "ok", "holding_limit", "holding_limit"]
+    assert world.user("alice").held() == 3
+
+
+def test_the_first_batch_of_a_new_member_cannot_exceed_the_limits(world: World) -> None:
+    world.pool(holding_limit=4, daily_claim_limit=2)
+    world.fill(5)
+
+    batch = world.user("alice").claim_batch(["c1", "c2", "c3", "c4", "c5"])
+
+    assert batch.results == ["ok", "ok", "daily_limit", "daily_limit", "daily_limit"]
+
+
+def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(world: World) -> None:
+    world.pool()
+    ids = world.fill(100)
+    alice = world.user("alice")
+
+    assert alice.claim_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
+    assert alice.held() == 100
+    assert alice.release_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
+    assert alice.held() == 0
+
+
+def test_more_than_a_hundred_ids_or_none_are_refused(world: World) -> None:
+    world.pool()
+    alice = world.user("alice")
+
+    assert (alice.claim_batch(["c"] * 101).status, alice.claim_batch(["c"] * 101).code) == (
+        422,
+        "batch_too_large",
+    )
+    assert (alice.claim_batch([]).status, alice.claim_batch([]).code) == (422, "invalid_request")
+
+
+def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c2")
+    alice = world.user("alice")
+
+    refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
+
+    assert (refused.status, refused.code) == (409, "already_claimed")
+    assert refused.results == ["ok", "already_claimed", "ok"]
+    assert alice.held() == 0 and alice.customer("c1")["state"] == "available"
+    assert alice.claim_batch(["c1", "c3"], atomic=True).status == 200
+
+
+def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
+    world.pool(holding_limit=2)
+    world.fill(3)
+    alice = world.user("alice")
+
+    refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
+
+    assert (refused.status, refused.code) == (409, "holding_limit")
+    assert alice.held() == 0
+    assert alice.claim_batch(["c1", "c2"], atomic=True).status == 200
+
+
+def test_a_batch_of_lapsed_claims_of_several_holders_puts_every_counter_right(world: World) -> None:
+    world.pool(claim_ttl="PT1H", members="alice bob carl")
+    ids = world.fill(9)
+    for number, name in enumerate(("alice", "bob", "carl")):
+        world.user(name).claim_batch(ids[number * 3 : number * 3 + 3])
+    world.clock.forward(3_600_000)
+
+    assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 9
+    assert [world.user(name).held() for name in ("alice", "bob", "carl")] == [9, 0, 0]
+
+
+def test_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(world: World) -> None:
+    mona = world.pool()
+    for number, priority in enumerate((0, 5, 5, 9)):
+        mona.post("/customers", {"id": f"c{number}", "name": "N", "priority": priority})
+        world.clock.forward(1)
+    alice = world.user("alice")
+
+    assert [each["id"] for each in alice.claim_next().json["items"]] == ["c3"]
+    assert [each["id"] for each in alice.claim_next(2).json["items"]] == ["c1", "c2"]
+    assert [each["id"] for each in alice.claim_next(5).json["items"]] == ["c0"]
+    assert alice.claim_next().json == {"items": []}
+
+
+def test_claim_next_gives_what_the_limits_leave_and_refuses_only_when_they_leave_nothing(
+    world: World,
+) -> None:
+    world.pool(holding_limit=2)
+    world.fill(3)
+    alice = world.user("alice")
+
+    assert len(alice.claim_next(3).json["items"]) == 2
+    assert (alice.claim_next().status, alice.claim_next().code) == (409, "holding_limit")
+    assert world.user("eve").claim_next().code == "not_a_member"
+
+
+def test_claim_next_passes_over_customers_closed_to_the_caller(world: World) -> None:
+    world.pool(cooldown="P1D")
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+
+    assert [each["id"] for each in alice.claim_next(3).json["items"]] == ["c2", "c3"]
+
+
+def test_claim_next_takes_lapsed_claims_when_nothing_else_is_left(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    world.user("bob").claim("c1")
+    world.clock.forward(3_600_000)
+
+    assert [each["id"] for each in world.user("alice").claim_next().json["items"]] == ["c1"]

@@ -1,0 +1,4 @@
+"""What a developer runs and the service never imports: engines, the local gateway, tokens, seeding, the sweep.
+
+Nothing in here is deployed.
+"""

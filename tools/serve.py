@@ -1,0 +1,114 @@
+"""`make run`: the whole service on this machine, from an engine to curl lines, until Ctrl-C.
+
+Assembles what the other tools provide and says what a newcomer needs; holds no logic of its own. Ends with exit code 0
+when it is told to stop, and with one line and 1 when it cannot go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from types import FrameType
+
+from tools.engines import Engine, engine_named, refuse_taken
+from tools.gateway import LocalApi
+from tools.keys import LocalKeys
+from tools.local_service import Schedule, load_app
+from tools.paths import LOCAL
+from tools.problems import Unusable, run_tool
+from tools.seed import POOL, seed, untouched_customer
+
+DURABILITY = {
+    "ministack": "Data is kept in .local/ across a stop in order (Ctrl-C, SIGTERM, even a killed `make run`). If the engine\n"
+    "itself is killed, or the machine loses power, everything since the last start is lost: use ENGINE=dynamodb-local.",
+    "dynamodb-local": "Data is kept in .local/; nothing that was answered is lost, even if all of this is killed.",
+}
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    stop = stop_on_signals()
+    name = os.environ.get("ENGINE") or "ministack"
+    port = port_from(os.environ.get("PORT") or "8000")
+    with ExitStack() as running:
+        engine = engine_named(name)(state_dir=LOCAL / name)
+        refuse_taken(port, "choose another one with PORT=")
+        say(f"Starting {engine.name} ...")
+        running.enter_context(engine)
+        keys = LocalKeys().ensure()
+        module = load_app(engine.endpoint, keys)
+        with LocalApi(module.app) as private:
+            if seed(private.url, keys):
+                say(f"Made the demo pool `{POOL}`: manager mona, members alice and bob, twelve customers.")
+            customer = untouched_customer(private.url, keys)
+        api = running.enter_context(LocalApi(module.app, port, log_request))
+        running.enter_context(Schedule(module.sweep_expired))
+        say(welcome(api.url, customer, engine, name))
+        wait_until_stopped(stop, engine)
+        say("\nStopping ...")
+    say("Stopped.")
+    return 0
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that Ctrl-C, SIGTERM and a closed terminal set. A second Ctrl-C cannot cut the stop short."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask)
+    return stop
+
+
+def wait_until_stopped(stop: threading.Event, engine: Engine) -> None:
+    while not stop.wait(0.5):
+        if not engine.alive:
+            raise Unusable(f"{engine.name} has stopped by itself: its last words are in {engine.log_file}")
+
+
+def port_from(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise Unusable(f"PORT={text} is not a port: choose a number from 1 to 65535")
+    return int(text)
+
+
+def welcome(url: str, customer: str, engine: Engine, name: str) -> str:
+    address = f"{url}/v1/pools/{POOL}/customers/{customer}"
+    return f"""
+customer-pool is running on {url} ({engine.name} at {engine.endpoint}; both on this machine only).
+{DURABILITY[name]}
+
+Paste these in another terminal, in this folder: alice claims a customer (200), bob cannot (409), alice gives it back (200).
+
+curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=alice)"
+curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=bob)"
+curl -i -X POST {address}/release -H "Authorization: Bearer $(make -s token USER=alice)"
+
+Ctrl-C stops everything. Requests:
+"""
+
+
+def log_request(method: str, path: str, status: int, seconds: float) -> None:
+    """One line per request: no query, no headers and no body, so neither tokens nor customers' data."""
+    shown = ascii(path)[1:-1]
+    shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
+    say(f"{time.strftime('%H:%M:%S')} {method:7} {shown} {status} {seconds * 1000:.0f} ms")
+
+
+def say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:
+        # The terminal is gone; the service stops for its SIGHUP, not for want of somewhere to write.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
+
+
+if __name__ == "__main__":
+    run_tool(main)
