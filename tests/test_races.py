@@ -1,0 +1,113 @@
+"""Many at once, on an engine that really runs them at once: the numbers are exact all the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+import pytest
+
+from tests.world import HOUR, Reply, World
+
+pytestmark = pytest.mark.race
+T = TypeVar("T")
+
+
+def at_once(jobs: Iterable[Callable[[], T]]) -> list[T]:
+    """Runs all jobs in threads that start together."""
+    waiting = list(jobs)
+    barrier = Barrier(len(waiting))
+
+    def start(job: Callable[[], T]) -> T:
+        barrier.wait()
+        return job()
+
+    with ThreadPoolExecutor(len(waiting)) as pool:
+        return list(pool.map(start, waiting))
+
+
+def codes(replies: Iterable[Reply]) -> Counter[str]:
+    return Counter("ok" if reply.status == 200 else reply.code for reply in replies)
+
+
+def test_of_fifty_claimers_of_one_customer_exactly_one_wins(threaded: World) -> None:
+    names = [f"user{number}" for number in range(50)]
+    threaded.pool(members=" ".join(names))
+    threaded.fill(1)
+
+    replies = at_once([lambda name=name: threaded.user(name).claim("c1") for name in names])
+
+    assert codes(replies) == {"ok": 1, "already_claimed": 49}
+
+
+def test_fifty_parallel_claims_of_a_member_with_a_limit_of_five_hold_exactly_five(threaded: World) -> None:
+    threaded.pool(holding_limit=5)
+    ids = threaded.fill(50)
+
+    replies = at_once([lambda each=each: threaded.user("alice").claim(each) for each in ids])
+
+    assert codes(replies) == {"ok": 5, "holding_limit": 45}
+    assert threaded.user("alice").held() == 5
+
+
+def test_overlapping_batches_of_eight_members_claim_each_customer_exactly_once(threaded: World) -> None:
+    names = [f"user{number}" for number in range(8)]
+    threaded.pool(members=" ".join(names))
+    ids = threaded.fill(200)
+
+    def claim_half(name: str, offset: int) -> list[str]:
+        turned = ids[offset:] + ids[:offset]
+        replies = [threaded.user(name).claim_batch(turned[start : start + 50]) for start in (0, 50, 100, 150)]
+        return [each["id"] for reply in replies for each in reply.json["results"] if each["ok"]]
+
+    won = at_once([lambda name=name, at=at: claim_half(name, at * 25) for at, name in enumerate(names)])
+
+    assert Counter(each for ids_won in won for each in ids_won) == Counter(ids)
+
+
+def test_claims_against_sweeps_at_the_deadline_leave_every_counter_right(threaded: World) -> None:
+    threaded.pool(claim_ttl="PT1H")
+    ids = threaded.fill(40)
+    threaded.user("alice").claim_batch(ids)
+    threaded.clock.forward(HOUR)
+
+    claims = [lambda each=each: threaded.user("bob").claim(each).status for each in ids[:20]]
+    sweeps = [lambda: threaded.sweep().failed for _ in range(4)]
+    outcomes = at_once([*claims, *sweeps])
+
+    assert Counter(outcomes) == {200: 20, 0: 4}
+    assert (threaded.user("alice").held(), threaded.user("bob").held()) == (0, 20)
+
+
+def test_a_release_sent_many_times_at_once_decrements_once(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(2)
+    threaded.user("alice").claim_batch(["c1", "c2"])
+
+    replies = at_once([lambda: threaded.user("alice").release("c1") for _ in range(16)])
+
+    assert set(codes(replies)) <= {"ok", "not_claimed"} and codes(replies)["ok"] >= 1
+    assert threaded.user("alice").held() == 1
+
+
+def test_a_crowd_calling_claim_next_empties_the_pool_without_colliding_much(threaded: World) -> None:
+    names = [f"user{number}" for number in range(16)]
+    threaded.pool(members=" ".join(names))
+    ids = threaded.fill(160)
+    sent = Counter[str]()
+    events = threaded.table.connection.client.meta.events
+    events.register("before-send.dynamodb.TransactWriteItems", lambda **_: sent.update(["tx"]))
+
+    def take_until_none(name: str) -> list[str]:
+        taken: list[str] = []
+        while items := threaded.user(name).claim_next().json["items"]:
+            taken += [each["id"] for each in items]
+        return taken
+
+    taken = at_once([lambda name=name: take_until_none(name) for name in names])
+
+    assert Counter(each for mine in taken for each in mine) == Counter(ids)
+    assert sent["tx"] / len(ids) < 3, "callers collide on the head of the list"

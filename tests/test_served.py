@@ -1,0 +1,101 @@
+"""The whole service over real HTTP: app.py, its authorizer and its schedule, behind the local gateway."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from chalice.local import LambdaContext
+
+from tools.gateway import LocalApi
+from tools.keys import LocalKeys
+from tools.local_service import load_app, scheduled_event
+from tools.seed import POOL, seed
+
+
+@dataclass
+class Served:
+    url: str
+    keys: LocalKeys
+    module: ModuleType
+
+    def call(self, method: str, path: str, token: str | None = None, **headers: str) -> tuple[int, Any, Any]:
+        """Status, headers and body."""
+        sent = headers if token is None else {"Authorization": f"Bearer {token}", **headers}
+        request = urllib.request.Request(self.url + path, method=method, headers=sent)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.headers, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.headers, json.loads(refusal.read())
+
+
+@pytest.fixture(scope="session")
+def served(ministack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The service with its demo pool, as `make run` starts it."""
+    keys = LocalKeys(Path(tmp_path_factory.mktemp("keys"))).ensure()
+    module = load_app(ministack, keys)
+    with LocalApi(module.app) as api:
+        seed(api.url, keys)
+        yield Served(api.url, keys, module)
+
+
+def test_the_conversation_of_the_readme(served: Served) -> None:
+    customer = f"/v1/pools/{POOL}/customers/acme"
+    alice, bob = served.keys.token("alice"), served.keys.token("bob")
+
+    first = served.call("POST", f"{customer}/claim", alice)
+    second = served.call("POST", f"{customer}/claim", bob)
+    third = served.call("POST", f"{customer}/release", alice)
+
+    assert [first[0], second[0], third[0]] == [200, 409, 200]
+    assert first[2]["holder"] == "alice"
+    assert second[2]["code"] == "already_claimed"
+
+
+def test_only_health_answers_without_a_token(served: Served) -> None:
+    assert served.call("GET", "/v1/health")[0] == 200
+
+    for method, path in (("GET", "/v1/pools"), ("POST", f"/v1/pools/{POOL}/claim-next"), ("POST", "/v1/sweep")):
+        status, headers, body = served.call(method, path)
+        assert (status, body["code"]) == (401, "unauthenticated")
+        assert headers["Content-Type"] == "application/problem+json"
+        assert headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_an_unknown_address_is_not_found_with_cors(served: Served) -> None:
+    status, headers, body = served.call("GET", "/v1/nothing", served.keys.token("alice"))
+
+    assert (status, body["code"]) == (404, "not_found")
+    assert headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_browser_may_ask_first(served: Served) -> None:
+    status, headers, _ = served.call("OPTIONS", f"/v1/pools/{POOL}/claim", Origin="https://example.org")
+
+    assert status == 200
+    assert "Idempotency-Key" in headers["Access-Control-Allow-Headers"]
+    assert "POST" in headers["Access-Control-Allow-Methods"]
+
+
+def test_the_schedule_sweeps_through_the_same_app(served: Served) -> None:
+    report = served.module.sweep_expired(scheduled_event(), LambdaContext("sweep_expired", 512, 60_000))
+
+    assert report["failed"] == 0 and report["remaining"] == 0
+
+
+def test_a_refusal_speaks_the_language_of_the_client(served: Served) -> None:
+    path, bob = f"/v1/pools/{POOL}/customers/nobody/claim", served.keys.token("bob")
+
+    english = served.call("POST", path, bob, **{"Accept-Language": "en"})[2]
+    chinese = served.call("POST", path, bob, **{"Accept-Language": "zh-CN,en;q=0.5"})[2]
+
+    assert english["code"] == chinese["code"] == "not_found"
+    assert chinese["title"] == "未找到。" != english["title"]
