@@ -111,7 +111,7 @@ class _Settling:
             if isinstance(planned, Refusal):
                 self._answer(position, planned)
             else:
-                moves[position] = _paged(planned)
+                moves[position] = _paged(planned, roomy=self.atomic)
         return moves
 
     def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
@@ -322,12 +322,15 @@ def _writes(move: Move, conditions: list[Condition]) -> list[Action]:
     return writes
 
 
-def _paged(move: Move) -> Move:
-    """The move with a customer that carries its older events only while there is space for all of them."""
+def _paged(move: Move, *, roomy: bool) -> Move:
+    """The move with a customer that carries its older events only while there is space for all of them.
+
+    `roomy` spends bytes rather than an action of the transaction: an atomic batch has to fit into one.
+    """
     if move.before is None or move.after is None:
         return move
     tail = move.after.tail
-    if layout.tail_bytes(tail) <= TAIL_BYTES and len(tail) <= EVENTS_A_PAGE:
+    if len(tail) <= EVENTS_A_PAGE and (roomy or layout.tail_bytes(tail) <= TAIL_BYTES):
         return move
     new = tuple(event for event in tail if event.seq > move.before.version)
     return replace(move, after=replace(move.after, tail=new))
