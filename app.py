@@ -33,7 +33,7 @@ def verifier() -> Verifier:
     return Verifier(settings.key_set, settings.issuer, settings.audience)
 
 
-@app.authorizer(ttl_seconds=300)
+@app.authorizer(ttl_seconds=60)
 def who_is_asking(request: AuthRequest) -> AuthResponse:
     """The gateway answers 401 to exactly this exception, and passes the caller on otherwise."""
     try:

@@ -59,7 +59,7 @@ def _claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
 
 
 def _desk_with_room(call: Call, pool: Pool) -> Desk:
-    return call.desk(pool, make_room=lambda: sweeping.return_own_lapsed(call, pool))
+    return call.desk(pool, make_room=lambda user: sweeping.return_lapsed_of(call, pool, user))
 
 
 def claim_next(call: Call, pool_id: str, count: int) -> list[dict[str, Any]]:

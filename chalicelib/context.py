@@ -72,7 +72,7 @@ class Call(Struct, frozen=True):
     def actor(self, pool: Pool) -> Actor:
         return Actor(pool.tenant, pool.id, self.caller.user, pool.policy, self.now, self.if_match)
 
-    def desk(self, pool: Pool, *, manager: bool = False, make_room: Callable[[], bool] = lambda: False) -> Desk:
+    def desk(self, pool: Pool, *, manager: bool = False, make_room: Callable[[str], bool] = lambda user: False) -> Desk:
         """Where moves are settled. `manager`: only a manager could have made them, and so sees what is masked."""
 
         def present(customer: Customer) -> dict[str, Any]:

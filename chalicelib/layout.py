@@ -33,7 +33,7 @@ DUE: Final = "due"
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
 
-# A customer item should stay under 1 KB, for which a transaction pays 2 write units; these bytes of it are for its events.
+# A customer item should stay under 1 KB, for which a transaction pays 2 write units. So much of it is for events.
 TAIL_BYTES: Final = 440
 EVENTS_A_PAGE: Final = 16  # at most, whatever their size
 

@@ -41,9 +41,9 @@ class Actor(Struct, frozen=True):
 class Move(Struct, frozen=True):
     """One customer's change. `before` is the copy known, `after` what to write: None where there is nothing to move.
 
-    `counts` is by how much each user's counter of held customers changes; `claims` is how many of the actor's claims
-    it uses; `kept_by` says that the move is done already if that user holds the customer; `stays` that it is done if
-    the rules hold, without a change.
+    `counts` is by how much each user's counter of held customers changes; `taker` is the member whose limits it uses,
+    the `daily` one too if it is a claim; `kept_by` says that the move is done already if that user holds the customer;
+    `stays` that it is done if the rules hold, without a change; `note` is shown beside the customer.
     """
 
     key: Key
@@ -51,9 +51,11 @@ class Move(Struct, frozen=True):
     after: Customer | None
     rules: tuple[Rule, ...]
     counts: dict[str, int] = {}
-    claims: int = 0
+    taker: str | None = None
+    daily: bool = False
     kept_by: str | None = None
     stays: bool = False
+    note: dict[str, Any] = {}
 
     @property
     def result(self) -> Customer | None:
@@ -116,7 +118,7 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
         start, "claimed", actor.user, now, state="claimed", holder=actor.user, claim_id=claim_id, claimed_at=now,
         expires_at=actor.policy.deadline(now), extensions=0,
     )  # fmt: skip
-    return Move(key, known, after, asked, counts, claims=1, kept_by=actor.user)
+    return Move(key, known, after, asked, counts, taker=actor.user, daily=True, kept_by=actor.user)
 
 
 def release(actor: Actor, customer: str, known: Customer | None, claim_id: str | None, reason: str | None) -> Move:

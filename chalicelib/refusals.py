@@ -84,7 +84,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "embargoed": Meaning(409, "The customer is new and may not be claimed yet.", "新入公海的客户暂不可领取。"),
     "cooldown": Meaning(409, "You held this customer too recently.", "您近期负责过该客户，暂不可再次领取。"),
     "daily_limit": Meaning(409, "You have used up today's claims.", "您今日的领取次数已用完。"),
-    "holding_limit": Meaning(409, "You hold as many customers as you may.", "您持有的客户已达上限。"),
+    "holding_limit": Meaning(409, "The holding limit is reached.", "持有客户数已达上限。"),
     "extension_limit": Meaning(409, "The claim cannot be extended any further.", "延期已达上限。"),
     "extension_not_allowed": Meaning(403, "Members may not extend claims in this pool.", "该公海不允许成员自行延期。"),
     "pinned": Meaning(409, "The claim is pinned.", "该客户处于保护期。"),

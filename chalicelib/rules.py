@@ -146,7 +146,9 @@ def manager(key: Key, reason: str = "not_manager") -> Rule:
 
 
 class Quota(Struct, frozen=True):
-    """The two limits on the `count` claims that one member makes in one transaction (rules 4 and 5).
+    """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
+
+    An assignment takes too, but is not `daily`: it does not count as a claim of the day.
 
     A condition has no arithmetic: what must be left is worked out here, and `room` is kept by the counter's updates
     where the limit is the member's own.
@@ -156,12 +158,18 @@ class Quota(Struct, frozen=True):
     policy: Policy
     now: int
     count: int
+    daily: bool = True
 
     def condition(self) -> Condition:
-        return self._daily() & self._holding() if self.policy.daily_claim_limit is not None else self._holding()
+        return self._daily() & self._holding() if self._counts_today() else self._holding()
+
+    def _counts_today(self) -> bool:
+        return self.daily and self.policy.daily_claim_limit is not None
 
     def actions(self) -> list[Any]:
         """Counts the claims on today's counter; counters of the last days, a long weekend, are dropped on the way."""
+        if not self.daily:
+            return []
         today = days[self.policy.day(self.now)]
         passed = {self.policy.day(self.now - back * DAY) for back in (1, 2, 3)} - {self.policy.day(self.now)}
         return [today.set((today | 0) + self.count), *(days[day].remove() for day in sorted(passed))]
@@ -184,7 +192,7 @@ class Quota(Struct, frozen=True):
         """How many claims that member may still make today, and how many they have room for; None where unlimited."""
         used, kept = self._used(member_item)
         limit = _limit(self.policy, member_item)
-        today = None if self.policy.daily_claim_limit is None else max(self.policy.daily_claim_limit - used, 0)
+        today = max((self.policy.daily_claim_limit or 0) - used, 0) if self._counts_today() else None
         return today, None if limit is None else max(limit - kept, 0)
 
     def refusal(self, member_item: Item, granted: int) -> Refusal | None:

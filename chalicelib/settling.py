@@ -31,14 +31,14 @@ Plan = Callable[[str, Customer | None], Move | Refusal]
 
 
 class Desk(Struct, frozen=True):
-    """What one request works with. `present` turns a customer into the body to show; `make_room` returns the actor's
-    own lapsed claims to the pool and says whether there were any."""
+    """What one request works with. `present` turns a customer into the body to show; `make_room` returns a
+    member's lapsed claims to the pool and says whether there were any."""
 
     table: Table
     copies: Copies
     actor: Actor
     present: Callable[[Customer], dict[str, Any]]
-    make_room: Callable[[], bool] = lambda: False
+    make_room: Callable[[str], bool] = lambda user: False
     journal: Journal | None = None
 
 
@@ -136,14 +136,22 @@ class _Settling:
     def _attempt(self, moves: dict[int, Move]) -> None:
         if not moves:
             return
-        answers = {
-            at: Result(self.ids[at], self.desk.present(shown)) for at, move in moves.items() if (shown := move.result)
-        }
-        refusing = self.desk.table.write(self._actions(moves, answers))
+        answers = {at: self._shown(at, shown, move) for at, move in moves.items() if (shown := move.result)}
+        refusing = self.desk.table.write([*self._actions(moves, answers), *self._doom()])
         if refusing is None:
             self._committed(moves, answers)
         else:
             self._explain(moves, refusing)
+
+    def _doom(self) -> list[Action]:
+        """An atomic batch that is refused already is only asked about, so that every id gets its own answer."""
+        if not (self.atomic and self.outcome.refused):
+            return []
+        actor = self.desk.actor
+        return [Check(layout.pool_key(actor.tenant, actor.pool), rules.pk.does_not_exist())]
+
+    def _shown(self, position: int, customer: Customer, move: Move) -> Result:
+        return Result(self.ids[position], self.desk.present(customer) | move.note)
 
     def _actions(self, moves: dict[int, Move], answers: dict[int, Result]) -> list[Action]:
         asked: dict[Key, list[Condition]] = {}
@@ -166,15 +174,19 @@ class _Settling:
                 changes[key] = [rules.held.add(change), rules.room.add(-change)]
                 asked.setdefault(key, []).append(rules.pk.exists())
         quota = self._quota(moves)
-        if quota.count:
+        if quota is not None:
             changes.setdefault(quota.key, []).extend(quota.actions())
             asked.setdefault(quota.key, []).append(quota.condition())
         checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in changes]
         return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in changes.items())]
 
-    def _quota(self, moves: dict[int, Move]) -> Quota:
+    def _quota(self, moves: dict[int, Move]) -> Quota | None:
+        """The limits of the one member who takes customers in this request, if it is about taking."""
+        takes = [move for move in moves.values() if move.taker is not None]
+        if not takes or takes[0].taker is None:
+            return None
         actor = self.desk.actor
-        return Quota(actor.member_key, actor.policy, actor.now, sum(move.claims for move in moves.values()))
+        return Quota(self._member_key(takes[0].taker), actor.policy, actor.now, len(takes), takes[0].daily)
 
     def _member_key(self, user: str) -> Key:
         return layout.member_key(self.desk.actor.tenant, self.desk.actor.pool, user)
@@ -199,9 +211,9 @@ class _Settling:
             if not self._explained(position, move, refusing):
                 sound[position] = move
         self.gone |= {key for key, item in refusing.items() if not item}
-        member_item = refusing.get(self.desk.actor.member_key)
-        if member_item and sound:
-            self._ration({at: move for at, move in sound.items() if move.claims}, member_item)
+        quota = self._quota(sound)
+        if quota is not None and refusing.get(quota.key):
+            self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key])
 
     def _answered_before(self, refusing: Refusing) -> bool:
         journal = self.desk.journal
@@ -216,7 +228,7 @@ class _Settling:
         stored = refusing.get(move.key)
         current = self._current(move, stored) if stored else None
         if current is not None and _done_already(move, current, self.desk.actor.now):
-            self.outcome.results[position] = Result(self.ids[position], self.desk.present(current))
+            self.outcome.results[position] = self._shown(position, current, move)
             return True
         refusal = first_broken(move.rules, refusing)
         if refusal is not None:
@@ -228,24 +240,23 @@ class _Settling:
         self.known[current.id] = current
         return current
 
-    def _ration(self, claims: dict[int, Move], member_item: Item) -> None:
-        """Gives what is left of the actor's limits to the first claims, and names the limit to the rest."""
-        quota = self._quota(claims)
+    def _ration(self, takes: dict[int, Move], quota: Quota, member_item: Item) -> None:
+        """Gives what is left of the taker's limits to the first, and names the limit to the rest."""
         today, headroom = quota.left(member_item)
-        if headroom is not None and headroom < quota.count and self._make_room():
+        if headroom is not None and headroom < quota.count and self._make_room(layout.id_in(quota.key.pk)):
             return
-        fitting = min((left for left in (today, headroom) if left is not None), default=len(claims))
+        fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
         refusal = quota.refusal(member_item, fitting)
-        for position in list(claims)[fitting:]:
+        for position in list(takes)[fitting:]:
             assert refusal is not None
             self._answer(position, refusal)
 
-    def _make_room(self) -> bool:
+    def _make_room(self, user: str) -> bool:
         """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request."""
         if self.made_room:
             return False
         self.made_room = True
-        return self.desk.make_room()
+        return self.desk.make_room(user)
 
     def _answer(self, position: int, refusal: Refusal) -> None:
         self.outcome.results[position] = Result(self.ids[position], refusal=refusal)

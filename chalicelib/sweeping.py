@@ -97,9 +97,9 @@ def return_lapsed(
     return report
 
 
-def return_own_lapsed(call: Call, pool: Pool) -> bool:
-    """Returns the caller's own lapsed claims, so that they do not count against the limit. True if there were any."""
-    place = layout.place_with(pool.tenant, pool.id, call.caller.user)
+def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
+    """Returns a member's lapsed claims, so that they do not count against their limit. True if there were any."""
+    place = layout.place_with(pool.tenant, pool.id, user)
     page = call.backend.table.query(place, index=PLACE, between=between(PLACE, high=call.now), limit=PAGE)
     return _return(call.backend, pool, call.now, [layout.id_in(key.pk) for key in page.keys]).returned > 0
 

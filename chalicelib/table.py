@@ -219,7 +219,7 @@ class Table:
 
     def create(self) -> bool:
         """Makes the table and its indexes, and switches expiry of answers on. False if it was there already."""
-        client = self.connection.client
+        client: Any = self.connection.client
         try:
             client.create_table(TableName=self.name, **SCHEMA)
         except client.exceptions.ResourceInUseException:

@@ -75,6 +75,31 @@ def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
     assert alice.claim_batch(["c1", "c3"], atomic=True).status == 200
 
 
+def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c3")
+    alice = world.user("alice")
+
+    refused = alice.claim_batch(["c1", "c1", "c2", "c3", "a#b"], atomic=True)
+
+    assert (refused.status, refused.code) == (409, "duplicate_in_request")
+    assert refused.results == ["ok", "duplicate_in_request", "ok", "already_claimed", "not_found"]
+    assert alice.held() == 0 and alice.customer("c1")["version"] == 1
+
+
+def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(world: World) -> None:
+    world.pool()
+    ids = world.fill(98)
+    alice = world.user("alice")
+    for _ in range(2):
+        alice.claim_batch(ids)
+        alice.release_batch(ids)
+
+    assert alice.claim_batch(ids, atomic=True).status == 200
+    assert alice.events("c1")[-1] == "claimed" and len(alice.events("c1")) == 6
+
+
 def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
     world.pool(holding_limit=2)
     world.fill(3)

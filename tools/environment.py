@@ -4,6 +4,8 @@ Runs on whatever Python is there, before anything is installed: standard library
 would stumble over before it can be told that it is too old. Two at once wait for each other. Speaks on standard error.
 """
 
+from __future__ import annotations
+
 import fcntl
 import os
 import shutil
@@ -40,6 +42,8 @@ def described(requirements: Path) -> str:
 
 def build(folder: Path, requirements: Path) -> None:
     print(f"setting up {folder} (once, about a minute) ...", file=sys.stderr)
+    if folder.is_symlink():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     run([sys.executable, "-m", "venv", str(folder)], f"could not make {folder}")
     python = str(folder / "bin" / "python")
@@ -47,7 +51,7 @@ def build(folder: Path, requirements: Path) -> None:
     run([*install, "-r", str(requirements)], f"could not install {requirements}")
 
 
-def run(command: list, failure: str) -> None:  # type: ignore[type-arg]  # older Pythons know no list[str]
+def run(command: list[str], failure: str) -> None:
     """Run quietly. Raises `Unusable` with the last thing that the command said."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any, Self
 
-from chalice import Chalice
+from chalice.app import Chalice
 
 from tools.http_body import BodyMalformed, BodyTooLarge, declared_length, read_body, refuse_broken
 from tools.lambda_proxy import Answer, LambdaProxy
@@ -156,7 +156,7 @@ class Server(ThreadingMixIn, HTTPServer):
 
     def log_request(self, method: str, path: str, status: int, seconds: float) -> None:
         if self._log:
-            self._log(method, path.split("?")[0], status, seconds)
+            self._log(method, path.partition("?")[0], status, seconds)
 
     def counting(self) -> _UnderWay:
         return _UnderWay(self)
@@ -201,7 +201,7 @@ class LocalApi:
         try:
             self._server = Server(port, LambdaProxy(app), log)
         except OSError as error:
-            raise Unusable(f"port {port} on {HOST} cannot be used: {error.strerror}; choose another with PORT=") from None
+            raise Unusable(f"port {port} on {HOST} cannot be used: {error.strerror}; choose another one") from None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="local-api", daemon=True)
 
     @property

@@ -6,7 +6,7 @@ After any error here the connection is out of step with the client and has to be
 from __future__ import annotations
 
 from email.message import Message
-from typing import IO
+from io import BufferedIOBase
 
 MAX_BODY = 10 * 1024 * 1024  # bytes, as API Gateway has it
 MAX_CHUNK_LINE = 1024  # a chunk's size in hex and its extensions
@@ -30,7 +30,7 @@ def refuse_broken(headers: Message) -> None:
         raise BodyMalformed
 
 
-def read_body(headers: Message, stream: IO[bytes]) -> bytes:
+def read_body(headers: Message, stream: BufferedIOBase) -> bytes:
     """The whole body, empty if there is none. Raises `BodyMalformed`, `BodyTooLarge`, and `OSError` from the socket."""
     codings = headers.get_all("transfer-encoding", [])
     lengths = headers.get_all("content-length", [])
@@ -56,14 +56,14 @@ def declared_length(lengths: list[str]) -> int:
     return int(value)
 
 
-def _read_exactly(stream: IO[bytes], length: int) -> bytes:
+def _read_exactly(stream: BufferedIOBase, length: int) -> bytes:
     body = stream.read(length) if length else b""
     if len(body) != length:
         raise BodyMalformed
     return body
 
 
-def _read_chunks(stream: IO[bytes]) -> bytes:
+def _read_chunks(stream: BufferedIOBase) -> bytes:
     body = bytearray()
     while size := _chunk_size(stream):
         if len(body) + size > MAX_BODY:
@@ -75,21 +75,21 @@ def _read_chunks(stream: IO[bytes]) -> bytes:
     return bytes(body)
 
 
-def _chunk_size(stream: IO[bytes]) -> int:
+def _chunk_size(stream: BufferedIOBase) -> int:
     digits = _read_line(stream).split(b";")[0].strip()
     if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
         raise BodyMalformed
     return int(digits, 16)
 
 
-def _skip_trailers(stream: IO[bytes]) -> None:
+def _skip_trailers(stream: BufferedIOBase) -> None:
     for _ in range(100):
         if _read_line(stream) == b"":
             return
     raise BodyMalformed
 
 
-def _read_line(stream: IO[bytes]) -> bytes:
+def _read_line(stream: BufferedIOBase) -> bytes:
     line = stream.readline(MAX_CHUNK_LINE + 1)
     if not line.endswith(b"\n") or len(line) > MAX_CHUNK_LINE:
         raise BodyMalformed

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from chalice import Chalice, CORSConfig, Response
+from chalice.app import Chalice, CORSConfig, Response
 from chalice.config import Config
 from chalice.local import (
     ForbiddenError,
@@ -65,7 +65,7 @@ class LambdaProxy(LocalGateway):
         except ForbiddenError:
             return self.problem("not_a_member", language)
         except Exception:
-            logger.exception("the gateway could not answer %s %s", method, path.split("?")[0])
+            logger.exception("the gateway could not answer %s %s", method, path.partition("?")[0])
             return self.problem("store_unavailable", language)
 
     def problem(self, code: str, language: str | None) -> Answer:

@@ -1,5 +1,7 @@
 """How a tool gives up: one line that says what is wrong and what to do, and an exit code. Never a traceback."""
 
+from __future__ import annotations  # read by old Pythons too, to be told that they are
+
 import sys
 from collections.abc import Callable
 from typing import NoReturn

@@ -24,8 +24,9 @@ from tools.problems import Unusable, run_tool
 from tools.seed import POOL, seed, untouched_customer
 
 DURABILITY = {
-    "ministack": "Data is kept in .local/ across a stop in order (Ctrl-C, SIGTERM, even a killed `make run`). If the engine\n"
-    "itself is killed, or the machine loses power, everything since the last start is lost: use ENGINE=dynamodb-local.",
+    "ministack": "Data is kept in .local/ when it is stopped in order: Ctrl-C, SIGTERM, even a killed `make run`.\n"
+    "If the engine itself is killed, or the power fails, everything since this start is lost;\n"
+    "with ENGINE=dynamodb-local nothing is.",
     "dynamodb-local": "Data is kept in .local/; nothing that was answered is lost, even if all of this is killed.",
 }
 
@@ -85,7 +86,8 @@ def welcome(url: str, customer: str, engine: Engine, name: str) -> str:
 customer-pool is running on {url} ({engine.name} at {engine.endpoint}; both on this machine only).
 {DURABILITY[name]}
 
-Paste these in another terminal, in this folder: alice claims a customer (200), bob cannot (409), alice gives it back (200).
+Paste these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice gives it
+back (200):
 
 curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=alice)"
 curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=bob)"
