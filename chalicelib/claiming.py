@@ -25,7 +25,7 @@ OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "
 
 def claim(call: Call, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
     pool = call.pool(pool_id)
-    desk = _desk_with_room(call, pool)
+    desk = desk_with_room(call, pool)
     return settle(desk, ids, _claim_plan(call, pool, desk.actor), atomic=atomic)
 
 
@@ -58,8 +58,9 @@ def _claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
     return plan
 
 
-def _desk_with_room(call: Call, pool: Pool) -> Desk:
-    return call.desk(pool, make_room=lambda user: sweeping.return_lapsed_of(call, pool, user))
+def desk_with_room(call: Call, pool: Pool, *, manager: bool = False) -> Desk:
+    """For verbs that use up a limit: a taker's lapsed claims are returned before the limit is said to be reached."""
+    return call.desk(pool, manager=manager, make_room=lambda user: sweeping.return_lapsed_of(call, pool, user))
 
 
 def claim_next(call: Call, pool_id: str, count: int) -> list[dict[str, Any]]:
@@ -68,7 +69,7 @@ def claim_next(call: Call, pool_id: str, count: int) -> list[dict[str, Any]]:
     Raises Refused only when a rule about the caller allows none at all.
     """
     pool = call.pool(pool_id)
-    desk = _desk_with_room(call, pool)
+    desk = desk_with_room(call, pool)
     taken: dict[int, Result] = {}
     refusal = _take(call, pool, desk, count, taken)
     nothing = not any(result.body for result in taken.values())

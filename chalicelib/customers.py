@@ -127,6 +127,10 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, str]:
     """The index, and the partition in it, that holds the wanted customers and as few others as can be."""
     if wanted.state == "available":
         return PLACE, layout.place_available(pool.tenant, pool.id)
+    if wanted.state == "private":
+        if wanted.holder is None:
+            return DUE, layout.private_in(pool.tenant, pool.id)
+        return PLACE, layout.place_private(pool.tenant, pool.id, wanted.holder)
     if wanted.holder is not None:
         return PLACE, layout.place_with(pool.tenant, pool.id, wanted.holder)
     if wanted.state == "claimed":

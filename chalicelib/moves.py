@@ -63,7 +63,7 @@ class Move(Struct, frozen=True):
         return self.before if self.stays else self.after
 
 
-def _on_customer(actor: Actor, key: Key) -> list[Rule]:
+def on_customer(actor: Actor, key: Key) -> list[Rule]:
     """What comes first in every verb: the actor belongs to the pool, and the customer is there, at their version."""
     first = [rules.member(actor.member_key), rules.exists(key)]
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
@@ -73,13 +73,13 @@ def create(actor: Actor, customer: Customer, event_type: str, *, unique: bool = 
     """A new customer enters the pool, available. With `unique`, one that exists already is a refusal."""
     key = actor.customer_key(customer.id)
     taken = [Rule("duplicate_customer", key, rules.pk.does_not_exist())] if unique else []
-    return Move(key, None, entered(customer, event_type, actor.user), (*_by_manager(actor), *taken))
+    return Move(key, None, entered(customer, event_type, actor.user), (*by_manager(actor), *taken))
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Move:
     """What a customer says changes; where it is and who holds it does not (rule 23)."""
     key = actor.customer_key(known.id)
-    asked = (*_by_manager(actor), rules.exists(key))
+    asked = (*by_manager(actor), rules.exists(key))
     if all(getattr(known, name) == changed for name, changed in changes.items()):
         return keep(actor, known)
     after = step(known, "updated", actor.user, actor.now, **changes)
@@ -91,10 +91,10 @@ def update(actor: Actor, known: Customer, **changes: Any) -> Move:
 def keep(actor: Actor, known: Customer) -> Move:
     """Nothing changes; but only a manager is shown the customer."""
     key = actor.customer_key(known.id)
-    return Move(key, known, None, (*_by_manager(actor), rules.exists(key)), stays=True)
+    return Move(key, known, None, (*by_manager(actor), rules.exists(key)), stays=True)
 
 
-def _by_manager(actor: Actor) -> list[Rule]:
+def by_manager(actor: Actor) -> list[Rule]:
     return [rules.member(actor.member_key), rules.manager(actor.member_key)]
 
 
@@ -102,7 +102,7 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
     """The actor takes an available customer, or one whose claim has lapsed: then that claim is closed on the way."""
     key, now = actor.customer_key(customer), actor.now
     asked = (
-        *_on_customer(actor, key),
+        *on_customer(actor, key),
         rules.free_to_claim(key, now),
         *rules.past_embargo(key, actor.policy, now),
         *rules.cooled_down(key, actor.policy, actor.user, now),
@@ -114,28 +114,40 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
     if known.lapsed(now) and known.holder is not None:
         start = expired(known, actor.policy, now)
         counts[known.holder] = counts.get(known.holder, 0) - 1
-    after = step(
-        start, "claimed", actor.user, now, state="claimed", holder=actor.user, claim_id=claim_id, claimed_at=now,
-        expires_at=actor.policy.deadline(now), extensions=0,
-    )  # fmt: skip
+    after = with_holder(start, "claimed", actor, actor.user, claim_id)
     return Move(key, known, after, asked, counts, taker=actor.user, daily=True, kept_by=actor.user)
+
+
+def with_holder(start: Customer, event_type: str, actor: Actor, holder: str, claim_id: str, **changes: Any) -> Customer:
+    """The customer under a new claim. Its clock starts now, whatever went before (rule 14)."""
+    return step(
+        start, event_type, actor.user, actor.now, state="claimed", holder=holder, claim_id=claim_id,
+        claimed_at=actor.now, expires_at=actor.policy.deadline(actor.now, actor.now), extensions=0,
+        last_follow_up_at=None, **changes,
+    )  # fmt: skip
 
 
 def release(actor: Actor, customer: str, known: Customer | None, claim_id: str | None, reason: str | None) -> Move:
     """A customer goes back to the pool early: by its holder or, from somebody else, by a manager."""
     key = actor.customer_key(customer)
-    others = known is not None and known.state == "claimed" and known.holder != actor.user
-    asked = (
-        *_on_customer(actor, key),
+    asked = on_claim(actor, key, known, claim_id)
+    if known is None or known.holder is None:
+        return Move(key, known, None, asked)
+    verb = "released" if known.holder == actor.user else "reclaimed"
+    after = returned(known, verb, actor.user, actor.policy, actor.now, reason=reason)
+    return Move(key, known, after, asked, {known.holder: -1})
+
+
+def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None) -> tuple[Rule, ...]:
+    """What holds for whoever does something with a claim: it is theirs or they manage the pool, and it goes on."""
+    others = known is not None and known.holder is not None and known.holder != actor.user
+    return (
+        *on_customer(actor, key),
         rules.claimed(key),
         rules.manager(actor.member_key, "not_holder") if others else rules.held_by(key, actor.user),
         *rules.same_claim(key, claim_id),
         rules.not_expired(key, actor.now),
     )
-    if known is None or known.holder is None:
-        return Move(key, known, None, asked)
-    after = returned(known, "reclaimed" if others else "released", actor.user, actor.policy, actor.now, reason=reason)
-    return Move(key, known, after, asked, {known.holder: -1})
 
 
 def expire(actor: Actor, known: Customer) -> Move:
@@ -164,11 +176,11 @@ def returned(
     return step(
         known, event_type, by, now, reason, state="available", holder=None, claim_id=None, claimed_at=None,
         expires_at=None, extensions=0, waiting_since=left_at, returns=known.returns + 1,
-        past_holders=_still_of_interest(past, policy, now),
+        past_holders=still_of_interest(past, policy, now),
     )  # fmt: skip
 
 
-def _still_of_interest(past: dict[str, int], policy: Policy, now: int) -> dict[str, int]:
+def still_of_interest(past: dict[str, int], policy: Policy, now: int) -> dict[str, int]:
     """Past holders whom the cooldown still keeps waiting; without a cooldown, the latest few."""
     cooldown = policy.length("cooldown")
     if cooldown is not None:

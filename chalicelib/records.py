@@ -77,10 +77,12 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     def day_ends(self, now: int) -> int:
         return times.next_midnight(now, times.zone(self.time_zone or "UTC"))
 
-    def deadline(self, claimed_at: int) -> int | None:
-        """When a claim made at that moment expires: the one function that says so (rule 13)."""
-        ttl = self.length("claim_ttl")
-        return None if ttl is None else claimed_at + ttl
+    def deadline(self, claimed_at: int, active_at: int) -> int | None:
+        """When a claim expires whose holder was last active at `active_at`: the one function that says so (rule 13)."""
+        ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
+        clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", claimed_at))
+        ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
+        return min(ends, default=None)
 
 
 class Pool(Struct, frozen=True):
@@ -160,22 +162,14 @@ class Customer(Struct, frozen=True):
 def step(before: Customer, event_type: str, by: str, at: int, reason: str | None = None, **changes: Any) -> Customer:
     """The customer after one transition: `changes` applied, one version later, with the event that tells it.
 
-    The event names the claim that is going on afterwards or, where none is, the one that was going on before.
+    The event names the holder, claim and deadline as they are afterwards or, where there is none, as they were before.
     """
     after = replace(before, version=before.version + 1, updated_at=at, **changes)
-    claim = after if after.state == "claimed" else before
+    holder, claim_id = after.holder or before.holder, after.claim_id or before.claim_id
+    expires_at = after.expires_at or before.expires_at
     event = Event(
-        after.version,
-        event_type,
-        at,
-        by,
-        claim.holder,
-        claim.claim_id,
-        reason,
-        before.state,
-        after.state,
-        claim.expires_at,
-    )
+        after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at
+    )  # fmt: skip
     return replace(after, tail=(*before.tail, event))
 
 

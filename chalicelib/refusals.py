@@ -68,6 +68,9 @@ MEANINGS: Final[dict[str, Meaning]] = {
     # who is asking
     "unauthenticated": Meaning(401, "A valid bearer token is required.", "需要有效的访问令牌。"),
     "not_a_member": Meaning(403, "You are not a member of this pool.", "您不是该公海的成员。"),
+    "taker_not_a_member": Meaning(
+        403, "Who shall have it is no member of this pool.", "接收人不是该公海的成员。", code="not_a_member"
+    ),
     "not_manager": Meaning(403, "Only a manager of this pool may do this.", "只有公海管理员可以执行此操作。"),
     "not_admin": Meaning(403, "Only an administrator may do this.", "只有系统管理员可以执行此操作。"),
     "not_holder": Meaning(403, "Somebody else holds this customer.", "该客户由其他人负责。"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib import claiming, customers, pools, sweeping
+from chalicelib import claiming, customers, managing, pools, sweeping
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, Route, decoded
@@ -200,8 +200,7 @@ class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/claim", body=BatchBody)
 def claim_batch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
-    _checked_size(len(body.customer_ids))
-    return _batch(claiming.claim(call, pool, body.customer_ids, atomic=body.atomic), atomic=body.atomic)
+    return _batch(claiming.claim(call, pool, _checked(body), atomic=body.atomic), atomic=body.atomic)
 
 
 class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
@@ -210,9 +209,8 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/release", body=ReleaseBatchBody)
 def release_batch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
-    _checked_size(len(body.customer_ids))
-    outcome = claiming.release(call, pool, body.customer_ids, reason=body.reason, atomic=body.atomic)
-    return _batch(outcome, atomic=body.atomic)
+    ids = _checked(body)
+    return _batch(claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic), atomic=body.atomic)
 
 
 class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -222,6 +220,111 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/claim-next", body=ClaimNextBody)
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
     return Answer({"items": claiming.claim_next(call, pool, body.count)})
+
+
+# A manager's verbs
+
+
+class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Identifier
+
+
+@route("POST", CUSTOMER + "/assign", body=AssignBody)
+def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.assign(call, pool, [customer], body.to))
+
+
+class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    to: Identifier
+
+
+@route("POST", POOL + "/assign", body=AssignBatchBody)
+def assign_batch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = _checked(body)
+    return _batch(managing.assign(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+
+
+class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Identifier
+    claim_id: Identifier | None = None
+
+
+@route("POST", CUSTOMER + "/transfer", body=TransferBody)
+def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.transfer(call, pool, [customer], body.to, claim_id=body.claim_id))
+
+
+@route("POST", POOL + "/transfer", body=AssignBatchBody)
+def transfer_batch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = _checked(body)
+    return _batch(managing.transfer(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+
+
+class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Identifier | None = None
+
+
+@route("POST", CUSTOMER + "/convert", body=ConvertBody)
+def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.convert(call, pool, [customer], body.to))
+
+
+class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    to: Identifier | None = None
+
+
+@route("POST", POOL + "/convert", body=ConvertBatchBody)
+def convert_batch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = _checked(body)
+    return _batch(managing.convert(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+
+
+# A holder's verbs
+
+
+class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
+    by: str | None = None
+    claim_id: Identifier | None = None
+
+
+@route("POST", CUSTOMER + "/extend", body=ExtendBody)
+def extend(call: Call, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.extend(call, pool, [customer], body.by, claim_id=body.claim_id))
+
+
+class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    by: str | None = None
+
+
+@route("POST", POOL + "/extend", body=ExtendBatchBody)
+def extend_batch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = _checked(body)
+    return _batch(managing.extend(call, pool, ids, body.by, atomic=body.atomic), atomic=body.atomic)
+
+
+class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
+    note: Text | None = None
+    outcome: Text | None = None
+
+
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody)
+def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.follow_up(call, pool, customer, body.note, body.outcome))
+
+
+@route("POST", CUSTOMER + "/win")
+def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.win(call, pool, customer))
+
+
+@route("POST", CUSTOMER + "/deposit")
+def deposit(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(managing.deposit(call, pool, [customer]))
+
+
+@route("POST", POOL + "/deposit", body=BatchBody)
+def deposit_batch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+    return _batch(managing.deposit(call, pool, _checked(body), atomic=body.atomic), atomic=body.atomic)
 
 
 # Sweep
@@ -246,6 +349,11 @@ def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
 
 
 # How a settled request is answered
+
+
+def _checked(body: BatchBody) -> list[str]:
+    _checked_size(len(body.customer_ids))
+    return body.customer_ids
 
 
 def _checked_size(count: int) -> None:

@@ -29,7 +29,7 @@ holder, claim_id, expires_at, entered_at = (
     Path("expires_at"),
     Path("entered_at"),
 )
-past_holders = Path("past_holders")
+past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
 role, held, room, own_limit, days = Path("role"), Path("held"), Path("room"), Path("own_limit"), Path("days")
 
 
@@ -120,6 +120,25 @@ def same_claim(key: Key, known: str | None) -> list[Rule]:
     return [] if known is None else [Rule("claim_changed", key, claim_id == known)]
 
 
+def in_the_pool(key: Key) -> Rule:
+    return Rule("not_claimed", key, state != "private")
+
+
+def private(key: Key) -> list[Rule]:
+    return [Rule("already_claimed", key, state != "claimed"), Rule("duplicate_customer", key, state == "private")]
+
+
+def extendable(key: Key, policy: Policy, deadline: int | None) -> list[Rule]:
+    """How often and for how long a claim may be extended; one without a deadline has nothing to extend."""
+    found = [Rule("extension_not_allowed", key, expires_at.exists())]
+    if policy.max_extensions is not None:
+        found.append(Rule("extension_limit", key, extensions < policy.max_extensions))
+    longest = policy.length("max_hold")
+    if longest is not None and deadline is not None:
+        found.append(Rule("extension_limit", key, claimed_at >= deadline - longest))
+    return found
+
+
 def not_expired(key: Key, now: int) -> Rule:
     return Rule("expired", key, expires_at.does_not_exist() | (expires_at > now))
 
@@ -136,8 +155,8 @@ def due(key: Key, now: int) -> Rule:
 
 
 @lru_cache(maxsize=1024)
-def member(key: Key) -> Rule:
-    return Rule("not_a_member", key, pk.exists())
+def member(key: Key, reason: str = "not_a_member") -> Rule:
+    return Rule(reason, key, pk.exists())
 
 
 @lru_cache(maxsize=1024)
