@@ -11,11 +11,12 @@ from typing import Any, Final
 from chalicelib import layout, moves, rules, sweeping
 from chalicelib.context import Call
 from chalicelib.journal import WHOLE, Result
-from chalicelib.layout import PLACE
+from chalicelib.layout import PLACE, Item
 from chalicelib.moves import Actor, Move
-from chalicelib.records import Customer, Pool
+from chalicelib.pools import member_of
+from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.rules import Quota, first_broken
+from chalicelib.rules import Quota, broken, first_broken
 from chalicelib.settling import Desk, Outcome, Plan, attempt, settle
 from chalicelib.table import Check
 
@@ -161,4 +162,39 @@ def _standing(desk: Desk) -> Refusal | None:
     refusing = desk.table.write([Check(actor.member_key, member.condition & quota.condition())])
     if refusing is None:
         return None
-    return first_broken([member], refusing) or quota.refusal(refusing[actor.member_key], 0)
+    return first_broken([member], refusing) or quota.refusals(refusing[actor.member_key], 0)[0]
+
+
+def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:
+    """Every rule that keeps the caller from claiming that customer now, in order; none if they may, or hold it.
+
+    An answer for people to read, true at its moment: a claim asks again. Raises Refused for who is not a member.
+    """
+    pool = call.pool(pool_id)
+    actor = call.actor(pool)
+    known = call.backend.copies.read(call.backend.table, actor, [customer_id] if _is_id(customer_id) else [])
+    found = call.backend.table.get([actor.member_key])
+    customer = known.get(customer_id)
+    member_of(call, pool, found)
+    if customer is None:
+        raise Refused(Refusal("not_found"))
+    if customer.held_by(actor.user, call.now):
+        return []
+    asked = moves.claim(actor, customer_id, customer, "").rules
+    closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
+    stands = found | {actor.customer_key(customer_id): layout.customer_item(customer)}
+    return [*closed, *broken(asked, stands), *_limits(call, pool, found[actor.member_key])]
+
+
+def _limits(call: Call, pool: Pool, member_item: Item) -> list[Refusal]:
+    """The caller's own lapsed claims are not counted: a claim would return them first."""
+    actor = call.actor(pool)
+    lapsed = sweeping.lapsed_of(call, pool, actor.user)
+    kept = layout.plain(member_item["held"]) - len(lapsed)
+    room = layout.plain(member_item["room"]) + len(lapsed)
+    standing = member_item | {"held": layout.value(kept), "room": layout.value(room)}
+    return Quota(actor.member_key, actor.policy, actor.now, 1).refusals(standing, 0)
+
+
+def _is_id(text: str) -> bool:
+    return IDENTIFIER.fullmatch(text) is not None

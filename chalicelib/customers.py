@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-from chalicelib import layout, moves, views
+from chalicelib import layout, lifecycle, moves, views
 from chalicelib.context import Call
 from chalicelib.copies import TornRead, keys_of
 from chalicelib.journal import Result
@@ -58,6 +58,30 @@ def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_dupli
         plan,
         failed={at: row for at, row in enumerate(rows) if isinstance(row, Result)},
     )
+
+
+def edit(
+    call: Call,
+    pool_id: str,
+    customer_id: str,
+    name: str | None,
+    fields: dict[str, Any],
+    priority: int | None,
+    kept: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Outcome:
+    """Changes what is given. A field that is null goes; the others stay; `kept` refuses too many of them."""
+    pool = call.pool(pool_id)
+    desk = call.desk(pool, manager=True)
+
+    def changes(known: Customer) -> dict[str, Any]:
+        merged = {field: said for field, said in (known.fields | fields).items() if said is not None}
+        return {
+            "name": name or known.name,
+            "fields": kept(merged),
+            "priority": known.priority if priority is None else priority,
+        }
+
+    return settle(desk, [customer_id], lambda each, known: lifecycle.edit(desk.actor, each, known, changes))
 
 
 def _newcomer(actor: Actor, row: Row) -> Customer:

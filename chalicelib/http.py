@@ -38,12 +38,14 @@ class NoBody(Struct, forbid_unknown_fields=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a handler found: a body, or the `results` of a batch; an `atomic` one is refused as a whole."""
+    """What a handler found: a body, the `results` of a batch (an `atomic` one is refused as a whole), or what is
+    `blocking` a claim."""
 
     body: dict[str, Any] = {}
     status: int = 200
     results: dict[int, Result] | None = None
     atomic: bool = False
+    blocking: list[Refusal] | None = None
 
 
 class Route(Struct, frozen=True):
@@ -191,6 +193,8 @@ def _language(accepted: str | None) -> str:
 def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
     body, status = answer.body, answer.status
     kind, version = "application/json", body.get("version")
+    if answer.blocking is not None:
+        body = {"eligible": not answer.blocking, "blocking": [told(each, language) for each in answer.blocking]}
     if answer.results is not None:
         body = _results(answer.results, language)
         first = next((each.refusal for _, each in sorted(answer.results.items()) if each.refusal), None)

@@ -186,7 +186,7 @@ def _text(content: Any) -> str:
 
 _CUSTOMER_ATTRIBUTES: Final = (
     "name", "state", "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "priority",
-    "returns", "holder", "claim_id", "claimed_at", "expires_at", "extensions", "last_follow_up_at",
+    "returns", "holder", "claim_id", "claimed_at", "expires_at", "extensions", "extended_ms", "last_follow_up_at",
 )  # fmt: skip
 
 

@@ -5,6 +5,9 @@ Pure moves like those of `moves`, and built of the same pieces. A manager's verb
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from chalicelib import layout, rules
 from chalicelib.layout import Key
 from chalicelib.moves import (
@@ -15,6 +18,7 @@ from chalicelib.moves import (
     on_claim,
     on_customer,
     still_of_interest,
+    updated,
     with_holder,
 )
 from chalicelib.records import Customer, step
@@ -94,8 +98,10 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_i
         asked.append(rules.manager(actor.member_key, "extension_not_allowed"))
     if known is None or known.expires_at is None:
         return Move(key, known, None, tuple(asked))
-    extended = known.extensions + 1
-    after = step(known, "extended", actor.user, actor.now, expires_at=deadline, extensions=extended)
+    after = step(
+        known, "extended", actor.user, actor.now, expires_at=deadline, extensions=known.extensions + 1,
+        extended_ms=known.extended_ms + by,
+    )  # fmt: skip
     return Move(key, known, after, tuple(asked), note={"old_expires_at": rfc3339(known.expires_at)})
 
 
@@ -135,7 +141,7 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Move:
 def _private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
     return step(
         start, event_type, actor.user, actor.now, state="private", holder=holder, claim_id=None, claimed_at=None,
-        expires_at=None, extensions=0,
+        expires_at=None, extensions=0, extended_ms=0,
     )  # fmt: skip
 
 
@@ -156,3 +162,32 @@ def deposit(actor: Actor, customer: str, known: Customer | None) -> Move:
         waiting_since=actor.now, past_holders=past,
     )  # fmt: skip
     return Move(key, known, after, asked)
+
+
+# Changes that leave the holder
+
+
+def edit(actor: Actor, customer: str, known: Customer | None, changes: Callable[[Customer], dict[str, Any]]) -> Move:
+    """What a customer says is changed by its holder or by a manager."""
+    key = actor.customer_key(customer)
+    asked = (*on_customer(actor, key), *_holder_or_manager(actor, key, known))
+    return Move(key, None, None, asked) if known is None else updated(actor, known, asked, changes(known))
+
+
+def _holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
+    if known is not None and known.holder != actor.user:
+        return [rules.manager(actor.member_key, "not_holder")]
+    return [rules.held_by(key, actor.user), rules.not_expired(key, actor.now)]
+
+
+def clock_anew(actor: Actor, known: Customer) -> Move:
+    """A new policy applies to a claim that goes on: its deadline is worked out again, but never before now."""
+    key = actor.customer_key(known.id)
+    asked = (rules.manager(actor.member_key), rules.claimed(key), rules.not_expired(key, actor.now))
+    after = step(known, "updated", actor.user, actor.now, expires_at=deadline_anew(actor, known))
+    return Move(key, known, after, asked)
+
+
+def deadline_anew(actor: Actor, known: Customer) -> int | None:
+    deadline = known.clocked(actor.policy)
+    return None if deadline is None else max(deadline, actor.now)

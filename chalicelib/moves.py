@@ -79,9 +79,14 @@ def create(actor: Actor, customer: Customer, event_type: str, *, unique: bool = 
 def update(actor: Actor, known: Customer, **changes: Any) -> Move:
     """What a customer says changes; where it is and who holds it does not (rule 23)."""
     key = actor.customer_key(known.id)
-    asked = (*by_manager(actor), rules.exists(key))
+    return updated(actor, known, (*by_manager(actor), rules.exists(key)), changes)
+
+
+def updated(actor: Actor, known: Customer, asked: tuple[Rule, ...], changes: dict[str, Any]) -> Move:
+    """Those changes under those rules; without any change it stays as it is."""
+    key = actor.customer_key(known.id)
     if all(getattr(known, name) == changed for name, changed in changes.items()):
-        return keep(actor, known)
+        return Move(key, known, None, asked, stays=True)
     after = step(known, "updated", actor.user, actor.now, **changes)
     if after.fields != known.fields:
         after = replace(after, fields_version=after.version)
@@ -122,7 +127,7 @@ def with_holder(start: Customer, event_type: str, actor: Actor, holder: str, cla
     """The customer under a new claim. Its clock starts now, whatever went before (rule 14)."""
     return step(
         start, event_type, actor.user, actor.now, state="claimed", holder=holder, claim_id=claim_id,
-        claimed_at=actor.now, expires_at=actor.policy.deadline(actor.now, actor.now), extensions=0,
+        claimed_at=actor.now, expires_at=actor.policy.deadline(actor.now, actor.now), extensions=0, extended_ms=0,
         last_follow_up_at=None, **changes,
     )  # fmt: skip
 
@@ -175,7 +180,7 @@ def returned(
     past = known.past_holders if known.holder is None else known.past_holders | {known.holder: left_at}
     return step(
         known, event_type, by, now, reason, state="available", holder=None, claim_id=None, claimed_at=None,
-        expires_at=None, extensions=0, waiting_since=left_at, returns=known.returns + 1,
+        expires_at=None, extensions=0, extended_ms=0, waiting_since=left_at, returns=known.returns + 1,
         past_holders=still_of_interest(past, policy, now),
     )  # fmt: skip
 

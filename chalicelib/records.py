@@ -146,10 +146,18 @@ class Customer(Struct, frozen=True):
     claimed_at: int | None = None
     expires_at: int | None = None
     extensions: int = 0
+    extended_ms: int = 0
     last_follow_up_at: int | None = None
     past_holders: dict[str, int] = {}
     tail: tuple[Event, ...] = ()
     fields: dict[str, str | int | float | bool | None] = {}
+
+    def clocked(self, policy: Policy) -> int | None:
+        """The deadline of this claim as that policy would have it, extensions included."""
+        if self.claimed_at is None:
+            return None
+        ends = policy.deadline(self.claimed_at, self.last_follow_up_at or self.claimed_at)
+        return None if ends is None else ends + self.extended_ms
 
     def lapsed(self, now: int) -> bool:
         """Claimed, and past its deadline: free for everybody, swept or not."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib import claiming, customers, managing, pools, sweeping
+from chalicelib import claiming, customers, managing, policies, pools, sweeping
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, Route, decoded
@@ -31,7 +31,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Priority = Annotated[int, Meta(ge=-1000, le=1000)]
-Scalar = str | int | float | bool | None
+Fields = dict[Annotated[str, Meta(min_length=1, max_length=64)], str | int | float | bool | None]
 
 POOL: Final = "/v1/pools/{pool}"
 CUSTOMER: Final = POOL + "/customers/{customer}"
@@ -85,6 +85,19 @@ def get_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     return Answer(pools.get_pool(call, pool))
 
 
+class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    policy: dict[str, Any] | None = None
+    apply_to: Literal["new", "all"] = "new"
+    dry_run: bool = False
+
+
+@route("PATCH", POOL, body=PoolPatch)
+def change_pool(call: Call, body: PoolPatch, query: NoBody, pool: str) -> Answer:
+    to_all = body.apply_to == "all"
+    return Answer(policies.change(call, pool, body.name, body.policy, to_all=to_all, dry_run=body.dry_run))
+
+
 class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
     holding_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
@@ -111,15 +124,19 @@ def get_member(call: Call, body: NoBody, query: NoBody, pool: str, user: str) ->
 class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     id: Identifier | None = None
-    fields: dict[Annotated[str, Meta(min_length=1, max_length=64)], Scalar] = {}
+    fields: Fields = {}
     priority: Priority = 0
 
     def row(self, mint: Callable[[], str]) -> Row:
-        """Raises Refused where the fields are too many to be kept."""
-        size = len(msgspec.json.encode(self.fields))
-        if size > LARGEST_FIELDS:
-            raise Refused(Refusal("invalid_request", errors=(f"fields: {size} bytes, at most {LARGEST_FIELDS}",)))
-        return Row(self.id or mint(), self.name, self.fields, self.priority)
+        return Row(self.id or mint(), self.name, _kept(self.fields), self.priority)
+
+
+def _kept(fields: Fields) -> Fields:
+    """Raises Refused where they are too many to be kept."""
+    size = len(msgspec.json.encode(fields))
+    if size > LARGEST_FIELDS:
+        raise Refused(Refusal("invalid_request", errors=(f"fields: {size} bytes, at most {LARGEST_FIELDS}",)))
+    return fields
 
 
 @route("POST", POOL + "/customers", body=CustomerBody)
@@ -168,6 +185,22 @@ def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -
 @route("GET", CUSTOMER)
 def get_customer(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     return Answer(customers.get(call, pool, customer))
+
+
+class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    fields: Fields = {}
+    priority: Priority | None = None
+
+
+@route("PATCH", CUSTOMER, body=CustomerPatch)
+def edit_customer(call: Call, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
+    return _single(customers.edit(call, pool, customer, body.name, body.fields, body.priority, _kept))
+
+
+@route("GET", CUSTOMER + "/eligibility")
+def get_eligibility(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return Answer(blocking=claiming.eligibility(call, pool, customer))
 
 
 @route("GET", CUSTOMER + "/history", query=PageQuery)

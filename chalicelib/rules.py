@@ -7,7 +7,7 @@ first and relied on later. A list of rules is in the order in which they name a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import and_
 from typing import Any
@@ -50,13 +50,17 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
     return reduce(and_, conditions)
 
 
-def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
-    """The refusal named by the first rule that a returned item breaks. Items that were not returned broke nothing."""
+def broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refusal]:
+    """The refusals named by the rules that returned items break, in order. Items not returned broke nothing."""
     for rule in rules:
         item = returned.get(rule.key)
         if item is not None and not holds(rule.condition, item):
-            return Refusal(rule.reason, retry_at=_end(rule, item))
-    return None
+            yield Refusal(rule.reason, retry_at=_end(rule, item))
+
+
+def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
+    """The refusal that is told: the first."""
+    return next(broken(rules, returned), None)
 
 
 def _end(rule: Rule, item: Item) -> int | None:
@@ -214,16 +218,17 @@ class Quota(Struct, frozen=True):
         today = max((self.policy.daily_claim_limit or 0) - used, 0) if self._counts_today() else None
         return today, None if limit is None else max(limit - kept, 0)
 
-    def refusal(self, member_item: Item, granted: int) -> Refusal | None:
-        """Why that member may not make one more claim after `granted` others; None if they may."""
+    def refusals(self, member_item: Item, granted: int) -> list[Refusal]:
+        """Why that member may not take one more after `granted` others, in the order of the rules; none if they may."""
         today, headroom = self.left(member_item)
         used, kept = self._used(member_item)
+        found = []
         if today is not None and granted >= today:
             ends = self.policy.day_ends(self.now)
-            return Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted)
+            found.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
         if headroom is not None and granted >= headroom:
-            return Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted)
-        return None
+            found.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))
+        return found
 
     def _used(self, member_item: Item) -> tuple[int, int]:
         today = member_item["days"]["M"].get(self.policy.day(self.now))

@@ -246,10 +246,8 @@ class _Settling:
         if headroom is not None and headroom < quota.count and self._make_room(layout.id_in(quota.key.pk)):
             return
         fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
-        refusal = quota.refusal(member_item, fitting)
         for position in list(takes)[fitting:]:
-            assert refusal is not None
-            self._answer(position, refusal)
+            self._answer(position, quota.refusals(member_item, fitting)[0])
 
     def _make_room(self, user: str) -> bool:
         """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request."""

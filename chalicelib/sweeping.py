@@ -99,9 +99,14 @@ def return_lapsed(
 
 def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
     """Returns a member's lapsed claims, so that they do not count against their limit. True if there were any."""
+    return _return(call.backend, pool, call.now, lapsed_of(call, pool, user)).returned > 0
+
+
+def lapsed_of(call: Call, pool: Pool, user: str) -> list[str]:
+    """The ids of the customers that the member holds past their deadlines; at most a page of them."""
     place = layout.place_with(pool.tenant, pool.id, user)
     page = call.backend.table.query(place, index=PLACE, between=between(PLACE, high=call.now), limit=PAGE)
-    return _return(call.backend, pool, call.now, [layout.id_in(key.pk) for key in page.keys]).returned > 0
+    return [layout.id_in(key.pk) for key in page.keys]
 
 
 def _return(backend: Backend, pool: Pool, now: int, ids: Sequence[str]) -> Report:

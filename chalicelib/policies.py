@@ -1,0 +1,102 @@
+"""Changing a pool's policy: for new claims only or for all, and how many claims that would concern.
+
+A change is bound to the version that the manager saw. Applying it to all claims works out each deadline again from the
+stored facts alone, so repeating the request finishes what was cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from chalicelib import layout, lifecycle, rules, views
+from chalicelib.context import Call
+from chalicelib.copies import Copies
+from chalicelib.layout import DUE
+from chalicelib.moves import Actor
+from chalicelib.pools import member_of
+from chalicelib.records import Customer, Policy, Pool
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Rule
+from chalicelib.settling import Desk, settle
+from chalicelib.table import Check, Put
+
+PAGE = 100
+
+
+def change(
+    call: Call, pool_id: str, name: str | None, policy: dict[str, Any] | None, *, to_all: bool, dry_run: bool
+) -> dict[str, Any]:
+    """The pool as changed; with `to_all` or `dry_run` also `affected`, the number of claims whose deadline changes.
+
+    Rules left out of `policy` stay as they are. Raises Refused, also where the client names no version.
+    """
+    pool = call.pool_now(pool_id)
+    if call.if_match is None:
+        raise Refused(Refusal("version_conflict", errors=("send If-Match with the version of the pool",)))
+    changed = replace(
+        pool, name=name or pool.name, policy=_merged(pool.policy, policy or {}), version=pool.version + 1,
+        updated_at=call.now,
+    )  # fmt: skip
+    if dry_run:
+        _may_change(call, pool)
+        return views.pool(changed) | {"affected": sum(len(page) for page in _affected(call, changed))}
+    body = call.commit(*_write(call, changed), views.pool(changed))
+    call.keep(changed)
+    return body | {"affected": _apply(call, changed)} if to_all else body
+
+
+def _merged(policy: Policy, given: dict[str, Any]) -> Policy:
+    try:
+        merged = msgspec.convert(msgspec.to_builtins(policy) | given, Policy)
+    except msgspec.ValidationError as error:
+        raise Refused(Refusal("policy_invalid", errors=(str(error),))) from error
+    if problems := merged.problems():
+        raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
+    return merged
+
+
+def _write(call: Call, pool: Pool) -> tuple[list[Check | Put], list[Rule]]:
+    key, manager = layout.pool_key(pool.tenant, pool.id), layout.member_key(pool.tenant, pool.id, call.caller.user)
+    same = Rule("version_conflict", key, rules.version == (call.if_match or 0))
+    asked = [rules.member(manager), rules.manager(manager), same]
+    return [Check(manager, asked[1].condition), Put(key, layout.pool_item(pool), same.condition)], asked
+
+
+def _may_change(call: Call, pool: Pool) -> None:
+    if member_of(call, pool).role != "manager":
+        raise Refused(Refusal("not_manager"))
+    if call.if_match != pool.version:
+        raise Refused(Refusal("version_conflict"))
+
+
+def _affected(call: Call, pool: Pool) -> Iterator[list[str]]:
+    """The ids of the claims whose deadline the policy changes, page by page. A lapsed one is past changing."""
+    actor = call.actor(pool)
+    for page in call.backend.table.pages(layout.due_in(pool.tenant, pool.id), index=DUE, limit=PAGE):
+        ids = [layout.id_in(key.pk) for key in page.keys]
+        known = Copies(whole=False).read(call.backend.table, actor, ids).values()
+        yield [each.id for each in known if each is not None and _changes(actor, each)]
+
+
+def _changes(actor: Actor, customer: Customer) -> bool:
+    goes_on = customer.state == "claimed" and not customer.lapsed(actor.now)
+    return goes_on and lifecycle.deadline_anew(actor, customer) != customer.expires_at
+
+
+def _apply(call: Call, pool: Pool) -> int:
+    """Each page is found before it is changed: a claim with a new deadline moves on in the index."""
+    actor = call.actor(pool)
+    desk = Desk(call.backend.table, Copies(whole=False), replace(actor, if_match=None), lambda customer: {})
+    done = 0
+    for ids in list(_affected(call, pool)):
+        outcome = settle(desk, ids, lambda each, known: _clocked(actor, known))
+        done += len(outcome.changed)
+    return done
+
+
+def _clocked(actor: Actor, known: Customer | None) -> Any:
+    return Refusal("not_found") if known is None else lifecycle.clock_anew(actor, known)
