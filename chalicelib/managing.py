@@ -6,16 +6,27 @@ As in `claiming`, a plan chooses the move and `settling` carries it out; what ma
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
-from chalicelib import lifecycle
+from msgspec.structs import replace
+
+from chalicelib import layout, lifecycle, moves, rules, sweeping
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
+from chalicelib.layout import PLACE
 from chalicelib.moves import Actor, Move
-from chalicelib.records import Customer, Pool
+from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Rule
 from chalicelib.settling import Outcome, settle
+from chalicelib.table import Check, Delete
 from chalicelib.times import duration_ms
 
+REMOVALS: Final = 5  # how often a member may claim once more while being removed
+LARGEST_PAGE: Final = 100
+GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
+
+Held: TypeAlias = Literal["release", "transfer"]
 Make = Callable[[Actor, str, Customer | None], Move]
 
 
@@ -98,3 +109,57 @@ def _move(
 ) -> Outcome:
     desk = call.desk(pool, manager=manager)
     return settle(desk, ids, lambda customer, known: make(desk.actor, customer, known), atomic=atomic)
+
+
+# A member leaves
+
+
+def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: str | None) -> dict[str, Any]:
+    """Removes a member who holds nothing, or whose customers are released or transferred first (rule 22).
+
+    Whatever is held at the last moment keeps them: the counter's zero is a condition of the removal.
+    """
+    pool = call.pool(pool_id)
+    if IDENTIFIER.fullmatch(user) is None:
+        raise Refused(Refusal("not_found"))
+    for _ in range(REMOVALS):
+        if held is not None:
+            _hand_back(call, pool, user, held, to)
+        try:
+            return _remove(call, pool, user)
+        except Refused as refused:
+            if held is None or refused.refusal.reason != "member_has_claims":
+                raise
+    raise Refused(Refusal("member_has_claims"))
+
+
+def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) -> None:
+    """Releases or transfers what the member holds. Raises Refused with the first refusal."""
+    sweeping.return_lapsed_of(call, pool, user)
+    quiet = replace(desk_with_room(call, pool, manager=True), journal=None)
+    actor, mint = replace(quiet.actor, if_match=None), call.backend.mint
+
+    def plan(customer: str, known: Customer | None) -> Move:
+        if held == "transfer" and to is not None:
+            return lifecycle.transfer(actor, customer, known, to, mint(), None)
+        return moves.release(actor, customer, known, None, "member removed")
+
+    place = layout.place_with(pool.tenant, pool.id, user)
+    for page in call.backend.table.pages(place, index=PLACE, limit=LARGEST_PAGE):
+        results = settle(quiet, [layout.id_in(key.pk) for key in page.keys], plan).results
+        refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]
+        if refusals and refusals[0].reason not in GONE_MEANWHILE:
+            raise Refused(refusals[0])
+
+
+def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
+    caller, leaver = (layout.member_key(pool.tenant, pool.id, each) for each in (call.caller.user, user))
+    asked = [
+        rules.member(caller),
+        rules.manager(caller),
+        rules.exists(leaver),
+        Rule("member_has_claims", leaver, rules.held == 0),
+    ]
+    on_leaver = rules.all_of([rule.condition for rule in asked if rule.key == leaver])
+    checks = [] if caller == leaver else [Check(caller, asked[1].condition)]
+    return call.commit([*checks, Delete(leaver, on_leaver)], asked, {"pool_id": pool.id, "user_id": user})

@@ -118,6 +118,18 @@ def get_member(call: Call, body: NoBody, query: NoBody, pool: str, user: str) ->
     return Answer(pools.get_member(call, pool, user))
 
 
+class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    held: managing.Held | None = None
+    to: Identifier | None = None
+
+
+@route("DELETE", POOL + "/members/{user}", query=RemovalQuery)
+def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
+    if (query.held == "transfer") != (query.to is not None):
+        raise Refused(Refusal("invalid_request", errors=("to: goes with held=transfer",)))
+    return Answer(managing.remove_member(call, pool, user, query.held, query.to))
+
+
 # Customers
 
 
