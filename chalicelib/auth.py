@@ -19,11 +19,16 @@ from chalicelib.refusals import Refusal, Refused
 
 ALGORITHMS: Final = ("RS256", "ES256")
 REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in a newer key set
+RETRY_S: Final = 5.0  # and this often in one that could not be read
 FETCH_TIMEOUT_S: Final = 3.0
 
 
 class Unauthenticated(Exception):
     """The token proves nothing."""
+
+
+class KeySetUnavailable(Exception):
+    """Nobody can be recognised just now. Not the token's fault, so it is no 401; but nobody gets in."""
 
 
 def read_key_set(source: str) -> dict[str, Any]:
@@ -48,7 +53,8 @@ class Verifier:
         self._source, self._issuer, self._audience = source, issuer, audience
         self._read, self._clock = read, clock
         self._keys: dict[str, Any] = {}
-        self._read_at: float | None = None
+        self._unreadable = False
+        self._read_again_at = 0.0
 
     def caller(self, authorization: str) -> Caller:
         """The caller proved by that header. Raises Unauthenticated for every other header, however it is wrong."""
@@ -71,12 +77,21 @@ class Verifier:
     def _key(self, key_id: object) -> Any:
         if not isinstance(key_id, str):
             raise Unauthenticated("the token names no key")
-        if key_id not in self._keys and (self._read_at is None or self._clock() - self._read_at >= REFETCH_S):
-            self._read_at = self._clock()
-            self._keys = _usable(self._read(self._source))
-        if key_id not in self._keys:
-            raise Unauthenticated("unknown key")
-        return self._keys[key_id]
+        if key_id not in self._keys and self._clock() >= self._read_again_at:
+            self._refresh()
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if self._unreadable:
+            raise KeySetUnavailable(f"the key set at {self._source!r} cannot be read")
+        raise Unauthenticated("unknown key")
+
+    def _refresh(self) -> None:
+        """Reads the key set; the keys known so far stay good when it cannot be read."""
+        try:
+            self._keys, self._unreadable = _usable(self._read(self._source)), False
+        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+            self._unreadable = True
+        self._read_again_at = self._clock() + (RETRY_S if self._unreadable else REFETCH_S)
 
 
 def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,10 +99,10 @@ def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
     import jwt
 
     usable = {}
-    for entry in key_set.get("keys", []):
+    for entry in key_set["keys"]:
         try:
             key = jwt.PyJWK(entry)
-        except (jwt.PyJWTError, KeyError, TypeError):
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
             continue
         if key.algorithm_name in ALGORITHMS and key.key_id is not None:
             usable[key.key_id] = key

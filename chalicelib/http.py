@@ -75,11 +75,11 @@ def respond(service: Callable[[], Service], route: Route, request: Request, para
     language = _language(request.headers.get("accept-language"))
     journal: Journal | None = None
     try:
-        body = _body(request, route.body)
-        query = _query(request, route.query)
         if route.public:
             return _told(route.handler(), language, route)
         caller = caller_from(request.context)
+        body = _body(request, route.body)
+        query = _query(request, route.query)
         made = service()
         now = made.clock()
         journal = _journal(request, route, parameters, caller, now)
@@ -123,9 +123,12 @@ def _body(request: Request, kind: type) -> Any:
 def decoded(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request") -> Any:
     """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type."""
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.ValidationError as error:
-        raise Refused(Refusal(reason, errors=(str(error),))) from error
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as error:
+            # Decoding stops at the first wrong type; what comes after it may not be JSON at all.
+            msgspec.json.decode(raw)
+            raise Refused(Refusal(reason, errors=(str(error),))) from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Refused(Refusal("malformed")) from error
 
