@@ -20,7 +20,7 @@ from chalicelib.rules import Quota, broken, first_broken
 from chalicelib.settling import Desk, Outcome, Plan, attempt, settle
 from chalicelib.table import Check
 
-WIDEST: Final = 64  # how far down the list a crowd is spread
+WIDEST: Final = 400  # how far down the list a crowd is spread
 OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
 
 
