@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
 from chalicelib.copies import Copies
 from chalicelib.journal import WHOLE, Journal, Result
-from chalicelib.layout import EVENTS_A_PAGE, TAIL_BYTES, Item, Key
+from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
-from chalicelib.records import IDENTIFIER, Customer, Event
+from chalicelib.records import IDENTIFIER, Customer
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule, first_broken
-from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Put, Refusing, Table, Throttled, Update
+from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled, Update
+from chalicelib.writes import paged, writes_of
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
 
@@ -111,7 +111,7 @@ class _Settling:
             if isinstance(planned, Refusal):
                 self._answer(position, planned)
             else:
-                moves[position] = _paged(planned, roomy=self.atomic)
+                moves[position] = paged(planned, roomy=self.atomic)
         return moves
 
     def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
@@ -121,14 +121,14 @@ class _Settling:
         size = 0
         for position, move in moves.items():
             touched = {rule.key for rule in move.rules} | {self._member_key(user) for user in move.counts}
-            needed = size + len(_writes(move, [])) + len(others | touched - {move.key})
+            needed = size + len(writes_of(move, [])) + len(others | touched - {move.key})
             if needed > ACTIONS_A_TRANSACTION:
                 if self.atomic:
                     raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
                 break
             packed[position] = move
             others |= touched - {move.key}
-            size += len(_writes(move, []))
+            size += len(writes_of(move, []))
         return packed
 
     # Writing
@@ -159,7 +159,7 @@ class _Settling:
             asked.setdefault(rule.key, []).append(rule.condition)
         actions: list[Action] = []
         for move in moves.values():
-            actions += _writes(move, asked.pop(move.key, []))
+            actions += writes_of(move, asked.pop(move.key, []))
         actions += self._member_actions(moves, asked)
         if self.desk.journal is not None:
             actions.append(self.desk.journal.part(answers))
@@ -306,47 +306,3 @@ def _done_already(move: Move, current: Customer, now: int) -> bool:
     if move.kept_by is not None and current.held_by(move.kept_by, now):
         return True
     return move.after is not None and move.after.tail[-1] in current.tail
-
-
-def _writes(move: Move, conditions: list[Condition]) -> list[Action]:
-    """The customer under the move's conditions, always bound to the version that the move was made from."""
-    known, after = move.before, move.after
-    if known is None and after is not None:
-        conditions = [*conditions, rules.pk.does_not_exist()]
-    elif known is not None:
-        conditions = [*conditions, rules.version == known.version]
-    bound = rules.all_of(conditions or [rules.pk.exists()])
-    if after is None:
-        return [Check(move.key, bound)]
-    writes: list[Action] = [Put(move.key, layout.customer_item(after), bound)]
-    if page := _paged_out(move):
-        writes.append(
-            Put(
-                layout.page_key(after.tenant, after.pool, after.id, page[0].seq),
-                layout.page_item(after, page),
-            )
-        )
-    if after.fields_version == after.version:
-        writes.append(Put(Key(move.key.pk, "F"), layout.fields_item(after)))
-    return writes
-
-
-def _paged(move: Move, *, roomy: bool) -> Move:
-    """The move with a customer that carries its older events only while there is space for all of them.
-
-    `roomy` spends bytes rather than an action of the transaction: an atomic batch has to fit into one.
-    """
-    if move.before is None or move.after is None:
-        return move
-    tail = move.after.tail
-    if len(tail) <= EVENTS_A_PAGE and (roomy or layout.tail_bytes(tail) <= TAIL_BYTES):
-        return move
-    new = tuple(event for event in tail if event.seq > move.before.version)
-    return replace(move, after=replace(move.after, tail=new))
-
-
-def _paged_out(move: Move) -> tuple[Event, ...]:
-    """The events that the known copy carried and the new one no longer does: they get an item of their own."""
-    if move.before is None or move.after is None:
-        return ()
-    return tuple(event for event in move.before.tail if event not in move.after.tail)

@@ -1,0 +1,157 @@
+"""Routes of the verbs: what members, managers and holders do with customers. One short function each."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from chalicelib import claiming, managing
+from chalicelib.context import Call
+from chalicelib.http import Answer, NoBody
+from chalicelib.records import Identifier
+from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
+
+# Claim and release
+
+
+@route("POST", CUSTOMER + "/claim")
+def claim(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(claiming.claim(call, pool, [customer]))
+
+
+class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    claim_id: Identifier | None = None
+    reason: Text | None = None
+
+
+@route("POST", CUSTOMER + "/release", body=ReleaseBody)
+def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(claiming.release(call, pool, [customer], claim_id=body.claim_id, reason=body.reason))
+
+
+@route("POST", POOL + "/claim", body=BatchBody)
+def claimbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+    return batch(claiming.claim(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)
+
+
+class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    reason: Text | None = None
+
+
+@route("POST", POOL + "/release", body=ReleaseBatchBody)
+def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = checked(body)
+    return batch(claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic), atomic=body.atomic)
+
+
+class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
+    count: Limit = 1
+
+
+@route("POST", POOL + "/claim-next", body=ClaimNextBody)
+def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
+    return Answer({"items": claiming.claim_next(call, pool, body.count)})
+
+
+# A manager's verbs
+
+
+class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Identifier
+
+
+@route("POST", CUSTOMER + "/assign", body=AssignBody)
+def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.assign(call, pool, [customer], body.to))
+
+
+class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    to: Identifier
+
+
+@route("POST", POOL + "/assign", body=AssignBatchBody)
+def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = checked(body)
+    return batch(managing.assign(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+
+
+class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Identifier
+    claim_id: Identifier | None = None
+
+
+@route("POST", CUSTOMER + "/transfer", body=TransferBody)
+def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.transfer(call, pool, [customer], body.to, claim_id=body.claim_id))
+
+
+@route("POST", POOL + "/transfer", body=AssignBatchBody)
+def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = checked(body)
+    return batch(managing.transfer(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+
+
+class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
+    to: Identifier | None = None
+
+
+@route("POST", CUSTOMER + "/convert", body=ConvertBody)
+def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.convert(call, pool, [customer], body.to))
+
+
+class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    to: Identifier | None = None
+
+
+@route("POST", POOL + "/convert", body=ConvertBatchBody)
+def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = checked(body)
+    return batch(managing.convert(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+
+
+# A holder's verbs
+
+
+class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
+    by: str | None = None
+    claim_id: Identifier | None = None
+
+
+@route("POST", CUSTOMER + "/extend", body=ExtendBody)
+def extend(call: Call, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.extend(call, pool, [customer], body.by, claim_id=body.claim_id))
+
+
+class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    by: str | None = None
+
+
+@route("POST", POOL + "/extend", body=ExtendBatchBody)
+def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = checked(body)
+    return batch(managing.extend(call, pool, ids, body.by, atomic=body.atomic), atomic=body.atomic)
+
+
+class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
+    note: Text | None = None
+    outcome: Text | None = None
+
+
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody)
+def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.follow_up(call, pool, customer, body.note, body.outcome))
+
+
+@route("POST", CUSTOMER + "/win")
+def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.win(call, pool, customer))
+
+
+@route("POST", CUSTOMER + "/deposit")
+def deposit(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.deposit(call, pool, [customer]))
+
+
+@route("POST", POOL + "/deposit", body=BatchBody)
+def depositbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+    return batch(managing.deposit(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)

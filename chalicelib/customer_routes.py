@@ -1,0 +1,108 @@
+"""Routes about customers as records: create, import, list, read, edit, history. One short function each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib import claiming, customers
+from chalicelib.context import Call
+from chalicelib.customers import Filter, OnDuplicate, Row
+from chalicelib.http import Answer, NoBody, decoded
+from chalicelib.journal import Result
+from chalicelib.records import Identifier, State
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.routing import (
+    CUSTOMER,
+    POOL,
+    Fields,
+    Name,
+    PageQuery,
+    Priority,
+    batch,
+    checked_size,
+    kept_fields,
+    route,
+    single,
+)
+
+
+class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    id: Identifier | None = None
+    fields: Fields = {}
+    priority: Priority = 0
+
+    def row(self, mint: Callable[[], str]) -> Row:
+        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority)
+
+
+@route("POST", POOL + "/customers", body=CustomerBody)
+def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) -> Answer:
+    return single(customers.create(call, pool, body.row(call.backend.mint)), status=201)
+
+
+class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
+    rows: list[msgspec.Raw]
+    key: str = "id"
+    on_duplicate: OnDuplicate = "reject"
+
+
+@route("POST", POOL + "/import", body=ImportBody)
+def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
+    checked_size(len(body.rows))
+    if body.key != "id":
+        raise Refused(Refusal("invalid_request", errors=("key: only id is supported",)))
+    rows = [_row(call, raw) for raw in body.rows]
+    return batch(customers.import_rows(call, pool, rows, body.on_duplicate))
+
+
+def _row(call: Call, raw: msgspec.Raw) -> Row | Result:
+    """The row, or why it is none: one bad row fails alone."""
+    try:
+        body: CustomerBody = decoded(raw, CustomerBody)
+        return body.row(call.backend.mint)
+    except Refused as refused:
+        content = msgspec.json.decode(raw)
+        given = content.get("id") if isinstance(content, dict) else None
+        return Result(given if isinstance(given, str) else "", refusal=refused.refusal)
+
+
+class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
+    state: State | None = None
+    holder: Identifier | None = None
+
+
+@route("GET", POOL + "/customers", query=CustomersQuery)
+def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
+    holder = call.caller.user if query.holder == "me" else query.holder
+    wanted = Filter(query.state, holder)
+    return Answer(customers.list_customers(call, pool, wanted, query.limit, query.cursor))
+
+
+@route("GET", CUSTOMER)
+def get_customer(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return Answer(customers.get(call, pool, customer))
+
+
+class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    fields: Fields = {}
+    priority: Priority | None = None
+
+
+@route("PATCH", CUSTOMER, body=CustomerPatch)
+def edit_customer(call: Call, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(customers.edit(call, pool, customer, body.name, body.fields, body.priority, kept_fields))
+
+
+@route("GET", CUSTOMER + "/eligibility")
+def get_eligibility(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return Answer(blocking=claiming.eligibility(call, pool, customer))
+
+
+@route("GET", CUSTOMER + "/history", query=PageQuery)
+def get_history(call: Call, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
+    return Answer(customers.history(call, pool, customer, query.limit, query.cursor))

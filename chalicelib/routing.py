@@ -1,0 +1,79 @@
+"""What routes are made of: the list they are on, the types that several take, the answers to what was settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chalicelib.http import Answer, Route
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.settling import Outcome
+
+ROUTES: Final[list[Route]] = []
+
+LARGEST_BATCH: Final = 100
+LARGEST_FIELDS: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=500)]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Priority = Annotated[int, Meta(ge=-1000, le=1000)]
+Fields = dict[Annotated[str, Meta(min_length=1, max_length=64)], str | int | float | bool | None]
+
+POOL: Final = "/v1/pools/{pool}"
+CUSTOMER: Final = POOL + "/customers/{customer}"
+
+
+def route(method: str, path: str, **takes: Any) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+    def registered(handler: Callable[..., Answer]) -> Callable[..., Answer]:
+        ROUTES.append(Route(method, path, handler, **takes))
+        return handler
+
+    return registered
+
+
+class PageQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Limit = 20
+    cursor: str | None = None
+
+
+class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
+    customer_ids: list[str]
+    atomic: bool = False
+
+
+# How a settled request is answered
+
+
+def checked(body: BatchBody) -> list[str]:
+    checked_size(len(body.customer_ids))
+    return body.customer_ids
+
+
+def checked_size(count: int) -> None:
+    if count > LARGEST_BATCH:
+        raise Refused(Refusal("batch_too_large", limit=LARGEST_BATCH, used=count))
+    if count == 0:
+        raise Refused(Refusal("invalid_request", errors=("expected at least one",)))
+
+
+def single(outcome: Outcome, status: int = 200) -> Answer:
+    result = outcome.results[0]
+    if result.refusal is not None:
+        raise Refused(result.refusal)
+    return Answer(result.body or {}, status)
+
+
+def batch(outcome: Outcome, *, atomic: bool = False) -> Answer:
+    return Answer(results=outcome.results, atomic=atomic)
+
+
+def kept_fields(fields: Fields) -> Fields:
+    """Raises Refused where they are too many to be kept."""
+    size = len(msgspec.json.encode(fields))
+    if size > LARGEST_FIELDS:
+        raise Refused(Refusal("invalid_request", errors=(f"fields: {size} bytes, at most {LARGEST_FIELDS}",)))
+    return fields

@@ -1,0 +1,59 @@
+"""What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed.
+
+Here every write of a customer is bound to the version that the move was made from; there is no other way to write one.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from pynamodb.expressions.condition import Condition
+
+from chalicelib import layout, rules
+from chalicelib.layout import EVENTS_A_PAGE, TAIL_BYTES, Key
+from chalicelib.moves import Move
+from chalicelib.records import Event
+from chalicelib.table import Action, Check, Put
+
+
+def writes_of(move: Move, conditions: list[Condition]) -> list[Action]:
+    """The customer under the move's conditions, always bound to the version that the move was made from."""
+    known, after = move.before, move.after
+    if known is None and after is not None:
+        conditions = [*conditions, rules.pk.does_not_exist()]
+    elif known is not None:
+        conditions = [*conditions, rules.version == known.version]
+    bound = rules.all_of(conditions or [rules.pk.exists()])
+    if after is None:
+        return [Check(move.key, bound)]
+    writes: list[Action] = [Put(move.key, layout.customer_item(after), bound)]
+    if page := _paged_out(move):
+        writes.append(
+            Put(
+                layout.page_key(after.tenant, after.pool, after.id, page[0].seq),
+                layout.page_item(after, page),
+            )
+        )
+    if after.fields_version == after.version:
+        writes.append(Put(Key(move.key.pk, "F"), layout.fields_item(after)))
+    return writes
+
+
+def paged(move: Move, *, roomy: bool) -> Move:
+    """The move with a customer that carries its older events only while there is space for all of them.
+
+    `roomy` spends bytes rather than an action of the transaction: an atomic batch has to fit into one.
+    """
+    if move.before is None or move.after is None:
+        return move
+    tail = move.after.tail
+    if len(tail) <= EVENTS_A_PAGE and (roomy or layout.tail_bytes(tail) <= TAIL_BYTES):
+        return move
+    new = tuple(event for event in tail if event.seq > move.before.version)
+    return replace(move, after=replace(move.after, tail=new))
+
+
+def _paged_out(move: Move) -> tuple[Event, ...]:
+    """The events that the known copy carried and the new one no longer does: they get an item of their own."""
+    if move.before is None or move.after is None:
+        return ()
+    return tuple(event for event in move.before.tail if event not in move.after.tail)
