@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def new_table(endpoint: str | None) -> Table:
         f"pool-{next(_numbers)}",
         mint=lambda: f"{_tokens.getrandbits(128):032x}",
         jitter=_tokens.random,
+        wait=lambda seconds: time.sleep(seconds / 20),
         endpoint=endpoint,
         region="us-east-1",
     )

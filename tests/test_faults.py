@@ -1,0 +1,169 @@
+"""When the engine fails: nothing is lost, nothing is done twice, and the client learns which of the two to fear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
+
+from tests.world import World
+
+Strike = Callable[..., AWSResponse | None]
+
+
+class Body:
+    """A response body, as botocore reads it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.content
+
+
+def answer(status: int, content: dict[str, Any] | str) -> AWSResponse:
+    text = content if isinstance(content, str) else json.dumps(content)
+    return AWSResponse("http://engine", status, {"content-type": "application/x-amz-json-1.0"}, Body(text.encode()))
+
+
+def cancelled(*codes: str) -> AWSResponse:
+    reasons = [{"Code": code} for code in codes]
+    kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+    return answer(400, {"__type": kind, "Message": "cancelled", "CancellationReasons": reasons})
+
+
+@contextmanager
+def struck(world: World, strike: Strike) -> Iterator[None]:
+    """Lets `strike` answer in the engine's stead, or not, for every transaction sent."""
+    events = world.table.connection.client.meta.events
+    events.register_first("before-send.dynamodb.TransactWriteItems", strike)
+    yield
+    events.unregister("before-send.dynamodb.TransactWriteItems", strike)
+
+
+def times(count: int, reply: Callable[[], AWSResponse]) -> Strike:
+    left = [count]
+
+    def strike(**_: Any) -> AWSResponse | None:
+        left[0] -= 1
+        return reply() if left[0] >= 0 else None
+
+    return strike
+
+
+def test_a_conflict_decides_nothing_and_is_tried_again(world: World) -> None:
+    world.pool()
+    world.fill(1)
+
+    with struck(world, times(4, lambda: cancelled("TransactionConflict", "None"))):
+        assert world.user("alice").claim("c1").status == 200
+
+
+def test_a_conflict_without_end_asks_the_client_to_come_back(world: World) -> None:
+    world.pool()
+    world.fill(1)
+
+    with struck(world, times(10**6, lambda: cancelled("TransactionConflict", "None"))):
+        refused = world.user("alice").claim("c1")
+
+    assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "throttled", "1")
+    assert world.user("alice").claim("c1").status == 200
+
+
+def test_a_throttled_engine_asks_the_client_to_come_back(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    throttle = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "slow"}
+
+    with struck(world, times(10**6, lambda: answer(400, throttle))):
+        assert (world.user("alice").claim("c1").status, world.user("alice").claim("c1").code) == (429, "throttled")
+
+
+def test_a_failure_without_an_answer_leaves_the_outcome_unknown_and_the_key_settles_it(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+
+    with struck(world, times(10**6, lambda: answer(500, "<html>Internal Server Error</html>"))):
+        unknown = alice.claim("c1", idempotency_key="k")
+
+    assert (unknown.status, unknown.code) == (503, "outcome_unknown")
+    assert alice.claim("c1", idempotency_key="k").status == 200
+    assert alice.held() == 1
+
+
+def lost(world: World) -> Strike:
+    """The engine commits; its first answer never arrives, and botocore sends the request again."""
+    state = {"sent": 0}
+
+    def strike(request: Any, **_: Any) -> AWSResponse | None:
+        state["sent"] += 1
+        if state["sent"] != 1:
+            return None
+        client = world.table.connection.client
+        client._endpoint.http_session.send(request.prepare() if hasattr(request, "prepare") else request)
+        raise ReadTimeoutError(endpoint_url="http://engine")
+
+    return strike
+
+
+def test_a_winner_whose_answer_was_lost_is_told_that_they_won(threaded: World) -> None:
+    threaded.pool(holding_limit=1)
+    threaded.fill(1)
+
+    with struck(threaded, lost(threaded)):
+        claimed = threaded.user("alice").claim("c1")
+
+    assert (claimed.status, claimed.json["holder"]) == (200, "alice")
+    assert threaded.user("alice").held() == 1
+
+
+def test_a_release_whose_answer_was_lost_is_made_once(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(2)
+    threaded.user("alice").claim_batch(["c1", "c2"])
+
+    with struck(threaded, lost(threaded)):
+        released = threaded.user("alice").release("c1")
+
+    assert released.status == 200
+    assert threaded.user("alice").held() == 1
+
+
+def test_a_commit_that_arrives_after_its_request_was_given_up_is_recognised(threaded: World) -> None:
+    """The engine has forgotten the request token: the second attempt is refused by what the first has written."""
+    threaded.pool(holding_limit=1)
+    threaded.fill(1)
+    late: list[Any] = []
+
+    def strike(request: Any, **_: Any) -> AWSResponse | None:
+        if not late:
+            late.append(request)
+            threaded.table.connection.client._endpoint.http_session.send(request)
+            return cancelled("TransactionConflict", "None")
+        return None
+
+    with struck(threaded, strike):
+        claimed = threaded.user("alice").claim("c1")
+
+    assert (claimed.status, claimed.json["holder"]) == (200, "alice")
+    assert threaded.user("alice").held() == 1
+
+
+def test_reads_that_fail_say_that_the_store_is_away(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    events = world.table.connection.client.meta.events
+
+    def strike(**_: Any) -> AWSResponse:
+        return answer(500, "<html>no</html>")
+
+    events.register_first("before-send.dynamodb.BatchGetItem", strike)
+    refused = world.user("alice").get("/customers/c1")
+    events.unregister("before-send.dynamodb.BatchGetItem", strike)
+
+    assert (refused.status, refused.code) == (503, "store_unavailable")
