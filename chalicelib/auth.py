@@ -61,6 +61,8 @@ class Verifier:
         # Imported here because only the authorizer needs it, and it is slow to load.
         import jwt
 
+        if not (self._issuer and self._audience):
+            raise Unauthenticated("no issuer or no audience is configured, so nobody can be known")
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("not a bearer token")
@@ -70,7 +72,7 @@ class Verifier:
                 token, self._key(key_id), algorithms=list(ALGORITHMS), issuer=self._issuer, audience=self._audience,
                 options={"require": ["iss", "aud", "exp", "sub"]},
             )  # fmt: skip
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthenticated(str(error)) from error
         return _caller(claims)
 

@@ -8,12 +8,13 @@ from chalicelib import claiming, managing
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
 from chalicelib.records import Identifier
+from chalicelib.refusals import Refused
 from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
 
 # Claim and release
 
 
-@route("POST", CUSTOMER + "/claim")
+@route("POST", CUSTOMER + "/claim", recalls=False)
 def claim(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(claiming.claim(call, pool, [customer]))
 
@@ -23,7 +24,7 @@ class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", CUSTOMER + "/release", body=ReleaseBody)
+@route("POST", CUSTOMER + "/release", body=ReleaseBody, recalls=False)
 def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(claiming.release(call, pool, [customer], claim_id=body.claim_id, reason=body.reason))
 
@@ -40,7 +41,11 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/release", body=ReleaseBatchBody)
 def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
     ids = checked(body)
-    return batch(claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic), atomic=body.atomic)
+    outcome = claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic)
+    for result in outcome.results.values():
+        if result.refusal is not None and result.refusal.reason == "reason_required":
+            raise Refused(result.refusal)  # the reason is the whole request's
+    return batch(outcome, atomic=body.atomic)
 
 
 class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +54,7 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/claim-next", body=ClaimNextBody)
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
-    return Answer({"items": claiming.claim_next(call, pool, body.count)})
+    return Answer(claiming.claim_next(call, pool, body.count))
 
 
 # A manager's verbs
@@ -59,7 +64,7 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier
 
 
-@route("POST", CUSTOMER + "/assign", body=AssignBody)
+@route("POST", CUSTOMER + "/assign", body=AssignBody, recalls=False)
 def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.assign(call, pool, [customer], body.to))
 
@@ -79,7 +84,7 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/transfer", body=TransferBody)
+@route("POST", CUSTOMER + "/transfer", body=TransferBody, recalls=False)
 def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.transfer(call, pool, [customer], body.to, claim_id=body.claim_id))
 
@@ -94,7 +99,7 @@ class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/convert", body=ConvertBody)
+@route("POST", CUSTOMER + "/convert", body=ConvertBody, recalls=False)
 def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.convert(call, pool, [customer], body.to))
 
@@ -117,7 +122,7 @@ class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/extend", body=ExtendBody)
+@route("POST", CUSTOMER + "/extend", body=ExtendBody, recalls=False)
 def extend(call: Call, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.extend(call, pool, [customer], body.by, claim_id=body.claim_id))
 
@@ -137,17 +142,17 @@ class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Text | None = None
 
 
-@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody)
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, recalls=False)
 def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.follow_up(call, pool, customer, body.note, body.outcome))
 
 
-@route("POST", CUSTOMER + "/win")
+@route("POST", CUSTOMER + "/win", recalls=False)
 def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.win(call, pool, customer))
 
 
-@route("POST", CUSTOMER + "/deposit")
+@route("POST", CUSTOMER + "/deposit", recalls=False)
 def deposit(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     return single(managing.deposit(call, pool, [customer]))
 

@@ -40,11 +40,12 @@ def release(
     atomic: bool = False,
 ) -> Outcome:
     pool = call.pool(pool_id)
-    if pool.policy.reason_required and not (reason or "").strip():
-        raise Refused(Refusal("reason_required"))
+    unreasoned = pool.policy.reason_required and not (reason or "").strip()
     desk = call.desk(pool)
 
     def plan(customer: str, known: Customer | None) -> Move | Refusal:
+        if unreasoned:
+            return Refusal("reason_required")
         return moves.release(desk.actor, customer, known, claim_id, reason)
 
     return settle(desk, ids, plan, atomic=atomic)
@@ -64,23 +65,22 @@ def desk_with_room(call: Call, pool: Pool, *, manager: bool = False) -> Desk:
     return call.desk(pool, manager=manager, make_room=lambda user: sweeping.return_lapsed_of(call, pool, user))
 
 
-def claim_next(call: Call, pool_id: str, count: int) -> list[dict[str, Any]]:
+def claim_next(call: Call, pool_id: str, count: int) -> dict[str, Any]:
     """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
 
     Raises Refused only when a rule about the caller allows none at all.
     """
     pool = call.pool(pool_id)
     desk = desk_with_room(call, pool)
-    taken: dict[int, Result] = {}
+    taken = {} if desk.journal is None else dict(desk.journal.answers)
     refusal = _take(call, pool, desk, count, taken)
-    nothing = not any(result.body for result in taken.values())
-    end = Result("", refusal=refusal) if refusal is not None and nothing else Result("", {})
+    items = [result.body for _, result in sorted(taken.items()) if result.body is not None]
+    end = Result("", refusal=refusal) if refusal is not None and not items else Result("", {"items": items})
     if desk.journal is not None:
-        desk.journal.close(desk.table, {WHOLE: end})
-        taken = {at: result for at, result in desk.journal.answers.items() if at != WHOLE}
-    if end.refusal is not None and not taken:
+        end = desk.journal.close(desk.table, {WHOLE: end})[WHOLE]
+    if end.refusal is not None:
         raise Refused(end.refusal)
-    return [result.body for _, result in sorted(taken.items()) if result.body is not None]
+    return end.body or {}
 
 
 def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Result]) -> Refusal | None:
@@ -97,10 +97,11 @@ def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Resul
                 continue
         if not candidates:
             return None if tried else _standing(desk)
-        offset = len(tried)
+        offset = max([len(tried), *(at + 1 for at in taken)])
         tried.update(candidates)
         outcome = attempt(desk, {offset + at: each for at, each in enumerate(candidates)}, _next_plan(call, pool, desk))
         taken |= {at: result for at, result in outcome.results.items() if result.body is not None}
+        taken |= {} if desk.journal is None else desk.journal.answers
         refusal = _stopping(call, pool, outcome)
         if refusal is not None or (desk.journal is not None and WHOLE in desk.journal.answers):
             return refusal

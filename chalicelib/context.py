@@ -69,6 +69,10 @@ class Call(Struct, frozen=True):
         self.backend.pools[pool.tenant, pool.id] = (self.now, pool)
         return pool
 
+    def forget(self, pool_id: str) -> None:
+        """The pool has changed: this process shall see it at once."""
+        self.backend.pools.pop((self.caller.tenant, pool_id), None)
+
     def actor(self, pool: Pool) -> Actor:
         return Actor(pool.tenant, pool.id, self.caller.user, pool.policy, self.now, self.if_match)
 
@@ -80,9 +84,11 @@ class Call(Struct, frozen=True):
 
         return Desk(self.backend.table, self.backend.copies, self.actor(pool), present, make_room, self.journal)
 
-    def commit(self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any]) -> dict[str, Any]:
-        """One transaction that is all of a request, with its answer. Raises Refused with the first rule broken."""
-        answer = {WHOLE: Result("", body)}
+    def commit(
+        self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE
+    ) -> dict[str, Any]:
+        """One transaction, with its answer at that position. Raises Refused with the first rule broken."""
+        answer = {position: Result("", body)}
         parts = [] if self.journal is None else [self.journal.part(answer)]
         refusing = self.backend.table.write([*actions, *parts])
         if refusing is None:
@@ -91,5 +97,11 @@ class Call(Struct, frozen=True):
             return body
         if self.journal is not None and self.journal.key in refusing:
             self.journal.absorb(refusing[self.journal.key])
-            return self.journal.answers[WHOLE].body or {}
+            return self.journal.answers[position].body or {}
         raise Refused(first_broken(asked, refusing) or Refusal("store_unavailable"))
+
+    def finish(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a request of several steps, kept under its Idempotency-Key; the first one, if there was one."""
+        if self.journal is None:
+            return body
+        return self.journal.close(self.backend.table, {WHOLE: Result("", body)})[WHOLE].body or {}

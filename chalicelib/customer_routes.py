@@ -39,7 +39,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority)
 
 
-@route("POST", POOL + "/customers", body=CustomerBody)
+@route("POST", POOL + "/customers", body=CustomerBody, status=201)
 def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) -> Answer:
     return single(customers.create(call, pool, body.row(call.backend.mint)), status=201)
 
@@ -65,9 +65,19 @@ def _row(call: Call, raw: msgspec.Raw) -> Row | Result:
         body: CustomerBody = decoded(raw, CustomerBody)
         return body.row(call.backend.mint)
     except Refused as refused:
-        content = msgspec.json.decode(raw)
-        given = content.get("id") if isinstance(content, dict) else None
-        return Result(given if isinstance(given, str) else "", refusal=refused.refusal)
+        return Result(_given_id(raw), refusal=refused.refusal)
+
+
+class _Named(Struct, frozen=True):
+    id: str = ""
+
+
+def _given_id(raw: msgspec.Raw) -> str:
+    try:
+        named: _Named = decoded(raw, _Named)
+        return named.id
+    except Refused:
+        return ""
 
 
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):

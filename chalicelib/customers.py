@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib import layout, lifecycle, moves, views
 from chalicelib.context import Call
@@ -134,6 +134,8 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     index, partition = _list(pool, wanted)
     place = Cursor(partition, str(wanted.state), str(wanted.holder))
     last = place.read(cursor, tuple[str, int | None])
+    if last is not None and not _is_position(index, *last):
+        raise Refused(Refusal("invalid_cursor"))
     after = None if last is None else layout.index_position(index, partition, actor.customer_key(last[0]), last[1])
     page = call.backend.table.page(partition, limit, index=index, after=after)
     ids = [layout.id_in(key.pk) for key in page.keys]
@@ -162,6 +164,11 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, str]:
     return ROSTER, layout.roster_of_customers(pool.tenant, pool.id)
 
 
+def _is_position(index: str, customer_id: str, rank: int | None) -> bool:
+    ranked = rank is not None and abs(rank) < 10**18
+    return IDENTIFIER.fullmatch(customer_id) is not None and (rank is None if index == ROSTER else ranked)
+
+
 def _rank(index: str, item: Item) -> int | None:
     return None if index == ROSTER else layout.plain(item[layout.INDEX_RANGE[index]])
 
@@ -181,7 +188,7 @@ def history(call: Call, pool_id: str, customer_id: str, limit: int, cursor: str 
     """The customer's events, oldest first: its older ones from their pages, the latest from the customer itself."""
     customer, _ = _read(call, pool_id, customer_id)
     place = Cursor(layout.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
-    start = (place.read(cursor, int) or 0) + 1
+    start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
     events = [event for event in _events_from(call, customer, start, limit) if event.seq >= start][:limit]
     more = bool(events) and events[-1].seq < customer.version
     return {

@@ -52,7 +52,8 @@ class Route(Struct, frozen=True):
     """One row of the contract: what it takes, and the function that does it.
 
     `handler(call, body, query, **path parameters)` returns an Answer or raises Refused. `query` is the type of the
-    query string, `public` that no token is needed.
+    query string, `public` that no token is needed. `recalls` is for requests that take several steps: what an earlier
+    attempt with the same Idempotency-Key has done is read first. One that is a single transaction meets it there.
     """
 
     method: str
@@ -60,7 +61,9 @@ class Route(Struct, frozen=True):
     handler: Callable[..., Answer]
     body: type = NoBody
     query: type = NoBody
+    status: int = 200
     public: bool = False
+    recalls: bool = True
 
 
 class Service(Struct, frozen=True):
@@ -84,7 +87,7 @@ def respond(service: Callable[[], Service], route: Route, request: Request, para
         now = made.clock()
         journal = _journal(request, route, parameters, caller, now)
         call = Call(made.backend, caller, now, _if_match(request), journal)
-        answer = _kept(call, lambda: route.handler(call, body, query, **parameters))
+        answer = _kept(call, route, lambda: route.handler(call, body, query, **parameters))
         return _told(answer, language, route, journal)
     except Refused as refused:
         return problem(refused.refusal, language, route, journal)
@@ -96,14 +99,31 @@ def respond(service: Callable[[], Service], route: Route, request: Request, para
         return problem(Refusal("store_unavailable" if request.method == "GET" else "outcome_unknown"), language, route)
 
 
-def _kept(call: Call, handle: Callable[[], Answer]) -> Answer:
-    """A definite refusal of the whole request is an answer too: a repetition with the key gets the same one."""
+def _kept(call: Call, route: Route, handle: Callable[[], Answer]) -> Answer:
+    """The answer, or the one that this Idempotency-Key had first. A definite refusal is an answer too, and is kept."""
+    journal = call.journal
+    if journal is None:
+        return handle()
+    if route.recalls:
+        journal.recall(call.backend.table)
+    if WHOLE in journal.answers:
+        return Answer(journal.answers[WHOLE].body or {}, route.status)
     try:
         return handle()
     except Refused as refused:
-        if call.journal is not None and refused.refusal.reason not in NOT_KEPT and not call.journal.answers:
-            call.journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})
+        if refused.refusal.reason in NOT_KEPT or journal.answers:
+            raise
+        journal.recall(call.backend.table)
+        if 0 in journal.answers:
+            return _first(journal.answers[0], route)
+        journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})
         raise
+
+
+def _first(result: Result, route: Route) -> Answer:
+    if result.refusal is not None:
+        raise Refused(result.refusal)
+    return Answer(result.body or {}, route.status)
 
 
 # What the request says
@@ -169,28 +189,34 @@ def _journal(request: Request, route: Route, parameters: Mapping[str, str], call
     if not all(IDENTIFIER.fullmatch(part) for part in parameters.values()):
         raise Refused(Refusal("not_found"))
     resource = f"{route.method} {route.path.format(**parameters)}"
-    content = msgspec.json.decode(request.raw_body or b"{}")
-    said = msgspec.json.encode(
-        [content, request.headers.get("if-match"), request.query_params and dict(request.query_params)],
-        order="sorted",
-    )
-    fingerprint = blake2b(said, digest_size=16).hexdigest()
+    queried = None if request.query_params is None else dict(request.query_params)
+    said = [_spelled_one_way(request.raw_body or b"{}"), request.headers.get("if-match"), queried]
+    fingerprint = blake2b(msgspec.json.encode(said, order="sorted"), digest_size=16).hexdigest()
     return Journal(lambda part: layout.answer_key(caller.tenant, caller.user, resource, given, part), fingerprint, now)
+
+
+def _spelled_one_way(raw: bytes | str) -> Any:
+    """The body without the accidents of its spelling; one that is no JSON, as it is."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return repr(raw)
 
 
 # What is answered
 
 
 def _language(accepted: str | None) -> str:
-    """`zh` where the client likes Chinese better than English, else `en`."""
-    liked = {"en": 0.0, "zh": 0.0}
+    """`zh` where the client likes Chinese best, or names it first among those it likes equally; else `en`."""
+    liked: dict[str, float] = {}
     for part in (accepted or "").lower().split(","):
-        tag, _, parameter = part.strip().partition(";")
-        weight = re.fullmatch(r"\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*", parameter or "q=1")
-        name = tag.partition("-")[0]
-        if weight and name in liked:
-            liked[name] = max(liked[name], float(weight[1]))
-    return "zh" if liked["zh"] > liked["en"] else "en"
+        tag, _, parameter = part.partition(";")
+        weight = re.fullmatch(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", parameter.strip() or "q=1")
+        name = tag.strip().partition("-")[0]
+        if weight and name in ("en", "zh"):
+            liked[name] = max(liked.get(name, 0.0), float(weight[1]))
+    best = max(liked, key=lambda name: liked[name], default="en")
+    return best if liked.get(best) else "en"
 
 
 def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:

@@ -93,7 +93,7 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_i
     """The deadline moves later, counted from where it is now (rule 15). The move's note says where it was."""
     key = actor.customer_key(customer)
     deadline = None if known is None or known.expires_at is None else known.expires_at + by
-    asked = [*on_claim(actor, key, known, claim_id), *rules.extendable(key, actor.policy, deadline)]
+    asked = [*on_claim(actor, key, known, claim_id), *rules.extendable(key, actor.policy, by, deadline)]
     if not actor.policy.members_may_extend:
         asked.append(rules.manager(actor.member_key, "extension_not_allowed"))
     if known is None or known.expires_at is None:

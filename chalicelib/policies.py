@@ -44,9 +44,15 @@ def change(
     if dry_run:
         _may_change(call, pool)
         return views.pool(changed) | {"affected": sum(len(page) for page in _affected(call, changed))}
-    body = call.commit(*_write(call, changed), views.pool(changed))
-    call.keep(changed)
-    return body | {"affected": _apply(call, changed)} if to_all else body
+    if not to_all:
+        body = call.commit(*_write(call, changed), views.pool(changed))
+        call.forget(pool_id)
+        return body
+    if call.journal is None or 0 not in call.journal.answers:
+        call.commit(*_write(call, changed), views.pool(changed), position=0)
+        call.forget(pool_id)
+    now_ruling = call.pool_now(pool_id)
+    return call.finish(views.pool(now_ruling) | {"affected": _apply(call, now_ruling)})
 
 
 def _merged(policy: Policy, given: dict[str, Any]) -> Policy:

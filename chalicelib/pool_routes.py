@@ -11,7 +11,6 @@ from msgspec import Meta, Struct
 from chalicelib import managing, policies, pools, sweeping
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
-from chalicelib.journal import WHOLE, Result
 from chalicelib.records import Identifier, Policy, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, Name, PageQuery, route
@@ -35,7 +34,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
     policy: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-@route("POST", "/v1/pools", body=PoolBody)
+@route("POST", "/v1/pools", body=PoolBody, status=201)
 def create_pool(call: Call, body: PoolBody, query: NoBody) -> Answer:
     policy = decoded(body.policy, Policy, "policy_invalid")
     if problems := policy.problems():
@@ -114,6 +113,4 @@ def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
     swept = iter([call.pool(body.pool)]) if body.pool else sweeping.pools_of(call.backend, call.caller.tenant)
     stop_at = time.monotonic() + SWEEP_SECONDS
     report = sweeping.sweep(call.backend, swept, call.now, lambda: stop_at - time.monotonic(), dry_run=body.dry_run)
-    if call.journal is None:
-        return Answer(report.body())
-    return Answer(call.journal.close(call.backend.table, {WHOLE: Result("", report.body())})[WHOLE].body or {})
+    return Answer(call.finish(report.body()))

@@ -30,7 +30,7 @@ def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str
     tenant = layout.tenant_key(pool.tenant)
     known_to_schedule = Put(tenant, layout.item(tenant, {}))
     body = call.commit([Put(key, layout.pool_item(pool), free.condition), known_to_schedule], [free], views.pool(pool))
-    call.backend.pools.pop((pool.tenant, pool.id), None)
+    call.forget(pool.id)
     return body
 
 

@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 
 from chalicelib.conditions import holds
-from chalicelib.layout import Item, Key, plain
+from chalicelib.layout import FOREVER, Item, Key, plain
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 from chalicelib.times import DAY
@@ -132,9 +132,12 @@ def private(key: Key) -> list[Rule]:
     return [Rule("already_claimed", key, state != "claimed"), Rule("duplicate_customer", key, state == "private")]
 
 
-def extendable(key: Key, policy: Policy, deadline: int | None) -> list[Rule]:
+def extendable(key: Key, policy: Policy, by: int, deadline: int | None) -> list[Rule]:
     """How often and for how long a claim may be extended; one without a deadline has nothing to extend."""
-    found = [Rule("extension_not_allowed", key, expires_at.exists())]
+    found = [
+        Rule("extension_not_allowed", key, expires_at.exists()),
+        Rule("extension_limit", key, expires_at < FOREVER - by),
+    ]
     if policy.max_extensions is not None:
         found.append(Rule("extension_limit", key, extensions < policy.max_extensions))
     longest = policy.length("max_hold")

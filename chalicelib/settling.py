@@ -87,6 +87,8 @@ class _Settling:
         self.made_room = False
 
     def run(self) -> Outcome:
+        if self.desk.journal is not None:
+            self._answered_before(self.desk.journal)
         wanted = [customer_id for at, customer_id in self.ids.items() if at not in self.outcome.results]
         self.known = self.desk.copies.look_up(self.desk.table, self.desk.actor, wanted)
         for _ in range(ROUNDS):
@@ -204,7 +206,10 @@ class _Settling:
     # Explaining a refusal
 
     def _explain(self, moves: dict[int, Move], refusing: Refusing) -> None:
-        if self._answered_before(refusing):
+        journal = self.desk.journal
+        if journal is not None and journal.key in refusing:
+            journal.absorb(refusing[journal.key])
+            self._answered_before(journal)
             return
         sound: dict[int, Move] = {}
         for position, move in moves.items():
@@ -215,13 +220,8 @@ class _Settling:
         if quota is not None and refusing.get(quota.key):
             self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key])
 
-    def _answered_before(self, refusing: Refusing) -> bool:
-        journal = self.desk.journal
-        if journal is None or journal.key not in refusing:
-            return False
-        journal.absorb(refusing[journal.key])
-        self.outcome.results |= journal.answers
-        return True
+    def _answered_before(self, journal: Journal) -> None:
+        self.outcome.results |= {at: result for at, result in journal.answers.items() if at in self.ids}
 
     def _explained(self, position: int, move: Move, refusing: Refusing) -> bool:
         """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""

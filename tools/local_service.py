@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -56,6 +57,7 @@ def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
     from chalicelib import config, process  # not before the environment is set
 
     process.table(config.read(os.environ)).create()
+    sys.modules.pop("app", None)  # it may have been imported before, under another environment
     return importlib.import_module("app")
 
 
