@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -19,6 +20,7 @@ from chalicelib.refusals import Refusal, Refused
 
 ALGORITHMS: Final = ("RS256", "ES256")
 REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in a newer key set
+STALE_S: Final = 1800.0  # after this long a withdrawn key is noticed
 RETRY_S: Final = 5.0  # and this often in one that could not be read
 FETCH_TIMEOUT_S: Final = 3.0
 
@@ -54,7 +56,7 @@ class Verifier:
         self._read, self._clock = read, clock
         self._keys: dict[str, Any] = {}
         self._unreadable = False
-        self._read_again_at = 0.0
+        self._read_again_at = self._stale_at = 0.0
 
     def caller(self, authorization: str) -> Caller:
         """The caller proved by that header. Raises Unauthenticated for every other header, however it is wrong."""
@@ -79,7 +81,8 @@ class Verifier:
     def _key(self, key_id: object) -> Any:
         if not isinstance(key_id, str):
             raise Unauthenticated("the token names no key")
-        if key_id not in self._keys and self._clock() >= self._read_again_at:
+        now = self._clock()
+        if now >= (self._stale_at if key_id in self._keys else self._read_again_at):
             self._refresh()
         if key_id in self._keys:
             return self._keys[key_id]
@@ -89,11 +92,13 @@ class Verifier:
 
     def _refresh(self) -> None:
         """Reads the key set; the keys known so far stay good when it cannot be read."""
+        now = self._clock()
         try:
             self._keys, self._unreadable = _usable(self._read(self._source)), False
-        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        except (OSError, HTTPException, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             self._unreadable = True
-        self._read_again_at = self._clock() + (RETRY_S if self._unreadable else REFETCH_S)
+        self._read_again_at = now + (RETRY_S if self._unreadable else REFETCH_S)
+        self._stale_at = now + (RETRY_S if self._unreadable else STALE_S)
 
 
 def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +111,7 @@ def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
             key = jwt.PyJWK(entry)
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
             continue
-        if key.algorithm_name in ALGORITHMS and key.key_id is not None:
+        if key.algorithm_name in ALGORITHMS and isinstance(key.key_id, str):
             usable[key.key_id] = key
     return usable
 

@@ -79,8 +79,8 @@ class Call(Struct, frozen=True):
     def desk(self, pool: Pool, *, manager: bool = False, make_room: Callable[[str], bool] = lambda user: False) -> Desk:
         """Where moves are settled. `manager`: only a manager could have made them, and so sees what is masked."""
 
-        def present(customer: Customer) -> dict[str, Any]:
-            return views.customer(customer, pool.policy, self.now, self.caller.user, manager)
+        def present(customer: Customer, managed: bool = False) -> dict[str, Any]:
+            return views.customer(customer, pool.policy, self.now, self.caller.user, manager or managed)
 
         return Desk(self.backend.table, self.backend.copies, self.actor(pool), present, make_room, self.journal)
 

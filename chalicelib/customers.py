@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
+from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, lifecycle, moves, views
 from chalicelib.context import Call
@@ -96,12 +97,12 @@ def _newcomer(actor: Actor, row: Row) -> Customer:
 
 
 def get(call: Call, pool_id: str, customer_id: str) -> dict[str, Any]:
-    customer, show = _read(call, pool_id, customer_id)
-    return show(customer)
+    customer, manager = _read(call, pool_id, customer_id)
+    return call.desk(call.pool(pool_id)).present(customer, manager)
 
 
-def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, Callable[[Customer], dict[str, Any]]]:
-    """The customer as it is now, and how to show it to the caller. Raises Refused."""
+def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, bool]:
+    """The customer as it is now, and whether the caller is a manager. Raises Refused."""
     pool = call.pool(pool_id)
     actor = call.actor(pool)
     wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
@@ -114,7 +115,7 @@ def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, Callabl
             continue
         if customer is None:
             raise Refused(Refusal("not_found"))
-        return customer, call.desk(pool, manager=member.role == "manager").present
+        return customer, member.role == "manager"
 
 
 class Filter(Struct, frozen=True):
@@ -131,37 +132,36 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size."""
     pool = call.pool(pool_id)
     actor = call.actor(pool)
-    index, partition = _list(pool, wanted)
+    index, partition, part = _list(pool, wanted)
     place = Cursor(partition, str(wanted.state), str(wanted.holder))
     last = place.read(cursor, tuple[str, int | None])
     if last is not None and not _is_position(index, *last):
         raise Refused(Refusal("invalid_cursor"))
     after = None if last is None else layout.index_position(index, partition, actor.customer_key(last[0]), last[1])
-    page = call.backend.table.page(partition, limit, index=index, after=after)
+    page = call.backend.table.page(partition, limit, index=index, after=after, between=part)
     ids = [layout.id_in(key.pk) for key in page.keys]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
     manager = member_of(call, pool, found).role == "manager"
     customers = _among(call, actor, ids, found)
-    show = call.desk(pool, manager=manager).present
+    present = call.desk(pool).present
     return {
-        "items": [show(customer) for customer in customers if wanted.fits(customer)],
+        "items": [present(customer, manager) for customer in customers if wanted.fits(customer)],
         "next_cursor": None if page.last is None else place.write((ids[-1], _rank(index, page.items[-1]))),
     }
 
 
-def _list(pool: Pool, wanted: Filter) -> tuple[str, str]:
-    """The index, and the partition in it, that holds the wanted customers and as few others as can be."""
+def _list(pool: Pool, wanted: Filter) -> tuple[str, str, Condition | None]:
+    """The index, the partition in it and the part of that which hold the wanted customers, and hardly any others."""
     if wanted.state == "available":
-        return PLACE, layout.place_available(pool.tenant, pool.id)
-    if wanted.state == "private":
-        if wanted.holder is None:
-            return DUE, layout.private_in(pool.tenant, pool.id)
-        return PLACE, layout.place_private(pool.tenant, pool.id, wanted.holder)
+        return PLACE, layout.place_available(pool.tenant, pool.id), None
     if wanted.holder is not None:
-        return PLACE, layout.place_with(pool.tenant, pool.id, wanted.holder)
-    if wanted.state == "claimed":
-        return DUE, layout.due_in(pool.tenant, pool.id)
-    return ROSTER, layout.roster_of_customers(pool.tenant, pool.id)
+        claims, private = between(PLACE, high=layout.FOREVER), between(PLACE, low=layout.FOREVER + 1)
+        part = {"claimed": claims, "private": private}.get(wanted.state or "")
+        return PLACE, layout.place_with(pool.tenant, pool.id, wanted.holder), part
+    if wanted.state is not None:
+        of_state = layout.due_in if wanted.state == "claimed" else layout.private_in
+        return DUE, of_state(pool.tenant, pool.id), None
+    return ROSTER, layout.roster_of_customers(pool.tenant, pool.id), None
 
 
 def _is_position(index: str, customer_id: str, rank: int | None) -> bool:
@@ -207,4 +207,6 @@ def _events_from(call: Call, customer: Customer, start: int, limit: int) -> list
     # A page is named by its first event, so the one that holds `start` may be named up to a page earlier.
     first, last = page(max(start - EVENTS_A_PAGE, 0)), page(start + limit)
     stored = call.backend.table.query(first.pk, between=between(None, first.sk, last.sk))
-    return [event for item in stored.items for event in layout.page_record(item)] + list(customer.tail)
+    paged = [event for item in stored.items for event in layout.page_record(item)]
+    # Events may have moved to a page after the customer was read.
+    return paged + [event for event in customer.tail if not paged or event.seq > paged[-1].seq]

@@ -12,7 +12,8 @@ with it. Nothing here talks to the engine.
     answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
 
     index roster   everything of one kind in a pool, by id: its customers, its members. Claims never touch it
-    index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline
+    index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline;
+                   a holder's private customers come after all deadlines
     index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones
 """
 
@@ -121,10 +122,6 @@ def place_with(tenant: str, pool: str, holder: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#H#{holder}"
 
 
-def place_private(tenant: str, pool: str, holder: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#V#{holder}"
-
-
 def private_in(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#V"
 
@@ -145,7 +142,7 @@ def _index_attributes(customer: Customer) -> dict[str, Any]:
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": deadline}
         places |= {DUE: due_in(tenant, pool), "due_at": deadline}
     elif customer.state == "private" and customer.holder is not None:
-        places |= {PLACE: place_private(tenant, pool, customer.holder), "rank": customer.updated_at}
+        places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": FOREVER + customer.updated_at}
         places |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
     return places
 

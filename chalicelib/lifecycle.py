@@ -102,7 +102,14 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_i
         known, "extended", actor.user, actor.now, expires_at=deadline, extensions=known.extensions + 1,
         extended_ms=known.extended_ms + by,
     )  # fmt: skip
-    return Move(key, known, after, tuple(asked), note={"old_expires_at": rfc3339(known.expires_at)})
+    return Move(
+        key,
+        known,
+        after,
+        tuple(asked),
+        note={"old_expires_at": rfc3339(known.expires_at)},
+        managed=known.holder != actor.user,
+    )
 
 
 def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | None) -> Move:
@@ -135,7 +142,8 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Move:
     asked = on_claim(actor, key, known)
     if known is None or known.holder is None:
         return Move(key, known, None, asked)
-    return Move(key, known, _private(actor, known, "won", known.holder), asked, {known.holder: -1})
+    others = known.holder != actor.user
+    return Move(key, known, _private(actor, known, "won", known.holder), asked, {known.holder: -1}, managed=others)
 
 
 def _private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
@@ -161,7 +169,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None) -> Move:
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past,
     )  # fmt: skip
-    return Move(key, known, after, asked)
+    return Move(key, known, after, asked, managed=others)
 
 
 # Changes that leave the holder

@@ -15,11 +15,12 @@ from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
 from chalicelib.layout import PLACE
 from chalicelib.moves import Actor, Move
+from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.settling import Outcome, settle
-from chalicelib.table import Check, Delete
+from chalicelib.table import Check, Delete, between
 from chalicelib.times import duration_ms
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
@@ -122,6 +123,8 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
     pool = call.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None:
         raise Refused(Refusal("not_found"))
+    if held is not None and member_of(call, pool).role != "manager":
+        raise Refused(Refusal("not_manager"))
     for _ in range(REMOVALS):
         if held is not None:
             _hand_back(call, pool, user, held, to)
@@ -145,7 +148,8 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
         return moves.release(actor, customer, known, None, "member removed")
 
     place = layout.place_with(pool.tenant, pool.id, user)
-    for page in call.backend.table.pages(place, index=PLACE, limit=LARGEST_PAGE):
+    claims = between(PLACE, high=layout.FOREVER)
+    for page in call.backend.table.pages(place, index=PLACE, between=claims, limit=LARGEST_PAGE):
         results = settle(quiet, [layout.id_in(key.pk) for key in page.keys], plan).results
         refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]
         if refusals and refusals[0].reason not in GONE_MEANWHILE:

@@ -43,7 +43,8 @@ class Move(Struct, frozen=True):
 
     `counts` is by how much each user's counter of held customers changes; `taker` is the member whose limits it uses,
     the `daily` one too if it is a claim; `kept_by` says that the move is done already if that user holds the customer;
-    `stays` that it is done if the rules hold, without a change; `note` is shown beside the customer.
+    `stays` that it is done if the rules hold, without a change; `note` is shown beside the customer; `managed` says
+    that only a manager can have made it, and so sees what is masked.
     """
 
     key: Key
@@ -56,6 +57,7 @@ class Move(Struct, frozen=True):
     kept_by: str | None = None
     stays: bool = False
     note: dict[str, Any] = {}
+    managed: bool = False
 
     @property
     def result(self) -> Customer | None:
@@ -140,7 +142,7 @@ def release(actor: Actor, customer: str, known: Customer | None, claim_id: str |
         return Move(key, known, None, asked)
     verb = "released" if known.holder == actor.user else "reclaimed"
     after = returned(known, verb, actor.user, actor.policy, actor.now, reason=reason)
-    return Move(key, known, after, asked, {known.holder: -1})
+    return Move(key, known, after, asked, {known.holder: -1}, managed=known.holder != actor.user)
 
 
 def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None) -> tuple[Rule, ...]:

@@ -96,7 +96,7 @@ def _changes(actor: Actor, customer: Customer) -> bool:
 def _apply(call: Call, pool: Pool) -> int:
     """Each page is found before it is changed: a claim with a new deadline moves on in the index."""
     actor = call.actor(pool)
-    desk = Desk(call.backend.table, Copies(whole=False), replace(actor, if_match=None), lambda customer: {})
+    desk = Desk(call.backend.table, Copies(whole=False), replace(actor, if_match=None), lambda customer, managed: {})
     done = 0
     for ids in list(_affected(call, pool)):
         outcome = settle(desk, ids, lambda each, known: _clocked(actor, known))

@@ -41,8 +41,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     max_pin: str | None = None
     max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     reason_required: bool | None = None
-    masked_fields: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] = ()
-    reminders: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
+    masked_fields: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] | None = ()
+    reminders: Annotated[tuple[str, ...], Meta(max_length=8)] | None = ()
     time_zone: str | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 
@@ -55,7 +55,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         found = []
         checks: list[tuple[str, Callable[[str], object], str | None]]
         checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
-        checks += [("reminders", times.duration_ms, text) for text in self.reminders]
+        checks += [("reminders", times.duration_ms, text) for text in self.reminders or ()]
         checks.append(("time_zone", times.zone, self.time_zone))
         for name, check, text in checks:
             try:

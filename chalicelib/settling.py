@@ -27,17 +27,19 @@ from chalicelib.writes import paged, writes_of
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
 
+TOLD_BY_CONTENT: Final = frozenset(("created", "imported", "updated"))  # two of them may differ and have equal events
+
 Plan = Callable[[str, Customer | None], Move | Refusal]
 
 
 class Desk(Struct, frozen=True):
-    """What one request works with. `present` turns a customer into the body to show; `make_room` returns a
-    member's lapsed claims to the pool and says whether there were any."""
+    """What one request works with. `present` turns a customer into the body to show, to a manager or not; `make_room`
+    returns a member's lapsed claims to the pool and says whether there were any."""
 
     table: Table
     copies: Copies
     actor: Actor
-    present: Callable[[Customer], dict[str, Any]]
+    present: Callable[[Customer, bool], dict[str, Any]]
     make_room: Callable[[str], bool] = lambda user: False
     journal: Journal | None = None
 
@@ -153,7 +155,7 @@ class _Settling:
         return [Check(layout.pool_key(actor.tenant, actor.pool), rules.pk.does_not_exist())]
 
     def _shown(self, position: int, customer: Customer, move: Move) -> Result:
-        return Result(self.ids[position], self.desk.present(customer) | move.note)
+        return Result(self.ids[position], self.desk.present(customer, move.managed) | move.note)
 
     def _actions(self, moves: dict[int, Move], answers: dict[int, Result]) -> list[Action]:
         asked: dict[Key, list[Condition]] = {}
@@ -268,7 +270,7 @@ class _Settling:
         for position, customer_id in self.ids.items():
             known = self.known.get(customer_id)
             if position not in self.outcome.results and known is not None:
-                self.outcome.results[position] = Result(customer_id, self.desk.present(known))
+                self.outcome.results[position] = Result(customer_id, self.desk.present(known, False))
         return self.outcome
 
 
@@ -305,4 +307,7 @@ def _done_already(move: Move, current: Customer, now: int) -> bool:
     """The actor holds it already, or the engine had committed this very move and its answer was lost."""
     if move.kept_by is not None and current.held_by(move.kept_by, now):
         return True
-    return move.after is not None and move.after.tail[-1] in current.tail
+    if move.after is None or current.version <= move.after.version:
+        return current == move.after
+    event = move.after.tail[-1]
+    return event in current.tail and event.type not in TOLD_BY_CONTENT

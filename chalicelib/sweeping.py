@@ -112,7 +112,7 @@ def lapsed_of(call: Call, pool: Pool, user: str) -> list[str]:
 def _return(backend: Backend, pool: Pool, now: int, ids: Sequence[str]) -> Report:
     """Returns those claims. Where a malformed record spoils it, the halves are tried apart until that one is alone."""
     actor = Actor(pool.tenant, pool.id, SYSTEM, pool.policy, now)
-    desk = Desk(backend.table, Copies(whole=False), actor, lambda customer: {"id": customer.id})
+    desk = Desk(backend.table, Copies(whole=False), actor, lambda customer, managed: {"id": customer.id})
 
     def plan(_: str, known: Customer | None) -> Move | Refusal:
         return Refusal("claim_changed") if known is None else moves.expire(actor, known)

@@ -22,11 +22,17 @@ def pool(record: Pool) -> dict[str, Any]:
         "id": record.id,
         "name": record.name,
         "status": record.status,
-        "policy": msgspec.to_builtins(record.policy),
+        "policy": _policy(record.policy),
         "version": record.version,
         "created_at": rfc3339(record.created_at),
         "updated_at": rfc3339(record.updated_at),
     }
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    """Every rule; null where it is off, and an empty list for the two that are lists."""
+    shown: dict[str, Any] = msgspec.to_builtins(policy)
+    return shown | {name: shown[name] or [] for name in ("masked_fields", "reminders")}
 
 
 def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
@@ -49,7 +55,7 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
 def customer(record: Customer, policy: Policy, now: int, viewer: str, manager: bool) -> dict[str, Any]:
     """The customer as `viewer` may see it: only its holder and managers see masked fields in full."""
     open_to_viewer = manager or record.held_by(viewer, now) or (record.state == "private" and record.holder == viewer)
-    hidden = set() if open_to_viewer else set(policy.masked_fields)
+    hidden = set() if open_to_viewer else set(policy.masked_fields or ())
     fields = {name: _masked(shown) if name in hidden else shown for name, shown in record.fields.items()}
     return {
         "id": record.id,
@@ -83,11 +89,11 @@ def _available_at(record: Customer, policy: Policy) -> int | None:
 
 
 def _masked(shown: Any) -> Any:
-    """13812345678 → 138****5678; anything shorter keeps its first character."""
+    """13812345678 → 138****5678; anything shorter keeps its first character, if that is not all of it."""
     if shown is None or shown == "":
         return shown
     text = str(shown)
-    return f"{text[:3]}****{text[-4:]}" if len(text) >= 11 else f"{text[0]}****"
+    return f"{text[:3]}****{text[-4:]}" if len(text) >= 11 else f"{text[: len(text) > 1]}****"
 
 
 def event(record: Event) -> dict[str, Any]:
