@@ -96,7 +96,7 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_i
     asked = [*on_claim(actor, key, known, claim_id), *rules.extendable(key, actor.policy, by, deadline)]
     if not actor.policy.members_may_extend:
         asked.append(rules.manager(actor.member_key, "extension_not_allowed"))
-    if known is None or known.expires_at is None:
+    if known is None or known.expires_at is None or known.expires_at + by >= layout.FOREVER:
         return Move(key, known, None, tuple(asked))
     after = step(
         known, "extended", actor.user, actor.now, expires_at=deadline, extensions=known.extensions + 1,
