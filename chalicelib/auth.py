@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from chalicelib.context import Caller
 from chalicelib.records import IDENTIFIER
 from chalicelib.refusals import Refusal, Refused
 
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ALGORITHMS: Final = ("RS256", "ES256")
 REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in a newer key set
 STALE_S: Final = 1800.0  # after this long a withdrawn key is noticed
@@ -34,8 +36,9 @@ class KeySetUnavailable(Exception):
 
 
 def read_key_set(source: str) -> dict[str, Any]:
-    """The JSON Web Key Set at an https address, or in a file."""
-    if source.startswith(("https://", "http://")):
+    """The JSON Web Key Set at an https address, or in a file. Plain http is for this very machine only."""
+    address = urlsplit(source)
+    if address.scheme == "https" or (address.scheme == "http" and address.hostname in LOOPBACK):
         with urlopen(source, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - the scheme was just checked
             return dict(json.load(answer))
     return dict(json.loads(Path(source).read_text(encoding="utf-8")))

@@ -19,7 +19,7 @@ from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule, first_broken
 from chalicelib.settling import Desk
-from chalicelib.table import Action, Table
+from chalicelib.table import Action, StoreUnavailable, Table
 
 POLICY_MS: Final = 5_000
 
@@ -98,7 +98,8 @@ class Call(Struct, frozen=True):
         if self.journal is not None and self.journal.key in refusing:
             self.journal.absorb(refusing[self.journal.key])
             return self.journal.answers[position].body or {}
-        raise Refused(first_broken(asked, refusing) or Refusal("store_unavailable"))
+        refusal = first_broken(asked, refusing)
+        raise StoreUnavailable if refusal is None else Refused(refusal)
 
     def finish(self, body: dict[str, Any]) -> dict[str, Any]:
         """The answer of a request of several steps, kept under its Idempotency-Key; the first one, if there was one."""

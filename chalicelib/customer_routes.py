@@ -56,7 +56,11 @@ def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> 
     if body.key != "id":
         raise Refused(Refusal("invalid_request", errors=("key: only id is supported",)))
     rows = [_row(call, raw) for raw in body.rows]
-    return batch(customers.import_rows(call, pool, rows, body.on_duplicate))
+    outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    for result in outcome.results.values():
+        if result.refusal is not None and result.refusal.reason in ("not_a_member", "not_manager"):
+            raise Refused(result.refusal)  # about who asks, and so about every row
+    return batch(outcome)
 
 
 def _row(call: Call, raw: msgspec.Raw) -> Row | Result:

@@ -132,6 +132,9 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size."""
     pool = call.pool(pool_id)
     actor = call.actor(pool)
+    if wanted.state == "available" and wanted.holder is not None:
+        member_of(call, pool)
+        return {"items": [], "next_cursor": None}
     index, partition, part = _list(pool, wanted)
     place = Cursor(partition, str(wanted.state), str(wanted.holder))
     last = place.read(cursor, tuple[str, int | None])

@@ -38,6 +38,7 @@ class Journal:
         self.replayed = False
         self._key_of_part, self._fingerprint, self._seconds = key_of_part, fingerprint, now // 1000
         self._part = 0
+        self._ends = self._seconds + KEPT_SECONDS  # of all its parts together
 
     @property
     def key(self) -> Key:
@@ -59,7 +60,7 @@ class Journal:
         content = zlib.compress(msgspec.json.encode(list(answers.items())))
         item = {
             "pk": value(self.key.pk), "sk": value(self.key.sk), "fingerprint": value(self._fingerprint),
-            "answers": {"B": content}, "ttl": value(self._seconds + KEPT_SECONDS),
+            "answers": {"B": content}, "ttl": value(self._ends),
         }  # fmt: skip
         return Put(self.key, item, unwritten)
 
@@ -73,6 +74,7 @@ class Journal:
             raise Refused(Refusal("idempotency_key_reused"))
         written = msgspec.json.decode(zlib.decompress(stored["answers"]["B"]), type=list[tuple[int, Result]])
         self.answers.update(written)
+        self._ends = plain(stored["ttl"])
         self.replayed = True
         self._part += 1
         if (whole := self.answers.get(WHOLE)) is not None and whole.refusal is not None:

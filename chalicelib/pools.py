@@ -121,7 +121,7 @@ def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int |
         stored = call.backend.table.get([key]).get(key)
         known = None if stored is None else layout.member_record(pool.tenant, pool.id, stored)
         try:
-            return _put_member(call, pool, _as_put(pool, user, role, own_limit, known), by_whom)
+            return _put_member(call, pool, _as_put(pool, user, role, own_limit, known, call.if_match), by_whom)
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or call.if_match is not None:
                 raise
@@ -139,14 +139,18 @@ def _may_put(call: Call, pool: Pool, user: str, role: Role) -> list[Rule]:
     return [rules.member(caller), rules.manager(caller), no_manager]
 
 
-def _as_put(pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None) -> Member:
+def _as_put(
+    pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None, if_match: int | None
+) -> Member:
+    """The member one version after the one that the write will be bound to."""
     held, days, version = (0, {}, 0) if known is None else (known.held, known.days, known.version)
+    version = version if if_match is None else if_match
     return Member(pool.tenant, pool.id, user, role, own_limit, held, days, version + 1)
 
 
 def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule]) -> dict[str, Any]:
     key = layout.member_key(member.tenant, member.pool, member.user)
-    expected = member.version - 1 if call.if_match is None else call.if_match
+    expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
     asked = [*by_whom, Rule("version_conflict", key, same)]
     on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
