@@ -163,7 +163,8 @@ def _standing(desk: Desk) -> Refusal | None:
     refusing = desk.table.write([Check(actor.member_key, member.condition & quota.condition())])
     if refusing is None:
         return None
-    return first_broken([member], refusing) or quota.refusals(refusing[actor.member_key], 0)[0]
+    stored = refusing[actor.member_key]
+    return first_broken([member], refusing) or next(iter(quota.refusals(stored, 0)), None)
 
 
 def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:

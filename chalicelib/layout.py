@@ -7,6 +7,7 @@ with it. Nothing here talks to the engine.
                same                          F              its free fields, which a claim never rewrites
                same                          E#<seq>        older events, a few to a page
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
+    statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
     pool       T#<tenant>#POOLS              <pool>         policy and status
     tenant     TENANTS                       <tenant>       so that the schedule finds every pool
     answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
@@ -84,6 +85,26 @@ def page_key(tenant: str, pool: str, customer: str, seq: int) -> Key:
 
 def member_key(tenant: str, pool: str, user: str) -> Key:
     return Key(f"{_pool_prefix(tenant, pool)}#M#{user}", "-")
+
+
+def day_key(member: Key, day: str) -> Key:
+    """The row for what that member did on that local day."""
+    pool, _, user = member.pk.rpartition("#M#")
+    return Key(f"{pool}#S", f"{day}#{user}")
+
+
+def days_of(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#S"
+
+
+def end_of_day(day: str) -> str:
+    """Sorts after the rows of that day and before those of the next."""
+    return f"{day}#~"
+
+
+def leavers_key(tenant: str, pool: str) -> Key:
+    """What members who have left had brought into the pool."""
+    return Key(days_of(tenant, pool), "-")
 
 
 def pool_key(tenant: str, pool: str) -> Key:
@@ -248,8 +269,8 @@ def member_record(tenant: str, pool: str, stored: Item) -> Member:
 def member_item(member: Member) -> Item:
     """A new member's item. `room` is what their own limit leaves; where there is none it means nothing."""
     attributes = {
-        "role": member.role, "own_limit": member.own_limit, "held": member.held, "days": member.days,
-        "room": (member.own_limit or 0) - member.held, "version": member.version,
+        "role": member.role, "own_limit": member.own_limit, "held": member.held, "day": member.day, "did": member.did,
+        "pooled": member.pooled, "room": (member.own_limit or 0) - member.held, "version": member.version,
         ROSTER: roster_of_members(member.tenant, member.pool),
     }  # fmt: skip
     return item(member_key(member.tenant, member.pool, member.user), attributes)

@@ -14,12 +14,12 @@ from chalicelib.moves import (
     Actor,
     Move,
     by_manager,
-    expired,
     on_claim,
     on_customer,
     still_of_interest,
     updated,
     with_holder,
+    without_lapsed,
 )
 from chalicelib.records import Customer, step
 from chalicelib.rules import Rule
@@ -32,9 +32,8 @@ def assign(actor: Actor, customer: str, known: Customer | None, to: str, claim_i
     asked = (*_to_member(actor, key, to), rules.free_to_claim(key, actor.now))
     if known is None:
         return Move(key, None, None, asked)
-    start, counts = _without_lapsed(actor, known)
-    counts[to] = counts.get(to, 0) + 1
-    return Move(key, known, with_holder(start, "assigned", actor, to, claim_id), asked, counts, taker=to)
+    after = with_holder(without_lapsed(actor, known), "assigned", actor, to, claim_id)
+    return Move(key, known, after, asked, taker=to)
 
 
 def transfer(
@@ -54,7 +53,7 @@ def transfer(
         return Move(key, known, None, asked, stays=True)
     past = still_of_interest(known.past_holders | {known.holder: actor.now}, actor.policy, actor.now)
     after = with_holder(known, "transferred", actor, to, claim_id, past_holders=past)
-    return Move(key, known, after, asked, {known.holder: -1, to: 1}, taker=to)
+    return Move(key, known, after, asked, taker=to)
 
 
 def convert(actor: Actor, customer: str, known: Customer | None, to: str | None) -> Move:
@@ -67,23 +66,13 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
         return Move(key, known, None, asked)
-    start, counts = _without_lapsed(actor, known)
-    if start.state == "claimed" and start.holder is not None:
-        counts[start.holder] = counts.get(start.holder, 0) - 1
-    return Move(key, known, _private(actor, start, "converted", holder), asked, counts)
+    return Move(key, known, _private(actor, without_lapsed(actor, known), "converted", holder), asked)
 
 
 def _to_member(actor: Actor, key: Key, to: str) -> list[Rule]:
     """A manager acts for the good of a member of the pool."""
     taker = rules.member(layout.member_key(actor.tenant, actor.pool, to), "taker_not_a_member")
     return [*by_manager(actor), taker, *on_customer(actor, key)]
-
-
-def _without_lapsed(actor: Actor, known: Customer) -> tuple[Customer, dict[str, int]]:
-    """The customer with a lapsed claim closed, and what that changes in the counters."""
-    if not known.lapsed(actor.now) or known.holder is None:
-        return known, {}
-    return expired(known, actor.policy, actor.now), {known.holder: -1}
 
 
 # Verbs of a claim
@@ -143,7 +132,7 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Move:
     if known is None or known.holder is None:
         return Move(key, known, None, asked)
     others = known.holder != actor.user
-    return Move(key, known, _private(actor, known, "won", known.holder), asked, {known.holder: -1}, managed=others)
+    return Move(key, known, _private(actor, known, "won", known.holder), asked, managed=others)
 
 
 def _private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:

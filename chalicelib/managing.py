@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chalicelib import layout, lifecycle, moves, rules, sweeping
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
+from chalicelib.counters import as_it_was, file_day
 from chalicelib.layout import PLACE
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
@@ -20,12 +21,14 @@ from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.settling import Outcome, settle
-from chalicelib.table import Check, Delete, between
+from chalicelib.table import Action, Check, Delete, Update, between
 from chalicelib.times import duration_ms
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
 GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
+
+DID_MORE: Final = "request_in_progress"  # the member was at work while being removed
 
 Held: TypeAlias = Literal["release", "transfer"]
 Make = Callable[[Actor, str, Customer | None], Move]
@@ -131,7 +134,7 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
         try:
             return _remove(call, pool, user)
         except Refused as refused:
-            if held is None or refused.refusal.reason != "member_has_claims":
+            if refused.refusal.reason != DID_MORE and (held is None or refused.refusal.reason != "member_has_claims"):
                 raise
     raise Refused(Refusal("member_has_claims"))
 
@@ -157,13 +160,20 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
 
 
 def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
+    """What they did stays in the statistics: their day is filed, and what they brought in is added to the leavers'."""
     caller, leaver = (layout.member_key(pool.tenant, pool.id, each) for each in (call.caller.user, user))
+    stored = call.backend.table.get([leaver]).get(leaver)
     asked = [
         rules.member(caller),
         rules.manager(caller),
         rules.exists(leaver),
         Rule("member_has_claims", leaver, rules.held == 0),
     ]
-    on_leaver = rules.all_of([rule.condition for rule in asked if rule.key == leaver])
-    checks = [] if caller == leaver else [Check(caller, asked[1].condition)]
-    return call.commit([*checks, Delete(leaver, on_leaver)], asked, {"pool_id": pool.id, "user_id": user})
+    writes: list[Action] = [] if caller == leaver else [Check(caller, asked[1].condition)]
+    if stored is not None:
+        member = layout.member_record(pool.tenant, pool.id, stored)
+        asked += [Rule(DID_MORE, leaver, same) for same in as_it_was(stored)]
+        writes.append(file_day(layout.day_key(leaver, member.day), member.did))
+        writes.append(Update(layout.leavers_key(pool.tenant, pool.id), [rules.pooled.add(member.pooled)]))
+    writes.append(Delete(leaver, rules.all_of([rule.condition for rule in asked if rule.key == leaver])))
+    return call.commit(writes, asked, {"pool_id": pool.id, "user_id": user})

@@ -41,17 +41,15 @@ class Actor(Struct, frozen=True):
 class Move(Struct, frozen=True):
     """One customer's change. `before` is the copy known, `after` what to write: None where there is nothing to move.
 
-    `counts` is by how much each user's counter of held customers changes; `taker` is the member whose limits it uses,
-    the `daily` one too if it is a claim; `kept_by` says that the move is done already if that user holds the customer;
-    `stays` that it is done if the rules hold, without a change; `note` is shown beside the customer; `managed` says
-    that only a manager can have made it, and so sees what is masked.
+    `taker` is the member whose limits it uses, the `daily` one too if it is a claim; `kept_by` says that the move is
+    done already if that user holds the customer; `stays` that it is done if the rules hold, without a change; `note` is
+    shown beside the customer; `managed` says that only a manager can have made it, and so sees what is masked.
     """
 
     key: Key
     before: Customer | None
     after: Customer | None
     rules: tuple[Rule, ...]
-    counts: dict[str, int] = {}
     taker: str | None = None
     daily: bool = False
     kept_by: str | None = None
@@ -116,13 +114,13 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
     )
     if known is None:
         return Move(key, None, None, asked)
-    counts = {actor.user: 1}
-    start = known
-    if known.lapsed(now) and known.holder is not None:
-        start = expired(known, actor.policy, now)
-        counts[known.holder] = counts.get(known.holder, 0) - 1
-    after = with_holder(start, "claimed", actor, actor.user, claim_id)
-    return Move(key, known, after, asked, counts, taker=actor.user, daily=True, kept_by=actor.user)
+    after = with_holder(without_lapsed(actor, known), "claimed", actor, actor.user, claim_id)
+    return Move(key, known, after, asked, taker=actor.user, daily=True, kept_by=actor.user)
+
+
+def without_lapsed(actor: Actor, known: Customer) -> Customer:
+    """The customer with a lapsed claim closed."""
+    return expired(known, actor.policy, actor.now) if known.lapsed(actor.now) else known
 
 
 def with_holder(start: Customer, event_type: str, actor: Actor, holder: str, claim_id: str, **changes: Any) -> Customer:
@@ -142,7 +140,7 @@ def release(actor: Actor, customer: str, known: Customer | None, claim_id: str |
         return Move(key, known, None, asked)
     verb = "released" if known.holder == actor.user else "reclaimed"
     after = returned(known, verb, actor.user, actor.policy, actor.now, reason=reason)
-    return Move(key, known, after, asked, {known.holder: -1}, managed=known.holder != actor.user)
+    return Move(key, known, after, asked, managed=known.holder != actor.user)
 
 
 def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None) -> tuple[Rule, ...]:
@@ -160,8 +158,7 @@ def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | Non
 def expire(actor: Actor, known: Customer) -> Move:
     """A lapsed claim is returned, provided that it is still the same claim and still due (rule 18)."""
     key = actor.customer_key(known.id)
-    counts = {} if known.holder is None else {known.holder: -1}
-    return Move(key, known, expired(known, actor.policy, actor.now), (rules.due(key, actor.now),), counts)
+    return Move(key, known, expired(known, actor.policy, actor.now), (rules.due(key, actor.now),))
 
 
 def expired(known: Customer, policy: Policy, now: int) -> Customer:

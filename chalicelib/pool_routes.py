@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib import managing, policies, pools, sweeping
+from chalicelib import managing, policies, pools, statistics, sweeping
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.records import Identifier, Policy, Role
@@ -95,6 +96,16 @@ def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user
     if (query.held == "transfer") != (query.to is not None):
         raise Refused(Refusal("invalid_request", errors=("to: goes with held=transfer",)))
     return Answer(managing.remove_member(call, pool, user, query.held, query.to))
+
+
+class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    since: date | None = None
+    to: date | None = None
+
+
+@route("GET", POOL + "/stats", query=StatsQuery)
+def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
+    return Answer(statistics.of_pool(call, pool, query.since, query.to))
 
 
 # Sweep

@@ -20,6 +20,8 @@ Role: TypeAlias = Literal["member", "manager"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
 
+KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
+
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -97,7 +99,8 @@ class Pool(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """`own_limit` overrides the pool's holding limit; `days` counts claims by local day."""
+    """`own_limit` overrides the pool's holding limit. `did` counts what they did on `day`, by kind. `pooled` is how
+    many customers they brought into the pool less those that they took out for good, ever."""
 
     tenant: str
     pool: str
@@ -105,8 +108,14 @@ class Member(Struct, frozen=True):
     role: Role
     own_limit: int | None = None
     held: int = 0
-    days: dict[str, int] = {}
+    day: str = ""
+    did: dict[str, int] = {}
+    pooled: int = 0
     version: int = 1
+
+    def claimed_on(self, day: str) -> int:
+        """The claims that count against the daily limit on that local day."""
+        return self.did.get("claimed", 0) if self.day >= day else 0
 
 
 class Event(Struct, frozen=True, array_like=True):

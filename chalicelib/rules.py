@@ -20,7 +20,6 @@ from chalicelib.conditions import holds
 from chalicelib.layout import FOREVER, Item, Key, plain
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
-from chalicelib.times import DAY
 
 pk, state, version = Path("pk"), Path("state"), Path("version")
 holder, claim_id, expires_at, entered_at = (
@@ -30,7 +29,8 @@ holder, claim_id, expires_at, entered_at = (
     Path("entered_at"),
 )
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
-role, held, room, own_limit, days = Path("role"), Path("held"), Path("room"), Path("own_limit"), Path("days")
+role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
+day, did, pooled = Path("day"), Path("did"), Path("pooled")
 
 
 class Rule(Struct, frozen=True):
@@ -174,7 +174,8 @@ def manager(key: Key, reason: str = "not_manager") -> Rule:
 class Quota(Struct, frozen=True):
     """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
 
-    An assignment takes too, but is not `daily`: it does not count as a claim of the day.
+    An assignment takes too, but is not `daily`: it does not count as a claim of the day. `anew` says that this
+    transaction begins the member's day.
 
     A condition has no arithmetic: what must be left is worked out here, and `room` is kept by the counter's updates
     where the limit is the member's own.
@@ -185,6 +186,7 @@ class Quota(Struct, frozen=True):
     now: int
     count: int
     daily: bool = True
+    anew: bool = False
 
     def condition(self) -> Condition:
         return self._daily() & self._holding() if self._counts_today() else self._holding()
@@ -192,18 +194,12 @@ class Quota(Struct, frozen=True):
     def _counts_today(self) -> bool:
         return self.daily and self.policy.daily_claim_limit is not None
 
-    def actions(self) -> list[Any]:
-        """Counts the claims on today's counter; counters of the last days, a long weekend, are dropped on the way."""
-        if not self.daily:
-            return []
-        today = days[self.policy.day(self.now)]
-        passed = {self.policy.day(self.now - back * DAY) for back in (1, 2, 3)} - {self.policy.day(self.now)}
-        return [today.set((today | 0) + self.count), *(days[day].remove() for day in sorted(passed))]
-
     def _daily(self) -> Condition:
         left = (self.policy.daily_claim_limit or 0) - self.count
-        today = days[self.policy.day(self.now)]
-        fits: Condition = (today <= left) | today.does_not_exist() if left >= 0 else today < 0
+        today = did["claimed"]
+        if left < 0:
+            return pk.does_not_exist()
+        fits: Condition = pk.exists() if self.anew else (today <= left) | today.does_not_exist()
         return fits
 
     def _holding(self) -> Condition:
@@ -234,8 +230,9 @@ class Quota(Struct, frozen=True):
         return found
 
     def _used(self, member_item: Item) -> tuple[int, int]:
-        today = member_item["days"]["M"].get(self.policy.day(self.now))
-        return (0 if today is None else plain(today)), plain(member_item["held"])
+        today = self.policy.day(self.now)
+        used = plain(member_item["did"]).get("claimed", 0) if plain(member_item["day"]) >= today else 0
+        return used, plain(member_item["held"])
 
 
 def _limit(policy: Policy, member_item: Item) -> int | None:

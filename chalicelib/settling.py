@@ -16,13 +16,14 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
 from chalicelib.copies import Copies
+from chalicelib.counters import Counters
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.records import IDENTIFIER, Customer
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule, first_broken
-from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled, Update
+from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.writes import paged, writes_of
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
@@ -85,7 +86,7 @@ class _Settling:
         self.desk, self.ids, self.plan, self.atomic = desk, ids, plan, atomic
         self.outcome = Outcome(results=_hopeless(ids))
         self.known: dict[str, Customer | None] = {}
-        self.gone: set[Key] = set()  # members that are no more, and so have no counter
+        self.counters = Counters(desk.actor)
         self.made_room = False
 
     def run(self) -> Outcome:
@@ -124,7 +125,7 @@ class _Settling:
         others: set[Key] = set() if self.desk.journal is None else {self.desk.journal.key}
         size = 0
         for position, move in moves.items():
-            touched = {rule.key for rule in move.rules} | {self._member_key(user) for user in move.counts}
+            touched = {rule.key for rule in move.rules} | self.counters.keys(move)
             needed = size + len(writes_of(move, [])) + len(others | touched - {move.key})
             if needed > ACTIONS_A_TRANSACTION:
                 if self.atomic:
@@ -164,36 +165,10 @@ class _Settling:
         actions: list[Action] = []
         for move in moves.values():
             actions += writes_of(move, asked.pop(move.key, []))
-        actions += self._member_actions(moves, asked)
+        actions += self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
         if self.desk.journal is not None:
             actions.append(self.desk.journal.part(answers))
         return actions
-
-    def _member_actions(self, moves: dict[int, Move], asked: dict[Key, list[Condition]]) -> list[Action]:
-        """The counters: each member's item once, whatever the number of customers that concern them."""
-        changes: dict[Key, list[Any]] = {}
-        for user, change in _net_counts(moves).items():
-            key = self._member_key(user)
-            if change and key not in self.gone:
-                changes[key] = [rules.held.add(change), rules.room.add(-change)]
-                asked.setdefault(key, []).append(rules.pk.exists())
-        quota = self._quota(moves)
-        if quota is not None:
-            changes.setdefault(quota.key, []).extend(quota.actions())
-            asked.setdefault(quota.key, []).append(quota.condition())
-        checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in changes]
-        return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in changes.items())]
-
-    def _quota(self, moves: dict[int, Move]) -> Quota | None:
-        """The limits of the one member who takes customers in this request, if it is about taking."""
-        takes = [move for move in moves.values() if move.taker is not None]
-        if not takes or takes[0].taker is None:
-            return None
-        actor = self.desk.actor
-        return Quota(self._member_key(takes[0].taker), actor.policy, actor.now, len(takes), takes[0].daily)
-
-    def _member_key(self, user: str) -> Key:
-        return layout.member_key(self.desk.actor.tenant, self.desk.actor.pool, user)
 
     def _committed(self, moves: dict[int, Move], answers: dict[int, Result]) -> None:
         if self.desk.journal is not None:
@@ -217,8 +192,8 @@ class _Settling:
         for position, move in moves.items():
             if not self._explained(position, move, refusing):
                 sound[position] = move
-        self.gone |= {key for key, item in refusing.items() if not item}
-        quota = self._quota(sound)
+        self.counters.learn(refusing)
+        quota = self.counters.quota(sound.values())
         if quota is not None and refusing.get(quota.key):
             self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key])
 
@@ -293,14 +268,6 @@ def _hopeless(ids: Mapping[int, str]) -> dict[int, Result]:
 def _distinct(all_rules: Any) -> list[Rule]:
     """Moves of one request share the rules about their actor: the same object, asked once."""
     return list({id(rule): rule for rule in all_rules}.values())
-
-
-def _net_counts(moves: dict[int, Move]) -> dict[str, int]:
-    net: dict[str, int] = {}
-    for move in moves.values():
-        for user, change in move.counts.items():
-            net[user] = net.get(user, 0) + change
-    return net
 
 
 def _done_already(move: Move, current: Customer, now: int) -> bool:

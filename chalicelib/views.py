@@ -46,7 +46,7 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
         "held": record.held,
         "headroom": None if limit is None else max(limit - record.held, 0),
         "daily_claim_limit": policy.daily_claim_limit,
-        "claimed_today": record.days.get(policy.day(now), 0),
+        "claimed_today": record.claimed_on(policy.day(now)),
         "resets_at": rfc3339(policy.day_ends(now)),
         "version": record.version,
     }

@@ -6,22 +6,32 @@ from collections import Counter
 from typing import Any
 
 from chalicelib import layout
+from chalicelib.counters import KIND_OF_EVENT
 from chalicelib.layout import DUE, PLACE
-from chalicelib.records import Customer, Event
+from chalicelib.records import KINDS, Customer, Event
 from chalicelib.table import Table
 from tests.world import everything
 
 
-def assert_sound(table: Table) -> None:
-    """I1, I2 and I4, and that every index attribute is that of the state. Reads all; for tests only."""
+def assert_sound(table: Table, *, statistics: bool = True) -> None:
+    """I1, I2 and I4, that every index attribute is that of the state, and that the statistics are those of the events.
+
+    Reads all; for tests only.
+    """
     items = list(everything(table))
     customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
     held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")
     for item in items:
         if "#M#" in item["pk"]["S"]:
             _check_member(item, held)
+    happened: Counter[tuple[str, str, str]] = Counter()
     for customer, item in zip(customers, _customer_items(items), strict=True):
-        _check_customer(customer, item, _pages(items, item["pk"]["S"]))
+        pages = _pages(items, item["pk"]["S"])
+        _check_customer(customer, item, pages)
+        happened.update((customer.tenant, customer.pool, kind) for kind in _kinds(pages + customer.tail))
+        happened[customer.tenant, customer.pool, "pooled"] += customer.state != "private"
+    if statistics:
+        assert +happened == +_counted(items), "statistics differ from events"
 
 
 def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -37,6 +47,23 @@ def _pages(items: list[dict[str, Any]], pk: str) -> tuple[Event, ...]:
     pages = [item for item in items if item["pk"]["S"] == pk and item["sk"]["S"].startswith("E#")]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in layout.page_record(page))
+
+
+def _kinds(events: tuple[Event, ...]) -> list[str]:
+    return [KIND_OF_EVENT[event.type] for event in events if event.type in KIND_OF_EVENT]
+
+
+def _counted(items: list[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
+    """What members' items and the rows of days that are over have counted, by pool."""
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for item in items:
+        pk = item["pk"]["S"]
+        if "#M#" in pk or pk.endswith("#S"):
+            _, tenant, _, pool, *_ = pk.split("#")
+            shown = layout.plain_item(item)
+            for kind in (*KINDS, "pooled"):
+                counted[tenant, pool, kind] += shown.get(kind, 0) + shown.get("did", {}).get(kind, 0)
+    return counted
 
 
 def _check_member(item: dict[str, Any], held: Counter[tuple[str, str, str | None]]) -> None:

@@ -104,6 +104,7 @@ def test_one_malformed_record_never_stops_the_rest(world: World) -> None:
 
 
 def test_a_claim_whose_holder_is_no_longer_a_member_still_goes_back(world: World) -> None:
+    world.forged = True
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(2))
     key = layout.member_key("main", "p", "alice")

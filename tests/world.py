@@ -105,6 +105,7 @@ class World:
     table: Table
     clock: Clock = field(default_factory=Clock)
     seed: int = 7
+    forged: bool = False  # a test has taken a member out of the table by hand, with all that they had counted
 
     def __post_init__(self) -> None:
         numbers = itertools.count(1)
