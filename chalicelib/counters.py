@@ -17,7 +17,7 @@ from pynamodb.expressions.operand import Path
 from chalicelib import layout, rules
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
-from chalicelib.records import KINDS, Customer, Event
+from chalicelib.records import KINDS, Customer, Event, Pool
 from chalicelib.rules import Quota
 from chalicelib.table import Action, Check, Update
 
@@ -35,11 +35,19 @@ def gained(move: Move) -> dict[Key, Counter[str]]:
     for customer, sign in ((move.before, -1), (move.after, 1)):
         if customer is not None and customer.state == "claimed" and customer.holder is not None:
             sums[_member(customer, customer.holder)]["held"] += sign
+            sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
     since = 0 if move.before is None else move.before.version
     for event in move.after.tail:
         if event.seq > since:
             _count(event, move.after, sums)
+    if aside := _aside(move.after) - _aside(move.before):
+        whose = move.before.holder if move.before is not None and move.before.holder else move.after.tail[-1].by
+        sums[_member(move.after, whose)]["aside"] += aside
     return sums
+
+
+def _aside(customer: Customer | None) -> int:
+    return int(customer is not None and customer.set_aside_at is not None)
 
 
 def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
@@ -60,8 +68,8 @@ def _member(customer: Customer, user: str) -> Key:
 class Counters:
     """The members' items as one request writes them. `learn` takes what the engine returned with a refusal."""
 
-    def __init__(self, actor: Actor) -> None:
-        self._actor, self._today = actor, actor.policy.day(actor.now)
+    def __init__(self, actor: Actor, elsewhere: Pool | None = None) -> None:
+        self._actor, self._elsewhere = actor, elsewhere
         self._seen: dict[Key, Item] = {}
 
     def learn(self, refusing: Mapping[Key, Item]) -> None:
@@ -101,26 +109,32 @@ class Counters:
         return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in updates.items()), *rows]
 
     def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
-        changes = [Path(name).add(counts[name]) for name in ("held", "pooled") if counts[name]]
+        changes = [Path(name).add(counts[name]) for name in ("held", "pins", "pooled", "aside") if counts[name]]
         changes += [rules.room.add(-counts["held"])] if counts["held"] else []
         kinds = _kinds(counts)
         if not kinds:
             return changes, []
         if self._turns(key):
-            start = [rules.day.set(self._today), rules.did.set(kinds)]
+            start = [rules.day.set(self._today(key)), rules.did.set(kinds)]
             return [*changes, *start], as_it_was(self._seen[key])
         counted = [rules.did[kind].set((rules.did[kind] | 0) + count) for kind, count in kinds.items()]
         return [*changes, *counted], [rules.day == self._day(key)]
 
+    def _today(self, key: Key) -> str:
+        """The local day of the pool whose member that is."""
+        elsewhere = self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id
+        pool = self._elsewhere if elsewhere and self._elsewhere else self._actor.home
+        return pool.policy.day(self._actor.now)
+
     def _day(self, key: Key) -> str:
         """The day on which the member's item counts now: today or, where clocks disagree, the later one it has seen."""
         seen = self._seen.get(key)
-        return max(self._today, str(layout.plain(seen["day"]))) if seen else self._today
+        return max(self._today(key), str(layout.plain(seen["day"]))) if seen else self._today(key)
 
     def _turns(self, key: Key) -> bool:
         """Whether that item was seen to count a day that is over."""
         seen = self._seen.get(key)
-        return seen is not None and seen != {} and layout.plain(seen["day"]) < self._today
+        return seen is not None and seen != {} and layout.plain(seen["day"]) < self._today(key)
 
     def _row(self, key: Key) -> Key:
         return layout.day_key(key, layout.plain(self._seen[key]["day"]))
@@ -138,9 +152,9 @@ def file_day(row: Key, did: Mapping[str, int]) -> Update:
 def as_it_was(member_item: Item) -> list[Condition]:
     """That the member has done nothing since that item was seen."""
     did = layout.plain(member_item["did"])
-    pooled = layout.plain(member_item["pooled"])
+    ever = [Path(name) == layout.plain(member_item[name]) for name in ("pooled", "aside")]
     same = [rules.did[kind] == did[kind] if kind in did else rules.did[kind].does_not_exist() for kind in KINDS]
-    return [rules.day == layout.plain(member_item["day"]), rules.pooled == pooled, *same]
+    return [rules.day == layout.plain(member_item["day"]), *ever, *same]
 
 
 def _kinds(counts: Counter[str]) -> dict[str, int]:

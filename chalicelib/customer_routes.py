@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -85,7 +86,7 @@ def _given_id(raw: msgspec.Raw) -> str:
 
 
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
-    state: State | None = None
+    state: State | Literal["set_aside"] | None = None
     holder: Identifier | None = None
 
 

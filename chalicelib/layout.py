@@ -16,6 +16,7 @@ with it. Nothing here talks to the engine.
     index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline;
                    a holder's private customers come after all deadlines
     index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones
+    index reminder the claimed customers of a pool whose holders are to be reminded, by when
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 ROSTER: Final = "roster"
 PLACE: Final = "place"
 DUE: Final = "due"
+REMINDER: Final = "reminder"
+
+INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", REMINDER: "remind_at"}
 
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
@@ -55,13 +59,13 @@ SCHEMA: Final[dict[str, Any]] = {
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": kind}
         for name, kind in (
-            ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N")
+            ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
+            (REMINDER, "S"), ("remind_at", "N"),
         )
     ],
-    "GlobalSecondaryIndexes": [_index(ROSTER, "pk"), _index(PLACE, "rank"), _index(DUE, "due_at")],
+    "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],
     "BillingMode": "PAY_PER_REQUEST",
 }  # fmt: skip
-INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at"}
 
 
 # Keys
@@ -124,6 +128,11 @@ def id_in(pk: str) -> str:
     return pk.rpartition("#")[2]
 
 
+def pool_in(pk: str) -> str:
+    """The pool in a customer's or a member's partition key."""
+    return pk.split("#")[3]
+
+
 # Index partitions
 
 
@@ -139,6 +148,10 @@ def place_available(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#A"
 
 
+def place_aside(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#R"
+
+
 def place_with(tenant: str, pool: str, holder: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#H#{holder}"
 
@@ -151,17 +164,24 @@ def due_in(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#D"
 
 
+def reminders_in(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#D"
+
+
 def _index_attributes(customer: Customer) -> dict[str, Any]:
     """The lists on which a customer stands, by its state."""
     tenant, pool = customer.tenant, customer.pool
     places: dict[str, Any] = {ROSTER: roster_of_customers(tenant, pool)}
-    if customer.state == "available":
+    if customer.set_aside_at is not None:
+        places |= {PLACE: place_aside(tenant, pool), "rank": customer.set_aside_at}
+    elif customer.state == "available":
         rank = customer.waiting_since - customer.priority * PRIORITY_STEP
         places |= {PLACE: place_available(tenant, pool), "rank": rank}
     elif customer.state == "claimed" and customer.holder is not None:
         deadline = FOREVER if customer.expires_at is None else customer.expires_at
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": deadline}
         places |= {DUE: due_in(tenant, pool), "due_at": deadline}
+        places |= {} if customer.remind_at is None else {REMINDER: reminders_in(tenant, pool)}
     elif customer.state == "private" and customer.holder is not None:
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": FOREVER + customer.updated_at}
         places |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
@@ -205,12 +225,17 @@ def _text(content: Any) -> str:
 _CUSTOMER_ATTRIBUTES: Final = (
     "name", "state", "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "priority",
     "returns", "holder", "claim_id", "claimed_at", "expires_at", "extensions", "extended_ms", "last_follow_up_at",
+    "active_at", "stopped_ms", "pauses", "pinned_until", "clock_ends", "remind_at", "reminded", "set_aside_at", "homes",
+    "past_holders",
 )  # fmt: skip
+
+
+_LEFT_OUT_WHEN_EMPTY: Final = ("priority", "extended_ms", "stopped_ms", "pauses", "reminded", "homes", "past_holders")
 
 
 def customer_item(customer: Customer) -> Item:
     attributes = {name: getattr(customer, name) for name in _CUSTOMER_ATTRIBUTES}
-    attributes["past_holders"] = customer.past_holders
+    attributes |= {name: attributes[name] or None for name in _LEFT_OUT_WHEN_EMPTY}
     attributes["tail"] = _text(customer.tail)
     key = customer_key(customer.tenant, customer.pool, customer.id)
     return item(key, attributes | _index_attributes(customer))
@@ -250,7 +275,8 @@ def page_record(stored: Item) -> tuple[Event, ...]:
 def pool_item(pool: Pool) -> Item:
     attributes = {
         "name": pool.name, "status": pool.status, "policy": _text(pool.policy), "version": pool.version,
-        "created_at": pool.created_at, "updated_at": pool.updated_at,
+        "created_at": pool.created_at, "updated_at": pool.updated_at, "pauses": pool.pauses,
+        "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
     }  # fmt: skip
     return item(pool_key(pool.tenant, pool.id), attributes)
 
@@ -269,8 +295,9 @@ def member_record(tenant: str, pool: str, stored: Item) -> Member:
 def member_item(member: Member) -> Item:
     """A new member's item. `room` is what their own limit leaves; where there is none it means nothing."""
     attributes = {
-        "role": member.role, "own_limit": member.own_limit, "held": member.held, "day": member.day, "did": member.did,
-        "pooled": member.pooled, "room": (member.own_limit or 0) - member.held, "version": member.version,
+        "role": member.role, "own_limit": member.own_limit, "held": member.held, "pins": member.pins,
+        "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
+        "room": (member.own_limit or 0) - member.held, "version": member.version,
         ROSTER: roster_of_members(member.tenant, member.pool),
     }  # fmt: skip
     return item(member_key(member.tenant, member.pool, member.user), attributes)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib import managing, policies, pools, statistics, sweeping
+from chalicelib import managing, opening, policies, pools, rounds, statistics
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
-from chalicelib.records import Identifier, Policy, Role
+from chalicelib.records import Closing, Identifier, Policy, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, Name, PageQuery, route
 
@@ -64,6 +64,35 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
 def change_pool(call: Call, body: PoolPatch, query: NoBody, pool: str) -> Answer:
     to_all = body.apply_to == "all"
     return Answer(policies.change(call, pool, body.name, body.policy, to_all=to_all, dry_run=body.dry_run))
+
+
+@route("POST", POOL + "/pause")
+def pause_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.pause(call, pool))
+
+
+@route("POST", POOL + "/resume")
+def resume_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.resume(call, pool))
+
+
+class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    mode: Closing
+
+
+@route("POST", POOL + "/close", body=CloseBody)
+def close_pool(call: Call, body: CloseBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.close(call, pool, body.mode))
+
+
+@route("POST", POOL + "/open")
+def open_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.open_again(call, pool))
+
+
+@route("DELETE", POOL)
+def delete_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.delete(call, pool))
 
 
 class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,7 +150,14 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
     if not call.caller.admin:
         raise Refused(Refusal("not_admin"))
-    swept = iter([call.pool(body.pool)]) if body.pool else sweeping.pools_of(call.backend, call.caller.tenant)
+    swept = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)
     stop_at = time.monotonic() + SWEEP_SECONDS
-    report = sweeping.sweep(call.backend, swept, call.now, lambda: stop_at - time.monotonic(), dry_run=body.dry_run)
+    report = rounds.run(
+        call.backend,
+        swept,
+        call.now,
+        lambda: stop_at - time.monotonic(),
+        dry_run=body.dry_run,
+        confirm=body.confirm,
+    )
     return Answer(call.finish(report.body()))

@@ -5,7 +5,7 @@ A member's item also carries the counters that claims change, so putting a membe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from chalicelib.paging import Cursor
 from chalicelib.records import IDENTIFIER, Member, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
-from chalicelib.table import Action, Check, Put, Update
+from chalicelib.table import Action, Check, Put, Table, Update
 
 
 def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
@@ -101,6 +101,25 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
         "items": [views.member(each, pool.policy, call.now) for each in members],
         "next_cursor": next_cursor,
     }
+
+
+def members_of(table: Table, pool: Pool) -> Iterator[Member]:
+    """Every member as they are now."""
+    roster = layout.roster_of_members(pool.tenant, pool.id)
+    for page in table.pages(roster, index=ROSTER):
+        for stored in table.get(page.keys).values():
+            yield layout.member_record(pool.tenant, pool.id, stored)
+
+
+def standing(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, int]:
+    """How many customers of the pool may be claimed, are claimed, or are set aside: the members' counters, summed."""
+    key = layout.leavers_key(pool.tenant, pool.id)
+    left = layout.plain_item(table.get([key]).get(key, {}))
+    pooled, aside = (
+        left.get(name, 0) + sum(getattr(member, name) for member in members) for name in ("pooled", "aside")
+    )
+    claimed = sum(member.held for member in members)
+    return {"available": pooled - claimed - aside, "claimed": claimed, "set_aside": aside}
 
 
 def sees_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:

@@ -21,22 +21,25 @@ from chalicelib.layout import FOREVER, Item, Key, plain
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 
-pk, state, version = Path("pk"), Path("state"), Path("version")
+pk, state, status, version = Path("pk"), Path("state"), Path("status"), Path("version")
 holder, claim_id, expires_at, entered_at = (
     Path("holder"),
     Path("claim_id"),
     Path("expires_at"),
     Path("entered_at"),
 )
+set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
 role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
-day, did, pooled = Path("day"), Path("did"), Path("pooled")
+day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
+aside = Path("aside")
 
 
 class Rule(Struct, frozen=True):
     """A condition on one item and the reason it gives when it is broken.
 
-    Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms.
+    Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms. Where
+    it is about a limit, `used` is the attribute that counts.
     """
 
     reason: str
@@ -44,6 +47,8 @@ class Rule(Struct, frozen=True):
     condition: Condition
     ends_with: tuple[str, ...] = ()
     ends_after: int = 0
+    limit: int | None = None
+    used: str = ""
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -55,7 +60,8 @@ def broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refu
     for rule in rules:
         item = returned.get(rule.key)
         if item is not None and not holds(rule.condition, item):
-            yield Refusal(rule.reason, retry_at=_end(rule, item))
+            used = plain(item[rule.used]) if rule.used in item else None
+            yield Refusal(rule.reason, _end(rule, item), rule.limit, used)
 
 
 def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
@@ -75,6 +81,23 @@ def _end(rule: Rule, item: Item) -> int | None:
 # About a customer
 
 
+@lru_cache(maxsize=64)
+def pool_takes_in(key: Key) -> Rule:
+    """A pool that is closed, or gone, takes no customers."""
+    return Rule("pool_not_open", key, pk.exists() & (status != "closed"))
+
+
+@lru_cache(maxsize=64)
+def pool_as_read(key: Key, read: int) -> Rule:
+    """A pool that is paused or closed has not been changed since."""
+    return Rule("pool_not_open", key, version == read)
+
+
+def unknown(key: Key) -> Rule:
+    """No such customer yet."""
+    return Rule("duplicate_customer", key, pk.does_not_exist())
+
+
 def exists(key: Key) -> Rule:
     return Rule("not_found", key, pk.exists())
 
@@ -84,10 +107,19 @@ def unchanged_since(key: Key, known: int) -> Rule:
     return Rule("version_conflict", key, version == known)
 
 
-def free_to_claim(key: Key, now: int) -> Rule:
-    """Available, or claimed past its deadline: a lapsed claim is free for everybody, swept or not (rule 6)."""
+def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
+    """Available, or claimed past its deadline: a lapsed claim is free for everybody, swept or not (rule 6).
+
+    One whose return would set it aside is set aside already (rule 19).
+    """
     lapsed = (state == "claimed") & (expires_at <= now)
-    return Rule("already_claimed", key, (state == "available") | lapsed, ends_with=("expires_at",))
+    going_round: Condition = set_aside_at.does_not_exist()
+    if policy.max_returns is not None:
+        going_round = going_round & ((state != "claimed") | (returns < policy.max_returns - 1))
+    return [
+        Rule("already_claimed", key, (state == "available") | lapsed, ends_with=("expires_at",)),
+        Rule("set_aside", key, going_round),
+    ]
 
 
 def past_embargo(key: Key, policy: Policy, now: int) -> list[Rule]:
@@ -128,21 +160,30 @@ def in_the_pool(key: Key) -> Rule:
     return Rule("not_claimed", key, state != "private")
 
 
+def unpinned(key: Key, now: int) -> Rule:
+    """While a pin holds the deadline up, there is no clock to move."""
+    pin_over = pinned_until.does_not_exist() | (pinned_until <= now)
+    return Rule("pinned", key, pin_over, ends_with=("pinned_until",))
+
+
 def private(key: Key) -> list[Rule]:
     return [Rule("already_claimed", key, state != "claimed"), Rule("duplicate_customer", key, state == "private")]
 
 
-def extendable(key: Key, policy: Policy, by: int, deadline: int | None) -> list[Rule]:
-    """How often and for how long a claim may be extended; one without a deadline has nothing to extend."""
+def extendable(key: Key, policy: Policy, by: int, longest_from: int | None) -> list[Rule]:
+    """How often and for how long a claim may be extended; one without a deadline has nothing to extend.
+
+    `longest_from` is when a claim must have begun to be held at most as long as the policy lets it.
+    """
     found = [
         Rule("extension_not_allowed", key, expires_at.exists()),
         Rule("extension_limit", key, expires_at < FOREVER - by),
     ]
     if policy.max_extensions is not None:
-        found.append(Rule("extension_limit", key, extensions < policy.max_extensions))
-    longest = policy.length("max_hold")
-    if longest is not None and deadline is not None:
-        found.append(Rule("extension_limit", key, claimed_at >= deadline - longest))
+        most = policy.max_extensions
+        found.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
+    if longest_from is not None:
+        found.append(Rule("extension_limit", key, claimed_at >= longest_from))
     return found
 
 
@@ -169,6 +210,17 @@ def member(key: Key, reason: str = "not_a_member") -> Rule:
 @lru_cache(maxsize=1024)
 def manager(key: Key, reason: str = "not_manager") -> Rule:
     return Rule(reason, key, role == "manager")
+
+
+def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
+    """Pins are capped per member (rule 16)."""
+    most = policy.pin_limit
+    return [] if most is None else [Rule("pin_limit", key, pins < most, limit=most, used="pins")]
+
+
+def never(key: Key, reason: str, limit: int | None = None) -> Rule:
+    """What no state of the item allows: told only after the rules before it."""
+    return Rule(reason, key, pk.does_not_exist(), limit=limit)
 
 
 class Quota(Struct, frozen=True):

@@ -20,7 +20,7 @@ from chalicelib.counters import Counters
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
-from chalicelib.records import IDENTIFIER, Customer
+from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
@@ -35,7 +35,8 @@ Plan = Callable[[str, Customer | None], Move | Refusal]
 
 class Desk(Struct, frozen=True):
     """What one request works with. `present` turns a customer into the body to show, to a manager or not; `make_room`
-    returns a member's lapsed claims to the pool and says whether there were any."""
+    returns a member's lapsed claims to the pool and says whether there were any; `elsewhere` is the pool that customers
+    are moved into, if it is another one."""
 
     table: Table
     copies: Copies
@@ -43,6 +44,7 @@ class Desk(Struct, frozen=True):
     present: Callable[[Customer, bool], dict[str, Any]]
     make_room: Callable[[str], bool] = lambda user: False
     journal: Journal | None = None
+    elsewhere: Pool | None = None
 
 
 class Outcome(Struct):
@@ -86,7 +88,7 @@ class _Settling:
         self.desk, self.ids, self.plan, self.atomic = desk, ids, plan, atomic
         self.outcome = Outcome(results=_hopeless(ids))
         self.known: dict[str, Customer | None] = {}
-        self.counters = Counters(desk.actor)
+        self.counters = Counters(desk.actor, desk.elsewhere)
         self.made_room = False
 
     def run(self) -> Outcome:
@@ -126,14 +128,15 @@ class _Settling:
         size = 0
         for position, move in moves.items():
             touched = {rule.key for rule in move.rules} | self.counters.keys(move)
-            needed = size + len(writes_of(move, [])) + len(others | touched - {move.key})
+            others_then = others | touched - {move.key, move.lands}
+            needed = size + len(writes_of(move, {})) + len(others_then)
             if needed > ACTIONS_A_TRANSACTION:
                 if self.atomic:
                     raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
                 break
             packed[position] = move
-            others |= touched - {move.key}
-            size += len(writes_of(move, []))
+            others = others_then
+            size += len(writes_of(move, {}))
         return packed
 
     # Writing
@@ -164,7 +167,7 @@ class _Settling:
             asked.setdefault(rule.key, []).append(rule.condition)
         actions: list[Action] = []
         for move in moves.values():
-            actions += writes_of(move, asked.pop(move.key, []))
+            actions += writes_of(move, asked)
         actions += self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
         if self.desk.journal is not None:
             actions.append(self.desk.journal.part(answers))
@@ -202,9 +205,9 @@ class _Settling:
 
     def _explained(self, position: int, move: Move, refusing: Refusing) -> bool:
         """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""
-        stored = refusing.get(move.key)
+        stored = refusing.get(move.lands or move.key)
         current = self._current(move, stored) if stored else None
-        if current is not None and _done_already(move, current, self.desk.actor.now):
+        if current is not None and _done_already(move, current, self.desk.actor):
             self.outcome.results[position] = self._shown(position, current, move)
             return True
         refusal = first_broken(move.rules, refusing)
@@ -270,9 +273,9 @@ def _distinct(all_rules: Any) -> list[Rule]:
     return list({id(rule): rule for rule in all_rules}.values())
 
 
-def _done_already(move: Move, current: Customer, now: int) -> bool:
+def _done_already(move: Move, current: Customer, actor: Actor) -> bool:
     """The actor holds it already, or the engine had committed this very move and its answer was lost."""
-    if move.kept_by is not None and current.held_by(move.kept_by, now):
+    if move.kept_by is not None and current.held_by(move.kept_by, actor.clock(current)):
         return True
     if move.after is None or current.version <= move.after.version:
         return current == move.after

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from chalicelib import layout
 from chalicelib.context import Call
-from chalicelib.layout import ROSTER
-from chalicelib.pools import sees_members
+from chalicelib.pools import members_of, sees_members, standing
 from chalicelib.records import KINDS, Member, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import between
@@ -32,7 +31,7 @@ def of_pool(call: Call, pool_id: str, first: date | None, last: date | None) -> 
     if not timedelta(0) <= to - since < timedelta(days=LONGEST_DAYS):
         error = f"from, to: at least one day and at most {LONGEST_DAYS}"
         raise Refused(Refusal("invalid_request", errors=(error,)))
-    members = list(members_of(call, pool))
+    members = list(members_of(call.backend.table, pool))
     days = (since.isoformat(), to.isoformat())
     by_day: dict[str, Counter[str]] = defaultdict(Counter)
     by_member: dict[str, Counter[str]] = defaultdict(Counter)
@@ -45,16 +44,8 @@ def of_pool(call: Call, pool_id: str, first: date | None, last: date | None) -> 
         "totals": _kinds(sum(by_day.values(), Counter())),
         "by_day": [{"day": day, **_kinds(did)} for day, did in sorted(by_day.items())],
         "by_member": [{"user_id": user, **_kinds(did)} for user, did in sorted(by_member.items())],
-        "now": _standing(call, pool, members),
+        "now": standing(call.backend.table, pool, members),
     }
-
-
-def members_of(call: Call, pool: Pool) -> Iterator[Member]:
-    """Every member as they are now."""
-    roster = layout.roster_of_members(pool.tenant, pool.id)
-    for page in call.backend.table.pages(roster, index=ROSTER):
-        for stored in call.backend.table.get(page.keys).values():
-            yield layout.member_record(pool.tenant, pool.id, stored)
 
 
 def _days(
@@ -69,14 +60,6 @@ def _days(
     for member in members:
         if since <= member.day <= to:
             yield member.day, member.user, member.did
-
-
-def _standing(call: Call, pool: Pool, members: list[Member]) -> dict[str, int]:
-    key = layout.leavers_key(pool.tenant, pool.id)
-    left = call.backend.table.get([key]).get(key)
-    pooled = sum(member.pooled for member in members) + (0 if left is None else layout.plain(left["pooled"]))
-    claimed = sum(member.held for member in members)
-    return {"available": pooled - claimed, "claimed": claimed}
 
 
 def _kinds(did: Counter[str]) -> dict[str, int]:

@@ -26,7 +26,7 @@ def test_statistics_say_what_happened_by_day_and_by_member_and_how_the_pool_stan
     assert {row["user_id"]: (row["claimed"], row["expired"]) for row in shown["by_member"]} == {
         "alice": (3, 2), "bob": (1, 0), "mona": (0, 0)
     }  # fmt: skip
-    assert shown["now"] == {"available": 5, "claimed": 0}
+    assert shown["now"] == {"available": 5, "claimed": 0, "set_aside": 0}
 
 
 def test_a_lapsed_claim_that_is_taken_counts_as_expired_for_one_and_claimed_for_the_other(world: World) -> None:
@@ -84,7 +84,7 @@ def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
 
     shown = mona.get("/stats").json
     assert {row["user_id"]: row["claimed"] for row in shown["by_member"]}["alice"] == 2
-    assert shown["now"] == {"available": 3, "claimed": 0}
+    assert shown["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
 
 
 def test_a_manager_who_left_takes_no_customer_out_of_the_count(world: World) -> None:
@@ -95,7 +95,7 @@ def test_a_manager_who_left_takes_no_customer_out_of_the_count(world: World) -> 
 
     world.user("max").request("DELETE", "/v1/pools/p/members/mona")
 
-    assert world.user("max").get("/stats").json["now"] == {"available": 3, "claimed": 0}
+    assert world.user("max").get("/stats").json["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
 
 
 def test_statistics_cost_the_same_whatever_the_number_of_customers(world: World) -> None:
