@@ -109,9 +109,12 @@ def pin(call: Call, pool_id: str, customer: str, until: int) -> Outcome:
     desk = call.desk(pool)
     outcome = attempt(desk, {0: customer}, plan)
     refusal = outcome.results[0].refusal
-    if refusal is not None and refusal.reason == "pin_limit":
-        _end_pins(call, pool, customer)
-    return settle(desk, [customer], plan) if refusal is not None else outcome
+    if refusal is None:
+        return outcome
+    if refusal.reason != "pin_limit":
+        return settle(desk, [customer], plan, failed=outcome.results)
+    _end_pins(call, pool, customer)
+    return settle(desk, [customer], plan)
 
 
 def _end_pins(call: Call, pool: Pool, customer: str) -> None:
