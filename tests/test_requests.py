@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from tests.world import HOUR, World
 
 
@@ -125,3 +127,62 @@ def test_a_sweep_of_200_claims_of_4_members_takes_3_transactions(threaded: World
 
     assert made["TransactWriteItems"] == 3
     assert made["Query"] == 3  # the tenants, their pools, the due claims
+
+
+VERBS = {
+    "claim": ("alice", "free", {}),
+    "release": ("alice", "held", {}),
+    "extend": ("mona", "held", {"by": "P1D"}),
+    "follow-up": ("alice", "held", {"note": "called"}),
+    "assign": ("mona", "free", {"to": "bob"}),
+    "transfer": ("mona", "held", {"to": "bob"}),
+    "win": ("alice", "held", {}),
+    "convert": ("mona", "held", {}),
+    "deposit": ("alice", "own", {}),
+    "pin": ("alice", "held", {"until": "2026-06-05T00:00:00Z"}),
+    "unpin": ("alice", "pinned", {}),
+    "restore": ("mona", "aside", {}),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_single_verb_is_one_transaction_when_warm(world: World, verb: str) -> None:
+    mona = world.pool(claim_ttl="P7D", holding_limit=9, daily_claim_limit=9, max_returns=1, pin_limit=2)
+    world.fill(5)
+    alice = world.user("alice")
+    alice.claim_batch(["c2", "c3", "c4", "c5"])
+    alice.post("/customers/c3/win")
+    alice.post("/customers/c4/pin", {"until": "2026-06-04T00:00:00Z"})
+    alice.release("c5")
+    target = {"free": "c1", "held": "c2", "own": "c3", "pinned": "c4", "aside": "c5"}
+    who, which, body = VERBS[verb]
+    mona.get("/customers")
+
+    with counted(world) as made:
+        reply = world.user(who).post(f"/customers/{target[which]}/{verb}", body or None)
+
+    assert reply.status == 200, reply.text
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_a_refused_verb_is_at_most_two_requests(world: World) -> None:
+    world.pool(holding_limit=0)
+    world.fill(1)
+    world.user("mona").get("/customers")
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").code == "holding_limit"
+
+    assert made == {"TransactWriteItems": 1, "Query": 1}, "own lapsed claims are looked for before the limit is told"
+
+
+def test_in_a_paused_pool_the_pool_is_read_besides(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("root", admin=True).post("/pause")
+
+    with counted(world) as made:
+        assert world.user("alice").release("c1").status == 200
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
