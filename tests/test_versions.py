@@ -40,6 +40,7 @@ def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> No
         assert [(reply.status, reply.code) for reply in replies] == [(412, "version_conflict")] * 3, form
 
     assert mona.customer("c1")["version"] == 1
+    assert mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match='"1"').status == 200
 
 
 def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
