@@ -22,7 +22,7 @@ from tools.engines import MiniStack
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
 _numbers = itertools.count(1)
-_tokens = random.Random(11)  # one for the whole run: an engine remembers tokens for all of its tables
+_tokens = random.Random(11)  # one for each process, as it has one engine, which remembers the tokens of all its tables
 _session = botocore.session.get_session()  # has read the description of DynamoDB, which takes longer than most tests
 
 
