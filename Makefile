@@ -14,8 +14,8 @@ help: ## this table
 run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
 	@exec $(PY) -m tools.serve
 
-test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some)
-	@$(PY) -m pytest $(ARGS)
+test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some, "-n 0" in one process)
+	@$(PY) -m pytest -n 2 $(ARGS)
 
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .

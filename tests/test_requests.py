@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 
+from tests.engine import counted
 from tests.world import HOUR, World
-
-
-@contextmanager
-def counted(world: World) -> Iterator[Counter[str]]:
-    """The DynamoDB requests made inside, by operation."""
-    made: Counter[str] = Counter()
-
-    def count(request: Any, **_: Any) -> None:
-        made[request.headers["X-Amz-Target"].decode().partition(".")[2]] += 1
-
-    events = world.table.connection.client.meta.events
-    events.register_first("before-send.dynamodb", count)
-    yield made
-    events.unregister("before-send.dynamodb", count)
 
 
 def test_a_warm_claim_and_a_warm_release_are_one_transaction_and_no_read(world: World) -> None:
@@ -79,37 +61,37 @@ def test_taking_over_a_lapsed_claim_is_one_transaction(world: World) -> None:
     assert made["TransactWriteItems"] == 1
 
 
-def test_a_batch_of_98_takes_one_transaction(world: World) -> None:
-    world.pool()
-    ids = world.fill(98)
+def test_a_batch_of_98_takes_one_transaction(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
 
-    with counted(world) as made:
-        assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 98
+    with counted(threaded) as made:
+        assert threaded.user("alice").claim_batch(ids).json["summary"]["ok"] == 98
 
     assert made == {"TransactWriteItems": 1}
 
 
-def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(world: World) -> None:
-    world.pool()
-    ids = world.fill(100)
-    mine, world.service = world.service, world.another_process()
-    world.user("bob").claim_batch(ids[::3][:30])
-    world.service = mine
+def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(100)
+    mine, threaded.service = threaded.service, threaded.another_process()
+    threaded.user("bob").claim_batch(ids[::3][:30])
+    threaded.service = mine
 
-    with counted(world) as made:
-        assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 70
+    with counted(threaded) as made:
+        assert threaded.user("alice").claim_batch(ids).json["summary"]["ok"] == 70
 
     assert made.total() <= 6
 
 
-def test_a_list_page_is_two_requests_whatever_the_size_of_the_pool(world: World) -> None:
-    world.pool()
-    world.fill(130)
-    alice = world.user("alice")
+def test_a_list_page_is_two_requests_whatever_the_size_of_the_pool(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(130)
+    alice = threaded.user("alice")
     alice.claim_batch(["c1", "c2"])
 
     for query in ("", "?state=available", "?state=claimed", "?holder=me", "?state=claimed&holder=alice"):
-        with counted(world) as made:
+        with counted(threaded) as made:
             assert alice.get(f"/customers{query}").status == 200
         assert made == {"Query": 1, "BatchGetItem": 1}, query
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.times import rfc3339
-from tests.test_requests import counted
+from tests.engine import counted
 from tests.world import DAY, HOUR, MINUTE, START, World
 
 # Claim

@@ -74,6 +74,9 @@ class User:
     def post(self, path: str, body: Any = None, **headers: str) -> Reply:
         return self.request("POST", f"/v1/pools/{self.pool}{path}", body, **headers)
 
+    def create(self, customer: str | None = "new", **said: Any) -> Reply:
+        return self.post("/customers", {"name": "New"} | ({"id": customer} if customer else {}) | said)
+
     def claim(self, customer: str, **headers: str) -> Reply:
         return self.post(f"/customers/{customer}/claim", **headers)
 
@@ -92,6 +95,21 @@ class User:
 
     def customer(self, customer: str) -> Any:
         return self.get(f"/customers/{customer}").json
+
+    def pages(self, path: str, limit: int = 100) -> Iterator[list[Any]]:
+        """The pages of a list, each of that many items at most."""
+        cursor, joint = "", "&" if "?" in path else "?"
+        while True:
+            page = self.get(f"{path}{joint}limit={limit}{cursor}").json
+            assert len(page["items"]) <= limit
+            yield page["items"]
+            if page["next_cursor"] is None:
+                return
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def walk(self, path: str) -> list[Any]:
+        """Every item of a list."""
+        return [each for page in self.pages(path) for each in page]
 
     def events(self, customer: str) -> list[str]:
         return [event["type"] for event in self.get(f"/customers/{customer}/history?limit=100").json["items"]]
@@ -159,6 +177,13 @@ class World:
         """What the schedule does."""
         backend = self.another_process().backend
         return rounds.run(backend, rounds.every_pool(backend), self.clock(), lambda: 60.0, **how)
+
+
+class NoStore:
+    """Stands where the table would, for requests that are refused before they touch it: touching it is a failure."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the store was asked to {name}")
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
