@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib import claiming, customers
+from chalicelib import claiming, customers, importing
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.journal import Result
 from chalicelib.records import Identifier, State
-from chalicelib.refusals import Refusal, Refused
+from chalicelib.refusals import Refused
 from chalicelib.routing import (
     CUSTOMER,
     POOL,
@@ -36,7 +37,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority = 0
 
     def row(self, mint: Callable[[], str]) -> Row:
-        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority)
+        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority, minted=self.id is None)
 
 
 @route("POST", POOL + "/customers", body=CustomerBody, status=201)
@@ -46,17 +47,18 @@ def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) ->
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     rows: list[msgspec.Raw]
-    key: str = "id"
+    key: Literal["id", "phone", "email"] = "id"
     on_duplicate: OnDuplicate = "reject"
 
 
 @route("POST", POOL + "/import", body=ImportBody)
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
     checked_size(len(body.rows))
-    if body.key != "id":
-        raise Refused(Refusal("invalid_request", errors=("key: only id is supported",)))
     rows = [_row(call, raw) for raw in body.rows]
-    outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    if body.key == "id":
+        outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    else:
+        outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate)
     for result in outcome.results.values():
         if result.refusal is not None and result.refusal.reason in ("not_a_member", "not_manager"):
             raise Refused(result.refusal)  # about who asks, and so about every row

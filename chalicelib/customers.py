@@ -25,18 +25,19 @@ OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
 
 class Row(Struct, frozen=True):
-    """What a client says of a customer."""
+    """What a client says of a customer; the id is `minted` where the client gave none."""
 
     id: str
     name: str
     fields: dict[str, Any]
     priority: int
+    minted: bool = False
 
 
 def create(call: Call, pool_id: str, row: Row) -> Outcome:
     pool = call.pool(pool_id)
     desk = call.desk(pool, manager=True)
-    return settle(desk, [row.id], lambda _, known: moves.create(desk.actor, _newcomer(desk.actor, row), "created"))
+    return settle(desk, [row.id], lambda _, known: moves.create(desk.actor, newcomer(desk.actor, row), "created"))
 
 
 def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate) -> Outcome:
@@ -48,7 +49,7 @@ def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_dupli
     def plan(customer: str, known: Customer | None) -> Move | Refusal:
         row = by_id[customer]
         if known is None or on_duplicate == "reject":
-            return moves.create(desk.actor, _newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
+            return moves.create(desk.actor, newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
         if on_duplicate == "skip":
             return moves.keep(desk.actor, known)
         return moves.update(desk.actor, known, name=row.name, fields=row.fields, priority=row.priority)
@@ -85,7 +86,8 @@ def edit(
     return settle(desk, [customer_id], lambda each, known: lifecycle.edit(desk.actor, each, known, changes))
 
 
-def _newcomer(actor: Actor, row: Row) -> Customer:
+def newcomer(actor: Actor, row: Row) -> Customer:
+    """The customer that the row makes, available from now on."""
     now = actor.now
     return Customer(
         actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,

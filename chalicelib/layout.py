@@ -7,6 +7,7 @@ with it. Nothing here talks to the engine.
                same                          F              its free fields, which a claim never rewrites
                same                          E#<seq>        older events, a few to a page
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
+    guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
     pool       T#<tenant>#POOLS              <pool>         policy and status
     tenant     TENANTS                       <tenant>       so that the schedule finds every pool
     answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
@@ -23,6 +24,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from chalicelib.contact_keys import Kind, digest, keys_in
 from chalicelib.records import Customer, Event, Member, Pool
 
 Item: TypeAlias = dict[str, dict[str, Any]]
@@ -84,6 +86,11 @@ def page_key(tenant: str, pool: str, customer: str, seq: int) -> Key:
 
 def member_key(tenant: str, pool: str, user: str) -> Key:
     return Key(f"{_pool_prefix(tenant, pool)}#M#{user}", "-")
+
+
+def guard_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
+    """Named by a digest: keys are shown in consoles and errors, where no phone number may be."""
+    return Key(f"{_pool_prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
 
 
 def pool_key(tenant: str, pool: str) -> Key:
@@ -211,6 +218,20 @@ def fields_item(customer: Customer) -> Item:
 def fields_record(stored: Item) -> tuple[int, dict[str, Any]]:
     """The version of the customer that these fields belong to, and the fields."""
     return plain(stored["version"]), msgspec.json.decode(stored["fields"]["S"])
+
+
+def guard_items(customer: Customer) -> dict[Key, Item]:
+    """The guards of what those fields say, with the version that says so: each time it is said, another one."""
+    guards = {}
+    for kind, contact in keys_in(customer.fields).items():
+        key = guard_key(customer.tenant, customer.pool, kind, contact)
+        guards[key] = item(key, {"customer": customer.id, "version": customer.version})
+    return guards
+
+
+def guarded(stored: Item) -> str:
+    """The customer that a guard names."""
+    return str(plain(stored["customer"]))
 
 
 def tail_bytes(events: tuple[Event, ...]) -> int:

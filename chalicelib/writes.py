@@ -1,9 +1,12 @@
-"""What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed.
+"""What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed,
+the guards of the phone number and the e-mail address that they say now.
 
 Here every write of a customer is bound to the version that the move was made from; there is no other way to write one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
@@ -11,13 +14,17 @@ from pynamodb.expressions.condition import Condition
 from chalicelib import layout, rules
 from chalicelib.layout import EVENTS_A_PAGE, TAIL_BYTES, Key
 from chalicelib.moves import Move
-from chalicelib.records import Event
+from chalicelib.records import Customer, Event
 from chalicelib.table import Action, Check, Put
 
 
-def writes_of(move: Move, conditions: list[Condition]) -> list[Action]:
-    """The customer under the move's conditions, always bound to the version that the move was made from."""
+def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
+    """The customer under the move's conditions, always bound to the version that the move was made from.
+
+    What is `asked` of the items written here is taken out of it.
+    """
     known, after = move.before, move.after
+    conditions = asked.pop(move.key, [])
     if known is None and after is not None:
         conditions = [*conditions, rules.pk.does_not_exist()]
     elif known is not None:
@@ -35,7 +42,17 @@ def writes_of(move: Move, conditions: list[Condition]) -> list[Action]:
         )
     if after.fields_version == after.version:
         writes.append(Put(Key(move.key.pk, "F"), layout.fields_item(after)))
+        writes += _guards(move, after, asked)
     return writes
+
+
+def _guards(move: Move, after: Customer, asked: dict[Key, list[Condition]]) -> Iterator[Put]:
+    """Who says a phone number or an e-mail address last is found by it; only an import by key asks who did before."""
+    said_before = {} if move.before is None else layout.guard_items(move.before)
+    for key, item in layout.guard_items(after).items():
+        if key not in said_before:
+            conditions = asked.pop(key, [])
+            yield Put(key, item, rules.all_of(conditions) if conditions else None)
 
 
 def paged(move: Move, *, roomy: bool) -> Move:

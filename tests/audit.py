@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from chalicelib import layout
-from chalicelib.layout import DUE, PLACE
+from chalicelib.layout import DUE, PLACE, Item, Key
 from chalicelib.records import Customer, Event
 from chalicelib.table import Table
 from tests.world import everything
@@ -22,6 +25,33 @@ def assert_sound(table: Table) -> None:
             _check_member(item, held)
     for customer, item in zip(customers, _customer_items(items), strict=True):
         _check_customer(customer, item, _pages(items, item["pk"]["S"]))
+    _check_guards(items)
+
+
+def assert_no_key_twice(table: Table) -> None:
+    """What holds where every customer was imported by key: no two say the same. By hand they may."""
+    said = Counter(guard for _, guards in _said(list(everything(table))) for guard in guards)
+    assert all(count == 1 for count in said.values()), f"{sum(count > 1 for count in said.values())} keys said twice"
+
+
+def _check_guards(items: list[dict[str, Any]]) -> None:
+    """Each phone number and address that is said has a guard: that of the customer that says it, or of one that said
+    it later. A guard names a customer of its pool, at a version that this has had."""
+    stored = {item["pk"]["S"]: item for item in items if "#D#" in item["pk"]["S"]}
+    versions = {item["pk"]["S"]: layout.plain(item["version"]) for item in _customer_items(items)}
+    for customer, guards in _said(items):
+        assert all(key.pk in stored for key in guards), f"{customer.id} says what no guard knows"
+    for pk, guard in stored.items():
+        owner = layout.customer_key(*pk.split("#")[1:4:2], layout.guarded(guard)).pk
+        assert versions[owner] >= layout.plain(guard["version"]), f"a guard knows {owner} better than itself"
+
+
+def _said(items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
+    """Each customer with its fields, and the guards that these ask for."""
+    fields = {item["pk"]["S"]: layout.fields_record(item)[1] for item in items if item["sk"]["S"] == "F"}
+    for item in _customer_items(items):
+        customer = replace(_customer(item), fields=fields.get(item["pk"]["S"], {}))
+        yield customer, layout.guard_items(customer)
 
 
 def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
