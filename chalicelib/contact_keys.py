@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["phone", "email"]
+EXPECTED: Final[dict[Kind, str]] = {"phone": "a phone number", "email": "an e-mail address"}
 
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{5,15}")  # a country code and 15 digits at most (E.164)
 _MAINLAND_MOBILE: Final = re.compile(r"\+86(1[3-9][0-9]{9})")
@@ -77,7 +78,7 @@ def digest(key: str) -> str:
 
 def folded(text: str) -> str:
     """Without capitals, widths and signs that cannot be seen, and with single spaces: for comparing, never to show."""
-    seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cc", "Cf") or sign.isspace())
+    seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cc", "Cf", "Cs") or sign.isspace())
     # Folding may undo the normal form and the normal form may bring capitals back, so each is done twice.
     for _ in range(2):
         seen = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())

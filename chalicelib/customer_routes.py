@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib import claiming, customers, importing
+from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.journal import Result
 from chalicelib.records import Identifier, State
-from chalicelib.refusals import Refused
+from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import (
     CUSTOMER,
     POOL,
@@ -22,6 +23,7 @@ from chalicelib.routing import (
     Name,
     PageQuery,
     Priority,
+    Text,
     batch,
     checked_size,
     kept_fields,
@@ -47,7 +49,7 @@ def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) ->
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     rows: list[msgspec.Raw]
-    key: Literal["id", "phone", "email"] = "id"
+    key: Literal["id"] | Kind = "id"
     on_duplicate: OnDuplicate = "reject"
 
 
@@ -89,13 +91,46 @@ def _given_id(raw: msgspec.Raw) -> str:
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     state: State | None = None
     holder: Identifier | None = None
+    name: Name | None = None
+    phone: Text | None = None
+    email: Text | None = None
 
 
 @route("GET", POOL + "/customers", query=CustomersQuery)
 def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
     holder = call.caller.user if query.holder == "me" else query.holder
-    wanted = Filter(query.state, holder)
+    name, contact = _searched(query)
+    wanted = Filter(query.state, holder, name)
+    if contact is not None:
+        return Answer(customers.find(call, pool, *contact, wanted))
     return Answer(customers.list_customers(call, pool, wanted, query.limit, query.cursor))
+
+
+def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
+    """The folded beginning of a name, or the normalised key, that is searched for. Raises Refused."""
+    asked = [said for said in (query.name, query.phone, query.email) if said is not None]
+    if len(asked) > 1:
+        raise _invalid("name, phone, email: search by one of them")
+    if query.name is not None and not folded(query.name):
+        raise _invalid("name: expected more than blanks")
+    kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
+    for kind, said in kinds:
+        if said is not None:
+            return None, (kind, _contact(query, kind, said))
+    return None if query.name is None else folded(query.name), None
+
+
+def _contact(query: CustomersQuery, kind: Kind, said: str) -> str:
+    contact = normalised(kind, said)
+    if contact is None:
+        raise _invalid(f"{kind}: expected {EXPECTED[kind]}")
+    if query.cursor is not None:
+        raise Refused(Refusal("invalid_cursor"))  # one customer is no list that goes on
+    return contact
+
+
+def _invalid(error: str) -> Refused:
+    return Refused(Refusal("invalid_request", errors=(error,)))
 
 
 @route("GET", CUSTOMER)

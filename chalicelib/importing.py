@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from chalicelib import layout, moves, rules
-from chalicelib.contact_keys import Kind, key_in
+from chalicelib.contact_keys import EXPECTED, Kind, key_in
 from chalicelib.context import Call
 from chalicelib.customers import OnDuplicate, Row, newcomer
 from chalicelib.journal import Result
@@ -26,7 +26,6 @@ from chalicelib.table import Throttled
 
 ROUNDS: Final = 50  # each is lost to somebody who took a key meanwhile; only a defect could use them up
 KEY_TAKEN: Final = "key_taken"
-EXPECTED: Final[dict[Kind, str]] = {"phone": "a phone number", "email": "an e-mail address"}
 
 
 class Keyed(Struct, frozen=True):

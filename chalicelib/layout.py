@@ -15,6 +15,7 @@ with it. Nothing here talks to the engine.
     index roster   everything of one kind in a pool, by id: its customers, its members. Claims never touch it
     index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline;
                    a holder's private customers come after all deadlines
+    index names    the customers of a pool by folded name, for a search by its beginning. Claims never touch it
     index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones
 """
 
@@ -24,7 +25,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chalicelib.contact_keys import Kind, digest, keys_in
+from chalicelib.contact_keys import Kind, cut, digest, folded, keys_in
 from chalicelib.records import Customer, Event, Member, Pool
 
 Item: TypeAlias = dict[str, dict[str, Any]]
@@ -32,6 +33,7 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 ROSTER: Final = "roster"
 PLACE: Final = "place"
 DUE: Final = "due"
+NAMES: Final = "names"
 
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
@@ -56,13 +58,16 @@ SCHEMA: Final[dict[str, Any]] = {
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": kind}
         for name, kind in (
-            ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N")
+            ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
+            (NAMES, "S"), ("folded", "S"),
         )
     ],
-    "GlobalSecondaryIndexes": [_index(ROSTER, "pk"), _index(PLACE, "rank"), _index(DUE, "due_at")],
+    "GlobalSecondaryIndexes": [
+        _index(ROSTER, "pk"), _index(PLACE, "rank"), _index(DUE, "due_at"), _index(NAMES, "folded")
+    ],
     "BillingMode": "PAY_PER_REQUEST",
 }  # fmt: skip
-INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at"}
+INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded"}
 
 
 # Keys
@@ -137,10 +142,16 @@ def due_in(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#D"
 
 
+def names_in(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#N"
+
+
 def _index_attributes(customer: Customer) -> dict[str, Any]:
-    """The lists on which a customer stands, by its state."""
+    """The lists on which a customer stands, by its state and its name."""
     tenant, pool = customer.tenant, customer.pool
     places: dict[str, Any] = {ROSTER: roster_of_customers(tenant, pool)}
+    if name := cut(folded(customer.name)):  # a name of blanks has nothing to be found by
+        places |= {NAMES: names_in(tenant, pool), "folded": name}
     if customer.state == "available":
         rank = customer.waiting_since - customer.priority * PRIORITY_STEP
         places |= {PLACE: place_available(tenant, pool), "rank": rank}
@@ -276,7 +287,7 @@ def member_item(member: Member) -> Item:
     return item(member_key(member.tenant, member.pool, member.user), attributes)
 
 
-def index_position(index: str, hash_value: str, key: Key | None, rank: int | None = None) -> Item | None:
+def index_position(index: str, hash_value: str, key: Key | None, rank: int | str | None = None) -> Item | None:
     """The engine's name for a place in an index: that of the item under `key`, at `rank` where the index has one."""
     if key is None:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib import layout
-from chalicelib.layout import DUE, PLACE, Item, Key
+from chalicelib.layout import DUE, NAMES, PLACE, Item, Key
 from chalicelib.records import Customer, Event
 from chalicelib.table import Table
 from tests.world import everything
@@ -83,7 +83,7 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert (customer.state == "claimed") == (customer.claim_id is not None), f"I1: {customer.id}"
     assert (customer.state == "available") == (customer.holder is None), f"I1: {customer.id}"
     expected = layout.customer_item(customer)
-    for name in (PLACE, "rank", DUE, "due_at", layout.ROSTER):
+    for name in (PLACE, "rank", DUE, "due_at", layout.ROSTER, NAMES, "folded"):
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
