@@ -8,7 +8,7 @@ from typing import Any
 
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
 
-from chalicelib import config, routes, sweeping
+from chalicelib import config, rounds, routes
 from chalicelib.auth import Unauthenticated, Verifier, context_of
 from chalicelib.http import Route, Service, respond
 from chalicelib.process import backend, clock
@@ -61,12 +61,12 @@ for each in routes.ROUTES:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
-    """Returns every lapsed claim of every pool; stops before the function's time is up."""
+    """One round of every pool: lapsed claims go back, holders are reminded. Stops before the function's time is up."""
     made = service()
     context: Any = event.context
-    report = sweeping.sweep(
+    report = rounds.run(
         made.backend,
-        sweeping.every_pool(made.backend),
+        rounds.every_pool(made.backend),
         made.clock(),
         lambda: context.get_remaining_time_in_millis() / 1000,
     )

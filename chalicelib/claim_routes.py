@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from chalicelib import claiming, managing
 from chalicelib.context import Call
@@ -10,6 +13,7 @@ from chalicelib.http import Answer, NoBody
 from chalicelib.records import Identifier
 from chalicelib.refusals import Refused
 from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
+from chalicelib.times import epoch_ms
 
 # Claim and release
 
@@ -152,11 +156,39 @@ def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> An
     return single(managing.win(call, pool, customer))
 
 
-@route("POST", CUSTOMER + "/deposit", recalls=False)
-def deposit(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    return single(managing.deposit(call, pool, [customer]))
+class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
+    pool: Identifier | None = None
 
 
-@route("POST", POOL + "/deposit", body=BatchBody)
-def depositbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
-    return batch(managing.deposit(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)
+@route("POST", CUSTOMER + "/deposit", body=DepositBody, recalls=False)
+def deposit(call: Call, body: DepositBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.deposit(call, pool, [customer], body.pool))
+
+
+class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    pool: Identifier | None = None
+
+
+@route("POST", POOL + "/deposit", body=DepositBatchBody)
+def depositbatch(call: Call, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
+    ids = checked(body)
+    return batch(managing.deposit(call, pool, ids, body.pool, atomic=body.atomic), atomic=body.atomic)
+
+
+class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
+    until: Annotated[datetime, Meta(tz=True)]
+
+
+@route("POST", CUSTOMER + "/pin", body=PinBody, recalls=False)
+def pin(call: Call, body: PinBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.pin(call, pool, customer, epoch_ms(body.until)))
+
+
+@route("POST", CUSTOMER + "/unpin", recalls=False)
+def unpin(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.unpin(call, pool, customer))
+
+
+@route("POST", CUSTOMER + "/restore", recalls=False)
+def restore(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    return single(managing.restore(call, pool, customer))

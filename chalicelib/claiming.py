@@ -11,14 +11,14 @@ from typing import Any, Final
 from chalicelib import layout, moves, rules, sweeping
 from chalicelib.context import Call
 from chalicelib.journal import WHOLE, Result
-from chalicelib.layout import PLACE, Item
+from chalicelib.layout import DUE, PLACE, Item
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, broken, first_broken
 from chalicelib.settling import Desk, Outcome, Plan, attempt, settle
-from chalicelib.table import Check
+from chalicelib.table import Check, between
 
 WIDEST: Final = 400  # how far down the list a crowd is spread
 OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
@@ -88,13 +88,8 @@ def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Resul
     if pool.status != "open":
         return Refusal("pool_not_open")
     tried: set[str] = set()
-    swept = False
     while len(taken) < count:
         candidates = _candidates(call, pool, count - len(taken), tried)
-        if not candidates and not swept:
-            swept = True
-            if sweeping.return_lapsed(call.backend, pool, call.now).returned:
-                continue
         if not candidates:
             return None if tried else _standing(desk)
         offset = max([len(tried), *(at + 1 for at in taken)])
@@ -109,27 +104,27 @@ def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Resul
 
 
 def _candidates(call: Call, pool: Pool, count: int, tried: set[str]) -> list[str]:
-    """The next ids to try, best first.
+    """The next ids to try, best first: of those in the pool or, when there are none, of those whose claims have lapsed.
 
     Alone, exactly the head of the list. Where callers have been colliding, each picks at random from a head that is as
     much longer as the collisions ask for, and that shrinks back as they cease.
     """
     reach = call.backend.crowds.get((pool.tenant, pool.id), 0)
-    head: list[str] = []
-    after = None
-    while len(head) < count + reach:
-        page = call.backend.table.query(
-            layout.place_available(pool.tenant, pool.id),
-            index=PLACE,
-            after=after,
-            limit=count + reach + len(tried),
-        )
-        head += [each for key in page.keys if (each := layout.id_in(key.pk)) not in tried]
-        after = page.last
-        if after is None:
-            break
+    available, lapsed = layout.place_available(pool.tenant, pool.id), layout.due_in(pool.tenant, pool.id)
+    head = _head(call, count + reach, tried, available, index=PLACE)
+    head = head or _head(call, count + reach, tried, lapsed, index=DUE, between=between(DUE, high=call.now))
     chosen = set(call.backend.choose(range(len(head)), min(count, len(head)))) if reach else set(range(count))
     return [each for at, each in enumerate(head) if at in chosen]
+
+
+def _head(call: Call, length: int, tried: set[str], partition: str, **asked: Any) -> list[str]:
+    """That many of a list, from its head, without those tried; fewer where it ends."""
+    head: list[str] = []
+    for page in call.backend.table.pages(partition, limit=length + len(tried), **asked):
+        head += [each for key in page.keys if (each := layout.id_in(key.pk)) not in tried]
+        if len(head) >= length:
+            break
+    return head
 
 
 def _next_plan(call: Call, pool: Pool, desk: Desk) -> Plan:
@@ -163,7 +158,8 @@ def _standing(desk: Desk) -> Refusal | None:
     refusing = desk.table.write([Check(actor.member_key, member.condition & quota.condition())])
     if refusing is None:
         return None
-    return first_broken([member], refusing) or quota.refusals(refusing[actor.member_key], 0)[0]
+    stored = refusing[actor.member_key]
+    return first_broken([member], refusing) or next(iter(quota.refusals(stored, 0)), None)
 
 
 def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:
@@ -179,7 +175,7 @@ def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:
     member_of(call, pool, found)
     if customer is None:
         raise Refused(Refusal("not_found"))
-    if customer.held_by(actor.user, call.now):
+    if customer.held_by(actor.user, actor.clock(customer)):
         return []
     asked = moves.claim(actor, customer_id, customer, "").rules
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]

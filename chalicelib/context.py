@@ -52,9 +52,9 @@ class Call(Struct, frozen=True):
     journal: Journal | None = None
 
     def pool(self, pool_id: str) -> Pool:
-        """The pool, at most a few seconds old. Raises Refused where the tenant has no such pool."""
+        """The pool, if it is open at most a few seconds old. Raises Refused where the tenant has no such pool."""
         seen_at, pool = self.backend.pools.get((self.caller.tenant, pool_id), (0, None))
-        if pool is None or not 0 <= self.now - seen_at < POLICY_MS:
+        if pool is None or pool.status != "open" or not 0 <= self.now - seen_at < POLICY_MS:
             pool = self.pool_now(pool_id)
         return pool
 
@@ -74,15 +74,25 @@ class Call(Struct, frozen=True):
         self.backend.pools.pop((self.caller.tenant, pool_id), None)
 
     def actor(self, pool: Pool) -> Actor:
-        return Actor(pool.tenant, pool.id, self.caller.user, pool.policy, self.now, self.if_match)
+        return Actor(pool, self.caller.user, self.now, self.if_match)
 
-    def desk(self, pool: Pool, *, manager: bool = False, make_room: Callable[[str], bool] = lambda user: False) -> Desk:
+    def desk(
+        self,
+        pool: Pool,
+        *,
+        manager: bool = False,
+        make_room: Callable[[str], bool] = lambda user: False,
+        elsewhere: Pool | None = None,
+    ) -> Desk:
         """Where moves are settled. `manager`: only a manager could have made them, and so sees what is masked."""
 
-        def present(customer: Customer, managed: bool = False) -> dict[str, Any]:
-            return views.customer(customer, pool.policy, self.now, self.caller.user, manager or managed)
+        actor = self.actor(pool)
 
-        return Desk(self.backend.table, self.backend.copies, self.actor(pool), present, make_room, self.journal)
+        def present(customer: Customer, managed: bool = False) -> dict[str, Any]:
+            policy = elsewhere.policy if elsewhere is not None and customer.pool == elsewhere.id else pool.policy
+            return views.customer(customer, policy, actor.clock(customer), self.caller.user, manager or managed)
+
+        return Desk(self.backend.table, self.backend.copies, actor, present, make_room, self.journal, elsewhere)
 
     def commit(
         self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE

@@ -89,7 +89,7 @@ def _given_id(raw: msgspec.Raw) -> str:
 
 
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
-    state: State | None = None
+    state: State | Literal["set_aside"] | None = None
     holder: Identifier | None = None
     name: Name | None = None
     phone: Text | None = None

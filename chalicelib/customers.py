@@ -124,13 +124,14 @@ def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, bool]:
 class Filter(Struct, frozen=True):
     """Which customers to list: of one state, of one holder, with a name that begins so when folded, or all of it."""
 
-    state: State | None = None
+    state: State | Literal["set_aside"] | None = None
     holder: str | None = None
     name: str | None = None
 
     def fits(self, customer: Customer) -> bool:
         named = self.name is None or folded(customer.name).startswith(self.name)
-        return named and self.state in (None, customer.state) and self.holder in (None, customer.holder)
+        state = customer.state if customer.set_aside_at is None else "set_aside"
+        return named and self.state in (None, state) and self.holder in (None, customer.holder)
 
 
 def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     """
     pool = call.pool(pool_id)
     actor = call.actor(pool)
-    if wanted.state == "available" and wanted.holder is not None:
+    if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         member_of(call, pool)
         return {"items": [], "next_cursor": None}
     index, partition, part = _list(pool, wanted)
@@ -183,6 +184,8 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, str, Condition | None]:
         return NAMES, layout.names_in(pool.tenant, pool.id), beginning(NAMES, cut(wanted.name))
     if wanted.state == "available":
         return PLACE, layout.place_available(pool.tenant, pool.id), None
+    if wanted.state == "set_aside":
+        return PLACE, layout.place_aside(pool.tenant, pool.id), None
     if wanted.holder is not None:
         claims, private = between(PLACE, high=layout.FOREVER), between(PLACE, low=layout.FOREVER + 1)
         part = {"claimed": claims, "private": private}.get(wanted.state or "")
@@ -234,12 +237,17 @@ def _events_from(call: Call, customer: Customer, start: int, limit: int) -> list
     if customer.tail and start >= customer.tail[0].seq:
         return list(customer.tail)
 
-    def page(seq: int) -> Key:
-        return layout.page_key(customer.tenant, customer.pool, customer.id, seq)
-
     # A page is named by its first event, so the one that holds `start` may be named up to a page earlier.
-    first, last = page(max(start - EVENTS_A_PAGE, 0)), page(start + limit)
-    stored = call.backend.table.query(first.pk, between=between(None, first.sk, last.sk))
-    paged = [event for item in stored.items for event in layout.page_record(item)]
+    span = (max(start - EVENTS_A_PAGE, 0), start + limit)
+    homes = {pool for pool, ended in customer.homes.items() if ended > start} | {customer.pool}
+    paged = [event for pool in homes for event in _paged(call, customer, pool, *span)]
+    paged.sort(key=lambda event: event.seq)
     # Events may have moved to a page after the customer was read.
     return paged + [event for event in customer.tail if not paged or event.seq > paged[-1].seq]
+
+
+def _paged(call: Call, customer: Customer, pool: str, first: int, last: int) -> list[Event]:
+    """The events in the pages that were written, in that pool, from the one version to the other."""
+    low, high = (layout.page_key(customer.tenant, pool, customer.id, seq) for seq in (first, last))
+    stored = call.backend.table.query(low.pk, between=between(None, low.sk, high.sk))
+    return [event for item in stored.items for event in layout.page_record(item)]

@@ -8,6 +8,7 @@ with it. Nothing here talks to the engine.
                same                          E#<seq>        older events, a few to a page
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
     guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
+    statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
     pool       T#<tenant>#POOLS              <pool>         policy and status
     tenant     TENANTS                       <tenant>       so that the schedule finds every pool
     answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
@@ -17,6 +18,7 @@ with it. Nothing here talks to the engine.
                    a holder's private customers come after all deadlines
     index names    the customers of a pool by folded name, for a search by its beginning. Claims never touch it
     index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones
+    index reminder the claimed customers of a pool whose holders are to be reminded, by when
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ ROSTER: Final = "roster"
 PLACE: Final = "place"
 DUE: Final = "due"
 NAMES: Final = "names"
+REMINDER: Final = "reminder"
+
+INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
 
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
@@ -59,15 +64,12 @@ SCHEMA: Final[dict[str, Any]] = {
         {"AttributeName": name, "AttributeType": kind}
         for name, kind in (
             ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
-            (NAMES, "S"), ("folded", "S"),
+            (NAMES, "S"), ("folded", "S"), (REMINDER, "S"), ("remind_at", "N"),
         )
     ],
-    "GlobalSecondaryIndexes": [
-        _index(ROSTER, "pk"), _index(PLACE, "rank"), _index(DUE, "due_at"), _index(NAMES, "folded")
-    ],
+    "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],
     "BillingMode": "PAY_PER_REQUEST",
 }  # fmt: skip
-INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded"}
 
 
 # Keys
@@ -98,6 +100,26 @@ def guard_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
     return Key(f"{_pool_prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
 
 
+def day_key(member: Key, day: str) -> Key:
+    """The row for what that member did on that local day."""
+    pool, _, user = member.pk.rpartition("#M#")
+    return Key(f"{pool}#S", f"{day}#{user}")
+
+
+def days_of(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#S"
+
+
+def end_of_day(day: str) -> str:
+    """Sorts after the rows of that day and before those of the next."""
+    return f"{day}#~"
+
+
+def leavers_key(tenant: str, pool: str) -> Key:
+    """What members who have left had brought into the pool."""
+    return Key(days_of(tenant, pool), "-")
+
+
 def pool_key(tenant: str, pool: str) -> Key:
     return Key(f"T#{tenant}#POOLS", pool)
 
@@ -115,6 +137,11 @@ def id_in(pk: str) -> str:
     return pk.rpartition("#")[2]
 
 
+def pool_in(pk: str) -> str:
+    """The pool in a customer's or a member's partition key."""
+    return pk.split("#")[3]
+
+
 # Index partitions
 
 
@@ -128,6 +155,10 @@ def roster_of_members(tenant: str, pool: str) -> str:
 
 def place_available(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#A"
+
+
+def place_aside(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#R"
 
 
 def place_with(tenant: str, pool: str, holder: str) -> str:
@@ -146,19 +177,26 @@ def names_in(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#N"
 
 
+def reminders_in(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#D"
+
+
 def _index_attributes(customer: Customer) -> dict[str, Any]:
     """The lists on which a customer stands, by its state and its name."""
     tenant, pool = customer.tenant, customer.pool
     places: dict[str, Any] = {ROSTER: roster_of_customers(tenant, pool)}
     if name := cut(folded(customer.name)):  # a name of blanks has nothing to be found by
         places |= {NAMES: names_in(tenant, pool), "folded": name}
-    if customer.state == "available":
+    if customer.set_aside_at is not None:
+        places |= {PLACE: place_aside(tenant, pool), "rank": customer.set_aside_at}
+    elif customer.state == "available":
         rank = customer.waiting_since - customer.priority * PRIORITY_STEP
         places |= {PLACE: place_available(tenant, pool), "rank": rank}
     elif customer.state == "claimed" and customer.holder is not None:
         deadline = FOREVER if customer.expires_at is None else customer.expires_at
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": deadline}
         places |= {DUE: due_in(tenant, pool), "due_at": deadline}
+        places |= {} if customer.remind_at is None else {REMINDER: reminders_in(tenant, pool)}
     elif customer.state == "private" and customer.holder is not None:
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": FOREVER + customer.updated_at}
         places |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
@@ -202,12 +240,17 @@ def _text(content: Any) -> str:
 _CUSTOMER_ATTRIBUTES: Final = (
     "name", "state", "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "priority",
     "returns", "holder", "claim_id", "claimed_at", "expires_at", "extensions", "extended_ms", "last_follow_up_at",
+    "active_at", "stopped_ms", "pauses", "pinned_until", "clock_ends", "remind_at", "reminded", "set_aside_at", "homes",
+    "past_holders",
 )  # fmt: skip
+
+
+_LEFT_OUT_WHEN_EMPTY: Final = ("priority", "extended_ms", "stopped_ms", "pauses", "reminded", "homes", "past_holders")
 
 
 def customer_item(customer: Customer) -> Item:
     attributes = {name: getattr(customer, name) for name in _CUSTOMER_ATTRIBUTES}
-    attributes["past_holders"] = customer.past_holders
+    attributes |= {name: attributes[name] or None for name in _LEFT_OUT_WHEN_EMPTY}
     attributes["tail"] = _text(customer.tail)
     key = customer_key(customer.tenant, customer.pool, customer.id)
     return item(key, attributes | _index_attributes(customer))
@@ -261,7 +304,8 @@ def page_record(stored: Item) -> tuple[Event, ...]:
 def pool_item(pool: Pool) -> Item:
     attributes = {
         "name": pool.name, "status": pool.status, "policy": _text(pool.policy), "version": pool.version,
-        "created_at": pool.created_at, "updated_at": pool.updated_at,
+        "created_at": pool.created_at, "updated_at": pool.updated_at, "pauses": pool.pauses,
+        "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
     }  # fmt: skip
     return item(pool_key(pool.tenant, pool.id), attributes)
 
@@ -280,7 +324,8 @@ def member_record(tenant: str, pool: str, stored: Item) -> Member:
 def member_item(member: Member) -> Item:
     """A new member's item. `room` is what their own limit leaves; where there is none it means nothing."""
     attributes = {
-        "role": member.role, "own_limit": member.own_limit, "held": member.held, "days": member.days,
+        "role": member.role, "own_limit": member.own_limit, "held": member.held, "pins": member.pins,
+        "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
         "room": (member.own_limit or 0) - member.held, "version": member.version,
         ROSTER: roster_of_members(member.tenant, member.pool),
     }  # fmt: skip

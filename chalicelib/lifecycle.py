@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib import layout, rules
+from msgspec.structs import replace
+
+from chalicelib import deadlines, layout, rules
 from chalicelib.layout import Key
 from chalicelib.moves import (
     Actor,
     Move,
     by_manager,
-    expired,
     on_claim,
     on_customer,
     still_of_interest,
+    taking_in,
     updated,
     with_holder,
+    without_lapsed,
 )
-from chalicelib.records import Customer, step
+from chalicelib.records import Customer, Policy, step
 from chalicelib.rules import Rule
 from chalicelib.times import rfc3339
 
@@ -29,12 +32,11 @@ from chalicelib.times import rfc3339
 def assign(actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str) -> Move:
     """A manager gives an available customer to a member, or to themself. Limits hold; cooldown and embargo do not."""
     key = actor.customer_key(customer)
-    asked = (*_to_member(actor, key, to), rules.free_to_claim(key, actor.now))
+    asked = (*_to_member(actor, key, to), *rules.free_to_claim(key, actor.policy, actor.now))
     if known is None:
         return Move(key, None, None, asked)
-    start, counts = _without_lapsed(actor, known)
-    counts[to] = counts.get(to, 0) + 1
-    return Move(key, known, with_holder(start, "assigned", actor, to, claim_id), asked, counts, taker=to)
+    after = with_holder(without_lapsed(actor, known), "assigned", actor, to, claim_id)
+    return Move(key, known, after, asked, taker=to)
 
 
 def transfer(
@@ -46,7 +48,7 @@ def transfer(
         *_to_member(actor, key, to),
         rules.claimed(key),
         *rules.same_claim(key, known_claim),
-        rules.not_expired(key, actor.now),
+        rules.not_expired(key, actor.clock(known)),
     )
     if known is None or known.holder is None:
         return Move(key, known, None, asked)
@@ -54,23 +56,21 @@ def transfer(
         return Move(key, known, None, asked, stays=True)
     past = still_of_interest(known.past_holders | {known.holder: actor.now}, actor.policy, actor.now)
     after = with_holder(known, "transferred", actor, to, claim_id, past_holders=past)
-    return Move(key, known, after, asked, {known.holder: -1, to: 1}, taker=to)
+    return Move(key, known, after, asked, taker=to)
 
 
 def convert(actor: Actor, customer: str, known: Customer | None, to: str | None) -> Move:
     """A manager takes a customer out of the pool: for its holder or, also where it has none, for a named member."""
     key = actor.customer_key(customer)
     if to is None:
-        asked = (*by_manager(actor), *on_customer(actor, key), rules.claimed(key), rules.not_expired(key, actor.now))
+        goes_on = rules.not_expired(key, actor.clock(known))
+        asked = (*by_manager(actor), *on_customer(actor, key), rules.claimed(key), goes_on)
     else:
         asked = (*_to_member(actor, key, to), rules.in_the_pool(key))
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
         return Move(key, known, None, asked)
-    start, counts = _without_lapsed(actor, known)
-    if start.state == "claimed" and start.holder is not None:
-        counts[start.holder] = counts.get(start.holder, 0) - 1
-    return Move(key, known, _private(actor, start, "converted", holder), asked, counts)
+    return Move(key, known, private(actor, without_lapsed(actor, known), "converted", holder), asked)
 
 
 def _to_member(actor: Actor, key: Key, to: str) -> list[Rule]:
@@ -79,61 +79,75 @@ def _to_member(actor: Actor, key: Key, to: str) -> list[Rule]:
     return [*by_manager(actor), taker, *on_customer(actor, key)]
 
 
-def _without_lapsed(actor: Actor, known: Customer) -> tuple[Customer, dict[str, int]]:
-    """The customer with a lapsed claim closed, and what that changes in the counters."""
-    if not known.lapsed(actor.now) or known.holder is None:
-        return known, {}
-    return expired(known, actor.policy, actor.now), {known.holder: -1}
-
-
 # Verbs of a claim
 
 
 def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_id: str | None) -> Move:
     """The deadline moves later, counted from where it is now (rule 15). The move's note says where it was."""
     key = actor.customer_key(customer)
-    deadline = None if known is None or known.expires_at is None else known.expires_at + by
-    asked = [*on_claim(actor, key, known, claim_id), *rules.extendable(key, actor.policy, by, deadline)]
-    if not actor.policy.members_may_extend:
-        asked.append(rules.manager(actor.member_key, "extension_not_allowed"))
-    if known is None or known.expires_at is None or known.expires_at + by >= layout.FOREVER:
-        return Move(key, known, None, tuple(asked))
-    after = step(
-        known, "extended", actor.user, actor.now, expires_at=deadline, extensions=known.extensions + 1,
-        extended_ms=known.extended_ms + by,
-    )  # fmt: skip
-    return Move(
-        key,
-        known,
-        after,
-        tuple(asked),
-        note={"old_expires_at": rfc3339(known.expires_at)},
-        managed=known.holder != actor.user,
+    asked = (
+        *on_claim(actor, key, known, claim_id),
+        rules.unpinned(key, actor.clock(known)),
+        *rules.extendable(key, actor.policy, by, _held_since(actor.policy, known, by)),
+        *([] if actor.policy.members_may_extend else [rules.manager(actor.member_key, "extension_not_allowed")]),
     )
+    if known is None or known.expires_at is None or known.expires_at + by >= layout.FOREVER:
+        return Move(key, known, None, asked)
+    after = step(known, "extended", actor.user, actor.now, **deadlines.extended(known, actor.policy, by))
+    note = {"old_expires_at": rfc3339(known.expires_at)}
+    return Move(key, known, after, asked, note=note, managed=known.holder != actor.user)
+
+
+def _held_since(policy: Policy, known: Customer | None, by: int) -> int | None:
+    """When a claim must have begun to be held for at most `max_hold` after such an extension, pauses left aside."""
+    longest = policy.length("max_hold")
+    if known is None or known.expires_at is None or longest is None:
+        return None
+    return known.expires_at + by - longest - known.stopped_ms
 
 
 def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | None) -> Move:
     """The holder records a contact; under a policy that says so it restarts the clock, and never shortens it."""
-    key = actor.customer_key(customer)
+    key, moment = actor.customer_key(customer), actor.clock(known)
     asked = (
         *on_customer(actor, key),
         rules.claimed(key),
         rules.held_by(key, actor.user),
-        rules.not_expired(key, actor.now),
+        rules.not_expired(key, moment),
     )
     if known is None or known.claimed_at is None:
         return Move(key, known, None, asked)
-    expires_at = _restarted(actor, known, known.claimed_at)
-    after = step(
-        known, "followed_up", actor.user, actor.now, note, last_follow_up_at=actor.now, expires_at=expires_at
-    )  # fmt: skip
+    clock = deadlines.followed_up(known, actor.policy, moment)
+    after = step(known, "followed_up", actor.user, actor.now, note, last_follow_up_at=actor.now, **clock)
     return Move(key, known, after, asked)
 
 
-def _restarted(actor: Actor, known: Customer, claimed_at: int) -> int | None:
-    if known.expires_at is None or not (actor.policy.follow_up_restarts_clock or actor.policy.idle_ttl):
-        return known.expires_at
-    return max(known.expires_at, actor.policy.deadline(claimed_at, actor.now) or 0)
+def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Move:
+    """The claim does not end before that moment (rule 16). Pinned already, it moves its pin and needs no other."""
+    key = actor.customer_key(customer)
+    asked = list(on_claim(actor, key, known))
+    if known is not None and known.holder is not None and known.pinned_until is None:
+        asked += rules.room_for_pin(layout.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
+    longest = actor.policy.length("max_pin")
+    if longest is not None and until > actor.now + longest:
+        asked.append(rules.never(key, "pin_limit"))
+    if known is None or known.holder is None:
+        return Move(key, known, None, tuple(asked))
+    after = step(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, actor.policy, until))
+    return Move(key, known, after, tuple(asked), managed=known.holder != actor.user)
+
+
+def unpin(actor: Actor, customer: str, known: Customer | None) -> Move:
+    """The clock rules again; a claim that it would have ended while the pin held ends now."""
+    key = actor.customer_key(customer)
+    asked = on_claim(actor, key, known)
+    managed = known is not None and known.holder != actor.user
+    if known is None or known.pinned_until is None:
+        return Move(key, known, None, asked, stays=known is not None, managed=managed)
+    after = step(
+        known, "unpinned", actor.user, actor.now, **deadlines.unpinned(known, actor.policy, actor.clock(known))
+    )
+    return Move(key, known, after, asked, managed=managed)
 
 
 def win(actor: Actor, customer: str, known: Customer | None) -> Move:
@@ -143,33 +157,58 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Move:
     if known is None or known.holder is None:
         return Move(key, known, None, asked)
     others = known.holder != actor.user
-    return Move(key, known, _private(actor, known, "won", known.holder), asked, {known.holder: -1}, managed=others)
+    return Move(key, known, private(actor, known, "won", known.holder), asked, managed=others)
 
 
-def _private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
-    return step(
-        start, event_type, actor.user, actor.now, state="private", holder=holder, claim_id=None, claimed_at=None,
-        expires_at=None, extensions=0, extended_ms=0,
-    )  # fmt: skip
+def private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
+    """The customer as its holder's own: no clock, no quota."""
+    changes = deadlines.NONE | {"state": "private", "holder": holder, "set_aside_at": None}
+    return step(start, event_type, actor.user, actor.now, **changes)
 
 
-def deposit(actor: Actor, customer: str, known: Customer | None) -> Move:
-    """A private customer enters the pool (again): by its private holder or by a manager. An embargo starts anew."""
-    key = actor.customer_key(customer)
+def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) -> Move:
+    """A private customer enters the pool (again) or another one: by its private holder or by a manager.
+
+    `into` is the actor in the pool where it shall be; who brings it there belongs there. An embargo starts anew.
+    """
+    key, lands = actor.customer_key(customer), into.customer_key(customer)
+    elsewhere = lands if lands != key else None
     others = known is not None and known.holder is not None and known.holder != actor.user
-    asked = (
+    asked = [
         *on_customer(actor, key),
         *rules.private(key),
         rules.manager(actor.member_key, "not_holder") if others else rules.held_by(key, actor.user),
-    )
+        *taking_in(into),
+    ]
+    if elsewhere is not None:
+        asked += [rules.member(into.member_key), rules.unknown(elsewhere)]
     if known is None or known.holder is None or known.state != "private":
-        return Move(key, known, None, asked)
-    past = still_of_interest(known.past_holders | {known.holder: actor.now}, actor.policy, actor.now)
+        return Move(key, known, None, tuple(asked), lands=elsewhere)
+    past = still_of_interest(known.past_holders | {known.holder: actor.now}, into.policy, actor.now)
     after = step(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past,
     )  # fmt: skip
-    return Move(key, known, after, asked, managed=others)
+    return Move(key, known, _moved(after, actor, into), tuple(asked), managed=others, lands=elsewhere)
+
+
+def _moved(after: Customer, actor: Actor, into: Actor) -> Customer:
+    """In another pool a customer keeps its history: it remembers the homes that have the older events."""
+    if actor.pool == into.pool:
+        return after
+    first = after.tail[0].seq
+    homes = after.homes | ({actor.pool: first} if first > 1 else {})
+    return replace(after, pool=into.pool, homes=homes, fields_version=after.version)
+
+
+def restore(actor: Actor, customer: str, known: Customer | None) -> Move:
+    """A manager has looked at a customer that was set aside: it may be claimed again, and its returns count anew."""
+    key = actor.customer_key(customer)
+    asked = (*by_manager(actor), *on_customer(actor, key))
+    if known is None or known.set_aside_at is None:
+        return Move(key, known, None, asked, stays=known is not None)
+    after = step(known, "restored", actor.user, actor.now, set_aside_at=None, returns=0, waiting_since=actor.now)
+    return Move(key, known, after, asked)
 
 
 # Changes that leave the holder
@@ -185,17 +224,4 @@ def edit(actor: Actor, customer: str, known: Customer | None, changes: Callable[
 def _holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
     if known is not None and known.holder != actor.user:
         return [rules.manager(actor.member_key, "not_holder")]
-    return [rules.held_by(key, actor.user), rules.not_expired(key, actor.now)]
-
-
-def clock_anew(actor: Actor, known: Customer) -> Move:
-    """A new policy applies to a claim that goes on: its deadline is worked out again, but never before now."""
-    key = actor.customer_key(known.id)
-    asked = (rules.manager(actor.member_key), rules.claimed(key), rules.not_expired(key, actor.now))
-    after = step(known, "updated", actor.user, actor.now, expires_at=deadline_anew(actor, known))
-    return Move(key, known, after, asked)
-
-
-def deadline_anew(actor: Actor, known: Customer) -> int | None:
-    deadline = known.clocked(actor.policy)
-    return None if deadline is None else max(deadline, actor.now)
+    return [rules.held_by(key, actor.user), rules.not_expired(key, actor.clock(known))]

@@ -10,22 +10,25 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from chalicelib import layout, lifecycle, moves, rules, sweeping
+from chalicelib import layout, lifecycle, moves, rules, sweeping, upkeep
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
+from chalicelib.counters import as_it_was, file_day
 from chalicelib.layout import PLACE
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
-from chalicelib.settling import Outcome, settle
-from chalicelib.table import Check, Delete, between
+from chalicelib.settling import Outcome, attempt, settle
+from chalicelib.table import Action, Check, Delete, Update, between
 from chalicelib.times import duration_ms
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
 GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
+
+DID_MORE: Final = "request_in_progress"  # the member was at work while being removed
 
 Held: TypeAlias = Literal["release", "transfer"]
 Make = Callable[[Actor, str, Customer | None], Move]
@@ -94,6 +97,44 @@ def win(call: Call, pool_id: str, customer: str) -> Outcome:
     return _move(call, call.pool(pool_id), [customer], lifecycle.win)
 
 
+def pin(call: Call, pool_id: str, customer: str, until: int) -> Outcome:
+    """Pins of the holder that have ended of themselves make room first, where room is what is wanting."""
+    pool = call.pool(pool_id)
+    if until <= call.now:
+        raise Refused(Refusal("invalid_request", errors=("until: must lie in the future",)))
+
+    def plan(each: str, known: Customer | None) -> Move:
+        return lifecycle.pin(desk.actor, each, known, until)
+
+    desk = call.desk(pool)
+    outcome = attempt(desk, {0: customer}, plan)
+    refusal = outcome.results[0].refusal
+    if refusal is None:
+        return outcome
+    if refusal.reason != "pin_limit":
+        return settle(desk, [customer], plan, failed=outcome.results)
+    _end_pins(call, pool, customer)
+    return settle(desk, [customer], plan)
+
+
+def _end_pins(call: Call, pool: Pool, customer: str) -> None:
+    known = call.backend.copies.look_up(call.backend.table, call.actor(pool), [customer])[customer]
+    if known is None or known.holder is None:
+        return
+    place = layout.place_with(pool.tenant, pool.id, known.holder)
+    for page in call.backend.table.pages(place, index=PLACE, between=between(PLACE, high=layout.FOREVER)):
+        ids = [layout.id_in(key.pk) for key in page.keys]
+        sweeping.carry_out(call.backend, pool, call.now, ids, upkeep.pin_over)
+
+
+def unpin(call: Call, pool_id: str, customer: str) -> Outcome:
+    return _move(call, call.pool(pool_id), [customer], lifecycle.unpin)
+
+
+def restore(call: Call, pool_id: str, customer: str) -> Outcome:
+    return _move(call, call.pool(pool_id), [customer], lifecycle.restore, manager=True)
+
+
 def convert(call: Call, pool_id: str, ids: Sequence[str], to: str | None, *, atomic: bool = False) -> Outcome:
     pool = call.pool(pool_id)
     return _move(
@@ -101,8 +142,12 @@ def convert(call: Call, pool_id: str, ids: Sequence[str], to: str | None, *, ato
     )
 
 
-def deposit(call: Call, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
-    return _move(call, call.pool(pool_id), ids, lifecycle.deposit, atomic)
+def deposit(call: Call, pool_id: str, ids: Sequence[str], into: str | None, *, atomic: bool = False) -> Outcome:
+    """Into that pool again or, with `into`, into another one of the tenant."""
+    pool, target = call.pool(pool_id), call.pool(into or pool_id)
+    desk = call.desk(pool, elsewhere=target if target.id != pool.id else None)
+    there = replace(call.actor(target), if_match=None)
+    return settle(desk, ids, lambda each, known: lifecycle.deposit(desk.actor, each, known, there), atomic=atomic)
 
 
 def _move(
@@ -131,7 +176,7 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
         try:
             return _remove(call, pool, user)
         except Refused as refused:
-            if held is None or refused.refusal.reason != "member_has_claims":
+            if refused.refusal.reason != DID_MORE and (held is None or refused.refusal.reason != "member_has_claims"):
                 raise
     raise Refused(Refusal("member_has_claims"))
 
@@ -157,13 +202,21 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
 
 
 def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
+    """What they did stays in the statistics: their day is filed, and what they brought in is added to the leavers'."""
     caller, leaver = (layout.member_key(pool.tenant, pool.id, each) for each in (call.caller.user, user))
+    stored = call.backend.table.get([leaver]).get(leaver)
     asked = [
         rules.member(caller),
         rules.manager(caller),
         rules.exists(leaver),
         Rule("member_has_claims", leaver, rules.held == 0),
     ]
-    on_leaver = rules.all_of([rule.condition for rule in asked if rule.key == leaver])
-    checks = [] if caller == leaver else [Check(caller, asked[1].condition)]
-    return call.commit([*checks, Delete(leaver, on_leaver)], asked, {"pool_id": pool.id, "user_id": user})
+    writes: list[Action] = [] if caller == leaver else [Check(caller, asked[1].condition)]
+    if stored is not None:
+        member = layout.member_record(pool.tenant, pool.id, stored)
+        asked += [Rule(DID_MORE, leaver, same) for same in as_it_was(stored)]
+        writes.append(file_day(layout.day_key(leaver, member.day), member.did))
+        brought = [rules.pooled.add(member.pooled), rules.aside.add(member.aside)]
+        writes.append(Update(layout.leavers_key(pool.tenant, pool.id), brought))
+    writes.append(Delete(leaver, rules.all_of([rule.condition for rule in asked if rule.key == leaver])))
+    return call.commit(writes, asked, {"pool_id": pool.id, "user_id": user})

@@ -12,9 +12,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import layout, rules
+from chalicelib import deadlines, layout, rules
 from chalicelib.layout import Key
-from chalicelib.records import Customer, Policy, entered, step
+from chalicelib.records import Customer, Policy, Pool, entered, step
 from chalicelib.rules import Rule
 
 SYSTEM = "system"  # who expires a claim
@@ -22,14 +22,24 @@ PAST_HOLDERS_KEPT = 8  # where no cooldown needs them
 
 
 class Actor(Struct, frozen=True):
-    """Who acts, in which pool, under which policy, and when. `if_match` is the version that a client insists on."""
+    """Who acts, in which pool, and when. `if_match` is the version that a client insists on."""
 
-    tenant: str
-    pool: str
+    home: Pool
     user: str
-    policy: Policy
     now: int
     if_match: int | None = None
+
+    @property
+    def tenant(self) -> str:
+        return self.home.tenant
+
+    @property
+    def pool(self) -> str:
+        return self.home.id
+
+    @property
+    def policy(self) -> Policy:
+        return self.home.policy
 
     @property
     def member_key(self) -> Key:
@@ -38,27 +48,32 @@ class Actor(Struct, frozen=True):
     def customer_key(self, customer: str) -> Key:
         return layout.customer_key(self.tenant, self.pool, customer)
 
+    def clock(self, known: Customer | None) -> int:
+        """The moment by which that deadline is judged. A pause stops it, until the claim has been shifted."""
+        shifted = known is not None and known.pauses == self.home.pauses
+        return self.now if shifted else self.home.clock(self.now)
+
 
 class Move(Struct, frozen=True):
     """One customer's change. `before` is the copy known, `after` what to write: None where there is nothing to move.
 
-    `counts` is by how much each user's counter of held customers changes; `taker` is the member whose limits it uses,
-    the `daily` one too if it is a claim; `kept_by` says that the move is done already if that user holds the customer;
-    `stays` that it is done if the rules hold, without a change; `note` is shown beside the customer; `managed` says
-    that only a manager can have made it, and so sees what is masked.
+    `taker` is the member whose limits it uses, the `daily` one too if it is a claim; `kept_by` says that the move is
+    done already if that user holds the customer; `stays` that it is done if the rules hold, without a change; `note` is
+    shown beside the customer; `managed` says that only a manager can have made it, and so sees what is masked.
+    `lands` is where the customer shall be, if it may be under another key.
     """
 
     key: Key
     before: Customer | None
     after: Customer | None
     rules: tuple[Rule, ...]
-    counts: dict[str, int] = {}
     taker: str | None = None
     daily: bool = False
     kept_by: str | None = None
     stays: bool = False
     note: dict[str, Any] = {}
     managed: bool = False
+    lands: Key | None = None
 
     @property
     def result(self) -> Customer | None:
@@ -66,9 +81,24 @@ class Move(Struct, frozen=True):
         return self.before if self.stays else self.after
 
 
+def on_pool(actor: Actor) -> list[Rule]:
+    """What every move asks first where the pool is not open: that it is still as it was read.
+
+    An open pool's item is never asked, or every claim would meet every other at it; its state and policy may be some
+    seconds old.
+    """
+    pool = actor.home
+    return [] if pool.status == "open" else [rules.pool_as_read(layout.pool_key(pool.tenant, pool.id), pool.version)]
+
+
+def taking_in(actor: Actor) -> list[Rule]:
+    """A customer enters the pool, which must be there and not closed: so a pool found empty stays empty."""
+    return [rules.pool_takes_in(layout.pool_key(actor.tenant, actor.pool))]
+
+
 def on_customer(actor: Actor, key: Key) -> list[Rule]:
     """What comes first in every verb: the actor belongs to the pool, and the customer is there, at their version."""
-    first = [rules.member(actor.member_key), rules.exists(key)]
+    first = [*on_pool(actor), rules.member(actor.member_key), rules.exists(key)]
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
 
 
@@ -77,8 +107,9 @@ def create(
 ) -> Move:
     """A new customer enters the pool, available. With `unique`, one that exists already is a refusal, after `first`."""
     key = actor.customer_key(customer.id)
-    taken = [Rule("duplicate_customer", key, rules.pk.does_not_exist())] if unique else []
-    return Move(key, None, entered(customer, event_type, actor.user), (*by_manager(actor), *first, *taken))
+    taken = [rules.unknown(key)] if unique else []
+    asked = (*by_manager(actor), *taking_in(actor), *first, *taken)
+    return Move(key, None, entered(customer, event_type, actor.user), asked)
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Move:
@@ -107,12 +138,11 @@ def keep(actor: Actor, known: Customer) -> Move:
 def reject(actor: Actor, known: Customer) -> Move:
     """A customer that is there already is refused; but only a manager is told so, and by the engine."""
     key = actor.customer_key(known.id)
-    there = Rule("duplicate_customer", key, rules.pk.does_not_exist())
-    return Move(key, known, None, (*by_manager(actor), there))
+    return Move(key, known, None, (*by_manager(actor), rules.unknown(key)))
 
 
 def by_manager(actor: Actor) -> list[Rule]:
-    return [rules.member(actor.member_key), rules.manager(actor.member_key)]
+    return [*on_pool(actor), rules.member(actor.member_key), rules.manager(actor.member_key)]
 
 
 def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) -> Move:
@@ -120,28 +150,25 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
     key, now = actor.customer_key(customer), actor.now
     asked = (
         *on_customer(actor, key),
-        rules.free_to_claim(key, now),
+        *rules.free_to_claim(key, actor.policy, now),
         *rules.past_embargo(key, actor.policy, now),
         *rules.cooled_down(key, actor.policy, actor.user, now),
     )
     if known is None:
         return Move(key, None, None, asked)
-    counts = {actor.user: 1}
-    start = known
-    if known.lapsed(now) and known.holder is not None:
-        start = expired(known, actor.policy, now)
-        counts[known.holder] = counts.get(known.holder, 0) - 1
-    after = with_holder(start, "claimed", actor, actor.user, claim_id)
-    return Move(key, known, after, asked, counts, taker=actor.user, daily=True, kept_by=actor.user)
+    after = with_holder(without_lapsed(actor, known), "claimed", actor, actor.user, claim_id)
+    return Move(key, known, after, asked, taker=actor.user, daily=True, kept_by=actor.user)
+
+
+def without_lapsed(actor: Actor, known: Customer) -> Customer:
+    """The customer with a lapsed claim closed."""
+    return expired(actor, known) if known.lapsed(actor.clock(known)) else known
 
 
 def with_holder(start: Customer, event_type: str, actor: Actor, holder: str, claim_id: str, **changes: Any) -> Customer:
     """The customer under a new claim. Its clock starts now, whatever went before (rule 14)."""
-    return step(
-        start, event_type, actor.user, actor.now, state="claimed", holder=holder, claim_id=claim_id,
-        claimed_at=actor.now, expires_at=actor.policy.deadline(actor.now, actor.now), extensions=0, extended_ms=0,
-        last_follow_up_at=None, **changes,
-    )  # fmt: skip
+    clock = deadlines.begun(actor.policy, actor.now, actor.home.pauses) | {"claim_id": claim_id}
+    return step(start, event_type, actor.user, actor.now, state="claimed", holder=holder, **clock, **changes)
 
 
 def release(actor: Actor, customer: str, known: Customer | None, claim_id: str | None, reason: str | None) -> Move:
@@ -151,8 +178,8 @@ def release(actor: Actor, customer: str, known: Customer | None, claim_id: str |
     if known is None or known.holder is None:
         return Move(key, known, None, asked)
     verb = "released" if known.holder == actor.user else "reclaimed"
-    after = returned(known, verb, actor.user, actor.policy, actor.now, reason=reason)
-    return Move(key, known, after, asked, {known.holder: -1}, managed=known.holder != actor.user)
+    after = returned(actor, known, verb, actor.user, actor.now, reason)
+    return Move(key, known, after, asked, managed=known.holder != actor.user)
 
 
 def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None) -> tuple[Rule, ...]:
@@ -163,38 +190,29 @@ def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | Non
         rules.claimed(key),
         rules.manager(actor.member_key, "not_holder") if others else rules.held_by(key, actor.user),
         *rules.same_claim(key, claim_id),
-        rules.not_expired(key, actor.now),
+        rules.not_expired(key, actor.clock(known)),
     )
 
 
-def expire(actor: Actor, known: Customer) -> Move:
-    """A lapsed claim is returned, provided that it is still the same claim and still due (rule 18)."""
-    key = actor.customer_key(known.id)
-    counts = {} if known.holder is None else {known.holder: -1}
-    return Move(key, known, expired(known, actor.policy, actor.now), (rules.due(key, actor.now),), counts)
-
-
-def expired(known: Customer, policy: Policy, now: int) -> Customer:
+def expired(actor: Actor, known: Customer) -> Customer:
     """The customer after its claim lapsed. It has been free since the deadline, however late that is noticed."""
-    return returned(known, "expired", SYSTEM, policy, now, since=known.expires_at)
+    since = actor.now if known.expires_at is None else known.expires_at
+    return returned(actor, known, "expired", SYSTEM, since)
 
 
 def returned(
-    known: Customer,
-    event_type: str,
-    by: str,
-    policy: Policy,
-    now: int,
-    reason: str | None = None,
-    since: int | None = None,
+    actor: Actor, known: Customer, event_type: str, by: str, since: int, reason: str | None = None
 ) -> Customer:
-    left_at = now if since is None else since
-    past = known.past_holders if known.holder is None else known.past_holders | {known.holder: left_at}
-    return step(
-        known, event_type, by, now, reason, state="available", holder=None, claim_id=None, claimed_at=None,
-        expires_at=None, extensions=0, extended_ms=0, waiting_since=left_at, returns=known.returns + 1,
-        past_holders=still_of_interest(past, policy, now),
+    """The customer back in its pool since that moment; or set aside, after it has come back too often (rule 19)."""
+    past = known.past_holders if known.holder is None else known.past_holders | {known.holder: since}
+    after = step(
+        known, event_type, by, actor.now, reason, state="available", holder=None, waiting_since=since,
+        returns=known.returns + 1, past_holders=still_of_interest(past, actor.policy, actor.now), **deadlines.NONE,
     )  # fmt: skip
+    most = actor.policy.max_returns
+    if most is None or after.returns < most:
+        return after
+    return step(after, "set_aside", SYSTEM, actor.now, set_aside_at=actor.now)
 
 
 def still_of_interest(past: dict[str, int], policy: Policy, now: int) -> dict[str, int]:

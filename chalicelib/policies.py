@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib import layout, lifecycle, rules, views
+from chalicelib import deadlines, layout, rules, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
 from chalicelib.layout import DUE
@@ -89,8 +89,13 @@ def _affected(call: Call, pool: Pool) -> Iterator[list[str]]:
 
 
 def _changes(actor: Actor, customer: Customer) -> bool:
-    goes_on = customer.state == "claimed" and not customer.lapsed(actor.now)
-    return goes_on and lifecycle.deadline_anew(actor, customer) != customer.expires_at
+    goes_on = customer.state == "claimed" and not customer.lapsed(actor.clock(customer))
+    return goes_on and _differs(actor, customer)
+
+
+def _differs(actor: Actor, customer: Customer) -> bool:
+    anew = deadlines.anew(customer, actor.policy, actor.clock(customer))
+    return any(anew[name] != getattr(customer, name) for name in ("expires_at", "remind_at"))
 
 
 def _apply(call: Call, pool: Pool) -> int:
@@ -105,4 +110,4 @@ def _apply(call: Call, pool: Pool) -> int:
 
 
 def _clocked(actor: Actor, known: Customer | None) -> Any:
-    return Refusal("not_found") if known is None else lifecycle.clock_anew(actor, known)
+    return Refusal("not_found") if known is None else upkeep.clock_anew(actor, known)

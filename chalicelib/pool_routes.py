@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib import managing, policies, pools, sweeping
+from chalicelib import managing, opening, policies, pools, rounds, statistics
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
-from chalicelib.records import Identifier, Policy, Role
+from chalicelib.records import Closing, Identifier, Policy, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, Name, PageQuery, route
 
@@ -65,6 +66,35 @@ def change_pool(call: Call, body: PoolPatch, query: NoBody, pool: str) -> Answer
     return Answer(policies.change(call, pool, body.name, body.policy, to_all=to_all, dry_run=body.dry_run))
 
 
+@route("POST", POOL + "/pause")
+def pause_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.pause(call, pool))
+
+
+@route("POST", POOL + "/resume")
+def resume_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.resume(call, pool))
+
+
+class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    mode: Closing
+
+
+@route("POST", POOL + "/close", body=CloseBody)
+def close_pool(call: Call, body: CloseBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.close(call, pool, body.mode))
+
+
+@route("POST", POOL + "/open")
+def open_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.open_again(call, pool))
+
+
+@route("DELETE", POOL)
+def delete_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    return Answer(opening.delete(call, pool))
+
+
 class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
     holding_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
@@ -97,6 +127,16 @@ def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user
     return Answer(managing.remove_member(call, pool, user, query.held, query.to))
 
 
+class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    since: date | None = None
+    to: date | None = None
+
+
+@route("GET", POOL + "/stats", query=StatsQuery)
+def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
+    return Answer(statistics.of_pool(call, pool, query.since, query.to))
+
+
 # Sweep
 
 
@@ -110,7 +150,14 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
     if not call.caller.admin:
         raise Refused(Refusal("not_admin"))
-    swept = iter([call.pool(body.pool)]) if body.pool else sweeping.pools_of(call.backend, call.caller.tenant)
+    swept = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)
     stop_at = time.monotonic() + SWEEP_SECONDS
-    report = sweeping.sweep(call.backend, swept, call.now, lambda: stop_at - time.monotonic(), dry_run=body.dry_run)
+    report = rounds.run(
+        call.backend,
+        swept,
+        call.now,
+        lambda: stop_at - time.monotonic(),
+        dry_run=body.dry_run,
+        confirm=body.confirm,
+    )
     return Answer(call.finish(report.body()))

@@ -5,9 +5,10 @@ A member's item also carries the counters that claims change, so putting a membe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from pynamodb.expressions.operand import Value
 
 from chalicelib import layout, rules, views
@@ -17,7 +18,7 @@ from chalicelib.paging import Cursor
 from chalicelib.records import IDENTIFIER, Member, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
-from chalicelib.table import Action, Check, Put, Update
+from chalicelib.table import Action, Check, Put, Table, Update
 
 
 def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def get_member(call: Call, pool_id: str, user: str) -> dict[str, Any]:
     if own == other:
         member_of(call, pool, found)
     else:
-        _sees_members(call, pool, found)
+        sees_members(call, pool, found)
     if other not in found:
         raise Refused(Refusal("not_found"))
     return views.member(layout.member_record(pool.tenant, pool.id, found[other]), pool.policy, call.now)
@@ -93,7 +94,7 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
     page = call.backend.table.page(roster, limit, index=ROSTER, after=layout.index_position(ROSTER, roster, after))
     own = layout.member_key(pool.tenant, pool.id, call.caller.user)
     found = call.backend.table.get([own, *page.keys])
-    _sees_members(call, pool, found)
+    sees_members(call, pool, found)
     members = [layout.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
     next_cursor = None if page.last is None else place.write(layout.id_in(page.keys[-1].pk))
     return {
@@ -102,7 +103,27 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
     }
 
 
-def _sees_members(call: Call, pool: Pool, found: dict[Key, Item]) -> None:
+def members_of(table: Table, pool: Pool) -> Iterator[Member]:
+    """Every member as they are now."""
+    roster = layout.roster_of_members(pool.tenant, pool.id)
+    for page in table.pages(roster, index=ROSTER):
+        for stored in table.get(page.keys).values():
+            yield layout.member_record(pool.tenant, pool.id, stored)
+
+
+def standing(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, int]:
+    """How many customers of the pool may be claimed, are claimed, or are set aside: the members' counters, summed."""
+    key = layout.leavers_key(pool.tenant, pool.id)
+    left = layout.plain_item(table.get([key]).get(key, {}))
+    pooled, aside = (
+        left.get(name, 0) + sum(getattr(member, name) for member in members) for name in ("pooled", "aside")
+    )
+    claimed = sum(member.held for member in members)
+    return {"available": pooled - claimed - aside, "claimed": claimed, "set_aside": aside}
+
+
+def sees_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
+    """Raises Refused unless the caller manages the pool, or the tenant."""
     if not call.caller.admin and member_of(call, pool, found).role != "manager":
         raise Refused(Refusal("not_manager"))
 
@@ -121,7 +142,7 @@ def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int |
         stored = call.backend.table.get([key]).get(key)
         known = None if stored is None else layout.member_record(pool.tenant, pool.id, stored)
         try:
-            return _put_member(call, pool, _as_put(pool, user, role, own_limit, known, call.if_match), by_whom)
+            return _put_member(call, pool, _as_put(call, pool, user, role, own_limit, known), by_whom)
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or call.if_match is not None:
                 raise
@@ -139,13 +160,11 @@ def _may_put(call: Call, pool: Pool, user: str, role: Role) -> list[Rule]:
     return [rules.member(caller), rules.manager(caller), no_manager]
 
 
-def _as_put(
-    pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None, if_match: int | None
-) -> Member:
+def _as_put(call: Call, pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None) -> Member:
     """The member one version after the one that the write will be bound to."""
-    held, days, version = (0, {}, 0) if known is None else (known.held, known.days, known.version)
-    version = version if if_match is None else if_match
-    return Member(pool.tenant, pool.id, user, role, own_limit, held, days, version + 1)
+    known = known or Member(pool.tenant, pool.id, user, role, day=pool.policy.day(call.now), version=0)
+    version = known.version if call.if_match is None else call.if_match
+    return replace(known, role=role, own_limit=own_limit, version=version + 1)
 
 
 def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule]) -> dict[str, Any]:

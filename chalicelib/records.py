@@ -17,8 +17,11 @@ from chalicelib import times
 
 State: TypeAlias = Literal["available", "claimed", "private"]
 Role: TypeAlias = Literal["member", "manager"]
+Closing: TypeAlias = Literal["drain", "to_private"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
+
+KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -86,6 +89,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Pool(Struct, frozen=True):
+    """`pauses` counts the pauses so far. A paused pool with `resumed_at` is on its way back to open: its claims are
+    being shifted. `closing` says what becomes of the claims of a closed one."""
+
     tenant: str
     id: str
     name: str
@@ -94,10 +100,19 @@ class Pool(Struct, frozen=True):
     version: int
     created_at: int
     updated_at: int
+    pauses: int = 0
+    paused_at: int | None = None
+    resumed_at: int | None = None
+    closing: Closing | None = None
+
+    def clock(self, now: int) -> int:
+        """The moment by which its deadlines are judged: it stands still from a pause until all claims were shifted."""
+        return now if self.paused_at is None else min(now, self.paused_at)
 
 
 class Member(Struct, frozen=True):
-    """`own_limit` overrides the pool's holding limit; `days` counts claims by local day."""
+    """`own_limit` overrides the pool's holding limit. `did` counts what they did on `day`, by kind. `pooled` is how
+    many customers they brought into the pool less those that they took out, ever; `aside` likewise for review."""
 
     tenant: str
     pool: str
@@ -105,8 +120,16 @@ class Member(Struct, frozen=True):
     role: Role
     own_limit: int | None = None
     held: int = 0
-    days: dict[str, int] = {}
+    day: str = ""
+    did: dict[str, int] = {}
+    pins: int = 0
+    pooled: int = 0
+    aside: int = 0
     version: int = 1
+
+    def claimed_on(self, day: str) -> int:
+        """The claims that count against the daily limit on that local day."""
+        return self.did.get("claimed", 0) if self.day >= day else 0
 
 
 class Event(Struct, frozen=True, array_like=True):
@@ -126,7 +149,9 @@ class Event(Struct, frozen=True, array_like=True):
 
 class Customer(Struct, frozen=True):
     """A customer as stored. `past_holders` says when each left; `tail` holds the latest events, oldest first;
-    `fields_version` is the version that last changed `fields`, which are kept apart from the rest."""
+    `fields_version` is the version that last changed `fields`, which are kept apart from the rest. `homes` are the
+    pools that hold its older events, each with the first version that they do not hold. What belongs to a claim's end
+    is explained in `deadlines`: `stopped_ms` is how long its clock has stood still, `pauses` the pool's count then."""
 
     tenant: str
     pool: str
@@ -148,16 +173,18 @@ class Customer(Struct, frozen=True):
     extensions: int = 0
     extended_ms: int = 0
     last_follow_up_at: int | None = None
+    active_at: int | None = None
+    stopped_ms: int = 0
+    pauses: int = 0
+    pinned_until: int | None = None
+    clock_ends: int | None = None
+    remind_at: int | None = None
+    reminded: dict[str, int] = {}
+    set_aside_at: int | None = None
+    homes: dict[str, int] = {}
     past_holders: dict[str, int] = {}
     tail: tuple[Event, ...] = ()
     fields: dict[str, str | int | float | bool | None] = {}
-
-    def clocked(self, policy: Policy) -> int | None:
-        """The deadline of this claim as that policy would have it, extensions included."""
-        if self.claimed_at is None:
-            return None
-        ends = policy.deadline(self.claimed_at, self.last_follow_up_at or self.claimed_at)
-        return None if ends is None else ends + self.extended_ms
 
     def lapsed(self, now: int) -> bool:
         """Claimed, and past its deadline: free for everybody, swept or not."""

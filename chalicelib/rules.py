@@ -20,24 +20,27 @@ from chalicelib.conditions import holds
 from chalicelib.layout import FOREVER, Item, Key, plain
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
-from chalicelib.times import DAY
 
-pk, state, version = Path("pk"), Path("state"), Path("version")
+pk, state, status, version = Path("pk"), Path("state"), Path("status"), Path("version")
 holder, claim_id, expires_at, entered_at = (
     Path("holder"),
     Path("claim_id"),
     Path("expires_at"),
     Path("entered_at"),
 )
+set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
 customer = Path("customer")
-role, held, room, own_limit, days = Path("role"), Path("held"), Path("room"), Path("own_limit"), Path("days")
+role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
+day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
+aside = Path("aside")
 
 
 class Rule(Struct, frozen=True):
     """A condition on one item and the reason it gives when it is broken.
 
-    Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms.
+    Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms. Where
+    it is about a limit, `used` is the attribute that counts.
     """
 
     reason: str
@@ -45,6 +48,8 @@ class Rule(Struct, frozen=True):
     condition: Condition
     ends_with: tuple[str, ...] = ()
     ends_after: int = 0
+    limit: int | None = None
+    used: str = ""
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -56,7 +61,8 @@ def broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refu
     for rule in rules:
         item = returned.get(rule.key)
         if item is not None and not holds(rule.condition, item):
-            yield Refusal(rule.reason, retry_at=_end(rule, item))
+            used = plain(item[rule.used]) if rule.used in item else None
+            yield Refusal(rule.reason, _end(rule, item), rule.limit, used)
 
 
 def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
@@ -76,6 +82,23 @@ def _end(rule: Rule, item: Item) -> int | None:
 # About a customer
 
 
+@lru_cache(maxsize=64)
+def pool_takes_in(key: Key) -> Rule:
+    """A pool that is closed, or gone, takes no customers."""
+    return Rule("pool_not_open", key, pk.exists() & (status != "closed"))
+
+
+@lru_cache(maxsize=64)
+def pool_as_read(key: Key, read: int) -> Rule:
+    """A pool that is paused or closed has not been changed since."""
+    return Rule("pool_not_open", key, version == read)
+
+
+def unknown(key: Key) -> Rule:
+    """No such customer yet."""
+    return Rule("duplicate_customer", key, pk.does_not_exist())
+
+
 def exists(key: Key) -> Rule:
     return Rule("not_found", key, pk.exists())
 
@@ -85,10 +108,19 @@ def unchanged_since(key: Key, known: int) -> Rule:
     return Rule("version_conflict", key, version == known)
 
 
-def free_to_claim(key: Key, now: int) -> Rule:
-    """Available, or claimed past its deadline: a lapsed claim is free for everybody, swept or not (rule 6)."""
+def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
+    """Available, or claimed past its deadline: a lapsed claim is free for everybody, swept or not (rule 6).
+
+    One whose return would set it aside is set aside already (rule 19).
+    """
     lapsed = (state == "claimed") & (expires_at <= now)
-    return Rule("already_claimed", key, (state == "available") | lapsed, ends_with=("expires_at",))
+    going_round: Condition = set_aside_at.does_not_exist()
+    if policy.max_returns is not None:
+        going_round = going_round & ((state != "claimed") | (returns < policy.max_returns - 1))
+    return [
+        Rule("already_claimed", key, (state == "available") | lapsed, ends_with=("expires_at",)),
+        Rule("set_aside", key, going_round),
+    ]
 
 
 def past_embargo(key: Key, policy: Policy, now: int) -> list[Rule]:
@@ -129,21 +161,30 @@ def in_the_pool(key: Key) -> Rule:
     return Rule("not_claimed", key, state != "private")
 
 
+def unpinned(key: Key, now: int) -> Rule:
+    """While a pin holds the deadline up, there is no clock to move."""
+    pin_over = pinned_until.does_not_exist() | (pinned_until <= now)
+    return Rule("pinned", key, pin_over, ends_with=("pinned_until",))
+
+
 def private(key: Key) -> list[Rule]:
     return [Rule("already_claimed", key, state != "claimed"), Rule("duplicate_customer", key, state == "private")]
 
 
-def extendable(key: Key, policy: Policy, by: int, deadline: int | None) -> list[Rule]:
-    """How often and for how long a claim may be extended; one without a deadline has nothing to extend."""
+def extendable(key: Key, policy: Policy, by: int, longest_from: int | None) -> list[Rule]:
+    """How often and for how long a claim may be extended; one without a deadline has nothing to extend.
+
+    `longest_from` is when a claim must have begun to be held at most as long as the policy lets it.
+    """
     found = [
         Rule("extension_not_allowed", key, expires_at.exists()),
         Rule("extension_limit", key, expires_at < FOREVER - by),
     ]
     if policy.max_extensions is not None:
-        found.append(Rule("extension_limit", key, extensions < policy.max_extensions))
-    longest = policy.length("max_hold")
-    if longest is not None and deadline is not None:
-        found.append(Rule("extension_limit", key, claimed_at >= deadline - longest))
+        most = policy.max_extensions
+        found.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
+    if longest_from is not None:
+        found.append(Rule("extension_limit", key, claimed_at >= longest_from))
     return found
 
 
@@ -183,10 +224,22 @@ def manager(key: Key, reason: str = "not_manager") -> Rule:
     return Rule(reason, key, role == "manager")
 
 
+def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
+    """Pins are capped per member (rule 16)."""
+    most = policy.pin_limit
+    return [] if most is None else [Rule("pin_limit", key, pins < most, limit=most, used="pins")]
+
+
+def never(key: Key, reason: str, limit: int | None = None) -> Rule:
+    """What no state of the item allows: told only after the rules before it."""
+    return Rule(reason, key, pk.does_not_exist(), limit=limit)
+
+
 class Quota(Struct, frozen=True):
     """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
 
-    An assignment takes too, but is not `daily`: it does not count as a claim of the day.
+    An assignment takes too, but is not `daily`: it does not count as a claim of the day. `anew` says that this
+    transaction begins the member's day.
 
     A condition has no arithmetic: what must be left is worked out here, and `room` is kept by the counter's updates
     where the limit is the member's own.
@@ -197,6 +250,7 @@ class Quota(Struct, frozen=True):
     now: int
     count: int
     daily: bool = True
+    anew: bool = False
 
     def condition(self) -> Condition:
         return self._daily() & self._holding() if self._counts_today() else self._holding()
@@ -204,18 +258,12 @@ class Quota(Struct, frozen=True):
     def _counts_today(self) -> bool:
         return self.daily and self.policy.daily_claim_limit is not None
 
-    def actions(self) -> list[Any]:
-        """Counts the claims on today's counter; counters of the last days, a long weekend, are dropped on the way."""
-        if not self.daily:
-            return []
-        today = days[self.policy.day(self.now)]
-        passed = {self.policy.day(self.now - back * DAY) for back in (1, 2, 3)} - {self.policy.day(self.now)}
-        return [today.set((today | 0) + self.count), *(days[day].remove() for day in sorted(passed))]
-
     def _daily(self) -> Condition:
         left = (self.policy.daily_claim_limit or 0) - self.count
-        today = days[self.policy.day(self.now)]
-        fits: Condition = (today <= left) | today.does_not_exist() if left >= 0 else today < 0
+        today = did["claimed"]
+        if left < 0:
+            return pk.does_not_exist()
+        fits: Condition = pk.exists() if self.anew else (today <= left) | today.does_not_exist()
         return fits
 
     def _holding(self) -> Condition:
@@ -246,8 +294,9 @@ class Quota(Struct, frozen=True):
         return found
 
     def _used(self, member_item: Item) -> tuple[int, int]:
-        today = member_item["days"]["M"].get(self.policy.day(self.now))
-        return (0 if today is None else plain(today)), plain(member_item["held"])
+        today = self.policy.day(self.now)
+        used = plain(member_item["did"]).get("claimed", 0) if plain(member_item["day"]) >= today else 0
+        return used, plain(member_item["held"])
 
 
 def _limit(policy: Policy, member_item: Item) -> int | None:

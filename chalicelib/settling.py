@@ -16,13 +16,14 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
 from chalicelib.copies import Copies
+from chalicelib.counters import Counters
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
-from chalicelib.records import IDENTIFIER, Customer
+from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule, first_broken
-from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled, Update
+from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.writes import paged, writes_of
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
@@ -34,7 +35,8 @@ Plan = Callable[[str, Customer | None], Move | Refusal]
 
 class Desk(Struct, frozen=True):
     """What one request works with. `present` turns a customer into the body to show, to a manager or not; `make_room`
-    returns a member's lapsed claims to the pool and says whether there were any."""
+    returns a member's lapsed claims to the pool and says whether there were any; `elsewhere` is the pool that customers
+    are moved into, if it is another one."""
 
     table: Table
     copies: Copies
@@ -42,6 +44,7 @@ class Desk(Struct, frozen=True):
     present: Callable[[Customer, bool], dict[str, Any]]
     make_room: Callable[[str], bool] = lambda user: False
     journal: Journal | None = None
+    elsewhere: Pool | None = None
 
 
 class Outcome(Struct):
@@ -108,7 +111,7 @@ class _Settling:
         self.outcome = Outcome(results=_hopeless(ids))
         self.known: dict[str, Customer | None] = dict(known or {})
         self.looked_up = known is not None
-        self.gone: set[Key] = set()  # members that are no more, and so have no counter
+        self.counters = Counters(desk.actor, desk.elsewhere)
         self.made_room = False
 
     def run(self) -> Outcome:
@@ -147,7 +150,7 @@ class _Settling:
         packed: dict[int, Move] = {}
         touched: set[Key] = set() if self.desk.journal is None else {self.desk.journal.key}
         for position, move in moves.items():
-            more = {rule.key for rule in move.rules} | {self._member_key(user) for user in move.counts}
+            more = {rule.key for rule in move.rules} | self.counters.keys(move)
             more |= {write.key for write in writes_of(move, {})}
             if len(touched | more) > ACTIONS_A_TRANSACTION:  # an action an item, since each is touched once
                 if self.atomic:
@@ -185,36 +188,11 @@ class _Settling:
             asked.setdefault(rule.key, []).append(rule.condition)
         # Two customers may say the same phone number at once: its guard, like any item, is written once, by the last.
         written = {write.key: write for move in moves.values() for write in writes_of(move, asked)}
-        actions: list[Action] = [*written.values(), *self._member_actions(moves, asked)]
+        counted = self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
+        actions: list[Action] = [*written.values(), *counted]
         if self.desk.journal is not None:
             actions.append(self.desk.journal.part(answers))
         return actions
-
-    def _member_actions(self, moves: dict[int, Move], asked: dict[Key, list[Condition]]) -> list[Action]:
-        """The counters: each member's item once, whatever the number of customers that concern them."""
-        changes: dict[Key, list[Any]] = {}
-        for user, change in _net_counts(moves).items():
-            key = self._member_key(user)
-            if change and key not in self.gone:
-                changes[key] = [rules.held.add(change), rules.room.add(-change)]
-                asked.setdefault(key, []).append(rules.pk.exists())
-        quota = self._quota(moves)
-        if quota is not None:
-            changes.setdefault(quota.key, []).extend(quota.actions())
-            asked.setdefault(quota.key, []).append(quota.condition())
-        checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in changes]
-        return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in changes.items())]
-
-    def _quota(self, moves: dict[int, Move]) -> Quota | None:
-        """The limits of the one member who takes customers in this request, if it is about taking."""
-        takes = [move for move in moves.values() if move.taker is not None]
-        if not takes or takes[0].taker is None:
-            return None
-        actor = self.desk.actor
-        return Quota(self._member_key(takes[0].taker), actor.policy, actor.now, len(takes), takes[0].daily)
-
-    def _member_key(self, user: str) -> Key:
-        return layout.member_key(self.desk.actor.tenant, self.desk.actor.pool, user)
 
     def _committed(self, moves: dict[int, Move], answers: dict[int, Result]) -> None:
         if self.desk.journal is not None:
@@ -238,8 +216,8 @@ class _Settling:
         for position, move in moves.items():
             if not self._explained(position, move, refusing):
                 sound[position] = move
-        self.gone |= {key for key, item in refusing.items() if not item}
-        quota = self._quota(sound)
+        self.counters.learn(refusing)
+        quota = self.counters.quota(sound.values())
         if quota is not None and refusing.get(quota.key):
             self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key])
 
@@ -248,9 +226,9 @@ class _Settling:
 
     def _explained(self, position: int, move: Move, refusing: Refusing) -> bool:
         """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""
-        stored = refusing.get(move.key)
+        stored = refusing.get(move.lands or move.key)
         current = self._current(move, stored) if stored else None
-        if current is not None and _done_already(move, current, self.desk.actor.now):
+        if current is not None and _done_already(move, current, self.desk.actor):
             self.outcome.results[position] = self._shown(position, current, move)
             return True
         refusal = first_broken(move.rules, refusing)
@@ -316,17 +294,9 @@ def _distinct(all_rules: Any) -> list[Rule]:
     return list({id(rule): rule for rule in all_rules}.values())
 
 
-def _net_counts(moves: dict[int, Move]) -> dict[str, int]:
-    net: dict[str, int] = {}
-    for move in moves.values():
-        for user, change in move.counts.items():
-            net[user] = net.get(user, 0) + change
-    return net
-
-
-def _done_already(move: Move, current: Customer, now: int) -> bool:
+def _done_already(move: Move, current: Customer, actor: Actor) -> bool:
     """The actor holds it already, or the engine had committed this very move and its answer was lost."""
-    if move.kept_by is not None and current.held_by(move.kept_by, now):
+    if move.kept_by is not None and current.held_by(move.kept_by, actor.clock(current)):
         return True
     if move.after is None or current.version <= move.after.version:
         return current == move.after

@@ -7,16 +7,17 @@ parallel, or be killed anywhere. It must never take a claim that is not past its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 
-from chalicelib import layout, moves
+from chalicelib import layout, upkeep
 from chalicelib.context import Backend, Call
 from chalicelib.copies import Copies, MalformedRecord
 from chalicelib.layout import DUE, PLACE
 from chalicelib.moves import SYSTEM, Actor, Move
+from chalicelib.pools import members_of, standing
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal
 from chalicelib.settling import Desk, settle
@@ -25,106 +26,108 @@ from chalicelib.table import MalformedWrite, between
 PAGE: Final = 500
 NO_TIME_LEFT_S: Final = 3.0  # what one page may take at worst
 
+Make = Callable[[Actor, Customer], Move | Refusal]
+
 
 class Report(Struct):
-    """What one pass did. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim."""
+    """What one pass did. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim;
+    `unconfirmed` are the pools of which so much was due that somebody has to say yes first."""
 
     due: int = 0
     returned: int = 0
     changed: int = 0
     failed: int = 0
     remaining: int = 0
+    reminded: int = 0
     lag_ms: int = 0
+    unconfirmed: list[str] = []
+
+    COUNTS = ("due", "returned", "changed", "failed", "remaining", "reminded")
 
     def add(self, other: Report) -> None:
-        for name in ("due", "returned", "changed", "failed", "remaining"):
+        for name in self.COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.lag_ms = max(self.lag_ms, other.lag_ms)
+        self.unconfirmed += other.unconfirmed
 
     def body(self) -> dict[str, Any]:
-        counts = {name: getattr(self, name) for name in ("due", "returned", "changed", "failed", "remaining")}
-        return counts | {"lag_s": self.lag_ms / 1000}
+        counts = {name: getattr(self, name) for name in self.COUNTS}
+        return counts | {"lag_s": self.lag_ms / 1000, "unconfirmed": self.unconfirmed}
 
 
-def every_pool(backend: Backend) -> Iterator[Pool]:
-    """Every pool of every tenant, for the schedule."""
-    for page in backend.table.pages(layout.tenant_key("").pk):
-        for key in page.keys:
-            yield from pools_of(backend, key.sk)
+class Done(Struct):
+    """What came of the customers that a pass found: moved, not concerned any more, or malformed."""
 
-
-def pools_of(backend: Backend, tenant: str) -> Iterator[Pool]:
-    for page in backend.table.pages(layout.pool_key(tenant, "").pk):
-        yield from (layout.pool_record(tenant, stored) for stored in page.items)
-
-
-def sweep(
-    backend: Backend,
-    pools: Iterator[Pool],
-    now: int,
-    seconds_left: Callable[[], float],
-    *,
-    dry_run: bool = False,
-) -> Report:
-    """One pass over those pools, up to the horizon `now`. It stops before the time is up and counts what remains."""
-    total = Report()
-    for pool in pools:
-        total.add(return_lapsed(backend, pool, now, seconds_left, dry_run=dry_run))
-    return total
+    moved: int = 0
+    changed: int = 0
+    failed: int = 0
 
 
 def return_lapsed(
     backend: Backend,
     pool: Pool,
     now: int,
-    seconds_left: Callable[[], float] = lambda: 3600.0,
+    seconds_left: Callable[[], float],
     *,
     dry_run: bool = False,
+    confirm: bool = False,
 ) -> Report:
-    """One pass over one pool. A paused pool's clocks stand still."""
-    report = Report()
-    if pool.status == "paused":
-        return report
+    """One pass over one pool. A paused pool's clocks stand still, so only what lapsed before the pause is due."""
+    report, horizon = Report(), pool.clock(now)
+    stopped = not confirm and _too_many(backend, pool, horizon)
+    report.unconfirmed = [pool.id] if stopped else []
     claims = layout.due_in(pool.tenant, pool.id)
-    for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=now), limit=PAGE):
+    for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE):
         due = [layout.id_in(key.pk) for key in page.keys]
         report.due += len(due)
-        report.lag_ms = max([report.lag_ms, *(now - layout.plain(item["due_at"]) for item in page.items)])
-        if dry_run or seconds_left() < NO_TIME_LEFT_S:
+        report.lag_ms = max([report.lag_ms, *(horizon - layout.plain(item["due_at"]) for item in page.items)])
+        if dry_run or stopped or seconds_left() < NO_TIME_LEFT_S:
             report.remaining += len(due)
         else:
-            report.add(_return(backend, pool, now, due))
+            done = carry_out(backend, pool, now, due, upkeep.expire)
+            report.add(Report(returned=done.moved, changed=done.changed, failed=done.failed))
     return report
+
+
+def _too_many(backend: Backend, pool: Pool, horizon: int) -> bool:
+    """Whether more than the pool's set share of its customers is due at once (rule 19)."""
+    share = pool.policy.sweep_breaker
+    if share is None:
+        return False
+    claims, part = layout.due_in(pool.tenant, pool.id), between(DUE, high=horizon)
+    due = sum(len(page.keys) for page in backend.table.pages(claims, index=DUE, between=part))
+    if due == 0:
+        return False
+    counted = standing(backend.table, pool, list(members_of(backend.table, pool)))
+    return due > share * sum(counted.values())
 
 
 def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
     """Returns a member's lapsed claims, so that they do not count against their limit. True if there were any."""
-    return _return(call.backend, pool, call.now, lapsed_of(call, pool, user)).returned > 0
+    return carry_out(call.backend, pool, call.now, lapsed_of(call, pool, user), upkeep.expire).moved > 0
 
 
 def lapsed_of(call: Call, pool: Pool, user: str) -> list[str]:
     """The ids of the customers that the member holds past their deadlines; at most a page of them."""
     place = layout.place_with(pool.tenant, pool.id, user)
-    page = call.backend.table.query(place, index=PLACE, between=between(PLACE, high=call.now), limit=PAGE)
+    page = call.backend.table.query(place, index=PLACE, between=between(PLACE, high=pool.clock(call.now)), limit=PAGE)
     return [layout.id_in(key.pk) for key in page.keys]
 
 
-def _return(backend: Backend, pool: Pool, now: int, ids: Sequence[str]) -> Report:
-    """Returns those claims. Where a malformed record spoils it, the halves are tried apart until that one is alone."""
-    actor = Actor(pool.tenant, pool.id, SYSTEM, pool.policy, now)
+def carry_out(backend: Backend, pool: Pool, now: int, ids: Sequence[str], make: Make) -> Done:
+    """Makes that move with each. Where a malformed record spoils it, the halves are tried apart until it is alone."""
+    actor = Actor(pool, SYSTEM, now)
     desk = Desk(backend.table, Copies(whole=False), actor, lambda customer, managed: {"id": customer.id})
 
     def plan(_: str, known: Customer | None) -> Move | Refusal:
-        return Refusal("claim_changed") if known is None else moves.expire(actor, known)
+        return upkeep.NOT_CONCERNED if known is None else make(actor, known)
 
     try:
         results = settle(desk, ids, plan).results.values()
     except (MalformedRecord, MalformedWrite):
         if len(ids) == 1:
-            return Report(failed=1)
-        halves = Report()
-        for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
-            halves.add(_return(backend, pool, now, half))
-        return halves
+            return Done(failed=1)
+        parts = [carry_out(backend, pool, now, half, make) for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :])]
+        return Done(*(sum(getattr(part, name) for part in parts) for name in Done.__struct_fields__))
     changed = sum(result.refusal is not None for result in results)
-    return Report(returned=len(ids) - changed, changed=changed)
+    return Done(moved=len(ids) - changed, changed=changed)

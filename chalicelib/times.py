@@ -28,6 +28,11 @@ def rfc3339(ms: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
+def epoch_ms(moment: datetime) -> int:
+    """The milliseconds of a moment that names its offset; anything finer is cut off."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
 @lru_cache(maxsize=1024)
 def duration_ms(text: str) -> int:
     """`P30D`, `PT15M` and the like, in milliseconds. Raises ValueError, also for zero and for over a century."""

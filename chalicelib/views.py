@@ -46,7 +46,7 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
         "held": record.held,
         "headroom": None if limit is None else max(limit - record.held, 0),
         "daily_claim_limit": policy.daily_claim_limit,
-        "claimed_today": record.days.get(policy.day(now), 0),
+        "claimed_today": record.claimed_on(policy.day(now)),
         "resets_at": rfc3339(policy.day_ends(now)),
         "version": record.version,
     }
@@ -66,11 +66,12 @@ def customer(record: Customer, policy: Policy, now: int, viewer: str, manager: b
         "claimed_at": _time(record.claimed_at),
         "expires_at": _time(record.expires_at),
         "extensions": record.extensions,
-        "pinned_until": None,
+        "pinned_until": _time(record.pinned_until),
         "entered_pool_at": rfc3339(record.entered_at),
         "available_at": _time(_available_at(record, policy)),
         "last_follow_up_at": _time(record.last_follow_up_at),
         "returns": record.returns,
+        "set_aside_at": _time(record.set_aside_at),
         "priority": record.priority,
         "name": _masked(record.name) if "name" in hidden else record.name,
         "fields": fields,
@@ -83,7 +84,7 @@ def customer(record: Customer, policy: Policy, now: int, viewer: str, manager: b
 
 def _available_at(record: Customer, policy: Policy) -> int | None:
     """Since when an available customer may be claimed, or from when it may be."""
-    if record.state != "available":
+    if record.state != "available" or record.set_aside_at is not None:
         return None
     return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
 

@@ -15,13 +15,13 @@ from chalicelib import layout, rules
 from chalicelib.layout import EVENTS_A_PAGE, TAIL_BYTES, Key
 from chalicelib.moves import Move
 from chalicelib.records import Customer, Event
-from chalicelib.table import Action, Check, Put
+from chalicelib.table import Action, Check, Delete, Put
 
 
 def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
-    """The customer under the move's conditions, always bound to the version that the move was made from.
+    """The customer under the conditions asked of it, always bound to the version that the move was made from.
 
-    What is `asked` of the items written here is taken out of it.
+    The conditions that these writes carry are taken out of `asked`.
     """
     known, after = move.before, move.after
     conditions = asked.pop(move.key, [])
@@ -32,18 +32,25 @@ def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
     bound = rules.all_of(conditions or [rules.pk.exists()])
     if after is None:
         return [Check(move.key, bound)]
-    writes: list[Action] = [Put(move.key, layout.customer_item(after), bound)]
+    writes: list[Action] = _landed(move, move.lands, bound, asked) if move.lands else [_put(move.key, after, bound)]
     if page := _paged_out(move):
-        writes.append(
-            Put(
-                layout.page_key(after.tenant, after.pool, after.id, page[0].seq),
-                layout.page_item(after, page),
-            )
-        )
+        key = layout.page_key(after.tenant, after.pool, after.id, page[0].seq)
+        writes.append(Put(key, layout.page_item(after, page)))
     if after.fields_version == after.version:
-        writes.append(Put(Key(move.key.pk, "F"), layout.fields_item(after)))
+        writes.append(Put(layout.fields_key(after.tenant, after.pool, after.id), layout.fields_item(after)))
         writes += _guards(move, after, asked)
     return writes
+
+
+def _put(key: Key, after: Customer, bound: Condition) -> Put:
+    return Put(key, layout.customer_item(after), bound)
+
+
+def _landed(move: Move, lands: Key, bound: Condition, asked: dict[Key, list[Condition]]) -> list[Action]:
+    """From one pool to another: gone here and there at once. Pages of events stay where they were written."""
+    assert move.after is not None
+    new = rules.all_of([*asked.pop(lands, []), rules.pk.does_not_exist()])
+    return [Delete(move.key, bound), Delete(Key(move.key.pk, "F")), _put(lands, move.after, new)]
 
 
 def _guards(move: Move, after: Customer, asked: dict[Key, list[Condition]]) -> Iterator[Put]:

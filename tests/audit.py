@@ -9,22 +9,34 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib import layout
-from chalicelib.layout import DUE, NAMES, PLACE, Item, Key
-from chalicelib.records import Customer, Event
+from chalicelib.counters import KIND_OF_EVENT
+from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
+from chalicelib.records import KINDS, Customer, Event
 from chalicelib.table import Table
 from tests.world import everything
 
 
-def assert_sound(table: Table) -> None:
-    """I1, I2 and I4, and that every index attribute is that of the state. Reads all; for tests only."""
+def assert_sound(table: Table, *, statistics: bool = True) -> None:
+    """I1, I2 and I4, that every index attribute is that of the state, and that the statistics are those of the events.
+
+    Reads all; for tests only.
+    """
     items = list(everything(table))
     customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
     held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")
     for item in items:
         if "#M#" in item["pk"]["S"]:
             _check_member(item, held)
+    happened: Counter[tuple[str, str]] = Counter()
     for customer, item in zip(customers, _customer_items(items), strict=True):
-        _check_customer(customer, item, _pages(items, item["pk"]["S"]))
+        pages = _pages(items, customer)
+        _check_customer(customer, item, pages)
+        happened.update((customer.tenant, kind) for kind in _kinds(pages + customer.tail))
+        happened[customer.tenant, "pooled"] += customer.state != "private"
+        happened[customer.tenant, "aside"] += customer.set_aside_at is not None
+        happened[customer.tenant, "pins"] += customer.pinned_until is not None
+    if statistics:
+        assert +happened == +_counted(items), "statistics differ from events"
     _check_guards(items)
 
 
@@ -64,10 +76,30 @@ def _customer(item: dict[str, Any]) -> Customer:
     return layout.customer_record(tenant, pool, item)
 
 
-def _pages(items: list[dict[str, Any]], pk: str) -> tuple[Event, ...]:
-    pages = [item for item in items if item["pk"]["S"] == pk and item["sk"]["S"].startswith("E#")]
+def _pages(items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]:
+    """The older events, from every pool where the customer has been."""
+    homes = {customer.pool, *customer.homes}
+    pks = {layout.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
+    pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith("E#")]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in layout.page_record(page))
+
+
+def _kinds(events: tuple[Event, ...]) -> list[str]:
+    return [KIND_OF_EVENT[event.type] for event in events if event.type in KIND_OF_EVENT]
+
+
+def _counted(items: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """What members' items and the rows of days that are over have counted, by tenant: customers move between pools."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for item in items:
+        pk = item["pk"]["S"]
+        if "#M#" in pk or pk.endswith("#S"):
+            tenant = pk.split("#")[1]
+            shown = layout.plain_item(item)
+            for kind in (*KINDS, "pooled", "aside", "pins"):
+                counted[tenant, kind] += shown.get(kind, 0) + shown.get("did", {}).get(kind, 0)
+    return counted
 
 
 def _check_member(item: dict[str, Any], held: Counter[tuple[str, str, str | None]]) -> None:
@@ -84,7 +116,7 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert (customer.state == "claimed") == (customer.claim_id is not None), f"I1: {customer.id}"
     assert (customer.state == "available") == (customer.holder is None), f"I1: {customer.id}"
     expected = layout.customer_item(customer)
-    for name in (PLACE, "rank", DUE, "due_at", layout.ROSTER, NAMES, "folded"):
+    for name in (PLACE, "rank", DUE, "due_at", REMINDER, layout.ROSTER, NAMES, "folded"):
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"

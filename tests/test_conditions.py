@@ -37,7 +37,7 @@ members = st.fixed_dictionaries(
         "held": st.integers(0, 4),
         "room": st.integers(-2, 3),
         "own_limit": st.integers(0, 4),
-        "days": st.dictionaries(st.sampled_from(("1970-01-01", "1970-01-02")), st.integers(0, 4)),
+        "did": st.dictionaries(st.sampled_from(("claimed", "released")), st.integers(0, 4)),
     },
 )
 policies = st.builds(

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from chalicelib import layout, sweeping
+from chalicelib import layout, rounds
 from chalicelib.table import Put
 from tests.world import HOUR, MINUTE, World
 
@@ -81,7 +81,7 @@ def test_out_of_time_it_stops_and_says_what_remains(world: World) -> None:
     world.clock.forward(HOUR)
     backend = world.another_process().backend
 
-    report = sweeping.sweep(backend, sweeping.every_pool(backend), world.clock(), lambda: 1.0)
+    report = rounds.run(backend, rounds.every_pool(backend), world.clock(), lambda: 1.0)
 
     assert (report.due, report.returned, report.remaining) == (4, 0, 4)
 
@@ -104,6 +104,7 @@ def test_one_malformed_record_never_stops_the_rest(world: World) -> None:
 
 
 def test_a_claim_whose_holder_is_no_longer_a_member_still_goes_back(world: World) -> None:
+    world.forged = True
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(2))
     key = layout.member_key("main", "p", "alice")
@@ -145,7 +146,8 @@ def test_an_admin_sweeps_their_own_tenant_only(world: World) -> None:
 
     swept = root.request("POST", "/v1/sweep", {})
 
-    assert swept.json == {"due": 2, "returned": 2, "changed": 0, "failed": 0, "remaining": 0, "lag_s": 0.0}
+    counted = {name: swept.json[name] for name in ("due", "returned", "changed", "failed", "remaining", "lag_s")}
+    assert counted == {"due": 2, "returned": 2, "changed": 0, "failed": 0, "remaining": 0, "lag_s": 0.0}
     assert world.user("alice").held() == 2
     assert world.user("alice").request("POST", "/v1/sweep", {}).code == "not_admin"
 
@@ -167,3 +169,32 @@ class killed_at:
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
+
+
+def test_a_sweep_of_more_than_the_set_share_of_a_pool_needs_somebody_to_say_yes(world: World) -> None:
+    world.pool(claim_ttl="PT1H", sweep_breaker=0.5)
+    world.pool("calm", claim_ttl="PT1H", sweep_breaker=0.5)
+    for pool, claims in (("p", 6), ("calm", 5)):
+        world.fill(10, pool=pool)
+        world.user("alice", pool=pool).claim_next(claims)
+    world.clock.forward(2 * HOUR)
+
+    held_back = world.sweep()
+    assert (held_back.due, held_back.returned, held_back.remaining, held_back.unconfirmed) == (11, 5, 6, ["p"])
+    root = world.user("root", admin=True)
+    dry = root.request("POST", "/v1/sweep", {"pool": "p", "dry_run": True}).json
+    said_yes = root.request("POST", "/v1/sweep", {"pool": "p", "confirm": True}).json
+
+    assert (dry["due"], dry["unconfirmed"]) == (6, ["p"])
+    assert (said_yes["due"], said_yes["returned"], said_yes["unconfirmed"]) == (6, 6, [])
+
+
+def test_what_a_breaker_holds_back_is_free_to_claim_all_the_same(world: World) -> None:
+    world.pool(claim_ttl="PT1H", sweep_breaker=0.1, holding_limit=2)
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.clock.forward(2 * HOUR)
+
+    assert world.sweep().returned == 0
+    assert world.user("bob").claim_next().json["items"][0]["id"] == "c1"
+    assert world.user("bob").claim("c2").status == 200

@@ -16,7 +16,7 @@ from typing import Any
 
 from chalice.app import Request
 
-from chalicelib import routes, sweeping
+from chalicelib import rounds, routes, sweeping
 from chalicelib.auth import context_of
 from chalicelib.context import Backend, Caller
 from chalicelib.http import Route, Service, respond
@@ -105,6 +105,7 @@ class World:
     table: Table
     clock: Clock = field(default_factory=Clock)
     seed: int = 7
+    forged: bool = False  # a test has taken a member out of the table by hand, with all that they had counted
 
     def __post_init__(self) -> None:
         numbers = itertools.count(1)
@@ -157,7 +158,7 @@ class World:
     def sweep(self, **how: Any) -> sweeping.Report:
         """What the schedule does."""
         backend = self.another_process().backend
-        return sweeping.sweep(backend, sweeping.every_pool(backend), self.clock(), lambda: 60.0, **how)
+        return rounds.run(backend, rounds.every_pool(backend), self.clock(), lambda: 60.0, **how)
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:

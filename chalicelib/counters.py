@@ -1,0 +1,161 @@
+"""What a request changes in members' items: their counters, and the statistics of the day.
+
+All of it is derived from the moves: where a customer was, where it shall be, and the events between. No verb counts
+anything itself, so no counter can disagree with the customers. The day's statistics ride in the member's item, which
+the move writes anyway; the first write of a new day files the old day's under a row of their own, in its transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+
+from chalicelib import layout, rules
+from chalicelib.layout import Item, Key
+from chalicelib.moves import Actor, Move
+from chalicelib.records import KINDS, Customer, Event, Pool
+from chalicelib.rules import Quota
+from chalicelib.table import Action, Check, Update
+
+KIND_OF_EVENT: Final = {
+    "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
+    "reclaimed": "released", "expired": "expired", "won": "won",
+}  # fmt: skip
+
+
+def gained(move: Move) -> dict[Key, Counter[str]]:
+    """By how much each member's counters change, and which of the day's statistics count one more."""
+    if move.after is None:
+        return {}
+    sums: dict[Key, Counter[str]] = defaultdict(Counter)
+    for customer, sign in ((move.before, -1), (move.after, 1)):
+        if customer is not None and customer.state == "claimed" and customer.holder is not None:
+            sums[_member(customer, customer.holder)]["held"] += sign
+            sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
+    since = 0 if move.before is None else move.before.version
+    for event in move.after.tail:
+        if event.seq > since:
+            _count(event, move.after, sums)
+    if aside := _aside(move.after) - _aside(move.before):
+        whose = move.before.holder if move.before is not None and move.before.holder else move.after.tail[-1].by
+        sums[_member(move.after, whose)]["aside"] += aside
+    return sums
+
+
+def _aside(customer: Customer | None) -> int:
+    return int(customer is not None and customer.set_aside_at is not None)
+
+
+def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
+    """What enters is credited to who brought it in; all else to the holder that the event names."""
+    entered = event.from_state in (None, "private") and event.to_state == "available"
+    left = event.from_state != "private" and event.to_state == "private"
+    whose = _member(customer, event.by if entered or event.holder is None else event.holder)
+    if entered or left:
+        sums[whose]["pooled"] += 1 if entered else -1
+    if (kind := KIND_OF_EVENT.get(event.type)) is not None:
+        sums[whose][kind] += 1
+
+
+def _member(customer: Customer, user: str) -> Key:
+    return layout.member_key(customer.tenant, customer.pool, user)
+
+
+class Counters:
+    """The members' items as one request writes them. `learn` takes what the engine returned with a refusal."""
+
+    def __init__(self, actor: Actor, elsewhere: Pool | None = None) -> None:
+        self._actor, self._elsewhere = actor, elsewhere
+        self._seen: dict[Key, Item] = {}
+
+    def learn(self, refusing: Mapping[Key, Item]) -> None:
+        self._seen |= refusing
+
+    def keys(self, move: Move) -> set[Key]:
+        """The items, besides the customer's own, that a move's counters need."""
+        members = {key for key in gained(move) if self._seen.get(key) != {}}
+        return members | {self._row(key) for key in members if self._turns(key)}
+
+    def quota(self, moves: Iterable[Move]) -> Quota | None:
+        """The limits of the one member who takes customers in this request, if it is about taking."""
+        takes = [move for move in moves if move.taker is not None]
+        if not takes or takes[0].taker is None:
+            return None
+        actor = self._actor
+        key = layout.member_key(actor.tenant, actor.pool, takes[0].taker)
+        return Quota(key, actor.policy, actor.now, len(takes), takes[0].daily, anew=self._turns(key))
+
+    def actions(self, moves: Iterable[Move], asked: dict[Key, list[Condition]], quota: Quota | None) -> list[Action]:
+        """Each member's item once, under the conditions asked of it, whatever the number of customers."""
+        sums: dict[Key, Counter[str]] = defaultdict(Counter)
+        for move in moves:
+            for key, counts in gained(move).items():
+                sums[key].update(counts)
+        asked = {key: list(conditions) for key, conditions in asked.items()}
+        updates, rows = {}, []
+        for key, counts in sums.items():
+            changes, conditions = self._change(key, counts)
+            if changes and self._seen.get(key) != {}:  # one who is no member any more has no counters
+                updates[key] = changes
+                asked.setdefault(key, []).extend([rules.pk.exists(), *conditions])
+                rows += [self._filed(key)] if self._turns(key) and _kinds(counts) else []
+        if quota is not None:
+            asked.setdefault(quota.key, []).append(quota.condition())
+        checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in updates]
+        return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in updates.items()), *rows]
+
+    def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
+        changes = [Path(name).add(counts[name]) for name in ("held", "pins", "pooled", "aside") if counts[name]]
+        changes += [rules.room.add(-counts["held"])] if counts["held"] else []
+        kinds = _kinds(counts)
+        if not kinds:
+            return changes, []
+        if self._turns(key):
+            start = [rules.day.set(self._today(key)), rules.did.set(kinds)]
+            return [*changes, *start], as_it_was(self._seen[key])
+        counted = [rules.did[kind].set((rules.did[kind] | 0) + count) for kind, count in kinds.items()]
+        return [*changes, *counted], [rules.day == self._day(key)]
+
+    def _today(self, key: Key) -> str:
+        """The local day of the pool whose member that is."""
+        elsewhere = self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id
+        pool = self._elsewhere if elsewhere and self._elsewhere else self._actor.home
+        return pool.policy.day(self._actor.now)
+
+    def _day(self, key: Key) -> str:
+        """The day on which the member's item counts now: today or, where clocks disagree, the later one it has seen."""
+        seen = self._seen.get(key)
+        return max(self._today(key), str(layout.plain(seen["day"]))) if seen else self._today(key)
+
+    def _turns(self, key: Key) -> bool:
+        """Whether that item was seen to count a day that is over."""
+        seen = self._seen.get(key)
+        return seen is not None and seen != {} and layout.plain(seen["day"]) < self._today(key)
+
+    def _row(self, key: Key) -> Key:
+        return layout.day_key(key, layout.plain(self._seen[key]["day"]))
+
+    def _filed(self, key: Key) -> Update:
+        """Adds the old day to its row: one may be there if the member was removed that day and came back."""
+        return file_day(self._row(key), layout.plain(self._seen[key]["did"]))
+
+
+def file_day(row: Key, did: Mapping[str, int]) -> Update:
+    """Adds to a row what was done on its day."""
+    return Update(row, [Path(kind).add(did.get(kind, 0)) for kind in KINDS])
+
+
+def as_it_was(member_item: Item) -> list[Condition]:
+    """That the member has done nothing since that item was seen."""
+    did = layout.plain(member_item["did"])
+    ever = [Path(name) == layout.plain(member_item[name]) for name in ("pooled", "aside")]
+    same = [rules.did[kind] == did[kind] if kind in did else rules.did[kind].does_not_exist() for kind in KINDS]
+    return [rules.day == layout.plain(member_item["day"]), *ever, *same]
+
+
+def _kinds(counts: Counter[str]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in KINDS if counts[kind]}

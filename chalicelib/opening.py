@@ -1,0 +1,152 @@
+"""What an admin does with a pool as a whole: pause, resume, close, open again, delete (rule 21).
+
+The pool's own record changes at once and says what is still to be done with its claims; `rounds` does that, here and
+in every later round until it is done, however many there are. Nothing here looks at a customer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from chalicelib import layout, rounds, rules, views
+from chalicelib.context import Call
+from chalicelib.layout import ROSTER
+from chalicelib.records import Closing, Pool
+from chalicelib.refusals import Refusal, Refused
+from chalicelib.rules import Rule
+from chalicelib.table import ACTIONS_A_TRANSACTION, Delete, Put
+
+WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
+
+
+def pause(call: Call, pool_id: str) -> dict[str, Any]:
+    """No more claims, and every deadline stands still until the pool is resumed."""
+
+    def paused(pool: Pool) -> Pool:
+        if pool.status == "closed":
+            raise Refused(Refusal("pool_not_open"))
+        if pool.resumed_at is not None:
+            raise Refused(Refusal("request_in_progress"))
+        return pool if pool.paused_at else replace(pool, status="paused", paused_at=call.now, pauses=pool.pauses + 1)
+
+    return _changed(call, pool_id, paused)
+
+
+def resume(call: Call, pool_id: str) -> dict[str, Any]:
+    """Every deadline moves by exactly the pause; then the pool is open. With very many claims, in a later round."""
+
+    def resumed(pool: Pool) -> Pool:
+        if pool.status == "closed":
+            raise Refused(Refusal("pool_not_open"))
+        return pool if pool.status == "open" or pool.resumed_at else replace(pool, resumed_at=call.now)
+
+    return _changed(call, pool_id, resumed)
+
+
+def close(call: Call, pool_id: str, mode: Closing) -> dict[str, Any]:
+    """No more claims, and none is left: they go back to the pool, or to their holders for good."""
+
+    def closed(pool: Pool) -> Pool:
+        if pool.status == "closed" and pool.closing == mode:
+            return pool
+        return replace(pool, status="closed", closing=mode, resumed_at=None)
+
+    return _changed(call, pool_id, closed)
+
+
+def open_again(call: Call, pool_id: str) -> dict[str, Any]:
+    """A closed pool is open again. A paused one is resumed, not opened: its clocks have to be put right."""
+
+    def opened(pool: Pool) -> Pool:
+        if pool.status == "paused":
+            raise Refused(Refusal("pool_not_open"))
+        return replace(pool, status="open", closing=None, paused_at=None)
+
+    return _changed(call, pool_id, opened)
+
+
+def _changed(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> dict[str, Any]:
+    """The pool after that change, and after as much of its consequences as there was time for."""
+    if not call.caller.admin:
+        raise Refused(Refusal("not_admin"))
+    if call.journal is None or 0 not in call.journal.answers:
+        _write(call, pool_id, change)
+    stop_at = time.monotonic() + WITHIN_S
+    pool = rounds.finish(call.backend, call.pool_now(pool_id), call.now, lambda: stop_at - time.monotonic())
+    call.forget(pool_id)
+    return call.finish(views.pool(pool))
+
+
+def _write(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> None:
+    while True:
+        pool = call.pool_now(pool_id)
+        if call.if_match not in (None, pool.version):
+            raise Refused(Refusal("version_conflict"))
+        after = change(pool)
+        if after == pool:
+            return
+        after = replace(after, version=pool.version + 1, updated_at=call.now)
+        key = layout.pool_key(pool.tenant, pool.id)
+        same = Rule("version_conflict", key, rules.version == pool.version)
+        try:
+            call.commit([Put(key, layout.pool_item(after), same.condition)], [same], {}, position=0)
+            return
+        except Refused as refused:
+            if refused.refusal.reason != "version_conflict" or call.if_match is not None:
+                raise
+
+
+# Delete
+
+
+def delete(call: Call, pool_id: str) -> dict[str, Any]:
+    """Takes away a pool without customers, its members and its statistics. Raises Refused where there are any.
+
+    It is closed first, which keeps customers from entering while it is looked at; and opened again if it has some.
+    """
+    if not call.caller.admin:
+        raise Refused(Refusal("not_admin"))
+    before = call.pool_now(pool_id)
+    if call.if_match not in (None, before.version):
+        raise Refused(Refusal("version_conflict"))
+    _empty(call, before)
+    _put(call, before, replace(before, status="closed", closing="drain"))
+    closed = call.pool_now(pool_id)
+    try:
+        _empty(call, closed)
+    except Refused:
+        _put(call, closed, replace(before, version=closed.version))
+        raise
+    _clear(call, closed)
+    key = layout.pool_key(closed.tenant, closed.id)
+    same = Rule("version_conflict", key, rules.version == closed.version)
+    call.forget(pool_id)
+    return call.commit([Delete(key, same.condition)], [same], {"id": closed.id})
+
+
+def _empty(call: Call, pool: Pool) -> None:
+    roster = layout.roster_of_customers(pool.tenant, pool.id)
+    if call.backend.table.query(roster, index=ROSTER, limit=1).keys:
+        raise Refused(Refusal("pool_not_empty"))
+
+
+def _put(call: Call, known: Pool, changed: Pool) -> None:
+    key = layout.pool_key(known.tenant, known.id)
+    changed = replace(changed, version=known.version + 1, updated_at=call.now)
+    if call.backend.table.write([Put(key, layout.pool_item(changed), rules.version == known.version)]) is not None:
+        raise Refused(Refusal("version_conflict"))
+    call.forget(known.id)
+
+
+def _clear(call: Call, pool: Pool) -> None:
+    """Members hold nothing here any more; nobody shall belong to a pool of the same name that is made later."""
+    table = call.backend.table
+    members = table.pages(layout.roster_of_members(pool.tenant, pool.id), index=ROSTER, limit=ACTIONS_A_TRANSACTION)
+    days = table.pages(layout.days_of(pool.tenant, pool.id), limit=ACTIONS_A_TRANSACTION)
+    for page in (*members, *days):
+        if page.keys:
+            table.write([Delete(key) for key in page.keys])

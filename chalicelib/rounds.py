@@ -1,0 +1,107 @@
+"""What the schedule does, pool by pool: finishes what an admin has begun, returns what has lapsed, reminds.
+
+Each step finds its customers through an index and moves each on conditions of its own, so a round may be killed
+anywhere, or overlap with another; the next one goes on. It stops before its time is up and says what is left.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from chalicelib import layout, rules, upkeep
+from chalicelib.context import Backend
+from chalicelib.layout import DUE, REMINDER
+from chalicelib.records import Pool
+from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Done, Make, Report, carry_out, return_lapsed
+from chalicelib.table import Put, between
+
+log = logging.getLogger("customer-pool")
+SecondsLeft = Callable[[], float]
+
+
+def every_pool(backend: Backend) -> Iterator[Pool]:
+    """Every pool of every tenant, for the schedule."""
+    for page in backend.table.pages(layout.tenant_key("").pk):
+        for key in page.keys:
+            yield from pools_of(backend, key.sk)
+
+
+def pools_of(backend: Backend, tenant: str) -> Iterator[Pool]:
+    """The pools of a tenant. One whose record is malformed stops no other."""
+    for page in backend.table.pages(layout.pool_key(tenant, "").pk):
+        for stored in page.items:
+            try:
+                yield layout.pool_record(tenant, stored)
+            except (msgspec.MsgspecError, KeyError, TypeError):
+                log.exception("malformed pool", extra={"pool": stored["sk"]["S"]})
+
+
+def run(
+    backend: Backend,
+    pools: Iterable[Pool],
+    now: int,
+    seconds_left: SecondsLeft,
+    *,
+    dry_run: bool = False,
+    confirm: bool = False,
+) -> Report:
+    """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed."""
+    total = Report()
+    for pool in pools:
+        current = pool if dry_run else finish(backend, pool, now, seconds_left)
+        total.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
+        if not dry_run:
+            total.reminded += _remind(backend, current, now, seconds_left)
+    return total
+
+
+def finish(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> Pool:
+    """Goes on with what an admin has begun, and gives the pool as it is then: maybe open again, maybe not yet."""
+    if pool.closing is not None:
+        _all_claims(backend, pool, now, seconds_left, upkeep.close)
+    if pool.resumed_at is None:
+        return pool
+    while True:
+        done = _all_claims(backend, pool, now, seconds_left, upkeep.resume)
+        if done is None:
+            return pool
+        if done.moved == 0:  # an index is a moment late, so the last pass is one that finds nothing to do
+            return _opened(backend, pool, now)
+
+
+def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: Make) -> Done | None:
+    """Makes that move with every claim of the pool; None where the time was up before."""
+    total = Done()
+    for page in backend.table.pages(layout.due_in(pool.tenant, pool.id), index=DUE, limit=PAGE):
+        if seconds_left() < NO_TIME_LEFT_S:
+            return None
+        done = carry_out(backend, pool, now, [layout.id_in(key.pk) for key in page.keys], make)
+        total.moved += done.moved
+    return total
+
+
+def _opened(backend: Backend, pool: Pool, now: int) -> Pool:
+    opened = replace(
+        pool, status="open", paused_at=None, resumed_at=None, version=pool.version + 1, updated_at=now
+    )  # fmt: skip
+    key = layout.pool_key(pool.tenant, pool.id)
+    refusing = backend.table.write([Put(key, layout.pool_item(opened), rules.version == pool.version)])
+    return pool if refusing else opened
+
+
+def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:
+    """Reminds the holders of claims that end soon: what a sweep that much later would return (rule 20)."""
+    reminded = 0
+    if pool.status != "open" or not pool.policy.reminders:
+        return 0
+    soon = layout.reminders_in(pool.tenant, pool.id)
+    for page in backend.table.pages(soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE):
+        if seconds_left() < NO_TIME_LEFT_S:
+            break
+        ids = [layout.id_in(key.pk) for key in page.keys]
+        reminded += carry_out(backend, pool, now, ids, upkeep.remind).moved
+    return reminded

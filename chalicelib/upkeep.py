@@ -1,0 +1,78 @@
+"""Moves that nobody asks for by a customer's name: what the clock does, what a policy does, what a whole pool does.
+
+Pure, like those of `moves` and `lifecycle`. Each answers with a Refusal where the customer turns out not to be
+concerned any more: what found it, an index, may be a moment late.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from chalicelib import deadlines, rules
+from chalicelib.lifecycle import private
+from chalicelib.moves import SYSTEM, Actor, Move, expired, on_pool, returned
+from chalicelib.records import Customer, step
+from chalicelib.refusals import Refusal
+
+NOT_CONCERNED = Refusal("claim_changed")
+
+
+def expire(actor: Actor, known: Customer) -> Move:
+    """A lapsed claim is returned, provided that it is still the same claim and still due (rule 18)."""
+    key = actor.customer_key(known.id)
+    return Move(key, known, expired(actor, known), (*on_pool(actor), rules.due(key, actor.clock(known))))
+
+
+def remind(actor: Actor, known: Customer) -> Move | Refusal:
+    """The holder is told that the claim ends soon: one event for each level that is due, with the level as reason."""
+    levels = deadlines.levels_due(known, actor.policy, actor.now)
+    if known.state != "claimed" or known.lapsed(actor.now) or (known.remind_at or actor.now + 1) > actor.now:
+        return NOT_CONCERNED
+    key, after = actor.customer_key(known.id), known
+    if not levels:  # the policy has dropped the level since the claim began
+        after = step(after, "updated", SYSTEM, actor.now, "reminders changed")
+    for level in levels:
+        after = step(after, "reminded", SYSTEM, actor.now, level)
+    after = replace(after, **deadlines.reminded(known, actor.policy, actor.now))
+    return Move(key, known, after, (rules.claimed(key), rules.not_expired(key, actor.now)))
+
+
+def pin_over(actor: Actor, known: Customer) -> Move | Refusal:
+    """A pin that has ended of itself makes room for another."""
+    key, moment = actor.customer_key(known.id), actor.clock(known)
+    if known.pinned_until is None or known.pinned_until > moment:
+        return NOT_CONCERNED
+    asked = (*on_pool(actor), rules.claimed(key), rules.not_expired(key, moment))
+    after = step(known, "unpinned", SYSTEM, actor.now, **deadlines.unpinned(known, actor.policy, moment))
+    return Move(key, known, after, asked)
+
+
+def clock_anew(actor: Actor, known: Customer) -> Move:
+    """A new policy applies to a claim that goes on: its deadline is worked out again, but never before now."""
+    key, moment = actor.customer_key(known.id), actor.clock(known)
+    asked = (*on_pool(actor), rules.manager(actor.member_key), rules.claimed(key), rules.not_expired(key, moment))
+    after = step(known, "updated", actor.user, actor.now, **deadlines.anew(known, actor.policy, moment))
+    return Move(key, known, after, asked)
+
+
+def resume(actor: Actor, known: Customer) -> Move | Refusal:
+    """After a pause every deadline is later by as much of it as the claim lived through."""
+    pool, key = actor.home, actor.customer_key(known.id)
+    if known.pauses == pool.pauses or known.state != "claimed" or pool.paused_at is None or pool.resumed_at is None:
+        return NOT_CONCERNED
+    clock = deadlines.shifted(known, actor.policy, pool.paused_at, pool.resumed_at, pool.pauses)
+    after = step(known, "updated", SYSTEM, actor.now, "pool resumed", **clock)
+    return Move(key, known, after, (*on_pool(actor), rules.claimed(key)))
+
+
+def close(actor: Actor, known: Customer) -> Move | Refusal:
+    """A pool that closes gives up its claims: back to the pool, or to their holders for good."""
+    key = actor.customer_key(known.id)
+    if known.state != "claimed" or known.holder is None:
+        return NOT_CONCERNED
+    asked = (*on_pool(actor), rules.claimed(key))
+    if known.lapsed(actor.clock(known)):
+        return Move(key, known, expired(actor, known), asked)
+    if actor.home.closing == "to_private":
+        return Move(key, known, private(actor, known, "converted", known.holder), asked)
+    return Move(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, "pool closed"), asked)

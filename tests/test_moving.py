@@ -1,0 +1,138 @@
+"""Moving a customer to another pool: a private customer is deposited there, with its history."""
+
+from __future__ import annotations
+
+from tests.test_requests import counted
+from tests.world import DAY, World
+
+
+def two_pools(world: World, **policy: object) -> None:
+    world.pool("p", **policy)
+    world.pool("q", **policy)
+
+
+def test_a_private_customer_enters_another_pool_and_is_gone_from_the_first(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/win")
+
+    moved = alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (moved.status, moved.json["pool_id"], moved.json["state"]) == (200, "q", "available")
+    assert alice.get("/customers/c1").status == 404
+    assert alice.claim("c1").status == 404
+    assert [each["id"] for each in world.user("mona").get("/customers").json["items"]] == []
+    assert world.user("bob", pool="q").claim("c1").status == 200
+
+
+def test_its_fields_and_its_whole_history_come_with_it_there_and_back(world: World) -> None:
+    two_pools(world)
+    mona = world.user("mona")
+    mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"city": "上海"}})
+    for _ in range(12):
+        world.user("alice").claim("c1")
+        world.user("alice").release("c1", reason="no answer for the third time this week")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    before = mona.get("/customers/c1/history?limit=100").json["items"]
+
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+    there = world.user("alice", pool="q")
+    told = there.get("/customers/c1/history?limit=100").json["items"]
+    for _ in range(12):
+        there.claim("c1")
+        there.release("c1", reason="no answer for the third time this week")
+    world.user("mona", pool="q").post("/customers/c1/convert", {"to": "alice"})
+    there.post("/customers/c1/deposit", {"pool": "p"})
+    back = world.user("alice")
+
+    assert told[:-1] == before
+    assert told[-1]["type"] == "deposited"
+    assert back.customer("c1")["fields"] == {"city": "上海"}
+    history = back.get("/customers/c1/history?limit=100").json["items"]
+    assert [event["seq"] for event in history] == list(range(1, back.customer("c1")["version"] + 1))
+    late = back.get("/customers/c1/history?limit=3").json
+    assert [event["seq"] for event in late["items"]] == [1, 2, 3]
+
+
+def test_the_rules_of_the_new_pool_begin_when_it_enters(world: World) -> None:
+    world.pool("p")
+    world.pool("q", embargo="P1D")
+    world.fill(1)
+    mona = world.user("mona")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.clock.forward(5 * DAY)
+
+    mona.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert world.user("bob", pool="q").claim("c1").code == "embargoed"
+    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
+    other = world.user("mona", pool="q").get("/stats").json
+    assert (other["now"]["available"], other["totals"]["entered"]) == (1, 1)
+
+
+def test_it_stays_where_it_is_when_the_other_pool_cannot_take_it(world: World) -> None:
+    two_pools(world)
+    world.fill(3)
+    world.fill(1, pool="q")
+    mona = world.user("mona")
+    mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
+    outsider = world.pool("r", members="")
+    closed = world.user("root", admin=True, pool="q")
+
+    refused = [mona.post("/customers/c1/deposit", {"pool": "q"}).code]
+    refused += [world.user("alice").post("/customers/c1/deposit", {"pool": "r"}).code]
+    refused += [mona.post("/customers/c1/deposit", {"pool": "nowhere"}).code]
+    refused += [world.user("bob").post("/customers/c2/deposit", {"pool": "q"}).code]
+    closed.post("/close", {"mode": "drain"})
+    world.clock.forward(6_000)
+    refused += [mona.post("/customers/c2/deposit", {"pool": "q"}).code]
+
+    assert refused == ["duplicate_customer", "not_a_member", "not_found", "not_holder", "pool_not_open"]
+    assert mona.customer("c1")["state"] == mona.customer("c2")["state"] == "private"
+    assert outsider.get("/customers").json["items"] == []
+
+
+def test_a_batch_moves_each_by_itself_and_once(world: World) -> None:
+    two_pools(world)
+    world.fill(5)
+    mona = world.user("mona")
+    mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
+
+    body = {"customer_ids": ["c1", "c4", "c2", "c9"], "pool": "q"}
+    first = mona.post("/deposit", body, idempotency_key="k")
+    again = mona.post("/deposit", body, idempotency_key="k")
+
+    assert first.results == ["ok", "duplicate_customer", "ok", "not_found"]
+    assert again.text == first.text
+    assert {each["id"] for each in world.user("mona", pool="q").get("/customers").json["items"]} == {"c1", "c2"}
+
+
+def test_a_move_is_one_transaction(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    mona = world.user("mona")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mona.get("/customers/c1")
+    world.user("mona", pool="q").get("/customers")
+
+    with counted(world) as made:
+        assert mona.post("/customers/c1/deposit", {"pool": "q"}).status == 200
+
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) -> None:
+    two_pools(world)
+    mona, there = world.user("mona"), world.user("mona", pool="q")
+    rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "key": "phone"}
+    mona.post("/import", rows)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    found = [[each["id"] for each in user.get("/customers?phone=13812345678").json["items"]] for user in (mona, there)]
+    again = [user.post("/import", rows).results for user in (there, mona)]
+
+    assert found == [[], ["c1"]]
+    assert again == [["duplicate_customer"], ["ok"]]
