@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import claiming, customers
+from chalicelib import claiming, customers, importing
+from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, decoded
@@ -22,6 +23,7 @@ from chalicelib.routing import (
     Name,
     PageQuery,
     Priority,
+    Text,
     batch,
     checked_size,
     kept_fields,
@@ -37,7 +39,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority = 0
 
     def row(self, mint: Callable[[], str]) -> Row:
-        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority)
+        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority, minted=self.id is None)
 
 
 @route("POST", POOL + "/customers", body=CustomerBody, status=201)
@@ -47,17 +49,18 @@ def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) ->
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     rows: list[msgspec.Raw]
-    key: str = "id"
+    key: Literal["id"] | Kind = "id"
     on_duplicate: OnDuplicate = "reject"
 
 
 @route("POST", POOL + "/import", body=ImportBody)
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
     checked_size(len(body.rows))
-    if body.key != "id":
-        raise Refused(Refusal("invalid_request", errors=("key: only id is supported",)))
     rows = [_row(call, raw) for raw in body.rows]
-    outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    if body.key == "id":
+        outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    else:
+        outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate)
     for result in outcome.results.values():
         if result.refusal is not None and result.refusal.reason in ("not_a_member", "not_manager"):
             raise Refused(result.refusal)  # about who asks, and so about every row
@@ -88,13 +91,46 @@ def _given_id(raw: msgspec.Raw) -> str:
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     state: State | Literal["set_aside"] | None = None
     holder: Identifier | None = None
+    name: Name | None = None
+    phone: Text | None = None
+    email: Text | None = None
 
 
 @route("GET", POOL + "/customers", query=CustomersQuery)
 def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
     holder = call.caller.user if query.holder == "me" else query.holder
-    wanted = Filter(query.state, holder)
+    name, contact = _searched(query)
+    wanted = Filter(query.state, holder, name)
+    if contact is not None:
+        return Answer(customers.find(call, pool, *contact, wanted))
     return Answer(customers.list_customers(call, pool, wanted, query.limit, query.cursor))
+
+
+def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
+    """The folded beginning of a name, or the normalised key, that is searched for. Raises Refused."""
+    asked = [said for said in (query.name, query.phone, query.email) if said is not None]
+    if len(asked) > 1:
+        raise _invalid("name, phone, email: search by one of them")
+    if query.name is not None and not folded(query.name):
+        raise _invalid("name: expected more than blanks")
+    kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
+    for kind, said in kinds:
+        if said is not None:
+            return None, (kind, _contact(query, kind, said))
+    return None if query.name is None else folded(query.name), None
+
+
+def _contact(query: CustomersQuery, kind: Kind, said: str) -> str:
+    contact = normalised(kind, said)
+    if contact is None:
+        raise _invalid(f"{kind}: expected {EXPECTED[kind]}")
+    if query.cursor is not None:
+        raise Refused(Refusal("invalid_cursor"))  # one customer is no list that goes on
+    return contact
+
+
+def _invalid(error: str) -> Refused:
+    return Refused(Refusal("invalid_request", errors=(error,)))
 
 
 @route("GET", CUSTOMER)

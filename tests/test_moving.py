@@ -121,3 +121,18 @@ def test_a_move_is_one_transaction(world: World) -> None:
         assert mona.post("/customers/c1/deposit", {"pool": "q"}).status == 200
 
     assert made == {"TransactWriteItems": 1}
+
+
+def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) -> None:
+    two_pools(world)
+    mona, there = world.user("mona"), world.user("mona", pool="q")
+    rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "key": "phone"}
+    mona.post("/import", rows)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    found = [[each["id"] for each in user.get("/customers?phone=13812345678").json["items"]] for user in (mona, there)]
+    again = [user.post("/import", rows).results for user in (there, mona)]
+
+    assert found == [[], ["c1"]]
+    assert again == [["duplicate_customer"], ["ok"]]
