@@ -219,6 +219,10 @@ def _language(accepted: str | None) -> str:
     return best if liked.get(best) else "en"
 
 
+def _named(language: str) -> str:
+    return "zh-CN" if language == "zh" else "en"
+
+
 def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
     body, status = answer.body, answer.status
     kind, version = "application/json", body.get("version")
@@ -233,6 +237,8 @@ def _told(answer: Answer, language: str, route: Route, journal: Journal | None =
     headers: Headers = {"Content-Type": kind, "Cache-Control": "no-store", **_replayed(journal)}
     if isinstance(version, int):
         headers["ETag"] = f'"{version}"'
+    if answer.results is not None or answer.blocking is not None:
+        headers["Content-Language"] = _named(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
 
 
@@ -283,7 +289,7 @@ def problem(refusal: Refusal, language: str, route: Route | None = None, journal
     """A refusal as an answer of its own."""
     headers: Headers = {
         "Content-Type": "application/problem+json",
-        "Content-Language": "zh-CN" if language == "zh" else "en",
+        "Content-Language": _named(language),
         "Cache-Control": "no-store",
         **_replayed(journal),
     }

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from chalicelib import layout, lifecycle, moves, rules, sweeping
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
-from chalicelib.layout import PLACE
+from chalicelib.layout import PLACE, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
@@ -74,7 +74,7 @@ def extend(
 
 
 def _extension(pool: Pool, by: str | None) -> int:
-    asked = by or pool.policy.extension
+    asked = pool.policy.extension if by is None else by
     if asked is None:
         raise Refused(Refusal("invalid_request", errors=("by: the policy gives no extension of its own",)))
     try:
@@ -125,6 +125,8 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
         raise Refused(Refusal("not_found"))
     if held is not None and member_of(call, pool).role != "manager":
         raise Refused(Refusal("not_manager"))
+    if held is not None:
+        _still_as_seen(call, pool, user)
     for _ in range(REMOVALS):
         if held is not None:
             _hand_back(call, pool, user, held, to)
@@ -134,6 +136,19 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
             if held is None or refused.refusal.reason != "member_has_claims":
                 raise
     raise Refused(Refusal("member_has_claims"))
+
+
+def _still_as_seen(call: Call, pool: Pool, user: str) -> None:
+    """Nothing is handed back where the client knows another version. Raises Refused."""
+    leaver = layout.member_key(pool.tenant, pool.id, user)
+    stored = {} if call.if_match is None else call.backend.table.get([leaver])
+    refusal = rules.first_broken(_as_seen(call, leaver), stored)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+def _as_seen(call: Call, leaver: Key) -> list[Rule]:
+    return [] if call.if_match is None else [rules.unchanged_since(leaver, call.if_match)]
 
 
 def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) -> None:
@@ -162,6 +177,7 @@ def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
         rules.member(caller),
         rules.manager(caller),
         rules.exists(leaver),
+        *_as_seen(call, leaver),
         Rule("member_has_claims", leaver, rules.held == 0),
     ]
     on_leaver = rules.all_of([rule.condition for rule in asked if rule.key == leaver])
