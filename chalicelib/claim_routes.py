@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from chalicelib import claiming, managing
+from chalicelib import claiming, managing, shapes
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
-from chalicelib.records import Identifier
+from chalicelib.records import Duration, Identifier
 from chalicelib.refusals import Refused
 from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
 
 # Claim and release
 
 
-@route("POST", CUSTOMER + "/claim", recalls=False)
+@route("POST", CUSTOMER + "/claim", answers=shapes.Customer, recalls=False)
 def claim(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Claim a customer; one that the caller holds already stays as it is."""
     return single(claiming.claim(call, pool, [customer]))
 
 
@@ -24,13 +25,15 @@ class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", CUSTOMER + "/release", body=ReleaseBody, recalls=False)
+@route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=shapes.Customer, recalls=False)
 def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Give a customer back to the pool: one's own, or as a manager anybody's."""
     return single(claiming.release(call, pool, [customer], claim_id=body.claim_id, reason=body.reason))
 
 
-@route("POST", POOL + "/claim", body=BatchBody)
+@route("POST", POOL + "/claim", body=BatchBody, answers=shapes.Batch)
 def claimbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+    """Claim several customers, as far as the caller's limits go."""
     return batch(claiming.claim(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)
 
 
@@ -38,8 +41,9 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", POOL + "/release", body=ReleaseBatchBody)
+@route("POST", POOL + "/release", body=ReleaseBatchBody, answers=shapes.Batch)
 def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
+    """Give several customers back to the pool."""
     ids = checked(body)
     outcome = claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic)
     for result in outcome.results.values():
@@ -52,8 +56,9 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
     count: Limit = 1
 
 
-@route("POST", POOL + "/claim-next", body=ClaimNextBody)
+@route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=shapes.TakenCustomers)
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
+    """Claim the best available customers: highest priority first, then longest waiting."""
     return Answer(claiming.claim_next(call, pool, body.count))
 
 
@@ -64,8 +69,9 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier
 
 
-@route("POST", CUSTOMER + "/assign", body=AssignBody, recalls=False)
+@route("POST", CUSTOMER + "/assign", body=AssignBody, answers=shapes.Customer, recalls=False)
 def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Give an available customer to a member."""
     return single(managing.assign(call, pool, [customer], body.to))
 
 
@@ -73,8 +79,9 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
     to: Identifier
 
 
-@route("POST", POOL + "/assign", body=AssignBatchBody)
+@route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch)
 def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    """Give several available customers to a member."""
     ids = checked(body)
     return batch(managing.assign(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
 
@@ -84,13 +91,15 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/transfer", body=TransferBody, recalls=False)
+@route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=shapes.Customer, recalls=False)
 def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Give a claimed customer to another member, with a claim and a deadline of their own."""
     return single(managing.transfer(call, pool, [customer], body.to, claim_id=body.claim_id))
 
 
-@route("POST", POOL + "/transfer", body=AssignBatchBody)
+@route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch)
 def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    """Give several claimed customers to another member."""
     ids = checked(body)
     return batch(managing.transfer(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
 
@@ -99,8 +108,9 @@ class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/convert", body=ConvertBody, recalls=False)
+@route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=shapes.Customer, recalls=False)
 def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Take a customer out of the pool, as the private customer of its holder or a named member."""
     return single(managing.convert(call, pool, [customer], body.to))
 
 
@@ -108,8 +118,9 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     to: Identifier | None = None
 
 
-@route("POST", POOL + "/convert", body=ConvertBatchBody)
+@route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch)
 def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
+    """Take several customers out of the pool."""
     ids = checked(body)
     return batch(managing.convert(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
 
@@ -118,21 +129,23 @@ def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -
 
 
 class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
-    by: str | None = None
+    by: Duration | None = None
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/extend", body=ExtendBody, recalls=False)
+@route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=shapes.ExtendedCustomer, recalls=False)
 def extend(call: Call, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Move the deadline of a claim later, counted from where it is now."""
     return single(managing.extend(call, pool, [customer], body.by, claim_id=body.claim_id))
 
 
 class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
-    by: str | None = None
+    by: Duration | None = None
 
 
-@route("POST", POOL + "/extend", body=ExtendBatchBody)
+@route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch)
 def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
+    """Move the deadlines of several claims later."""
     ids = checked(body)
     return batch(managing.extend(call, pool, ids, body.by, atomic=body.atomic), atomic=body.atomic)
 
@@ -142,21 +155,25 @@ class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Text | None = None
 
 
-@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, recalls=False)
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=shapes.Customer, recalls=False)
 def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Record a contact with a customer that the caller holds."""
     return single(managing.follow_up(call, pool, customer, body.note, body.outcome))
 
 
-@route("POST", CUSTOMER + "/win", recalls=False)
+@route("POST", CUSTOMER + "/win", answers=shapes.Customer, recalls=False)
 def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Close a claim with its goal reached: the customer becomes its holder's private customer."""
     return single(managing.win(call, pool, customer))
 
 
-@route("POST", CUSTOMER + "/deposit", recalls=False)
+@route("POST", CUSTOMER + "/deposit", answers=shapes.Customer, recalls=False)
 def deposit(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Put a private customer into the pool, available to all."""
     return single(managing.deposit(call, pool, [customer]))
 
 
-@route("POST", POOL + "/deposit", body=BatchBody)
+@route("POST", POOL + "/deposit", body=BatchBody, answers=shapes.Batch)
 def depositbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+    """Put several private customers into the pool."""
     return batch(managing.deposit(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)

@@ -52,8 +52,9 @@ class Route(Struct, frozen=True):
     """One row of the contract: what it takes, and the function that does it.
 
     `handler(call, body, query, **path parameters)` returns an Answer or raises Refused. `query` is the type of the
-    query string, `public` that no token is needed. `recalls` is for requests that take several steps: what an earlier
-    attempt with the same Idempotency-Key has done is read first. One that is a single transaction meets it there.
+    query string, `answers` that of the body that comes with `status`, `public` that no token is needed. `recalls` is
+    for requests that take several steps: what an earlier attempt with the same Idempotency-Key has done is read
+    first. One that is a single transaction meets it there.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Route(Struct, frozen=True):
     handler: Callable[..., Answer]
     body: type = NoBody
     query: type = NoBody
+    answers: type | None = None
     status: int = 200
     public: bool = False
     recalls: bool = True
