@@ -159,9 +159,13 @@ def _query(request: Request, kind: type) -> Any:
     params = request.query_params
     given = {} if params is None else {name: params[name] for name in params}
     try:
-        return msgspec.convert(given, kind, strict=False)
+        query: Any = msgspec.convert(given, kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise _invalid(str(error)) from error
+    for name in given:
+        if getattr(query, name) is None:  # msgspec takes the text "null" for it
+            raise _invalid(f"{name}: null is no value of a parameter")
+    return query
 
 
 def _invalid(error: str) -> Refused:

@@ -94,7 +94,8 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Sche
 
 
 def _portable(schema: Any) -> Any:
-    r"""Python's end of text, `\Z`, is `$` in the expressions of JSON Schema."""
+    r"""Python's end of text, `\Z`, is `$` in the expressions of JSON Schema. And no default that says nothing: a client
+    that filled one in would switch off the rules which it leaves out of a change of policy."""
     if isinstance(schema, list):
         return [_portable(each) for each in schema]
     if not isinstance(schema, dict):
@@ -102,6 +103,7 @@ def _portable(schema: Any) -> Any:
     return {
         name: part.replace(r"\Z", "$") if name == "pattern" and isinstance(part, str) else _portable(part)
         for name, part in schema.items()
+        if name != "default" or part not in (None, (), [], {})
     }
 
 
@@ -199,32 +201,22 @@ def _parameters(routes: Sequence[Route]) -> dict[str, Schema]:
         for name in _path_parameters(route)
     }
     return in_paths | {
-        "Idempotency-Key": {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "The same key with the same body gets the first answer again, for 24 hours.",
-            "schema": identifier,
-        },
-        "If-Match": {
-            "name": "If-Match",
-            "in": "header",
-            "description": "The version that the client has seen: the change is made only if it is still that.",
-            "schema": version,
-        },
-        "If-Match-of-a-pool": {
-            "name": "If-Match",
-            "in": "header",
-            "required": True,
-            "description": "The version of the pool that the client has seen.",
-            "schema": version,
-        },
-        "Accept-Language": {
-            "name": "Accept-Language",
-            "in": "header",
-            "description": "The language of `title` and `detail`: en or zh-CN.",
-            "schema": {"type": "string", "examples": ["zh-CN"]},
-        },
+        "Idempotency-Key": _header(
+            "Idempotency-Key", "The same key with the same body gets the first answer again, for 24 hours.", identifier
+        ),
+        "If-Match": _header(
+            "If-Match", "The version that the client has seen: the change is made only if it is still that.", version
+        ),
+        "If-Match-of-a-pool": _header("If-Match", "The version of the pool that the client has seen.", version)
+        | {"required": True},
+        "Accept-Language": _header(
+            "Accept-Language", "The language of `title` and `detail`: en or zh-CN.", {"type": "string"}
+        ),
     }
+
+
+def _header(name: str, description: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 # What it answers
@@ -264,7 +256,8 @@ def _atomic(route: Route) -> bool:
 
 def _refused_batch() -> Schema:
     """A refusal of the request itself, or of an atomic batch, with what came of each id."""
-    schema = {"anyOf": [_refusal(409), {"$ref": REFERENCE.format(name="RefusedBatch")}]}
+    batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": {"const": 409}}}
+    schema = {"anyOf": [_refusal(409), batch]}
     return _refusals_of(409) | {"content": _json(schema, "application/problem+json")}
 
 

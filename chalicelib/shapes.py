@@ -194,7 +194,7 @@ class Told(Shape):
 class Problem(Told, kw_only=True):
     """RFC 9457. `code` is for programs and never changes; `title` and `detail` are for people, in their language."""
 
-    type: str
+    type: Annotated[str, Meta(pattern="^urn:customer-pool:problem:[a-z_]+$")]
     title: str
     status: int
     instance: str

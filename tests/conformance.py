@@ -6,6 +6,7 @@ The schemas are compiled once, each when it is first needed.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from chalicelib.routes import ROUTES
 DOCUMENT = "urn:document"
 
 
-def assert_conforms(route: Route, request: bytes, status: int, headers: dict[str, str], text: str) -> None:
+def assert_conforms(route: Route, request: bytes, status: int, headers: Mapping[str, str], text: str) -> None:
     """The answer is one that the document declares for that route; and what was done was asked as it says."""
     where = f"{route.method} {route.path} {status}"
     validator, media, named = answer(route, status)

@@ -13,6 +13,7 @@ from chalicelib.http import Route, respond
 from chalicelib.paging import Cursor
 from chalicelib.refusals import MEANINGS, Refusal
 from chalicelib.routes import ROUTES
+from tests.conformance import assert_conforms
 from tests.world import Reply, User, World, gateway_event
 
 PATHS = {"pool": "p", "customer": "c1", "user": "alice"}
@@ -211,7 +212,9 @@ def test_a_route_without_parameters_takes_none(world: World, route: Route) -> No
     assert_problem(reply, 422)
 
 
-@pytest.mark.parametrize("query", ["state=free", "state=", "state=Claimed", "holder=a%23b", "holder=", "holder=a#b"])
+@pytest.mark.parametrize(
+    "query", ["state=free", "state=null", "state=", "state=Claimed", "holder=a%23b", "holder=", "holder=a#b"]
+)
 def test_a_list_of_customers_refuses_a_filter_that_means_nothing(world: World, query: str) -> None:
     mona = everything_there(world)
 
@@ -553,4 +556,5 @@ def raw_request(
     given = {name: text for name, text in parameters.items() if f"{{{name}}}" in route.path}
     event = gateway_event(route, given, user.caller, route.path, body, headers)
     reply = respond(lambda: world.service, route, Request(event), given).to_dict()
+    assert_conforms(route, body, reply["statusCode"], reply["headers"], reply["body"])
     return Reply(reply["statusCode"], reply["headers"], reply["body"])
