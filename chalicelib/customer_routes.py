@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib import claiming, customers, importing
+from chalicelib import claiming, customers, importing, shapes
 from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
@@ -19,6 +19,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import (
     CUSTOMER,
     POOL,
+    Batched,
     Fields,
     Name,
     PageQuery,
@@ -30,6 +31,7 @@ from chalicelib.routing import (
     route,
     single,
 )
+from chalicelib.shapes import like
 
 
 class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,19 +44,21 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority, minted=self.id is None)
 
 
-@route("POST", POOL + "/customers", body=CustomerBody, status=201)
+@route("POST", POOL + "/customers", body=CustomerBody, answers=shapes.Customer, status=201)
 def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) -> Answer:
+    """Create a customer in the pool, available."""
     return single(customers.create(call, pool, body.row(call.backend.mint)), status=201)
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
-    rows: list[msgspec.Raw]
+    rows: Annotated[list[Annotated[msgspec.Raw, like("CustomerBody")]], Batched]
     key: Literal["id"] | Kind = "id"
     on_duplicate: OnDuplicate = "reject"
 
 
-@route("POST", POOL + "/import", body=ImportBody)
+@route("POST", POOL + "/import", body=ImportBody, answers=shapes.Batch)
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
+    """Add or update one customer for each row, never its holder or state; rows fail one by one."""
     checked_size(len(body.rows))
     rows = [_row(call, raw) for raw in body.rows]
     if body.key == "id":
@@ -96,8 +100,9 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     email: Text | None = None
 
 
-@route("GET", POOL + "/customers", query=CustomersQuery)
+@route("GET", POOL + "/customers", query=CustomersQuery, answers=shapes.CustomerPage)
 def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
+    """List the customers of a pool, by state or holder."""
     holder = call.caller.user if query.holder == "me" else query.holder
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
@@ -133,8 +138,9 @@ def _invalid(error: str) -> Refused:
     return Refused(Refusal("invalid_request", errors=(error,)))
 
 
-@route("GET", CUSTOMER)
+@route("GET", CUSTOMER, answers=shapes.Customer)
 def get_customer(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Show a customer, as the caller may see it."""
     return Answer(customers.get(call, pool, customer))
 
 
@@ -144,16 +150,19 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority | None = None
 
 
-@route("PATCH", CUSTOMER, body=CustomerPatch)
+@route("PATCH", CUSTOMER, body=CustomerPatch, answers=shapes.Customer)
 def edit_customer(call: Call, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
+    """Change what a customer says: what is left out stays, a field that is null goes."""
     return single(customers.edit(call, pool, customer, body.name, body.fields, body.priority, kept_fields))
 
 
-@route("GET", CUSTOMER + "/eligibility")
+@route("GET", CUSTOMER + "/eligibility", answers=shapes.Eligibility)
 def get_eligibility(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Tell why the caller may not claim a customer now, and when each reason ends."""
     return Answer(blocking=claiming.eligibility(call, pool, customer))
 
 
-@route("GET", CUSTOMER + "/history", query=PageQuery)
+@route("GET", CUSTOMER + "/history", query=PageQuery, answers=shapes.EventPage)
 def get_history(call: Call, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
+    """List what has happened to a customer, oldest first."""
     return Answer(customers.history(call, pool, customer, query.limit, query.cursor))

@@ -10,6 +10,7 @@ from msgspec.structs import fields
 
 from chalicelib.http import Route, respond
 from chalicelib.routes import ROUTES
+from tests.conformance import assert_conforms
 from tests.world import Reply, User, World, gateway_event
 
 PATHS = {"pool": "p", "customer": "c1", "user": "alice"}
@@ -30,7 +31,7 @@ def good_body(route: Route) -> bytes:
     """A body that the route takes, so that only something else is wrong."""
     samples: dict[str, Any] = {
         "id": "new", "name": "New", "role": "member", "customer_ids": ["c1"], "rows": [{"id": "new", "name": "New"}],
-        "to": "alice", "by": "PT1H",
+        "to": "alice", "by": "PT1H", "mode": "drain", "until": "2026-06-20T00:00:00Z",
     }  # fmt: skip
     wanted = [each.name for each in fields(route.body) if each.required or each.name == "by"]
     return json.dumps({name: samples[name] for name in wanted}).encode()
@@ -45,6 +46,7 @@ def send_to(who: User, route: Route, headers: dict[str, str] | None = None, /, *
     given = {name: text for name, text in (PATHS | parameters).items() if f"{{{name}}}" in route.path}
     event = gateway_event(route, given, who.caller, route.path, good_body(route), headers or {})
     reply = respond(lambda: who.world.service, route, Request(event), given).to_dict()
+    assert_conforms(route, good_body(route), reply["statusCode"], reply["headers"], reply["body"])
     return Reply(reply["statusCode"], reply["headers"], reply["body"])
 
 

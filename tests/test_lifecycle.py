@@ -108,6 +108,17 @@ def test_only_managers_extend_unless_the_policy_lets_members(world: World) -> No
     assert mona.post("/customers/c1/extend").status == 200
 
 
+def test_an_extension_by_nothing_is_no_extension(world: World) -> None:
+    world.pool(claim_ttl="PT1H", extension="PT1H", members_may_extend=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = [alice.post("/customers/c1/extend", {"by": by}) for by in ("", "P", "PT0S", "soon")]
+
+    assert {(reply.status, reply.code) for reply in refused} == {(422, "invalid_request")}
+
+
 def test_a_lapsed_claim_cannot_be_extended(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H", extension="PT1H")
     world.fill(1)

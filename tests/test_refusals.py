@@ -74,4 +74,5 @@ def test_what_the_store_refuses_and_the_results_of_a_batch_speak_it_too(moto_wor
     batch = alice.claim_batch(["nobody"], accept_language="zh-CN")
 
     assert (refused.json["title"], refused.headers["Content-Language"]) == ("未找到。", "zh-CN")
+    assert batch.headers["Content-Language"] == "zh-CN"
     assert (batch.json["results"][0]["detail"], batch.json["results"][0]["code"]) == ("未找到。", "not_found")

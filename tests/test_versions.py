@@ -67,3 +67,16 @@ def test_a_member_is_changed_only_at_the_version_that_was_seen(world: World) -> 
     assert [put("alice", '"1"').status, put("alice", '"1"').status, put("alice", '"2"').status] == [200, 412, 200]
     assert put("nobody-yet", '"1"').status == 412
     assert mona.get("/members/nobody-yet").status == 404
+
+
+def test_a_member_is_removed_only_at_the_version_that_was_seen_and_loses_nothing_before(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    def remove(version: str, query: str = "") -> int:
+        return mona.request("DELETE", f"/v1/pools/p/members/alice{query}", if_match=version).status
+
+    assert [remove('"2"'), remove("x"), remove('"2"', "?held=release")] == [412, 412, 412]
+    assert world.user("alice").held() == 1
+    assert [remove('"1"'), remove('"1"', "?held=release")] == [409, 200]

@@ -21,6 +21,7 @@ from chalicelib.auth import context_of
 from chalicelib.context import Backend, Caller
 from chalicelib.http import Route, Service, respond
 from chalicelib.table import Table
+from tests.conformance import assert_conforms
 
 START = 1_780_300_800_000  # 2026-06-01T08:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -148,6 +149,7 @@ class World:
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         event = gateway_event(route, parameters, caller, path, content, headers)
         reply = respond(lambda: self.service, route, Request(event), parameters).to_dict()
+        assert_conforms(route, content, reply["statusCode"], reply["headers"], reply["body"])
         return Reply(reply["statusCode"], reply["headers"], reply["body"])
 
     def user(self, name: str, *, admin: bool = False, tenant: str = "main", pool: str = "p") -> User:
