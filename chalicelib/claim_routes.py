@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib import claiming, managing, shapes
+from chalicelib import claiming, managing, picking, shapes
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
 from chalicelib.records import Duration, Identifier
@@ -63,7 +63,7 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=shapes.TakenCustomers)
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
     """Claim the best available customers: highest priority first, then longest waiting."""
-    return Answer(claiming.claim_next(call, pool, body.count))
+    return Answer(picking.claim_next(call, pool, body.count))
 
 
 # A manager's verbs

@@ -122,8 +122,9 @@ class Counters:
 
     def _today(self, key: Key) -> str:
         """The local day of the pool whose member that is."""
-        elsewhere = self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id
-        pool = self._elsewhere if elsewhere and self._elsewhere else self._actor.home
+        pool = self._actor.home
+        if self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id:
+            pool = self._elsewhere
         return pool.policy.day(self._actor.now)
 
     def _day(self, key: Key) -> str:
