@@ -235,7 +235,8 @@ class Table:
 
     def is_current(self) -> bool:
         """Whether the table has the indexes of today: one that was kept from an earlier version may lack some."""
-        described = self.connection.client.describe_table(TableName=self.name)["Table"]
+        client: Any = self.connection.client
+        described = client.describe_table(TableName=self.name)["Table"]
         there = {index["IndexName"] for index in described.get("GlobalSecondaryIndexes", [])}
         return there == {index["IndexName"] for index in SCHEMA["GlobalSecondaryIndexes"]}
 
