@@ -9,6 +9,7 @@ from chalicelib import layout
 from chalicelib.counters import KIND_OF_EVENT
 from chalicelib.layout import DUE, PLACE, REMINDER
 from chalicelib.records import KINDS, Customer, Event
+from chalicelib.soundness import replayed
 from chalicelib.table import Table
 from tests.world import everything
 
@@ -89,8 +90,11 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
+    froms, tos = [event.from_state for event in events], [event.to_state for event in events]
+    assert froms == [None, *tos[:-1]], f"I4: an event of {customer.id} does not begin where the one before it ended"
     last = events[-1]
     assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
     told = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}
     stored = (customer.holder, customer.claim_id, customer.expires_at)
     assert told.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
+    assert replayed(events) == (customer.state, *stored), f"I4: {customer.id}, replayed from its first event"

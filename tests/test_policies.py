@@ -171,3 +171,16 @@ def test_eligibility_agrees_with_what_a_claim_would_answer(world: World) -> None
     assert blocking(alice, "c2") == [] and alice.claim("c2").status == 200
     assert world.user("eve").get("/customers/c1/eligibility").code == "not_a_member"
     assert alice.get("/customers/nobody/eligibility").status == 404
+
+
+def test_the_event_of_a_claim_that_lost_its_deadline_tells_of_none(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    change = {"policy": {"claim_ttl": None}, "apply_to": "all"}
+    assert mona.request("PATCH", "/v1/pools/p", change, if_match=str(mona.get().json["version"])).json["affected"] == 1
+
+    event = mona.get("/customers/c1/history").json["items"][-1]
+    assert (event["type"], event["expires_at"]) == ("updated", None)
+    assert world.user("alice").customer("c1")["expires_at"] is None
