@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format token sweep audit replay setup dynamodb-local clean
+.PHONY: help run test check format openapi token sweep audit replay setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -14,8 +14,8 @@ help: ## this table
 run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
 	@exec $(PY) -m tools.serve
 
-test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some)
-	@$(PY) -m pytest $(ARGS)
+test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some, "-n 0" in one process)
+	@$(PY) -m pytest -n 2 $(ARGS)
 
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .
@@ -26,6 +26,9 @@ check: .venv/ready ## ruff, mypy --strict, import contracts
 format: .venv/ready ## put the code into its one format
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
+
+openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP surface
+	@$(PY) -m tools.openapi
 
 # USER is set in every shell, and the person at the keyboard is hardly ever a member of the pool.
 token: .venv/ready ## a token for the running service: USER=alice (ROLES=admin, TENANT=acme)

@@ -154,7 +154,7 @@ class _Audit:
         return [event for pool in homes for event in self._paged(customer, pool) if event.seq < first] + tail
 
     def _paged(self, customer: Customer, pool: str) -> Iterator[Event]:
-        low, high = (layout.page_key(customer.tenant, pool, customer.id, seq) for seq in (0, customer.version))
+        low, high = (layout.page_key(customer, pool, seq) for seq in (0, customer.version))
         for page in self.table.pages(low.pk, between=between(None, low.sk, high.sk)):
             for stored in page.items:
                 yield from layout.page_record(stored)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib import claiming, managing
+from chalicelib import claiming, managing, shapes
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
-from chalicelib.records import Identifier
+from chalicelib.records import Duration, Identifier
 from chalicelib.refusals import Refused
 from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
 from chalicelib.times import epoch_ms
@@ -18,8 +18,9 @@ from chalicelib.times import epoch_ms
 # Claim and release
 
 
-@route("POST", CUSTOMER + "/claim", recalls=False)
+@route("POST", CUSTOMER + "/claim", answers=shapes.Customer, recalls=False)
 def claim(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Claim a customer; one that the caller holds already stays as it is."""
     return single(claiming.claim(call, pool, [customer]))
 
 
@@ -28,13 +29,15 @@ class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", CUSTOMER + "/release", body=ReleaseBody, recalls=False)
+@route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=shapes.Customer, recalls=False)
 def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Give a customer back to the pool: one's own, or as a manager anybody's."""
     return single(claiming.release(call, pool, [customer], claim_id=body.claim_id, reason=body.reason))
 
 
-@route("POST", POOL + "/claim", body=BatchBody)
+@route("POST", POOL + "/claim", body=BatchBody, answers=shapes.Batch)
 def claimbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+    """Claim several customers, as far as the caller's limits go."""
     return batch(claiming.claim(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)
 
 
@@ -42,8 +45,9 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", POOL + "/release", body=ReleaseBatchBody)
+@route("POST", POOL + "/release", body=ReleaseBatchBody, answers=shapes.Batch)
 def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
+    """Give several customers back to the pool."""
     ids = checked(body)
     outcome = claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic)
     for result in outcome.results.values():
@@ -56,8 +60,9 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
     count: Limit = 1
 
 
-@route("POST", POOL + "/claim-next", body=ClaimNextBody)
+@route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=shapes.TakenCustomers)
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
+    """Claim the best available customers: highest priority first, then longest waiting."""
     return Answer(claiming.claim_next(call, pool, body.count))
 
 
@@ -68,8 +73,9 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier
 
 
-@route("POST", CUSTOMER + "/assign", body=AssignBody, recalls=False)
+@route("POST", CUSTOMER + "/assign", body=AssignBody, answers=shapes.Customer, recalls=False)
 def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Give an available customer to a member."""
     return single(managing.assign(call, pool, [customer], body.to))
 
 
@@ -77,8 +83,9 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
     to: Identifier
 
 
-@route("POST", POOL + "/assign", body=AssignBatchBody)
+@route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch)
 def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    """Give several available customers to a member."""
     ids = checked(body)
     return batch(managing.assign(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
 
@@ -88,13 +95,15 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/transfer", body=TransferBody, recalls=False)
+@route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=shapes.Customer, recalls=False)
 def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Give a claimed customer to another member, with a claim and a deadline of their own."""
     return single(managing.transfer(call, pool, [customer], body.to, claim_id=body.claim_id))
 
 
-@route("POST", POOL + "/transfer", body=AssignBatchBody)
+@route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch)
 def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+    """Give several claimed customers to another member."""
     ids = checked(body)
     return batch(managing.transfer(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
 
@@ -103,8 +112,9 @@ class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/convert", body=ConvertBody, recalls=False)
+@route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=shapes.Customer, recalls=False)
 def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Take a customer out of the pool, as the private customer of its holder or a named member."""
     return single(managing.convert(call, pool, [customer], body.to))
 
 
@@ -112,8 +122,9 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     to: Identifier | None = None
 
 
-@route("POST", POOL + "/convert", body=ConvertBatchBody)
+@route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch)
 def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
+    """Take several customers out of the pool."""
     ids = checked(body)
     return batch(managing.convert(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
 
@@ -122,21 +133,23 @@ def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -
 
 
 class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
-    by: str | None = None
+    by: Duration | None = None
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/extend", body=ExtendBody, recalls=False)
+@route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=shapes.ExtendedCustomer, recalls=False)
 def extend(call: Call, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Move the deadline of a claim later, counted from where it is now."""
     return single(managing.extend(call, pool, [customer], body.by, claim_id=body.claim_id))
 
 
 class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
-    by: str | None = None
+    by: Duration | None = None
 
 
-@route("POST", POOL + "/extend", body=ExtendBatchBody)
+@route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch)
 def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
+    """Move the deadlines of several claims later."""
     ids = checked(body)
     return batch(managing.extend(call, pool, ids, body.by, atomic=body.atomic), atomic=body.atomic)
 
@@ -146,13 +159,15 @@ class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Text | None = None
 
 
-@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, recalls=False)
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=shapes.Customer, recalls=False)
 def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Record a contact with a customer that the caller holds."""
     return single(managing.follow_up(call, pool, customer, body.note, body.outcome))
 
 
-@route("POST", CUSTOMER + "/win", recalls=False)
+@route("POST", CUSTOMER + "/win", answers=shapes.Customer, recalls=False)
 def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Close a claim with its goal reached: the customer becomes its holder's private customer."""
     return single(managing.win(call, pool, customer))
 
 
@@ -160,8 +175,9 @@ class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
     pool: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/deposit", body=DepositBody, recalls=False)
+@route("POST", CUSTOMER + "/deposit", body=DepositBody, answers=shapes.Customer, recalls=False)
 def deposit(call: Call, body: DepositBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Put a private customer into the pool, or into another one, available to all."""
     return single(managing.deposit(call, pool, [customer], body.pool))
 
 
@@ -169,8 +185,9 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     pool: Identifier | None = None
 
 
-@route("POST", POOL + "/deposit", body=DepositBatchBody)
+@route("POST", POOL + "/deposit", body=DepositBatchBody, answers=shapes.Batch)
 def depositbatch(call: Call, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
+    """Put several private customers into the pool, or into another one."""
     ids = checked(body)
     return batch(managing.deposit(call, pool, ids, body.pool, atomic=body.atomic), atomic=body.atomic)
 
@@ -179,16 +196,19 @@ class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[datetime, Meta(tz=True)]
 
 
-@route("POST", CUSTOMER + "/pin", body=PinBody, recalls=False)
+@route("POST", CUSTOMER + "/pin", body=PinBody, answers=shapes.Customer, recalls=False)
 def pin(call: Call, body: PinBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Keep a claim from expiring until a given moment."""
     return single(managing.pin(call, pool, customer, epoch_ms(body.until)))
 
 
-@route("POST", CUSTOMER + "/unpin", recalls=False)
+@route("POST", CUSTOMER + "/unpin", answers=shapes.Customer, recalls=False)
 def unpin(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """End a pin: the clock rules again."""
     return single(managing.unpin(call, pool, customer))
 
 
-@route("POST", CUSTOMER + "/restore", recalls=False)
+@route("POST", CUSTOMER + "/restore", answers=shapes.Customer, recalls=False)
 def restore(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Let a customer that was set aside be claimed again."""
     return single(managing.restore(call, pool, customer))

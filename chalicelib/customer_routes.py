@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib import claiming, customers
+from chalicelib import claiming, customers, importing, shapes
+from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, decoded
@@ -18,16 +19,19 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import (
     CUSTOMER,
     POOL,
+    Batched,
     Fields,
     Name,
     PageQuery,
     Priority,
+    Text,
     batch,
     checked_size,
     kept_fields,
     route,
     single,
 )
+from chalicelib.shapes import like
 
 
 class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,27 +41,30 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority = 0
 
     def row(self, mint: Callable[[], str]) -> Row:
-        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority)
+        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority, minted=self.id is None)
 
 
-@route("POST", POOL + "/customers", body=CustomerBody, status=201)
+@route("POST", POOL + "/customers", body=CustomerBody, answers=shapes.Customer, status=201)
 def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) -> Answer:
+    """Create a customer in the pool, available."""
     return single(customers.create(call, pool, body.row(call.backend.mint)), status=201)
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
-    rows: list[msgspec.Raw]
-    key: str = "id"
+    rows: Annotated[list[Annotated[msgspec.Raw, like("CustomerBody")]], Batched]
+    key: Literal["id"] | Kind = "id"
     on_duplicate: OnDuplicate = "reject"
 
 
-@route("POST", POOL + "/import", body=ImportBody)
+@route("POST", POOL + "/import", body=ImportBody, answers=shapes.Batch)
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
+    """Add or update one customer for each row, never its holder or state; rows fail one by one."""
     checked_size(len(body.rows))
-    if body.key != "id":
-        raise Refused(Refusal("invalid_request", errors=("key: only id is supported",)))
     rows = [_row(call, raw) for raw in body.rows]
-    outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    if body.key == "id":
+        outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+    else:
+        outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate)
     for result in outcome.results.values():
         if result.refusal is not None and result.refusal.reason in ("not_a_member", "not_manager"):
             raise Refused(result.refusal)  # about who asks, and so about every row
@@ -88,17 +95,52 @@ def _given_id(raw: msgspec.Raw) -> str:
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     state: State | Literal["set_aside"] | None = None
     holder: Identifier | None = None
+    name: Name | None = None
+    phone: Text | None = None
+    email: Text | None = None
 
 
-@route("GET", POOL + "/customers", query=CustomersQuery)
+@route("GET", POOL + "/customers", query=CustomersQuery, answers=shapes.CustomerPage)
 def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
+    """List the customers of a pool, by state or holder."""
     holder = call.caller.user if query.holder == "me" else query.holder
-    wanted = Filter(query.state, holder)
+    name, contact = _searched(query)
+    wanted = Filter(query.state, holder, name)
+    if contact is not None:
+        return Answer(customers.find(call, pool, *contact, wanted))
     return Answer(customers.list_customers(call, pool, wanted, query.limit, query.cursor))
 
 
-@route("GET", CUSTOMER)
+def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
+    """The folded beginning of a name, or the normalised key, that is searched for. Raises Refused."""
+    asked = [said for said in (query.name, query.phone, query.email) if said is not None]
+    if len(asked) > 1:
+        raise _invalid("name, phone, email: search by one of them")
+    if query.name is not None and not folded(query.name):
+        raise _invalid("name: expected more than blanks")
+    kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
+    for kind, said in kinds:
+        if said is not None:
+            return None, (kind, _contact(query, kind, said))
+    return None if query.name is None else folded(query.name), None
+
+
+def _contact(query: CustomersQuery, kind: Kind, said: str) -> str:
+    contact = normalised(kind, said)
+    if contact is None:
+        raise _invalid(f"{kind}: expected {EXPECTED[kind]}")
+    if query.cursor is not None:
+        raise Refused(Refusal("invalid_cursor"))  # one customer is no list that goes on
+    return contact
+
+
+def _invalid(error: str) -> Refused:
+    return Refused(Refusal("invalid_request", errors=(error,)))
+
+
+@route("GET", CUSTOMER, answers=shapes.Customer)
 def get_customer(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Show a customer, as the caller may see it."""
     return Answer(customers.get(call, pool, customer))
 
 
@@ -108,16 +150,19 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority | None = None
 
 
-@route("PATCH", CUSTOMER, body=CustomerPatch)
+@route("PATCH", CUSTOMER, body=CustomerPatch, answers=shapes.Customer)
 def edit_customer(call: Call, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
+    """Change what a customer says: what is left out stays, a field that is null goes."""
     return single(customers.edit(call, pool, customer, body.name, body.fields, body.priority, kept_fields))
 
 
-@route("GET", CUSTOMER + "/eligibility")
+@route("GET", CUSTOMER + "/eligibility", answers=shapes.Eligibility)
 def get_eligibility(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Tell why the caller may not claim a customer now, and when each reason ends."""
     return Answer(blocking=claiming.eligibility(call, pool, customer))
 
 
-@route("GET", CUSTOMER + "/history", query=PageQuery)
+@route("GET", CUSTOMER + "/history", query=PageQuery, answers=shapes.EventPage)
 def get_history(call: Call, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
+    """List what has happened to a customer, oldest first."""
     return Answer(customers.history(call, pool, customer, query.limit, query.cursor))

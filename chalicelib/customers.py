@@ -9,34 +9,36 @@ from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, lifecycle, moves, views
+from chalicelib.contact_keys import Kind, cut, folded, key_in
 from chalicelib.context import Call
 from chalicelib.copies import TornRead, keys_of
 from chalicelib.journal import Result
-from chalicelib.layout import DUE, EVENTS_A_PAGE, PLACE, ROSTER, Item, Key
+from chalicelib.layout import DUE, EVENTS_A_PAGE, NAMES, PLACE, ROSTER, Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.paging import Cursor
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome, settle
-from chalicelib.table import between
+from chalicelib.table import beginning, between
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
 
 class Row(Struct, frozen=True):
-    """What a client says of a customer."""
+    """What a client says of a customer; the id is `minted` where the client gave none."""
 
     id: str
     name: str
     fields: dict[str, Any]
     priority: int
+    minted: bool = False
 
 
 def create(call: Call, pool_id: str, row: Row) -> Outcome:
     pool = call.pool(pool_id)
     desk = call.desk(pool, manager=True)
-    return settle(desk, [row.id], lambda _, known: moves.create(desk.actor, _newcomer(desk.actor, row), "created"))
+    return settle(desk, [row.id], lambda _, known: moves.create(desk.actor, newcomer(desk.actor, row), "created"))
 
 
 def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate) -> Outcome:
@@ -48,7 +50,7 @@ def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_dupli
     def plan(customer: str, known: Customer | None) -> Move | Refusal:
         row = by_id[customer]
         if known is None or on_duplicate == "reject":
-            return moves.create(desk.actor, _newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
+            return moves.create(desk.actor, newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
         if on_duplicate == "skip":
             return moves.keep(desk.actor, known)
         return moves.update(desk.actor, known, name=row.name, fields=row.fields, priority=row.priority)
@@ -85,7 +87,8 @@ def edit(
     return settle(desk, [customer_id], lambda each, known: lifecycle.edit(desk.actor, each, known, changes))
 
 
-def _newcomer(actor: Actor, row: Row) -> Customer:
+def newcomer(actor: Actor, row: Row) -> Customer:
+    """The customer that the row makes, available from now on."""
     now = actor.now
     return Customer(
         actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
@@ -119,33 +122,40 @@ def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, bool]:
 
 
 class Filter(Struct, frozen=True):
-    """Which customers to list: of one state, or of one holder, or both."""
+    """Which customers to list: of one state, of one holder, with a name that begins so when folded, or all of it."""
 
     state: State | Literal["set_aside"] | None = None
     holder: str | None = None
+    name: str | None = None
 
     def fits(self, customer: Customer) -> bool:
+        named = self.name is None or folded(customer.name).startswith(self.name)
         state = customer.state if customer.set_aside_at is None else "set_aside"
-        return self.state in (None, state) and self.holder in (None, customer.holder)
+        return named and self.state in (None, state) and self.holder in (None, customer.holder)
 
 
 def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> dict[str, Any]:
-    """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size."""
+    """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size.
+
+    Where a name is asked for, the page is one of its list, and those of other states or holders are left out of it.
+    """
     pool = call.pool(pool_id)
     actor = call.actor(pool)
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         member_of(call, pool)
         return {"items": [], "next_cursor": None}
     index, partition, part = _list(pool, wanted)
-    place = Cursor(partition, str(wanted.state), str(wanted.holder))
-    last = place.read(cursor, tuple[str, int | None])
-    if last is not None and not _is_position(index, *last):
+    place = Cursor(partition, str(wanted.state), str(wanted.holder), str(wanted.name))
+    last = place.read(cursor, tuple[str, int | str | None])
+    if last is not None and not _is_position(index, wanted, *last):
         raise Refused(Refusal("invalid_cursor"))
     after = None if last is None else layout.index_position(index, partition, actor.customer_key(last[0]), last[1])
     page = call.backend.table.page(partition, limit, index=index, after=after, between=part)
     ids = [layout.id_in(key.pk) for key in page.keys]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
     manager = member_of(call, pool, found).role == "manager"
+    if wanted.name is not None and not manager and "name" in (pool.policy.masked_fields or ()):
+        raise Refused(Refusal("not_manager"))  # a search would find out letter by letter what is masked
     customers = _among(call, actor, ids, found)
     present = call.desk(pool).present
     return {
@@ -154,8 +164,24 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     }
 
 
+def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> dict[str, Any]:
+    """The list of the one customer that said this normalised key last, if it says it still: two requests."""
+    pool = call.pool(pool_id)
+    actor = call.actor(pool)
+    guard = layout.guard_key(actor.tenant, actor.pool, kind, contact)
+    found = call.backend.table.get([actor.member_key, guard])
+    manager = member_of(call, pool, found).role == "manager"
+    named = [layout.guarded(found[guard])] if guard in found else []
+    read = call.backend.copies.read(call.backend.table, actor, named).values()
+    saying = [each for each in read if each is not None and key_in(kind, each.fields) == contact]
+    present = call.desk(pool).present
+    return {"items": [present(each, manager) for each in saying if wanted.fits(each)], "next_cursor": None}
+
+
 def _list(pool: Pool, wanted: Filter) -> tuple[str, str, Condition | None]:
     """The index, the partition in it and the part of that which hold the wanted customers, and hardly any others."""
+    if wanted.name is not None:
+        return NAMES, layout.names_in(pool.tenant, pool.id), beginning(NAMES, cut(wanted.name))
     if wanted.state == "available":
         return PLACE, layout.place_available(pool.tenant, pool.id), None
     if wanted.state == "set_aside":
@@ -170,12 +196,16 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, str, Condition | None]:
     return ROSTER, layout.roster_of_customers(pool.tenant, pool.id), None
 
 
-def _is_position(index: str, customer_id: str, rank: int | None) -> bool:
-    ranked = rank is not None and abs(rank) < 10**18
-    return IDENTIFIER.fullmatch(customer_id) is not None and (rank is None if index == ROSTER else ranked)
+def _is_position(index: str, wanted: Filter, customer_id: str, rank: int | str | None) -> bool:
+    """Whether that can be a place in the list: the engine faults on one that cannot."""
+    if index == NAMES:
+        ranked = isinstance(rank, str) and rank == cut(rank) and rank.startswith(cut(wanted.name or ""))
+    else:
+        ranked = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
+    return ranked and IDENTIFIER.fullmatch(customer_id) is not None
 
 
-def _rank(index: str, item: Item) -> int | None:
+def _rank(index: str, item: Item) -> int | str | None:
     return None if index == ROSTER else layout.plain(item[layout.INDEX_RANGE[index]])
 
 
@@ -218,6 +248,6 @@ def _events_from(call: Call, customer: Customer, start: int, limit: int) -> list
 
 def _paged(call: Call, customer: Customer, pool: str, first: int, last: int) -> list[Event]:
     """The events in the pages that were written, in that pool, from the one version to the other."""
-    low, high = (layout.page_key(customer.tenant, pool, customer.id, seq) for seq in (first, last))
+    low, high = (layout.page_key(customer, pool, seq) for seq in (first, last))
     stored = call.backend.table.query(low.pk, between=between(None, low.sk, high.sk))
     return [event for item in stored.items for event in layout.page_record(item)]

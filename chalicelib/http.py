@@ -52,8 +52,9 @@ class Route(Struct, frozen=True):
     """One row of the contract: what it takes, and the function that does it.
 
     `handler(call, body, query, **path parameters)` returns an Answer or raises Refused. `query` is the type of the
-    query string, `public` that no token is needed. `recalls` is for requests that take several steps: what an earlier
-    attempt with the same Idempotency-Key has done is read first. One that is a single transaction meets it there.
+    query string, `answers` that of the body that comes with `status`, `public` that no token is needed. `recalls` is
+    for requests that take several steps: what an earlier attempt with the same Idempotency-Key has done is read
+    first. One that is a single transaction meets it there.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Route(Struct, frozen=True):
     handler: Callable[..., Answer]
     body: type = NoBody
     query: type = NoBody
+    answers: type | None = None
     status: int = 200
     public: bool = False
     recalls: bool = True
@@ -157,9 +159,13 @@ def _query(request: Request, kind: type) -> Any:
     params = request.query_params
     given = {} if params is None else {name: params[name] for name in params}
     try:
-        return msgspec.convert(given, kind, strict=False)
+        query: Any = msgspec.convert(given, kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise _invalid(str(error)) from error
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in given and getattr(query, field.name) is None:  # msgspec takes the text "null" for it
+            raise _invalid(f"{field.encode_name}: null is no value of a parameter")
+    return query
 
 
 def _invalid(error: str) -> Refused:
@@ -219,6 +225,10 @@ def _language(accepted: str | None) -> str:
     return best if liked.get(best) else "en"
 
 
+def _named(language: str) -> str:
+    return "zh-CN" if language == "zh" else "en"
+
+
 def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
     body, status = answer.body, answer.status
     kind, version = "application/json", body.get("version")
@@ -233,6 +243,8 @@ def _told(answer: Answer, language: str, route: Route, journal: Journal | None =
     headers: Headers = {"Content-Type": kind, "Cache-Control": "no-store", **_replayed(journal)}
     if isinstance(version, int):
         headers["ETag"] = f'"{version}"'
+    if answer.results is not None or answer.blocking is not None:
+        headers["Content-Language"] = _named(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
 
 
@@ -283,7 +295,7 @@ def problem(refusal: Refusal, language: str, route: Route | None = None, journal
     """A refusal as an answer of its own."""
     headers: Headers = {
         "Content-Type": "application/problem+json",
-        "Content-Language": "zh-CN" if language == "zh" else "en",
+        "Content-Language": _named(language),
         "Cache-Control": "no-store",
         **_replayed(journal),
     }

@@ -5,8 +5,9 @@ with it. Nothing here talks to the engine.
 
     customer   T#<tenant>#P#<pool>#C#<id>    -              state, claim, latest events
                same                          F              its free fields, which a claim never rewrites
-               same                          E#<seq>        older events, a few to a page
+               same                          E#<born>#<seq> older events, a few to a page
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
+    guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
     statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
     pool       T#<tenant>#POOLS              <pool>         policy and status
     tenant     TENANTS                       <tenant>       so that the schedule finds every pool
@@ -15,6 +16,7 @@ with it. Nothing here talks to the engine.
     index roster   everything of one kind in a pool, by id: its customers, its members. Claims never touch it
     index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline;
                    a holder's private customers come after all deadlines
+    index names    the customers of a pool by folded name, for a search by its beginning. Claims never touch it
     index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones
     index reminder the claimed customers of a pool whose holders are to be reminded, by when
 """
@@ -25,6 +27,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from chalicelib.contact_keys import Kind, cut, digest, folded, keys_in
 from chalicelib.records import Customer, Event, Member, Pool
 
 Item: TypeAlias = dict[str, dict[str, Any]]
@@ -32,9 +35,10 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 ROSTER: Final = "roster"
 PLACE: Final = "place"
 DUE: Final = "due"
+NAMES: Final = "names"
 REMINDER: Final = "reminder"
 
-INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", REMINDER: "remind_at"}
+INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
 
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
@@ -60,7 +64,7 @@ SCHEMA: Final[dict[str, Any]] = {
         {"AttributeName": name, "AttributeType": kind}
         for name, kind in (
             ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
-            (REMINDER, "S"), ("remind_at", "N"),
+            (NAMES, "S"), ("folded", "S"), (REMINDER, "S"), ("remind_at", "N"),
         )
     ],
     "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],
@@ -83,12 +87,18 @@ def fields_key(tenant: str, pool: str, customer: str) -> Key:
     return Key(customer_key(tenant, pool, customer).pk, "F")
 
 
-def page_key(tenant: str, pool: str, customer: str, seq: int) -> Key:
-    return Key(customer_key(tenant, pool, customer).pk, f"E#{seq:010d}")
+def page_key(customer: Customer, pool: str, seq: int) -> Key:
+    """In that pool, where the customer is or was. Another one of the same id may be there by now, made later."""
+    return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
 
 
 def member_key(tenant: str, pool: str, user: str) -> Key:
     return Key(f"{_pool_prefix(tenant, pool)}#M#{user}", "-")
+
+
+def guard_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
+    """Named by a digest: keys are shown in consoles and errors, where no phone number may be."""
+    return Key(f"{_pool_prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
 
 
 def day_key(member: Key, day: str) -> Key:
@@ -164,14 +174,20 @@ def due_in(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#D"
 
 
+def names_in(tenant: str, pool: str) -> str:
+    return f"{_pool_prefix(tenant, pool)}#N"
+
+
 def reminders_in(tenant: str, pool: str) -> str:
     return f"{_pool_prefix(tenant, pool)}#D"
 
 
 def _index_attributes(customer: Customer) -> dict[str, Any]:
-    """The lists on which a customer stands, by its state."""
+    """The lists on which a customer stands, by its state and its name."""
     tenant, pool = customer.tenant, customer.pool
     places: dict[str, Any] = {ROSTER: roster_of_customers(tenant, pool)}
+    if name := cut(folded(customer.name)):  # a name of blanks has nothing to be found by
+        places |= {NAMES: names_in(tenant, pool), "folded": name}
     if customer.set_aside_at is not None:
         places |= {PLACE: place_aside(tenant, pool), "rank": customer.set_aside_at}
     elif customer.state == "available":
@@ -259,12 +275,26 @@ def fields_record(stored: Item) -> tuple[int, dict[str, Any]]:
     return plain(stored["version"]), msgspec.json.decode(stored["fields"]["S"])
 
 
+def guard_items(customer: Customer) -> dict[Key, Item]:
+    """The guards of what those fields say, with the version that says so: each time it is said, another one."""
+    guards = {}
+    for kind, contact in keys_in(customer.fields).items():
+        key = guard_key(customer.tenant, customer.pool, kind, contact)
+        guards[key] = item(key, {"customer": customer.id, "version": customer.version})
+    return guards
+
+
+def guarded(stored: Item) -> str:
+    """The customer that a guard names."""
+    return str(plain(stored["customer"]))
+
+
 def tail_bytes(events: tuple[Event, ...]) -> int:
     return len(msgspec.json.encode(events))
 
 
 def page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
-    key = page_key(customer.tenant, customer.pool, customer.id, events[0].seq)
+    key = page_key(customer, customer.pool, events[0].seq)
     return item(key, {"events": _text(events)})
 
 
@@ -303,7 +333,7 @@ def member_item(member: Member) -> Item:
     return item(member_key(member.tenant, member.pool, member.user), attributes)
 
 
-def index_position(index: str, hash_value: str, key: Key | None, rank: int | None = None) -> Item | None:
+def index_position(index: str, hash_value: str, key: Key | None, rank: int | str | None = None) -> Item | None:
     """The engine's name for a place in an index: that of the item under `key`, at `rank` where the index has one."""
     if key is None:
         return None

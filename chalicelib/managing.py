@@ -14,7 +14,7 @@ from chalicelib import layout, lifecycle, moves, rules, sweeping, upkeep
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
 from chalicelib.counters import as_it_was, file_day
-from chalicelib.layout import PLACE
+from chalicelib.layout import PLACE, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
@@ -77,7 +77,7 @@ def extend(
 
 
 def _extension(pool: Pool, by: str | None) -> int:
-    asked = by or pool.policy.extension
+    asked = pool.policy.extension if by is None else by
     if asked is None:
         raise Refused(Refusal("invalid_request", errors=("by: the policy gives no extension of its own",)))
     try:
@@ -109,9 +109,12 @@ def pin(call: Call, pool_id: str, customer: str, until: int) -> Outcome:
     desk = call.desk(pool)
     outcome = attempt(desk, {0: customer}, plan)
     refusal = outcome.results[0].refusal
-    if refusal is not None and refusal.reason == "pin_limit":
-        _end_pins(call, pool, customer)
-    return settle(desk, [customer], plan) if refusal is not None else outcome
+    if refusal is None:
+        return outcome
+    if refusal.reason != "pin_limit":
+        return settle(desk, [customer], plan, failed=outcome.results)
+    _end_pins(call, pool, customer)
+    return settle(desk, [customer], plan)
 
 
 def _end_pins(call: Call, pool: Pool, customer: str) -> None:
@@ -167,6 +170,8 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
         raise Refused(Refusal("not_found"))
     if held is not None and member_of(call, pool).role != "manager":
         raise Refused(Refusal("not_manager"))
+    if held is not None:
+        _still_as_seen(call, pool, user)
     for _ in range(REMOVALS):
         if held is not None:
             _hand_back(call, pool, user, held, to)
@@ -176,6 +181,19 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
             if refused.refusal.reason != DID_MORE and (held is None or refused.refusal.reason != "member_has_claims"):
                 raise
     raise Refused(Refusal("member_has_claims"))
+
+
+def _still_as_seen(call: Call, pool: Pool, user: str) -> None:
+    """Nothing is handed back where the client knows another version. Raises Refused."""
+    leaver = layout.member_key(pool.tenant, pool.id, user)
+    stored = {} if call.if_match is None else call.backend.table.get([leaver])
+    refusal = rules.first_broken(_as_seen(call, leaver), stored)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+def _as_seen(call: Call, leaver: Key) -> list[Rule]:
+    return [] if call.if_match is None else [rules.unchanged_since(leaver, call.if_match)]
 
 
 def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) -> None:
@@ -206,6 +224,7 @@ def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
         rules.member(caller),
         rules.manager(caller),
         rules.exists(leaver),
+        *_as_seen(call, leaver),
         Rule("member_has_claims", leaver, rules.held == 0),
     ]
     writes: list[Action] = [] if caller == leaver else [Check(caller, asked[1].condition)]

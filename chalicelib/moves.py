@@ -6,6 +6,7 @@ rules that the engine holds against the stored item while writing, and it is bou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -101,11 +102,14 @@ def on_customer(actor: Actor, key: Key) -> list[Rule]:
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
 
 
-def create(actor: Actor, customer: Customer, event_type: str, *, unique: bool = True) -> Move:
-    """A new customer enters the pool, available. With `unique`, one that exists already is a refusal."""
+def create(
+    actor: Actor, customer: Customer, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()
+) -> Move:
+    """A new customer enters the pool, available. With `unique`, one that exists already is a refusal, after `first`."""
     key = actor.customer_key(customer.id)
     taken = [rules.unknown(key)] if unique else []
-    return Move(key, None, entered(customer, event_type, actor.user), (*by_manager(actor), *taking_in(actor), *taken))
+    asked = (*by_manager(actor), *taking_in(actor), *first, *taken)
+    return Move(key, None, entered(customer, event_type, actor.user), asked)
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Move:
@@ -129,6 +133,12 @@ def keep(actor: Actor, known: Customer) -> Move:
     """Nothing changes; but only a manager is shown the customer."""
     key = actor.customer_key(known.id)
     return Move(key, known, None, (*by_manager(actor), rules.exists(key)), stays=True)
+
+
+def reject(actor: Actor, known: Customer) -> Move:
+    """A customer that is there already is refused; but only a manager is told so, and by the engine."""
+    key = actor.customer_key(known.id)
+    return Move(key, known, None, (*by_manager(actor), rules.unknown(key)))
 
 
 def by_manager(actor: Actor) -> list[Rule]:

@@ -7,23 +7,33 @@ from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from chalicelib import auditing, managing, opening, policies, pools, rounds, statistics
+from chalicelib import auditing, managing, opening, policies, pools, rounds, shapes, statistics
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.records import Closing, Identifier, Policy, Role
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.routing import POOL, Name, PageQuery, route
+from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
+from chalicelib.shapes import like
 
 SWEEP_SECONDS: Final = 20.0  # the gateway gives up after 29; an audit may take as long
 
-# Health
+# The service itself
 
 
-@route("GET", "/v1/health", public=True)
+@route("GET", "/v1/health", answers=shapes.Health, public=True)
 def health() -> Answer:
+    """Tell that the service answers."""
     return Answer({"status": "ok"})
+
+
+@route("GET", "/v1/openapi.json", answers=dict, public=True)
+def get_openapi() -> Answer:
+    """Show this document."""
+    from chalicelib.openapi import document  # at the first request for it: no other one should wait for this
+
+    return Answer(document(tuple(ROUTES)))
 
 
 # Pools and members
@@ -32,47 +42,53 @@ def health() -> Answer:
 class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
     id: Identifier
     name: Name
-    policy: msgspec.Raw = msgspec.Raw(b"{}")
+    policy: Annotated[msgspec.Raw, like("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
-@route("POST", "/v1/pools", body=PoolBody, status=201)
+@route("POST", "/v1/pools", body=PoolBody, answers=shapes.Pool, status=201)
 def create_pool(call: Call, body: PoolBody, query: NoBody) -> Answer:
+    """Create a pool, open and without members."""
     policy = decoded(body.policy, Policy, "policy_invalid")
     if problems := policy.problems():
         raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
     return Answer(pools.create_pool(call, body.id, body.name, policy), 201)
 
 
-@route("GET", "/v1/pools", query=PageQuery)
+@route("GET", "/v1/pools", query=PageQuery, answers=shapes.PoolPage)
 def list_pools(call: Call, body: NoBody, query: PageQuery) -> Answer:
+    """List the pools that the caller belongs to; for an admin, all of the tenant."""
     return Answer(pools.list_pools(call, query.limit, query.cursor))
 
 
-@route("GET", POOL)
+@route("GET", POOL, answers=shapes.Pool)
 def get_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Show a pool and its policy."""
     return Answer(pools.get_pool(call, pool))
 
 
 class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name | None = None
-    policy: dict[str, Any] | None = None
+    policy: Annotated[dict[str, Any], like("Policy")] | None = None
     apply_to: Literal["new", "all"] = "new"
     dry_run: bool = False
 
 
-@route("PATCH", POOL, body=PoolPatch)
+@route("PATCH", POOL, body=PoolPatch, answers=shapes.ChangedPool)
 def change_pool(call: Call, body: PoolPatch, query: NoBody, pool: str) -> Answer:
+    """Change the name or rules of a pool, for new claims or all; rules left out stay."""
     to_all = body.apply_to == "all"
     return Answer(policies.change(call, pool, body.name, body.policy, to_all=to_all, dry_run=body.dry_run))
 
 
-@route("POST", POOL + "/pause")
+@route("POST", POOL + "/pause", answers=shapes.Pool)
 def pause_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Stop claims and all clocks of a pool."""
     return Answer(opening.pause(call, pool))
 
 
-@route("POST", POOL + "/resume")
+@route("POST", POOL + "/resume", answers=shapes.Pool)
 def resume_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Let a paused pool go on: every deadline moves by exactly the pause."""
     return Answer(opening.resume(call, pool))
 
 
@@ -80,18 +96,21 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Closing
 
 
-@route("POST", POOL + "/close", body=CloseBody)
+@route("POST", POOL + "/close", body=CloseBody, answers=shapes.Pool)
 def close_pool(call: Call, body: CloseBody, query: NoBody, pool: str) -> Answer:
+    """Close a pool and end its claims: back to the pool, or to their holders."""
     return Answer(opening.close(call, pool, body.mode))
 
 
-@route("POST", POOL + "/open")
+@route("POST", POOL + "/open", answers=shapes.Pool)
 def open_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Open a closed pool again."""
     return Answer(opening.open_again(call, pool))
 
 
-@route("DELETE", POOL)
+@route("DELETE", POOL, answers=shapes.DeletedPool)
 def delete_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Delete a pool without customers."""
     return Answer(opening.delete(call, pool))
 
 
@@ -100,18 +119,21 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
     holding_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
-@route("PUT", POOL + "/members/{user}", body=MemberBody)
+@route("PUT", POOL + "/members/{user}", body=MemberBody, answers=shapes.Member)
 def put_member(call: Call, body: MemberBody, query: NoBody, pool: str, user: str) -> Answer:
+    """Make a user a member or manager of the pool, or change their role and limit."""
     return Answer(pools.put_member(call, pool, user, body.role, body.holding_limit))
 
 
-@route("GET", POOL + "/members", query=PageQuery)
+@route("GET", POOL + "/members", query=PageQuery, answers=shapes.MemberPage)
 def list_members(call: Call, body: NoBody, query: PageQuery, pool: str) -> Answer:
+    """List the members of a pool with their counters."""
     return Answer(pools.list_members(call, pool, query.limit, query.cursor))
 
 
-@route("GET", POOL + "/members/{user}")
+@route("GET", POOL + "/members/{user}", answers=shapes.Member)
 def get_member(call: Call, body: NoBody, query: NoBody, pool: str, user: str) -> Answer:
+    """Show a member with their counters; `me` is the caller."""
     return Answer(pools.get_member(call, pool, user))
 
 
@@ -120,8 +142,9 @@ class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     to: Identifier | None = None
 
 
-@route("DELETE", POOL + "/members/{user}", query=RemovalQuery)
+@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=shapes.RemovedMember)
 def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
+    """Remove a member, who holds nothing or whose customers are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
         raise Refused(Refusal("invalid_request", errors=("to: goes with held=transfer",)))
     return Answer(managing.remove_member(call, pool, user, query.held, query.to))
@@ -132,8 +155,9 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
     to: date | None = None
 
 
-@route("GET", POOL + "/stats", query=StatsQuery)
+@route("GET", POOL + "/stats", query=StatsQuery, answers=shapes.Statistics)
 def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
+    """Show what happened by day and by member, and how the pool stands now."""
     return Answer(statistics.of_pool(call, pool, query.since, query.to))
 
 
@@ -146,8 +170,9 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
     confirm: bool = False
 
 
-@route("POST", "/v1/sweep", body=SweepBody)
+@route("POST", "/v1/sweep", body=SweepBody, answers=shapes.SweepReport)
 def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
+    """Return the claims that are past their deadlines to their pools: one pass, now."""
     if not call.caller.admin:
         raise Refused(Refusal("not_admin"))
     swept = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)
@@ -171,9 +196,9 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
     repair: bool = False
 
 
-@route("POST", "/v1/audit", body=AuditBody)
+@route("POST", "/v1/audit", body=AuditBody, answers=shapes.AuditReport)
 def audit(call: Call, body: AuditBody, query: NoBody) -> Answer:
-    """Recomputes counters, lists and event chains from the customers of one pool, or of all."""
+    """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
     if not call.caller.admin:
         raise Refused(Refusal("not_admin"))
     audited = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)

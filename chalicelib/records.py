@@ -20,6 +20,9 @@ Role: TypeAlias = Literal["member", "manager"]
 Closing: TypeAlias = Literal["drain", "to_private"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
+Duration: TypeAlias = Annotated[  # what it may be is checked, and said, by `Policy.problems`
+    str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
+]
 
 KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
 
@@ -31,21 +34,21 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
     holding_limit: Count | None = None
     daily_claim_limit: Count | None = None
-    claim_ttl: str | None = None
-    idle_ttl: str | None = None
-    cooldown: str | None = None
-    embargo: str | None = None
+    claim_ttl: Duration | None = None
+    idle_ttl: Duration | None = None
+    cooldown: Duration | None = None
+    embargo: Duration | None = None
     max_extensions: Count | None = None
-    extension: str | None = None
-    max_hold: str | None = None
+    extension: Duration | None = None
+    max_hold: Duration | None = None
     members_may_extend: bool | None = None
     follow_up_restarts_clock: bool | None = None
     pin_limit: Count | None = None
-    max_pin: str | None = None
+    max_pin: Duration | None = None
     max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     reason_required: bool | None = None
     masked_fields: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] | None = ()
-    reminders: Annotated[tuple[str, ...], Meta(max_length=8)] | None = ()
+    reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
     time_zone: str | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 

@@ -64,7 +64,9 @@ MEANINGS: Final[dict[str, Meaning]] = {
         422, "This Idempotency-Key was used with another body.", "该幂等键已用于其他请求内容。"
     ),
     "request_in_progress": Meaning(409, "A request with this key is still running.", "使用该幂等键的请求仍在处理中。"),
-    "duplicate_in_request": Meaning(409, "The same id stands earlier in this request.", "该客户在本次请求中重复出现。"),
+    "duplicate_in_request": Meaning(
+        409, "The same customer stands earlier in this request.", "该客户在本次请求中重复出现。"
+    ),
     # who is asking
     "unauthenticated": Meaning(401, "A valid bearer token is required.", "需要有效的访问令牌。"),
     "not_a_member": Meaning(403, "You are not a member of this pool.", "您不是该公海的成员。"),
@@ -94,6 +96,9 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "pin_limit": Meaning(409, "You have pinned as many customers as you may.", "您保护的客户已达上限。"),
     "set_aside": Meaning(409, "The customer has been set aside for review.", "该客户已被搁置，等待复核。"),
     "duplicate_customer": Meaning(409, "This customer exists already.", "该客户已存在。"),
+    "key_taken": Meaning(
+        409, "Another customer has this key.", "该客户的手机号或邮箱已存在。", code="duplicate_customer"
+    ),
     "version_conflict": Meaning(412, "It has changed since the version you know.", "版本已变更，请刷新后重试。"),
     # the store
     "throttled": Meaning(429, "Too many requests; try again shortly.", "请求过于频繁，请稍后重试。", retry_after=1),

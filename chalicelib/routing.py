@@ -22,6 +22,7 @@ Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Priority = Annotated[int, Meta(ge=-1000, le=1000)]
 Fields = dict[Annotated[str, Meta(min_length=1, max_length=64)], str | int | float | bool | None]
+Batched: Final = Meta(extra_json_schema={"minItems": 1, "maxItems": LARGEST_BATCH})  # `checked_size` has its own code
 
 POOL: Final = "/v1/pools/{pool}"
 CUSTOMER: Final = POOL + "/customers/{customer}"
@@ -41,7 +42,7 @@ class PageQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
-    customer_ids: list[str]
+    customer_ids: Annotated[list[str], Batched]
     atomic: bool = False
 
 

@@ -30,6 +30,7 @@ holder, claim_id, expires_at, entered_at = (
 )
 set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
+customer = Path("customer")
 role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
 day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
 aside = Path("aside")
@@ -194,6 +195,17 @@ def not_expired(key: Key, now: int) -> Rule:
 def due(key: Key, now: int) -> Rule:
     """What the sweep returns: exactly the claims that `not_expired` has given up."""
     return Rule("claim_changed", key, (state == "claimed") & (expires_at <= now))
+
+
+# About a phone number or an e-mail address
+
+
+def not_taken(guard: Key, stale: Item | None) -> Rule:
+    """Nobody has said it since it was looked up: then it was unheard of, or said by one that says it no more."""
+    unheard: Condition = pk.does_not_exist()
+    if stale is not None:
+        unheard = unheard | (customer == plain(stale["customer"])) & (version == plain(stale["version"]))
+    return Rule("key_taken", guard, unheard)
 
 
 # About a member

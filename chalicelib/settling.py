@@ -73,29 +73,53 @@ def settle(
     failed = failed or {}
     outcome = attempt(desk, {at: each for at, each in enumerate(ids) if at not in failed}, plan, atomic=atomic)
     outcome.results |= failed
+    return closed(desk, outcome)
+
+
+def closed(desk: Desk, outcome: Outcome) -> Outcome:
+    """The outcome as it is answered: with its refusals in the journal too, since nothing more is tried."""
     if desk.journal is not None:
         outcome.results = desk.journal.close(desk.table, outcome.results)
     return outcome
 
 
-def attempt(desk: Desk, ids: Mapping[int, str], plan: Plan, *, atomic: bool = False) -> Outcome:
-    """As `settle`, for ids at given positions, and leaving the refusals out of the journal: more may be tried."""
-    return _Settling(desk, ids, plan, atomic).run()
+def attempt(
+    desk: Desk,
+    ids: Mapping[int, str],
+    plan: Plan,
+    *,
+    atomic: bool = False,
+    known: Mapping[str, Customer | None] | None = None,
+) -> Outcome:
+    """As `settle`, for ids at given positions, and leaving the refusals out of the journal: more may be tried.
+
+    `known` are the customers as the caller has just read them, or None for a new one; without it they are looked up.
+    """
+    return _Settling(desk, ids, plan, atomic, known).run()
 
 
 class _Settling:
-    def __init__(self, desk: Desk, ids: Mapping[int, str], plan: Plan, atomic: bool) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        ids: Mapping[int, str],
+        plan: Plan,
+        atomic: bool,
+        known: Mapping[str, Customer | None] | None = None,
+    ) -> None:
         self.desk, self.ids, self.plan, self.atomic = desk, ids, plan, atomic
         self.outcome = Outcome(results=_hopeless(ids))
-        self.known: dict[str, Customer | None] = {}
+        self.known: dict[str, Customer | None] = dict(known or {})
+        self.looked_up = known is not None
         self.counters = Counters(desk.actor, desk.elsewhere)
         self.made_room = False
 
     def run(self) -> Outcome:
         if self.desk.journal is not None:
             self._answered_before(self.desk.journal)
-        wanted = [customer_id for at, customer_id in self.ids.items() if at not in self.outcome.results]
-        self.known = self.desk.copies.look_up(self.desk.table, self.desk.actor, wanted)
+        if not self.looked_up:
+            wanted = [customer_id for at, customer_id in self.ids.items() if at not in self.outcome.results]
+            self.known = self.desk.copies.look_up(self.desk.table, self.desk.actor, wanted)
         for _ in range(ROUNDS):
             pending = [position for position in self.ids if position not in self.outcome.results]
             if not pending or self._over():
@@ -124,19 +148,16 @@ class _Settling:
     def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
         """As many moves, in order, as one transaction holds."""
         packed: dict[int, Move] = {}
-        others: set[Key] = set() if self.desk.journal is None else {self.desk.journal.key}
-        size = 0
+        touched: set[Key] = set() if self.desk.journal is None else {self.desk.journal.key}
         for position, move in moves.items():
-            touched = {rule.key for rule in move.rules} | self.counters.keys(move)
-            others_then = others | touched - {move.key, move.lands}
-            needed = size + len(writes_of(move, {})) + len(others_then)
-            if needed > ACTIONS_A_TRANSACTION:
+            more = {rule.key for rule in move.rules} | self.counters.keys(move)
+            more |= {write.key for write in writes_of(move, {})}
+            if len(touched | more) > ACTIONS_A_TRANSACTION:  # an action an item, since each is touched once
                 if self.atomic:
                     raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
                 break
             packed[position] = move
-            others = others_then
-            size += len(writes_of(move, {}))
+            touched |= more
         return packed
 
     # Writing
@@ -165,10 +186,10 @@ class _Settling:
         asked: dict[Key, list[Condition]] = {}
         for rule in _distinct(rule for move in moves.values() for rule in move.rules):
             asked.setdefault(rule.key, []).append(rule.condition)
-        actions: list[Action] = []
-        for move in moves.values():
-            actions += writes_of(move, asked)
-        actions += self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
+        # Two customers may say the same phone number at once: its guard, like any item, is written once, by the last.
+        written = {write.key: write for move in moves.values() for write in writes_of(move, asked)}
+        counted = self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
+        actions: list[Action] = [*written.values(), *counted]
         if self.desk.journal is not None:
             actions.append(self.desk.journal.part(answers))
         return actions

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from chalicelib import layout
-from chalicelib.layout import INDEX_RANGE, Item
+from chalicelib.layout import INDEX_RANGE, NAMES, Item
 from chalicelib.records import Customer, Event, State
 
 BEGINS_CLAIM: Final = frozenset(("claimed", "assigned", "transferred"))
@@ -91,8 +91,13 @@ def of_indexes(stored: Item, customer: Customer) -> list[Difference]:
     wrong = [name for name in INDEXED if name != "pk" and stored.get(name) != derived.get(name)]
     if not wrong:
         return []
-    expected, found = ({name: _plain(item, name) for name in wrong} for item in (derived, stored))
+    expected, found = ({name: _shown(item, name) for name in wrong} for item in (derived, stored))
     return [Difference("index", expected, found)]
+
+
+def _shown(stored: Item, name: str) -> Any:
+    """A customer's name is in no report."""
+    return "****" if name == INDEX_RANGE[NAMES] and name in stored else _plain(stored, name)
 
 
 def of_counters(stored: Item, held: int, pins: int) -> list[Difference]:

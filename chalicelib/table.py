@@ -288,6 +288,11 @@ def _key_of(item: Item) -> Key:
     return Key(item["pk"]["S"], item["sk"]["S"])
 
 
+def beginning(index: str, text: str) -> Condition:
+    """A condition on the sort key: it starts with that text."""
+    return Path(INDEX_RANGE[index]).startswith(text)
+
+
 def between(index: str | None, low: int | str | None = None, high: int | str | None = None) -> Condition | None:
     """A condition on the sort key: from `low` up to `high`, both included."""
     path = Path("sk" if index is None else INDEX_RANGE[index])

@@ -16,7 +16,8 @@ MINUTE: Final = 60 * SECOND
 DAY: Final = 86_400 * SECOND
 
 # Years and months are left out: they have no fixed length, and a deadline must be one number.
-_DURATION = re.compile(r"P(?:(\d+)W|(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?)", re.ASCII)
+_DURATION = re.compile(r"P(?:([0-9]+)W|(?:([0-9]+)D)?(?:T(?=[0-9])(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?)")
+DURATION_PATTERN: Final = f"^(?!P$){_DURATION.pattern}$"
 _UNITS = (7 * DAY, DAY, 3_600 * SECOND, MINUTE, SECOND)
 _LONGEST: Final = 100 * 366 * DAY
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,9 +1,12 @@
-"""What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed.
+"""What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed,
+the guards of the phone number and the e-mail address that they say now.
 
 Here every write of a customer is bound to the version that the move was made from; there is no other way to write one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
@@ -31,10 +34,11 @@ def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
         return [Check(move.key, bound)]
     writes: list[Action] = _landed(move, move.lands, bound, asked) if move.lands else [_put(move.key, after, bound)]
     if page := _paged_out(move):
-        key = layout.page_key(after.tenant, after.pool, after.id, page[0].seq)
+        key = layout.page_key(after, after.pool, page[0].seq)
         writes.append(Put(key, layout.page_item(after, page)))
     if after.fields_version == after.version:
         writes.append(Put(layout.fields_key(after.tenant, after.pool, after.id), layout.fields_item(after)))
+        writes += _guards(move, after, asked)
     return writes
 
 
@@ -47,6 +51,15 @@ def _landed(move: Move, lands: Key, bound: Condition, asked: dict[Key, list[Cond
     assert move.after is not None
     new = rules.all_of([*asked.pop(lands, []), rules.pk.does_not_exist()])
     return [Delete(move.key, bound), Delete(Key(move.key.pk, "F")), _put(lands, move.after, new)]
+
+
+def _guards(move: Move, after: Customer, asked: dict[Key, list[Condition]]) -> Iterator[Put]:
+    """Who says a phone number or an e-mail address last is found by it; only an import by key asks who did before."""
+    said_before = {} if move.before is None else layout.guard_items(move.before)
+    for key, item in layout.guard_items(after).items():
+        if key not in said_before:
+            conditions = asked.pop(key, [])
+            yield Put(key, item, rules.all_of(conditions) if conditions else None)
 
 
 def paged(move: Move, *, roomy: bool) -> Move:

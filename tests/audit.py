@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
+
+from msgspec.structs import replace
 
 from chalicelib import layout
 from chalicelib.counters import KIND_OF_EVENT
-from chalicelib.layout import DUE, PLACE, REMINDER
+from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
 from chalicelib.records import KINDS, Customer, Event
 from chalicelib.soundness import replayed
 from chalicelib.table import Table
@@ -35,6 +38,34 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
         happened[customer.tenant, "pins"] += customer.pinned_until is not None
     if statistics:
         assert +happened == +_counted(items), "statistics differ from events"
+    _check_guards(items)
+
+
+def assert_no_key_twice(table: Table) -> None:
+    """What holds where every customer was imported by key: no two say the same. By hand they may."""
+    said = Counter(guard for _, guards in _said(list(everything(table))) for guard in guards)
+    assert all(count == 1 for count in said.values()), f"{sum(count > 1 for count in said.values())} keys said twice"
+
+
+def _check_guards(items: list[dict[str, Any]]) -> None:
+    """Each phone number and address that is said has a guard: that of the customer that says it, or of one that said
+    it later. A guard may name one that is gone or says another by now, but knows no version that it never had."""
+    stored = {item["pk"]["S"]: item for item in items if "#D#" in item["pk"]["S"]}
+    versions = {item["pk"]["S"]: layout.plain(item["version"]) for item in _customer_items(items)}
+    for customer, guards in _said(items):
+        assert all(key.pk in stored for key in guards), f"{customer.id} says what no guard knows"
+    for pk, guard in stored.items():
+        owner = layout.customer_key(*pk.split("#")[1:4:2], layout.guarded(guard)).pk
+        known = layout.plain(guard["version"])
+        assert versions.get(owner, known) >= known, f"a guard knows {owner} better than itself"
+
+
+def _said(items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
+    """Each customer with its fields, and the guards that these ask for."""
+    fields = {item["pk"]["S"]: layout.fields_record(item)[1] for item in items if item["sk"]["S"] == "F"}
+    for item in _customer_items(items):
+        customer = replace(_customer(item), fields=fields.get(item["pk"]["S"], {}))
+        yield customer, layout.guard_items(customer)
 
 
 def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -50,7 +81,8 @@ def _pages(items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]
     """The older events, from every pool where the customer has been."""
     homes = {customer.pool, *customer.homes}
     pks = {layout.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
-    pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith("E#")]
+    born = f"E#{customer.created_at:015d}#"
+    pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in layout.page_record(page))
 
@@ -86,7 +118,7 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert (customer.state == "claimed") == (customer.claim_id is not None), f"I1: {customer.id}"
     assert (customer.state == "available") == (customer.holder is None), f"I1: {customer.id}"
     expected = layout.customer_item(customer)
-    for name in (PLACE, "rank", DUE, "due_at", REMINDER, layout.ROSTER):
+    for name in (PLACE, "rank", DUE, "due_at", REMINDER, layout.ROSTER, NAMES, "folded"):
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"

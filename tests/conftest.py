@@ -10,18 +10,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 from moto import mock_aws
 
 from chalicelib.table import Table
 from tests.audit import assert_sound
-from tests.world import World
+from tests.world import NoStore, World
 from tools.engines import MiniStack
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
 _numbers = itertools.count(1)
-_tokens = random.Random(11)  # one for the whole run: an engine remembers tokens for all of its tables
+_tokens = random.Random(11)  # one for each process, as it has one engine, which remembers the tokens of all its tables
+_session = botocore.session.get_session()  # has read the description of DynamoDB, which takes longer than most tests
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +45,7 @@ def new_table(endpoint: str | None) -> Table:
         endpoint=endpoint,
         region="us-east-1",
     )
+    table.connection._local.session = _session  # its clients share nothing but that description
     table.create()
     return table
 
@@ -71,6 +74,21 @@ def world(table: Table) -> Iterator[World]:
     made = World(table)
     yield made
     assert_sound(table, statistics=not made.forged)
+
+
+@pytest.fixture
+def moto_world() -> Iterator[World]:
+    """A world on one engine, for what the engine has no part in."""
+    with mock_aws():
+        made = World(new_table(None))
+        yield made
+        assert_sound(made.table, statistics=not made.forged)
+
+
+@pytest.fixture
+def no_store() -> World:
+    """A world without a table: what is answered there has not touched the store."""
+    return World(NoStore())  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from chalicelib.layout import Key
 from chalicelib.records import Event
 from chalicelib.soundness import Standing, replayed
 from chalicelib.table import Table
-from tests.test_races import at_once
+from tests.threads import at_once
 from tests.world import DAY, HOUR, World
 
 ALICE = layout.member_key("main", "p", "alice")
@@ -86,6 +86,17 @@ def busy_life(world: World) -> None:
 
 
 # What a clean pool looks like
+
+
+def test_rule_26_the_audit_recomputes_every_counter_and_reports_or_repairs_any_drift(world: World) -> None:
+    claimed_and_pinned(world)
+    plant(world, ALICE, "ADD #held :n, #pins :n, #room :n, pooled :n, aside :n", n=1)
+
+    reports = [audit(world), audit(world, repair=True), audit(world)]
+
+    found = [("held", "alice"), ("pins", "alice"), ("room", "alice"), ("pooled", "p"), ("aside", "p")]
+    assert [kinds(report) for report in reports] == [found, found, []]
+    assert [report["repaired"] for report in reports] == [0, 5, 0]
 
 
 def test_a_pool_in_which_all_sorts_of_things_happened_is_clean(world: World) -> None:
@@ -188,6 +199,7 @@ MISPLACED = {
     "on no list of its pool": "REMOVE #roster",
     "with somebody else": "SET #place = :bob",
     "at another deadline": "SET #rank = :n",
+    "under another name": "SET folded = :text",
     "on no list by state": "REMOVE #place, #rank, due, due_at",
 }
 
@@ -196,13 +208,14 @@ MISPLACED = {
 def test_a_customer_on_a_wrong_list_is_found_and_put_where_it_belongs(world: World, change: str) -> None:
     claimed_and_pinned(world)
     before = (world.user("mona").customer("c1"), world.user("mona").events("c1"))
-    values = {"bob": layout.place_with("main", "p", "bob"), "n": 5}
+    values = {"bob": layout.place_with("main", "p", "bob"), "n": 5, "text": "someone"}
     plant(world, C1, change, **{name: given for name, given in values.items() if f":{name}" in change})
 
     found, repaired = audit(world), audit(world, repair=True)
 
     assert kinds(found) == kinds(repaired) == [("index", "c1")]
     assert (found["repaired"], repaired["repaired"]) == (0, 1)
+    assert "someone" not in str(found), "a report names nobody"
     assert audit(world)["drift"] == []
     assert (world.user("mona").customer("c1"), world.user("mona").events("c1")) == before, "a repair is no transition"
 

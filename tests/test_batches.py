@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.world import World
 
 
@@ -39,10 +41,10 @@ def test_the_first_batch_of_a_new_member_cannot_exceed_the_limits(world: World) 
     assert batch.results == ["ok", "ok", "daily_limit", "daily_limit", "daily_limit"]
 
 
-def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(world: World) -> None:
-    world.pool()
-    ids = world.fill(100)
-    alice = world.user("alice")
+def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(100)
+    alice = threaded.user("alice")
 
     assert alice.claim_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
     assert alice.held() == 100
@@ -50,15 +52,11 @@ def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(world:
     assert alice.held() == 0
 
 
-def test_more_than_a_hundred_ids_or_none_are_refused(world: World) -> None:
-    world.pool()
-    alice = world.user("alice")
+@pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
+def test_more_than_a_hundred_ids_or_none_are_refused(no_store: World, count: int, code: str) -> None:
+    refused = no_store.user("alice").claim_batch(["c"] * count)
 
-    assert (alice.claim_batch(["c"] * 101).status, alice.claim_batch(["c"] * 101).code) == (
-        422,
-        "batch_too_large",
-    )
-    assert (alice.claim_batch([]).status, alice.claim_batch([]).code) == (422, "invalid_request")
+    assert (refused.status, refused.code) == (422, code)
 
 
 def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
@@ -88,10 +86,10 @@ def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: 
     assert alice.held() == 0 and alice.customer("c1")["version"] == 1
 
 
-def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(world: World) -> None:
-    world.pool()
-    ids = world.fill(98)
-    alice = world.user("alice")
+def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+    alice = threaded.user("alice")
     for _ in range(2):
         alice.claim_batch(ids)
         alice.release_batch(ids)

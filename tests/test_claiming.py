@@ -235,17 +235,3 @@ def test_a_customer_is_claimed_under_the_rules_of_its_own_pool_only(world: World
 
     assert world.user("alice", pool="b").claim("c1").status == 404
     assert world.user("alice", pool="a").claim("c1").code == "holding_limit"
-
-
-def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
-    seen = alice.get("/customers/c1").headers["ETag"]
-    bob.claim("c1")
-    bob.release("c1")
-
-    refused = alice.claim("c1", if_match=seen)
-
-    assert (refused.status, refused.code) == (412, "version_conflict")
-    assert alice.claim("c1", if_match=alice.get("/customers/c1").headers["ETag"]).status == 200

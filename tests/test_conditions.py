@@ -29,11 +29,17 @@ customers = st.fixed_dictionaries(
         "expires_at": moments | st.just("soon"),
         "entered_at": moments,
         "past_holders": st.dictionaries(st.sampled_from(USERS), moments),
+        "claimed_at": moments,
+        "set_aside_at": moments,
+        "pinned_until": moments,
+        "returns": st.integers(0, 3),
+        "extensions": st.integers(0, 3),
     },
 )
 members = st.fixed_dictionaries(
     {"role": st.sampled_from(("member", "manager"))},
     optional={
+        "pins": st.integers(0, 3),
         "held": st.integers(0, 4),
         "room": st.integers(-2, 3),
         "own_limit": st.integers(0, 4),
@@ -46,6 +52,9 @@ policies = st.builds(
     daily_claim_limit=st.none() | st.integers(0, 4),
     embargo=st.none() | st.just("PT1S"),
     cooldown=st.none() | st.just("PT1S"),
+    max_returns=st.none() | st.integers(1, 3),
+    max_extensions=st.none() | st.integers(0, 3),
+    pin_limit=st.none() | st.integers(0, 3),
 )
 
 
@@ -53,12 +62,16 @@ def customer_conditions(policy: Policy, user: str, now: int) -> list[Condition]:
     ruled = [
         rules.exists(KEY),
         rules.unchanged_since(KEY, 2),
-        rules.free_to_claim(KEY, now),
+        *rules.free_to_claim(KEY, policy, now),
         *rules.past_embargo(KEY, policy, now + 1000),
         *rules.cooled_down(KEY, policy, user, now + 1000),
         rules.claimed(KEY),
         rules.held_by(KEY, user),
         *rules.same_claim(KEY, "a"),
+        rules.in_the_pool(KEY),
+        rules.unpinned(KEY, now),
+        *rules.private(KEY),
+        *rules.extendable(KEY, policy, 5, now),
         rules.not_expired(KEY, now),
         rules.due(KEY, now),
     ]
@@ -69,6 +82,7 @@ def member_conditions(policy: Policy, count: int) -> list[Condition]:
     return [
         rules.member(KEY).condition,
         rules.manager(KEY).condition,
+        *(rule.condition for rule in rules.room_for_pin(KEY, policy)),
         rules.Quota(KEY, policy, 5, count).condition(),
         ~rules.manager(KEY).condition,
     ]
@@ -114,7 +128,8 @@ def test_every_rule_about_a_member(real_table: Table, attributes: dict[str, Any]
 
 
 def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
-    policy = Policy(holding_limit=1, daily_claim_limit=1, embargo="PT1S", cooldown="PT1S")
+    limits = {"holding_limit": 1, "daily_claim_limit": 1, "max_returns": 2, "max_extensions": 1, "pin_limit": 1}
+    policy = Policy(embargo="PT1S", cooldown="PT1S", **limits)
 
     for condition in [*customer_conditions(policy, "alice", 3), *member_conditions(policy, 1)]:
         assert holds(condition, {}) == accepted(real_table, condition), condition

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
+from tests.engine import hooked
 from tests.world import World
 
 Strike = Callable[..., AWSResponse | None]
@@ -36,13 +37,9 @@ def cancelled(*codes: str) -> AWSResponse:
     return answer(400, {"__type": kind, "Message": "cancelled", "CancellationReasons": reasons})
 
 
-@contextmanager
-def struck(world: World, strike: Strike) -> Iterator[None]:
+def struck(world: World, strike: Strike) -> AbstractContextManager[None]:
     """Lets `strike` answer in the engine's stead, or not, for every transaction sent."""
-    events = world.table.connection.client.meta.events
-    events.register_first("before-send.dynamodb.TransactWriteItems", strike)
-    yield
-    events.unregister("before-send.dynamodb.TransactWriteItems", strike)
+    return hooked(world, "before-send.dynamodb.TransactWriteItems", strike)
 
 
 def times(count: int, reply: Callable[[], AWSResponse]) -> Strike:
@@ -63,24 +60,26 @@ def test_a_conflict_decides_nothing_and_is_tried_again(world: World) -> None:
         assert world.user("alice").claim("c1").status == 200
 
 
-def test_a_conflict_without_end_asks_the_client_to_come_back(world: World) -> None:
-    world.pool()
-    world.fill(1)
+def test_a_conflict_without_end_asks_the_client_to_come_back(moto_world: World) -> None:
+    moto_world.pool()
+    moto_world.fill(1)
 
-    with struck(world, times(10**6, lambda: cancelled("TransactionConflict", "None"))):
-        refused = world.user("alice").claim("c1")
+    with struck(moto_world, times(10**6, lambda: cancelled("TransactionConflict", "None"))):
+        refused = moto_world.user("alice").claim("c1")
 
     assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "throttled", "1")
-    assert world.user("alice").claim("c1").status == 200
+    assert moto_world.user("alice").claim("c1").status == 200
 
 
-def test_a_throttled_engine_asks_the_client_to_come_back(world: World) -> None:
-    world.pool()
-    world.fill(1)
+def test_a_throttled_engine_asks_the_client_to_come_back(moto_world: World) -> None:
+    moto_world.pool()
+    moto_world.fill(1)
     throttle = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "slow"}
 
-    with struck(world, times(10**6, lambda: answer(400, throttle))):
-        assert (world.user("alice").claim("c1").status, world.user("alice").claim("c1").code) == (429, "throttled")
+    with struck(moto_world, times(10**6, lambda: answer(400, throttle))):
+        refused = moto_world.user("alice").claim("c1")
+
+    assert (refused.status, refused.code) == (429, "throttled")
 
 
 def test_a_failure_without_an_answer_leaves_the_outcome_unknown_and_the_key_settles_it(world: World) -> None:
@@ -154,16 +153,11 @@ def test_a_commit_that_arrives_after_its_request_was_given_up_is_recognised(thre
     assert threaded.user("alice").held() == 1
 
 
-def test_reads_that_fail_say_that_the_store_is_away(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    events = world.table.connection.client.meta.events
+def test_reads_that_fail_say_that_the_store_is_away(moto_world: World) -> None:
+    moto_world.pool()
+    moto_world.fill(1)
 
-    def strike(**_: Any) -> AWSResponse:
-        return answer(500, "<html>no</html>")
-
-    events.register_first("before-send.dynamodb.BatchGetItem", strike)
-    refused = world.user("alice").get("/customers/c1")
-    events.unregister("before-send.dynamodb.BatchGetItem", strike)
+    with hooked(moto_world, "before-send.dynamodb.BatchGetItem", lambda **_: answer(500, "<html>no</html>")):
+        refused = moto_world.user("alice").get("/customers/c1")
 
     assert (refused.status, refused.code) == (503, "store_unavailable")

@@ -1,12 +1,12 @@
-"""One Idempotency-Key has one effect, and all its answers are equal: repeated, crossed, or cut short anywhere."""
+"""Repeated requests: one Idempotency-Key has one answer, whatever has changed since, and does nothing more."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.test_races import at_once
-from tests.test_sweeping import killed_at
-from tests.world import DAY, World
+from tests.world import DAY, HOUR, Reply, User, World
 
 
 def test_a_repeated_claim_gets_the_first_answer_again(world: World) -> None:
@@ -23,66 +23,10 @@ def test_a_repeated_claim_gets_the_first_answer_again(world: World) -> None:
     assert alice.held() == 0
 
 
-def test_a_definite_refusal_is_an_answer_too_even_after_things_have_changed(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    world.user("bob").claim("c1")
-    alice = world.user("alice")
-    first = alice.claim("c1", idempotency_key="k")
-    world.user("bob").release("c1")
-
-    again = alice.claim("c1", idempotency_key="k")
-
-    assert (first.code, again.status, again.text) == ("already_claimed", 409, first.text)
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert alice.claim("c1", idempotency_key="k2").status == 200
-
-
-def test_the_same_key_with_another_body_is_refused_and_does_nothing(world: World) -> None:
-    world.pool()
-    world.fill(2)
-    alice = world.user("alice")
-    alice.claim_batch(["c1"], idempotency_key="k")
-
-    reused = alice.claim_batch(["c2"], idempotency_key="k")
-
-    assert (reused.status, reused.code) == (422, "idempotency_key_reused")
-    assert alice.held() == 1
-
-
-def test_a_key_belongs_to_its_tenant_user_and_resource(world: World) -> None:
-    world.pool()
-    world.pool("p", "acme")
-    world.fill(3)
-    world.fill(1, "p", "acme")
-    callers = [world.user("alice"), world.user("alice", tenant="acme")]
-
-    assert [each.claim("c1", idempotency_key="k").status for each in callers] == [200, 200]
-    assert world.user("bob").claim("c2", idempotency_key="k").status == 200
-    assert world.user("alice").claim("c3", idempotency_key="k").status == 200
-    assert world.user("alice").release("c1", idempotency_key="k").status == 200
-
-
-def test_a_key_is_kept_for_a_day(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1", idempotency_key="k")
-    alice.release("c1")
-    world.clock.forward(DAY - 1_000)
-    assert alice.claim("c1", idempotency_key="k").headers["Idempotent-Replayed"] == "true"
-
-    world.clock.forward(1_000)
-
-    fresh = alice.claim("c1", idempotency_key="k")
-    assert fresh.status == 200 and "Idempotent-Replayed" not in fresh.headers
-    assert alice.held() == 1
-
-
-def test_every_kind_of_request_can_be_repeated(world: World) -> None:
-    mona = world.pool(claim_ttl="PT1H")
-    ids = world.fill(130)
-    root, alice = world.user("root", admin=True), world.user("alice")
+def test_every_kind_of_request_can_be_repeated(threaded: World) -> None:
+    mona = threaded.pool(claim_ttl="PT1H")
+    ids = threaded.fill(130)
+    root, alice = threaded.user("root", admin=True), threaded.user("alice")
     requests = [
         (root, "POST", "/v1/pools", {"id": "q", "name": "Q"}),
         (root, "PUT", "/v1/pools/p/members/carl", {"role": "member", "holding_limit": 3}),
@@ -118,41 +62,233 @@ def test_claim_next_repeated_takes_nothing_more_even_when_the_pool_had_run_dry(w
     assert alice.held() == 2
 
 
-def test_a_key_that_is_no_key_is_refused(world: World) -> None:
+def test_a_sweep_repeated_with_its_key_sweeps_nothing_more(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    root = world.user("root", admin=True)
+    first = root.request("POST", "/v1/sweep", {}, idempotency_key="k")
+    world.user("alice").claim("c1")
+    world.clock.forward(2 * HOUR)
+
+    again = root.request("POST", "/v1/sweep", {}, idempotency_key="k")
+
+    assert again.text == first.text and again.headers["Idempotent-Replayed"] == "true"
+    assert world.user("mona").events("c1") == ["imported", "claimed"]
+
+
+def test_a_removal_repeated_with_its_key_releases_nothing_more(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    root, path = world.user("root", admin=True), "/v1/pools/p/members/bob"
+    first = mona.request("DELETE", f"{path}?held=release", idempotency_key="k")
+    root.request("PUT", path, {"role": "member"})
+    world.user("bob").claim("c1")
+
+    again = mona.request("DELETE", f"{path}?held=release", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+    assert mona.customer("c1")["holder"] == "bob"
+
+
+def patch(mona: User, version: int, key: str, **policy: Any) -> Reply:
+    body = {"policy": policy, "apply_to": "all"}
+    return mona.request("PATCH", "/v1/pools/p", body, if_match=f'"{version}"', idempotency_key=key)
+
+
+def test_a_change_of_policy_repeated_has_the_first_answer(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    first, again = patch(mona, 1, "k", claim_ttl="P1D"), patch(mona, 1, "k", claim_ttl="P1D")
+
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_change_of_policy_repeated_does_not_undo_a_later_one(world: World) -> None:
+    mona, alice = world.pool(claim_ttl="P7D"), world.user("alice")
+    world.fill(2)
+    alice.claim("c1")
+    patch(mona, 1, "k1", claim_ttl="P1D")
+    patch(mona, 2, "k2", claim_ttl="P30D")
+    expires_at = alice.customer("c1")["expires_at"]
+
+    patch(mona, 1, "k1", claim_ttl="P1D")
+
+    assert alice.customer("c1")["expires_at"] == expires_at
+    assert alice.claim("c2").json["expires_at"] == expires_at
+
+
+# An answer that would be another one by now
+
+
+def test_the_first_answer_comes_again_although_the_same_request_would_now_be_refused(world: World) -> None:
+    body = {"id": "q", "name": "Q"}
+    first = world.user("root", admin=True).request("POST", "/v1/pools", body, idempotency_key="k")
+
+    again = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_release_comes_again_although_a_reason_is_required_by_now(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    mona.claim("c1")
+    first = mona.release("c1", idempotency_key="k")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"reason_required": True}}, if_match="1")
+
+    again = mona.release("c1", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_an_atomic_batch_comes_again_although_it_would_no_longer_fit(threaded: World) -> None:
+    threaded.pool(claim_ttl="PT1H")
+    ids = threaded.fill(98)
+    alice = threaded.user("alice")
+    first = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+    threaded.clock.forward(HOUR)
+    threaded.user("bob").claim("c1")
+    threaded.clock.forward(HOUR)
+
+    again = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+
+    assert first.status == 200
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_definite_refusal_is_an_answer_too_even_after_things_have_changed(world: World) -> None:
     world.pool()
     world.fill(1)
+    world.user("bob").claim("c1")
+    alice = world.user("alice")
+    first = alice.claim("c1", idempotency_key="k")
+    world.user("bob").release("c1")
 
-    for key in ("a b", "x" * 65, "", "ключ"):
-        assert world.user("alice").claim("c1", idempotency_key=key).code == "invalid_request"
+    again = alice.claim("c1", idempotency_key="k")
+
+    assert (first.code, again.status, again.text) == ("already_claimed", 409, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert alice.claim("c1", idempotency_key="k2").status == 200
 
 
-@pytest.mark.parametrize("moment", ["before-send", "response-received"])
-def test_a_batch_cut_short_at_any_call_is_completed_once_by_its_repetition(threaded: World, moment: str) -> None:
+def test_a_refusal_comes_again_although_the_same_request_would_now_be_granted(world: World) -> None:
+    body = {"id": "q", "name": "Q"}
+    first = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
+
+    again = world.user("root", admin=True).request("POST", "/v1/pools", body, idempotency_key="k")
+
+    assert (first.code, again.status, again.text) == ("not_admin", 403, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("/customers/c1/release", {}, "reason_required"),
+    ("/claim", {"customer_ids": []}, "invalid_request"),
+    ("/claim", {"customer_ids": ["x"] * 101}, "batch_too_large"),
+    ("/claim-next", {"count": 1}, "holding_limit"),
+    ("/customers/c1/claim", {}, "holding_limit"),
+    ("/customers/nobody/release", {"reason": "r"}, "not_found"),
+    ("/customers/c1/assign", {"to": "alice"}, "not_manager"),
+    ("/customers/c1/win", {}, "not_claimed"),
+]
+
+
+def test_every_definite_refusal_comes_again_in_the_language_asked_for(world: World) -> None:
+    world.pool(holding_limit=0, reason_required=True)
+    world.fill(1)
+    alice = world.user("alice")
+
+    for number, (path, body, code) in enumerate(REFUSED):
+        first = alice.post(path, body, idempotency_key=f"k{number}")
+        again = alice.post(path, body, idempotency_key=f"k{number}", accept_language="zh-CN")
+
+        assert (first.code, again.code, again.status) == (code, code, first.status), path
+        assert again.headers["Idempotent-Replayed"] == "true" and again.headers["Content-Language"] == "zh-CN"
+
+
+# What a key stands for, and how long
+
+
+@pytest.mark.parametrize("key", ["a b", "x" * 65, "", "ключ"])
+def test_a_key_that_is_no_key_is_refused(no_store: World, key: str) -> None:
+    refused = no_store.user("alice").claim("c1", idempotency_key=key)
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+
+
+def test_a_key_belongs_to_its_tenant_user_and_resource(world: World) -> None:
+    world.pool()
+    world.pool("p", "acme")
+    world.fill(3)
+    world.fill(1, "p", "acme")
+    callers = [world.user("alice"), world.user("alice", tenant="acme")]
+
+    assert [each.claim("c1", idempotency_key="k").status for each in callers] == [200, 200]
+    assert world.user("bob").claim("c2", idempotency_key="k").status == 200
+    assert world.user("alice").claim("c3", idempotency_key="k").status == 200
+    assert world.user("alice").release("c1", idempotency_key="k").status == 200
+
+
+def test_the_same_key_with_another_body_is_refused_and_does_nothing(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    first = alice.claim_batch(["c1"], idempotency_key="k")
+
+    reused = alice.claim_batch(["c2"], idempotency_key="k")
+
+    assert (reused.status, reused.code) == (422, "idempotency_key_reused")
+    assert alice.held() == 1
+    assert alice.claim_batch(["c1"], idempotency_key="k").text == first.text
+
+
+def test_the_whole_of_a_request_is_what_must_be_the_same(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    mona.claim("c1", idempotency_key="k")
+
+    assert mona.claim("c1", idempotency_key="k", if_match='"1"').code == "idempotency_key_reused"
+    mona.request("DELETE", "/v1/pools/p/members/bob", idempotency_key="k")
+    other = mona.request("DELETE", "/v1/pools/p/members/bob?held=release", idempotency_key="k")
+    assert other.code == "idempotency_key_reused"
+
+
+def test_the_order_of_names_and_spaces_in_a_body_mean_nothing(world: World) -> None:
+    root = world.user("root", admin=True)
+    first = root.request("POST", "/v1/pools", raw=b'{"id":"q","name":"Q"}', idempotency_key="k")
+
+    again = root.request("POST", "/v1/pools", raw=b' { "name" : "Q", "id" : "q" } ', idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text) == (201, first.text)
+
+
+def test_a_key_is_kept_for_a_day(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1", idempotency_key="k")
+    alice.release("c1")
+    world.clock.forward(DAY - 1_000)
+    assert alice.claim("c1", idempotency_key="k").headers["Idempotent-Replayed"] == "true"
+
+    world.clock.forward(1_000)
+
+    fresh = alice.claim("c1", idempotency_key="k")
+    assert fresh.status == 200 and "Idempotent-Replayed" not in fresh.headers
+    assert alice.held() == 1
+
+
+def test_a_key_of_several_transactions_expires_as_a_whole(threaded: World) -> None:
     threaded.pool()
-    ids = threaded.fill(100)
+    ids = threaded.fill(101)
     alice = threaded.user("alice")
-    for call_number in range(1, 5):
-        key = f"{moment}-{call_number}"
-        with killed_at(threaded, call_number, moment):
-            try:
-                alice.claim_batch([*ids, "nobody"][1:], idempotency_key=key)
-            except KeyboardInterrupt:
-                threaded.service = threaded.another_process()
+    alice.claim_batch(ids[:100], idempotency_key="k")
+    alice.release_batch(ids[:100])
+    threaded.clock.forward(DAY)
 
-        repeated = alice.claim_batch([*ids, "nobody"][1:], idempotency_key=key)
+    fresh = alice.claim_batch(ids[1:], idempotency_key="k")
 
-        assert repeated.json["summary"] == {"ok": 99, "failed": 1}
-        assert alice.held() == 99
-        assert alice.claim_batch([*ids, "nobody"][1:], idempotency_key=key).text == repeated.text
-        threaded.user("mona").release_batch(ids)
-
-
-def test_one_key_sent_twenty_times_at_once_has_one_effect_and_one_answer(threaded: World) -> None:
-    threaded.pool(holding_limit=9)
-    ids = threaded.fill(12)
-
-    replies = at_once([lambda: threaded.user("alice").claim_batch(ids, idempotency_key="k") for _ in range(20)])
-
-    assert {reply.text for reply in replies} == {replies[0].text}
-    assert replies[0].json["summary"] == {"ok": 9, "failed": 3}
-    assert threaded.user("alice").held() == 9
+    assert fresh.json["summary"] == {"ok": 100, "failed": 0}
+    assert alice.held() == 100

@@ -108,6 +108,17 @@ def test_only_managers_extend_unless_the_policy_lets_members(world: World) -> No
     assert mona.post("/customers/c1/extend").status == 200
 
 
+def test_an_extension_by_nothing_is_no_extension(world: World) -> None:
+    world.pool(claim_ttl="PT1H", extension="PT1H", members_may_extend=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = [alice.post("/customers/c1/extend", {"by": by}) for by in ("", "P", "PT0S", "soon")]
+
+    assert {(reply.status, reply.code) for reply in refused} == {(422, "invalid_request")}
+
+
 def test_a_lapsed_claim_cannot_be_extended(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H", extension="PT1H")
     world.fill(1)
@@ -203,47 +214,3 @@ def test_a_private_customer_is_deposited_by_its_holder_or_a_manager(world: World
     assert mona.post("/deposit", {"customer_ids": ["c1", "c2"]}).results == ["duplicate_customer", "ok"]
     assert world.user("bob").claim("c1").code == "embargoed"
     assert mona.events("c1") == ["imported", "claimed", "won", "deposited"]
-
-
-def test_a_member_who_holds_customers_is_not_removed_without_saying_what_becomes_of_them(world: World) -> None:
-    mona = world.pool()
-    world.fill(2)
-    world.user("alice").claim("c1")
-
-    refused = mona.request("DELETE", "/v1/pools/p/members/alice")
-
-    assert (refused.status, refused.code) == (409, "member_has_claims")
-    assert mona.request("DELETE", "/v1/pools/p/members/bob").status == 200
-    assert world.user("bob").claim("c2").code == "not_a_member"
-    assert mona.request("DELETE", "/v1/pools/p/members/bob").code == "not_found"
-    assert world.user("alice").request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
-
-
-def test_a_leavers_customers_are_released_to_the_pool(world: World) -> None:
-    mona = world.pool(claim_ttl="PT1H")
-    ids = world.fill(5)
-    world.user("alice").claim_batch(ids[:2])
-    world.clock.forward(HOUR)
-    world.user("alice").claim_batch(ids[2:])
-
-    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
-
-    assert removed.status == 200
-    assert {mona.customer(each)["state"] for each in ids} == {"available"}
-    assert mona.events("c1")[-1] == "expired" and mona.events("c3")[-1] == "reclaimed"
-
-
-def test_a_leavers_customers_are_transferred_within_the_limit_of_the_heir(world: World) -> None:
-    mona = world.pool(holding_limit=2)
-    world.fill(4)
-    world.user("alice").claim_batch(["c1", "c2"])
-    world.user("bob").claim("c3")
-
-    refused = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
-    assert refused.code == "holding_limit"
-    world.user("bob").release("c3")
-    world.user("bob").release("c1")
-    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
-
-    assert removed.status == 200
-    assert mona.get("/members/alice").status == 404

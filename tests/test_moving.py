@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.test_requests import counted
-from tests.world import DAY, World
+from tests.engine import counted
+from tests.world import DAY, User, World
 
 
 def two_pools(world: World, **policy: object) -> None:
@@ -121,3 +121,43 @@ def test_a_move_is_one_transaction(world: World) -> None:
         assert mona.post("/customers/c1/deposit", {"pool": "q"}).status == 200
 
     assert made == {"TransactWriteItems": 1}
+
+
+def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) -> None:
+    two_pools(world)
+    mona, there = world.user("mona"), world.user("mona", pool="q")
+    rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "key": "phone"}
+    mona.post("/import", rows)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    found = [[each["id"] for each in user.get("/customers?phone=13812345678").json["items"]] for user in (mona, there)]
+    again = [user.post("/import", rows).results for user in (there, mona)]
+
+    assert found == [[], ["c1"]]
+    assert again == [["duplicate_customer"], ["ok"]]
+
+
+def test_the_history_of_a_customer_that_moved_away_outlives_a_new_one_of_the_same_id(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice, there = world.user("alice"), world.user("mona", pool="q")
+    lives_long(alice, "the first life")
+    alice.post("/customers/c1/win")
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    before = there.get("/customers/c1/history?limit=100").json["items"]
+
+    world.clock.forward(1)
+    world.fill(1)
+    lives_long(alice, "the second life")
+
+    assert there.get("/customers/c1/history?limit=100").json["items"] == before
+    reasons = {event["reason"] for event in alice.get("/customers/c1/history?limit=100").json["items"]}
+    assert reasons == {None, "the second life"}
+
+
+def lives_long(user: User, note: str) -> None:
+    """So many events that the customer cannot carry them all."""
+    user.claim("c1")
+    for _ in range(8):
+        assert user.post("/customers/c1/follow-up", {"note": note}).status == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.times import rfc3339
-from tests.test_requests import counted
+from tests.engine import counted
 from tests.world import DAY, HOUR, START, Reply, User, World
 
 

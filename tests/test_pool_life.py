@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.times import rfc3339
-from tests.test_requests import counted
+from tests.engine import Crash, counted, failing
 from tests.world import DAY, HOUR, MINUTE, SECOND, START, User, World
 
 
@@ -154,9 +154,9 @@ def test_a_resumption_that_is_killed_anywhere_is_finished_by_the_schedule(thread
     for call_number in range(1, 9):
         root.post("/pause")
         threaded.clock.forward(HOUR)
-        with pytest.raises(Killed), killing(threaded, call_number):
+        with pytest.raises(Crash), failing(threaded, call_number, operation=""):
             root.post("/resume")
-            raise Killed
+            raise Crash
         threaded.clock.forward(MINUTE)
         threaded.sweep()
         assert root.get().json["status"] in ("open", "paused")
@@ -164,29 +164,6 @@ def test_a_resumption_that_is_killed_anywhere_is_finished_by_the_schedule(thread
 
     shown = threaded.user("mona").get("/customers?state=claimed&limit=100").json["items"]
     assert len({each["expires_at"] for each in shown}) == 1, "all were claimed at once, so all end at once"
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class killing:
-    """Ends the process before its n-th request to the engine."""
-
-    def __init__(self, world: World, call_number: int) -> None:
-        self.events = world.table.connection.client.meta.events
-        self.left = call_number
-
-    def __enter__(self) -> None:
-        self.events.register_first("before-send.dynamodb", self._count)
-
-    def __exit__(self, *_: object) -> None:
-        self.events.unregister("before-send.dynamodb", self._count)
-
-    def _count(self, **_: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
 
 
 @pytest.mark.parametrize(

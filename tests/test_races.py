@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import TypeVar
 
 import pytest
 
+from tests.threads import at_once
 from tests.world import HOUR, Reply, World
 
 pytestmark = pytest.mark.race
-T = TypeVar("T")
-
-
-def at_once(jobs: Iterable[Callable[[], T]]) -> list[T]:
-    """Runs all jobs in threads that start together."""
-    waiting = list(jobs)
-    barrier = Barrier(len(waiting))
-
-    def start(job: Callable[[], T]) -> T:
-        barrier.wait()
-        return job()
-
-    with ThreadPoolExecutor(len(waiting)) as pool:
-        return list(pool.map(start, waiting))
 
 
 def codes(replies: Iterable[Reply]) -> Counter[str]:
@@ -111,3 +95,25 @@ def test_a_crowd_calling_claim_next_empties_the_pool_without_colliding_much(thre
 
     assert Counter(each for mine in taken for each in mine) == Counter(ids)
     assert sent["tx"] / len(ids) < 3, "callers collide on the head of the list"
+
+
+@pytest.mark.parametrize("verb", ["claim", "batch", "claim-next", "create", "import", "put"])
+def test_twenty_at_once_with_one_key_have_one_effect_and_one_answer(threaded: World, verb: str) -> None:
+    mona = threaded.pool(holding_limit=9)
+    ids = threaded.fill(30)
+    rows = {"rows": [{"name": "R"} for _ in range(5)]}
+    asked: dict[str, Callable[[], Reply]] = {
+        "claim": lambda: mona.claim("c1", idempotency_key="k"),
+        "batch": lambda: mona.claim_batch(ids[:12], idempotency_key="k"),
+        "claim-next": lambda: mona.claim_next(4, idempotency_key="k"),
+        "create": lambda: mona.post("/customers", {"name": "N"}, idempotency_key="k"),
+        "import": lambda: mona.post("/import", rows, idempotency_key="k"),
+        "put": lambda: mona.request("PUT", "/v1/pools/p/members/carl", {"role": "member"}, idempotency_key="k"),
+    }
+
+    replies = at_once([asked[verb]] * 20)
+
+    assert {(reply.status, reply.text) for reply in replies} == {(replies[0].status, replies[0].text)}
+    assert sum("Idempotent-Replayed" not in reply.headers for reply in replies) == 1
+    assert mona.held() == {"claim": 1, "batch": 9, "claim-next": 4}.get(verb, 0)
+    assert len(mona.walk("/customers")) == 30 + {"create": 1, "import": 5}.get(verb, 0)

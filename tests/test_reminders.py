@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import new_table
-from tests.test_requests import counted
+from tests.engine import counted
 from tests.world import DAY, HOUR, START, User, World
 
 

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import pytest
 
+from tests.engine import counted
 from tests.world import HOUR, World
-
-
-@contextmanager
-def counted(world: World) -> Iterator[Counter[str]]:
-    """The DynamoDB requests made inside, by operation."""
-    made: Counter[str] = Counter()
-
-    def count(request: Any, **_: Any) -> None:
-        made[request.headers["X-Amz-Target"].decode().partition(".")[2]] += 1
-
-    events = world.table.connection.client.meta.events
-    events.register_first("before-send.dynamodb", count)
-    yield made
-    events.unregister("before-send.dynamodb", count)
 
 
 def test_a_warm_claim_and_a_warm_release_are_one_transaction_and_no_read(world: World) -> None:
@@ -77,37 +61,37 @@ def test_taking_over_a_lapsed_claim_is_one_transaction(world: World) -> None:
     assert made["TransactWriteItems"] == 1
 
 
-def test_a_batch_of_98_takes_one_transaction(world: World) -> None:
-    world.pool()
-    ids = world.fill(98)
+def test_a_batch_of_98_takes_one_transaction(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
 
-    with counted(world) as made:
-        assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 98
+    with counted(threaded) as made:
+        assert threaded.user("alice").claim_batch(ids).json["summary"]["ok"] == 98
 
     assert made == {"TransactWriteItems": 1}
 
 
-def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(world: World) -> None:
-    world.pool()
-    ids = world.fill(100)
-    mine, world.service = world.service, world.another_process()
-    world.user("bob").claim_batch(ids[::3][:30])
-    world.service = mine
+def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(100)
+    mine, threaded.service = threaded.service, threaded.another_process()
+    threaded.user("bob").claim_batch(ids[::3][:30])
+    threaded.service = mine
 
-    with counted(world) as made:
-        assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 70
+    with counted(threaded) as made:
+        assert threaded.user("alice").claim_batch(ids).json["summary"]["ok"] == 70
 
     assert made.total() <= 6
 
 
-def test_a_list_page_is_two_requests_whatever_the_size_of_the_pool(world: World) -> None:
-    world.pool()
-    world.fill(130)
-    alice = world.user("alice")
+def test_a_list_page_is_two_requests_whatever_the_size_of_the_pool(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(130)
+    alice = threaded.user("alice")
     alice.claim_batch(["c1", "c2"])
 
     for query in ("", "?state=available", "?state=claimed", "?holder=me", "?state=claimed&holder=alice"):
-        with counted(world) as made:
+        with counted(threaded) as made:
             assert alice.get(f"/customers{query}").status == 200
         assert made == {"Query": 1, "BatchGetItem": 1}, query
 
@@ -125,3 +109,62 @@ def test_a_sweep_of_200_claims_of_4_members_takes_3_transactions(threaded: World
 
     assert made["TransactWriteItems"] == 3
     assert made["Query"] == 3  # the tenants, their pools, the due claims
+
+
+VERBS = {
+    "claim": ("alice", "free", {}),
+    "release": ("alice", "held", {}),
+    "extend": ("mona", "held", {"by": "P1D"}),
+    "follow-up": ("alice", "held", {"note": "called"}),
+    "assign": ("mona", "free", {"to": "bob"}),
+    "transfer": ("mona", "held", {"to": "bob"}),
+    "win": ("alice", "held", {}),
+    "convert": ("mona", "held", {}),
+    "deposit": ("alice", "own", {}),
+    "pin": ("alice", "held", {"until": "2026-06-05T00:00:00Z"}),
+    "unpin": ("alice", "pinned", {}),
+    "restore": ("mona", "aside", {}),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_single_verb_is_one_transaction_when_warm(world: World, verb: str) -> None:
+    mona = world.pool(claim_ttl="P7D", holding_limit=9, daily_claim_limit=9, max_returns=1, pin_limit=2)
+    world.fill(5)
+    alice = world.user("alice")
+    alice.claim_batch(["c2", "c3", "c4", "c5"])
+    alice.post("/customers/c3/win")
+    alice.post("/customers/c4/pin", {"until": "2026-06-04T00:00:00Z"})
+    alice.release("c5")
+    target = {"free": "c1", "held": "c2", "own": "c3", "pinned": "c4", "aside": "c5"}
+    who, which, body = VERBS[verb]
+    mona.get("/customers")
+
+    with counted(world) as made:
+        reply = world.user(who).post(f"/customers/{target[which]}/{verb}", body or None)
+
+    assert reply.status == 200, reply.text
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_a_refused_verb_is_at_most_two_requests(world: World) -> None:
+    world.pool(holding_limit=0)
+    world.fill(1)
+    world.user("mona").get("/customers")
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").code == "holding_limit"
+
+    assert made == {"TransactWriteItems": 1, "Query": 1}, "own lapsed claims are looked for before the limit is told"
+
+
+def test_in_a_paused_pool_the_pool_is_read_besides(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("root", admin=True).post("/pause")
+
+    with counted(world) as made:
+        assert world.user("alice").release("c1").status == 200
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from chalice.local import LambdaContext
 
+from tests.conformance import assert_conforms
+from tests.world import find
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 from tools.local_service import load_app, scheduled_event
@@ -32,9 +34,19 @@ class Served:
         request = urllib.request.Request(self.url + path, method=method, headers=sent)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.headers, json.loads(answer.read() or b"null")
+                return told(method, path, answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refusal:
-            return refusal.code, refusal.headers, json.loads(refusal.read())
+            return told(method, path, refusal.code, refusal.headers, refusal.read())
+
+
+def told(method: str, path: str, status: int, headers: Any, text: bytes) -> tuple[int, Any, Any]:
+    """What the gateway says itself, of an address that is a route, is in the document too."""
+    try:
+        route, _ = find(method, path.partition("?")[0])
+    except LookupError:
+        return status, headers, json.loads(text or b"null")
+    assert_conforms(route, b"", status, headers, text.decode())
+    return status, headers, json.loads(text)
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +72,9 @@ def test_the_conversation_of_the_readme(served: Served) -> None:
     assert second[2]["code"] == "already_claimed"
 
 
-def test_only_health_answers_without_a_token(served: Served) -> None:
+def test_only_health_and_the_document_answer_without_a_token(served: Served) -> None:
     assert served.call("GET", "/v1/health")[0] == 200
+    assert served.call("GET", "/v1/openapi.json")[2]["openapi"].startswith("3.1")
 
     for method, path in (("GET", "/v1/pools"), ("POST", f"/v1/pools/{POOL}/claim-next"), ("POST", "/v1/sweep")):
         status, headers, body = served.call(method, path)

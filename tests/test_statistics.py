@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.test_requests import counted
+from tests.engine import counted
 from tests.world import DAY, HOUR, START, World
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from chalicelib import layout, rounds
 from chalicelib.table import Put
+from tests.engine import Crash, failing
 from tests.world import HOUR, MINUTE, World
 
 
@@ -114,18 +113,23 @@ def test_a_claim_whose_holder_is_no_longer_a_member_still_goes_back(world: World
     assert world.sweep().returned == 2
 
 
-def test_a_sweep_killed_before_or_after_any_of_its_calls_is_finished_by_the_next(threaded: World) -> None:
+@pytest.mark.parametrize(("call_number", "moment"), [(1, "before-call"), (1, "after-call"), (2, "after-call")])
+def test_a_sweep_killed_around_any_of_its_transactions_is_finished_by_the_next(
+    threaded: World, call_number: int, moment: str
+) -> None:
     threaded.pool(claim_ttl="PT1H", members="alice bob carl")
-    ids = threaded.fill(120)
+    ids = threaded.fill(120)  # more than a transaction takes
+    for number, name in enumerate(("alice", "bob", "carl")):
+        threaded.user(name).claim_batch(ids[number * 40 : number * 40 + 40])
+    threaded.clock.forward(HOUR)
 
-    for call_number, moment in itertools.product((1, 3, 4, 5), ("before-send", "response-received")):
-        for number, name in enumerate(("alice", "bob", "carl")):
-            threaded.user(name).claim_batch(ids[number * 40 : number * 40 + 40])
-        threaded.clock.forward(HOUR)
-        with pytest.raises(KeyboardInterrupt), killed_at(threaded, call_number, moment):
-            threaded.sweep()
+    with pytest.raises(Crash), failing(threaded, call_number, moment):
         threaded.sweep()
-        assert [threaded.user(name).held() for name in ("alice", "bob", "carl")] == [0, 0, 0]
+    left = sum(threaded.user(name).held() for name in ("alice", "bob", "carl"))
+    threaded.sweep()
+
+    assert (left == 120, left == 0) == (moment == "before-call", call_number == 2)
+    assert [threaded.user(name).held() for name in ("alice", "bob", "carl")] == [0, 0, 0]
 
 
 def test_the_schedule_sweeps_every_pool_of_every_tenant(world: World) -> None:
@@ -150,25 +154,6 @@ def test_an_admin_sweeps_their_own_tenant_only(world: World) -> None:
     assert counted == {"due": 2, "returned": 2, "changed": 0, "failed": 0, "remaining": 0, "lag_s": 0.0}
     assert world.user("alice").held() == 2
     assert world.user("alice").request("POST", "/v1/sweep", {}).code == "not_admin"
-
-
-class killed_at:
-    """Ends the process, as far as the service can tell, at the given call to the engine."""
-
-    def __init__(self, world: World, call_number: int, moment: str) -> None:
-        self.events = world.table.connection.client.meta.events
-        self.left, self.moment = call_number, f"{moment}.dynamodb"
-
-    def __enter__(self) -> None:
-        self.events.register_first(self.moment, self.strike)
-
-    def __exit__(self, *_: object) -> None:
-        self.events.unregister(self.moment, self.strike)
-
-    def strike(self, **_: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def test_a_sweep_of_more_than_the_set_share_of_a_pool_needs_somebody_to_say_yes(world: World) -> None:

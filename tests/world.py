@@ -21,6 +21,7 @@ from chalicelib.auth import context_of
 from chalicelib.context import Backend, Caller
 from chalicelib.http import Route, Service, respond
 from chalicelib.table import Table
+from tests.conformance import assert_conforms
 
 START = 1_780_300_800_000  # 2026-06-01T08:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -74,6 +75,9 @@ class User:
     def post(self, path: str, body: Any = None, **headers: str) -> Reply:
         return self.request("POST", f"/v1/pools/{self.pool}{path}", body, **headers)
 
+    def create(self, customer: str | None = "new", **said: Any) -> Reply:
+        return self.post("/customers", {"name": "New"} | ({"id": customer} if customer else {}) | said)
+
     def claim(self, customer: str, **headers: str) -> Reply:
         return self.post(f"/customers/{customer}/claim", **headers)
 
@@ -92,6 +96,21 @@ class User:
 
     def customer(self, customer: str) -> Any:
         return self.get(f"/customers/{customer}").json
+
+    def pages(self, path: str, limit: int = 100) -> Iterator[list[Any]]:
+        """The pages of a list, each of that many items at most."""
+        cursor, joint = "", "&" if "?" in path else "?"
+        while True:
+            page = self.get(f"{path}{joint}limit={limit}{cursor}").json
+            assert len(page["items"]) <= limit
+            yield page["items"]
+            if page["next_cursor"] is None:
+                return
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def walk(self, path: str) -> list[Any]:
+        """Every item of a list."""
+        return [each for page in self.pages(path) for each in page]
 
     def events(self, customer: str) -> list[str]:
         return [event["type"] for event in self.get(f"/customers/{customer}/history?limit=100").json["items"]]
@@ -130,6 +149,7 @@ class World:
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         event = gateway_event(route, parameters, caller, path, content, headers)
         reply = respond(lambda: self.service, route, Request(event), parameters).to_dict()
+        assert_conforms(route, content, reply["statusCode"], reply["headers"], reply["body"])
         return Reply(reply["statusCode"], reply["headers"], reply["body"])
 
     def user(self, name: str, *, admin: bool = False, tenant: str = "main", pool: str = "p") -> User:
@@ -159,6 +179,13 @@ class World:
         """What the schedule does."""
         backend = self.another_process().backend
         return rounds.run(backend, rounds.every_pool(backend), self.clock(), lambda: 60.0, **how)
+
+
+class NoStore:
+    """Stands where the table would, for requests that are refused before they touch it: touching it is a failure."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the store was asked to {name}")
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:

@@ -1,0 +1,353 @@
+"""What the service answers, as types: the objects of the contract, from which the published document is made.
+
+They describe and never build: `views` and `http` make the bodies, and the tests hold every answer against these. A
+member that may be missing is UNSET by default; every other one is always there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib.records import Policy, Role, State
+from chalicelib.refusals import MEANINGS
+
+REFERENCE: Final = "#/components/schemas/{name}"
+
+# Texts of one form that stand in many objects, under a name of their own.
+NAMED: Final[dict[str, dict[str, Any]]] = {
+    "Time": {
+        "type": "string",
+        "format": "date-time",
+        "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+        "examples": ["2026-11-30T12:00:00.000Z"],
+    },
+    "Code": {"type": "string", "enum": sorted({each.code or reason for reason, each in MEANINGS.items()})},
+}
+
+
+def like(*names: str) -> Meta:
+    """Annotates what Python takes for text, JSON or anything, and is one of these schemas to a client."""
+    refs = [{"$ref": REFERENCE.format(name=name)} for name in names]
+    return Meta(extra_json_schema=refs[0] if len(refs) == 1 else {"anyOf": refs})
+
+
+Time: TypeAlias = Annotated[str, like("Time")]
+Code: TypeAlias = Annotated[str, like("Code")]
+Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]
+Natural: TypeAlias = Annotated[int, Meta(ge=0)]
+Version: TypeAlias = Annotated[int, Meta(ge=1)]
+Yes: TypeAlias = Annotated[bool, Meta(extra_json_schema={"const": True})]
+No: TypeAlias = Annotated[bool, Meta(extra_json_schema={"const": False})]
+PolicyInForce: TypeAlias = Annotated[
+    Policy,
+    Meta(
+        extra_json_schema={
+            "required": list(Policy.__struct_fields__),
+            "properties": {"masked_fields": {"type": "array"}, "reminders": {"type": "array"}},
+        }
+    ),
+]
+EventType: TypeAlias = Literal[
+    "created", "imported", "updated", "claimed", "assigned", "transferred", "released", "reclaimed", "expired",
+    "extended", "followed_up", "won", "converted", "deposited", "pinned", "unpinned", "set_aside", "restored",
+    "reminded",
+]  # fmt: skip
+
+
+class Shape(Struct, forbid_unknown_fields=True):
+    """All of them say exactly what they hold."""
+
+
+# The objects
+
+
+class Customer(Shape):
+    """A customer as the caller may see it. `masked`: some of its fields are hidden from them."""
+
+    id: str
+    pool_id: str
+    state: State
+    holder: str | None
+    claim_id: str | None
+    claimed_at: Time | None
+    expires_at: Time | None
+    extensions: Natural
+    pinned_until: Time | None
+    entered_pool_at: Time
+    available_at: Time | None
+    last_follow_up_at: Time | None
+    returns: Natural
+    set_aside_at: Time | None
+    priority: int
+    name: str
+    fields: dict[str, str | int | float | bool | None]
+    masked: bool
+    version: Version
+    created_at: Time
+    updated_at: Time
+
+
+class ExtendedCustomer(Customer):
+    """A customer whose deadline was moved, with the one that it had before."""
+
+    old_expires_at: Time
+
+
+class Member(Shape):
+    """A member with the limits in force for them. A limit that is null is none; `resets_at` ends the day's count."""
+
+    pool_id: str
+    user_id: str
+    role: Role
+    holding_limit: Natural | None
+    held: Natural
+    headroom: Natural | None
+    daily_claim_limit: Natural | None
+    claimed_today: Natural
+    resets_at: Time
+    version: Version
+
+
+class RemovedMember(Shape):
+    """Who has left which pool."""
+
+    pool_id: str
+    user_id: str
+
+
+class Pool(Shape):
+    """A pool with every rule of its policy; a rule that is null is off."""
+
+    id: str
+    name: str
+    status: Literal["open", "paused", "closed"]
+    policy: PolicyInForce
+    version: Version
+    created_at: Time
+    updated_at: Time
+
+
+class DeletedPool(Shape):
+    """The pool that is no more."""
+
+    id: str
+
+
+class ChangedPool(Pool):
+    """A pool after a change. `affected` claims got another deadline or, in a dry run, would get one."""
+
+    affected: Natural | UnsetType = UNSET
+
+
+class Event(Shape):
+    """One transition of a customer. `seq` is the version that it made."""
+
+    seq: Version
+    type: EventType
+    at: Time
+    by: str
+    holder: str | None
+    claim_id: str | None
+    reason: str | None
+    from_state: State | None
+    to_state: State | None
+    expires_at: Time | None
+
+
+# Lists
+
+
+class CustomerPage(Shape):
+    items: list[Customer]
+    next_cursor: str | None
+
+
+class MemberPage(Shape):
+    items: list[Member]
+    next_cursor: str | None
+
+
+class PoolPage(Shape):
+    items: list[Pool]
+    next_cursor: str | None
+
+
+class EventPage(Shape):
+    items: list[Event]
+    next_cursor: str | None
+
+
+class TakenCustomers(Shape):
+    """The customers that were taken, best first; maybe fewer than asked for, or none."""
+
+    items: list[Customer]
+
+
+# Refusals
+
+
+class Told(Shape):
+    """Why something may not be done. `retry_at` is there where that ends at a known time."""
+
+    code: Code
+    detail: str
+    retry_at: Time | UnsetType = UNSET
+    limit: Natural | UnsetType = UNSET
+    used: Natural | UnsetType = UNSET
+    errors: list[str] | UnsetType = UNSET
+
+
+class Problem(Told, kw_only=True):
+    """RFC 9457. `code` is for programs and never changes; `title` and `detail` are for people, in their language."""
+
+    type: Annotated[str, Meta(pattern="^urn:customer-pool:problem:[a-z_]+$")]
+    title: str
+    status: int
+    instance: str
+
+
+class Eligibility(Shape):
+    """Whether the caller may claim the customer now, and every rule that stands in the way."""
+
+    eligible: bool
+    blocking: list[Told]
+
+
+# What came of several
+
+
+class Done(Shape):
+    id: str
+    ok: Yes
+    customer: Customer
+
+
+class DoneExtended(Shape):
+    id: str
+    ok: Yes
+    customer: ExtendedCustomer
+
+
+class NotDone(Told, kw_only=True):
+    id: str
+    ok: No
+
+
+class Summary(Shape):
+    ok: Natural
+    failed: Natural
+
+
+class Batch(Shape):
+    """One result for each id or row, in the order of the request."""
+
+    results: list[Annotated[Any, like("Done", "NotDone")]]
+    summary: Summary
+
+
+class ExtendedBatch(Shape):
+    """As of any batch; what was extended shows the deadline that it had before."""
+
+    results: list[Annotated[Any, like("DoneExtended", "NotDone")]]
+    summary: Summary
+
+
+class RefusedBatch(Problem, kw_only=True):
+    """An atomic batch in which something was refused: nothing was changed, and `code` is that of the first refusal."""
+
+    results: list[Annotated[Any, like("Done", "DoneExtended", "NotDone")]]
+    summary: Summary
+
+
+# Statistics
+
+
+class Kinds(Shape):
+    """How many customers entered, and how many claims began and ended in which way."""
+
+    entered: Natural
+    claimed: Natural
+    released: Natural
+    expired: Natural
+    won: Natural
+
+
+class DayKinds(Kinds):
+    day: Day
+
+
+class MemberKinds(Kinds):
+    user_id: str
+
+
+class Standing(Shape):
+    """How the customers of the pool stand now, private ones left aside."""
+
+    available: int
+    claimed: int
+    set_aside: int
+
+
+class Statistics(Shape, rename={"since": "from"}):
+    """What happened on those local days of the pool, both included, and how it stands now."""
+
+    since: Day
+    to: Day
+    totals: Kinds
+    by_day: list[DayKinds]
+    by_member: list[MemberKinds]
+    now: Standing
+
+
+# The service
+
+
+class SweepReport(Shape):
+    """What one pass did. `changed` were no longer due when written; `lag_s` is the age of the oldest due claim;
+    `unconfirmed` are the pools of which so much was due that somebody has to confirm it."""
+
+    due: Natural
+    returned: Natural
+    changed: Natural
+    failed: Natural
+    remaining: Natural
+    reminded: Natural
+    lag_s: Annotated[float, Meta(ge=0)]
+    unconfirmed: list[str]
+
+
+class Drift(Shape):
+    """One difference. `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
+    or the events, say."""
+
+    pool: str
+    kind: Literal[
+        "held", "pins", "room", "pooled", "aside", "index", "claim", "events", "replay", "malformed"
+    ]  # fmt: skip
+    id: str
+    expected: Any
+    found: Any
+    repaired: bool
+
+
+class AuditReport(Shape):
+    """What was looked at and what had drifted: `drift` lists the first hundred of `drifted`. `unsettled` never stood
+    still long enough to be sure; `remaining` are the pools that time did not suffice for."""
+
+    customers: Natural
+    members: Natural
+    drifted: Natural
+    repaired: Natural
+    drift: list[Drift]
+    unsettled: list[str]
+    remaining: list[str]
+    complete: bool
+
+
+class Health(Shape):
+    status: Literal["ok"]
+
+
+ALL: Final = (Problem, RefusedBatch, Done, DoneExtended, NotDone)  # those that no route names itself

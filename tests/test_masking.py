@@ -1,0 +1,81 @@
+"""Masking: what a policy hides is seen by the holder and by managers only, on every path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.world import HOUR, User, World
+
+
+def masked_pool(world: World) -> User:
+    mona = world.pool(masked_fields=["name", "phone"])
+    fields = {"phone": "13812345678", "city": "上海"}
+    mona.create("c1", name="Acme Trading", fields=fields)
+    mona.create("c2", name="Other", fields=fields)
+    return mona
+
+
+def hidden(customer: dict[str, Any]) -> bool:
+    """Whether all that the policy masks is masked, and the answer says so; or nothing is."""
+    masked = customer["fields"]["phone"] == "138****5678" and "****" in customer["name"]
+    assert masked == customer["masked"] and customer["fields"]["city"] == "上海"
+    assert masked or "****" not in str(customer)
+    return masked
+
+
+def test_only_the_holder_and_managers_see_masked_fields_on_every_path(world: World) -> None:
+    mona, alice, bob = masked_pool(world), world.user("alice"), world.user("bob")
+
+    assert not hidden(alice.claim("c1").json) and not hidden(alice.claim_batch(["c1"]).json["results"][0]["customer"])
+    assert not hidden(alice.customer("c1")) and hidden(bob.customer("c1")) and not hidden(mona.customer("c1"))
+    for query in ("", "?state=claimed", "?holder=alice"):
+        assert [hidden(each) for each in alice.walk(f"/customers{query}") if each["id"] == "c1"] == [False]
+        assert [hidden(each) for each in bob.walk(f"/customers{query}") if each["id"] == "c1"] == [True]
+        assert [hidden(each) for each in mona.walk(f"/customers{query}") if each["id"] == "c1"] == [False]
+    assert hidden(alice.release("c1").json) and hidden(alice.customer("c1"))
+    assert not hidden(bob.claim_next(1).json["items"][0])
+    for path in ("/customers/c1/history", "/customers/c1/eligibility", "/members/me"):
+        assert "1381234" not in alice.get(path).text and "Acme" not in alice.get(path).text
+
+
+def test_a_batch_that_came_to_nothing_shows_no_more_than_a_list(world: World) -> None:
+    masked_pool(world)
+
+    refused = world.user("alice").claim_batch(["c1", "c2", "nobody"], atomic=True)
+    assigned = world.user("alice").post("/assign", {"customer_ids": ["c1"], "to": "alice", "atomic": True})
+
+    assert refused.status == 409 and [hidden(each["customer"]) for each in refused.json["results"][:2]] == [True, True]
+    assert assigned.status in (403, 409) and "1381234" not in assigned.text
+
+
+def test_a_manager_who_takes_a_customer_back_sees_it_whole(world: World) -> None:
+    mona = masked_pool(world)
+    world.user("alice").claim("c1")
+
+    assert not hidden(mona.release("c1").json)
+
+
+def test_a_lapsed_holder_sees_no_more_than_others(world: World) -> None:
+    world.pool(claim_ttl="PT1H", masked_fields=["phone"])
+    world.user("mona").post("/customers", {"id": "c1", "name": "A", "fields": {"phone": "13812345678"}})
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+
+    assert alice.customer("c1")["fields"]["phone"] == "138****5678"
+
+
+def test_an_edit_of_what_is_masked_does_not_write_the_mask(world: World) -> None:
+    mona = masked_pool(world)
+
+    mona.request("PATCH", "/v1/pools/p/customers/c1", {"fields": {"city": "北京"}})
+
+    assert mona.customer("c1")["fields"] == {"phone": "13812345678", "city": "北京"}
+
+
+def test_a_mask_hides_a_short_value_too(world: World) -> None:
+    mona = world.pool(masked_fields=["grade"])
+
+    for number, value in enumerate(("A", 7, "王")):
+        mona.create(f"c{number}", fields={"grade": value})
+        assert str(value) not in str(world.user("alice").customer(f"c{number}")["fields"]["grade"])

@@ -1,0 +1,141 @@
+"""Members: who puts them, who sees them, what they keep, and how they leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.world import HOUR, Reply, User, World
+
+
+def put(user: User, name: str, **body: Any) -> Reply:
+    return user.request("PUT", f"/v1/pools/p/members/{name}", {"role": "member"} | body)
+
+
+def test_an_admin_puts_anybody_and_a_manager_only_members(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+
+    assert put(root, "max", role="manager").status == 200
+    assert put(mona, "carl").status == 200
+    assert put(mona, "carl", role="manager").code == "not_admin"
+    assert put(mona, "max").code == "not_admin"
+    assert put(mona, "mona", holding_limit=99).code == "not_admin"
+    assert put(world.user("alice"), "carl").code == "not_manager"
+    assert put(world.user("alice"), "alice", holding_limit=99).code == "not_manager"
+    assert put(world.user("stranger"), "stranger").code == "not_a_member"
+    assert mona.get("/members/max").json["role"] == "manager"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"role": "admin"}, {"role": None}, {"holding_limit": -1}, {"holding_limit": "1"}, {"held": 0}], ids=str
+)
+def test_a_member_without_a_role_of_a_pool_is_refused(no_store: World, body: dict[str, Any]) -> None:
+    sent = body if "role" in body or not body else {"role": "member"} | body
+
+    refused = no_store.user("root", admin=True).request("PUT", "/v1/pools/p/members/carl", sent)
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+
+
+def test_a_member_who_is_put_again_keeps_what_they_hold_and_have_claimed(world: World) -> None:
+    mona = world.pool(holding_limit=5, daily_claim_limit=5)
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c2"])
+
+    changed = put(mona, "alice", holding_limit=2)
+
+    assert changed.json == mona.get("/members/alice").json
+    assert [changed.json[name] for name in ("held", "headroom", "claimed_today", "version")] == [2, 0, 2, 2]
+    assert put(mona, "alice").json["holding_limit"] == 5
+    assert world.user("alice").claim("c3").status == 200
+
+
+def test_me_is_whoever_asks_and_others_are_for_managers_to_see(world: World) -> None:
+    mona, alice = world.pool(), world.user("alice")
+
+    assert alice.get("/members/me").json == alice.get("/members/alice").json == mona.get("/members/alice").json
+    assert alice.get("/members/bob").code == alice.get("/members").code == "not_manager"
+    assert world.user("stranger").get("/members/me").code == "not_a_member"
+    assert world.user("stranger").get("/members").code == "not_a_member"
+    assert mona.get("/members/nobody").status == 404
+    assert put(mona, "me").status == 404
+
+
+def test_members_are_listed_exactly_once_by_id_whatever_the_page(world: World) -> None:
+    mona = world.pool(members="dora alice carl bob")
+
+    for limit in (1, 2, 3, 100):
+        pages = list(mona.pages("/members", limit))
+        assert [each["user_id"] for page in pages for each in page] == ["alice", "bob", "carl", "dora", "mona"]
+        assert all(len(page) == limit for page in pages[:-1])
+
+
+# Leaving
+
+
+def test_a_member_who_holds_customers_is_not_removed_without_saying_what_becomes_of_them(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+
+    refused = mona.request("DELETE", "/v1/pools/p/members/alice")
+
+    assert (refused.status, refused.code) == (409, "member_has_claims")
+    assert mona.request("DELETE", "/v1/pools/p/members/bob").status == 200
+    assert world.user("bob").claim("c2").code == "not_a_member"
+    assert mona.request("DELETE", "/v1/pools/p/members/bob").code == "not_found"
+    assert world.user("alice").request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
+
+
+def test_a_member_may_not_remove_themself_and_a_refused_removal_changes_nothing(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = alice.request("DELETE", "/v1/pools/p/members/alice?held=release")
+
+    assert (refused.status, refused.code) == (403, "not_manager")
+    assert alice.customer("c1")["holder"] == "alice"
+
+
+def test_a_leavers_customers_are_released_to_the_pool(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    ids = world.fill(5)
+    world.user("alice").claim_batch(ids[:2])
+    world.clock.forward(HOUR)
+    world.user("alice").claim_batch(ids[2:])
+
+    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+
+    assert removed.status == 200
+    assert {mona.customer(each)["state"] for each in ids} == {"available"}
+    assert mona.events("c1")[-1] == "expired" and mona.events("c3")[-1] == "reclaimed"
+
+
+def test_a_leavers_customers_are_transferred_within_the_limit_of_the_heir(world: World) -> None:
+    mona = world.pool(holding_limit=2)
+    world.fill(4)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.user("bob").claim("c3")
+
+    refused = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    assert refused.code == "holding_limit"
+    world.user("bob").release("c3")
+    world.user("bob").release("c1")
+    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+
+    assert removed.status == 200
+    assert mona.get("/members/alice").status == 404
+
+
+def test_somebody_who_left_and_came_back_starts_afresh(world: World) -> None:
+    mona = world.pool(holding_limit=1)
+    world.fill(2)
+    world.user("bob").claim("c1")
+    mona.request("DELETE", "/v1/pools/p/members/bob?held=release")
+
+    put(mona, "bob")
+
+    assert world.user("bob").held() == 0 and world.user("bob").claim("c2").status == 200

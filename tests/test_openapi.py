@@ -1,0 +1,176 @@
+"""The published description of the HTTP surface: that it is sound, whole, and the one that is served.
+
+That every answer is as it says is checked wherever a test makes a request: see `conformance`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+
+from chalicelib import shapes, times
+from chalicelib.http import Answer, NoBody, Route
+from chalicelib.openapi import document
+from chalicelib.records import Policy
+from chalicelib.routes import ROUTES
+from chalicelib.routing import POOL
+from tests.conformance import compiled, operation, resolved
+from tests.world import World
+from tools.openapi import COMMITTED, rendered
+
+DOCUMENT: Any = json.loads(rendered())
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path.removeprefix('/v1')}"
+
+
+def test_the_committed_document_is_the_one_the_service_serves(world: World) -> None:
+    served = world.request(None, "GET", "/v1/openapi.json", None, None, {})
+
+    assert (served.status, served.headers["Content-Type"]) == (200, "application/json")
+    assert served.json == DOCUMENT
+    assert COMMITTED.read_text(encoding="utf-8") == rendered(), "run: make openapi"
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
+
+
+def test_every_schema_in_it_is_one_that_can_be_checked_against() -> None:
+    for name in DOCUMENT["components"]["schemas"]:
+        compiled({"$ref": f"#/components/schemas/{name}"})
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_route_says_in_one_sentence_what_it_does_and_declares_what_it_answers(route: Route) -> None:
+    told = operation(route)
+
+    assert route.answers is not None, "give it answers="
+    assert told["operationId"] == route.handler.__name__
+    assert told["summary"] == route.handler.__doc__ and told["summary"].endswith("."), "give it one line of docstring"
+    assert set(told["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
+
+
+def test_no_two_routes_have_the_same_operation_id() -> None:
+    names = [route.handler.__name__ for route in ROUTES]
+
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_only_public_routes_are_asked_without_a_token(route: Route) -> None:
+    told = operation(route)
+
+    assert told.get("security", DOCUMENT["security"]) == ([] if route.public else [{"token": []}])
+    assert ("401" in told["responses"]) != route.public
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_write_takes_an_idempotency_key_and_no_read_does(route: Route) -> None:
+    names = [resolved(each)["name"] for each in operation(route).get("parameters", ())]
+
+    assert ("Idempotency-Key" in names) == (route.method != "GET")
+    assert len(set(names)) == len(names)
+
+
+def test_a_pool_is_changed_only_under_the_version_that_was_seen() -> None:
+    takes_version = {
+        named(route): header.get("required", False)
+        for route in ROUTES
+        for each in operation(route).get("parameters", ())
+        if (header := resolved(each))["name"] == "If-Match"
+    }
+
+    for name, required in takes_version.items():
+        assert required == (name == "PATCH /pools/{pool}"), name
+    assert {
+        "PATCH /pools/{pool}",
+        "POST /pools/{pool}/customers/{customer}/claim",
+        "PUT /pools/{pool}/members/{user}",
+    } <= takes_version.keys()
+
+
+@pytest.mark.parametrize("route", [each for each in ROUTES if each.body is not NoBody], ids=named)
+def test_no_body_takes_a_field_that_it_does_not_name(route: Route) -> None:
+    schema = resolved(operation(route)["requestBody"]["content"]["application/json"]["schema"])
+
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(route.body.__struct_fields__)
+
+
+def test_our_own_objects_are_closed_and_name_what_is_always_there() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    ours = {kind.__name__ for kind in shapes.Shape.__subclasses__()} & schemas.keys()
+
+    assert {"Customer", "Member", "Pool", "Event", "Told", "Batch"} <= ours
+    for name in ours:
+        assert schemas[name]["additionalProperties"] is False
+        assert schemas[name]["required"], name
+
+
+def test_a_pool_shows_every_rule_of_its_policy() -> None:
+    shown = DOCUMENT["components"]["schemas"]["Pool"]["properties"]["policy"]
+
+    assert shown["required"] == list(Policy.__struct_fields__)
+
+
+DURATION = Draft202012Validator({"type": "string", "pattern": times.DURATION_PATTERN, "maxLength": 32})
+
+
+@given(st.one_of(st.text("PTWDHMS019 \n", max_size=12), st.from_regex(r"\AP(\d{1,3}[WD])?(T(\d{1,2}[HMS]){1,2})?\Z")))
+@example("P")
+@example("PT")
+@example("P1D\n")
+@example("P٣D")
+@example("P1DT")
+def test_what_is_published_of_a_duration_is_what_is_taken_for_one(text: str) -> None:
+    assert DURATION.is_valid(text) == is_duration(text)
+
+
+def is_duration(text: str) -> bool:
+    """Taken, or refused for its length only: that a pattern cannot say."""
+    try:
+        times.duration_ms(text)
+    except ValueError as error:
+        return "longer than zero" in str(error)
+    return True
+
+
+def test_an_unset_rule_has_no_default_that_a_client_could_fill_in() -> None:
+    """Of a change of policy it would switch the rule off."""
+    rules = DOCUMENT["components"]["schemas"]["Policy"]["properties"]
+
+    assert set(rules) == set(Policy.__struct_fields__)
+    assert not any("default" in each for each in rules.values())
+
+
+def test_a_new_route_is_described_by_its_types_and_its_docstring() -> None:
+    def pause() -> Answer:
+        """Pause a pool."""
+        return Answer()
+
+    told = document((Route("POST", POOL + "/pause", pause, answers=shapes.Pool),))["paths"][POOL + "/pause"]["post"]
+
+    assert (told["operationId"], told["summary"]) == ("pause", "Pause a pool.")
+    assert told["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Pool"}
+    assert {"$ref": "#/components/parameters/If-Match"} in told["parameters"]
+    assert {"403", "404", "409", "412"} <= told["responses"].keys()
+
+
+def test_a_status_is_declared_with_its_own_codes_only() -> None:
+    conflict = resolved({"$ref": "#/components/responses/Refused409"})["content"]["application/problem+json"]["schema"]
+    problem = {
+        "type": "urn:customer-pool:problem:already_claimed", "title": "t", "status": 409, "detail": "d",
+        "instance": "/", "code": "already_claimed",
+    }  # fmt: skip
+
+    assert compiled(conflict).is_valid(problem)
+    assert not compiled(conflict).is_valid(problem | {"code": "not_found"})
+    assert not compiled(conflict).is_valid(problem | {"surprise": 1})

@@ -1,0 +1,67 @@
+"""Pools: who makes them, who sees them, and the rules that they may be given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.world import Reply, User, World
+
+
+def new_pool(user: User, pool: str = "q", **policy: Any) -> Reply:
+    return user.request("POST", "/v1/pools", {"id": pool, "name": "Q", "policy": policy})
+
+
+def test_a_pool_is_made_by_an_admin_and_by_nobody_else(world: World) -> None:
+    mona = world.pool()
+
+    made = new_pool(world.user("root", admin=True), holding_limit=3)
+
+    assert made.status == 201 and made.headers["ETag"] == '"1"'
+    assert (made.json["id"], made.json["status"], made.json["policy"]["holding_limit"]) == ("q", "open", 3)
+    for other in (mona, world.user("alice"), world.user("stranger")):
+        assert (new_pool(other, "r").status, new_pool(other, "r").code) == (403, "not_admin")
+
+
+def test_a_pool_that_exists_is_not_made_again_but_another_tenant_has_ids_of_its_own(world: World) -> None:
+    world.pool("q", holding_limit=3)
+    root = world.user("root", admin=True, pool="q")
+
+    again = new_pool(root, "q", holding_limit=9)
+
+    assert again.status == 409
+    assert root.get().json["policy"]["holding_limit"] == 3
+    assert new_pool(world.user("root", admin=True, tenant="acme"), "q").status == 201
+
+
+def test_every_rule_of_a_pool_may_be_absent_or_null(world: World) -> None:
+    root = world.user("root", admin=True)
+
+    absent = new_pool(root, "q").json["policy"]
+    null = new_pool(root, "r", **dict.fromkeys(absent)).json["policy"]
+
+    assert len(absent) == 19
+    assert absent == null and {each for each in absent.values() if each != []} == {None}
+
+
+def test_a_pool_is_seen_by_its_members_and_admins_only(world: World) -> None:
+    world.pool("p")
+    world.pool("q", members="alice")
+    world.pool("p", tenant="acme")
+
+    assert pools_of(world.user("root", admin=True)) == ["p", "q"]
+    assert pools_of(world.user("alice")) == ["p", "q"]
+    assert pools_of(world.user("bob")) == ["p"]
+    assert pools_of(world.user("stranger")) == []
+    assert world.user("bob", pool="q").get().code == "not_a_member"
+    assert world.user("root", admin=True).get().status == world.user("bob").get().status == 200
+
+
+def pools_of(user: User, limit: int = 1) -> list[str]:
+    """The ids of the listed pools, page by page."""
+    ids, cursor = [], ""
+    while True:
+        page = user.request("GET", f"/v1/pools?limit={limit}{cursor}").json
+        ids += [pool["id"] for pool in page["items"]]
+        if page["next_cursor"] is None:
+            return ids
+        cursor = f"&cursor={page['next_cursor']}"

@@ -1,0 +1,23 @@
+"""Many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def at_once(jobs: Iterable[Callable[[], T]]) -> list[T]:
+    """Runs all jobs in threads that start together."""
+    waiting = list(jobs)
+    barrier = Barrier(len(waiting))
+
+    def start(job: Callable[[], T]) -> T:
+        barrier.wait()
+        return job()
+
+    with ThreadPoolExecutor(len(waiting)) as pool:
+        return list(pool.map(start, waiting))
