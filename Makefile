@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format openapi token sweep replay setup dynamodb-local clean
+.PHONY: help run test check format openapi token sweep audit replay setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ endif
 
 sweep: .venv/ready ## one pass of the sweep at the running service (POOL=demo, DRY_RUN=1)
 	@exec $(PY) -m tools.sweep
+
+audit: .venv/ready ## counters, lists and events recomputed at the running service (POOL=demo, REPAIR=1)
+	@exec $(PY) -m tools.audit
 
 replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DATA=<folder>
 	@test -n "$$DATA" || { echo 'say which data: make replay DATA=<folder>' >&2; exit 2; }

@@ -248,6 +248,6 @@ def _events_from(call: Call, customer: Customer, start: int, limit: int) -> list
 
 def _paged(call: Call, customer: Customer, pool: str, first: int, last: int) -> list[Event]:
     """The events in the pages that were written, in that pool, from the one version to the other."""
-    low, high = (layout.page_key(customer.tenant, pool, customer.id, seq) for seq in (first, last))
+    low, high = (layout.page_key(customer, pool, seq) for seq in (first, last))
     stored = call.backend.table.query(low.pk, between=between(None, low.sk, high.sk))
     return [event for item in stored.items for event in layout.page_record(item)]

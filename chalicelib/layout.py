@@ -5,7 +5,7 @@ with it. Nothing here talks to the engine.
 
     customer   T#<tenant>#P#<pool>#C#<id>    -              state, claim, latest events
                same                          F              its free fields, which a claim never rewrites
-               same                          E#<seq>        older events, a few to a page
+               same                          E#<born>#<seq> older events, a few to a page
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
     guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
     statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
@@ -87,8 +87,9 @@ def fields_key(tenant: str, pool: str, customer: str) -> Key:
     return Key(customer_key(tenant, pool, customer).pk, "F")
 
 
-def page_key(tenant: str, pool: str, customer: str, seq: int) -> Key:
-    return Key(customer_key(tenant, pool, customer).pk, f"E#{seq:010d}")
+def page_key(customer: Customer, pool: str, seq: int) -> Key:
+    """In that pool, where the customer is or was. Another one of the same id may be there by now, made later."""
+    return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
 
 
 def member_key(tenant: str, pool: str, user: str) -> Key:
@@ -293,7 +294,7 @@ def tail_bytes(events: tuple[Event, ...]) -> int:
 
 
 def page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
-    key = page_key(customer.tenant, customer.pool, customer.id, events[0].seq)
+    key = page_key(customer, customer.pool, events[0].seq)
     return item(key, {"events": _text(events)})
 
 

@@ -1,4 +1,4 @@
-"""Routes about a pool as a whole: health, pools, their policy, members, the sweep. One short function each."""
+"""Routes about a pool as a whole: health, pools, policy, members, the sweep, the audit. One short function each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from chalicelib import managing, opening, policies, pools, rounds, shapes, statistics
+from chalicelib import auditing, managing, opening, policies, pools, rounds, shapes, statistics
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.records import Closing, Identifier, Policy, Role
@@ -17,7 +17,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
 from chalicelib.shapes import like
 
-SWEEP_SECONDS: Final = 20.0  # the gateway gives up after 29
+SWEEP_SECONDS: Final = 20.0  # the gateway gives up after 29; an audit may take as long
 
 # The service itself
 
@@ -185,4 +185,23 @@ def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
         dry_run=body.dry_run,
         confirm=body.confirm,
     )
+    return Answer(call.finish(report.body()))
+
+
+# Audit
+
+
+class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
+    pool: Identifier | None = None
+    repair: bool = False
+
+
+@route("POST", "/v1/audit", body=AuditBody, answers=shapes.AuditReport)
+def audit(call: Call, body: AuditBody, query: NoBody) -> Answer:
+    """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
+    if not call.caller.admin:
+        raise Refused(Refusal("not_admin"))
+    audited = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)
+    stop_at = time.monotonic() + SWEEP_SECONDS
+    report = auditing.run(call.backend.table, audited, lambda: stop_at - time.monotonic(), repair=body.repair)
     return Answer(call.finish(report.body()))

@@ -200,11 +200,12 @@ class Customer(Struct, frozen=True):
 def step(before: Customer, event_type: str, by: str, at: int, reason: str | None = None, **changes: Any) -> Customer:
     """The customer after one transition: `changes` applied, one version later, with the event that tells it.
 
-    The event names the holder, claim and deadline as they are afterwards or, where there is none, as they were before.
+    The event names the holder and claim as they are afterwards or, where there is none, as they were before; and the
+    deadline of that claim, which may have none.
     """
     after = replace(before, version=before.version + 1, updated_at=at, **changes)
     holder, claim_id = after.holder or before.holder, after.claim_id or before.claim_id
-    expires_at = after.expires_at or before.expires_at
+    expires_at = before.expires_at if after.claim_id is None else after.expires_at
     event = Event(
         after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at
     )  # fmt: skip

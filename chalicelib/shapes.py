@@ -318,6 +318,34 @@ class SweepReport(Shape):
     unconfirmed: list[str]
 
 
+class Drift(Shape):
+    """One difference. `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
+    or the events, say."""
+
+    pool: str
+    kind: Literal[
+        "held", "pins", "room", "pooled", "aside", "index", "claim", "events", "replay", "malformed"
+    ]  # fmt: skip
+    id: str
+    expected: Any
+    found: Any
+    repaired: bool
+
+
+class AuditReport(Shape):
+    """What was looked at and what had drifted: `drift` lists the first hundred of `drifted`. `unsettled` never stood
+    still long enough to be sure; `remaining` are the pools that time did not suffice for."""
+
+    customers: Natural
+    members: Natural
+    drifted: Natural
+    repaired: Natural
+    drift: list[Drift]
+    unsettled: list[str]
+    remaining: list[str]
+    complete: bool
+
+
 class Health(Shape):
     status: Literal["ok"]
 

@@ -34,7 +34,7 @@ def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
         return [Check(move.key, bound)]
     writes: list[Action] = _landed(move, move.lands, bound, asked) if move.lands else [_put(move.key, after, bound)]
     if page := _paged_out(move):
-        key = layout.page_key(after.tenant, after.pool, after.id, page[0].seq)
+        key = layout.page_key(after, after.pool, page[0].seq)
         writes.append(Put(key, layout.page_item(after, page)))
     if after.fields_version == after.version:
         writes.append(Put(layout.fields_key(after.tenant, after.pool, after.id), layout.fields_item(after)))

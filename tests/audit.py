@@ -12,6 +12,7 @@ from chalicelib import layout
 from chalicelib.counters import KIND_OF_EVENT
 from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
 from chalicelib.records import KINDS, Customer, Event
+from chalicelib.soundness import replayed
 from chalicelib.table import Table
 from tests.world import everything
 
@@ -80,7 +81,8 @@ def _pages(items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]
     """The older events, from every pool where the customer has been."""
     homes = {customer.pool, *customer.homes}
     pks = {layout.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
-    pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith("E#")]
+    born = f"E#{customer.created_at:015d}#"
+    pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in layout.page_record(page))
 
@@ -120,8 +122,11 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
+    froms, tos = [event.from_state for event in events], [event.to_state for event in events]
+    assert froms == [None, *tos[:-1]], f"I4: an event of {customer.id} does not begin where the one before it ended"
     last = events[-1]
     assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
     told = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}
     stored = (customer.holder, customer.claim_id, customer.expires_at)
     assert told.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
+    assert replayed(events) == (customer.state, *stored), f"I4: {customer.id}, replayed from its first event"

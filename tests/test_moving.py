@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.engine import counted
-from tests.world import DAY, World
+from tests.world import DAY, User, World
 
 
 def two_pools(world: World, **policy: object) -> None:
@@ -136,3 +136,28 @@ def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) ->
 
     assert found == [[], ["c1"]]
     assert again == [["duplicate_customer"], ["ok"]]
+
+
+def test_the_history_of_a_customer_that_moved_away_outlives_a_new_one_of_the_same_id(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice, there = world.user("alice"), world.user("mona", pool="q")
+    lives_long(alice, "the first life")
+    alice.post("/customers/c1/win")
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    before = there.get("/customers/c1/history?limit=100").json["items"]
+
+    world.clock.forward(1)
+    world.fill(1)
+    lives_long(alice, "the second life")
+
+    assert there.get("/customers/c1/history?limit=100").json["items"] == before
+    reasons = {event["reason"] for event in alice.get("/customers/c1/history?limit=100").json["items"]}
+    assert reasons == {None, "the second life"}
+
+
+def lives_long(user: User, note: str) -> None:
+    """So many events that the customer cannot carry them all."""
+    user.claim("c1")
+    for _ in range(8):
+        assert user.post("/customers/c1/follow-up", {"note": note}).status == 200

@@ -154,3 +154,16 @@ def test_a_rule_applied_to_all_expires_nothing_before_now(world: World) -> None:
 
     assert world.user("alice").customer("c1")["expires_at"] == rfc3339(world.clock.now)
     assert world.sweep().returned == 1
+
+
+def test_the_event_of_a_claim_that_lost_its_deadline_tells_of_none(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    change = {"policy": {"claim_ttl": None}, "apply_to": "all"}
+    assert mona.request("PATCH", "/v1/pools/p", change, if_match=str(mona.get().json["version"])).json["affected"] == 1
+
+    event = mona.get("/customers/c1/history").json["items"][-1]
+    assert (event["type"], event["expires_at"]) == ("updated", None)
+    assert world.user("alice").customer("c1")["expires_at"] is None

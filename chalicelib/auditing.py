@@ -1,0 +1,189 @@
+"""Recomputes from the customers what is kept beside them, and reports, or puts right, what has drifted (rule 26).
+
+It walks a pool page by page, and keeps no more of it than sums by member. What one item says against itself, or against
+its events, is drift at once; where a counter differs from the walk, `recounting` has the last word. What no other
+record tells is reported and left alone. A repair makes no transition: it has no event, and raises no version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib import layout, soundness
+from chalicelib.layout import DUE, PLACE, ROSTER, Item, Key
+from chalicelib.records import Customer, Event, Pool
+from chalicelib.recounting import Lists, OutOfTime, Recount, as_read, key_of
+from chalicelib.soundness import COUNTERS, SUMS, Difference
+from chalicelib.table import MalformedWrite, Put, Table, between
+
+MOST_LISTED: Final = 100
+MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)
+
+
+class Drift(Struct, frozen=True):
+    """One difference: `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
+    or the events, say."""
+
+    pool: str
+    kind: str
+    id: str
+    expected: Any
+    found: Any
+    repaired: bool
+
+
+class Report(Struct):
+    """What was looked at and what has drifted; `drift` lists the first hundred of `drifted`. `unsettled` are members,
+    or pools, that never stood still long enough to be sure; `remaining` the pools that time did not suffice for."""
+
+    customers: int = 0
+    members: int = 0
+    drifted: int = 0
+    repaired: int = 0
+    drift: list[Drift] = []
+    unsettled: list[str] = []
+    remaining: list[str] = []
+
+    def add(self, drift: Drift) -> None:
+        self.drifted += 1
+        self.repaired += drift.repaired
+        if len(self.drift) < MOST_LISTED:
+            self.drift.append(drift)
+
+    def body(self) -> dict[str, Any]:
+        shown: dict[str, Any] = msgspec.to_builtins(self)
+        return shown | {"complete": not self.remaining and not self.unsettled}
+
+
+def run(
+    table: Table,
+    pools: Iterable[Pool],
+    seconds_left: Callable[[], float],
+    *,
+    repair: bool = False,
+    wait: Callable[[float], None] = time.sleep,
+) -> Report:
+    """Audits those pools, one after the other, as far as time suffices."""
+    report = Report()
+    for pool in pools:
+        try:
+            _Audit(Lists(table, pool, seconds_left), report, repair, wait).run()
+        except OutOfTime:
+            report.remaining.append(pool.id)
+    return report
+
+
+class _Audit:
+    """Of one pool. `astray` are the customers that stand on a wrong list, or on none."""
+
+    def __init__(self, lists: Lists, report: Report, repair: bool, wait: Callable[[float], None]) -> None:
+        self.lists, self.table, self.pool = lists, lists.table, lists.pool
+        self.report, self.repair = report, repair
+        self.astray: set[Key] = set()
+        self.held: dict[str, Counter[str]] = {}
+        self.sums: Counter[str] = Counter()
+        self.recount = Recount(lists, self.astray, self._found, repair, wait)
+
+    def run(self) -> None:
+        for stored in self.lists.customers():
+            self._customer(stored)
+        for stored in self._not_on_roster():
+            self._customer(stored)
+        unsettled = self.recount.of_members(self._suspects())
+        self.report.unsettled += [f"{self.pool.id}/{user}" for user in unsettled]
+        if self.recount.sums_kept()[0] != self.sums:
+            self.report.unsettled += self.recount.of_pool()
+
+    def _not_on_roster(self) -> Iterator[Item]:
+        """What stands on a list by state, and not on the one that holds all."""
+        tenant, pool = self.pool.tenant, self.pool.id
+        by_state = (
+            (PLACE, layout.place_available(tenant, pool)), (PLACE, layout.place_aside(tenant, pool)),
+            (DUE, layout.due_in(tenant, pool)), (DUE, layout.private_in(tenant, pool)),
+        )  # fmt: skip
+        for index, partition in by_state:
+            for stored in self.lists.of(index, partition):
+                listed = stored.get(ROSTER) == layout.value(layout.roster_of_customers(tenant, pool))
+                if not listed and key_of(stored) not in self.astray:
+                    yield stored
+
+    # Customers
+
+    def _customer(self, stored: Item) -> None:
+        """Whatever is wrong with one stops no other."""
+        at = layout.id_in(stored["pk"]["S"])
+        self.report.customers += 1
+        try:
+            self._count(stored)
+            customer = layout.customer_record(self.pool.tenant, self.pool.id, stored)
+            found = [*soundness.of_claim(customer), *soundness.of_events(customer, self._events(customer))]
+        except MALFORMED as error:
+            self._malformed(at, error)
+            return
+        for difference in found:
+            self._found(at, difference)
+        for difference in soundness.of_indexes(stored, customer):
+            self.astray.add(key_of(stored))
+            self._found(at, difference, self.repair and self._listed_anew(stored, customer))
+
+    def _count(self, stored: Item) -> None:
+        holder, counts = soundness.counted_as(stored)
+        self.sums.update({name: counts[name] for name in SUMS})
+        if holder is not None:
+            self.held.setdefault(holder, Counter()).update(counts)
+
+    def _listed_anew(self, stored: Item, customer: Customer) -> bool:
+        """The same customer at the same version, on the lists that are its own. False where it has moved meanwhile."""
+        same = as_read(stored, ["version"])
+        try:
+            return self.table.write([Put(key_of(stored), layout.customer_item(customer), same)]) is None
+        except MalformedWrite:
+            return False
+
+    def _events(self, customer: Customer) -> list[Event]:
+        """All of them. The pages are read after the customer, so what it does not carry any more is there."""
+        tail = list(customer.tail)
+        first = tail[0].seq if tail else customer.version + 1
+        homes = {customer.pool, *customer.homes} if first > 1 else set()
+        return [event for pool in homes for event in self._paged(customer, pool) if event.seq < first] + tail
+
+    def _paged(self, customer: Customer, pool: str) -> Iterator[Event]:
+        low, high = (layout.page_key(customer, pool, seq) for seq in (0, customer.version))
+        for page in self.table.pages(low.pk, between=between(None, low.sk, high.sk)):
+            for stored in page.items:
+                yield from layout.page_record(stored)
+
+    # Members
+
+    def _suspects(self) -> dict[str, Key]:
+        """Members whose item counts otherwise than the walk did, and holders who are no members."""
+        waiting, suspects = dict(self.held), {}
+        for stored in self.lists.members():
+            key = key_of(stored)
+            user = layout.id_in(key.pk)
+            self.report.members += 1
+            counted = waiting.pop(user, Counter())
+            if self._readable(user, stored) and soundness.of_counters(stored, counted["held"], counted["pins"]):
+                suspects[user] = key
+        return suspects | {user: layout.member_key(self.pool.tenant, self.pool.id, user) for user in waiting}
+
+    def _readable(self, user: str, stored: Item) -> bool:
+        try:
+            counts = layout.plain_item(stored)
+            layout.member_record(self.pool.tenant, self.pool.id, stored)
+            return all(isinstance(counts.get(name), int | None) for name in COUNTERS)
+        except MALFORMED as error:
+            self._malformed(user, error)
+            return False
+
+    def _malformed(self, at: str, error: Exception) -> None:
+        self._found(at, Difference("malformed", "a record that reads as one", type(error).__name__))
+
+    def _found(self, at: str, difference: Difference, repaired: bool = False) -> None:
+        self.report.add(Drift(self.pool.id, difference.kind, at, difference.expected, difference.found, repaired))
