@@ -19,7 +19,7 @@ from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.records import KINDS, Customer, Event, Pool
 from chalicelib.rules import Quota
-from chalicelib.table import Action, Check, Update
+from chalicelib.table import Action, Check, Table, Update
 
 KIND_OF_EVENT: Final = {
     "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
@@ -74,6 +74,13 @@ class Counters:
 
     def learn(self, refusing: Mapping[Key, Item]) -> None:
         self._seen |= refusing
+
+    def begin_days(self, table: Table) -> None:
+        """Files the old days that were seen, apart from any move: an atomic batch may leave no space for that."""
+        for key in [key for key in self._seen if self._turns(key)]:
+            begin = [rules.day.set(self._today(key)), rules.did.set({})]
+            table.write([Update(key, begin, rules.all_of(as_it_was(self._seen[key]))), self._filed(key)])
+            del self._seen[key]  # whether it was this process or another that did it
 
     def keys(self, move: Move) -> set[Key]:
         """The items, besides the customer's own, that a move's counters need."""
