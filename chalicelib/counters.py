@@ -66,14 +66,15 @@ def _member(customer: Customer, user: str) -> Key:
 
 
 class Counters:
-    """The members' items as one request writes them. `learn` takes what the engine returned with a refusal."""
+    """The members' items as one request writes them."""
 
     def __init__(self, actor: Actor, elsewhere: Pool | None = None) -> None:
         self._actor, self._elsewhere = actor, elsewhere
         self._seen: dict[Key, Item] = {}
 
     def learn(self, refusing: Mapping[Key, Item]) -> None:
-        self._seen |= refusing
+        """Takes the members among the items that refused; {} is one who is no member any more."""
+        self._seen |= {key: item for key, item in refusing.items() if not item or "day" in item}
 
     def begin_days(self, table: Table) -> None:
         """Files the old days that were seen, apart from any move: an atomic batch may leave no space for that."""
