@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
@@ -228,17 +229,23 @@ class _Settling:
 
     def _explained(self, position: int, move: Move, refusing: Refusing) -> bool:
         """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""
-        stored = refusing.get(move.lands or move.key)
-        current = self._current(move, stored) if stored else None
+        current = self._current(move, refusing)
         if current is not None and _done_already(move, current, self.desk.actor):
             self.outcome.results[position] = self._shown(position, current, move)
             return True
         refusal = first_broken(move.rules, refusing)
         if refusal is not None:
             self._answer(position, refusal)
-        return refusal is not None or stored is not None
+        return refusal is not None or move.key in refusing
 
-    def _current(self, move: Move, stored: Item) -> Customer:
+    def _current(self, move: Move, refusing: Refusing) -> Customer | None:
+        """The customer as it stands, if it is among what refused: known anew or, where it has landed, looked at only."""
+        if move.lands is not None and refusing.get(move.lands) and move.after is not None:
+            there = layout.customer_record(self.desk.actor.tenant, move.after.pool, refusing[move.lands])
+            return replace(there, fields=move.after.fields)
+        stored = refusing.get(move.key)
+        if not stored:
+            return None
         current = self.desk.copies.from_item(self.desk.table, self.desk.actor, stored, move.before)
         self.known[current.id] = current
         return current

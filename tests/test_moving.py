@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engine import counted
+from tests.test_faults import lost, struck
 from tests.world import DAY, User, World
 
 
@@ -161,3 +162,28 @@ def lives_long(user: User, note: str) -> None:
     user.claim("c1")
     for _ in range(8):
         assert user.post("/customers/c1/follow-up", {"note": note}).status == 200
+
+
+def test_a_move_whose_answer_was_lost_is_not_taken_for_somebody_elses(threaded: World) -> None:
+    two_pools(threaded)
+    mona = threaded.user("mona")
+    mona.create("c1", fields={"city": "上海"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+
+    with struck(threaded, lost(threaded)):
+        moved = threaded.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
+
+
+def test_the_customer_that_stands_in_the_way_in_the_other_pool_is_not_shown(world: World) -> None:
+    two_pools(world)
+    world.fill(2)
+    world.user("mona", pool="q").create("c1", name="Secret")
+    world.user("mona").post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
+
+    refused = world.user("alice").post("/deposit", {"customer_ids": ["c2", "c1"], "pool": "q", "atomic": True})
+    again = world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert [refused.code, again.code] == ["duplicate_customer"] * 2
+    assert "Secret" not in refused.text + again.text
