@@ -239,7 +239,7 @@ class _Settling:
         return refusal is not None or move.key in refusing
 
     def _current(self, move: Move, refusing: Refusing) -> Customer | None:
-        """The customer as it stands, if it is among what refused: known anew or, where it has landed, looked at only."""
+        """The customer as it stands, if it is among what refused: known anew or, where it landed, looked at only."""
         if move.lands is not None and refusing.get(move.lands) and move.after is not None:
             there = layout.customer_record(self.desk.actor.tenant, move.after.pool, refusing[move.lands])
             return replace(there, fields=move.after.fields)
