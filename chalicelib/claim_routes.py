@@ -7,11 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib import claiming, managing, shapes
+from chalicelib import claiming, managing, picking, shapes
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
 from chalicelib.records import Duration, Identifier
-from chalicelib.refusals import Refused
 from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
 from chalicelib.times import epoch_ms
 
@@ -50,10 +49,7 @@ def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -
     """Give several customers back to the pool."""
     ids = checked(body)
     outcome = claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic)
-    for result in outcome.results.values():
-        if result.refusal is not None and result.refusal.reason == "reason_required":
-            raise Refused(result.refusal)  # the reason is the whole request's
-    return batch(outcome, atomic=body.atomic)
+    return batch(outcome, atomic=body.atomic, of_all=("reason_required",))
 
 
 class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +59,7 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=shapes.TakenCustomers)
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
     """Claim the best available customers: highest priority first, then longest waiting."""
-    return Answer(claiming.claim_next(call, pool, body.count))
+    return Answer(picking.claim_next(call, pool, body.count))
 
 
 # A manager's verbs

@@ -1,4 +1,4 @@
-"""Claim, release and claim-next: what members do. Single and batch are the same, a single verb being a batch of one.
+"""Claim and release: what members do. Single and batch are the same, a single verb being a batch of one.
 
 The plans here choose a move for each customer; `settling` carries them out. No limit, state or role is looked at.
 """
@@ -6,28 +6,22 @@ The plans here choose a move for each customer; `settling` carries them out. No 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
 
-from chalicelib import layout, moves, rules, sweeping
+from chalicelib import layout, moves, sweeping
 from chalicelib.context import Call
-from chalicelib.journal import WHOLE, Result
-from chalicelib.layout import DUE, PLACE, Item
+from chalicelib.layout import Item
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.rules import Quota, broken, first_broken
-from chalicelib.settling import Desk, Outcome, Plan, attempt, settle
-from chalicelib.table import Check, between
-
-WIDEST: Final = 400  # how far down the list a crowd is spread
-OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
+from chalicelib.rules import Quota, broken
+from chalicelib.settling import Desk, Outcome, Plan, settle
 
 
 def claim(call: Call, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
     pool = call.pool(pool_id)
     desk = desk_with_room(call, pool)
-    return settle(desk, ids, _claim_plan(call, pool, desk.actor), atomic=atomic)
+    return settle(desk, ids, claim_plan(call, pool, desk.actor), atomic=atomic)
 
 
 def release(
@@ -51,7 +45,7 @@ def release(
     return settle(desk, ids, plan, atomic=atomic)
 
 
-def _claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
+def claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
     def plan(customer: str, known: Customer | None) -> Move | Refusal:
         if pool.status != "open":
             return Refusal("pool_not_open")
@@ -63,103 +57,6 @@ def _claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
 def desk_with_room(call: Call, pool: Pool, *, manager: bool = False) -> Desk:
     """For verbs that use up a limit: a taker's lapsed claims are returned before the limit is said to be reached."""
     return call.desk(pool, manager=manager, make_room=lambda user: sweeping.return_lapsed_of(call, pool, user))
-
-
-def claim_next(call: Call, pool_id: str, count: int) -> dict[str, Any]:
-    """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
-
-    Raises Refused only when a rule about the caller allows none at all.
-    """
-    pool = call.pool(pool_id)
-    desk = desk_with_room(call, pool)
-    taken = {} if desk.journal is None else dict(desk.journal.answers)
-    refusal = _take(call, pool, desk, count, taken)
-    items = [result.body for _, result in sorted(taken.items()) if result.body is not None]
-    end = Result("", refusal=refusal) if refusal is not None and not items else Result("", {"items": items})
-    if desk.journal is not None:
-        end = desk.journal.close(desk.table, {WHOLE: end})[WHOLE]
-    if end.refusal is not None:
-        raise Refused(end.refusal)
-    return end.body or {}
-
-
-def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Result]) -> Refusal | None:
-    """Claims from the head of the list into `taken`, by position; the refusal that stopped it, if one did."""
-    if pool.status != "open":
-        return Refusal("pool_not_open")
-    tried: set[str] = set()
-    while len(taken) < count:
-        candidates = _candidates(call, pool, count - len(taken), tried)
-        if not candidates:
-            return None if tried else _standing(desk)
-        offset = max([len(tried), *(at + 1 for at in taken)])
-        tried.update(candidates)
-        outcome = attempt(desk, {offset + at: each for at, each in enumerate(candidates)}, _next_plan(call, pool, desk))
-        taken |= {at: result for at, result in outcome.results.items() if result.body is not None}
-        taken |= {} if desk.journal is None else desk.journal.answers
-        refusal = _stopping(call, pool, outcome)
-        if refusal is not None or (desk.journal is not None and WHOLE in desk.journal.answers):
-            return refusal
-    return None
-
-
-def _candidates(call: Call, pool: Pool, count: int, tried: set[str]) -> list[str]:
-    """The next ids to try, best first: of those in the pool or, when there are none, of those whose claims have lapsed.
-
-    Alone, exactly the head of the list. Where callers have been colliding, each picks at random from a head that is as
-    much longer as the collisions ask for, and that shrinks back as they cease.
-    """
-    reach = call.backend.crowds.get((pool.tenant, pool.id), 0)
-    available, lapsed = layout.place_available(pool.tenant, pool.id), layout.due_in(pool.tenant, pool.id)
-    head = _head(call, count + reach, tried, available, index=PLACE)
-    head = head or _head(call, count + reach, tried, lapsed, index=DUE, between=between(DUE, high=call.now))
-    chosen = set(call.backend.choose(range(len(head)), min(count, len(head)))) if reach else set(range(count))
-    return [each for at, each in enumerate(head) if at in chosen]
-
-
-def _head(call: Call, length: int, tried: set[str], partition: str, **asked: Any) -> list[str]:
-    """That many of a list, from its head, without those tried; fewer where it ends."""
-    head: list[str] = []
-    for page in call.backend.table.pages(partition, limit=length + len(tried), **asked):
-        head += [each for key in page.keys if (each := layout.id_in(key.pk)) not in tried]
-        if len(head) >= length:
-            break
-    return head
-
-
-def _next_plan(call: Call, pool: Pool, desk: Desk) -> Plan:
-    """As for a claim, but a candidate whose copy shows it closed to the caller is passed over without a transaction."""
-    plan = _claim_plan(call, pool, desk.actor)
-
-    def plan_next(customer: str, known: Customer | None) -> Move | Refusal:
-        planned = plan(customer, known)
-        if isinstance(planned, Refusal) or known is None:
-            return planned
-        return first_broken(planned.rules, {planned.key: layout.customer_item(known)}) or planned
-
-    return plan_next
-
-
-def _stopping(call: Call, pool: Pool, outcome: Outcome) -> Refusal | None:
-    """The refusal about the caller that ends the search. Also learns how crowded the head of the list is."""
-    refusals = [result.refusal for result in outcome.results.values() if result.refusal is not None]
-    crowd = (pool.tenant, pool.id)
-    lost = any(refusal.reason == "already_claimed" for refusal in refusals)
-    reach = call.backend.crowds.get(crowd, 0)
-    call.backend.crowds[crowd] = min(2 * reach + 4, WIDEST) if lost else max(reach - 1, 0)
-    return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)
-
-
-def _standing(desk: Desk) -> Refusal | None:
-    """Where there was nothing to try: whether the caller might claim at all."""
-    actor = desk.actor
-    quota = Quota(actor.member_key, actor.policy, actor.now, 1)
-    member = rules.member(actor.member_key)
-    refusing = desk.table.write([Check(actor.member_key, member.condition & quota.condition())])
-    if refusing is None:
-        return None
-    stored = refusing[actor.member_key]
-    return first_broken([member], refusing) or next(iter(quota.refusals(stored, 0)), None)
 
 
 def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:

@@ -19,7 +19,7 @@ from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.records import KINDS, Customer, Event, Pool
 from chalicelib.rules import Quota
-from chalicelib.table import Action, Check, Update
+from chalicelib.table import Action, Check, Table, Update
 
 KIND_OF_EVENT: Final = {
     "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
@@ -66,14 +66,22 @@ def _member(customer: Customer, user: str) -> Key:
 
 
 class Counters:
-    """The members' items as one request writes them. `learn` takes what the engine returned with a refusal."""
+    """The members' items as one request writes them."""
 
     def __init__(self, actor: Actor, elsewhere: Pool | None = None) -> None:
         self._actor, self._elsewhere = actor, elsewhere
         self._seen: dict[Key, Item] = {}
 
     def learn(self, refusing: Mapping[Key, Item]) -> None:
-        self._seen |= refusing
+        """Takes the members among the items that refused; {} is one who is no member any more."""
+        self._seen |= {key: item for key, item in refusing.items() if not item or "day" in item}
+
+    def begin_days(self, table: Table) -> None:
+        """Files the old days that were seen, apart from any move: an atomic batch may leave no space for that."""
+        for key in [key for key in self._seen if self._turns(key)]:
+            begin = [rules.day.set(self._today(key)), rules.did.set({})]
+            table.write([Update(key, begin, rules.all_of(as_it_was(self._seen[key]))), self._filed(key)])
+            del self._seen[key]  # whether it was this process or another that did it
 
     def keys(self, move: Move) -> set[Key]:
         """The items, besides the customer's own, that a move's counters need."""
@@ -122,8 +130,9 @@ class Counters:
 
     def _today(self, key: Key) -> str:
         """The local day of the pool whose member that is."""
-        elsewhere = self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id
-        pool = self._elsewhere if elsewhere and self._elsewhere else self._actor.home
+        pool = self._actor.home
+        if self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id:
+            pool = self._elsewhere
         return pool.policy.day(self._actor.now)
 
     def _day(self, key: Key) -> str:

@@ -65,10 +65,7 @@ def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> 
         outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
     else:
         outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate)
-    for result in outcome.results.values():
-        if result.refusal is not None and result.refusal.reason in ("not_a_member", "not_manager"):
-            raise Refused(result.refusal)  # about who asks, and so about every row
-    return batch(outcome)
+    return batch(outcome, of_all=("not_a_member", "not_manager"))
 
 
 def _row(call: Call, raw: msgspec.Raw) -> Row | Result:

@@ -16,6 +16,7 @@ from chalicelib.moves import (
     Actor,
     Move,
     by_manager,
+    holder_or_manager,
     on_claim,
     on_customer,
     still_of_interest,
@@ -173,11 +174,10 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
     """
     key, lands = actor.customer_key(customer), into.customer_key(customer)
     elsewhere = lands if lands != key else None
-    others = known is not None and known.holder is not None and known.holder != actor.user
     asked = [
         *on_customer(actor, key),
         *rules.private(key),
-        rules.manager(actor.member_key, "not_holder") if others else rules.held_by(key, actor.user),
+        holder_or_manager(actor, key, known),
         *taking_in(into),
     ]
     if elsewhere is not None:
@@ -189,7 +189,9 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past,
     )  # fmt: skip
-    return Move(key, known, _moved(after, actor, into), tuple(asked), managed=others, lands=elsewhere)
+    return Move(
+        key, known, _moved(after, actor, into), tuple(asked), managed=known.holder != actor.user, lands=elsewhere
+    )
 
 
 def _moved(after: Customer, actor: Actor, into: Actor) -> Customer:
@@ -217,11 +219,7 @@ def restore(actor: Actor, customer: str, known: Customer | None) -> Move:
 def edit(actor: Actor, customer: str, known: Customer | None, changes: Callable[[Customer], dict[str, Any]]) -> Move:
     """What a customer says is changed by its holder or by a manager."""
     key = actor.customer_key(customer)
-    asked = (*on_customer(actor, key), *_holder_or_manager(actor, key, known))
-    return Move(key, None, None, asked) if known is None else updated(actor, known, asked, changes(known))
-
-
-def _holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
-    if known is not None and known.holder != actor.user:
-        return [rules.manager(actor.member_key, "not_holder")]
-    return [rules.held_by(key, actor.user), rules.not_expired(key, actor.clock(known))]
+    asked = [*on_customer(actor, key), holder_or_manager(actor, key, known)]
+    if known is None or known.holder == actor.user:
+        asked.append(rules.not_expired(key, actor.clock(known)))
+    return Move(key, None, None, tuple(asked)) if known is None else updated(actor, known, tuple(asked), changes(known))

@@ -182,13 +182,19 @@ def release(actor: Actor, customer: str, known: Customer | None, claim_id: str |
     return Move(key, known, after, asked, managed=known.holder != actor.user)
 
 
+def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> Rule:
+    """Whoever holds it; for everybody else, a manager of the pool."""
+    if known is not None and known.holder != actor.user:
+        return rules.manager(actor.member_key, "not_holder")
+    return rules.held_by(key, actor.user)
+
+
 def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None) -> tuple[Rule, ...]:
     """What holds for whoever does something with a claim: it is theirs or they manage the pool, and it goes on."""
-    others = known is not None and known.holder is not None and known.holder != actor.user
     return (
         *on_customer(actor, key),
         rules.claimed(key),
-        rules.manager(actor.member_key, "not_holder") if others else rules.held_by(key, actor.user),
+        holder_or_manager(actor, key, known),
         *rules.same_claim(key, claim_id),
         rules.not_expired(key, actor.clock(known)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -68,7 +68,11 @@ def single(outcome: Outcome, status: int = 200) -> Answer:
     return Answer(result.body or {}, status)
 
 
-def batch(outcome: Outcome, *, atomic: bool = False) -> Answer:
+def batch(outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = ()) -> Answer:
+    """Raises Refused where something was refused for a reason that is about the request as a whole."""
+    for result in outcome.results.values():
+        if result.refusal is not None and result.refusal.reason in of_all:
+            raise Refused(result.refusal)
     return Answer(results=outcome.results, atomic=atomic)
 
 

@@ -217,6 +217,8 @@ class _Settling:
             if not self._explained(position, move, refusing):
                 sound[position] = move
         self.counters.learn(refusing)
+        if self.atomic:
+            self.counters.begin_days(self.desk.table)
         quota = self.counters.quota(sound.values())
         if quota is not None and refusing.get(quota.key):
             self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key])

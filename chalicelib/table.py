@@ -217,18 +217,28 @@ class Table:
 
     # Setting up
 
-    def create(self) -> bool:
-        """Makes the table and its indexes, and switches expiry of answers on. False if it was there already."""
+    def create(self, *, expiry: bool = True) -> bool:
+        """Makes the table and its indexes, and lets the engine drop what has expired. False if it was there already.
+
+        The engine goes by its own clock: without `expiry` the service may live by another one.
+        """
         client: Any = self.connection.client
         try:
             client.create_table(TableName=self.name, **SCHEMA)
         except client.exceptions.ResourceInUseException:
             return False
         client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
-        client.update_time_to_live(
-            TableName=self.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
-        )
+        if expiry:
+            lapse = {"Enabled": True, "AttributeName": "ttl"}
+            client.update_time_to_live(TableName=self.name, TimeToLiveSpecification=lapse)
         return True
+
+    def is_current(self) -> bool:
+        """Whether the table has the indexes of today: one that was kept from an earlier version may lack some."""
+        client: Any = self.connection.client
+        described = client.describe_table(TableName=self.name)["Table"]
+        there = {index["IndexName"] for index in described.get("GlobalSecondaryIndexes", [])}
+        return there == {index["IndexName"] for index in SCHEMA["GlobalSecondaryIndexes"]}
 
 
 class _Again:

@@ -46,7 +46,7 @@ def new_table(endpoint: str | None) -> Table:
         region="us-east-1",
     )
     table.connection._local.session = _session  # its clients share nothing but that description
-    table.create()
+    table.create(expiry=False)  # the tests live in a year of their own
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine import counted
 from tests.world import World
 
 
@@ -163,3 +164,32 @@ def test_claim_next_takes_lapsed_claims_when_nothing_else_is_left(world: World) 
     world.clock.forward(3_600_000)
 
     assert [each["id"] for each in world.user("alice").claim_next().json["items"]] == ["c1"]
+
+
+def test_claim_next_sees_past_a_copy_that_is_older_than_the_list(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    here, there = world.service, world.another_process()
+    world.user("alice").claim("c1")
+    world.service = there
+    world.user("alice").release("c1")
+    world.service = here
+
+    taken = world.user("bob").claim_next().json["items"]
+
+    assert [each["id"] for each in taken] == ["c1"]
+
+
+def test_a_head_of_closed_customers_is_passed_over_in_few_requests(threaded: World) -> None:
+    mona = threaded.pool(cooldown="P1D")
+    threaded.fill(300)
+    alice = threaded.user("alice")
+    while items := alice.claim_next(100).json["items"]:
+        alice.release_batch([each["id"] for each in items])
+    mona.create("late", priority=-1)
+
+    with counted(threaded) as made:
+        taken = alice.claim_next().json["items"]
+
+    assert [each["id"] for each in taken] == ["late"]
+    assert made.total() < 25, made

@@ -117,3 +117,18 @@ def test_statistics_are_for_managers_and_for_a_span_of_days_that_makes_sense(wor
     assert world.user("alice").get("/stats").code == "not_manager"
     for span in ("from=2026-06-02&to=2026-06-01", "from=2020-01-01&to=2026-06-01", "from=yesterday", "to=2026-02-30"):
         assert mona.get(f"/stats?{span}").status == 422, span
+
+
+def test_the_largest_atomic_batch_goes_through_on_a_new_day_too(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+    alice = threaded.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+    threaded.clock.forward(DAY)
+
+    claimed = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+
+    assert claimed.status == 200, claimed.text[:300]
+    days = {row["day"]: row["claimed"] for row in threaded.user("mona").get("/stats").json["by_day"]}
+    assert days == {"2026-06-01": 1, "2026-06-02": 98}

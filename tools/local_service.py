@@ -20,6 +20,7 @@ from typing import Any, Self
 from chalice.local import LambdaContext
 
 from tools.keys import AUDIENCE, ISSUER, LocalKeys
+from tools.problems import Unusable
 
 REGION = "us-east-1"
 TABLE = "customer-pool"
@@ -56,7 +57,9 @@ def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
     os.environ.update(local_environment(endpoint, keys))
     from chalicelib import config, process  # not before the environment is set
 
-    process.table(config.read(os.environ)).create()
+    table = process.table(config.read(os.environ))
+    if not table.create() and not table.is_current():
+        raise Unusable("the data kept in .local/ is of an earlier version: `make clean` throws it away")
     sys.modules.pop("app", None)  # it may have been imported before, under another environment
     return importlib.import_module("app")
 
