@@ -6,9 +6,8 @@ in every later round until it is done, however many there are. Nothing here look
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -19,8 +18,6 @@ from chalicelib.records import Closing, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.table import ACTIONS_A_TRANSACTION, Delete, Put
-
-WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
 
 
 def pause(call: Call, pool_id: str) -> dict[str, Any]:
@@ -75,8 +72,7 @@ def _changed(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> dict[s
         raise Refused(Refusal("not_admin"))
     if call.journal is None or 0 not in call.journal.answers:
         _write(call, pool_id, change)
-    stop_at = time.monotonic() + WITHIN_S
-    pool = rounds.finish(call.backend, call.pool_now(pool_id), call.now, lambda: stop_at - time.monotonic())
+    pool = rounds.finish(call.backend, call.pool_now(pool_id), call.now, rounds.time_for_a_request())
     call.forget(pool_id)
     return call.finish(views.pool(pool))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -12,12 +12,10 @@ from msgspec import Meta, Struct, field
 from chalicelib import auditing, managing, opening, policies, pools, rounds, shapes, statistics
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody, decoded
-from chalicelib.records import Closing, Identifier, Policy, Role
+from chalicelib.records import Closing, Identifier, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
 from chalicelib.shapes import like
-
-SWEEP_SECONDS: Final = 20.0  # the gateway gives up after 29; an audit may take as long
 
 # The service itself
 
@@ -161,7 +159,14 @@ def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
     return Answer(statistics.of_pool(call, pool, query.since, query.to))
 
 
-# Sweep
+# What an admin asks of one pool, or of all
+
+
+def _pools_named(call: Call, pool: str | None) -> Iterable[Pool]:
+    """That one, or all of the tenant. Raises Refused for who is no admin."""
+    if not call.caller.admin:
+        raise Refused(Refusal("not_admin"))
+    return [call.pool_now(pool)] if pool else rounds.pools_of(call.backend, call.caller.tenant)
 
 
 class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,22 +178,9 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/sweep", body=SweepBody, answers=shapes.SweepReport)
 def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
     """Return the claims that are past their deadlines to their pools: one pass, now."""
-    if not call.caller.admin:
-        raise Refused(Refusal("not_admin"))
-    swept = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)
-    stop_at = time.monotonic() + SWEEP_SECONDS
-    report = rounds.run(
-        call.backend,
-        swept,
-        call.now,
-        lambda: stop_at - time.monotonic(),
-        dry_run=body.dry_run,
-        confirm=body.confirm,
-    )
+    which, left = _pools_named(call, body.pool), rounds.time_for_a_request()
+    report = rounds.run(call.backend, which, call.now, left, dry_run=body.dry_run, confirm=body.confirm)
     return Answer(call.finish(report.body()))
-
-
-# Audit
 
 
 class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,9 +191,6 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/audit", body=AuditBody, answers=shapes.AuditReport)
 def audit(call: Call, body: AuditBody, query: NoBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
-    if not call.caller.admin:
-        raise Refused(Refusal("not_admin"))
-    audited = [call.pool_now(body.pool)] if body.pool else rounds.pools_of(call.backend, call.caller.tenant)
-    stop_at = time.monotonic() + SWEEP_SECONDS
-    report = auditing.run(call.backend.table, audited, lambda: stop_at - time.monotonic(), repair=body.repair)
+    which, left = _pools_named(call, body.pool), rounds.time_for_a_request()
+    report = auditing.run(call.backend.table, which, left, repair=body.repair)
     return Answer(call.finish(report.body()))

@@ -7,7 +7,9 @@ anywhere, or overlap with another; the next one goes on. It stops before its tim
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -21,6 +23,13 @@ from chalicelib.table import Put, between
 
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
+WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
+
+
+def time_for_a_request() -> SecondsLeft:
+    """How much is left of the time that a request may take from now on."""
+    stop_at = time.monotonic() + WITHIN_S
+    return lambda: stop_at - time.monotonic()
 
 
 def every_pool(backend: Backend) -> Iterator[Pool]:
