@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
@@ -226,18 +227,25 @@ class _Settling:
 
     def _explained(self, position: int, move: Move, refusing: Refusing) -> bool:
         """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""
-        stored = refusing.get(move.lands or move.key)
-        current = self._current(move, stored) if stored else None
+        current = self._current(move, refusing)
         if current is not None and _done_already(move, current, self.desk.actor):
             self.outcome.results[position] = self._shown(position, current, move)
             return True
         refusal = first_broken(move.rules, refusing)
         if refusal is not None:
             self._answer(position, refusal)
-        return refusal is not None or stored is not None
+        return refusal is not None or current is not None
 
-    def _current(self, move: Move, stored: Item) -> Customer:
-        current = self.desk.copies.from_item(self.desk.table, self.desk.actor, stored, move.before)
+    def _current(self, move: Move, refusing: Refusing) -> Customer | None:
+        """The customer that refused, as it stands: where it was or, if it has moved already, in the other pool."""
+        copies, table, actor = self.desk.copies, self.desk.table, self.desk.actor
+        landed = refusing.get(move.lands) if move.lands else None
+        if landed and self.desk.elsewhere:
+            return copies.from_item(table, replace(actor, home=self.desk.elsewhere), landed, move.before)
+        stored = refusing.get(move.key)
+        if not stored:
+            return None
+        current = copies.from_item(table, actor, stored, move.before)
         self.known[current.id] = current
         return current
 
