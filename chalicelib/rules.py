@@ -30,6 +30,7 @@ holder, claim_id, expires_at, entered_at = (
 )
 set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
+created_at = Path("created_at")
 customer = Path("customer")
 role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
 day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
