@@ -248,6 +248,7 @@ def _events_from(call: Call, customer: Customer, start: int, limit: int) -> list
 
 def _paged(call: Call, customer: Customer, pool: str, first: int, last: int) -> list[Event]:
     """The events in the pages that were written, in that pool, from the one version to the other."""
-    low, high = (layout.page_key(customer.tenant, pool, customer.id, seq) for seq in (first, last))
-    stored = call.backend.table.query(low.pk, between=between(None, low.sk, high.sk))
-    return [event for item in stored.items for event in layout.page_record(item)]
+    pk = layout.customer_key(customer.tenant, pool, customer.id).pk
+    page = call.backend.table.query(pk, between=between(None, *layout.pages_between(first, last)))
+    own = [item for key, item in zip(page.keys, page.items, strict=True) if layout.is_page_of(customer, key)]
+    return [event for item in own for event in layout.page_record(item)]

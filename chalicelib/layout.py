@@ -5,7 +5,7 @@ with it. Nothing here talks to the engine.
 
     customer   T#<tenant>#P#<pool>#C#<id>    -              state, claim, latest events
                same                          F              its free fields, which a claim never rewrites
-               same                          E#<seq>        older events, a few to a page
+               same                          E#<seq>#<born> older events, a few to a page
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
     guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
     statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
@@ -87,8 +87,23 @@ def fields_key(tenant: str, pool: str, customer: str) -> Key:
     return Key(customer_key(tenant, pool, customer).pk, "F")
 
 
-def page_key(tenant: str, pool: str, customer: str, seq: int) -> Key:
-    return Key(customer_key(tenant, pool, customer).pk, f"E#{seq:010d}")
+def page_key(customer: Customer, seq: int) -> Key:
+    """Pages stay where a customer leaves for another pool. One that is created under its id has other pages."""
+    pk = customer_key(customer.tenant, customer.pool, customer.id).pk
+    return Key(pk, f"{_page(seq)}#{customer.created_at}")
+
+
+def pages_between(first: int, last: int) -> tuple[str, str]:
+    """The sort keys between which the pages stand that begin with those versions, both included."""
+    return _page(first), f"{_page(last)}#~"
+
+
+def is_page_of(customer: Customer, key: Key) -> bool:
+    return key.sk.startswith("E#") and key.sk.endswith(f"#{customer.created_at}")
+
+
+def _page(seq: int) -> str:
+    return f"E#{seq:010d}"
 
 
 def member_key(tenant: str, pool: str, user: str) -> Key:
@@ -293,8 +308,7 @@ def tail_bytes(events: tuple[Event, ...]) -> int:
 
 
 def page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
-    key = page_key(customer.tenant, customer.pool, customer.id, events[0].seq)
-    return item(key, {"events": _text(events)})
+    return item(page_key(customer, events[0].seq), {"events": _text(events)})
 
 
 def page_record(stored: Item) -> tuple[Event, ...]:

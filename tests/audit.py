@@ -80,7 +80,11 @@ def _pages(items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]
     """The older events, from every pool where the customer has been."""
     homes = {customer.pool, *customer.homes}
     pks = {layout.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
-    pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith("E#")]
+    pages = [
+        item
+        for item in items
+        if item["pk"]["S"] in pks and layout.is_page_of(customer, Key(item["pk"]["S"], item["sk"]["S"]))
+    ]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in layout.page_record(page))
 
