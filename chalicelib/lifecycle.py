@@ -189,7 +189,8 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past,
     )  # fmt: skip
-    return Move(key, known, _moved(after, actor, into), tuple(asked), managed=others, lands=elsewhere)
+    seen_whole = others and elsewhere is None  # who manages the one pool need not manage the other
+    return Move(key, known, _moved(after, actor, into), tuple(asked), managed=seen_whole, lands=elsewhere)
 
 
 def _moved(after: Customer, actor: Actor, into: Actor) -> Customer:
