@@ -21,6 +21,8 @@ from chalicelib.settling import Desk, Outcome, Plan, attempt, settle
 from chalicelib.table import Check, between
 
 WIDEST: Final = 400  # how far down the list a crowd is spread
+LOOKS: Final = 40  # how often one request looks further down a list whose head is closed to its caller
+LOOKED_AT: Final = 50  # and at how many at once, at most: one read
 OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
 
 
@@ -87,20 +89,40 @@ def _take(call: Call, pool: Pool, desk: Desk, count: int, taken: dict[int, Resul
     """Claims from the head of the list into `taken`, by position; the refusal that stopped it, if one did."""
     if pool.status != "open":
         return Refusal("pool_not_open")
+    plan = _claim_plan(call, pool, desk.actor)
     tried: set[str] = set()
-    while len(taken) < count:
-        candidates = _candidates(call, pool, count - len(taken), tried)
-        if not candidates:
-            return None if tried else _standing(desk)
+    wide = 0
+    for _ in range(LOOKS):
+        wanted = count - len(taken)
+        if wanted <= 0 or not (candidates := _candidates(call, pool, max(wanted, wide), tried)):
+            break
+        seen = _seen(desk, plan, candidates)
+        chosen = [each for each, refusal in seen.items() if refusal is None][:wanted]
         offset = max([len(tried), *(at + 1 for at in taken)])
-        tried.update(candidates)
-        outcome = attempt(desk, {offset + at: each for at, each in enumerate(candidates)}, _next_plan(call, pool, desk))
+        tried.update(chosen, (each for each, refusal in seen.items() if refusal is not None))
+        outcome = attempt(desk, {offset + at: each for at, each in enumerate(chosen)}, plan)
         taken |= {at: result for at, result in outcome.results.items() if result.body is not None}
         taken |= {} if desk.journal is None else desk.journal.answers
-        refusal = _stopping(call, pool, outcome)
+        refusal = _stopping(call, pool, [*seen.values(), *(result.refusal for result in outcome.results.values())])
         if refusal is not None or (desk.journal is not None and WHOLE in desk.journal.answers):
             return refusal
-    return None
+        wide = wide if chosen else min(2 * len(candidates), LOOKED_AT)
+    return None if taken else _standing(desk)
+
+
+def _seen(desk: Desk, plan: Plan, candidates: Sequence[str]) -> dict[str, Refusal | None]:
+    """What closes each candidate to the caller. A copy that says so may be old, so then the customer is read again."""
+    kept = desk.copies.kept(desk.actor, candidates)
+    sound = {each for each, known in kept.items() if _closed(plan, each, known) is None}
+    read = desk.copies.read(desk.table, desk.actor, [each for each in candidates if each not in sound])
+    return {each: None if each in sound else _closed(plan, each, read[each]) for each in candidates}
+
+
+def _closed(plan: Plan, customer: str, known: Customer | None) -> Refusal | None:
+    planned = plan(customer, known)
+    if isinstance(planned, Refusal) or known is None:
+        return planned if isinstance(planned, Refusal) else Refusal("not_found")
+    return first_broken(planned.rules, {planned.key: layout.customer_item(known)})
 
 
 def _candidates(call: Call, pool: Pool, count: int, tried: set[str]) -> list[str]:
@@ -127,22 +149,9 @@ def _head(call: Call, length: int, tried: set[str], partition: str, **asked: Any
     return head
 
 
-def _next_plan(call: Call, pool: Pool, desk: Desk) -> Plan:
-    """As for a claim, but a candidate whose copy shows it closed to the caller is passed over without a transaction."""
-    plan = _claim_plan(call, pool, desk.actor)
-
-    def plan_next(customer: str, known: Customer | None) -> Move | Refusal:
-        planned = plan(customer, known)
-        if isinstance(planned, Refusal) or known is None:
-            return planned
-        return first_broken(planned.rules, {planned.key: layout.customer_item(known)}) or planned
-
-    return plan_next
-
-
-def _stopping(call: Call, pool: Pool, outcome: Outcome) -> Refusal | None:
+def _stopping(call: Call, pool: Pool, met: Sequence[Refusal | None]) -> Refusal | None:
     """The refusal about the caller that ends the search. Also learns how crowded the head of the list is."""
-    refusals = [result.refusal for result in outcome.results.values() if result.refusal is not None]
+    refusals = [refusal for refusal in met if refusal is not None]
     crowd = (pool.tenant, pool.id)
     lost = any(refusal.reason == "already_claimed" for refusal in refusals)
     reach = call.backend.crowds.get(crowd, 0)
@@ -151,7 +160,7 @@ def _stopping(call: Call, pool: Pool, outcome: Outcome) -> Refusal | None:
 
 
 def _standing(desk: Desk) -> Refusal | None:
-    """Where there was nothing to try: whether the caller might claim at all."""
+    """Where nothing was taken: whether the caller might claim at all."""
     actor = desk.actor
     quota = Quota(actor.member_key, actor.policy, actor.now, 1)
     member = rules.member(actor.member_key)
@@ -175,10 +184,10 @@ def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:
     member_of(call, pool, found)
     if customer is None:
         raise Refused(Refusal("not_found"))
-    if customer.held_by(actor.user, actor.clock(customer)):
-        return []
-    asked = moves.claim(actor, customer_id, customer, "").rules
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
+    if customer.held_by(actor.user, actor.clock(customer)):
+        return closed
+    asked = moves.claim(actor, customer_id, customer, "").rules
     stands = found | {actor.customer_key(customer_id): layout.customer_item(customer)}
     return [*closed, *broken(asked, stands), *_limits(call, pool, found[actor.member_key])]
 

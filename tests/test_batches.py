@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine import counted
 from tests.world import World
 
 
@@ -163,3 +164,34 @@ def test_claim_next_takes_lapsed_claims_when_nothing_else_is_left(world: World) 
     world.clock.forward(3_600_000)
 
     assert [each["id"] for each in world.user("alice").claim_next().json["items"]] == ["c1"]
+
+
+def test_claim_next_over_many_that_are_closed_to_the_caller_is_bounded(world: World) -> None:
+    world.pool(embargo="P1D")
+    world.fill(60)
+
+    with counted(world) as made:
+        reply = world.user("alice").claim_next(1)
+
+    assert reply.json == {"items": []}
+    assert sum(made.values()) < 20
+
+
+def test_claim_next_takes_what_another_process_has_seen_come_back(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    mine, world.service = world.service, world.another_process()
+    alice.release("c1")
+    world.service = mine
+
+    assert [each["id"] for each in world.user("bob").claim_next().json["items"]] == ["c1"]
+
+
+def test_claim_next_tells_who_may_not_claim_at_all_where_all_is_closed_to_them(world: World) -> None:
+    world.pool(embargo="P1D", holding_limit=0)
+    world.fill(3)
+
+    assert world.user("eve").claim_next().code == "not_a_member"
+    assert world.user("alice").claim_next().code == "holding_limit"
