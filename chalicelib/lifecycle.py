@@ -126,7 +126,7 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Move
     """The claim does not end before that moment (rule 16). Pinned already, it moves its pin and needs no other."""
     key = actor.customer_key(customer)
     asked = list(on_claim(actor, key, known))
-    if known is not None and known.holder is not None and known.pinned_until is None:
+    if known is not None and known.holder is not None and (known.pinned_until or 0) <= actor.clock(known):
         asked += rules.room_for_pin(layout.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
     longest = actor.policy.length("max_pin")
     if longest is not None and until > actor.now + longest:
