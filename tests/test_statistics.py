@@ -117,3 +117,12 @@ def test_statistics_are_for_managers_and_for_a_span_of_days_that_makes_sense(wor
     assert world.user("alice").get("/stats").code == "not_manager"
     for span in ("from=2026-06-02&to=2026-06-01", "from=2020-01-01&to=2026-06-01", "from=yesterday", "to=2026-02-30"):
         assert mona.get(f"/stats?{span}").status == 422, span
+
+
+def test_any_day_may_be_asked_for_and_none_is_a_fault(world: World) -> None:
+    mona = world.pool()
+
+    for query in ("to=0001-01-05", "to=9999-12-31", "from=0001-01-01&to=0001-01-02"):
+        assert mona.get(f"/stats?{query}").status == 200, query
+    for query in ("from=0001-01-01", "from=9999-12-31"):
+        assert mona.get(f"/stats?{query}").code == "invalid_request", query
