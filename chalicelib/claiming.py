@@ -72,10 +72,10 @@ def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:
     member_of(call, pool, found)
     if customer is None:
         raise Refused(Refusal("not_found"))
-    if customer.held_by(actor.user, actor.clock(customer)):
-        return []
-    asked = moves.claim(actor, customer_id, customer, "").rules
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
+    if customer.held_by(actor.user, actor.clock(customer)):
+        return closed
+    asked = moves.claim(actor, customer_id, customer, "").rules
     stands = found | {actor.customer_key(customer_id): layout.customer_item(customer)}
     return [*closed, *broken(asked, stands), *_limits(call, pool, found[actor.member_key])]
 

@@ -90,13 +90,18 @@ class Copies:
         customer = _record(actor, stored)
         if not self.whole:
             return self._noted(actor, customer)
-        if known is not None and known.fields_version == customer.fields_version:
+        if known is not None and _same_fields(known, customer):
             return self._noted(actor, replace(customer, fields=known.fields))
         return self.read(table, actor, [customer.id])[customer.id] or customer
 
     def _noted(self, actor: Actor, customer: Customer) -> Customer:
         self.remember(customer, actor.now)
         return customer
+
+
+def _same_fields(known: Customer, stored: Customer) -> bool:
+    """Whether the copy's fields are those of the stored customer, and not of one that had its id before."""
+    return (known.fields_version, known.created_at) == (stored.fields_version, stored.created_at)
 
 
 def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from chalicelib.layout import FOREVER
 from chalicelib.records import Customer, Policy
 from chalicelib.times import duration_ms
 
@@ -25,11 +26,16 @@ def begun(policy: Policy, now: int, pauses: int) -> dict[str, Any]:
 
 
 def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """The holder was active now: the idle clock starts again, which never shortens a claim."""
-    ends, anew = clock_ends(known), policy.deadline(_started(known), now)
-    if ends is not None and (policy.follow_up_restarts_clock or policy.idle_ttl):
-        ends = max(ends, anew or 0)
-    return {"active_at": now} | _ending(policy, ends, known.pinned_until, known.reminded)
+    """The holder was active now: the idle clock starts again, which never shortens a claim.
+
+    What it had been extended by is used up as far as the clock has come after it.
+    """
+    ends, fresh = clock_ends(known), policy.deadline(_started(known), now)
+    active: dict[str, Any] = {"active_at": now}
+    if ends is not None and fresh is not None and (policy.follow_up_restarts_clock or policy.idle_ttl):
+        ends = max(ends, fresh)
+        active["extended_ms"] = min(known.extended_ms, ends - fresh)
+    return active | _ending(policy, ends, known.pinned_until, known.reminded)
 
 
 def extended(known: Customer, policy: Policy, by: int) -> dict[str, Any]:
@@ -52,8 +58,11 @@ def unpinned(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
 
 
 def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, pauses: int) -> dict[str, Any]:
-    """After a pause: everything by exactly as much of it as the claim lived through (rule 21)."""
-    by = resumed_at - max(stopped_at, known.claimed_at or 0)
+    """After a pause: everything by exactly as much of it as the claim lived through (rule 21).
+
+    One that began while the claims were being shifted already, or where clocks disagree, lived through none of it.
+    """
+    by = max(resumed_at - max(stopped_at, known.claimed_at or 0), 0)
     ends, until = _later(clock_ends(known), by), _later(known.pinned_until, by)
     moved = {
         "pauses": pauses,
@@ -65,9 +74,11 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
 
 
 def anew(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """As that policy would have it, extensions included, but never before now."""
-    ends = policy.deadline(_started(known), known.active_at or _started(known))
-    ends = None if ends is None else max(ends + known.extended_ms, now)
+    """As that policy would have it, extensions included as far as it lets a claim be held, but never before now."""
+    ends, longest = policy.deadline(_started(known), known.active_at or _started(known)), policy.length("max_hold")
+    if ends is not None:
+        ends += known.extended_ms
+        ends = max(ends if longest is None else min(ends, _started(known) + longest), now)
     return _ending(policy, ends, known.pinned_until, known.reminded)
 
 
@@ -90,6 +101,7 @@ def clock_ends(known: Customer) -> int | None:
 
 
 def _ending(policy: Policy, ends: int | None, pinned_until: int | None, told: Mapping[str, int]) -> dict[str, Any]:
+    ends = None if ends is None else min(ends, FOREVER)
     expires_at = ends if ends is None or pinned_until is None else max(ends, pinned_until)
     return {
         "expires_at": expires_at,
@@ -109,4 +121,4 @@ def _started(known: Customer) -> int:
 
 
 def _later(moment: int | None, by: int) -> int | None:
-    return None if moment is None else moment + by
+    return None if moment is None else min(moment + by, FOREVER)

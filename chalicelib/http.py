@@ -29,7 +29,8 @@ from chalicelib.times import rfc3339
 LARGEST_BODY: Final = 256 * 1024
 Headers: TypeAlias = dict[str, str | list[str]]
 
-NOT_KEPT: Final = frozenset(("unauthenticated", "idempotency_key_reused"))
+# What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
+NOT_KEPT: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
 log = logging.getLogger("customer-pool")
 
 

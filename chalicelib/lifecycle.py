@@ -127,7 +127,7 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Move
     """The claim does not end before that moment (rule 16). Pinned already, it moves its pin and needs no other."""
     key = actor.customer_key(customer)
     asked = list(on_claim(actor, key, known))
-    if known is not None and known.holder is not None and known.pinned_until is None:
+    if known is not None and known.holder is not None and (known.pinned_until or 0) <= actor.clock(known):
         asked += rules.room_for_pin(layout.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
     longest = actor.policy.length("max_pin")
     if longest is not None and until > actor.now + longest:
@@ -189,9 +189,8 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past,
     )  # fmt: skip
-    return Move(
-        key, known, _moved(after, actor, into), tuple(asked), managed=known.holder != actor.user, lands=elsewhere
-    )
+    seen_whole = known.holder != actor.user and elsewhere is None  # who manages the one pool need not manage the other
+    return Move(key, known, _moved(after, actor, into), tuple(asked), managed=seen_whole, lands=elsewhere)
 
 
 def _moved(after: Customer, actor: Actor, into: Actor) -> Customer:

@@ -100,8 +100,8 @@ def win(call: Call, pool_id: str, customer: str) -> Outcome:
 def pin(call: Call, pool_id: str, customer: str, until: int) -> Outcome:
     """Pins of the holder that have ended of themselves make room first, where room is what is wanting."""
     pool = call.pool(pool_id)
-    if until <= call.now:
-        raise Refused(Refusal("invalid_request", errors=("until: must lie in the future",)))
+    if not call.now < until <= layout.FOREVER:
+        raise Refused(Refusal("invalid_request", errors=("until: must lie in the future, and before the year 10000",)))
 
     def plan(each: str, known: Customer | None) -> Move:
         return lifecycle.pin(desk.actor, each, known, until)

@@ -150,7 +150,7 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
     key, now = actor.customer_key(customer), actor.now
     asked = (
         *on_customer(actor, key),
-        *rules.free_to_claim(key, actor.policy, now),
+        *rules.free_to_claim(key, actor.policy, actor.clock(known)),
         *rules.past_embargo(key, actor.policy, now),
         *rules.cooled_down(key, actor.policy, actor.user, now),
     )
@@ -167,7 +167,7 @@ def without_lapsed(actor: Actor, known: Customer) -> Customer:
 
 def with_holder(start: Customer, event_type: str, actor: Actor, holder: str, claim_id: str, **changes: Any) -> Customer:
     """The customer under a new claim. Its clock starts now, whatever went before (rule 14)."""
-    clock = deadlines.begun(actor.policy, actor.now, actor.home.pauses) | {"claim_id": claim_id}
+    clock = deadlines.begun(actor.policy, actor.now, actor.home.pauses_over) | {"claim_id": claim_id}
     return step(start, event_type, actor.user, actor.now, state="claimed", holder=holder, **clock, **changes)
 
 

@@ -68,12 +68,12 @@ class _Search:
                 break
             seen = self._candidates()
             if not seen:
-                return None if self.passed else self._standing()
+                break
             stopping = self._claim(self._chosen(seen))
             self._learn()
             if stopping is not None:
                 return stopping
-        return None
+        return None if self.taken else self._standing()
 
     def _over(self) -> bool:
         """An earlier attempt with this Idempotency-Key came to its end."""
@@ -158,7 +158,7 @@ class _Search:
         self.call.backend.crowds[self.pool.tenant, self.pool.id] = reach
 
     def _standing(self) -> Refusal | None:
-        """Where there was nothing to try: whether the caller might claim at all."""
+        """Where nothing was taken: whether the caller might claim at all."""
         actor = self.desk.actor
         quota = Quota(actor.member_key, actor.policy, actor.now, 1)
         member = rules.member(actor.member_key)

@@ -95,7 +95,7 @@ def _changes(actor: Actor, customer: Customer) -> bool:
 
 def _differs(actor: Actor, customer: Customer) -> bool:
     anew = deadlines.anew(customer, actor.policy, actor.clock(customer))
-    return any(anew[name] != getattr(customer, name) for name in ("expires_at", "remind_at"))
+    return any(anew[name] != getattr(customer, name) for name in ("expires_at", "clock_ends", "remind_at"))
 
 
 def _apply(call: Call, pool: Pool) -> int:

@@ -171,9 +171,11 @@ def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule]) -> 
     key = layout.member_key(member.tenant, member.pool, member.user)
     expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
-    asked = [*by_whom, Rule("version_conflict", key, same)]
+    # The pool as remembered may be gone: nobody shall belong to one of the same name that is made later.
+    there = Rule("not_found", layout.pool_key(member.tenant, member.pool), rules.pk.exists())
+    asked = [there, *by_whom, Rule("version_conflict", key, same)]
     on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
-    writes: list[Action] = [Check(rule.key, rule.condition) for rule in _one_a_key(by_whom, key)]
+    writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key))]
     if member.version == 1:
         writes.append(Put(key, layout.member_item(member), on_target))
     else:

@@ -108,6 +108,11 @@ class Pool(Struct, frozen=True):
     resumed_at: int | None = None
     closing: Closing | None = None
 
+    @property
+    def pauses_over(self) -> int:
+        """How many of its pauses a claim that begins now has nothing to do with."""
+        return self.pauses if self.paused_at is None else self.pauses - 1
+
     def clock(self, now: int) -> int:
         """The moment by which its deadlines are judged: it stands still from a pause until all claims were shifted."""
         return now if self.paused_at is None else min(now, self.paused_at)

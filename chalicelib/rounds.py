@@ -19,7 +19,7 @@ from chalicelib.context import Backend
 from chalicelib.layout import DUE, REMINDER
 from chalicelib.records import Pool
 from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Done, Make, Report, carry_out, return_lapsed
-from chalicelib.table import Put, between
+from chalicelib.table import Put, Throttled, between
 
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
@@ -61,10 +61,13 @@ def run(
     """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed."""
     total = Report()
     for pool in pools:
-        current = pool if dry_run else finish(backend, pool, now, seconds_left)
-        total.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
-        if not dry_run:
-            total.reminded += _remind(backend, current, now, seconds_left)
+        try:
+            current = pool if dry_run else finish(backend, pool, now, seconds_left)
+            total.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
+            if not dry_run:
+                total.reminded += _remind(backend, current, now, seconds_left)
+        except Throttled:
+            log.exception("a pool was left for the next round", extra={"pool": pool.id})
     return total
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import and_
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
@@ -30,10 +30,14 @@ holder, claim_id, expires_at, entered_at = (
 )
 set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
+created_at = Path("created_at")
 customer = Path("customer")
 role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
 day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
 aside = Path("aside")
+
+
+ASK_AGAIN: Final = "throttled"  # no refusal of what was asked: it decides nothing
 
 
 class Rule(Struct, frozen=True):
@@ -90,8 +94,8 @@ def pool_takes_in(key: Key) -> Rule:
 
 @lru_cache(maxsize=64)
 def pool_as_read(key: Key, read: int) -> Rule:
-    """A pool that is paused or closed has not been changed since."""
-    return Rule("pool_not_open", key, version == read)
+    """A pool that is paused or closed has not been changed since; else all has to be asked again of the new one."""
+    return Rule(ASK_AGAIN, key, version == read)
 
 
 def unknown(key: Key) -> Rule:

@@ -234,6 +234,8 @@ class _Settling:
             self.outcome.results[position] = self._shown(position, current, move)
             return True
         refusal = first_broken(move.rules, refusing)
+        if refusal is not None and refusal.reason == rules.ASK_AGAIN:
+            raise Throttled
         if refusal is not None:
             self._answer(position, refusal)
         return refusal is not None or move.key in refusing

@@ -27,7 +27,7 @@ def of_pool(call: Call, pool_id: str, first: date | None, last: date | None) -> 
     pool = call.pool(pool_id)
     sees_members(call, pool)
     to = last or date.fromisoformat(pool.policy.day(call.now))
-    since = first or to - timedelta(days=USUAL_DAYS - 1)
+    since = first or date.fromordinal(max(to.toordinal() - USUAL_DAYS + 1, 1))
     if not timedelta(0) <= to - since < timedelta(days=LONGEST_DAYS):
         error = f"from, to: at least one day and at most {LONGEST_DAYS}"
         raise Refused(Refusal("invalid_request", errors=(error,)))

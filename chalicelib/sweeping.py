@@ -8,6 +8,7 @@ parallel, or be killed anywhere. It must never take a claim that is not past its
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 from msgspec import Struct
@@ -99,7 +100,7 @@ def _too_many(backend: Backend, pool: Pool, horizon: int) -> bool:
     if due == 0:
         return False
     counted = standing(backend.table, pool, list(members_of(backend.table, pool)))
-    return due > share * sum(counted.values())
+    return due > Fraction(str(share)) * sum(counted.values())  # 29 of 100 are no more than 0.29, which a float denies
 
 
 def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:

@@ -1,7 +1,9 @@
 """What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed,
 the guards of the phone number and the e-mail address that they say now.
 
-Here every write of a customer is bound to the version that the move was made from; there is no other way to write one.
+Here every write of a customer is bound to the version that the move was made from, and to when the customer was
+created: one that moved to another pool may leave its id to a new one, with the same version some day. There is no other
+way to write one.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
     if known is None and after is not None:
         conditions = [*conditions, rules.pk.does_not_exist()]
     elif known is not None:
-        conditions = [*conditions, rules.version == known.version]
+        conditions = [*conditions, rules.version == known.version, rules.created_at == known.created_at]
     bound = rules.all_of(conditions or [rules.pk.exists()])
     if after is None:
         return [Check(move.key, bound)]

@@ -35,3 +35,16 @@ def test_eligibility_agrees_with_what_a_claim_would_answer(world: World) -> None
     assert blocking(alice, "c2") == [] and alice.claim("c2").status == 200
     assert world.user("eve").get("/customers/c1/eligibility").code == "not_a_member"
     assert alice.get("/customers/nobody/eligibility").status == 404
+
+
+def test_who_holds_a_customer_of_a_paused_pool_may_not_claim_it_again(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.user("root", admin=True).post("/pause")
+
+    told = alice.get("/customers/c1/eligibility").json
+    reply = alice.claim("c1")
+
+    assert told["eligible"] == (reply.status == 200), (told, reply.text)

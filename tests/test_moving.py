@@ -187,3 +187,85 @@ def test_the_customer_that_stands_in_the_way_in_the_other_pool_is_not_shown(worl
 
     assert [refused.code, again.code] == ["duplicate_customer"] * 2
     assert "Secret" not in refused.text + again.text
+
+
+def test_a_deposit_elsewhere_from_a_stale_copy_is_one_more_round(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/win")
+    mine, world.service = world.service, world.another_process()
+    alice.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
+    world.service = mine
+
+    with counted(world) as made:
+        reply = alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (reply.status, reply.json["name"]) == (200, "Other")
+    assert made["TransactWriteItems"] == 2
+
+
+def test_a_refused_deposit_elsewhere_leaves_nothing_of_the_other_customer_in_the_first_pool(world: World) -> None:
+    two_pools(world)
+    for pool in ("p", "q"):
+        mona = world.user("mona", pool=pool)
+        mona.create("c1", name=f"Of {pool}", fields={"phone": f"1380000000{'pq'.index(pool)}"})
+        mona.post("/customers/c1/convert", {"to": "alice"})
+    alice = world.user("alice")
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    alice.post("/customers/c1/deposit")
+
+    assert alice.customer("c1")["name"] == "Of p"
+
+
+def test_a_copy_of_a_customer_that_moved_away_is_no_copy_of_the_one_that_took_its_id(world: World) -> None:
+    two_pools(world)
+    mona, alice = world.user("mona"), world.user("alice")
+    mona.create("c1", name="First", fields={"phone": "13800000001"})
+    world.clock.forward(10)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mine, world.service = world.service, world.another_process()
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.clock.forward(10)
+    mona.create("c1", name="Second", fields={"phone": "13800000002"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.service = mine
+
+    reply = alice.post("/customers/c1/deposit")
+
+    assert reply.json["name"] == "Second"
+    assert alice.customer("c1")["name"] == "Second"
+
+
+def test_a_copy_of_a_customer_that_moved_away_lends_its_fields_to_nobody(world: World) -> None:
+    two_pools(world)
+    mona, alice = world.user("mona"), world.user("alice")
+    mona.create("c1", name="First", fields={"phone": "13800000001"})
+    world.clock.forward(10)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mine, world.service = world.service, world.another_process()
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.clock.forward(10)
+    mona.create("c1", name="Second", fields={"phone": "13800000002"})
+    world.service = mine
+
+    reply = alice.claim("c1")
+
+    assert reply.json["fields"] == {"phone": "13800000002"}
+
+
+def test_a_deposit_elsewhere_is_masked_as_there(world: World) -> None:
+    world.pool("p")
+    world.pool("q", masked_fields=["phone", "name"])
+    for pool, role in (("p", "manager"), ("q", "member")):
+        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/max", {"role": role})
+    mona, boss = world.user("mona"), world.user("max")
+    mona.create("c1", name="Acme Corporation", fields={"phone": "13800000001"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+
+    shown = boss.post("/customers/c1/deposit", {"pool": "q"}).json
+
+    assert shown["fields"] == {"phone": "138****0001"}
+    assert shown["name"] == world.user("max", pool="q").customer("c1")["name"] != "Acme Corporation"

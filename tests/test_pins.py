@@ -170,3 +170,32 @@ def test_pinning_is_one_transaction(world: World) -> None:
         pin(world.user("alice"), "c1", START + DAY)
 
     assert made == {"TransactWriteItems": 1}
+
+
+def test_a_pin_to_the_end_of_time_is_one_and_a_later_one_is_none(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+
+    later = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999-12:00"})
+    pinned = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999Z"})
+    root.post("/pause")
+    world.clock.forward(DAY)
+    root.post("/resume")
+
+    assert (later.code, pinned.status) == ("invalid_request", 200)
+    assert alice.customer("c1")["pinned_until"] == "9999-12-31T23:59:59.999Z"
+    assert [each["id"] for each in alice.walk("/customers?holder=me&state=claimed")] == ["c1"]
+
+
+def test_a_pin_that_is_over_needs_room_to_begin_again(world: World) -> None:
+    mona = world.pool(claim_ttl="P30D", pin_limit=1)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/pin", {"until": rfc3339(START + DAY)})
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"pin_limit": 0}}, if_match="1")
+    world.clock.forward(2 * DAY)
+
+    assert alice.post("/customers/c1/pin", {"until": rfc3339(START + 9 * DAY)}).json.get("code") == "pin_limit"

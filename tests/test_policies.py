@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.times import rfc3339
-from tests.world import DAY, HOUR, Reply, User, World
+from tests.world import DAY, HOUR, START, Reply, User, World
 
 
 def make(user: User, policy: Any) -> Reply:
@@ -167,3 +167,41 @@ def test_the_event_of_a_claim_that_lost_its_deadline_tells_of_none(world: World)
     event = mona.get("/customers/c1/history").json["items"][-1]
     assert (event["type"], event["expires_at"]) == ("updated", None)
     assert world.user("alice").customer("c1")["expires_at"] is None
+
+
+def test_a_new_policy_for_all_reaches_the_clock_under_a_pin(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/pin", {"until": rfc3339(START + 30 * DAY)})
+
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P3D"}, "apply_to": "all"}, if_match="1")
+
+    assert alice.post("/customers/c1/unpin").json["expires_at"] == rfc3339(START + 1 + 3 * DAY)
+
+
+def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D", follow_up_restarts_clock=True, members_may_extend=True, extension="P3D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/extend")
+    world.clock.forward(5 * DAY)
+    alice.post("/customers/c1/follow-up")
+
+    changed = mona.request("PATCH", "/v1/pools/p", {"name": "x", "apply_to": "all"}, if_match="1")
+
+    assert changed.json["affected"] == 0
+
+
+def test_no_policy_applied_to_all_lets_a_claim_outlast_max_hold(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D", members_may_extend=True, extension="P3D", max_hold="P10D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    assert alice.post("/customers/c1/extend").status == 200
+
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P9D"}, "apply_to": "all"}, if_match="1")
+
+    assert alice.customer("c1")["expires_at"] == rfc3339(START + 1 + 10 * DAY)

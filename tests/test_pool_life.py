@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.times import rfc3339
-from tests.engine import Crash, counted, failing
+from tests.engine import Crash, counted, failing, hooked
 from tests.world import DAY, HOUR, MINUTE, SECOND, START, User, World
 
 
@@ -312,3 +312,75 @@ def test_resuming_costs_one_transaction_for_a_hundred_claims(threaded: World) ->
         admin(threaded).post("/resume")
 
     assert made["TransactWriteItems"] == 3  # the pool's word, the claims, the pool's status
+
+
+def test_who_gets_a_claim_by_transfer_during_a_pause_has_a_clock_that_stands_still_too(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    root = world.user("root", admin=True)
+    root.post("/pause")
+    world.clock.forward(DAY)
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    world.clock.forward(30 * DAY)
+
+    kept = world.user("bob").post("/customers/c1/follow-up")
+    root.post("/resume")
+
+    assert kept.status == 200
+    assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock() + 7 * DAY)
+
+
+def test_a_request_that_met_another_one_running_may_be_repeated_with_its_key(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    root = world.user("root", admin=True)
+    root.post("/pause")
+    with failing(world, 2), pytest.raises(Crash):
+        root.post("/resume")
+
+    first = root.post("/pause", idempotency_key="k")
+    world.sweep()
+    again = root.post("/pause", idempotency_key="k")
+
+    assert (first.code, again.status) == ("request_in_progress", 200)
+
+
+def test_a_member_put_by_a_process_that_does_not_know_the_pool_is_gone(world: World) -> None:
+    world.pool()
+    root = world.user("root", admin=True)
+    late = world.another_process()
+    mine, world.service = world.service, late
+    world.user("alice").get("/customers")
+    world.service = mine
+    root.request("DELETE", "/v1/pools/p")
+
+    world.service = late
+    put = root.request("PUT", "/v1/pools/p/members/eve", {"role": "manager"})
+    world.service = mine
+    root.request("POST", "/v1/pools", {"id": "p", "name": "P", "policy": {}})
+
+    assert put.status == 404
+    assert world.user("eve").get("/customers").code == "not_a_member"
+
+
+def test_a_verb_that_meets_a_pool_being_resumed_is_asked_again_and_then_done_once(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+    root.post("/pause")
+    ours, other = world.service, world.another_process()
+
+    def resume(**_: object) -> None:
+        if world.service is ours:
+            world.service = other
+            root.post("/resume")
+
+    with hooked(world, "before-call.dynamodb.TransactWriteItems", resume):
+        met = alice.release("c1", idempotency_key="k")
+    again = alice.release("c1", idempotency_key="k")
+
+    assert (met.status, met.code) == (429, "throttled")
+    assert (again.status, alice.held()) == (200, 0)

@@ -132,3 +132,12 @@ def test_the_largest_atomic_batch_goes_through_on_a_new_day_too(threaded: World)
     assert claimed.status == 200, claimed.text[:300]
     days = {row["day"]: row["claimed"] for row in threaded.user("mona").get("/stats").json["by_day"]}
     assert days == {"2026-06-01": 1, "2026-06-02": 98}
+
+
+def test_any_day_may_be_asked_for_and_none_is_a_fault(world: World) -> None:
+    mona = world.pool()
+
+    for query in ("to=0001-01-05", "to=9999-12-31", "from=0001-01-01&to=0001-01-02"):
+        assert mona.get(f"/stats?{query}").status == 200, query
+    for query in ("from=0001-01-01", "from=9999-12-31"):
+        assert mona.get(f"/stats?{query}").code == "invalid_request", query

@@ -7,7 +7,7 @@ import pytest
 from chalicelib import layout, rounds
 from chalicelib.table import Put
 from tests.engine import Crash, failing
-from tests.world import HOUR, MINUTE, World
+from tests.world import DAY, HOUR, MINUTE, World
 
 
 def test_due_claims_go_back_to_the_pool_and_counters_with_them(world: World) -> None:
@@ -183,3 +183,12 @@ def test_what_a_breaker_holds_back_is_free_to_claim_all_the_same(world: World) -
     assert world.sweep().returned == 0
     assert world.user("bob").claim_next().json["items"][0]["id"] == "c1"
     assert world.user("bob").claim("c2").status == 200
+
+
+def test_exactly_the_share_of_the_breaker_is_swept(world: World) -> None:
+    world.pool(claim_ttl="P1D", sweep_breaker=0.29)
+    ids = world.fill(100)
+    world.user("alice").claim_batch(ids[:29])
+    world.clock.forward(DAY + 1)
+
+    assert world.sweep().returned == 29
