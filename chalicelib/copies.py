@@ -49,6 +49,10 @@ class Copies:
             if len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
 
+    def forget(self, key: Key) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+
     def look_up(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
         """A copy of each: one seen lately, or else one read now. None for a customer that does not exist."""
         found: dict[str, Customer | None] = {}
@@ -90,7 +94,7 @@ class Copies:
         customer = _record(actor, stored)
         if not self.whole:
             return self._noted(actor, customer)
-        if known is not None and known.fields_version == customer.fields_version:
+        if known is not None and _same_fields(known, customer):
             return self._noted(actor, replace(customer, fields=known.fields))
         return self.read(table, actor, [customer.id])[customer.id] or customer
 
@@ -106,6 +110,10 @@ def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key
         key = actor.customer_key(customer_id)
         keys += [key, layout.fields_key(actor.tenant, actor.pool, customer_id)] if whole else [key]
     return keys
+
+
+def _same_fields(known: Customer, customer: Customer) -> bool:
+    return (known.fields_version, known.created_at) == (customer.fields_version, customer.created_at)
 
 
 def _record(actor: Actor, stored: Item) -> Customer:
