@@ -20,6 +20,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule, first_broken
 from chalicelib.settling import Desk
 from chalicelib.table import Action, StoreUnavailable, Table
+from chalicelib.undo_log import UndoLog
 
 POLICY_MS: Final = 5_000
 
@@ -83,6 +84,7 @@ class Call(Struct, frozen=True):
         manager: bool = False,
         make_room: Callable[[str], bool] = lambda user: False,
         elsewhere: Pool | None = None,
+        log: UndoLog | None = None,
     ) -> Desk:
         """Where moves are settled. `manager`: only a manager could have made them, and so sees what is masked."""
 
@@ -92,7 +94,11 @@ class Call(Struct, frozen=True):
             policy = elsewhere.policy if elsewhere is not None and customer.pool == elsewhere.id else pool.policy
             return views.customer(customer, policy, actor.clock(customer), self.caller.user, manager or managed)
 
-        return Desk(self.backend.table, self.backend.copies, actor, present, make_room, self.journal, elsewhere)
+        return Desk(self.backend.table, self.backend.copies, actor, present, make_room, self.journal, elsewhere, log)
+
+    def undo_log(self, pool_id: str) -> UndoLog:
+        """Where an import into that pool notes what it does."""
+        return UndoLog(self.caller.tenant, pool_id, self.now, self.backend.mint(), self.journal)
 
     def commit(
         self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE

@@ -49,6 +49,10 @@ class Copies:
             if len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
 
+    def forget(self, key: Key) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+
     def look_up(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
         """A copy of each: one seen lately, or else one read now. None for a customer that does not exist."""
         found: dict[str, Customer | None] = {}

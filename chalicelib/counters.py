@@ -29,6 +29,8 @@ KIND_OF_EVENT: Final = {
 
 def gained(move: Move) -> dict[Key, Counter[str]]:
     """By how much each member's counters change, and which of the day's statistics count one more."""
+    if move.removed_by is not None and move.before is not None:
+        return {_member(move.before, move.removed_by): Counter(pooled=-1)}  # it was available: nobody had touched it
     if move.after is None:
         return {}
     sums: dict[Key, Counter[str]] = defaultdict(Counter)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import claiming, customers, importing, shapes
+from chalicelib import claiming, customers, importing, shapes, undoing
 from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
@@ -56,16 +56,23 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     on_duplicate: OnDuplicate = "reject"
 
 
-@route("POST", POOL + "/import", body=ImportBody, answers=shapes.Batch)
+@route("POST", POOL + "/import", body=ImportBody, answers=shapes.Import)
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
     """Add or update one customer for each row, never its holder or state; rows fail one by one."""
     checked_size(len(body.rows))
     rows = [_row(call, raw) for raw in body.rows]
+    log = call.undo_log(pool)
     if body.key == "id":
-        outcome = customers.import_rows(call, pool, rows, body.on_duplicate)
+        outcome = customers.import_rows(call, pool, rows, body.on_duplicate, log)
     else:
-        outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate)
-    return batch(outcome, of_all=("not_a_member", "not_manager"))
+        outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate, log)
+    return batch(outcome, of_all=("not_a_member", "not_manager"), beside={"import_id": log.import_id})
+
+
+@route("POST", POOL + "/imports/{import_id}/undo", answers=shapes.Undoing)
+def undo_import(call: Call, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
+    """Undo an import, customer by customer: those that somebody has touched since stay as they are."""
+    return batch(undoing.undo(call, pool, import_id))
 
 
 def _row(call: Call, raw: msgspec.Raw) -> Row | Result:

@@ -21,6 +21,7 @@ from chalicelib.records import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome, settle
 from chalicelib.table import beginning, between
+from chalicelib.undo_log import UndoLog
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
@@ -41,10 +42,12 @@ def create(call: Call, pool_id: str, row: Row) -> Outcome:
     return settle(desk, [row.id], lambda _, known: moves.create(desk.actor, newcomer(desk.actor, row), "created"))
 
 
-def import_rows(call: Call, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate) -> Outcome:
+def import_rows(
+    call: Call, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate, log: UndoLog
+) -> Outcome:
     """Adds or updates one customer a row, never its holder or state. A row that came as a Result has failed already."""
     pool = call.pool(pool_id)
-    desk = call.desk(pool, manager=True)
+    desk = call.desk(pool, manager=True, log=log)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
 
     def plan(customer: str, known: Customer | None) -> Move | Refusal:

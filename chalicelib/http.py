@@ -39,8 +39,8 @@ class NoBody(Struct, forbid_unknown_fields=True):
 
 
 class Answer(Struct, frozen=True):
-    """What a handler found: a body, the `results` of a batch (an `atomic` one is refused as a whole), or what is
-    `blocking` a claim."""
+    """What a handler found: a body, the `results` of a batch (an `atomic` one is refused as a whole) with what the body
+    says beside them, or what is `blocking` a claim."""
 
     body: dict[str, Any] = {}
     status: int = 200
@@ -236,7 +236,7 @@ def _told(answer: Answer, language: str, route: Route, journal: Journal | None =
     if answer.blocking is not None:
         body = {"eligible": not answer.blocking, "blocking": [told(each, language) for each in answer.blocking]}
     if answer.results is not None:
-        body = _results(answer.results, language)
+        body = _results(answer.results, language) | answer.body
         first = next((each.refusal for _, each in sorted(answer.results.items()) if each.refusal), None)
         if answer.atomic and first is not None:
             kind, status = "application/problem+json", 409

@@ -23,6 +23,7 @@ from chalicelib.records import Customer
 from chalicelib.refusals import Refusal
 from chalicelib.settling import Desk, Outcome, attempt, closed
 from chalicelib.table import Throttled
+from chalicelib.undo_log import UndoLog
 
 ROUNDS: Final = 50  # each is lost to somebody who took a key meanwhile; only a defect could use them up
 KEY_TAKEN: Final = "key_taken"
@@ -49,10 +50,10 @@ class Aim(Struct, frozen=True):
 
 
 def import_by_key(
-    call: Call, pool_id: str, kind: Kind, rows: Sequence[Row | Result], on_duplicate: OnDuplicate
+    call: Call, pool_id: str, kind: Kind, rows: Sequence[Row | Result], on_duplicate: OnDuplicate, log: UndoLog
 ) -> Outcome:
     """One result a row, with the id of its customer. The id of a row is used only where the customer is new."""
-    desk = call.desk(call.pool(pool_id), manager=True)
+    desk = call.desk(call.pool(pool_id), manager=True, log=log)
     keyed, failed = _keyed(kind, rows)
     outcome = Outcome(failed | _answered(desk))
     for _ in range(ROUNDS):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -33,17 +34,25 @@ class Result(Struct, frozen=True, omit_defaults=True):
 class Journal:
     """The parts of one key. `fingerprint` tells whether a repetition has the same body."""
 
-    def __init__(self, key_of_part: Callable[[int], Key], fingerprint: str, now: int) -> None:
+    def __init__(
+        self, key_of_part: Callable[[int], Key], fingerprint: str, now: int, kept_seconds: int = KEPT_SECONDS
+    ) -> None:
         self.answers: dict[int, Result] = {}
         self.replayed = False
         self._key_of_part, self._fingerprint, self._seconds = key_of_part, fingerprint, now // 1000
         self._part = 0
-        self._ends = self._seconds + KEPT_SECONDS  # of all its parts together
+        self._ends = self._seconds + kept_seconds  # of all its parts together
 
     @property
     def key(self) -> Key:
         """Where the next part goes."""
         return self._key_of_part(self._part)
+
+    @property
+    def name(self) -> str:
+        """Names this use of the key: one for all repetitions, and another after the key was forgotten. It is certain
+        as soon as a part is written or met."""
+        return blake2b(f"{self._key_of_part(0).pk} {self._ends}".encode(), digest_size=16).hexdigest()
 
     def recall(self, table: Table) -> None:
         """Takes over all that earlier attempts wrote, in one read. Raises Refused as `absorb` does."""

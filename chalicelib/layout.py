@@ -9,6 +9,8 @@ with it. Nothing here talks to the engine.
     member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
     guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
     statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
+    import     T#<tenant>#P#<pool>#I#<import>  <part>       what it did to which customers; the engine drops it in time
+    undone     T#<tenant>#P#<pool>#U#<import>  <part>       what its undoing answered; likewise
     pool       T#<tenant>#POOLS              <pool>         policy and status
     tenant     TENANTS                       <tenant>       so that the schedule finds every pool
     answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
@@ -99,6 +101,14 @@ def member_key(tenant: str, pool: str, user: str) -> Key:
 def guard_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
     """Named by a digest: keys are shown in consoles and errors, where no phone number may be."""
     return Key(f"{_pool_prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
+
+
+def import_key(tenant: str, pool: str, import_id: str, part: str) -> Key:
+    return Key(f"{_pool_prefix(tenant, pool)}#I#{import_id}", part)
+
+
+def undone_key(tenant: str, pool: str, import_id: str, part: int) -> Key:
+    return Key(f"{_pool_prefix(tenant, pool)}#U#{import_id}", f"{part:03d}")
 
 
 def day_key(member: Key, day: str) -> Key:
@@ -280,7 +290,8 @@ def guard_items(customer: Customer) -> dict[Key, Item]:
     guards = {}
     for kind, contact in keys_in(customer.fields).items():
         key = guard_key(customer.tenant, customer.pool, kind, contact)
-        guards[key] = item(key, {"customer": customer.id, "version": customer.version})
+        said_by = {"customer": customer.id, "created_at": customer.created_at, "version": customer.version}
+        guards[key] = item(key, said_by)
     return guards
 
 

@@ -61,6 +61,8 @@ class Move(Struct, frozen=True):
     done already if that user holds the customer; `stays` that it is done if the rules hold, without a change; `note` is
     shown beside the customer; `managed` says that only a manager can have made it, and so sees what is masked.
     `lands` is where the customer shall be, if it may be under another key.
+    `removed_by` is who takes the customer out of the table altogether, and `forgets` the rules under which guards of
+    its phone number and address go with it.
     """
 
     key: Key
@@ -74,10 +76,17 @@ class Move(Struct, frozen=True):
     note: dict[str, Any] = {}
     managed: bool = False
     lands: Key | None = None
+    removed_by: str | None = None
+    forgets: tuple[Rule, ...] = ()
+
+    @property
+    def made(self) -> bool:
+        """Whether it is done once it is written; if not, its copy was too old to make one."""
+        return self.result is not None or self.removed_by is not None
 
     @property
     def result(self) -> Customer | None:
-        """The customer to show once the move is made; None where its copy was too old to make one."""
+        """The customer to show once the move is made; None where there is none."""
         return self.before if self.stays else self.after
 
 
@@ -118,12 +127,14 @@ def update(actor: Actor, known: Customer, **changes: Any) -> Move:
     return updated(actor, known, (*by_manager(actor), rules.exists(key)), changes)
 
 
-def updated(actor: Actor, known: Customer, asked: tuple[Rule, ...], changes: dict[str, Any]) -> Move:
+def updated(
+    actor: Actor, known: Customer, asked: tuple[Rule, ...], changes: dict[str, Any], reason: str | None = None
+) -> Move:
     """Those changes under those rules; without any change it stays as it is."""
     key = actor.customer_key(known.id)
     if all(getattr(known, name) == changed for name, changed in changes.items()):
         return Move(key, known, None, asked, stays=True)
-    after = step(known, "updated", actor.user, actor.now, **changes)
+    after = step(known, "updated", actor.user, actor.now, reason, **changes)
     if after.fields != known.fields:
         after = replace(after, fields_version=after.version)
     return Move(key, known, after, asked)

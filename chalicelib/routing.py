@@ -68,12 +68,14 @@ def single(outcome: Outcome, status: int = 200) -> Answer:
     return Answer(result.body or {}, status)
 
 
-def batch(outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = ()) -> Answer:
+def batch(
+    outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = (), beside: dict[str, Any] | None = None
+) -> Answer:
     """Raises Refused where something was refused for a reason that is about the request as a whole."""
     for result in outcome.results.values():
         if result.refusal is not None and result.refusal.reason in of_all:
             raise Refused(result.refusal)
-    return Answer(results=outcome.results, atomic=atomic)
+    return Answer(beside or {}, results=outcome.results, atomic=atomic)
 
 
 def kept_fields(fields: Fields) -> Fields:

@@ -22,6 +22,7 @@ from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 
 pk, state, status, version = Path("pk"), Path("state"), Path("status"), Path("version")
+created_at = Path("created_at")
 holder, claim_id, expires_at, entered_at = (
     Path("holder"),
     Path("claim_id"),
@@ -30,7 +31,6 @@ holder, claim_id, expires_at, entered_at = (
 )
 set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
 past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
-created_at = Path("created_at")
 customer = Path("customer")
 role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
 day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
@@ -105,6 +105,17 @@ def unknown(key: Key) -> Rule:
 
 def exists(key: Key) -> Rule:
     return Rule("not_found", key, pk.exists())
+
+
+def same(known_version: int, known_created_at: int) -> Condition:
+    """That very customer at that version: one that left and entered anew under its id counts from 1 again."""
+    condition: Condition = (version == known_version) & (created_at == known_created_at)
+    return condition
+
+
+def untouched(key: Key, written: int, known_created_at: int) -> Rule:
+    """Nobody has changed it, claimed it or anything else since that version was written."""
+    return Rule("version_conflict", key, same(written, known_created_at))
 
 
 def unchanged_since(key: Key, known: int) -> Rule:
@@ -208,8 +219,20 @@ def not_taken(guard: Key, stale: Item | None) -> Rule:
     """Nobody has said it since it was looked up: then it was unheard of, or said by one that says it no more."""
     unheard: Condition = pk.does_not_exist()
     if stale is not None:
-        unheard = unheard | (customer == plain(stale["customer"])) & (version == plain(stale["version"]))
+        unheard = unheard | said_as(stale)
     return Rule("key_taken", guard, unheard)
+
+
+def still_said(guard: Key, item: Item) -> Rule:
+    """The guard is as one customer wrote it: nobody has said the same since."""
+    return Rule("key_taken", guard, said_as(item))
+
+
+def said_as(guard: Item) -> Condition:
+    as_then: Condition = (customer == plain(guard["customer"])) & same(
+        plain(guard["version"]), plain(guard["created_at"])
+    )
+    return as_then
 
 
 # About a member

@@ -25,6 +25,7 @@ from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
+from chalicelib.undo_log import UndoLog
 from chalicelib.writes import paged, writes_of
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
@@ -37,7 +38,7 @@ Plan = Callable[[str, Customer | None], Move | Refusal]
 class Desk(Struct, frozen=True):
     """What one request works with. `present` turns a customer into the body to show, to a manager or not; `make_room`
     returns a member's lapsed claims to the pool and says whether there were any; `elsewhere` is the pool that customers
-    are moved into, if it is another one."""
+    are moved into, if it is another one; `log` keeps what has to be known to undo it all."""
 
     table: Table
     copies: Copies
@@ -46,6 +47,7 @@ class Desk(Struct, frozen=True):
     make_room: Callable[[str], bool] = lambda user: False
     journal: Journal | None = None
     elsewhere: Pool | None = None
+    log: UndoLog | None = None
 
 
 class Outcome(Struct):
@@ -153,6 +155,7 @@ class _Settling:
         for position, move in moves.items():
             more = {rule.key for rule in move.rules} | self.counters.keys(move)
             more |= {write.key for write in writes_of(move, {})}
+            more |= set() if self.desk.log is None else self.desk.log.keys(move)
             if len(touched | more) > ACTIONS_A_TRANSACTION:  # an action an item, since each is touched once
                 if self.atomic:
                     raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
@@ -166,7 +169,7 @@ class _Settling:
     def _attempt(self, moves: dict[int, Move]) -> None:
         if not moves:
             return
-        answers = {at: self._shown(at, shown, move) for at, move in moves.items() if (shown := move.result)}
+        answers = {at: self._shown(at, move.result, move) for at, move in moves.items() if move.made}
         refusing = self.desk.table.write([*self._actions(moves, answers), *self._doom()])
         if refusing is None:
             self._committed(moves, answers)
@@ -180,7 +183,9 @@ class _Settling:
         actor = self.desk.actor
         return [Check(layout.pool_key(actor.tenant, actor.pool), rules.pk.does_not_exist())]
 
-    def _shown(self, position: int, customer: Customer, move: Move) -> Result:
+    def _shown(self, position: int, customer: Customer | None, move: Move) -> Result:
+        if customer is None:
+            return Result(self.ids[position])
         return Result(self.ids[position], self.desk.present(customer, move.managed) | move.note)
 
     def _actions(self, moves: dict[int, Move], answers: dict[int, Result]) -> list[Action]:
@@ -191,6 +196,8 @@ class _Settling:
         written = {write.key: write for move in moves.values() for write in writes_of(move, asked)}
         counted = self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
         actions: list[Action] = [*written.values(), *counted]
+        if self.desk.log is not None:
+            actions += self.desk.log.part(moves)
         if self.desk.journal is not None:
             actions.append(self.desk.journal.part(answers))
         return actions
@@ -203,6 +210,8 @@ class _Settling:
             if move.after is not None:
                 self.outcome.changed.append(move.after)
                 self.desk.copies.remember(move.after, self.desk.actor.now)
+            elif move.removed_by is not None:
+                self.desk.copies.forget(move.key)
         self._look_again([self.ids[at] for at in moves if at not in answers])
 
     # Explaining a refusal
@@ -233,6 +242,9 @@ class _Settling:
         if current is not None and _done_already(move, current, self.desk.actor):
             self.outcome.results[position] = self._shown(position, current, move)
             return True
+        if move.before is not None and refusing.get(move.key) == {}:
+            self._gone(move)
+            return True
         refusal = first_broken(move.rules, refusing)
         if refusal is not None and refusal.reason == rules.ASK_AGAIN:
             raise Throttled
@@ -251,6 +263,11 @@ class _Settling:
         current = self.desk.copies.from_item(self.desk.table, self.desk.actor, stored, move.before)
         self.known[current.id] = current
         return current
+
+    def _gone(self, move: Move) -> None:
+        """The copy has outlived its customer: what is to be done is planned anew, for one that is not there."""
+        self.desk.copies.forget(move.key)
+        self.known[layout.id_in(move.key.pk)] = None
 
     def _ration(self, takes: dict[int, Move], quota: Quota, member_item: Item) -> None:
         """Gives what is left of the taker's limits to the first, and names the limit to the rest."""

@@ -247,6 +247,29 @@ class Batch(Shape):
     summary: Summary
 
 
+class Import(Shape):
+    """As of any batch; `import_id` is what the import is undone by."""
+
+    results: list[Annotated[Any, like("Done", "NotDone")]]
+    summary: Summary
+    import_id: str
+
+
+class Undone(Shape):
+    """The customer, saying again what it said before the import; null where that had made it: it has left the pool."""
+
+    id: str
+    ok: Yes
+    customer: Customer | None
+
+
+class Undoing(Shape):
+    """One result for each customer that the import had made or changed, in its order. Those that stay say why."""
+
+    results: list[Annotated[Any, like("Undone", "NotDone")]]
+    summary: Summary
+
+
 class ExtendedBatch(Shape):
     """As of any batch; what was extended shows the deadline that it had before."""
 
@@ -350,4 +373,4 @@ class Health(Shape):
     status: Literal["ok"]
 
 
-ALL: Final = (Problem, RefusedBatch, Done, DoneExtended, NotDone)  # those that no route names itself
+ALL: Final = (Problem, RefusedBatch, Done, DoneExtended, Undone, NotDone)  # those that no route names itself

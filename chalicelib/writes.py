@@ -30,8 +30,10 @@ def writes_of(move: Move, asked: dict[Key, list[Condition]]) -> list[Action]:
     if known is None and after is not None:
         conditions = [*conditions, rules.pk.does_not_exist()]
     elif known is not None:
-        conditions = [*conditions, rules.version == known.version, rules.created_at == known.created_at]
+        conditions = [*conditions, rules.same(known.version, known.created_at)]
     bound = rules.all_of(conditions or [rules.pk.exists()])
+    if move.removed_by is not None:
+        return _removed(move, bound, asked)
     if after is None:
         return [Check(move.key, bound)]
     writes: list[Action] = _landed(move, move.lands, bound, asked) if move.lands else [_put(move.key, after, bound)]
@@ -53,6 +55,14 @@ def _landed(move: Move, lands: Key, bound: Condition, asked: dict[Key, list[Cond
     assert move.after is not None
     new = rules.all_of([*asked.pop(lands, []), rules.pk.does_not_exist()])
     return [Delete(move.key, bound), Delete(Key(move.key.pk, "F")), _put(lands, move.after, new)]
+
+
+def _removed(move: Move, bound: Condition, asked: dict[Key, list[Condition]]) -> list[Action]:
+    """Gone with its fields and those guards. Two that leave may have said the same number: it is the last one's."""
+    for rule in move.forgets:
+        asked.pop(rule.key, None)
+    forgotten = [Delete(rule.key, rule.condition) for rule in move.forgets]
+    return [Delete(move.key, bound), Delete(Key(move.key.pk, "F")), *forgotten]
 
 
 def _guards(move: Move, after: Customer, asked: dict[Key, list[Condition]]) -> Iterator[Put]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from chalicelib import layout
 from chalicelib.counters import KIND_OF_EVENT
+from chalicelib.journal import Result
 from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
 from chalicelib.records import KINDS, Customer, Event
 from chalicelib.soundness import replayed
@@ -36,6 +39,8 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
         happened[customer.tenant, "pooled"] += customer.state != "private"
         happened[customer.tenant, "aside"] += customer.set_aside_at is not None
         happened[customer.tenant, "pins"] += customer.pinned_until is not None
+    # Whoever left with the import that had made them took their events along, and nothing else: they did enter.
+    happened.update((tenant, "entered") for tenant in _left(items))
     if statistics:
         assert +happened == +_counted(items), "statistics differ from events"
     _check_guards(items)
@@ -85,6 +90,14 @@ def _pages(items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]
     pages = [item for item in items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in layout.page_record(page))
+
+
+def _left(items: list[dict[str, Any]]) -> Iterator[str]:
+    """The tenant of each customer that was taken out again, as the journals of imports undone have it."""
+    for item in items:
+        if "#U#" in item["pk"]["S"]:
+            answers = msgspec.json.decode(zlib.decompress(item["answers"]["B"]), type=list[tuple[int, Result]])
+            yield from (item["pk"]["S"].split("#")[1] for _, result in answers if result == Result(result.id))
 
 
 def _kinds(events: tuple[Event, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from chalicelib.routes import ROUTES
 from tests.conformance import assert_conforms
 from tests.world import Reply, User, World, gateway_event
 
-PATHS = {"pool": "p", "customer": "c1", "user": "alice"}
+PATHS = {"pool": "p", "customer": "c1", "user": "alice", "import_id": "unknown"}
 BODIED = [route for route in ROUTES if route.method != "GET"]
 GUARDED = [route for route in ROUTES if not route.public]
 LISTS = [route for route in GUARDED if "cursor" in getattr(route.query, "__struct_fields__", ())]

@@ -33,7 +33,7 @@ def test_health_needs_nobody(no_store: World) -> None:
     assert no_store.request(None, "GET", "/v1/health", None, None, {}).json == {"status": "ok"}
 
 
-@pytest.mark.parametrize("name", ["pool", "customer", "user"])
+@pytest.mark.parametrize("name", ["pool", "customer", "user", "import_id"])
 def test_no_id_smuggles_a_key(moto_world: World, name: str) -> None:
     mona = everything_there(moto_world)
     caller = moto_world.user("root", admin=True) if name == "pool" else mona
