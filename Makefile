@@ -6,7 +6,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format openapi token sweep audit replay setup dynamodb-local clean
+.PHONY: help run test test-all check format openapi token sweep audit replay setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (POR
 
 test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some, "-n 0" in one process)
 	@$(PY) -m pytest -n 2 $(ARGS)
+
+test-all: .venv/ready .venv-engine/ready ## make test, and every schedule, fault and crash instead of some of each
+	@$(PY) -m pytest -n 2 -m '' $(ARGS)
 
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .

@@ -6,19 +6,22 @@ A member's item also carries the counters that claims change, so putting a membe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 from pynamodb.expressions.operand import Value
 
 from chalicelib import layout, rules, views
 from chalicelib.context import Call
+from chalicelib.counters import as_it_was
 from chalicelib.layout import ROSTER, Item, Key
 from chalicelib.paging import Cursor
 from chalicelib.records import IDENTIFIER, Member, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.table import Action, Check, Put, Table, Update
+
+AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read, and are shown
 
 
 def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
@@ -131,6 +134,8 @@ def sees_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None
 def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
     """Makes `user` a member or manager, or changes their role and limit; what they hold stays as it is.
 
+    The counters in the answer are those of the moment at which it is done.
+
     An admin may put anyone; a manager may put members, but neither make nor unmake a manager.
     """
     pool = call.pool(pool_id)
@@ -141,10 +146,12 @@ def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int |
     while True:
         stored = call.backend.table.get([key]).get(key)
         known = None if stored is None else layout.member_record(pool.tenant, pool.id, stored)
+        member = _as_put(call, pool, user, role, own_limit, known)
         try:
-            return _put_member(call, pool, _as_put(call, pool, user, role, own_limit, known), by_whom)
+            return _put_member(call, pool, member, by_whom, [] if stored is None else _as_counted(key, stored))
         except Refused as refused:
-            if refused.refusal.reason != "version_conflict" or call.if_match is not None:
+            changed = refused.refusal.reason == "version_conflict" and call.if_match is None
+            if not changed and refused.refusal.reason != AT_WORK:
                 raise
 
 
@@ -167,13 +174,18 @@ def _as_put(call: Call, pool: Pool, user: str, role: Role, own_limit: int | None
     return replace(known, role=role, own_limit=own_limit, version=version + 1)
 
 
-def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule]) -> dict[str, Any]:
+def _as_counted(key: Key, stored: Item) -> list[Rule]:
+    still = [rules.held == layout.plain(stored["held"]), *as_it_was(stored)]
+    return [Rule(AT_WORK, key, rules.all_of(still))]
+
+
+def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule]) -> dict[str, Any]:
     key = layout.member_key(member.tenant, member.pool, member.user)
     expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
     # The pool as remembered may be gone: nobody shall belong to one of the same name that is made later.
     there = Rule("not_found", layout.pool_key(member.tenant, member.pool), rules.pk.exists())
-    asked = [there, *by_whom, Rule("version_conflict", key, same)]
+    asked = [there, *by_whom, Rule("version_conflict", key, same), *as_counted]
     on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key))]
     if member.version == 1:

@@ -16,10 +16,15 @@ def counted(world: World) -> Iterator[Counter[str]]:
     made: Counter[str] = Counter()
 
     def count(request: Any, **_: Any) -> None:
-        made[request.headers["X-Amz-Target"].decode().partition(".")[2]] += 1
+        made[operation_of(request)] += 1
 
     with hooked(world, "before-send.dynamodb", count):
         yield made
+
+
+def operation_of(request: Any) -> str:
+    """What a request on its way to the engine asks for."""
+    return str(request.headers["X-Amz-Target"].decode().partition(".")[2])
 
 
 class Crash(BaseException):

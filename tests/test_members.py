@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine import hooked
 from tests.world import HOUR, Reply, User, World
 
 
@@ -139,3 +140,18 @@ def test_somebody_who_left_and_came_back_starts_afresh(world: World) -> None:
     put(mona, "bob")
 
     assert world.user("bob").held() == 0 and world.user("bob").claim("c2").status == 200
+
+
+def test_the_counters_in_the_answer_to_a_new_limit_are_those_of_the_moment_at_which_it_is_set(world: World) -> None:
+    mona = world.pool(holding_limit=5)
+    world.fill(1)
+    claims = iter([lambda: world.user("alice").claim("c1")])
+
+    def claim_meanwhile(**_: Any) -> None:
+        for claim in claims:
+            claim()
+
+    with hooked(world, "before-call.dynamodb.TransactWriteItems", claim_meanwhile):
+        answered = put(mona, "alice", holding_limit=3).json
+
+    assert (answered["held"], answered["headroom"], answered["claimed_today"]) == (1, 2, 1)

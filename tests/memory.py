@@ -1,0 +1,250 @@
+"""An engine in memory: a connection that `Table` takes for PynamoDB's, for proofs that need very many requests.
+
+It does one call at a time, each at once and as a whole, which is all that DynamoDB promises. What it adds is what a
+proof has to steer: a hook before and after each call, batches read in parts, and indexes that are late. Conditions are
+evaluated by `chalicelib.conditions`, which a property test holds against a real engine; `test_schedules` holds the
+whole against one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pynamodb.exceptions import CancellationReason, TransactWriteError, VerboseClientError
+from pynamodb.expressions.condition import BeginsWith, Between, Condition
+from pynamodb.expressions.operand import Path, Value, _Decrement, _IfNotExists, _Increment
+from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
+
+from chalicelib.conditions import holds
+from chalicelib.layout import INDEX_RANGE, Item, Key, plain, value
+from chalicelib.table import ACTIONS_A_TRANSACTION, KEYS_A_READ, Table
+
+Items = dict[Key, Item]
+NAME = "memory"
+
+
+def memory_table(connection: Memory, kind: type[Table] = Table) -> Table:
+    """A table on that engine. It never really waits between two attempts, since nobody else is at work meanwhile."""
+    draw = random.Random(11)
+    table = kind(
+        NAME,
+        mint=lambda: f"{draw.getrandbits(128):032x}",
+        jitter=draw.random,
+        wait=lambda seconds: None,
+        region="us-east-1",
+    )
+    table.connection = connection  # type: ignore[assignment]
+    return table
+
+
+class Memory:
+    """The part of PynamoDB's connection that `Table` uses. Items are never changed in place, so a copy of `items` is
+    a snapshot.
+
+    `before` and `after` are told the operation around each call, and may raise. `torn` reads batches one item at a
+    time. `lag` is by how many transactions the indexes are late.
+    """
+
+    def __init__(self) -> None:
+        self.items: Items = {}
+        self.before: Callable[[str], None] = lambda operation: None
+        self.after: Callable[[str], None] = lambda operation: None
+        self.torn = False
+        self.lag = 0
+        self._past: list[Items] = []
+
+    @property
+    def client(self) -> Memory:
+        """For those who scan."""
+        return self
+
+    def load(self, items: Items) -> None:
+        """Forgets everything but those items."""
+        self.items, self._past = dict(items), []
+
+    def scan(self, **_: Any) -> dict[str, Any]:
+        return {"Items": list(self.items.values())}
+
+    # Reading
+
+    def batch_get_item(self, name: str, keys: Sequence[dict[str, str]], **_: Any) -> dict[str, Any]:
+        self.before("BatchGetItem")
+        assert 0 < len(keys) <= KEYS_A_READ
+        wanted = [Key(key["pk"], key["sk"]) for key in keys]
+        assert len(set(wanted)) == len(wanted), "DynamoDB reads no key twice in a batch"
+        now, later = (wanted[:1], wanted[1:]) if self.torn else (wanted, [])
+        answer: dict[str, Any] = {"Responses": {NAME: [self.items[key] for key in now if key in self.items]}}
+        if later:
+            answer["UnprocessedKeys"] = {NAME: {"Keys": [_named(key) for key in later]}}
+        self.after("BatchGetItem")
+        return answer
+
+    def query(
+        self,
+        name: str,
+        hash_value: str,
+        range_key_condition: Condition | None = None,
+        index_name: str | None = None,
+        exclusive_start_key: Item | None = None,
+        limit: int | None = None,
+        consistent_read: bool = False,
+    ) -> dict[str, Any]:
+        self.before("Query")
+        assert consistent_read == (index_name is None), "an index has no consistent reads"
+        found = _partition(self._as_of(index_name), hash_value, index_name, range_key_condition)
+        if exclusive_start_key is not None:
+            start = _position(exclusive_start_key, index_name)
+            found = [item for item in found if _position(item, index_name) > start]
+        shown = found if limit is None else found[:limit]
+        answer: dict[str, Any] = {"Items": [_projected(item, index_name) for item in shown]}
+        if len(shown) < len(found):
+            answer["LastEvaluatedKey"] = _projected(shown[-1], index_name, keys_only=True)
+        self.after("Query")
+        return answer
+
+    def _as_of(self, index_name: str | None) -> Items:
+        if index_name is None or not self.lag or not self._past:
+            return self.items
+        return self._past[-min(self.lag, len(self._past))]
+
+    # Writing
+
+    def get_operation_kwargs(
+        self, name: str, pk: str, sk: str, key: str, attributes: Item | None, actions: Any, condition: Any, **_: Any
+    ) -> dict[str, Any]:
+        return {"at": Key(pk, sk), "item": attributes, "actions": actions, "condition": condition}
+
+    def transact_write_items(
+        self,
+        checks: Sequence[dict[str, Any]],
+        deletes: Sequence[dict[str, Any]],
+        puts: Sequence[dict[str, Any]],
+        updates: Sequence[dict[str, Any]],
+        client_request_token: str,
+    ) -> None:
+        self.before("TransactWriteItems")
+        ordered = [*checks, *deletes, *puts, *updates]
+        keys = [each["at"] for each in ordered]
+        assert 0 < len(keys) <= ACTIONS_A_TRANSACTION and len(set(keys)) == len(keys), "no transaction of DynamoDB"
+        standing = [self.items.get(key, {}) for key in keys]
+        kept = [each["condition"] is None or holds(each["condition"], item)
+                for each, item in zip(ordered, standing, strict=True)]  # fmt: skip
+        if all(kept):
+            self._commit(deletes, puts, updates)
+        self.after("TransactWriteItems")
+        if not all(kept):
+            raise _cancelled(None if ok else item for ok, item in zip(kept, standing, strict=True))
+
+    def _commit(
+        self, deletes: Sequence[dict[str, Any]], puts: Sequence[dict[str, Any]], updates: Sequence[dict[str, Any]]
+    ) -> None:
+        self._past = [*self._past[-3:], dict(self.items)]
+        for each in deletes:
+            self.items.pop(each["at"], None)
+        for each in puts:
+            self.items[each["at"]] = dict(each["item"]) | _named(each["at"])
+        for each in updates:
+            self.items[each["at"]] = _updated(self.items.get(each["at"], {}) | _named(each["at"]), each["actions"])
+
+
+def _named(key: Key) -> Item:
+    return {"pk": value(key.pk), "sk": value(key.sk)}
+
+
+def _cancelled(refused: Iterable[Item | None]) -> TransactWriteError:
+    reasons = [None if item is None else CancellationReason("ConditionalCheckFailed", "", item) for item in refused]
+    told = {"Error": {"Code": "TransactionCanceledException", "Message": "cancelled"}}
+    return TransactWriteError("cancelled", VerboseClientError(told, "TransactWriteItems", cancellation_reasons=reasons))
+
+
+# Queries
+
+
+def _position(item: Item, index: str | None) -> tuple[Any, str, str]:
+    """Where an item stands in its partition."""
+    rank = plain(item["sk"] if index is None else item[INDEX_RANGE[index]])
+    return rank, item["pk"]["S"], item["sk"]["S"]
+
+
+def _partition(items: Items, hash_value: str, index: str | None, part: Condition | None) -> list[Item]:
+    hash_name = "pk" if index is None else index
+    range_name = "sk" if index is None else INDEX_RANGE[index]
+    found = [
+        item
+        for item in items.values()
+        if item.get(hash_name) == {"S": hash_value} and range_name in item and (part is None or _within(part, item))
+    ]
+    return sorted(found, key=lambda item: _position(item, index))
+
+
+def _within(part: Condition, item: Item) -> bool:
+    if isinstance(part, Between):
+        path, low, high = part.values
+        return bool(plain(low.value) <= plain(item[path.path[0]]) <= plain(high.value))
+    if isinstance(part, BeginsWith):
+        path, start = part.values
+        return str(plain(item[path.path[0]])).startswith(plain(start.value))
+    return holds(part, item)
+
+
+def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Item:
+    if index is None and not keys_only:
+        return item
+    names = ("pk", "sk") if index is None else ("pk", "sk", index, INDEX_RANGE[index])
+    return {name: item[name] for name in names}
+
+
+# Updates
+
+
+def _updated(item: Item, actions: Sequence[Any]) -> Item:
+    """Every operand is of the item as it was, as DynamoDB has it."""
+    after = dict(item)
+    for action in actions:
+        path = action.values[0].path
+        if isinstance(action, SetAction):
+            _set(after, path, _number_or_value(action.values[1], item))
+        elif isinstance(action, AddAction):
+            before = _found(item, path)
+            added = plain(action.values[1].value) + (0 if before is None else plain(before))
+            _set(after, path, value(added))
+        elif isinstance(action, RemoveAction):
+            after.pop(path[0], None)
+        else:
+            raise TypeError(f"no update here uses {type(action).__name__}")
+    return after
+
+
+def _set(item: Item, path: Sequence[str], content: dict[str, Any]) -> None:
+    if len(path) == 1:
+        item[path[0]] = content
+        return
+    inner = dict(item[path[0]]["M"])
+    _set(inner, path[1:], content)
+    item[path[0]] = {"M": inner}
+
+
+def _found(item: Item, path: Sequence[str]) -> dict[str, Any] | None:
+    content: Any = {"M": item}
+    for name in path:
+        content = content["M"].get(name)
+        if content is None:
+            return None
+    return dict(content)
+
+
+def _number_or_value(operand: Any, item: Item) -> dict[str, Any]:
+    if isinstance(operand, Value):
+        return dict(operand.value)
+    if isinstance(operand, Path):
+        content = _found(item, operand.path)
+        assert content is not None, f"an update reads {operand}, which is not there"
+        return content
+    left, right = operand.values
+    if isinstance(operand, _IfNotExists):
+        present = _found(item, left.path)
+        return _number_or_value(right, item) if present is None else present
+    sign = {_Increment: 1, _Decrement: -1}[type(operand)]
+    return value(plain(_number_or_value(left, item)) + sign * plain(_number_or_value(right, item)))
