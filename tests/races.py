@@ -108,9 +108,9 @@ class Arena:
 
 
 def shape_of(results: Sequence[Any], table: Table) -> Shape:
-    """Every answer and every item but the journals, without the names of new ids."""
+    """Every answer and every item but the journals and the logs of imports, without the names of new ids."""
     answers = [f"{each.status} {each.text}" if isinstance(each, Reply) else str(each) for each in results]
-    items = [item for item in everything(table) if "#K#" not in item["pk"]["S"]]
+    items = [item for item in everything(table) if not re.search("#[KI]#", item["pk"]["S"])]
     stored = [json.dumps(_readable(item), sort_keys=True) for item in items]
     return (*map(_unnamed, answers), *sorted(map(_unnamed, stored)))
 
