@@ -21,6 +21,7 @@ from chalicelib import layout
 from chalicelib.auth import caller_from
 from chalicelib.context import Backend, Call, Caller
 from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.outlines import outline
 from chalicelib.records import IDENTIFIER
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import Fault
@@ -96,9 +97,9 @@ def respond(service: Callable[[], Service], route: Route, request: Request, para
         return problem(refused.refusal, language, route, journal)
     except Fault as fault:
         return problem(Refusal(fault.reason), language, route)
-    except Exception:
+    except Exception as error:
         # A defect, or a record that reads as none. What was attempted is not known here, and the client must not guess.
-        log.exception("unexpected", extra={"route": route.path})
+        log.error("unexpected: %s %s: %s", route.method, route.path, outline(error))
         return problem(Refusal("store_unavailable" if request.method == "GET" else "outcome_unknown"), language, route)
 
 

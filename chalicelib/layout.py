@@ -33,6 +33,7 @@ from chalicelib.contact_keys import Kind, cut, digest, folded, keys_in
 from chalicelib.records import Customer, Event, Member, Pool
 
 Item: TypeAlias = dict[str, dict[str, Any]]
+Fields: TypeAlias = dict[str, str | int | float | bool | None]
 
 ROSTER: Final = "roster"
 PLACE: Final = "place"
@@ -281,8 +282,8 @@ def fields_item(customer: Customer) -> Item:
 
 
 def fields_record(stored: Item) -> tuple[int, dict[str, Any]]:
-    """The version of the customer that these fields belong to, and the fields."""
-    return plain(stored["version"]), msgspec.json.decode(stored["fields"]["S"])
+    """The version of the customer that these fields belong to, and the fields. Raises msgspec.ValidationError."""
+    return plain(stored["version"]), msgspec.json.decode(stored["fields"]["S"], type=Fields)
 
 
 def guard_items(customer: Customer) -> dict[Key, Item]:

@@ -17,10 +17,12 @@ from msgspec.structs import replace
 from chalicelib import layout, rules, upkeep
 from chalicelib.context import Backend
 from chalicelib.layout import DUE, REMINDER
+from chalicelib.outlines import outline
 from chalicelib.records import Pool
 from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Done, Make, Report, carry_out, return_lapsed
 from chalicelib.table import Put, Throttled, between
 
+MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading such a record ends in
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
 WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
@@ -45,8 +47,8 @@ def pools_of(backend: Backend, tenant: str) -> Iterator[Pool]:
         for stored in page.items:
             try:
                 yield layout.pool_record(tenant, stored)
-            except (msgspec.MsgspecError, KeyError, TypeError):
-                log.exception("malformed pool", extra={"pool": stored["sk"]["S"]})
+            except MALFORMED as error:
+                log.error("malformed pool %s: %s", stored["sk"]["S"], outline(error))
 
 
 def run(
@@ -58,7 +60,10 @@ def run(
     dry_run: bool = False,
     confirm: bool = False,
 ) -> Report:
-    """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed."""
+    """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed.
+
+    A pool whose policy or members are malformed counts as one failure, and stops no other.
+    """
     total = Report()
     for pool in pools:
         try:
@@ -66,8 +71,11 @@ def run(
             total.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
             if not dry_run:
                 total.reminded += _remind(backend, current, now, seconds_left)
-        except Throttled:
-            log.exception("a pool was left for the next round", extra={"pool": pool.id})
+        except MALFORMED as error:
+            total.failed += 1
+            log.error("malformed pool %s: %s", pool.id, outline(error))
+        except Throttled as error:
+            log.warning("pool %s is left for the next round: %s", pool.id, outline(error))
     return total
 
 

@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from chalicelib.table import Table
 from tests.audit import assert_sound
+from tests.canaries import Ear, listening
 from tests.world import NoStore, World
 from tools.engines import MiniStack
 
@@ -24,6 +25,13 @@ os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DE
 _numbers = itertools.count(1)
 _tokens = random.Random(11)  # one for each process, as it has one engine, which remembers the tokens of all its tables
 _session = botocore.session.get_session()  # has read the description of DynamoDB, which takes longer than most tests
+
+
+@pytest.fixture(autouse=True)
+def ear() -> Iterator[Ear]:
+    """Listens to the logs of every test, which fails if they hold a secret (I10)."""
+    with listening() as heard:
+        yield heard
 
 
 @pytest.fixture(scope="session")
