@@ -13,7 +13,8 @@ from chalicelib.auth import Unauthenticated, Verifier, context_of
 from chalicelib.http import Route, Service, respond
 from chalicelib.process import backend, clock
 
-app = Chalice(app_name="customer-pool")
+# Lambda makes JSON of what is logged; chalice's own handler would make text of it first.
+app = Chalice(app_name="customer-pool", configure_logs=False)
 settings = config.read(os.environ)
 cors = CORSConfig(
     allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
@@ -70,5 +71,5 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
         made.clock(),
         lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    app.log.info("swept %s", report.body())
+    app.log.info("swept", extra=report.body())
     return report.body()
