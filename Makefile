@@ -7,7 +7,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format openapi token sweep replay package setup dynamodb-local clean
+.PHONY: help run test check format openapi token sweep replay package deploy e2e setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,16 @@ replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DAT
 
 package: .venv/ready ## what is deployed, in build/<stage>: a template and a zip (STAGE=dev|prod)
 	@$(PY) -m tools.package $(STAGE)
+
+deploy: .venv/ready ## to the AWS account of the environment: STAGE=prod (first JWKS=, JWT_ISSUER=, JWT_AUDIENCE=)
+ifneq ($(origin STAGE),command line)
+	@echo 'say which stage: make deploy STAGE=dev' >&2; exit 2
+else
+	@exec $(PY) -m tools.deploy "$$STAGE"
+endif
+
+e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)
+	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
 setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.environment import run
+from tools.problems import Unusable
 
 # Each service that a function calls, with the operations that it calls. The description of all others goes.
 OPERATIONS = {"dynamodb": ("BatchGetItem", "Query", "TransactWriteItems")}
@@ -28,8 +29,22 @@ ROOT = "/var/task"  # where Lambda unpacks it, for tracebacks
 # METADATA stays, for those who look for packages with known faults.
 UNUSED = (
     "bin/*", "*/tests/*", "*/__pycache__/*", "*.pyi", "*/py.typed", "*.c", "*.h", "*.pxd", "*.tar.gz",
-    "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "cffi/*",
+    "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "botocore/docs/bcdoc/*", "cffi/*",
 )  # fmt: skip
+# Modules that others import without ever calling them here: what makes documentation (a tenth of botocore's start), and
+# an experiment with HTTP/2 that reads the list of all installed packages. What is left is what gets imported.
+EMPTIED = {
+    "botocore/docs/__init__.py": "",
+    "botocore/docs/docstring.py": """
+class ClientMethodDocstring(str):
+    def __new__(cls, *args, **kwargs):
+        return str.__new__(cls)
+
+
+PaginatorDocstring = WaiterDocstring = ClientMethodDocstring
+""",
+    "urllib3/http2/__init__.py": "",
+}
 SHARED_DATA = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
@@ -39,6 +54,10 @@ def bundle(code: Path, dependencies: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _copy_used(dependencies, tree)
+        for name, left in EMPTIED.items():
+            if not (tree / name).exists():
+                raise Unusable(f"{name} is no longer part of what is packaged: look at EMPTIED in tools/bundle.py")
+            (tree / name).write_text(left, encoding="utf-8")
         _write_service_data(dependencies / "botocore" / "data", tree / "botocore" / "data")
         with zipfile.ZipFile(code) as archive:
             archive.extractall(tree)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chalicelib.layout import INDEX_RANGE
-
 MINUTE = 60
 NAMESPACE = {"Fn::Sub": "CustomerPool/${AWS::StackName}"}
 
 API = {"ApiName": {"Ref": "AWS::StackName"}, "Stage": {"Ref": "RestAPI.Stage"}}
 TABLE = {"TableName": {"Ref": "Table"}}
+WRITES = {"TableName": {"Ref": "Table"}, "Operation": "TransactWriteItems"}  # the service writes in no other way
 FAILED_SWEEPS = {"QueueName": {"Fn::GetAtt": ["FailedSweeps", "QueueName"]}}
 SUM, MAXIMUM = {"Statistic": "Sum"}, {"Statistic": "Maximum"}
 
@@ -52,7 +51,10 @@ def _alarms() -> dict[str, Any]:
             "A run of the sweep failed; its event is in the queue.", over=0, minutes=1, of=1,
             watched=_metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", FAILED_SWEEPS), statistic=MAXIMUM,
         ),
-        "ThrottledWrites": _throttled_writes("The table or one of its indexes turns writes away.", minutes=5, of=2),
+        "ThrottledWrites": _alarm(
+            "The table or one of its indexes turns writes away.", over=0, minutes=5, of=2,
+            watched=_metric("AWS/DynamoDB", "ThrottledRequests", WRITES),
+        ),
         "Conflicts": _alarm(
             "Many transactions meet each other; they are tried again, and take longer.", over=500, minutes=5, of=3,
             watched=_metric("AWS/DynamoDB", "TransactionConflict", TABLE),
@@ -71,39 +73,17 @@ def _alarm(
     missing: str = "notBreaching",
 ) -> dict[str, Any]:
     """Goes off when the metric has been `over` that in each of the last `of` periods of `minutes`."""
-    return _resource(
-        meaning, over, of, {"Period": minutes * MINUTE, "TreatMissingData": missing, **statistic, **watched}
-    )
-
-
-def _throttled_writes(meaning: str, *, minutes: int, of: int) -> dict[str, Any]:
-    """The table's and each index's, added up: an index that is throttled turns the table's writes away too."""
-    counted = [TABLE, *(TABLE | {"GlobalSecondaryIndexName": index} for index in INDEX_RANGE)]
-    parts = [
-        {
-            "Id": f"m{number}",
-            "ReturnData": False,
-            "MetricStat": {
-                "Metric": _metric("AWS/DynamoDB", "WriteThrottleEvents", dimensions),
-                "Period": minutes * MINUTE,
-                "Stat": "Sum",
-            },
-        }
-        for number, dimensions in enumerate(counted)
-    ]
-    total = {"Id": "all", "Expression": "SUM(METRICS())", "Label": "throttled writes"}
-    return _resource(meaning, 0, of, {"TreatMissingData": "notBreaching", "Metrics": [total, *parts]})
-
-
-def _resource(meaning: str, over: int, of: int, watched: dict[str, Any]) -> dict[str, Any]:
     told = {"Fn::If": ["AlarmsAreTold", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
     properties = {
         "AlarmDescription": f"{meaning} See docs/operations.md.",
         "ComparisonOperator": "GreaterThanThreshold",
         "Threshold": over,
+        "Period": minutes * MINUTE,
         "EvaluationPeriods": of,
+        "TreatMissingData": missing,
         "AlarmActions": told,
         "OKActions": told,
+        **statistic,
         **watched,
     }
     return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
@@ -137,7 +117,8 @@ def _dashboard() -> dict[str, Any]:
         ], "Sum"),
         _graph("Write units", [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", *TABLE_TEXT]], "Sum"),
         _graph("Conflicts and throttled writes", [
-            ["AWS/DynamoDB", "TransactionConflict", *TABLE_TEXT], ["AWS/DynamoDB", "WriteThrottleEvents", *TABLE_TEXT],
+            ["AWS/DynamoDB", "TransactionConflict", *TABLE_TEXT],
+            ["AWS/DynamoDB", "ThrottledRequests", *TABLE_TEXT, "Operation", "TransactWriteItems"],
         ], "Sum"),
     ]  # fmt: skip
     widgets = [
