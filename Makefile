@@ -7,7 +7,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format openapi token sweep replay package deploy e2e setup dynamodb-local clean
+.PHONY: help run test check format openapi token sweep replay package deploy e2e bench-cold setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ endif
 
 e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
+
+bench-cold: .venv/ready .venv-engine/ready ## a cold start, to the first claim, against botocore's alone
+	@exec $(PY) -m benchmarks.cold_start
 
 setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
 

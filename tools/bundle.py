@@ -31,9 +31,10 @@ UNUSED = (
     "bin/*", "*/tests/*", "*/__pycache__/*", "*.pyi", "*/py.typed", "*.c", "*.h", "*.pxd", "*.tar.gz",
     "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "botocore/docs/bcdoc/*", "cffi/*",
 )  # fmt: skip
-# Modules that others import without ever calling them here: what makes documentation (a tenth of botocore's start), and
-# an experiment with HTTP/2 that reads the list of all installed packages. What is left is what gets imported.
-EMPTIED = {
+# Modules that others import and that are hardly ever called here, or never. Each is left so much as is imported of it;
+# what it does, if anybody asks, is fetched from where it was.
+REPLACED = {
+    # Makes botocore's documentation.
     "botocore/docs/__init__.py": "",
     "botocore/docs/docstring.py": """
 class ClientMethodDocstring(str):
@@ -43,9 +44,34 @@ class ClientMethodDocstring(str):
 
 PaginatorDocstring = WaiterDocstring = ClientMethodDocstring
 """,
+    # An experiment with HTTP/2, which reads the list of all installed packages.
     "urllib3/http2/__init__.py": "",
+    # Reads dates in any spelling; wanted for credentials from a developer's single sign-on.
+    "dateutil/parser/__init__.py": """
+def parse(*args, **kwargs):
+    from dateutil.parser._parser import parse
+
+    return parse(*args, **kwargs)
+
+
+def isoparse(*args, **kwargs):
+    from dateutil.parser.isoparser import isoparse
+
+    return isoparse(*args, **kwargs)
+""",
+    # Searches in answers; wanted by waiters and paginators.
+    "jmespath/__init__.py": """
+def compile(expression):
+    from jmespath import parser
+
+    return parser.Parser().parse(expression)
+
+
+def search(expression, data, options=None):
+    return compile(expression).search(data, options=options)
+""",
 }
-SHARED_DATA = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
+SHARED_DATA = ("_retry.json", "sdk-default-configuration.json")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
 
@@ -54,9 +80,9 @@ def bundle(code: Path, dependencies: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _copy_used(dependencies, tree)
-        for name, left in EMPTIED.items():
+        for name, left in REPLACED.items():
             if not (tree / name).exists():
-                raise Unusable(f"{name} is no longer part of what is packaged: look at EMPTIED in tools/bundle.py")
+                raise Unusable(f"{name} is no longer part of what is packaged: look at REPLACED in tools/bundle.py")
             (tree / name).write_text(left, encoding="utf-8")
         _write_service_data(dependencies / "botocore" / "data", tree / "botocore" / "data")
         with zipfile.ZipFile(code) as archive:
@@ -77,7 +103,8 @@ def _files(folder: Path) -> Iterator[str]:
     yield from sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-# What botocore knows about AWS
+# What botocore knows about AWS. Without a service's set of rules for its endpoints it takes them from the table of all
+# endpoints, as it always did: one line of a table, where the rules are worked through at every call.
 
 
 def _write_service_data(data: Path, target: Path) -> None:
@@ -86,10 +113,8 @@ def _write_service_data(data: Path, target: Path) -> None:
     _write_json(target / "endpoints.json", _endpoints(_read_json(data / "endpoints.json")))
     for service, operations in OPERATIONS.items():
         version = max(path.name for path in (data / service).iterdir())
-        for name in ("service-2.json", "endpoint-rule-set-1.json"):
-            content = _read_json(data / service / version / name)
-            kept = _described(content, operations) if name.startswith("service") else content
-            _write_json(target / service / version / name, kept)
+        described = _described(_read_json(data / service / version / "service-2.json"), operations)
+        _write_json(target / service / version / "service-2.json", described)
 
 
 def _endpoints(known: dict[str, Any]) -> dict[str, Any]:
@@ -143,8 +168,21 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _compile(tree: Path) -> None:
-    """Beside each source, its compiled form, marked as never to be compared with it: files in Lambda do not change."""
-    compiling = [sys.executable, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    """Beside each source, its compiled form, marked as never to be compared with it: files in Lambda do not change.
+
+    Tracebacks name the line, and do not underline the part of it, which would be a fifth of all that is read.
+    """
+    compiling = [
+        sys.executable,
+        "-I",
+        "-X",
+        "no_debug_ranges",
+        "-m",
+        "compileall",
+        "-q",
+        "--invalidation-mode",
+        "unchecked-hash",
+    ]
     where = ["-s", str(tree), "-p", ROOT, str(tree)]
     run(["env", "PYTHONHASHSEED=0", *compiling, *where], "could not compile the package")
 

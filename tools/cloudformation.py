@@ -43,7 +43,11 @@ class Cloud:
         try:
             return self._session.create_client(service, endpoint_url=self._endpoint)
         except BotoCoreError as error:
-            raise Unusable(f"AWS cannot be reached: {error}") from None
+            raise Unusable(f"AWS cannot be reached: {error} (see docs/operations.md, Deploying)") from None
+
+    def account(self) -> str:
+        """Asked first, so that a person without credentials is told at once."""
+        return _in_one_line(lambda: str(self.client("sts").get_caller_identity()["Account"]))
 
     def deploy(self, stack: str, package: Package, parameters: Mapping[str, str]) -> Deployed:
         """Parameters that are not given stay as they are; a new stack needs all of `PARAMETERS`."""
@@ -126,7 +130,7 @@ class Cloud:
         """The account's bucket for what is deployed; made when it is not there."""
         storage = self.client("s3")
         region = storage.meta.region_name
-        name = f"customer-pool-{self.client('sts').get_caller_identity()['Account']}-{region}"
+        name = f"customer-pool-{self.account()}-{region}"
         try:
             storage.head_bucket(Bucket=name)
         except ClientError as error:
@@ -194,4 +198,4 @@ def _in_one_line(do: Callable[[], Found]) -> Found:
     try:
         return do()
     except (BotoCoreError, ClientError) as error:
-        raise Unusable(f"AWS says: {error}") from None
+        raise Unusable(f"AWS says: {error} (see docs/operations.md, Deploying)") from None

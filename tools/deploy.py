@@ -38,7 +38,7 @@ def main() -> int:
     if stage.name == "e2e":
         raise Unusable("the stage e2e is for the emulator: run `make e2e`")
     given, cloud = settings(), Cloud()
-    print(f"packaging and deploying {stage.stack} ...", file=sys.stderr)
+    print(f"packaging {stage.stack} and deploying it to account {cloud.account()} ...", file=sys.stderr)
     deployed = cloud.deploy(stage.stack, package(stage), given)
     print(f"{'deployed' if deployed.changed else 'nothing has changed in'} {stage.stack}", file=sys.stderr)
     print(deployed.outputs["EndpointURL"])

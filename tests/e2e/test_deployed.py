@@ -10,7 +10,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -79,14 +78,13 @@ def key_set(keys: LocalKeys) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(keys: LocalKeys, key_set: str) -> Iterator[Stack]:
-    made = package(STAGE)
+def stack(packaged: Package, keys: LocalKeys, key_set: str) -> Iterator[Stack]:
     with MiniCloud() as engine:
         cloud = Cloud(engine.endpoint, pause=0.1)
         parameters = {"Jwks": key_set, "JwtIssuer": ISSUER, "JwtAudience": AUDIENCE}
-        deployed = cloud.deploy(STAGE.stack, made, parameters)
+        deployed = cloud.deploy(STAGE.stack, packaged, parameters)
         assert deployed.changed
-        yield Stack(engine, cloud, made, keys, deployed.outputs)
+        yield Stack(engine, cloud, packaged, keys, deployed.outputs)
 
 
 @pytest.fixture(scope="module")
@@ -178,14 +176,11 @@ def test_a_batch_is_claimed_and_released(stack: Stack, begun: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def alone(stack: Stack, unpacked: Path) -> Any:
     """Starts a function of the unpacked package in a clean interpreter."""
-    root = tmp_path_factory.mktemp("task")
-    with zipfile.ZipFile(stack.package.code) as code:
-        code.extractall(root)
     architecture = architecture_in(json.loads(stack.package.template.read_text()))
     settings = local_environment(stack.engine.endpoint, stack.keys) | {"TABLE_NAME": stack.outputs["TableName"]}
-    return partial(LambdaRuntime, root, dependencies(architecture, RUNTIME), settings=settings)
+    return partial(LambdaRuntime, unpacked, dependencies(architecture, RUNTIME), settings=settings)
 
 
 def test_the_package_lacks_nothing(stack: Stack, begun: None, alone: Any) -> None:
