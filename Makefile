@@ -2,11 +2,12 @@
 # What sets up speaks on standard error, so that `make -s token` prints a token and nothing else.
 
 PYTHON ?= python3
+STAGE ?= dev
 PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format openapi token sweep audit replay setup dynamodb-local clean
+.PHONY: help run test test-all check format openapi token sweep audit replay package deploy e2e bench-cold setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +52,22 @@ replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DAT
 	@test -n "$$DATA" || { echo 'say which data: make replay DATA=<folder>' >&2; exit 2; }
 	@exec $(PY) -m tools.replay "$$DATA"
 
+package: .venv/ready ## what is deployed, in build/<stage>: a template and a zip (STAGE=dev|prod)
+	@$(PY) -m tools.package $(STAGE)
+
+deploy: .venv/ready ## to the AWS account of the environment: STAGE=prod (first JWKS=, JWT_ISSUER=, JWT_AUDIENCE=)
+ifneq ($(origin STAGE),command line)
+	@echo 'say which stage: make deploy STAGE=dev' >&2; exit 2
+else
+	@exec $(PY) -m tools.deploy "$$STAGE"
+endif
+
+e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)
+	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
+
+bench-cold: .venv/ready .venv-engine/ready ## a cold start, to the first claim, against botocore's alone
+	@exec $(PY) -m benchmarks.cold_start
+
 setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
 
 # Its licence lets everybody use it and nobody pass it on: it is fetched here, and never committed.
@@ -64,7 +81,7 @@ dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamo
 	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
 
 clean: ## throw away environments, caches and everything `make run` has kept
-	rm -rf .venv .venv-engine .venv.lock .venv-engine.lock .dynamodb-local .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv.lock .venv-engine.lock .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call environment,folder,requirements)

@@ -131,6 +131,7 @@ class MiniStack(Engine):
     """Pure Python, ready in half a second. Keeps its data across a stop in order only, never across a kill."""
 
     name = "MiniStack"
+    services = "dynamodb"
 
     def command(self, state: Path) -> list[str]:
         if not ENGINE_PYTHON.exists():
@@ -139,7 +140,7 @@ class MiniStack(Engine):
 
     def environment(self, state: Path) -> dict[str, str]:
         return {
-            "SERVICES": "dynamodb",
+            "SERVICES": self.services,
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(self.port),
             "PERSIST_STATE": "1" if self.persistent else "0",
@@ -148,6 +149,16 @@ class MiniStack(Engine):
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
         }
+
+
+class MiniCloud(MiniStack):
+    """MiniStack with all that a deployed stage stands on. It runs the functions as processes on this machine."""
+
+    name = "MiniStack"
+    services = "apigateway,cloudformation,dynamodb,events,iam,lambda,logs,monitoring,s3,sqs,sts"
+
+    def environment(self, state: Path) -> dict[str, str]:
+        return super().environment(state) | {"NO_PROXY": f"{HOST},localhost", "no_proxy": f"{HOST},localhost"}
 
 
 class DynamoDBLocal(Engine):

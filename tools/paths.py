@@ -1,10 +1,11 @@
-"""Where things are kept on a developer's machine. Everything under `.local/` may be deleted at any time."""
+"""Where things are kept on a developer's machine. `.local/` and `build/` may be deleted at any time."""
 
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL = PROJECT / ".local"
 KEYS = LOCAL / "keys"
+BUILD = PROJECT / "build"
 
 ENGINE_PYTHON = PROJECT / ".venv-engine" / "bin" / "python"
 DYNAMODB_LOCAL = PROJECT / ".dynamodb-local" / "package" / "emulator"

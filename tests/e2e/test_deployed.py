@@ -1,0 +1,263 @@
+"""The packaged stack on an emulated AWS: deployed through CloudFormation, used over its gateway, swept by its schedule.
+
+In the order of a day: the stack is put up once, for all tests here, and the last one takes it down.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tools.client import Client
+from tools.cloudformation import Cloud
+from tools.dependencies import RUNTIME, dependencies
+from tools.engines import HOST, MiniCloud
+from tools.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
+from tools.lambda_runtime import LambdaRuntime
+from tools.local_service import local_environment, scheduled_event
+from tools.package import Package, architecture_in, package
+from tools.stages import STAGES
+
+pytestmark = pytest.mark.e2e
+
+STAGE = STAGES["e2e"]
+POOL = "/v1/pools/sales"
+CUSTOMERS = [f"c{number}" for number in range(12)]
+SCHEDULE_WITHIN = 150.0  # seconds: it runs every minute, and a busy machine is late
+
+
+@dataclass(frozen=True)
+class Stack:
+    engine: MiniCloud
+    cloud: Cloud
+    package: Package
+    keys: LocalKeys
+    outputs: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Where the emulator serves what AWS serves at the output `EndpointURL`."""
+        return f"{self.engine.endpoint}/_aws/execute-api/{self.outputs['RestAPIId']}/api"
+
+    def client(self, user: str, *roles: str) -> Client:
+        return Client(self.url, self.keys.token(user, list(roles)))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> LocalKeys:
+    return LocalKeys(tmp_path_factory.mktemp("keys")).ensure()
+
+
+@pytest.fixture(scope="module")
+def key_set(keys: LocalKeys) -> Iterator[str]:
+    """The public keys at an address, as a provider of identities offers them."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    public = keys.jwks.parent / "public"
+    public.mkdir()
+    (public / "jwks.json").write_bytes(keys.jwks.read_bytes())
+    with ThreadingHTTPServer((HOST, 0), partial(Quiet, directory=str(public))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}/jwks.json"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stack(packaged: Package, keys: LocalKeys, key_set: str) -> Iterator[Stack]:
+    with MiniCloud() as engine:
+        cloud = Cloud(engine.endpoint, pause=0.1)
+        parameters = {"Jwks": key_set, "JwtIssuer": ISSUER, "JwtAudience": AUDIENCE}
+        deployed = cloud.deploy(STAGE.stack, packaged, parameters)
+        assert deployed.changed
+        yield Stack(engine, cloud, packaged, keys, deployed.outputs)
+
+
+@pytest.fixture(scope="module")
+def begun(stack: Stack) -> None:
+    """Two pools with the same people and customers; in one of them claims last two seconds."""
+    root, mona = stack.client("root", "admin"), stack.client("mona")
+    for pool, ttl in (("sales", "P7D"), ("brief", "PT2S")):
+        root.must("POST", "/v1/pools", {"id": pool, "name": pool, "policy": {"holding_limit": 20, "claim_ttl": ttl}})
+        for user, role in {"mona": "manager", "alice": "member", "bob": "member", "carol": "member"}.items():
+            root.must("PUT", f"/v1/pools/{pool}/members/{user}", {"role": role})
+        rows = [{"id": customer, "name": f"Customer {customer}"} for customer in CUSTOMERS]
+        body = {"rows": rows, "key": "id", "on_duplicate": "reject"}
+        assert mona.must("POST", f"/v1/pools/{pool}/import", body)["summary"]["ok"] == len(rows)
+
+
+def test_a_second_deployment_changes_nothing(stack: Stack) -> None:
+    again = stack.cloud.deploy(STAGE.stack, package(STAGE), {})
+
+    assert (again.changed, again.outputs) == (False, stack.outputs)
+
+
+# Who gets in
+
+
+def forged(keys: LocalKeys, **changed: Any) -> str:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(time.time()) + 600} | changed
+    return jwt.encode(claims, keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
+
+
+def test_without_a_token_there_is_health_and_nothing_else(stack: Stack) -> None:
+    assert status(f"{stack.url}/v1/health") == 200
+    assert status(f"{stack.url}/v1/openapi.json") == 200
+    assert status(f"{stack.url}{POOL}") == 401
+
+
+@pytest.mark.parametrize("flaw", ["unsigned", "of another key", "expired", "for another audience", "of another issuer"])
+def test_a_token_with_a_flaw_is_401(stack: Stack, tmp_path: Path, flaw: str) -> None:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(time.time()) + 600}
+    token = {
+        "unsigned": jwt.encode(claims, "", "none", {"kid": KEY_ID}),
+        "of another key": forged(LocalKeys(tmp_path).ensure()),
+        "expired": forged(stack.keys, exp=int(time.time()) - 600),
+        "for another audience": forged(stack.keys, aud="another-service"),
+        "of another issuer": forged(stack.keys, iss="https://elsewhere.example"),
+    }[flaw]
+
+    assert status(f"{stack.url}{POOL}", token) == 401
+    assert status(f"{stack.url}{POOL}", forged(stack.keys)) in (200, 403, 404)  # the same token without the flaw
+
+
+def status(url: str, token: str | None = None) -> int:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+# What it does
+
+
+def test_a_member_may_not_do_what_managers_do(stack: Stack, begun: None) -> None:
+    refused = stack.client("alice").call("POST", f"{POOL}/customers", {"id": "mine", "name": "Mine"})
+
+    assert (refused.status, refused.code) == (403, "not_manager")
+
+
+def test_two_people_never_get_the_same_customer(stack: Stack, begun: None) -> None:
+    first = stack.client("alice").call("POST", f"{POOL}/customers/c1/claim")
+    second = stack.client("bob").call("POST", f"{POOL}/customers/c1/claim")
+
+    assert (first.status, first.body["holder"]) == (200, "alice")
+    assert (second.status, second.code) == (409, "already_claimed")
+
+
+def test_a_batch_is_claimed_and_released(stack: Stack, begun: None) -> None:
+    alice, ids = stack.client("alice"), ["c2", "c3", "c4"]
+
+    claimed = alice.must("POST", f"{POOL}/claim", {"customer_ids": [*ids, "nobody"]})
+    released = alice.must("POST", f"{POOL}/release", {"customer_ids": ids})
+
+    assert claimed["summary"] == {"ok": 3, "failed": 1}
+    assert released["summary"] == {"ok": 3, "failed": 0}
+    assert {each["customer"]["state"] for each in released["results"]} == {"available"}
+
+
+# The package by itself: the emulator's functions see what the emulator has installed, Lambda's do not.
+
+
+@pytest.fixture(scope="module")
+def alone(stack: Stack, unpacked: Path) -> Any:
+    """Starts a function of the unpacked package in a clean interpreter."""
+    architecture = architecture_in(json.loads(stack.package.template.read_text()))
+    settings = local_environment(stack.engine.endpoint, stack.keys) | {"TABLE_NAME": stack.outputs["TableName"]}
+    return partial(LambdaRuntime, unpacked, dependencies(architecture, RUNTIME), settings=settings)
+
+
+def test_the_package_lacks_nothing(stack: Stack, begun: None, alone: Any) -> None:
+    arn = "arn:aws:execute-api:us-east-1:000000000000:api/api/GET/v1/pools"
+    token = f"Bearer {stack.keys.token('mona')}"
+
+    with alone(handler="app.who_is_asking") as authorizer:
+        said = authorizer.invoke({"type": "TOKEN", "authorizationToken": token, "methodArn": arn})
+    with alone(handler="app.app") as api:
+        page = api.invoke(request("/v1/pools/{pool}/customers", said["context"], pool="sales"))
+        document = api.invoke(request("/v1/openapi.json", None))
+
+    assert said["principalId"] == "mona"
+    assert [each["id"] for each in json.loads(page["body"])["items"]] == sorted(CUSTOMERS)
+    assert json.loads(document["body"])["openapi"].startswith("3.1")
+
+
+def test_the_log_of_the_sweep_is_json_with_its_lag(stack: Stack, begun: None, alone: Any) -> None:
+    """What the metric filter of the alarm `LateSweep` reads."""
+    with alone(handler="app.sweep_expired") as sweep:
+        report = sweep.invoke(scheduled_event())
+        lines = [json.loads(line) for line in sweep.log() if line.startswith("{")]
+
+    (swept,) = [line for line in lines if line["message"] == "swept"]
+    assert swept["level"] == "INFO" and swept["requestId"]
+    assert swept["lag_s"] == report["lag_s"]
+
+
+def request(resource: str, caller: dict[str, str] | None, **parameters: str) -> dict[str, Any]:
+    """As API Gateway calls the function."""
+    return {
+        "resource": resource, "path": resource.format(**parameters), "httpMethod": "GET", "headers": {},
+        "multiValueQueryStringParameters": None, "pathParameters": parameters or None, "stageVariables": None,
+        "requestContext": {"resourcePath": resource, "httpMethod": "GET", "authorizer": caller},
+        "body": None, "isBase64Encoded": False,
+    }  # fmt: skip
+
+
+# The schedule, and the end
+
+
+def test_the_schedule_sweeps(stack: Stack, begun: None) -> None:
+    """A claim made after all other sweeps comes back, and nobody but the schedule has been there."""
+    mona, customer = stack.client("mona"), "/v1/pools/brief/customers/c5"
+    stack.client("carol").must("POST", f"{customer}/claim")
+    deadline = time.monotonic() + SCHEDULE_WITHIN
+    while mona.must("GET", customer)["state"] != "available" and time.monotonic() < deadline:
+        time.sleep(1)
+
+    last = mona.must("GET", f"{customer}/history")["items"][-1]
+
+    assert mona.must("GET", customer)["state"] == "available"
+    assert (last["type"], last["by"]) == ("expired", "system")
+
+
+def test_each_function_has_written_to_its_own_log(stack: Stack, begun: None) -> None:
+    logs = stack.cloud.client("logs")
+    groups = {group["logGroupName"]: group for group in logs.describe_log_groups()["logGroups"]}
+
+    for name in ("api", "authorizer", "sweep"):
+        group = f"/{STAGE.stack}/{name}"
+        assert groups[group]["retentionInDays"] == STAGE.log_days
+        assert logs.describe_log_streams(logGroupName=group)["logStreams"], name
+
+
+def test_no_sweep_has_failed(stack: Stack) -> None:
+    queues = stack.cloud.client("sqs")
+    (address,) = queues.list_queues()["QueueUrls"]
+
+    waiting = queues.get_queue_attributes(QueueUrl=address, AttributeNames=["ApproximateNumberOfMessages"])
+
+    assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+
+def test_the_stack_goes_and_the_table_stays(stack: Stack) -> None:
+    stack.cloud.remove(STAGE.stack)
+
+    tables = stack.cloud.client("dynamodb").list_tables()["TableNames"]
+    assert tables == [stack.outputs["TableName"]]
+    assert stack.cloud.client("lambda").list_functions()["Functions"] == []

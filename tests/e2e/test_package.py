@@ -1,0 +1,117 @@
+"""What is in the package and what is not, and that it stands alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools.bundle import OPERATIONS, REPLACED
+from tools.package import Package
+
+pytestmark = pytest.mark.e2e
+
+MEGABYTE = 1024 * 1024
+
+
+def names(packaged: Package) -> list[str]:
+    with zipfile.ZipFile(packaged.code) as code:
+        return code.namelist()
+
+
+def test_it_is_small(packaged: Package) -> None:
+    with zipfile.ZipFile(packaged.code) as code:
+        unpacked = sum(entry.file_size for entry in code.infolist())
+
+    assert packaged.code.stat().st_size < 10 * MEGABYTE
+    assert unpacked < 30 * MEGABYTE
+
+
+def test_every_source_has_its_compiled_form_that_is_never_checked(packaged: Package) -> None:
+    present = set(names(packaged))
+    tag = sys.implementation.cache_tag
+
+    for name in sorted(each for each in present if each.endswith(".py")):
+        folder, _, stem = name[:-3].rpartition("/")
+        assert f"{folder}/__pycache__/{stem}.{tag}.pyc".lstrip("/") in present
+    with zipfile.ZipFile(packaged.code) as code:
+        compiled = code.read(f"__pycache__/app.{tag}.pyc")
+    assert compiled[4:8] == (0b01).to_bytes(4, "little")  # PEP 552: by hash, and the source is not looked at
+
+
+def test_it_holds_what_runs_and_nothing_else(packaged: Package) -> None:
+    tops = {name.partition("/")[0] for name in names(packaged)}
+    services = {
+        name.split("/")[2] for name in names(packaged) if name.startswith("botocore/data/") and name.count("/") > 2
+    }
+
+    assert tops.isdisjoint({"tools", "tests", "benchmarks", "boto3", "s3transfer", "pip", "setuptools", "moto", "cffi"})
+    assert {name for name in names(packaged) if name.startswith("chalice/") and name.endswith(".py")} == {
+        "chalice/__init__.py",
+        "chalice/app.py",
+    }
+    assert services == set(OPERATIONS)
+
+
+def test_nothing_in_it_tells_when_or_where_it_was_made(packaged: Package) -> None:
+    with zipfile.ZipFile(packaged.code) as code:
+        assert {entry.date_time for entry in code.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert code.namelist() == sorted(code.namelist())
+        for name in code.namelist():
+            assert str(Path.home()).encode() not in code.read(name) or Path.home() == Path("/"), name
+
+
+ENDPOINT = """
+import sys; sys.path.insert(0, sys.argv[1])
+import app
+print(app.service().backend.table.connection.client.meta.endpoint_url)
+"""
+
+
+@pytest.mark.parametrize(
+    ("region", "address"),
+    [
+        ("us-east-1", "https://dynamodb.us-east-1.amazonaws.com"),
+        ("eu-central-1", "https://dynamodb.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "https://dynamodb.cn-north-1.amazonaws.com.cn"),
+        ("xx-new-9", "https://dynamodb.xx-new-9.amazonaws.com"),
+    ],
+)
+def test_it_finds_dynamodb_in_every_region(unpacked: Path, region: str, address: str) -> None:
+    assert run(unpacked, ENDPOINT, region) == address
+
+
+REPLACEMENTS = """
+import sys; sys.path.insert(0, sys.argv[1])
+import jmespath, dateutil.parser, urllib3
+from datetime import datetime
+assert jmespath.search("a.b", {"a": {"b": 3}}) == 3
+assert dateutil.parser.parse("2026-11-23T12:00:00Z").isoformat() == "2026-11-23T12:00:00+00:00"
+assert dateutil.parser.isoparse("2026-11-23") == datetime(2026, 11, 23)
+from zoneinfo import ZoneInfo, reset_tzpath
+reset_tzpath(())
+assert str(ZoneInfo("Asia/Shanghai")) == "Asia/Shanghai"
+print("good")
+"""
+
+
+def test_what_was_put_off_still_works(unpacked: Path) -> None:
+    assert run(unpacked, REPLACEMENTS, "us-east-1") == "good"
+    assert all((unpacked / name).exists() for name in REPLACED)
+
+
+def run(root: Path, program: str, region: str) -> str:
+    """In a clean interpreter, with nothing to import from but the standard library and the package."""
+    settings = {"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, str(root)],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -1,0 +1,200 @@
+"""The template that a stage deploys: what runs in it, who may do what, and what it must not lose."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.layout import SCHEMA
+from chalicelib.refusals import MEANINGS, Refusal
+from chalicelib.routes import ROUTES
+from tools.gateway_answers import REASONS
+from tools.package import chalice_package
+from tools.stages import STAGES
+from tools.template import FUNCTIONS
+
+PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json")}
+ENOUGH = {
+    "APIHandler": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
+    "WhoIsAsking": set[str](),
+    "SweepExpired": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem"},
+}
+LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of the stage `prod`, as `make package` makes it."""
+    return chalice_package(STAGES["prod"], tmp_path_factory.mktemp("package")) / "sam.json"
+
+
+@pytest.fixture(scope="module")
+def template(packaged: Path) -> dict[str, Any]:
+    return dict(json.loads(packaged.read_text()))
+
+
+@pytest.fixture(scope="module")
+def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: told["Properties"] for name, told in template["Resources"].items()}
+
+
+@pytest.fixture(scope="module")
+def api(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return dict(resources["RestAPI"]["DefinitionBody"])
+
+
+def test_cloudformation_would_take_it(packaged: Path) -> None:
+    linter = [sys.executable, "-c", "import sys; from cfnlint.runner import main; sys.exit(main())"]
+    said = subprocess.run([*linter, str(packaged)], capture_output=True, text=True, check=False)
+
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_each_function_runs_the_right_python_on_the_right_processor(resources: dict[str, dict[str, Any]]) -> None:
+    functions = {name: told for name, told in resources.items() if "Handler" in told}
+
+    assert set(functions) == {function.resource for function in FUNCTIONS}
+    for told in functions.values():
+        assert told["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
+        assert told["Architectures"] == ["arm64"]
+        assert re.fullmatch(r"app\.\w+", told["Handler"])  # whatever is not in app.py is called without the app
+        assert told["MemorySize"] >= 512
+        assert told["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_the_gateway_outlives_its_functions(resources: dict[str, dict[str, Any]]) -> None:
+    assert resources["APIHandler"]["Timeout"] <= 29
+    assert resources["WhoIsAsking"]["Timeout"] <= 29
+    assert resources["SweepExpired"]["Timeout"] <= 60
+
+
+# Who may do what
+
+
+def statements(resources: dict[str, dict[str, Any]], function: str) -> Iterator[dict[str, Any]]:
+    role = resources[function]["Role"]["Fn::GetAtt"][0]
+    for policy in resources[role]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+@pytest.mark.parametrize("function", ENOUGH)
+def test_a_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[str, Any]], function: str) -> None:
+    allowed = {action for each in statements(resources, function) for action in each["Action"]}
+    queue = {"sqs:SendMessage"} if function == "SweepExpired" else set()
+
+    assert {action.partition(":")[2] for action in allowed if action.startswith("dynamodb:")} == ENOUGH[function]
+    assert {action for action in allowed if not action.startswith("dynamodb:")} == LOGGING | queue
+
+
+@pytest.mark.parametrize("function", ENOUGH)
+def test_no_policy_has_a_wildcard_but_for_the_indexes_of_the_table(
+    resources: dict[str, dict[str, Any]], function: str
+) -> None:
+    for each in statements(resources, function):
+        assert each["Effect"] == "Allow"
+        assert isinstance(each["Action"], list) and not any("*" in action for action in each["Action"])
+        said = json.dumps(each["Resource"])
+        assert "*" not in said or each["Resource"] == {"Fn::Sub": "${Table.Arn}/index/*"}
+
+
+def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, dict[str, Any]]) -> None:
+    variables = {function.resource: set(function.settings) for function in FUNCTIONS}
+
+    assert variables["WhoIsAsking"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE"}
+    assert variables["APIHandler"] == variables["SweepExpired"] == {"TABLE_NAME"}
+    for name, read in variables.items():
+        assert set(resources[name]["Environment"]["Variables"]) == read
+
+
+# The gateway
+
+
+def test_every_route_but_the_public_ones_asks_who_it_is(api: dict[str, Any]) -> None:
+    methods = {
+        (method.upper(), path): told
+        for path, methods in api["paths"].items()
+        for method, told in methods.items()
+        if method != "options"
+    }
+
+    assert set(methods) == {(route.method, route.path) for route in ROUTES}
+    for address, told in methods.items():
+        assert told.get("security") == (None if address in PUBLIC else [{"who_is_asking": []}]), address
+
+
+def test_every_route_lets_a_browser_ask_first(api: dict[str, Any]) -> None:
+    for path, methods in api["paths"].items():
+        parameters = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
+        assert parameters["method.response.header.Access-Control-Allow-Origin"] == "'*'", path
+        assert "security" not in methods["options"]
+
+
+@pytest.mark.parametrize("kind", REASONS)
+def test_what_the_gateway_says_itself_is_a_problem_with_cors(api: dict[str, Any], kind: str) -> None:
+    answer = api["x-amazon-apigateway-gateway-responses"][kind]
+    headers = {
+        name.removeprefix("gatewayresponse.header."): value for name, value in answer["responseParameters"].items()
+    }
+    body, reason = json.loads(answer["responseTemplates"]["application/json"]), REASONS[kind]
+
+    assert headers["Access-Control-Allow-Origin"] == "'*'"
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert ("Retry-After" in headers) == (MEANINGS[reason].retry_after is not None)
+    assert answer["statusCode"] == str(body["status"]) == str(MEANINGS[reason].status)
+    assert (body["code"], body["title"]) == (Refusal(reason).code, MEANINGS[reason].en)
+    assert "$" not in answer["responseTemplates"]["application/json"]  # the gateway would put something in its place
+
+
+def test_401_403_404_and_429_are_among_them() -> None:
+    told = {MEANINGS[reason].status for reason in REASONS.values()}
+
+    assert {401, 403, 404, 429} <= told
+
+
+def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) -> None:
+    (settings,) = resources["RestAPI"]["MethodSettings"]
+
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
+
+
+# What must not be lost
+
+
+def test_the_table_is_the_one_that_local_runs_use_and_is_kept(template: dict[str, Any]) -> None:
+    table = template["Resources"]["Table"]
+    properties = table["Properties"]
+
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert {name: properties[name] for name in SCHEMA} == json.loads(json.dumps(SCHEMA))
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dict[str, Any]]) -> None:
+    sweep = resources["SweepExpired"]
+
+    assert sweep["ReservedConcurrentExecutions"] == 1
+    assert sweep["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
+    assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
+
+
+def test_every_function_has_a_log_that_ends_some_day(resources: dict[str, dict[str, Any]]) -> None:
+    for function in FUNCTIONS:
+        log = resources[function.resource]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert resources[log]["RetentionInDays"] == STAGES["prod"].log_days
+
+
+def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text()
+    alarms = {name for name, told in template["Resources"].items() if told["Type"] == "AWS::CloudWatch::Alarm"}
+
+    assert alarms == {"ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "ThrottledWrites", "Conflicts"}
+    assert {name for name in alarms if f"`{name}`" not in page} == set()

@@ -1,0 +1,49 @@
+"""`make deploy STAGE=prod`: packages a stage, deploys it to the account of the environment, and prints its address.
+
+JWKS, JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, and ALARM_TOPIC who is told of alarms; each is needed
+once and kept by the stack. A second deployment of the same commit changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from tools.cloudformation import Cloud
+from tools.package import package
+from tools.problems import Unusable, run_tool
+from tools.stages import stage_named
+
+SETTINGS = {
+    "Jwks": "JWKS",
+    "JwtIssuer": "JWT_ISSUER",
+    "JwtAudience": "JWT_AUDIENCE",
+    "AlarmTopic": "ALARM_TOPIC",
+}
+
+
+def settings() -> dict[str, str]:
+    """What the environment says, by the template's names. Raises `Unusable` for a key set that nobody should trust."""
+    given = {name: os.environ[variable] for name, variable in SETTINGS.items() if os.environ.get(variable)}
+    if not given.get("Jwks", "https://").startswith("https://"):
+        raise Unusable(f"JWKS={given['Jwks']} is not an https address: anybody on the way could put their keys there")
+    return given
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
+    parser.add_argument("stage")
+    stage = stage_named(parser.parse_args().stage)
+    if stage.name == "e2e":
+        raise Unusable("the stage e2e is for the emulator: run `make e2e`")
+    given, cloud = settings(), Cloud()
+    print(f"packaging {stage.stack} and deploying it to account {cloud.account()} ...", file=sys.stderr)
+    deployed = cloud.deploy(stage.stack, package(stage), given)
+    print(f"{'deployed' if deployed.changed else 'nothing has changed in'} {stage.stack}", file=sys.stderr)
+    print(deployed.outputs["EndpointURL"])
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)

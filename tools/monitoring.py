@@ -1,0 +1,140 @@
+"""Alarms and the dashboard of a stage, for the template. What each alarm means is in docs/operations.md.
+
+Only what says that people are not served, or soon will not be. Describes; measures nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MINUTE = 60
+NAMESPACE = {"Fn::Sub": "CustomerPool/${AWS::StackName}"}
+
+API = {"ApiName": {"Ref": "AWS::StackName"}, "Stage": {"Ref": "RestAPI.Stage"}}
+TABLE = {"TableName": {"Ref": "Table"}}
+WRITES = {"TableName": {"Ref": "Table"}, "Operation": "TransactWriteItems"}  # the service writes in no other way
+FAILED_SWEEPS = {"QueueName": {"Fn::GetAtt": ["FailedSweeps", "QueueName"]}}
+SUM, MAXIMUM = {"Statistic": "Sum"}, {"Statistic": "Maximum"}
+
+
+def monitoring() -> dict[str, Any]:
+    """Resources, by name."""
+    return {"SweepLag": _sweep_lag()} | _alarms() | {"Dashboard": _dashboard()}
+
+
+def _sweep_lag() -> dict[str, Any]:
+    """Each round of the sweep logs how old its oldest claim was; that number becomes a metric."""
+    transformation = {"MetricNamespace": NAMESPACE, "MetricName": "SweepLag", "MetricValue": "$.lag_s"}
+    properties = {
+        "LogGroupName": {"Ref": "SweepExpiredLogs"},
+        "FilterPattern": "{ $.lag_s = * }",
+        "MetricTransformations": [transformation | {"Unit": "Seconds"}],
+    }
+    return {"Type": "AWS::Logs::MetricFilter", "Properties": properties}
+
+
+def _alarms() -> dict[str, Any]:
+    return {
+        "ServerErrors": _alarm(
+            "The API answers with 5xx.", over=5, minutes=5, of=3, watched=_metric("AWS/ApiGateway", "5XXError", API)
+        ),
+        "SlowAnswers": _alarm(
+            "One answer in a hundred takes longer than three seconds.", over=3_000, minutes=5, of=3,
+            watched=_metric("AWS/ApiGateway", "Latency", API), statistic={"ExtendedStatistic": "p99"},
+        ),
+        "LateSweep": _alarm(
+            "Lapsed claims have been waiting for five minutes, or the sweep does not run.", over=300, minutes=1, of=5,
+            watched=_metric(NAMESPACE, "SweepLag"), statistic=MAXIMUM, missing="breaching",
+        ),
+        "SweepFailed": _alarm(
+            "A run of the sweep failed; its event is in the queue.", over=0, minutes=1, of=1,
+            watched=_metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", FAILED_SWEEPS), statistic=MAXIMUM,
+        ),
+        "ThrottledWrites": _alarm(
+            "The table or one of its indexes turns writes away.", over=0, minutes=5, of=2,
+            watched=_metric("AWS/DynamoDB", "ThrottledRequests", WRITES),
+        ),
+        "Conflicts": _alarm(
+            "Many transactions meet each other; they are tried again, and take longer.", over=500, minutes=5, of=3,
+            watched=_metric("AWS/DynamoDB", "TransactionConflict", TABLE),
+        ),
+    }  # fmt: skip
+
+
+def _alarm(
+    meaning: str,
+    *,
+    over: int,
+    minutes: int,
+    of: int,
+    watched: dict[str, Any],
+    statistic: dict[str, str] = SUM,
+    missing: str = "notBreaching",
+) -> dict[str, Any]:
+    """Goes off when the metric has been `over` that in each of the last `of` periods of `minutes`."""
+    told = {"Fn::If": ["AlarmsAreTold", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    properties = {
+        "AlarmDescription": f"{meaning} See docs/operations.md.",
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": over,
+        "Period": minutes * MINUTE,
+        "EvaluationPeriods": of,
+        "TreatMissingData": missing,
+        "AlarmActions": told,
+        "OKActions": told,
+        **statistic,
+        **watched,
+    }
+    return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+
+
+def _metric(namespace: Any, name: str, dimensions: dict[str, Any] | None = None) -> dict[str, Any]:
+    chosen = [{"Name": dimension, "Value": value} for dimension, value in (dimensions or {}).items()]
+    return {"Namespace": namespace, "MetricName": name} | ({"Dimensions": chosen} if chosen else {})
+
+
+# The dashboard. Its body is text to CloudFormation, which fills in the names in braces.
+
+API_TEXT = ["ApiName", "${AWS::StackName}", "Stage", "${RestAPI.Stage}"]
+TABLE_TEXT = ["TableName", "${Table}"]
+
+
+def _dashboard() -> dict[str, Any]:
+    graphs = [
+        _graph("Requests and refusals", [
+            ["AWS/ApiGateway", "Count", *API_TEXT], ["AWS/ApiGateway", "4XXError", *API_TEXT],
+            ["AWS/ApiGateway", "5XXError", *API_TEXT],
+        ], "Sum"),
+        _graph("Latency, p50 and p99 (ms)", [
+            ["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": "p50"}],
+            ["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": "p99"}],
+        ], "p99"),
+        _graph("Age of the oldest lapsed claim (s)", [["CustomerPool/${AWS::StackName}", "SweepLag"]], "Maximum"),
+        _graph("Functions: errors and throttles", [
+            ["AWS/Lambda", metric, "FunctionName", name]
+            for name in ("${APIHandler}", "${WhoIsAsking}", "${SweepExpired}") for metric in ("Errors", "Throttles")
+        ], "Sum"),
+        _graph("Write units", [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", *TABLE_TEXT]], "Sum"),
+        _graph("Conflicts and throttled writes", [
+            ["AWS/DynamoDB", "TransactionConflict", *TABLE_TEXT],
+            ["AWS/DynamoDB", "ThrottledRequests", *TABLE_TEXT, "Operation", "TransactWriteItems"],
+        ], "Sum"),
+    ]  # fmt: skip
+    widgets = [
+        graph | {"x": 12 * (number % 2), "y": 6 * (number // 2), "width": 12, "height": 6}
+        for number, graph in enumerate(graphs)
+    ]
+    body = {"Fn::Sub": json.dumps({"widgets": widgets}, sort_keys=True)}
+    return {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Properties": {"DashboardName": {"Ref": "AWS::StackName"}, "DashboardBody": body},
+    }
+
+
+def _graph(title: str, metrics: list[Any], statistic: str) -> dict[str, Any]:
+    properties = {
+        "title": title, "metrics": metrics, "stat": statistic, "period": MINUTE, "region": "${AWS::Region}",
+        "view": "timeSeries",
+    }  # fmt: skip
+    return {"type": "metric", "properties": properties}

@@ -1,0 +1,134 @@
+"""What a stage consists of beside its code: the part of the CloudFormation template that chalice does not know.
+
+`chalice package` merges it into its own: what stands here under a resource of chalice's is added to that resource. The
+table is `layout.SCHEMA`, the one that local runs use too. Describes; talks to no account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.layout import SCHEMA
+from tools.gateway_answers import gateway_responses
+from tools.monitoring import monitoring
+from tools.stages import Stage
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function by chalice's name for its resource, the last part of its log's name, and the settings that it reads.
+
+    A new one is declared in app.py, gets a policy and a size in `.chalice/`, and a row in `FUNCTIONS`.
+    """
+
+    resource: str
+    log: str
+    settings: dict[str, Any]
+
+
+TABLE_SETTINGS = {"TABLE_NAME": {"Ref": "Table"}}
+TOKEN_SETTINGS = {
+    "JWKS": {"Ref": "Jwks"},
+    "JWT_ISSUER": {"Ref": "JwtIssuer"},
+    "JWT_AUDIENCE": {"Ref": "JwtAudience"},
+}
+
+FUNCTIONS = (
+    Function("APIHandler", "api", TABLE_SETTINGS),
+    Function("WhoIsAsking", "authorizer", TOKEN_SETTINGS),
+    Function("SweepExpired", "sweep", TABLE_SETTINGS),
+)
+
+PARAMETERS = {
+    "Jwks": "Address of the issuer's JSON Web Key Set (https)",
+    "JwtIssuer": "What tokens have to say under iss",
+    "JwtAudience": "What tokens have to say under aud",
+}
+
+KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+SWEEP_EVENT_SECONDS = 120  # an event that waited longer has been overtaken by the next ones
+
+
+def merged(stage: Stage) -> dict[str, Any]:
+    """The template for `chalice package --merge-template`."""
+    resources = {"Table": _table(), "FailedSweeps": _failed_sweeps(), "RestAPI": _api(stage)}
+    for function in FUNCTIONS:
+        resources |= _function(function, stage)
+    resources["SweepExpired"]["Properties"] |= {
+        "DeadLetterQueue": {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["FailedSweeps", "Arn"]}},
+        # The next run does whatever this one could not, so there is nothing to repeat.
+        "EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": SWEEP_EVENT_SECONDS},
+    }
+    return {
+        "Description": f"customer-pool, stage {stage.name}",
+        "Parameters": _parameters(),
+        "Conditions": {"AlarmsAreTold": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
+        "Resources": resources | monitoring(),
+        "Outputs": {"TableName": {"Value": {"Ref": "Table"}}},
+    }
+
+
+def _parameters() -> dict[str, Any]:
+    needed = {name: {"Type": "String", "MinLength": 1, "Description": says} for name, says in PARAMETERS.items()}
+    topic = {"Type": "String", "Default": "", "Description": "ARN of an SNS topic for alarms; may be empty"}
+    return needed | {"AlarmTopic": topic}
+
+
+def _table() -> dict[str, Any]:
+    """It has no name of its own: a stack that is made anew must not clash with the table that the old one left."""
+    properties = SCHEMA | {
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+    }
+    return {"Type": "AWS::DynamoDB::Table", **KEPT, "Properties": properties}
+
+
+def _failed_sweeps() -> dict[str, Any]:
+    two_weeks = 14 * 24 * 60 * 60
+    properties = {"MessageRetentionPeriod": two_weeks, "SqsManagedSseEnabled": True}
+    return {
+        "Type": "AWS::SQS::Queue",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": properties,
+    }
+
+
+def _function(function: Function, stage: Stage) -> dict[str, Any]:
+    logs = f"{function.resource}Logs"
+    log_group = {
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "LogGroupName": {"Fn::Sub": "/${AWS::StackName}/" + function.log},
+            "RetentionInDays": stage.log_days,
+        },
+    }
+    properties = {
+        "Environment": {"Variables": function.settings},
+        # Lambda itself makes JSON of each record, with what it was given as `extra` and the request's id.
+        "LoggingConfig": {
+            "LogGroup": {"Ref": logs},
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": "INFO",
+        },
+    }
+    return {function.resource: {"Properties": properties}, logs: log_group}
+
+
+def _api(stage: Stage) -> dict[str, Any]:
+    from app import cors  # reads settings when it is imported, which only who makes a template needs
+
+    limits = {"ThrottlingRateLimit": stage.rate, "ThrottlingBurstLimit": stage.burst}
+    properties = {
+        # Without it the translator adds a second stage, named "Stage", that nobody asked for.
+        "OpenApiVersion": "2.0",
+        "MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", "MetricsEnabled": False, **limits}],
+        "DefinitionBody": {
+            "info": {"title": {"Ref": "AWS::StackName"}},
+            "x-amazon-apigateway-gateway-responses": gateway_responses(cors),
+        },
+    }
+    return {"Properties": properties}
