@@ -19,7 +19,7 @@ test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARG
 	@$(PY) -m pytest -n 2 $(ARGS)
 
 test-all: .venv/ready .venv-engine/ready ## make test, and every schedule, fault and crash instead of some of each
-	@$(PY) -m pytest -n 2 -m '' $(ARGS)
+	@$(PY) -m pytest -n 2 -m 'not e2e' $(ARGS)
 
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .
@@ -88,7 +88,7 @@ clean: ## throw away environments, caches and everything `make run` has kept
 environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here: name a Python 3.11 or later with PYTHON=' >&2; exit 1; }; \
 	exec $(PYTHON) -m tools.environment $(1) $(2)
 
-.venv/ready: requirements.txt requirements-dev.txt
+.venv/ready: requirements.txt requirements-package.txt requirements-dev.txt
 	$(call environment,.venv,requirements-dev.txt)
 
 .venv-engine/ready: requirements-engine.txt

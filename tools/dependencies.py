@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.environment import run
 from tools.paths import BUILD, PROJECT
 
-REQUIREMENTS = PROJECT / "requirements.txt"
+REQUIREMENTS = PROJECT / "requirements-package.txt"
 RUNTIME = PROJECT / "requirements-runtime.txt"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # The C library of Lambda's system: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023.
