@@ -118,10 +118,10 @@ def _kept(call: Call, route: Route, handle: Callable[[], Answer]) -> Answer:
         if refused.refusal.reason in NOT_KEPT or journal.answers:
             raise
         journal.recall(call.backend.table)
-        if 0 in journal.answers:
-            return _first(journal.answers[0], route)
-        journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})
-        raise
+        first = journal.answers.get(WHOLE, journal.answers.get(0))
+        if first is None:
+            first = journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})[WHOLE]
+        return _first(first, route)
 
 
 def _first(result: Result, route: Route) -> Answer:

@@ -110,8 +110,7 @@ def delete(call: Call, pool_id: str) -> dict[str, Any]:
     if call.if_match not in (None, before.version):
         raise Refused(Refusal("version_conflict"))
     _empty(call, before)
-    _put(call, before, replace(before, status="closed", closing="drain"))
-    closed = call.pool_now(pool_id)
+    closed = _shut(call, before)
     try:
         _empty(call, closed)
     except Refused:
@@ -128,6 +127,18 @@ def _empty(call: Call, pool: Pool) -> None:
     roster = layout.roster_of_customers(pool.tenant, pool.id)
     if call.backend.table.query(roster, index=ROSTER, limit=1).keys:
         raise Refused(Refusal("pool_not_empty"))
+
+
+def _shut(call: Call, before: Pool) -> Pool:
+    """The pool, closed: by whoever was first, since an earlier attempt of this very request may have been late."""
+    try:
+        _put(call, before, replace(before, status="closed", closing="drain"))
+    except Refused:
+        closed = call.pool_now(before.id)
+        if (closed.status, closed.closing) != ("closed", "drain"):
+            raise
+        return closed
+    return call.pool_now(before.id)
 
 
 def _put(call: Call, known: Pool, changed: Pool) -> None:

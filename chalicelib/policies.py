@@ -110,4 +110,7 @@ def _apply(call: Call, pool: Pool) -> int:
 
 
 def _clocked(actor: Actor, known: Customer | None) -> Any:
-    return Refusal("not_found") if known is None else upkeep.clock_anew(actor, known)
+    """One that has its new deadline by now, through another attempt of this request, gets no second one."""
+    if known is None or not _changes(actor, known):
+        return upkeep.NOT_CONCERNED
+    return upkeep.clock_anew(actor, known)

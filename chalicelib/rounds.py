@@ -110,7 +110,9 @@ def _opened(backend: Backend, pool: Pool, now: int) -> Pool:
     )  # fmt: skip
     key = layout.pool_key(pool.tenant, pool.id)
     refusing = backend.table.write([Put(key, layout.pool_item(opened), rules.version == pool.version)])
-    return pool if refusing else opened
+    if refusing is None:
+        return opened
+    return layout.pool_record(pool.tenant, refusing[key]) if refusing[key] else pool  # another round was faster
 
 
 def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:

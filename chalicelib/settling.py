@@ -272,18 +272,21 @@ class _Settling:
     def _ration(self, takes: dict[int, Move], quota: Quota, member_item: Item) -> None:
         """Gives what is left of the taker's limits to the first, and names the limit to the rest."""
         today, headroom = quota.left(member_item)
-        if headroom is not None and headroom < quota.count and self._make_room(layout.id_in(quota.key.pk)):
+        if headroom is not None and headroom < quota.count and self._make_room(quota.key, member_item):
             return
         fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
         for position in list(takes)[fitting:]:
             self._answer(position, quota.refusals(member_item, fitting)[0])
 
-    def _make_room(self, user: str) -> bool:
-        """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request."""
+    def _make_room(self, member: Key, as_refused: Item) -> bool:
+        """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request. True where
+        the member holds less than they did: also if a sweep was faster, and there were none to return any more."""
         if self.made_room:
             return False
         self.made_room = True
-        return self.desk.make_room(user)
+        if self.desk.make_room(layout.id_in(member.pk)):
+            return True
+        return self.desk.table.get([member]).get(member, {}).get("held") != as_refused["held"]
 
     def _answer(self, position: int, refusal: Refusal) -> None:
         self.outcome.results[position] = Result(self.ids[position], refusal=refusal)

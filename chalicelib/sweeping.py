@@ -111,8 +111,9 @@ def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
 def lapsed_of(call: Call, pool: Pool, user: str) -> list[str]:
     """The ids of the customers that the member holds past their deadlines; at most a page of them."""
     place = layout.place_with(pool.tenant, pool.id, user)
-    page = call.backend.table.query(place, index=PLACE, between=between(PLACE, high=pool.clock(call.now)), limit=PAGE)
-    return [layout.id_in(key.pk) for key in page.keys]
+    claims = between(PLACE, high=pool.clock(call.now))
+    pages = call.backend.table.pages(place, index=PLACE, between=claims, limit=PAGE)
+    return next(([layout.id_in(key.pk) for key in page.keys] for page in pages if page.keys), [])
 
 
 def carry_out(backend: Backend, pool: Pool, now: int, ids: Sequence[str], make: Make) -> Done:

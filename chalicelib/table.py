@@ -174,8 +174,9 @@ class Table:
 
     def write(self, actions: Sequence[Action]) -> Refusing | None:
         """Commits all of the actions or none. None when committed, else the items whose conditions did not hold."""
+        token = self._mint()  # of all attempts: should an earlier one turn out to have been made, it is not made again
         for round_number in range(CONFLICT_ROUNDS):
-            outcome = self._attempt(actions, self._mint())
+            outcome = self._attempt(actions, token)
             if not isinstance(outcome, _Again):
                 return outcome
             self._pause(round_number)

@@ -8,8 +8,9 @@ whole against one.
 
 from __future__ import annotations
 
-import random
+import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.exceptions import CancellationReason, TransactWriteError, VerboseClientError
@@ -22,16 +23,17 @@ from chalicelib.layout import INDEX_RANGE, Item, Key, plain, value
 from chalicelib.table import ACTIONS_A_TRANSACTION, KEYS_A_READ, Table
 
 Items = dict[Key, Item]
+KINDS = ("check", "delete", "put", "update")
 NAME = "memory"
+_tokens = itertools.count(1)  # of all tables: an engine does nothing twice for one
 
 
 def memory_table(connection: Memory, kind: type[Table] = Table) -> Table:
     """A table on that engine. It never really waits between two attempts, since nobody else is at work meanwhile."""
-    draw = random.Random(11)
     table = kind(
         NAME,
-        mint=lambda: f"{draw.getrandbits(128):032x}",
-        jitter=draw.random,
+        mint=lambda: f"token{next(_tokens):07d}",
+        jitter=lambda: 0.0,
         wait=lambda seconds: None,
         region="us-east-1",
     )
@@ -39,30 +41,42 @@ def memory_table(connection: Memory, kind: type[Table] = Table) -> Table:
     return table
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A transaction on its way."""
+
+    token: str
+    actions: list[tuple[str, dict[str, Any]]]
+
+
 class Memory:
     """The part of PynamoDB's connection that `Table` uses. Items are never changed in place, so a copy of `items` is
     a snapshot.
 
     `before` and `after` are told the operation around each call, and may raise. `torn` reads batches one item at a
-    time. `lag` is by how many transactions the indexes are late.
+    time. `late` answers from the indexes as they were before the latest transaction. `blank` answers a query with a
+    page of nothing that is not the last. `twice` is a transaction that arrives twice, and whose first answer is lost;
+    the second does nothing as long as the engine `remembers` the tokens of what it has committed.
     """
 
     def __init__(self) -> None:
         self.items: Items = {}
         self.before: Callable[[str], None] = lambda operation: None
         self.after: Callable[[str], None] = lambda operation: None
-        self.torn = False
-        self.lag = 0
-        self._past: list[Items] = []
+        self.torn = self.late = self.blank = self.twice = False
+        self.remembers = True
+        self.sent = Sent("", [])
+        self._done: set[str] = set()
+        self.past: Items = {}
 
     @property
     def client(self) -> Memory:
         """For those who scan."""
         return self
 
-    def load(self, items: Items) -> None:
-        """Forgets everything but those items."""
-        self.items, self._past = dict(items), []
+    def load(self, items: Items, past: Items | None = None) -> None:
+        """Forgets everything but those items, and what was there before the transaction that made them so."""
+        self.items, self.past = dict(items), dict(items if past is None else past)
 
     def scan(self, **_: Any) -> dict[str, Any]:
         return {"Items": list(self.items.values())}
@@ -98,6 +112,10 @@ class Memory:
             start = _position(exclusive_start_key, index_name)
             found = [item for item in found if _position(item, index_name) > start]
         shown = found if limit is None else found[:limit]
+        if self.blank:
+            self.blank = False
+            first = _before_all(hash_value, index_name) if exclusive_start_key is None else exclusive_start_key
+            return {"Items": [], "LastEvaluatedKey": first}
         answer: dict[str, Any] = {"Items": [_projected(item, index_name) for item in shown]}
         if len(shown) < len(found):
             answer["LastEvaluatedKey"] = _projected(shown[-1], index_name, keys_only=True)
@@ -105,9 +123,7 @@ class Memory:
         return answer
 
     def _as_of(self, index_name: str | None) -> Items:
-        if index_name is None or not self.lag or not self._past:
-            return self.items
-        return self._past[-min(self.lag, len(self._past))]
+        return self.past if self.late and index_name is not None else self.items
 
     # Writing
 
@@ -124,39 +140,54 @@ class Memory:
         updates: Sequence[dict[str, Any]],
         client_request_token: str,
     ) -> None:
+        of_kind = zip(KINDS, (checks, deletes, puts, updates), strict=True)
+        self.sent = sent = Sent(client_request_token, [(kind, each) for kind, those in of_kind for each in those])
         self.before("TransactWriteItems")
-        ordered = [*checks, *deletes, *puts, *updates]
-        keys = [each["at"] for each in ordered]
+        refused = self.deliver(sent)
+        if self.twice and refused is None:
+            refused = self.deliver(sent)
+        self.after("TransactWriteItems")
+        if refused is not None:
+            raise cancelled(refused)
+
+    def deliver(self, sent: Sent) -> list[Item | None] | None:
+        """Commits that transaction, or gives what refused, in order: None for what did not."""
+        if self.remembers and sent.token in self._done:
+            return None
+        keys = [each["at"] for _, each in sent.actions]
         assert 0 < len(keys) <= ACTIONS_A_TRANSACTION and len(set(keys)) == len(keys), "no transaction of DynamoDB"
         standing = [self.items.get(key, {}) for key in keys]
-        kept = [each["condition"] is None or holds(each["condition"], item)
-                for each, item in zip(ordered, standing, strict=True)]  # fmt: skip
-        if all(kept):
-            self._commit(deletes, puts, updates)
-        self.after("TransactWriteItems")
-        if not all(kept):
-            raise _cancelled(None if ok else item for ok, item in zip(kept, standing, strict=True))
+        refused = [
+            None if each["condition"] is None or holds(each["condition"], item) else item
+            for (_, each), item in zip(sent.actions, standing, strict=True)
+        ]
+        if any(item is not None for item in refused):
+            return refused
+        self.past = dict(self.items)
+        self._done.add(sent.token)
+        for kind, each in sent.actions:
+            self._carry_out(kind, each)
+        return None
 
-    def _commit(
-        self, deletes: Sequence[dict[str, Any]], puts: Sequence[dict[str, Any]], updates: Sequence[dict[str, Any]]
-    ) -> None:
-        self._past = [*self._past[-3:], dict(self.items)]
-        for each in deletes:
-            self.items.pop(each["at"], None)
-        for each in puts:
-            self.items[each["at"]] = dict(each["item"]) | _named(each["at"])
-        for each in updates:
-            self.items[each["at"]] = _updated(self.items.get(each["at"], {}) | _named(each["at"]), each["actions"])
+    def _carry_out(self, kind: str, each: dict[str, Any]) -> None:
+        key = each["at"]
+        if kind == "delete":
+            self.items.pop(key, None)
+        elif kind == "put":
+            self.items[key] = each["item"] | _named(key)
+        elif kind == "update":
+            self.items[key] = _updated(self.items.get(key, {}) | _named(key), each["actions"])
+
+
+def cancelled(refused: Iterable[Item | None], code: str = "ConditionalCheckFailed") -> TransactWriteError:
+    """What PynamoDB raises for a transaction that those items have refused, or met."""
+    reasons = [None if item is None else CancellationReason(code, "", item) for item in refused]
+    told = {"Error": {"Code": "TransactionCanceledException", "Message": "cancelled"}}
+    return TransactWriteError("cancelled", VerboseClientError(told, "TransactWriteItems", cancellation_reasons=reasons))
 
 
 def _named(key: Key) -> Item:
     return {"pk": value(key.pk), "sk": value(key.sk)}
-
-
-def _cancelled(refused: Iterable[Item | None]) -> TransactWriteError:
-    reasons = [None if item is None else CancellationReason("ConditionalCheckFailed", "", item) for item in refused]
-    told = {"Error": {"Code": "TransactionCanceledException", "Message": "cancelled"}}
-    return TransactWriteError("cancelled", VerboseClientError(told, "TransactWriteItems", cancellation_reasons=reasons))
 
 
 # Queries
@@ -166,6 +197,13 @@ def _position(item: Item, index: str | None) -> tuple[Any, str, str]:
     """Where an item stands in its partition."""
     rank = plain(item["sk"] if index is None else item[INDEX_RANGE[index]])
     return rank, item["pk"]["S"], item["sk"]["S"]
+
+
+def _before_all(hash_value: str, index: str | None) -> Item:
+    """A place before every item of a partition."""
+    ranged = INDEX_RANGE.get(index or "", "sk")
+    lowest = value(-(10**20) if ranged in ("rank", "due_at", "remind_at") else "")
+    return {"pk": value(""), "sk": value(""), index or "pk": value(hash_value), ranged: lowest}
 
 
 def _partition(items: Items, hash_value: str, index: str | None, part: Condition | None) -> list[Item]:

@@ -415,6 +415,17 @@ def two_pins_where_one_is_allowed(world: World) -> Race:
     return Race([lambda w: pin(w, "c1"), lambda w: pin(w, "c2")], so, sees=("c1", "c2"))
 
 
+@race
+def a_claim_in_place_of_a_lapsed_one_and_a_sweep(world: World) -> Race:
+    _held_for_an_hour(world, holding_limit=1)
+    world.fill(1, prefix="d")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200, "one's own lapsed claims never block the headroom"
+
+    return Race([lambda w: w.user("alice").claim("d1"), swept], so, serial=False, sees=("c1", "d1"))
+
+
 # One customer, two verbs
 
 
@@ -570,6 +581,35 @@ def a_resumption_and_a_follow_up(world: World) -> Race:
         assert world.user("mona").customer("c1")["expires_at"] == rfc3339(world.clock() + left)
 
     return Race([lambda w: as_root(w, "resume"), verb("alice", "follow-up")], so, serial=False)
+
+
+@race
+def a_resumption_and_a_sweep(world: World) -> Race:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    as_root(world, "pause")
+    world.clock.forward(DAY)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].json["status"] == "open" and results[1] == 0
+        assert world.user("mona").customer("c1")["expires_at"] == rfc3339(world.clock() + HOUR)
+        assert world.user("mona").events("c1").count("updated") == 1
+
+    return Race([lambda w: as_root(w, "resume"), swept], so, serial=False)
+
+
+@race
+def one_policy_for_all_claims_is_set_while_a_sweep_is_on(world: World) -> Race:
+    _held_for_an_hour(world)
+    world.clock.forward(-1)
+    body = {"policy": {"claim_ttl": "PT5H"}, "apply_to": "all"}
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200
+        assert world.user("mona").customer("c1")["expires_at"] == rfc3339(START + 1 + 5 * HOUR)
+
+    return Race([asked("mona", "PATCH", "/v1/pools/p", body, if_match="1"), swept], so, serial=False)
 
 
 @race

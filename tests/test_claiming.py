@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chalicelib.times import rfc3339
+from tests.engine import hooked
 from tests.world import DAY, HOUR, MINUTE, START, World
 
 
@@ -235,3 +238,20 @@ def test_a_customer_is_claimed_under_the_rules_of_its_own_pool_only(world: World
 
     assert world.user("alice", pool="b").claim("c1").status == 404
     assert world.user("alice", pool="a").claim("c1").code == "holding_limit"
+
+
+def test_a_sweep_that_is_faster_than_a_claim_does_not_cost_it_the_room_of_its_lapsed_claims(world: World) -> None:
+    world.pool(holding_limit=1, claim_ttl="PT1H")
+    world.fill(2)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+    sweeps = iter([world.sweep])
+
+    def sweep_meanwhile(**_: Any) -> None:
+        for sweep in sweeps:
+            sweep()
+
+    with hooked(world, "before-call.dynamodb.Query", sweep_meanwhile):
+        claimed = world.user("alice").claim("c2")
+
+    assert (claimed.status, claimed.json["holder"]) == (200, "alice")

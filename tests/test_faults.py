@@ -161,3 +161,18 @@ def test_reads_that_fail_say_that_the_store_is_away(moto_world: World) -> None:
         refused = moto_world.user("alice").get("/customers/c1")
 
     assert (refused.status, refused.code) == (503, "store_unavailable")
+
+
+def test_a_transaction_that_is_tried_again_has_the_token_of_its_first_attempt(moto_world: World) -> None:
+    moto_world.pool()
+    moto_world.fill(1)
+    tokens: list[str] = []
+
+    def strike(request: Any, **_: Any) -> AWSResponse | None:
+        tokens.append(json.loads(request.body)["ClientRequestToken"])
+        return cancelled("TransactionConflict", "None") if len(tokens) < 3 else None
+
+    with struck(moto_world, strike):
+        assert moto_world.user("alice").claim("c1").status == 200
+
+    assert len(tokens) == 3 and len(set(tokens)) == 1
