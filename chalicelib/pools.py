@@ -16,7 +16,7 @@ from chalicelib.context import Call
 from chalicelib.counters import as_it_was
 from chalicelib.layout import ROSTER, Item, Key
 from chalicelib.paging import Cursor
-from chalicelib.records import IDENTIFIER, Member, Policy, Pool, Role
+from chalicelib.records import IDENTIFIER, Identifier, Member, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.table import Action, Check, Put, Table, Update
@@ -49,7 +49,7 @@ def list_pools(call: Call, limit: int, cursor: str | None) -> dict[str, Any]:
     """The pools that the caller belongs to; for an admin, all. A page of a member's list may be short."""
     tenant = call.caller.tenant
     place = Cursor(layout.pool_key(tenant, "").pk)
-    last = place.read(cursor, str)
+    last = place.read(cursor, Identifier)
     after = None if last is None else layout.item(layout.pool_key(tenant, last), {})
     page = call.backend.table.page(layout.pool_key(tenant, "").pk, limit, after=after)
     pools = [layout.pool_record(tenant, stored) for stored in page.items]
@@ -92,7 +92,7 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
     pool = call.pool(pool_id)
     roster = layout.roster_of_members(pool.tenant, pool.id)
     place = Cursor(roster)
-    last = place.read(cursor, str)
+    last = place.read(cursor, Identifier)
     after = None if last is None else layout.member_key(pool.tenant, pool.id, last)
     page = call.backend.table.page(roster, limit, index=ROSTER, after=layout.index_position(ROSTER, roster, after))
     own = layout.member_key(pool.tenant, pool.id, call.caller.user)
