@@ -11,6 +11,7 @@ import pytest
 
 from tools.bundle import OPERATIONS, REPLACED
 from tools.package import Package
+from tools.paths import PROJECT
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +62,7 @@ def test_nothing_in_it_tells_when_or_where_it_was_made(packaged: Package) -> Non
         assert {entry.date_time for entry in code.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert code.namelist() == sorted(code.namelist())
         for name in code.namelist():
-            assert str(Path.home()).encode() not in code.read(name) or Path.home() == Path("/"), name
+            assert str(PROJECT).encode() not in code.read(name), name
 
 
 ENDPOINT = """
