@@ -19,8 +19,9 @@ from chalicelib.context import Backend
 from chalicelib.layout import DUE, REMINDER
 from chalicelib.outlines import outline
 from chalicelib.records import Pool
+from chalicelib.settling import PoolChanged
 from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Done, Make, Report, carry_out, return_lapsed
-from chalicelib.table import Put, Throttled, between
+from chalicelib.table import Put, between
 
 MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading such a record ends in
 log = logging.getLogger("customer-pool")
@@ -74,7 +75,7 @@ def run(
         except MALFORMED as error:
             total.failed += 1
             log.error("malformed pool %s: %s", pool.id, outline(error))
-        except Throttled as error:
+        except PoolChanged as error:
             log.warning("pool %s is left for the next round: %s", pool.id, outline(error))
     return total
 

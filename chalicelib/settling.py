@@ -35,6 +35,10 @@ TOLD_BY_CONTENT: Final = frozenset(("created", "imported", "updated"))  # two of
 Plan = Callable[[str, Customer | None], Move | Refusal]
 
 
+class PoolChanged(Throttled):
+    """A pool that is not open was changed meanwhile: all has to be asked again, of the pool as it is."""
+
+
 class Desk(Struct, frozen=True):
     """What one request works with. `present` turns a customer into the body to show, to a manager or not; `make_room`
     returns a member's lapsed claims to the pool and says whether there were any; `elsewhere` is the pool that customers
@@ -247,7 +251,7 @@ class _Settling:
             return True
         refusal = first_broken(move.rules, refusing)
         if refusal is not None and refusal.reason == rules.ASK_AGAIN:
-            raise Throttled
+            raise PoolChanged
         if refusal is not None:
             self._answer(position, refusal)
         return refusal is not None or move.key in refusing
