@@ -46,3 +46,25 @@ def test_every_function_that_is_named_exists() -> None:
             if "." in name:
                 module, _, attribute = name.partition(".")
                 assert hasattr(importlib.import_module(f"chalicelib.{module}"), attribute), f"rule {rule}: {name}"
+
+
+def guarantees() -> list[tuple[str, list[str]]]:
+    """Promise and tests of each row of docs/guarantees.md."""
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    return [
+        (cells[0].strip(), quoted(cells[-1])) for cells in re.findall(r"^\|(.+)\|(.+)\|(.*)\|$", page, re.MULTILINE)
+    ]
+
+
+def test_every_invariant_has_its_row_and_tests_that_prove_it() -> None:
+    proven = dict(guarantees())
+
+    assert [promise for promise in proven if re.fullmatch(r"I\d+", promise)] == [f"I{n}" for n in range(1, 11)]
+    assert all(proven[f"I{number}"] for number in range(1, 11))
+
+
+def test_every_test_that_a_guarantee_names_exists() -> None:
+    named = {test for _, tests in guarantees() for test in tests}
+
+    assert named - known_tests() == set()
+    assert len(named) > 40

@@ -16,7 +16,7 @@ from tests.canaries import FIELDS, NAME, PHONE
 from tests.conformance import operation
 from tests.conftest import new_table
 from tests.every_route import named
-from tests.world import Reply, User, World, everything, find
+from tests.world import Reply, User, World, another_with, everything, find
 
 # acme is another tenant, with an admin and a manager of the same names as ours. Of our people quinn belongs to another
 # pool only, bob is a plain member, alice one who holds, mona the manager, and root an admin without a role in the pool.
@@ -185,19 +185,12 @@ def prepare(world: World) -> None:
 
 @pytest.fixture(scope="module")
 def another(ministack: str) -> Callable[[], World]:
-    """Makes copies of a prepared world, each for one test to spoil."""
+    """Makes copies of a prepared world."""
     original = World(new_table(ministack))
     prepare(original)
     items = list(everything(original.table))
 
-    def copy() -> World:
-        world = World(new_table(ministack))
-        for start in range(0, len(items), 25):
-            batch = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
-            world.table.connection.client.batch_write_item(RequestItems={world.table.name: batch})
-        return world
-
-    return copy
+    return lambda: another_with(new_table(ministack), items)
 
 
 def kept(world: World, tenant: str = "") -> set[str]:

@@ -232,3 +232,12 @@ def everything(table: Table) -> Iterator[dict[str, Any]]:
         if "LastEvaluatedKey" not in page:
             return
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def another_with(table: Table, items: list[dict[str, Any]]) -> World:
+    """A world of its own with those items of another one, which its test may spoil."""
+    world = World(table)
+    for start in range(0, len(items), 25):
+        batch = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
+        table.connection.client.batch_write_item(RequestItems={table.name: batch})
+    return world
