@@ -35,6 +35,8 @@ from tests.conftest import new_table
 from tests.every_route import GUARDED, named
 from tests.world import World, another_with, everything, find, gateway_event
 
+pytestmark = pytest.mark.exhaustive  # it takes minutes
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -172,7 +174,6 @@ def test_no_request_made_up_from_the_document_is_a_fault_or_answered_outside_of_
     assert attacked(gateway, route, CASES).total() >= CASES
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_nor_is_any_of_many(gateway: Gateway, route: Any) -> None:
     answered = attacked(gateway, route, MANY)
