@@ -99,6 +99,11 @@ def member_key(tenant: str, pool: str, user: str) -> Key:
     return Key(f"{_pool_prefix(tenant, pool)}#M#{user}", "-")
 
 
+def never_key(member: Key) -> Key:
+    """Beside that member, where nothing is ever written: a check that something is there refuses a transaction."""
+    return Key(member.pk, "never")
+
+
 def guard_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
     """Named by a digest: keys are shown in consoles and errors, where no phone number may be."""
     return Key(f"{_pool_prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")

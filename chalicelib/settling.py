@@ -155,13 +155,14 @@ class _Settling:
     def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
         """As many moves, in order, as one transaction holds."""
         packed: dict[int, Move] = {}
-        touched: set[Key] = set() if self.desk.journal is None else {self.desk.journal.key}
+        touched: set[Key] = {action.key for action in self._doom()}
+        touched |= set() if self.desk.journal is None else {self.desk.journal.key}
         for position, move in moves.items():
             more = {rule.key for rule in move.rules} | self.counters.keys(move)
             more |= {write.key for write in writes_of(move, {})}
             more |= set() if self.desk.log is None else self.desk.log.keys(move)
             if len(touched | more) > ACTIONS_A_TRANSACTION:  # an action an item, since each is touched once
-                if self.atomic:
+                if self.atomic and not self.outcome.refused:
                     raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
                 break
             packed[position] = move
@@ -181,11 +182,13 @@ class _Settling:
             self._explain(moves, refusing)
 
     def _doom(self) -> list[Action]:
-        """An atomic batch that is refused already is only asked about, so that every id gets its own answer."""
+        """An atomic batch that is refused already is only asked about, so that every id gets its own answer.
+
+        The check is of an item that no move asks about: a transaction may name each only once.
+        """
         if not (self.atomic and self.outcome.refused):
             return []
-        actor = self.desk.actor
-        return [Check(layout.pool_key(actor.tenant, actor.pool), rules.pk.does_not_exist())]
+        return [Check(layout.never_key(self.desk.actor.member_key), rules.pk.exists())]
 
     def _shown(self, position: int, customer: Customer | None, move: Move) -> Result:
         if customer is None:

@@ -87,6 +87,36 @@ def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: 
     assert alice.held() == 0 and alice.customer("c1")["version"] == 1
 
 
+def test_an_atomic_batch_with_an_impossible_id_is_refused_also_where_its_moves_ask_about_the_pool(world: World) -> None:
+    """The transaction named the pool twice, and was no transaction: 503."""
+    mona = world.pool()
+    world.fill(2)
+    mona.post("/convert", {"customer_ids": ["c1"], "to": "alice"})
+    world.user("alice").claim("c2")
+    ask = {"atomic": True, "customer_ids": ["c1", "c1"]}
+
+    deposited = [world.user("alice").post("/deposit", ask), mona.post("/deposit", ask | {"customer_ids": ["c1", "#"]})]
+    world.user("root", admin=True).post("/pause")
+    released = world.user("alice").post("/release", ask | {"customer_ids": ["c2", "#"]})
+
+    assert [each.status for each in (*deposited, released)] == [409, 409, 409], released.text
+    assert [each.results for each in deposited] == [["ok", "duplicate_in_request"], ["ok", "not_found"]]
+    assert released.results == ["ok", "not_found"]
+    assert (mona.customer("c1")["state"], mona.customer("c2")["state"]) == ("private", "claimed")
+
+
+def test_an_atomic_batch_of_98_and_an_impossible_id_is_refused_although_it_leaves_no_room_for_a_doubt(
+    threaded: World,
+) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+
+    refused = threaded.user("alice").claim_batch([*ids, "#"], atomic=True, idempotency_key="k")
+
+    assert (refused.status, refused.code) == (409, "not_found")
+    assert threaded.user("alice").held() == 0
+
+
 def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(98)
