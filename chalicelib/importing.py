@@ -26,7 +26,6 @@ from chalicelib.table import Throttled
 from chalicelib.undo_log import UndoLog
 
 ROUNDS: Final = 50  # each is lost to somebody who took a key meanwhile; only a defect could use them up
-KEY_TAKEN: Final = "key_taken"
 
 
 class Keyed(Struct, frozen=True):
@@ -71,7 +70,7 @@ def _answered(desk: Desk) -> dict[int, Result]:
 
 
 def _taken(result: Result) -> bool:
-    return result.refusal is not None and result.refusal.reason == KEY_TAKEN
+    return result.refusal is not None and result.refusal.reason == rules.KEY_TAKEN
 
 
 def _keyed(kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict[int, Keyed], dict[int, Result]]:
@@ -134,7 +133,7 @@ def _move(actor: Actor, kind: Kind, aim: Aim, current: Customer | None, on_dupli
         first = [rules.not_taken(guard, aim.guard)]
         return moves.create(actor, newcomer(actor, aim.row), "imported", first=first)
     if current is None or key_in(kind, current.fields) != aim.contact:
-        return Refusal(KEY_TAKEN)
+        return Refusal(rules.KEY_TAKEN)
     return _meets(actor, aim.row, current, on_duplicate)
 
 

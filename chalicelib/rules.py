@@ -37,6 +37,7 @@ day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
 aside = Path("aside")
 
 
+KEY_TAKEN: Final = "key_taken"  # somebody else has said that phone number or e-mail address meanwhile
 ASK_AGAIN: Final = "throttled"  # no refusal of what was asked: it decides nothing
 
 
@@ -220,12 +221,12 @@ def not_taken(guard: Key, stale: Item | None) -> Rule:
     unheard: Condition = pk.does_not_exist()
     if stale is not None:
         unheard = unheard | said_as(stale)
-    return Rule("key_taken", guard, unheard)
+    return Rule(KEY_TAKEN, guard, unheard)
 
 
 def still_said(guard: Key, item: Item) -> Rule:
     """The guard is as one customer wrote it: nobody has said the same since."""
-    return Rule("key_taken", guard, said_as(item))
+    return Rule(KEY_TAKEN, guard, said_as(item))
 
 
 def said_as(guard: Item) -> Condition:

@@ -119,7 +119,7 @@ def _removed(desk: Desk, written: Mapping[int, Written]) -> dict[int, Result]:
 
 
 def _of_another(result: Result) -> bool:
-    return result.refusal is not None and result.refusal.reason == "key_taken"
+    return result.refusal is not None and result.refusal.reason == rules.KEY_TAKEN
 
 
 def _others(desk: Desk, believed: list[Guards]) -> set[Key]:
