@@ -74,6 +74,11 @@ class Call(Struct, frozen=True):
         """The pool has changed: this process shall see it at once."""
         self.backend.pools.pop((self.caller.tenant, pool_id), None)
 
+    def by_admin(self) -> None:
+        """Raises Refused unless an admin of the tenant is asking."""
+        if not self.caller.admin:
+            raise Refused(Refusal("not_admin"))
+
     def actor(self, pool: Pool) -> Actor:
         return Actor(pool, self.caller.user, self.now, self.if_match)
 

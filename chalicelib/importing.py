@@ -60,17 +60,13 @@ def import_by_key(
         if not pending:
             return closed(desk, outcome)
         results = _attempted(desk, kind, pending, on_duplicate)
-        outcome.results |= {at: result for at, result in results.items() if not _taken(result)}
+        outcome.results |= {at: result for at, result in results.items() if not result.refused_as(rules.KEY_TAKEN)}
     raise Throttled
 
 
 def _answered(desk: Desk) -> dict[int, Result]:
     """What an earlier attempt with this Idempotency-Key has done already."""
     return {} if desk.journal is None else dict(desk.journal.answers)
-
-
-def _taken(result: Result) -> bool:
-    return result.refusal is not None and result.refusal.reason == rules.KEY_TAKEN
 
 
 def _keyed(kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict[int, Keyed], dict[int, Result]]:

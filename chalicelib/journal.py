@@ -30,6 +30,9 @@ class Result(Struct, frozen=True, omit_defaults=True):
     body: dict[str, Any] | None = None
     refusal: Refusal | None = None
 
+    def refused_as(self, reason: str) -> bool:
+        return self.refusal is not None and self.refusal.reason == reason
+
 
 class Journal:
     """The parts of one key. `fingerprint` tells whether a repetition has the same body."""

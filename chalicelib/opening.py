@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from chalicelib import layout, rounds, rules, views
 from chalicelib.context import Call
 from chalicelib.layout import ROSTER
+from chalicelib.pools import rewritten
 from chalicelib.records import Closing, Pool
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.rules import Rule
-from chalicelib.table import ACTIONS_A_TRANSACTION, Delete, Put
+from chalicelib.table import ACTIONS_A_TRANSACTION, Delete
 
 
 def pause(call: Call, pool_id: str) -> dict[str, Any]:
@@ -68,8 +68,7 @@ def open_again(call: Call, pool_id: str) -> dict[str, Any]:
 
 def _changed(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> dict[str, Any]:
     """The pool after that change, and after as much of its consequences as there was time for."""
-    if not call.caller.admin:
-        raise Refused(Refusal("not_admin"))
+    call.by_admin()
     if call.journal is None or 0 not in call.journal.answers:
         _write(call, pool_id, change)
     pool = rounds.finish(call.backend, call.pool_now(pool_id), call.now, rounds.time_for_a_request())
@@ -79,21 +78,25 @@ def _changed(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> dict[s
 
 def _write(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> None:
     while True:
-        pool = call.pool_now(pool_id)
-        if call.if_match not in (None, pool.version):
-            raise Refused(Refusal("version_conflict"))
-        after = change(pool)
-        if after == pool:
+        pool = _as_asked(call, pool_id)
+        changed = change(pool)
+        if changed == pool:
             return
-        after = replace(after, version=pool.version + 1, updated_at=call.now)
-        key = layout.pool_key(pool.tenant, pool.id)
-        same = Rule("version_conflict", key, rules.version == pool.version)
+        _, write, same = rewritten(pool, changed, call.now)
         try:
-            call.commit([Put(key, layout.pool_item(after), same.condition)], [same], {}, position=0)
+            call.commit([write], [same], {}, position=0)
             return
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or call.if_match is not None:
                 raise
+
+
+def _as_asked(call: Call, pool_id: str) -> Pool:
+    """The pool as it is now. Raises Refused where that is not the version which the client insists on."""
+    pool = call.pool_now(pool_id)
+    if call.if_match not in (None, pool.version):
+        raise Refused(Refusal("version_conflict"))
+    return pool
 
 
 # Delete
@@ -104,23 +107,19 @@ def delete(call: Call, pool_id: str) -> dict[str, Any]:
 
     It is closed first, which keeps customers from entering while it is looked at; and opened again if it has some.
     """
-    if not call.caller.admin:
-        raise Refused(Refusal("not_admin"))
-    before = call.pool_now(pool_id)
-    if call.if_match not in (None, before.version):
-        raise Refused(Refusal("version_conflict"))
+    call.by_admin()
+    before = _as_asked(call, pool_id)
     _empty(call, before)
     closed = _shut(call, before)
     try:
         _empty(call, closed)
     except Refused:
-        _put(call, closed, replace(before, version=closed.version))
+        _put(call, closed, before)
         raise
     _clear(call, closed)
-    key = layout.pool_key(closed.tenant, closed.id)
-    same = Rule("version_conflict", key, rules.version == closed.version)
+    same = rules.unchanged_since(layout.pool_key(closed.tenant, closed.id), closed.version)
     call.forget(pool_id)
-    return call.commit([Delete(key, same.condition)], [same], {"id": closed.id})
+    return call.commit([Delete(same.key, same.condition)], [same], {"id": closed.id})
 
 
 def _empty(call: Call, pool: Pool) -> None:
@@ -142,10 +141,9 @@ def _shut(call: Call, before: Pool) -> Pool:
 
 
 def _put(call: Call, known: Pool, changed: Pool) -> None:
-    key = layout.pool_key(known.tenant, known.id)
-    changed = replace(changed, version=known.version + 1, updated_at=call.now)
-    if call.backend.table.write([Put(key, layout.pool_item(changed), rules.version == known.version)]) is not None:
-        raise Refused(Refusal("version_conflict"))
+    _, write, same = rewritten(known, changed, call.now)
+    if call.backend.table.write([write]) is not None:
+        raise Refused(Refusal(same.reason))
     call.forget(known.id)
 
 

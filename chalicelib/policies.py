@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from chalicelib import deadlines, layout, rules, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
-from chalicelib.layout import DUE
+from chalicelib.layout import DUE, Key
 from chalicelib.moves import Actor
-from chalicelib.pools import member_of
+from chalicelib.pools import member_of, rewritten
 from chalicelib.records import Customer, Policy, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
@@ -37,19 +37,19 @@ def change(
     pool = call.pool_now(pool_id)
     if call.if_match is None:
         raise Refused(Refusal("version_conflict", errors=("send If-Match with the version of the pool",)))
-    changed = replace(
-        pool, name=name or pool.name, policy=_merged(pool.policy, policy or {}), version=pool.version + 1,
-        updated_at=call.now,
-    )  # fmt: skip
+    # What the client saw decides: if that is not how the pool stands, the write is refused.
+    seen, merged = replace(pool, version=call.if_match), _merged(pool.policy, policy or {})
+    changed, write, same = rewritten(seen, replace(seen, name=name or pool.name, policy=merged), call.now)
     if dry_run:
         _may_change(call, pool)
         return views.pool(changed) | {"affected": sum(len(page) for page in _affected(call, changed))}
+    by_manager = _by_manager(call.actor(pool).member_key, write, same)
     if not to_all:
-        body = call.commit(*_write(call, changed), views.pool(changed))
+        body = call.commit(*by_manager, views.pool(changed))
         call.forget(pool_id)
         return body
     if call.journal is None or 0 not in call.journal.answers:
-        call.commit(*_write(call, changed), views.pool(changed), position=0)
+        call.commit(*by_manager, views.pool(changed), position=0)
         call.forget(pool_id)
     now_ruling = call.pool_now(pool_id)
     return call.finish(views.pool(now_ruling) | {"affected": _apply(call, now_ruling)})
@@ -65,11 +65,10 @@ def _merged(policy: Policy, given: dict[str, Any]) -> Policy:
     return merged
 
 
-def _write(call: Call, pool: Pool) -> tuple[list[Check | Put], list[Rule]]:
-    key, manager = layout.pool_key(pool.tenant, pool.id), layout.member_key(pool.tenant, pool.id, call.caller.user)
-    same = Rule("version_conflict", key, rules.version == (call.if_match or 0))
-    asked = [rules.member(manager), rules.manager(manager), same]
-    return [Check(manager, asked[1].condition), Put(key, layout.pool_item(pool), same.condition)], asked
+def _by_manager(caller: Key, write: Put, same: Rule) -> tuple[list[Check | Put], list[Rule]]:
+    """That write, provided that the caller manages the pool; and what it asks, in order."""
+    manager = rules.manager(caller)
+    return [Check(caller, manager.condition), write], [rules.member(caller), manager, same]
 
 
 def _may_change(call: Call, pool: Pool) -> None:

@@ -164,8 +164,7 @@ def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
 
 def _pools_named(call: Call, pool: str | None) -> Iterable[Pool]:
     """That one, or all of the tenant. Raises Refused for who is no admin."""
-    if not call.caller.admin:
-        raise Refused(Refusal("not_admin"))
+    call.by_admin()
     return [call.pool_now(pool)] if pool else rounds.pools_of(call.backend, call.caller.tenant)
 
 

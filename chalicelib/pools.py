@@ -26,8 +26,7 @@ AT_WORK: Final = "request_in_progress"  # the member's counters have changed sin
 
 def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
     """A new pool, open. Only a tenant's admin may."""
-    if not call.caller.admin:
-        raise Refused(Refusal("not_admin"))
+    call.by_admin()
     pool = Pool(call.caller.tenant, pool_id, name, "open", policy, 1, call.now, call.now)
     key = layout.pool_key(pool.tenant, pool.id)
     free = Rule("pool_exists", key, rules.pk.does_not_exist())
@@ -36,6 +35,14 @@ def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str
     body = call.commit([Put(key, layout.pool_item(pool), free.condition), known_to_schedule], [free], views.pool(pool))
     call.forget(pool.id)
     return body
+
+
+def rewritten(known: Pool, changed: Pool, now: int) -> tuple[Pool, Put, Rule]:
+    """The changed pool at its next version, its write, and the rule that the write is bound to: it is still `known`."""
+    after = replace(changed, version=known.version + 1, updated_at=now)
+    key = layout.pool_key(known.tenant, known.id)
+    same = rules.unchanged_since(key, known.version)
+    return after, Put(key, layout.pool_item(after), same.condition), same
 
 
 def get_pool(call: Call, pool_id: str) -> dict[str, Any]:

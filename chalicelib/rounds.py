@@ -14,14 +14,15 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib import layout, rules, upkeep
+from chalicelib import layout, upkeep
 from chalicelib.context import Backend
 from chalicelib.layout import DUE, REMINDER
 from chalicelib.outlines import outline
+from chalicelib.pools import rewritten
 from chalicelib.records import Pool
 from chalicelib.settling import PoolChanged
 from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Done, Make, Report, carry_out, return_lapsed
-from chalicelib.table import Put, between
+from chalicelib.table import between
 
 MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading such a record ends in
 log = logging.getLogger("customer-pool")
@@ -106,14 +107,12 @@ def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLef
 
 
 def _opened(backend: Backend, pool: Pool, now: int) -> Pool:
-    opened = replace(
-        pool, status="open", paused_at=None, resumed_at=None, version=pool.version + 1, updated_at=now
-    )  # fmt: skip
-    key = layout.pool_key(pool.tenant, pool.id)
-    refusing = backend.table.write([Put(key, layout.pool_item(opened), rules.version == pool.version)])
+    opened, write, _ = rewritten(pool, replace(pool, status="open", paused_at=None, resumed_at=None), now)
+    refusing = backend.table.write([write])
     if refusing is None:
         return opened
-    return layout.pool_record(pool.tenant, refusing[key]) if refusing[key] else pool  # another round was faster
+    stored = refusing[write.key]
+    return layout.pool_record(pool.tenant, stored) if stored else pool  # another round was faster
 
 
 def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:

@@ -111,15 +111,11 @@ def _removed(desk: Desk, written: Mapping[int, Written]) -> dict[int, Result]:
     for _ in range(ROUNDS):
         pending = {at: each.id for at, each in written.items() if at not in results}
         settled = attempt(desk, pending, plan).results
-        results |= {at: result for at, result in settled.items() if not _of_another(result)}
+        results |= {at: result for at, result in settled.items() if not result.refused_as(rules.KEY_TAKEN)}
         if len(results) == len(written):
             return results
         others |= _others(desk, [guards[settled[at].id] for at in pending if at not in results])
     raise Throttled
-
-
-def _of_another(result: Result) -> bool:
-    return result.refusal is not None and result.refusal.reason == rules.KEY_TAKEN
 
 
 def _others(desk: Desk, believed: list[Guards]) -> set[Key]:
