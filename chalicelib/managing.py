@@ -19,7 +19,7 @@ from chalicelib.moves import Actor, Move
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.rules import Rule
+from chalicelib.rules import Quota, Rule
 from chalicelib.settling import Outcome, attempt, settle
 from chalicelib.table import Action, Check, Delete, Update, between
 from chalicelib.times import duration_ms
@@ -199,6 +199,8 @@ def _as_seen(call: Call, leaver: Key) -> list[Rule]:
 def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) -> None:
     """Releases or transfers what the member holds. Raises Refused with the first refusal."""
     sweeping.return_lapsed_of(call, pool, user)
+    if held == "transfer" and to not in (None, user):
+        _room_for_all(call, pool, user, to)
     quiet = replace(desk_with_room(call, pool, manager=True), journal=None)
     actor, mint = replace(quiet.actor, if_match=None), call.backend.mint
 
@@ -214,6 +216,23 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
         refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]
         if refusals and refusals[0].reason not in GONE_MEANWHILE:
             raise Refused(refusals[0])
+
+
+def _room_for_all(call: Call, pool: Pool, user: str, heir: str) -> None:
+    """An heir without room for all gets none, so that a removal that is refused has moved nobody. Raises Refused.
+
+    Only looked at here: each transfer is held to the limit all the same.
+    """
+    sweeping.return_lapsed_of(call, pool, heir)
+    leaver, taker = (layout.member_key(pool.tenant, pool.id, each) for each in (user, heir))
+    found = call.backend.table.get([leaver, taker])
+    if len(found) < 2:
+        return
+    wanted = layout.plain(found[leaver]["held"])
+    quota = Quota(taker, pool.policy, call.now, wanted, daily=False)
+    _, headroom = quota.left(found[taker])
+    if headroom is not None and headroom < wanted:
+        raise Refused(quota.refusals(found[taker], headroom)[0])
 
 
 def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:

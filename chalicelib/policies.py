@@ -38,11 +38,12 @@ def change(
     if call.if_match is None:
         raise Refused(Refusal("version_conflict", errors=("send If-Match with the version of the pool",)))
     # What the client saw decides: if that is not how the pool stands, the write is refused.
-    seen, merged = replace(pool, version=call.if_match), _merged(pool.policy, policy or {})
-    changed, write, same = rewritten(seen, replace(seen, name=name or pool.name, policy=merged), call.now)
+    seen = replace(pool, version=call.if_match)
+    wanted = replace(seen, name=name or pool.name, policy=_merged(pool.policy, policy or {}))
     if dry_run:
         _may_change(call, pool)
-        return views.pool(changed) | {"affected": sum(len(page) for page in _affected(call, changed))}
+        return views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))}
+    changed, write, same = rewritten(seen, wanted, call.now)
     by_manager = _by_manager(call.actor(pool).member_key, write, same)
     if not to_all:
         body = call.commit(*by_manager, views.pool(changed))

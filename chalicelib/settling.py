@@ -334,7 +334,8 @@ def _distinct(all_rules: Any) -> list[Rule]:
 
 def _done_already(move: Move, current: Customer, actor: Actor) -> bool:
     """The actor holds it already, or the engine had committed this very move and its answer was lost."""
-    if move.kept_by is not None and current.held_by(move.kept_by, actor.clock(current)):
+    as_seen = actor.if_match in (None, current.version)
+    if as_seen and move.kept_by is not None and current.held_by(move.kept_by, actor.clock(current)):
         return True
     if move.after is None or current.version <= move.after.version:
         return current == move.after

@@ -135,7 +135,8 @@ def test_a_dry_run_counts_exactly_what_applying_to_all_would_change(world: World
     mona.post("/customers/c1/extend")
 
     dry = patch(mona, 1, policy={"claim_ttl": "P2D"}, apply_to="all", dry_run=True)
-    assert dry.json["affected"] == 3 and mona.get().json["version"] == 1
+    assert dry.json["affected"] == 3 and dry.json["policy"]["claim_ttl"] == "P2D"
+    assert dry.headers["ETag"] == '"1"' and mona.get().json["policy"]["claim_ttl"] == "P1D"
     applied = patch(mona, 1, policy={"claim_ttl": "P2D"}, apply_to="all")
 
     assert applied.json["affected"] == 3

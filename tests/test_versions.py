@@ -57,6 +57,18 @@ def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> N
     assert alice.claim("c1", if_match=alice.get("/customers/c1").headers["ETag"]).status == 200
 
 
+def test_what_the_caller_holds_already_is_claimed_again_only_at_the_version_that_was_seen(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = alice.claim("c1", if_match='"1"')
+
+    assert (refused.status, refused.code) == (412, "version_conflict")
+    assert alice.claim("c1", if_match='"2"').json["version"] == 2
+
+
 def test_a_member_is_changed_only_at_the_version_that_was_seen(world: World) -> None:
     mona = world.pool()
     body = {"role": "member", "holding_limit": 3}
