@@ -7,7 +7,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format openapi token sweep audit replay package deploy e2e bench-cold setup dynamodb-local clean
+.PHONY: help run test test-all check format openapi token sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -65,8 +65,11 @@ endif
 e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
-bench-cold: .venv/ready .venv-engine/ready ## a cold start, to the first claim, against botocore's alone
-	@exec $(PY) -m benchmarks.cold_start
+bench: .venv/ready .venv-engine/ready ## what things cost, each beside its floor (ONLY="cold start", FULL=1 for the long ones)
+	@exec $(PY) -m benchmarks
+
+bench-cold: .venv/ready .venv-engine/ready ## of these only a cold start, to the first claim, against botocore's alone
+	@ONLY=cold exec $(PY) -m benchmarks
 
 setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
 

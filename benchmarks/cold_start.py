@@ -1,4 +1,4 @@
-"""`make bench-cold`: from an empty interpreter to the first answered claim, against botocore alone making one call.
+"""From an empty interpreter to the first answered claim, against botocore alone making one call.
 
 The first is the package, unpacked, with nothing else to import from: what Lambda does at a cold start. The second is
 botocore as pip installs it. The two alternate, each run in a process of its own on the same engine; what is compared
@@ -14,17 +14,19 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from benchmarks.rows import Place, Row
 from tools.client import Client
 from tools.engines import MiniStack
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 from tools.local_service import REGION, TABLE, load_app
 from tools.package import package
-from tools.problems import Unusable, run_tool
+from tools.problems import Unusable
 from tools.stages import STAGES
 
 RUNS = 15
@@ -55,13 +57,13 @@ print(took, work)
 
 
 class Took(NamedTuple):
-    """Seconds: on the clock, and of the processor, which a busy machine disturbs less."""
+    """Milliseconds: on the clock, and of the processor, which a busy machine disturbs less."""
 
     wall: float
     work: float
 
 
-def main() -> int:
+def rows(place: Place) -> Iterator[Row]:
     made = package(STAGES["e2e"])
     with tempfile.TemporaryDirectory() as folder, MiniStack() as engine:
         keys, root = LocalKeys(Path(folder) / "keys").ensure(), Path(folder) / "task"
@@ -74,7 +76,9 @@ def main() -> int:
         for number in range(RUNS + 1):
             plain.append(timed(BOTOCORE, [sysconfig.get_path("purelib")], environment))
             service.append(timed(SERVICE, [str(root), json.dumps(claim(f"c{number}"))], environment))
-        return told(plain[1:], service[1:])  # the first of each has read the files for the others
+    theirs, ours = middle(plain[1:]), middle(service[1:])  # the first of each has read the files for the others
+    yield Row("cold start to the first claim, against botocore's to a call", ours.wall, theirs.wall, BOUND, unit="ms")
+    yield Row("the same, work of the processor", ours.work, theirs.work, BOUND, unit="ms")
 
 
 def prepare(admin: Client, manager: Client) -> None:
@@ -127,21 +131,8 @@ def timed(program: str, arguments: list[str], environment: dict[str, str]) -> To
     if done.returncode != 0:
         raise Unusable(f"a run failed: {done.stderr.strip().splitlines()[-1]}")
     wall, work = done.stdout.split()
-    return Took(float(wall), float(work))
+    return Took(float(wall) * 1000, float(work) * 1000)
 
 
 def middle(runs: list[Took]) -> Took:
     return Took(median(run.wall for run in runs), median(run.work for run in runs))
-
-
-def told(plain: list[Took], service: list[Took]) -> int:
-    theirs, ours = middle(plain), middle(service)
-    for name, took in (("botocore, to the first call", theirs), ("package, to the first claim", ours)):
-        print(f"{name:28} {took.wall * 1000:4.0f} ms, of which {took.work * 1000:4.0f} ms of work; medians of {RUNS}")
-    ratios = Took(ours.wall / theirs.wall, ours.work / theirs.work)
-    print(f"ratio {ratios.wall:.2f}, of work alone {ratios.work:.2f}; at most {BOUND}")
-    return 0 if ratios.wall <= BOUND else 1
-
-
-if __name__ == "__main__":
-    run_tool(main)
