@@ -21,6 +21,29 @@ COUNTERS: Final = ("held", "pins", "room")
 SUMS: Final = ("pooled", "aside")
 MOST_SHOWN: Final = 5  # of the missing events
 
+# Every transition that there is: from which state to which state each type of event may lead.
+TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
+    "created": ((None, "available"),),
+    "imported": ((None, "available"),),
+    "claimed": (("available", "claimed"),),
+    "assigned": (("available", "claimed"),),
+    "transferred": (("claimed", "claimed"),),
+    "extended": (("claimed", "claimed"),),
+    "followed_up": (("claimed", "claimed"),),
+    "pinned": (("claimed", "claimed"),),
+    "unpinned": (("claimed", "claimed"),),
+    "reminded": (("claimed", "claimed"),),
+    "released": (("claimed", "available"),),
+    "reclaimed": (("claimed", "available"),),
+    "expired": (("claimed", "available"),),
+    "set_aside": (("available", "available"),),
+    "restored": (("available", "available"),),
+    "won": (("claimed", "private"),),
+    "converted": (("available", "private"), ("claimed", "private")),
+    "deposited": (("private", "available"),),
+    "updated": (("available", "available"), ("claimed", "claimed"), ("private", "private")),
+}
+
 
 class Standing(NamedTuple):
     """Where a customer is, and under which claim."""
@@ -67,8 +90,14 @@ def of_events(customer: Customer, events: Sequence[Event]) -> list[Difference]:
     numbers = range(1, customer.version + 1)
     odd = [seq for seq in sorted({*times, *numbers}) if times[seq] != (seq in numbers)]
     found = [] if not odd else [Difference("events", f"1 to {customer.version}, each once", odd[:MOST_SHOWN])]
+    if unheard_of := [event.seq for event in events if not is_transition(event)]:
+        found.append(Difference("events", "transitions that there are", unheard_of[:MOST_SHOWN]))
     told, stored = replayed(sorted(events, key=lambda event: event.seq)), standing_of(customer)
     return found if told == stored else [*found, Difference("replay", told._asdict(), stored._asdict())]
+
+
+def is_transition(event: Event) -> bool:
+    return (event.from_state, event.to_state) in TRANSITIONS.get(event.type, ())
 
 
 def of_claim(customer: Customer) -> list[Difference]:

@@ -15,7 +15,7 @@ from chalicelib.counters import KIND_OF_EVENT
 from chalicelib.journal import Result
 from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
 from chalicelib.records import KINDS, Customer, Event
-from chalicelib.soundness import replayed
+from chalicelib.soundness import is_transition, replayed
 from chalicelib.table import Table
 from tests.world import everything
 
@@ -137,6 +137,8 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
     froms, tos = [event.from_state for event in events], [event.to_state for event in events]
     assert froms == [None, *tos[:-1]], f"I4: an event of {customer.id} does not begin where the one before it ended"
+    strange = [event for event in events if not is_transition(event)]
+    assert not strange, f"I4: no transition that there is: {strange}"
     last = events[-1]
     assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
     told = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}

@@ -1,0 +1,119 @@
+"""`make pictures`: draws the pictures of the documents from what they show, so that none can tell anything else.
+
+Only where things stand is said here: what they are called, and which of them there are, comes from the service. A
+transition that has no place in the picture yet is an error, not a picture without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+from xml.sax.saxutils import escape
+
+from chalicelib.soundness import TRANSITIONS
+from tools.paths import PROJECT
+from tools.problems import Unusable, run_tool
+
+PICTURES = PROJECT / "docs" / "pictures"
+
+STYLE: Final = (
+    "text { font: 13px ui-sans-serif, system-ui, 'Segoe UI', 'PingFang SC', 'Noto Sans CJK SC', sans-serif; "
+    "fill: #24292f } "
+    ".name { font-size: 16px; font-weight: 600 } .small { font-size: 12px; fill: #57606a } "
+    ".event { font: 12px ui-monospace, SFMono-Regular, Menlo, monospace; fill: #0550ae } "
+    ".box { fill: #f6f8fa; stroke: #57606a; stroke-width: 1.5 } "
+    ".way { fill: none; stroke: #57606a; stroke-width: 1.5; marker-end: url(#arrow) }"
+)
+ARROW: Final = (
+    '<marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    '<path d="M0 0 8 4 0 8z" fill="#57606a"/></marker>'
+)
+
+
+class Way(NamedTuple):
+    """Where a transition is drawn, and where its events are named: above `y` if they end there, else from it down."""
+
+    path: str
+    x: int
+    y: int
+    anchor: str = "middle"
+    upwards: bool = False
+
+
+BOXES: Final = {  # x, y, what it is called in Chinese
+    "available": (190, 110, "公海未分配"),
+    "claimed": (610, 110, "公海已分配"),
+    "private": (400, 370, "普通客户"),
+}
+WIDTH, HEIGHT = 160, 60
+
+WAYS: Final = {
+    (None, "available"): Way("M40 140 H186", 108, 132, upwards=True),
+    ("available", "claimed"): Way("M350 124 H606", 480, 114, upwards=True),
+    ("claimed", "available"): Way("M610 156 H354", 480, 174),
+    ("claimed", "claimed"): Way("M680 110 C660 40 780 40 752 106", 780, 40, "start"),
+    ("available", "available"): Way("M218 110 C190 40 310 40 290 106", 186, 50, "end"),
+    ("available", "private"): Way("M310 170 L440 366", 396, 268, "start"),
+    ("private", "available"): Way("M404 370 L262 174", 300, 290, "end"),
+    ("claimed", "private"): Way("M680 170 L532 366", 626, 290, "start"),
+    ("private", "private"): Way("M560 386 C630 370 630 430 564 416", 622, 404, "start"),
+}
+
+
+def lifecycle() -> str:
+    """The states of a customer, with every transition that there is. Raises Unusable for one that has no place."""
+    events: dict[Any, list[str]] = {}
+    for event, steps in TRANSITIONS.items():
+        for step in steps:
+            events.setdefault(step, []).append(event)
+    if missing := sorted(f"{start} to {end}" for start, end in events.keys() - WAYS.keys()):
+        raise Unusable(f"the picture has no place yet for {', '.join(missing)}: give it one in tools/pictures.py")
+    parts = [each for name, (x, y, chinese) in BOXES.items() for each in _box(x, y, WIDTH, HEIGHT, name, chinese)]
+    parts += [each for step, names in events.items() for each in _way(WAYS[step], names)]
+    return _drawn(920, 450, "The states of a customer and the events that lead from one to another", parts)
+
+
+def _box(x: int, y: int, width: int, height: int, name: str, small: str) -> list[str]:
+    middle = x + width // 2
+    return [
+        f'<rect class="box" x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>',
+        f'<text class="name" x="{middle}" y="{y + 26}" text-anchor="middle">{escape(name)}</text>',
+        f'<text class="small" x="{middle}" y="{y + 46}" text-anchor="middle">{escape(small)}</text>',
+    ]
+
+
+def _way(way: Way, names: list[str]) -> list[str]:
+    top = way.y - 16 * (len(names) - 1) if way.upwards else way.y
+    texts = [
+        f'<text class="event" x="{way.x}" y="{top + 16 * at}" text-anchor="{way.anchor}">{escape(name)}</text>'
+        for at, name in enumerate(names)
+    ]
+    return [f'<path class="way" d="{way.path}"/>', *texts]
+
+
+def _drawn(width: int, height: int, title: str, parts: Iterable[str]) -> str:
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        f"<defs>{ARROW}</defs>",
+        f'<rect width="{width}" height="{height}" rx="10" fill="#ffffff"/>',
+        *parts,
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: Final = {"lifecycle.svg": lifecycle}
+
+
+def main() -> int:
+    PICTURES.mkdir(exist_ok=True)
+    for name, draw in PAGES.items():
+        (PICTURES / name).write_text(draw(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)
