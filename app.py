@@ -1,4 +1,5 @@
-"""The whole service at a glance: the routes, who is asking, and the sweep on its schedule. Wiring only."""
+"""The whole service at a glance: the routes, who is asking, the sweep on its schedule, and what others are told of it
+all. Wiring only."""
 
 from __future__ import annotations
 
@@ -41,6 +42,13 @@ def verifier() -> Verifier:
     return Verifier(settings.key_set, settings.issuer, settings.audience)
 
 
+@cache
+def bus() -> Any:
+    from chalicelib import event_bus
+
+    return event_bus.connect(settings.region)
+
+
 @app.authorizer(ttl_seconds=60)
 def who_is_asking(request: AuthRequest) -> AuthResponse:
     """The gateway answers 401 to exactly this exception, and passes the caller on otherwise."""
@@ -80,6 +88,18 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
     )
     app.log.info("swept", extra=report.body())
     return report.body()
+
+
+@app.lambda_function()
+def tell_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Tells the event bus what the table's stream says has happened. What the bus did not take comes again."""
+    from chalicelib import event_bus, telling  # no other function needs them
+
+    reading = telling.read(event["Records"])
+    for malformed in reading.malformed:
+        app.log.error("malformed record: %s", malformed)
+    entries = [told.entry(settings.event_bus) for told in reading.told]
+    return telling.report(reading.told, event_bus.put(bus(), entries))
 
 
 gc.freeze()  # what is loaded stays

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 
 class Config(Struct, frozen=True):
-    """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set."""
+    """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set.
+    `event_bus` is the name of the bus on which events are told."""
 
     table: str
     endpoint: str | None
@@ -16,6 +17,7 @@ class Config(Struct, frozen=True):
     key_set: str
     issuer: str
     audience: str
+    event_bus: str
 
 
 def read(environment: Mapping[str, str]) -> Config:
@@ -27,4 +29,5 @@ def read(environment: Mapping[str, str]) -> Config:
         key_set=environment.get("JWKS", ""),
         issuer=environment.get("JWT_ISSUER", ""),
         audience=environment.get("JWT_AUDIENCE", ""),
+        event_bus=environment.get("EVENT_BUS", ""),
     )

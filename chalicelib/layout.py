@@ -72,6 +72,8 @@ SCHEMA: Final[dict[str, Any]] = {
     ],
     "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],
     "BillingMode": "PAY_PER_REQUEST",
+    # Both, so that a reader sees which events a write has added to those that the customer carried before.
+    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 }  # fmt: skip
 
 
@@ -152,6 +154,11 @@ def answer_key(tenant: str, user: str, route: str, idempotency_key: str, part: i
 def id_in(pk: str) -> str:
     """The id at the end of a customer's or a member's partition key."""
     return pk.rpartition("#")[2]
+
+
+def tenant_in(pk: str) -> str:
+    """The tenant in a customer's or a member's partition key."""
+    return pk.split("#")[1]
 
 
 def pool_in(pk: str) -> str:
@@ -279,6 +286,11 @@ def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
     content["tail"] = msgspec.json.decode(content.get("tail", "[]"))
     content |= {"tenant": tenant, "pool": pool, "id": id_in(content["pk"])}
     return msgspec.convert(content, Customer)
+
+
+def events_record(stored: Item) -> tuple[Event, ...]:
+    """The latest events of the customer in that item, oldest first. Raises msgspec.ValidationError."""
+    return msgspec.json.decode(stored["tail"]["S"], type=tuple[Event, ...])
 
 
 def fields_item(customer: Customer) -> Item:

@@ -218,14 +218,16 @@ class Table:
 
     # Setting up
 
-    def create(self, *, expiry: bool = True) -> bool:
+    def create(self, *, expiry: bool = True, stream: bool = True) -> bool:
         """Makes the table and its indexes, and lets the engine drop what has expired. False if it was there already.
 
-        The engine goes by its own clock: without `expiry` the service may live by another one.
+        The engine goes by its own clock: without `expiry` the service may live by another one. Without `stream` it
+        keeps no record of every write, which nobody may be there to read.
         """
         client: Any = self.connection.client
+        declared = SCHEMA if stream else {name: SCHEMA[name] for name in SCHEMA if name != "StreamSpecification"}
         try:
-            client.create_table(TableName=self.name, **SCHEMA)
+            client.create_table(TableName=self.name, **declared)
         except client.exceptions.ResourceInUseException:
             return False
         client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
@@ -235,11 +237,12 @@ class Table:
         return True
 
     def is_current(self) -> bool:
-        """Whether the table has the indexes of today: one that was kept from an earlier version may lack some."""
+        """Whether the table has the indexes and the stream of today: one of an earlier version may lack some."""
         client: Any = self.connection.client
         described = client.describe_table(TableName=self.name)["Table"]
         there = {index["IndexName"] for index in described.get("GlobalSecondaryIndexes", [])}
-        return there == {index["IndexName"] for index in SCHEMA["GlobalSecondaryIndexes"]}
+        wanted = {index["IndexName"] for index in SCHEMA["GlobalSecondaryIndexes"]}
+        return there == wanted and described.get("StreamSpecification") == SCHEMA["StreamSpecification"]
 
 
 class _Again:

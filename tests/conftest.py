@@ -44,7 +44,7 @@ def ministack() -> Iterator[str]:
         yield engine.endpoint
 
 
-def new_table(endpoint: str | None) -> Table:
+def new_table(endpoint: str | None, *, stream: bool = False) -> Table:
     table = Table(
         f"pool-{next(_numbers)}",
         mint=lambda: f"{_tokens.getrandbits(128):032x}",
@@ -54,7 +54,7 @@ def new_table(endpoint: str | None) -> Table:
         region="us-east-1",
     )
     table.connection._local.session = _session  # its clients share nothing but that description
-    table.create(expiry=False)  # the tests live in a year of their own
+    table.create(expiry=False, stream=stream)  # the tests live in a year of their own
     return table
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib import layout
 from chalicelib.layout import SCHEMA
+from chalicelib.records import Customer, Member, Policy, Pool
 from chalicelib.refusals import MEANINGS, Refusal
 from chalicelib.routes import ROUTES
 from tools.gateway_answers import REASONS
@@ -20,12 +22,18 @@ from tools.package import chalice_package
 from tools.stages import STAGES
 from tools.template import FUNCTIONS
 
+A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
+A_MEMBER = Member("main", "p", "alice", "member")
+A_POOL = Pool("main", "p", "P", "open", Policy(), 1, 0, 0)
 PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json")}
 ENOUGH = {
     "APIHandler": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
     "WhoIsAsking": set[str](),
     "SweepExpired": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem"},
+    "TellEvents": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
 }
+BESIDE = {"SweepExpired": {"sqs:SendMessage"}, "TellEvents": {"events:PutEvents", "sqs:SendMessage"}}
+PARTS_OF_THE_TABLE = [{"Fn::Sub": f"${{Table.Arn}}/{part}/*"} for part in ("index", "stream")]
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
@@ -87,21 +95,20 @@ def statements(resources: dict[str, dict[str, Any]], function: str) -> Iterator[
 @pytest.mark.parametrize("function", ENOUGH)
 def test_a_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[str, Any]], function: str) -> None:
     allowed = {action for each in statements(resources, function) for action in each["Action"]}
-    queue = {"sqs:SendMessage"} if function == "SweepExpired" else set()
 
     assert {action.partition(":")[2] for action in allowed if action.startswith("dynamodb:")} == ENOUGH[function]
-    assert {action for action in allowed if not action.startswith("dynamodb:")} == LOGGING | queue
+    assert {action for action in allowed if not action.startswith("dynamodb:")} == LOGGING | BESIDE.get(function, set())
 
 
 @pytest.mark.parametrize("function", ENOUGH)
-def test_no_policy_has_a_wildcard_but_for_the_indexes_of_the_table(
+def test_no_policy_has_a_wildcard_but_for_parts_of_the_table(
     resources: dict[str, dict[str, Any]], function: str
 ) -> None:
     for each in statements(resources, function):
         assert each["Effect"] == "Allow"
         assert isinstance(each["Action"], list) and not any("*" in action for action in each["Action"])
         said = json.dumps(each["Resource"])
-        assert "*" not in said or each["Resource"] == {"Fn::Sub": "${Table.Arn}/index/*"}
+        assert "*" not in said or each["Resource"] in PARTS_OF_THE_TABLE
 
 
 def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, dict[str, Any]]) -> None:
@@ -109,6 +116,7 @@ def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, 
 
     assert variables["WhoIsAsking"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE"}
     assert variables["APIHandler"] == variables["SweepExpired"] == {"TABLE_NAME"}
+    assert variables["TellEvents"] == {"EVENT_BUS"}
     for name, read in variables.items():
         assert set(resources[name]["Environment"]["Variables"]) == read
 
@@ -173,7 +181,8 @@ def test_the_table_is_the_one_that_local_runs_use_and_is_kept(template: dict[str
     properties = table["Properties"]
 
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    assert {name: properties[name] for name in SCHEMA} == json.loads(json.dumps(SCHEMA))
+    declared = SCHEMA | {"StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
+    assert {name: properties[name] for name in SCHEMA} == json.loads(json.dumps(declared))
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
 
@@ -186,6 +195,28 @@ def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dic
     assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
 
 
+def test_the_stream_brings_all_customers_to_the_function_and_keeps_what_it_gives_up(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    ((_, stream),) = resources["TellEvents"]["Events"].items()
+    told = stream["Properties"]
+
+    assert told["Stream"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
+    assert told["StartingPosition"] == "TRIM_HORIZON"
+    assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert told["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedEvents", "Arn"]}
+    assert told["MaximumRecordAgeInSeconds"] <= 24 * 3600 / 2
+
+
+def test_only_writes_of_customers_wake_the_function_that_tells_events(resources: dict[str, dict[str, Any]]) -> None:
+    ((_, stream),) = resources["TellEvents"]["Events"].items()
+    (pattern,) = [json.loads(each["Pattern"]) for each in stream["Properties"]["FilterCriteria"]["Filters"]]
+
+    assert pattern == {"dynamodb": {"NewImage": {"tail": {"S": [{"exists": True}]}}}}
+    assert "tail" in layout.customer_item(A_CUSTOMER)
+    assert "tail" not in layout.member_item(A_MEMBER) | layout.pool_item(A_POOL) | layout.fields_item(A_CUSTOMER)
+
+
 def test_every_function_has_a_log_that_ends_some_day(resources: dict[str, dict[str, Any]]) -> None:
     for function in FUNCTIONS:
         log = resources[function.resource]["LoggingConfig"]["LogGroup"]["Ref"]
@@ -196,5 +227,8 @@ def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
     page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text()
     alarms = {name for name, told in template["Resources"].items() if told["Type"] == "AWS::CloudWatch::Alarm"}
 
-    assert alarms == {"ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "ThrottledWrites", "Conflicts"}
+    assert alarms == {
+        "ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "LateEvents", "EventErrors", "EventsFailed",
+        "ThrottledWrites", "Conflicts",
+    }  # fmt: skip
     assert {name for name in alarms if f"`{name}`" not in page} == set()

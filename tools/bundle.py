@@ -23,7 +23,7 @@ from tools.environment import run
 from tools.problems import Unusable
 
 # Each service that a function calls, with the operations that it calls. The description of all others goes.
-OPERATIONS = {"dynamodb": ("BatchGetItem", "Query", "TransactWriteItems")}
+OPERATIONS = {"dynamodb": ("BatchGetItem", "Query", "TransactWriteItems"), "events": ("PutEvents",)}
 
 ROOT = "/var/task"  # where Lambda unpacks it, for tracebacks
 # METADATA stays, for those who look for packages with known faults.

@@ -131,7 +131,7 @@ class MiniStack(Engine):
     """Pure Python, ready in half a second. Keeps its data across a stop in order only, never across a kill."""
 
     name = "MiniStack"
-    services = "dynamodb"
+    services = "dynamodb,dynamodbstreams"
 
     def command(self, state: Path) -> list[str]:
         if not ENGINE_PYTHON.exists():
@@ -155,7 +155,7 @@ class MiniCloud(MiniStack):
     """MiniStack with all that a deployed stage stands on. It runs the functions as processes on this machine."""
 
     name = "MiniStack"
-    services = "apigateway,cloudformation,dynamodb,events,iam,lambda,logs,monitoring,s3,sqs,sts"
+    services = "apigateway,cloudformation,dynamodb,dynamodbstreams,events,iam,lambda,logs,monitoring,s3,sqs,sts"
 
     def environment(self, state: Path) -> dict[str, str]:
         return super().environment(state) | {"NO_PROXY": f"{HOST},localhost", "no_proxy": f"{HOST},localhost"}

@@ -15,6 +15,8 @@ API = {"ApiName": {"Ref": "AWS::StackName"}, "Stage": {"Ref": "RestAPI.Stage"}}
 TABLE = {"TableName": {"Ref": "Table"}}
 WRITES = {"TableName": {"Ref": "Table"}, "Operation": "TransactWriteItems"}  # the service writes in no other way
 FAILED_SWEEPS = {"QueueName": {"Fn::GetAtt": ["FailedSweeps", "QueueName"]}}
+FAILED_EVENTS = {"QueueName": {"Fn::GetAtt": ["FailedEvents", "QueueName"]}}
+TELL_EVENTS = {"FunctionName": {"Ref": "TellEvents"}}
 SUM, MAXIMUM = {"Statistic": "Sum"}, {"Statistic": "Maximum"}
 
 
@@ -50,6 +52,18 @@ def _alarms() -> dict[str, Any]:
         "SweepFailed": _alarm(
             "A run of the sweep failed; its event is in the queue.", over=0, minutes=1, of=1,
             watched=_metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", FAILED_SWEEPS), statistic=MAXIMUM,
+        ),
+        "LateEvents": _alarm(
+            "Events have been waiting in the stream for five minutes.", over=300_000, minutes=1, of=5,
+            watched=_metric("AWS/Lambda", "IteratorAge", TELL_EVENTS), statistic=MAXIMUM,
+        ),
+        "EventErrors": _alarm(
+            "The function that tells events ends with errors.", over=0, minutes=5, of=3,
+            watched=_metric("AWS/Lambda", "Errors", TELL_EVENTS),
+        ),
+        "EventsFailed": _alarm(
+            "Events were given up; where they are in the stream is in the queue.", over=0, minutes=1, of=1,
+            watched=_metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", FAILED_EVENTS), statistic=MAXIMUM,
         ),
         "ThrottledWrites": _alarm(
             "The table or one of its indexes turns writes away.", over=0, minutes=5, of=2,
@@ -113,8 +127,12 @@ def _dashboard() -> dict[str, Any]:
         _graph("Age of the oldest lapsed claim (s)", [["CustomerPool/${AWS::StackName}", "SweepLag"]], "Maximum"),
         _graph("Functions: errors and throttles", [
             ["AWS/Lambda", metric, "FunctionName", name]
-            for name in ("${APIHandler}", "${WhoIsAsking}", "${SweepExpired}") for metric in ("Errors", "Throttles")
+            for name in ("${APIHandler}", "${WhoIsAsking}", "${SweepExpired}", "${TellEvents}")
+            for metric in ("Errors", "Throttles")
         ], "Sum"),
+        _graph("Age of the oldest event not yet told (ms)", [
+            ["AWS/Lambda", "IteratorAge", "FunctionName", "${TellEvents}"],
+        ], "Maximum"),
         _graph("Write units", [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", *TABLE_TEXT]], "Sum"),
         _graph("Conflicts and throttled writes", [
             ["AWS/DynamoDB", "TransactionConflict", *TABLE_TEXT],

@@ -18,7 +18,8 @@ from types import FrameType
 from tools.engines import Engine, engine_named, refuse_taken
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
-from tools.local_service import Schedule, load_app
+from tools.local_service import REGION, TABLE, Schedule, load_app
+from tools.local_stream import EventLog, Stream
 from tools.paths import LOCAL
 from tools.problems import Unusable, run_tool
 from tools.seed import POOL, seed, untouched_customer
@@ -49,6 +50,7 @@ def main() -> int:
             customer = untouched_customer(private.url, keys)
         api = running.enter_context(LocalApi(module.app, port, log_request))
         running.enter_context(Schedule(module.sweep_expired))
+        running.enter_context(EventLog(Stream(engine.endpoint, REGION, TABLE), log_event))
         say(welcome(api.url, customer, engine, name))
         wait_until_stopped(stop, engine)
         say("\nStopping ...")
@@ -93,7 +95,7 @@ curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=a
 curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=bob)"
 curl -i -X POST {address}/release -H "Authorization: Bearer $(make -s token USER=alice)"
 
-Ctrl-C stops everything. Requests:
+Ctrl-C stops everything. Requests, and the events that other systems are told:
 """
 
 
@@ -102,6 +104,10 @@ def log_request(method: str, path: str, status: int, seconds: float) -> None:
     shown = ascii(path)[1:-1]
     shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
     say(f"{time.strftime('%H:%M:%S')} {method:7} {shown} {status} {seconds * 1000:.0f} ms")
+
+
+def log_event(told: str) -> None:
+    say(f"{time.strftime('%H:%M:%S')} {told}")
 
 
 def say(text: str) -> None:

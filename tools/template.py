@@ -6,6 +6,7 @@ table is `layout.SCHEMA`, the one that local runs use too. Describes; talks to n
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ FUNCTIONS = (
     Function("APIHandler", "api", TABLE_SETTINGS),
     Function("WhoIsAsking", "authorizer", TOKEN_SETTINGS),
     Function("SweepExpired", "sweep", TABLE_SETTINGS),
+    Function("TellEvents", "events", {"EVENT_BUS": {"Ref": "EventBus"}}),
 )
 
 PARAMETERS = {
@@ -47,12 +49,14 @@ PARAMETERS = {
 }
 
 KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+EVENTS_GIVEN_UP_SECONDS = 12 * 60 * 60  # half of what a stream keeps
 SWEEP_EVENT_SECONDS = 120  # an event that waited longer has been overtaken by the next ones
 
 
 def merged(stage: Stage) -> dict[str, Any]:
     """The template for `chalice package --merge-template`."""
-    resources = {"Table": _table(), "FailedSweeps": _failed_sweeps(), "RestAPI": _api(stage)}
+    resources = {"Table": _table(), "EventBus": _event_bus(), "RestAPI": _api(stage)}
+    resources |= {"FailedSweeps": _queue(), "FailedEvents": _queue()}
     for function in FUNCTIONS:
         resources |= _function(function, stage)
     resources["SweepExpired"]["Properties"] |= {
@@ -60,12 +64,13 @@ def merged(stage: Stage) -> dict[str, Any]:
         # The next run does whatever this one could not, so there is nothing to repeat.
         "EventInvokeConfig": {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": SWEEP_EVENT_SECONDS},
     }
+    resources["TellEvents"]["Properties"]["Events"] = {"Stream": _stream()}
     return {
         "Description": f"customer-pool, stage {stage.name}",
         "Parameters": _parameters(),
         "Conditions": {"AlarmsAreTold": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}},
         "Resources": resources | monitoring(),
-        "Outputs": {"TableName": {"Value": {"Ref": "Table"}}},
+        "Outputs": {"TableName": {"Value": {"Ref": "Table"}}, "EventBusName": {"Value": {"Ref": "EventBus"}}},
     }
 
 
@@ -77,14 +82,47 @@ def _parameters() -> dict[str, Any]:
 
 def _table() -> dict[str, Any]:
     """It has no name of its own: a stack that is made anew must not clash with the table that the old one left."""
+    kind = SCHEMA["StreamSpecification"]["StreamViewType"]  # that it is enabled is not CloudFormation's to say
     properties = SCHEMA | {
+        "StreamSpecification": {"StreamViewType": kind},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
     }
     return {"Type": "AWS::DynamoDB::Table", **KEPT, "Properties": properties}
 
 
-def _failed_sweeps() -> dict[str, Any]:
+def _event_bus() -> dict[str, Any]:
+    """One for each stage, so that nobody who listens to one hears another."""
+    return {
+        "Type": "AWS::Events::EventBus",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {"Name": {"Ref": "AWS::StackName"}},
+    }
+
+
+def _stream() -> dict[str, Any]:
+    """What wakes the function that tells events: writes of customers, in the order of each customer."""
+    customers = {"dynamodb": {"NewImage": {"tail": {"S": [{"exists": True}]}}}}
+    properties = {
+        "Stream": {"Fn::GetAtt": ["Table", "StreamArn"]},
+        "StartingPosition": "TRIM_HORIZON",  # the table's first events are told too
+        "BatchSize": 100,
+        "MaximumBatchingWindowInSeconds": 1,
+        "FilterCriteria": {"Filters": [{"Pattern": json.dumps(customers)}]},
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BisectBatchOnFunctionError": True,
+        # Tried again until then. What is given up stays in the stream for as long again.
+        "MaximumRecordAgeInSeconds": EVENTS_GIVEN_UP_SECONDS,
+        "DestinationConfig": {
+            "OnFailure": {"Type": "SQS", "Destination": {"Fn::GetAtt": ["FailedEvents", "Arn"]}},
+        },
+    }
+    return {"Type": "DynamoDB", "Properties": properties}
+
+
+def _queue() -> dict[str, Any]:
+    """For what failed, until somebody looks."""
     two_weeks = 14 * 24 * 60 * 60
     properties = {"MessageRetentionPeriod": two_weeks, "SqsManagedSseEnabled": True}
     return {
