@@ -7,7 +7,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format openapi pictures token sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
+.PHONY: help run test test-all check format openapi pictures transcripts token sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP sur
 
 pictures: .venv/ready ## draw the pictures in docs/pictures, each from what it shows
 	@$(PY) -m tools.pictures
+
+transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md, and write down what is answered
+	@$(PY) -m tools.transcripts
 
 # USER is set in every shell, and the person at the keyboard is hardly ever a member of the pool.
 token: .venv/ready ## a token for the running service: USER=alice (ROLES=admin, TENANT=acme)

@@ -1,48 +1,15 @@
-"""The service over real HTTP on a clock that the test moves: the local gateway, with the wiring of `app.py` around a
-Service of the test's own. Tokens are verified as ever, by the real clock."""
+"""A client of the service over real HTTP, every answer held against the document."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalice.app import AuthRequest, AuthResponse, Chalice, Response
-
-from chalicelib import routes
-from chalicelib.auth import Unauthenticated, Verifier, context_of
-from chalicelib.http import Route, Service, respond
 from tests.conformance import assert_conforms
 from tests.world import Reply, find
-from tools.keys import AUDIENCE, ISSUER, LocalKeys
-
-
-def front(service: Service, keys: LocalKeys) -> Chalice:
-    """Every route, behind an authorizer that takes the tokens of those keys."""
-    app, verifier = Chalice(app_name="front"), Verifier(str(keys.jwks), ISSUER, AUDIENCE)
-
-    @app.authorizer()
-    def who_is_asking(request: AuthRequest) -> AuthResponse:
-        try:
-            caller = verifier.caller(request.token)
-        except Unauthenticated:
-            raise Exception("Unauthorized") from None
-        return AuthResponse(routes=["*"], principal_id=caller.user, context=context_of(caller))
-
-    for route in routes.ROUTES:
-        guarded: dict[str, Any] = {} if route.public else {"authorizer": who_is_asking}
-        name = route.handler.__name__
-        app.route(route.path, methods=[route.method], name=name, content_types=["*/*"], **guarded)(
-            view_of(app, service, route)
-        )
-    return app
-
-
-def view_of(app: Chalice, service: Service, route: Route) -> Callable[..., Response]:
-    return lambda **parameters: respond(lambda: service, route, app.current_request, parameters)
 
 
 class Wire:

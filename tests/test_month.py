@@ -15,9 +15,10 @@ import pytest
 from chalicelib.records import Event
 from chalicelib.soundness import replayed
 from tests.audit import assert_sound
-from tests.front import Wire, front
+from tests.front import Wire
 from tests.month import DEEDS, WHILE_PAUSED, Month, ms
 from tests.world import DAY, World
+from tools.front import front
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 

@@ -1,0 +1,72 @@
+"""How an answer is printed for people: JSON that fills its lines, with `…` for what is left out. Knows no routes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+WIDTH: Final = 110
+REST: Final = "…"  # as a member's name: here others were left out
+
+CUSTOMER: Final = ("id", "state", "holder", "claim_id", "expires_at", "old_expires_at", "version")
+PROBLEM: Final = ("code", "detail", "retry_at", "limit", "used", "errors", "results", "summary")
+
+
+def shortened(value: Any, also: Sequence[str] = ()) -> Any:
+    """The same without what an answer has to say and a page need not repeat: of a customer all but what matters most
+    and the members `also` named, of a policy the rules that are off, of a problem what its code says already."""
+    if isinstance(value, list):
+        return [shortened(each, also) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "entered_pool_at" in value:
+        there = [name for name in CUSTOMER if name == "holder" or value.get(name) is not None]
+        return _only(value, [name for name in value if name in (*there, *also)])
+    if "sweep_breaker" in value:
+        return _only(value, [name for name, rule in value.items() if rule not in (None, [])])
+    if "paths" in value:
+        return _only(value, ["openapi"])
+    if "instance" in value:
+        value = _only(value, [name for name in PROBLEM if name in value])
+    return {name: shortened(each, also) for name, each in value.items()}
+
+
+def _only(value: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    kept = {name: value[name] for name in names}
+    return kept if len(kept) == len(value) else kept | {REST: None}
+
+
+def printed(value: Any, indent: int = 0) -> str:
+    """JSON on one line if it fits, or its parts on as few lines as they fill."""
+    whole = _on_one_line(value)
+    if len(whole) + indent <= WIDTH or not isinstance(value, dict | list):
+        return whole
+    deeper = indent + 2
+    if isinstance(value, dict):
+        parts = [REST if name == REST else f'"{name}": {printed(each, deeper)}' for name, each in value.items()]
+    else:
+        parts = [printed(each, deeper) for each in value]
+    opened, closed = "{}" if isinstance(value, dict) else "[]"
+    return f"{opened}\n{_filled(parts, deeper)}\n{' ' * indent}{closed}"
+
+
+def _on_one_line(value: Any) -> str:
+    if isinstance(value, dict):
+        members = (REST if name == REST else f'"{name}": {_on_one_line(each)}' for name, each in value.items())
+        return "{" + ", ".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_on_one_line, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _filled(parts: Sequence[str], indent: int) -> str:
+    lines: list[str] = []
+    for at, part in enumerate(parts):
+        told = part + ("," if at + 1 < len(parts) else "")
+        fits = lines and "\n" not in lines[-1] + told and len(lines[-1]) + 1 + len(told) <= WIDTH
+        if fits:
+            lines[-1] += f" {told}"
+        else:
+            lines.append(" " * indent + told)
+    return "\n".join(lines)
