@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import cold_start, requests
+from benchmarks import cold_start, requests, sweep
 from benchmarks.rows import Benchmark, Place, Row
 from tools.engines import MiniStack
 from tools.keys import LocalKeys
@@ -20,6 +20,7 @@ from tools.problems import Unusable, run_tool
 
 BENCHMARKS: dict[str, Benchmark] = {
     "requests": requests.rows,
+    "sweep": sweep.rows,
     "cold start": cold_start.rows,
 }
 RESULTS = Path(__file__).with_name("results.json")

@@ -80,7 +80,7 @@ class Copies:
         stored = items.get(actor.customer_key(customer_id))
         if stored is None:
             return None
-        customer = _record(actor, stored)
+        customer = record(actor, stored)
         if not self.whole:
             return self._noted(actor, customer)
         written = items.get(layout.fields_key(actor.tenant, actor.pool, customer_id))
@@ -91,7 +91,7 @@ class Copies:
 
     def from_item(self, table: Table, actor: Actor, stored: Item, known: Customer | None) -> Customer:
         """The customer that the engine returned without its fields; they are read again only if they have changed."""
-        customer = _record(actor, stored)
+        customer = record(actor, stored)
         if not self.whole:
             return self._noted(actor, customer)
         if known is not None and _same_fields(known, customer):
@@ -117,7 +117,8 @@ def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key
     return keys
 
 
-def _record(actor: Actor, stored: Item) -> Customer:
+def record(actor: Actor, stored: Item) -> Customer:
+    """The customer in that item, without its fields. Raises MalformedRecord."""
     try:
         return layout.customer_record(actor.tenant, actor.pool, stored)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:

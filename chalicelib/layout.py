@@ -19,7 +19,8 @@ with it. Nothing here talks to the engine.
     index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline;
                    a holder's private customers come after all deadlines
     index names    the customers of a pool by folded name, for a search by its beginning. Claims never touch it
-    index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones
+    index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones.
+                   Whole customers, so that what has lapsed is returned without another read
     index reminder the claimed customers of a pool whose holders are to be reminded, by when
 """
 
@@ -41,6 +42,7 @@ DUE: Final = "due"
 NAMES: Final = "names"
 REMINDER: Final = "reminder"
 
+COVERING: Final = frozenset((DUE,))  # the indexes that hold whole items; the others lead to them
 INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
 
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
@@ -58,7 +60,8 @@ class Key(NamedTuple):
 
 def _index(name: str, range_key: str) -> dict[str, Any]:
     keys = [{"AttributeName": name, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
-    return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+    projected = "ALL" if name in COVERING else "KEYS_ONLY"
+    return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": projected}}
 
 
 SCHEMA: Final[dict[str, Any]] = {

@@ -123,8 +123,7 @@ def _end_pins(call: Call, pool: Pool, customer: str) -> None:
         return
     place = layout.place_with(pool.tenant, pool.id, known.holder)
     for page in call.backend.table.pages(place, index=PLACE, between=between(PLACE, high=layout.FOREVER)):
-        ids = [layout.id_in(key.pk) for key in page.keys]
-        sweeping.carry_out(call.backend, pool, call.now, ids, upkeep.pin_over)
+        sweeping.carry_out(call.backend, pool, call.now, page.items, upkeep.pin_over)
 
 
 def unpin(call: Call, pool_id: str, customer: str) -> Outcome:

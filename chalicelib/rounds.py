@@ -101,7 +101,7 @@ def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLef
     for page in backend.table.pages(layout.due_in(pool.tenant, pool.id), index=DUE, limit=PAGE):
         if seconds_left() < NO_TIME_LEFT_S:
             return None
-        done = carry_out(backend, pool, now, [layout.id_in(key.pk) for key in page.keys], make)
+        done = carry_out(backend, pool, now, page.items, make, whole=True)
         total.moved += done.moved
     return total
 
@@ -124,6 +124,5 @@ def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -
     for page in backend.table.pages(soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE):
         if seconds_left() < NO_TIME_LEFT_S:
             break
-        ids = [layout.id_in(key.pk) for key in page.keys]
-        reminded += carry_out(backend, pool, now, ids, upkeep.remind).moved
+        reminded += carry_out(backend, pool, now, page.items, upkeep.remind).moved
     return reminded

@@ -15,13 +15,13 @@ from msgspec import Struct
 
 from chalicelib import layout, upkeep
 from chalicelib.context import Backend, Call
-from chalicelib.copies import Copies, MalformedRecord
-from chalicelib.layout import DUE, PLACE
+from chalicelib.copies import Copies, MalformedRecord, record
+from chalicelib.layout import DUE, PLACE, Item
 from chalicelib.moves import SYSTEM, Actor, Move
 from chalicelib.pools import members_of, standing
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal
-from chalicelib.settling import Desk, settle
+from chalicelib.settling import Desk, attempt
 from chalicelib.table import MalformedWrite, between
 
 PAGE: Final = 500
@@ -79,13 +79,12 @@ def return_lapsed(
     report.unconfirmed = [pool.id] if stopped else []
     claims = layout.due_in(pool.tenant, pool.id)
     for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE):
-        due = [layout.id_in(key.pk) for key in page.keys]
-        report.due += len(due)
+        report.due += len(page.items)
         report.lag_ms = max([report.lag_ms, *(horizon - layout.plain(item["due_at"]) for item in page.items)])
         if dry_run or stopped or seconds_left() < NO_TIME_LEFT_S:
-            report.remaining += len(due)
+            report.remaining += len(page.items)
         else:
-            done = carry_out(backend, pool, now, due, upkeep.expire)
+            done = carry_out(backend, pool, now, page.items, upkeep.expire, whole=True)
             report.add(Report(returned=done.moved, changed=done.changed, failed=done.failed))
     return report
 
@@ -108,28 +107,37 @@ def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
     return carry_out(call.backend, pool, call.now, lapsed_of(call, pool, user), upkeep.expire).moved > 0
 
 
-def lapsed_of(call: Call, pool: Pool, user: str) -> list[str]:
-    """The ids of the customers that the member holds past their deadlines; at most a page of them."""
+def lapsed_of(call: Call, pool: Pool, user: str) -> list[Item]:
+    """The customers that the member holds past their deadlines, as their list names them; at most a page of them."""
     place = layout.place_with(pool.tenant, pool.id, user)
     claims = between(PLACE, high=pool.clock(call.now))
     pages = call.backend.table.pages(place, index=PLACE, between=claims, limit=PAGE)
-    return next(([layout.id_in(key.pk) for key in page.keys] for page in pages if page.keys), [])
+    return next((page.items for page in pages if page.items), [])
 
 
-def carry_out(backend: Backend, pool: Pool, now: int, ids: Sequence[str], make: Make) -> Done:
-    """Makes that move with each. Where a malformed record spoils it, the halves are tried apart until it is alone."""
+def carry_out(
+    backend: Backend, pool: Pool, now: int, found: Sequence[Item], make: Make, *, whole: bool = False
+) -> Done:
+    """Makes that move with each customer found in an index. Where the index holds them `whole` they are not read: a
+    move is bound to the version that it was made from, so it does no harm if that is a moment old.
+
+    Where a malformed record spoils it, the halves are tried apart until it is alone.
+    """
     actor = Actor(pool, SYSTEM, now)
     desk = Desk(backend.table, Copies(whole=False), actor, lambda customer, managed: {"id": customer.id})
 
     def plan(_: str, known: Customer | None) -> Move | Refusal:
         return upkeep.NOT_CONCERNED if known is None else make(actor, known)
 
+    half = len(found) // 2
+    ids = {at: layout.id_in(item["pk"]["S"]) for at, item in enumerate(found)}
     try:
-        results = settle(desk, ids, plan).results.values()
+        known = {ids[at]: record(actor, item) for at, item in enumerate(found)} if whole else None
+        results = attempt(desk, ids, plan, known=known).results.values()
     except (MalformedRecord, MalformedWrite):
-        if len(ids) == 1:
+        if half == 0:
             return Done(failed=1)
-        parts = [carry_out(backend, pool, now, half, make) for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :])]
+        parts = [carry_out(backend, pool, now, part, make, whole=whole) for part in (found[:half], found[half:])]
         return Done(*(sum(getattr(part, name) for part in parts) for name in Done.__struct_fields__))
     changed = sum(result.refusal is not None for result in results)
-    return Done(moved=len(ids) - changed, changed=changed)
+    return Done(moved=len(found) - changed, changed=changed)

@@ -237,12 +237,23 @@ class Table:
         return True
 
     def is_current(self) -> bool:
-        """Whether the table has the indexes and the stream of today: one of an earlier version may lack some."""
+        """Whether the table has the indexes and the stream of today, and holds in them what it holds today: one of an
+        earlier version may lack some of it."""
         client: Any = self.connection.client
         described = client.describe_table(TableName=self.name)["Table"]
-        there = {index["IndexName"] for index in described.get("GlobalSecondaryIndexes", [])}
-        wanted = {index["IndexName"] for index in SCHEMA["GlobalSecondaryIndexes"]}
-        return there == wanted and described.get("StreamSpecification") == SCHEMA["StreamSpecification"]
+        streams = described.get("StreamSpecification") == SCHEMA["StreamSpecification"]
+        return streams and _indexes(described) == _indexes(SCHEMA)
+
+
+def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[tuple[str, str]]]]:
+    """What each index of a table holds, and by which keys."""
+    return {
+        index["IndexName"]: (
+            index["Projection"]["ProjectionType"],
+            {(key["KeyType"], key["AttributeName"]) for key in index["KeySchema"]},
+        )
+        for index in described.get("GlobalSecondaryIndexes", [])
+    }
 
 
 class _Again:

@@ -19,7 +19,7 @@ from pynamodb.expressions.operand import Path, Value, _Decrement, _IfNotExists, 
 from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
 from chalicelib.conditions import holds
-from chalicelib.layout import INDEX_RANGE, Item, Key, plain, value
+from chalicelib.layout import COVERING, INDEX_RANGE, Item, Key, plain, value
 from chalicelib.table import ACTIONS_A_TRANSACTION, KEYS_A_READ, Table
 
 Items = dict[Key, Item]
@@ -228,7 +228,7 @@ def _within(part: Condition, item: Item) -> bool:
 
 
 def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Item:
-    if index is None and not keys_only:
+    if not keys_only and (index is None or index in COVERING):
         return item
     names = ("pk", "sk") if index is None else ("pk", "sk", index, INDEX_RANGE[index])
     return {name: item[name] for name in names}
