@@ -1,29 +1,88 @@
-"""The pages in docs/ name what exists."""
+"""The pages say what is there: links, anchors, files, targets, functions and tests that they name exist."""
 
 from __future__ import annotations
 
 import importlib
 import re
-from pathlib import Path
+from functools import cache
 
-ROOT = Path(__file__).parent.parent
+import pytest
+
+from tests.pages import ROOT, anchors, blocks, links, pages, prose, quoted, slug, tables, text_of
+
 RULES = 26
-ROW = re.compile(r"^\| (\d+) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+HOMES = ("", "chalicelib/", "tools/", "tests/", "tests/e2e/", "docs/", "benchmarks/", ".chalice/")
+every_page = pytest.mark.parametrize("page", pages())
+
+
+@cache
+def known_tests() -> set[str]:
+    files = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    return {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+
+
+@cache
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z0-9-]*):", text_of("Makefile"), re.MULTILINE))
+
+
+def code_of(page: str) -> str:
+    """Everything on it that is set as code."""
+    return "\n".join([*quoted(prose(page)), *(block.text for block in blocks(page))])
+
+
+# Every page
+
+
+@every_page
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: str) -> None:
+    for link in links(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), f"{page}: {link}"
+        assert not anchor or anchor in anchors(str(target.resolve().relative_to(ROOT))), f"{page}: {link}"
+
+
+@every_page
+def test_every_target_of_make_that_a_page_names_is_one(page: str) -> None:
+    named = re.findall(r"\bmake (?:-\w+ )*([a-z][a-z0-9-]*)", code_of(page))
+
+    assert set(named) - targets() == set()
+
+
+@every_page
+def test_every_test_that_a_page_names_is_one(page: str) -> None:
+    named = set(re.findall(r"(?<![\w/.])test_\w+(?!\.py)\b", code_of(page)))
+
+    assert named - known_tests() == set()
+
+
+@every_page
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    file = re.compile(r"[\w.-][\w./-]*\.(py|md|toml|json|svg|sh|txt)")
+    named = {each for each in quoted(prose(page)) if file.fullmatch(each)}
+    made = {each for each in named if each.startswith(("build/", ".local/"))} | {"sales_pipeline.csv"}
+
+    missing = [each for each in named - made if not any((ROOT / home / each).exists() for home in HOMES)]
+    assert missing == []
+
+
+def test_a_heading_is_linked_as_github_links_it() -> None:
+    assert slug("What is proven, and how") == "what-is-proven-and-how"
+    assert slug("The `audit` of 公海 (rule 26)") == "the-audit-of-公海-rule-26"
+
+
+# The rules and the guarantees
 
 
 def rows() -> list[tuple[int, list[str], list[str]]]:
     """Rule, code and tests of each row of docs/rules.md."""
-    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-    return [(int(rule), quoted(code), quoted(tests)) for rule, code, tests in ROW.findall(page)]
-
-
-def quoted(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def known_tests() -> set[str]:
-    files = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
-    return {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    return [
+        (int(rule), quoted(code), quoted(tests))
+        for rule, _, code, tests in (row for table in tables("docs/rules.md") for row in table)
+    ]
 
 
 def test_every_rule_has_its_row_and_a_test_named_after_it() -> None:
@@ -34,13 +93,7 @@ def test_every_rule_has_its_row_and_a_test_named_after_it() -> None:
         assert tests[0].startswith(f"test_rule_{rule}_"), rule
 
 
-def test_every_test_that_is_named_exists() -> None:
-    named = {test for _, _, tests in rows() for test in tests}
-
-    assert named - known_tests() == set()
-
-
-def test_every_function_that_is_named_exists() -> None:
+def test_every_function_that_a_rule_names_exists() -> None:
     for rule, code, _ in rows():
         for name in code:
             if "." in name:
@@ -48,23 +101,9 @@ def test_every_function_that_is_named_exists() -> None:
                 assert hasattr(importlib.import_module(f"chalicelib.{module}"), attribute), f"rule {rule}: {name}"
 
 
-def guarantees() -> list[tuple[str, list[str]]]:
-    """Promise and tests of each row of docs/guarantees.md."""
-    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
-    return [
-        (cells[0].strip(), quoted(cells[-1])) for cells in re.findall(r"^\|(.+)\|(.+)\|(.*)\|$", page, re.MULTILINE)
-    ]
-
-
 def test_every_invariant_has_its_row_and_tests_that_prove_it() -> None:
-    proven = dict(guarantees())
+    proven = {row[0]: quoted(row[-1]) for table in tables("docs/guarantees.md") for row in table}
 
     assert [promise for promise in proven if re.fullmatch(r"I\d+", promise)] == [f"I{n}" for n in range(1, 11)]
     assert all(proven[f"I{number}"] for number in range(1, 11))
-
-
-def test_every_test_that_a_guarantee_names_exists() -> None:
-    named = {test for _, tests in guarantees() for test in tests}
-
-    assert named - known_tests() == set()
-    assert len(named) > 40
+    assert len({test for tests in proven.values() for test in tests}) > 40

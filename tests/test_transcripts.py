@@ -6,7 +6,7 @@ import re
 
 from chalicelib.refusals import MEANINGS
 from chalicelib.routes import ROUTES
-from tools.telling import printed, shortened
+from tools.printing import printed, shortened
 from tools.transcripts import PAGE, exchanges, rendered, request_in, route_of
 
 # What no request of a page brings about, and why.

@@ -35,8 +35,8 @@ from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 from tools.local_service import REGION, local_environment
 from tools.paths import PROJECT
+from tools.printing import printed, shortened
 from tools.problems import Unusable, run_tool
-from tools.telling import printed, shortened
 
 PAGE: Final = PROJECT / "docs" / "api.md"
 STARTS: Final = 1_795_435_200_000  # 2026-11-23T12:00:00Z
