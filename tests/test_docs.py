@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -95,10 +96,25 @@ def test_every_rule_has_its_row_and_a_test_named_after_it() -> None:
 
 def test_every_function_that_a_rule_names_exists() -> None:
     for rule, code, _ in rows():
-        for name in code:
-            if "." in name:
-                module, _, attribute = name.partition(".")
-                assert hasattr(importlib.import_module(f"chalicelib.{module}"), attribute), f"rule {rule}: {name}"
+        assert [name for name in code if "." in name and not is_there(name)] == [], rule
+
+
+def is_there(name: str) -> bool:
+    """`module.thing`, or `module.thing.part_of_it`, of the service."""
+    module, *parts = name.split(".")
+    found: Any = importlib.import_module(f"chalicelib.{module}")
+    for part in parts:
+        found = getattr(found, part, None)
+    return found is not None
+
+
+def test_every_term_of_the_glossary_is_at_home_in_the_code() -> None:
+    terms = [row for table in tables("docs/glossary.md") for row in table]
+
+    assert len(terms) > 40
+    for english, chinese, *said, home in terms:
+        assert english.isascii() and not chinese.isascii() and all(said), english
+        assert is_there(quoted(home)[0]), f"{english}: {home}"
 
 
 def test_every_invariant_has_its_row_and_tests_that_prove_it() -> None:
