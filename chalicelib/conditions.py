@@ -1,6 +1,6 @@
-"""What the engine does with a condition, done again in Python on an item that the engine returned.
+"""A condition, written for the engine; and what the engine does with it, done again on an item that it returned.
 
-The engine decides, while writing; this only explains afterwards which part of a condition a returned item broke. It
+The engine decides, while writing; `holds` only explains afterwards which part of a condition a returned item broke. It
 must never be used to decide whether to write. It knows the operators that the rules use and refuses any other.
 """
 
@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from pynamodb.expressions.condition import And, Comparison, Condition, Exists, Not, NotExists, Or
+from pynamodb.expressions.condition import And, BeginsWith, Between, Comparison, Condition, Exists, Not, NotExists, Or
 from pynamodb.expressions.operand import Path, Value
 
 from chalicelib.layout import Item, plain
@@ -19,6 +19,36 @@ _ABSENT: Final = object()
 _ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
+
+
+def written(condition: Condition, names: dict[str, str], values: Item) -> str:
+    """Its text. The placeholders that it uses are added to `names`, by name, and to `values`, by placeholder.
+
+    PynamoDB writes the same, in several times as long.
+    """
+    kind = type(condition)
+    if kind is And or kind is Or:
+        return f"({f' {condition.operator} '.join([written(part, names, values) for part in condition.values])})"
+    if kind is Not:
+        return f"(NOT {written(condition.values[0], names, values)})"
+    sides = [_placed(side, names, values) for side in condition.values]
+    if kind is Comparison:
+        return f"{sides[0]} {condition.operator} {sides[1]}"
+    if kind is Between:
+        return f"{sides[0]} BETWEEN {sides[1]} AND {sides[2]}"
+    if kind in (Exists, NotExists, BeginsWith):
+        return f"{condition.operator} ({', '.join(sides)})"
+    raise TypeError(f"no condition here may use {kind.__name__}")
+
+
+def _placed(operand: Any, names: dict[str, str], values: Item) -> str:
+    """The placeholders of a path, or of a value: many names are words that the engine keeps for itself."""
+    if type(operand) is Path:
+        return ".".join([names.setdefault(name, f"#{len(names)}") for name in operand.path])
+    assert type(operand) is Value, f"no condition here may use {type(operand).__name__}"
+    placeholder = f":{len(values)}"
+    values[placeholder] = operand.value
+    return placeholder
 
 
 def holds(condition: Condition, item: Item) -> bool:

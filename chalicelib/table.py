@@ -1,4 +1,4 @@
-"""The only door to the engine: strong reads, index queries, and conditional transactions, over PynamoDB's connection.
+"""The only door to the engine: strong reads, index queries, and conditional transactions.
 
 A transaction either commits, or is refused and says which items refused it, or raises one of three faults. Conflicts
 are retried here, since they decide nothing. It knows no rule and no record: keys, items and conditions only.
@@ -13,13 +13,17 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
-from pynamodb.connection import Connection
-from pynamodb.connection.base import MetaTable
-from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 
+from chalicelib.actions import Action, Check, Delete, Put, Update
 from chalicelib.layout import INDEX_RANGE, SCHEMA, Item, Key
+from chalicelib.wire import Wire
+
+__all__ = (  # with what is written through it
+    "ACTIONS_A_TRANSACTION", "KEYS_A_READ", "Action", "Check", "Delete", "Fault", "MalformedWrite", "OutcomeUnknown",
+    "Page", "Put", "Refusing", "StoreUnavailable", "Table", "Throttled", "Update", "beginning", "between",
+)  # fmt: skip
 
 ACTIONS_A_TRANSACTION: Final = 100
 KEYS_A_READ: Final = 100
@@ -53,35 +57,6 @@ class Throttled(Fault):
     reason = "throttled"
 
 
-class Put(Struct, frozen=True):
-    """Write a whole item."""
-
-    key: Key
-    item: Item
-    condition: Condition | None = None
-
-
-class Update(Struct, frozen=True):
-    """Change some attributes of an item that others change too."""
-
-    key: Key
-    actions: list[Any]
-    condition: Condition | None = None
-
-
-class Check(Struct, frozen=True):
-    """Write nothing, but only commit if the condition holds."""
-
-    key: Key
-    condition: Condition
-
-
-class Delete(Struct, frozen=True):
-    key: Key
-    condition: Condition | None = None
-
-
-Action = Put | Update | Check | Delete
 Refusing = dict[Key, Item]  # the items that refused, as they stood; {} for one that was absent
 
 
@@ -106,26 +81,22 @@ class Table:
     ) -> None:
         self.name = name
         self._mint, self._jitter, self._wait = mint, jitter, wait
-        self.connection = Connection(
-            region=region, host=endpoint, connect_timeout_seconds=1, read_timeout_seconds=3, max_retry_attempts=2,
-            max_pool_connections=64, retry_configuration={"mode": "standard", "total_max_attempts": 3},
-        )  # fmt: skip
-        self.connection.add_meta_table(MetaTable({"TableName": name, **SCHEMA}))
+        self.connection = Wire(name, region, endpoint)
 
     # Reading
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
         """The items under those keys, as they are now; absent ones are left out. One request per 100 keys."""
         found: dict[Key, Item] = {}
-        wanted: list[Any] = [{"pk": key.pk, "sk": key.sk} for key in dict.fromkeys(keys)]
+        wanted = list(dict.fromkeys(keys))
         for round_number in range(CONFLICT_ROUNDS):
             if not wanted:
                 return found
             batch, wanted = wanted[:KEYS_A_READ], wanted[KEYS_A_READ:]
-            answer = self._read(partial(self.connection.batch_get_item, self.name, batch, consistent_read=True))
+            answer = self._read(partial(self.connection.get, batch))
             found |= {_key_of(item): item for item in answer["Responses"].get(self.name, [])}
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            wanted += [{"pk": key["pk"]["S"], "sk": key["sk"]["S"]} for key in unread]
+            wanted += [_key_of(each) for each in unread]
             if unread:
                 self._pause(round_number)
         raise Throttled
@@ -140,11 +111,7 @@ class Table:
         limit: int | None = None,
     ) -> Page:
         """One page of one partition, of the table (as it is now) or of an index (a moment late), in ascending order."""
-        ask = partial(
-            self.connection.query, self.name, hash_value, range_key_condition=between, index_name=index,
-            exclusive_start_key=after, limit=limit, consistent_read=index is None,
-        )  # fmt: skip
-        answer = self._read(ask)
+        answer = self._read(partial(self.connection.query, hash_value, index, between, after, limit))
         return Page([_key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
 
     def page(self, hash_value: str, limit: int, **asked: Any) -> Page:
@@ -167,7 +134,7 @@ class Table:
     def _read(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             return ask()
-        except PynamoDBException as error:
+        except (ClientError, BotoCoreError) as error:
             raise (Throttled if _code(error) in _THROTTLES else StoreUnavailable) from error
 
     # Writing
@@ -183,34 +150,11 @@ class Table:
         raise Throttled
 
     def _attempt(self, actions: Sequence[Action], token: str) -> Refusing | _Again | None:
-        ordered = sorted(actions, key=_request_order)
         try:
-            self._transact(ordered, token)
-        except TransactWriteError as error:
-            return _refusing(ordered, error)
+            self.connection.transact(actions, token)
+        except (ClientError, BotoCoreError) as error:
+            return _refusing(actions, error)
         return None
-
-    def _transact(self, ordered: Sequence[Action], token: str) -> None:
-        requests = [self._request(action) for action in ordered]
-        kinds = [type(action) for action in ordered]
-
-        def of(kind: type) -> list[dict[str, Any]]:
-            return [request for request, its in zip(requests, kinds, strict=True) if its is kind]
-
-        self.connection.transact_write_items(of(Check), of(Delete), of(Put), of(Update), client_request_token=token)
-
-    def _request(self, action: Action) -> dict[str, Any]:
-        request = self.connection.get_operation_kwargs(
-            self.name,
-            action.key.pk,
-            action.key.sk,
-            key="Item" if isinstance(action, Put) else "Key",
-            attributes=action.item if isinstance(action, Put) else None,
-            actions=action.actions if isinstance(action, Update) else None,
-            condition=action.condition,
-            return_values_on_condition_failure=None if action.condition is None else "ALL_OLD",
-        )
-        return dict(request)
 
     def _pause(self, round_number: int) -> None:
         """Full jitter, from a few milliseconds up to a quarter of a second."""
@@ -260,35 +204,27 @@ class _Again:
     """An attempt that decided nothing."""
 
 
-_ORDER: Final = {Check: 0, Delete: 1, Put: 2, Update: 3}
-
-
-def _request_order(action: Action) -> int:
-    """The order in which the connection sends a transaction, and so that of its cancellation reasons."""
-    return _ORDER[type(action)]
-
-
-def _refusing(ordered: Sequence[Action], error: TransactWriteError) -> Refusing | _Again:
+def _refusing(actions: Sequence[Action], error: Exception) -> Refusing | _Again:
     """The refusing items of a cancelled transaction. A conflict is no refusal: it carries no item. Raises a Fault."""
     code = _code(error)
     if code == "TransactionInProgressException" or code in _PASSING:
         return _Again()
-    if code != "TransactionCanceledException":
-        raise _write_fault(error, code) from error
-    reasons = list(error.cancellation_reasons)
-    codes = {reason.code for reason in reasons if reason is not None}
+    if code != "TransactionCanceledException" or not isinstance(error, ClientError):
+        raise _write_fault(code) from error
+    reasons: Any = error.response.get("CancellationReasons", [])
+    codes = {reason["Code"] for reason in reasons} - {"None"}
     if codes & _THROTTLES or codes & _PASSING:
         return _Again()
     if codes != {"ConditionalCheckFailed"}:
         raise MalformedWrite(f"the engine does not accept this transaction: {sorted(codes)}") from error
     return {
-        action.key: dict(reason.raw_item or {})
-        for action, reason in zip(ordered, reasons, strict=True)
-        if reason is not None
+        action.key: dict(reason.get("Item") or {})
+        for action, reason in zip(actions, reasons, strict=True)
+        if reason["Code"] != "None"
     }
 
 
-def _write_fault(error: PynamoDBException, code: str | None) -> Exception:
+def _write_fault(code: str | None) -> Exception:
     if code in _THROTTLES:
         return Throttled()
     if code in {"ValidationException", "SerializationException"}:
@@ -301,12 +237,9 @@ class MalformedWrite(Exception):
     """The engine says that the request itself is wrong: a record of ours is malformed. Nothing was changed."""
 
 
-def _code(error: PynamoDBException) -> str | None:
-    cause = error.cause
-    if isinstance(cause, ClientError):
-        return str(cause.response.get("Error", {}).get("Code"))
-    assert cause is None or isinstance(cause, BotoCoreError)
-    return None
+def _code(error: Exception) -> str | None:
+    """The engine's word for it; None where it said nothing."""
+    return str(error.response.get("Error", {}).get("Code")) if isinstance(error, ClientError) else None
 
 
 def _key_of(item: Item) -> Key:

@@ -53,7 +53,7 @@ def new_table(endpoint: str | None, *, stream: bool = False) -> Table:
         endpoint=endpoint,
         region="us-east-1",
     )
-    table.connection._local.session = _session  # its clients share nothing but that description
+    table.connection.session = _session  # its clients share nothing but that description
     table.create(expiry=False, stream=stream)  # the tests live in a year of their own
     return table
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError, EndpointConnectionError
-from pynamodb.exceptions import PynamoDBConnectionError, PynamoDBException, TransactWriteError
 
 from tests.memory import Memory, cancelled
 
@@ -45,21 +44,19 @@ def befall(engine: Memory, fault: Fault, at: int) -> None:
     engine.after = lambda call: fault.after(engine, current[0], call)
 
 
-def unanswered(call: str) -> PynamoDBException:
-    kind = TransactWriteError if call == WRITE else PynamoDBConnectionError
-    return kind("no answer", EndpointConnectionError(endpoint_url="engine"))
+def unanswered(call: str) -> Exception:
+    return EndpointConnectionError(endpoint_url="engine")
 
 
-def said(call: str, code: str) -> PynamoDBException:
-    kind = TransactWriteError if call == WRITE else PynamoDBConnectionError
-    return kind(code, ClientError({"Error": {"Code": code, "Message": ""}}, call))
+def said(call: str, code: str) -> Exception:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, call)
 
 
-def conflict() -> TransactWriteError:
+def conflict() -> Exception:
     return cancelled([{}, None], "TransactionConflict")
 
 
-def _once(error: Callable[[str], PynamoDBException]) -> Callable[[Memory, int, str], None]:
+def _once(error: Callable[[str], Exception]) -> Callable[[Memory, int, str], None]:
     def strike(engine: Memory, since: int, call: str) -> None:
         if since == 0:
             raise error(call)
@@ -100,7 +97,7 @@ def _from_then(name: str) -> Callable[[Memory, int, str], None]:
     return switch
 
 
-def _html(call: str) -> PynamoDBException:
+def _html(call: str) -> Exception:
     """A 500 whose body is a page: botocore makes its status the code."""
     return said(call, "500")
 

@@ -1,4 +1,4 @@
-"""An engine in memory: a connection that `Table` takes for PynamoDB's, for proofs that need very many requests.
+"""An engine in memory: a connection that `Table` takes for the wire, for proofs that need very many requests.
 
 It does one call at a time, each at once and as a whole, which is all that DynamoDB promises. What it adds is what a
 proof has to steer: a hook before and after each call, batches read in parts, and indexes that are late. Conditions are
@@ -13,17 +13,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pynamodb.exceptions import CancellationReason, TransactWriteError, VerboseClientError
+from botocore.exceptions import ClientError
 from pynamodb.expressions.condition import BeginsWith, Between, Condition
 from pynamodb.expressions.operand import Path, Value, _Decrement, _IfNotExists, _Increment
 from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
 from chalicelib.conditions import holds
 from chalicelib.layout import COVERING, INDEX_RANGE, Item, Key, plain, value
-from chalicelib.table import ACTIONS_A_TRANSACTION, KEYS_A_READ, Table
+from chalicelib.table import ACTIONS_A_TRANSACTION, KEYS_A_READ, Action, Delete, Put, Table, Update
 
 Items = dict[Key, Item]
-KINDS = ("check", "delete", "put", "update")
 NAME = "memory"
 _tokens = itertools.count(1)  # of all tables: an engine does nothing twice for one
 
@@ -46,11 +45,11 @@ class Sent:
     """A transaction on its way."""
 
     token: str
-    actions: list[tuple[str, dict[str, Any]]]
+    actions: Sequence[Action]
 
 
 class Memory:
-    """The part of PynamoDB's connection that `Table` uses. Items are never changed in place, so a copy of `items` is
+    """The part of the wire that `Table` uses. Items are never changed in place, so a copy of `items` is
     a snapshot.
 
     `before` and `after` are told the operation around each call, and may raise. `torn` reads batches one item at a
@@ -65,7 +64,7 @@ class Memory:
         self.after: Callable[[str], None] = lambda operation: None
         self.torn = self.late = self.blank = self.twice = False
         self.remembers = True
-        self.sent = Sent("", [])
+        self.sent = Sent("", ())
         self._done: set[str] = set()
         self.past: Items = {}
 
@@ -83,10 +82,9 @@ class Memory:
 
     # Reading
 
-    def batch_get_item(self, name: str, keys: Sequence[dict[str, str]], **_: Any) -> dict[str, Any]:
+    def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
         self.before("BatchGetItem")
-        assert 0 < len(keys) <= KEYS_A_READ
-        wanted = [Key(key["pk"], key["sk"]) for key in keys]
+        assert 0 < len(wanted) <= KEYS_A_READ
         assert len(set(wanted)) == len(wanted), "DynamoDB reads no key twice in a batch"
         now, later = (wanted[:1], wanted[1:]) if self.torn else (wanted, [])
         answer: dict[str, Any] = {"Responses": {NAME: [self.items[key] for key in now if key in self.items]}}
@@ -96,52 +94,31 @@ class Memory:
         return answer
 
     def query(
-        self,
-        name: str,
-        hash_value: str,
-        range_key_condition: Condition | None = None,
-        index_name: str | None = None,
-        exclusive_start_key: Item | None = None,
-        limit: int | None = None,
-        consistent_read: bool = False,
+        self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None
     ) -> dict[str, Any]:
         self.before("Query")
-        assert consistent_read == (index_name is None), "an index has no consistent reads"
-        found = _partition(self._as_of(index_name), hash_value, index_name, range_key_condition)
-        if exclusive_start_key is not None:
-            start = _position(exclusive_start_key, index_name)
-            found = [item for item in found if _position(item, index_name) > start]
+        found = _partition(self._as_of(index), hash_value, index, between)
+        if after is not None:
+            start = _position(after, index)
+            found = [item for item in found if _position(item, index) > start]
         shown = found if limit is None else found[:limit]
         if self.blank:
             self.blank = False
-            first = _before_all(hash_value, index_name) if exclusive_start_key is None else exclusive_start_key
+            first = _before_all(hash_value, index) if after is None else after
             return {"Items": [], "LastEvaluatedKey": first}
-        answer: dict[str, Any] = {"Items": [_projected(item, index_name) for item in shown]}
+        answer: dict[str, Any] = {"Items": [_projected(item, index) for item in shown]}
         if len(shown) < len(found):
-            answer["LastEvaluatedKey"] = _projected(shown[-1], index_name, keys_only=True)
+            answer["LastEvaluatedKey"] = _projected(shown[-1], index, keys_only=True)
         self.after("Query")
         return answer
 
-    def _as_of(self, index_name: str | None) -> Items:
-        return self.past if self.late and index_name is not None else self.items
+    def _as_of(self, index: str | None) -> Items:
+        return self.past if self.late and index is not None else self.items
 
     # Writing
 
-    def get_operation_kwargs(
-        self, name: str, pk: str, sk: str, key: str, attributes: Item | None, actions: Any, condition: Any, **_: Any
-    ) -> dict[str, Any]:
-        return {"at": Key(pk, sk), "item": attributes, "actions": actions, "condition": condition}
-
-    def transact_write_items(
-        self,
-        checks: Sequence[dict[str, Any]],
-        deletes: Sequence[dict[str, Any]],
-        puts: Sequence[dict[str, Any]],
-        updates: Sequence[dict[str, Any]],
-        client_request_token: str,
-    ) -> None:
-        of_kind = zip(KINDS, (checks, deletes, puts, updates), strict=True)
-        self.sent = sent = Sent(client_request_token, [(kind, each) for kind, those in of_kind for each in those])
+    def transact(self, actions: Sequence[Action], token: str) -> None:
+        self.sent = sent = Sent(token, actions)
         self.before("TransactWriteItems")
         refused = self.deliver(sent)
         if self.twice and refused is None:
@@ -154,36 +131,36 @@ class Memory:
         """Commits that transaction, or gives what refused, in order: None for what did not."""
         if self.remembers and sent.token in self._done:
             return None
-        keys = [each["at"] for _, each in sent.actions]
+        keys = [action.key for action in sent.actions]
         assert 0 < len(keys) <= ACTIONS_A_TRANSACTION and len(set(keys)) == len(keys), "no transaction of DynamoDB"
         standing = [self.items.get(key, {}) for key in keys]
         refused = [
-            None if each["condition"] is None or holds(each["condition"], item) else item
-            for (_, each), item in zip(sent.actions, standing, strict=True)
+            None if action.condition is None or holds(action.condition, item) else item
+            for action, item in zip(sent.actions, standing, strict=True)
         ]
         if any(item is not None for item in refused):
             return refused
         self.past = dict(self.items)
         self._done.add(sent.token)
-        for kind, each in sent.actions:
-            self._carry_out(kind, each)
+        for action in sent.actions:
+            self._carry_out(action)
         return None
 
-    def _carry_out(self, kind: str, each: dict[str, Any]) -> None:
-        key = each["at"]
-        if kind == "delete":
+    def _carry_out(self, action: Action) -> None:
+        key = action.key
+        if isinstance(action, Delete):
             self.items.pop(key, None)
-        elif kind == "put":
-            self.items[key] = each["item"] | _named(key)
-        elif kind == "update":
-            self.items[key] = _updated(self.items.get(key, {}) | _named(key), each["actions"])
+        elif isinstance(action, Put):
+            self.items[key] = action.item | _named(key)
+        elif isinstance(action, Update):
+            self.items[key] = _updated(self.items.get(key, {}) | _named(key), action.actions)
 
 
-def cancelled(refused: Iterable[Item | None], code: str = "ConditionalCheckFailed") -> TransactWriteError:
-    """What PynamoDB raises for a transaction that those items have refused, or met."""
-    reasons = [None if item is None else CancellationReason(code, "", item) for item in refused]
-    told = {"Error": {"Code": "TransactionCanceledException", "Message": "cancelled"}}
-    return TransactWriteError("cancelled", VerboseClientError(told, "TransactWriteItems", cancellation_reasons=reasons))
+def cancelled(refused: Iterable[Item | None], code: str = "ConditionalCheckFailed") -> ClientError:
+    """What is raised for a transaction that those items have refused, or met."""
+    reasons = [{"Code": "None"} if item is None else {"Code": code, "Item": item} for item in refused]
+    told = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons}
+    return ClientError(told, "TransactWriteItems")
 
 
 def _named(key: Key) -> Item:

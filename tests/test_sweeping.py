@@ -107,7 +107,8 @@ def test_a_claim_whose_holder_is_no_longer_a_member_still_goes_back(world: World
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(2))
     key = layout.member_key("main", "p", "alice")
-    world.table.connection.delete_item(world.table.name, key.pk, key.sk)
+    at = {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+    world.table.connection.client.delete_item(TableName=world.table.name, Key=at)
     world.clock.forward(HOUR)
 
     assert world.sweep().returned == 2
