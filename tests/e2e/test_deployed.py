@@ -20,6 +20,7 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.e2e.listener import Listener, listen
 from tools.client import Client
 from tools.cloudformation import Cloud
 from tools.dependencies import RUNTIME, dependencies
@@ -88,11 +89,24 @@ def stack(packaged: Package, keys: LocalKeys, key_set: str) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def begun(stack: Stack) -> None:
-    """Two pools with the same people and customers; in one of them claims last two seconds."""
+def listener(stack: Stack) -> Listener:
+    """It listens before anything has happened."""
+    return listen(stack.cloud, stack.outputs["EventBusName"])
+
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "sales": {"claim_ttl": "P7D"},
+    "brief": {"claim_ttl": "PT2S"},
+    "warned": {"claim_ttl": "P1D", "reminders": ["PT23H59M59S"]},
+}
+
+
+@pytest.fixture(scope="module")
+def begun(stack: Stack, listener: Listener) -> None:
+    """Three pools with the same people and customers; in one claims last two seconds, in one a reminder is due soon."""
     root, mona = stack.client("root", "admin"), stack.client("mona")
-    for pool, ttl in (("sales", "P7D"), ("brief", "PT2S")):
-        root.must("POST", "/v1/pools", {"id": pool, "name": pool, "policy": {"holding_limit": 20, "claim_ttl": ttl}})
+    for pool, policy in POLICIES.items():
+        root.must("POST", "/v1/pools", {"id": pool, "name": pool, "policy": {"holding_limit": 20, **policy}})
         for user, role in {"mona": "manager", "alice": "member", "bob": "member", "carol": "member"}.items():
             root.must("PUT", f"/v1/pools/{pool}/members/{user}", {"role": role})
         rows = [{"id": customer, "name": f"Customer {customer}"} for customer in CUSTOMERS]
@@ -180,7 +194,8 @@ def alone(stack: Stack, unpacked: Path) -> Any:
     """Starts a function of the unpacked package in a clean interpreter."""
     architecture = architecture_in(json.loads(stack.package.template.read_text()))
     settings = local_environment(stack.engine.endpoint, stack.keys) | {"TABLE_NAME": stack.outputs["TableName"]}
-    return partial(LambdaRuntime, unpacked, dependencies(architecture, RUNTIME), settings=settings)
+    sources = dependencies(architecture, RUNTIME)
+    return lambda handler, **more: LambdaRuntime(unpacked, sources, handler=handler, settings=settings | more)
 
 
 def test_the_package_lacks_nothing(stack: Stack, begun: None, alone: Any) -> None:
@@ -209,6 +224,30 @@ def test_the_log_of_the_sweep_is_json_with_its_lag(stack: Stack, begun: None, al
     assert swept["lag_s"] == report["lag_s"]
 
 
+def test_what_the_bus_does_not_take_is_asked_for_again(stack: Stack, alone: Any) -> None:
+    """Lambda goes on from the record that is named. The emulator does not: it takes every batch for done."""
+    records = [record_of("c1", number) for number in (1, 2, 3)]
+    bus = {"EVENT_BUS": stack.outputs["EventBusName"]}
+    nowhere = {"AWS_ENDPOINT_URL_EVENTBRIDGE": f"http://{HOST}:1"}
+
+    with alone(handler="app.tell_events", **bus, AWS_ENDPOINT_URL_EVENTBRIDGE=stack.engine.endpoint) as tells:
+        told = tells.invoke({"Records": records})
+    with alone(handler="app.tell_events", **bus, **nowhere) as tells:
+        untold = tells.invoke({"Records": records})
+
+    assert told == {"batchItemFailures": []}
+    assert untold == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+
+
+def record_of(customer: str, version: int) -> dict[str, Any]:
+    """As the table's stream tells of a customer that is new."""
+    image = {
+        "pk": {"S": f"T#main#P#elsewhere#C#{customer}"}, "sk": {"S": "-"}, "version": {"N": str(version)},
+        "created_at": {"N": "1"}, "tail": {"S": json.dumps([[version, "updated", 1, "mona"]])},
+    }  # fmt: skip
+    return {"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(version), "NewImage": image}}
+
+
 def request(resource: str, caller: dict[str, str] | None, **parameters: str) -> dict[str, Any]:
     """As API Gateway calls the function."""
     return {
@@ -225,6 +264,7 @@ def request(resource: str, caller: dict[str, str] | None, **parameters: str) -> 
 def test_the_schedule_sweeps(stack: Stack, begun: None) -> None:
     """A claim made after all other sweeps comes back, and nobody but the schedule has been there."""
     mona, customer = stack.client("mona"), "/v1/pools/brief/customers/c5"
+    stack.client("carol").must("POST", "/v1/pools/warned/customers/c5/claim")
     stack.client("carol").must("POST", f"{customer}/claim")
     deadline = time.monotonic() + SCHEDULE_WITHIN
     while mona.must("GET", customer)["state"] != "available" and time.monotonic() < deadline:
@@ -236,23 +276,41 @@ def test_the_schedule_sweeps(stack: Stack, begun: None) -> None:
     assert (last["type"], last["by"]) == ("expired", "system")
 
 
+def test_a_listener_on_the_bus_hears_of_claims_releases_expiries_and_reminders(
+    stack: Stack, begun: None, listener: Listener
+) -> None:
+    """Of what the tests before have done, the schedule among them."""
+    assert listener.wait_for("sales", "c2", "released") == ["imported", "claimed", "released"]
+    assert listener.wait_for("brief", "c5", "expired") == ["imported", "claimed", "expired"]
+    assert listener.wait_for("warned", "c5", "reminded") == ["imported", "claimed", "reminded"]
+
+    reminder = next(event for event in listener.heard if event["detail-type"] == "reminded")
+    assert (reminder["source"], reminder["detail"]["holder"]) == ("customer-pool", "carol")
+    assert reminder["detail"]["level"] == "PT23H59M59S"
+    assert "Customer" not in json.dumps(listener.heard)  # as all of them are named
+
+
 def test_each_function_has_written_to_its_own_log(stack: Stack, begun: None) -> None:
     logs = stack.cloud.client("logs")
     groups = {group["logGroupName"]: group for group in logs.describe_log_groups()["logGroups"]}
 
-    for name in ("api", "authorizer", "sweep"):
+    for name in ("api", "authorizer", "sweep", "events"):
         group = f"/{STAGE.stack}/{name}"
         assert groups[group]["retentionInDays"] == STAGE.log_days
         assert logs.describe_log_streams(logGroupName=group)["logStreams"], name
 
 
-def test_no_sweep_has_failed(stack: Stack) -> None:
+def test_no_sweep_and_no_event_has_failed(stack: Stack) -> None:
     queues = stack.cloud.client("sqs")
-    (address,) = queues.list_queues()["QueueUrls"]
+    addresses = [each for each in queues.list_queues()["QueueUrls"] if "Failed" in each]
 
-    waiting = queues.get_queue_attributes(QueueUrl=address, AttributeNames=["ApproximateNumberOfMessages"])
+    waiting = {
+        address: queues.get_queue_attributes(QueueUrl=address, AttributeNames=["ApproximateNumberOfMessages"])
+        for address in addresses
+    }
 
-    assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "0"
+    counts = [each["Attributes"]["ApproximateNumberOfMessages"] for each in waiting.values()]
+    assert counts == ["0", "0"]
 
 
 def test_the_stack_goes_and_the_table_stays(stack: Stack) -> None:
