@@ -28,6 +28,8 @@ from chalicelib.table import Fault
 from chalicelib.times import rfc3339
 
 LARGEST_BODY: Final = 256 * 1024
+JSON: Final = "application/json"
+HTML: Final = "text/html; charset=utf-8"
 Headers: TypeAlias = dict[str, str | list[str]]
 
 # What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
@@ -39,24 +41,32 @@ class NoBody(Struct, forbid_unknown_fields=True):
     """For a route that takes nothing."""
 
 
+class Page(Struct, frozen=True):
+    """For a person: HTML, and the Content-Security-Policy that it is under."""
+
+    html: str
+    policy: str
+
+
 class Answer(Struct, frozen=True):
     """What a handler found: a body, the `results` of a batch (an `atomic` one is refused as a whole) with what the body
-    says beside them, or what is `blocking` a claim."""
+    says beside them, what is `blocking` a claim, or a `page`."""
 
     body: dict[str, Any] = {}
     status: int = 200
     results: dict[int, Result] | None = None
     atomic: bool = False
     blocking: list[Refusal] | None = None
+    page: Page | None = None
 
 
 class Route(Struct, frozen=True):
     """One row of the contract: what it takes, and the function that does it.
 
     `handler(call, body, query, **path parameters)` returns an Answer or raises Refused. `query` is the type of the
-    query string, `answers` that of the body that comes with `status`, `public` that no token is needed. `recalls` is
-    for requests that take several steps: what an earlier attempt with the same Idempotency-Key has done is read
-    first. One that is a single transaction meets it there.
+    query string, `answers` that of the body that comes with `status`, `media` its media type, `public` that no token is
+    needed. `recalls` is for requests that take several steps: what an earlier attempt with the same Idempotency-Key has
+    done is read first. One that is a single transaction meets it there.
     """
 
     method: str
@@ -66,6 +76,7 @@ class Route(Struct, frozen=True):
     query: type = NoBody
     answers: type | None = None
     status: int = 200
+    media: str = JSON
     public: bool = False
     recalls: bool = True
 
@@ -139,7 +150,7 @@ def _body(request: Request, kind: type) -> Any:
     if len(raw) > LARGEST_BODY:
         raise Refused(Refusal("payload_too_large", limit=LARGEST_BODY))
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if raw and media != "application/json":
+    if raw and media != JSON:
         raise _invalid("send the body with Content-Type: application/json")
     return decoded(raw or b"{}", kind)
 
@@ -232,8 +243,10 @@ def _named(language: str) -> str:
 
 
 def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
+    if answer.page is not None:
+        return _page(answer.page)
     body, status = answer.body, answer.status
-    kind, version = "application/json", body.get("version")
+    kind, version = JSON, body.get("version")
     if answer.blocking is not None:
         body = {"eligible": not answer.blocking, "blocking": [told(each, language) for each in answer.blocking]}
     if answer.results is not None:
@@ -248,6 +261,17 @@ def _told(answer: Answer, language: str, route: Route, journal: Journal | None =
     if answer.results is not None or answer.blocking is not None:
         headers["Content-Language"] = _named(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
+
+
+def _page(page: Page) -> Response:
+    headers: Headers = {
+        "Content-Type": HTML,
+        "Content-Security-Policy": page.policy,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(page.html, headers)
 
 
 def _results(results: Mapping[int, Result], language: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from chalicelib import shapes
-from chalicelib.http import NoBody, Route
+from chalicelib.http import JSON, NoBody, Route
 from chalicelib.records import Identifier
 from chalicelib.refusals import MEANINGS
 from chalicelib.shapes import REFERENCE
@@ -134,7 +134,7 @@ def _tag(route: Route) -> str:
     return route.handler.__module__.rpartition(".")[2].replace("_routes", "s")
 
 
-def _json(schema: Schema, kind: str = "application/json") -> dict[str, Any]:
+def _json(schema: Schema, kind: str = JSON) -> dict[str, Any]:
     return {kind: {"schema": schema}}
 
 
@@ -224,7 +224,7 @@ def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, 
     names = ["ETag"] if _shows_a_version(route) else []
     names += [] if route.method == "GET" else ["Idempotent-Replayed"]
     names += ["Content-Language"] if {"results", "blocking"} & {*_members(route.answers)} else []
-    done: Schema = {"description": DONE[route.status], "content": _json(schemas.get(route.answers, {}))}
+    done: Schema = {"description": DONE[route.status], "content": _json(schemas.get(route.answers, {}), route.media)}
     yield str(route.status), done | ({"headers": _headers(names)} if names else {})
     for status in _may_refuse_with(route):
         refused: Schema = {"$ref": f"#/components/responses/{_refused(status)}"}

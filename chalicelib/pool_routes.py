@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from chalicelib import auditing, managing, opening, policies, pools, rounds, shapes, statistics
+from chalicelib import auditing, managing, opening, policies, pools, process, rounds, shapes, statistics
 from chalicelib.context import Call
-from chalicelib.http import Answer, NoBody, decoded
+from chalicelib.http import HTML, Answer, NoBody, decoded
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
@@ -32,6 +32,14 @@ def get_openapi() -> Answer:
     from chalicelib.openapi import document  # at the first request for it: no other one should wait for this
 
     return Answer(document(tuple(ROUTES)))
+
+
+@route("GET", "/console", answers=str, media=HTML, public=True)
+def get_console() -> Answer:
+    """Show the console, a page in which people use all this."""
+    from chalicelib import console  # as above
+
+    return Answer(page=console.page(process.mint()))
 
 
 # Pools and members

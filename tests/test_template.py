@@ -25,7 +25,7 @@ from tools.template import FUNCTIONS
 A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
 A_MEMBER = Member("main", "p", "alice", "member")
 A_POOL = Pool("main", "p", "P", "open", Policy(), 1, 0, 0)
-PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json")}
+PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/console")}
 ENOUGH = {
     "APIHandler": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
     "WhoIsAsking": set[str](),

@@ -22,7 +22,7 @@ from tools.local_service import REGION, TABLE, Schedule, load_app
 from tools.local_stream import EventLog, Stream
 from tools.paths import LOCAL
 from tools.problems import Unusable, run_tool
-from tools.seed import POOL, seed, untouched_customer
+from tools.seed import MEMBERS, POOL, seed, untouched_customer
 
 DURABILITY = {
     "ministack": "Data is kept in .local/ when it is stopped in order: Ctrl-C, SIGTERM, even a killed `make run`.\n"
@@ -51,7 +51,7 @@ def main() -> int:
         api = running.enter_context(LocalApi(module.app, port, log_request))
         running.enter_context(Schedule(module.sweep_expired))
         running.enter_context(EventLog(Stream(engine.endpoint, REGION, TABLE), log_event))
-        say(welcome(api.url, customer, engine, name))
+        say(welcome(api.url, customer, engine, name, keys))
         wait_until_stopped(stop, engine)
         say("\nStopping ...")
     say("Stopped.")
@@ -82,13 +82,18 @@ def port_from(text: str) -> int:
     return int(text)
 
 
-def welcome(url: str, customer: str, engine: Engine, name: str) -> str:
+def welcome(url: str, customer: str, engine: Engine, name: str, keys: LocalKeys) -> str:
     address = f"{url}/v1/pools/{POOL}/customers/{customer}"
+    doors = "\n".join(f"{user:6} {console_address(url, keys.token(user))}" for user in sorted(MEMBERS))
     return f"""
 customer-pool is running on {url} ({engine.name} at {engine.endpoint}; both on this machine only).
 {DURABILITY[name]}
 
-Paste these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice gives it
+The console, signed in as one of two members or as their manager, mona, for twelve hours:
+
+{doors}
+
+Or paste these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice gives it
 back (200):
 
 curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=alice)"
@@ -97,6 +102,11 @@ curl -i -X POST {address}/release -H "Authorization: Bearer $(make -s token USER
 
 Ctrl-C stops everything. Requests, and the events that other systems are told:
 """
+
+
+def console_address(url: str, token: str) -> str:
+    """The page takes the token out of its address at once; what follows a # is sent to nobody."""
+    return f"{url}/console#token={token}"
 
 
 def log_request(method: str, path: str, status: int, seconds: float) -> None:

@@ -1,0 +1,60 @@
+"""The console: one page for people, put together from the files in `page/` when somebody first asks for it.
+
+The page is a client like any other and has no rights of its own. It loads nothing from elsewhere: style, script and
+words are in it, under a policy that lets nothing else run. Nothing here knows a customer or a caller.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from chalicelib.http import Page
+
+FOLDER: Final = Path(__file__).parent / "page"
+LANGUAGES: Final = ("en", "zh")
+# In the order in which they stand in the page; each says at its top what it is for.
+SCRIPTS: Final = (
+    "element", "words", "session", "requests", "parts", "durations", "results", "customer_list", "customer_dialog",
+    "sign_in", "pool_tab", "mine_tab", "main",
+)  # fmt: skip
+POLICY: Final = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def page(nonce: str) -> Page:
+    """The page under that nonce, which nobody can guess and which is used once."""
+    return Page(_page().replace("{nonce}", nonce), POLICY.replace("{nonce}", nonce))
+
+
+def words(language: str) -> dict[str, str]:
+    """What the page says in that language, by key."""
+    return dict(json.loads(_text(f"{language}.json")))
+
+
+@cache
+def _page() -> str:
+    """All but the nonce."""
+    script = "\n".join(_text(f"{name}.js") for name in SCRIPTS)
+    parts = {
+        "style": _text("page.css"),
+        "given": _embedded({"words": {language: words(language) for language in LANGUAGES}}),
+        "script": f'(() => {{\n"use strict";\n{script}}})();',
+    }
+    whole = _text("page.html")
+    for name, text in parts.items():
+        whole = whole.replace(f"{{{name}}}", text)
+    return whole
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _embedded(given: Any) -> str:
+    """JSON that cannot end the element in which it stands."""
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

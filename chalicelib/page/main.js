@@ -1,0 +1,119 @@
+// The frame: who is here, which pool, which tab. Begins with the page, and again whenever somebody signs in.
+
+const POOL_KEPT = "customer-pool.pool";
+const now = { pools: [], pool: null, me: null, manager: false, tab: "pool", failed: null };
+
+/** Each tab with who sees it; the first that one may see is shown first. */
+const TABS = {
+  pool: { view: poolTab, seen: () => now.me !== null },
+  mine: { view: mineTab, seen: () => now.me !== null },
+};
+
+async function start() {
+  now.pool = null;
+  show();
+  if (session.token === null) return;
+  try {
+    now.pools = await all("/pools");
+    const kept = sessionStorage.getItem(POOL_KEPT);
+    const chosen = now.pools.find((pool) => pool.id === kept) ?? now.pools[0];
+    await enter(chosen ?? null);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (session.token !== null) fail(error.refusal);
+  }
+}
+
+function fail(refusal) {
+  fill(document.getElementById("console"), element("main", { class: "door" },
+    standing(reason(refusal), "bad"), button(say("again"), start)));
+}
+
+/** Reads a pool, and what one is in it: a member, a manager, or an admin without a role there. */
+async function enter(pool) {
+  now.pool = pool;
+  now.me = null;
+  if (pool !== null) {
+    sessionStorage.setItem(POOL_KEPT, pool.id);
+    [now.pool, now.me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(() => null)]);
+  }
+  now.manager = now.me?.role === "manager";
+  show();
+}
+
+function show() {
+  document.documentElement.lang = TAGS[language];
+  document.title = say("title");
+  document.querySelectorAll("dialog").forEach((open) => open.close());
+  const host = document.getElementById("console");
+  if (session.token === null) fill(host, signInScreen());
+  else fill(host, header(), content(), element("div", { id: "notices", role: "status", "aria-live": "polite" }));
+}
+
+function header() {
+  const pools = Object.fromEntries(now.pools.map((pool) => [pool.id, pool.name]));
+  const pick = choice(pools, now.pool?.id, {
+    "aria-label": say("pool"),
+    onchange: (event) => enter(now.pools.find((pool) => pool.id === event.target.value)),
+  });
+  return element("header", { class: "head" },
+    element("h1", {}, say("title")),
+    now.pools.length > 0 && pick,
+    element("div", { class: "head-end" },
+      element("span", { class: "person" }, session.user, now.manager && badge(say("role.manager")),
+        session.admin && badge(say("role.admin"))),
+      languageChoice(),
+      element("button", { class: "quiet", type: "button", onclick: session.end }, say("sign_out"))));
+}
+
+function content() {
+  if (now.pool === null) return element("main", {}, standing(now.pools.length ? say("list.reading") : say("no_pool")));
+  const seen = Object.keys(TABS).filter((name) => TABS[name].seen());
+  if (!seen.includes(now.tab)) now.tab = seen[0];
+  const panel = element("div", { role: "tabpanel", id: "panel", tabindex: -1, "aria-labelledby": `tab-${now.tab}` });
+  fill(panel, TABS[now.tab].view());
+  return element("main", {}, closedBanner(), element("div", { class: "under-head" }, tabBar(seen), meLine()), panel);
+}
+
+function closedBanner() {
+  return now.pool.status !== "open" && element("p", { class: "banner", role: "status" }, say(`banner.${now.pool.status}`));
+}
+
+function tabBar(seen) {
+  const choose = (name) => {
+    now.tab = name;
+    show();
+    document.getElementById(`tab-${name}`).focus();
+  };
+  const move = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) choose(seen[(seen.indexOf(now.tab) + step + seen.length) % seen.length]);
+  };
+  return element("div", { class: "tabs", role: "tablist", "aria-label": say("tabs"), onkeydown: move },
+    seen.map((name) => element("button", {
+      type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", "aria-selected": String(name === now.tab),
+      tabindex: name === now.tab ? 0 : -1, onclick: () => choose(name),
+    }, say(`tab.${name}`))));
+}
+
+function meLine() {
+  const me = now.me;
+  return element("div", { class: "me", id: "me" }, me && [
+    usage(say("me.held"), me.held, me.holding_limit),
+    me.daily_claim_limit !== null && usage(say("me.today"), me.claimed_today, me.daily_claim_limit),
+  ]);
+}
+
+/** The counters at the head, after something was done. */
+async function refreshMe() {
+  try {
+    now.me = await read(inPool("/members/me"));
+    document.getElementById("me")?.replaceWith(meLine());
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
+receiveToken();
+if (session.token !== null && !session.begin(session.token)) session.end();
+start();

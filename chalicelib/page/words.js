@@ -1,0 +1,75 @@
+// What is said, in the reader's language: sentences by key, moments, lengths of time. Knows no customer and no request.
+
+const GIVEN = JSON.parse(document.getElementById("given").textContent);
+const LANGUAGES = { en: "English", zh: "中文" };
+const TAGS = { en: "en", zh: "zh-CN" };
+const LANGUAGE_KEPT = "customer-pool.language";
+
+let language = localStorage.getItem(LANGUAGE_KEPT) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+if (!(language in LANGUAGES)) language = "en";
+
+function speak(other) {
+  language = other;
+  localStorage.setItem(LANGUAGE_KEPT, other);
+}
+
+/** The sentence of that key. `{name}` stands for a value, `{count:row/rows}` for a number with its noun. */
+function say(key, values = {}) {
+  const sentence = GIVEN.words[language][key];
+  if (sentence === undefined) throw new Error(`no words for ${key}`);
+  return sentence.replace(/\{(\w+)(?::([^/}]*)\/([^}]*))?\}/g, (_, name, one, many) => {
+    const value = values[name] ?? "";
+    return many === undefined ? String(value) : `${number(value)} ${value === 1 ? one : many}`;
+  });
+}
+
+/** Whether there are words for that key. */
+function sayable(key) {
+  return key in GIVEN.words[language];
+}
+
+function number(value) {
+  return new Intl.NumberFormat(TAGS[language]).format(value);
+}
+
+function moment(text) {
+  return new Intl.DateTimeFormat(TAGS[language], { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+}
+
+function day(text) {
+  const style = { month: "short", day: "numeric", timeZone: "UTC" };
+  return new Intl.DateTimeFormat(TAGS[language], style).format(new Date(`${text}T00:00:00Z`));
+}
+
+const UNITS = { W: 604_800_000, D: 86_400_000, H: 3_600_000, M: 60_000, S: 1000 };
+
+/** A length in its two largest units, 6 d 23 h, or in fewer where that is enough. */
+function length(ms, most = 2, finest = "S") {
+  let left = Math.max(0, ms);
+  const parts = [];
+  for (const unit of ["D", "H", "M", "S"]) {
+    const many = Math.floor(left / UNITS[unit]);
+    left -= many * UNITS[unit];
+    if (many > 0 || parts.length > 0 || unit === finest) parts.push(say(`unit.${unit}`, { n: number(many) }));
+    if (unit === finest) break;
+  }
+  return parts.slice(0, most).join(" ");
+}
+
+/** Milliseconds of an ISO 8601 length such as P7D or PT15M. */
+function milliseconds(iso) {
+  const parts = /^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/.exec(iso) ?? [];
+  return ["W", "D", "H", "M", "S"].reduce((sum, unit, i) => sum + Number(parts[i + 1] ?? 0) * UNITS[unit], 0);
+}
+
+/** Why something was refused, in words, with its limit and its end where it has one. */
+function reason(refusal) {
+  const key = `refusal.${refusal.code}`;
+  const words = [sayable(key) ? say(key) : refusal.detail ?? say("refusal.unknown")];
+  if (refusal.limit !== undefined && refusal.used !== undefined) {
+    words.push(say("refusal.of_limit", { used: number(refusal.used), limit: number(refusal.limit) }));
+  }
+  if (refusal.retry_at) words.push(say("refusal.until", { when: moment(refusal.retry_at) }));
+  if (refusal.errors) words.push(refusal.errors.join("; "));
+  return words.join(" ");
+}
