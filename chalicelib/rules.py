@@ -7,7 +7,7 @@ first and relied on later. A list of rules is in the order in which they name a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import and_
 from typing import Any, Final
@@ -73,6 +73,20 @@ def broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refu
 def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
     """The refusal that is told: the first."""
     return next(broken(rules, returned), None)
+
+
+def distinct(asked: Iterable[Rule]) -> list[Rule]:
+    """Moves of one request share the rules about their actor: the same object, asked once."""
+    return list({id(rule): rule for rule in asked}.values())
+
+
+def alike(some: Sequence[Rule], others: Sequence[Rule]) -> bool:
+    """Whether the same is asked of the same items, in the same order. Nested conditions compare as text only."""
+    return [_asked(rule) for rule in some] == [_asked(rule) for rule in others]
+
+
+def _asked(rule: Rule) -> tuple[str, Key, str]:
+    return rule.reason, rule.key, str(rule.condition)
 
 
 def _end(rule: Rule, item: Item) -> int | None:

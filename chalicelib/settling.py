@@ -23,7 +23,7 @@ from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.rules import Quota, Rule, first_broken
+from chalicelib.rules import Quota, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.undo_log import UndoLog
 from chalicelib.writes import paged, writes_of
@@ -197,7 +197,7 @@ class _Settling:
 
     def _actions(self, moves: dict[int, Move], answers: dict[int, Result]) -> list[Action]:
         asked: dict[Key, list[Condition]] = {}
-        for rule in _distinct(rule for move in moves.values() for rule in move.rules):
+        for rule in rules.distinct(rule for move in moves.values() for rule in move.rules):
             asked.setdefault(rule.key, []).append(rule.condition)
         # Two customers may say the same phone number at once: its guard, like any item, is written once, by the last.
         written = {write.key: write for move in moves.values() for write in writes_of(move, asked)}
@@ -252,6 +252,8 @@ class _Settling:
         if move.before is not None and refusing.get(move.key) == {}:
             self._gone(move)
             return True
+        if self._ruled_otherwise(position, move):
+            return True
         refusal = first_broken(move.rules, refusing)
         if refusal is not None and refusal.reason == rules.ASK_AGAIN:
             raise PoolChanged
@@ -270,6 +272,14 @@ class _Settling:
         current = self.desk.copies.from_item(self.desk.table, self.desk.actor, stored, move.before)
         self.known[current.id] = current
         return current
+
+    def _ruled_otherwise(self, position: int, move: Move) -> bool:
+        """The copy was old, and other things are asked of the customer as it is: what the move's rules say is void."""
+        current = self.known.get(self.ids[position])
+        if current is None or current == move.before:
+            return False
+        planned = self.plan(current.id, current)
+        return isinstance(planned, Refusal) or not rules.alike(planned.rules, move.rules)
 
     def _gone(self, move: Move) -> None:
         """The copy has outlived its customer: what is to be done is planned anew, for one that is not there."""
@@ -325,11 +335,6 @@ def _hopeless(ids: Mapping[int, str]) -> dict[int, Result]:
             results[position] = Result(customer_id, refusal=Refusal("not_found"))
         seen.add(customer_id)
     return results
-
-
-def _distinct(all_rules: Any) -> list[Rule]:
-    """Moves of one request share the rules about their actor: the same object, asked once."""
-    return list({id(rule): rule for rule in all_rules}.values())
 
 
 def _done_already(move: Move, current: Customer, actor: Actor) -> bool:

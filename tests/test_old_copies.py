@@ -1,0 +1,88 @@
+"""A process that remembers a customer as it was some seconds ago, while others have changed it: a copy proposes, and
+never decides. What is asked follows from the customer as it is now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.times import rfc3339
+from tests.engine import counted
+from tests.world import DAY, HOUR, START, World
+
+
+def elsewhere(world: World, *deeds: Any) -> None:
+    """Does that through another process, which remembers what it has seen; the first one does not hear of it."""
+    mine, world.service = world.service, world.another_process()
+    for deed in deeds:
+        assert deed().status == 200
+    world.service = mine
+
+
+@pytest.mark.parametrize("verb", ["release", "extend", "pin", "unpin", "win", "follow-up"])
+def test_who_holds_a_customer_by_now_is_its_holder_for_a_process_that_remembers_another_one(
+    world: World, verb: str
+) -> None:
+    world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    elsewhere(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+
+    done = bob.post(f"/customers/c1/{verb}", {"until": rfc3339(START + 2 * DAY)} if verb == "pin" else None)
+
+    assert done.status == 200, done.text
+
+
+def test_who_owns_a_private_customer_by_now_may_put_it_back_and_edit_it(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    alice.customer("c1")
+    elsewhere(
+        world,
+        lambda: alice.post("/customers/c1/deposit"),
+        lambda: mona.post("/customers/c1/convert", {"to": "bob"}),
+    )
+
+    edited = bob.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
+    put_back = bob.post("/customers/c1/deposit")
+
+    assert (edited.status, put_back.status) == (200, 200)
+
+
+def test_in_a_batch_each_is_judged_by_who_holds_it_now(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim_batch(["c1", "c2", "c3"])
+    elsewhere(world, lambda: alice.release_batch(["c1", "c2"]), lambda: bob.claim("c1"))
+
+    assert bob.release_batch(["c1", "c2", "c3"]).results == ["ok", "not_claimed", "not_holder"]
+
+
+def test_an_extension_is_measured_by_the_claim_as_it_is_now(world: World) -> None:
+    world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H")
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    alice.post("/customers/c1/extend", {"by": "PT2H"})
+    elsewhere(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+
+    assert bob.post("/customers/c1/extend", {"by": "PT2H"}).status == 200
+    assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock.now + 4 * HOUR)
+
+
+def test_an_old_copy_costs_one_more_transaction_where_it_asks_something_else(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    elsewhere(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+
+    with counted(world) as made:
+        assert bob.release("c1").status == 200
+
+    assert made == {"TransactWriteItems": 2}
