@@ -16,10 +16,10 @@ run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (POR
 	@exec $(PY) -m tools.serve
 
 test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some, "-n 0" in one process)
-	@$(PY) -m pytest -n 2 $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-all: .venv/ready .venv-engine/ready ## make test, and every schedule, fault and crash instead of some of each
-	@$(PY) -m pytest -n 2 -m 'not e2e' $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal -m 'not e2e' $(ARGS)
 
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .

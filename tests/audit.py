@@ -17,6 +17,7 @@ from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
 from chalicelib.records import KINDS, Customer, Event
 from chalicelib.soundness import is_transition, replayed
 from chalicelib.table import Table
+from tests import tally
 from tests.world import everything
 
 
@@ -25,6 +26,7 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
 
     Reads all; for tests only.
     """
+    tally.count("tables audited")
     items = list(everything(table))
     customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
     held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")

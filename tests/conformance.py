@@ -15,12 +15,14 @@ from jsonschema_rs import Draft202012Validator, Registry, ValidationError
 from chalicelib.http import HTML, Route
 from chalicelib.openapi import document
 from chalicelib.routes import ROUTES
+from tests import tally
 
 DOCUMENT = "urn:document"
 
 
 def assert_conforms(route: Route, request: bytes, status: int, headers: Mapping[str, str], text: str) -> None:
     """The answer is one that the document declares for that route; and what was done was asked as it says."""
+    tally.count("answers held against the document")
     where = f"{route.method} {route.path} {status}"
     validator, media, named = answer(route, status)
     assert headers["Content-Type"] == media, where

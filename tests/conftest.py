@@ -17,6 +17,7 @@ from moto import mock_aws
 from chalicelib.table import Table
 from tests.audit import assert_sound
 from tests.canaries import Ear, listening
+from tests.tally import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401 (hooks)
 from tests.world import NoStore, World
 from tools.engines import MiniStack
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import careless
+from tests import careless, tally
 from tests.engine import Crash
 from tests.operations import OPERATIONS, OPERATIONS_BY_NAME, Operation, Trial, trial
 from tests.world import Reply, World
@@ -54,6 +54,7 @@ def dies_and_is_repeated(made: Trial, *each: Death) -> None:
     world = made.begin()
     for death in each:
         dies(made, world, death)
+    tally.count("deaths tried", len(each))
     made.assert_done_once(world, made.operation.ask(world, "k"))
 
 
@@ -72,18 +73,14 @@ def test_an_operation_killed_at_any_call_is_done_once_by_its_repetition(operatio
     made = trial(operation)
     for death in deaths(made):
         dies_and_is_repeated(made, death)
-    print(f"{operation.name}: {len(deaths(made))} deaths")
 
 
 @pytest.mark.exhaustive
 @every_operation
 def test_an_operation_killed_twice_is_done_once_by_its_repetition(operation: Operation) -> None:
     made = trial(operation)
-    tried = 0
     for pair in itertools.islice(pairs(made), 0, None, 1 if len(made.calls) < 12 else 20):
         dies_and_is_repeated(made, *pair)
-        tried += 1
-    print(f"{operation.name}: {tried} pairs of deaths")
 
 
 @pytest.mark.parametrize("name", ["claim", "release", "claim several", "deposit elsewhere", "sweep"])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib.auth import KeySetUnavailable, Unauthenticated, Verifier
 from chalicelib.context import Caller
+from tests import tally
 from tests.conftest import new_table
 from tests.forging import AUDIENCE, ISSUER, KEYS, claims, handmade, signed, token
 from tests.world import Reply, User, World
@@ -47,6 +48,7 @@ def verifier() -> Verifier:
 
 
 def proves_nothing(authorization: str) -> None:
+    tally.count("tokens made up")
     with pytest.raises(Unauthenticated):
         verifier().caller(authorization)
 
@@ -122,6 +124,7 @@ def mona(ministack: str) -> User:
 
 
 def assert_no_fault(reply: Reply, *allowed: str) -> None:
+    tally.count("requests made up")
     assert reply.status < 500, reply.text
     assert reply.status < 400 or reply.code in allowed, reply.text
 

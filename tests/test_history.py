@@ -24,10 +24,10 @@ def test_an_event_tells_who_when_and_from_where_to_where(world: World) -> None:
     assert (told[1]["expires_at"], told[2]["reason"]) == (claimed["expires_at"], "too slow")
 
 
-def test_a_long_history_is_told_in_order_whatever_the_page(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
+def test_a_long_history_is_told_in_order_whatever_the_page(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(1)
+    alice = threaded.user("alice")
     for number in range(35):
         alice.claim("c1")
         alice.release("c1", reason=f"round {number} " + "理由" * (number % 7) * 9)

@@ -309,12 +309,12 @@ def test_an_import_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: 
     assert [mona.events(each) for each in ids(reply)] == [["imported"]] * 2
 
 
-def test_a_repetition_under_the_same_key_is_answered_as_the_first(world: World) -> None:
-    mona = world.pool()
+def test_a_repetition_under_the_same_key_is_answered_as_the_first(threaded: World) -> None:
+    mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(40)] + [row("no phone"), row("13800000000")]
     first = imported(mona, *rows, idempotency_key="k")
     edit(mona, ids(first)[0], phone="13900000000")
-    world.clock.forward(HOUR)
+    threaded.clock.forward(HOUR)
 
     again = imported(mona, *rows, idempotency_key="k")
 
@@ -322,10 +322,10 @@ def test_a_repetition_under_the_same_key_is_answered_as_the_first(world: World) 
     assert len(listed(mona)) == 40
 
 
-def test_an_import_that_was_cut_short_goes_on_where_it_stopped(world: World) -> None:
-    mona = world.pool()
+def test_an_import_that_was_cut_short_goes_on_where_it_stopped(threaded: World) -> None:
+    mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(80)]
-    events, sent = world.table.connection.client.meta.events, []
+    events, sent = threaded.table.connection.client.meta.events, []
 
     def cut(**_: Any) -> None:
         sent.append(1)
@@ -337,7 +337,7 @@ def test_an_import_that_was_cut_short_goes_on_where_it_stopped(world: World) -> 
         imported(mona, *rows, idempotency_key="k")
     events.unregister("before-call.dynamodb.TransactWriteItems", cut)
     began = listed(mona)
-    world.service = world.another_process()
+    threaded.service = threaded.another_process()
 
     reply = imported(mona, *rows, idempotency_key="k")
 
@@ -345,14 +345,14 @@ def test_an_import_that_was_cut_short_goes_on_where_it_stopped(world: World) -> 
     assert sorted(ids(reply)) == listed(mona) and set(began) <= set(ids(reply))
 
 
-def test_an_import_of_100_new_rows_is_one_read_and_four_transactions(world: World) -> None:
-    mona = world.pool()
+def test_an_import_of_100_new_rows_is_one_read_and_four_transactions(threaded: World) -> None:
+    mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(100)]
     mona.get("/members/me")
 
-    with counted(world) as first:
+    with counted(threaded) as first:
         assert imported(mona, *rows).json["summary"]["ok"] == 100
-    with counted(world) as again:
+    with counted(threaded) as again:
         assert imported(mona, *rows).json["summary"]["ok"] == 100
 
     assert first == {"BatchGetItem": 1, "TransactWriteItems": 4}

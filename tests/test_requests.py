@@ -171,16 +171,16 @@ def test_in_a_paused_pool_the_pool_is_read_besides(world: World) -> None:
     assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
 
 
-def test_claim_next_passes_over_what_is_closed_to_the_caller_many_at_a_time(world: World) -> None:
-    mona = world.pool(embargo="P1D")
-    world.fill(3)
-    world.clock.forward(2 * DAY)
+def test_claim_next_passes_over_what_is_closed_to_the_caller_many_at_a_time(threaded: World) -> None:
+    mona = threaded.pool(embargo="P1D")
+    threaded.fill(3)
+    threaded.clock.forward(2 * DAY)
     for name in ("first", "second"):
         rows = [{"id": f"{name}{number}", "name": "New", "priority": 5} for number in range(100)]
         assert mona.post("/import", {"rows": rows}).json["summary"]["ok"] == 100
 
-    with counted(world) as made:
-        taken = world.user("alice").claim_next(2).json["items"]
+    with counted(threaded) as made:
+        taken = threaded.user("alice").claim_next(2).json["items"]
 
     assert [each["id"] for each in taken] == ["c1", "c2"]
     assert made["Query"] <= 8 and made["BatchGetItem"] <= 8 and made["TransactWriteItems"] <= 3

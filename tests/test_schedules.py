@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.table import Table
-from tests import careless, races
+from tests import careless, races, tally
 from tests.engine import hooked, operation_of
 from tests.races import RACES, Arena, Memories, SetUp
 from tests.schedules import Ran, every_tape, park, run
@@ -33,6 +33,7 @@ arena = lru_cache(maxsize=None)(Arena)
 
 def play(set_up: SetUp, knows: Memories, torn: bool, tape: list[int]) -> None:
     arena(set_up, knows).run(tape, torn=torn)
+    tally.count("schedules played")
 
 
 @every_race
@@ -58,9 +59,7 @@ def test_what_is_sent_at_once_comes_to_something_right_in_many_schedules(set_up:
 
 @pytest.mark.exhaustive
 @every_race
-def test_what_is_sent_at_once_comes_to_something_right_in_every_schedule(
-    set_up: SetUp, record_property: pytest.RecordProperty
-) -> None:
+def test_what_is_sent_at_once_comes_to_something_right_in_every_schedule(set_up: SetUp) -> None:
     """All of them, where they are not more than `MOST` for one way to begin: else those with the last turns varied."""
     played = 0
     for knows in MEMORIES:
@@ -68,8 +67,7 @@ def test_what_is_sent_at_once_comes_to_something_right_in_every_schedule(
             made = arena(set_up, knows)
             schedules = every_tape(lambda tape, made=made, torn=torn: made.run(tape, torn=torn))
             played += sum(1 for _ in zip(schedules, range(MOST), strict=False))
-    record_property("schedules", played)
-    print(f"{set_up.__name__}: {played} schedules")
+    tally.count("schedules played", played)
 
 
 # The engine in memory

@@ -186,10 +186,10 @@ def test_what_a_breaker_holds_back_is_free_to_claim_all_the_same(world: World) -
     assert world.user("bob").claim("c2").status == 200
 
 
-def test_exactly_the_share_of_the_breaker_is_swept(world: World) -> None:
-    world.pool(claim_ttl="P1D", sweep_breaker=0.29)
-    ids = world.fill(100)
-    world.user("alice").claim_batch(ids[:29])
-    world.clock.forward(DAY + 1)
+def test_exactly_the_share_of_the_breaker_is_swept(threaded: World) -> None:
+    threaded.pool(claim_ttl="P1D", sweep_breaker=0.29)
+    ids = threaded.fill(100)
+    threaded.user("alice").claim_batch(ids[:29])
+    threaded.clock.forward(DAY + 1)
 
-    assert world.sweep().returned == 29
+    assert threaded.sweep().returned == 29

@@ -80,13 +80,13 @@ def test_a_key_used_again_after_it_was_forgotten_names_another_import(world: Wor
     assert told(undo(mona, first)) == {"a": "version_conflict"}
 
 
-def test_an_import_that_was_cut_short_has_one_name_and_is_undone_as_a_whole(world: World) -> None:
-    mona = world.pool()
+def test_an_import_that_was_cut_short_has_one_name_and_is_undone_as_a_whole(threaded: World) -> None:
+    mona = threaded.pool()
     rows = [{"id": f"c{number}"} for number in range(60)]
-    with pytest.raises(Crash), failing(world, 2):
+    with pytest.raises(Crash), failing(threaded, 2):
         imported(mona, *rows, idempotency_key="k")
-    world.service = world.another_process()
-    world.clock.forward(HOUR)
+    threaded.service = threaded.another_process()
+    threaded.clock.forward(HOUR)
 
     name = imported(mona, *rows, idempotency_key="k")
 
@@ -327,18 +327,20 @@ def test_an_import_repeated_under_its_key_after_it_was_undone_imports_nothing(wo
 
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
-def test_an_undoing_that_was_cut_short_is_finished_by_the_next(world: World, moment: str, key: dict[str, str]) -> None:
-    mona = world.pool()
+def test_an_undoing_that_was_cut_short_is_finished_by_the_next(
+    threaded: World, moment: str, key: dict[str, str]
+) -> None:
+    mona = threaded.pool()
     olds = [f"old{number}" for number in range(3)]
     imported(mona, *({"id": each, "name": "Was"} for each in olds))
     rows = [{"id": each} for each in [*olds, *(f"new{number}" for number in range(60))]]
 
     for call_number in range(1, 5 if key else 4):
-        world.clock.forward(1)
+        threaded.clock.forward(1)
         name = imported(mona, *rows)
-        with pytest.raises(Crash), failing(world, call_number, moment):
+        with pytest.raises(Crash), failing(threaded, call_number, moment):
             undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
-        world.service = world.another_process()
+        threaded.service = threaded.another_process()
         reply = undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
         assert Counter(told(reply).values()) == {"restored": 3, "left": 60}
         assert listed(mona) == olds and {mona.customer(each)["name"] for each in olds} == {"Was"}
@@ -482,14 +484,14 @@ def test_a_process_that_remembers_who_has_left_does_not_take_who_came_anew_for_t
 # What it costs
 
 
-def test_an_import_of_100_rows_notes_in_its_own_transactions_what_it_does(world: World) -> None:
-    mona = world.pool()
+def test_an_import_of_100_rows_notes_in_its_own_transactions_what_it_does(threaded: World) -> None:
+    mona = threaded.pool()
     rows = [{"id": f"c{number}"} for number in range(100)]
     mona.get("/members/me")
 
-    with counted(world) as made:
+    with counted(threaded) as made:
         imported(mona, *rows)
-    with counted(world) as nothing_new:
+    with counted(threaded) as nothing_new:
         imported(mona, *rows)
 
     assert made == {"BatchGetItem": 2, "TransactWriteItems": 3}
@@ -507,11 +509,11 @@ def test_the_note_is_one_of_a_transactions_hundred_actions(world: World, count: 
     assert made["TransactWriteItems"] == (1 if count == 48 else 2)
 
 
-def test_undoing_100_rows_is_three_reads_and_three_transactions(world: World) -> None:
-    mona = world.pool()
+def test_undoing_100_rows_is_three_reads_and_three_transactions(threaded: World) -> None:
+    mona = threaded.pool()
     name = imported(mona, *({"id": f"c{number}"} for number in range(100)))
 
-    with counted(world) as made:
+    with counted(threaded) as made:
         assert undo(mona, name).json["summary"]["ok"] == 100
 
     assert made == {"BatchGetItem": 1, "Query": 2, "TransactWriteItems": 3}
