@@ -7,7 +7,7 @@ PY := .venv/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format openapi pictures transcripts token sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
+.PHONY: help run test test-all check format openapi pictures transcripts token poolctl sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ ifneq ($(origin USER),command line)
 else
 	@exec $(PY) -m tools.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT"
 endif
+
+poolctl: .venv/ready ## the command line: ARGS="login --local alice", ARGS=pools, ARGS="claim acme"; or ./poolctl
+	@exec $(PY) -m tools.poolctl $(ARGS)
 
 sweep: .venv/ready ## one pass of the sweep at the running service (POOL=demo, DRY_RUN=1)
 	@exec $(PY) -m tools.sweep

@@ -7,7 +7,6 @@ private half never leaves `.local/`.
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from tools.drafts import write_whole
 from tools.paths import KEYS
 from tools.problems import Unusable
 
@@ -50,12 +50,12 @@ class LocalKeys:
         """Make the pair unless it is there already."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.private.exists():
-            self._write(self.private, _new_private_key(), 0o600)
+            write_whole(self.private, _new_private_key(), 0o600)
         # Always derived, so that a run which was cut short cannot leave two halves that do not belong together.
         public_key = serialization.load_pem_private_key(self.private.read_bytes(), None).public_key()
         assert isinstance(public_key, ec.EllipticCurvePublicKey)
         jwk = ECAlgorithm.to_jwk(public_key, as_dict=True) | {"kid": KEY_ID, "use": "sig", "alg": ALGORITHM}
-        self._write(self.jwks, json.dumps({"keys": [jwk]}, indent=2).encode(), 0o644)
+        write_whole(self.jwks, json.dumps({"keys": [jwk]}, indent=2).encode())
         return self
 
     def token(self, user: str, roles: list[str] | None = None, tenant: str | None = None) -> str:
@@ -73,13 +73,6 @@ class LocalKeys:
         if roles:
             claims["roles"] = [checked("role", role) for role in roles]
         return jwt.encode(claims, self.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
-
-    def _write(self, path: Path, content: bytes, mode: int) -> None:
-        # Complete before it has its name: two tools may start at once, and either may be interrupted.
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(content)
-        draft.replace(path)
 
 
 def checked(what: str, name: str) -> str:

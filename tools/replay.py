@@ -23,7 +23,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from rich.console import Console
+from rich.progress import Progress, track
 
 from tools.client import Client
 from tools.engines import MiniStack
@@ -125,7 +126,7 @@ class Replay:
             {"id": each.id, "name": each.name, "fields": {"product": each.product, "stage": each.stage}}
             for each in self.pipeline
         ]
-        for start in _progress(range(0, len(rows), 100), "import"):
+        for start in track(range(0, len(rows), 100), "import", console=Console(stderr=True)):
             answer = self.manager.must("POST", f"{self.pool}/import", {"rows": rows[start : start + 100]})
             for result in answer["results"]:
                 self.outcomes["import", "ok" if result["ok"] else result["code"]] += 1
@@ -133,15 +134,16 @@ class Replay:
     def play(self) -> float:
         """All deeds, day by day, the agents of a day side by side. Returns the seconds it took."""
         started = time.monotonic()
-        bar = tqdm(total=len(done := deeds(self.pipeline)), desc="play", unit="deed", file=sys.stderr)
-        with bar, ThreadPoolExecutor(AGENTS_AT_ONCE) as workers:
+        done = deeds(self.pipeline)
+        with Progress(console=Console(stderr=True)) as bar, ThreadPoolExecutor(AGENTS_AT_ONCE) as workers:
+            played = bar.add_task("play", total=len(done))
             for _, day in groupby(done, key=lambda deed: deed.day):
                 by_agent: dict[str, list[Deed]] = {}
                 for deed in day:
                     by_agent.setdefault(deed.agent, []).append(deed)
                 for outcomes in workers.map(self._deeds_of_one, by_agent.values()):
                     self.outcomes.update(outcomes)
-                    bar.update(len(outcomes))
+                    bar.advance(played, len(outcomes))
         return time.monotonic() - started
 
     def _deeds_of_one(self, mine: Sequence[Deed]) -> list[tuple[str, str]]:
@@ -170,10 +172,6 @@ class Replay:
             if page["next_cursor"] is None:
                 return
             cursor = f"&cursor={page['next_cursor']}"
-
-
-def _progress(steps: range, what: str) -> Iterator[int]:
-    yield from tqdm(steps, desc=what, unit="page", file=sys.stderr)
 
 
 def report(replay: Replay, seconds: float, drift: Sequence[str]) -> str:

@@ -1,0 +1,95 @@
+"""poolctl as people run it, against the service over real HTTP: in this process, or as a program of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.front import front
+from tests.world import World
+from tools.gateway import LocalApi, RequestLog
+from tools.keys import LocalKeys
+from tools.paths import PROJECT
+from tools.poolctl.cli import main
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a run ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def told(self) -> str:
+        """The one line of a run that failed. More than one would be a traceback, or talk."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+@dataclass
+class Desk:
+    """A person at a terminal, with a home of their own."""
+
+    url: str
+    keys: LocalKeys
+    home: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def environment(self, user: str | None, **more: str) -> dict[str, str]:
+        said = {"XDG_CONFIG_HOME": str(self.home / "config"), "HOME": str(self.home), "LANG": "en_GB.UTF-8", **more}
+        said["POOLCTL_URL"] = self.url
+        return said if user is None else said | {"POOLCTL_TOKEN": self.token(user)}
+
+    def token(self, user: str) -> str:
+        return self.keys.token(user, ["admin"] if user == "root" else None)
+
+    def run(self, *arguments: object, user: str | None = "mona", stdin: str = "", **more: str) -> Ran:
+        """In this process."""
+        out, err = io.StringIO(), io.StringIO()
+        with self.monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith(("POOLCTL_", "LC_"))]:
+                patch.delenv(name)
+            for name, value in self.environment(user, **more).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.StringIO(stdin))
+            with redirect_stdout(out), redirect_stderr(err):
+                status = main([str(each) for each in arguments])
+        return Ran(status, out.getvalue(), err.getvalue())
+
+    def start(self, *arguments: object, user: str | None = "mona", **more: str) -> subprocess.Popen[str]:
+        """As a program of its own."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("POOLCTL_", "LC_"))}
+        return subprocess.Popen(
+            [sys.executable, "-m", "tools.poolctl", *(str(each) for each in arguments)],
+            cwd=PROJECT, env=kept | self.environment(user, **more), text=True, encoding="utf-8",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+
+def ended(program: subprocess.Popen[str]) -> Ran:
+    out, err = program.communicate(timeout=60)
+    return Ran(program.returncode, out, err)
+
+
+@contextmanager
+def desk(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, log: RequestLog | None = None) -> Iterator[Desk]:
+    """The world served over HTTP, and somebody who runs poolctl against it."""
+    keys = LocalKeys(folder / "keys").ensure()
+    with LocalApi(front(world.service, keys), log=log) as api:
+        yield Desk(api.url, keys, folder, monkeypatch)

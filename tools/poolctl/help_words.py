@@ -1,0 +1,40 @@
+"""The help of every command and option, in English and Chinese; `asking` says how the keys are made."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HELP: Final = {
+    "help.poolctl": (
+        "The customer pool from the command line: claim, give back, import, export, manage.",
+        "公海客户命令行：领取、释放、导入、导出与管理。",
+    ),
+    "help.epilog": ("Exit codes and examples: docs/poolctl.md", "退出码与示例见 docs/poolctl.md"),
+    # for several
+    "help.help": ("Show this.", "显示帮助。"),
+    "help.as_json": ("JSON for programs, also of what fails.", "以 JSON 输出，包括错误。"),
+    "help.lang": ("Language: zh or en; otherwise that of LANG.", "语言：zh 或 en；默认取自 LANG。"),
+    "help.url": ("The service; else POOLCTL_URL, or where you signed in.", "服务地址；默认取 POOLCTL_URL 或登录地址。"),
+    "help.pool": ("The pool; else POOLCTL_POOL, or your only one.", "公海；默认取 POOLCTL_POOL 或您唯一的公海。"),
+    "help.dry_run": ("Tell what would be done, and do nothing.", "只说明会做什么，不执行。"),
+    "help.atomic": ("All or nothing.", "全部成功或全部不执行。"),
+    # one by one
+    "help.login": (
+        "Keep a token, which is pasted or read from standard input.\n\nWith --local the key of the service that `make "
+        "run` starts signs one.",
+        "保存令牌：粘贴，或从标准输入读取。\n\n使用 --local 时由 `make run` 所启动服务的密钥签发。",
+    ),
+    "help.login.user": ("Sign a token for this user of the local service.", "为本地服务的该用户签发令牌。"),
+    "help.login.roles": ("Roles of that token, such as admin.", "该令牌的角色，例如 admin。"),
+    "help.login.tenant": ("Tenant of that token.", "该令牌的租户。"),
+    "help.pools": ("List the pools that you belong to; for an admin, all.", "列出您所属的公海；系统管理员可见全部。"),
+    "help.mine": ("List the customers that you hold.", "列出您负责的客户。"),
+    "help.mine.only_ids": ("Only their ids, one a line, for `release -`.", "仅编号，每行一个，可用于 `release -`。"),
+    "help.claim": ("Claim customers by id; - reads ids from standard input.", "按编号领取客户；- 表示从标准输入读取。"),
+    "help.claim.count": ("Claim so many of the best available instead.", "改为领取排在最前的若干客户。"),
+    "help.release": ("Give customers back; - reads ids from standard input.", "释放客户；- 表示从标准输入读取。"),
+    "help.release.reason": ("Why; some pools require it.", "原因；部分公海要求填写。"),
+    "help.assign": ("Give customers to a member, as a manager.", "公海管理员将客户分配给成员。"),
+    "help.assign.to": ("The member who gets them.", "接收的成员。"),
+    "help.assign.held": ("They are held by somebody else: transfer them.", "客户已被他人负责：转移。"),
+}  # fmt: skip

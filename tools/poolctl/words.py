@@ -1,0 +1,119 @@
+"""Everything that poolctl says by itself, in English and Chinese. What the service says comes in the same language.
+
+Each row has a key, the English and the Chinese; both name the same values. Help texts are in `help_words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from tools.poolctl.help_words import HELP
+
+
+class Said(NamedTuple):
+    en: str
+    zh: str
+
+
+LANGUAGES: Final = ("zh", "en")
+_ROWS: Final = {
+    # how a command ends
+    "not_signed_in": ("not signed in at {url}: `poolctl login` first", "尚未登录 {url}：请先运行 `poolctl login`"),
+    "token_refused": (
+        "{url} does not take this token, or it has run out: sign in again with `poolctl login`",
+        "{url} 不接受该令牌，或令牌已过期：请用 `poolctl login` 重新登录",
+    ),
+    "no_token": (
+        "that is no token: it has three parts with dots between them",
+        "这不是令牌：令牌由三段组成，以点号分隔",
+    ),
+    "no_url": (
+        "{url} is no address such as https://pool.example.com",
+        "{url} 不是有效的地址，例如 https://pool.example.com",
+    ),
+    "no_id": (
+        "{id} is no id: 1 to 64 letters, digits, - or _",
+        "{id} 不是有效的编号：须为 1 至 64 个字母、数字、- 或 _",
+    ),
+    "unreachable": (
+        "no service answers at {url}: is it running, and is the address right?",
+        "{url} 没有服务响应：请确认服务已启动、地址无误",
+    ),
+    "not_our_service": (
+        "what answers at {url} is not this service (HTTP {answer}): check the address",
+        "{url} 上的响应不是本服务（HTTP {answer}）：请检查地址",
+    ),
+    "service_failing": (
+        "the service cannot do it now, try again shortly: {detail} ({code})",
+        "服务暂时无法处理，请稍后重试：{detail}（{code}）",
+    ),
+    "refused": ("refused: {detail} ({code})", "被拒绝：{detail}（{code}）"),
+    "not_found": (
+        "{detail} `poolctl pools` lists the pools that you see. ({code})",
+        "{detail}用 `poolctl pools` 查看您可见的公海。（{code}）",
+    ),
+    "usage": ("{told} See `{command} --help`.", "{told} 参见 `{command} --help`。"),
+    "as_told": ("{told}", "{told}"),
+    "say_which_pool": ("say which pool with --pool: {pools}", "请用 --pool 指明公海：{pools}"),
+    "ids_or_next": ("name customers, or say how many with --next", "请给出客户编号，或用 --next 指明数量"),
+    "too_many_at_once": ("--atomic takes {most} customers at most", "--atomic 最多 {most} 个客户"),
+    "stopped": ("stopped", "已停止"),
+    "disk_full": ("no space left for {file}: make room and try again", "磁盘空间不足，无法写入 {file}：请清理后重试"),
+    "file": ("file {file}: {why}", "文件 {file}：{why}"),
+    "output": ("the output", "输出"),
+    "defect": (
+        "poolctl itself has failed ({kind}): POOLCTL_DEBUG=1 shows where, please report it",
+        "poolctl 自身出错（{kind}）：设置 POOLCTL_DEBUG=1 可查看位置，请反馈",
+    ),
+    # what is told
+    "none": ("none", "无"),
+    "nothing": ("nothing", "无"),
+    "again_at": ("Again at {at}.", "{at} 后可重试。"),
+    "not_done": ("would have been done, but nothing was", "本可完成，但整批未执行"),
+    "paste_token": ("Token", "令牌"),
+    "signed_in": (
+        "signed in as {user} at {url} until {at}; kept in {path}",
+        "已以 {user} 登录 {url}，有效至 {at}；保存于 {path}",
+    ),
+    # columns and states
+    "column.id": ("id", "编号"),
+    "column.name": ("name", "名称"),
+    "column.state": ("state", "状态"),
+    "column.status": ("status", "状态"),
+    "column.version": ("version", "版本"),
+    "column.holder": ("holder", "负责人"),
+    "column.expires_at": ("until", "到期"),
+    "column.outcome": ("outcome", "结果"),
+    "state.available": ("available", "公海未分配"),
+    "state.claimed": ("claimed", "公海已分配"),
+    "state.private": ("private", "普通客户"),
+}
+
+WORDS: Final = {key: Said(*pair) for key, pair in (_ROWS | HELP).items()}
+_speaking = "en"
+
+
+def speak(language: str) -> None:
+    global _speaking  # noqa: PLW0603 - one process speaks one language at a time
+    _speaking = language
+
+
+def language() -> str:
+    return _speaking
+
+
+def say(key: str, **values: object) -> str:
+    text: str = getattr(WORDS[key], _speaking)
+    return text.format(**values) if values else text
+
+
+def language_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What `--lang` says, or the locale: `zh` for Chinese, `en` for all others."""
+    wanted = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
+    for at, argument in enumerate(arguments):
+        if argument == "--lang":
+            wanted = next(iter(arguments[at + 1 : at + 2]), "")
+        elif argument.startswith("--lang="):
+            wanted = argument.removeprefix("--lang=")
+    return "zh" if wanted.lower().startswith("zh") else "en"
