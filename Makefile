@@ -4,10 +4,11 @@
 PYTHON ?= python3
 STAGE ?= dev
 PY := .venv/bin/python
+CONSOLE_PY := .venv-console/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format openapi pictures transcripts token poolctl sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +21,13 @@ test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARG
 
 test-all: .venv/ready .venv-engine/ready ## make test, and every schedule, fault and crash instead of some of each
 	@$(PY) -m pytest -n 2 --dist worksteal -m 'not e2e' $(ARGS)
+
+test-console: chromium .venv-console/ready .venv-engine/ready ## the console in a browser: needs chromium (CHROMIUM= names another)
+	@$(CONSOLE_PY) -m pytest -o addopts="--strict-markers -q" tests/console $(ARGS)
+
+# Before anything is set up for it.
+chromium:
+	@$(PYTHON) -m tools.browser
 
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .
@@ -93,7 +101,7 @@ dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamo
 	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
 
 clean: ## throw away environments, caches and everything `make run` has kept
-	rm -rf .venv .venv-engine .venv.lock .venv-engine.lock .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv-console .venv.lock .venv-engine.lock .venv-console.lock .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call environment,folder,requirements)
@@ -102,6 +110,9 @@ environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here:
 
 .venv/ready: requirements.txt requirements-package.txt requirements-dev.txt
 	$(call environment,.venv,requirements-dev.txt)
+
+.venv-console/ready: requirements.txt requirements-package.txt requirements-dev.txt requirements-console.txt
+	$(call environment,.venv-console,requirements-console.txt)
 
 .venv-engine/ready: requirements-engine.txt
 	$(call environment,.venv-engine,requirements-engine.txt)

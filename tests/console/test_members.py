@@ -1,0 +1,261 @@
+"""What a member does in the console: sign in, claim, give back; and what they see when somebody was faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.pages import Door, Team
+
+# Signing in
+
+
+def test_a_token_in_the_address_signs_in_and_is_gone_from_the_address_at_once(door: Door, team: Team) -> None:
+    team.customers("Acme")
+
+    console = door.enter("alice")
+
+    assert console.names() == ["Acme"]
+    assert console.page.url == f"{team.url}/console"
+    assert console.page.evaluate("history.length") <= 2
+
+
+def test_a_token_is_pasted_and_what_is_none_is_told_so(door: Door, team: Team) -> None:
+    page = door.page()
+    page.goto(f"{team.url}/console")
+
+    page.get_by_label("Access token").fill("not a token")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.get_by_role("alert").inner_text() == "This is not a token."
+    page.get_by_label("Access token").fill(team.token("alice"))
+    page.get_by_role("button", name="Sign in").click()
+
+    page.get_by_role("tab", name="Pool").wait_for()
+
+
+def test_the_token_is_kept_for_this_tab_of_the_browser_alone_and_signing_out_forgets_it(door: Door, team: Team) -> None:
+    console = door.enter("alice")
+    console.page.reload()
+    console.page.get_by_role("tab", name="Pool").wait_for()
+    another = console.page.context.new_page()
+
+    another.goto(f"{team.url}/console")
+    another.get_by_label("Access token").wait_for()
+    console.button("sign_out").click()
+
+    kept = "JSON.stringify([sessionStorage, localStorage]) + document.cookie"
+    assert team.token("alice")[:20] not in console.page.evaluate(kept)
+
+
+def test_a_token_that_the_service_no_longer_takes_ends_the_session(door: Door, team: Team) -> None:
+    page = door.page()
+
+    page.goto(f"{team.url}/console#token={team.token('alice')[:-9]}AAAAAAAAA")
+
+    page.get_by_text("Your session has ended. Please sign in again.").wait_for()
+
+
+# Claiming
+
+
+def test_a_claim_is_shown_as_ones_own_and_the_second_person_is_told_who_has_it(door: Door, team: Team) -> None:
+    team.customers("Acme", "Globex")
+    alice, bob = door.enter("alice"), door.enter("bob")
+
+    alice.button("claim_name", name="Acme").click()
+    alice.row("Acme").get_by_text("Yours now.").wait_for()
+    bob.button("claim_name", name="Acme").click()
+    bob.row("Acme").get_by_text("Somebody else has claimed this customer.").wait_for()
+
+    assert team.customer("c1")["holder"] == "alice"
+    assert bob.row("Acme").get_by_text("Holder: alice").is_visible()
+    assert bob.button("claim_name", name="Acme").count() == 0, "the row is as the customer is now"
+    assert bob.button("claim_name", name="Globex").is_enabled(), "and no dead end"
+
+
+def test_a_refusal_speaks_chinese_to_who_reads_chinese(door: Door, team: Team) -> None:
+    team.customers("北辰科技")
+    bob = door.enter("bob", "zh")
+    team.ask("alice", "POST", "/customers/c1/claim")
+
+    bob.button("claim_name", name="北辰科技").click()
+
+    bob.row("北辰科技").get_by_text("该客户已被他人领取。").wait_for()
+
+
+def test_a_batch_of_claims_tells_what_came_of_each(door: Door, team: Team) -> None:
+    team.rule(holding_limit=2)
+    team.customers("Acme", "Globex", "Initech", "Umbrella")
+    alice = door.enter("alice")
+    team.ask("bob", "POST", "/customers/c2/claim")
+
+    alice.tick("Acme", "Globex", "Initech", "Umbrella")
+    alice.button("pool.claim_ticked").click()
+
+    assert [line.partition(".")[0] for line in alice.results()] == [
+        "✓ Acme Yours now", "✕ Globex Somebody else has claimed this customer", "✓ Initech Yours now",
+        "✕ Umbrella The holding limit is reached",
+    ]  # fmt: skip
+    assert alice.row("Umbrella").get_by_text("(2 of 2)").is_visible()
+    assert alice.page.locator("#me").inner_text().split("\n") == ["Holding", "2 of 2"]
+
+
+def test_whoever_is_next_is_claimed_without_looking_for_them(door: Door, team: Team) -> None:
+    team.customers("Acme", "Globex", "Initech")
+    alice = door.enter("alice")
+
+    alice.page.get_by_label("How many").fill("2")
+    alice.button("pool.claim_next").click()
+
+    assert len(alice.results()) == 2
+    assert sorted(team.customer(f"c{n}")["holder"] or "" for n in (1, 2, 3)) == ["", "alice", "alice"]
+
+
+@pytest.mark.parametrize("text", ["glo", "+1 202 555 0102"])
+def test_a_customer_is_found_by_the_beginning_of_a_name_or_by_phone(door: Door, team: Team, text: str) -> None:
+    team.customers("Acme", "Globex")
+    alice = door.enter("alice")
+
+    alice.page.get_by_role("searchbox").fill(text)
+    alice.button("pool.find").click()
+    alice.settled()
+
+    assert alice.names() == ["Globex"]
+
+
+def test_in_a_paused_pool_nothing_offers_to_claim(door: Door, team: Team) -> None:
+    team.customers("Acme")
+    team.ask("root", "POST", "/pause")
+
+    alice = door.enter("alice")
+
+    assert alice.names() == ["Acme"]
+    assert alice.page.get_by_text(alice.say("banner.paused")).is_visible()
+    assert alice.page.get_by_role("button", name="Claim").count() == 0
+
+
+# What one holds
+
+
+def held(team: Team, *names: str) -> None:
+    team.customers(*names)
+    ids = [f"c{number}" for number in range(1, len(names) + 1)]
+    assert team.ask("alice", "POST", "/claim", {"customer_ids": ids}).json["summary"]["failed"] == 0
+
+
+def test_a_batch_release_gives_back_what_is_held_and_tells_of_the_one_that_lapsed(door: Door, team: Team) -> None:
+    held(team, "Acme", "Globex")
+    team.ask("mona", "POST", "/customers", {"id": "brief", "name": "Brief"})
+    team.rule(claim_ttl="PT1S")
+    team.ask("alice", "POST", "/customers/brief/claim")
+    alice = door.enter("alice", tab="mine")
+    alice.row("Brief").get_by_text("Time is up").wait_for()
+
+    alice.tick("Acme", "Globex", "Brief")
+    alice.button("mine.release_ticked").click()
+    alice.button("mine.release", alice.dialog).click()
+
+    assert sorted(alice.results()) == [
+        "✓ Acme Released to the pool.", "✓ Globex Released to the pool.", "✕ Brief The claim has expired.",
+    ]  # fmt: skip
+    assert {team.customer(each)["state"] for each in ("c1", "c2")} == {"available"}
+    assert alice.names() == ["Brief"]
+
+
+def test_a_deadline_counts_down(door: Door, team: Team) -> None:
+    team.rule(claim_ttl="PT1H")
+    held(team, "Acme")
+    alice = door.enter("alice", tab="mine")
+
+    first = alice.row("Acme").locator("time").inner_text()
+
+    assert first.startswith("59 min ")
+    expect(alice.row("Acme").locator("time")).not_to_have_text(first)
+
+
+def test_a_reason_is_asked_for_where_the_pool_wants_one_and_stands_in_the_history(door: Door, team: Team) -> None:
+    held(team, "Acme")
+    team.rule(reason_required=True)
+    alice = door.enter("alice", tab="mine")
+
+    alice.button("mine.release_name", name="Acme").click()
+    assert alice.dialog.get_by_label("Reason (required)").get_attribute("required") is not None
+    alice.dialog.get_by_label("Reason (required)").fill("wrong region")
+    alice.button("mine.release", alice.dialog).click()
+    alice.dialog.wait_for(state="detached")
+
+    assert team.ask("mona", "GET", "/customers/c1/history").json["items"][-1]["reason"] == "wrong region"
+    assert alice.names() == []
+
+
+def test_extending_following_up_and_winning(door: Door, team: Team) -> None:
+    team.rule(members_may_extend=True, extension="P2D", max_extensions=1)
+    held(team, "Acme")
+    alice = door.enter("alice", tab="mine")
+
+    for key in ("mine.follow_up", "mine.extend", "mine.win"):
+        alice.button(f"{key}_name", name="Acme").click()
+        alice.button(key, alice.dialog).click()
+        alice.dialog.wait_for(state="detached")
+
+    events = [each["type"] for each in team.ask("mona", "GET", "/customers/c1/history").json["items"]]
+    assert events == ["created", "claimed", "followed_up", "extended", "won"]
+    assert alice.row("Acme").get_by_text("Won", exact=True).is_visible()
+
+
+def test_what_has_changed_since_it_was_shown_updates_the_row(door: Door, team: Team) -> None:
+    held(team, "Acme")
+    alice = door.enter("alice", tab="mine")
+    team.ask("mona", "POST", "/customers/c1/release")
+
+    alice.button("mine.win_name", name="Acme").click()
+    alice.button("mine.win", alice.dialog).click()
+
+    alice.row("Acme").get_by_text("Nobody holds this customer any more.").wait_for()
+    assert alice.row("Acme").get_by_text("Available", exact=True).is_visible()
+
+
+def test_the_history_tells_who_did_what(door: Door, team: Team) -> None:
+    held(team, "Acme")
+    alice = door.enter("alice", tab="mine")
+
+    alice.button("mine.history_name", name="Acme").click()
+
+    alice.dialog.get_by_text("alice claimed the customer").wait_for()
+    assert alice.dialog.get_by_text("mona created the customer").is_visible()
+
+
+def test_who_may_not_claim_is_told_every_reason(door: Door, team: Team) -> None:
+    team.rule(cooldown="P1D", holding_limit=0)
+    team.customers("Acme")
+    alice = door.enter("alice")
+
+    alice.row("Acme").get_by_role("button", name="Acme", exact=True).click()
+
+    alice.dialog.get_by_text("The holding limit is reached. (0 of 0)").wait_for()
+
+
+# The network
+
+
+def test_a_change_without_an_answer_is_repeated_with_the_same_key(door: Door, team: Team) -> None:
+    team.customers("Acme")
+    alice = door.enter("alice")
+    keys: list[str] = []
+
+    def lose_the_first(route: Any) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) == 1:
+            route.fetch()  # it was done, and nobody hears of it
+            route.abort()
+        else:
+            route.continue_()
+
+    alice.page.route("**/claim", lose_the_first)
+    alice.button("claim_name", name="Acme").click()
+
+    alice.row("Acme").get_by_text("Yours now.").wait_for()
+    assert len(keys) == 2 and len(set(keys)) == 1
+    assert team.customer("c1")["version"] == 2

@@ -1,0 +1,50 @@
+"""The Chromium of this machine, without a window: for the tests of the console and for its pictures.
+
+Nothing is downloaded, and nothing goes out: a browser that is told so asks nobody for updates. Playwright is imported
+where it is used; `python -m tools.browser` needs nothing, and ends with one line where there is no browser.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tools.problems import Unusable, run_tool
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+def chromium() -> str:
+    """Its path; CHROMIUM= names another one. Raises `Unusable`."""
+    named = os.environ.get("CHROMIUM")
+    found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None or shutil.which(found) is None:
+        raise Unusable("there is no Chromium here: apt-get install chromium, or name one with CHROMIUM=")
+    return found
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A Playwright browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium(), args=FLAGS, headless=True)
+        yield made
+        made.close()
+
+
+def main() -> int:
+    chromium()
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)
