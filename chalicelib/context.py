@@ -44,13 +44,14 @@ class Backend:
 
 
 class Call(Struct, frozen=True):
-    """One request. `now` is its moment: every deadline and rule in it sees the same one."""
+    """One request. `now` is its moment: every deadline and rule in it sees the same one. `mark` is in its events."""
 
     backend: Backend
     caller: Caller
     now: int
     if_match: int | None = None
     journal: Journal | None = None
+    mark: str = ""
 
     def pool(self, pool_id: str) -> Pool:
         """The pool, if it is open at most a few seconds old. Raises Refused where the tenant has no such pool."""
@@ -80,7 +81,7 @@ class Call(Struct, frozen=True):
             raise Refused(Refusal("not_admin"))
 
     def actor(self, pool: Pool) -> Actor:
-        return Actor(pool, self.caller.user, self.now, self.if_match)
+        return Actor(pool, self.caller.user, self.now, self.if_match, self.mark)
 
     def desk(
         self,

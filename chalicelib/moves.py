@@ -22,12 +22,14 @@ PAST_HOLDERS_KEPT = 8  # where no cooldown needs them
 
 
 class Actor(Struct, frozen=True):
-    """Who acts, in which pool, and when. `if_match` is the version that a client insists on."""
+    """Who acts, in which pool, and when. `if_match` is the version that a client insists on; `mark` tells this request
+    from any other, in the events that it makes."""
 
     home: Pool
     user: str
     now: int
     if_match: int | None = None
+    mark: str = ""
 
     @property
     def tenant(self) -> str:

@@ -141,7 +141,10 @@ class Member(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, array_like=True):
-    """One transition. `seq` is the version that it made; kept as an array because a customer carries its latest."""
+    """One transition. `seq` is the version that it made; kept as an array because a customer carries its latest.
+
+    `mark` is of the request that made it: two that ask for the same in one millisecond are told apart by nothing else.
+    """
 
     seq: int
     type: str
@@ -153,6 +156,7 @@ class Event(Struct, frozen=True, array_like=True):
     from_state: State | None = None
     to_state: State | None = None
     expires_at: int | None = None
+    mark: str = ""
 
 
 class Customer(Struct, frozen=True):

@@ -26,11 +26,9 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.undo_log import UndoLog
-from chalicelib.writes import paged, writes_of
+from chalicelib.writes import marked, paged, writes_of
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
-
-TOLD_BY_CONTENT: Final = frozenset(("created", "imported", "updated"))  # two of them may differ and have equal events
 
 Plan = Callable[[str, Customer | None], Move | Refusal]
 
@@ -149,7 +147,7 @@ class _Settling:
             if isinstance(planned, Refusal):
                 self._answer(position, planned)
             else:
-                moves[position] = paged(planned, roomy=self.atomic)
+                moves[position] = paged(marked(planned, self.desk.actor.mark), roomy=self.atomic)
         return moves
 
     def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
@@ -342,7 +340,4 @@ def _done_already(move: Move, current: Customer, actor: Actor) -> bool:
     as_seen = actor.if_match in (None, current.version)
     if as_seen and move.kept_by is not None and current.held_by(move.kept_by, actor.clock(current)):
         return True
-    if move.after is None or current.version <= move.after.version:
-        return current == move.after
-    event = move.after.tail[-1]
-    return event in current.tail and event.type not in TOLD_BY_CONTENT
+    return move.after is not None and move.after.tail[-1] in current.tail

@@ -74,6 +74,15 @@ def _guards(move: Move, after: Customer, asked: dict[Key, list[Condition]]) -> I
             yield Put(key, item, rules.all_of(conditions) if conditions else None)
 
 
+def marked(move: Move, mark: str) -> Move:
+    """The move with the mark of its request in every event that it makes."""
+    if move.after is None:
+        return move
+    known = 0 if move.before is None else move.before.version
+    tail = tuple(replace(event, mark=mark) if event.seq > known else event for event in move.after.tail)
+    return replace(move, after=replace(move.after, tail=tail))
+
+
 def paged(move: Move, *, roomy: bool) -> Move:
     """The move with a customer that carries its older events only while there is space for all of them.
 

@@ -173,7 +173,7 @@ def aside(world: World) -> None:
 def imported(world: World) -> None:
     empty(world)
     rows = [{"id": name, "name": name} for name in ("c1", "c2")]
-    assert world.user("mona").post("/import", {"rows": rows}).json["import_id"] == "id000001"
+    assert world.user("mona").post("/import", {"rows": rows}).json["import_id"] == "id000006"
 
 
 def known_by_phone(world: World) -> None:
@@ -230,7 +230,7 @@ OPERATIONS = [
     Operation("import by id", held, "mona", "POST", f"{P}/import", IDS),
     Operation("import by phone", empty, "mona", "POST", f"{P}/import", PHONES),
     Operation("import by phone again", known_by_phone, "mona", "POST", f"{P}/import", MORE_PHONES),
-    Operation("undo an import", imported, "mona", "POST", f"{P}/imports/id000001/undo"),
+    Operation("undo an import", imported, "mona", "POST", f"{P}/imports/id000006/undo"),
     Operation("edit", held, "alice", "PATCH", C1, {"name": "Other", "fields": {"phone": "+49 30 1234567"}}),
     Operation("claim", filled, "alice", "POST", f"{C1}/claim"),
     Operation("claim with a limit of one's own", lambda world: (

@@ -120,7 +120,7 @@ def _readable(item: Any) -> Any:
 
 
 def _unnamed(text: str) -> str:
-    return re.sub(r"\bnew\d{6}\b", "#", text)
+    return re.sub(r"\b(new)?\d{6}\b", "#", text)
 
 
 def anew(world: World) -> World:
@@ -387,6 +387,19 @@ def two_extensions_where_one_is_allowed(world: World) -> Race:
         assert codes(results) == ["extension_limit", "ok"]
 
     return Race([extend, lambda w: extend(w, "mona")], so)
+
+
+@race
+def two_equal_extensions_in_one_millisecond(world: World) -> Race:
+    _held_for_an_hour(world, members_may_extend=True)
+    world.clock.forward(-MINUTE)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results) == ["ok", "ok"]
+        ends = sorted(reply.json["expires_at"] for reply in results)
+        assert ends == [rfc3339(START + 2 * HOUR + 1), rfc3339(START + 3 * HOUR + 1)]
+
+    return Race([extend, extend], so)
 
 
 @race
