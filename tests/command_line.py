@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.front import front
 from tests.world import World
+from tools.front import front
 from tools.gateway import LocalApi, RequestLog
 from tools.keys import LocalKeys
 from tools.paths import PROJECT

@@ -19,7 +19,7 @@ from tools.problems import Unusable
 TIMEOUT = urllib3.Timeout(connect=5, read=35)  # seconds; the gateway itself gives up after 29
 # How often, and after which answers. A service that does not listen at all is told at once.
 PATIENCE = urllib3.Retry(
-    total=6, connect=0, read=2, redirect=False, allowed_methods=None, status_forcelist=(429, 502, 503, 504),
+    total=4, connect=0, read=2, redirect=False, allowed_methods=None, status_forcelist=(429, 502, 503, 504),
     raise_on_status=False, backoff_factor=0.2, backoff_jitter=0.2,
 )  # fmt: skip
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Complete before it has its name: two tools may start at once, and either may be interrupted. Raises OSError."""
+@contextmanager
+def drafted(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """A file to write, which gets its name when all went well: two tools may start at once, and either may be
+    interrupted. Raises OSError."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(content)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
+        yield draft
         draft.replace(path)
-    except OSError:
+    except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    with drafted(path, mode) as draft:
+        draft.write_bytes(content)

@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 from tools.client import NotDone, Unreachable
-from tools.poolctl import signing_in, verbs, words
+from tools.poolctl import importing, signing_in, verbs, words
 from tools.poolctl.asking import COMMANDS, ToldGroup, shared
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.session import Session, ended
 from tools.poolctl.words import say
 
-MODULES = (signing_in, verbs)  # importing them has put their commands on the list
+MODULES = (signing_in, verbs, importing)  # importing them has put their commands on the list
 
 poolctl = shared(ToldGroup("poolctl", commands=COMMANDS, no_args_is_help=True))
 
@@ -48,8 +48,7 @@ def _failed(session: Session, error: BaseException, *, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.DONE
     reason = _reason(session, error)
-    code = error.reply.code if isinstance(error, NotDone) else reason.key
-    told = {"code": code, "detail": str(reason), "exit": int(reason.status)}
+    told = {"code": reason.code, "detail": str(reason), "exit": int(reason.status)}
     print(json.dumps(told, ensure_ascii=False) if session.json else str(reason), file=sys.stderr)
     return reason.status
 
@@ -58,10 +57,8 @@ def _reason(session: Session, error: BaseException) -> Ended:
     match error:
         case Ended():
             reason = error
-        case NotDone():
+        case NotDone() | Unreachable():
             reason = ended(error, session.address)
-        case Unreachable():
-            reason = Ended(Exit.UNREACHABLE, "unreachable", url=session.address)
         case click.Abort() | KeyboardInterrupt():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one would only disturb the end
             reason = Ended(Exit.STOPPED, "stopped")

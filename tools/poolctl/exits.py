@@ -22,8 +22,9 @@ class Exit(IntEnum):
 
 
 class Ended(Unusable):
-    """The command ends with that exit code; `key` and `values` are the line that says why, in `words`."""
+    """The command ends with that exit code; `key` and `values` are the line that says why, in `words`; `code` is for
+    programs: that of the service, where it has given one."""
 
-    def __init__(self, status: Exit, key: str, **values: object) -> None:
+    def __init__(self, status: Exit, key: str, /, **values: object) -> None:
         super().__init__(say(key, **values))
-        self.status, self.key = status, key
+        self.status, self.code = status, str(values.get("code", key))

@@ -37,4 +37,14 @@ HELP: Final = {
     "help.assign": ("Give customers to a member, as a manager.", "公海管理员将客户分配给成员。"),
     "help.assign.to": ("The member who gets them.", "接收的成员。"),
     "help.assign.held": ("They are held by somebody else: transfer them.", "客户已被他人负责：转移。"),
+    "help.import": (
+        "Import a CSV file or a workbook into a pool, as a manager.\n\nThe same command again goes on where it was "
+        "stopped. Lines that are refused come back in FILE.errors.csv.",
+        "公海管理员将 CSV 或工作簿导入公海。\n\n中断后再次运行相同命令即可继续；被拒绝的行写入 FILE.errors.csv。",
+    ),
+    "help.import.key": ("What tells customers apart; else the first there is.", "区分客户的依据；默认取首个可用者。"),
+    "help.import.on_duplicate": ("What is done with those that exist: reject.", "已存在时的处理；默认 reject。"),
+    "help.import.mapping": ("What a column says, for headings that are not known.", "指定某一列对应的字段。"),
+    "help.import.sheet": ("The sheet of a workbook; else the first.", "工作表；默认第一张。"),
+    "help.import.again": ("Import anew what was imported before.", "重新导入此前已导入的文件。"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import click
 
-from tools.client import Client, NotDone
+from tools.client import Client, NotDone, Unreachable
 from tools.drafts import write_whole
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.words import say
@@ -137,9 +137,11 @@ def claims_of(token: str) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def ended(refused: NotDone, address: str) -> Ended:
-    """How a command ends that the service has refused."""
-    reply = refused.reply
+def ended(fault: NotDone | Unreachable, address: str) -> Ended:
+    """How a command ends that the service has refused, or not answered."""
+    if isinstance(fault, Unreachable):
+        return Ended(Exit.UNREACHABLE, "unreachable", url=address)
+    reply = fault.reply
     if reply.status == 401:
         return Ended(Exit.NOT_SIGNED_IN, "token_refused", url=address)
     if not reply.code:

@@ -66,6 +66,71 @@ _ROWS: Final = {
         "poolctl itself has failed ({kind}): POOLCTL_DEBUG=1 shows where, please report it",
         "poolctl 自身出错（{kind}）：设置 POOLCTL_DEBUG=1 可查看位置，请反馈",
     ),
+    # files to import
+    "empty_file": ("{file} is empty", "{file} 是空文件"),
+    "no_encoding": (
+        "{file} is neither UTF-8, UTF-16 nor GB18030: save it as CSV UTF-8 or XLSX",
+        "{file} 不是 UTF-8、UTF-16 或 GB18030 编码：请另存为 CSV UTF-8 或 XLSX",
+    ),
+    "open_quote": (
+        "{file}, line {line}: a quotation mark is opened and never closed",
+        "{file} 第 {line} 行：引号没有闭合",
+    ),
+    "stray_quote": (
+        "{file}, line {line}: a quoted cell goes on after its closing quotation mark",
+        "{file} 第 {line} 行：右引号之后还有内容",
+    ),
+    "broken_line": ("{file}, line {line}: {why}", "{file} 第 {line} 行：{why}"),
+    "broken_workbook": ("{file} cannot be read as a workbook: {why}", "无法读取工作簿 {file}：{why}"),
+    "no_sheet": ("{file} has no sheet {sheet}", "{file} 中没有工作表 {sheet}"),
+    "no_mapping": (
+        "--map {said}: write HEADING=FIELD, such as Client=name",
+        "--map {said}：应写作 列名=字段，例如 客户简称=name",
+    ),
+    "no_column": ("no column is called {column}; there are: {headings}", "没有名为 {column} 的列；现有：{headings}"),
+    "no_name_column": (
+        "no column says the name: call it name, or use --map HEADING=name; there are: {headings}",
+        "没有客户名称列：请将列名改为 客户名称，或使用 --map 列名=name；现有：{headings}",
+    ),
+    "no_key_column": ("no column says the {key}", "没有 {key} 列"),
+    "column_twice": ("two columns say {column}: rename one of them", "有两列都是 {column}：请修改其中一列的列名"),
+    # lines to import
+    "too_many_cells": ("more cells than the {count} headings", "单元格数多于 {count} 个列名"),
+    "digits_lost": (
+        "{cell}: Excel has shortened this number, its last digits are lost; format the column as text, enter it again",
+        "{cell}：Excel 已将该号码缩写，末尾数字已丢失；请将该列设为文本格式后重新填写",
+    ),
+    "no_name": ("the name is missing", "缺少客户名称"),
+    "name_too_long": ("the name is longer than {most} characters", "客户名称超过 {most} 个字符"),
+    "no_phone": ("{phone} is no phone number", "{phone} 不是电话号码"),
+    "no_key": ("the {key} is missing", "缺少 {key}"),
+    "no_priority": ("priority {priority}: a whole number is expected", "优先级 {priority}：应为整数"),
+    # how an import goes
+    "import_under_way": ("another poolctl is importing this file", "另一个 poolctl 正在导入该文件"),
+    "finishing": (
+        "stopping after the request under way; Ctrl-C again stops at once",
+        "当前请求完成后停止；再次按 Ctrl-C 立即停止",
+    ),
+    "import_cut": (
+        "{why}; {done} of {total} rows are done, the same command goes on from there",
+        "{why}；已完成 {done}/{total} 行，再次运行相同命令即可继续",
+    ),
+    "imported": ("{ok} of {rows} rows imported", "已导入 {ok}/{rows} 行"),
+    "imported_before": (
+        "this file has been imported already; --again imports it anew",
+        "该文件此前已导入；使用 --again 重新导入",
+    ),
+    "mend": (
+        "{failed} refused: put them right in {file} and import that",
+        "{failed} 行被拒绝：请在 {file} 中修正后导入该文件",
+    ),
+    "would_import": (
+        "{rows} rows would be imported by their {key}, {failed} refused; nothing was sent",
+        "将按 {key} 导入 {rows} 行，{failed} 行会被拒绝；未发送任何内容",
+    ),
+    "at_line": ("line {line}: {text}", "第 {line} 行：{text}"),
+    "left_out": ("(left out)", "（不导入）"),
+    "rows_a_second": ("{rate} rows/s", "{rate} 行/秒"),
     # what is told
     "none": ("none", "无"),
     "nothing": ("nothing", "无"),
@@ -84,6 +149,9 @@ _ROWS: Final = {
     "column.version": ("version", "版本"),
     "column.holder": ("holder", "负责人"),
     "column.expires_at": ("until", "到期"),
+    "column.heading": ("heading", "列名"),
+    "column.says": ("is", "对应"),
+    "column.first": ("first rows", "前几行"),
     "column.outcome": ("outcome", "结果"),
     "state.available": ("available", "公海未分配"),
     "state.claimed": ("claimed", "公海已分配"),
@@ -103,7 +171,7 @@ def language() -> str:
     return _speaking
 
 
-def say(key: str, **values: object) -> str:
+def say(key: str, /, **values: object) -> str:
     text: str = getattr(WORDS[key], _speaking)
     return text.format(**values) if values else text
 
