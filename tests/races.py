@@ -53,6 +53,7 @@ class Arena:
     """One race set up, to be run again and again: `memories` says what the processes know when it begins."""
 
     def __init__(self, set_up: SetUp, memories: Memories = "cold", kind: type[Table] = Table) -> None:
+        self.name = set_up.__name__
         self.engine = Memory()
         self.table = memory_table(self.engine, kind)
         world = World(memory_table(self.engine))
@@ -64,18 +65,27 @@ class Arena:
 
     def run(self, tape: Tape, *, torn: bool = False) -> Ran:
         """Plays that schedule, and asserts all that must be true after it."""
-        world, jobs = self._begin()
-        self.engine.before, self.engine.torn = park, torn
+        (world, jobs), ran = self._begin(), Ran()
         try:
-            ran = run(jobs, tape)
-        finally:
-            self.engine.before, self.engine.torn = lambda call: None, False
-        try:
+            self._run(jobs, tape, ran, torn)
             self._check(world, ran.results)
-        except AssertionError as error:
+        except Exception as error:
             error.add_note(f"in the schedule {ran.told()}")
+            error.add_note(f"to play it again: {self._again(ran, torn)}")
             raise
         return ran
+
+    def _run(self, jobs: Sequence[Callable[[], Any]], tape: Tape, ran: Ran, torn: bool) -> None:
+        self.engine.before, self.engine.torn = park, torn
+        try:
+            run(jobs, tape, ran)
+        finally:
+            self.engine.before, self.engine.torn = lambda call: None, False
+
+    def _again(self, ran: Ran, torn: bool) -> str:
+        """The command that plays exactly this schedule."""
+        turns = "".join(map(str, ran.turns)).rstrip("0") or "0"
+        return f".venv/bin/python -m tests.again {self.name} {self.memories} {'torn' if torn else 'whole'} {turns}"
 
     def _check(self, world: World, results: list[Any]) -> None:
         shape = shape_of(results, self.table)

@@ -21,11 +21,13 @@ class Abandoned(BaseException):
 
 @dataclass
 class Ran:
-    """What came of a run: the result of each job, who made which call, and among how many each was chosen."""
+    """What came of a run: the result of each job, who made which call, among how many each was chosen, and by which
+    turn of the tape."""
 
     results: list[Any] = field(default_factory=list)
     calls: list[tuple[int, str]] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
 
     def told(self) -> str:
         return ", ".join(f"{worker} {call}" for worker, call in self.calls)
@@ -70,13 +72,13 @@ def park(call: str) -> None:
         thread.park(call)
 
 
-def run(jobs: Sequence[Job], tape: Tape) -> Ran:
+def run(jobs: Sequence[Job], tape: Tape, ran: Ran | None = None) -> Ran:
     """Runs the jobs to their ends. At each call the tape says how many workers on it is whose turn it is, counted from
     the one who went last; so 0 goes on with the same, and a tape that has ended lets each go on to its end.
 
-    Raises what the first of them raised.
+    Raises what the first of them raised. `ran` is told all of it, also then.
     """
-    ran = Ran()
+    ran = ran or Ran()
     workers = [_Worker(number, job) for number, job in enumerate(jobs)]
     for worker in workers:
         worker.start()
@@ -85,7 +87,9 @@ def run(jobs: Sequence[Job], tape: Tape) -> Ran:
     try:
         while parked := [worker for worker in workers[last:] + workers[:last] if not worker.over]:
             at = len(ran.widths)
-            chosen = parked[tape[at] % len(parked) if at < len(tape) else 0]
+            turn = tape[at] % len(parked) if at < len(tape) else 0
+            chosen = parked[turn]
+            ran.turns.append(turn)
             ran.widths.append(len(parked))
             ran.calls.append((chosen.number, chosen.call))
             last = chosen.number
@@ -97,7 +101,6 @@ def run(jobs: Sequence[Job], tape: Tape) -> Ran:
                 worker.resume()
     for worker in workers:
         if worker.error is not None:
-            worker.error.add_note(f"in the schedule {ran.told()}")
             raise worker.error
     ran.results = [worker.result for worker in workers]
     return ran

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.table import Table
-from tests import careless, races, tally
+from tests import again, careless, races, tally
 from tests.engine import hooked, operation_of
 from tests.races import RACES, Arena, Memories, SetUp
 from tests.schedules import Ran, every_tape, park, run
@@ -141,6 +141,18 @@ def test_a_schedule_that_goes_wrong_is_shrunk_to_the_turns_that_matter() -> None
     tape = found_out(suspect, Phase.generate, Phase.shrink)
 
     assert sum(turn != 0 for turn in tape) == 1, "one member is overtaken between looking and writing"
+
+
+def test_what_goes_wrong_tells_the_turns_that_play_it_again() -> None:
+    suspect = Arena(races.two_members_claim_one_customer, kind=careless.ChecksFirst)
+    with pytest.raises(AssertionError) as failed:
+        suspect.run(found_out(suspect, Phase.generate))
+
+    command = failed.value.__notes__[-1].split()
+
+    assert command[-5:-1] == ["tests.again", "two_members_claim_one_customer", "cold", "whole"]
+    assert goes_wrong(suspect, [int(turn) for turn in command[-1]])
+    again.main(*command[-4:])
 
 
 def found_out(suspect: Arena, *phases: Phase) -> list[int]:
