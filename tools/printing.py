@@ -13,6 +13,10 @@ CUSTOMER: Final = ("id", "state", "holder", "claim_id", "expires_at", "old_expir
 PROBLEM: Final = ("code", "detail", "retry_at", "limit", "used", "errors", "results", "summary")
 
 
+class Beginning(str):
+    """Text of which only the beginning is shown."""
+
+
 def shortened(value: Any, also: Sequence[str] = ()) -> Any:
     """The same without what an answer has to say and a page need not repeat: of a customer all but what matters most
     and the members `also` named, of a policy the rules that are off, of a problem what its code says already."""
@@ -39,6 +43,8 @@ def _only(value: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 def printed(value: Any, indent: int = 0) -> str:
     """JSON on one line if it fits, or its parts on as few lines as they fill."""
+    if isinstance(value, Beginning):
+        return f"{value}\n{REST}"
     whole = _on_one_line(value)
     if len(whole) + indent <= WIDTH or not isinstance(value, dict | list):
         return whole

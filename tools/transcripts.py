@@ -35,7 +35,7 @@ from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 from tools.local_service import REGION, local_environment
 from tools.paths import PROJECT
-from tools.printing import printed, shortened
+from tools.printing import Beginning, printed, shortened
 from tools.problems import Unusable, run_tool
 
 PAGE: Final = PROJECT / "docs" / "api.md"
@@ -83,7 +83,7 @@ class Stage:
         try:
             connection.request(asked.method, asked.path, asked.body.encode() or None, headers)
             answer = connection.getresponse()
-            body = msgspec.json.decode(answer.read())
+            body = _read(answer.headers["Content-Type"], answer.read())
         finally:
             connection.close()
         told = {name: answer.headers[name] for name in SHOWN if answer.headers.get(name, "en") != "en"}
@@ -112,6 +112,11 @@ def rendered(page: str, endpoint: str) -> str:
     return TABLES.sub(lambda table: f"<!-- {table[1]} -->\n\n{listed[table[1]]}\n<!-- end -->", told)
 
 
+def _read(media: str, content: bytes) -> Any:
+    """What JSON says; of a page for people only how it begins."""
+    return msgspec.json.decode(content) if "json" in media else Beginning(content.decode().partition("\n")[0])
+
+
 def _new_table(endpoint: str) -> Table:
     table = Table(
         f"transcripts-{uuid.uuid4().hex}",
@@ -131,10 +136,10 @@ def _played(stage: Stage, step: re.Match[str]) -> str:
     asked = request_in(step["exchange"])
     status, headers, body = stage.answer(asked)
     also = step["how"].split()
-    shown = body if "whole" in also else shortened(body, also)
+    shown = printed(body if "whole" in also else shortened(body, also))
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {text}" for name, text in headers.items())]
     question = step["exchange"].partition("\nHTTP/1.1")[0].rstrip("\n")
-    return f"```http{step['how']}\n{question}\n\n" + "\n".join([*lines, "", printed(shown)]) + "\n```"
+    return f"```http{step['how']}\n{question}\n\n" + "\n".join([*lines, "", shown]) + "\n```"
 
 
 def request_in(exchange: str) -> Asked:
