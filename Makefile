@@ -72,7 +72,7 @@ replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DAT
 package: .venv/ready ## what is deployed, in build/<stage>: a template and a zip (STAGE=dev|prod)
 	@$(PY) -m tools.package $(STAGE)
 
-deploy: .venv/ready ## to the AWS account of the environment: STAGE=prod (first JWKS=, JWT_ISSUER=, JWT_AUDIENCE=)
+deploy: .venv/ready ## to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
 ifneq ($(origin STAGE),command line)
 	@echo 'say which stage: make deploy STAGE=dev' >&2; exit 2
 else

@@ -16,7 +16,7 @@ from typing import Any
 import botocore.session  # noqa: F401
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
 
-from chalicelib import config, rounds, routes
+from chalicelib import config, measures, rounds, routes
 from chalicelib.auth import Unauthenticated, Verifier, context_of
 from chalicelib.http import Route, Service, respond
 from chalicelib.process import backend, clock
@@ -24,9 +24,10 @@ from chalicelib.process import backend, clock
 # Lambda makes JSON of what is logged; chalice's own handler would make text of it first.
 app = Chalice(app_name="customer-pool", configure_logs=False)
 settings = config.read(os.environ)
+tell = measures.teller(app.log, settings.metrics, clock)
 cors = CORSConfig(
     allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
-    expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language"],
+    expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language", "X-Request-Id"],
     max_age=600,
 )
 
@@ -64,7 +65,7 @@ def serve(route: Route) -> None:
 
     def view(**parameters: str) -> Response:
         assert app.current_request is not None
-        return respond(service, route, app.current_request, parameters)
+        return respond(service, route, app.current_request, parameters, tell)
 
     options: dict[str, Any] = {} if route.public else {"authorizer": who_is_asking}
     name = route.handler.__name__
@@ -86,7 +87,8 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
         made.clock(),
         lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    app.log.info("swept", extra=report.body())
+    measured = measures.measured(settings.metrics, "sweep", clock(), report.numbers(), unconfirmed=report.unconfirmed)
+    app.log.info("swept", extra=measured)
     return report.body()
 
 
@@ -99,7 +101,11 @@ def tell_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for malformed in reading.malformed:
         app.log.error("malformed record: %s", malformed)
     entries = [told.entry(settings.event_bus) for told in reading.told]
-    return telling.report(reading.told, event_bus.put(bus(), entries))
+    first_untold = event_bus.put(bus(), entries)
+    told = len(entries) if first_untold is None else first_untold
+    numbers = {"told": told, "untold": len(entries) - told, "malformed": len(reading.malformed)}
+    app.log.info("told", extra=measures.measured(settings.metrics, "events", clock(), numbers))
+    return telling.report(reading.told, first_untold)
 
 
 gc.freeze()  # what is loaded stays

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 class Config(Struct, frozen=True):
     """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set.
-    `event_bus` is the name of the bus on which events are told."""
+    `event_bus` is the name of the bus on which events are told, `metrics` the namespace of what is counted."""
 
     table: str
     endpoint: str | None
@@ -18,6 +18,7 @@ class Config(Struct, frozen=True):
     issuer: str
     audience: str
     event_bus: str
+    metrics: str
 
 
 def read(environment: Mapping[str, str]) -> Config:
@@ -30,4 +31,5 @@ def read(environment: Mapping[str, str]) -> Config:
         issuer=environment.get("JWT_ISSUER", ""),
         audience=environment.get("JWT_AUDIENCE", ""),
         event_bus=environment.get("EVENT_BUS", ""),
+        metrics=environment.get("METRICS", "CustomerPool"),
     )

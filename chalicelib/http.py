@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -17,19 +18,21 @@ import msgspec
 from chalice.app import Request, Response
 from msgspec import Struct
 
-from chalicelib import layout
+from chalicelib import layout, problems
 from chalicelib.auth import caller_from
 from chalicelib.context import Backend, Call, Caller
 from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.measures import Outcome, Tell
 from chalicelib.outlines import outline
 from chalicelib.records import IDENTIFIER
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import Fault
-from chalicelib.times import rfc3339
 
 LARGEST_BODY: Final = 256 * 1024
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
+OK: Final = "ok"  # what is counted beside the codes of refusals
+REPLAYED: Final = "replayed"
 Headers: TypeAlias = dict[str, str | list[str]]
 
 # What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
@@ -89,13 +92,33 @@ class Service(Struct, frozen=True):
     clock: Callable[[], int]
 
 
-def respond(service: Callable[[], Service], route: Route, request: Request, parameters: Mapping[str, str]) -> Response:
-    """The response to one request. Never raises."""
-    language = _language(request.headers.get("accept-language"))
+def respond(
+    service: Callable[[], Service],
+    route: Route,
+    request: Request,
+    parameters: Mapping[str, str],
+    tell: Tell = lambda outcome: None,
+) -> Response:
+    """The response to one request, whose outcome is told. Never raises."""
+    started = time.perf_counter()
+    request_id = request.context.get("requestId")
+    response, codes = _respond(service, route, request, parameters)
+    if request_id is not None:
+        response.headers["X-Request-Id"] = request_id
+    took_ms = round((time.perf_counter() - started) * 1000)
+    tell(Outcome(f"{route.method} {route.path}", response.status_code, codes, took_ms, request_id))
+    return response
+
+
+def _respond(
+    service: Callable[[], Service], route: Route, request: Request, parameters: Mapping[str, str]
+) -> tuple[Response, list[str]]:
+    """The response, and the code of each thing that was asked for."""
+    language = problems.language_of(request.headers.get("accept-language"))
     journal: Journal | None = None
     try:
         if route.public:
-            return _told(route.handler(), language, route)
+            return _told(route.handler(), language, route), [OK]
         caller = caller_from(request.context)
         body = _body(request, route.body)
         query = _query(request, route.query)
@@ -104,15 +127,37 @@ def respond(service: Callable[[], Service], route: Route, request: Request, para
         journal = _journal(request, route, parameters, caller, now)
         call = Call(made.backend, caller, now, _if_match(request), journal, made.backend.mint()[-MARK:])
         answer = _kept(call, route, lambda: route.handler(call, body, query, **parameters))
-        return _told(answer, language, route, journal)
+        return _told(answer, language, route, journal), _codes(answer, journal)
     except Refused as refused:
-        return problem(refused.refusal, language, route, journal)
+        response = problems.answer(refused.refusal, language, route.path)
+        response.headers |= _replayed(journal)
+        return response, [_code(refused.refusal, journal)]
     except Fault as fault:
-        return problem(Refusal(fault.reason), language, route)
+        return _fault(fault.reason, language, route, request)
     except Exception as error:
         # A defect, or a record that reads as none. What was attempted is not known here, and the client must not guess.
-        log.error("unexpected: %s %s: %s", route.method, route.path, outline(error))
-        return problem(Refusal("store_unavailable" if request.method == "GET" else "outcome_unknown"), language, route)
+        known = {"request_id": request.context.get("requestId")}
+        log.error("unexpected: %s %s: %s", route.method, route.path, outline(error), extra=known)
+        return _fault("store_unavailable" if request.method == "GET" else "outcome_unknown", language, route, request)
+
+
+def _fault(reason: str, language: str, route: Route, request: Request) -> tuple[Response, list[str]]:
+    """No answer: it happened to this very request, which the log knows by its id."""
+    refusal = Refusal(reason)
+    return problems.answer(refusal, language, route.path, request.context.get("requestId")), [refusal.code]
+
+
+def _codes(answer: Answer, journal: Journal | None) -> list[str]:
+    """Each result of a batch by its code; what is only told again, as that."""
+    if journal is not None and journal.replayed:
+        return [REPLAYED]
+    if answer.results is None:
+        return [OK]
+    return [OK if each.refusal is None else each.refusal.code for each in answer.results.values()]
+
+
+def _code(refusal: Refusal, journal: Journal | None) -> str:
+    return REPLAYED if journal is not None and journal.replayed else refusal.code
 
 
 def _kept(call: Call, route: Route, handle: Callable[[], Answer]) -> Answer:
@@ -226,41 +271,27 @@ def _spelled_one_way(raw: bytes | str) -> Any:
 # What is answered
 
 
-def _language(accepted: str | None) -> str:
-    """`zh` where the client likes Chinese best, or names it first among those it likes equally; else `en`."""
-    liked: dict[str, float] = {}
-    for part in (accepted or "").lower().split(","):
-        tag, _, parameter = part.partition(";")
-        weight = re.fullmatch(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", parameter.strip() or "q=1")
-        name = tag.strip().partition("-")[0]
-        if weight and name in ("en", "zh"):
-            liked[name] = max(liked.get(name, 0.0), float(weight[1]))
-    best = max(liked, key=lambda name: liked[name], default="en")
-    return best if liked.get(best) else "en"
-
-
-def _named(language: str) -> str:
-    return "zh-CN" if language == "zh" else "en"
-
-
 def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
     if answer.page is not None:
         return _page(answer.page)
     body, status = answer.body, answer.status
     kind, version = JSON, body.get("version")
     if answer.blocking is not None:
-        body = {"eligible": not answer.blocking, "blocking": [told(each, language) for each in answer.blocking]}
+        body = {
+            "eligible": not answer.blocking,
+            "blocking": [problems.told(each, language) for each in answer.blocking],
+        }
     if answer.results is not None:
         body = _results(answer.results, language) | answer.body
         first = next((each.refusal for _, each in sorted(answer.results.items()) if each.refusal), None)
         if answer.atomic and first is not None:
-            kind, status = "application/problem+json", 409
-            body = _problem(first, language, route) | {"status": status} | body
+            kind, status = problems.MEDIA, 409
+            body = problems.problem(first, language, route.path) | {"status": status} | body
     headers: Headers = {"Content-Type": kind, "Cache-Control": "no-store", **_replayed(journal)}
     if isinstance(version, int):
         headers["ETag"] = f'"{version}"'
     if answer.results is not None or answer.blocking is not None:
-        headers["Content-Language"] = _named(language)
+        headers["Content-Language"] = problems.named(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
 
 
@@ -284,55 +315,9 @@ def _results(results: Mapping[int, Result], language: str) -> dict[str, Any]:
 
 def _entry(result: Result, language: str) -> dict[str, Any]:
     if result.refusal is not None:
-        return {"id": result.id, "ok": False, **told(result.refusal, language)}
+        return {"id": result.id, "ok": False, **problems.told(result.refusal, language)}
     return {"id": result.id, "ok": True, "customer": result.body}
 
 
 def _replayed(journal: Journal | None) -> Headers:
     return {"Idempotent-Replayed": "true"} if journal is not None and journal.replayed else {}
-
-
-def told(refusal: Refusal, language: str) -> dict[str, Any]:
-    """The members that tell a refusal, in a problem and in a result alike."""
-    sentence = getattr(refusal.meaning, language)
-    members: dict[str, Any] = {"code": refusal.code, "detail": sentence}
-    if refusal.retry_at is not None:
-        members["retry_at"] = rfc3339(refusal.retry_at)
-    for name in ("limit", "used"):
-        if getattr(refusal, name) is not None:
-            members[name] = getattr(refusal, name)
-    if refusal.errors:
-        members["errors"] = list(refusal.errors)
-        members["detail"] = f"{sentence} {'; '.join(refusal.errors)}"
-    return members
-
-
-def _problem(refusal: Refusal, language: str, route: Route | None) -> dict[str, Any]:
-    """RFC 9457. `instance` names the route and no id, so that two answers of 404 are told apart by nothing."""
-    return {
-        "type": f"urn:customer-pool:problem:{refusal.code}",
-        "title": getattr(refusal.meaning, language),
-        "status": refusal.meaning.status,
-        "instance": "/" if route is None else re.sub(r"\{(\w+)\}", r":\1", route.path),
-        **told(refusal, language),
-    }
-
-
-def problem(refusal: Refusal, language: str, route: Route | None = None, journal: Journal | None = None) -> Response:
-    """A refusal as an answer of its own."""
-    headers: Headers = {
-        "Content-Type": "application/problem+json",
-        "Content-Language": _named(language),
-        "Cache-Control": "no-store",
-        **_replayed(journal),
-    }
-    if refusal.meaning.retry_after is not None:
-        headers["Retry-After"] = str(refusal.meaning.retry_after)
-    if refusal.meaning.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(msgspec.json.encode(_problem(refusal, language, route)).decode(), headers, refusal.meaning.status)
-
-
-def problem_response(code: str, accept_language: str | None) -> Response:
-    """A problem from before any route: what the gateway itself refuses."""
-    return problem(Refusal(code), _language(accept_language))

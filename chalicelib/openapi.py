@@ -56,6 +56,11 @@ HEADERS: Final[dict[str, Schema]] = {
         "required": True,
         "schema": {"type": "string", "enum": ["en", "zh-CN"]},
     },
+    "X-Request-Id": {
+        "description": "The id of this request, by which the operators find it in their logs.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}},
 }
 
@@ -225,7 +230,7 @@ def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, 
     names += [] if route.method == "GET" else ["Idempotent-Replayed"]
     names += ["Content-Language"] if {"results", "blocking"} & {*_members(route.answers)} else []
     done: Schema = {"description": DONE[route.status], "content": _json(schemas.get(route.answers, {}), route.media)}
-    yield str(route.status), done | ({"headers": _headers(names)} if names else {})
+    yield str(route.status), done | {"headers": _headers([*names, "X-Request-Id"])}
     for status in _may_refuse_with(route):
         refused: Schema = {"$ref": f"#/components/responses/{_refused(status)}"}
         yield str(status), _refused_batch() if status == 409 and _atomic(route) else refused
@@ -270,7 +275,7 @@ def _statuses() -> list[int]:
 def _refusals_of(status: int) -> Schema:
     """A response with that status, and its codes in words."""
     told = [f"- `{code}`: {sentence}" for code, sentence in _codes(status).items()]
-    names = ["Content-Language"]
+    names = ["Content-Language", "X-Request-Id"]
     names += ["Idempotent-Replayed"] if status in KEPT else []
     names += ["Retry-After"] if status in RETRY_AFTER else []
     names += ["WWW-Authenticate"] if status == 401 else []

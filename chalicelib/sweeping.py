@@ -51,9 +51,11 @@ class Report(Struct):
         self.lag_ms = max(self.lag_ms, other.lag_ms)
         self.unconfirmed += other.unconfirmed
 
+    def numbers(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in self.COUNTS} | {"lag_s": self.lag_ms / 1000}
+
     def body(self) -> dict[str, Any]:
-        counts = {name: getattr(self, name) for name in self.COUNTS}
-        return counts | {"lag_s": self.lag_ms / 1000, "unconfirmed": self.unconfirmed}
+        return self.numbers() | {"unconfirmed": self.unconfirmed}
 
 
 class Done(Struct):

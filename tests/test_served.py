@@ -98,6 +98,20 @@ def test_a_browser_may_ask_first(served: Served) -> None:
     assert "POST" in headers["Access-Control-Allow-Methods"]
 
 
+def test_every_answer_carries_an_id_of_its_own(served: Served) -> None:
+    alice = served.keys.token("alice")
+    asked = [
+        ("GET", "/v1/health", None),
+        ("GET", "/v1/pools", alice),
+        ("GET", "/v1/pools", None),
+        ("GET", "/no", alice),
+    ]
+
+    ids = [served.call(*each)[1]["X-Request-Id"] for each in asked]
+
+    assert all(ids) and len(set(ids)) == len(asked)
+
+
 def test_the_schedule_sweeps_through_the_same_app(served: Served) -> None:
     report = served.module.sweep_expired(scheduled_event(), LambdaContext("sweep_expired", 512, 60_000))
 

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from chalicelib import layout
+from chalicelib.http import OK, REPLAYED
 from chalicelib.layout import SCHEMA
+from chalicelib.measures import measured
 from chalicelib.records import Customer, Member, Policy, Pool
 from chalicelib.refusals import MEANINGS, Refusal
 from chalicelib.routes import ROUTES
+from chalicelib.sweeping import Report
 from tools.gateway_answers import REASONS
 from tools.package import chalice_package
 from tools.stages import STAGES
@@ -115,8 +118,8 @@ def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, 
     variables = {function.resource: set(function.settings) for function in FUNCTIONS}
 
     assert variables["WhoIsAsking"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE"}
-    assert variables["APIHandler"] == variables["SweepExpired"] == {"TABLE_NAME"}
-    assert variables["TellEvents"] == {"EVENT_BUS"}
+    assert variables["APIHandler"] == variables["SweepExpired"] == {"TABLE_NAME", "METRICS"}
+    assert variables["TellEvents"] == {"EVENT_BUS", "METRICS"}
     for name, read in variables.items():
         assert set(resources[name]["Environment"]["Variables"]) == read
 
@@ -153,6 +156,7 @@ def test_what_the_gateway_says_itself_is_a_problem_with_cors(api: dict[str, Any]
     body, reason = json.loads(answer["responseTemplates"]["application/json"]), REASONS[kind]
 
     assert headers["Access-Control-Allow-Origin"] == "'*'"
+    assert headers["X-Request-Id"] == "context.requestId"
     assert headers["Content-Type"] == "'application/problem+json'"
     assert ("Retry-After" in headers) == (MEANINGS[reason].retry_after is not None)
     assert answer["statusCode"] == str(body["status"]) == str(MEANINGS[reason].status)
@@ -232,3 +236,19 @@ def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
         "ThrottledWrites", "Conflicts",
     }  # fmt: skip
     assert {name for name in alarms if f"`{name}`" not in page} == set()
+
+
+def test_the_alarm_of_a_late_sweep_watches_what_the_sweep_logs(resources: dict[str, dict[str, Any]]) -> None:
+    alarm, settings = resources["LateSweep"], resources["SweepExpired"]["Environment"]["Variables"]
+    (directive,) = measured("ns", "sweep", 0, Report().numbers())["_aws"]["CloudWatchMetrics"]
+
+    assert alarm["Namespace"] == settings["METRICS"]
+    assert [each["Name"] for each in alarm["Dimensions"]] == directive["Dimensions"][0]
+    assert {"Name": alarm["MetricName"], "Unit": "Seconds"} in directive["Metrics"]
+
+
+def test_the_dashboard_shows_every_code_that_a_request_may_have(resources: dict[str, dict[str, Any]]) -> None:
+    widgets = json.loads(resources["Dashboard"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    shown = {metric[1] for each in widgets for metric in each["properties"]["metrics"] if "api" in metric}
+
+    assert shown == {OK, REPLAYED} | {Refusal(reason).code for reason in MEANINGS}

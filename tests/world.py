@@ -24,6 +24,7 @@ from chalicelib.table import Table
 from tests.conformance import assert_conforms
 
 START = 1_780_300_800_000  # 2026-06-01T08:00:00Z
+REQUEST_ID = "request-1"
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
@@ -210,7 +211,7 @@ def gateway_event(
     sent = {name.replace("_", "-").lower(): text for name, text in headers.items()}
     if body:
         sent.setdefault("content-type", "application/json")
-    context: dict[str, Any] = {"httpMethod": route.method, "resourcePath": route.path}
+    context: dict[str, Any] = {"httpMethod": route.method, "resourcePath": route.path, "requestId": REQUEST_ID}
     if caller is not None:
         context["authorizer"] = context_of(caller)
     return {

@@ -1,7 +1,8 @@
 """`make deploy STAGE=prod`: packages a stage, deploys it to the account of the environment, and prints its address.
 
-JWKS, JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, and ALARM_TOPIC who is told of alarms; each is needed
-once and kept by the stack. A second deployment of the same commit changes nothing.
+JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, JWKS where the keys are if the issuer does not say so itself,
+and ALARM_TOPIC who is told of alarms; each is needed once and kept by the stack. A second deployment of the same commit
+changes nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Mapping
 
 from tools.cloudformation import Cloud
+from tools.oidc import key_set_of
 from tools.package import package
 from tools.problems import Unusable, run_tool
 from tools.stages import stage_named
@@ -23,9 +26,14 @@ SETTINGS = {
 }
 
 
-def settings() -> dict[str, str]:
-    """What the environment says, by the template's names. Raises `Unusable` for a key set that nobody should trust."""
-    given = {name: os.environ[variable] for name, variable in SETTINGS.items() if os.environ.get(variable)}
+def settings(environment: Mapping[str, str], key_set_of: Callable[[str], str] = key_set_of) -> dict[str, str]:
+    """What the environment says, by the template's names. An issuer that comes without its keys is asked for them.
+
+    Raises `Unusable` for a key set that nobody should trust.
+    """
+    given = {name: environment[variable] for name, variable in SETTINGS.items() if environment.get(variable)}
+    if "JwtIssuer" in given and "Jwks" not in given:
+        given["Jwks"] = key_set_of(given["JwtIssuer"])
     if not given.get("Jwks", "https://").startswith("https://"):
         raise Unusable(f"JWKS={given['Jwks']} is not an https address: anybody on the way could put their keys there")
     return given
@@ -37,7 +45,7 @@ def main() -> int:
     stage = stage_named(parser.parse_args().stage)
     if stage.name == "e2e":
         raise Unusable("the stage e2e is for the emulator: run `make e2e`")
-    given, cloud = settings(), Cloud()
+    given, cloud = settings(os.environ), Cloud()
     print(f"packaging {stage.stack} and deploying it to account {cloud.account()} ...", file=sys.stderr)
     deployed = cloud.deploy(stage.stack, package(stage), given)
     print(f"{'deployed' if deployed.changed else 'nothing has changed in'} {stage.stack}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What the deployed gateway answers by itself, without calling a function: problem+json with CORS, like every answer.
 
-Made of `problem_response`, as the local gateway's answers are, so that code, status and sentence are written once. The
+Made of `problems`, as the local gateway's answers are, so that code, status and sentence are written once. The
 gateway knows one language, English. Only the description for the template here; no rules.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from chalice.app import CORSConfig
 
-from chalicelib.http import problem_response
+from chalicelib import problems
 
 # The gateway's own types (https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html)
 # and the reason that each is told as. An unknown address is a "missing authentication token" to API Gateway.
@@ -41,12 +41,11 @@ def gateway_responses(cors: CORSConfig) -> dict[str, Any]:
 
 
 def _answer(reason: str, cors: CORSConfig) -> dict[str, Any]:
-    problem = problem_response(reason, None)
+    problem = problems.of_the_gateway(reason, None)
     headers = cors.get_access_control_headers() | problem.headers
+    said = {name: f"'{value}'" for name, value in headers.items()} | {"X-Request-Id": "context.requestId"}
     return {
         "statusCode": str(problem.status_code),
-        "responseParameters": {
-            f"gatewayresponse.header.{name}": f"'{value}'" for name, value in sorted(headers.items())
-        },
+        "responseParameters": {f"gatewayresponse.header.{name}": said[name] for name in sorted(said)},
         "responseTemplates": {"application/json": problem.body},
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 import threading
+import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +27,7 @@ from chalice.local import (
     NotAuthorizedError,
 )
 
-from chalicelib.http import problem_response
+from chalicelib import problems
 
 GATEWAY_TIMEOUT = 29  # seconds: API Gateway answers for the function after that
 
@@ -70,7 +71,8 @@ class LambdaProxy(LocalGateway):
 
     def problem(self, code: str, language: str | None) -> Answer:
         """What the gateway itself says when it does not, or cannot, call the app."""
-        response: Response = problem_response(code, language)
+        response: Response = problems.of_the_gateway(code, language)
+        response.headers["X-Request-Id"] = new_request_id()
         return self._to_answer(response.to_dict(self._app_object.api.binary_types))
 
     def _match(self, path: str) -> MatchResult | None:
@@ -98,6 +100,10 @@ class LambdaProxy(LocalGateway):
         return Answer(response["statusCode"], self._cors | headers, body)
 
 
+def new_request_id() -> str:
+    return str(uuid.uuid4())
+
+
 class _Base64EventConverter(LambdaEventConverter):
     """Hands the body over as base64, as API Gateway does for binary types, so that no byte of it is lost."""
 
@@ -105,6 +111,7 @@ class _Base64EventConverter(LambdaEventConverter):
         self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
     ) -> dict[str, Any]:
         event: dict[str, Any] = super().create_lambda_event(method, path, headers, None)
+        event["requestContext"]["requestId"] = new_request_id()
         event["pathParameters"] = {name: unquote(value) for name, value in event["pathParameters"].items()}
         if body is not None:
             event["body"] = base64.b64encode(body).decode("ascii")

@@ -1,6 +1,6 @@
 """Alarms and the dashboard of a stage, for the template. What each alarm means is in docs/operations.md.
 
-Only what says that people are not served, or soon will not be. Describes; measures nothing.
+Alarms only for what says that people are not served, or soon will not be. Describes; measures nothing.
 """
 
 from __future__ import annotations
@@ -8,8 +8,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from chalicelib.http import OK, REPLAYED
+from chalicelib.refusals import MEANINGS
+from chalicelib.sweeping import Report
+
 MINUTE = 60
-NAMESPACE = {"Fn::Sub": "CustomerPool/${AWS::StackName}"}
+OURS = "CustomerPool/${AWS::StackName}"
+NAMESPACE = {"Fn::Sub": OURS}
 
 API = {"ApiName": {"Ref": "AWS::StackName"}, "Stage": {"Ref": "RestAPI.Stage"}}
 TABLE = {"TableName": {"Ref": "Table"}}
@@ -22,18 +27,7 @@ SUM, MAXIMUM = {"Statistic": "Sum"}, {"Statistic": "Maximum"}
 
 def monitoring() -> dict[str, Any]:
     """Resources, by name."""
-    return {"SweepLag": _sweep_lag()} | _alarms() | {"Dashboard": _dashboard()}
-
-
-def _sweep_lag() -> dict[str, Any]:
-    """Each round of the sweep logs how old its oldest claim was; that number becomes a metric."""
-    transformation = {"MetricNamespace": NAMESPACE, "MetricName": "SweepLag", "MetricValue": "$.lag_s"}
-    properties = {
-        "LogGroupName": {"Ref": "SweepExpiredLogs"},
-        "FilterPattern": "{ $.lag_s = * }",
-        "MetricTransformations": [transformation | {"Unit": "Seconds"}],
-    }
-    return {"Type": "AWS::Logs::MetricFilter", "Properties": properties}
+    return _alarms() | {"Dashboard": _dashboard()}
 
 
 def _alarms() -> dict[str, Any]:
@@ -47,7 +41,7 @@ def _alarms() -> dict[str, Any]:
         ),
         "LateSweep": _alarm(
             "Lapsed claims have been waiting for five minutes, or the sweep does not run.", over=300, minutes=1, of=5,
-            watched=_metric(NAMESPACE, "SweepLag"), statistic=MAXIMUM, missing="breaching",
+            watched=_metric(NAMESPACE, "lag_s", {"function": "sweep"}), statistic=MAXIMUM, missing="breaching",
         ),
         "SweepFailed": _alarm(
             "A run of the sweep failed; its event is in the queue.", over=0, minutes=1, of=1,
@@ -124,7 +118,14 @@ def _dashboard() -> dict[str, Any]:
             ["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": "p50"}],
             ["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": "p99"}],
         ], "p99"),
-        _graph("Age of the oldest lapsed claim (s)", [["CustomerPool/${AWS::StackName}", "SweepLag"]], "Maximum"),
+        _graph("What was asked for, by outcome", [
+            [OURS, code, "function", "api"] for code in (OK, REPLAYED, *codes())
+        ], "Sum"),
+        _graph("Age of the oldest lapsed claim (s)", [[OURS, "lag_s", "function", "sweep"]], "Maximum"),
+        _graph("The sweep", [
+            [OURS, name, "function", "sweep"] for name in Report.COUNTS
+        ], "Sum"),
+        _graph("Events", [[OURS, name, "function", "events"] for name in ("told", "untold", "malformed")], "Sum"),
         _graph("Functions: errors and throttles", [
             ["AWS/Lambda", metric, "FunctionName", name]
             for name in ("${APIHandler}", "${WhoIsAsking}", "${SweepExpired}", "${TellEvents}")
@@ -148,6 +149,10 @@ def _dashboard() -> dict[str, Any]:
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {"DashboardName": {"Ref": "AWS::StackName"}, "DashboardBody": body},
     }
+
+
+def codes() -> list[str]:
+    return sorted({meaning.code or reason for reason, meaning in MEANINGS.items()})
 
 
 def _graph(title: str, metrics: list[Any], statistic: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.layout import SCHEMA
 from tools.gateway_answers import gateway_responses
-from tools.monitoring import monitoring
+from tools.monitoring import NAMESPACE, monitoring
 from tools.stages import Stage
 
 
@@ -28,7 +28,8 @@ class Function:
     settings: dict[str, Any]
 
 
-TABLE_SETTINGS = {"TABLE_NAME": {"Ref": "Table"}}
+METRICS = {"METRICS": NAMESPACE}
+TABLE_SETTINGS = METRICS | {"TABLE_NAME": {"Ref": "Table"}}
 TOKEN_SETTINGS = {
     "JWKS": {"Ref": "Jwks"},
     "JWT_ISSUER": {"Ref": "JwtIssuer"},
@@ -39,7 +40,7 @@ FUNCTIONS = (
     Function("APIHandler", "api", TABLE_SETTINGS),
     Function("WhoIsAsking", "authorizer", TOKEN_SETTINGS),
     Function("SweepExpired", "sweep", TABLE_SETTINGS),
-    Function("TellEvents", "events", {"EVENT_BUS": {"Ref": "EventBus"}}),
+    Function("TellEvents", "events", METRICS | {"EVENT_BUS": {"Ref": "EventBus"}}),
 )
 
 PARAMETERS = {

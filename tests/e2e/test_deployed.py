@@ -214,7 +214,7 @@ def test_the_package_lacks_nothing(stack: Stack, begun: None, alone: Any) -> Non
 
 
 def test_the_log_of_the_sweep_is_json_with_its_lag(stack: Stack, begun: None, alone: Any) -> None:
-    """What the metric filter of the alarm `LateSweep` reads."""
+    """What the alarm `LateSweep` watches."""
     with alone(handler="app.sweep_expired") as sweep:
         report = sweep.invoke(scheduled_event())
         lines = [json.loads(line) for line in sweep.log() if line.startswith("{")]
@@ -222,6 +222,27 @@ def test_the_log_of_the_sweep_is_json_with_its_lag(stack: Stack, begun: None, al
     (swept,) = [line for line in lines if line["message"] == "swept"]
     assert swept["level"] == "INFO" and swept["requestId"]
     assert swept["lag_s"] == report["lag_s"]
+    assert "lag_s" in [metric["Name"] for metric in swept["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+
+
+def test_a_request_is_found_in_the_log_by_the_id_that_its_answer_carries(stack: Stack, begun: None, alone: Any) -> None:
+    event = request("/v1/health", None)
+    event["requestContext"]["requestId"] = "request-1"
+
+    with alone(handler="app.app", METRICS="CustomerPool/alone") as api:
+        answer = api.invoke(event)
+        lines = [json.loads(line) for line in api.log() if line.startswith("{")]
+
+    (answered,) = [line for line in lines if line["message"] == "answered"]
+    assert answer["headers"]["X-Request-Id"] == answered["request_id"] == "request-1"
+    assert answered["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "CustomerPool/alone"
+    assert (answered["ok"], answered["route"]) == (1, "GET /v1/health")
+
+
+def test_the_gateway_gives_each_answer_the_id_of_its_request(stack: Stack) -> None:
+    ids = [urllib.request.urlopen(f"{stack.url}/v1/health", timeout=30).headers["X-Request-Id"] for _ in range(2)]
+
+    assert all(ids) and len(set(ids)) == 2
 
 
 def test_what_the_bus_does_not_take_is_asked_for_again(stack: Stack, alone: Any) -> None:
