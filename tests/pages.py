@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-KEPT_ELSEWHERE = {".venv", ".venv-engine", ".venv-mutants", "build", ".local", ".dynamodb-local", "node_modules"}
+MADE_HERE = re.compile(r"\.venv|\.local$|\.dynamodb-local$|\.hypothesis$|\.pytest_cache$|build$|mutants$")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def text_of(name: str) -> str:
 def pages() -> list[str]:
     """Every page, by its path from the root."""
     paths = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
-    return sorted(str(path) for path in paths if not KEPT_ELSEWHERE & set(path.parts))
+    return sorted(str(path) for path in paths if not any(map(MADE_HERE.match, path.parts)))
 
 
 def blocks(name: str) -> list[Block]:
