@@ -33,13 +33,9 @@ def release(
     reason: str | None = None,
     atomic: bool = False,
 ) -> Outcome:
-    pool = call.pool(pool_id)
-    unreasoned = pool.policy.reason_required and not (reason or "").strip()
-    desk = call.desk(pool)
+    desk = call.desk(call.pool(pool_id))
 
-    def plan(customer: str, known: Customer | None) -> Move | Refusal:
-        if unreasoned:
-            return Refusal("reason_required")
+    def plan(customer: str, known: Customer | None) -> Move:
         return moves.release(desk.actor, customer, known, claim_id, reason)
 
     return settle(desk, ids, plan, atomic=atomic)

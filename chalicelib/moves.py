@@ -187,7 +187,7 @@ def with_holder(start: Customer, event_type: str, actor: Actor, holder: str, cla
 def release(actor: Actor, customer: str, known: Customer | None, claim_id: str | None, reason: str | None) -> Move:
     """A customer goes back to the pool early: by its holder or, from somebody else, by a manager."""
     key = actor.customer_key(customer)
-    asked = on_claim(actor, key, known, claim_id)
+    asked = on_claim(actor, key, known, claim_id, first=rules.reasoned(key, actor.policy, reason))
     if known is None or known.holder is None:
         return Move(key, known, None, asked)
     verb = "released" if known.holder == actor.user else "reclaimed"
@@ -202,10 +202,13 @@ def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> Rule:
     return rules.held_by(key, actor.user)
 
 
-def on_claim(actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None) -> tuple[Rule, ...]:
+def on_claim(
+    actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None, *, first: Sequence[Rule] = ()
+) -> tuple[Rule, ...]:
     """What holds for whoever does something with a claim: it is theirs or they manage the pool, and it goes on."""
     return (
         *on_customer(actor, key),
+        *first,
         rules.claimed(key),
         holder_or_manager(actor, key, known),
         *rules.same_claim(key, claim_id),

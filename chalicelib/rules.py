@@ -277,6 +277,11 @@ def never(key: Key, reason: str, limit: int | None = None) -> Rule:
     return Rule(reason, key, pk.does_not_exist(), limit=limit)
 
 
+def reasoned(key: Key, policy: Policy, reason: str | None) -> list[Rule]:
+    """The policy may want to know why a customer is given back (rule 9): asked of whoever belongs to the pool."""
+    return [never(key, "reason_required")] if policy.reason_required and not (reason or "").strip() else []
+
+
 class Quota(Struct, frozen=True):
     """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
 

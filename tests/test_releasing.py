@@ -84,6 +84,16 @@ def test_a_policy_may_require_a_reason_and_history_keeps_it(world: World) -> Non
     assert alice.get("/customers/c1/history").json["items"][-1]["reason"] == "号码无效"
 
 
+def test_who_may_not_ask_at_all_is_not_asked_for_a_reason(world: World) -> None:
+    world.pool(reason_required=True)
+    world.fill(1)
+
+    outsider, unknown = world.user("stranger").release("c1"), world.user("alice").release("nobody")
+
+    assert (outsider.status, outsider.code) == (403, "not_a_member")
+    assert (unknown.status, unknown.code) == (404, "not_found")
+
+
 def test_a_manager_releases_their_own_claim_and_those_of_others_in_one_batch(world: World) -> None:
     mona = world.pool()
     world.fill(4)
