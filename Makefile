@@ -8,7 +8,7 @@ CONSOLE_PY := .venv-console/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy e2e bench bench-cold setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy e2e bench bench-cold mutants setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +88,9 @@ bench: .venv/ready .venv-engine/ready ## what things cost, each beside its floor
 bench-cold: .venv/ready .venv-engine/ready ## of these only a cold start, to the first claim, against botocore's alone
 	@ONLY=cold exec $(PY) -m benchmarks
 
+mutants: .venv-mutants/ready ## the rules, changed in small ways: does a test notice? Goes on where it stopped (AGAIN=1: the survivors)
+	@exec nice .venv-mutants/bin/python -m tools.mutants
+
 setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
 
 # Its licence lets everybody use it and nobody pass it on: it is fetched here, and never committed.
@@ -101,7 +104,7 @@ dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamo
 	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
 
 clean: ## throw away environments, caches and everything `make run` has kept
-	rm -rf .venv .venv-engine .venv-console .venv.lock .venv-engine.lock .venv-console.lock .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv.lock .venv-engine.lock .venv-console.lock .venv-mutants.lock mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call environment,folder,requirements)
@@ -116,3 +119,6 @@ environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here:
 
 .venv-engine/ready: requirements-engine.txt
 	$(call environment,.venv-engine,requirements-engine.txt)
+
+.venv-mutants/ready: requirements.txt requirements-package.txt requirements-dev.txt requirements-mutants.txt
+	$(call environment,.venv-mutants,requirements-mutants.txt)

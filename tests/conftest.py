@@ -8,7 +8,9 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import botocore.session
 import pytest
@@ -17,6 +19,7 @@ from moto import mock_aws
 from chalicelib.table import Table
 from tests.audit import assert_sound
 from tests.canaries import Ear, listening
+from tests.memory import Memory, memory_table
 from tests.tally import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401 (hooks)
 from tests.world import NoStore, World
 from tools.engines import MiniStack
@@ -59,12 +62,39 @@ def new_table(endpoint: str | None, *, stream: bool = False) -> Table:
     return table
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--memory", action="store_true", help="an engine in memory, and only that: very many quick runs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--memory"):
+        over_http = [item for item in items if "ministack" in item.keywords or "ministack" in item.fixturenames]
+        config.hook.pytest_deselected(items=over_http)
+        items[:] = [item for item in items if item not in over_http]
+
+
+class InMemory(Memory):
+    """The engine in memory for tests that know of none: one that asks it for what only a client has is passed over."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        pytest.skip(f"the engine in memory has no {name}")
+
+
+@contextmanager
+def table_in_process(config: pytest.Config) -> Iterator[Table]:
+    if config.getoption("--memory"):
+        yield memory_table(InMemory())
+    else:
+        with mock_aws():
+            yield new_table(None)
+
+
 @pytest.fixture(params=["moto", pytest.param("ministack", marks=pytest.mark.ministack)])
 def table(request: pytest.FixtureRequest) -> Iterator[Table]:
     """An empty table on each engine in turn."""
     if request.param == "moto":
-        with mock_aws():
-            yield new_table(None)
+        with table_in_process(request.config) as made:
+            yield made
     else:
         made = new_table(request.getfixturevalue("ministack"))
         yield made
@@ -86,10 +116,10 @@ def world(table: Table) -> Iterator[World]:
 
 
 @pytest.fixture
-def moto_world() -> Iterator[World]:
+def moto_world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A world on one engine, for what the engine has no part in."""
-    with mock_aws():
-        made = World(new_table(None))
+    with table_in_process(request.config) as table:
+        made = World(table)
         yield made
         assert_sound(made.table, statistics=not made.forged)
 

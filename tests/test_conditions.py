@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 
 from chalicelib import layout, rules
-from chalicelib.conditions import holds
+from chalicelib.conditions import holds, written
 from chalicelib.layout import Item, Key
 from chalicelib.records import Policy
 from chalicelib.table import Check, Put, Table
@@ -138,3 +138,88 @@ def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
 def test_a_condition_that_could_not_be_explained_is_no_rule() -> None:
     with pytest.raises(TypeError, match="no rule may use"):
         holds(Path("state").startswith("a"), {})
+
+
+# What the engine does with a condition, said once in so many words
+
+ITEM = layout.item(KEY, {"state": "claimed", "expires_at": 5, "did": {"claimed": 2}, "by": "bob"})
+state, expires_at, by, pinned_until = Path("state"), Path("expires_at"), Path("by"), Path("pinned_until")
+MET = {
+    "equal": state == "claimed",
+    "not equal": state != "private",
+    "earlier": expires_at < 6,
+    "until": expires_at <= 5,
+    "later": expires_at > 4,
+    "from": expires_at >= 5,
+    "there": state.exists(),
+    "not there": pinned_until.does_not_exist(),
+    "within a map": Path("did")["claimed"] == 2,
+    "not within a map": Path("did")["won"].does_not_exist(),
+    "nothing lies within a number": expires_at["claimed"].does_not_exist(),
+    "both": (expires_at > 4) & (expires_at < 6),
+    "either": (expires_at > 5) | (expires_at < 6),
+    "not": ~(state == "private"),
+    "what is absent differs": pinned_until != 5,
+    "other types differ": expires_at != "5",
+}
+NOT_MET = {
+    "equal": state == "private",
+    "not equal": state != "claimed",
+    "earlier": expires_at < 5,
+    "until": expires_at <= 4,
+    "later": expires_at > 5,
+    "from": expires_at >= 6,
+    "there": pinned_until.exists(),
+    "not there": state.does_not_exist(),
+    "within a map": Path("did")["claimed"] == 3,
+    "not within a map": Path("did")["claimed"].does_not_exist(),
+    "nothing lies within a number": expires_at["claimed"].exists(),
+    "both": (expires_at > 4) & (expires_at < 5),
+    "either": (expires_at > 5) | (expires_at < 5),
+    "not": ~(state == "claimed"),
+    "what is absent is no equal": pinned_until == 5,
+    "what is absent is not later": pinned_until > 0,
+    "nor earlier": pinned_until < 9,
+    "other types do not compare": by > 5,
+    "nor are they equal": expires_at == "5",
+}
+
+
+@pytest.mark.parametrize("condition", MET.values(), ids=list(MET))
+def test_a_condition_is_met(condition: Condition) -> None:
+    assert holds(condition, ITEM)
+
+
+@pytest.mark.parametrize("condition", NOT_MET.values(), ids=list(NOT_MET))
+def test_a_condition_is_not_met(condition: Condition) -> None:
+    assert not holds(condition, ITEM)
+
+
+def test_and_so_says_the_engine(real_table: Table) -> None:
+    real_table.write([Put(KEY, ITEM)])
+
+    for condition in MET.values():
+        assert accepted(real_table, condition), condition
+    for condition in NOT_MET.values():
+        assert not accepted(real_table, condition), condition
+
+
+def test_neither_is_a_condition_on_what_is_worked_out_of_an_item() -> None:
+    with pytest.raises(TypeError, match="no rule may use"):
+        holds(size("state") > 1, ITEM)
+
+
+def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
+    of_pages = [Path("sk").between("E#1", "E#9"), Path("sk").startswith("E#")]
+
+    for condition in [*MET.values(), *NOT_MET.values(), *of_pages]:
+        ours, theirs = ({"rank": "#0"}, {":0": {"N": "7"}}), ({"rank": "#0"}, {":0": {"N": "7"}})
+        assert written(condition, *ours) == condition.serialize(*theirs)
+        assert ours == theirs, "with the same placeholders, after those that were there"
+
+
+def test_what_no_rule_uses_is_not_written_either() -> None:
+    with pytest.raises(TypeError, match="no condition here may use Contains"):
+        written(Path("state").contains("a"), {}, {})
+    with pytest.raises(AssertionError, match="no condition here may use _Size"):
+        written(size("state") > 1, {}, {})

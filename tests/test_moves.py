@@ -1,0 +1,279 @@
+"""What each verb makes of one customer, and under which rules: moves as values, without an engine.
+
+The other files show what comes of a move at a real engine. Here stands, once for each verb, everything that it changes
+and everything that it asks, in the order in which a refusal is named. Managers' verbs are in `test_managers_moves`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib import layout, lifecycle, moves
+from chalicelib.moves import Move
+from chalicelib.records import Event
+from tests.moved import (
+    AVAILABLE,
+    CLAIMED,
+    CLEARED,
+    LAPSED,
+    PAUSED,
+    POOL,
+    THEIRS,
+    actor,
+    asked,
+    changed,
+    event,
+    events,
+    refused,
+)
+from tests.world import DAY, HOUR, START
+
+# Without a copy of the customer, or from one that is too old
+
+
+VERBS: dict[str, Callable[..., Move]] = {
+    "claim": lambda known, home=POOL: moves.claim(actor(home=home), "c1", known, "a2"),
+    "release": lambda known, home=POOL: moves.release(actor(home=home), "c1", known, None, None),
+    "extend": lambda known, home=POOL: lifecycle.extend(actor(home=home), "c1", known, HOUR, None),
+    "follow up": lambda known, home=POOL: lifecycle.follow_up(actor(home=home), "c1", known, None),
+    "pin": lambda known, home=POOL: lifecycle.pin(actor(home=home), "c1", known, START + HOUR),
+    "unpin": lambda known, home=POOL: lifecycle.unpin(actor(home=home), "c1", known),
+    "win": lambda known, home=POOL: lifecycle.win(actor(home=home), "c1", known),
+    "deposit": lambda known, home=POOL: lifecycle.deposit(actor(home=home), "c1", known, actor(home=home)),
+    "assign": lambda known, home=POOL: lifecycle.assign(actor("mona", home), "c1", known, "bob", "b1"),
+    "transfer": lambda known, home=POOL: lifecycle.transfer(actor("mona", home), "c1", known, "bob", "b1", None),
+    "convert": lambda known, home=POOL: lifecycle.convert(actor("mona", home), "c1", known, None),
+    "restore": lambda known, home=POOL: lifecycle.restore(actor("mona", home), "c1", known),
+    "edit": lambda known, home=POOL: lifecycle.edit(actor(home=home), "c1", known, lambda customer: {"name": "New"}),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
+def test_without_a_copy_of_the_customer_a_move_only_asks_its_rules(verb: Callable[..., Move]) -> None:
+    move = verb(None)
+
+    assert move == Move(layout.customer_key("main", "p", "c1"), None, None, move.rules)
+    assert not move.made
+    assert "not_found c1" in asked(move)
+
+
+@pytest.mark.parametrize("verb", ["release", "extend", "follow up", "pin", "win", "deposit", "transfer", "convert"])
+def test_from_a_copy_that_nobody_holds_there_is_nothing_to_move_and_the_rules_say_why(verb: str) -> None:
+    move = VERBS[verb](AVAILABLE)
+
+    assert (move.before, move.after, move.made, move.taker) == (AVAILABLE, None, False, None)
+    assert asked(move)
+
+
+ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "transfer", "convert", "edit"]
+
+
+@pytest.mark.parametrize("verb", ABOUT_A_CLAIM)
+def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began(verb: str) -> None:
+    stored = {"state": "claimed", "holder": "alice", "expires_at": START}
+
+    in_a_pause, otherwise = (refused(VERBS[verb](LAPSED, home), **stored) for home in (PAUSED, POOL))
+
+    assert ("expired" in in_a_pause, "expired" in otherwise) == (False, True)
+
+
+def test_nor_can_it_be_claimed_by_somebody_else() -> None:
+    stored = {"state": "claimed", "holder": "bob", "expires_at": START}
+
+    in_a_pause, otherwise = (refused(VERBS["claim"](LAPSED, home), **stored) for home in (PAUSED, POOL))
+
+    assert (in_a_pause, otherwise) == (["already_claimed"], [])
+
+
+# A member's verbs
+
+
+def test_a_claim_is_a_new_clock_under_the_rules_in_their_order() -> None:
+    move = moves.claim(actor(claim_ttl="P7D", embargo="PT1H", cooldown="P1D"), "c1", AVAILABLE, "a2")
+
+    assert changed(move) == {
+        "state": "claimed", "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": START + 7 * DAY
+    }  # fmt: skip
+    assert asked(move) == [
+        "not_a_member alice", "not_found c1", "already_claimed c1", "set_aside c1", "embargoed c1", "cooldown c1",
+        "cooldown c1",
+    ]  # fmt: skip
+    assert (move.taker, move.daily, move.kept_by, move.managed) == ("alice", True, "alice", False)
+    assert event(move) == Event(
+        4, "claimed", START, "alice", "alice", "a2", None, "available", "claimed", START + 7 * DAY
+    )
+
+
+def test_a_claim_of_a_lapsed_one_closes_the_old_claim_as_of_its_deadline() -> None:
+    held_by_bob = replace(LAPSED, holder="bob", expires_at=START - HOUR)
+
+    move = moves.claim(actor(), "c1", held_by_bob, "a2")
+
+    assert events(move) == ["expired", "claimed"]
+    assert changed(move) == {
+        "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": None, "returns": 1,
+        "waiting_since": START - HOUR, "past_holders": {"bob": START - HOUR},
+    }  # fmt: skip
+
+
+def test_if_match_is_asked_right_after_whether_the_customer_is_there() -> None:
+    move = moves.claim(actor(if_match=2), "c1", AVAILABLE, "a2")
+
+    assert asked(move)[:3] == ["not_a_member alice", "not_found c1", "version_conflict c1"]
+
+
+def test_in_a_pool_that_is_not_open_it_is_asked_first_whether_it_still_is_as_it_was_read() -> None:
+    assert asked(moves.release(actor(home=PAUSED), "c1", CLAIMED, None, None))[0] == "throttled p"
+    assert "throttled p" not in asked(moves.release(actor(), "c1", CLAIMED, None, None))
+
+
+def test_a_release_gives_back_what_is_ones_own_and_starts_the_cooldown() -> None:
+    move = moves.release(actor(cooldown="P1D"), "c1", CLAIMED, "a1", "no need")
+
+    assert asked(move) == [*THEIRS[:4], "claim_changed c1", "expired c1"]
+    assert changed(move) == CLEARED | {
+        "state": "available", "holder": None, "waiting_since": START, "returns": 1, "past_holders": {"alice": START}
+    }  # fmt: skip
+    assert event(move) == Event(
+        4, "released", START, "alice", "alice", "a1", "no need", "claimed", "available", START + HOUR
+    )
+    assert (move.managed, move.taker) == (False, None)
+
+
+def test_a_manager_reclaims_what_somebody_else_holds() -> None:
+    move = moves.release(actor("mona"), "c1", CLAIMED, None, None)
+
+    assert (event(move).type, event(move).by, event(move).holder, move.managed) == ("reclaimed", "mona", "alice", True)
+    assert asked(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
+
+
+def test_a_return_too_many_sets_aside() -> None:
+    once_more = replace(CLAIMED, returns=1)
+
+    aside = moves.release(actor(max_returns=2), "c1", once_more, None, None)
+    in_time = moves.release(actor(max_returns=3), "c1", once_more, None, None)
+
+    assert changed(aside)["set_aside_at"] == START
+    assert events(aside) == ["released", "set_aside"]
+    assert (event(aside).by, event(aside).at) == ("system", START)
+    assert "set_aside_at" not in changed(in_time)
+
+
+def test_past_holders_are_remembered_while_the_cooldown_lasts_and_without_one_the_latest_eight() -> None:
+    many = replace(CLAIMED, past_holders={f"u{number}": START - number * HOUR for number in range(1, 10)})
+
+    cooled = changed(moves.release(actor(cooldown="PT2H"), "c1", many, None, None))["past_holders"]
+    latest = changed(moves.release(actor(), "c1", many, None, None))["past_holders"]
+
+    assert cooled == {"u1": START - HOUR, "alice": START}, "who left two hours ago waits no more"
+    assert list(latest) == ["u7", "u6", "u5", "u4", "u3", "u2", "u1", "alice"]
+
+
+def test_an_extension_is_counted_noted_and_starts_at_the_deadline() -> None:
+    move = lifecycle.extend(actor(members_may_extend=True, max_extensions=2), "c1", CLAIMED, HOUR, "a1")
+
+    assert changed(move) == {"expires_at": START + 2 * HOUR, "extensions": 1, "extended_ms": HOUR}
+    assert asked(move) == [
+        *THEIRS[:4], "claim_changed c1", "expired c1", "pinned c1", "extension_not_allowed c1", "extension_limit c1",
+        "extension_limit c1",
+    ]  # fmt: skip
+    assert move.note == {"old_expires_at": "2026-06-01T09:00:00.000Z"}
+    assert (event(move).type, event(move).by, move.managed) == ("extended", "alice", False)
+
+
+def test_where_members_may_not_extend_it_takes_a_manager() -> None:
+    hers, by_mona = (lifecycle.extend(actor(user), "c1", CLAIMED, HOUR, None) for user in ("alice", "mona"))
+
+    assert asked(hers)[-1] == "extension_not_allowed alice"
+    assert (by_mona.managed, changed(by_mona)["extensions"]) == (True, 1)
+
+
+def test_a_longest_hold_is_counted_from_the_claim_with_pauses_left_aside() -> None:
+    held = replace(CLAIMED, stopped_ms=HOUR)
+
+    move = lifecycle.extend(actor(max_hold="P1D", members_may_extend=True), "c1", held, HOUR, None)
+
+    stored = {"state": "claimed", "holder": "alice", "expires_at": START + HOUR, "extensions": 0}
+    assert refused(move, claimed_at=START + HOUR - DAY, **stored) == []
+    assert refused(move, claimed_at=START + HOUR - DAY - 1, **stored) == ["extension_limit"]
+
+
+def test_nothing_is_extended_to_the_end_of_time() -> None:
+    far = replace(CLAIMED, expires_at=layout.FOREVER - HOUR)
+
+    at_it, before_it = (lifecycle.extend(actor(), "c1", far, by, None) for by in (HOUR, HOUR - 1))
+
+    assert (at_it.before, at_it.after) == (far, None)
+    assert changed(before_it)["expires_at"] == layout.FOREVER - 1
+
+
+def test_a_follow_up_is_its_holders_alone_and_restarts_the_clock_if_so_ruled() -> None:
+    move = lifecycle.follow_up(actor(idle_ttl="P1D"), "c1", CLAIMED, "called")
+
+    assert asked(move) == THEIRS
+    assert changed(move) == {"last_follow_up_at": START, "active_at": START, "expires_at": START + DAY}
+    assert (event(move).type, event(move).reason) == ("followed_up", "called")
+
+
+def test_in_a_pause_a_follow_up_counts_from_when_the_clock_stopped() -> None:
+    move = lifecycle.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", CLAIMED, None)
+
+    assert changed(move)["last_follow_up_at"] == START
+    assert changed(move)["active_at"] == START - 2 * HOUR
+
+
+def test_a_pin_holds_the_deadline_up_and_is_counted_only_if_it_is_a_new_one() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + 1)
+    over = replace(CLAIMED, pinned_until=START)
+
+    move, moved, anew = (
+        lifecycle.pin(actor(pin_limit=1), "c1", known, START + DAY) for known in (CLAIMED, pinned, over)
+    )
+
+    assert changed(move) == {"expires_at": START + DAY, "clock_ends": START + HOUR, "pinned_until": START + DAY}
+    assert (asked(move), asked(moved)) == ([*THEIRS, "pin_limit alice"], THEIRS)
+    assert asked(anew)[-1] == "pin_limit alice"
+    assert (event(move).type, event(move).by, move.managed) == ("pinned", "alice", False)
+    assert lifecycle.pin(actor("mona"), "c1", CLAIMED, START + DAY).managed
+
+
+def test_a_pin_is_as_long_as_the_policy_lets_it_be_and_no_millisecond_longer() -> None:
+    longest, longer = (lifecycle.pin(actor(max_pin="P1D"), "c1", CLAIMED, START + DAY + ms) for ms in (0, 1))
+
+    assert asked(longest) == THEIRS
+    assert asked(longer) == [*THEIRS, "pin_limit c1"]
+
+
+def test_a_claim_without_its_pin_ends_where_its_clock_does_but_not_in_the_past() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + DAY, expires_at=START + DAY, clock_ends=START + HOUR)
+    overdue = replace(pinned, clock_ends=START - 3 * HOUR)
+
+    move, ended, in_a_pause = (
+        lifecycle.unpin(actor(home=home), "c1", known)
+        for home, known in ((POOL, pinned), (POOL, overdue), (PAUSED, overdue))
+    )
+
+    assert changed(move) == {"expires_at": START + HOUR, "clock_ends": None, "pinned_until": None}
+    assert (asked(move), event(move).type, move.managed) == (THEIRS, "unpinned", False)
+    assert changed(ended)["expires_at"] == START
+    assert changed(in_a_pause)["expires_at"] == START - 2 * HOUR, "its clock stands still"
+
+
+def test_a_manager_unpins_for_others_and_what_is_not_pinned_stays_as_it_is() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + DAY, expires_at=START + DAY, clock_ends=START + HOUR)
+
+    move, unchanged = (lifecycle.unpin(actor("mona"), "c1", known) for known in (pinned, CLAIMED))
+
+    assert (move.managed, asked(move)[3]) == (True, "not_holder mona")
+    assert (unchanged.result, unchanged.after, unchanged.managed) == (CLAIMED, None, True)
+
+
+def test_what_is_won_becomes_its_holders_own() -> None:
+    mine, by_mona = (lifecycle.win(actor(user), "c1", CLAIMED) for user in ("alice", "mona"))
+
+    assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private"}
+    assert (asked(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
+    assert (mine.managed, by_mona.managed) == (False, True)
