@@ -6,6 +6,7 @@ transition that has no place in the picture yet is an error, not a picture witho
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 from xml.sax.saxutils import escape
@@ -22,6 +23,7 @@ STYLE: Final = (
     ".name { font-size: 16px; font-weight: 600 } .small { font-size: 12px; fill: #57606a } "
     ".event { font: 12px ui-monospace, SFMono-Regular, Menlo, monospace; fill: #0550ae } "
     ".box { fill: #f6f8fa; stroke: #57606a; stroke-width: 1.5 } "
+    ".passed { fill: #ddf4ff; stroke: #0550ae } "
     ".way { fill: none; stroke: #57606a; stroke-width: 1.5; marker-end: url(#arrow) }"
 )
 ARROW: Final = (
@@ -105,7 +107,61 @@ def _drawn(width: int, height: int, title: str, parts: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: Final = {"lifecycle.svg": lifecycle}
+# What a claim passes through, and in which step of docs/architecture.md. A test follows one to see that this is all.
+WAY_OF_A_CLAIM: Final = {
+    1: ("auth", "http"),
+    2: ("claim_routes", "claiming", "context"),
+    3: ("settling", "copies", "moves", "deadlines", "records", "times"),
+    4: ("rules", "counters", "journal", "writes", "layout", "contact_keys"),
+    5: ("table", "actions", "wire", "conditions", "refusals", "views", "routing", "problems"),
+}
+ROW, LEFT, ACROSS = 38, 20, 960
+
+
+def house() -> str:
+    """The modules of the service in their layers, with the way of a claim. Raises Unusable where it names none."""
+    layers = _layers()
+    step_of = {module: step for step, modules in WAY_OF_A_CLAIM.items() for module in modules}
+    if unknown := sorted(step_of.keys() - {module for layer in layers for module in layer}):
+        raise Unusable(f"the way of a claim names {', '.join(unknown)}: put it right in tools/pictures.py")
+    parts = [*_band(0, "app.py: routes, authorizer, schedule, stream")]
+    for at, layer in enumerate(layers, 1):
+        width = ACROSS / len(layer)
+        for column, module in enumerate(layer):
+            parts += _module(LEFT + column * width, 20 + at * ROW, width - 8, module, step_of.get(module))
+    parts += _band(len(layers) + 1, "DynamoDB")
+    return _drawn(1000, 40 + (len(layers) + 2) * ROW, "The modules in their layers, and the way of a claim", parts)
+
+
+def _layers() -> list[list[str]]:
+    """From the one that nobody imports down, as `make check` holds them."""
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [sorted(layer.split(" : ")) for layer in layers]
+
+
+def _band(at: int, name: str) -> list[str]:
+    y = 20 + at * ROW
+    return [
+        f'<rect class="box" x="{LEFT}" y="{y}" width="{ACROSS - 8}" height="28" rx="6"/>',
+        f'<text class="small" x="500" y="{y + 18}" text-anchor="middle">{escape(name)}</text>',
+    ]
+
+
+def _module(x: float, y: int, width: float, name: str, step: int | None) -> list[str]:
+    middle = x + width / 2
+    kind = "box" if step is None else "box passed"
+    parts = [
+        f'<rect class="{kind}" x="{x:.0f}" y="{y}" width="{width:.0f}" height="28" rx="6"/>',
+        f'<text x="{middle:.0f}" y="{y + 18}" text-anchor="middle">{escape(name)}</text>',
+    ]
+    if step is not None:
+        parts.append(f'<text class="event" x="{x + 7:.0f}" y="{y + 18}">{step}</text>')
+    return parts
+
+
+PAGES: Final = {"lifecycle.svg": lifecycle, "house.svg": house}
 
 
 def main() -> int:
