@@ -25,7 +25,7 @@ from tests.engine import hooked
 from tests.world import World
 from tools.local_service import REGION
 
-BLOCKS, BLOCK = 38, 50  # together no more customers than a process keeps copies of
+BLOCKS, BLOCK = 190, 10  # together no more customers than a process keeps copies of
 POLICY = {"holding_limit": 5000, "daily_claim_limit": 50_000, "claim_ttl": "P30D"}
 
 
@@ -86,4 +86,4 @@ def _alternating(claim: Callable[[int], None], write: Callable[[], None]) -> tup
             write()
         ours.append((between - started) / BLOCK)
         theirs.append((thread_time() - between) / BLOCK)
-    return median(ours[2:]), median(theirs[2:])
+    return median(ours[10:]), median(theirs[10:])

@@ -11,14 +11,25 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pynamodb.expressions.condition import And, BeginsWith, Between, Comparison, Condition, Exists, Not, NotExists, Or
-from pynamodb.expressions.operand import Path, Value
+from pynamodb.expressions.operand import Path, Value, _Operand
 
-from chalicelib.layout import Item, plain
+from chalicelib.layout import Item, plain, value
 
 _ABSENT: Final = object()
 _ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
+
+
+class Attribute(Path):
+    """An attribute of an item, or of a map in one, to be compared or changed. Values are typed as those of items are:
+    PynamoDB would ask its models first, at several times the work."""
+
+    def _to_operand(self, given: Any) -> Any:
+        return given if isinstance(given, _Operand) else Value(value(given))
+
+    def __getitem__(self, name: int | str) -> Attribute:
+        return Attribute([*self.path, str(name)])
 
 
 def written(condition: Condition, names: dict[str, str], values: Item) -> str:
@@ -43,9 +54,9 @@ def written(condition: Condition, names: dict[str, str], values: Item) -> str:
 
 def _placed(operand: Any, names: dict[str, str], values: Item) -> str:
     """The placeholders of a path, or of a value: many names are words that the engine keeps for itself."""
-    if type(operand) is Path:
+    if isinstance(operand, Path):
         return ".".join([names.setdefault(name, f"#{len(names)}") for name in operand.path])
-    assert type(operand) is Value, f"no condition here may use {type(operand).__name__}"
+    assert isinstance(operand, Value), f"no condition here may use {type(operand).__name__}"
     placeholder = f":{len(values)}"
     values[placeholder] = operand.value
     return placeholder

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.operand import Path
 
 from chalicelib import layout, rules
+from chalicelib.conditions import Attribute
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.records import KINDS, Customer, Event, Pool
@@ -119,15 +120,15 @@ class Counters:
         return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in updates.items()), *rows]
 
     def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
-        changes = [Path(name).add(counts[name]) for name in ("held", "pins", "pooled", "aside") if counts[name]]
-        changes += [rules.room.add(-counts["held"])] if counts["held"] else []
+        changes = [_added(name, counts[name]) for name in ("held", "pins", "pooled", "aside") if counts[name]]
+        changes += [_added("room", -counts["held"])] if counts["held"] else []
         kinds = _kinds(counts)
         if not kinds:
             return changes, []
         if self._turns(key):
             start = [rules.day.set(self._today(key)), rules.did.set(kinds)]
             return [*changes, *start], as_it_was(self._seen[key])
-        counted = [rules.did[kind].set((rules.did[kind] | 0) + count) for kind, count in kinds.items()]
+        counted = [_counted(kind, count) for kind, count in kinds.items()]
         return [*changes, *counted], [rules.day == self._day(key)]
 
     def _today(self, key: Key) -> str:
@@ -155,15 +156,29 @@ class Counters:
         return file_day(self._row(key), layout.plain(self._seen[key]["did"]))
 
 
+# Hardly any two claims change a counter by another number.
+
+
+@lru_cache(maxsize=256)
+def _added(counter: str, count: int) -> Any:
+    return Attribute(counter).add(count)
+
+
+@lru_cache(maxsize=256)
+def _counted(kind: str, count: int) -> Any:
+    """To what was done today; an absent count is none."""
+    return rules.did[kind].set((rules.did[kind] | 0) + count)
+
+
 def file_day(row: Key, did: Mapping[str, int]) -> Update:
     """Adds to a row what was done on its day."""
-    return Update(row, [Path(kind).add(did.get(kind, 0)) for kind in KINDS])
+    return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in KINDS])
 
 
 def as_it_was(member_item: Item) -> list[Condition]:
     """That the member has done nothing since that item was seen."""
     did = layout.plain(member_item["did"])
-    ever = [Path(name) == layout.plain(member_item[name]) for name in ("pooled", "aside")]
+    ever = [Attribute(name) == layout.plain(member_item[name]) for name in ("pooled", "aside")]
     same = [rules.did[kind] == did[kind] if kind in did else rules.did[kind].does_not_exist() for kind in KINDS]
     return [rules.day == layout.plain(member_item["day"]), *ever, *same]
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from pynamodb.expressions.operand import Path
 
+from chalicelib.conditions import Attribute
 from chalicelib.layout import Item, Key, plain, value
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import Put, Table
@@ -67,8 +67,8 @@ class Journal:
 
     def part(self, answers: Mapping[int, Result]) -> Put:
         """The action that writes those answers as the next part; the engine may have kept one older than a day."""
-        ttl = Path("ttl")
-        unwritten = Path("pk").does_not_exist() | (ttl <= self._seconds)
+        ttl = Attribute("ttl")
+        unwritten = Attribute("pk").does_not_exist() | (ttl <= self._seconds)
         content = zlib.compress(msgspec.json.encode(list(answers.items())))
         item = {
             "pk": value(self.key.pk), "sk": value(self.key.sk), "fingerprint": value(self._fingerprint),

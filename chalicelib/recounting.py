@@ -13,9 +13,9 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.operand import Path
 
 from chalicelib import layout, rules, soundness
+from chalicelib.conditions import Attribute
 from chalicelib.layout import FOREVER, PLACE, ROSTER, Item, Key
 from chalicelib.records import KINDS, Pool
 from chalicelib.soundness import SUMS, Difference
@@ -114,7 +114,7 @@ class Recount(Struct, frozen=True):
 
     def _judged_member(self, user: str, key: Key, stored: Item, drift: list[Difference]) -> bool:
         """It is drift. False where the repair came too late, so that there is something new to count."""
-        right = [Path(each.kind).set(each.expected) for each in drift]
+        right = [Attribute(each.kind).set(each.expected) for each in drift]
         mended = self.repair and stored != {}
         if mended and self.lists.table.write([Update(key, right, as_read(stored, COUNTED, did=True))]) is not None:
             return False
@@ -150,7 +150,7 @@ class Recount(Struct, frozen=True):
 
     def _judged_sums(self, pool: str, key: Key, left: Item, drift: list[Difference]) -> bool:
         """It is drift. The difference goes to the row of those who left, since it is nobody's in particular."""
-        more = [Path(each.kind).add(each.expected - each.found) for each in drift]
+        more = [Attribute(each.kind).add(each.expected - each.found) for each in drift]
         if self.repair and self.lists.table.write([Update(key, more, as_read(left, SUMS))]) is not None:
             return False
         for each in drift:
@@ -163,7 +163,7 @@ class Recount(Struct, frozen=True):
 
 def as_read(stored: Item, names: Iterable[str], *, did: bool = False) -> Condition:
     """That nothing of this has changed since; with `did`, nor what the member did today."""
-    read = [(Path(name), stored.get(name)) for name in names]
+    read = [(Attribute(name), stored.get(name)) for name in names]
     if did:
         read += [(rules.did[kind], stored.get("did", {}).get("M", {}).get(kind)) for kind in KINDS]
     return rules.all_of([path.does_not_exist() if was is None else path == layout.plain(was) for path, was in read])

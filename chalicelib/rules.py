@@ -7,34 +7,33 @@ first and relied on later. A list of rules is in the order in which they name a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import and_
 from typing import Any, Final
 
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.operand import Path
 
-from chalicelib.conditions import holds
+from chalicelib.conditions import Attribute, holds
 from chalicelib.layout import FOREVER, Item, Key, plain
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 
-pk, state, status, version = Path("pk"), Path("state"), Path("status"), Path("version")
-created_at = Path("created_at")
+pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
+created_at = Attribute("created_at")
 holder, claim_id, expires_at, entered_at = (
-    Path("holder"),
-    Path("claim_id"),
-    Path("expires_at"),
-    Path("entered_at"),
+    Attribute("holder"),
+    Attribute("claim_id"),
+    Attribute("expires_at"),
+    Attribute("entered_at"),
 )
-set_aside_at, returns, pinned_until = Path("set_aside_at"), Path("returns"), Path("pinned_until")
-past_holders, claimed_at, extensions = Path("past_holders"), Path("claimed_at"), Path("extensions")
-customer = Path("customer")
-role, held, room, own_limit = Path("role"), Path("held"), Path("room"), Path("own_limit")
-day, did, pins, pooled = Path("day"), Path("did"), Path("pins"), Path("pooled")
-aside = Path("aside")
+set_aside_at, returns, pinned_until = Attribute("set_aside_at"), Attribute("returns"), Attribute("pinned_until")
+past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("claimed_at"), Attribute("extensions")
+customer = Attribute("customer")
+role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
+day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
+aside = Attribute("aside")
 
 
 KEY_TAKEN: Final = "key_taken"  # somebody else has said that phone number or e-mail address meanwhile
@@ -73,11 +72,6 @@ def broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refu
 def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
     """The refusal that is told: the first."""
     return next(broken(rules, returned), None)
-
-
-def distinct(asked: Iterable[Rule]) -> list[Rule]:
-    """Moves of one request share the rules about their actor: the same object, asked once."""
-    return list({id(rule): rule for rule in asked}.values())
 
 
 def alike(some: Sequence[Rule], others: Sequence[Rule]) -> bool:

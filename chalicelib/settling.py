@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
-from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
 from chalicelib.copies import Copies
@@ -21,12 +20,13 @@ from chalicelib.counters import Counters
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
+from chalicelib.packing import Draft
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.undo_log import UndoLog
-from chalicelib.writes import marked, paged, writes_of
+from chalicelib.writes import marked, paged
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
 
@@ -150,30 +150,26 @@ class _Settling:
                 moves[position] = paged(marked(planned, self.desk.actor.mark), roomy=self.atomic)
         return moves
 
-    def _pack(self, moves: dict[int, Move]) -> dict[int, Move]:
+    def _pack(self, moves: dict[int, Move]) -> Draft:
         """As many moves, in order, as one transaction holds."""
-        packed: dict[int, Move] = {}
-        touched: set[Key] = {action.key for action in self._doom()}
-        touched |= set() if self.desk.journal is None else {self.desk.journal.key}
+        journal = [] if self.desk.journal is None else [self.desk.journal.key]
+        draft = Draft(self.counters, self.desk.log, [*journal, *(action.key for action in self._doom())])
         for position, move in moves.items():
-            more = {rule.key for rule in move.rules} | self.counters.keys(move)
-            more |= {write.key for write in writes_of(move, {})}
-            more |= set() if self.desk.log is None else self.desk.log.keys(move)
-            if len(touched | more) > ACTIONS_A_TRANSACTION:  # an action an item, since each is touched once
+            if not draft.take(position, move):
                 if self.atomic and not self.outcome.refused:
-                    raise Refused(Refusal("batch_too_large", limit=len(packed), errors=(_ATOMIC_LIMIT,)))
+                    raise Refused(Refusal("batch_too_large", limit=len(draft.moves), errors=(_ATOMIC_LIMIT,)))
                 break
-            packed[position] = move
-            touched |= more
-        return packed
+        return draft
 
     # Writing
 
-    def _attempt(self, moves: dict[int, Move]) -> None:
+    def _attempt(self, draft: Draft) -> None:
+        moves = draft.moves
         if not moves:
             return
         answers = {at: self._shown(at, move.result, move) for at, move in moves.items() if move.made}
-        refusing = self.desk.table.write([*self._actions(moves, answers), *self._doom()])
+        parts = [] if self.desk.journal is None else [self.desk.journal.part(answers)]
+        refusing = self.desk.table.write([*draft.actions(), *parts, *self._doom()])
         if refusing is None:
             self._committed(moves, answers)
         else:
@@ -192,20 +188,6 @@ class _Settling:
         if customer is None:
             return Result(self.ids[position])
         return Result(self.ids[position], self.desk.present(customer, move.managed) | move.note)
-
-    def _actions(self, moves: dict[int, Move], answers: dict[int, Result]) -> list[Action]:
-        asked: dict[Key, list[Condition]] = {}
-        for rule in rules.distinct(rule for move in moves.values() for rule in move.rules):
-            asked.setdefault(rule.key, []).append(rule.condition)
-        # Two customers may say the same phone number at once: its guard, like any item, is written once, by the last.
-        written = {write.key: write for move in moves.values() for write in writes_of(move, asked)}
-        counted = self.counters.actions(moves.values(), asked, self.counters.quota(moves.values()))
-        actions: list[Action] = [*written.values(), *counted]
-        if self.desk.log is not None:
-            actions += self.desk.log.part(moves)
-        if self.desk.journal is not None:
-            actions.append(self.desk.journal.part(answers))
-        return actions
 
     def _committed(self, moves: dict[int, Move], answers: dict[int, Result]) -> None:
         if self.desk.journal is not None:

@@ -14,9 +14,9 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.operand import Path
 
 from chalicelib.actions import Action, Check, Delete, Put, Update
+from chalicelib.conditions import Attribute
 from chalicelib.layout import INDEX_RANGE, SCHEMA, Item, Key
 from chalicelib.wire import Wire
 
@@ -248,12 +248,12 @@ def _key_of(item: Item) -> Key:
 
 def beginning(index: str, text: str) -> Condition:
     """A condition on the sort key: it starts with that text."""
-    return Path(INDEX_RANGE[index]).startswith(text)
+    return Attribute(INDEX_RANGE[index]).startswith(text)
 
 
 def between(index: str | None, low: int | str | None = None, high: int | str | None = None) -> Condition | None:
     """A condition on the sort key: from `low` up to `high`, both included."""
-    path = Path("sk" if index is None else INDEX_RANGE[index])
+    path = Attribute("sk" if index is None else INDEX_RANGE[index])
     if low is not None and high is not None:
         return path.between(low, high)
     if low is not None:

@@ -32,23 +32,21 @@ class Metered(Memory):
         self.requests: Counter[str] = Counter()
         self.read_units = self.write_units = 0.0
 
-    def batch_get_item(self, name: str, keys: Sequence[dict[str, str]], **asked: Any) -> dict[str, Any]:
-        answer = super().batch_get_item(name, keys, **asked)
+    def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+        answer = super().get(wanted)
         self.requests["BatchGetItem"] += 1
-        self.read_units += sum(
-            max(ceil(size(self.items.get(Key(key["pk"], key["sk"]), {})) / (4 * KB)), 1) for key in keys
-        )
+        self.read_units += sum(max(ceil(size(self.items.get(key, {})) / (4 * KB)), 1) for key in wanted)
         return answer
 
-    def query(self, name: str, hash_value: str, *asked: Any, **how: Any) -> dict[str, Any]:
-        answer = super().query(name, hash_value, *asked, **how)
+    def query(self, hash_value: str, index: str | None, *asked: Any) -> dict[str, Any]:
+        answer = super().query(hash_value, index, *asked)
         self.requests["Query"] += 1
         units = max(ceil(sum(map(size, answer["Items"])) / (4 * KB)), 1)
-        self.read_units += units / 2 if how.get("index_name") else units
+        self.read_units += units / 2 if index else units
         return answer
 
     def deliver(self, sent: Sent) -> list[Item | None] | None:
-        keys = [each["at"] for _, each in sent.actions]
+        keys = [action.key for action in sent.actions]
         before = {key: self.items.get(key, {}) for key in keys}
         refused = super().deliver(sent)
         self.requests["TransactWriteItems"] += 1
