@@ -60,10 +60,14 @@ poolctl: .venv/ready ## the command line: ARGS="login --local alice", ARGS=pools
 	@exec $(PY) -m tools.poolctl $(ARGS)
 
 sweep: .venv/ready ## one pass of the sweep at the running service (POOL=demo, DRY_RUN=1)
-	@exec $(PY) -m tools.sweep
+	@$(AS_ADMIN) sweep $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
 audit: .venv/ready ## counters, lists and events recomputed at the running service (POOL=demo, REPAIR=1)
-	@exec $(PY) -m tools.audit
+	@$(AS_ADMIN) audit $(if $(filter-out 0,$(REPAIR)),--repair)
+
+# poolctl with a token that is kept nowhere.
+AS_ADMIN = token=$$($(PY) -m tools.token --user=root --roles=admin --tenant="$$TENANT") && \
+	POOLCTL_TOKEN="$$token" POOLCTL_POOL="$$POOL" exec $(PY) -m tools.poolctl --url "http://127.0.0.1:$${PORT:-8000}"
 
 replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DATA=<folder>
 	@test -n "$$DATA" || { echo 'say which data: make replay DATA=<folder>' >&2; exit 2; }

@@ -16,7 +16,6 @@ from chalicelib.soundness import Standing, replayed
 from chalicelib.table import Table
 from tests.threads import at_once
 from tests.world import DAY, HOUR, World
-from tools.audit import lines
 
 ALICE = layout.member_key("main", "p", "alice")
 LEAVERS = layout.leavers_key("main", "p")
@@ -322,17 +321,6 @@ def test_an_audit_without_time_says_which_pools_remain(world: World) -> None:
     report = run(world, seconds=0.5)
 
     assert (report.remaining, report.body()["complete"]) == (["p", "q"], False)
-
-
-def test_a_person_reads_one_line_a_difference(world: World) -> None:
-    claimed_and_pinned(world)
-    plant(world, ALICE, "ADD #pins :n", n=2)
-
-    assert lines(audit(world, repair=True)) == [
-        "3 customers and 3 members audited",
-        "pins of p/alice: expected 1, found 3, repaired",
-        "1 drifted, 1 of them repaired",
-    ]
 
 
 # While the pool is in use

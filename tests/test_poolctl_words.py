@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import click
 
+from chalicelib.records import State
+from chalicelib.shapes import SweepReport
+from tools.poolctl import showing, watching
 from tools.poolctl.asking import COMMANDS, Told
 from tools.poolctl.cli import poolctl
+from tools.poolctl.columns import HEADINGS, folded
+from tools.poolctl.exits import Exit
 from tools.poolctl.words import WORDS, language_of
 
 SOURCES = {
@@ -46,7 +52,16 @@ def test_nothing_is_said_that_is_not_there_and_nothing_is_there_that_is_never_sa
 
     assert said - WORDS.keys() == set()
     for key in WORDS:
-        assert key.startswith(("help.", "column.", "state.")) or f'"{key}"' in text, key
+        assert key.startswith(("help.", "column.", "state.", "sweep.")) or f'"{key}"' in text, key
+
+
+def test_what_the_service_names_has_its_words() -> None:
+    counts = set(SweepReport.__struct_fields__) - {"unconfirmed"}
+
+    assert {key for key in WORDS if key.startswith("sweep.")} == {f"sweep.{name}" for name in counts}
+    assert {key for key in WORDS if key.startswith("state.")} == {f"state.{name}" for name in get_args(State)}
+    for name in {*showing.CUSTOMER, *watching.EVENT}:
+        assert f"column.{name}" in WORDS
 
 
 def test_the_locale_decides_unless_the_command_line_does() -> None:
@@ -54,3 +69,25 @@ def test_the_locale_decides_unless_the_command_line_does() -> None:
     assert language_of([], {"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}) == "en"
     assert language_of(["pools", "--lang=zh"], {}) == "zh"
     assert language_of([], {}) == "en"
+
+
+# The page
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "poolctl.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_command_and_every_exit_code() -> None:
+    rows = re.findall(r"^\| `([a-z]+)[ `]", PAGE, re.MULTILINE)
+    codes = re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)
+
+    assert [command.name for command in COMMANDS if command.name not in rows] == []
+    assert [int(code) for code in codes] == sorted(Exit)
+
+
+def test_the_page_has_every_heading_that_is_understood() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
+    named = {field: {folded(each) for each in f"{zh}, {en}".split(", ")} for field, zh, en in rows}
+
+    for field, headings in HEADINGS.items():
+        assert named[field] == {folded(each) for each in headings}, field

@@ -13,13 +13,21 @@ from typing import Any
 import click
 
 from tools.client import NotDone, Unreachable
-from tools.poolctl import importing, signing_in, verbs, words
+from tools.poolctl import exporting, importing, ruling, signing_in, upkeep, verbs, watching, words
 from tools.poolctl.asking import COMMANDS, ToldGroup, shared
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.session import Session, ended
 from tools.poolctl.words import say
 
-MODULES = (signing_in, verbs, importing)  # importing them has put their commands on the list
+MODULES = (
+    signing_in,
+    verbs,
+    importing,
+    exporting,
+    ruling,
+    upkeep,
+    watching,
+)  # importing them has put their commands on the list
 
 poolctl = shared(ToldGroup("poolctl", commands=COMMANDS, no_args_is_help=True))
 

@@ -47,4 +47,36 @@ HELP: Final = {
     "help.import.mapping": ("What a column says, for headings that are not known.", "指定某一列对应的字段。"),
     "help.import.sheet": ("The sheet of a workbook; else the first.", "工作表；默认第一张。"),
     "help.import.again": ("Import anew what was imported before.", "重新导入此前已导入的文件。"),
+    "help.export": (
+        "Write the customers of a pool to a .csv or .xlsx file, or as CSV to -.",
+        "将公海的客户导出为 .csv 或 .xlsx 文件；- 表示以 CSV 输出。",
+    ),
+    "help.export.state": ("Only those in this state.", "仅此状态。"),
+    "help.export.holder": ("Only those of this member; me is you.", "仅该成员负责的客户；me 表示本人。"),
+    "help.export.force": ("Write over a file that exists.", "覆盖已有文件。"),
+    "help.policy": (
+        "Show the rules of a pool, or change them, as a manager.\n\nFor example --set holding_limit=5 --set "
+        "cooldown=off --apply-to all --dry-run",
+        "查看公海规则，或由公海管理员修改。\n\n例如 --set holding_limit=5 --set cooldown=off --apply-to all --dry-run",
+    ),
+    "help.policy.changes": ("A rule as it shall be; off switches it off.", "设置一条规则；off 表示关闭。"),
+    "help.policy.apply_to": ("New claims, or all: new.", "适用于新领取或全部；默认 new。"),
+    "help.policy.version": ("Only if the pool is at this version.", "仅当公海处于该版本时修改。"),
+    "help.sweep": (
+        "Return the claims past their deadlines: one pass, now, as an admin.",
+        "系统管理员立即执行一次到期收回。",
+    ),
+    "help.sweep.confirm": ("Also where very much is due.", "到期过多时也执行。"),
+    "help.audit": (
+        "Recompute counters, lists and events, as an admin; exit code 1 where something has drifted.",
+        "系统管理员核对计数、列表与记录；如有偏差，退出码为 1。",
+    ),
+    "help.audit.repair": ("Put right what can be.", "修复可修复的偏差。"),
+    "help.watch": (
+        "Watch who holds what in a pool, or what happens to one customer. Ctrl-C ends it.",
+        "持续查看公海的领取情况，或某一客户的记录。按 Ctrl-C 结束。",
+    ),
+    "help.watch.mine": ("Only what you hold.", "仅您负责的客户。"),
+    "help.watch.every": ("Seconds between two looks: 5.", "刷新间隔（秒）；默认 5。"),
+    "help.watch.times": ("End after so many looks.", "刷新若干次后结束。"),
 }  # fmt: skip

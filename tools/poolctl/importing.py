@@ -7,15 +7,12 @@ that line's alone. Requests are the same, with the same Idempotency-Keys, howeve
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-from rich.text import Text
 
 from tools.client import NotDone, Unreachable
 from tools.poolctl import mending, showing
@@ -24,6 +21,7 @@ from tools.poolctl.columns import Mistake, Row, row_of, targets
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.import_journal import ImportJournal
 from tools.poolctl.interrupting import Interruptible
+from tools.poolctl.progress import progress
 from tools.poolctl.session import Session, claims_of, ended
 from tools.poolctl.spreadsheets import Spreadsheet, opened
 from tools.poolctl.words import say
@@ -129,17 +127,11 @@ def survey(plan: Plan) -> Survey:
 # Sending
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else say("rows_a_second", rate=f"{speed:,.0f}"))
-
-
 def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, path: str, on_duplicate: str) -> int:
     """Sends what was not sent yet; how many requests that were. The journal knows how far it came, however it ends."""
     before = len(journal.chunks)
     try:
-        with _progress(found.rows) as advance, Interruptible() as interruptible:
+        with progress(found.rows) as advance, Interruptible() as interruptible:
             for number, chunk in enumerate(plan.chunks()):
                 if number not in journal.chunks:
                     if interruptible.asked:
@@ -160,16 +152,6 @@ def _cut(why: Ended, journal: ImportJournal, found: Survey) -> Ended:
     """The same end, with how far it came."""
     done, total = f"{journal.rows:,}", f"{found.rows:,}"
     return Ended(why.status, "import_cut", code=why.code, why=why, done=done, total=total)
-
-
-@contextmanager
-def _progress(rows: int) -> Iterator[Callable[[int], None]]:
-    """A bar for a person to watch, where one does; what is called inside moves it on."""
-    shown = showing.console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=shown, disable=not shown.is_terminal, transient=True) as bar:
-        task = bar.add_task("import", total=rows)
-        yield lambda count: bar.advance(task, count)
 
 
 def _done(chunk: list[tuple[int, Row]], answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""`poolctl policy`: the rules of a pool, shown, tried and changed under the version that was seen.
+
+Where somebody else has changed the pool meanwhile, it is read again. If the rules in question still stand as they were
+seen, the change goes on; if not, a person has to look first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from tools.client import NotDone
+from tools.poolctl import showing
+from tools.poolctl.asking import command, dry_run_option, pool_option
+from tools.poolctl.exits import Ended, Exit
+from tools.poolctl.session import Session
+from tools.poolctl.words import say
+
+LISTS = ("masked_fields", "reminders")
+TRIES = 5  # each is lost to somebody who changes the same pool at the same moment
+
+
+@command("policy")
+@pool_option
+@click.option("--set", "changes", multiple=True, metavar="RULE=VALUE")
+@click.option("--apply-to", type=click.Choice(("new", "all")), default="new")
+@click.option("--if-match", "version", type=click.IntRange(1))
+@dry_run_option
+def policy(
+    session: Session, pool: str | None, changes: tuple[str, ...], apply_to: str, version: int | None, dry_run: bool
+) -> int:
+    path = f"/v1/pools/{session.pool(pool)}"
+    seen = session.get(path)
+    if not changes:
+        _show(session, seen)
+        return Exit.DONE
+    wanted = dict(_rule(each) for each in changes)
+    body = {"policy": wanted, "apply_to": apply_to, "dry_run": dry_run}
+    changed = _changed(session, path, seen, body, version)
+    if session.json:
+        showing.as_json(changed)
+    else:
+        was, now = seen["policy"], changed["policy"]
+        showing.print_table(("rule", "was", "now"), ((each, _told(was[each]), _told(now[each])) for each in wanted))
+        affected = changed.get("affected")
+        told = say("would_rule" if dry_run else "rules", version=changed["version"])
+        showing.lines(told, *([] if affected is None else [say("affected", count=f"{affected:,}")]))
+    return Exit.DONE
+
+
+def _rule(said: str) -> tuple[str, Any]:
+    """`holding_limit=5`, `cooldown=off`, `masked_fields=phone,email`, `members_may_extend=true`."""
+    name, equals, text = said.partition("=")
+    if not equals or not name:
+        raise Ended(Exit.USAGE, "no_rule", said=said)
+    if text in ("off", "null", ""):
+        return name, None
+    if name in LISTS and not text.startswith("["):
+        return name, [each.strip() for each in text.split(",")]
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
+
+
+def _changed(session: Session, path: str, seen: Any, body: dict[str, Any], version: int | None) -> Any:
+    """The pool as it answers to the change, made under `version` or else under the one that was seen."""
+    now = seen
+    for _ in range(TRIES):
+        try:
+            return session.write("PATCH", path, body, if_match=f'"{version or now["version"]}"')
+        except NotDone as refused:
+            if refused.reply.status != 412:
+                raise
+        now = session.get(path)
+        if version is not None:
+            raise Ended(Exit.REFUSED, "another_version", code="version_conflict", asked=version, now=now["version"])
+        if moved := [each for each in body["policy"] if seen["policy"].get(each) != now["policy"].get(each)]:
+            told = ", ".join(f"{each}={_told(now['policy'].get(each))}" for each in moved)
+            raise Ended(Exit.REFUSED, "rules_moved", code="version_conflict", rules=told)
+        print(say("read_again", version=now["version"]), file=sys.stderr)
+    raise Ended(Exit.REFUSED, "rules_unsettled", code="version_conflict")
+
+
+def _show(session: Session, pool: Any) -> None:
+    if session.json:
+        showing.as_json(pool)
+        return
+    showing.lines(say("pool_is", name=pool["name"], status=pool["status"], version=pool["version"]))
+    showing.print_table(("rule", "now"), ((name, _told(value)) for name, value in pool["policy"].items()))
+
+
+def _told(value: Any) -> str:
+    return say("off") if value in (None, []) else value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,105 @@
+"""`poolctl watch`: who holds what, or what happens to one customer, looked at again and again.
+
+On a terminal a table that stays current; through a pipe, or as JSON, a line for each change. It outlives a service that
+is away for a while. Ctrl-C is how it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, TypeAlias
+
+import click
+from rich.live import Live
+
+from tools.client import NotDone, Unreachable
+from tools.poolctl import showing
+from tools.poolctl.asking import ID, command, pool_option
+from tools.poolctl.exits import Exit
+from tools.poolctl.session import Session, ended
+from tools.poolctl.words import say
+
+Look: TypeAlias = dict[str, dict[str, Any]]  # what there is, by what it is known by
+
+
+@command("watch")
+@click.argument("customer", required=False, type=ID)
+@pool_option
+@click.option("--mine", is_flag=True)
+@click.option("--every", type=click.FloatRange(0.1), default=5.0)
+@click.option("--times", type=click.IntRange(1))
+def watch(session: Session, customer: str | None, pool: str | None, mine: bool, every: float, times: int | None) -> int:
+    path = f"/v1/pools/{session.pool(pool)}/customers"
+    asked = {"holder": "me"} if mine else {"state": "claimed"}
+
+    def look() -> Look:
+        if customer is None:
+            return {each["id"]: each for each in session.walk(path, **asked)}
+        return {str(each["seq"]): each for each in session.walk(f"{path}/{customer}/history")}
+
+    try:
+        _watch(session, look, every, times, history=customer is not None)
+    except KeyboardInterrupt:
+        pass
+    return Exit.DONE
+
+
+def _watch(session: Session, look: Callable[[], Look], every: float, times: int | None, *, history: bool) -> None:
+    seen: Look = {}
+    live = None if session.json or not sys.stdout.isatty() else Live(console=showing.console(), auto_refresh=False)
+    with live or nullcontext():
+        for now in _looks(session, look, every, times):
+            if live is not None:
+                live.update(_table(now, history=history), refresh=True)
+            else:
+                _tell(session, seen, now, history=history)
+            seen = now
+
+
+def _looks(session: Session, look: Callable[[], Look], every: float, times: int | None) -> Iterator[Look]:
+    """The first has to succeed. After that an absence is told, and waited out."""
+    yield look()
+    done, away = 1, False
+    while times is None or done < times:
+        time.sleep(every)
+        try:
+            now = look()
+        except (Unreachable, NotDone) as fault:
+            if (reason := ended(fault, session.address)).status is not Exit.UNREACHABLE:
+                raise
+            if not away:
+                print(say("away", why=reason), file=sys.stderr, flush=True)
+            away = True
+        else:
+            done, away = done + 1, False
+            yield now
+
+
+def _table(now: Look, *, history: bool) -> Any:
+    if history:
+        return showing.table(EVENT, (_event_row(each) for each in now.values()))
+    return showing.table(showing.CUSTOMER, (showing.customer_row(each) for each in now.values()))
+
+
+EVENT = ("at", "type", "by", "holder", "reason")
+
+
+def _event_row(event: dict[str, Any]) -> list[Any]:
+    return [showing.moment(event["at"]), event["type"], event["by"], event["holder"], event["reason"]]
+
+
+def _tell(session: Session, before: Look, now: Look, *, history: bool) -> None:
+    """One line for what is new or changed, and for what is gone."""
+    changed = [("+" if key not in before else "~", each) for key, each in now.items() if before.get(key) != each]
+    for sign, each in [*changed, *(("-", each) for key, each in before.items() if key not in now)]:
+        if session.json:
+            print(
+                json.dumps({"change": sign, "event" if history else "customer": each}, ensure_ascii=False), flush=True
+            )
+        else:
+            cells = _event_row(each) if history else showing.customer_row(each)
+            print(sign, *(showing.shown(cell) for cell in cells), sep="\t", flush=True)
