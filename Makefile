@@ -8,7 +8,7 @@ CONSOLE_PY := .venv-console/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy e2e bench bench-cold mutants setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold mutants setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -81,6 +81,13 @@ ifneq ($(origin STAGE),command line)
 	@echo 'say which stage: make deploy STAGE=dev' >&2; exit 2
 else
 	@exec $(PY) -m tools.deploy "$$STAGE"
+endif
+
+restore: .venv/ready ## a stage's table says again what a restored one says: STAGE=prod FROM=<table> (YES=1 to write)
+ifneq ($(origin STAGE),command line)
+	@echo 'say which stage: make restore STAGE=prod FROM=<table>' >&2; exit 2
+else
+	@exec $(PY) -m tools.restore "$$STAGE"
 endif
 
 e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)

@@ -53,6 +53,17 @@ class Cloud:
         """Parameters that are not given stay as they are; a new stack needs all of `PARAMETERS`."""
         return _in_one_line(lambda: self._deploy(stack, package, parameters))
 
+    @property
+    def region(self) -> str:
+        return str(self.client("cloudformation").meta.region_name)
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        """What the stack says of itself. Raises `Unusable` where there is none."""
+        found = _in_one_line(lambda: _outputs(self.client("cloudformation"), stack))
+        if not found:
+            raise Unusable(f"there is no stack {stack} in this account and region")
+        return found
+
     def remove(self, stack: str) -> None:
         """The table and what is in it stays."""
         _in_one_line(lambda: self._remove(stack))
