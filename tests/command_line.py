@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +72,17 @@ class Desk:
                 status = main([str(each) for each in arguments])
         return Ran(status, out.getvalue(), err.getvalue())
 
-    def start(self, *arguments: object, user: str | None = "mona", **more: str) -> subprocess.Popen[str]:
-        """As a program of its own."""
+    def run_on_a_full_disk(self, *arguments: object) -> Ran:
+        """Where no file can grow beyond a kilobyte."""
+        return ended(self.start(*arguments, through=("bash", "-c", 'ulimit -f 1; exec "$@"', "-")))
+
+    def start(
+        self, *arguments: object, user: str | None = "mona", through: Sequence[str] = (), **more: str
+    ) -> subprocess.Popen[str]:
+        """As a program of its own, started `through` another one if need be."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("POOLCTL_", "LC_"))}
         return subprocess.Popen(
-            [sys.executable, "-m", "tools.poolctl", *(str(each) for each in arguments)],
+            [*through, sys.executable, "-m", "tools.poolctl", *(str(each) for each in arguments)],
             cwd=PROJECT, env=kept | self.environment(user, **more), text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -74,6 +74,18 @@ def test_what_is_in_no_encoding_is_refused_in_one_line(office: Desk) -> None:
     assert done.status == 5 and "GB18030" in done.told
 
 
+def test_another_encoding_is_named_by_the_person_who_knows_it(office: Desk, threaded: World) -> None:
+    file = saved(office, "name,phone\nMüller,+4930123456\n", encoding="cp1252")
+
+    guessed = office.run("import", file, "--dry-run")
+    done = office.run("import", file, "--encoding", "cp1252")
+    unknown = office.run("import", file, "--encoding", "klingon")
+
+    assert "read as gb18030" in guessed.out
+    assert (done.status, unknown.status) == (0, 2)
+    assert set(customers(threaded)) == {"Müller"}
+
+
 def test_tabs_and_semicolons_part_cells_too(office: Desk, threaded: World) -> None:
     office.run("import", saved(office, "姓名\t电话\n甲\t13800000001\n", "tabs.csv", "utf-16"))
     office.run("import", saved(office, 'Name;Phone\n"B; Co";+44 20 7946 0104\n', "semicolons.csv"))
@@ -345,6 +357,20 @@ def test_a_store_that_goes_on_failing_is_one_line(office: Desk, threaded: World)
 
     assert done.status == 3 and "try again shortly" in done.told
     assert office.run("import", file).status == 0
+
+
+def test_a_disk_that_is_full_midway_is_one_line_and_the_next_run_goes_on(office: Desk, threaded: World) -> None:
+    file = saved(office, "id,name\n" + "".join(f"c{n},Customer {n}\n" for n in range(150)))
+    rows = [{"id": f"c{n}", "name": f"Customer {n}"} for n in range(100)]
+    threaded.user("mona").post("/import", {"rows": rows})
+    threaded.clock.forward(1)
+
+    full = office.run_on_a_full_disk("import", file)
+    done = office.run("import", file, "--json")
+
+    assert full.status == 5 and "no space left" in full.told
+    assert (done.json["ok"], done.json["failed"]) == (50, 100)
+    assert len(customers(threaded)) == 150
 
 
 def test_a_token_that_is_not_taken_imports_nothing(office: Desk) -> None:

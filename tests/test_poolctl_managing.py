@@ -110,11 +110,13 @@ def test_an_export_is_filtered_goes_through_a_pipe_and_writes_over_nothing_unask
 def test_an_export_that_cannot_be_written_leaves_nothing_behind(office: Desk, threaded: World) -> None:
     fill(threaded)
 
+    full = office.run_on_a_full_disk("export", office.home / "all.xlsx")
     missing = office.run("export", office.home / "nowhere" / "all.csv")
     unknown = office.run("export", office.home / "all.pdf")
     cut = office.run("export", "-p", "nowhere", office.home / "all.csv")
 
     assert (missing.status, unknown.status, cut.status) == (5, 2, 1)
+    assert full.status == 5 and full.told
     assert missing.told and not list(office.home.glob("all.*"))
 
 

@@ -17,8 +17,10 @@ def drafted(path: Path, mode: int = 0o644) -> Iterator[Path]:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
         yield draft
         draft.replace(path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # a write that fails does not say where
         raise
 
 

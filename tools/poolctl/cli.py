@@ -81,7 +81,7 @@ def _reason(session: Session, error: BaseException) -> Ended:
 
 
 def _of_file(error: OSError) -> Ended:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return Ended(Exit.FILE, "disk_full", file=error.filename or say("output"))
     return Ended(Exit.FILE, "file", file=error.filename or say("output"), why=error.strerror or type(error).__name__)
 

@@ -142,7 +142,7 @@ def _numbered(said: dict[str, Any]) -> Mistake | None:
             return Mistake("no_id", say("no_id", id=said["id"]))
     if "priority" in said:
         try:
-            said["priority"] = int(said["priority"])
+            said["priority"] = int(str(said["priority"]))
         except ValueError:
             return Mistake("no_priority", say("no_priority", priority=said["priority"]))
     return None

@@ -46,6 +46,7 @@ HELP: Final = {
     "help.import.on_duplicate": ("What is done with those that exist: reject.", "已存在时的处理；默认 reject。"),
     "help.import.mapping": ("What a column says, for headings that are not known.", "指定某一列对应的字段。"),
     "help.import.sheet": ("The sheet of a workbook; else the first.", "工作表；默认第一张。"),
+    "help.import.encoding": ("That of a text where it is not found out.", "文本编码；默认自动识别。"),
     "help.import.again": ("Import anew what was imported before.", "重新导入此前已导入的文件。"),
     "help.export": (
         "Write the customers of a pool to a .csv or .xlsx file, or as CSV to -.",

@@ -37,8 +37,13 @@ class ImportJournal:
         return sha256(f"{self.name}/{self.attempt}/{chunk}".encode()).hexdigest()[:48]
 
     def write(self, chunk: int, done: dict[str, Any]) -> None:
-        self.file.write(json.dumps({"chunk": chunk, **done}).encode() + b"\n")
-        self.file.flush()
+        """Raises OSError; the request is then sent again by the next run, and not done again."""
+        try:
+            self.file.write(json.dumps({"chunk": chunk, **done}).encode() + b"\n")
+            self.file.flush()
+        except OSError as error:
+            error.filename = self.file.name
+            raise
         self.chunks[chunk] = done
 
     @property

@@ -30,6 +30,20 @@ LARGEST_REQUEST = 200_000  # bytes of rows; the service takes 256 KB
 SHOWN = 10  # mistakes, or rows, of a dry run
 
 
+class _Encoding(click.ParamType[str]):
+    name = "encoding"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            self.fail(say("unknown_encoding", encoding=value), param, ctx)
+        return str(value)
+
+
+ENCODING = _Encoding()
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a file means: its columns, and the key that tells its customers apart."""
@@ -80,17 +94,19 @@ class Survey:
 @click.option("--on-duplicate", type=click.Choice(("skip", "update", "reject")), default="reject")
 @click.option("--map", "mapping", multiple=True, metavar="HEADING=FIELD")
 @click.option("--sheet")
+@click.option("--encoding", type=ENCODING)
 @click.option("--again", is_flag=True)
 @dry_run_option
 def import_file(session: Session, file: Path, pool: str | None, again: bool, dry_run: bool, **how: Any) -> int:
-    plan = planned(opened(file, how["sheet"]), how["key"], _pairs(how["mapping"]))
+    plan = planned(opened(file, how["sheet"], how["encoding"]), how["key"], _pairs(how["mapping"]))
     found = survey(plan)
     if dry_run:
         return _tell_dry_run(session, plan, found)
     into = session.pool(pool)
     claims = claims_of(session.client.token)
     who = [session.address, claims.get("tenant"), claims.get("sub")]
-    identity = [plan.file.digest, *who, into, plan.key, how["on_duplicate"], plan.columns, how["sheet"]]
+    read_as = [plan.file.digest, plan.file.encoding, how["sheet"], plan.columns]
+    identity = [*who, into, *read_as, plan.key, how["on_duplicate"]]
     with ImportJournal.of(identity, again=again) as journal:
         before = len(journal.chunks)
         sent = _send(session, plan, found, journal, f"/v1/pools/{into}/import", how["on_duplicate"])
@@ -196,5 +212,6 @@ def _tell_dry_run(session: Session, plan: Plan, found: Survey) -> int:
         showing.print_table(("first",), ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3]))
         for line, mistake in list(found.mistakes.items())[:SHOWN]:
             showing.lines(say("at_line", line=line, text=mistake.text))
+        showing.lines(say("read_as", encoding=plan.file.encoding or say("workbook")))
         showing.lines(say("would_import", rows=f"{found.rows:,}", failed=f"{len(found.mistakes):,}", key=plan.key))
     return Exit.REFUSED if found.mistakes else Exit.DONE

@@ -44,13 +44,13 @@ class Spreadsheet:
         return lines
 
 
-def opened(path: Path, sheet: str | None = None) -> Spreadsheet:
-    """Raises `Ended` and OSError."""
+def opened(path: Path, sheet: str | None = None, encoding: str | None = None) -> Spreadsheet:
+    """`encoding` is that of a text whose own nobody could guess. Raises `Ended` and OSError."""
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
         file.seek(0)
         workbook = file.read(4) in _WORKBOOKS
-    encoding = None if workbook else encoding_of(path)
+    encoding = None if workbook else encoding or encoding_of(path)
     read = _workbook(path, sheet) if encoding is None else _csv(path, encoding)
     first = next((cells for _, cells in read() if any(cell != "" for cell in cells)), None)
     if first is None:

@@ -72,6 +72,9 @@ _ROWS: Final = {
         "{file} is neither UTF-8, UTF-16 nor GB18030: save it as CSV UTF-8 or XLSX",
         "{file} 不是 UTF-8、UTF-16 或 GB18030 编码：请另存为 CSV UTF-8 或 XLSX",
     ),
+    "unknown_encoding": ("{encoding} is no encoding such as cp1252", "{encoding} 不是已知的编码，例如 cp1252"),
+    "read_as": ("read as {encoding}", "读取方式：{encoding}"),
+    "workbook": ("a workbook", "工作簿"),
     "open_quote": (
         "{file}, line {line}: a quotation mark is opened and never closed",
         "{file} 第 {line} 行：引号没有闭合",
