@@ -72,20 +72,24 @@ ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "trans
 
 
 @pytest.mark.parametrize("verb", ABOUT_A_CLAIM)
-def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began(verb: str) -> None:
+def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began_until_its_clock_has_been_set(verb: str) -> None:
     stored = {"state": "claimed", "holder": "alice", "expires_at": START}
+    been_set = replace(LAPSED, pauses=PAUSED.pauses)
 
-    in_a_pause, otherwise = (refused(VERBS[verb](LAPSED, home), **stored) for home in (PAUSED, POOL))
+    in_a_pause = refused(VERBS[verb](LAPSED, PAUSED), **stored)
+    otherwise = [refused(VERBS[verb](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
 
-    assert ("expired" in in_a_pause, "expired" in otherwise) == (False, True)
+    assert ("expired" in in_a_pause, ["expired" in each for each in otherwise]) == (False, [True, True])
 
 
 def test_nor_can_it_be_claimed_by_somebody_else() -> None:
     stored = {"state": "claimed", "holder": "bob", "expires_at": START}
+    been_set = replace(LAPSED, pauses=PAUSED.pauses)
 
-    in_a_pause, otherwise = (refused(VERBS["claim"](LAPSED, home), **stored) for home in (PAUSED, POOL))
+    in_a_pause = refused(VERBS["claim"](LAPSED, PAUSED), **stored)
+    otherwise = [refused(VERBS["claim"](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
 
-    assert (in_a_pause, otherwise) == (["already_claimed"], [])
+    assert (in_a_pause, otherwise) == (["already_claimed"], [[], []])
 
 
 # A member's verbs
@@ -225,6 +229,20 @@ def test_in_a_pause_a_follow_up_counts_from_when_the_clock_stopped() -> None:
     assert changed(move)["active_at"] == START - 2 * HOUR
 
 
+def test_the_clock_that_has_been_set_after_a_pause_runs_again() -> None:
+    resuming = replace(CLAIMED, pauses=PAUSED.pauses)
+    pinned = replace(resuming, pinned_until=START - HOUR, clock_ends=START - 3 * HOUR)
+
+    followed = lifecycle.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", resuming, None)
+    unpinned = lifecycle.unpin(actor(home=PAUSED), "c1", pinned)
+    extended = lifecycle.extend(actor(home=PAUSED), "c1", pinned, HOUR, None)
+    repinned = lifecycle.pin(actor(home=PAUSED, pin_limit=1), "c1", pinned, START + DAY)
+
+    assert (changed(followed)["active_at"], changed(unpinned)["expires_at"]) == (START, START)
+    assert "pinned" not in refused(extended, pinned_until=START - HOUR, expires_at=START + HOUR)
+    assert asked(repinned)[-1] == "pin_limit alice", "the pin was over"
+
+
 def test_a_pin_holds_the_deadline_up_and_is_counted_only_if_it_is_a_new_one() -> None:
     pinned = replace(CLAIMED, pinned_until=START + 1)
     over = replace(CLAIMED, pinned_until=START)
@@ -276,4 +294,5 @@ def test_what_is_won_becomes_its_holders_own() -> None:
 
     assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private"}
     assert (asked(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
+    assert asked(by_mona)[3] == "not_holder mona"
     assert (mine.managed, by_mona.managed) == (False, True)

@@ -1,0 +1,200 @@
+"""What one move writes, action by action, and under which condition each: as values, without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib import layout, lifecycle, moves, rules
+from chalicelib.conditions import holds
+from chalicelib.layout import Item, Key
+from chalicelib.moves import Move
+from chalicelib.records import Customer, Event
+from chalicelib.table import Action, Check, Delete, Put
+from chalicelib.writes import marked, paged, writes_of
+from tests.moved import AVAILABLE, CLAIMED, POOL, PRIVATE, actor
+from tests.world import START
+
+KEY = layout.customer_key("main", "p", "c1")
+FIELDS, GUARD = Key(KEY.pk, "F"), layout.guard_key("main", "p", "phone", "13812345678")
+CALLED = replace(AVAILABLE, fields={"phone": "138 1234 5678"})
+AS_KNOWN = {"version": AVAILABLE.version, "created_at": AVAILABLE.created_at}
+
+
+def done(writes: Sequence[Action]) -> list[tuple[type, Key]]:
+    return [(type(action), action.key) for action in writes]
+
+
+def committed(action: Action, **attributes: Any) -> bool:
+    """Whether the engine would carry it out on an item with these attributes, or on none."""
+    item: Item = layout.item(action.key, attributes) if attributes else {}
+    return action.condition is None or holds(action.condition, item)
+
+
+# The customer
+
+
+def test_a_customer_is_written_only_over_the_very_one_that_the_move_was_made_from() -> None:
+    (put,) = writes_of(moves.claim(actor(), "c1", AVAILABLE, "a2"), {})
+
+    assert (type(put), put.key) == (Put, KEY)
+    assert committed(put, **AS_KNOWN)
+    assert not committed(put, **AS_KNOWN | {"version": 4}) and not committed(put, **AS_KNOWN | {"created_at": START})
+    assert not committed(put), "it has left"
+
+
+def test_a_new_customer_is_written_only_where_there_is_none() -> None:
+    move = moves.create(actor("mona"), replace(AVAILABLE, version=1, fields_version=1), "created")
+
+    writes = writes_of(move, {})
+
+    assert done(writes) == [(Put, KEY), (Put, FIELDS)]
+    assert committed(writes[0]) and not committed(writes[0], **AS_KNOWN)
+
+
+def test_a_move_that_changes_nothing_checks_what_it_asks() -> None:
+    seen, unseen = moves.keep(actor("mona"), AVAILABLE), moves.claim(actor(), "c1", None, "a2")
+
+    (same,), (there,) = writes_of(seen, {}), writes_of(unseen, {})
+
+    assert done([same, there]) == [(Check, KEY)] * 2
+    assert committed(same, **AS_KNOWN) and not committed(same, **AS_KNOWN | {"version": 4})
+    assert committed(there, **AS_KNOWN) and not committed(there)
+
+
+def test_what_is_asked_of_the_customer_travels_with_its_write_and_what_is_asked_of_others_does_not() -> None:
+    other = layout.member_key("main", "p", "alice")
+    asked = {KEY: [rules.held_by(KEY, "alice").condition], other: [rules.member(other).condition]}
+
+    (put,) = writes_of(moves.claim(actor(), "c1", AVAILABLE, "a2"), asked)
+    (check,) = writes_of(moves.claim(actor(), "c1", None, "a2"), {KEY: [rules.held_by(KEY, "alice").condition]})
+
+    assert committed(put, holder="alice", **AS_KNOWN) and not committed(put, holder="bob", **AS_KNOWN)
+    assert committed(check, holder="alice") and not committed(check, holder="bob")
+    assert set(asked) == {other}
+
+
+# Its fields, and who says a phone number
+
+
+def test_fields_are_written_only_when_they_change_and_a_new_number_says_who_says_it() -> None:
+    mona = actor("mona")
+
+    renamed = writes_of(moves.update(mona, AVAILABLE, name="New"), {})
+    called = writes_of(moves.update(mona, AVAILABLE, fields=CALLED.fields), {})
+    said_before = writes_of(moves.update(mona, CALLED, fields=CALLED.fields | {"city": "Xi'an"}), {})
+
+    assert done(renamed) == [(Put, KEY)]
+    assert done(called) == [(Put, KEY), (Put, FIELDS), (Put, GUARD)]
+    assert done(said_before) == [(Put, KEY), (Put, FIELDS)]
+    fields, guard = called[1:]
+    assert isinstance(fields, Put) and layout.fields_record(fields.item) == (4, CALLED.fields)
+    assert isinstance(guard, Put) and guard.item == layout.item(
+        GUARD, {"customer": "c1", "created_at": AVAILABLE.created_at, "version": 4}
+    )
+    assert guard.condition is None, "by hand, whoever says it last"
+
+
+def test_an_import_says_a_number_only_if_nobody_else_does_meanwhile() -> None:
+    new = replace(CALLED, version=1, fields_version=1)
+    asked = {GUARD: [rules.not_taken(GUARD, None).condition]}
+
+    *_, guard = writes_of(moves.create(actor("mona"), new, "imported"), asked)
+
+    assert (guard.key, asked) == (GUARD, {})
+    assert committed(guard) and not committed(guard, customer="c2")
+
+
+# From one pool to another, or out of the table
+
+
+def test_a_customer_is_gone_here_and_there_at_once_with_its_fields() -> None:
+    there = replace(POOL, id="q")
+    lands = layout.customer_key("main", "q", "c1")
+    move = lifecycle.deposit(actor(), "c1", PRIVATE, actor(home=there))
+    asked = {lands: [rules.unknown(lands).condition]}
+
+    writes = writes_of(move, asked)
+
+    assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Put, lands), (Put, Key(lands.pk, "F"))]
+    leaves, _, enters, _ = writes
+    assert committed(leaves, **AS_KNOWN) and not committed(leaves, **AS_KNOWN | {"version": 4})
+    assert committed(enters) and not committed(enters, **AS_KNOWN)
+    assert asked == {}
+
+
+def test_a_customer_that_is_taken_out_goes_with_its_fields_and_with_the_guards_that_are_still_its_own() -> None:
+    said = layout.item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
+    still = rules.still_said(GUARD, said)
+    move = Move(KEY, CALLED, None, (), removed_by="mona", forgets=(still,))
+    asked = {GUARD: [still.condition]}
+
+    writes = writes_of(move, asked)
+
+    assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Delete, GUARD)]
+    assert committed(writes[0], **AS_KNOWN) and not committed(writes[0], **AS_KNOWN | {"version": 4})
+    assert committed(writes[2], **layout.plain({"M": said})) and not committed(writes[2], customer="c2")
+    assert asked == {}
+
+
+# Events
+
+
+def with_events(count: int, length: int = 0) -> Customer:
+    events = tuple(Event(seq, "updated", START, "mona", reason="x" * length) for seq in range(1, count + 1))
+    return replace(CLAIMED, version=count, tail=events)
+
+
+def kept(move: Move) -> list[int]:
+    assert move.after is not None
+    return [event.seq for event in move.after.tail]
+
+
+def test_a_customer_carries_its_events_while_there_is_space_and_then_only_the_new_ones() -> None:
+    few, long, many = with_events(2), with_events(2, 300), with_events(16)
+
+    moved = [paged(moves.release(actor(), "c1", known, None, None), roomy=False) for known in (few, long, many)]
+
+    assert [kept(move) for move in moved] == [[1, 2, 3], [3], [17]]
+
+
+def test_an_atomic_batch_spends_bytes_on_them_but_never_more_than_a_page() -> None:
+    long, full, over = with_events(2, 300), with_events(15), with_events(16)
+
+    moved = [paged(moves.release(actor(), "c1", known, None, None), roomy=True) for known in (long, full, over)]
+
+    assert [kept(move) for move in moved] == [[1, 2, 3], list(range(1, 17)), [17]]
+
+
+def test_events_that_are_carried_no_more_get_a_page_of_their_own() -> None:
+    move = paged(moves.release(actor(), "c1", with_events(2, 300), None, None), roomy=False)
+
+    put, page = writes_of(move, {})
+
+    assert page.key == layout.page_key(CLAIMED, "p", 1) and isinstance(page, Put)
+    assert [event.seq for event in layout.page_record(page.item)] == [1, 2]
+    assert (type(put), page.condition) == (Put, None)
+
+
+def test_a_move_without_a_customer_before_or_after_it_pages_nothing() -> None:
+    created = moves.create(actor("mona"), with_events(1, 900), "created")
+    kept_as_it_is = moves.keep(actor("mona"), with_events(2, 300))
+
+    assert paged(created, roomy=False) == created and paged(kept_as_it_is, roomy=False) == kept_as_it_is
+
+
+@pytest.mark.parametrize("before", [None, with_events(2)], ids=["a new one", "one with events"])
+def test_the_mark_of_a_request_is_in_every_event_that_it_makes_and_in_no_other(before: Customer | None) -> None:
+    if before is None:
+        move = moves.create(actor("mona"), replace(AVAILABLE, version=1), "created")
+    else:
+        move = moves.release(actor(max_returns=1), "c1", before, None, None)
+
+    after = marked(move, "m1").after
+
+    assert after is not None
+    assert [event.mark for event in after.tail] == (["m1"] if before is None else ["", "", "m1", "m1"])
+    assert marked(moves.keep(actor("mona"), AVAILABLE), "m1").after is None
