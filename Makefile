@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold mutants setup dynamodb-local clean
 
 help: ## this table
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
 	@exec $(PY) -m tools.serve

@@ -14,7 +14,7 @@ import re
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
@@ -73,6 +73,7 @@ class Stage:
     url: str
     keys: LocalKeys
     clock: Clock
+    names: dict[str, str] = field(default_factory=dict)  # of the ids that were minted, as the page calls them
 
     def answer(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
         """Status, the headers that are shown, and the body."""
@@ -81,13 +82,23 @@ class Stage:
             headers.setdefault("Content-Type", "application/json")
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=35)
         try:
-            connection.request(asked.method, asked.path, asked.body.encode() or None, headers)
+            path, content = self._as_minted(asked.path), self._as_minted(asked.body)
+            connection.request(asked.method, path, content.encode() or None, headers)
             answer = connection.getresponse()
-            body = _read(answer.headers["Content-Type"], answer.read())
+            body = _read(answer.headers["Content-Type"], self._renamed(answer.read().decode()))
         finally:
             connection.close()
         told = {name: answer.headers[name] for name in SHOWN if answer.headers.get(name, "en") != "en"}
         return answer.status, told, body
+
+    def _renamed(self, text: str) -> str:
+        """Ids are numbered as they appear: how many others the service mints is its own affair."""
+        return re.sub(r"minted\d+", lambda match: self.names.setdefault(match[0], f"id{len(self.names) + 1:06d}"), text)
+
+    def _as_minted(self, text: str) -> str:
+        for minted, name in self.names.items():
+            text = text.replace(name, minted)
+        return text
 
     def _with_token(self, header: str) -> str:
         """`$ALICE` is what `make -s token USER=alice` prints."""
@@ -101,7 +112,7 @@ def rendered(page: str, endpoint: str) -> str:
     """The page with every answer as the service gives it now, on that engine."""
     clock, numbers = Clock(), itertools.count(1)
     backend = Backend(
-        _new_table(endpoint), mint=lambda: f"id{next(numbers):06d}", choose=lambda among, count: list(among[:count])
+        _new_table(endpoint), mint=lambda: f"minted{next(numbers):06d}", choose=lambda among, count: list(among[:count])
     )
     with tempfile.TemporaryDirectory() as folder:
         keys, service = LocalKeys(Path(folder)).ensure(), Service(backend, clock)
@@ -112,9 +123,9 @@ def rendered(page: str, endpoint: str) -> str:
     return TABLES.sub(lambda table: f"<!-- {table[1]} -->\n\n{listed[table[1]]}\n<!-- end -->", told)
 
 
-def _read(media: str, content: bytes) -> Any:
+def _read(media: str, content: str) -> Any:
     """What JSON says; of a page for people only how it begins."""
-    return msgspec.json.decode(content) if "json" in media else Beginning(content.decode().partition("\n")[0])
+    return msgspec.json.decode(content) if "json" in media else Beginning(content.partition("\n")[0])
 
 
 def _new_table(endpoint: str) -> Table:
