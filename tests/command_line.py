@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,25 @@ class Desk:
             cwd=PROJECT, env=kept | self.environment(user, **more), text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+
+    def on_a_terminal(self, *arguments: str, user: str | None = "mona", typed: str = "") -> str:
+        """All that was on its screen. What is typed is typed as soon as something is there to read."""
+        ours, theirs = pty.openpty()
+        program = subprocess.Popen(
+            [sys.executable, "-m", "tools.poolctl", *arguments], cwd=PROJECT, stdin=theirs, stdout=theirs,
+            stderr=theirs, env=self.environment(user, TERM="xterm", COLUMNS="120"), start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - nothing but this call
+        )  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        with os.fdopen(ours, "r+b", buffering=0) as terminal, suppress(OSError):  # the other end is closed at last
+            while piece := terminal.read(1 << 16):
+                seen += piece
+                if typed:
+                    terminal.write(typed.encode())
+                    typed = ""
+        assert program.wait(60) == 0, seen
+        return seen.decode()
 
 
 def ended(program: subprocess.Popen[str]) -> Ran:

@@ -38,6 +38,13 @@ def test_a_pasted_token_is_kept_for_its_owner_alone_and_used_from_then_on(termin
     assert [each["id"] for each in pools.json["items"]] == ["p"]
 
 
+def test_a_token_that_is_pasted_on_a_terminal_is_not_shown_there(terminal: Desk) -> None:
+    screen = terminal.on_a_terminal("login", user=None, typed=terminal.token("alice") + "\n")
+
+    assert "Token: " in screen and "signed in as alice" in screen
+    assert terminal.token("alice")[:20] not in screen
+
+
 def test_a_token_that_the_service_does_not_take_is_not_kept(terminal: Desk) -> None:
     forged = terminal.token("alice")[:-8] + "AAAAAAAA"
 
@@ -180,8 +187,12 @@ def test_what_fails_is_json_too_where_json_was_asked_for(terminal: Desk) -> None
     assert json.loads(ran.told)["code"] == "not_found" and json.loads(ran.told)["exit"] == 1
 
 
-def test_a_reader_that_has_had_enough_is_no_failure_of_ours(terminal: Desk) -> None:
-    program = terminal.start("pools")
+@pytest.mark.parametrize("command", [["pools"], ["export", "-"], ["export", "-", "--json"]])
+def test_a_reader_that_has_had_enough_is_no_failure_of_ours(
+    terminal: Desk, threaded: World, command: list[str]
+) -> None:
+    threaded.fill(300, prefix="more-than-fits-into-a-buffer-")
+    program = terminal.start(*command)
     assert program.stdout is not None and program.stderr is not None
     program.stdout.close()
 

@@ -6,11 +6,8 @@ import csv
 import io
 import itertools
 import json
-import os
-import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,6 @@ from tests.command_line import Desk, desk, ended
 from tests.engine import hooked
 from tests.test_auditing import ALICE, plant
 from tests.world import DAY, World
-from tools.paths import PROJECT
 
 DANGEROUS = ["=1+1", "+86 10", "-2", "@SUM", "\tTab", "\rReturn"]
 
@@ -302,7 +298,7 @@ def test_on_a_terminal_a_table_stays_current(office: Desk, threaded: World) -> N
     threaded.fill(1)
     threaded.user("alice").claim("c1")
 
-    screen = on_a_terminal(office, "watch", "--mine", "--times", "2", "--every", "0.1", user="alice")
+    screen = office.on_a_terminal("watch", "--mine", "--times", "2", "--every", "0.1", user="alice")
 
     assert "Customer c1" in screen and "Traceback" not in screen
 
@@ -311,28 +307,6 @@ def test_on_a_terminal_an_import_shows_its_rate_and_the_time_left(office: Desk) 
     file = office.home / "some.csv"
     file.write_text("name\n" + "".join(f"Customer {n}\n" for n in range(300)))
 
-    screen = on_a_terminal(office, "import", str(file))
+    screen = office.on_a_terminal("import", str(file))
 
     assert "rows/s" in screen and "300/300" in screen and "300 of 300 rows imported" in screen
-
-
-def on_a_terminal(office: Desk, *arguments: str, user: str = "mona") -> str:
-    """All that was on its screen."""
-    ours, theirs = pty.openpty()
-    program = subprocess.Popen(
-        [sys.executable, "-m", "tools.poolctl", *arguments], cwd=PROJECT, stdin=theirs, stdout=theirs, stderr=theirs,
-        env=office.environment(user, TERM="xterm", COLUMNS="120"),
-    )  # fmt: skip
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            piece = os.read(ours, 1 << 16)
-        except OSError:  # the other end is closed
-            break
-        if not piece:
-            break
-        seen += piece
-    assert program.wait(60) == 0, seen
-    os.close(ours)
-    return seen.decode()

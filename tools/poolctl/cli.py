@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 def _failed(session: Session, error: BaseException, *, debug: bool) -> int:
     if debug:
         raise error
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | SystemExit):  # the second is what click makes of the first
         # Whoever read our output has read enough. Python would complain about it once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.DONE
