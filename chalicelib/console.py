@@ -18,7 +18,8 @@ LANGUAGES: Final = ("en", "zh")
 # In the order in which they stand in the page; each says at its top what it is for.
 SCRIPTS: Final = (
     "element", "words", "session", "requests", "parts", "durations", "results", "customer_list", "customer_dialog",
-    "sign_in", "pool_tab", "mine_tab", "main",
+    "sign_in", "pool_tab", "mine_tab", "manage_customers", "import_file", "import_section", "members_section",
+    "rules_section", "state_section", "manage_tab", "charts", "statistics_tab", "main",
 )  # fmt: skip
 POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "

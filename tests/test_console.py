@@ -104,8 +104,19 @@ def test_everything_that_a_script_says_has_words_and_no_words_are_left_over() ->
     keys, script = set(console.words("en")), "\n".join(SOURCES.values())
 
     said = set(re.findall(r'\bsay(?:able)?\("([^"]+)"', script))
-    made = set(re.findall(r"`(\w+\.)\$\{", script))
+    named = set(re.findall(r'"([\w.]+)"', script))
+    made = set(re.findall(r"`(\w+\.\w*)\$\{", script))
 
     assert said - keys == set()
     assert all(any(key.startswith(start) for key in keys) for start in made)
-    assert {key for key in keys - said if not key.startswith(tuple(made))} == set()
+    assert {key for key in keys - named if not key.startswith(tuple(made))} == set()
+
+
+def test_no_two_scripts_give_one_name_to_two_things() -> None:
+    declared = [
+        name
+        for source in SOURCES.values()
+        for name in re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", source, re.MULTILINE)
+    ]
+
+    assert sorted({name for name in declared if declared.count(name) > 1}) == []

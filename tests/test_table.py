@@ -1,308 +1,37 @@
-"""The door to the engine: how much is asked at once, what is asked again, and which fault comes of what goes wrong."""
+"""The table itself: whether one that was kept is the one that this version of the service needs."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-from botocore.exceptions import EndpointConnectionError
-from moto import mock_aws
-from pynamodb.expressions.operand import Path
+from chalicelib.layout import DUE, SCHEMA
+from chalicelib.table import Table
 
-from chalicelib import layout
-from chalicelib.actions import requested
-from chalicelib.layout import Item, Key
-from chalicelib.table import (
-    Check,
-    Delete,
-    MalformedWrite,
-    OutcomeUnknown,
-    Put,
-    StoreUnavailable,
-    Table,
-    Throttled,
-    Update,
-    beginning,
-    between,
-)
-from tests.faults import said
-from tests.memory import Memory, cancelled
+(TODAY,) = (index for index in SCHEMA["GlobalSecondaryIndexes"] if index["IndexName"] == DUE)
 
-KEY, OTHER = Key("a", "-"), Key("b", "-")
-THERE = Path("pk").exists()
-FULL_SPEED = [0.004, 0.008, 0.016, 0.032, 0.064, 0.128] + [0.25] * 34
-THROTTLES = [
-    "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "ThrottlingError",
-    "ProvisionedThroughputExceeded", "Throttling", "ThroughputExceeded",
-]  # fmt: skip
 
+def kept(table: Table, *due: dict[str, Any], **other: Any) -> Table:
+    """A table beside that one, kept from a version that declared the due index so, if at all, and those properties."""
+    indexes = [*(index for index in SCHEMA["GlobalSecondaryIndexes"] if index["IndexName"] != DUE), *due]
+    made = Table(f"{table.name}-kept", mint=str, jitter=float, endpoint=str(table.connection.client.meta.endpoint_url))
+    used = {key["AttributeName"] for each in [SCHEMA, *indexes] for key in each["KeySchema"]}
+    definitions = [each for each in SCHEMA["AttributeDefinitions"] if each["AttributeName"] in used]
+    declared = SCHEMA | {"GlobalSecondaryIndexes": indexes, "AttributeDefinitions": definitions} | other
+    table.connection.client.create_table(TableName=made.name, **declared)
+    return made
 
-@dataclass
-class Door:
-    """A table on an engine in memory, with what it asked and how long it paused, were it never lucky."""
 
-    memory: Memory = field(default_factory=Memory)
-    asked: list[str] = field(default_factory=list)
-    paused: list[float] = field(default_factory=list)
+def test_a_table_as_it_is_declared_today_is_current(table: Table) -> None:
+    assert kept(table, TODAY).is_current()
 
-    def __post_init__(self) -> None:
-        numbers = itertools.count(1)
-        self.table = Table("memory", mint=lambda: f"t{next(numbers)}", jitter=lambda: 1.0, wait=self.paused.append)
-        self.table.connection = self.memory  # type: ignore[assignment]
-        self.memory.before = self.asked.append
 
-    def fails(self, error: Callable[[], Exception], times: int = 1_000) -> None:
-        left = iter(range(times))
+def test_one_without_an_index_or_with_one_that_holds_less_is_not(table: Table) -> None:
+    without = kept(table)
+    assert not without.is_current()
+    table.connection.client.delete_table(TableName=without.name)
 
-        def fail(call: str) -> None:
-            self.asked.append(call)
-            if next(left, None) is not None:
-                raise error()
+    assert not kept(table, TODAY | {"Projection": {"ProjectionType": "KEYS_ONLY"}}).is_current()
 
-        self.memory.before = fail
 
-    def holds(self, *keys: Key) -> None:
-        self.memory.load({key: stored(key) for key in keys})
-
-
-def stored(key: Key, **attributes: Any) -> Item:
-    return layout.item(key, attributes) | {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
-
-
-@pytest.fixture
-def door() -> Door:
-    return Door()
-
-
-# Reading
-
-
-def test_each_key_is_read_once_a_hundred_in_a_request_and_what_is_absent_left_out(door: Door) -> None:
-    keys = [Key(f"k{number:03d}", "-") for number in range(101)]
-    door.holds(*keys[1:])
-
-    found = door.table.get([*keys, *keys])
-
-    assert (set(found), door.asked) == (set(keys[1:]), ["BatchGetItem"] * 2)
-    assert found[keys[1]] == stored(keys[1])
-    assert (door.table.get([]), door.paused) == ({}, [])
-
-
-def test_what_the_engine_left_unread_is_asked_again_after_a_pause(door: Door) -> None:
-    door.holds(KEY, OTHER)
-    door.memory.torn = True
-
-    found = door.table.get([KEY, OTHER])
-
-    assert (set(found), len(door.asked), door.paused) == ({KEY, OTHER}, 2, FULL_SPEED[:1])
-
-
-def test_an_engine_that_leaves_too_much_unread_asks_to_slow_down(door: Door) -> None:
-    keys = [Key(f"k{number:03d}", "-") for number in range(41)]
-    door.holds(*keys)
-    door.memory.torn = True
-
-    with pytest.raises(Throttled):
-        door.table.get(keys)
-
-    assert len(door.asked) == 40
-
-
-@pytest.mark.parametrize("code", [*THROTTLES, "InternalServerError", "TransactionConflictException"])
-@pytest.mark.parametrize("read", [lambda table: table.get([KEY]), lambda table: table.query("a")], ids=["get", "query"])
-def test_a_read_that_fails_is_throttled_or_the_store_is_away(door: Door, read: Any, code: str) -> None:
-    door.fails(lambda: said("Query", code))
-
-    with pytest.raises(Throttled if code in THROTTLES else StoreUnavailable) as caught:
-        read(door.table)
-
-    assert caught.value.reason == ("throttled" if code in THROTTLES else "store_unavailable")
-
-
-def test_a_page_says_where_it_ends_only_where_there_is_more(door: Door) -> None:
-    keys = [Key("a", str(number)) for number in range(3)]
-    door.holds(*keys)
-
-    part, whole = door.table.page("a", 2), door.table.page("a", 3)
-
-    assert (part.keys, part.items, part.last) == (keys[:2], [stored(key) for key in keys[:2]], stored(keys[1]))
-    assert (whole.keys, whole.last) == (keys, None)
-    assert door.asked == ["Query", "Query"]
-
-
-def test_pages_are_read_to_the_last_though_one_be_empty(door: Door) -> None:
-    keys = [Key("a", str(number)) for number in range(3)]
-    door.holds(*keys)
-    door.memory.blank = True
-
-    read = [page.keys for page in door.table.pages("a", limit=2, between=between(None, "1"))]
-
-    assert read == [[], keys[1:]]
-
-
-def test_a_condition_on_the_sort_key_is_of_the_table_or_of_the_index() -> None:
-    sk, due_at = Path("sk"), Path("due_at")
-
-    assert between(None) is None
-    assert between(None, 0, 0) == sk.between(0, 0)
-    assert between("due", 1) == (due_at >= 1) and between("due", high=1) == (due_at <= 1)
-    assert beginning("names", "ac") == Path("folded").startswith("ac")
-
-
-# Writing
-
-
-def test_all_of_a_transaction_is_done_or_the_items_that_refused_come_back(door: Door) -> None:
-    door.holds(OTHER)
-
-    done = door.table.write([Put(KEY, layout.item(KEY, {"n": 1})), Check(OTHER, THERE)])
-    refused = door.table.write([Put(KEY, {}, ~THERE), Delete(OTHER, THERE), Check(Key("c", "-"), THERE)])
-
-    assert (done, refused) == (None, {KEY: stored(KEY, n=1), Key("c", "-"): {}})
-    assert OTHER in door.memory.items and door.paused == []
-
-
-@pytest.mark.parametrize(
-    "passing",
-    [
-        lambda: cancelled([{}, None], "TransactionConflict"), lambda: cancelled([{}, None], "ThrottlingError"),
-        lambda: said("TransactWriteItems", "TransactionInProgressException"),
-        lambda: said("TransactWriteItems", "TransactionConflictException"),
-    ],
-    ids=["a conflict", "one of them throttled", "still under way", "a conflict by its other name"],
-)  # fmt: skip
-def test_what_decides_nothing_is_tried_again_under_the_same_token(door: Door, passing: Callable[[], Exception]) -> None:
-    door.fails(passing, times=3)
-
-    assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
-
-    assert (len(door.asked), door.paused, set(door.memory.items)) == (4, FULL_SPEED[:3], {KEY, OTHER})
-    assert door.memory.sent.token == "t1"
-
-
-def test_but_not_for_ever(door: Door) -> None:
-    door.fails(lambda: cancelled([{}], "TransactionConflict"))
-
-    with pytest.raises(Throttled):
-        door.table.write([Put(KEY, {})])
-
-    assert (len(door.asked), door.paused) == (40, FULL_SPEED)
-
-
-def test_a_conflict_beside_a_refusal_decides_nothing(door: Door) -> None:
-    both = cancelled([{}, {}])
-    both.response["CancellationReasons"][1]["Code"] = "TransactionConflict"
-    door.fails(lambda: both, times=1)
-
-    assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
-
-
-FAULTS = [
-    *((code, Throttled) for code in THROTTLES), ("ValidationException", MalformedWrite),
-    ("SerializationException", MalformedWrite), ("ResourceNotFoundException", StoreUnavailable),
-    ("AccessDeniedException", StoreUnavailable), ("UnrecognizedClientException", StoreUnavailable),
-    ("InternalServerError", OutcomeUnknown),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("code", "fault"), FAULTS, ids=[code for code, _ in FAULTS])
-def test_a_write_that_fails_has_changed_nothing_unless_nobody_can_know(
-    door: Door, code: str, fault: type[Exception]
-) -> None:
-    door.fails(lambda: said("TransactWriteItems", code))
-
-    with pytest.raises(fault) as caught:
-        door.table.write([Put(KEY, {})])
-
-    assert type(caught.value) is fault
-    assert len(door.asked) == 1
-
-
-def test_a_write_without_an_answer_may_have_been_made(door: Door) -> None:
-    door.fails(lambda: EndpointConnectionError(endpoint_url="engine"))
-
-    with pytest.raises(OutcomeUnknown) as caught:
-        door.table.write([Put(KEY, {})])
-
-    assert caught.value.reason == "outcome_unknown"
-
-
-def test_a_transaction_that_the_engine_does_not_understand_is_a_defect_of_ours(door: Door) -> None:
-    door.fails(lambda: cancelled([{}], "ValidationError"))
-
-    with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction: \['ValidationError'\]$"):
-        door.table.write([Put(KEY, {})])
-
-    door.fails(lambda: said("TransactWriteItems", "ValidationException"))
-    with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction$"):
-        door.table.write([Put(KEY, {})])
-
-
-# How it is written for the engine
-
-
-def test_each_action_is_requested_under_its_condition_and_gives_back_what_it_met() -> None:
-    key = {"pk": {"S": "a"}, "sk": {"S": "-"}}
-    there = {
-        "ConditionExpression": "attribute_exists (#0)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        "ExpressionAttributeNames": {"#0": "pk"},
-    }  # fmt: skip
-    counted = Path("did").set(1)
-
-    made = [
-        requested(action, "t")
-        for action in (Put(KEY, {"n": {"N": "1"}}, THERE), Delete(KEY, THERE), Check(KEY, THERE), Delete(KEY))
-    ]
-    update = requested(Update(KEY, [counted, Path("held").add(1)], THERE & (Path("held") < 5)), "t")
-
-    assert made == [
-        {"Put": {"TableName": "t", "Item": key | {"n": {"N": "1"}}} | there},
-        {"Delete": {"TableName": "t", "Key": key} | there},
-        {"ConditionCheck": {"TableName": "t", "Key": key} | there},
-        {"Delete": {"TableName": "t", "Key": key}},
-    ]
-    assert update == {
-        "Update": {
-            "TableName": "t", "Key": key, "UpdateExpression": "SET #0 = :0 ADD #1 :1",
-            "ConditionExpression": "(attribute_exists (#2) AND #1 < :2)",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            "ExpressionAttributeNames": {"#0": "did", "#1": "held", "#2": "pk"},
-            "ExpressionAttributeValues": {":0": {"N": "1"}, ":1": {"N": "1"}, ":2": {"N": "5"}},
-        }
-    }  # fmt: skip
-
-
-# Setting up
-
-
-def empty(name: str) -> Table:
-    return Table(name, mint=lambda: "t", jitter=lambda: 1.0, region="us-east-1")
-
-
-@mock_aws
-def test_a_table_is_made_once_with_its_indexes_its_stream_and_an_end_for_what_has_expired() -> None:
-    table = empty("one")
-
-    assert (table.create(), table.create(), table.is_current()) == (True, False, True)
-
-    client: Any = table.connection.client
-    lapse = client.describe_time_to_live(TableName="one")["TimeToLiveDescription"]
-    assert lapse == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
-
-
-@mock_aws
-def test_a_table_without_its_stream_or_with_another_index_is_not_that_of_today() -> None:
-    bare, older = empty("bare"), empty("older")
-
-    assert bare.create(expiry=False, stream=False)
-
-    client: Any = bare.connection.client
-    assert client.describe_time_to_live(TableName="bare")["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
-    assert not bare.is_current()
-    older.create()
-    for index in list(layout.INDEX_RANGE)[:1]:
-        client.update_table(TableName="older", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": index}}])
-    assert not older.is_current()
+def test_one_without_its_stream_is_not(table: Table) -> None:
+    assert not kept(table, TODAY, StreamSpecification={"StreamEnabled": False}).is_current()

@@ -1,12 +1,14 @@
 // The frame: who is here, which pool, which tab. Begins with the page, and again whenever somebody signs in.
 
 const POOL_KEPT = "customer-pool.pool";
-const now = { pools: [], pool: null, me: null, manager: false, tab: "pool", failed: null };
+const now = { pools: [], pool: null, me: null, manager: false, tab: "pool", section: "customers", span: 30 };
 
 /** Each tab with who sees it; the first that one may see is shown first. */
 const TABS = {
   pool: { view: poolTab, seen: () => now.me !== null },
   mine: { view: mineTab, seen: () => now.me !== null },
+  manage: { view: manageTab, seen: () => now.manager || session.admin },
+  statistics: { view: statisticsTab, seen: () => now.manager || session.admin },
 };
 
 async function start() {
@@ -47,7 +49,7 @@ function show() {
   document.querySelectorAll("dialog").forEach((open) => open.close());
   const host = document.getElementById("console");
   if (session.token === null) fill(host, signInScreen());
-  else fill(host, header(), content(), element("div", { id: "notices", role: "status", "aria-live": "polite" }));
+  else fill(host, header(), content());
 }
 
 function header() {

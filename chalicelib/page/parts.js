@@ -57,7 +57,7 @@ function usage(words, used, limit) {
 function notice(words, kind = "good") {
   const host = document.getElementById("notices");
   const shownNow = element("p", { class: `notice ${kind}` }, words);
-  host?.append(shownNow);
+  host.append(shownNow);
   setTimeout(() => shownNow.remove(), kind === "bad" ? 9000 : 5000);
 }
 

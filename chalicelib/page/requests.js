@@ -18,12 +18,12 @@ const read = (path) => ask("GET", path);
 const change = (path, body, more) => ask("POST", path, body, more);
 
 /** The answer's body. Throws Refused; a network that stays away is refused as `unreachable`. */
-async function ask(method, path, body, { method: other, ifMatch } = {}) {
+async function ask(method, path, body, { ifMatch } = {}) {
   const headers = { Authorization: `Bearer ${session.token}`, "Accept-Language": TAGS[language] };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch !== undefined) headers["If-Match"] = `"${ifMatch}"`;
   if (method !== "GET") headers["Idempotency-Key"] = newKey();
-  const request = { method: other ?? method, headers, body: body && JSON.stringify(body), cache: "no-store" };
+  const request = { method, headers, body: body && JSON.stringify(body), cache: "no-store" };
   for (let attempt = 1; ; attempt += 1) {
     const answer = await fetch(new URL(`v1${path}`, HOME), request).catch(() => null);
     const again = answer === null || answer.status === 429 || answer.status === 503;

@@ -105,7 +105,7 @@ class Console:
     language: str
 
     def say(self, key: str, **values: object) -> str:
-        """The page's own words."""
+        """The page's own words, with its values but for numbers with a noun."""
         return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), words(self.language)[key])
 
     def button(self, key: str, within: Any = None, **values: object) -> Any:

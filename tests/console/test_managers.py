@@ -1,0 +1,294 @@
+"""What managers and administrators do in the console: give, import, members, rules, state; and the drawings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.console.pages import Console, Door, Team
+
+
+def at(door: Door, section: str, user: str = "mona", language: str = "en") -> Console:
+    """The console at a section of Manage."""
+    console = door.enter(user, language, tab="manage")
+    console.button(f"manage.{section}", console.page.get_by_role("navigation")).click()
+    console.settled()
+    return console
+
+
+# By role
+
+
+def test_a_member_sees_no_tabs_of_managers_and_an_admin_only_what_is_theirs(door: Door) -> None:
+    def tabs(user: str) -> list[str]:
+        page = door.page()
+        page.goto(f"{door.team.url}/console#token={door.team.token(user)}")
+        page.get_by_role("tab").first.wait_for()
+        return list(page.get_by_role("tab").all_inner_texts())
+
+    assert tabs("alice") == ["Pool", "Mine"]
+    assert tabs("mona") == ["Pool", "Mine", "Manage", "Statistics"]
+    assert tabs("root") == ["Manage", "Statistics"]
+
+
+# Giving and taking
+
+
+def test_ticked_customers_are_assigned_as_far_as_there_is_room(door: Door, team: Team) -> None:
+    team.rule(holding_limit=1)
+    team.customers("Acme", "Globex")
+    mona = at(door, "customers")
+
+    mona.tick("Acme", "Globex")
+    mona.button("manage.ticked", deed="Assign").click()
+    mona.dialog.get_by_label("To whom").select_option("bob")
+    mona.button("manage.assign", mona.dialog).click()
+
+    assert mona.results() == ["✓ Acme Assigned to bob.", "✕ Globex The holding limit is reached. (1 of 1)"]
+    assert team.customer("c1")["holder"] == "bob"
+
+
+def test_a_claimed_customer_is_transferred_and_taken_back(door: Door, team: Team) -> None:
+    team.customers("Acme", "Globex")
+    team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    mona = at(door, "customers")
+    mona.page.get_by_label("State").select_option("claimed")
+    mona.settled()
+
+    mona.button("manage.transfer_name", name="Acme").click()
+    mona.dialog.get_by_label("To whom").select_option("bob")
+    mona.button("manage.transfer", mona.dialog).click()
+    mona.row("Acme").get_by_text("Transferred to bob.").wait_for()
+    mona.button("manage.take_back_name", name="Globex").click()
+    mona.button("manage.take_back", mona.dialog).click()
+    mona.row("Globex").get_by_text("Released to the pool.").wait_for()
+
+    assert (team.customer("c1")["holder"], team.customer("c2")["state"]) == ("bob", "available")
+
+
+def test_what_was_set_aside_is_let_go_again(door: Door, team: Team) -> None:
+    team.rule(max_returns=1)
+    team.customers("Acme")
+    team.ask("alice", "POST", "/customers/c1/claim")
+    team.ask("alice", "POST", "/customers/c1/release")
+    mona = at(door, "customers")
+
+    mona.page.get_by_label("State").select_option("set_aside")
+    mona.button("manage.restore_name", name="Acme").click()
+    mona.row("Acme").get_by_text("May be claimed again.").wait_for()
+
+    assert team.customer("c1")["set_aside_at"] is None
+
+
+# Importing
+
+FILE = """名称,手机号,城市,优先级,备注
+"北辰科技, 有限公司",13800000001,北京,3,"说""好"" "
+Acme,13800000002,上海,,
+,13800000003,深圳,,
+Twice,13800000002,广州,,
+Urgent,13800000005,成都,very,
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_a_file_is_imported_and_each_failed_row_is_shown_with_its_reason(
+    door: Door, team: Team, tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "leads.csv").write_bytes(FILE.encode(encoding))
+    mona = at(door, "import", language="zh")
+
+    mona.page.get_by_label("文件").set_input_files(tmp_path / "leads.csv")
+    mona.page.get_by_text("共 5 行，列：名称, 电话, 城市, priority, 备注").wait_for()
+    mona.button("import.go").click()
+    mona.page.get_by_text("成功 2 行，失败 3 行。").wait_for()
+
+    failed = [row.split("\t") for row in mona.page.get_by_role("row").all_inner_texts()][1:]
+    assert [(line, name) for line, name, _ in failed] == [("4", ""), ("5", "Twice"), ("6", "Urgent")]
+    assert failed[1][2].startswith("该客户在本次请求中重复出现。") and all(why for *_, why in failed)
+    entered = {each["name"]: each for each in team.ask("mona", "GET", "/customers").json["items"]}
+    assert entered.keys() == {"北辰科技, 有限公司", "Acme"}
+    assert entered["北辰科技, 有限公司"]["fields"] == {"phone": "13800000001", "city": "北京", "备注": '说"好"'}
+    assert entered["北辰科技, 有限公司"]["priority"] == 3
+
+
+def test_more_rows_than_a_request_carries_are_sent_one_after_the_other_and_undone_together(
+    door: Door, team: Team, tmp_path: Path
+) -> None:
+    (tmp_path / "many.csv").write_text("name,phone\n" + "".join(f"Row {n},+1202555{n:04}\n" for n in range(230)))
+    mona = at(door, "import")
+    mona.page.get_by_label("File").set_input_files(tmp_path / "many.csv")
+    mona.button("import.go").click()
+    mona.page.get_by_text("All 230 rows are in.").wait_for()
+
+    mona.button("import.undo").click()
+    mona.button("import.undo", mona.dialog).click()
+    mona.page.get_by_text("Undone: 230. Left as they are: 0.").wait_for()
+
+    assert team.ask("mona", "GET", "/customers").json["items"] == []
+
+
+def test_the_refused_rows_are_downloaded_and_no_spreadsheet_takes_one_for_a_formula(
+    door: Door, team: Team, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.csv").write_text('name,phone,note\nAcme,12,"=HYPERLINK(""x"")"\n')
+    mona = at(door, "import")
+    mona.page.get_by_label("File").set_input_files(tmp_path / "bad.csv")
+    mona.button("import.go").click()
+
+    with mona.page.expect_download() as downloading:
+        mona.button("import.download").click()
+
+    text = Path(downloading.value.path()).read_text(encoding="utf-8-sig")
+    assert text.splitlines()[0] == '"id","name","priority","phone","note","Reason"'
+    assert '"Acme","","12","\'=HYPERLINK(""x"")"' in text
+
+
+def test_a_file_without_a_name_column_is_told_so(door: Door, team: Team, tmp_path: Path) -> None:
+    (tmp_path / "odd.csv").write_text("colour,size\nred,1\n")
+    mona = at(door, "import")
+
+    mona.page.get_by_label("File").set_input_files(tmp_path / "odd.csv")
+
+    mona.page.get_by_text("has to have a column called name").wait_for()
+    assert mona.button("import.go").count() == 0
+
+
+# Members
+
+
+def test_a_member_is_added_limited_and_removed_with_what_they_hold(door: Door, team: Team) -> None:
+    team.customers("Acme")
+    mona = at(door, "members")
+
+    mona.button("members.add").click()
+    mona.dialog.get_by_label("User", exact=True).fill("carol")
+    mona.dialog.get_by_label("Holding limit of their own").fill("3")
+    mona.button("save", mona.dialog).click()
+    mona.page.get_by_role("listitem").filter(has_text="carol").get_by_text("0 of 3").wait_for()
+    team.ask("carol", "POST", "/customers/c1/claim")
+    mona.tab("manage")
+    mona.button("members.remove_name", name="carol").click()
+    mona.dialog.get_by_label("What becomes of 1 customer that they hold").select_option("transfer")
+    mona.dialog.get_by_label("To whom").select_option("bob")
+    mona.button("members.remove", mona.dialog).click()
+    mona.page.get_by_text("carol has left the pool.").wait_for()
+
+    assert team.customer("c1")["holder"] == "bob"
+    assert [each["user_id"] for each in team.ask("mona", "GET", "/members").json["items"]] == ["alice", "bob", "mona"]
+
+
+# Rules
+
+
+def test_a_rule_is_tried_and_then_applied_to_all(door: Door, team: Team) -> None:
+    team.customers("Acme", "Globex")
+    team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    mona = at(door, "rules")
+
+    mona.page.get_by_label("A claim lasts").fill("3")
+    mona.page.get_by_label("Deadlines change for").select_option("all")
+    mona.button("rules.try").click()
+    mona.page.get_by_text("This would change: A claim lasts. 2 claims would get another deadline.").wait_for()
+    assert team.ask("mona", "GET").json["policy"]["claim_ttl"] == "P7D", "it was only tried"
+    mona.button("rules.apply").click()
+    mona.page.get_by_text("The rules have changed, and 2 deadlines with them.").wait_for()
+
+    assert team.ask("mona", "GET").json["policy"]["claim_ttl"] == "P3D"
+
+
+def test_a_rule_that_is_emptied_is_off_and_the_others_stay(door: Door, team: Team) -> None:
+    team.rule(holding_limit=5, cooldown="PT90M", sweep_breaker=0.5, masked_fields=["phone"], reminders=["P1W"])
+    before = team.ask("mona", "GET").json["policy"]
+    mona = at(door, "rules")
+
+    mona.page.get_by_label("Holding limit").fill("")
+    mona.button("rules.apply").click()
+    mona.page.get_by_text("The rules have changed.").wait_for()
+
+    assert team.ask("mona", "GET").json["policy"] == before | {"holding_limit": None}
+
+
+def test_rules_that_somebody_changed_meanwhile_are_shown_and_not_overwritten(door: Door, team: Team) -> None:
+    mona = at(door, "rules")
+    team.rule(holding_limit=9)
+
+    mona.page.get_by_label("Holding limit").fill("4")
+    mona.button("rules.apply").click()
+    mona.page.get_by_text("Somebody has changed this meanwhile.").wait_for()
+
+    assert mona.page.get_by_label("Holding limit").input_value() == "9"
+    assert team.ask("mona", "GET").json["policy"]["holding_limit"] == 9
+
+
+def test_a_rule_that_is_none_is_refused_in_words(door: Door, team: Team) -> None:
+    mona = at(door, "rules")
+
+    mona.page.get_by_label("Time zone").fill("Mars/Olympus")
+    mona.button("rules.apply").click()
+
+    mona.page.get_by_text("These rules are not valid.").wait_for()
+
+
+# State
+
+
+def test_an_admin_pauses_resumes_and_closes_the_pool(door: Door, team: Team) -> None:
+    root = at(door, "state", user="root")
+
+    for verb, status in (("pause", "Paused"), ("resume", "Open"), ("close", "Closed"), ("open", "Open")):
+        root.button(f"state.{verb}").click()
+        root.button(f"state.{verb}", root.dialog).click()
+        root.page.locator(".badge").get_by_text(status, exact=True).wait_for()
+
+    assert team.ask("mona", "GET").json["status"] == "open"
+
+
+def test_a_sweep_is_looked_at_and_run(door: Door, team: Team) -> None:
+    team.rule(claim_ttl="PT1S")
+    team.customers("Acme")
+    team.ask("alice", "POST", "/customers/c1/claim")
+    door.enter("alice", tab="mine").row("Acme").get_by_text("Time is up").wait_for()
+    at(door, "state").page.get_by_text("1 claim is overdue").wait_for()
+
+    root = at(door, "state", user="root")
+    root.button("sweep.look").click()
+    root.page.get_by_text("Overdue", exact=True).wait_for()
+    assert team.customer("c1")["state"] == "claimed"
+    root.button("sweep.now").click()
+    root.page.locator("dl div").filter(has_text="Returned").get_by_text("1").wait_for()
+
+    assert team.customer("c1")["state"] == "available"
+
+
+# Statistics
+
+
+def test_what_happened_is_drawn_and_told_in_numbers(door: Door, team: Team) -> None:
+    team.customers("Acme", "Globex")
+    team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    team.ask("alice", "POST", "/customers/c1/release")
+
+    mona = door.enter("mona", tab="statistics")
+    charts = mona.page.get_by_role("img")
+    charts.nth(1).wait_for()
+
+    assert charts.count() == 2
+    assert charts.nth(0).locator("rect.one").count() == 1 and charts.nth(0).locator("rect.two").count() == 1
+    mona.page.get_by_text("In numbers").last.click()
+    assert mona.page.get_by_role("row").last.inner_text().split() == ["mona", "2", "0", "0", "0", "0"]
+    assert [" ".join(text.split()) for text in mona.page.locator(".tile").all_inner_texts()][:2] == [
+        "Available now 1", "Claimed now 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("days", ["7", "90"])
+def test_another_period_is_drawn_day_by_day(door: Door, team: Team, days: str) -> None:
+    mona = door.enter("mona", tab="statistics")
+
+    mona.page.get_by_label("Period").select_option(days)
+    mona.settled()
+    mona.page.get_by_role("img").first.wait_for()
+
+    assert mona.page.locator("svg").first.locator("g").count() == int(days)
