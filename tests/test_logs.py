@@ -244,7 +244,7 @@ def deployed(moto_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": KEYS}))
     for name, setting in {
         "JWKS": str(tmp_path / "jwks.json"), "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE,
-        "TABLE_NAME": moto_world.table.name,
+        "TABLE_NAME": moto_world.table.name, "EVENT_BUS": "default",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, setting)
     spec = importlib.util.spec_from_file_location("deployed_app", Path(__file__).parent.parent / "app.py")
@@ -287,6 +287,21 @@ def test_the_deployed_service_and_its_schedule_tell_the_log_no_secret(
     tick = {"version": "0", "account": "1", "region": "r", "detail": {}, "detail-type": "", "source": "", "time": ""}
     assert deployed.sweep_expired(tick | {"id": "1", "resources": []}, Context())["failed"] == 0
     assert any("swept" in text for text in ear.heard)
+
+
+def test_the_function_that_tells_events_tells_the_log_no_secret(
+    deployed: ModuleType, moto_world: World, ear: Ear
+) -> None:
+    canaries_in(moto_world)
+    items = [each for each in everything(moto_world.table) if "tail" in each]
+    spoiled = [each | {"tail": {"S": f"[{NAME}"}} for each in items]
+    records = [{"dynamodb": {"SequenceNumber": "1", "NewImage": each}} for each in [*items, *spoiled]]
+
+    assert deployed.tell_events({"Records": records}, None) == {"batchItemFailures": []}
+    assert deployed.tell_events({"Records": records}, None) == {"batchItemFailures": []}
+
+    assert sum("malformed record: " in text for text in ear.heard) == 2 * len(spoiled)
+    assert any(f"'told': {len(items)}, 'untold': 0, 'malformed': {len(spoiled)}" in text for text in ear.heard)
 
 
 def test_what_a_token_is_refused_for_is_not_for_the_log_either() -> None:
