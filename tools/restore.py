@@ -87,7 +87,7 @@ def main() -> int:
         name, region = Cloud().outputs(stage.stack)["TableName"], Cloud().region
         counts = restore(_table(name, region), _table(earlier, region), write=yes)
     except (Fault, BotoCoreError, ClientError) as error:
-        raise Unusable(f"cut short, and to be run again: {type(error).__name__} {error}".rstrip()) from None
+        raise Unusable(f"restoring from {earlier} was cut short: {str(error) or type(error).__name__}") from None
     print(told(counts, name, yes))
     return 0
 
