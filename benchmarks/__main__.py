@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import cold_start, requests, sweep, warm_claim
+from benchmarks import cold_start, crowd, requests, sweep, warm_claim
 from benchmarks.rows import Benchmark, Place, Row
 from tools.engines import MiniStack
 from tools.keys import LocalKeys
@@ -21,6 +21,7 @@ from tools.problems import Unusable, run_tool
 BENCHMARKS: dict[str, Benchmark] = {
     "warm claim": warm_claim.rows,
     "requests": requests.rows,
+    "crowd": crowd.rows,
     "sweep": sweep.rows,
     "cold start": cold_start.rows,
 }

@@ -6,6 +6,7 @@ hot spot. So a change of policy reaches every process within `POLICY_MS`, well i
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from chalicelib import layout, views
 from chalicelib.copies import Copies
+from chalicelib.crowds import Crowd
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.moves import Actor
 from chalicelib.records import IDENTIFIER, Customer, Pool
@@ -39,7 +41,7 @@ class Backend:
     def __init__(self, table: Table, mint: Callable[[], str], choose: Callable[[range, int], list[int]]) -> None:
         self.table, self.mint, self.choose = table, mint, choose
         self.copies = Copies()
-        self.crowds: dict[tuple[str, str], int] = {}  # how much callers of claim-next have been colliding, by pool
+        self.crowds: defaultdict[tuple[str, str], Crowd] = defaultdict(Crowd)  # of claim-next, by tenant and pool
         self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}
 
 

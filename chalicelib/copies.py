@@ -55,12 +55,17 @@ class Copies:
 
     def look_up(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
         """A copy of each: one seen lately, or else one read now. None for a customer that does not exist."""
-        found: dict[str, Customer | None] = {}
+        seen = self.seen(actor, ids)
+        return seen | self.read(table, actor, [customer_id for customer_id in ids if customer_id not in seen])
+
+    def seen(self, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:
+        """The copies there are, of those seen lately."""
+        found = {}
         for customer_id in ids:
             seen_at, customer = self._kept.get(actor.customer_key(customer_id), (0, None))
             if customer is not None and actor.now - seen_at < KEPT_MS:
                 found[customer_id] = customer
-        return found | self.read(table, actor, [customer_id for customer_id in ids if customer_id not in found])
+        return found
 
     def read(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
         """Each as it is now. One request per 50 customers, since the fields are an item of their own."""

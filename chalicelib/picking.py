@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from pynamodb.expressions.condition import Condition
+
 from chalicelib import layout, rules
 from chalicelib.claiming import claim_plan, desk_with_room
 from chalicelib.context import Call
+from chalicelib.crowds import NEAREST, Candidate
 from chalicelib.journal import WHOLE, Result
-from chalicelib.layout import DUE, PLACE
+from chalicelib.layout import DUE, PLACE, PRIORITY_STEP, Item, plain
 from chalicelib.moves import Move
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal, Refused
@@ -23,7 +26,7 @@ from chalicelib.table import Check, between
 
 LOOKS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
 WIDEST_LOOK: Final = 200
-WIDEST_SPREAD: Final = 400  # how far down the list a crowd is spread
+MOST_LAPSED: Final = 100  # looked at together: their index holds whole customers
 OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
 TAKEN: Final = "already_claimed"
 
@@ -47,15 +50,18 @@ def claim_next(call: Call, pool_id: str, count: int) -> dict[str, Any]:
 
 
 class _Search:
-    """One caller's way down the list. `passed` have been tried, or were closed to the caller."""
+    """One caller's way down the list. `passed` have been tried, or were closed to the caller; `at_end` are the lists in
+    which there are no others."""
 
     def __init__(self, call: Call, pool: Pool, desk: Desk, count: int) -> None:
         self.call, self.pool, self.desk, self.count = call, pool, desk, count
         self.taken: dict[int, Result] = {} if desk.journal is None else dict(desk.journal.answers)
         self.plan = claim_plan(call, pool, desk.actor)
         self.passed: set[str] = set()
+        self.at_end: set[str] = set()
         self.width, self.position = count, 0
         self.lost = False
+        self.crowd = call.backend.crowds[pool.tenant, pool.id]
 
     @property
     def wanted(self) -> int:
@@ -70,7 +76,7 @@ class _Search:
             if not seen:
                 break
             stopping = self._claim(self._chosen(seen))
-            self._learn()
+            self.crowd.learn(self.lost, self.call.now)
             if stopping is not None:
                 return stopping
         return None if self.taken else self._standing()
@@ -81,44 +87,69 @@ class _Search:
 
     # Whom to try
 
-    def _candidates(self) -> list[str]:
-        """The next ids, best first: of those in the pool or, when there are none, of those whose claims have lapsed.
+    def _candidates(self) -> list[Candidate]:
+        """The next to try: exactly the head of the list or, in a crowd, some from further down.
 
-        Alone, exactly the head of the list. Where callers have been colliding, each picks at random from a head that is
-        as much longer as the collisions ask for, and that shrinks back as they cease.
+        A crowd is spread over a head that is about as long as what it takes at once, whoever gets which of it.
         """
-        tenant, pool, now = self.pool.tenant, self.pool.id, self.call.now
-        reach, count = self._reach(), max(self.wanted, self.width)
-        head = self._head(count + reach, layout.place_available(tenant, pool), index=PLACE)
-        head = head or self._head(
-            count + reach, layout.due_in(tenant, pool), index=DUE, between=between(DUE, high=now)
-        )  # fmt: skip
-        if not reach:
-            return head[:count]
-        chosen = set(self.call.backend.choose(range(len(head)), min(count, len(head))))
-        return [each for at, each in enumerate(head) if at in chosen]
+        now, count = self.call.now, max(self.wanted, self.width)
+        reach, passed = self.crowd.reach(now), self.passed.__contains__
+        taken = self.crowd.take(count, now, passed) if reach else []
+        if len(taken) >= self.wanted:
+            return taken
+        head = self._head(count + max(reach, NEAREST))
+        best, others = ([], head) if reach else (head[:count], head[count:])
+        drawn = self.call.backend.choose(range(len(others)), len(others))
+        self.crowd.remember([others[at] for at in drawn], now)
+        return best or self.crowd.take(count, now, passed)
 
-    def _head(self, length: int, partition: str, **asked: Any) -> list[str]:
-        """That many of a list, from its head, without those passed; fewer where it ends."""
-        head: list[str] = []
-        for page in self.call.backend.table.pages(partition, limit=length + len(self.passed), **asked):
-            head += [each for key in page.keys if (each := layout.id_in(key.pk)) not in self.passed]
-            if len(head) >= length:
-                break
+    def _head(self, length: int) -> list[Candidate]:
+        """That many of the best, without those passed; fewer where there are no more.
+
+        A lapsed claim is free for everybody: its customer stands in the list by its priority and since its deadline, as
+        it will once it has been swept. Of very many that have lapsed only those who wait longest are looked at.
+        """
+        head = self._listed(PLACE, layout.place_available(self.pool.tenant, self.pool.id), length)
+        if self.crowd.may_have_lapsed(self.call.now):
+            until = between(DUE, high=self.call.now)
+            lapsed = self._listed(DUE, layout.due_in(self.pool.tenant, self.pool.id), min(length, MOST_LAPSED), until)
+            if not lapsed:
+                self.crowd.none_lapsed(self.call.now)
+            head = sorted({*head, *lapsed})
         return head[:length]
 
-    def _chosen(self, seen: Sequence[str]) -> list[str]:
+    def _listed(self, index: str, partition: str, length: int, part: Condition | None = None) -> list[Candidate]:
+        """That many of one list, from its beginning; and none any more once it has come to its end."""
+        found: list[Candidate] = []
+        if partition in self.at_end:
+            return found
+        limit = length + len(self.passed)
+        for page in self.call.backend.table.pages(partition, index=index, between=part, limit=limit):
+            found += [each for item in page.items if (each := _candidate(index, item)).id not in self.passed]
+            if len(found) >= length:
+                return found[:length]
+        self.at_end.update([] if found else [partition])
+        return found
+
+    def _chosen(self, candidates: Sequence[Candidate]) -> list[str]:
         """As many of the candidates as are wanted, without those whose copies show them closed to the caller."""
         table, copies = self.desk.table, self.desk.copies
+        seen = [each.id for each in candidates]
+        copied = copies.seen(self.desk.actor, seen)
         closed = self._closed(copies.look_up(table, self.desk.actor, seen))
-        doubtful = [each for each, reason in closed.items() if reason == TAKEN]
+        doubtful = [each for each, reason in closed.items() if reason == TAKEN and each in copied]
         if doubtful and len(seen) - len(closed) < self.wanted:  # or the copy is old, and somebody has released it
             closed = {each: closed[each] for each in closed if each not in doubtful}
             closed |= self._closed(copies.read(table, self.desk.actor, doubtful))
         free = [each for each in seen if each not in closed]
-        self.passed |= set(seen) - set(free[self.wanted :])
-        self.width = self.count if len(free) >= self.wanted else min(2 * len(seen), WIDEST_LOOK)
-        self.lost = TAKEN in closed.values()
+        spare = free[self.wanted :]
+        self.passed |= set(seen) - set(spare)
+        self.crowd.spare(each for each in candidates if each.id in spare)
+        gone = TAKEN in closed.values()
+        if gone and not free:
+            self.crowd.drop()
+        self.width = self.count if len(free) >= self.wanted or gone else min(2 * len(seen), WIDEST_LOOK)
+        self.lost = gone and not self.crowd.reach(self.call.now)
         return free[: self.wanted]
 
     def _closed(self, known: dict[str, Customer | None]) -> dict[str, str]:
@@ -148,15 +179,6 @@ class _Search:
         self.lost = self.lost or any(refusal.reason == TAKEN for refusal in refusals)
         return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)
 
-    def _reach(self) -> int:
-        """How far beyond what it wants this process spreads the callers of this pool."""
-        return self.call.backend.crowds.get((self.pool.tenant, self.pool.id), 0)
-
-    def _learn(self) -> None:
-        """How crowded the head of the list is: further with each collision, closer with each search without one."""
-        reach = min(2 * self._reach() + 4, WIDEST_SPREAD) if self.lost else max(self._reach() - 1, 0)
-        self.call.backend.crowds[self.pool.tenant, self.pool.id] = reach
-
     def _standing(self) -> Refusal | None:
         """Where nothing was taken: whether the caller might claim at all."""
         actor = self.desk.actor
@@ -167,3 +189,13 @@ class _Search:
             return None
         stored = refusing[actor.member_key]
         return first_broken([member], refusing) or next(iter(quota.refusals(stored, 0)), None)
+
+
+def _candidate(index: str, item: Item) -> Candidate:
+    """Where that item of an index stands among those that may be taken."""
+    rank = plain(item["rank"]) if index == PLACE else plain(item["due_at"]) - _priority(item) * PRIORITY_STEP
+    return Candidate(rank, layout.id_in(item["pk"]["S"]))
+
+
+def _priority(item: Item) -> int:
+    return plain(item["priority"]) if "priority" in item else 0

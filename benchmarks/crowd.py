@@ -1,0 +1,20 @@
+"""64 processes that take the next customer, all at once, until a thousand are gone. Counted, and drawn from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.rows import Place, Row
+from tests.crowds import crowd, crowded_pool
+
+CALLERS, CUSTOMERS = 64, 1_000
+
+
+def rows(place: Place) -> Iterator[Row]:
+    taken = crowd(crowded_pool(CALLERS, CUSTOMERS), CALLERS)
+    yield Row("claim-next, 64 processes at once: transactions a claim", taken.transactions, bound=1.3)
+    yield Row("claim-next, 64 processes at once: reads a claim", taken.reads, bound=1.2)
+    yield Row("claim-next, 64 processes at once: transactions of the worst claim", taken.worst, bound=8)
+    shared = crowd(crowded_pool(CALLERS, CUSTOMERS), CALLERS, shared=True)
+    yield Row("claim-next, 64 callers of one process: transactions a claim", shared.transactions, bound=1.2)
+    yield Row("claim-next, 64 callers of one process: reads a claim", shared.reads, bound=0.3)
