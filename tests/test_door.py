@@ -40,11 +40,23 @@ THROTTLES = [
 ]  # fmt: skip
 
 
+class Listening(Memory):
+    """Notes how many items a query may answer at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[int | None] = []
+
+    def query(self, hash_value: str, index: str | None, between: Any, after: Any, limit: int | None) -> dict[str, Any]:
+        self.limits.append(limit)
+        return super().query(hash_value, index, between, after, limit)
+
+
 @dataclass
 class Door:
     """A table on an engine in memory, with what it asked and how long it paused, were it never lucky."""
 
-    memory: Memory = field(default_factory=Memory)
+    memory: Listening = field(default_factory=Listening)
     asked: list[str] = field(default_factory=list)
     paused: list[float] = field(default_factory=list)
 
@@ -130,7 +142,7 @@ def test_a_page_says_where_it_ends_only_where_there_is_more(door: Door) -> None:
 
     assert (part.keys, part.items, part.last) == (keys[:2], [stored(key) for key in keys[:2]], stored(keys[1]))
     assert (whole.keys, whole.last) == (keys, None)
-    assert door.asked == ["Query", "Query"]
+    assert (door.asked, door.memory.limits) == (["Query", "Query"], [3, 4]), "one more, to know"
 
 
 def test_pages_are_read_to_the_last_though_one_be_empty(door: Door) -> None:
