@@ -121,3 +121,24 @@ def desk(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, log: Reque
     keys = LocalKeys(folder / "keys").ensure()
     with LocalApi(front(world.service, keys), log=log) as api:
         yield Desk(api.url, keys, folder, monkeypatch)
+
+
+# Files to import, and what came of them
+
+
+def saved(office: Desk, text: str, name: str = "customers.csv", encoding: str = "utf-8") -> Path:
+    path = office.home / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def customers(world: World) -> dict[str, Any]:
+    """Every customer of the pool, by name."""
+    listed = world.user("mona").walk("/customers")
+    by_name = {each["name"]: each for each in listed}
+    assert len(by_name) == len(listed), "one was imported twice"
+    return by_name
+
+
+def many(count: int) -> str:
+    return "name,phone\n" + "".join(f"Customer {n},1380000{n:04d}\n" for n in range(count))

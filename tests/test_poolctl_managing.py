@@ -95,10 +95,12 @@ def test_an_export_is_filtered_goes_through_a_pipe_and_writes_over_nothing_unask
     target.write_text("mine")
 
     piped = office.run("export", "-", "--holder", "alice")
+    program = office.run("export", "-", "--holder", "alice", "--json")
     refused = office.run("export", target)
     forced = office.run("export", target, "--force")
 
     assert [row["id"] for row in csv.DictReader(io.StringIO(piped.out, newline=""))] == ["good"]
+    assert [each["id"] for each in program.json["items"]] == ["good"]
     assert refused.status == 5 and "--force" in refused.told
     assert forced.status == 0 and target.read_text(encoding="utf-8-sig") != "mine"
 

@@ -48,6 +48,10 @@ def export(session: Session, file: Path, pool: str | None, state: str | None, ho
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         count, fields = _collect(listed, spool)
         rows = _rows(session.language, fields, spool)
+        if str(file) == "-" and session.json:
+            spool.seek(0)
+            showing.as_json({"items": [json.loads(line) for line in spool]})
+            return Exit.DONE
         if str(file) == "-":
             _write_csv(rows, sys.stdout)
             return Exit.DONE
