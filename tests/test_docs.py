@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.pages import ROOT, anchors, blocks, links, pages, prose, quoted, slug, tables, text_of
+from tests.pages import ROOT, anchors, blocks, headings, links, pages, prose, quoted, slug, tables, text_of
 
 RULES = 26
 HOMES = ("", "chalicelib/", "tools/", "tests/", "tests/e2e/", "docs/", "benchmarks/", ".chalice/")
@@ -123,3 +123,33 @@ def test_every_invariant_has_its_row_and_tests_that_prove_it() -> None:
     assert [promise for promise in proven if re.fullmatch(r"I\d+", promise)] == [f"I{n}" for n in range(1, 11)]
     assert all(proven[f"I{number}"] for number in range(1, 11))
     assert len({test for tests in proven.values() for test in tests}) > 40
+
+
+# The README in two languages
+
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+
+
+def test_the_readme_in_chinese_has_the_same_parts_blocks_and_links() -> None:
+    def depths(page: str) -> list[int]:
+        return [depth for depth, _ in headings(page)]
+
+    def elsewhere(page: str) -> list[str]:
+        return sorted(link for link in links(page) if link not in (ENGLISH, CHINESE))
+
+    assert depths(CHINESE) == depths(ENGLISH)
+    assert [(each.language, each.text) for each in blocks(CHINESE)] == [
+        (each.language, each.text) for each in blocks(ENGLISH)
+    ]
+    assert elsewhere(CHINESE) == elsewhere(ENGLISH)
+
+
+def test_the_readme_in_chinese_has_the_same_tables_with_the_same_commands_and_figures() -> None:
+    def said_in_any_language(page: str) -> list[list[list[list[str]]]]:
+        """Row by row what is set as code, and the numbers."""
+        return [
+            [[sorted(quoted(" ".join(row))), sorted(re.findall(r"\d[\d,.]*", " ".join(row)))] for row in table]
+            for table in tables(page)
+        ]
+
+    assert said_in_any_language(CHINESE) == said_in_any_language(ENGLISH)
