@@ -126,6 +126,12 @@ def test_headings_that_are_not_known_are_fields_and_may_be_mapped(office: Desk, 
     assert customers(threaded)["Acme"]["fields"] == {"phone": "13800138000", "Telefon": "123", "Farbe": "blau"}
 
 
+def test_a_heading_that_is_quoted_can_neither_end_the_line_nor_move_the_cursor(office: Desk) -> None:
+    file = saved(office, '"Kunde\n\x1b[2J",\x85Telefon\nAcme,1\n')
+
+    assert "there are: Kunde �[2J, Telefon" in office.run("import", file).told
+
+
 def test_a_dry_run_tells_what_each_column_is_and_sends_nothing(office: Desk, threaded: World) -> None:
     file = saved(office, HEADINGS + "甲,13800138000,,\n,13800138001,,\n")
 

@@ -17,6 +17,7 @@ from tools.poolctl import exporting, importing, ruling, signing_in, upkeep, verb
 from tools.poolctl.asking import COMMANDS, ToldGroup, shared
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.session import Session, ended
+from tools.poolctl.showing import shown
 from tools.poolctl.words import say
 
 MODULES = (
@@ -56,8 +57,9 @@ def _failed(session: Session, error: BaseException, *, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.DONE
     reason = _reason(session, error)
-    told = {"code": reason.code, "detail": str(reason), "exit": int(reason.status)}
-    print(json.dumps(told, ensure_ascii=False) if session.json else str(reason), file=sys.stderr)
+    line = shown(" ".join(str(reason).split()))  # it may quote a file, whatever that holds
+    told = {"code": reason.code, "detail": line, "exit": int(reason.status)}
+    print(json.dumps(told, ensure_ascii=False) if session.json else line, file=sys.stderr)
     return reason.status
 
 
