@@ -26,6 +26,9 @@ with it. Nothing here talks to the engine.
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode, b64encode
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -48,8 +51,10 @@ INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded
 FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
 
-# A customer item should stay under 1 KB, for which a transaction pays 2 write units. So much of it is for events.
-TAIL_BYTES: Final = 440
+# The engine charges for each kilobyte begun of what is written. So a customer's latest events are packed where they are
+# many, and the older ones get a page of their own where the customer takes a kilobyte less without them.
+KILOBYTE: Final = 1024
+PLAIN_BYTES: Final = 320
 EVENTS_A_PAGE: Final = 16  # at most, whatever their size
 
 
@@ -264,36 +269,60 @@ def _text(content: Any) -> str:
 
 # Records
 
-_CUSTOMER_ATTRIBUTES: Final = (
-    "name", "state", "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "priority",
-    "returns", "holder", "claim_id", "claimed_at", "expires_at", "extensions", "extended_ms", "last_follow_up_at",
-    "active_at", "stopped_ms", "pauses", "pinned_until", "clock_ends", "remind_at", "reminded", "set_aside_at", "homes",
-    "past_holders",
+_TEXTS: Final = ("name", "state", "holder", "claim_id")
+_NUMBERS: Final = (
+    "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "returns", "claimed_at",
+    "expires_at", "extensions", "last_follow_up_at", "active_at", "pinned_until", "clock_ends", "remind_at",
+    "set_aside_at",
 )  # fmt: skip
-
-
 _LEFT_OUT_WHEN_EMPTY: Final = ("priority", "extended_ms", "stopped_ms", "pauses", "reminded", "homes", "past_holders")
 
 
 def customer_item(customer: Customer) -> Item:
-    attributes = {name: getattr(customer, name) for name in _CUSTOMER_ATTRIBUTES}
-    attributes |= {name: attributes[name] or None for name in _LEFT_OUT_WHEN_EMPTY}
-    attributes["tail"] = _text(customer.tail)
+    """As `item` makes them, by kind of attribute: a claim makes hardly anything else."""
     key = customer_key(customer.tenant, customer.pool, customer.id)
-    return item(key, attributes | _index_attributes(customer))
+    stored: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "tail": {"S": tail_text(customer.tail)}}
+    for name in _TEXTS:
+        if (text := getattr(customer, name)) is not None:
+            stored[name] = {"S": text}
+    for name in _NUMBERS:
+        if (number := getattr(customer, name)) is not None:
+            stored[name] = {"N": str(number)}
+    for name in _LEFT_OUT_WHEN_EMPTY:
+        if content := getattr(customer, name):
+            stored[name] = value(content)
+    for name, content in _index_attributes(customer).items():
+        stored[name] = value(content)
+    return stored
 
 
 def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
     """The customer in that item, without its fields. Raises msgspec.ValidationError where the item is malformed."""
     content = plain_item(stored)
-    content["tail"] = msgspec.json.decode(content.get("tail", "[]"))
+    content["tail"] = msgspec.json.decode(_tail_json(content.get("tail", "[]")))
     content |= {"tenant": tenant, "pool": pool, "id": id_in(content["pk"])}
     return msgspec.convert(content, Customer)
 
 
 def events_record(stored: Item) -> tuple[Event, ...]:
     """The latest events of the customer in that item, oldest first. Raises msgspec.ValidationError."""
-    return msgspec.json.decode(stored["tail"]["S"], type=tuple[Event, ...])
+    return msgspec.json.decode(_tail_json(stored["tail"]["S"]), type=tuple[Event, ...])
+
+
+@lru_cache(maxsize=128)
+def tail_text(events: tuple[Event, ...]) -> str:
+    """The events as a customer carries them: in plain JSON or, where they are many, packed to less than half of it."""
+    text = msgspec.json.encode(events)
+    return text.decode() if len(text) <= PLAIN_BYTES else b64encode(zlib.compress(text)).decode()
+
+
+def _tail_json(text: str) -> bytes | str:
+    if text.startswith("["):
+        return text
+    try:
+        return zlib.decompress(b64decode(text))
+    except (ValueError, zlib.error) as error:
+        raise msgspec.ValidationError("events that cannot be unpacked") from error
 
 
 def fields_item(customer: Customer) -> Item:
@@ -321,17 +350,32 @@ def guarded(stored: Item) -> str:
     return str(plain(stored["customer"]))
 
 
-def tail_bytes(events: tuple[Event, ...]) -> int:
-    return len(msgspec.json.encode(events))
+def kilobytes(size: int) -> int:
+    """As the engine counts them: those begun."""
+    return max(-(-size // KILOBYTE), 1)
+
+
+def size(stored: Item) -> int:
+    """The bytes that are charged for: names and texts in UTF-8, a byte for two digits of a number, and one more."""
+    return sum(len(name.encode()) + _bytes(content) for name, content in stored.items())
+
+
+def _bytes(tagged: dict[str, Any]) -> int:
+    ((kind, content),) = tagged.items()
+    if kind == "N":
+        return (len(content.lstrip("-")) + 1) // 2 + 1
+    if kind == "M":
+        return 3 + len(content) + size(content)
+    return len(content if kind == "B" else content.encode())
 
 
 def page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
     key = page_key(customer, customer.pool, events[0].seq)
-    return item(key, {"events": _text(events)})
+    return item(key, {"events": tail_text(events)})
 
 
 def page_record(stored: Item) -> tuple[Event, ...]:
-    return msgspec.json.decode(stored["events"]["S"], type=tuple[Event, ...])
+    return msgspec.json.decode(_tail_json(stored["events"]["S"]), type=tuple[Event, ...])
 
 
 def pool_item(pool: Pool) -> Item:

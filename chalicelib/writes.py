@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
-from chalicelib.layout import EVENTS_A_PAGE, TAIL_BYTES, Key
+from chalicelib.layout import EVENTS_A_PAGE, PLAIN_BYTES, Key
 from chalicelib.moves import Move
 from chalicelib.records import Customer, Event
 from chalicelib.table import Action, Check, Delete, Put
@@ -84,17 +84,26 @@ def marked(move: Move, mark: str) -> Move:
 
 
 def paged(move: Move, *, roomy: bool) -> Move:
-    """The move with a customer that carries its older events only while there is space for all of them.
+    """The move with a customer that carries its older events only while that costs nothing.
 
     `roomy` spends bytes rather than an action of the transaction: an atomic batch has to fit into one.
     """
     if move.before is None or move.after is None:
         return move
     tail = move.after.tail
-    if len(tail) <= EVENTS_A_PAGE and (roomy or layout.tail_bytes(tail) <= TAIL_BYTES):
-        return move
     new = tuple(event for event in tail if event.seq > move.before.version)
+    if len(tail) <= EVENTS_A_PAGE and (roomy or not _outgrown(move.after, new)):
+        return move
     return replace(move, after=replace(move.after, tail=new))
+
+
+def _outgrown(customer: Customer, newest: tuple[Event, ...]) -> bool:
+    """Whether the customer begins a kilobyte less with only those events."""
+    text = layout.tail_text(customer.tail)
+    if len(text) <= PLAIN_BYTES:
+        return False
+    size = layout.size(layout.customer_item(customer))
+    return layout.kilobytes(size) > layout.kilobytes(size - len(text) + len(layout.tail_text(newest)))
 
 
 def _paged_out(move: Move) -> tuple[Event, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Event as ThreadEvent
 from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib import auditing, layout, rounds
@@ -237,7 +238,7 @@ def test_a_counter_and_a_list_that_drifted_together_are_not_taken_for_each_other
 
 def rewrite_tail(world: World, change: Callable[[list[list[Any]]], list[list[Any]]]) -> None:
     stored = world.table.get([C1])[C1]
-    tail = change(json.loads(stored["tail"]["S"]))
+    tail = change(json.loads(msgspec.json.encode(layout.events_record(stored))))
     plant(world, C1, "SET tail = :tail", tail=json.dumps(tail))
 
 
