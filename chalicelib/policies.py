@@ -42,7 +42,7 @@ def change(
     wanted = replace(seen, name=name or pool.name, policy=_merged(pool.policy, policy or {}))
     if dry_run:
         _may_change(call, pool)
-        return views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))}
+        return call.finish(views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))})
     changed, write, same = rewritten(seen, wanted, call.now)
     by_manager = _by_manager(call.actor(pool).member_key, write, same)
     if not to_all:

@@ -161,7 +161,7 @@ def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
         return []
     left_at = past_holders[user]
     long_ago = left_at.does_not_exist() | (left_at <= now - cooldown)
-    lapsed_long_ago = (holder != user) | (expires_at <= now - cooldown)
+    lapsed_long_ago = (holder != user) | (state != "claimed") | (expires_at <= now - cooldown)
     return [
         Rule("cooldown", key, lapsed_long_ago, ends_with=("expires_at",), ends_after=cooldown),
         Rule("cooldown", key, long_ago, ends_with=("past_holders", user), ends_after=cooldown),

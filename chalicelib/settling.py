@@ -118,6 +118,7 @@ class _Settling:
         self.looked_up = known is not None
         self.counters = Counters(desk.actor, desk.elsewhere)
         self.made_room = False
+        self.ask_again = False  # something is known anew since it was planned
 
     def run(self) -> Outcome:
         if self.desk.journal is not None:
@@ -129,8 +130,9 @@ class _Settling:
             pending = [position for position in self.ids if position not in self.outcome.results]
             if not pending or self._over():
                 return self.outcome
+            self.ask_again = False
             self._attempt(self._pack(self._plan(pending[:ACTIONS_A_TRANSACTION])))
-            if self.atomic and self.outcome.refused:
+            if self.atomic and self.outcome.refused and not self.ask_again:
                 return self._nothing_done()
         raise Throttled
 
@@ -213,6 +215,7 @@ class _Settling:
         for position, move in moves.items():
             if not self._explained(position, move, refusing):
                 sound[position] = move
+        self.ask_again = len(sound) + sum(at in self.outcome.results for at in moves) < len(moves)
         self.counters.learn(refusing)
         if self.atomic:
             self.counters.begin_days(self.desk.table)
@@ -270,6 +273,7 @@ class _Settling:
         """Gives what is left of the taker's limits to the first, and names the limit to the rest."""
         today, headroom = quota.left(member_item)
         if headroom is not None and headroom < quota.count and self._make_room(quota.key, member_item):
+            self.ask_again = True
             return
         fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
         for position in list(takes)[fitting:]:

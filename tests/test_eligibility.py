@@ -48,3 +48,11 @@ def test_who_holds_a_customer_of_a_paused_pool_may_not_claim_it_again(world: Wor
     reply = alice.claim("c1")
 
     assert told["eligible"] == (reply.status == 200), (told, reply.text)
+
+
+def test_who_owns_a_private_customer_is_told_of_no_cooldown(world: World) -> None:
+    world.pool(cooldown="P1D")
+    world.fill(1)
+    world.user("mona").post("/customers/c1/convert", {"to": "alice"})
+
+    assert blocking(world.user("alice"), "c1") == ["already_claimed"]

@@ -292,3 +292,17 @@ def test_a_key_of_several_transactions_expires_as_a_whole(threaded: World) -> No
 
     assert fresh.json["summary"] == {"ok": 100, "failed": 0}
     assert alice.held() == 100
+
+
+def test_a_dry_run_under_a_key_is_answered_as_the_first_time(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    body = {"policy": {"claim_ttl": "P9D"}, "apply_to": "all", "dry_run": True}
+
+    first = mona.request("PATCH", "/v1/pools/p", body, if_match="1", idempotency_key="k")
+    world.user("alice").release("c1")
+    again = mona.request("PATCH", "/v1/pools/p", body, if_match="1", idempotency_key="k")
+
+    assert (first.status, first.json["affected"]) == (200, 1)
+    assert again.text == first.text and again.headers["Idempotent-Replayed"] == "true"

@@ -63,6 +63,26 @@ def test_in_a_batch_each_is_judged_by_who_holds_it_now(world: World) -> None:
     assert bob.release_batch(["c1", "c2", "c3"]).results == ["ok", "not_claimed", "not_holder"]
 
 
+def test_an_atomic_batch_that_is_refused_tells_of_each_as_it_is_now_and_leaves_none_out(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    made = mona.post("/import", {"rows": [{"id": "gone", "name": "Gone"}]}).json
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    elsewhere(
+        world,
+        lambda: mona.post(f"/imports/{made['import_id']}/undo"),
+        lambda: alice.release("c1"),
+        lambda: bob.claim("c1"),
+    )
+
+    assert alice.claim_batch(["nobody", "gone", "c1"], atomic=True).results == [
+        "not_found", "not_found", "already_claimed"
+    ]  # fmt: skip
+    assert bob.release_batch(["no id", "c1"], atomic=True).results == ["not_found", "ok"]
+    assert alice.release_batch(["no id", "gone"], atomic=True).results == ["not_found", "not_found"]
+
+
 def test_an_extension_is_measured_by_the_claim_as_it_is_now(world: World) -> None:
     world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H")
     world.fill(1)
