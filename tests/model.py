@@ -1,0 +1,299 @@
+"""The service said a second time, in the plainest way: dictionaries, one request after the other, no store.
+
+Here is what there is, and what can become of a customer; the verbs are in `model_verbs`, what concerns a whole pool in
+`model_pools`. Durations are milliseconds. It must not import what it is held against: no rule and no move.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+FORBIDDEN = ("not_a_member", "not_manager", "not_admin", "not_holder", "extension_not_allowed")
+UNPROCESSABLE = ("reason_required", "invalid_request", "idempotency_key_reused")
+STATUS = {"not_found": 404, "version_conflict": 412} | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(UNPROCESSABLE, 422)
+
+
+class No(Exception):
+    """The request is refused, with that code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+    @property
+    def status(self) -> int:
+        return STATUS.get(self.code, 409)
+
+
+def refuse_if(so: bool, code: str) -> None:
+    if so:
+        raise No(code)
+
+
+@dataclass
+class Claim:
+    """`ends` is where the clocks end it, a pin left aside; `id` is unknown until the service has shown it."""
+
+    began: int
+    ends: int | None
+    id: str | None = None
+    pinned: int | None = None
+    active: int | None = None
+    stopped: int = 0
+    extended: int = 0
+    extensions: int = 0
+
+    @property
+    def expires(self) -> int | None:
+        return None if self.ends is None else max(self.ends, self.pinned or 0)
+
+    @property
+    def started(self) -> int:
+        """On a clock that stands still while the pool is paused."""
+        return self.began + self.stopped
+
+    def lapsed(self, moment: int) -> bool:
+        return self.expires is not None and self.expires <= moment
+
+
+@dataclass
+class Customer:
+    id: str
+    pool: str
+    name: str
+    priority: int
+    created: int
+    entered: int
+    waiting: int
+    updated: int
+    state: str = "available"
+    holder: str | None = None
+    claim: Claim | None = None
+    followed_up: int | None = None
+    returns: int = 0
+    aside: int | None = None
+    left: dict[str, int] = field(default_factory=dict)  # when each past holder did
+    events: list[str] = field(default_factory=list)
+
+    @property
+    def version(self) -> int:
+        return len(self.events)
+
+    def step(self, event: str, now: int) -> None:
+        self.events.append(event)
+        self.updated = now
+
+    def lapsed(self, moment: int) -> bool:
+        return self.claim is not None and self.claim.lapsed(moment)
+
+    def shown(self, embargo: int) -> dict[str, Any]:
+        """As an answer shows it, with its times in milliseconds."""
+        claim = self.claim
+        waits = self.state == "available" and self.aside is None
+        return {
+            "id": self.id, "pool_id": self.pool, "state": self.state, "holder": self.holder, "name": self.name,
+            "priority": self.priority, "version": self.version, "returns": self.returns, "fields": {}, "masked": False,
+            "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": claim and claim.expires,
+            "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
+            "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
+            "available_at": max(self.waiting, self.entered + embargo) if waits else None,
+            "created_at": self.created, "updated_at": self.updated,
+        }  # fmt: skip
+
+
+@dataclass
+class Pool:
+    """`policy` has every rule that is on."""
+
+    policy: dict[str, Any]
+    zone: str
+    status: str = "open"
+    version: int = 1
+    paused: int | None = None
+    closing: str | None = None
+
+    def moment(self, now: int) -> int:
+        """The moment by which deadlines are judged: a pause stops it."""
+        return now if self.paused is None else min(now, self.paused)
+
+    def day(self, now: int) -> str:
+        return datetime.fromtimestamp(now / 1000, ZoneInfo(self.zone)).date().isoformat()
+
+    def deadline(self, started: int, active: int) -> int | None:
+        restarts = active if self.policy.get("follow_up_restarts_clock") else started
+        clocks = (("claim_ttl", restarts), ("idle_ttl", active), ("max_hold", started))
+        return min((start + self.policy[rule] for rule, start in clocks if rule in self.policy), default=None)
+
+
+@dataclass
+class Member:
+    role: str
+    own_limit: int | None = None
+    version: int = 1
+    claims: Counter[str] = field(default_factory=Counter)  # by local day
+
+
+@dataclass
+class Written:
+    """What an import did to one customer: `was` is what the customer said before, None where it is new."""
+
+    id: str
+    created: int
+    version: int
+    was: tuple[str, int] | None
+    undone: bool = False
+
+
+class Model:
+    """All that there is of one tenant."""
+
+    def __init__(self) -> None:
+        self.pools: dict[str, Pool] = {}
+        self.members: dict[tuple[str, str], Member] = {}
+        self.customers: dict[tuple[str, str], Customer] = {}
+        self.imports: dict[tuple[str, str], list[Written]] = {}
+
+    def of_pool(self, pool: str) -> list[Customer]:
+        return [each for each in self.customers.values() if each.pool == pool]
+
+    def held_by(self, pool: str, user: str) -> list[Customer]:
+        return [each for each in self.of_pool(pool) if each.state == "claimed" and each.holder == user]
+
+    def shown(self, pool: str) -> dict[str, dict[str, Any]]:
+        embargo = self.pools[pool].policy.get("embargo", 0)
+        return {each.id: each.shown(embargo) for each in self.of_pool(pool)}
+
+    def member_shown(self, pool: str, user: str, now: int) -> dict[str, Any]:
+        member, home = self.members[pool, user], self.pools[pool]
+        limit, held = self.limit(pool, user), len(self.held_by(pool, user))
+        return {
+            "pool_id": pool, "user_id": user, "role": member.role, "holding_limit": limit, "held": held,
+            "headroom": None if limit is None else max(limit - held, 0), "version": member.version,
+            "daily_claim_limit": home.policy.get("daily_claim_limit"), "claimed_today": member.claims[home.day(now)],
+        }  # fmt: skip
+
+    def limit(self, pool: str, user: str) -> int | None:
+        own = self.members[pool, user].own_limit
+        limit: int | None = self.pools[pool].policy.get("holding_limit") if own is None else own
+        return limit
+
+    # What becomes of a customer
+
+    def begin(self, customer: Customer, event: str, holder: str, now: int) -> None:
+        """A claim, whose clock starts now; one that has lapsed is closed first."""
+        pool = self.pools[customer.pool]
+        if customer.lapsed(pool.moment(now)):
+            self.expire(customer, now)
+        customer.claim = Claim(now, pool.deadline(now, now))
+        customer.state, customer.holder, customer.followed_up = "claimed", holder, None
+        customer.step(event, now)
+
+    def expire(self, customer: Customer, now: int) -> None:
+        assert customer.claim is not None and customer.claim.expires is not None
+        self.give_back(customer, "expired", now, customer.claim.expires)
+
+    def give_back(self, customer: Customer, event: str, now: int, since: int | None = None) -> None:
+        assert customer.holder is not None
+        customer.waiting = customer.left[customer.holder] = now if since is None else since
+        customer.state, customer.holder, customer.claim = "available", None, None
+        customer.returns += 1
+        customer.step(event, now)
+        if customer.returns >= self.pools[customer.pool].policy.get("max_returns", 10**9):
+            customer.aside = now
+            customer.step("set_aside", now)
+
+    def make_private(self, customer: Customer, event: str, holder: str, now: int) -> None:
+        if customer.lapsed(self.pools[customer.pool].moment(now)):
+            self.expire(customer, now)
+        customer.state, customer.holder, customer.claim, customer.aside = "private", holder, None, None
+        customer.step(event, now)
+
+    def return_lapsed(self, pool: str, user: str | None, now: int) -> int:
+        """Those of one member, or of all. How many that were."""
+        moment = self.pools[pool].moment(now)
+        lapsed = [each for each in self.of_pool(pool) if each.lapsed(moment) and user in (None, each.holder)]
+        for each in lapsed:
+            self.expire(each, now)
+        return len(lapsed)
+
+
+@dataclass
+class Ask:
+    """Who asks what of which pool, and when; `seen` is the version that they insist on."""
+
+    model: Model
+    who: str
+    pool: str
+    now: int
+    seen: int | None = None
+
+    @property
+    def home(self) -> Pool:
+        return self.model.pools[self.pool]
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        return self.home.policy
+
+    @property
+    def moment(self) -> int:
+        return self.home.moment(self.now)
+
+    @property
+    def admin(self) -> bool:
+        return self.who == "root"
+
+    def by_member(self, user: str | None = None) -> Member:
+        member = self.model.members.get((self.pool, user or self.who))
+        if member is None:
+            raise No("not_a_member")
+        return member
+
+    def by_manager(self) -> None:
+        refuse_if(self.by_member().role != "manager", "not_manager")
+
+    def by_admin(self) -> None:
+        refuse_if(not self.admin, "not_admin")
+
+    def customer(self, customer: str) -> Customer:
+        """For a member who asks about a customer, at the version that they have seen."""
+        self.by_member()
+        found = self.model.customers.get((self.pool, customer))
+        if found is None:
+            raise No("not_found")
+        refuse_if(self.seen not in (None, found.version), "version_conflict")
+        return found
+
+    def theirs(self, found: Customer) -> None:
+        """By whose it is, or by a manager."""
+        refuse_if(found.holder != self.who and self.by_member().role != "manager", "not_holder")
+
+    def claim(self, customer: str, claim_id: str | None = None) -> tuple[Customer, Claim]:
+        """Of a claim that goes on, for its holder or a manager."""
+        found = self.customer(customer)
+        if found.claim is None:
+            raise No("not_claimed")
+        self.theirs(found)
+        refuse_if(claim_id not in (None, found.claim.id), "claim_changed")
+        refuse_if(found.lapsed(self.moment), "expired")
+        return found, found.claim
+
+
+Do = Callable[[], object]
+
+
+def words(attempts: Iterator[Do]) -> list[str]:
+    """One word for each: done, or the code of the refusal."""
+    told = []
+    for do in attempts:
+        try:
+            do()
+            told.append("ok")
+        except No as no:
+            told.append(no.code)
+    return told

@@ -1,0 +1,208 @@
+"""One run of the service and of the model side by side: what is asked of the one is asked of the other, and after each
+request the answer and all that can be seen must be the same.
+
+Requests go to one of two processes, whose memories may be old; some carry an Idempotency-Key and are sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from chalicelib.context import POLICY_MS
+from chalicelib.table import Table
+from tests import model_pools as on_pools
+from tests import tally
+from tests.audit import assert_sound
+from tests.model import Ask, Model, No
+from tests.month import ms
+from tests.world import HOUR, MINUTE, Reply, User, World
+
+POOLS = {"p": "UTC", "q": "Asia/Shanghai"}
+FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
+
+DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin")
+TIMES = ("claimed_at", "expires_at", "pinned_until", "entered_pool_at", "available_at", "last_follow_up_at",
+         "set_aside_at", "created_at", "updated_at")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class How:
+    """Through which process, whether under a key, and whether with an If-Match that is right or wrong."""
+
+    process: int
+    keyed: bool
+    seen: str | None
+
+
+@dataclass
+class Sent:
+    who: str
+    pool: str
+    method: str
+    path: str
+    body: Any
+    headers: dict[str, str]
+    at: int
+    reply: Reply
+
+
+def duration(length: int | None) -> str | None:
+    return None if length is None else f"PT{length // MINUTE}M"
+
+
+def written(policy: dict[str, Any]) -> dict[str, Any]:
+    return {name: duration(said) if name in DURATIONS else said for name, said in policy.items()}
+
+
+def said(**what: Any) -> dict[str, Any]:
+    """A body with what is said, without what is not."""
+    return {name: each for name, each in what.items() if each}
+
+
+def as_body(row: on_pools.Row) -> dict[str, Any]:
+    customer, name, priority = row
+    return {"id": customer, "name": name, "priority": priority}
+
+
+def plain(shown: dict[str, Any]) -> dict[str, Any]:
+    """A customer as the model shows it: with its times in milliseconds."""
+    return {name: ms(said) if name in TIMES else said for name, said in shown.items() if name != "old_expires_at"}
+
+
+class Playing(RuleBasedStateMachine):
+    """`make` gives an empty table, for one run. At its end every history and the whole table are audited."""
+
+    make: Callable[[], AbstractContextManager[Table]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = type(self).make()
+        self.world = World(self.opened.__enter__())
+        self.processes = [self.world.service, self.world.another_process()]
+        self.model = Model()
+        self.claims: set[str] = set()
+        self.sent: list[Sent] = []
+
+    def teardown(self) -> None:
+        for (pool, customer), known in self.model.customers.items():
+            assert self.user("mona", pool).events(customer) == known.events
+        assert_sound(self.world.table)
+        self.opened.__exit__(None, None, None)
+
+    # Asking
+
+    def user(self, name: str, pool: str) -> User:
+        return self.world.user(name, admin=name == "root", pool=pool)
+
+    def ask(
+        self, how: How, who: str, pool: str, path: str, body: Any, do: Callable[[Ask], Any],
+        method: str = "POST", version: int | None = None,
+    ) -> tuple[Reply, Any]:  # fmt: skip
+        """The model does it and the service does it: they must come to the same. `version` is what If-Match may say.
+        The answer, and what the model gave."""
+        seen = None if version is None or how.seen is None else version + (7 if how.seen == "wrong" else 0)
+        headers = {} if seen is None else {"if_match": str(seen)}
+        headers |= {"idempotency_key": f"k{len(self.sent)}"} if how.keyed else {}
+        given, no = None, None
+        try:
+            given = do(Ask(self.model, who, pool, self.world.clock.now, seen))
+        except No as refusal:
+            no = refusal
+        self.world.service = self.processes[how.process]
+        reply = self.user(who, pool).request(method, f"/v1/pools/{pool}{path}", body, **headers)
+        self.answered(reply, given, no)
+        self.world.clock.forward(1)  # no two are the same request by their very moment
+        if how.keyed:
+            self.sent.append(Sent(who, pool, method, path, body, headers, self.world.clock.now, reply))
+            self.again(self.sent[-1], 1 - how.process)
+        return reply, given
+
+    def answered(self, reply: Reply, given: Any, no: No | None) -> None:
+        if no is not None:
+            assert (reply.status, reply.json.get("code")) == (no.status, no.code), reply.text
+        elif isinstance(given, list):
+            assert reply.results == given
+            refused = next((each for each in given if each != "ok"), None)
+            assert reply.status == 200 or (reply.status, reply.code) == (409, refused)
+        else:
+            assert reply.status in (200, 201), reply.text
+
+    def again(self, sent: Sent, process: int) -> None:
+        self.world.service = self.processes[process]
+        reply = self.user(sent.who, sent.pool).request(
+            sent.method, f"/v1/pools/{sent.pool}{sent.path}", sent.body, **sent.headers
+        )
+        assert (reply.status, reply.text) == (sent.reply.status, sent.reply.text), "another answer to a repetition"
+        assert reply.headers.get("Idempotent-Replayed") == "true"
+
+    def remembered(self, which: int) -> list[Sent]:
+        """One of what was sent under a key that is remembered still, if there is any."""
+        those = [each for each in self.sent if self.world.clock.now - each.at < FORGOTTEN_AFTER]
+        return [those[which % len(those)]] if those else []
+
+    def same(self, pools: str = "pq") -> None:
+        """All that a manager can see is what the model has."""
+        tally.count("steps of the model")
+        for pool in pools:
+            mona, now = self.user("mona", pool), self.world.clock.now
+            seen = {each["id"]: plain(each) for each in mona.walk("/customers")}
+            self.name_claims(pool, seen)
+            assert seen == self.model.shown(pool)
+            people = {each["user_id"]: each for each in mona.walk("/members")}
+            expected = {user: self.model.member_shown(pool, user, now) for at, user in self.model.members if at == pool}
+            for user, shown in people.items():
+                assert {name: said for name, said in shown.items() if name != "resets_at"} == expected.pop(user)
+            assert not expected
+            shown, home = mona.request("GET", f"/v1/pools/{pool}").json, self.model.pools[pool]
+            assert (shown["status"], shown["version"]) == (home.status, home.version)
+
+    def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
+        """A claim that has begun has an id that no other one ever had."""
+        for each in self.model.of_pool(pool):
+            if each.claim is not None and each.claim.id is None and each.id in seen:
+                each.claim.id = seen[each.id]["claim_id"]
+                assert each.claim.id not in self.claims
+                self.claims.add(str(each.claim.id))
+
+    def one(
+        self, how: How, who: str, pool: str, customer: str, verb: str, do: Callable[[Ask], Any], body: Any = None,
+        method: str = "POST",
+    ) -> None:  # fmt: skip
+        """A verb of one customer, which is shown afterwards."""
+        known = self.model.customers.get((pool, customer))
+        path = f"/customers/{customer}{verb}"
+        reply, _ = self.ask(how, who, pool, path, body, do, method, version=known.version if known else 1)
+        self.same()
+        if reply.status == 200:
+            assert plain(reply.json) == self.model.shown(reply.json["pool_id"])[customer]
+
+    def many(
+        self, how: How, who: str, pool: str, verb: str, chosen: list[str], atomic: bool, do: Callable[[Ask], Any],
+        **more: Any,
+    ) -> None:  # fmt: skip
+        self.ask(how, who, pool, verb, {"customer_ids": chosen, "atomic": atomic} | said(**more), do)
+        self.same()
+
+    def claim_id(self, pool: str, customer: str, known: str | None) -> str | None:
+        """The claim's id as the client knows it."""
+        found = self.model.customers.get((pool, customer))
+        current = found.claim.id if found is not None and found.claim is not None else "none"
+        return current if known == "current" else known
+
+    def room_was_made(self, ask: Ask, taken: list[str]) -> bool:
+        """Whether what the caller had let lapse went back first; it has to, where there was no room for all."""
+        lapsed = [each for each in self.model.held_by(ask.pool, ask.who) if each.lapsed(ask.moment)]
+        if not lapsed:
+            return False
+        shown = {each["id"]: each for each in self.user("mona", ask.pool).walk("/customers")}
+        return any(shown[each.id]["version"] > each.version for each in lapsed if each.id not in taken)
+
+    def heard(self) -> None:
+        """Every process hears of a change of the pool within five seconds."""
+        self.world.clock.forward(POLICY_MS)
+        self.same()
