@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import cold_start, crowd, requests, sweep, warm_claim
+from benchmarks import batches, cold_start, crowd, lists, requests, sweep, warm_claim
 from benchmarks.rows import Benchmark, Place, Row
 from tools.engines import MiniStack
 from tools.keys import LocalKeys
@@ -21,6 +21,8 @@ from tools.problems import Unusable, run_tool
 BENCHMARKS: dict[str, Benchmark] = {
     "warm claim": warm_claim.rows,
     "requests": requests.rows,
+    "batches": batches.rows,
+    "lists and units": lists.rows,
     "crowd": crowd.rows,
     "sweep": sweep.rows,
     "cold start": cold_start.rows,
@@ -60,7 +62,7 @@ def told(row: Row) -> str:
 
 
 def line(name: str, *cells: str) -> str:
-    return f"{name:62} " + " ".join(f"{cell:>12}" for cell in cells)
+    return f"{name:78} " + " ".join(f"{cell:>12}" for cell in cells)
 
 
 def number(figure: float | None) -> str:

@@ -7,13 +7,18 @@ was measured in the same alternating run.
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
+from chalice.app import Request
+
+from chalicelib.context import Caller
+from chalicelib.http import respond
 from chalicelib.table import Table
-from tests.world import World
+from tests.world import Reply, World, find, gateway_event
 from tools.local_service import REGION
 
 
@@ -44,6 +49,19 @@ class Row(NamedTuple):
         return {**self._asdict(), "ratio": self.ratio, "kept": self.kept}
 
 
+class Unchecked(World):
+    """Answers are not held against the published document: that would be most of what is measured."""
+
+    def request(
+        self, caller: Caller | None, method: str, path: str, body: Any, raw: bytes | None, headers: dict[str, str]
+    ) -> Reply:
+        route, parameters = find(method, path.partition("?")[0])
+        content = b"" if body is None else json.dumps(body).encode()
+        event = gateway_event(route, parameters, caller, path, content, headers)
+        reply = respond(lambda: self.service, route, Request(event), parameters).to_dict()
+        return Reply(reply["statusCode"], reply["headers"], reply["body"])
+
+
 class Place(NamedTuple):
     """Where to measure: an engine that keeps nothing. `full` asks for the sizes that take many minutes."""
 
@@ -64,7 +82,7 @@ class Place(NamedTuple):
 
     def world(self) -> World:
         """A service on a new table, spoken to through the gateway's events."""
-        return World(self.table())
+        return Unchecked(self.table())
 
 
 Benchmark: TypeAlias = Callable[[Place], Iterable[Row]]
