@@ -33,3 +33,28 @@ def read(environment: Mapping[str, str]) -> Config:
         event_bus=environment.get("EVENT_BUS", ""),
         metrics=environment.get("METRICS", "CustomerPool"),
     )
+
+
+class SignIn(Struct, frozen=True):
+    """The company's own sign-in, for the console: an OpenID Connect client without a secret. `token` names the token
+    that the service is shown; `hosts` are origins beside the issuer's own that the sign-in has to be able to ask."""
+
+    issuer: str
+    client: str
+    scope: str
+    token: str
+    hosts: tuple[str, ...]
+
+
+def sign_in(environment: Mapping[str, str]) -> SignIn | None:
+    """None where no client is named: then tokens are pasted."""
+    client = environment.get("SIGN_IN_CLIENT", "")
+    if not client:
+        return None
+    return SignIn(
+        issuer=environment.get("SIGN_IN_ISSUER", ""),
+        client=client,
+        scope=environment.get("SIGN_IN_SCOPE") or "openid",
+        token=environment.get("SIGN_IN_TOKEN") or "id_token",
+        hosts=tuple(environment.get("SIGN_IN_HOSTS", "").split()),
+    )

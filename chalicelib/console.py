@@ -7,10 +7,14 @@ words are in it, under a policy that lets nothing else run. Nothing here knows a
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
+from chalicelib.config import SignIn
 from chalicelib.http import Page
 
 FOLDER: Final = Path(__file__).parent / "page"
@@ -18,18 +22,28 @@ LANGUAGES: Final = ("en", "zh")
 # In the order in which they stand in the page; each says at its top what it is for.
 SCRIPTS: Final = (
     "element", "words", "session", "requests", "parts", "durations", "results", "customer_list", "customer_dialog",
-    "sign_in", "pool_tab", "mine_tab", "manage_customers", "import_file", "import_section", "members_section",
+    "oidc", "sign_in", "pool_tab", "mine_tab", "manage_customers", "import_file", "import_section", "members_section",
     "rules_section", "state_section", "manage_tab", "charts", "statistics_tab", "main",
 )  # fmt: skip
 POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
+    "connect-src 'self'{hosts}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-def page(nonce: str) -> Page:
+ORIGIN: Final = re.compile(r"https?://[\w.-]+(:[0-9]+)?", re.ASCII)
+
+
+def page(nonce: str, sign_in: SignIn | None = None) -> Page:
     """The page under that nonce, which nobody can guess and which is used once."""
-    return Page(_page().replace("{nonce}", nonce), POLICY.replace("{nonce}", nonce))
+    policy = POLICY.replace("{hosts}", "".join(f" {host}" for host in _hosts(sign_in)))
+    return Page(_page(sign_in).replace("{nonce}", nonce), policy.replace("{nonce}", nonce))
+
+
+def _hosts(sign_in: SignIn | None) -> list[str]:
+    """The origins that the sign-in asks. What is no origin would be another rule of the policy, and is left out."""
+    named = () if sign_in is None else (sign_in.issuer, *sign_in.hosts)
+    return list(dict.fromkeys(found[0] for name in named if (found := ORIGIN.match(name))))
 
 
 def words(language: str) -> dict[str, str]:
@@ -38,12 +52,17 @@ def words(language: str) -> dict[str, str]:
 
 
 @cache
-def _page() -> str:
+def _page(sign_in: SignIn | None) -> str:
     """All but the nonce."""
     script = "\n".join(_text(f"{name}.js") for name in SCRIPTS)
     parts = {
         "style": _text("page.css"),
-        "given": _embedded({"words": {language: words(language) for language in LANGUAGES}}),
+        "given": _embedded(
+            {
+                "words": {language: words(language) for language in LANGUAGES},
+                "signIn": None if sign_in is None else msgspec.structs.asdict(sign_in),
+            }
+        ),
         "script": f'(() => {{\n"use strict";\n{script}}})();',
     }
     whole = _text("page.html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from chalicelib import auditing, managing, opening, policies, pools, process, rounds, shapes, statistics
+from chalicelib import auditing, config, managing, opening, policies, pools, process, rounds, shapes, statistics
 from chalicelib.context import Call
 from chalicelib.http import HTML, Answer, NoBody, decoded
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
@@ -39,7 +40,7 @@ def get_console() -> Answer:
     """Show the console, a page in which people use all this."""
     from chalicelib import console  # as above
 
-    return Answer(page=console.page(process.mint()))
+    return Answer(page=console.page(process.mint(), config.sign_in(os.environ)))
 
 
 # Pools and members

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from chalicelib import console
+from chalicelib.config import sign_in
 from chalicelib.refusals import MEANINGS, Refusal
 from chalicelib.shapes import EventType
 from tests.world import Reply, World
@@ -120,3 +121,25 @@ def test_no_two_scripts_give_one_name_to_two_things() -> None:
     ]
 
     assert sorted({name for name in declared if declared.count(name) > 1}) == []
+
+
+# The company's own sign-in
+
+
+def test_the_page_may_ask_the_issuer_and_the_named_hosts_and_nobody_else() -> None:
+    given = {"SIGN_IN_CLIENT": "c", "SIGN_IN_ISSUER": "https://id.example.com:8443/realms/x"}
+
+    page = console.page("n", sign_in(given | {"SIGN_IN_HOSTS": "https://auth.example.com 'unsafe-inline' *"}))
+
+    assert "connect-src 'self' https://id.example.com:8443 https://auth.example.com;" in page.policy
+    assert "unsafe" not in page.policy and "*" not in page.policy
+
+
+def test_a_setting_cannot_end_the_element_that_it_stands_in() -> None:
+    page = console.page("n", sign_in({"SIGN_IN_CLIENT": "</script><script>alert(1)</script>"}))
+
+    assert page.html.count("</script>") == 2
+
+
+def test_without_a_client_tokens_are_pasted() -> None:
+    assert sign_in({"SIGN_IN_ISSUER": "https://id.example.com"}) is None

@@ -23,7 +23,7 @@ from chalicelib.sweeping import Report
 from tools.gateway_answers import REASONS
 from tools.package import chalice_package
 from tools.stages import STAGES
-from tools.template import FUNCTIONS
+from tools.template import FUNCTIONS, SIGN_IN_SETTINGS
 
 A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
 A_MEMBER = Member("main", "p", "alice", "member")
@@ -118,7 +118,8 @@ def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, 
     variables = {function.resource: set(function.settings) for function in FUNCTIONS}
 
     assert variables["WhoIsAsking"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE"}
-    assert variables["APIHandler"] == variables["SweepExpired"] == {"TABLE_NAME", "METRICS"}
+    assert variables["APIHandler"] == {"TABLE_NAME", "METRICS", *SIGN_IN_SETTINGS}
+    assert variables["SweepExpired"] == {"TABLE_NAME", "METRICS"}
     assert variables["TellEvents"] == {"EVENT_BUS", "METRICS"}
     for name, read in variables.items():
         assert set(resources[name]["Environment"]["Variables"]) == read

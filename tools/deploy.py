@@ -1,8 +1,8 @@
 """`make deploy STAGE=prod`: packages a stage, deploys it to the account of the environment, and prints its address.
 
 JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, JWKS where the keys are if the issuer does not say so itself,
-and ALARM_TOPIC who is told of alarms; each is needed once and kept by the stack. A second deployment of the same commit
-changes nothing.
+ALARM_TOPIC who is told of alarms, and SIGN_IN_CLIENT as whom the console signs people in; each is needed once and kept
+by the stack. A second deployment of the same commit changes nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ SETTINGS = {
     "JwtIssuer": "JWT_ISSUER",
     "JwtAudience": "JWT_AUDIENCE",
     "AlarmTopic": "ALARM_TOPIC",
+    "SignInClient": "SIGN_IN_CLIENT",
+    "SignInScope": "SIGN_IN_SCOPE",
+    "SignInToken": "SIGN_IN_TOKEN",
+    "SignInHosts": "SIGN_IN_HOSTS",
 }
 
 

@@ -35,9 +35,16 @@ TOKEN_SETTINGS = {
     "JWT_ISSUER": {"Ref": "JwtIssuer"},
     "JWT_AUDIENCE": {"Ref": "JwtAudience"},
 }
+SIGN_IN_SETTINGS = {
+    "SIGN_IN_ISSUER": {"Ref": "JwtIssuer"},
+    "SIGN_IN_CLIENT": {"Ref": "SignInClient"},
+    "SIGN_IN_SCOPE": {"Ref": "SignInScope"},
+    "SIGN_IN_TOKEN": {"Ref": "SignInToken"},
+    "SIGN_IN_HOSTS": {"Ref": "SignInHosts"},
+}
 
 FUNCTIONS = (
-    Function("APIHandler", "api", TABLE_SETTINGS),
+    Function("APIHandler", "api", TABLE_SETTINGS | SIGN_IN_SETTINGS),
     Function("WhoIsAsking", "authorizer", TOKEN_SETTINGS),
     Function("SweepExpired", "sweep", TABLE_SETTINGS),
     Function("TellEvents", "events", METRICS | {"EVENT_BUS": {"Ref": "EventBus"}}),
@@ -47,6 +54,14 @@ PARAMETERS = {
     "Jwks": "Address of the issuer's JSON Web Key Set (https)",
     "JwtIssuer": "What tokens have to say under iss",
     "JwtAudience": "What tokens have to say under aud",
+}
+
+OPTIONAL = {
+    "AlarmTopic": ("", "ARN of an SNS topic for alarms; may be empty"),
+    "SignInClient": ("", "The console's client at the issuer; without one, tokens are pasted"),
+    "SignInScope": ("openid", "What the console asks the issuer for"),
+    "SignInToken": ("id_token", "Which token the console shows to the service: id_token or access_token"),
+    "SignInHosts": ("", "Origins beside the issuer's that its sign-in has to be able to ask, apart by spaces"),
 }
 
 KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
@@ -77,8 +92,9 @@ def merged(stage: Stage) -> dict[str, Any]:
 
 def _parameters() -> dict[str, Any]:
     needed = {name: {"Type": "String", "MinLength": 1, "Description": says} for name, says in PARAMETERS.items()}
-    topic = {"Type": "String", "Default": "", "Description": "ARN of an SNS topic for alarms; may be empty"}
-    return needed | {"AlarmTopic": topic}
+    return needed | {
+        name: {"Type": "String", "Default": usual, "Description": says} for name, (usual, says) in OPTIONAL.items()
+    }
 
 
 def _table() -> dict[str, Any]:

@@ -118,4 +118,4 @@ async function refreshMe() {
 
 receiveToken();
 if (session.token !== null && !session.begin(session.token)) session.end();
-start();
+comeBack().then(start);

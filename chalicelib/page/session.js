@@ -6,13 +6,14 @@ const TOKEN_KEPT = "customer-pool.token";
 const session = {
   token: sessionStorage.getItem(TOKEN_KEPT),
   ended: false,
+  failed: false,
   claims: {},
 
   /** Raises nothing: what cannot be read is no token, and the service would say so too. */
   begin(token) {
     const claims = claimsOf(token);
     if (claims === null) return false;
-    Object.assign(session, { token, claims, ended: false });
+    Object.assign(session, { token, claims, ended: false, failed: false });
     sessionStorage.setItem(TOKEN_KEPT, token);
     return true;
   },

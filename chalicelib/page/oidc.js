@@ -1,0 +1,57 @@
+// The company's own sign-in, by OpenID Connect: authorization code with PKCE. What has to be remembered between leaving
+// the page and coming back is kept for this tab alone, and used once.
+
+const LEFT_KEPT = "customer-pool.left";
+const HERE = location.origin + location.pathname;
+
+/** Leaves the page for that of the issuer. Throws where the issuer cannot be asked or says something about another. */
+async function leaveToSignIn() {
+  const { issuer, client, scope } = GIVEN.signIn;
+  const known = await json(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
+  const door = new URL(known.authorization_endpoint);
+  if (known.issuer !== issuer || !/^https?:$/.test(door.protocol)) throw new Error("not about this issuer");
+  const left = { state: newKey(), nonce: newKey(), verifier: newKey() + newKey(), endpoint: known.token_endpoint };
+  sessionStorage.setItem(LEFT_KEPT, JSON.stringify(left));
+  const asked = {
+    response_type: "code", client_id: client, redirect_uri: HERE, scope, state: left.state, nonce: left.nonce,
+    code_challenge: await challenge(left.verifier), code_challenge_method: "S256",
+  };
+  for (const [name, value] of Object.entries(asked)) door.searchParams.set(name, value);
+  location.assign(door);
+}
+
+/** Whether somebody has just come back; then the session has begun, or it says that it could not. */
+async function comeBack() {
+  const said = new URLSearchParams(location.search);
+  if (!said.has("state") || !GIVEN.signIn) return;
+  const left = JSON.parse(sessionStorage.getItem(LEFT_KEPT) ?? "null");
+  sessionStorage.removeItem(LEFT_KEPT);
+  history.replaceState(null, "", location.pathname);
+  try {
+    const fromIssuer = !said.has("iss") || said.get("iss") === GIVEN.signIn.issuer;
+    if (left === null || left.state !== said.get("state") || !said.has("code") || !fromIssuer) throw new Error("not asked for");
+    const tokens = await exchanged(said.get("code"), left);
+    if (claimsOf(tokens.id_token)?.nonce !== left.nonce) throw new Error("an answer to another question");
+    if (!session.begin(tokens[GIVEN.signIn.token])) throw new Error("not a token that says who it is about");
+  } catch {
+    session.failed = true;
+  }
+}
+
+function exchanged(code, { verifier, endpoint }) {
+  const body = new URLSearchParams({
+    grant_type: "authorization_code", code, redirect_uri: HERE, client_id: GIVEN.signIn.client, code_verifier: verifier,
+  });
+  return json(endpoint, { method: "POST", body });
+}
+
+async function json(address, how) {
+  const answer = await fetch(address, { ...how, credentials: "omit", cache: "no-store" });
+  if (!answer.ok) throw new Error(`${address} answers ${answer.status}`);
+  return answer.json();
+}
+
+async function challenge(verifier) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier)));
+  return btoa(String.fromCharCode(...digest)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}

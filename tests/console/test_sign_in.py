@@ -1,0 +1,102 @@
+"""Signing in with the company's account: to an issuer and back, and what of it the console does not believe."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from tests.console.issuer import CLIENT, Issuer
+from tests.console.pages import Door, Team
+from tools.gateway import LocalApi
+from tools.keys import LocalKeys
+
+PRESS = "Sign in with your company account"
+
+
+@pytest.fixture(scope="module")
+def issuer(keys: LocalKeys) -> Iterator[Issuer]:
+    with Issuer(keys) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def company(service: LocalApi, issuer: Issuer) -> Iterator[str]:
+    """The same service, deployed for that issuer."""
+    settings = {
+        "JWKS": f"{issuer.url}/keys", "JWT_ISSUER": issuer.url, "JWT_AUDIENCE": CLIENT, "SIGN_IN_ISSUER": issuer.url,
+        "SIGN_IN_CLIENT": CLIENT,
+    }  # fmt: skip
+    with patch.dict(os.environ, settings):
+        sys.modules.pop("app", None)
+        with LocalApi(importlib.import_module("app").app) as api:
+            yield api.url
+
+
+@pytest.fixture
+def page(door: Door, team: Team, issuer: Issuer, company: str) -> Any:
+    issuer.tenant, issuer.refusing, issuer.spoils_nonce = team.tenant, False, False
+    made = door.page()
+    made.goto(f"{company}/console")
+    return made
+
+
+def sign_in(page: Any, user: str) -> None:
+    page.get_by_role("button", name=PRESS).click()
+    page.locator("input[name=user]").fill(user)
+    page.get_by_role("button", name="Enter").click()
+
+
+def test_an_issuer_signs_in_and_what_it_said_is_gone_from_the_address(
+    page: Any, team: Team, issuer: Issuer, company: str
+) -> None:
+    team.customers("Acme")
+
+    sign_in(page, "alice")
+    page.get_by_role("button", name="Claim Acme").click()
+    page.get_by_text("Yours now.").wait_for()
+
+    assert page.url == f"{company}/console"
+    assert team.customer("c1")["holder"] == "alice"
+    asked = issuer.asked[-1]
+    assert (asked["response_type"], asked["code_challenge_method"], asked["scope"]) == ("code", "S256", "openid")
+    assert page.evaluate("Object.keys(sessionStorage).includes('customer-pool.left')") is False
+
+
+def test_who_is_refused_there_comes_back_to_the_door(page: Any, issuer: Issuer) -> None:
+    issuer.refusing = True
+
+    sign_in(page, "alice")
+
+    page.get_by_text("The sign-in was not completed. Please try again.").wait_for()
+
+
+def test_a_token_that_answers_another_question_is_not_taken(page: Any, issuer: Issuer) -> None:
+    issuer.spoils_nonce = True
+
+    sign_in(page, "alice")
+
+    page.get_by_text("The sign-in was not completed. Please try again.").wait_for()
+
+
+def test_a_code_that_nobody_here_asked_for_is_not_taken(page: Any, issuer: Issuer, company: str) -> None:
+    sign_in(page, "alice")
+    page.get_by_role("tab", name="Pool").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    asked = len(issuer.codes)
+
+    page.goto(f"{company}/console?code=smuggled&state=guessed")
+
+    page.get_by_text("The sign-in was not completed. Please try again.").wait_for()
+    assert len(issuer.codes) == asked and page.url == f"{company}/console"
+
+
+def test_a_token_can_still_be_pasted(page: Any) -> None:
+    page.get_by_text("Use a token instead").click()
+
+    assert page.get_by_label("Access token").is_visible()
