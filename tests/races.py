@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from chalicelib.layout import plain_item
+import msgspec
+
+from chalicelib.layout import events_record, page_record, plain_item
 from chalicelib.table import Table
 from chalicelib.times import rfc3339
 from tests.audit import assert_no_key_twice, assert_sound
@@ -126,7 +128,10 @@ def shape_of(results: Sequence[Any], table: Table) -> Shape:
 
 
 def _readable(item: Any) -> Any:
-    return {name: str(content) for name, content in plain_item(item).items()}
+    """As text, with the events unpacked: their ids are new ones too."""
+    packed = {"tail": events_record, "events": page_record}
+    told = {name: msgspec.json.encode(read(item)).decode() for name, read in packed.items() if name in item}
+    return {name: str(content) for name, content in (plain_item(item) | told).items()}
 
 
 def _unnamed(text: str) -> str:
