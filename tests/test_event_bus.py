@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from chalicelib import event_bus, telling
 from chalicelib.telling import Detail, Told
 from tests.canaries import NAME, Ear
-from tests.test_faults import answer
+from tests.storms import answer
 
 Answering = Callable[[list[Any]], AWSResponse]
 

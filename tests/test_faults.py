@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,30 +11,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
 from tests.engine import hooked
+from tests.storms import answer, cancelled, deliver, throttled
 from tests.world import World
 
 Strike = Callable[..., AWSResponse | None]
-
-
-class Body:
-    """A response body, as botocore reads it."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.content
-
-
-def answer(status: int, content: dict[str, Any] | str) -> AWSResponse:
-    text = content if isinstance(content, str) else json.dumps(content)
-    return AWSResponse("http://engine", status, {"content-type": "application/x-amz-json-1.0"}, Body(text.encode()))
-
-
-def cancelled(*codes: str) -> AWSResponse:
-    reasons = [{"Code": code} for code in codes]
-    kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
-    return answer(400, {"__type": kind, "Message": "cancelled", "CancellationReasons": reasons})
 
 
 def struck(world: World, strike: Strike) -> AbstractContextManager[None]:
@@ -74,9 +54,8 @@ def test_a_conflict_without_end_asks_the_client_to_come_back(moto_world: World) 
 def test_a_throttled_engine_asks_the_client_to_come_back(moto_world: World) -> None:
     moto_world.pool()
     moto_world.fill(1)
-    throttle = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "slow"}
 
-    with struck(moto_world, times(10**6, lambda: answer(400, throttle))):
+    with struck(moto_world, times(10**6, throttled)):
         refused = moto_world.user("alice").claim("c1")
 
     assert (refused.status, refused.code) == (429, "throttled")
@@ -103,8 +82,7 @@ def lost(world: World) -> Strike:
         state["sent"] += 1
         if state["sent"] != 1:
             return None
-        client = world.table.connection.client
-        client._endpoint.http_session.send(request.prepare() if hasattr(request, "prepare") else request)
+        deliver(world.table, request)
         raise ReadTimeoutError(endpoint_url="http://engine")
 
     return strike
@@ -142,7 +120,7 @@ def test_a_commit_that_arrives_after_its_request_was_given_up_is_recognised(thre
     def strike(request: Any, **_: Any) -> AWSResponse | None:
         if not late:
             late.append(request)
-            threaded.table.connection.client._endpoint.http_session.send(request)
+            deliver(threaded.table, request)
             return cancelled("TransactionConflict", "None")
         return None
 

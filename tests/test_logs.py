@@ -23,7 +23,7 @@ from tests.canaries import EMAIL, FIELDS, NAME, PHONE, Ear, listening
 from tests.engine import hooked
 from tests.every_route import GUARDED, named, send_to
 from tests.forging import AUDIENCE, ISSUER, KEYS, OTHER_EC_KEY, handmade, signed, token
-from tests.test_faults import answer
+from tests.storms import answer
 from tests.world import HOUR, User, World, everything, find, gateway_event
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from chalicelib.undo_log import KEPT_SECONDS
 from tests.engine import Crash, counted, failing
-from tests.test_faults import cancelled, lost, struck
+from tests.storms import cancelled
+from tests.test_faults import lost, struck
 from tests.threads import at_once
 from tests.world import DAY, HOUR, Reply, User, World, everything
 
