@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -83,6 +84,8 @@ class Desk:
         self, *arguments: object, user: str | None = "mona", through: Sequence[str] = (), **more: str
     ) -> subprocess.Popen[str]:
         """As a program of its own, started `through` another one if need be."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background: programs would inherit it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("POOLCTL_", "LC_"))}
         return subprocess.Popen(
             [*through, sys.executable, "-m", "tools.poolctl", *(str(each) for each in arguments)],
