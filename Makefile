@@ -8,7 +8,7 @@ CONSOLE_PY := .venv-console/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium check format openapi pictures transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold mutants setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold mutants setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP sur
 
 pictures: .venv/ready ## draw the pictures in docs/pictures, each from what it shows
 	@$(PY) -m tools.pictures
+
+screenshots: chromium .venv-console/ready .venv-engine/ready ## take the pictures of the console in docs/pictures
+	@$(CONSOLE_PY) -m tools.screenshots
 
 transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md, and write down what is answered
 	@$(PY) -m tools.transcripts

@@ -31,6 +31,7 @@ NOT_RUN = {
     "test": "these tests are in it",
     "test-all": "takes many minutes",
     "test-console": "needs a browser",
+    "screenshots": "needs a browser",
     "mutants": "takes many minutes",
     "check": "each change has passed it before its tests are run",
     "replay": "needs data that is not ours to pass on",

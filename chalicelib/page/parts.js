@@ -45,11 +45,10 @@ function badge(words, kind = "plain") {
 function usage(words, used, limit) {
   const told = limit === null ? number(used) : say("used_of", { used: number(used), limit: number(limit) });
   const share = limit === null ? 0 : limit === 0 ? 1 : Math.min(1, used / limit);
-  const kind = share >= 1 ? "full" : share >= 0.8 ? "near" : "";
   return element("div", { class: "usage" },
     element("span", { class: "usage-name" }, words),
     element("span", { class: "usage-number" }, told),
-    limit !== null && element("span", { class: `bar ${kind}`, "aria-hidden": "true" },
+    limit !== null && element("span", { class: share >= 1 ? "bar full" : "bar", "aria-hidden": "true" },
       element("span", { style: { width: `${share * 100}%` } })));
 }
 
