@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from chalicelib import layout, soundness
-from chalicelib.layout import DUE, PLACE, ROSTER, Item, Key
+from chalicelib import layout, places, shards, soundness
+from chalicelib.layout import Item, Key
+from chalicelib.places import DUE, PLACE, ROSTER
 from chalicelib.records import Customer, Event, Pool
 from chalicelib.recounting import Lists, OutOfTime, Recount, as_read, key_of
 from chalicelib.soundness import COUNTERS, SUMS, Difference
@@ -104,12 +106,13 @@ class _Audit:
         """What stands on a list by state, and not on the one that holds all."""
         tenant, pool = self.pool.tenant, self.pool.id
         by_state = (
-            (PLACE, layout.place_available(tenant, pool)), (PLACE, layout.place_aside(tenant, pool)),
-            (DUE, layout.due_in(tenant, pool)), (DUE, layout.private_in(tenant, pool)),
+            *((PLACE, each) for each in shards.of(places.place_available, self.pool)),
+            *((DUE, each) for each in shards.of(places.due_in, self.pool)),
+            (PLACE, places.place_aside(tenant, pool)), (DUE, places.private_in(tenant, pool)),
         )  # fmt: skip
         for index, partition in by_state:
             for stored in self.lists.of(index, partition):
-                listed = stored.get(ROSTER) == layout.value(layout.roster_of_customers(tenant, pool))
+                listed = stored.get(ROSTER) == layout.value(places.roster_of_customers(tenant, pool))
                 if not listed and key_of(stored) not in self.astray:
                     yield stored
 
@@ -128,9 +131,10 @@ class _Audit:
             return
         for difference in found:
             self._found(at, difference)
-        for difference in soundness.of_indexes(stored, customer):
+        listed = customer if self.pool.spread_from is not None else replace(customer, shards=self.pool.shards)
+        for difference in soundness.of_indexes(stored, listed):
             self.astray.add(key_of(stored))
-            self._found(at, difference, self.repair and self._listed_anew(stored, customer))
+            self._found(at, difference, self.repair and self._listed_anew(stored, listed))
 
     def _count(self, stored: Item) -> None:
         holder, counts = soundness.counted_as(stored)

@@ -21,6 +21,7 @@ from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule, first_broken
 from chalicelib.settling import Desk
+from chalicelib.shards import Abreast, in_turn
 from chalicelib.table import Action, StoreUnavailable, Table
 from chalicelib.undo_log import UndoLog
 
@@ -36,10 +37,17 @@ class Caller(Struct, frozen=True):
 
 
 class Backend:
-    """What a process keeps between requests. `mint` makes ids; `choose` draws so many of a range at random."""
+    """What a process keeps between requests. `mint` makes ids; `choose` draws so many of a range at random;
+    `abreast` does jobs that do not wait for each other."""
 
-    def __init__(self, table: Table, mint: Callable[[], str], choose: Callable[[range, int], list[int]]) -> None:
-        self.table, self.mint, self.choose = table, mint, choose
+    def __init__(
+        self,
+        table: Table,
+        mint: Callable[[], str],
+        choose: Callable[[range, int], list[int]],
+        abreast: Abreast = in_turn,
+    ) -> None:
+        self.table, self.mint, self.choose, self.abreast = table, mint, choose, abreast
         self.copies = Copies()
         self.crowds: defaultdict[tuple[str, str], Crowd] = defaultdict(Crowd)  # of claim-next, by tenant and pool
         self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}

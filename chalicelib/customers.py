@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
-from chalicelib import layout, lifecycle, moves, views
+from chalicelib import layout, lifecycle, moves, places, shards, views
 from chalicelib.contact_keys import Kind, cut, folded, key_in
 from chalicelib.context import Call
 from chalicelib.copies import TornRead, keys_of
 from chalicelib.journal import Result
-from chalicelib.layout import DUE, EVENTS_A_PAGE, NAMES, PLACE, ROSTER, Item, Key
+from chalicelib.layout import EVENTS_A_PAGE, Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.paging import Cursor
+from chalicelib.places import DUE, NAMES, PLACE, ROSTER
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.refusals import Refusal, Refused
@@ -147,14 +148,13 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         member_of(call, pool)
         return {"items": [], "next_cursor": None}
-    index, partition, part = _list(pool, wanted)
-    place = Cursor(partition, str(wanted.state), str(wanted.holder), str(wanted.name))
-    last = place.read(cursor, tuple[str, int | str | None])
-    if last is not None and not _is_position(index, wanted, *last):
+    index, partitions, part = _list(pool, wanted)
+    place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
+    last = place.read(cursor, _Last)
+    if last is not None and not _is_position(index, wanted, last.id, last.rank):
         raise Refused(Refusal("invalid_cursor"))
-    after = None if last is None else layout.index_position(index, partition, actor.customer_key(last[0]), last[1])
-    page = call.backend.table.page(partition, limit, index=index, after=after, between=part)
-    ids = [layout.id_in(key.pk) for key in page.keys]
+    listed = _page(call, actor, index, partitions, part, last, limit)
+    ids = [each.id for each in listed[:limit]]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
     manager = member_of(call, pool, found).role == "manager"
     if wanted.name is not None and not manager and "name" in (pool.policy.masked_fields or ()):
@@ -163,8 +163,32 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     present = call.desk(pool).present
     return {
         "items": [present(customer, manager) for customer in customers if wanted.fits(customer)],
-        "next_cursor": None if page.last is None else place.write((ids[-1], _rank(index, page.items[-1]))),
+        "next_cursor": place.write(listed[limit - 1]) if len(listed) > limit else None,
     }
+
+
+class _Last(Struct, frozen=True, array_like=True):
+    """Where a page ends: at a customer, by what its list is sorted by, in one of the shards of the list."""
+
+    id: str
+    rank: int | str | None
+    shard: Annotated[int, Meta(ge=0, lt=32)]
+
+
+def _page(
+    call: Call, actor: Actor, index: str, partitions: list[str], part: Condition | None, last: _Last | None, limit: int
+) -> list[_Last]:
+    """The customers of a page and one more, if there are more: a query of each partition of the list."""
+    key = None if last is None else actor.customer_key(last.id)
+    if len(partitions) > 1:
+        after = None
+        if last is not None and key is not None and isinstance(last.rank, int):
+            after = key, last.rank, min(last.shard, len(partitions) - 1)
+        found = shards.page(call.backend.table, partitions, index, limit + 1, after, call.backend.abreast)
+        return [_Last(layout.id_in(each.item["pk"]["S"]), each.rank, each.shard) for each in found]
+    start = layout.index_position(index, partitions[0], key, None if last is None else last.rank)
+    got = call.backend.table.query(partitions[0], index=index, after=start, between=part, limit=limit + 1)
+    return [_Last(layout.id_in(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
 
 
 def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> dict[str, Any]:
@@ -181,22 +205,22 @@ def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> 
     return {"items": [present(each, manager) for each in saying if wanted.fits(each)], "next_cursor": None}
 
 
-def _list(pool: Pool, wanted: Filter) -> tuple[str, str, Condition | None]:
-    """The index, the partition in it and the part of that which hold the wanted customers, and hardly any others."""
+def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:
+    """The index, the partitions in it and the part of them which hold the wanted customers, and hardly any others."""
     if wanted.name is not None:
-        return NAMES, layout.names_in(pool.tenant, pool.id), beginning(NAMES, cut(wanted.name))
+        return NAMES, [places.names_in(pool.tenant, pool.id)], beginning(NAMES, cut(wanted.name))
     if wanted.state == "available":
-        return PLACE, layout.place_available(pool.tenant, pool.id), None
+        return PLACE, shards.of(places.place_available, pool), None
     if wanted.state == "set_aside":
-        return PLACE, layout.place_aside(pool.tenant, pool.id), None
+        return PLACE, [places.place_aside(pool.tenant, pool.id)], None
     if wanted.holder is not None:
-        claims, private = between(PLACE, high=layout.FOREVER), between(PLACE, low=layout.FOREVER + 1)
-        part = {"claimed": claims, "private": private}.get(wanted.state or "")
-        return PLACE, layout.place_with(pool.tenant, pool.id, wanted.holder), part
+        claims, kept = between(PLACE, high=places.FOREVER), between(PLACE, low=places.FOREVER + 1)
+        part = {"claimed": claims, "private": kept}.get(wanted.state or "")
+        return PLACE, [places.place_with(pool.tenant, pool.id, wanted.holder)], part
     if wanted.state is not None:
-        of_state = layout.due_in if wanted.state == "claimed" else layout.private_in
-        return DUE, of_state(pool.tenant, pool.id), None
-    return ROSTER, layout.roster_of_customers(pool.tenant, pool.id), None
+        private = [places.private_in(pool.tenant, pool.id)]
+        return DUE, shards.of(places.due_in, pool) if wanted.state == "claimed" else private, None
+    return ROSTER, [places.roster_of_customers(pool.tenant, pool.id)], None
 
 
 def _is_position(index: str, wanted: Filter, customer_id: str, rank: int | str | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chalicelib.layout import FOREVER
+from chalicelib.places import FOREVER
 from chalicelib.records import Customer, Policy
 from chalicelib.times import duration_ms
 

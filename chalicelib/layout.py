@@ -1,7 +1,7 @@
 """Where each record lives in the one table, and how it is written there: keys, indexes, attributes.
 
-A customer's index attributes are derived from its state in `customer_item` and nowhere else, so they cannot disagree
-with it. Nothing here talks to the engine.
+A customer's index attributes are derived from its state, by `places`, in `customer_item` and nowhere else, so they
+cannot disagree with it. Nothing here talks to the engine.
 
     customer   T#<tenant>#P#<pool>#C#<id>    -              state, claim, latest events
                same                          F              its free fields, which a claim never rewrites
@@ -11,6 +11,7 @@ with it. Nothing here talks to the engine.
     statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
     import     T#<tenant>#P#<pool>#I#<import>  <part>       what it did to which customers; the engine drops it in time
     undone     T#<tenant>#P#<pool>#U#<import>  <part>       what its undoing answered; likewise
+    spread     T#<tenant>#P#<pool>#X         -              how far the spreading of its lists has come
     pool       T#<tenant>#POOLS              <pool>         policy and status
     tenant     TENANTS                       <tenant>       so that the schedule finds every pool
     answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
@@ -33,23 +34,16 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chalicelib.contact_keys import Kind, cut, digest, folded, keys_in
+from chalicelib import places
+from chalicelib.contact_keys import Kind, digest, keys_in
+from chalicelib.places import DUE, NAMES, PLACE, REMINDER, ROSTER, prefix
 from chalicelib.records import Customer, Event, Member, Pool
 
 Item: TypeAlias = dict[str, dict[str, Any]]
 Fields: TypeAlias = dict[str, str | int | float | bool | None]
 
-ROSTER: Final = "roster"
-PLACE: Final = "place"
-DUE: Final = "due"
-NAMES: Final = "names"
-REMINDER: Final = "reminder"
-
 COVERING: Final = frozenset((DUE,))  # the indexes that hold whole items; the others lead to them
 INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
-
-FOREVER: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
-PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
 
 # The engine charges for each kilobyte begun of what is written. So a customer's latest events are packed where they are
 # many, and the older ones get a page of their own where the customer takes a kilobyte less without them.
@@ -88,12 +82,8 @@ SCHEMA: Final[dict[str, Any]] = {
 # Keys
 
 
-def _pool_prefix(tenant: str, pool: str) -> str:
-    return f"T#{tenant}#P#{pool}"
-
-
 def customer_key(tenant: str, pool: str, customer: str) -> Key:
-    return Key(f"{_pool_prefix(tenant, pool)}#C#{customer}", "-")
+    return Key(f"{prefix(tenant, pool)}#C#{customer}", "-")
 
 
 def fields_key(tenant: str, pool: str, customer: str) -> Key:
@@ -106,7 +96,7 @@ def page_key(customer: Customer, pool: str, seq: int) -> Key:
 
 
 def member_key(tenant: str, pool: str, user: str) -> Key:
-    return Key(f"{_pool_prefix(tenant, pool)}#M#{user}", "-")
+    return Key(f"{prefix(tenant, pool)}#M#{user}", "-")
 
 
 def never_key(member: Key) -> Key:
@@ -116,15 +106,15 @@ def never_key(member: Key) -> Key:
 
 def guard_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
     """Named by a digest: keys are shown in consoles and errors, where no phone number may be."""
-    return Key(f"{_pool_prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
+    return Key(f"{prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
 
 
 def import_key(tenant: str, pool: str, import_id: str, part: str) -> Key:
-    return Key(f"{_pool_prefix(tenant, pool)}#I#{import_id}", part)
+    return Key(f"{prefix(tenant, pool)}#I#{import_id}", part)
 
 
 def undone_key(tenant: str, pool: str, import_id: str, part: int) -> Key:
-    return Key(f"{_pool_prefix(tenant, pool)}#U#{import_id}", f"{part:03d}")
+    return Key(f"{prefix(tenant, pool)}#U#{import_id}", f"{part:03d}")
 
 
 def day_key(member: Key, day: str) -> Key:
@@ -134,7 +124,7 @@ def day_key(member: Key, day: str) -> Key:
 
 
 def days_of(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#S"
+    return f"{prefix(tenant, pool)}#S"
 
 
 def end_of_day(day: str) -> str:
@@ -149,6 +139,11 @@ def leavers_key(tenant: str, pool: str) -> Key:
 
 def pool_key(tenant: str, pool: str) -> Key:
     return Key(f"T#{tenant}#POOLS", pool)
+
+
+def spread_key(tenant: str, pool: str) -> Key:
+    """How far the spreading of the pool's lists has come."""
+    return Key(f"{prefix(tenant, pool)}#X", "-")
 
 
 def tenant_key(tenant: str) -> Key:
@@ -172,67 +167,6 @@ def tenant_in(pk: str) -> str:
 def pool_in(pk: str) -> str:
     """The pool in a customer's or a member's partition key."""
     return pk.split("#")[3]
-
-
-# Index partitions
-
-
-def roster_of_customers(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#C"
-
-
-def roster_of_members(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#M"
-
-
-def place_available(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#A"
-
-
-def place_aside(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#R"
-
-
-def place_with(tenant: str, pool: str, holder: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#H#{holder}"
-
-
-def private_in(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#V"
-
-
-def due_in(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#D"
-
-
-def names_in(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#N"
-
-
-def reminders_in(tenant: str, pool: str) -> str:
-    return f"{_pool_prefix(tenant, pool)}#D"
-
-
-def _index_attributes(customer: Customer) -> dict[str, Any]:
-    """The lists on which a customer stands, by its state and its name."""
-    tenant, pool = customer.tenant, customer.pool
-    places: dict[str, Any] = {ROSTER: roster_of_customers(tenant, pool)}
-    if name := cut(folded(customer.name)):  # a name of blanks has nothing to be found by
-        places |= {NAMES: names_in(tenant, pool), "folded": name}
-    if customer.set_aside_at is not None:
-        places |= {PLACE: place_aside(tenant, pool), "rank": customer.set_aside_at}
-    elif customer.state == "available":
-        rank = customer.waiting_since - customer.priority * PRIORITY_STEP
-        places |= {PLACE: place_available(tenant, pool), "rank": rank}
-    elif customer.state == "claimed" and customer.holder is not None:
-        deadline = FOREVER if customer.expires_at is None else customer.expires_at
-        places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": deadline}
-        places |= {DUE: due_in(tenant, pool), "due_at": deadline}
-        places |= {} if customer.remind_at is None else {REMINDER: reminders_in(tenant, pool)}
-    elif customer.state == "private" and customer.holder is not None:
-        places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": FOREVER + customer.updated_at}
-        places |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
-    return places
 
 
 # Values: the engine's tagged form. Numbers are integers throughout; an absent attribute is None.
@@ -291,7 +225,9 @@ def customer_item(customer: Customer) -> Item:
     for name in _LEFT_OUT_WHEN_EMPTY:
         if content := getattr(customer, name):
             stored[name] = value(content)
-    for name, content in _index_attributes(customer).items():
+    if customer.shards != 1:
+        stored["shards"] = value(customer.shards)
+    for name, content in places.of(customer).items():
         stored[name] = value(content)
     return stored
 
@@ -383,6 +319,8 @@ def pool_item(pool: Pool) -> Item:
         "name": pool.name, "status": pool.status, "policy": _text(pool.policy), "version": pool.version,
         "created_at": pool.created_at, "updated_at": pool.updated_at, "pauses": pool.pauses,
         "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
+        "shards": None if pool.shards == 1 else pool.shards, "spread_from": pool.spread_from,
+        "spread_at": pool.spread_at,
     }  # fmt: skip
     return item(pool_key(pool.tenant, pool.id), attributes)
 
@@ -404,7 +342,7 @@ def member_item(member: Member) -> Item:
         "role": member.role, "own_limit": member.own_limit, "held": member.held, "pins": member.pins,
         "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
         "room": (member.own_limit or 0) - member.held, "version": member.version,
-        ROSTER: roster_of_members(member.tenant, member.pool),
+        ROSTER: places.roster_of_members(member.tenant, member.pool),
     }  # fmt: skip
     return item(member_key(member.tenant, member.pool, member.user), attributes)
 

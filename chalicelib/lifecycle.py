@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib import deadlines, layout, rules
+from chalicelib import deadlines, layout, places, rules
 from chalicelib.layout import Key
 from chalicelib.moves import (
     Actor,
@@ -92,7 +92,7 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_i
         *rules.extendable(key, actor.policy, by, _held_since(actor.policy, known, by)),
         *([] if actor.policy.members_may_extend else [rules.manager(actor.member_key, "extension_not_allowed")]),
     )
-    if known is None or known.expires_at is None or known.expires_at + by >= layout.FOREVER:
+    if known is None or known.expires_at is None or known.expires_at + by >= places.FOREVER:
         return Move(key, known, None, asked)
     after = step(known, "extended", actor.user, actor.now, **deadlines.extended(known, actor.policy, by))
     note = {"old_expires_at": rfc3339(known.expires_at)}

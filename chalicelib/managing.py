@@ -10,12 +10,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from chalicelib import layout, lifecycle, moves, rules, sweeping, upkeep
+from chalicelib import layout, lifecycle, moves, places, rules, sweeping, upkeep
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
 from chalicelib.counters import as_it_was, file_day
-from chalicelib.layout import PLACE, Key
+from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
+from chalicelib.places import PLACE
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
@@ -100,7 +101,7 @@ def win(call: Call, pool_id: str, customer: str) -> Outcome:
 def pin(call: Call, pool_id: str, customer: str, until: int) -> Outcome:
     """Pins of the holder that have ended of themselves make room first, where room is what is wanting."""
     pool = call.pool(pool_id)
-    if not call.now < until <= layout.FOREVER:
+    if not call.now < until <= places.FOREVER:
         raise Refused(Refusal("invalid_request", errors=("until: must lie in the future, and before the year 10000",)))
 
     def plan(each: str, known: Customer | None) -> Move:
@@ -121,8 +122,8 @@ def _end_pins(call: Call, pool: Pool, customer: str) -> None:
     known = call.backend.copies.look_up(call.backend.table, call.actor(pool), [customer])[customer]
     if known is None or known.holder is None:
         return
-    place = layout.place_with(pool.tenant, pool.id, known.holder)
-    for page in call.backend.table.pages(place, index=PLACE, between=between(PLACE, high=layout.FOREVER)):
+    place = places.place_with(pool.tenant, pool.id, known.holder)
+    for page in call.backend.table.pages(place, index=PLACE, between=between(PLACE, high=places.FOREVER)):
         sweeping.carry_out(call.backend, pool, call.now, page.items, upkeep.pin_over)
 
 
@@ -208,8 +209,8 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
             return lifecycle.transfer(actor, customer, known, to, mint(), None)
         return moves.release(actor, customer, known, None, "member removed")
 
-    place = layout.place_with(pool.tenant, pool.id, user)
-    claims = between(PLACE, high=layout.FOREVER)
+    place = places.place_with(pool.tenant, pool.id, user)
+    claims = between(PLACE, high=places.FOREVER)
     for page in call.backend.table.pages(place, index=PLACE, between=claims, limit=LARGEST_PAGE):
         results = settle(quiet, [layout.id_in(key.pk) for key in page.keys], plan).results
         refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]

@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib import layout, rounds, rules, views
+from chalicelib import layout, places, rounds, rules, views
 from chalicelib.context import Call
-from chalicelib.layout import ROSTER
+from chalicelib.places import ROSTER
 from chalicelib.pools import rewritten
 from chalicelib.records import Closing, Pool
 from chalicelib.refusals import Refusal, Refused
@@ -66,14 +66,16 @@ def open_again(call: Call, pool_id: str) -> dict[str, Any]:
     return _changed(call, pool_id, opened)
 
 
-def _changed(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> dict[str, Any]:
+def _changed(
+    call: Call, pool_id: str, change: Callable[[Pool], Pool], shown: Callable[[Pool], dict[str, Any]] = views.pool
+) -> dict[str, Any]:
     """The pool after that change, and after as much of its consequences as there was time for."""
     call.by_admin()
     if call.journal is None or 0 not in call.journal.answers:
         _write(call, pool_id, change)
     pool = rounds.finish(call.backend, call.pool_now(pool_id), call.now, rounds.time_for_a_request())
     call.forget(pool_id)
-    return call.finish(views.pool(pool))
+    return call.finish(shown(pool))
 
 
 def _write(call: Call, pool_id: str, change: Callable[[Pool], Pool]) -> None:
@@ -97,6 +99,19 @@ def _as_asked(call: Call, pool_id: str) -> Pool:
     if call.if_match not in (None, pool.version):
         raise Refused(Refusal("version_conflict"))
     return pool
+
+
+def spread(call: Call, pool_id: str, shards: int) -> dict[str, Any]:
+    """The pool's lists shall stand in so many shards: the schedule moves them there, beside all that goes on."""
+
+    def spreading(pool: Pool) -> Pool:
+        if pool.shards == shards:
+            return pool
+        if pool.spread_from is not None:
+            raise Refused(Refusal("request_in_progress"))
+        return replace(pool, shards=shards, spread_from=pool.shards, spread_at=call.now)
+
+    return _changed(call, pool_id, spreading, views.spread_pool)
 
 
 # Delete
@@ -123,7 +138,7 @@ def delete(call: Call, pool_id: str) -> dict[str, Any]:
 
 
 def _empty(call: Call, pool: Pool) -> None:
-    roster = layout.roster_of_customers(pool.tenant, pool.id)
+    roster = places.roster_of_customers(pool.tenant, pool.id)
     if call.backend.table.query(roster, index=ROSTER, limit=1).keys:
         raise Refused(Refusal("pool_not_empty"))
 
@@ -150,7 +165,7 @@ def _put(call: Call, known: Pool, changed: Pool) -> None:
 def _clear(call: Call, pool: Pool) -> None:
     """Members hold nothing here any more; nobody shall belong to a pool of the same name that is made later."""
     table = call.backend.table
-    members = table.pages(layout.roster_of_members(pool.tenant, pool.id), index=ROSTER, limit=ACTIONS_A_TRANSACTION)
+    members = table.pages(places.roster_of_members(pool.tenant, pool.id), index=ROSTER, limit=ACTIONS_A_TRANSACTION)
     days = table.pages(layout.days_of(pool.tenant, pool.id), limit=ACTIONS_A_TRANSACTION)
     for page in (*members, *days):
         if page.keys:

@@ -7,17 +7,19 @@ ordinary one, and decides. A search has an end, however many customers at the he
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from pynamodb.expressions.condition import Condition
 
-from chalicelib import layout, rules
+from chalicelib import layout, places, rules, shards
 from chalicelib.claiming import claim_plan, desk_with_room
 from chalicelib.context import Call
 from chalicelib.crowds import NEAREST, Candidate
 from chalicelib.journal import WHOLE, Result
-from chalicelib.layout import DUE, PLACE, PRIORITY_STEP, Item, plain
+from chalicelib.layout import Item, plain
 from chalicelib.moves import Move
+from chalicelib.places import DUE, PLACE, PRIORITY_STEP
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
@@ -109,14 +111,28 @@ class _Search:
         A lapsed claim is free for everybody: its customer stands in the list by its priority and since its deadline, as
         it will once it has been swept. Of very many that have lapsed only those who wait longest are looked at.
         """
-        head = self._listed(PLACE, layout.place_available(self.pool.tenant, self.pool.id), length)
+        head = self._spread(PLACE, shards.of(places.place_available, self.pool), length)
         if self.crowd.may_have_lapsed(self.call.now):
-            until = between(DUE, high=self.call.now)
-            lapsed = self._listed(DUE, layout.due_in(self.pool.tenant, self.pool.id), min(length, MOST_LAPSED), until)
+            due, until = shards.of(places.due_in, self.pool), between(DUE, high=self.call.now)
+            lapsed = self._spread(DUE, due, min(length, MOST_LAPSED), until)
             if not lapsed:
                 self.crowd.none_lapsed(self.call.now)
             head = sorted({*head, *lapsed})
         return head[:length]
+
+    def _spread(
+        self, index: str, partitions: Sequence[str], length: int, part: Condition | None = None
+    ) -> list[Candidate]:
+        """That many of a list, best first; enough of each shard for the best that are wanted, be they all in one."""
+        if len(partitions) == 1:
+            return self._listed(index, partitions[0], length, part)
+        if self.crowd.reach(self.call.now):  # a crowd enters at a shard drawn at random, where it finds fewer others
+            (at,) = self.call.backend.choose(range(len(partitions)), 1)
+            if head := self._listed(index, partitions[at], length, part):
+                return head
+        each = min(length, max(self.wanted, self.width) + length // len(partitions))
+        heads = self.call.backend.abreast([partial(self._listed, index, one, each, part) for one in partitions])
+        return sorted(candidate for head in heads for candidate in head)[:length]
 
     def _listed(self, index: str, partition: str, length: int, part: Condition | None = None) -> list[Candidate]:
         """That many of one list, from its beginning; and none any more once it has come to its end."""

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib import deadlines, layout, rules, upkeep, views
+from chalicelib import deadlines, layout, places, rules, shards, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
-from chalicelib.layout import DUE, Key
+from chalicelib.layout import Key
 from chalicelib.moves import Actor
+from chalicelib.places import DUE
 from chalicelib.pools import member_of, rewritten
 from chalicelib.records import Customer, Policy, Pool
 from chalicelib.refusals import Refusal, Refused
@@ -82,7 +83,7 @@ def _may_change(call: Call, pool: Pool) -> None:
 def _affected(call: Call, pool: Pool) -> Iterator[list[str]]:
     """The ids of the claims whose deadline the policy changes, page by page. A lapsed one is past changing."""
     actor = call.actor(pool)
-    for page in call.backend.table.pages(layout.due_in(pool.tenant, pool.id), index=DUE, limit=PAGE):
+    for page in shards.pages(call.backend.table, shards.of(places.due_in, pool), index=DUE, limit=PAGE):
         ids = [layout.id_in(key.pk) for key in page.keys]
         known = Copies(whole=False).read(call.backend.table, actor, ids).values()
         yield [each.id for each in known if each is not None and _changes(actor, each)]

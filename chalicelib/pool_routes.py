@@ -115,6 +115,16 @@ def open_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     return Answer(opening.open_again(call, pool))
 
 
+class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
+    shards: Annotated[int, Meta(ge=1, le=32)]
+
+
+@route("POST", POOL + "/spread", body=SpreadBody, answers=shapes.SpreadPool)
+def spread_pool(call: Call, body: SpreadBody, query: NoBody, pool: str) -> Answer:
+    """Spread the lists of a pool over so many partitions, for more writes a second."""
+    return Answer(opening.spread(call, pool, body.shards))
+
+
 @route("DELETE", POOL, answers=shapes.DeletedPool)
 def delete_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Delete a pool without customers."""

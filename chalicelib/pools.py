@@ -11,11 +11,12 @@ from typing import Any, Final
 from msgspec.structs import replace
 from pynamodb.expressions.operand import Value
 
-from chalicelib import layout, rules, views
+from chalicelib import layout, places, rules, views
 from chalicelib.context import Call
 from chalicelib.counters import as_it_was
-from chalicelib.layout import ROSTER, Item, Key
+from chalicelib.layout import Item, Key
 from chalicelib.paging import Cursor
+from chalicelib.places import ROSTER
 from chalicelib.records import IDENTIFIER, Identifier, Member, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
@@ -97,7 +98,7 @@ def get_member(call: Call, pool_id: str, user: str) -> dict[str, Any]:
 def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
     """The members of a pool, by user id."""
     pool = call.pool(pool_id)
-    roster = layout.roster_of_members(pool.tenant, pool.id)
+    roster = places.roster_of_members(pool.tenant, pool.id)
     place = Cursor(roster)
     last = place.read(cursor, Identifier)
     after = None if last is None else layout.member_key(pool.tenant, pool.id, last)
@@ -115,7 +116,7 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
 
 def members_of(table: Table, pool: Pool) -> Iterator[Member]:
     """Every member as they are now."""
-    roster = layout.roster_of_members(pool.tenant, pool.id)
+    roster = places.roster_of_members(pool.tenant, pool.id)
     for page in table.pages(roster, index=ROSTER):
         for stored in table.get(page.keys).values():
             yield layout.member_record(pool.tenant, pool.id, stored)

@@ -8,6 +8,7 @@ import uuid
 
 from chalicelib.config import Config
 from chalicelib.context import Backend
+from chalicelib.shards import abreast
 from chalicelib.table import Table
 
 
@@ -26,4 +27,4 @@ def table(settings: Config) -> Table:
 
 
 def backend(settings: Config) -> Backend:
-    return Backend(table(settings), mint, random.sample)
+    return Backend(table(settings), mint, random.sample, abreast)

@@ -24,6 +24,8 @@ Duration: TypeAlias = Annotated[  # what it may be is checked, and said, by `Pol
     str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
 ]
 
+HEARD_MS: Final = 10_000  # by then every process knows of a change to a pool
+
 KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -93,7 +95,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Pool(Struct, frozen=True):
     """`pauses` counts the pauses so far. A paused pool with `resumed_at` is on its way back to open: its claims are
-    being shifted. `closing` says what becomes of the claims of a closed one."""
+    being shifted. `closing` says what becomes of the claims of a closed one. Its lists are spread over `shards`; where
+    they are on their way from another number, `spread_from` is that, and `spread_at` when it was asked for."""
 
     tenant: str
     id: str
@@ -107,6 +110,19 @@ class Pool(Struct, frozen=True):
     paused_at: int | None = None
     resumed_at: int | None = None
     closing: Closing | None = None
+    shards: int = 1
+    spread_from: int | None = None
+    spread_at: int | None = None
+
+    @property
+    def shards_read(self) -> int:
+        """Over how many shards its lists may be found: while they are on their way, those of both numbers."""
+        return max(self.shards, self.spread_from or 0)
+
+    def shards_written(self, now: int) -> int:
+        """Over how many a customer is put on a list now: not the new number before everybody has heard of it."""
+        heard = self.spread_at is None or now >= self.spread_at + HEARD_MS
+        return self.shards if heard or self.spread_from is None else self.spread_from
 
     @property
     def pauses_over(self) -> int:
@@ -163,7 +179,8 @@ class Customer(Struct, frozen=True):
     """A customer as stored. `past_holders` says when each left; `tail` holds the latest events, oldest first;
     `fields_version` is the version that last changed `fields`, which are kept apart from the rest. `homes` are the
     pools that hold its older events, each with the first version that they do not hold. What belongs to a claim's end
-    is explained in `deadlines`: `stopped_ms` is how long its clock has stood still, `pauses` the pool's count then."""
+    is explained in `deadlines`: `stopped_ms` is how long its clock has stood still, `pauses` the pool's count then.
+    `shards` is over how many partitions its lists were spread when it was written."""
 
     tenant: str
     pool: str
@@ -195,6 +212,7 @@ class Customer(Struct, frozen=True):
     set_aside_at: int | None = None
     homes: dict[str, int] = {}
     past_holders: dict[str, int] = {}
+    shards: int = 1
     tail: tuple[Event, ...] = ()
     fields: dict[str, str | int | float | bool | None] = {}
 

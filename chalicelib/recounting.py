@@ -14,9 +14,10 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
 
-from chalicelib import layout, rules, soundness
+from chalicelib import layout, places, rules, soundness
 from chalicelib.conditions import Attribute
-from chalicelib.layout import FOREVER, PLACE, ROSTER, Item, Key
+from chalicelib.layout import Item, Key
+from chalicelib.places import FOREVER, PLACE, ROSTER
 from chalicelib.records import KINDS, Pool
 from chalicelib.soundness import SUMS, Difference
 from chalicelib.table import KEYS_A_READ, Table, Update, between
@@ -52,13 +53,13 @@ class Lists(Struct, frozen=True):
             yield from self.table.get(page.keys).values()
 
     def customers(self) -> Iterator[Item]:
-        return self.of(ROSTER, layout.roster_of_customers(self.pool.tenant, self.pool.id))
+        return self.of(ROSTER, places.roster_of_customers(self.pool.tenant, self.pool.id))
 
     def members(self) -> Iterator[Item]:
-        return self.of(ROSTER, layout.roster_of_members(self.pool.tenant, self.pool.id))
+        return self.of(ROSTER, places.roster_of_members(self.pool.tenant, self.pool.id))
 
     def claims_of(self, user: str) -> Iterator[Item]:
-        place = layout.place_with(self.pool.tenant, self.pool.id, user)
+        place = places.place_with(self.pool.tenant, self.pool.id, user)
         return self.of(PLACE, place, between=between(PLACE, high=FOREVER))
 
 

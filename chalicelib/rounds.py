@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib import layout, upkeep
+from chalicelib import layout, places, shards, spreading, upkeep
 from chalicelib.context import Backend
-from chalicelib.layout import DUE, REMINDER
 from chalicelib.outlines import outline
+from chalicelib.places import DUE, REMINDER
 from chalicelib.pools import rewritten
 from chalicelib.records import Pool
 from chalicelib.settling import PoolChanged
@@ -73,6 +73,7 @@ def run(
             total.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
             if not dry_run:
                 total.reminded += _remind(backend, current, now, seconds_left)
+                spreading.go_on(backend.table, current, now, seconds_left)
         except MALFORMED as error:
             total.failed += 1
             log.error("malformed pool %s: %s", pool.id, outline(error))
@@ -98,7 +99,7 @@ def finish(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) ->
 def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: Make) -> Done | None:
     """Makes that move with every claim of the pool; None where the time was up before."""
     total = Done()
-    for page in backend.table.pages(layout.due_in(pool.tenant, pool.id), index=DUE, limit=PAGE):
+    for page in shards.pages(backend.table, shards.of(places.due_in, pool), index=DUE, limit=PAGE):
         if seconds_left() < NO_TIME_LEFT_S:
             return None
         done = carry_out(backend, pool, now, page.items, make, whole=True)
@@ -120,8 +121,8 @@ def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -
     reminded = 0
     if pool.status != "open" or not pool.policy.reminders:
         return 0
-    soon = layout.reminders_in(pool.tenant, pool.id)
-    for page in backend.table.pages(soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE):
+    soon = shards.of(places.reminders_in, pool)
+    for page in shards.pages(backend.table, soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE):
         if seconds_left() < NO_TIME_LEFT_S:
             break
         reminded += carry_out(backend, pool, now, page.items, upkeep.remind).moved

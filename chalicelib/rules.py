@@ -16,7 +16,8 @@ from msgspec import Struct
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.conditions import Attribute, holds
-from chalicelib.layout import FOREVER, Item, Key, plain
+from chalicelib.layout import Item, Key, plain
+from chalicelib.places import FOREVER
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 

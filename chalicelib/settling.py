@@ -26,7 +26,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.undo_log import UndoLog
-from chalicelib.writes import marked, paged
+from chalicelib.writes import marked, paged, placed
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
 
@@ -149,8 +149,14 @@ class _Settling:
             if isinstance(planned, Refusal):
                 self._answer(position, planned)
             else:
-                moves[position] = paged(marked(planned, self.desk.actor.mark), roomy=self.atomic)
+                moves[position] = paged(self._placed(planned), roomy=self.atomic)
         return moves
+
+    def _placed(self, move: Move) -> Move:
+        """With the mark of the request, and on the lists of the pool where the customer shall be."""
+        actor, elsewhere = self.desk.actor, self.desk.elsewhere
+        there = elsewhere if elsewhere is not None and move.lands is not None else actor.home
+        return placed(marked(move, actor.mark), there, actor.now)
 
     def _pack(self, moves: dict[int, Move]) -> Draft:
         """As many moves, in order, as one transaction holds."""

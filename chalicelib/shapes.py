@@ -129,6 +129,13 @@ class Pool(Shape):
     updated_at: Time
 
 
+class SpreadPool(Pool):
+    """A pool whose lists stand in so many shards, or, while they are `spreading`, are on their way there."""
+
+    shards: Annotated[int, Meta(ge=1, le=32)]
+    spreading: bool
+
+
 class DeletedPool(Shape):
     """The pool that is no more."""
 

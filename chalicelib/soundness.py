@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from chalicelib import layout
-from chalicelib.layout import INDEX_RANGE, NAMES, Item
+from chalicelib.layout import INDEX_RANGE, Item
+from chalicelib.places import NAMES
 from chalicelib.records import Customer, Event, State
 
 BEGINS_CLAIM: Final = frozenset(("claimed", "assigned", "transferred"))

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
 
-from chalicelib import layout, upkeep
+from chalicelib import layout, places, shards, upkeep
 from chalicelib.context import Backend, Call
 from chalicelib.copies import Copies, MalformedRecord, record
-from chalicelib.layout import DUE, PLACE, Item
+from chalicelib.layout import Item
 from chalicelib.moves import SYSTEM, Actor, Move
+from chalicelib.places import DUE, PLACE
 from chalicelib.pools import members_of, standing
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal
@@ -79,11 +81,23 @@ def return_lapsed(
     report, horizon = Report(), pool.clock(now)
     stopped = not confirm and _too_many(backend, pool, horizon)
     report.unconfirmed = [pool.id] if stopped else []
-    claims = layout.due_in(pool.tenant, pool.id)
+
+    def of_shard(claims: str) -> Report:
+        return _of_shard(backend, pool, now, claims, seconds_left, dry_run or stopped)
+
+    for part in backend.abreast([partial(of_shard, claims) for claims in shards.of(places.due_in, pool)]):
+        report.add(part)
+    return report
+
+
+def _of_shard(
+    backend: Backend, pool: Pool, now: int, claims: str, seconds_left: Callable[[], float], count_only: bool
+) -> Report:
+    report, horizon = Report(), pool.clock(now)
     for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE):
         report.due += len(page.items)
         report.lag_ms = max([report.lag_ms, *(horizon - layout.plain(item["due_at"]) for item in page.items)])
-        if dry_run or stopped or seconds_left() < NO_TIME_LEFT_S:
+        if count_only or seconds_left() < NO_TIME_LEFT_S:
             report.remaining += len(page.items)
         else:
             done = carry_out(backend, pool, now, page.items, upkeep.expire, whole=True)
@@ -96,8 +110,8 @@ def _too_many(backend: Backend, pool: Pool, horizon: int) -> bool:
     share = pool.policy.sweep_breaker
     if share is None:
         return False
-    claims, part = layout.due_in(pool.tenant, pool.id), between(DUE, high=horizon)
-    due = sum(len(page.keys) for page in backend.table.pages(claims, index=DUE, between=part))
+    claims, part = shards.of(places.due_in, pool), between(DUE, high=horizon)
+    due = sum(len(page.keys) for page in shards.pages(backend.table, claims, index=DUE, between=part))
     if due == 0:
         return False
     counted = standing(backend.table, pool, list(members_of(backend.table, pool)))
@@ -111,7 +125,7 @@ def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
 
 def lapsed_of(call: Call, pool: Pool, user: str) -> list[Item]:
     """The customers that the member holds past their deadlines, as their list names them; at most a page of them."""
-    place = layout.place_with(pool.tenant, pool.id, user)
+    place = places.place_with(pool.tenant, pool.id, user)
     claims = between(PLACE, high=pool.clock(call.now))
     pages = call.backend.table.pages(place, index=PLACE, between=claims, limit=PAGE)
     return next((page.items for page in pages if page.items), [])

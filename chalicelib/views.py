@@ -29,6 +29,10 @@ def pool(record: Pool) -> dict[str, Any]:
     }
 
 
+def spread_pool(record: Pool) -> dict[str, Any]:
+    return pool(record) | {"shards": record.shards, "spreading": record.spread_from is not None}
+
+
 def _policy(policy: Policy) -> dict[str, Any]:
     """Every rule; null where it is off, and an empty list for the two that are lists."""
     shown: dict[str, Any] = msgspec.to_builtins(policy)

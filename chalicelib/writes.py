@@ -16,7 +16,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib import layout, rules
 from chalicelib.layout import EVENTS_A_PAGE, PLAIN_BYTES, Key
 from chalicelib.moves import Move
-from chalicelib.records import Customer, Event
+from chalicelib.records import Customer, Event, Pool
 from chalicelib.table import Action, Check, Delete, Put
 
 
@@ -81,6 +81,13 @@ def marked(move: Move, mark: str) -> Move:
     known = 0 if move.before is None else move.before.version
     tail = tuple(replace(event, mark=mark) if event.seq > known else event for event in move.after.tail)
     return replace(move, after=replace(move.after, tail=tail))
+
+
+def placed(move: Move, pool: Pool, now: int) -> Move:
+    """The move with a customer that goes to the shard which is its own in the pool where it shall be."""
+    if move.after is None:
+        return move
+    return replace(move, after=replace(move.after, shards=pool.shards_written(now)))
 
 
 def paged(move: Move, *, roomy: bool) -> Move:

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib import layout
+from chalicelib import layout, places
 from chalicelib.counters import KIND_OF_EVENT
 from chalicelib.journal import Result
-from chalicelib.layout import DUE, NAMES, PLACE, REMINDER, Item, Key
+from chalicelib.layout import Item, Key
+from chalicelib.places import DUE, NAMES, PLACE, REMINDER
 from chalicelib.records import KINDS, Customer, Event
 from chalicelib.soundness import is_transition, replayed
 from chalicelib.table import Table
@@ -133,7 +134,7 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert (customer.state == "claimed") == (customer.claim_id is not None), f"I1: {customer.id}"
     assert (customer.state == "available") == (customer.holder is None), f"I1: {customer.id}"
     expected = layout.customer_item(customer)
-    for name in (PLACE, "rank", DUE, "due_at", REMINDER, layout.ROSTER, NAMES, "folded"):
+    for name in (PLACE, "rank", DUE, "due_at", REMINDER, places.ROSTER, NAMES, "folded"):
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"

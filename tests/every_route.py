@@ -31,7 +31,7 @@ def good_body(route: Route) -> bytes:
     """A body that the route takes, so that only something else is wrong."""
     samples: dict[str, Any] = {
         "id": "new", "name": "New", "role": "member", "customer_ids": ["c1"], "rows": [{"id": "new", "name": "New"}],
-        "to": "alice", "by": "PT1H", "until": "2026-06-03T00:00:00Z", "mode": "drain",
+        "to": "alice", "by": "PT1H", "until": "2026-06-03T00:00:00Z", "mode": "drain", "shards": 8,
     }  # fmt: skip
     wanted = [each.name for each in fields(route.body) if each.required or each.name == "by"]
     return json.dumps({name: samples[name] for name in wanted}).encode()

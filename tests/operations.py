@@ -181,6 +181,13 @@ def known_by_phone(world: World) -> None:
     assert OPERATIONS_BY_NAME["import by phone"].ask(world, None).status == 200
 
 
+def spreading(world: World) -> None:
+    """The lists of the pool are on their way to four shards, and it is time to go through them."""
+    held(world)
+    world.user("root", admin=True).post("/spread", {"shards": 4})
+    world.clock.forward(15 * MINUTE)
+
+
 def closed(world: World) -> None:
     empty(world)
     world.user("root", admin=True).post("/close", {"mode": "drain"})
@@ -218,6 +225,7 @@ OPERATIONS = [
     Operation("resume", paused, "root", "POST", f"{P}/resume", finds=True),
     Operation("close and drain", held, "root", "POST", f"{P}/close", {"mode": "drain"}, finds=True),
     Operation("close to private", held, "root", "POST", f"{P}/close", {"mode": "to_private"}, finds=True),
+    Operation("spread", held, "root", "POST", f"{P}/spread", {"shards": 4}),
     Operation("open", closed, "root", "POST", f"{P}/open"),
     Operation("delete a pool", empty, "root", "DELETE", P, finds=True),
     Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
@@ -270,6 +278,7 @@ OPERATIONS = [
     Operation("unpin", pinned, "alice", "POST", f"{C1}/unpin"),
     Operation("restore", aside, "mona", "POST", f"{C1}/restore"),
     Operation("sweep", lapsed, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and remind", to_be_reminded, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("audit", held, "root", "POST", "/audit", {"repair": True}),
 ]  # fmt: skip

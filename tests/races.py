@@ -654,6 +654,77 @@ def a_closing_and_a_claim_and_a_sweep(world: World) -> Race:
     return Race([closing, lambda w: w.user("bob").claim("c2"), swept], so, serial=False, sees=("c1", "c2"))
 
 
+def _spreading(world: World, shards: int = 4) -> None:
+    """A pool of three customers that is on its way to so many shards, at the moment when its lists are gone through."""
+    world.pool(claim_ttl="PT1H")
+    world.fill(3)
+    world.user("root", admin=True).post("/spread", {"shards": shards})
+    world.clock.forward(15 * MINUTE)
+
+
+def _whole(world: World, taken: int) -> None:
+    """The lists of the pool have everybody, also once all has been moved."""
+    for _ in range(2):
+        states = [each["state"] for each in world.user("mona").walk("/customers")]
+        assert states.count("claimed") == taken == len(world.user("mona").walk("/customers?state=claimed"))
+        assert len(world.user("mona").walk("/customers?state=available")) == 3 - taken
+        world.sweep()
+
+
+@race
+def a_claim_while_the_pool_is_spread(world: World) -> Race:
+    _spreading(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200 and results[1] == 0
+        _whole(world, 1)
+
+    return Race([lambda w: w.user("alice").claim("c1"), swept], so)
+
+
+@race
+def claim_next_while_the_pool_is_spread(world: World) -> Race:
+    _spreading(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert len(results[0].json["items"]) == 2 and results[1] == 0
+        _whole(world, 2)
+
+    return Race([lambda w: w.user("alice").claim_next(2), swept], so, serial=False)
+
+
+@race
+def a_spread_and_a_claim_and_a_release(world: World) -> Race:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c2")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results) == ["ok", "ok", "ok"]
+        world.clock.forward(15 * MINUTE)
+        _whole(world, 1)
+
+    spread = asked("root", "POST", "/v1/pools/p/spread", {"shards": 4})
+    both = [lambda w: w.user("alice").claim("c1"), lambda w: w.user("bob").release("c2")]
+    return Race([spread, *both], so, sees=("c1", "c2"))
+
+
+@race
+def a_sweep_while_the_pool_is_spread(world: World) -> Race:
+    world.pool(claim_ttl="PT1H")
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.user("root", admin=True).post("/spread", {"shards": 4})
+    world.clock.forward(HOUR)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[:2] == [0, 0] and results[2].status == 200
+        assert world.user("mona").events("c1")[:3] == ["imported", "claimed", "expired"]
+        _whole(world, 1)
+
+    return Race([swept, swept, lambda w: w.user("bob").claim("c1")], so, sees=("c1", "c2"), serial=False)
+
+
 @race
 def a_pool_is_deleted_while_a_customer_enters_it(world: World) -> Race:
     world.pool()

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib import auditing, layout, rounds
+from chalicelib import auditing, layout, places, rounds
 from chalicelib.layout import Key
 from chalicelib.records import Event
 from chalicelib.soundness import Standing, replayed
@@ -209,7 +209,7 @@ MISPLACED = {
 def test_a_customer_on_a_wrong_list_is_found_and_put_where_it_belongs(world: World, change: str) -> None:
     claimed_and_pinned(world)
     before = (world.user("mona").customer("c1"), world.user("mona").events("c1"))
-    values = {"bob": layout.place_with("main", "p", "bob"), "n": 5, "text": "someone"}
+    values = {"bob": places.place_with("main", "p", "bob"), "n": 5, "text": "someone"}
     plant(world, C1, change, **{name: given for name, given in values.items() if f":{name}" in change})
 
     found, repaired = audit(world), audit(world, repair=True)

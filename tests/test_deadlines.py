@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import deadlines
-from chalicelib.layout import FOREVER
+from chalicelib.places import FOREVER
 from chalicelib.records import Customer, Policy
 from tests.moved import AVAILABLE, CLAIMED
 from tests.world import DAY, HOUR, MINUTE, START

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from chalicelib import layout, rules
-from chalicelib.layout import FOREVER, Item, Key
+from chalicelib.layout import Item, Key
+from chalicelib.places import FOREVER
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 from chalicelib.rules import Quota, Rule

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import layout, lifecycle, moves
+from chalicelib import layout, lifecycle, moves, places
 from chalicelib.moves import Move
 from chalicelib.records import Event
 from tests.moved import (
@@ -206,12 +206,12 @@ def test_a_longest_hold_is_counted_from_the_claim_with_pauses_left_aside() -> No
 
 
 def test_nothing_is_extended_to_the_end_of_time() -> None:
-    far = replace(CLAIMED, expires_at=layout.FOREVER - HOUR)
+    far = replace(CLAIMED, expires_at=places.FOREVER - HOUR)
 
     at_it, before_it = (lifecycle.extend(actor(), "c1", far, by, None) for by in (HOUR, HOUR - 1))
 
     assert (at_it.before, at_it.after) == (far, None)
-    assert changed(before_it)["expires_at"] == layout.FOREVER - 1
+    assert changed(before_it)["expires_at"] == places.FOREVER - 1
 
 
 def test_a_follow_up_is_its_holders_alone_and_restarts_the_clock_if_so_ruled() -> None:

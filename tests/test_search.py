@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import layout
+from chalicelib import layout, places
 from chalicelib.contact_keys import folded
-from chalicelib.layout import NAMES
 from chalicelib.paging import Cursor
+from chalicelib.places import NAMES
 from tests.engine import counted
 from tests.world import Reply, User, World
 
@@ -230,7 +230,7 @@ def test_a_cursor_belongs_to_the_very_search_that_gave_it(named: World) -> None:
     ids=repr,
 )
 def test_a_forged_place_in_a_search_is_refused_and_no_fault(named: World, position: list[Any]) -> None:
-    scope = Cursor(layout.names_in("main", "p"), "None", "None", "ac")
+    scope = Cursor(places.names_in("main", "p"), "None", "None", "ac")
 
     refused = named.user("bob").get(f"/customers?name=ac&cursor={scope.write(position)}")
 

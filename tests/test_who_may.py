@@ -41,6 +41,7 @@ POST /pools/p/pause                        | 401    404       admin?    admin?  
 POST /pools/paused/resume                  | 401    404       admin?    admin?   admin?    admin?    admin?   in
 POST /pools/p/close                        | 401    404       admin?    admin?   admin?    admin?    admin?   in
 POST /pools/closed/open                    | 401    404       admin?    admin?   admin?    admin?    admin?   in
+POST /pools/p/spread                       | 401    404       admin?    admin?   admin?    admin?    admin?   in
 DELETE /pools/empty                        | 401    404       admin?    admin?   admin?    admin?    admin?   in
 POST /sweep                                | 401    own       admin?    admin?   admin?    admin?    admin?   in
 POST /sweep (of one pool)                  | 401    404       admin?    admin?   admin?    admin?    admin?   in
@@ -103,6 +104,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /pools/p": {"policy": {"holding_limit": 9}},
     "PATCH /pools/p (on trial)": {"policy": {"claim_ttl": "P9D"}, "dry_run": True},
     "POST /pools/p/close": {"mode": "drain"},
+    "POST /pools/p/spread": {"shards": 8},
     "POST /sweep (of one pool)": {"pool": "p"},
     "POST /audit (of one pool)": {"pool": "p"},
     "PUT /pools/p/members/newcomer": {"role": "member"},
