@@ -183,7 +183,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
     if elsewhere is not None:
         asked += [rules.member(into.member_key), rules.unknown(elsewhere)]
     if known is None or known.holder is None or known.state != "private":
-        return Move(key, known, None, tuple(asked), lands=elsewhere)
+        return Move(key, known, None, tuple(asked))
     past = still_of_interest(known.past_holders | {known.holder: actor.now}, into.policy, actor.now)
     after = step(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,

@@ -315,3 +315,14 @@ def test_a_table_may_be_made_without_an_end_for_what_has_expired_and_without_a_s
     client: Any = bare.connection.client
     assert client.describe_time_to_live(TableName="bare")["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
     assert not bare.is_current()
+
+
+@mock_aws
+def test_a_table_that_lacks_an_index_is_not_that_of_today() -> None:
+    older = empty("older")
+    older.create()
+    client: Any = older.connection.client
+
+    client.update_table(TableName="older", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": layout.NAMES}}])
+
+    assert not older.is_current()

@@ -50,6 +50,16 @@ def test_of_several_broken_rules_the_first_is_told() -> None:
     assert (first, of_nothing) == (Refusal("not_claimed"), None)
 
 
+def test_rules_are_alike_if_they_ask_the_same_of_the_same_items_in_the_same_order() -> None:
+    first, second = rules.unchanged_since(KEY, 1), rules.held_by(KEY, "alice")
+    another = Key("T#main#P#p#C#c2", "-")
+
+    assert rules.alike([first, second], [rules.unchanged_since(KEY, 1), second])
+    for other in ([second, first], [first], [rules.unchanged_since(KEY, 2), second],
+                  [rules.unchanged_since(another, 1), second], [rules.untouched(KEY, 1, NOW), second]):  # fmt: skip
+        assert not rules.alike([first, second], other)
+
+
 # The pool
 
 

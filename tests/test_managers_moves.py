@@ -161,6 +161,14 @@ def test_one_that_moves_with_its_first_event_leaves_no_history_behind() -> None:
     assert move.after is not None and (move.after.homes, len(move.after.tail)) == ({}, 2)
 
 
+def test_and_with_its_second_only_the_first() -> None:
+    paged_out = replace(PRIVATE, version=1, tail=())
+
+    move = lifecycle.deposit(actor(), "c1", paged_out, actor(home=replace(POOL, id="q")))
+
+    assert move.after is not None and move.after.homes == {"p": 2}
+
+
 def test_what_is_restored_waits_from_now_and_its_returns_count_anew() -> None:
     aside = replace(AVAILABLE, set_aside_at=START - HOUR, returns=3)
 

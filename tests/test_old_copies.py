@@ -35,6 +35,17 @@ def test_who_holds_a_customer_by_now_is_its_holder_for_a_process_that_remembers_
     assert done.status == 200, done.text
 
 
+def test_a_manager_whom_a_process_remembers_as_the_holder_is_asked_by_now_whether_she_manages(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    mona.claim("c1")
+    elsewhere(world, lambda: mona.post("/customers/c1/transfer", {"to": "bob"}))
+
+    reclaimed = mona.release("c1")
+
+    assert (reclaimed.status, world.user("mona").events("c1")[-1]) == (200, "reclaimed")
+
+
 def test_who_owns_a_private_customer_by_now_may_put_it_back_and_edit_it(world: World) -> None:
     mona = world.pool()
     world.fill(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.refusals import MEANINGS, Refusal
+from chalicelib.refusals import MEANINGS, Refusal, Refused
 from tests.world import World
 
 STATUSES = {
@@ -41,6 +41,10 @@ def test_no_reason_has_a_code_that_the_contract_does_not_know() -> None:
         assert Refusal(reason).code in CODES, reason
         if reason not in CODES and reason in SHARING:
             assert (meaning.status, meaning.code) == SHARING[reason]
+
+
+def test_a_refusal_that_ends_a_request_says_its_reason_to_whoever_reads_it_as_an_exception() -> None:
+    assert str(Refused(Refusal("cooldown"))) == "cooldown"
 
 
 # Languages

@@ -50,6 +50,32 @@ def test_losing_a_race_costs_no_read_either(world: World) -> None:
     assert made == {"TransactWriteItems": 1}
 
 
+def test_a_member_at_the_limit_looks_once_for_lapsed_claims_to_return(world: World) -> None:
+    world.pool(holding_limit=1, claim_ttl="PT1H")
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+
+    with counted(world) as made:
+        assert alice.claim_batch(["c2", "c3"]).results == ["ok", "holding_limit"]
+
+    assert made["Query"] == 1
+
+
+def test_and_does_not_look_where_it_is_the_day_that_is_used_up(world: World) -> None:
+    world.pool(holding_limit=1, daily_claim_limit=1, claim_ttl="PT1H")
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+
+    with counted(world) as made:
+        assert alice.claim("c2").code == "daily_limit"
+
+    assert made["Query"] == 0
+
+
 def test_taking_over_a_lapsed_claim_is_one_transaction(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)

@@ -124,6 +124,7 @@ def test_a_customer_is_gone_here_and_there_at_once_with_its_fields() -> None:
     assert committed(leaves, **AS_KNOWN) and not committed(leaves, **AS_KNOWN | {"version": 4})
     assert committed(enters) and not committed(enters, **AS_KNOWN)
     assert asked == {}
+    assert not committed(writes_of(move, {})[2], **AS_KNOWN), "asked or not"
 
 
 def test_a_customer_that_is_taken_out_goes_with_its_fields_and_with_the_guards_that_are_still_its_own() -> None:
@@ -138,6 +139,7 @@ def test_a_customer_that_is_taken_out_goes_with_its_fields_and_with_the_guards_t
     assert committed(writes[0], **AS_KNOWN) and not committed(writes[0], **AS_KNOWN | {"version": 4})
     assert committed(writes[2], **layout.plain({"M": said})) and not committed(writes[2], customer="c2")
     assert asked == {}
+    assert done(writes_of(move, {})) == done(writes), "two that leave may have said the same number"
 
 
 # Events

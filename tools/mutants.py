@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -100,7 +101,9 @@ def main() -> int:
     again = survivors() if os.environ.get("AGAIN", "0") not in ("", "0") else []
     command = [str(BIN / "mutmut"), "run", "--max-children", os.environ.get("AT_ONCE") or "1", *again]
     found_there = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])  # mypy, among others
-    if subprocess.run(command, cwd=PROJECT, env=os.environ | {"PATH": found_there}, check=False).returncode != 0:
+    working = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"PATH": found_there})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops mutmut in order, and what it has found is told
+    if working.wait() != 0:
         raise Unusable("mutmut could not do its work: it says why above")
     modules = {name: counted(of_module.values()) for name, of_module in verdicts().items()}
     print("\n".join(["", *survivors(), "", *table(modules)]))
