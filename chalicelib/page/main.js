@@ -48,14 +48,16 @@ function show() {
   document.title = say("title");
   document.querySelectorAll("dialog").forEach((open) => open.close());
   const host = document.getElementById("console");
+  const focused = document.activeElement?.id;
   if (session.token === null) fill(host, signInScreen());
   else fill(host, header(), content());
+  if (focused) document.getElementById(focused)?.focus();
 }
 
 function header() {
   const pools = Object.fromEntries(now.pools.map((pool) => [pool.id, pool.name]));
   const pick = choice(pools, now.pool?.id, {
-    "aria-label": say("pool"),
+    id: "pool-choice", "aria-label": say("pool"),
     onchange: (event) => enter(now.pools.find((pool) => pool.id === event.target.value)),
   });
   return element("header", { class: "head" },

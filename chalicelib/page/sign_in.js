@@ -35,5 +35,7 @@ function doorWords() {
 function languageChoice() {
   const others = Object.entries(LANGUAGES).filter(([code]) => code !== language);
   return others.map(([code, name]) =>
-    element("button", { class: "quiet", type: "button", lang: TAGS[code], onclick: () => { speak(code); show(); } }, name));
+    element("button", {
+      class: "quiet", type: "button", id: "other-language", lang: TAGS[code], onclick: () => { speak(code); show(); },
+    }, name));
 }

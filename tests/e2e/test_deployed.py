@@ -128,9 +128,10 @@ def forged(keys: LocalKeys, **changed: Any) -> str:
     return jwt.encode(claims, keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
 
-def test_without_a_token_there_is_health_and_nothing_else(stack: Stack) -> None:
+def test_without_a_token_there_is_health_a_document_and_the_console_and_nothing_else(stack: Stack) -> None:
     assert status(f"{stack.url}/v1/health") == 200
     assert status(f"{stack.url}/v1/openapi.json") == 200
+    assert status(f"{stack.url}/console") == 200
     assert status(f"{stack.url}{POOL}") == 401
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib import console
 from tools.bundle import OPERATIONS, REPLACED
 from tools.package import Package
 from tools.paths import PROJECT
@@ -102,6 +103,17 @@ print("good")
 def test_what_was_put_off_still_works(unpacked: Path) -> None:
     assert run(unpacked, REPLACEMENTS, "us-east-1") == "good"
     assert all((unpacked / name).exists() for name in REPLACED)
+
+
+CONSOLE = """
+import sys; sys.path.insert(0, sys.argv[1])
+from chalicelib import console
+print(len(console.page("once").html))
+"""
+
+
+def test_the_console_is_in_it_to_the_letter(unpacked: Path) -> None:
+    assert int(run(unpacked, CONSOLE, "us-east-1")) == len(console.page("once").html)
 
 
 def run(root: Path, program: str, region: str) -> str:
