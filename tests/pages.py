@@ -79,7 +79,8 @@ def slug(words: str) -> str:
 
 def links(name: str) -> list[str]:
     """Where its links and pictures point."""
-    return [target for target in re.findall(r"\]\(([^)\s]+)\)", prose(name)) if not target.startswith("mailto:")]
+    found = re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", prose(name))
+    return [target for pair in found for target in pair if target and not target.startswith("mailto:")]
 
 
 def tables(name: str) -> list[list[list[str]]]:

@@ -23,6 +23,12 @@ def known_tests() -> set[str]:
 
 
 @cache
+def our_code() -> str:
+    homes = ("chalicelib", "tools", "tests", "benchmarks")
+    return "\n".join(path.read_text(encoding="utf-8") for home in homes for path in (ROOT / home).rglob("*.py"))
+
+
+@cache
 def targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z0-9-]*):", text_of("Makefile"), re.MULTILINE))
 
@@ -68,6 +74,18 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 
     missing = [each for each in named - made if not any((ROOT / home / each).exists() for home in HOMES)]
     assert missing == []
+
+
+@every_page
+def test_every_name_of_the_code_that_a_page_quotes_is_in_it(page: str) -> None:
+    """`module.thing` of the service, and what begins with an underscore or is written in capitals, wherever it is."""
+    modules = {path.stem for path in (ROOT / "chalicelib").glob("*.py")}
+
+    for name in quoted(prose(page)):
+        if re.fullmatch(r"[a-z_]+(\.[A-Za-z_]\w*)+", name) and name.partition(".")[0] in modules:
+            assert is_there(name) or name.endswith((".py", ".md", ".json")), f"{page}: {name}"
+        if re.fullmatch(r"_[a-z_]+|[A-Z]+_[A-Z_]+", name):
+            assert re.search(rf"\b{name}\b", our_code()), f"{page}: {name}"
 
 
 def test_a_heading_is_linked_as_github_links_it() -> None:
@@ -148,7 +166,7 @@ def test_the_readme_in_chinese_has_the_same_tables_with_the_same_commands_and_fi
     def said_in_any_language(page: str) -> list[list[list[list[str]]]]:
         """Row by row what is set as code, and the numbers."""
         return [
-            [[sorted(quoted(" ".join(row))), sorted(re.findall(r"\d[\d,.]*", " ".join(row)))] for row in table]
+            [[sorted(quoted(" ".join(row))), sorted(re.findall(r"\d(?:[\d,.]*\d)?", " ".join(row)))] for row in table]
             for table in tables(page)
         ]
 
