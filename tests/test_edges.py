@@ -139,11 +139,12 @@ def test_a_past_holder_waits_to_the_millisecond_and_nobody_else_does() -> None:
 
 def test_one_whose_own_claim_lapsed_waits_from_its_deadline_on() -> None:
     cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
-    past: dict[str, Any] = {"past_holders": {}}
+    hers: dict[str, Any] = {"past_holders": {}, "state": "claimed", "holder": "alice"}
 
-    assert told(cooled, holder="alice", expires_at=NOW - 1000, **past) == []
-    assert told(cooled, holder="bob", expires_at=NOW, **past) == []
-    assert told(cooled, holder="alice", expires_at=NOW - 999, **past) == [Refusal("cooldown", NOW + 1)]
+    assert told(cooled, **hers, expires_at=NOW - 1000) == []
+    assert told(cooled, **hers | {"holder": "bob"}, expires_at=NOW) == []
+    assert told(cooled, **hers | {"state": "private"}) == [], "what is her own has no deadline to wait from"
+    assert told(cooled, **hers, expires_at=NOW - 999) == [Refusal("cooldown", NOW + 1)]
 
 
 # Whose claim is it, and does it go on?
