@@ -96,10 +96,10 @@ endif
 e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
-bench: .venv/ready .venv-engine/ready ## what things cost, each beside its floor (ONLY="cold start", FULL=1 for the long ones)
+bench: .venv/bench .venv-engine/ready ## what things cost, each beside its floor (ONLY="cold start", FULL=1 for the long ones)
 	@exec $(PY) -m benchmarks
 
-bench-cold: .venv/ready .venv-engine/ready ## of these only a cold start, to the first claim, against botocore's alone
+bench-cold: .venv/bench .venv-engine/ready ## of these only a cold start, to the first claim, against botocore's alone
 	@ONLY=cold exec $(PY) -m benchmarks
 
 mutants: .venv-mutants/ready ## the rules, changed in small ways: does a test notice? Goes on where it stopped (AGAIN=1: the survivors)
@@ -130,6 +130,10 @@ environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here:
 
 .venv-console/ready: requirements.txt requirements-package.txt requirements-dev.txt requirements-console.txt
 	$(call environment,.venv-console,requirements-console.txt)
+
+.venv/bench: .venv/ready benchmarks/requirements.txt
+	@$(PY) -m pip install -qq --no-input -r benchmarks/requirements.txt
+	@touch $@
 
 .venv-engine/ready: requirements-engine.txt
 	$(call environment,.venv-engine,requirements-engine.txt)

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import batches, cold_start, crowd, lists, requests, sweep, warm_claim
+from benchmarks import batches, cold_start, crowd, lists, peers, requests, sweep, warm_claim
 from benchmarks.rows import Benchmark, Place, Row
 from tools.engines import MiniStack
 from tools.keys import LocalKeys
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "requests": requests.rows,
     "batches": batches.rows,
     "lists and units": lists.rows,
+    "peers": peers.rows,
     "crowd": crowd.rows,
     "sweep": sweep.rows,
     "cold start": cold_start.rows,
