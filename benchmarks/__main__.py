@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import batches, cold_start, crowd, lists, peers, requests, sweep, warm_claim
+from benchmarks import batches, cold_start, crowd, imports, lists, peers, requests, standing, sweep, warm_claim
 from benchmarks.rows import Benchmark, Place, Row
 from tools.engines import MiniStack
 from tools.keys import LocalKeys
@@ -26,6 +26,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "peers": peers.rows,
     "crowd": crowd.rows,
     "sweep": sweep.rows,
+    "import": imports.rows,
+    "memory": standing.rows,
     "cold start": cold_start.rows,
 }
 RESULTS = Path(__file__).with_name("results.json")

@@ -75,7 +75,7 @@ def rows(place: Place) -> Iterator[Row]:
         plain, service = list[Took](), list[Took]()
         for number in range(RUNS + 1):
             plain.append(timed(BOTOCORE, [sysconfig.get_path("purelib")], environment))
-            service.append(timed(SERVICE, [str(root), json.dumps(claim(f"c{number}"))], environment))
+            service.append(timed(SERVICE, [str(root), json.dumps(event_of(f"c{number}"))], environment))
     theirs, ours = middle(plain[1:]), middle(service[1:])  # the first of each has read the files for the others
     yield Row("cold start to the first claim, against botocore's to a call", ours.wall, theirs.wall, BOUND, unit="ms")
     yield Row("the same, work of the processor", ours.work, theirs.work, BOUND, unit="ms")
@@ -102,9 +102,9 @@ def quiet_environment(endpoint: str) -> dict[str, str]:
     }
 
 
-def claim(customer: str) -> dict[str, Any]:
+def event_of(customer: str, verb: str = "claim") -> dict[str, Any]:
     """As API Gateway calls the function, once the authorizer has vouched for the caller."""
-    resource = "/v1/pools/{pool}/customers/{customer}/claim"
+    resource = f"/v1/pools/{{pool}}/customers/{{customer}}/{verb}"
     return {
         "resource": resource,
         "path": resource.format(pool=POOL, customer=customer),

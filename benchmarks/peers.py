@@ -8,7 +8,6 @@ machine, one of which is a single process of Python: they say nothing of DynamoD
 
 from __future__ import annotations
 
-import itertools
 import random
 import subprocess
 import tempfile
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from shutil import chown, which
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 from benchmarks.rows import Place, Row
@@ -71,7 +70,7 @@ def raced(claim: Claim, requests: Counter[str]) -> Ran:
 
     claim("calm", IDS[-1])  # connects, and knows the pool
     requests.clear()
-    assert all([claim("calm", customer) for customer in IDS[CUSTOMERS:-1]])
+    assert all(claim("calm", customer) for customer in IDS[CUSTOMERS:-1])
     in_peace = requests.total() / (CALM - 1)
     started = perf_counter()
     at_once([lambda number=number: job(number) for number in range(THREADS)])
@@ -187,8 +186,10 @@ def postgres(programs: Path) -> Iterator[str]:
         server = subprocess.Popen([programs / "postgres", "-D", data, "-p", str(port), *settings], **quiet)
         try:
             ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
-            for _ in itertools.takewhile(lambda _: subprocess.run(ready, **quiet).returncode, range(600)):
-                """Not yet."""
+            for _ in range(600):
+                if subprocess.run(ready, check=False, **quiet).returncode == 0:
+                    break
+                sleep(0.05)
             yield f"host=127.0.0.1 port={port} user=bench dbname=postgres"
         finally:
             server.terminate()

@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 
-from benchmarks.cold_start import POOL, claim
+from benchmarks.cold_start import POOL, event_of
 from benchmarks.responder import responder
 from benchmarks.rows import Place, Row
 from chalicelib.context import Backend
@@ -36,7 +36,7 @@ def rows(place: Place) -> Iterator[Row]:
     for _ in world.user("alice", pool=POOL).pages("/customers"):
         """Now there is a copy of each."""
     with responder() as address:
-        answer = _service(world, address)
+        answer = service_at(world, address)
         sent = _transaction(world, answer, ids[0])
         client = boto3.client("dynamodb", endpoint_url=address, region_name=REGION)
         ours, theirs = _alternating(
@@ -46,8 +46,9 @@ def rows(place: Place) -> Iterator[Row]:
     yield Row(name, ours * 1e6, theirs * 1e6, bound=1.0, unit="µs")
 
 
-def _service(world: World, address: str) -> Callable[[str], None]:
-    """Claims a customer as alice, through the app. The engine that agrees takes the place of the one that knew."""
+def service_at(world: World, address: str) -> Callable[..., None]:
+    """Claims a customer as alice, or does another verb, through the app. The engine that agrees takes the place of
+    the one that knew."""
     import app
 
     known = world.service.backend
@@ -58,8 +59,8 @@ def _service(world: World, address: str) -> Callable[[str], None]:
     made = Service(backend, world.clock)
     app.service = lambda: made
 
-    def answer(customer: str) -> None:
-        told = app.app(claim(customer), None)
+    def answer(customer: str, verb: str = "claim") -> None:
+        told = app.app(event_of(customer, verb), None)
         assert told["statusCode"] == 200, told
 
     return answer

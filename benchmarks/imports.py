@@ -1,0 +1,55 @@
+"""An import of many rows through the API, against the engine's own BatchWriteItem writing the same items, in turns.
+
+`FULL=1` imports 100,000 rows, otherwise 20,000. What the importing process keeps in memory is told too: it stays flat.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+from benchmarks.rows import Place, Row
+from benchmarks.standing import resident
+from chalicelib import layout
+from chalicelib.records import Customer, entered
+from tests.world import START
+
+REQUEST, TURN, BATCH = 100, 1_000, 25
+
+
+def rows(place: Place) -> Iterator[Row]:
+    count = 100_000 if place.full else 20_000
+    world, plain = place.world(), place.table()
+    world.pool()
+    mona, ours, theirs, sizes = world.user("mona"), 0.0, 0.0, list[float]()
+    for start in range(0, count, TURN):
+        started = perf_counter()
+        for first in range(start, start + TURN, REQUEST):
+            sent = [{"id": f"c{number}", "name": f"Customer {number}"} for number in range(first, first + REQUEST)]
+            assert mona.post("/import", {"rows": sent}).json["summary"]["ok"] == REQUEST
+        between = perf_counter()
+        write(plain.connection.client, plain.name, range(start, start + TURN))
+        ours, theirs = ours + between - started, theirs + perf_counter() - between
+        gc.collect()
+        sizes.append(resident())
+    name = f"import of {count:,} rows: rows a second, against BatchWriteItem"
+    yield Row(name, count / ours, count / theirs, bound=0.5, at_least=True, unit="/s")
+    quarter = len(sizes) // 4
+    yield Row("import: memory at its end, against after a quarter", sizes[-1], sizes[quarter], bound=1.05, unit="MB")
+
+
+def write(client: Any, table: str, numbers: range) -> None:
+    """The items of those customers, 25 in a request."""
+    puts = [{"PutRequest": {"Item": item}} for number in numbers for item in items(number)]
+    for start in range(0, len(puts), BATCH):
+        answer = client.batch_write_item(RequestItems={table: puts[start : start + BATCH]})
+        assert not answer["UnprocessedItems"]
+
+
+def items(number: int) -> Iterator[layout.Item]:
+    name = f"Customer {number}"
+    known = Customer("main", "p", f"c{number}", name, "available", 1, START, START, START, START, 1)
+    yield layout.customer_item(entered(known, "imported", "mona"))
+    yield layout.fields_item(known)
