@@ -94,14 +94,9 @@ def test_what_is_typed_in_the_order_of_the_page_is_answered_as_it_says(house: Ho
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_table_run(house: House) -> None:
+def test_the_commands_of_the_table_run_and_what_they_write_again_is_what_was_there(house: House) -> None:
     for command in filter(None, RUN.values()):
         assert house.run(command) or command in ("make openapi", "make pictures"), command
-
-
-@pytest.mark.slow
-def test_what_is_written_again_is_what_was_there(house: House) -> None:
-    house.run("make openapi pictures")
 
     for name in ("docs/openapi.json", "docs/pictures/house.svg"):
         assert (house.folder / name).read_text(encoding="utf-8") == text_of(name)
