@@ -216,14 +216,21 @@ def decoded(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request"
 
 def _query(request: Request, kind: type) -> Any:
     params = request.query_params
-    given = {} if params is None else {name: params[name] for name in params}
+    said = {} if params is None else {name: params.getlist(name) for name in params}
+    for name, texts in said.items():
+        if len(texts) > 1:
+            raise _invalid(f"{name}: said more than once")
+    given = {name: texts[0] for name, texts in said.items()}
     try:
         query: Any = msgspec.convert(given, kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise _invalid(str(error)) from error
     for field in msgspec.structs.fields(kind):
-        if field.encode_name in given and getattr(query, field.name) is None:  # msgspec takes the text "null" for it
-            raise _invalid(f"{field.encode_name}: null is no value of a parameter")
+        name, value = field.encode_name, getattr(query, field.name)
+        if name in given and value is None:  # msgspec takes the text "null" for it
+            raise _invalid(f"{name}: null is no value of a parameter")
+        if name in given and type(value) is int and given[name] != str(value):  # and 1e1 for a number
+            raise _invalid(f"{name}: expected a number in digits")
     return query
 
 

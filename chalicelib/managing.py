@@ -71,15 +71,16 @@ def extend(
 ) -> Outcome:
     """By the given duration or, without one, by the policy's."""
     pool = call.pool(pool_id)
-    length = _extension(pool, by)
+    length = _extension(call, pool, by)
     return _move(
         call, pool, ids, lambda actor, each, known: lifecycle.extend(actor, each, known, length, claim_id), atomic
     )
 
 
-def _extension(pool: Pool, by: str | None) -> int:
+def _extension(call: Call, pool: Pool, by: str | None) -> int:
     asked = pool.policy.extension if by is None else by
     if asked is None:
+        member_of(call, pool)  # what the policy says is for members to know
         raise Refused(Refusal("invalid_request", errors=("by: the policy gives no extension of its own",)))
     try:
         return duration_ms(asked)

@@ -204,6 +204,7 @@ def extend(
 ) -> list[str]:
     length = ask.policy.get("extension") if by is None else by
     if length is None:
+        ask.by_member()
         raise No("invalid_request")
 
     def plan(customer: str) -> tuple[Do, bool]:

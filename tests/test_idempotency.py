@@ -218,6 +218,16 @@ def test_a_key_that_is_no_key_is_refused(no_store: World, key: str) -> None:
     assert (refused.status, refused.code) == (422, "invalid_request")
 
 
+def test_a_body_of_the_wrong_shape_uses_up_no_key(world: World) -> None:
+    mona = world.pool()
+
+    wrong = [mona.post("/customers", {"id": "c1"}, idempotency_key="k") for _ in range(2)]
+    right = mona.post("/customers", {"id": "c1", "name": "New"}, idempotency_key="k")
+
+    assert [(reply.status, reply.code) for reply in wrong] == [(422, "invalid_request")] * 2
+    assert right.status == 201 and "Idempotent-Replayed" not in right.headers
+
+
 def test_a_key_belongs_to_its_tenant_user_and_resource(world: World) -> None:
     world.pool()
     world.pool("p", "acme")

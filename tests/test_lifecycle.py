@@ -108,6 +108,18 @@ def test_only_managers_extend_unless_the_policy_lets_members(world: World) -> No
     assert mona.post("/customers/c1/extend").status == 200
 
 
+def test_what_the_policy_says_of_extensions_is_told_to_members_only(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    stranger, alice = world.user("zed"), world.user("alice")
+
+    replies = [who.post(path, body) for who in (stranger, alice) for path, body in (
+        ("/customers/c1/extend", {}), ("/extend", {"customer_ids": ["c1"]}),
+    )]  # fmt: skip
+
+    assert [reply.code for reply in replies] == ["not_a_member"] * 2 + ["invalid_request"] * 2
+
+
 def test_an_extension_by_nothing_is_no_extension(world: World) -> None:
     world.pool(claim_ttl="PT1H", extension="PT1H", members_may_extend=True)
     world.fill(1)

@@ -10,13 +10,16 @@ from tests.every_route import GUARDED, LISTS, address, assert_problem, everythin
 from tests.world import World
 
 BAD_LIMITS = [
-    "0", "101", "-1", "ten", "", "1.5", "1e999", "99999999999999999999", "NaN", "true", "null", "%00", "5;5"
+    "0", "101", "-1", "ten", "", "1.5", "1e999", "99999999999999999999", "NaN", "true", "null", "%00", "5;5",
+    "1.0", "1e1",
 ]  # fmt: skip
 BAD_CURSORS = ["", "x", "é", "=", "AAAA", "A" * 5_000, "../..", "%00", "%20", "null", "eyJhIjoxfQ"]
 
 
-@pytest.mark.parametrize("query", [*(f"limit={bad}" for bad in BAD_LIMITS), "Limit=5", "limit=5&surprise="])
-def test_no_list_takes_a_bad_limit_or_an_unknown_parameter(no_store: World, query: str) -> None:
+@pytest.mark.parametrize(
+    "query", [*(f"limit={bad}" for bad in BAD_LIMITS), "Limit=5", "limit=5&surprise=", "limit=5&limit=6"]
+)
+def test_no_list_takes_a_bad_limit_an_unknown_parameter_or_one_that_is_said_twice(no_store: World, query: str) -> None:
     for route in LISTS:
         reply = no_store.user("alice").request("GET", f"{address(route)}?{query}")
         assert_problem(reply, 422, "invalid_request", named(route))

@@ -216,7 +216,8 @@ def gateway_event(
         context["authorizer"] = context_of(caller)
     return {
         "requestContext": context,
-        "multiValueQueryStringParameters": {name: [text] for name, text in query} or None,
+        "multiValueQueryStringParameters": {name: [text for each, text in query if each == name] for name, _ in query}
+        or None,
         "headers": sent,
         "pathParameters": parameters,
         "body": body or None,
