@@ -29,6 +29,9 @@ test-console: chromium .venv-console/ready .venv-engine/ready ## the console in 
 chromium:
 	@$(PYTHON) -m tools.browser
 
+load: .venv/ready .venv-engine/ready ## everything at once, over HTTP, on a bad network, on each engine that is here (DURATION=120, PEOPLE=64)
+	@exec $(PY) -m tests.load
+
 check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .

@@ -20,7 +20,7 @@ from tests.races import RACES, Arena, Memories, SetUp
 from tests.schedules import Ran, every_tape, park, run
 from tests.world import World
 
-FEW, MANY, MOST = 8, 60, 150
+FEW, MANY, MOST = 42, 120, 150
 MEMORIES: list[Memories] = ["cold", "warm", "shared"]
 
 tapes = st.lists(st.integers(0, 2), max_size=40)
