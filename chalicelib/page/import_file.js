@@ -34,6 +34,8 @@ function tableOf(text) {
 
 function columnOf(title) {
   const said = title.trim();
+  // Of refused rows that were downloaded and put right.
+  if (Object.values(GIVEN.words).some((words) => words["import.why"] === said)) return "";
   const known = Object.entries(COLUMNS).find(([, names]) => names.includes(said.toLowerCase()));
   return known ? known[0] : said;
 }
@@ -41,7 +43,7 @@ function columnOf(title) {
 function rowOf(columns, cells) {
   const row = { name: "", fields: {} };
   columns.forEach((column, i) => {
-    const value = (cells[i] ?? "").trim();
+    const value = (cells[i] ?? "").trim().replace(/^'(?=[=+@-])/, "");
     if (column === "" || value === "") return;
     if (column === "priority") row.priority = Number.isInteger(Number(value)) ? Number(value) : value;
     else if (OF_THE_ROW.has(column)) row[column] = value;

@@ -30,6 +30,7 @@ class Issuer:
     spoils_nonce: bool = False
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    exchanges: int = 0
 
     def __enter__(self) -> Self:
         issuer = self
@@ -67,6 +68,7 @@ class Issuer:
             case "/entered":
                 redirect(door, said["redirect_uri"], self.admit(said) | {"state": said["state"]})
             case "/token":
+                self.exchanges += 1
                 token = self.token(said)
                 send(door, token or {"error": "invalid_grant"}, status=200 if token else 400)
             case _:
