@@ -17,10 +17,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import layout, places, shards, soundness
+from chalicelib.conditions import as_read
 from chalicelib.layout import Item, Key
 from chalicelib.places import DUE, PLACE, ROSTER
 from chalicelib.records import Customer, Event, Pool
-from chalicelib.recounting import Lists, OutOfTime, Recount, as_read, key_of
+from chalicelib.recounting import Lists, OutOfTime, Recount, key_of
 from chalicelib.soundness import COUNTERS, SUMS, Difference
 from chalicelib.table import MalformedWrite, Put, Table, between
 

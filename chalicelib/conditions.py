@@ -7,7 +7,9 @@ must never be used to decide whether to write. It knows the operators that the r
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import and_
 from typing import Any, Final
 
 from pynamodb.expressions.condition import And, BeginsWith, Between, Comparison, Condition, Exists, Not, NotExists, Or
@@ -30,6 +32,14 @@ class Attribute(Path):
 
     def __getitem__(self, name: int | str) -> Attribute:
         return Attribute([*self.path, str(name)])
+
+
+def as_read(stored: Item, names: Iterable[str], *, did: Iterable[str] = ()) -> Condition:
+    """That nothing of this has changed since the item was read; nor, with `did`, what the member did of that today."""
+    read = [(Attribute(name), stored.get(name)) for name in names]
+    today = stored.get("did", {}).get("M", {})
+    read += [(Attribute(["did", kind]), today.get(kind)) for kind in did]
+    return reduce(and_, [path.does_not_exist() if was is None else path == plain(was) for path, was in read])
 
 
 def written(condition: Condition, names: dict[str, str], values: Item) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import layout, rules
-from chalicelib.conditions import Attribute
+from chalicelib.conditions import Attribute, as_read
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.records import KINDS, Customer, Event, Pool
@@ -83,7 +83,7 @@ class Counters:
         """Files the old days that were seen, apart from any move: an atomic batch may leave no space for that."""
         for key in [key for key in self._seen if self._turns(key)]:
             begin = [rules.day.set(self._today(key)), rules.did.set({})]
-            table.write([Update(key, begin, rules.all_of(as_it_was(self._seen[key]))), self._filed(key)])
+            table.write([Update(key, begin, as_it_was(self._seen[key])), self._filed(key)])
             del self._seen[key]  # whether it was this process or another that did it
 
     def keys(self, move: Move) -> set[Key]:
@@ -127,7 +127,7 @@ class Counters:
             return changes, []
         if self._turns(key):
             start = [rules.day.set(self._today(key)), rules.did.set(kinds)]
-            return [*changes, *start], as_it_was(self._seen[key])
+            return [*changes, *start], [as_it_was(self._seen[key])]
         counted = [_counted(kind, count) for kind, count in kinds.items()]
         return [*changes, *counted], [rules.day == self._day(key)]
 
@@ -175,12 +175,9 @@ def file_day(row: Key, did: Mapping[str, int]) -> Update:
     return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in KINDS])
 
 
-def as_it_was(member_item: Item) -> list[Condition]:
+def as_it_was(member_item: Item) -> Condition:
     """That the member has done nothing since that item was seen."""
-    did = layout.plain(member_item["did"])
-    ever = [Attribute(name) == layout.plain(member_item[name]) for name in ("pooled", "aside")]
-    same = [rules.did[kind] == did[kind] if kind in did else rules.did[kind].does_not_exist() for kind in KINDS]
-    return [rules.day == layout.plain(member_item["day"]), *ever, *same]
+    return as_read(member_item, ("day", "pooled", "aside"), did=KINDS)
 
 
 def _kinds(counts: Counter[str]) -> dict[str, int]:

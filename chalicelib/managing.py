@@ -250,7 +250,7 @@ def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
     writes: list[Action] = [] if caller == leaver else [Check(caller, asked[1].condition)]
     if stored is not None:
         member = layout.member_record(pool.tenant, pool.id, stored)
-        asked += [Rule(DID_MORE, leaver, same) for same in as_it_was(stored)]
+        asked.append(Rule(DID_MORE, leaver, as_it_was(stored)))
         writes.append(file_day(layout.day_key(leaver, member.day), member.did))
         brought = [rules.pooled.add(member.pooled), rules.aside.add(member.aside)]
         writes.append(Update(layout.leavers_key(pool.tenant, pool.id), brought))

@@ -183,7 +183,7 @@ def _as_put(call: Call, pool: Pool, user: str, role: Role, own_limit: int | None
 
 
 def _as_counted(key: Key, stored: Item) -> list[Rule]:
-    still = [rules.held == layout.plain(stored["held"]), *as_it_was(stored)]
+    still = [rules.held == layout.plain(stored["held"]), as_it_was(stored)]
     return [Rule(AT_WORK, key, rules.all_of(still))]
 
 

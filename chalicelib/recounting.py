@@ -8,14 +8,13 @@ and makes no transition. Nothing here looks at more of a customer than how it co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
-from pynamodb.expressions.condition import Condition
 
-from chalicelib import layout, places, rules, soundness
-from chalicelib.conditions import Attribute
+from chalicelib import layout, places, soundness
+from chalicelib.conditions import Attribute, as_read
 from chalicelib.layout import Item, Key
 from chalicelib.places import FOREVER, PLACE, ROSTER
 from chalicelib.records import KINDS, Pool
@@ -117,7 +116,7 @@ class Recount(Struct, frozen=True):
         """It is drift. False where the repair came too late, so that there is something new to count."""
         right = [Attribute(each.kind).set(each.expected) for each in drift]
         mended = self.repair and stored != {}
-        if mended and self.lists.table.write([Update(key, right, as_read(stored, COUNTED, did=True))]) is not None:
+        if mended and self.lists.table.write([Update(key, right, as_read(stored, COUNTED, did=KINDS))]) is not None:
             return False
         for each in drift:
             self.found(user, each, mended)
@@ -160,14 +159,6 @@ class Recount(Struct, frozen=True):
 
     def _now(self, key: Key) -> Item:
         return self.lists.table.get([key]).get(key, {})
-
-
-def as_read(stored: Item, names: Iterable[str], *, did: bool = False) -> Condition:
-    """That nothing of this has changed since; with `did`, nor what the member did today."""
-    read = [(Attribute(name), stored.get(name)) for name in names]
-    if did:
-        read += [(rules.did[kind], stored.get("did", {}).get("M", {}).get(kind)) for kind in KINDS]
-    return rules.all_of([path.does_not_exist() if was is None else path == layout.plain(was) for path, was in read])
 
 
 def key_of(stored: Item) -> Key:
