@@ -8,7 +8,7 @@ CONSOLE_PY := .venv-console/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold mutants setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -104,6 +104,9 @@ bench: .venv/bench .venv-engine/ready ## what things cost, each beside its floor
 
 bench-cold: .venv/bench .venv-engine/ready ## of these only a cold start, to the first claim, against botocore's alone
 	@ONLY=cold exec $(PY) -m benchmarks
+
+bench-scale: .venv/ready ## a hundred million customers, by a model of DynamoDB's limits, and what each size costs (minutes)
+	@exec $(PY) -m benchmarks.scale
 
 mutants: .venv-mutants/ready ## the rules, changed in small ways: does a test notice? Goes on where it stopped (AGAIN=1: the survivors)
 	@exec nice .venv-mutants/bin/python -m tools.mutants
