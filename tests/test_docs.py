@@ -155,7 +155,14 @@ def test_the_readme_in_chinese_has_the_same_parts_blocks_and_links() -> None:
     def elsewhere(page: str) -> list[str]:
         return sorted(link for link in links(page) if link not in (ENGLISH, CHINESE))
 
+    def points(page: str) -> list[int]:
+        """How many there are in each part."""
+        return [
+            len(re.findall(r"^- ", part, re.MULTILINE)) for part in re.split(r"^#+ ", prose(page), flags=re.MULTILINE)
+        ]
+
     assert depths(CHINESE) == depths(ENGLISH)
+    assert points(CHINESE) == points(ENGLISH)
     assert [(each.language, each.text) for each in blocks(CHINESE)] == [
         (each.language, each.text) for each in blocks(ENGLISH)
     ]
