@@ -41,6 +41,7 @@ NOT_RUN = {
     "deploy": "needs an AWS account; `make e2e` deploys to an emulated one",
     "e2e": "takes minutes, and is run by .ci/run",
     "bench": "takes minutes, and measures",
+    "bench-scale": "takes minutes",
     "bench-cold": "takes minutes, and measures",
     "transcripts": "test_transcripts does the same",
     "dynamodb-local": "fetches Amazon's engine",
