@@ -6,6 +6,7 @@ done, and at the end the service's own counts have to agree with it. `make load`
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -54,7 +55,8 @@ MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # of what the system co
 
 @dataclass
 class Figures:
-    """What a load came to. `used` is the most memory so far, again and again."""
+    """What a load came to. `used` and `kept` are taken again and again: the most memory so far, which grows with the
+    threads and in pieces, and the blocks that Python keeps, which is what a leak would add to."""
 
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -64,6 +66,13 @@ class Figures:
     begun: set[str] = field(default_factory=set)  # the claims that somebody was told were theirs
     faults: list[str] = field(default_factory=list)
     used: list[float] = field(default_factory=list)  # megabytes
+    kept: list[int] = field(default_factory=list)
+
+    @property
+    def grown(self) -> float:
+        """By what factor more is kept at the end than after half of the time; what was measured itself left aside."""
+        half = self.kept[len(self.kept) // 2]
+        return (self.kept[-1] - len(self.took) // 2) / half
 
     def told(self) -> str:
         middle, high, most = (quantiles(self.took, n=100)[at] * 1000 for at in (49, 94, 98))
@@ -74,9 +83,15 @@ class Figures:
                 f"answers: {dict(sorted(self.statuses.items()))}",
                 f"claims begun: {len(self.begun):,}, swept: {self.swept:,}",
                 f"faults of the network: {dict(self.befell)}",
-                f"megabytes of memory, as time went on: {[round(at) for at in self.used[:: len(self.used) // 8 or 1]]}",
+                f"megabytes of memory, as time went on: {spread(self.used)}",
+                f"thousands of blocks kept: {spread([each / 1000 for each in self.kept])}",
             )
         )
+
+
+def spread(numbers: Sequence[float]) -> list[int]:
+    """Some eight of them."""
+    return [round(each) for each in numbers[:: len(numbers) // 8 or 1]]
 
 
 def memory() -> float:
@@ -266,7 +281,9 @@ def _crowd(url: str, keys: LocalKeys, root: Client, seconds: float, people: int)
         thread.start()
     total = Figures()
     while goes_on():
+        gc.collect()
         total.used.append(memory())
+        total.kept.append(sys.getallocatedblocks())
         total.swept += root.must("POST", "/sweep", {})["returned"]
         time.sleep(min(1.0, seconds / 10))
     for thread in threads:
@@ -302,6 +319,7 @@ def main() -> int:
             print(f"{kind.name}: left out, {absent}")
             continue
         print(f"{kind.name}, {people} people\n{figures.told()}")
+        assert seconds < 60 or figures.grown < 1.1, "the process keeps more and more"
     return 0
 
 
