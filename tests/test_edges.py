@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib import layout, rules
 from chalicelib.layout import Item, Key
 from chalicelib.places import FOREVER
-from chalicelib.records import Policy
+from chalicelib.records import HEARD_MS, Policy
 from chalicelib.refusals import Refusal
 from chalicelib.rules import Quota, Rule
+from tests.moved import POOL
 
 KEY = Key("T#main#P#p#C#c1", "-")
 NOW = 1_780_300_800_000  # 2026-06-01T08:00:00Z
@@ -73,6 +75,15 @@ def test_a_pool_takes_customers_in_unless_it_is_closed_or_gone() -> None:
 def test_a_pool_of_another_version_decides_nothing_and_is_asked_again() -> None:
     assert told(rules.pool_as_read(KEY, 3), version=3) == []
     assert told(rules.pool_as_read(KEY, 3), version=4) == [Refusal("throttled")]
+
+
+def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybody_has_heard_of_it() -> None:
+    spread = replace(POOL, shards=4, spread_from=1, spread_at=NOW)
+
+    written = [spread.shards_written(NOW + ms) for ms in (0, HEARD_MS - 1, HEARD_MS)]
+
+    assert written == [1, 1, 4]
+    assert replace(POOL, shards=4).shards_written(NOW) == 4, "it always was"
 
 
 # Is it that customer, at that version?
