@@ -17,7 +17,8 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.actions import Action, Check, Delete, Put, Update
 from chalicelib.conditions import Attribute
-from chalicelib.layout import INDEX_RANGE, SCHEMA, Item, Key
+from chalicelib.layout import INDEX_RANGE, Item, Key
+from chalicelib.schema import SCHEMA
 from chalicelib.wire import Wire
 
 __all__ = (  # with what is written through it

@@ -15,7 +15,7 @@ from tests.pages import tables
 from tests.world import Reply, World
 
 # Two queries find the pools and two pages the claims. Each transaction has as many customers as find room beside the
-# twenty members' counters. The index holds whole customers, at four for a read unit and a half: 65 of the 68 units.
+# twenty members' counters. The index holds whole customers, some fifteen to a read unit: 65 of the 68 units.
 COST_OF_A_THOUSAND = Cost(queries=4, reads=0, transactions=12, read_units=68, write_units=5_060)
 
 

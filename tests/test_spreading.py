@@ -246,3 +246,20 @@ def test_jobs_abreast_give_their_results_in_order() -> None:
     jobs = [lambda number=number: number * number for number in range(20)]
 
     assert shards.abreast(jobs) == shards.in_turn(jobs) == [number * number for number in range(20)]
+
+
+@pytest.mark.race
+def test_shards_are_read_and_swept_abreast_in_a_real_process(threaded: World) -> None:
+    mona = filled(threaded, 40)
+    before = ids(mona.walk("/customers?state=available"))
+    spread_over(threaded, 8)
+    threaded.service = threaded.another_process()
+    threaded.service.backend.abreast = shards.abreast
+
+    assert ids(mona.walk("/customers?state=available")) == before
+    assert ids(threaded.user("alice").claim_next(20).json["items"]) == before[:20]
+    threaded.user("bob").claim_batch(before[20:])
+    threaded.clock.forward(DAY)
+    root = threaded.user("root", admin=True)
+    report = root.request("POST", "/v1/sweep", {}).json
+    assert (report["due"], report["returned"], report["failed"]) == (40, 40, 0)

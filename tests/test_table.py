@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.layout import SCHEMA
 from chalicelib.places import DUE
+from chalicelib.schema import SCHEMA
 from chalicelib.table import Table
 
 (TODAY,) = (index for index in SCHEMA["GlobalSecondaryIndexes"] if index["IndexName"] == DUE)

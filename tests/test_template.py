@@ -14,11 +14,11 @@ import pytest
 
 from chalicelib import layout
 from chalicelib.http import OK, REPLAYED
-from chalicelib.layout import SCHEMA
 from chalicelib.measures import measured
 from chalicelib.records import Customer, Member, Policy, Pool
 from chalicelib.refusals import MEANINGS, Refusal
 from chalicelib.routes import ROUTES
+from chalicelib.schema import SCHEMA
 from chalicelib.sweeping import Report
 from tools.gateway_answers import REASONS
 from tools.package import chalice_package

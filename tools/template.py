@@ -1,7 +1,7 @@
 """What a stage consists of beside its code: the part of the CloudFormation template that chalice does not know.
 
 `chalice package` merges it into its own: what stands here under a resource of chalice's is added to that resource. The
-table is `layout.SCHEMA`, the one that local runs use too. Describes; talks to no account.
+table is `schema.SCHEMA`, the one that local runs use too. Describes; talks to no account.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.layout import SCHEMA
+from chalicelib.schema import SCHEMA
 from tools.gateway_answers import gateway_responses
 from tools.monitoring import NAMESPACE, monitoring
 from tools.stages import Stage

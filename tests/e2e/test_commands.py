@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from chalicelib import layout
+from chalicelib import layout, schema
 from chalicelib.records import Member
 from tools.cloudformation import Cloud
 from tools.engines import MiniCloud
@@ -67,7 +67,7 @@ def test_deploying_prints_the_address_and_doing_it_again_changes_nothing(account
 def test_restoring_looks_first_and_writes_when_told_to(account: Account) -> None:
     cloud = Cloud(account.endpoint)
     engine, table = cloud.client("dynamodb"), cloud.outputs(STAGE.stack)["TableName"]
-    engine.create_table(TableName="earlier", **layout.SCHEMA)
+    engine.create_table(TableName="earlier", **schema.SCHEMA)
     for user, name in (("alice", "earlier"), ("bob", "earlier"), ("mallory", table)):
         engine.put_item(TableName=name, Item=layout.member_item(Member("main", "p", user, "member")))
 
