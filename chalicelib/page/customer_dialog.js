@@ -10,8 +10,7 @@ function showCustomer(id) {
     fill(body, standingOf(customer), whyNot(blocking), factsOf(customer), historyOf(events));
   };
   telling().catch((error) => {
-    if (!(error instanceof Refused)) throw error;
-    fill(body, standing(reason(error.refusal), "bad"));
+    fill(body, standing(reason(refusalOf(error)), "bad"));
   });
 }
 

@@ -88,8 +88,7 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
       // A page of a search may be short, even empty, before the last one.
       if (page.next_cursor && page.items.length === 0) await more(page.next_cursor, mine);
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      if (mine === asked) fill(foot, standing(reason(error.refusal), "bad"), button(say("again"), () => list.reload()));
+      if (mine === asked) fill(foot, standing(reason(refusalOf(error)), "bad"), button(say("again"), () => list.reload()));
     }
     tally();
   }

@@ -36,8 +36,7 @@ async function run(host, rows, how) {
       ok += answer.summary.ok;
       answer.results.forEach((result, i) => { if (!result.ok) failed.push({ ...piece[i], why: reason(result) }); });
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      failed.push(...piece.map((each) => ({ ...each, why: reason(error.refusal) })));
+      failed.push(...piece.map((each) => ({ ...each, why: reason(refusalOf(error)) })));
     }
     sent += piece.length;
     bar.value = sent;

@@ -21,8 +21,7 @@ async function start() {
     const chosen = now.pools.find((pool) => pool.id === kept) ?? now.pools[0];
     await enter(chosen ?? null);
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    if (session.token !== null) fail(error.refusal);
+    if (session.token !== null) fail(refusalOf(error));
   }
 }
 
@@ -37,10 +36,16 @@ async function enter(pool) {
   now.me = null;
   if (pool !== null) {
     sessionStorage.setItem(POOL_KEPT, pool.id);
-    [now.pool, now.me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(() => null)]);
+    [now.pool, now.me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(nobody)]);
   }
   now.manager = now.me?.role === "manager";
   show();
+}
+
+/** An admin need not be a member. */
+function nobody(error) {
+  if (refusalOf(error).code !== "not_a_member") throw error;
+  return null;
 }
 
 function show() {
@@ -58,7 +63,8 @@ function header() {
   const pools = Object.fromEntries(now.pools.map((pool) => [pool.id, pool.name]));
   const pick = choice(pools, now.pool?.id, {
     id: "pool-choice", "aria-label": say("pool"),
-    onchange: (event) => enter(now.pools.find((pool) => pool.id === event.target.value)),
+    onchange: (event) =>
+      enter(now.pools.find((pool) => pool.id === event.target.value)).catch((error) => fail(refusalOf(error))),
   });
   return element("header", { class: "head" },
     element("h1", {}, say("title")),

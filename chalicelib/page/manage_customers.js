@@ -80,8 +80,7 @@ async function restore(list, [id]) {
   try {
     list.update(await change(ofCustomer(id, "/restore")), say("manage.restore_done"), "good");
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    await list.refused(id, error.refusal);
+    await list.refused(id, refusalOf(error));
   }
 }
 

@@ -9,8 +9,7 @@ function membersSection() {
       fill(host, members.length ? element("ul", { class: "rows", role: "list" }, members.map((each) => memberRow(each, members, reload)))
         : standing(say("members.none")));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      fill(host, standing(reason(error.refusal), "bad"));
+      fill(host, standing(reason(refusalOf(error)), "bad"));
     }
   };
   reload();

@@ -8,8 +8,7 @@ function button(words, act, props = {}) {
     try {
       await act();
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      notice(reason(error.refusal), "bad");
+      notice(reason(refusalOf(error)), "bad");
     } finally {
       made.removeAttribute("aria-busy");
       made.disabled = Boolean(props.disabled);
@@ -89,8 +88,7 @@ function askFirst(title, controls, words, act, kind = "main") {
         await act();
         close();
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        fill(wrong, reason(error.refusal));
+        fill(wrong, reason(refusalOf(error)));
       } finally {
         event.submitter.disabled = false;
       }

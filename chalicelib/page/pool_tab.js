@@ -74,8 +74,7 @@ async function claimOne(list, customer) {
   try {
     list.update(await change(ofCustomer(customer.id, "/claim")), say("pool.claimed"), "good");
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    await list.refused(customer.id, error.refusal);
+    await list.refused(customer.id, refusalOf(error));
   }
   refreshMe();
 }

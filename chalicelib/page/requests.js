@@ -14,6 +14,12 @@ class Refused extends Error {
   }
 }
 
+/** What was refused; anything else that was thrown is a defect, and goes on. */
+function refusalOf(error) {
+  if (!(error instanceof Refused)) throw error;
+  return error.refusal;
+}
+
 const read = (path) => ask("GET", path);
 const change = (path, body, more) => ask("POST", path, body, more);
 

@@ -35,7 +35,7 @@ function sweepCard() {
     session.admin && element("div", { class: "buttons start" },
       button(say("sweep.look"), () => sweep({ dry_run: true })),
       button(say("sweep.now"), () => sweep({}))));
-  if (now.manager) overdue(told);
+  if (now.manager) overdue(told).catch((error) => fill(told, standing(reason(refusalOf(error)), "bad")));
   return card;
 }
 

@@ -13,8 +13,7 @@ function statisticsTab() {
     try {
       fill(host, statistics(await read(inPool(`/stats${await spanOf(now.span)}`))));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      fill(host, standing(reason(error.refusal), "bad"), button(say("again"), reload));
+      fill(host, standing(reason(refusalOf(error)), "bad"), button(say("again"), reload));
     }
   };
   reload();
