@@ -7,7 +7,6 @@ shards at once, and goes on from its last entry, of which it is known in which s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -36,6 +35,8 @@ def abreast(jobs: Sequence[Callable[[], T]]) -> list[T]:
     """In threads: each job waits for the engine nearly all of its time."""
     if len(jobs) < 2:
         return in_turn(jobs)
+    from concurrent.futures import ThreadPoolExecutor  # where lists are in several shards: no cold start waits for it
+
     with ThreadPoolExecutor(len(jobs)) as threads:
         return list(threads.map(lambda job: job(), jobs))
 
