@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from chalicelib import claiming, customers, importing, shapes, undoing
 from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
-from chalicelib.customers import Filter, OnDuplicate, Row
+from chalicelib.customers import Filter, OnDuplicate, Row, kept_fields
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.journal import Result
 from chalicelib.records import Identifier, State
@@ -27,7 +27,6 @@ from chalicelib.routing import (
     Text,
     batch,
     checked_size,
-    kept_fields,
     route,
     single,
 )
@@ -38,10 +37,11 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     id: Identifier | None = None
     fields: Fields = {}
-    priority: Priority = 0
+    priority: Priority | UnsetType = UNSET
 
     def row(self, mint: Callable[[], str]) -> Row:
-        return Row(self.id or mint(), self.name, kept_fields(self.fields), self.priority, minted=self.id is None)
+        priority = None if self.priority is UNSET else self.priority
+        return Row(self.id or mint(), self.name, kept_fields(self.fields), priority, minted=self.id is None)
 
 
 @route("POST", POOL + "/customers", body=CustomerBody, answers=shapes.Customer, status=201)
@@ -157,7 +157,7 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
 @route("PATCH", CUSTOMER, body=CustomerPatch, answers=shapes.Customer)
 def edit_customer(call: Call, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
     """Change what a customer says: what is left out stays, a field that is null goes."""
-    return single(customers.edit(call, pool, customer, body.name, body.fields, body.priority, kept_fields))
+    return single(customers.edit(call, pool, customer, body.name, body.fields, body.priority))
 
 
 @route("GET", CUSTOMER + "/eligibility", answers=shapes.Eligibility)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
@@ -25,16 +26,26 @@ from chalicelib.table import beginning, between
 from chalicelib.undo_log import UndoLog
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
+LARGEST_FIELDS: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
 
 
 class Row(Struct, frozen=True):
-    """What a client says of a customer; the id is `minted` where the client gave none."""
+    """What a client says of a customer; the id is `minted` where the client gave none. A priority that is not said is
+    that of the customer, or 0."""
 
     id: str
     name: str
     fields: dict[str, Any]
-    priority: int
+    priority: int | None = None
     minted: bool = False
+
+
+def kept_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Raises Refused where they are too many to be kept."""
+    size = len(msgspec.json.encode(fields))
+    if size > LARGEST_FIELDS:
+        raise Refused(Refusal("invalid_request", errors=(f"fields: {size} bytes, at most {LARGEST_FIELDS}",)))
+    return fields
 
 
 def create(call: Call, pool_id: str, row: Row) -> Outcome:
@@ -57,7 +68,7 @@ def import_rows(
             return moves.create(desk.actor, newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
         if on_duplicate == "skip":
             return moves.keep(desk.actor, known)
-        return moves.update(desk.actor, known, name=row.name, fields=row.fields, priority=row.priority)
+        return update(desk.actor, row, known)
 
     return settle(
         desk,
@@ -67,28 +78,34 @@ def import_rows(
     )
 
 
+def update(actor: Actor, row: Row, known: Customer) -> Move | Refusal:
+    """The row is about a customer of the pool, whose holder and state it leaves alone."""
+    try:
+        return moves.update(actor, known, **changes(known, row.name, row.fields, row.priority))
+    except Refused as refused:
+        return refused.refusal
+
+
 def edit(
-    call: Call,
-    pool_id: str,
-    customer_id: str,
-    name: str | None,
-    fields: dict[str, Any],
-    priority: int | None,
-    kept: Callable[[dict[str, Any]], dict[str, Any]],
+    call: Call, pool_id: str, customer_id: str, name: str | None, fields: dict[str, Any], priority: int | None
 ) -> Outcome:
-    """Changes what is given. A field that is null goes; the others stay; `kept` refuses too many of them."""
     pool = call.pool(pool_id)
     desk = call.desk(pool, manager=True)
 
-    def changes(known: Customer) -> dict[str, Any]:
-        merged = {field: said for field, said in (known.fields | fields).items() if said is not None}
-        return {
-            "name": name or known.name,
-            "fields": kept(merged),
-            "priority": known.priority if priority is None else priority,
-        }
+    def plan(each: str, known: Customer | None) -> Move:
+        return lifecycle.edit(desk.actor, each, known, lambda now: changes(now, name, fields, priority))
 
-    return settle(desk, [customer_id], lambda each, known: lifecycle.edit(desk.actor, each, known, changes))
+    return settle(desk, [customer_id], plan)
+
+
+def changes(known: Customer, name: str | None, fields: dict[str, Any], priority: int | None) -> dict[str, Any]:
+    """What a customer says from then on: what is left out stays, a field that is null goes. Raises Refused."""
+    merged = {field: said for field, said in (known.fields | fields).items() if said is not None}
+    return {
+        "name": name or known.name,
+        "fields": kept_fields(merged),
+        "priority": known.priority if priority is None else priority,
+    }
 
 
 def newcomer(actor: Actor, row: Row) -> Customer:
@@ -96,7 +113,7 @@ def newcomer(actor: Actor, row: Row) -> Customer:
     now = actor.now
     return Customer(
         actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
-        entered_at=now, waiting_since=now, fields_version=1, priority=row.priority, fields=row.fields,
+        entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
     )  # fmt: skip
 
 

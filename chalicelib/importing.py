@@ -15,7 +15,7 @@ from msgspec import Struct
 from chalicelib import layout, moves, rules
 from chalicelib.contact_keys import EXPECTED, Kind, key_in
 from chalicelib.context import Call
-from chalicelib.customers import OnDuplicate, Row, newcomer
+from chalicelib.customers import OnDuplicate, Row, newcomer, update
 from chalicelib.journal import Result
 from chalicelib.layout import Item
 from chalicelib.moves import Actor, Move
@@ -133,10 +133,10 @@ def _move(actor: Actor, kind: Kind, aim: Aim, current: Customer | None, on_dupli
     return _meets(actor, aim.row, current, on_duplicate)
 
 
-def _meets(actor: Actor, row: Row, known: Customer, on_duplicate: OnDuplicate) -> Move:
+def _meets(actor: Actor, row: Row, known: Customer, on_duplicate: OnDuplicate) -> Move | Refusal:
     """The row is about a customer of the pool, whose holder and state it leaves alone."""
     if on_duplicate == "reject":
         return moves.reject(actor, known)
     if on_duplicate == "skip":
         return moves.keep(actor, known)
-    return moves.update(actor, known, name=row.name, fields=row.fields, priority=row.priority)
+    return update(actor, row, known)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
 from chalicelib.http import Answer, Route
@@ -15,7 +14,6 @@ from chalicelib.settling import Outcome
 ROUTES: Final[list[Route]] = []
 
 LARGEST_BATCH: Final = 100
-LARGEST_FIELDS: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=500)]
@@ -76,11 +74,3 @@ def batch(
         if result.refusal is not None and result.refusal.reason in of_all:
             raise Refused(result.refusal)
     return Answer(beside or {}, results=outcome.results, atomic=atomic)
-
-
-def kept_fields(fields: Fields) -> Fields:
-    """Raises Refused where they are too many to be kept."""
-    size = len(msgspec.json.encode(fields))
-    if size > LARGEST_FIELDS:
-        raise Refused(Refusal("invalid_request", errors=(f"fields: {size} bytes, at most {LARGEST_FIELDS}",)))
-    return fields

@@ -46,6 +46,35 @@ def test_an_import_never_touches_the_holder_the_state_or_the_clock(world: World,
     assert world.user("alice").held() == 1
 
 
+@pytest.mark.parametrize("key", ["id", "phone"])
+def test_what_a_row_does_not_say_stays_and_a_field_that_is_null_goes(world: World, key: str) -> None:
+    mona = world.pool()
+    mona.create("c1", priority=5, fields={"phone": "13800138000", "email": "a@example.com", "city": "Wuhan"})
+
+    row = {"id": "c1", "name": "Acme", "fields": {"phone": "138 0013 8000", "city": None, "size": 7}}
+    reply = mona.post("/import", {"rows": [row], "key": key, "on_duplicate": "update"})
+
+    assert reply.results == ["ok"]
+    acme = mona.customer("c1")
+    assert (acme["name"], acme["priority"]) == ("Acme", 5)
+    assert acme["fields"] == {"phone": "138 0013 8000", "email": "a@example.com", "size": 7}
+
+
+@pytest.mark.parametrize("key", ["id", "phone"])
+def test_a_row_whose_fields_are_too_many_beside_those_there_fails_alone(world: World, key: str) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"phone": "13800138000", "notes": "x" * 3_000})
+    rows = rows_of(
+        {"id": "c1", "fields": {"phone": "13800138000", "more": "y" * 3_000}},
+        {"id": "c2", "fields": {"phone": "13900139000"}},
+        key=key,
+        on_duplicate="update",
+    )
+
+    assert mona.post("/import", rows).results == ["invalid_request", "ok"]
+    assert mona.customer("c1")["version"] == 1
+
+
 def test_an_update_that_says_nothing_new_makes_no_event(world: World) -> None:
     mona = world.pool()
     rows = rows_of({"id": "c1", "fields": {"a": 1}}, on_duplicate="update")
