@@ -29,7 +29,7 @@ PAGE = 100
 
 
 def change(
-    call: Call, pool_id: str, name: str | None, policy: dict[str, Any] | None, *, to_all: bool, dry_run: bool
+    call: Call, pool_id: str, name: str | None, policy: dict[str, Any], *, to_all: bool, dry_run: bool
 ) -> dict[str, Any]:
     """The pool as changed; with `to_all` or `dry_run` also `affected`, the number of claims whose deadline changes.
 
@@ -40,7 +40,7 @@ def change(
         raise Refused(Refusal("version_conflict", errors=("send If-Match with the version of the pool",)))
     # What the client saw decides: if that is not how the pool stands, the write is refused.
     seen = replace(pool, version=call.if_match)
-    wanted = replace(seen, name=name or pool.name, policy=_merged(pool.policy, policy or {}))
+    wanted = replace(seen, name=name or pool.name, policy=_merged(pool.policy, policy))
     if dry_run:
         _may_change(call, pool)
         return call.finish(views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))})

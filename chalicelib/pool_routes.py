@@ -75,7 +75,7 @@ def get_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
 
 class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name | None = None
-    policy: Annotated[dict[str, Any], like("Policy")] | None = None
+    policy: Annotated[msgspec.Raw, like("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
     apply_to: Literal["new", "all"] = "new"
     dry_run: bool = False
 
@@ -83,8 +83,9 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
 @route("PATCH", POOL, body=PoolPatch, answers=shapes.ChangedPool)
 def change_pool(call: Call, body: PoolPatch, query: NoBody, pool: str) -> Answer:
     """Change the name or rules of a pool, for new claims or all; rules left out stay."""
+    policy = decoded(body.policy, dict[str, Any], "policy_invalid")
     to_all = body.apply_to == "all"
-    return Answer(policies.change(call, pool, body.name, body.policy, to_all=to_all, dry_run=body.dry_run))
+    return Answer(policies.change(call, pool, body.name, policy, to_all=to_all, dry_run=body.dry_run))
 
 
 @route("POST", POOL + "/pause", answers=shapes.Pool)

@@ -65,6 +65,7 @@ def test_no_pool_is_given_a_rule_that_means_nothing_later(moto_world: World) -> 
 @pytest.mark.parametrize("policy", [None, [], "", 7])
 def test_a_policy_that_is_no_object_is_refused(no_store: World, policy: Any) -> None:
     assert make(no_store.user("root", admin=True), policy).code == "policy_invalid"
+    assert patch(no_store.user("mona"), 1, policy=policy).code == "policy_invalid"
 
 
 # Changing
