@@ -196,7 +196,13 @@ class _Search:
         return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)
 
     def _standing(self) -> Refusal | None:
-        """Where nothing was taken: whether the caller might claim at all."""
+        """Where nothing was taken: whether the caller might claim at all, once their lapsed claims are returned."""
+        refusal = self._closed_to_caller()
+        if refusal is not None and refusal.reason == "holding_limit" and self.desk.make_room(self.desk.actor.user):
+            return self._closed_to_caller()
+        return refusal
+
+    def _closed_to_caller(self) -> Refusal | None:
         actor = self.desk.actor
         quota = Quota(actor.member_key, actor.policy, actor.now, 1)
         member = rules.member(actor.member_key)

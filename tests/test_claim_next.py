@@ -66,6 +66,19 @@ def test_one_that_would_be_set_aside_is_passed_over(world: World) -> None:
 # Alone, and in a crowd
 
 
+def test_who_finds_nothing_is_not_told_of_a_limit_that_only_their_lapsed_claims_reach(world: World) -> None:
+    world.pool(holding_limit=1, claim_ttl="PT1H", cooldown="P1D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(2 * HOUR)
+
+    found = alice.claim_next()
+
+    assert (found.status, found.json) == (200, {"items": []}), "its one customer is closed to her by the cooldown"
+    assert alice.held() == 0
+
+
 def test_alone_it_takes_exactly_the_head_of_the_list_for_two_lists_one_reading_and_one_transaction(
     world: World,
 ) -> None:
