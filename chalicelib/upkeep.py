@@ -38,10 +38,12 @@ def remind(actor: Actor, known: Customer) -> Move | Refusal:
 
 
 def pin_over(actor: Actor, known: Customer) -> Move | Refusal:
-    """A pin that has ended of itself makes room for another."""
+    """A pin that has ended of itself makes room for another; its claim may have ended with it."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
     if known.pinned_until is None or known.pinned_until > moment:
         return NOT_CONCERNED
+    if known.lapsed(moment):
+        return expire(actor, known)
     asked = (*on_pool(actor), rules.claimed(key), rules.not_expired(key, moment))
     after = step(known, "unpinned", SYSTEM, actor.now, **deadlines.unpinned(known, actor.policy, moment))
     return Move(key, known, after, asked)

@@ -307,10 +307,12 @@ def pinnable(ask: Ask, found: Customer) -> list[Customer]:
 
 
 def end_pins(ask: Ask, customer: str) -> None:
-    """Those of the holder that have ended of themselves make room."""
+    """Those of the holder that have ended of themselves make room, and their claims end with them where they have."""
     for each in pinnable(ask, ask.model.customers[ask.pool, customer]):
         over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= ask.moment
-        if over and not each.lapsed(ask.moment):
+        if over and each.lapsed(ask.moment):
+            ask.model.expire(each, ask.now)
+        elif over:
             each_unpinned(ask, each)
 
 

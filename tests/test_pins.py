@@ -98,6 +98,19 @@ def test_a_pin_that_has_ended_by_itself_makes_room_for_another(world: World) -> 
     assert alice.events("c1")[-1] == "unpinned"
 
 
+def test_a_pin_that_has_ended_with_its_claim_makes_room_before_any_sweep(world: World) -> None:
+    world.pool(claim_ttl="PT1H", pin_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+    pin(alice, "c1", START + DAY)
+    world.clock.forward(2 * DAY)
+    alice.claim("c2")
+
+    assert pin(alice, "c2", START + 5 * DAY).status == 200
+    assert alice.events("c1")[-1] == "expired" and alice.held() == 1
+
+
 def test_a_pin_lasts_no_longer_than_the_policy_lets_it_and_ends_in_the_future(world: World) -> None:
     world.pool(max_pin="P10D")
     world.fill(1)
