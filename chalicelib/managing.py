@@ -179,7 +179,10 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
         try:
             return _remove(call, pool, user)
         except Refused as refused:
-            if refused.refusal.reason != DID_MORE and (held is None or refused.refusal.reason != "member_has_claims"):
+            holding = refused.refusal.reason == "member_has_claims"
+            if not holding and refused.refusal.reason != DID_MORE:
+                raise
+            if holding and held is None and not sweeping.return_lapsed_of(call, pool, user):
                 raise
     raise Refused(Refusal("member_has_claims"))
 

@@ -137,8 +137,8 @@ def put_member(ask: Ask, user: str, role: str, limit: int | None) -> None:
 
 def remove_member(ask: Ask, user: str, held: str | None, to: str | None) -> None:
     ask.by_manager()
+    ask.model.return_lapsed(ask.pool, user, ask.now)
     if held is not None:
-        ask.model.return_lapsed(ask.pool, user, ask.now)
         hand_back(ask, user, held, to)
     refuse_if((ask.pool, user) not in ask.model.members, "not_found")
     refuse_if(bool(ask.model.held_by(ask.pool, user)), "member_has_claims")

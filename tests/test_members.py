@@ -89,6 +89,17 @@ def test_a_member_who_holds_customers_is_not_removed_without_saying_what_becomes
     assert world.user("alice").request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
 
 
+def test_a_member_all_of_whose_claims_have_lapsed_holds_nothing_that_keeps_them(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.clock.forward(HOUR)
+
+    assert mona.request("DELETE", "/v1/pools/p/members/alice").status == 200
+    assert [mona.customer(each)["state"] for each in ("c1", "c2")] == ["available", "available"]
+    assert mona.events("c1")[-1] == "expired"
+
+
 def test_a_member_may_not_remove_themself_and_a_refused_removal_changes_nothing(world: World) -> None:
     world.pool()
     world.fill(1)
