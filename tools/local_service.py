@@ -10,17 +10,17 @@ import importlib
 import logging
 import os
 import sys
-import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import ModuleType
-from typing import Any, Self
+from typing import Any
 
 from chalice.local import LambdaContext
 
 from tools.keys import AUDIENCE, ISSUER, LocalKeys
 from tools.problems import Unusable
+from tools.repeating import Repeating
 
 REGION = "us-east-1"
 TABLE = "customer-pool"
@@ -64,28 +64,16 @@ def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
     return importlib.import_module("app")
 
 
-class Schedule:
-    """Calls a scheduled function as EventBridge would, every `SWEEP_EVERY` seconds, in a thread of its own."""
+def schedule(function: Callable[[dict[str, Any], LambdaContext], object]) -> Repeating:
+    """Calls a scheduled function as EventBridge would, every `SWEEP_EVERY` seconds."""
 
-    def __init__(self, function: Callable[[dict[str, Any], LambdaContext], object]) -> None:
-        self._function = function
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
+    def fire() -> None:
+        try:
+            function(scheduled_event(), LambdaContext("sweep_expired", 512, SWEEP_WITHIN))
+        except Exception:
+            logger.exception("the sweep failed; the next one is in %.0f s", SWEEP_EVERY)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stopped.set()
-        self._thread.join(10.0)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(SWEEP_EVERY):
-            try:
-                self._function(scheduled_event(), LambdaContext("sweep_expired", 512, SWEEP_WITHIN))
-            except Exception:
-                logger.exception("the sweep failed; the next one is in %.0f s", SWEEP_EVERY)
+    return Repeating(fire, SWEEP_EVERY, "schedule")
 
 
 def scheduled_event() -> dict[str, Any]:

@@ -7,15 +7,15 @@ anybody.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import botocore.session
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import telling
+from tools.repeating import Repeating
 
 EVERY: Final = 0.5  # seconds between two looks
 GONE: Final = ("ExpiredIteratorException", "TrimmedDataAccessException")
@@ -69,32 +69,18 @@ class Stream:
         return found
 
 
-class EventLog:
-    """Says each event as it happens, in a thread of its own: the line that the event bus would get."""
+def event_log(stream: Stream, say: Callable[[str], None]) -> Repeating:
+    """Says each event as it happens: the line that the event bus would get."""
 
-    def __init__(self, stream: Stream, say: Callable[[str], None]) -> None:
-        self._stream, self._say = stream, say
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stopped.set()
-        self._thread.join(10.0)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(EVERY):
-            try:
-                self.say_new()
-            except (BotoCoreError, ClientError) as error:
-                logger.warning("the events cannot be read just now: %s", type(error).__name__)
-
-    def say_new(self) -> None:
-        reading = telling.read(self._stream.read())
+    def say_new() -> None:
+        try:
+            reading = telling.read(stream.read())
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("the events cannot be read just now: %s", type(error).__name__)
+            return
         for told in reading.told:
-            self._say(f"event {told.detail.type} {msgspec.json.encode(told.detail).decode()}")
+            say(f"event {told.detail.type} {msgspec.json.encode(told.detail).decode()}")
         for malformed in reading.malformed:
             logger.error("malformed record: %s", malformed)
+
+    return Repeating(say_new, EVERY, "events")

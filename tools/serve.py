@@ -18,8 +18,8 @@ from types import FrameType
 from tools.engines import Engine, engine_named, refuse_taken
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
-from tools.local_service import REGION, TABLE, Schedule, load_app
-from tools.local_stream import EventLog, Stream
+from tools.local_service import REGION, TABLE, load_app, schedule
+from tools.local_stream import Stream, event_log
 from tools.paths import LOCAL
 from tools.problems import Unusable, run_tool
 from tools.seed import MEMBERS, POOL, seed, untouched_customer
@@ -49,8 +49,8 @@ def main() -> int:
                 say(f"Made the demo pool `{POOL}`: manager mona, members alice and bob, twelve customers.")
             customer = untouched_customer(private.url, keys)
         api = running.enter_context(LocalApi(module.app, port, log_request))
-        running.enter_context(Schedule(module.sweep_expired))
-        running.enter_context(EventLog(Stream(engine.endpoint, REGION, TABLE), log_event))
+        running.enter_context(schedule(module.sweep_expired))
+        running.enter_context(event_log(Stream(engine.endpoint, REGION, TABLE), log_event))
         say(welcome(api.url, customer, engine, name, keys))
         wait_until_stopped(stop, engine)
         say("\nStopping ...")

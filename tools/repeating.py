@@ -1,0 +1,28 @@
+"""A job that is done again and again while something else goes on, in a thread of its own. Knows nothing of the job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+
+class Repeating:
+    """Does the job every so many seconds, from entering to leaving. It may not raise."""
+
+    def __init__(self, job: Callable[[], object], seconds: float, name: str) -> None:
+        self._job, self._seconds = job, seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stopped.set()
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._seconds):
+            self._job()
