@@ -12,7 +12,7 @@ from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 
 from chalicelib import layout, rules
-from chalicelib.conditions import holds, written
+from chalicelib.conditions import as_read, holds, written
 from chalicelib.layout import Item, Key
 from chalicelib.records import Policy
 from chalicelib.table import Check, Put, Table
@@ -202,6 +202,27 @@ def test_and_so_says_the_engine(real_table: Table) -> None:
         assert accepted(real_table, condition), condition
     for condition in NOT_MET.values():
         assert not accepted(real_table, condition), condition
+
+
+def test_an_item_is_as_it_was_read_while_none_of_what_is_named_has_changed_come_or_gone() -> None:
+    same = as_read(ITEM, ("state", "pinned_until"), did=("claimed", "won"))
+    changed: dict[str, dict[str, Any]] = {
+        "what was read": {"state": "private"},
+        "what was not there": {"pinned_until": 5},
+        "what was done": {"did": {"claimed": 3}},
+        "what had not been done": {"did": {"claimed": 2, "won": 1}},
+    }
+
+    assert holds(same, ITEM) and holds(same, ITEM | layout.item(KEY, {"by": "alice", "expires_at": 6}))
+    assert not any(holds(same, ITEM | layout.item(KEY, each)) for each in changed.values())
+    assert not holds(same, {name: held for name, held in ITEM.items() if name != "state"})
+
+
+def test_a_member_who_has_done_nothing_yet_is_as_read_until_they_have() -> None:
+    idle = {name: held for name, held in ITEM.items() if name != "did"}
+    same = as_read(idle, ("state",), did=("claimed",))
+
+    assert holds(same, idle) and not holds(same, ITEM)
 
 
 def test_neither_is_a_condition_on_what_is_worked_out_of_an_item() -> None:
