@@ -11,7 +11,7 @@ from chalicelib import claiming, managing, picking, shapes
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
 from chalicelib.records import Duration, Identifier
-from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, checked, route, single
+from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, route, single
 from chalicelib.times import epoch_ms
 
 # Claim and release
@@ -37,7 +37,7 @@ def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: s
 @route("POST", POOL + "/claim", body=BatchBody, answers=shapes.Batch)
 def claimbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
     """Claim several customers, as far as the caller's limits go."""
-    return batch(claiming.claim(call, pool, checked(body), atomic=body.atomic), atomic=body.atomic)
+    return batch(call, body, lambda ids: claiming.claim(call, pool, ids, atomic=body.atomic))
 
 
 class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
@@ -47,9 +47,12 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/release", body=ReleaseBatchBody, answers=shapes.Batch)
 def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several customers back to the pool."""
-    ids = checked(body)
-    outcome = claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic)
-    return batch(outcome, atomic=body.atomic, of_all=("reason_required",))
+    return batch(
+        call,
+        body,
+        lambda ids: claiming.release(call, pool, ids, reason=body.reason, atomic=body.atomic),
+        of_all=("reason_required",),
+    )
 
 
 class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,8 +85,7 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
 @route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch)
 def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several available customers to a member."""
-    ids = checked(body)
-    return batch(managing.assign(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+    return batch(call, body, lambda ids: managing.assign(call, pool, ids, body.to, atomic=body.atomic))
 
 
 class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,8 +102,7 @@ def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer:
 @route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch)
 def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several claimed customers to another member."""
-    ids = checked(body)
-    return batch(managing.transfer(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+    return batch(call, body, lambda ids: managing.transfer(call, pool, ids, body.to, atomic=body.atomic))
 
 
 class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,8 +122,7 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch)
 def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
     """Take several customers out of the pool."""
-    ids = checked(body)
-    return batch(managing.convert(call, pool, ids, body.to, atomic=body.atomic), atomic=body.atomic)
+    return batch(call, body, lambda ids: managing.convert(call, pool, ids, body.to, atomic=body.atomic))
 
 
 # A holder's verbs
@@ -146,8 +146,7 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch)
 def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
     """Move the deadlines of several claims later."""
-    ids = checked(body)
-    return batch(managing.extend(call, pool, ids, body.by, atomic=body.atomic), atomic=body.atomic)
+    return batch(call, body, lambda ids: managing.extend(call, pool, ids, body.by, atomic=body.atomic))
 
 
 class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,8 +183,7 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/deposit", body=DepositBatchBody, answers=shapes.Batch)
 def depositbatch(call: Call, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
     """Put several private customers into the pool, or into another one."""
-    ids = checked(body)
-    return batch(managing.deposit(call, pool, ids, body.pool, atomic=body.atomic), atomic=body.atomic)
+    return batch(call, body, lambda ids: managing.deposit(call, pool, ids, body.pool, atomic=body.atomic))
 
 
 class PinBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,7 +20,7 @@ from chalicelib.moves import Actor
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule, first_broken
-from chalicelib.settling import Desk
+from chalicelib.settling import Desk, Outcome
 from chalicelib.shards import Abreast, in_turn
 from chalicelib.table import Action, StoreUnavailable, Table
 from chalicelib.undo_log import UndoLog
@@ -115,6 +115,13 @@ class Call(Struct, frozen=True):
     def undo_log(self, pool_id: str) -> UndoLog:
         """Where an import into that pool notes what it does."""
         return UndoLog(self.caller.tenant, pool_id, self.now, self.backend.mint(), self.journal)
+
+    def answered(self, count: int) -> Outcome | None:
+        """What an earlier attempt with this Idempotency-Key answered to all of that many ids, if it came to its end: no
+        more is asked then, since by now there may be no such pool."""
+        if self.journal is None or len(self.journal.answers) < count:
+            return None
+        return Outcome(dict(self.journal.answers))
 
     def commit(
         self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE

@@ -25,12 +25,14 @@ from chalicelib.routing import (
     PageQuery,
     Priority,
     Text,
-    batch,
     checked_size,
+    of_each,
     route,
     single,
 )
+from chalicelib.settling import Outcome
 from chalicelib.shapes import like
+from chalicelib.undo_log import UndoLog
 
 
 class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,19 +62,22 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
     """Add or update one customer for each row, never its holder or state; rows fail one by one."""
     checked_size(len(body.rows))
-    rows = [_row(call, raw) for raw in body.rows]
     log = call.undo_log(pool)
-    if body.key == "id":
-        outcome = customers.import_rows(call, pool, rows, body.on_duplicate, log)
-    else:
-        outcome = importing.import_by_key(call, pool, body.key, rows, body.on_duplicate, log)
-    return batch(outcome, of_all=("not_a_member", "not_manager"), beside={"import_id": log.import_id})
+    outcome = call.answered(len(body.rows)) or _imported(call, body, pool, log)
+    return of_each(outcome, of_all=("not_a_member", "not_manager"), beside={"import_id": log.import_id})
 
 
 @route("POST", POOL + "/imports/{import_id}/undo", answers=shapes.Undoing)
 def undo_import(call: Call, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
     """Undo an import, customer by customer: those that somebody has touched since stay as they are."""
-    return batch(undoing.undo(call, pool, import_id))
+    return of_each(undoing.undo(call, pool, import_id))
+
+
+def _imported(call: Call, body: ImportBody, pool: str, log: UndoLog) -> Outcome:
+    rows = [_row(call, raw) for raw in body.rows]
+    if body.key == "id":
+        return customers.import_rows(call, pool, rows, body.on_duplicate, log)
+    return importing.import_by_key(call, pool, body.key, rows, body.on_duplicate, log)
 
 
 def _row(call: Call, raw: msgspec.Raw) -> Row | Result:

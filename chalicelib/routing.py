@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
+from chalicelib.context import Call
 from chalicelib.http import Answer, Route
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome
@@ -47,11 +48,6 @@ class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
 # How a settled request is answered
 
 
-def checked(body: BatchBody) -> list[str]:
-    checked_size(len(body.customer_ids))
-    return body.customer_ids
-
-
 def checked_size(count: int) -> None:
     if count > LARGEST_BATCH:
         raise Refused(Refusal("batch_too_large", limit=LARGEST_BATCH, used=count))
@@ -67,6 +63,15 @@ def single(outcome: Outcome, status: int = 200) -> Answer:
 
 
 def batch(
+    call: Call, body: BatchBody, settled: Callable[[Sequence[str]], Outcome], *, of_all: Sequence[str] = ()
+) -> Answer:
+    """One result for each id of the body: those of an earlier attempt or, where there was none, as they are settled."""
+    checked_size(len(body.customer_ids))
+    outcome = call.answered(len(body.customer_ids)) or settled(body.customer_ids)
+    return of_each(outcome, atomic=body.atomic, of_all=of_all)
+
+
+def of_each(
     outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = (), beside: dict[str, Any] | None = None
 ) -> Answer:
     """Raises Refused where something was refused for a reason that is about the request as a whole."""

@@ -143,6 +143,43 @@ def test_a_release_comes_again_although_a_reason_is_required_by_now(world: World
     assert (again.status, again.text) == (first.status, first.text)
 
 
+def test_a_batch_comes_again_although_the_policy_gives_no_extension_by_now(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
+    alice = world.user("alice")
+    alice.claim_batch(world.fill(2))
+    body = {"customer_ids": ["c1", "c2", "nobody"]}
+    first = alice.post("/extend", body, idempotency_key="k")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"extension": None}}, if_match="1")
+
+    again = alice.post("/extend", body, idempotency_key="k")
+
+    assert first.results == ["ok", "ok", "not_found"]
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_batches_and_imports_come_again_although_their_pool_is_gone_by_now(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+    requests = [("/claim", {"customer_ids": ["nobody"]}), ("/import", {"rows": [{"id": "c1", "name": ""}]})]
+    firsts = [mona.post(path, body, idempotency_key="k") for path, body in requests]
+    assert root.request("DELETE", "/v1/pools/p").status == 200
+
+    agains = [mona.post(path, body, idempotency_key="k") for path, body in requests]
+
+    assert [first.results for first in firsts] == [["not_found"], ["invalid_request"]]
+    assert [(again.status, again.text) for again in agains] == [(200, first.text) for first in firsts]
+
+
+def test_an_undoing_comes_again_to_whom_is_no_manager_by_now(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+    made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}]}).json
+    first = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
+    root.request("PUT", "/v1/pools/p/members/mona", {"role": "member"})
+
+    again = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text) == (200, first.text)
+
+
 def test_an_atomic_batch_comes_again_although_it_would_no_longer_fit(threaded: World) -> None:
     threaded.pool(claim_ttl="PT1H")
     ids = threaded.fill(98)
