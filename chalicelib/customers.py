@@ -162,14 +162,14 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     """
     pool = call.pool(pool_id)
     actor = call.actor(pool)
-    if wanted.state in ("available", "set_aside") and wanted.holder is not None:
-        member_of(call, pool)
-        return {"items": [], "next_cursor": None}
     index, partitions, part = _list(pool, wanted)
     place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
     last = place.read(cursor, _Last)
     if last is not None and not _is_position(index, wanted, last.id, last.rank):
         raise Refused(Refusal("invalid_cursor"))
+    if wanted.state in ("available", "set_aside") and wanted.holder is not None:
+        member_of(call, pool)
+        return {"items": [], "next_cursor": None}
     listed = _page(call, actor, index, partitions, part, last, limit)
     ids = [each.id for each in listed[:limit]]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])

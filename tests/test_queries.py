@@ -48,6 +48,15 @@ def test_no_list_takes_what_is_no_cursor(moto_world: World, route: Route) -> Non
         assert_problem(mona.request("GET", f"{address(route)}?cursor={cursor}"), 400, "invalid_cursor", cursor)
 
 
+@pytest.mark.parametrize("query", ["state=available&holder=me", "state=set_aside&holder=bob", "phone=13812345678"])
+def test_nor_does_one_that_has_no_second_page(moto_world: World, query: str) -> None:
+    mona = moto_world.pool()
+
+    for cursor in BAD_CURSORS:
+        assert_problem(mona.get(f"/customers?{query}&cursor={cursor}"), 400, "invalid_cursor", cursor)
+    assert mona.get(f"/customers?{query}").json == {"items": [], "next_cursor": None}
+
+
 def test_a_cursor_altered_in_any_one_character_is_refused(moto_world: World) -> None:
     mona = moto_world.pool()
     moto_world.fill(3)
