@@ -11,7 +11,8 @@ from __future__ import annotations
 import sys
 from typing import get_args
 
-from tests.races import RACES, Arena, Memories
+from tests.arena import Arena, Memories
+from tests.races import RACES
 
 
 def main(name: str, memories: Memories, reading: str, turns: str) -> None:

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.arena import process
 from tests.memory import memory_table
 from tests.metered import Metered
-from tests.races import process
 from tests.schedules import park, run
 from tests.world import World
 

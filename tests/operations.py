@@ -14,9 +14,9 @@ from typing import Any
 
 from chalicelib.table import Table
 from chalicelib.times import rfc3339
+from tests.arena import Shape, anew, shape_of
 from tests.audit import assert_sound
 from tests.memory import Memory, memory_table
-from tests.races import Shape, anew, shape_of
 from tests.world import DAY, HOUR, MINUTE, START, Clock, Reply, World
 
 Key = str | None

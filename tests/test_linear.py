@@ -12,10 +12,10 @@ import pytest
 
 from chalicelib.table import Table
 from tests import careless, tally
+from tests.arena import process
 from tests.audit import assert_sound
 from tests.conftest import new_table
 from tests.linear import UNKNOWN, Op, in_order, pool_of
-from tests.races import process
 from tests.storms import Storm
 from tests.threads import at_once
 from tests.world import Reply, World

@@ -14,9 +14,19 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.table import Table
-from tests import again, careless, races, tally
+from tests import (
+    again,
+    careless,
+    races_of_claims,
+    races_of_deadlines,
+    races_of_imports,
+    races_of_repetitions,
+    races_of_verbs,
+    tally,
+)
+from tests.arena import Arena, Memories, SetUp, Shape, anew, process, shape_of
 from tests.engine import hooked, operation_of
-from tests.races import RACES, Arena, Memories, SetUp
+from tests.races import RACES
 from tests.schedules import Ran, every_tape, park, run
 from tests.world import World
 
@@ -90,38 +100,38 @@ def test_a_schedule_comes_to_the_same_on_an_engine_of_its_own(set_up: SetUp, rea
     assert same == shape
 
 
-def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Ran, races.Shape]:
+def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Ran, Shape]:
     """That schedule on an engine that is asked over the network."""
     world = World(table)
     race = set_up(world)
-    world = races.anew(world)
-    jobs = [lambda sent=sent: sent(races.process(world)) for sent in race.sent]
+    world = anew(world)
+    jobs = [lambda sent=sent: sent(process(world)) for sent in race.sent]
 
     def at_the_door(request: Any, **_: Any) -> None:
         park(operation_of(request))
 
     with hooked(world, "before-send.dynamodb", at_the_door):
         ran = run(jobs, tape)
-    return ran, races.shape_of(ran.results, table)
+    return ran, shape_of(ran.results, table)
 
 
 # That these proofs prove something
 
 CARELESS: list[tuple[type[Table], SetUp]] = [
-    (careless.ChecksFirst, races.two_members_claim_one_customer),
-    (careless.ChecksFirst, races.a_member_with_room_for_one_claims_two),
-    (careless.ChecksFirst, races.an_extension_a_millisecond_before_expiry_and_a_sweep),
-    (careless.ChecksFirst, races.claim_next_with_one_key_sent_three_times),
-    (careless.WritesOneByOne, races.a_member_with_room_for_one_claims_two),
-    (careless.WritesOneByOne, races.two_pins_where_one_is_allowed),
-    (careless.Unbound, races.two_edits_and_a_claim),
-    (careless.Unbound, races.two_transfers_of_one_customer),
-    (careless.Unbound, races.a_claim_and_a_sweep_at_the_instant_of_expiry),
-    (careless.Unlimited, races.a_member_with_room_for_one_claims_two),
-    (careless.Unlimited, races.the_first_two_claims_of_a_new_day_at_a_daily_limit_of_one),
-    (careless.Unlimited, races.two_pins_where_one_is_allowed),
-    (careless.Forgetful, races.claim_next_with_one_key_sent_three_times),
-    (careless.Unguarded, races.two_imports_of_one_phone_number),
+    (careless.ChecksFirst, races_of_claims.two_members_claim_one_customer),
+    (careless.ChecksFirst, races_of_claims.a_member_with_room_for_one_claims_two),
+    (careless.ChecksFirst, races_of_deadlines.an_extension_a_millisecond_before_expiry_and_a_sweep),
+    (careless.ChecksFirst, races_of_repetitions.claim_next_with_one_key_sent_three_times),
+    (careless.WritesOneByOne, races_of_claims.a_member_with_room_for_one_claims_two),
+    (careless.WritesOneByOne, races_of_deadlines.two_pins_where_one_is_allowed),
+    (careless.Unbound, races_of_verbs.two_edits_and_a_claim),
+    (careless.Unbound, races_of_verbs.two_transfers_of_one_customer),
+    (careless.Unbound, races_of_deadlines.a_claim_and_a_sweep_at_the_instant_of_expiry),
+    (careless.Unlimited, races_of_claims.a_member_with_room_for_one_claims_two),
+    (careless.Unlimited, races_of_claims.the_first_two_claims_of_a_new_day_at_a_daily_limit_of_one),
+    (careless.Unlimited, races_of_deadlines.two_pins_where_one_is_allowed),
+    (careless.Forgetful, races_of_repetitions.claim_next_with_one_key_sent_three_times),
+    (careless.Unguarded, races_of_imports.two_imports_of_one_phone_number),
 ]
 
 
@@ -136,7 +146,7 @@ def test_a_store_that_is_careless_is_found_out_by_a_schedule_that_replays(kind: 
 
 
 def test_a_schedule_that_goes_wrong_is_shrunk_to_the_turns_that_matter() -> None:
-    suspect = Arena(races.two_members_claim_one_customer, kind=careless.ChecksFirst)
+    suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless.ChecksFirst)
 
     tape = found_out(suspect, Phase.generate, Phase.shrink)
 
@@ -144,7 +154,7 @@ def test_a_schedule_that_goes_wrong_is_shrunk_to_the_turns_that_matter() -> None
 
 
 def test_what_goes_wrong_tells_the_turns_that_play_it_again() -> None:
-    suspect = Arena(races.two_members_claim_one_customer, kind=careless.ChecksFirst)
+    suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless.ChecksFirst)
     with pytest.raises(AssertionError) as failed:
         suspect.run(found_out(suspect, Phase.generate))
 

@@ -2,98 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import random
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chalicelib.undo_log import KEPT_SECONDS
-from tests.engine import Crash, counted, failing
-from tests.storms import cancelled
-from tests.test_faults import lost, struck
-from tests.threads import at_once
-from tests.world import DAY, HOUR, Reply, User, World, everything
-
-PHONE = "13812345678"
-
-
-def imported(user: User, *rows: dict[str, Any], on_duplicate: str = "update", **how: Any) -> str:
-    """Imports those rows, all of which go well; the name of the import."""
-    headers = {name: how.pop(name) for name in ("idempotency_key",) if name in how}
-    body = {"rows": [{"name": "Imported"} | row for row in rows], "on_duplicate": on_duplicate} | how
-    reply = user.post("/import", body, **headers)
-    assert reply.json["summary"]["failed"] == 0, reply.text
-    return str(reply.json["import_id"])
-
-
-def undo(user: User, import_id: str, **headers: str) -> Reply:
-    return user.post(f"/imports/{import_id}/undo", **headers)
-
-
-def told(reply: Reply) -> dict[str, str]:
-    """What came of each customer: `left`, `restored`, or the code that says why it stays."""
-    assert reply.status == 200, reply.text
-    results = reply.json["results"]
-    done = {each["id"]: "restored" if each["customer"] else "left" for each in results if each["ok"]}
-    return {each["id"]: done.get(each["id"]) or each["code"] for each in results}
-
-
-def edit(user: User, customer: str, **said: Any) -> Reply:
-    return user.request("PATCH", f"/v1/pools/p/customers/{customer}", said)
-
-
-def listed(user: User, query: str = "") -> list[str]:
-    return sorted(each["id"] for each in user.walk(f"/customers{query}"))
-
-
-def items_about(world: World, *kinds: str) -> list[str]:
-    """The partition keys in the table of customers (`#C#`) or of guards (`#D#`)."""
-    keys = [item["pk"]["S"] for item in everything(world.table)]
-    return sorted(pk for pk in keys if any(kind in pk for kind in kinds))
-
-
-# The name of an import
-
-
-def test_every_import_has_a_name_of_its_own_and_a_repetition_has_that_of_the_first(world: World) -> None:
-    mona = world.pool()
-    first = imported(mona, {"id": "a"}, idempotency_key="k")
-    world.clock.forward(HOUR)
-
-    again = imported(mona, {"id": "a"}, idempotency_key="k")
-    others = [imported(mona, {"id": "a"}, idempotency_key="k2"), imported(mona, {"id": "a"}), imported(mona, {})]
-
-    assert again == first and len({first, *others}) == 4
-
-
-def test_a_key_used_again_after_it_was_forgotten_names_another_import(world: World) -> None:
-    mona = world.pool()
-    first = imported(mona, {"id": "a"}, idempotency_key="k")
-    world.clock.forward(DAY + HOUR)
-
-    second = imported(mona, {"id": "a", "name": "Later"}, idempotency_key="k")
-
-    assert second != first
-    assert told(undo(mona, second)) == {"a": "restored"}
-    assert told(undo(mona, first)) == {"a": "version_conflict"}
-
-
-def test_an_import_that_was_cut_short_has_one_name_and_is_undone_as_a_whole(threaded: World) -> None:
-    mona = threaded.pool()
-    rows = [{"id": f"c{number}"} for number in range(60)]
-    with pytest.raises(Crash), failing(threaded, 2):
-        imported(mona, *rows, idempotency_key="k")
-    threaded.service = threaded.another_process()
-    threaded.clock.forward(HOUR)
-
-    name = imported(mona, *rows, idempotency_key="k")
-
-    assert Counter(told(undo(mona, name)).values()) == {"left": 60}
-    assert listed(mona) == []
-
+from tests.undoing import PHONE, edit, imported, items_about, listed, told, undo
+from tests.world import DAY, User, World
 
 # What is undone
 
@@ -276,103 +192,51 @@ def test_a_number_that_the_import_gave_to_a_new_customer_goes_back_to_who_had_it
         assert listed(mona, f"?phone={PHONE}") == ["old"]
 
 
-# Once only
+# Copies that outlive their customers
 
 
-def test_undoing_twice_changes_nothing_more_and_is_answered_alike(world: World) -> None:
-    mona = world.pool()
-    mona.create("b", name="Was")
-    name = imported(mona, {"id": "a"}, {"id": "b"}, {"id": "c"})
-    world.user("alice").claim("c")
-    first = undo(mona, name)
-    edit(mona, "b", name="Edited since")
-
-    again = undo(mona, name)
-
-    assert told(first) == {"a": "left", "b": "restored", "c": "version_conflict"}
-    assert again.json == first.json and mona.customer("b")["name"] == "Edited since"
+def in_another_process(world: World, do: Callable[[], Any]) -> Any:
+    mine, world.service = world.service, world.another_process()
+    try:
+        return do()
+    finally:
+        world.service = mine
 
 
-def test_undoing_an_import_again_leaves_alone_what_was_imported_anew(world: World) -> None:
-    mona = world.pool()
-    rows = [{"id": "a", "fields": {"phone": PHONE}}, {"id": "b"}]
-    first = imported(mona, *rows)
-    undo(mona, first)
-    imported(mona, *rows)
+def test_a_process_that_remembers_who_has_left_is_told_so(world: World) -> None:
+    mona, alice = world.pool(), world.user("alice")
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    in_another_process(world, lambda: undo(mona, name))
 
-    assert told(undo(mona, first)) == {"a": "left", "b": "left"}
-    assert listed(mona) == ["a", "b"] and listed(mona, f"?phone={PHONE}") == ["a"]
+    assert (alice.claim("a").code, edit(mona, "b", name="New").code) == ("not_found", "not_found")
+    assert alice.claim_batch(["a", "b"]).results == ["not_found"] * 2 and alice.claim_next(2).json["items"] == []
 
 
-def test_a_repetition_under_a_key_has_the_first_answer_whatever_has_happened_since(world: World) -> None:
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+def test_a_process_that_remembers_who_has_left_imports_them_anew(world: World, mode: str) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
-    world.user("alice").claim("b")
-    first = undo(mona, name, idempotency_key="k")
-    mona.post("/customers/b/win")
+    in_another_process(world, lambda: undo(mona, name))
 
-    again = undo(mona, name, idempotency_key="k")
+    imported(mona, {"id": "a", "name": "Anew"}, {"id": "b"}, on_duplicate=mode)
 
-    assert (again.status, again.text) == (200, first.text) and again.headers["Idempotent-Replayed"] == "true"
-    assert "Idempotent-Replayed" not in first.headers
+    assert listed(mona) == ["a", "b"] and mona.customer("a")["name"] == "Anew" and mona.events("a") == ["imported"]
 
 
-def test_an_import_repeated_under_its_key_after_it_was_undone_imports_nothing(world: World) -> None:
-    mona = world.pool()
-    name = imported(mona, {"id": "a"}, idempotency_key="k")
-    undo(mona, name)
+def test_a_process_that_remembers_who_has_left_does_not_take_who_came_anew_for_them(world: World) -> None:
+    mona, alice = world.pool(), world.user("alice")
+    name = imported(mona, {"id": "a", "name": "Wrong", "fields": {"phone": PHONE}}, {"id": "b", "name": "Wrong"})
 
-    assert imported(mona, {"id": "a"}, idempotency_key="k") == name
-    assert listed(mona) == []
+    def again() -> None:
+        undo(mona, name)
+        world.clock.forward(1)
+        imported(mona, {"id": "a", "name": "Right", "fields": {"phone": "13900000000"}}, {"id": "b", "name": "Right"})
 
+    in_another_process(world, again)
 
-@pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
-@pytest.mark.parametrize("moment", ["before-call", "after-call"])
-def test_an_undoing_that_was_cut_short_is_finished_by_the_next(
-    threaded: World, moment: str, key: dict[str, str]
-) -> None:
-    mona = threaded.pool()
-    olds = [f"old{number}" for number in range(3)]
-    imported(mona, *({"id": each, "name": "Was"} for each in olds))
-    rows = [{"id": each} for each in [*olds, *(f"new{number}" for number in range(60))]]
-
-    for call_number in range(1, 5 if key else 4):
-        threaded.clock.forward(1)
-        name = imported(mona, *rows)
-        with pytest.raises(Crash), failing(threaded, call_number, moment):
-            undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
-        threaded.service = threaded.another_process()
-        reply = undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
-        assert Counter(told(reply).values()) == {"restored": 3, "left": 60}
-        assert listed(mona) == olds and {mona.customer(each)["name"] for each in olds} == {"Was"}
-
-
-def test_an_undoing_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: World) -> None:
-    mona = world.pool()
-    name = imported(mona, {"id": "a"}, {"id": "b"})
-
-    with struck(world, lost(world)):
-        reply = undo(mona, name)
-
-    assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
-
-
-def test_an_undoing_that_arrives_after_it_was_given_up_is_recognised(threaded: World) -> None:
-    mona = threaded.pool()
-    name = imported(mona, {"id": "a"}, {"id": "b"})
-    late: list[Any] = []
-
-    def strike(request: Any, **_: Any) -> Any:
-        if not late:
-            late.append(request)
-            threaded.table.connection.client._endpoint.http_session.send(request)
-            return cancelled("TransactionConflict", "None")
-        return None
-
-    with struck(threaded, strike):
-        reply = undo(mona, name)
-
-    assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
+    claimed, edited = alice.claim("a").json, edit(mona, "b", fields={"x": 1}).json
+    assert (claimed["name"], claimed["fields"]) == ("Right", {"phone": "13900000000"})
+    assert (edited["name"], edited["fields"], mona.customer("a")["name"]) == ("Right", {"x": 1}, "Right")
 
 
 # Who may, and for how long
@@ -433,181 +297,3 @@ def test_an_import_by_a_manager_who_has_left_is_undone_by_another_and_counted_ri
 
     assert told(undo(mona, name)) == {"a": "left", "b": "left"}
     assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
-
-
-# Copies that outlive their customers
-
-
-def in_another_process(world: World, do: Callable[[], Any]) -> Any:
-    mine, world.service = world.service, world.another_process()
-    try:
-        return do()
-    finally:
-        world.service = mine
-
-
-def test_a_process_that_remembers_who_has_left_is_told_so(world: World) -> None:
-    mona, alice = world.pool(), world.user("alice")
-    name = imported(mona, {"id": "a"}, {"id": "b"})
-    in_another_process(world, lambda: undo(mona, name))
-
-    assert (alice.claim("a").code, edit(mona, "b", name="New").code) == ("not_found", "not_found")
-    assert alice.claim_batch(["a", "b"]).results == ["not_found"] * 2 and alice.claim_next(2).json["items"] == []
-
-
-@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
-def test_a_process_that_remembers_who_has_left_imports_them_anew(world: World, mode: str) -> None:
-    mona = world.pool()
-    name = imported(mona, {"id": "a"}, {"id": "b"})
-    in_another_process(world, lambda: undo(mona, name))
-
-    imported(mona, {"id": "a", "name": "Anew"}, {"id": "b"}, on_duplicate=mode)
-
-    assert listed(mona) == ["a", "b"] and mona.customer("a")["name"] == "Anew" and mona.events("a") == ["imported"]
-
-
-def test_a_process_that_remembers_who_has_left_does_not_take_who_came_anew_for_them(world: World) -> None:
-    mona, alice = world.pool(), world.user("alice")
-    name = imported(mona, {"id": "a", "name": "Wrong", "fields": {"phone": PHONE}}, {"id": "b", "name": "Wrong"})
-
-    def again() -> None:
-        undo(mona, name)
-        world.clock.forward(1)
-        imported(mona, {"id": "a", "name": "Right", "fields": {"phone": "13900000000"}}, {"id": "b", "name": "Right"})
-
-    in_another_process(world, again)
-
-    claimed, edited = alice.claim("a").json, edit(mona, "b", fields={"x": 1}).json
-    assert (claimed["name"], claimed["fields"]) == ("Right", {"phone": "13900000000"})
-    assert (edited["name"], edited["fields"], mona.customer("a")["name"]) == ("Right", {"x": 1}, "Right")
-
-
-# What it costs
-
-
-def test_an_import_of_100_rows_notes_in_its_own_transactions_what_it_does(threaded: World) -> None:
-    mona = threaded.pool()
-    rows = [{"id": f"c{number}"} for number in range(100)]
-    mona.get("/members/me")
-
-    with counted(threaded) as made:
-        imported(mona, *rows)
-    with counted(threaded) as nothing_new:
-        imported(mona, *rows)
-
-    assert made == {"BatchGetItem": 2, "TransactWriteItems": 3}
-    assert nothing_new == {"TransactWriteItems": 2}
-
-
-@pytest.mark.parametrize("count", [48, 49])
-def test_the_note_is_one_of_a_transactions_hundred_actions(world: World, count: int) -> None:
-    mona = world.pool()
-    mona.get("/members/me")
-
-    with counted(world) as made:
-        imported(mona, *({"id": f"c{number}"} for number in range(count)))
-
-    assert made["TransactWriteItems"] == (1 if count == 48 else 2)
-
-
-def test_undoing_100_rows_is_three_reads_and_three_transactions(threaded: World) -> None:
-    mona = threaded.pool()
-    name = imported(mona, *({"id": f"c{number}"} for number in range(100)))
-
-    with counted(threaded) as made:
-        assert undo(mona, name).json["summary"]["ok"] == 100
-
-    assert made == {"BatchGetItem": 1, "Query": 2, "TransactWriteItems": 3}
-
-
-def noise(letters: random.Random, length: int) -> str:
-    return "".join(chr(letters.randrange(0x4E00, 0x9FFF)) for _ in range(length))
-
-
-@pytest.mark.parametrize("changed", ["fields", "name"])
-def test_as_much_as_an_import_can_overwrite_fits_into_its_note(threaded: World, changed: str) -> None:
-    mona, letters = threaded.pool(), random.Random(5)
-    olds = [
-        {"id": f"c{number}", "name": noise(letters, 200), "fields": {"note": noise(letters, 1300)}}
-        for number in range(50)
-    ]
-    for start in range(0, 50, 10):
-        imported(mona, *olds[start : start + 10])
-    news = [old | ({"name": "New"} if changed == "name" else {"name": "New", "fields": {}}) for old in olds]
-
-    body = json.dumps({"rows": news, "on_duplicate": "update"}, ensure_ascii=False).encode()
-    name = mona.request("POST", "/v1/pools/p/import", raw=body).json["import_id"]
-
-    stored = [item["rows"]["B"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"]]
-    assert max(len(each) for each in stored) < 300_000
-    assert set(told(undo(mona, name)).values()) == {"restored"}
-    assert [mona.customer(old["id"])["fields"] for old in olds] == [old["fields"] for old in olds]
-
-
-# Many at once
-
-
-@pytest.mark.race
-def test_of_an_undoing_and_a_claim_of_the_same_customer_exactly_one_wins(threaded: World) -> None:
-    mona = threaded.pool()
-    ids = [f"c{number}" for number in range(40)]
-    name = imported(mona, *({"id": each, "fields": {"phone": f"1380000{at:04d}"}} for at, each in enumerate(ids)))
-
-    def claim(each: str) -> Reply:
-        return threaded.user("alice").claim(each)
-
-    reply, *claims = at_once([lambda: undo(mona, name), *(lambda each=each: claim(each) for each in ids[::4])])
-
-    won = {each for each, claimed in zip(ids[::4], claims, strict=True) if claimed.status == 200}
-    assert {claimed.code for claimed in claims if claimed.status != 200} <= {"not_found"}
-    assert told(reply) == {each: "version_conflict" if each in won else "left" for each in ids}
-    assert set(listed(mona)) == won and threaded.user("alice").held() == len(won)
-
-
-@pytest.mark.race
-def test_of_an_undoing_and_a_later_import_of_the_same_customers_each_one_has_one_of_both(threaded: World) -> None:
-    mona = threaded.pool()
-    ids = [f"c{number}" for number in range(40)]
-    imported(mona, *({"id": each, "name": "Was"} for each in ids))
-    name = imported(mona, *({"id": each, "name": "Wrong"} for each in ids))
-
-    def later(part: list[str]) -> str:
-        return imported(mona, *({"id": each, "name": "Right"} for each in part))
-
-    parts = [ids[start : start + 5] for start in range(0, 40, 5)]
-    reply, *_ = at_once([lambda: undo(mona, name), *(lambda part=part: later(part) for part in parts)])
-
-    assert set(told(reply).values()) <= {"restored", "version_conflict"}
-    assert {each["name"] for each in mona.walk("/customers")} == {"Right"}
-    undone = [each for each, how in told(reply).items() if how == "restored"]
-    assert all("import undone" in mona.get(f"/customers/{each}/history").text for each in undone)
-
-
-@pytest.mark.race
-def test_an_import_undone_by_eight_at_once_from_two_processes_is_undone_once(threaded: World) -> None:
-    mona = threaded.pool()
-    other = World(threaded.table, threaded.clock)
-    monas = [mona, other.user("mona")]
-    mona.create("old", name="Was")
-    name = imported(mona, {"id": "old"}, *({"id": f"c{number}"} for number in range(60)))
-
-    replies = at_once([lambda n=n: undo(monas[n % 2], name) for n in range(8)])
-
-    assert {reply.text for reply in replies} == {replies[0].text}
-    assert Counter(told(replies[0]).values()) == {"restored": 1, "left": 60}
-    assert mona.events("old") == ["created", "updated", "updated"] and listed(mona) == ["old"]
-
-
-@pytest.mark.race
-def test_an_undoing_against_imports_of_the_same_numbers_leaves_each_number_to_who_says_it(threaded: World) -> None:
-    mona = threaded.pool()
-    rows = [{"fields": {"phone": f"1380000{number:04d}"}} for number in range(40)]
-    name = imported(mona, *rows, key="phone")
-
-    def anew(part: list[dict[str, Any]]) -> str:
-        return imported(mona, *part, key="phone", on_duplicate="update")
-
-    at_once([lambda: undo(mona, name), *(lambda at=at: anew(rows[at : at + 10]) for at in (0, 10, 20, 30))])
-
-    for each in mona.walk("/customers"):
-        assert listed(mona, f"?phone={each['fields']['phone']}") == [each["id"]]
