@@ -10,7 +10,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from chalicelib import auditing, config, managing, opening, policies, pools, process, rounds, shapes, statistics
+from chalicelib import (
+    auditing,
+    config,
+    managing,
+    opening,
+    policies,
+    pools,
+    process,
+    reports,
+    rounds,
+    shapes,
+    statistics,
+)
 from chalicelib.context import Call
 from chalicelib.http import HTML, Answer, NoBody, decoded
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
@@ -21,7 +33,7 @@ from chalicelib.shapes import like
 # The service itself
 
 
-@route("GET", "/v1/health", answers=shapes.Health, public=True)
+@route("GET", "/v1/health", answers=reports.Health, public=True)
 def health() -> Answer:
     """Tell that the service answers."""
     return Answer({"status": "ok"})
@@ -173,7 +185,7 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
     to: date | None = None
 
 
-@route("GET", POOL + "/stats", query=StatsQuery, answers=shapes.Statistics)
+@route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)
 def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
     """Show what happened by day and by member, and how the pool stands now."""
     return Answer(statistics.of_pool(call, pool, query.since, query.to))
@@ -194,7 +206,7 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
     confirm: bool = False
 
 
-@route("POST", "/v1/sweep", body=SweepBody, answers=shapes.SweepReport)
+@route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport)
 def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
     """Return the claims that are past their deadlines to their pools: one pass, now."""
     which, left = _pools_named(call, body.pool), rounds.time_for_a_request()
@@ -207,7 +219,7 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
     repair: bool = False
 
 
-@route("POST", "/v1/audit", body=AuditBody, answers=shapes.AuditReport)
+@route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport)
 def audit(call: Call, body: AuditBody, query: NoBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
     which, left = _pools_named(call, body.pool), rounds.time_for_a_request()

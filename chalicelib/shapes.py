@@ -1,7 +1,8 @@
 """What the service answers, as types: the objects of the contract, from which the published document is made.
 
 They describe and never build: `views` and `http` make the bodies, and the tests hold every answer against these. A
-member that may be missing is UNSET by default; every other one is always there.
+member that may be missing is UNSET by default; every other one is always there. What is reported of many customers
+at once is in `reports`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ def like(*names: str) -> Meta:
 
 Time: TypeAlias = Annotated[str, like("Time")]
 Code: TypeAlias = Annotated[str, like("Code")]
-Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]
 Natural: TypeAlias = Annotated[int, Meta(ge=0)]
 Version: TypeAlias = Annotated[int, Meta(ge=1)]
 Yes: TypeAlias = Annotated[bool, Meta(extra_json_schema={"const": True})]
@@ -289,95 +289,6 @@ class RefusedBatch(Problem, kw_only=True):
 
     results: list[Annotated[Any, like("Done", "DoneExtended", "NotDone")]]
     summary: Summary
-
-
-# Statistics
-
-
-class Kinds(Shape):
-    """How many customers entered, and how many claims began and ended in which way."""
-
-    entered: Natural
-    claimed: Natural
-    released: Natural
-    expired: Natural
-    won: Natural
-
-
-class DayKinds(Kinds):
-    day: Day
-
-
-class MemberKinds(Kinds):
-    user_id: str
-
-
-class Standing(Shape):
-    """How the customers of the pool stand now, private ones left aside."""
-
-    available: int
-    claimed: int
-    set_aside: int
-
-
-class Statistics(Shape, rename={"since": "from"}):
-    """What happened on those local days of the pool, both included, and how it stands now."""
-
-    since: Day
-    to: Day
-    totals: Kinds
-    by_day: list[DayKinds]
-    by_member: list[MemberKinds]
-    now: Standing
-
-
-# The service
-
-
-class SweepReport(Shape):
-    """What one pass did. `changed` were no longer due when written; `lag_s` is the age of the oldest due claim;
-    `unconfirmed` are the pools of which so much was due that somebody has to confirm it."""
-
-    due: Natural
-    returned: Natural
-    changed: Natural
-    failed: Natural
-    remaining: Natural
-    reminded: Natural
-    lag_s: Annotated[float, Meta(ge=0)]
-    unconfirmed: list[str]
-
-
-class Drift(Shape):
-    """One difference. `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
-    or the events, say."""
-
-    pool: str
-    kind: Literal[
-        "held", "pins", "room", "pooled", "aside", "index", "claim", "events", "replay", "malformed"
-    ]  # fmt: skip
-    id: str
-    expected: Any
-    found: Any
-    repaired: bool
-
-
-class AuditReport(Shape):
-    """What was looked at and what had drifted: `drift` lists the first hundred of `drifted`. `unsettled` never stood
-    still long enough to be sure; `remaining` are the pools that time did not suffice for."""
-
-    customers: Natural
-    members: Natural
-    drifted: Natural
-    repaired: Natural
-    drift: list[Drift]
-    unsettled: list[str]
-    remaining: list[str]
-    complete: bool
-
-
-class Health(Shape):
-    status: Literal["ok"]
 
 
 ALL: Final = (Problem, RefusedBatch, Done, DoneExtended, Undone, NotDone)  # those that no route names itself

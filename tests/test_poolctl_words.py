@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from chalicelib.records import State
-from chalicelib.shapes import SweepReport
+from chalicelib.reports import SweepReport
 from tools.poolctl import showing, watching
 from tools.poolctl.asking import COMMANDS, Told
 from tools.poolctl.cli import poolctl

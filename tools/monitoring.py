@@ -106,40 +106,11 @@ def _metric(namespace: Any, name: str, dimensions: dict[str, Any] | None = None)
 
 API_TEXT = ["ApiName", "${AWS::StackName}", "Stage", "${RestAPI.Stage}"]
 TABLE_TEXT = ["TableName", "${Table}"]
+FUNCTIONS_TEXT = ("${APIHandler}", "${WhoIsAsking}", "${SweepExpired}", "${TellEvents}")
 
 
 def _dashboard() -> dict[str, Any]:
-    graphs = [
-        _graph("Requests and refusals", [
-            ["AWS/ApiGateway", "Count", *API_TEXT], ["AWS/ApiGateway", "4XXError", *API_TEXT],
-            ["AWS/ApiGateway", "5XXError", *API_TEXT],
-        ], "Sum"),
-        _graph("Latency, p50 and p99 (ms)", [
-            ["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": "p50"}],
-            ["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": "p99"}],
-        ], "p99"),
-        _graph("What was asked for, by outcome", [
-            [OURS, code, "function", "api"] for code in (OK, REPLAYED, *codes())
-        ], "Sum"),
-        _graph("Age of the oldest lapsed claim (s)", [[OURS, "lag_s", "function", "sweep"]], "Maximum"),
-        _graph("The sweep", [
-            [OURS, name, "function", "sweep"] for name in Report.COUNTS
-        ], "Sum"),
-        _graph("Events", [[OURS, name, "function", "events"] for name in ("told", "untold", "malformed")], "Sum"),
-        _graph("Functions: errors and throttles", [
-            ["AWS/Lambda", metric, "FunctionName", name]
-            for name in ("${APIHandler}", "${WhoIsAsking}", "${SweepExpired}", "${TellEvents}")
-            for metric in ("Errors", "Throttles")
-        ], "Sum"),
-        _graph("Age of the oldest event not yet told (ms)", [
-            ["AWS/Lambda", "IteratorAge", "FunctionName", "${TellEvents}"],
-        ], "Maximum"),
-        _graph("Write units", [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", *TABLE_TEXT]], "Sum"),
-        _graph("Conflicts and throttled writes", [
-            ["AWS/DynamoDB", "TransactionConflict", *TABLE_TEXT],
-            ["AWS/DynamoDB", "ThrottledRequests", *TABLE_TEXT, "Operation", "TransactWriteItems"],
-        ], "Sum"),
-    ]  # fmt: skip
+    graphs = [*_about_requests(), *_about_functions(), *_about_the_table()]
     widgets = [
         graph | {"x": 12 * (number % 2), "y": 6 * (number // 2), "width": 12, "height": 6}
         for number, graph in enumerate(graphs)
@@ -149,6 +120,46 @@ def _dashboard() -> dict[str, Any]:
         "Type": "AWS::CloudWatch::Dashboard",
         "Properties": {"DashboardName": {"Ref": "AWS::StackName"}, "DashboardBody": body},
     }
+
+
+def _about_requests() -> list[dict[str, Any]]:
+    counts = [["AWS/ApiGateway", name, *API_TEXT] for name in ("Count", "4XXError", "5XXError")]
+    latencies = [["AWS/ApiGateway", "Latency", *API_TEXT, {"stat": share}] for share in ("p50", "p99")]
+    return [
+        _graph("Requests and refusals", counts, "Sum"),
+        _graph("Latency, p50 and p99 (ms)", latencies, "p99"),
+        _graph("What was asked for, by outcome", _ours("api", OK, REPLAYED, *codes()), "Sum"),
+    ]
+
+
+def _about_functions() -> list[dict[str, Any]]:
+    failures = [
+        ["AWS/Lambda", name, "FunctionName", function]
+        for function in FUNCTIONS_TEXT
+        for name in ("Errors", "Throttles")
+    ]
+    waiting = [["AWS/Lambda", "IteratorAge", "FunctionName", "${TellEvents}"]]
+    return [
+        _graph("Age of the oldest lapsed claim (s)", _ours("sweep", "lag_s"), "Maximum"),
+        _graph("The sweep", _ours("sweep", *Report.COUNTS), "Sum"),
+        _graph("Events", _ours("events", "told", "untold", "malformed"), "Sum"),
+        _graph("Functions: errors and throttles", failures, "Sum"),
+        _graph("Age of the oldest event not yet told (ms)", waiting, "Maximum"),
+    ]
+
+
+def _about_the_table() -> list[dict[str, Any]]:
+    conflicts = ["AWS/DynamoDB", "TransactionConflict", *TABLE_TEXT]
+    throttled = ["AWS/DynamoDB", "ThrottledRequests", *TABLE_TEXT, "Operation", "TransactWriteItems"]
+    return [
+        _graph("Write units", [["AWS/DynamoDB", "ConsumedWriteCapacityUnits", *TABLE_TEXT]], "Sum"),
+        _graph("Conflicts and throttled writes", [conflicts, throttled], "Sum"),
+    ]
+
+
+def _ours(function: str, *names: str) -> list[list[str]]:
+    """What a function of the service counts of itself."""
+    return [[OURS, name, "function", function] for name in names]
 
 
 def codes() -> list[str]:
