@@ -11,10 +11,10 @@ from msgspec import UNSET, Struct, UnsetType
 from chalicelib import claiming, customers, importing, shapes, undoing
 from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
-from chalicelib.customers import Filter, OnDuplicate, Row, kept_fields
+from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, decoded
 from chalicelib.journal import Result
-from chalicelib.records import Identifier, State
+from chalicelib.records import Identifier, State, problems_of
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import (
     CUSTOMER,
@@ -42,8 +42,11 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority | UnsetType = UNSET
 
     def row(self, mint: Callable[[], str]) -> Row:
+        """Raises Refused where its fields are too many."""
+        if errors := problems_of(self.fields):
+            raise Refused(Refusal("invalid_request", errors=errors))
         priority = None if self.priority is UNSET else self.priority
-        return Row(self.id or mint(), self.name, kept_fields(self.fields), priority, minted=self.id is None)
+        return Row(self.id or mint(), self.name, self.fields, priority, minted=self.id is None)
 
 
 @route("POST", POOL + "/customers", body=CustomerBody, answers=shapes.Customer, status=201)

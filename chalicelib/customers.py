@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
@@ -26,7 +25,6 @@ from chalicelib.table import beginning, between
 from chalicelib.undo_log import UndoLog
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
-LARGEST_FIELDS: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
 
 
 class Row(Struct, frozen=True):
@@ -38,14 +36,6 @@ class Row(Struct, frozen=True):
     fields: dict[str, Any]
     priority: int | None = None
     minted: bool = False
-
-
-def kept_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    """Raises Refused where they are too many to be kept."""
-    size = len(msgspec.json.encode(fields))
-    if size > LARGEST_FIELDS:
-        raise Refused(Refusal("invalid_request", errors=(f"fields: {size} bytes, at most {LARGEST_FIELDS}",)))
-    return fields
 
 
 def create(call: Call, pool_id: str, row: Row) -> Outcome:
@@ -62,7 +52,7 @@ def import_rows(
     desk = call.desk(pool, manager=True, log=log)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
 
-    def plan(customer: str, known: Customer | None) -> Move | Refusal:
+    def plan(customer: str, known: Customer | None) -> Move:
         row = by_id[customer]
         if known is None or on_duplicate == "reject":
             return moves.create(desk.actor, newcomer(desk.actor, row), "imported", unique=on_duplicate == "reject")
@@ -78,12 +68,9 @@ def import_rows(
     )
 
 
-def update(actor: Actor, row: Row, known: Customer) -> Move | Refusal:
+def update(actor: Actor, row: Row, known: Customer) -> Move:
     """The row is about a customer of the pool, whose holder and state it leaves alone."""
-    try:
-        return moves.update(actor, known, **changes(known, row.name, row.fields, row.priority))
-    except Refused as refused:
-        return refused.refusal
+    return moves.update(actor, known, **changes(known, row.name, row.fields, row.priority))
 
 
 def edit(
@@ -99,11 +86,10 @@ def edit(
 
 
 def changes(known: Customer, name: str | None, fields: dict[str, Any], priority: int | None) -> dict[str, Any]:
-    """What a customer says from then on: what is left out stays, a field that is null goes. Raises Refused."""
-    merged = {field: said for field, said in (known.fields | fields).items() if said is not None}
+    """What a customer says from then on: what is left out stays, a field that is null goes."""
     return {
         "name": name or known.name,
-        "fields": kept_fields(merged),
+        "fields": {field: said for field, said in (known.fields | fields).items() if said is not None},
         "priority": known.priority if priority is None else priority,
     }
 

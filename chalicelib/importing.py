@@ -133,7 +133,7 @@ def _move(actor: Actor, kind: Kind, aim: Aim, current: Customer | None, on_dupli
     return _meets(actor, aim.row, current, on_duplicate)
 
 
-def _meets(actor: Actor, row: Row, known: Customer, on_duplicate: OnDuplicate) -> Move | Refusal:
+def _meets(actor: Actor, row: Row, known: Customer, on_duplicate: OnDuplicate) -> Move:
     """The row is about a customer of the pool, whose holder and state it leaves alone."""
     if on_duplicate == "reject":
         return moves.reject(actor, known)

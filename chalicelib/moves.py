@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib import deadlines, layout, rules
 from chalicelib.layout import Key
-from chalicelib.records import Customer, Policy, Pool, entered, step
+from chalicelib.records import Customer, Policy, Pool, entered, problems_of, step
 from chalicelib.rules import Rule
 
 SYSTEM = "system"  # who expires a claim
@@ -132,14 +132,16 @@ def update(actor: Actor, known: Customer, **changes: Any) -> Move:
 def updated(
     actor: Actor, known: Customer, asked: tuple[Rule, ...], changes: dict[str, Any], reason: str | None = None
 ) -> Move:
-    """Those changes under those rules; without any change it stays as it is."""
+    """Those changes under those rules; without any it stays as it is. Too many fields are refused after those rules."""
     key = actor.customer_key(known.id)
     if all(getattr(known, name) == changed for name, changed in changes.items()):
         return Move(key, known, None, asked, stays=True)
     after = step(known, "updated", actor.user, actor.now, reason, **changes)
-    if after.fields != known.fields:
-        after = replace(after, fields_version=after.version)
-    return Move(key, known, after, asked)
+    if after.fields == known.fields:
+        return Move(key, known, after, asked)
+    if errors := problems_of(after.fields):
+        return Move(key, known, None, (*asked, rules.never(key, "invalid_request", errors=errors)))
+    return Move(key, known, replace(after, fields_version=after.version), asked)
 
 
 def keep(actor: Actor, known: Customer) -> Move:

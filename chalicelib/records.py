@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
@@ -29,6 +30,9 @@ HEARD_MS: Final = 10_000  # by then every process knows of a change to a pool
 KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+Fields: TypeAlias = dict[str, str | int | float | bool | None]
+LARGEST_FIELDS: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -214,7 +218,7 @@ class Customer(Struct, frozen=True):
     past_holders: dict[str, int] = {}
     shards: int = 1
     tail: tuple[Event, ...] = ()
-    fields: dict[str, str | int | float | bool | None] = {}
+    fields: Fields = {}
 
     def lapsed(self, now: int) -> bool:
         """Claimed, and past its deadline: free for everybody, swept or not."""
@@ -222,6 +226,12 @@ class Customer(Struct, frozen=True):
 
     def held_by(self, user: str, now: int) -> bool:
         return self.state == "claimed" and self.holder == user and not self.lapsed(now)
+
+
+def problems_of(fields: Fields) -> tuple[str, ...]:
+    """What is wrong with the fields of a customer beyond their types: that they are too many to be kept."""
+    size = len(msgspec.json.encode(fields))
+    return () if size <= LARGEST_FIELDS else (f"fields: {size} bytes, at most {LARGEST_FIELDS}",)
 
 
 def step(before: Customer, event_type: str, by: str, at: int, reason: str | None = None, **changes: Any) -> Customer:

@@ -45,7 +45,7 @@ class Rule(Struct, frozen=True):
     """A condition on one item and the reason it gives when it is broken.
 
     Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms. Where
-    it is about a limit, `used` is the attribute that counts.
+    it is about a limit, `used` is the attribute that counts. `errors` is what is wrong with the request.
     """
 
     reason: str
@@ -55,6 +55,7 @@ class Rule(Struct, frozen=True):
     ends_after: int = 0
     limit: int | None = None
     used: str = ""
+    errors: tuple[str, ...] = ()
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -67,7 +68,7 @@ def broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refu
         item = returned.get(rule.key)
         if item is not None and not holds(rule.condition, item):
             used = plain(item[rule.used]) if rule.used in item else None
-            yield Refusal(rule.reason, _end(rule, item), rule.limit, used)
+            yield Refusal(rule.reason, _end(rule, item), rule.limit, used, rule.errors)
 
 
 def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
@@ -267,9 +268,9 @@ def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
     return [] if most is None else [Rule("pin_limit", key, pins < most, limit=most, used="pins")]
 
 
-def never(key: Key, reason: str, limit: int | None = None) -> Rule:
+def never(key: Key, reason: str, limit: int | None = None, errors: tuple[str, ...] = ()) -> Rule:
     """What no state of the item allows: told only after the rules before it."""
-    return Rule(reason, key, pk.does_not_exist(), limit=limit)
+    return Rule(reason, key, pk.does_not_exist(), limit=limit, errors=errors)
 
 
 def reasoned(key: Key, policy: Policy, reason: str | None) -> list[Rule]:

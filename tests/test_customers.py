@@ -104,6 +104,20 @@ def test_a_holder_or_a_manager_edits_a_customer_and_nobody_else(world: World) ->
     assert mona.customer("c1")["fields"] == {"city": "Wuhan", "size": 3}
 
 
+def test_who_may_not_edit_a_customer_is_not_told_how_much_it_says(world: World) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"notes": "x" * 3_000})
+    more = {"name": "New", "fields": {"more": "y" * 3_000}}
+
+    edits = [world.user(name).request("PATCH", "/v1/pools/p/customers/c1", more) for name in ("mona", "bob", "zed")]
+    rows = {"rows": [{"id": "c1"} | more], "on_duplicate": "update"}
+    imports = [world.user(name).post("/import", rows) for name in ("bob", "zed")]
+
+    assert edits[0].json["errors"] == ["fields: 6022 bytes, at most 4096"]
+    assert [reply.code for reply in edits] == ["invalid_request", "not_holder", "not_a_member"]
+    assert [(reply.status, reply.code) for reply in imports] == [(403, "not_manager"), (403, "not_a_member")]
+
+
 def test_an_edit_bound_to_an_old_version_is_refused(world: World) -> None:
     mona = world.pool()
     world.fill(1)
