@@ -16,13 +16,12 @@ from chalicelib.context import Call
 from chalicelib.counters import as_it_was, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
-from chalicelib.places import PLACE
 from chalicelib.pools import member_of
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
 from chalicelib.settling import Outcome, attempt, settle
-from chalicelib.table import Action, Check, Delete, Update, between
+from chalicelib.table import Action, Check, Delete, Update
 from chalicelib.times import duration_ms
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
@@ -123,8 +122,7 @@ def _end_pins(call: Call, pool: Pool, customer: str) -> None:
     known = call.backend.copies.look_up(call.backend.table, call.actor(pool), [customer])[customer]
     if known is None or known.holder is None:
         return
-    place = places.place_with(pool.tenant, pool.id, known.holder)
-    for page in call.backend.table.pages(place, index=PLACE, between=between(PLACE, high=places.FOREVER)):
+    for page in sweeping.claims_of(call, pool, known.holder):
         sweeping.carry_out(call.backend, pool, call.now, page.items, upkeep.pin_over)
 
 
@@ -213,9 +211,7 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
             return lifecycle.transfer(actor, customer, known, to, mint(), None)
         return moves.release(actor, customer, known, None, "member removed")
 
-    place = places.place_with(pool.tenant, pool.id, user)
-    claims = between(PLACE, high=places.FOREVER)
-    for page in call.backend.table.pages(place, index=PLACE, between=claims, limit=LARGEST_PAGE):
+    for page in sweeping.claims_of(call, pool, user, limit=LARGEST_PAGE):
         results = settle(quiet, [layout.id_in(key.pk) for key in page.keys], plan).results
         refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]
         if refusals and refusals[0].reason not in GONE_MEANWHILE:

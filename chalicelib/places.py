@@ -61,15 +61,12 @@ def private_in(tenant: str, pool: str) -> str:
 
 
 def due_in(tenant: str, pool: str, shard: int = 0) -> str:
+    """Of the claims, both in the index of deadlines and in that of reminders."""
     return _shard(f"{prefix(tenant, pool)}#D", shard)
 
 
 def names_in(tenant: str, pool: str) -> str:
     return f"{prefix(tenant, pool)}#N"
-
-
-def reminders_in(tenant: str, pool: str, shard: int = 0) -> str:
-    return _shard(f"{prefix(tenant, pool)}#D", shard)
 
 
 def _shard(partition: str, shard: int) -> str:
@@ -94,8 +91,9 @@ def of(customer: Customer) -> dict[str, Any]:
     elif customer.state == "claimed" and customer.holder is not None:
         deadline = FOREVER if customer.expires_at is None else customer.expires_at
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": deadline}
-        places |= {DUE: due_in(tenant, pool, shard), "due_at": deadline}
-        places |= {} if customer.remind_at is None else {REMINDER: reminders_in(tenant, pool, shard)}
+        claims = due_in(tenant, pool, shard)
+        places |= {DUE: claims, "due_at": deadline}
+        places |= {} if customer.remind_at is None else {REMINDER: claims}
     elif customer.state == "private" and customer.holder is not None:
         places |= {PLACE: place_with(tenant, pool, customer.holder), "rank": FOREVER + customer.updated_at}
         places |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}

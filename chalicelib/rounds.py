@@ -121,7 +121,7 @@ def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -
     reminded = 0
     if pool.status != "open" or not pool.policy.reminders:
         return 0
-    soon = shards.of(places.reminders_in, pool)
+    soon = shards.of(places.due_in, pool)
     for page in shards.pages(backend.table, soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE):
         if seconds_left() < NO_TIME_LEFT_S:
             break

@@ -7,7 +7,7 @@ parallel, or be killed anywhere. It must never take a claim that is not past its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any, Final
@@ -24,7 +24,7 @@ from chalicelib.pools import members_of, standing
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal
 from chalicelib.settling import Desk, attempt
-from chalicelib.table import MalformedWrite, between
+from chalicelib.table import MalformedWrite, Page, between
 
 PAGE: Final = 500
 NO_TIME_LEFT_S: Final = 3.0  # what one page may take at worst
@@ -125,10 +125,16 @@ def return_lapsed_of(call: Call, pool: Pool, user: str) -> bool:
 
 def lapsed_of(call: Call, pool: Pool, user: str) -> list[Item]:
     """The customers that the member holds past their deadlines, as their list names them; at most a page of them."""
-    place = places.place_with(pool.tenant, pool.id, user)
-    claims = between(PLACE, high=pool.clock(call.now))
-    pages = call.backend.table.pages(place, index=PLACE, between=claims, limit=PAGE)
+    pages = claims_of(call, pool, user, until=pool.clock(call.now), limit=PAGE)
     return next((page.items for page in pages if page.items), [])
+
+
+def claims_of(
+    call: Call, pool: Pool, user: str, *, until: int = places.FOREVER, limit: int | None = None
+) -> Iterator[Page]:
+    """Those of a member's claims whose deadlines come no later than that, as their list has them, page by page."""
+    place = places.place_with(pool.tenant, pool.id, user)
+    return call.backend.table.pages(place, index=PLACE, between=between(PLACE, high=until), limit=limit)
 
 
 def carry_out(
