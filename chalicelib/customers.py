@@ -17,7 +17,7 @@ from chalicelib.layout import EVENTS_A_PAGE, Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.paging import Cursor
 from chalicelib.places import DUE, NAMES, PLACE, ROSTER
-from chalicelib.pools import member_of
+from chalicelib.pools import member_of, only_managers
 from chalicelib.records import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome, settle
@@ -51,6 +51,8 @@ def import_rows(
     pool = call.pool(pool_id)
     desk = call.desk(pool, manager=True, log=log)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
+    if not by_id:
+        only_managers(call, pool)
 
     def plan(customer: str, known: Customer | None) -> Move:
         row = by_id[customer]

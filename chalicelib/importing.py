@@ -19,6 +19,7 @@ from chalicelib.customers import OnDuplicate, Row, newcomer, update
 from chalicelib.journal import Result
 from chalicelib.layout import Item
 from chalicelib.moves import Actor, Move
+from chalicelib.pools import only_managers
 from chalicelib.records import Customer
 from chalicelib.refusals import Refusal
 from chalicelib.settling import Desk, Outcome, attempt, closed
@@ -52,8 +53,11 @@ def import_by_key(
     call: Call, pool_id: str, kind: Kind, rows: Sequence[Row | Result], on_duplicate: OnDuplicate, log: UndoLog
 ) -> Outcome:
     """One result a row, with the id of its customer. The id of a row is used only where the customer is new."""
-    desk = call.desk(call.pool(pool_id), manager=True, log=log)
+    pool = call.pool(pool_id)
+    desk = call.desk(pool, manager=True, log=log)
     keyed, failed = _keyed(kind, rows)
+    if not keyed:
+        only_managers(call, pool)
     outcome = Outcome(failed | _answered(desk))
     for _ in range(ROUNDS):
         pending = {at: each for at, each in keyed.items() if at not in outcome.results}

@@ -16,7 +16,7 @@ from chalicelib.context import Call
 from chalicelib.counters import as_it_was, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
-from chalicelib.pools import member_of
+from chalicelib.pools import member_of, only_managers
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
@@ -167,9 +167,8 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
     pool = call.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None:
         raise Refused(Refusal("not_found"))
-    if held is not None and member_of(call, pool).role != "manager":
-        raise Refused(Refusal("not_manager"))
     if held is not None:
+        only_managers(call, pool)
         _still_as_seen(call, pool, user)
     for _ in range(REMOVALS):
         if held is not None:

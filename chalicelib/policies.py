@@ -18,7 +18,7 @@ from chalicelib.copies import Copies
 from chalicelib.layout import Key
 from chalicelib.moves import Actor
 from chalicelib.places import DUE
-from chalicelib.pools import member_of, rewritten
+from chalicelib.pools import only_managers, rewritten
 from chalicelib.records import Customer, Policy, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
@@ -74,8 +74,7 @@ def _by_manager(caller: Key, write: Put, same: Rule) -> tuple[list[Check | Put],
 
 
 def _may_change(call: Call, pool: Pool) -> None:
-    if member_of(call, pool).role != "manager":
-        raise Refused(Refusal("not_manager"))
+    only_managers(call, pool)
     if call.if_match != pool.version:
         raise Refused(Refusal("version_conflict"))
 

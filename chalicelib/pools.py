@@ -133,6 +133,12 @@ def standing(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, i
     return {"available": pooled - claimed - aside, "claimed": claimed, "set_aside": aside}
 
 
+def only_managers(call: Call, pool: Pool) -> None:
+    """Raises Refused unless the caller manages the pool: for what no write asks about."""
+    if member_of(call, pool).role != "manager":
+        raise Refused(Refusal("not_manager"))
+
+
 def sees_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
     """Raises Refused unless the caller manages the pool, or the tenant."""
     if not call.caller.admin and member_of(call, pool, found).role != "manager":

@@ -19,7 +19,7 @@ from chalicelib.context import Call
 from chalicelib.journal import Journal, Result
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
-from chalicelib.pools import member_of
+from chalicelib.pools import only_managers
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
@@ -38,8 +38,8 @@ def undo(call: Call, pool_id: str, import_id: str) -> Outcome:
     """One result for each customer that the import wrote. Raises Refused, the same to whoever is no manager."""
     pool = call.pool(pool_id)
     answered = {} if call.journal is None else dict(call.journal.answers)
-    if not answered and member_of(call, pool).role != "manager":
-        raise Refused(Refusal("not_manager"))
+    if not answered:
+        only_managers(call, pool)
     written = undo_log.read(call.backend.table, pool.tenant, pool.id, import_id, call.now)
     if not written:
         raise Refused(Refusal("not_found"))

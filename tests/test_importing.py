@@ -138,3 +138,15 @@ def test_an_import_is_for_managers(world: World) -> None:
 
     assert [(reply.status, reply.code) for reply in replies] == [(403, "not_manager"), (403, "not_a_member")]
     assert "Customer" not in replies[0].text + replies[1].text
+
+
+@pytest.mark.parametrize(("key", "row"), [("id", 5), ("id", {"id": "no id", "name": "A"}), ("phone", {"name": "A"})])
+def test_so_is_one_of_nothing_but_rows_that_are_no_customers(world: World, key: str, row: Any) -> None:
+    mona = world.pool()
+    rows = {"rows": [row], "key": key}
+
+    replies = [world.user(name).post("/import", rows, idempotency_key="k") for name in ("alice", "stranger")]
+    first, again = (mona.post("/import", rows, idempotency_key="k") for _ in range(2))
+
+    assert [(reply.status, reply.code) for reply in replies] == [(403, "not_manager"), (403, "not_a_member")]
+    assert first.results == ["invalid_request"] and again.text == first.text
