@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -97,20 +98,29 @@ class Call(Struct, frozen=True):
         self,
         pool: Pool,
         *,
-        manager: bool = False,
+        manager: bool | None = None,
         make_room: Callable[[str], bool] = lambda user: False,
         elsewhere: Pool | None = None,
         log: UndoLog | None = None,
     ) -> Desk:
-        """Where moves are settled. `manager`: only a manager could have made them, and so sees what is masked."""
+        """Where moves are settled. `manager` says whether one is asking, who sees what is masked: also where only a
+        manager could have made the moves. Where that is not known, it is read before something is masked."""
 
-        actor = self.actor(pool)
+        actor, read = self.actor(pool), cache(self._manages)
 
         def present(customer: Customer, managed: bool = False) -> dict[str, Any]:
+            def manages() -> bool:
+                return managed or (read(customer.pool) if manager is None else manager)
+
             policy = elsewhere.policy if elsewhere is not None and customer.pool == elsewhere.id else pool.policy
-            return views.customer(customer, policy, actor.clock(customer), self.caller.user, manager or managed)
+            return views.customer(customer, policy, actor.clock(customer), self.caller.user, manages)
 
         return Desk(self.backend.table, self.backend.copies, actor, present, make_room, self.journal, elsewhere, log)
+
+    def _manages(self, pool_id: str) -> bool:
+        key = layout.member_key(self.caller.tenant, pool_id, self.caller.user)
+        stored = self.backend.table.get([key]).get(key)
+        return stored is not None and layout.member_record(self.caller.tenant, pool_id, stored).role == "manager"
 
     def undo_log(self, pool_id: str) -> UndoLog:
         """Where an import into that pool notes what it does."""

@@ -110,7 +110,7 @@ def newcomer(actor: Actor, row: Row) -> Customer:
 
 def get(call: Call, pool_id: str, customer_id: str) -> dict[str, Any]:
     customer, manager = _read(call, pool_id, customer_id)
-    return call.desk(call.pool(pool_id)).present(customer, manager)
+    return call.desk(call.pool(pool_id), manager=manager).present(customer, False)
 
 
 def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, bool]:
@@ -165,9 +165,9 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     if wanted.name is not None and not manager and "name" in (pool.policy.masked_fields or ()):
         raise Refused(Refusal("not_manager"))  # a search would find out letter by letter what is masked
     customers = _among(call, actor, ids, found)
-    present = call.desk(pool).present
+    present = call.desk(pool, manager=manager).present
     return {
-        "items": [present(customer, manager) for customer in customers if wanted.fits(customer)],
+        "items": [present(customer, False) for customer in customers if wanted.fits(customer)],
         "next_cursor": place.write(listed[limit - 1]) if len(listed) > limit else None,
     }
 
@@ -206,8 +206,8 @@ def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> 
     named = [layout.guarded(found[guard])] if guard in found else []
     read = call.backend.copies.read(call.backend.table, actor, named).values()
     saying = [each for each in read if each is not None and key_in(kind, each.fields) == contact]
-    present = call.desk(pool).present
-    return {"items": [present(each, manager) for each in saying if wanted.fits(each)], "next_cursor": None}
+    present = call.desk(pool, manager=manager).present
+    return {"items": [present(each, False) for each in saying if wanted.fits(each)], "next_cursor": None}
 
 
 def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:

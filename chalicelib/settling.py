@@ -38,9 +38,9 @@ class PoolChanged(Throttled):
 
 
 class Desk(Struct, frozen=True):
-    """What one request works with. `present` turns a customer into the body to show, to a manager or not; `make_room`
-    returns a member's lapsed claims to the pool and says whether there were any; `elsewhere` is the pool that customers
-    are moved into, if it is another one; `log` keeps what has to be known to undo it all."""
+    """What one request works with. `present` turns a customer into the body to show, to a manager for certain or to
+    whoever asks; `make_room` returns a member's lapsed claims to the pool and says whether there were any; `elsewhere`
+    is the pool that customers are moved into, if it is another one; `log` keeps what has to be known to undo it all."""
 
     table: Table
     copies: Copies

@@ -5,6 +5,7 @@ Every body that shows a customer is built here, so masking cannot be forgotten o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -56,10 +57,14 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
     }
 
 
-def customer(record: Customer, policy: Policy, now: int, viewer: str, manager: bool) -> dict[str, Any]:
-    """The customer as `viewer` may see it: only its holder and managers see masked fields in full."""
-    open_to_viewer = manager or record.held_by(viewer, now) or (record.state == "private" and record.holder == viewer)
-    hidden = set() if open_to_viewer else set(policy.masked_fields or ())
+def customer(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> dict[str, Any]:
+    """The customer as `viewer` may see it: only its holder and managers see masked fields in full.
+
+    Whether the viewer `manages` the pool is asked only where that makes a difference.
+    """
+    hidden, theirs = set(policy.masked_fields or ()), record.state == "private" and record.holder == viewer
+    if hidden and (theirs or record.held_by(viewer, now) or manages()):
+        hidden = set()
     fields = {name: _masked(shown) if name in hidden else shown for name, shown in record.fields.items()}
     return {
         "id": record.id,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from tests.engine import counted
 from tests.world import HOUR, User, World
 
 
@@ -53,6 +56,50 @@ def test_a_manager_who_takes_a_customer_back_sees_it_whole(world: World) -> None
     world.user("alice").claim("c1")
 
     assert not hidden(mona.release("c1").json)
+
+
+def test_a_manager_who_gives_back_their_own_sees_it_whole_too(world: World) -> None:
+    mona = masked_pool(world)
+    alice = world.user("alice")
+    alice.claim("c2")
+    mona.claim("c1")
+
+    refused = mona.claim_batch(["c1", "c2"], atomic=True).json["results"]
+    released = mona.release("c1").json
+    mona.claim("c1")
+    in_a_batch = mona.release_batch(["c1"]).json["results"][0]["customer"]
+    mona.claim("c1")
+    mona.post("/customers/c1/win")
+    deposited = mona.post("/customers/c1/deposit").json
+
+    assert not any(hidden(each) for each in (refused[0]["customer"], released, in_a_batch, deposited))
+
+
+@pytest.mark.parametrize(("role", "masked"), [("manager", False), ("member", True)])
+def test_who_moves_a_customer_into_another_pool_sees_what_they_may_see_there(
+    world: World, role: str, masked: bool
+) -> None:
+    mona = masked_pool(world)
+    world.pool("q", members="", masked_fields=["name", "phone"])
+    world.user("root", admin=True).request("PUT", "/v1/pools/q/members/mona", {"role": role})
+    mona.claim("c1")
+    mona.post("/customers/c1/win")
+
+    assert hidden(mona.post("/customers/c1/deposit", {"pool": "q"}).json) == masked
+
+
+def test_a_release_of_what_is_masked_reads_who_is_asking_and_a_claim_does_not(world: World) -> None:
+    masked_pool(world)
+    alice = world.user("alice")
+    alice.customer("c1")
+
+    with counted(world) as claiming:
+        alice.claim("c1")
+    with counted(world) as releasing:
+        alice.release("c1")
+
+    assert claiming == {"TransactWriteItems": 1}
+    assert releasing == {"TransactWriteItems": 1, "BatchGetItem": 1}
 
 
 def test_a_lapsed_holder_sees_no_more_than_others(world: World) -> None:
