@@ -1,14 +1,19 @@
-"""Whose tokens a deployment believes: what is said, or what the issuer's discovery document says."""
+"""Whose tokens a deployment believes: what is said, or what the issuer's discovery document says. And an index that it
+leaves out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.deploy import settings
+from chalicelib.layout import INDEX_RANGE
+from chalicelib.places import DUE, ROSTER
+from chalicelib.schema import SCHEMA
+from tools.deploy import leave_out, settings
 from tools.oidc import key_set_of
 from tools.problems import Unusable
 
@@ -107,3 +112,41 @@ def test_a_later_deployment_says_nothing_and_asks_nobody() -> None:
 def test_keys_at_an_address_that_anybody_could_answer_for_are_refused() -> None:
     with pytest.raises(Unusable, match="https"):
         settings({"JWKS": "http://keys.example.com"}, never)
+
+
+# An index that is made anew
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> Path:
+    """A template with the table and something beside it."""
+    made = tmp_path / "sam.json"
+    made.write_text(json.dumps({"Resources": {"Table": {"Properties": SCHEMA}, "Other": {"Properties": {}}}}))
+    return made
+
+
+def test_an_index_can_be_left_out_for_one_deployment_and_nothing_else_is(declared: Path) -> None:
+    leave_out(DUE, declared)
+
+    left = json.loads(declared.read_text())["Resources"]
+    table = left["Table"]["Properties"]
+    assert {each["IndexName"] for each in table["GlobalSecondaryIndexes"]} == INDEX_RANGE.keys() - {DUE}
+    gone = [each for each in SCHEMA["AttributeDefinitions"] if each not in table["AttributeDefinitions"]]
+    assert {each["AttributeName"] for each in gone} == {DUE, INDEX_RANGE[DUE]}
+    assert table.keys() == SCHEMA.keys() and left["Other"] == {"Properties": {}}
+
+
+def test_an_attribute_that_something_else_is_sorted_by_stays(declared: Path) -> None:
+    leave_out(ROSTER, declared)
+
+    attributes = json.loads(declared.read_text())["Resources"]["Table"]["Properties"]["AttributeDefinitions"]
+    assert {"AttributeName": "pk", "AttributeType": "S"} in attributes
+
+
+def test_an_index_that_is_not_there_is_told_with_those_that_are(declared: Path) -> None:
+    before = declared.read_text()
+
+    with pytest.raises(Unusable, match=r"WITHOUT=duty is no index: choose one of roster, place, due, names, reminder"):
+        leave_out("duty", declared)
+
+    assert declared.read_text() == before

@@ -2,15 +2,18 @@
 
 JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, JWKS where the keys are if the issuer does not say so itself,
 ALARM_TOPIC who is told of alarms, and SIGN_IN_CLIENT as whom the console signs people in; each is needed once and kept
-by the stack. A second deployment of the same commit changes nothing.
+by the stack. A second deployment of the same commit changes nothing. WITHOUT=<index> leaves that index out, until the
+next deployment: one that has to hold something else can only be made anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from tools.cloudformation import Cloud
 from tools.oidc import key_set_of
@@ -43,6 +46,19 @@ def settings(environment: Mapping[str, str], key_set_of: Callable[[str], str] = 
     return given
 
 
+def leave_out(index: str, template: Path) -> None:
+    """Takes that index from the table that a template declares. Raises `Unusable` where there is none of that name."""
+    content = json.loads(template.read_text(encoding="utf-8"))
+    table = content["Resources"]["Table"]["Properties"]
+    kept = [each for each in table["GlobalSecondaryIndexes"] if each["IndexName"] != index]
+    if len(kept) == len(table["GlobalSecondaryIndexes"]):
+        raise Unusable(f"WITHOUT={index} is no index: choose one of {', '.join(each['IndexName'] for each in kept)}")
+    used = {key["AttributeName"] for each in (table, *kept) for key in each["KeySchema"]}
+    table["GlobalSecondaryIndexes"] = kept
+    table["AttributeDefinitions"] = [each for each in table["AttributeDefinitions"] if each["AttributeName"] in used]
+    template.write_text(json.dumps(content), encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
     parser.add_argument("stage")
@@ -51,7 +67,10 @@ def main() -> int:
         raise Unusable("the stage e2e is for the emulator: run `make e2e`")
     given, cloud = settings(os.environ), Cloud()
     print(f"packaging {stage.stack} and deploying it to account {cloud.account()} ...", file=sys.stderr)
-    deployed = cloud.deploy(stage.stack, package(stage), given)
+    packaged = package(stage)
+    if index := os.environ.get("WITHOUT"):
+        leave_out(index, packaged.template)
+    deployed = cloud.deploy(stage.stack, packaged, given)
     print(f"{'deployed' if deployed.changed else 'nothing has changed in'} {stage.stack}", file=sys.stderr)
     print(deployed.outputs["EndpointURL"])
     return 0
