@@ -86,8 +86,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         """The local day of `now`, the one on which a claim made now counts."""
         return times.local_day(now, times.zone(self.time_zone or "UTC"))
 
-    def day_ends(self, now: int) -> int:
-        return times.next_midnight(now, times.zone(self.time_zone or "UTC"))
+    def day_ends(self, now: int, counted: str) -> int:
+        """When the local day ends or, where a later one is `counted`, when that does: clocks, or zones, may differ."""
+        return times.midnight_after(max(self.day(now), counted), times.zone(self.time_zone or "UTC"))
 
     def deadline(self, claimed_at: int, active_at: int) -> int | None:
         """When a claim expires whose holder was last active at `active_at`: the one function that says so (rule 13)."""

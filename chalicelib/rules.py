@@ -330,7 +330,7 @@ class Quota(Struct, frozen=True):
         used, kept = self._used(member_item)
         found = []
         if today is not None and granted >= today:
-            ends = self.policy.day_ends(self.now)
+            ends = self.policy.day_ends(self.now, plain(member_item["day"]))
             found.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
         if headroom is not None and granted >= headroom:
             found.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))

@@ -6,7 +6,7 @@ Nothing here reads a clock: the present moment is always an argument.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -60,8 +60,8 @@ def local_day(ms: int, tz: ZoneInfo) -> str:
     return datetime.fromtimestamp(ms / 1000, tz).date().isoformat()
 
 
-def next_midnight(ms: int, tz: ZoneInfo) -> int:
+def midnight_after(day: str, tz: ZoneInfo) -> int:
     """When that day ends. The next date is taken before the zone is applied: days may have 23 or 25 hours."""
-    tomorrow = datetime.fromtimestamp(ms / 1000, tz).date() + timedelta(days=1)
+    tomorrow = date.fromisoformat(day) + timedelta(days=1)
     midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=tz)
     return int(midnight.timestamp() * 1000)

@@ -52,7 +52,7 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
         "headroom": None if limit is None else max(limit - record.held, 0),
         "daily_claim_limit": policy.daily_claim_limit,
         "claimed_today": record.claimed_on(policy.day(now)),
-        "resets_at": rfc3339(policy.day_ends(now)),
+        "resets_at": rfc3339(policy.day_ends(now, record.day)),
         "version": record.version,
     }
 

@@ -110,6 +110,21 @@ def test_the_daily_limit_counts_claims_of_a_local_day_and_releasing_refunds_noth
     assert alice.get("/members/me").json["claimed_today"] == 1
 
 
+def test_a_day_that_is_another_one_in_a_new_time_zone_is_counted_until_that_ends(world: World) -> None:
+    mona = world.pool(daily_claim_limit=1, time_zone="Pacific/Kiritimati")  # 22:00 there, 20:00 of the day before here
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": "Etc/GMT+12"}}, if_match="1")
+
+    refused = alice.claim("c2").json
+    assert refused["retry_at"] == alice.get("/members/me").json["resets_at"] == "2026-06-02T12:00:00.000Z"
+    world.clock.now = START + 28 * HOUR - 1
+    assert alice.claim("c2").code == "daily_limit"
+    world.clock.forward(1)
+    assert alice.claim("c2").status == 200
+
+
 def test_a_refused_claim_uses_nothing_of_the_daily_limit(world: World) -> None:
     world.pool(daily_claim_limit=1)
     world.fill(2)
