@@ -74,6 +74,18 @@ def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
     assert alice.claim_batch(["c1", "c3"], atomic=True).status == 200
 
 
+def test_an_atomic_batch_that_is_refused_costs_the_one_transaction_that_says_so(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    world.user("bob").claim("c2")
+
+    with counted(world) as made:
+        refused = world.user("alice").claim_batch(["c1", "c2"], atomic=True)
+
+    assert refused.results == ["ok", "already_claimed"]
+    assert made == {"TransactWriteItems": 1}
+
+
 def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: World) -> None:
     world.pool()
     world.fill(3)

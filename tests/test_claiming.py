@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.times import rfc3339
-from tests.engine import hooked
+from tests.engine import counted, hooked
 from tests.world import DAY, HOUR, MINUTE, START, World
 
 
@@ -169,6 +169,34 @@ def test_ones_own_lapsed_claims_never_block_the_headroom(world: World) -> None:
     assert alice.claim("c3").status == 200
     assert alice.held() == 1
     assert alice.claim("c4").status == 200
+
+
+def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_claims_leave(world: World) -> None:
+    world.pool(claim_ttl="PT1H", holding_limit=2)
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+    alice.claim("c2")
+
+    refused = alice.claim_batch(["nobody", "c3", "c4"], atomic=True)
+
+    assert refused.results == ["not_found", "ok", "holding_limit"]
+
+
+def test_ones_own_lapsed_claims_are_looked_for_once_in_a_request(world: World) -> None:
+    world.pool(claim_ttl="PT1H", holding_limit=2)
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+    alice.claim("c2")
+
+    with counted(world) as made:
+        assert alice.claim_batch(["c3", "c4"]).results == ["ok", "holding_limit"]
+
+    # c3 and c4 are read, and refused; c1 is found, read, and returned; c3 and c4 are refused, and c3 is claimed.
+    assert made == {"BatchGetItem": 2, "TransactWriteItems": 4, "Query": 1}
 
 
 def test_ones_own_lapsed_claim_can_be_claimed_again_at_the_limit(world: World) -> None:

@@ -182,3 +182,16 @@ def test_a_day_that_is_not_over_is_left_alone_in_the_time_zone_of_the_members_po
     counters.begin_days(table)
 
     assert memory.items == before
+
+
+def test_where_clocks_disagree_a_claim_counts_on_the_later_day_which_the_member_has_seen() -> None:
+    tomorrow = member(day="2026-06-02", held=0)
+    table, memory = stored(tomorrow)
+    counters = Counters(actor())
+    counters.learn({ALICE: memory.items[ALICE]})
+    counters.learn({layout.member_key("main", "p", "bob"): {}})
+
+    refused = table.write(counters.actions([moves.claim(actor(), "c1", AVAILABLE, "a2")], {}, None))
+
+    assert refused is None
+    assert did(memory) == ("2026-06-02", {"claimed": 3, "won": 1}, {})

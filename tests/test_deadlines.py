@@ -82,6 +82,14 @@ def test_a_follow_up_restarts_the_clock_that_the_policy_names() -> None:
     assert "extended_ms" not in neither
 
 
+def test_a_follow_up_restarts_the_idle_clock_alone_where_the_policy_does_not_restart_the_other() -> None:
+    known = replace(CLAIMED, claimed_at=START - HOUR, expires_at=START + HOUR)
+
+    followed = deadlines.followed_up(known, Policy(claim_ttl="PT4H", idle_ttl="PT9H"), START)
+
+    assert ends(followed)[0] == START + 3 * HOUR
+
+
 def test_a_follow_up_never_shortens_and_uses_up_what_was_extended_as_far_as_the_clock_comes_after_it() -> None:
     policy = Policy(idle_ttl="PT2H")
     extended = replace(CLAIMED, expires_at=START + 3 * HOUR, extended_ms=2 * HOUR)

@@ -155,6 +155,15 @@ def test_pages_are_read_to_the_last_though_one_be_empty(door: Door) -> None:
     assert read == [[], keys[1:]]
 
 
+def test_each_page_goes_on_where_the_one_before_it_ended(door: Door) -> None:
+    keys = [Key("a", str(number)) for number in range(3)]
+    door.holds(*keys)
+
+    read = [page.keys for page in itertools.islice(door.table.pages("a", limit=1), 9)]
+
+    assert read == [[key] for key in keys]
+
+
 def test_a_condition_on_the_sort_key_is_of_the_table_or_of_the_index() -> None:
     asked = [between(None, 0, 0), between("due", 1), between("due", high=1), beginning("names", "ac")]
 
@@ -254,6 +263,19 @@ def test_a_transaction_that_the_engine_does_not_understand_is_a_defect_of_ours(d
         door.table.write([Put(KEY, {})])
 
 
+def test_a_refusal_that_does_not_say_of_each_action_why_is_never_guessed_at(door: Door) -> None:
+    untold, too_few = cancelled([{}]), cancelled([{}])
+    del untold.response["CancellationReasons"]
+
+    door.fails(lambda: untold)
+    with pytest.raises(MalformedWrite):
+        door.table.write([Put(KEY, {}), Put(OTHER, {})])
+
+    door.fails(lambda: too_few)
+    with pytest.raises(ValueError, match="shorter"):
+        door.table.write([Put(KEY, {}), Put(OTHER, {})])
+
+
 # How it is written for the engine
 
 
@@ -293,6 +315,13 @@ def test_each_action_is_requested_under_its_condition_and_gives_back_what_it_met
 
 def empty(name: str) -> Table:
     return Table(name, mint=lambda: "t", jitter=lambda: 1.0, region="us-east-1")
+
+
+def test_a_table_is_asked_for_where_it_is_said_to_be() -> None:
+    here = Table("t", mint=lambda: "t", jitter=lambda: 1.0, region="eu-west-1", endpoint="http://engine:8000")
+
+    assert here.connection.client.meta.region_name == "eu-west-1"
+    assert here.connection.client.meta.endpoint_url == "http://engine:8000"
 
 
 @mock_aws

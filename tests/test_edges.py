@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from chalicelib import layout, rules
 from chalicelib.layout import Item, Key
 from chalicelib.places import FOREVER
-from chalicelib.records import HEARD_MS, Policy
+from chalicelib.records import HEARD_MS, Member, Policy
 from chalicelib.refusals import Refusal
 from chalicelib.rules import Quota, Rule
 from tests.moved import POOL
@@ -84,6 +84,15 @@ def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybod
 
     assert written == [1, 1, 4]
     assert replace(POOL, shards=4).shards_written(NOW) == 4, "it always was"
+
+
+def test_what_a_member_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
+    alice = Member("main", "p", "alice", "member", did={"claimed": 2})
+
+    claimed = [replace(alice, day=day).claimed_on("2026-06-01") for day in ("2026-05-31", "2026-06-01", "2026-06-02")]
+
+    assert claimed == [0, 2, 2]
+    assert replace(alice, day="2026-06-01", did={}).claimed_on("2026-06-01") == 0
 
 
 # Is it that customer, at that version?

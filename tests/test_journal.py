@@ -41,6 +41,10 @@ def test_each_part_is_an_item_of_its_own_that_ends_a_day_after_the_request() -> 
     assert {layout.plain(item["fingerprint"]) for item in items.values()} == {"f"}
 
 
+def test_a_third_part_goes_behind_the_second() -> None:
+    assert set(written({0: DONE}, {1: ALSO}, {2: REFUSED}).items) == {key_of(0), key_of(1), key_of(2)}
+
+
 def test_a_repetition_takes_over_all_parts_in_one_read_and_goes_on_after_them() -> None:
     memory = written({0: DONE}, {2: ALSO, 1: REFUSED})
     asked: list[str] = []

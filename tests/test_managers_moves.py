@@ -107,6 +107,18 @@ def test_a_lapsed_claim_is_closed_before_it_is_converted_for_somebody() -> None:
     assert events(move) == ["expired", "converted"]
 
 
+def test_a_claim_that_has_been_shifted_after_a_pause_is_judged_by_the_clock_that_runs_again() -> None:
+    shifting = replace(PAUSED, resumed_at=START - HOUR)
+    lapsed_since = replace(LAPSED, expires_at=START - HOUR)
+
+    shifted, waiting = (
+        lifecycle.convert(actor("mona", home=shifting), "c1", replace(lapsed_since, pauses=pauses), "bob")
+        for pauses in (1, 0)
+    )
+
+    assert (events(shifted), events(waiting)) == (["expired", "converted"], ["converted"])
+
+
 # Back into a pool
 
 

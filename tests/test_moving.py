@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engine import counted
+from tests.memory import Memory, memory_table
 from tests.test_faults import lost, struck
 from tests.world import DAY, User, World
 
@@ -55,6 +56,23 @@ def test_its_fields_and_its_whole_history_come_with_it_there_and_back(world: Wor
     assert [event["seq"] for event in history] == list(range(1, back.customer("c1")["version"] + 1))
     late = back.get("/customers/c1/history?limit=3").json
     assert [event["seq"] for event in late["items"]] == [1, 2, 3]
+
+
+def test_it_stands_in_a_shard_of_the_pool_that_it_enters_and_of_no_other(world: World) -> None:
+    two_pools(world)
+    root, alice = world.user("root", admin=True), world.user("alice")
+    root.post("/spread", {"shards": 8})
+    world.clock.forward(DAY)
+    world.sweep()
+    ids = world.fill(12)
+    alice.claim_batch(ids)
+    world.user("mona").post("/convert", {"customer_ids": ids})
+
+    moved = alice.post("/deposit", {"customer_ids": ids, "pool": "q"})
+
+    assert moved.json["summary"]["ok"] == 12
+    assert sorted(each["id"] for each in world.user("mona", pool="q").walk("/customers?state=available")) == sorted(ids)
+    assert len(world.user("alice", pool="q").claim_next(12).json["items"]) == 12
 
 
 def test_the_rules_of_the_new_pool_begin_when_it_enters(world: World) -> None:
@@ -172,6 +190,20 @@ def test_a_move_whose_answer_was_lost_is_not_taken_for_somebody_elses(threaded: 
 
     with struck(threaded, lost(threaded)):
         moved = threaded.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
+
+
+def test_a_move_that_arrives_twice_long_after_one_another_is_shown_as_it_was_made() -> None:
+    engine = Memory()
+    world = World(memory_table(engine))
+    two_pools(world)
+    mona = world.user("mona")
+    mona.create("c1", fields={"city": "上海"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    engine.twice, engine.remembers = True, False
+
+    moved = world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
 
     assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
 

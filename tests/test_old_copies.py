@@ -117,3 +117,27 @@ def test_an_old_copy_costs_one_more_transaction_where_it_asks_something_else(wor
         assert bob.release("c1").status == 200
 
     assert made == {"TransactWriteItems": 2}
+
+
+def test_an_old_copy_that_asks_the_same_is_answered_by_what_refused(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    elsewhere(world, lambda: world.user("bob").claim("c1"))
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").code == "already_claimed"
+
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_an_atomic_batch_is_not_answered_while_one_of_it_is_known_anew(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim_batch(["c1", "c2"])
+    elsewhere(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+
+    refused = alice.release_batch(["c2", "nobody", "c1"], atomic=True)
+
+    assert refused.results == ["ok", "not_found", "not_holder"]
+    assert alice.held() == 1, "nothing was done"

@@ -170,6 +170,17 @@ def test_a_customer_carries_its_events_while_that_costs_no_kilobyte_and_then_onl
     assert [kept(move) for move in moved] == [[1, 2, 3], [3], [17]]
 
 
+def test_events_stay_where_leaving_them_out_would_save_no_kilobyte_and_while_they_are_not_packed() -> None:
+    packed = replace(with_events(2, 150), name="n" * 600)  # 1.4 kB with its events, and still more than one without
+    plain = replace(with_events(1, 159), name="n" * 450)  # more than one with its events, and less without
+
+    moved = [paged(moves.release(actor(), "c1", known, None, None), roomy=False) for known in (packed, plain)]
+
+    assert [kept(move) for move in moved] == [[1, 2, 3], [1, 2]]
+    assert all(move.after and layout.size(layout.customer_item(move.after)) > 1024 for move in moved)
+    assert moved[1].after and len(layout.tail_text(moved[1].after.tail)) == layout.PLAIN_BYTES, "the most there may be"
+
+
 def test_an_atomic_batch_spends_bytes_on_them_but_never_more_than_a_page() -> None:
     long, full, over = with_events(2, LONG), with_events(15), with_events(16)
 
