@@ -153,6 +153,7 @@ class Memory:
         elif isinstance(action, Put):
             self.items[key] = action.item | _named(key)
         elif isinstance(action, Update):
+            assert action.actions, "DynamoDB takes no update that changes nothing"
             self.items[key] = _updated(self.items.get(key, {}) | _named(key), action.actions)
 
 

@@ -141,6 +141,18 @@ def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threa
     assert alice.events("c1")[-1] == "claimed" and len(alice.events("c1")) == 6
 
 
+def test_an_atomic_batch_that_fits_into_no_transaction_is_refused_and_says_how_many_would(moto_world: World) -> None:
+    moto_world.pool()
+    ids = moto_world.fill(100)
+    alice = moto_world.user("alice")
+
+    refused = alice.claim_batch(ids, atomic=True)
+
+    assert (refused.status, refused.code, refused.json["limit"]) == (422, "batch_too_large", 99)
+    assert refused.json["errors"] == ["an atomic batch has to fit into one transaction of 100 writes"]
+    assert alice.held() == 0
+
+
 def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
     world.pool(holding_limit=2)
     world.fill(3)

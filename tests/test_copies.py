@@ -149,6 +149,15 @@ def test_where_fields_do_not_matter_none_are_read_for_it() -> None:
     assert (known, asked) == (replace(CLAIMED, fields={}), [])
 
 
+def test_where_fields_do_not_matter_only_the_customers_are_read() -> None:
+    table, memory, asked = engine(CLAIMED)
+    memory.torn = True  # each item would be a request of its own
+
+    known = Copies(whole=False).read(table, actor(), ["c1"])
+
+    assert (known, asked) == ({"c1": replace(CLAIMED, fields={})}, ["BatchGetItem"])
+
+
 def test_one_that_is_gone_by_the_time_its_fields_are_read_is_told_as_it_refused() -> None:
     table, memory, _ = engine(CLAIMED)
     stored = memory.items[KEY]

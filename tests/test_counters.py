@@ -10,7 +10,8 @@ from chalicelib import layout, lifecycle, moves
 from chalicelib.counters import Counters, gained
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Move
-from chalicelib.table import Put, Table
+from chalicelib.records import Event
+from chalicelib.table import Put, Table, Update
 from tests.memory import Memory, memory_table
 from tests.moved import AVAILABLE, CLAIMED, LAPSED, POOL, PRIVATE, actor
 from tests.world import DAY, HOUR, START
@@ -106,6 +107,53 @@ def test_events_that_were_there_before_count_no_more() -> None:
 
     assert gains(moves.update(actor("mona"), told, name="New")) == {}
     assert gains(moves.release(actor(), "c1", told, None, None)) == {"alice": {"held": -1, "released": 1}}
+
+
+def test_two_events_of_a_kind_in_one_move_count_twice() -> None:
+    won, won_again = (
+        Event(seq, "won", START, "alice", "alice", from_state="claimed", to_state="private") for seq in (4, 5)
+    )
+    move = Move(layout.customer_key("main", "p", "c1"), CLAIMED, replace(PRIVATE, version=5, tail=(won, won_again)), ())
+
+    assert gains(move) == {"alice": {"held": -1, "won": 2, "pooled": -2}}
+
+
+# What is written
+
+
+def written(*moves_made: Move, counters: Counters | None = None) -> dict[Key, list[str]]:
+    """What is changed of which member's item."""
+    actions = (counters or Counters(actor())).actions(moves_made, {}, None)
+    return {each.key: [str(change) for change in each.actions] for each in actions if isinstance(each, Update)}
+
+
+def test_the_room_that_is_left_changes_with_what_is_held_and_with_nothing_else() -> None:
+    claimed = written(moves.claim(actor(), "c1", AVAILABLE, "a2"))
+    pinned = written(lifecycle.pin(actor(), "c1", CLAIMED, START + DAY))
+
+    assert claimed[ALICE][:2] == ["held {'N': '1'}", "room {'N': '-1'}"]
+    assert pinned == {ALICE: ["pins {'N': '1'}"]}
+
+
+def test_a_member_whose_counters_stay_as_they_are_is_not_written_nor_is_one_who_has_left() -> None:
+    extended = lifecycle.extend(actor(), "c1", CLAIMED, HOUR, None)
+    released, left = moves.release(actor("mona"), "c1", CLAIMED, None, None), Counters(actor("mona"))
+    left.learn({ALICE: {}})
+
+    assert gained(extended) and written(extended) == {}
+    assert set(written(released)) == {ALICE} and written(released, counters=left) == {}
+
+
+def test_a_move_takes_an_item_for_each_member_it_counts_for_and_for_each_day_that_is_over() -> None:
+    claim, counters = moves.claim(actor(), "c1", AVAILABLE, "a2"), Counters(actor())
+    fresh = counters.keys(claim)
+
+    counters.learn({ALICE: member()})
+    on_a_new_day = counters.keys(claim)
+    counters.learn({ALICE: {}})
+
+    assert (fresh, on_a_new_day) == ({ALICE}, {ALICE, layout.day_key(ALICE, YESTERDAY)})
+    assert counters.keys(claim) == set(), "who has left has no counters"
 
 
 # A new day

@@ -58,6 +58,17 @@ def test_its_fields_and_its_whole_history_come_with_it_there_and_back(world: Wor
     assert [event["seq"] for event in late["items"]] == [1, 2, 3]
 
 
+def test_it_counts_on_the_day_of_the_pool_that_it_enters(world: World) -> None:
+    world.pool("p")
+    mona = world.pool("q", time_zone="Pacific/Honolulu")  # where it is still the day before
+    world.fill(1)
+    world.user("mona").post("/customers/c1/convert", {"to": "alice"})
+
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert {row["day"]: row["entered"] for row in mona.get("/stats").json["by_day"]} == {"2026-05-31": 1}
+
+
 def test_it_stands_in_a_shard_of_the_pool_that_it_enters_and_of_no_other(world: World) -> None:
     two_pools(world)
     root, alice = world.user("root", admin=True), world.user("alice")

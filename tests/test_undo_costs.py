@@ -69,3 +69,13 @@ def test_as_much_as_an_import_can_overwrite_fits_into_its_note(threaded: World, 
     assert max(len(each) for each in stored) < 300_000
     assert set(told(undo(mona, name)).values()) == {"restored"}
     assert [mona.customer(old["id"])["fields"] for old in olds] == [old["fields"] for old in olds]
+
+
+def test_a_customer_that_has_left_with_its_import_is_remembered_no_more(world: World) -> None:
+    mona = world.pool()
+    undo(mona, imported(mona, {"id": "c1"}))
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").status == 404
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
