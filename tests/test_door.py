@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ from chalicelib.table import (
     between,
 )
 from tests.faults import said
-from tests.memory import Memory, cancelled
+from tests.memory import Memory, cancelled, memory_table
 
 KEY, OTHER = Key("a", "-"), Key("b", "-")
 THERE = Path("pk").exists()
@@ -110,6 +110,14 @@ def test_what_the_engine_left_unread_is_asked_again_after_a_pause(door: Door) ->
     found = door.table.get([KEY, OTHER])
 
     assert (set(found), len(door.asked), door.paused) == ({KEY, OTHER}, 2, FULL_SPEED[:1])
+
+
+def test_an_engine_that_has_none_of_the_items_need_not_name_the_table() -> None:
+    class Curt(Memory):
+        def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+            return {"Responses": {}}
+
+    assert memory_table(Curt()).get([KEY]) == {}
 
 
 def test_an_engine_that_leaves_too_much_unread_asks_to_slow_down(door: Door) -> None:
