@@ -48,6 +48,10 @@ HELP: Final = {
     "help.import.sheet": ("The sheet of a workbook; else the first.", "工作表；默认第一张。"),
     "help.import.encoding": ("That of a text where it is not found out.", "文本编码；默认自动识别。"),
     "help.import.again": ("Import anew what was imported before.", "重新导入此前已导入的文件。"),
+    "help.import.undo": (
+        "Take back what was imported, where nobody has touched it.",
+        "撤销该文件的导入；此后有人操作过的客户除外。",
+    ),
     "help.export": (
         "Write the customers of a pool to a .csv or .xlsx file, or as CSV to -.",
         "将公海的客户导出为 .csv 或 .xlsx 文件；- 表示以 CSV 输出。",

@@ -46,6 +46,14 @@ class ImportJournal:
             raise
         self.chunks[chunk] = done
 
+    def begin(self) -> None:
+        """Nothing is done of another attempt, whose requests are others."""
+        self.attempt, self.chunks = self.attempt + 1, {}
+        self.file.seek(0)
+        self.file.truncate()
+        self.file.write(json.dumps({"attempt": self.attempt}).encode() + b"\n")
+        self.file.flush()
+
     @property
     def ok(self) -> int:
         return sum(each["ok"] for each in self.chunks.values())
@@ -74,19 +82,15 @@ class ImportJournal:
         with _locked(_place(name)) as file:
             lines = [json.loads(line) for line in file.read().split(b"\n")[:-1]]
             attempt = int(lines[0]["attempt"]) if lines else 0
+            journal = cls(name, attempt, file, {each.pop("chunk"): each for each in lines[1:]})
             if again or not lines:
-                attempt += 1
-                lines = []
-                file.seek(0)
-                file.truncate()
-                file.write(json.dumps({"attempt": attempt}).encode() + b"\n")
-                file.flush()
+                journal.begin()
             else:
                 # What comes after the last whole line was cut short.
                 file.seek(0)
                 file.seek(file.read().rfind(b"\n") + 1)
                 file.truncate()
-            yield cls(name, attempt, file, {each.pop("chunk"): each for each in lines[1:]})
+            yield journal
 
 
 def _place(name: str) -> Path:

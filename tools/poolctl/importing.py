@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from tools.client import NotDone, Unreachable
-from tools.poolctl import mending, showing
+from tools.poolctl import mending, showing, undoing
 from tools.poolctl.asking import BATCH, command, dry_run_option, pool_option
 from tools.poolctl.columns import Mistake, Row, row_of, targets
 from tools.poolctl.exits import Ended, Exit
@@ -96,11 +96,16 @@ class Survey:
 @click.option("--sheet")
 @click.option("--encoding", type=ENCODING)
 @click.option("--again", is_flag=True)
+@click.option("--undo", is_flag=True)
 @dry_run_option
-def import_file(session: Session, file: Path, pool: str | None, again: bool, dry_run: bool, **how: Any) -> int:
+def import_file(
+    session: Session, file: Path, pool: str | None, again: bool, undo: bool, dry_run: bool, **how: Any
+) -> int:
+    if again and undo:
+        raise Ended(Exit.USAGE, "again_or_undo")
     plan = planned(opened(file, how["sheet"], how["encoding"]), how["key"], _pairs(how["mapping"]))
     found = survey(plan)
-    if dry_run:
+    if dry_run and not undo:
         return _tell_dry_run(session, plan, found)
     into = session.pool(pool)
     claims = claims_of(session.client.token)
@@ -108,6 +113,8 @@ def import_file(session: Session, file: Path, pool: str | None, again: bool, dry
     read_as = [plan.file.digest, plan.file.encoding, how["sheet"], plan.columns]
     identity = [*who, into, *read_as, plan.key, how["on_duplicate"]]
     with ImportJournal.of(identity, again=again) as journal:
+        if undo:
+            return undoing.undo(session, journal, into, dry_run=dry_run)
         before = len(journal.chunks)
         sent = _send(session, plan, found, journal, f"/v1/pools/{into}/import", how["on_duplicate"])
         return _tell(session, plan, found, journal, resumed=before > 0, idle=not sent)

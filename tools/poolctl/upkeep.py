@@ -48,7 +48,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     told = [say("audited", customers=f"{report['customers']:,}", members=f"{report['members']:,}")]
     told += [_line(each) for each in report["drift"]]
     if more := report["drifted"] - len(report["drift"]):
-        told.append(say("more_drift", count=f"{more:,}"))
+        told.append(say("and_more", count=f"{more:,}"))
     told += [say("unsettled", what=each) for each in report["unsettled"]]
     told += [say("no_time", pool=each) for each in report["remaining"]]
     return [*told, say("drifted", count=f"{report['drifted']:,}", repaired=f"{report['repaired']:,}")]

@@ -123,6 +123,22 @@ _ROWS: Final = {
         "this file has been imported already; --again imports it anew",
         "该文件此前已导入；使用 --again 重新导入",
     ),
+    "again_or_undo": (
+        "--again imports the file anew and --undo takes it back: say one of them",
+        "--again 为重新导入，--undo 为撤销导入：请只用其中之一",
+    ),
+    "never_imported": (
+        "nothing of this file is known here to have been imported into {pool} in this way",
+        "此处没有该文件以此方式导入 {pool} 的记录",
+    ),
+    "undone": (
+        "{undone} customers are as before the import; {stayed} stay as they are now",
+        "{undone} 个客户已恢复为导入前的状态；{stayed} 个保持现状",
+    ),
+    "would_undo": (
+        "{rows} rows would be undone where nobody has touched the customer since; nothing was sent",
+        "将撤销 {rows} 行，此后有人操作过的客户除外；未发送任何内容",
+    ),
     "mend": (
         "{failed} refused: put them right in {file} and import that",
         "{failed} 行被拒绝：请在 {file} 中修正后导入该文件",
@@ -183,7 +199,7 @@ _ROWS: Final = {
         "{kind} of {pool}/{id}: expected {expected}, found {found}, repaired",
         "{pool}/{id} 的 {kind}：应为 {expected}，实为 {found}，已修复",
     ),
-    "more_drift": ("and {count} more", "另有 {count} 处"),
+    "and_more": ("and {count} more", "另有 {count} 处"),
     "unsettled": ("never stood still long enough to be sure: {what}", "一直在变动，无法确定：{what}"),
     "no_time": ("not enough time for all of pool {pool}", "时间不足，未核对完公海 {pool}"),
     "drifted": ("{count} drifted, {repaired} of them repaired", "{count} 处偏差，其中 {repaired} 处已修复"),
