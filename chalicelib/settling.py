@@ -118,7 +118,6 @@ class _Settling:
         self.looked_up = known is not None
         self.counters = Counters(desk.actor, desk.elsewhere)
         self.made_room = False
-        self.ask_again = False  # something is known anew since it was planned
 
     def run(self) -> Outcome:
         if self.desk.journal is not None:
@@ -130,9 +129,8 @@ class _Settling:
             pending = [position for position in self.ids if position not in self.outcome.results]
             if not pending or self._over():
                 return self.outcome
-            self.ask_again = False
-            self._attempt(self._pack(self._plan(pending[:ACTIONS_A_TRANSACTION])))
-            if self.atomic and self.outcome.refused and not self.ask_again:
+            anew = self._attempt(self._pack(self._plan(pending[:ACTIONS_A_TRANSACTION])))
+            if self.atomic and self.outcome.refused and not anew:
                 return self._nothing_done()
         raise Throttled
 
@@ -171,17 +169,18 @@ class _Settling:
 
     # Writing
 
-    def _attempt(self, draft: Draft) -> None:
+    def _attempt(self, draft: Draft) -> bool:
+        """True where it was refused and something is known anew, so that all has to be asked again."""
         moves = draft.moves
         if not moves:
-            return
+            return False
         answers = {at: self._shown(at, move.result, move) for at, move in moves.items() if move.made}
         parts = [] if self.desk.journal is None else [self.desk.journal.part(answers)]
         refusing = self.desk.table.write([*draft.actions(), *parts, *self._doom()])
-        if refusing is None:
-            self._committed(moves, answers)
-        else:
-            self._explain(moves, refusing)
+        if refusing is not None:
+            return self._explain(moves, refusing)
+        self._committed(moves, answers)
+        return False
 
     def _doom(self) -> list[Action]:
         """An atomic batch that is refused already is only asked about, so that every id gets its own answer.
@@ -211,23 +210,25 @@ class _Settling:
 
     # Explaining a refusal
 
-    def _explain(self, moves: dict[int, Move], refusing: Refusing) -> None:
+    def _explain(self, moves: dict[int, Move], refusing: Refusing) -> bool:
+        """Answers what was refused. True where something is known that was not when it was planned."""
         journal = self.desk.journal
         if journal is not None and journal.key in refusing:
             journal.absorb(refusing[journal.key])
             self._answered_before(journal)
-            return
+            return False
         sound: dict[int, Move] = {}
         for position, move in moves.items():
             if not self._explained(position, move, refusing):
                 sound[position] = move
-        self.ask_again = len(sound) + sum(at in self.outcome.results for at in moves) < len(moves)
+        anew = len(sound) + sum(at in self.outcome.results for at in moves) < len(moves)
         self.counters.learn(refusing)
         if self.atomic:
             self.counters.begin_days(self.desk.table)
         quota = self.counters.quota(sound.values())
-        if quota is not None and refusing.get(quota.key):
-            self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key])
+        if quota is None or not refusing.get(quota.key):
+            return anew
+        return self._ration({at: move for at, move in sound.items() if move.taker}, quota, refusing[quota.key]) or anew
 
     def _answered_before(self, journal: Journal) -> None:
         self.outcome.results |= {at: result for at, result in journal.answers.items() if at in self.ids}
@@ -275,15 +276,16 @@ class _Settling:
         self.desk.copies.forget(move.key)
         self.known[layout.id_in(move.key.pk)] = None
 
-    def _ration(self, takes: dict[int, Move], quota: Quota, member_item: Item) -> None:
-        """Gives what is left of the taker's limits to the first, and names the limit to the rest."""
+    def _ration(self, takes: dict[int, Move], quota: Quota, member_item: Item) -> bool:
+        """Gives what is left of the taker's limits to the first, and names the limit to the rest; unless there is more
+        room by now, which is True."""
         today, headroom = quota.left(member_item)
         if headroom is not None and headroom < quota.count and self._make_room(quota.key, member_item):
-            self.ask_again = True
-            return
+            return True
         fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
         for position in list(takes)[fitting:]:
             self._answer(position, quota.refusals(member_item, fitting)[0])
+        return False
 
     def _make_room(self, member: Key, as_refused: Item) -> bool:
         """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request. True where

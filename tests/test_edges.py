@@ -279,6 +279,8 @@ def test_who_is_no_member_is_told_so_in_the_words_that_fit() -> None:
 
 def test_what_is_never_allowed_is_refused_whatever_the_item_is() -> None:
     assert told(rules.never(KEY, "pin_limit", limit=5), version=1) == [Refusal("pin_limit", limit=5)]
+    wrong = rules.never(KEY, "invalid_request", errors=("fields: too many",))
+    assert told(wrong, version=1) == [Refusal("invalid_request", errors=("fields: too many",))]
 
 
 def allowed(quota: Quota, **attributes: Any) -> bool:

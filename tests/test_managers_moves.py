@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from chalicelib import lifecycle, moves, rules
-from chalicelib.records import Event
+from chalicelib import layout, lifecycle, moves, rules
+from chalicelib.records import LARGEST_FIELDS, Event
+from chalicelib.rules import broken
 from tests.moved import (
     AVAILABLE,
     BY_MANAGER,
@@ -226,6 +227,17 @@ def test_what_an_import_meets_is_kept_or_refused_and_only_a_manager_learns_it() 
 
     assert (asked(kept), kept.result) == ([*BY_MANAGER, "not_found c1"], AVAILABLE)
     assert (asked(refused), refused.made, refused.before) == ([*BY_MANAGER, "duplicate_customer c1"], False, AVAILABLE)
+
+
+def test_a_customer_says_no_more_than_can_be_kept_to_the_very_byte() -> None:
+    longest = "x" * (LARGEST_FIELDS - len('{"note":""}'))
+
+    most, too_much = (moves.update(actor("mona"), AVAILABLE, fields={"note": longest + more}) for more in ("", "x"))
+
+    assert changed(most)["fields"] == {"note": longest}
+    assert (too_much.before, too_much.after) == (AVAILABLE, None)
+    told = broken(too_much.rules, {too_much.key: layout.item(too_much.key, {"version": 3})})
+    assert [each.errors for each in told] == [(f"fields: {LARGEST_FIELDS + 1} bytes, at most {LARGEST_FIELDS}",)]
 
 
 def test_an_edit_is_its_holders_while_the_claim_goes_on_or_a_managers_at_any_time() -> None:
