@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from chalicelib import layout, places, shards, soundness
 from chalicelib.conditions import as_read
-from chalicelib.layout import Item, Key
+from chalicelib.layout import MALFORMED, Item, Key
 from chalicelib.places import DUE, PLACE, ROSTER
 from chalicelib.records import Customer, Event, Pool
 from chalicelib.recounting import Lists, OutOfTime, Recount, key_of
@@ -26,7 +26,6 @@ from chalicelib.soundness import COUNTERS, SUMS, Difference
 from chalicelib.table import MalformedWrite, Put, Table, between
 
 MOST_LISTED: Final = 100
-MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)
 
 
 class Drift(Struct, frozen=True):

@@ -1,4 +1,5 @@
-"""Customers as records: creating, importing, reading, listing, their history. Nothing here changes who holds them."""
+"""Customers as records: creating, importing, editing, reading, listing, searching, their history. Nothing here changes
+who holds them."""
 
 from __future__ import annotations
 
@@ -109,13 +110,13 @@ def newcomer(actor: Actor, row: Row) -> Customer:
 
 
 def get(call: Call, pool_id: str, customer_id: str) -> dict[str, Any]:
-    customer, manager = _read(call, pool_id, customer_id)
-    return call.desk(call.pool(pool_id), manager=manager).present(customer, False)
-
-
-def _read(call: Call, pool_id: str, customer_id: str) -> tuple[Customer, bool]:
-    """The customer as it is now, and whether the caller is a manager. Raises Refused."""
     pool = call.pool(pool_id)
+    customer, manager = _read(call, pool, customer_id)
+    return call.desk(pool, manager=manager).present(customer, False)
+
+
+def _read(call: Call, pool: Pool, customer_id: str) -> tuple[Customer, bool]:
+    """The customer as it is now, and whether the caller is a manager. Raises Refused."""
     actor = call.actor(pool)
     wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
     while True:
@@ -254,7 +255,7 @@ def _among(call: Call, actor: Actor, ids: Sequence[str], found: dict[Key, Item])
 
 def history(call: Call, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
     """The customer's events, oldest first: its older ones from their pages, the latest from the customer itself."""
-    customer, _ = _read(call, pool_id, customer_id)
+    customer, _ = _read(call, call.pool(pool_id), customer_id)
     place = Cursor(layout.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
     start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
     events = [event for event in _events_from(call, customer, start, limit) if event.seq >= start][:limit]

@@ -134,13 +134,6 @@ def _move(actor: Actor, kind: Kind, aim: Aim, current: Customer | None, on_dupli
         return moves.create(actor, newcomer(actor, aim.row), "imported", first=first)
     if current is None or key_in(kind, current.fields) != aim.contact:
         return Refusal(rules.KEY_TAKEN)
-    return _meets(actor, aim.row, current, on_duplicate)
-
-
-def _meets(actor: Actor, row: Row, known: Customer, on_duplicate: OnDuplicate) -> Move:
-    """The row is about a customer of the pool, whose holder and state it leaves alone."""
     if on_duplicate == "reject":
-        return moves.reject(actor, known)
-    if on_duplicate == "skip":
-        return moves.keep(actor, known)
-    return update(actor, row, known)
+        return moves.reject(actor, current)
+    return moves.keep(actor, current) if on_duplicate == "skip" else update(actor, aim.row, current)

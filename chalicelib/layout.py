@@ -181,6 +181,7 @@ def _text(content: Any) -> str:
 
 # Records
 
+MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading one that is none ends in
 _TEXTS: Final = ("name", "state", "holder", "claim_id")
 _NUMBERS: Final = (
     "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "returns", "claimed_at",

@@ -1,4 +1,5 @@
-"""The verbs beyond claim and release: assign, transfer, extend, follow-up, win, convert, deposit; single and batch.
+"""The verbs beyond claim and release: assign, transfer, extend, follow-up, win, pin, restore, convert, deposit; single
+and, where it makes sense, batch. And how a member leaves.
 
 As in `claiming`, a plan chooses the move and `settling` carries it out; what may be done is said by the move's rules.
 """
@@ -16,7 +17,7 @@ from chalicelib.context import Call
 from chalicelib.counters import as_it_was, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
-from chalicelib.pools import member_of, only_managers
+from chalicelib.pools import AT_WORK, member_of, only_managers
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
@@ -27,8 +28,6 @@ from chalicelib.times import duration_ms
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
 GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
-
-DID_MORE: Final = "request_in_progress"  # the member was at work while being removed
 
 Held: TypeAlias = Literal["release", "transfer"]
 Make = Callable[[Actor, str, Customer | None], Move]
@@ -177,7 +176,7 @@ def remove_member(call: Call, pool_id: str, user: str, held: Held | None, to: st
             return _remove(call, pool, user)
         except Refused as refused:
             holding = refused.refusal.reason == "member_has_claims"
-            if not holding and refused.refusal.reason != DID_MORE:
+            if not holding and refused.refusal.reason != AT_WORK:
                 raise
             if holding and held is None and not sweeping.return_lapsed_of(call, pool, user):
                 raise
@@ -248,7 +247,7 @@ def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
     writes: list[Action] = [] if caller == leaver else [Check(caller, asked[1].condition)]
     if stored is not None:
         member = layout.member_record(pool.tenant, pool.id, stored)
-        asked.append(Rule(DID_MORE, leaver, as_it_was(stored)))
+        asked.append(Rule(AT_WORK, leaver, as_it_was(stored)))
         writes.append(file_day(layout.day_key(leaver, member.day), member.did))
         brought = [rules.pooled.add(member.pooled), rules.aside.add(member.aside)]
         writes.append(Update(layout.leavers_key(pool.tenant, pool.id), brought))

@@ -1,7 +1,7 @@
-"""What an admin does with a pool as a whole: pause, resume, close, open again, delete (rule 21).
+"""What an admin does with a pool as a whole: pause, resume, close, open again, spread, delete (rule 21).
 
 The pool's own record changes at once and says what is still to be done with its claims; `rounds` does that, here and
-in every later round until it is done, however many there are. Nothing here looks at a customer.
+in every later round until it is done, however many there are. Nothing here moves a customer.
 """
 
 from __future__ import annotations

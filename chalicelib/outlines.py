@@ -14,7 +14,7 @@ FRAMES: Final = 8
 
 
 def outline(error: BaseException) -> str:
-    """`KeyError at layout.py:268 plain < copies.py:110 _record; from …`: the innermost place first, then the cause."""
+    """`KeyError at layout.py:268 plain < copies.py:128 record; from …`: the innermost place first, then the cause."""
     told: list[str] = []
     seen: set[int] = set()
     cause: BaseException | None = error

@@ -7,7 +7,7 @@ stored facts alone, so repeating the request finishes what was cut short.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from chalicelib import deadlines, layout, places, rules, shards, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
 from chalicelib.layout import Key
-from chalicelib.moves import Actor
+from chalicelib.moves import Actor, Move
 from chalicelib.places import DUE
 from chalicelib.pools import only_managers, rewritten
 from chalicelib.records import Customer, Policy, Pool
@@ -25,7 +25,7 @@ from chalicelib.rules import Rule
 from chalicelib.settling import Desk, settle
 from chalicelib.table import Check, Put
 
-PAGE = 100
+PAGE: Final = 100
 
 
 def change(
@@ -89,12 +89,10 @@ def _affected(call: Call, pool: Pool) -> Iterator[list[str]]:
 
 
 def _changes(actor: Actor, customer: Customer) -> bool:
-    goes_on = customer.state == "claimed" and not customer.lapsed(actor.clock(customer))
-    return goes_on and _differs(actor, customer)
-
-
-def _differs(actor: Actor, customer: Customer) -> bool:
-    anew = deadlines.anew(customer, actor.policy, actor.clock(customer))
+    moment = actor.clock(customer)
+    if customer.state != "claimed" or customer.lapsed(moment):
+        return False
+    anew = deadlines.anew(customer, actor.policy, moment)
     return any(anew[name] != getattr(customer, name) for name in ("expires_at", "clock_ends", "remind_at"))
 
 
@@ -109,7 +107,7 @@ def _apply(call: Call, pool: Pool) -> int:
     return done
 
 
-def _clocked(actor: Actor, known: Customer | None) -> Any:
+def _clocked(actor: Actor, known: Customer | None) -> Move | Refusal:
     """One that has its new deadline by now, through another attempt of this request, gets no second one."""
     if known is None or not _changes(actor, known):
         return upkeep.NOT_CONCERNED

@@ -22,7 +22,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.table import Action, Check, Put, Table, Update
 
-AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read, and are shown
+AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
 
 
 def create_pool(call: Call, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:

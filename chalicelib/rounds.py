@@ -11,20 +11,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from chalicelib import layout, places, shards, spreading, upkeep
 from chalicelib.context import Backend
+from chalicelib.layout import MALFORMED
 from chalicelib.outlines import outline
 from chalicelib.places import DUE, REMINDER
 from chalicelib.pools import rewritten
 from chalicelib.records import Pool
 from chalicelib.settling import PoolChanged
-from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Done, Make, Report, carry_out, return_lapsed
+from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Make, Report, carry_out, return_lapsed
 from chalicelib.table import between
 
-MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading such a record ends in
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
 WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
@@ -89,22 +88,21 @@ def finish(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) ->
     if pool.resumed_at is None:
         return pool
     while True:
-        done = _all_claims(backend, pool, now, seconds_left, upkeep.resume)
-        if done is None:
+        moved = _all_claims(backend, pool, now, seconds_left, upkeep.resume)
+        if moved is None:
             return pool
-        if done.moved == 0:  # an index is a moment late, so the last pass is one that finds nothing to do
+        if moved == 0:  # an index is a moment late, so the last pass is one that finds nothing to do
             return _opened(backend, pool, now)
 
 
-def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: Make) -> Done | None:
-    """Makes that move with every claim of the pool; None where the time was up before."""
-    total = Done()
+def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: Make) -> int | None:
+    """Makes that move with every claim of the pool, and counts those moved; None where the time was up before."""
+    moved = 0
     for page in shards.pages(backend.table, shards.of(places.due_in, pool), index=DUE, limit=PAGE):
         if seconds_left() < NO_TIME_LEFT_S:
             return None
-        done = carry_out(backend, pool, now, page.items, make, whole=True)
-        total.moved += done.moved
-    return total
+        moved += carry_out(backend, pool, now, page.items, make, whole=True).moved
+    return moved
 
 
 def _opened(backend: Backend, pool: Pool, now: int) -> Pool:

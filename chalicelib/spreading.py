@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib import layout, places, rules, shards
 from chalicelib.actions import Delete, Put
-from chalicelib.layout import Item, Key
+from chalicelib.layout import MALFORMED, Item, Key
 from chalicelib.outlines import outline
 from chalicelib.places import DUE, PLACE, shard_of
 from chalicelib.pools import rewritten
@@ -25,7 +25,6 @@ from chalicelib.table import KEYS_A_READ, Table
 
 STALE_MS: Final = 15 * 60_000  # longer than any function lives
 NO_TIME_LEFT_S: Final = 3.0  # what a page may take at worst
-MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)
 log = logging.getLogger("customer-pool")
 
 
