@@ -153,9 +153,7 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     actor = call.actor(pool)
     index, partitions, part = _list(pool, wanted)
     place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
-    last = place.read(cursor, _Last)
-    if last is not None and not _is_position(index, wanted, last.id, last.rank):
-        raise Refused(Refusal("invalid_cursor"))
+    last = _last(place, cursor, index, wanted)
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         member_of(call, pool)
         return {"items": [], "next_cursor": None}
@@ -179,6 +177,21 @@ class _Last(Struct, frozen=True, array_like=True):
     id: str
     rank: int | str | None
     shard: Annotated[int, Meta(ge=0, lt=32)]
+
+
+def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> _Last | None:
+    """Where the list goes on. Raises Refused for a place that it cannot have: the engine faults on one."""
+    last = place.read(cursor, _Last)
+    if last is None:
+        return None
+    rank = last.rank
+    if index == NAMES:
+        ranked = isinstance(rank, str) and rank == cut(rank) and rank.startswith(cut(wanted.name or ""))
+    else:
+        ranked = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
+    if not ranked or IDENTIFIER.fullmatch(last.id) is None:
+        raise Refused(Refusal("invalid_cursor"))
+    return last
 
 
 def _page(
@@ -227,15 +240,6 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]
         private = [places.private_in(pool.tenant, pool.id)]
         return DUE, shards.of(places.due_in, pool) if wanted.state == "claimed" else private, None
     return ROSTER, [places.roster_of_customers(pool.tenant, pool.id)], None
-
-
-def _is_position(index: str, wanted: Filter, customer_id: str, rank: int | str | None) -> bool:
-    """Whether that can be a place in the list: the engine faults on one that cannot."""
-    if index == NAMES:
-        ranked = isinstance(rank, str) and rank == cut(rank) and rank.startswith(cut(wanted.name or ""))
-    else:
-        ranked = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
-    return ranked and IDENTIFIER.fullmatch(customer_id) is not None
 
 
 def _rank(index: str, item: Item) -> int | str | None:
