@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib import layout, views
 from chalicelib.copies import Copies
 from chalicelib.crowds import Crowd
-from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.journal import WHOLE, Journal, Result, known_answers
 from chalicelib.moves import Actor
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
@@ -129,9 +129,8 @@ class Call(Struct, frozen=True):
     def answered(self, count: int) -> Outcome | None:
         """What an earlier attempt with this Idempotency-Key answered to all of that many ids, if it came to its end: no
         more is asked then, since by now there may be no such pool."""
-        if self.journal is None or len(self.journal.answers) < count:
-            return None
-        return Outcome(dict(self.journal.answers))
+        answers = known_answers(self.journal)
+        return Outcome(answers) if len(answers) == count else None
 
     def commit(
         self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE

@@ -16,7 +16,7 @@ from chalicelib import layout, moves, rules
 from chalicelib.contact_keys import EXPECTED, Kind, key_in
 from chalicelib.context import Call
 from chalicelib.customers import OnDuplicate, Row, newcomer, update
-from chalicelib.journal import Result
+from chalicelib.journal import Result, known_answers
 from chalicelib.layout import Item
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import only_managers
@@ -58,7 +58,7 @@ def import_by_key(
     keyed, failed = _keyed(kind, rows)
     if not keyed:
         only_managers(call, pool)
-    outcome = Outcome(failed | _answered(desk))
+    outcome = Outcome(failed | known_answers(desk.journal))
     for _ in range(ROUNDS):
         pending = {at: each for at, each in keyed.items() if at not in outcome.results}
         if not pending:
@@ -66,11 +66,6 @@ def import_by_key(
         results = _attempted(desk, kind, pending, on_duplicate)
         outcome.results |= {at: result for at, result in results.items() if not result.refused_as(rules.KEY_TAKEN)}
     raise Throttled
-
-
-def _answered(desk: Desk) -> dict[int, Result]:
-    """What an earlier attempt with this Idempotency-Key has done already."""
-    return {} if desk.journal is None else dict(desk.journal.answers)
 
 
 def _keyed(kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict[int, Keyed], dict[int, Result]]:

@@ -34,6 +34,11 @@ class Result(Struct, frozen=True, omit_defaults=True):
         return self.refusal is not None and self.refusal.reason == reason
 
 
+def known_answers(journal: Journal | None) -> dict[int, Result]:
+    """What earlier attempts with the same Idempotency-Key have answered: nothing, where there is no key."""
+    return {} if journal is None else dict(journal.answers)
+
+
 class Journal:
     """The parts of one key. `fingerprint` tells whether a repetition has the same body."""
 

@@ -16,7 +16,7 @@ from chalicelib import layout, places, rules, shards
 from chalicelib.claiming import claim_plan, desk_with_room
 from chalicelib.context import Call
 from chalicelib.crowds import NEAREST, Candidate
-from chalicelib.journal import WHOLE, Result
+from chalicelib.journal import WHOLE, Result, known_answers
 from chalicelib.layout import Item, plain
 from chalicelib.moves import Move
 from chalicelib.places import DUE, PLACE, PRIORITY_STEP
@@ -57,7 +57,7 @@ class _Search:
 
     def __init__(self, call: Call, pool: Pool, desk: Desk, count: int) -> None:
         self.call, self.pool, self.desk, self.count = call, pool, desk, count
-        self.taken: dict[int, Result] = {} if desk.journal is None else dict(desk.journal.answers)
+        self.taken = known_answers(desk.journal)
         self.plan = claim_plan(call, pool, desk.actor)
         self.passed: set[str] = set()
         self.at_end: set[str] = set()
@@ -190,7 +190,7 @@ class _Search:
         self.position = first + len(chosen)
         results = attempt(self.desk, {first + at: each for at, each in enumerate(chosen)}, self.plan).results
         self.taken |= {at: result for at, result in results.items() if result.body is not None}
-        self.taken |= {} if self.desk.journal is None else self.desk.journal.answers
+        self.taken |= known_answers(self.desk.journal)
         refusals = [result.refusal for result in results.values() if result.refusal is not None]
         self.lost = self.lost or any(refusal.reason == TAKEN for refusal in refusals)
         return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib import layout, moves, rules, undo_log
 from chalicelib.context import Call
-from chalicelib.journal import Journal, Result
+from chalicelib.journal import Journal, Result, known_answers
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import only_managers
@@ -37,7 +37,7 @@ Guards = dict[Key, Item]
 def undo(call: Call, pool_id: str, import_id: str) -> Outcome:
     """One result for each customer that the import wrote. Raises Refused, the same to whoever is no manager."""
     pool = call.pool(pool_id)
-    answered = {} if call.journal is None else dict(call.journal.answers)
+    answered = known_answers(call.journal)
     if not answered:
         only_managers(call, pool)
     written = undo_log.read(call.backend.table, pool.tenant, pool.id, import_id, call.now)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from moto import mock_aws
 from pynamodb.expressions.operand import Path
 
 from chalicelib import layout
@@ -316,50 +315,3 @@ def test_each_action_is_requested_under_its_condition_and_gives_back_what_it_met
             "ExpressionAttributeValues": {":0": {"N": "1"}, ":1": {"N": "1"}, ":2": {"N": "5"}},
         }
     }  # fmt: skip
-
-
-# Setting up
-
-
-def empty(name: str) -> Table:
-    return Table(name, mint=lambda: "t", jitter=lambda: 1.0, region="us-east-1")
-
-
-def test_a_table_is_asked_for_where_it_is_said_to_be() -> None:
-    here = Table("t", mint=lambda: "t", jitter=lambda: 1.0, region="eu-west-1", endpoint="http://engine:8000")
-
-    assert here.connection.client.meta.region_name == "eu-west-1"
-    assert here.connection.client.meta.endpoint_url == "http://engine:8000"
-
-
-@mock_aws
-def test_a_table_is_made_once_with_its_indexes_its_stream_and_an_end_for_what_has_expired() -> None:
-    table = empty("one")
-
-    assert (table.create(), table.create(), table.is_current()) == (True, False, True)
-
-    client: Any = table.connection.client
-    lapse = client.describe_time_to_live(TableName="one")["TimeToLiveDescription"]
-    assert lapse == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
-
-
-@mock_aws
-def test_a_table_may_be_made_without_an_end_for_what_has_expired_and_without_a_stream() -> None:
-    bare = empty("bare")
-
-    assert bare.create(expiry=False, stream=False)
-
-    client: Any = bare.connection.client
-    assert client.describe_time_to_live(TableName="bare")["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
-    assert not bare.is_current()
-
-
-@mock_aws
-def test_a_table_that_lacks_an_index_is_not_that_of_today() -> None:
-    older = empty("older")
-    older.create()
-    client: Any = older.connection.client
-
-    client.update_table(TableName="older", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": layout.NAMES}}])
-
-    assert not older.is_current()

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from chalicelib import layout, rules
 from chalicelib.layout import Item, Key
 from chalicelib.places import FOREVER
-from chalicelib.records import HEARD_MS, Member, Policy
+from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 from chalicelib.rules import Quota, Rule
-from tests.moved import POOL
 
 KEY = Key("T#main#P#p#C#c1", "-")
 NOW = 1_780_300_800_000  # 2026-06-01T08:00:00Z
@@ -75,24 +73,6 @@ def test_a_pool_takes_customers_in_unless_it_is_closed_or_gone() -> None:
 def test_a_pool_of_another_version_decides_nothing_and_is_asked_again() -> None:
     assert told(rules.pool_as_read(KEY, 3), version=3) == []
     assert told(rules.pool_as_read(KEY, 3), version=4) == [Refusal("throttled")]
-
-
-def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybody_has_heard_of_it() -> None:
-    spread = replace(POOL, shards=4, spread_from=1, spread_at=NOW)
-
-    written = [spread.shards_written(NOW + ms) for ms in (0, HEARD_MS - 1, HEARD_MS)]
-
-    assert written == [1, 1, 4]
-    assert replace(POOL, shards=4).shards_written(NOW) == 4, "it always was"
-
-
-def test_what_a_member_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
-    alice = Member("main", "p", "alice", "member", did={"claimed": 2})
-
-    claimed = [replace(alice, day=day).claimed_on("2026-06-01") for day in ("2026-05-31", "2026-06-01", "2026-06-02")]
-
-    assert claimed == [0, 2, 2]
-    assert replace(alice, day="2026-06-01", did={}).claimed_on("2026-06-01") == 0
 
 
 # Is it that customer, at that version?

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto import mock_aws
+
+from chalicelib import layout
 from chalicelib.places import DUE
 from chalicelib.schema import SCHEMA
 from chalicelib.table import Table
@@ -36,3 +39,50 @@ def test_one_without_an_index_or_with_one_that_holds_less_is_not(table: Table) -
 
 def test_one_without_its_stream_is_not(table: Table) -> None:
     assert not kept(table, TODAY, StreamSpecification={"StreamEnabled": False}).is_current()
+
+
+# How it is made
+
+
+def empty(name: str) -> Table:
+    return Table(name, mint=lambda: "t", jitter=lambda: 1.0, region="us-east-1")
+
+
+def test_a_table_is_asked_for_where_it_is_said_to_be() -> None:
+    here = Table("t", mint=lambda: "t", jitter=lambda: 1.0, region="eu-west-1", endpoint="http://engine:8000")
+
+    assert here.connection.client.meta.region_name == "eu-west-1"
+    assert here.connection.client.meta.endpoint_url == "http://engine:8000"
+
+
+@mock_aws
+def test_a_table_is_made_once_with_its_indexes_its_stream_and_an_end_for_what_has_expired() -> None:
+    table = empty("one")
+
+    assert (table.create(), table.create(), table.is_current()) == (True, False, True)
+
+    client: Any = table.connection.client
+    lapse = client.describe_time_to_live(TableName="one")["TimeToLiveDescription"]
+    assert lapse == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+
+
+@mock_aws
+def test_a_table_may_be_made_without_an_end_for_what_has_expired_and_without_a_stream() -> None:
+    bare = empty("bare")
+
+    assert bare.create(expiry=False, stream=False)
+
+    client: Any = bare.connection.client
+    assert client.describe_time_to_live(TableName="bare")["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
+    assert not bare.is_current()
+
+
+@mock_aws
+def test_a_table_that_lacks_an_index_is_not_that_of_today() -> None:
+    older = empty("older")
+    older.create()
+    client: Any = older.connection.client
+
+    client.update_table(TableName="older", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": layout.NAMES}}])
+
+    assert not older.is_current()

@@ -1,0 +1,27 @@
+"""What the nouns of the domain say of themselves at a moment: no engine, no rule."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from chalicelib.records import HEARD_MS, Member
+from tests.moved import POOL
+from tests.world import START
+
+
+def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybody_has_heard_of_it() -> None:
+    spread = replace(POOL, shards=4, spread_from=1, spread_at=START)
+
+    written = [spread.shards_written(START + ms) for ms in (0, HEARD_MS - 1, HEARD_MS)]
+
+    assert written == [1, 1, 4]
+    assert replace(POOL, shards=4).shards_written(START) == 4, "it always was"
+
+
+def test_what_a_member_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
+    alice = Member("main", "p", "alice", "member", did={"claimed": 2})
+
+    claimed = [replace(alice, day=day).claimed_on("2026-06-01") for day in ("2026-05-31", "2026-06-01", "2026-06-02")]
+
+    assert claimed == [0, 2, 2]
+    assert replace(alice, day="2026-06-01", did={}).claimed_on("2026-06-01") == 0
