@@ -146,7 +146,12 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch)
 def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
     """Move the deadlines of several claims later."""
-    return batch(call, body, lambda ids: managing.extend(call, pool, ids, body.by, atomic=body.atomic))
+    return batch(
+        call,
+        body,
+        lambda ids: managing.extend(call, pool, ids, body.by, atomic=body.atomic),
+        of_all=("invalid_request",),
+    )
 
 
 class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):

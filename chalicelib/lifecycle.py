@@ -6,7 +6,7 @@ Pure moves like those of `moves`, and built of the same pieces. A manager's verb
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -28,6 +28,8 @@ from chalicelib.moves import (
 from chalicelib.records import Customer, Policy, step
 from chalicelib.rules import Rule
 from chalicelib.times import rfc3339
+
+_NO_LENGTH: Final = "by: the policy gives no extension of its own"
 
 
 def assign(actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str) -> Move:
@@ -83,16 +85,20 @@ def _to_member(actor: Actor, key: Key, to: str) -> list[Rule]:
 # Verbs of a claim
 
 
-def extend(actor: Actor, customer: str, known: Customer | None, by: int, claim_id: str | None) -> Move:
-    """The deadline moves later, counted from where it is now (rule 15). The move's note says where it was."""
-    key = actor.customer_key(customer)
+def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, claim_id: str | None) -> Move:
+    """The deadline moves later, counted from where it is now (rule 15). The move's note says where it was.
+
+    Where nobody says `by` how much, that is refused last: first come those who may not extend at all.
+    """
+    key, length = actor.customer_key(customer), by or 0
     asked = (
         *on_claim(actor, key, known, claim_id),
         rules.unpinned(key, actor.clock(known)),
-        *rules.extendable(key, actor.policy, by, _held_since(actor.policy, known, by)),
+        *rules.extendable(key, actor.policy, length, _held_since(actor.policy, known, length)),
         *([] if actor.policy.members_may_extend else [rules.manager(actor.member_key, "extension_not_allowed")]),
+        *([rules.never(key, "invalid_request", errors=(_NO_LENGTH,))] if by is None else []),
     )
-    if known is None or known.expires_at is None or known.expires_at + by >= places.FOREVER:
+    if by is None or known is None or known.expires_at is None or known.expires_at + by >= places.FOREVER:
         return Move(key, known, None, asked)
     after = step(known, "extended", actor.user, actor.now, **deadlines.extended(known, actor.policy, by))
     note = {"old_expires_at": rfc3339(known.expires_at)}

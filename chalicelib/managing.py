@@ -17,7 +17,7 @@ from chalicelib.context import Call
 from chalicelib.counters import as_it_was, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
-from chalicelib.pools import AT_WORK, member_of, only_managers
+from chalicelib.pools import AT_WORK, only_managers
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
@@ -69,19 +69,15 @@ def extend(
 ) -> Outcome:
     """By the given duration or, without one, by the policy's."""
     pool = call.pool(pool_id)
-    length = _extension(call, pool, by)
+    length = _extension(pool, by)
     return _move(
         call, pool, ids, lambda actor, each, known: lifecycle.extend(actor, each, known, length, claim_id), atomic
     )
 
 
-def _extension(call: Call, pool: Pool, by: str | None) -> int:
-    asked = pool.policy.extension if by is None else by
-    if asked is None:
-        member_of(call, pool)  # what the policy says is for members to know
-        raise Refused(Refusal("invalid_request", errors=("by: the policy gives no extension of its own",)))
+def _extension(pool: Pool, by: str | None) -> int | None:
     try:
-        return duration_ms(asked)
+        return pool.policy.length("extension") if by is None else duration_ms(by)
     except ValueError as error:
         raise Refused(Refusal("invalid_request", errors=(f"by: {error}",))) from error
 

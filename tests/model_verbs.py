@@ -203,9 +203,6 @@ def extend(
     ask: Ask, ids: Sequence[str], by: int | None, atomic: bool = False, claim_id: str | None = None
 ) -> list[str]:
     length = ask.policy.get("extension") if by is None else by
-    if length is None:
-        ask.by_member()
-        raise No("invalid_request")
 
     def plan(customer: str) -> tuple[Do, bool]:
         found, claim = ask.claim(customer, claim_id)
@@ -214,12 +211,14 @@ def extend(
             raise No("extension_not_allowed")
         refuse_if(claim.extensions >= ask.policy.get("max_extensions", 10**9), "extension_limit")
         longest = claim.started + ask.policy.get("max_hold", 10**15)
-        refuse_if(claim.ends + length > longest, "extension_limit")
+        refuse_if(claim.ends + (length or 0) > longest, "extension_limit")
         manages = ask.by_member().role == "manager"
         refuse_if(not manages and not ask.policy.get("members_may_extend"), "extension_not_allowed")
+        if length is None:
+            raise No("invalid_request")
         return lambda: extended(ask, found, length), False
 
-    return settle(ask, ids, plan, atomic)
+    return about_all(settle(ask, ids, plan, atomic), "invalid_request")
 
 
 def extended(ask: Ask, found: Customer, by: int) -> None:

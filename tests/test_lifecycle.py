@@ -108,16 +108,33 @@ def test_only_managers_extend_unless_the_policy_lets_members(world: World) -> No
     assert mona.post("/customers/c1/extend").status == 200
 
 
-def test_what_the_policy_says_of_extensions_is_told_to_members_only(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    stranger, alice = world.user("zed"), world.user("alice")
+def test_that_nobody_says_how_long_to_extend_is_told_only_to_those_who_may_extend(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    world.fill(2)
+    world.user("alice").claim("c1")
 
-    replies = [who.post(path, body) for who in (stranger, alice) for path, body in (
-        ("/customers/c1/extend", {}), ("/extend", {"customer_ids": ["c1"]}),
-    )]  # fmt: skip
+    def refusals(who: str) -> list[str]:
+        return [world.user(who).post(f"/customers/{each}/extend").code for each in ("c1", "c2", "nobody")]
 
-    assert [reply.code for reply in replies] == ["not_a_member"] * 2 + ["invalid_request"] * 2
+    assert refusals("zed") == ["not_a_member"] * 3
+    assert refusals("bob") == ["not_holder", "not_claimed", "not_found"]
+    assert refusals("alice") == ["extension_not_allowed", "not_claimed", "not_found"]
+    assert refusals("mona") == ["invalid_request", "not_claimed", "not_found"]
+    assert mona.post("/customers/c1/extend").json["errors"] == ["by: the policy gives no extension of its own"]
+
+
+def test_a_batch_of_extensions_of_no_length_is_refused_as_a_whole_where_length_is_all_that_is_wrong_with_one(
+    world: World,
+) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    world.fill(2)
+    alice, body = world.user("alice"), {"customer_ids": ["c1", "c2", "nobody"]}
+    alice.claim("c1")
+
+    refused = [mona.post("/extend", body | {"atomic": atomic}) for atomic in (False, True)]
+
+    assert [(reply.status, reply.code) for reply in refused] == [(422, "invalid_request")] * 2
+    assert alice.post("/extend", body).results == ["extension_not_allowed", "not_claimed", "not_found"]
 
 
 def test_an_extension_by_nothing_is_no_extension(world: World) -> None:
