@@ -58,9 +58,12 @@ def clock_anew(actor: Actor, known: Customer) -> Move:
 
 
 def resume(actor: Actor, known: Customer) -> Move | Refusal:
-    """After a pause every deadline is later by as much of it as the claim lived through."""
+    """After a pause every deadline is later by as much of it as the claim lived through; one that had lapsed before has
+    no clock to shift, and its customer has been free since the deadline, swept or not."""
     pool, key = actor.home, actor.customer_key(known.id)
     if known.pauses == pool.pauses or known.state != "claimed" or pool.paused_at is None or pool.resumed_at is None:
+        return NOT_CONCERNED
+    if known.lapsed(pool.paused_at):
         return NOT_CONCERNED
     clock = deadlines.shifted(known, actor.policy, pool.paused_at, pool.resumed_at, pool.pauses)
     after = step(known, "updated", SYSTEM, actor.now, "pool resumed", **clock)

@@ -221,14 +221,14 @@ def pause(ask: Ask) -> None:
 
 
 def resume(ask: Ask) -> None:
-    """Every deadline is later by as much of the pause as its claim has seen; one version says so, another that it is
-    done."""
+    """Every deadline is later by as much of the pause as its claim has seen, unless it had lapsed before; one version
+    says so, another that it is done."""
     ask.by_admin()
     refuse_if(ask.home.status == "closed", "pool_not_open")
     if ask.home.paused is None:
         return
     for each in ask.model.of_pool(ask.pool):
-        if each.claim is not None:
+        if each.claim is not None and not each.lapsed(ask.home.paused):
             shift(each.claim, max(ask.now - max(ask.home.paused, each.claim.began), 0))
             each.step("updated", ask.now)
     ask.home.status, ask.home.paused = "open", None

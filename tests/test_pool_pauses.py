@@ -64,6 +64,27 @@ def test_what_had_lapsed_before_the_pause_goes_back_even_during_it(world: World)
     assert world.user("bob").release("c2").status == 200
 
 
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_pause_lengthens_no_cooldown_of_a_claim_that_had_lapsed_before_it_swept_or_not(
+    world: World, swept: bool
+) -> None:
+    world.pool(claim_ttl="PT1H", cooldown="PT4H")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(2 * HOUR)
+    if swept:
+        world.sweep()
+
+    admin(world).post("/pause")
+    world.clock.forward(3 * HOUR)
+    admin(world).post("/resume")
+
+    assert alice.get("/customers/c1/eligibility").json == {"eligible": True, "blocking": []}
+    assert alice.claim("c1").status == 200
+    assert alice.events("c1") == ["imported", "claimed", "expired", "claimed"]
+
+
 def test_the_holder_keeps_all_rights_while_the_clock_stands_still(world: World) -> None:
     world.pool(claim_ttl="P1D", extension="P1D", members_may_extend=True)
     world.fill(1)
