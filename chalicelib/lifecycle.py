@@ -19,7 +19,7 @@ from chalicelib.moves import (
     holder_or_manager,
     on_claim,
     on_customer,
-    still_of_interest,
+    past_holders,
     taking_in,
     updated,
     with_holder,
@@ -57,7 +57,7 @@ def transfer(
         return Move(key, known, None, asked)
     if known.holder == to:
         return Move(key, known, None, asked, stays=True)
-    past = still_of_interest(known.past_holders | {known.holder: actor.now}, actor.policy, actor.now)
+    past = past_holders(known, actor.policy, actor.now, actor.now)
     after = with_holder(known, "transferred", actor, to, claim_id, past_holders=past)
     return Move(key, known, after, asked, taker=to)
 
@@ -168,8 +168,10 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Move:
 
 
 def private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
-    """The customer as its holder's own: no clock, no quota."""
+    """The customer as its holder's own: no clock, no quota. Whoever held it before somebody else gets it has left."""
     changes = deadlines.NONE | {"state": "private", "holder": holder, "set_aside_at": None}
+    if start.holder != holder:
+        changes["past_holders"] = past_holders(start, actor.policy, actor.now, actor.now)
     return step(start, event_type, actor.user, actor.now, **changes)
 
 
@@ -190,7 +192,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
         asked += [rules.member(into.member_key), rules.unknown(elsewhere)]
     if known is None or known.holder is None or known.state != "private":
         return Move(key, known, None, tuple(asked))
-    past = still_of_interest(known.past_holders | {known.holder: actor.now}, into.policy, actor.now)
+    past = past_holders(known, into.policy, actor.now, actor.now)
     after = step(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past,

@@ -228,10 +228,9 @@ def returned(
     actor: Actor, known: Customer, event_type: str, by: str, since: int, reason: str | None = None
 ) -> Customer:
     """The customer back in its pool since that moment; or set aside, after it has come back too often (rule 19)."""
-    past = known.past_holders if known.holder is None else known.past_holders | {known.holder: since}
     after = step(
         known, event_type, by, actor.now, reason, state="available", holder=None, waiting_since=since,
-        returns=known.returns + 1, past_holders=still_of_interest(past, actor.policy, actor.now), **deadlines.NONE,
+        returns=known.returns + 1, past_holders=past_holders(known, actor.policy, since, actor.now), **deadlines.NONE,
     )  # fmt: skip
     most = actor.policy.max_returns
     if most is None or after.returns < most:
@@ -239,8 +238,10 @@ def returned(
     return step(after, "set_aside", SYSTEM, actor.now, set_aside_at=actor.now)
 
 
-def still_of_interest(past: dict[str, int], policy: Policy, now: int) -> dict[str, int]:
-    """Past holders whom the cooldown still keeps waiting; without a cooldown, the latest few."""
+def past_holders(known: Customer, policy: Policy, since: int, now: int) -> dict[str, int]:
+    """When each left, once whoever holds it has left at that moment: those whom the cooldown still keeps waiting;
+    without a cooldown, the latest few."""
+    past = known.past_holders if known.holder is None else known.past_holders | {known.holder: since}
     cooldown = policy.length("cooldown")
     if cooldown is not None:
         return {user: left_at for user, left_at in past.items() if left_at > now - cooldown}

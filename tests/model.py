@@ -210,6 +210,8 @@ class Model:
     def make_private(self, customer: Customer, event: str, holder: str, now: int) -> None:
         if customer.lapsed(self.pools[customer.pool].moment(now)):
             self.expire(customer, now)
+        if customer.holder is not None and customer.holder != holder:
+            customer.left[customer.holder] = now
         customer.state, customer.holder, customer.claim, customer.aside = "private", holder, None, None
         customer.step(event, now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.times import rfc3339
-from tests.world import DAY, HOUR, MINUTE, World
+from tests.world import DAY, HOUR, MINUTE, START, World
 
 
 def test_a_manager_assigns_an_available_customer_to_a_member_or_to_themself(world: World) -> None:
@@ -214,6 +214,22 @@ def test_a_won_customer_is_private_and_out_of_quota_and_clock(world: World) -> N
     assert world.sweep().due == 1
     assert [each["id"] for each in alice.get("/customers?state=private&holder=me").json["items"]] == ["c1"]
     assert world.user("bob").claim("c1").code == "already_claimed"
+
+
+def test_whose_claim_was_converted_for_somebody_else_is_a_past_holder_and_waits_for_the_cooldown(
+    world: World,
+) -> None:
+    mona = world.pool(cooldown="P1D")
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    mona.post("/customers/c1/convert", {"to": "bob"})
+    world.clock.forward(HOUR)
+    bob.post("/customers/c1/deposit")
+
+    refused = alice.claim("c1")
+
+    assert (refused.code, refused.json["retry_at"]) == ("cooldown", rfc3339(START + 1 + DAY))
 
 
 def test_a_manager_converts_a_claimed_customer_or_an_available_one_to_a_named_member(world: World) -> None:

@@ -87,7 +87,7 @@ def test_a_conversion_takes_a_claim_out_of_the_pool_for_its_holder_or_for_whom_t
     for_holder, for_bob = (lifecycle.convert(actor("mona"), "c1", known, to) for to in (None, "bob"))
 
     assert changed(for_holder) == CLEARED | {"state": "private"}
-    assert changed(for_bob) == CLEARED | {"state": "private", "holder": "bob"}
+    assert changed(for_bob) == CLEARED | {"state": "private", "holder": "bob", "past_holders": {"alice": START}}
     assert asked(for_holder) == [*BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1"]
     assert asked(for_bob) == [*TO_BOB, "not_claimed c1"]
     assert (events(for_bob), for_bob.taker) == (["converted"], None)
