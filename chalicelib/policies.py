@@ -37,10 +37,10 @@ def change(
     """
     pool = call.pool_now(pool_id)
     if call.if_match is None:
-        raise Refused(Refusal("version_conflict", errors=("send If-Match with the version of the pool",)))
+        raise _wrong(call, pool, "version_conflict", ["send If-Match with the version of the pool"])
     # What the client saw decides: if that is not how the pool stands, the write is refused.
     seen = replace(pool, version=call.if_match)
-    wanted = replace(seen, name=name or pool.name, policy=_merged(pool.policy, policy))
+    wanted = replace(seen, name=name or pool.name, policy=_merged(call, pool, policy))
     if dry_run:
         _may_change(call, pool)
         return call.finish(views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))})
@@ -57,14 +57,20 @@ def change(
     return call.finish(views.pool(now_ruling) | {"affected": _apply(call, now_ruling)})
 
 
-def _merged(policy: Policy, given: dict[str, Any]) -> Policy:
+def _merged(call: Call, pool: Pool, given: dict[str, Any]) -> Policy:
     try:
-        merged = msgspec.convert(msgspec.to_builtins(policy) | given, Policy)
+        merged = msgspec.convert(msgspec.to_builtins(pool.policy) | given, Policy)
     except msgspec.ValidationError as error:
-        raise Refused(Refusal("policy_invalid", errors=(str(error),))) from error
+        raise _wrong(call, pool, "policy_invalid", [str(error)]) from error
     if problems := merged.problems():
-        raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
+        raise _wrong(call, pool, "policy_invalid", problems)
     return merged
+
+
+def _wrong(call: Call, pool: Pool, reason: str, errors: list[str]) -> Refused:
+    """What is wrong with a change, for those who may change the pool. Raises Refused for all others."""
+    only_managers(call, pool)
+    return Refused(Refusal(reason, errors=tuple(errors)))
 
 
 def _by_manager(caller: Key, write: Put, same: Rule) -> tuple[list[Check | Put], list[Rule]]:

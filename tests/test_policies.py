@@ -90,6 +90,15 @@ def test_only_a_manager_changes_a_policy(world: World) -> None:
     assert patch(world.user("alice"), 1, name="Mine", dry_run=True).code == "not_manager"
 
 
+def test_who_may_not_change_a_pool_is_told_that_whatever_else_is_wrong_with_the_change(world: World) -> None:
+    world.pool()
+    wrong: list[tuple[int | None, Any]] = [(None, {}), (7, {}), (1, {"claim_ttl": "P0D"}), (1, {"claim_tll": "P1D"})]
+
+    refused = [patch(world.user(who), version, policy=policy) for who in ("alice", "eve") for version, policy in wrong]
+
+    assert [reply.code for reply in refused] == ["not_manager"] * 4 + ["not_a_member"] * 4
+
+
 def test_a_new_limit_rules_the_next_claim(world: World) -> None:
     mona = world.pool(holding_limit=1)
     world.fill(2)
