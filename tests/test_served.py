@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from tests.world import find
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 from tools.local_service import load_app, scheduled_event
+from tools.paths import PROJECT
 from tools.seed import POOL, seed
 
 
@@ -126,3 +129,21 @@ def test_a_refusal_speaks_the_language_of_the_client(served: Served) -> None:
 
     assert english["code"] == chinese["code"] == "not_found"
     assert chinese["title"] == "未找到。" != english["title"]
+
+
+STOPPED = """
+import signal, sys
+from tools.serve import stop_on_signals, wait_until_asked
+
+asked, more = stop_on_signals(), [signal.SIGTERM, signal.SIGHUP, signal.SIGINT] * 5
+sys.setprofile(lambda *call: more and signal.raise_signal(more.pop()))
+signal.raise_signal(signal.SIGTERM)
+sys.setprofile(None)
+wait_until_asked(asked, engine=None)
+"""
+
+
+def test_being_told_to_stop_while_being_told_to_stop_is_no_reason_to_go_on() -> None:
+    ended = subprocess.run([sys.executable, "-c", STOPPED], cwd=PROJECT, timeout=30, check=False)
+
+    assert ended.returncode == 0

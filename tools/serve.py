@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import ExitStack
 from types import FrameType
@@ -34,7 +33,7 @@ DURABILITY = {
 
 def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    stop = stop_on_signals()
+    asked = stop_on_signals()
     name = os.environ.get("ENGINE") or "ministack"
     port = port_from(os.environ.get("PORT") or "8000")
     with ExitStack() as running:
@@ -52,28 +51,33 @@ def main() -> int:
         running.enter_context(schedule(module.sweep_expired))
         running.enter_context(event_log(Stream(engine.endpoint, REGION, TABLE), log_event))
         say(welcome(api.url, customer, engine, name, keys))
-        wait_until_stopped(stop, engine)
+        wait_until_asked(asked, engine)
         say("\nStopping ...")
     say("Stopped.")
     return 0
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that Ctrl-C, SIGTERM and a closed terminal set. A second Ctrl-C cannot cut the stop short."""
-    stop = threading.Event()
+def stop_on_signals() -> list[int]:
+    """Where Ctrl-C, SIGTERM and a closed terminal are noted. A second Ctrl-C cannot cut the stop short.
+
+    Not an Event: its lock would be waited for without end by a signal that comes while another one sets it, as they do
+    where make and this are both told to stop.
+    """
+    asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        asked.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask)
-    return stop
+    return asked
 
 
-def wait_until_stopped(stop: threading.Event, engine: Engine) -> None:
-    while not stop.wait(0.5):
+def wait_until_asked(asked: list[int], engine: Engine) -> None:
+    while not asked:
         if not engine.alive:
             raise Unusable(f"{engine.name} has stopped by itself: its last words are in {engine.log_file}")
+        time.sleep(0.2)
 
 
 def port_from(text: str) -> int:
