@@ -194,7 +194,7 @@ def _body(request: Request, kind: type) -> Any:
     raw = request.raw_body or b""
     raw = raw.encode() if isinstance(raw, str) else raw
     if len(raw) > LARGEST_BODY:
-        raise Refused(Refusal("payload_too_large", limit=LARGEST_BODY))
+        raise Refused(Refusal("payload_too_large", limit=LARGEST_BODY, used=len(raw)))
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and media != JSON:
         raise _invalid("send the body with Content-Type: application/json")

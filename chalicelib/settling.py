@@ -163,7 +163,8 @@ class _Settling:
         for position, move in moves.items():
             if not draft.take(position, move):
                 if self.atomic and not self.outcome.refused:
-                    raise Refused(Refusal("batch_too_large", limit=len(draft.moves), errors=(_ATOMIC_LIMIT,)))
+                    fit, asked = len(draft.moves), len(self.ids)
+                    raise Refused(Refusal("batch_too_large", limit=fit, used=asked, errors=(_ATOMIC_LIMIT,)))
                 break
         return draft
 

@@ -79,6 +79,7 @@ def test_a_body_of_more_than_256_kb_is_too_large_for_every_route(no_store: World
     for route in BODIED:
         reply = send(no_store.user("alice"), route, b'{"name": "' + b"x" * 256 * 1024 + b'"}')
         assert_problem(reply, 413, "payload_too_large", named(route))
+        assert (reply.json["limit"], reply.json["used"]) == (262_144, 262_156)
 
 
 @pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", ";;"])
