@@ -224,9 +224,13 @@ def restore(actor: Actor, customer: str, known: Customer | None) -> Move:
 
 
 def edit(actor: Actor, customer: str, known: Customer | None, changes: Callable[[Customer], dict[str, Any]]) -> Move:
-    """What a customer says is changed by its holder or by a manager."""
-    key = actor.customer_key(customer)
-    asked = [*on_customer(actor, key), holder_or_manager(actor, key, known)]
-    if known is None or known.holder == actor.user:
-        asked.append(rules.not_expired(key, actor.clock(known)))
+    """What a customer says is changed by its holder or by a manager, who may be one whose own claim has lapsed."""
+    key, moment = actor.customer_key(customer), actor.clock(known)
+    asked = on_customer(actor, key)
+    if known is not None and known.holder == actor.user and known.lapsed(moment):
+        asked.append(rules.manager(actor.member_key, "expired"))
+    else:
+        asked.append(holder_or_manager(actor, key, known))
+        if known is None or known.holder == actor.user:
+            asked.append(rules.not_expired(key, moment))
     return Move(key, None, None, tuple(asked)) if known is None else updated(actor, known, tuple(asked), changes(known))

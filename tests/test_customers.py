@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import MINUTE, World
+from tests.world import DAY, MINUTE, World
 
 
 def test_a_customer_is_made_by_a_manager_and_enters_available(world: World) -> None:
@@ -102,6 +102,21 @@ def test_a_holder_or_a_manager_edits_a_customer_and_nobody_else(world: World) ->
     assert (edited.json["holder"], edited.json["version"]) == ("alice", 3)
     assert mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 7}).json["priority"] == 7
     assert mona.customer("c1")["fields"] == {"city": "Wuhan", "size": 3}
+
+
+def test_a_manager_edits_a_customer_even_if_it_is_their_own_claim_that_has_lapsed(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(2)
+    alice = world.user("alice")
+    mona.claim("c1")
+    alice.claim("c2")
+    world.clock.forward(DAY)
+
+    refused = alice.request("PATCH", "/v1/pools/p/customers/c2", {"name": "New"})
+    edited = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"})
+
+    assert refused.code == "expired"
+    assert (edited.status, edited.json["name"]) == (200, "New")
 
 
 def test_who_may_not_edit_a_customer_is_not_told_how_much_it_says(world: World) -> None:

@@ -241,11 +241,12 @@ def test_a_customer_says_no_more_than_can_be_kept_to_the_very_byte() -> None:
 
 
 def test_an_edit_is_its_holders_while_the_claim_goes_on_or_a_managers_at_any_time() -> None:
-    hers, monas, blind = (
+    hers, monas, blind, late = (
         lifecycle.edit(actor(user), "c1", known, lambda customer: {"name": customer.name + "!"})
-        for user, known in (("alice", CLAIMED), ("mona", CLAIMED), ("alice", None))
+        for user, known in (("alice", CLAIMED), ("mona", CLAIMED), ("alice", None), ("alice", LAPSED))
     )
 
     assert changed(hers) == changed(monas) == {"name": "Acme!"}
     assert asked(hers) == asked(blind) == ["not_a_member alice", "not_found c1", "not_holder c1", "expired c1"]
     assert asked(monas) == ["not_a_member mona", "not_found c1", "not_holder mona"]
+    assert asked(late) == ["not_a_member alice", "not_found c1", "expired alice"], "unless she manages the pool"
