@@ -211,12 +211,16 @@ def _moved(after: Customer, actor: Actor, into: Actor) -> Customer:
 
 
 def restore(actor: Actor, customer: str, known: Customer | None) -> Move:
-    """A manager has looked at a customer that was set aside: it may be claimed again, and its returns count anew."""
+    """A manager has looked at a customer that was set aside: it may be claimed again, and its returns count anew.
+
+    One whose claim has lapsed for the last time is set aside already, swept or not.
+    """
     key = actor.customer_key(customer)
     asked = (*by_manager(actor), *on_customer(actor, key))
-    if known is None or known.set_aside_at is None:
+    aside = None if known is None else without_lapsed(actor, known)
+    if aside is None or aside.set_aside_at is None:
         return Move(key, known, None, asked, stays=known is not None)
-    after = step(known, "restored", actor.user, actor.now, set_aside_at=None, returns=0, waiting_since=actor.now)
+    after = step(aside, "restored", actor.user, actor.now, set_aside_at=None, returns=0, waiting_since=actor.now)
     return Move(key, known, after, asked)
 
 

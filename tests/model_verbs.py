@@ -191,7 +191,9 @@ def convert(ask: Ask, ids: Sequence[str], to: str | None, atomic: bool = False) 
 def restore(ask: Ask, customer: str) -> None:
     ask.by_manager()
     found = ask.customer(customer)
-    if found.aside is not None:
+    if "set_aside" in blocking(ask, found):
+        if found.lapsed(ask.moment):
+            ask.model.expire(found, ask.now)
         found.aside, found.returns, found.waiting = None, 0, ask.now
         found.step("restored", ask.now)
 

@@ -61,6 +61,19 @@ def test_a_lapsed_claim_whose_return_sets_it_aside_is_not_claimed_before_the_swe
     assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 1}
 
 
+def test_what_its_lapsed_claim_sets_aside_can_be_restored_before_the_sweep_too(world: World) -> None:
+    mona = world.pool(max_returns=1, claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(2 * DAY)
+
+    restored = mona.post("/customers/c1/restore").json
+
+    assert (restored["state"], restored["holder"], restored["returns"]) == ("available", None, 0)
+    assert mona.events("c1") == ["imported", "claimed", "expired", "set_aside", "restored"]
+    assert world.user("bob").claim("c1").status == 200
+
+
 def test_why_it_cannot_be_claimed_is_said(world: World) -> None:
     world.pool(max_returns=1)
     world.fill(1)
