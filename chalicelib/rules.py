@@ -157,12 +157,12 @@ def past_embargo(key: Key, policy: Policy, now: int) -> list[Rule]:
 
 
 def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
-    """Every past holder waits, not only the last one; one whose own claim lapsed left at its deadline."""
+    """Every past holder waits, not only the last one, from when they last left: for a lapsed claim, its deadline."""
     cooldown = policy.length("cooldown")
     if cooldown is None:
         return []
-    left_at = past_holders[user]
-    long_ago = left_at.does_not_exist() | (left_at <= now - cooldown)
+    left_at, theirs = past_holders[user], (holder == user) & (state == "claimed")
+    long_ago = theirs | left_at.does_not_exist() | (left_at <= now - cooldown)
     lapsed_long_ago = (holder != user) | (state != "claimed") | (expires_at <= now - cooldown)
     return [
         Rule("cooldown", key, lapsed_long_ago, ends_with=("expires_at",), ends_after=cooldown),

@@ -78,7 +78,7 @@ def blocking(ask: Ask, found: Customer) -> list[str]:
         told.append("embargoed")
     if found.holder == ask.who and found.claim is not None and found.claim.expires is not None:
         told += ["cooldown"] if ask.now - found.claim.expires < policy.get("cooldown", -(10**15)) else []
-    if ask.now - found.left.get(ask.who, -(10**15)) < policy.get("cooldown", 0):
+    elif ask.now - found.left.get(ask.who, -(10**15)) < policy.get("cooldown", 0):
         told.append("cooldown")
     return told
 

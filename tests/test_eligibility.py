@@ -50,6 +50,21 @@ def test_who_holds_a_customer_of_a_paused_pool_may_not_claim_it_again(world: Wor
     assert told["eligible"] == (reply.status == 200), (told, reply.text)
 
 
+def test_who_has_held_a_customer_twice_is_told_of_one_cooldown_and_when_it_ends(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H", cooldown="P1D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+    mona.post("/customers/c1/assign", {"to": "alice"})
+    world.clock.forward(2 * HOUR)
+
+    told = alice.get("/customers/c1/eligibility").json["blocking"]
+
+    assert [each["code"] for each in told] == ["cooldown"]
+    assert told[0]["retry_at"] == alice.claim("c1").json["retry_at"]
+
+
 def test_who_owns_a_private_customer_is_told_of_no_cooldown(world: World) -> None:
     world.pool(cooldown="P1D")
     world.fill(1)
