@@ -20,7 +20,7 @@ from chalicelib.places import ROSTER
 from chalicelib.records import IDENTIFIER, Identifier, Member, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
-from chalicelib.table import Action, Check, Put, Table, Update
+from chalicelib.table import KEYS_A_READ, Action, Check, Put, Table, Update
 
 AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
 
@@ -54,19 +54,26 @@ def get_pool(call: Call, pool_id: str) -> dict[str, Any]:
 
 
 def list_pools(call: Call, limit: int, cursor: str | None) -> dict[str, Any]:
-    """The pools that the caller belongs to; for an admin, all. A page of a member's list may be short."""
-    tenant = call.caller.tenant
+    """The pools that the caller belongs to; for an admin, all.
+
+    A page of a member's list has those among the next pools of the tenant, as many as one read can tell of. So it may
+    be short, even empty, where the tenant has more.
+    """
+    tenant, admin = call.caller.tenant, call.caller.admin
     place = Cursor(layout.pool_key(tenant, "").pk)
     last = place.read(cursor, Identifier)
     after = None if last is None else layout.item(layout.pool_key(tenant, last), {})
-    page = call.backend.table.page(layout.pool_key(tenant, "").pk, limit, after=after)
+    page = call.backend.table.page(layout.pool_key(tenant, "").pk, limit if admin else KEYS_A_READ, after=after)
     pools = [layout.pool_record(tenant, stored) for stored in page.items]
-    if not call.caller.admin:
+    if not admin:
         keys = {pool.id: layout.member_key(tenant, pool.id, call.caller.user) for pool in pools}
         found = call.backend.table.get(list(keys.values()))
         pools = [pool for pool in pools if keys[pool.id] in found]
-    next_cursor = None if page.last is None else place.write(page.keys[-1].sk)
-    return {"items": [views.pool(pool) for pool in pools], "next_cursor": next_cursor}
+    shown, left = pools[:limit], pools[limit:]
+    next_cursor = None
+    if left or page.last is not None:
+        next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
+    return {"items": [views.pool(pool) for pool in shown], "next_cursor": next_cursor}
 
 
 def member_of(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> Member:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from tests.engine import counted
 from tests.world import Reply, User, World
 
 
@@ -56,12 +58,43 @@ def test_a_pool_is_seen_by_its_members_and_admins_only(world: World) -> None:
     assert world.user("root", admin=True).get().status == world.user("bob").get().status == 200
 
 
+def test_a_member_finds_their_pools_on_the_first_page_however_many_others_there_are_before(world: World) -> None:
+    for number in range(30):
+        new_pool(world.user("root", admin=True), f"o{number}")
+    world.pool("p")
+    world.pool("q", members="alice")
+    alice = world.user("alice")
+
+    with counted(world) as made:
+        pages = [alice.request("GET", f"/v1/pools{query}").json for query in ("", "?limit=2", "?limit=1")]
+
+    assert [([pool["id"] for pool in page["items"]], page["next_cursor"] is None) for page in pages] == [
+        (["p", "q"], True), (["p", "q"], True), (["p"], False)
+    ]  # fmt: skip
+    assert made == {"Query": 3, "BatchGetItem": 3}
+
+
+def test_a_page_of_a_members_pools_looks_at_a_hundred_pools_of_the_tenant_and_goes_on_after_them(world: World) -> None:
+    for number in range(101):
+        new_pool(world.user("root", admin=True), f"o{number:03}")
+    world.pool("p")
+
+    pages = list(pages_of(world.user("alice"), 20))
+
+    assert pages == [[], ["p"]]
+    assert len(pools_of(world.user("root", admin=True), 20)) == 102
+
+
 def pools_of(user: User, limit: int = 1) -> list[str]:
+    return [pool for page in pages_of(user, limit) for pool in page]
+
+
+def pages_of(user: User, limit: int) -> Iterator[list[str]]:
     """The ids of the listed pools, page by page."""
-    ids, cursor = [], ""
+    cursor = ""
     while True:
         page = user.request("GET", f"/v1/pools?limit={limit}{cursor}").json
-        ids += [pool["id"] for pool in page["items"]]
+        yield [pool["id"] for pool in page["items"]]
         if page["next_cursor"] is None:
-            return ids
+            return
         cursor = f"&cursor={page['next_cursor']}"
