@@ -93,6 +93,18 @@ def test_an_unknown_address_is_not_found_with_cors(served: Served) -> None:
     assert headers["Access-Control-Allow-Origin"] == "*"
 
 
+def test_what_follows_a_semicolon_is_part_of_the_address(served: Served) -> None:
+    alice = served.keys.token("alice")
+
+    answers = [
+        served.call("GET", f"/v1/pools/{POOL}{rest}", alice) for rest in ("/customers/acme;x=1", "/members/me;", ";x")
+    ]
+    named = served.call("GET", f"/v1/pools/{POOL}/customers?name=a;b", alice)
+
+    assert [(status, body["code"]) for status, _, body in answers] == [(404, "not_found")] * 3
+    assert (named[0], named[2]["items"]) == (200, [])
+
+
 def test_a_browser_may_ask_first(served: Served) -> None:
     status, headers, _ = served.call("OPTIONS", f"/v1/pools/{POOL}/claim", Origin="https://example.org")
 

@@ -56,6 +56,7 @@ class LambdaProxy(LocalGateway):
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Never raises: whatever goes wrong becomes a problem with a code."""
         language = next((value for name, value in headers.items() if name.lower() == "accept-language"), None)
+        path = path.replace(";", "%3B")  # part of the address like any other: chalice would leave out what follows
         try:
             match = self._match(path)
             if match is None or not self._serves(match, method):
