@@ -31,6 +31,7 @@ WIDEST_LOOK: Final = 200
 MOST_LAPSED: Final = 100  # looked at together: their index holds whole customers
 OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
 TAKEN: Final = "already_claimed"
+ENDED_BY_OTHERS: Final = frozenset((TAKEN, "set_aside"))  # which an old copy does not show; the rest ends by itself
 
 
 def claim_next(call: Call, pool_id: str, count: int) -> dict[str, Any]:
@@ -153,8 +154,8 @@ class _Search:
         seen = [each.id for each in candidates]
         copied = copies.seen(self.desk.actor, seen)
         closed = self._closed(copies.look_up(table, self.desk.actor, seen))
-        doubtful = [each for each, reason in closed.items() if reason == TAKEN and each in copied]
-        if doubtful and len(seen) - len(closed) < self.wanted:  # or the copy is old, and somebody has released it
+        doubtful = [each for each, reason in closed.items() if reason in ENDED_BY_OTHERS and each in copied]
+        if doubtful and len(seen) - len(closed) < self.wanted:  # or the copy is old: it was released, or restored
             closed = {each: closed[each] for each in closed if each not in doubtful}
             closed |= self._closed(copies.read(table, self.desk.actor, doubtful))
         free = [each for each in seen if each not in closed]

@@ -94,6 +94,19 @@ def test_an_atomic_batch_that_is_refused_tells_of_each_as_it_is_now_and_leaves_n
     assert alice.release_batch(["no id", "gone"], atomic=True).results == ["not_found", "not_found"]
 
 
+def test_claim_next_finds_what_a_process_remembers_as_set_aside_and_somebody_has_restored(world: World) -> None:
+    mona = world.pool(max_returns=1)
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    alice.release("c1")
+    elsewhere(world, lambda: mona.post("/customers/c1/restore"))
+
+    taken = bob.claim_next().json["items"]
+
+    assert [each["id"] for each in taken] == ["c1"]
+
+
 def test_an_extension_is_measured_by_the_claim_as_it_is_now(world: World) -> None:
     world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H")
     world.fill(1)
