@@ -105,6 +105,16 @@ def test_what_follows_a_semicolon_is_part_of_the_address(served: Served) -> None
     assert (named[0], named[2]["items"]) == (200, [])
 
 
+def test_spaces_around_the_value_of_a_header_are_none_of_it(served: Served) -> None:
+    alice = served.keys.token("alice")
+
+    status, _, body = served.call(
+        "POST", f"/v1/pools/{POOL}/customers/nobody/claim", f"{alice} ", **{"Idempotency-Key": "k "}
+    )
+
+    assert (status, body["code"]) == (404, "not_found")
+
+
 def test_a_browser_may_ask_first(served: Served) -> None:
     status, headers, _ = served.call("OPTIONS", f"/v1/pools/{POOL}/claim", Origin="https://example.org")
 

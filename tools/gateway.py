@@ -58,7 +58,9 @@ class Handler(BaseHTTPRequestHandler):
             except (BodyMalformed, OSError):
                 self.refuse("invalid_request")
                 return
-            answer = self.server.proxy.answer(self.command, self.path, dict(self.headers), body)
+            # Spaces around a header's value are none of it; the standard library leaves those after it.
+            headers = {name: value.strip(" \t") for name, value in self.headers.items()}
+            answer = self.server.proxy.answer(self.command, self.path, headers, body)
             self.send_answer(answer)
             self.server.log_request(self.command, self.path, answer.status, time.monotonic() - started)
 
