@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from chalice.local import LambdaContext
@@ -56,8 +58,10 @@ def told(method: str, path: str, status: int, headers: Any, text: bytes) -> tupl
 def served(ministack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The service with its demo pool, as `make run` starts it."""
     keys = LocalKeys(Path(tmp_path_factory.mktemp("keys"))).ensure()
-    module = load_app(ministack, keys)
-    with LocalApi(module.app) as api:
+    with patch.dict(os.environ):  # the other tests of this process have an environment of their own
+        module = load_app(ministack, keys)
+        api = LocalApi(module.app)
+    with api:
         seed(api.url, keys)
         yield Served(api.url, keys, module)
 
