@@ -6,7 +6,7 @@ ordinary one, and decides. A search has an end, however many customers at the he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -154,8 +154,9 @@ class _Search:
         seen = [each.id for each in candidates]
         copied = copies.seen(self.desk.actor, seen)
         closed = self._closed(copies.look_up(table, self.desk.actor, seen))
-        doubtful = [each for each, reason in closed.items() if reason in ENDED_BY_OTHERS and each in copied]
-        if doubtful and len(seen) - len(closed) < self.wanted:  # or the copy is old: it was released, or restored
+        ahead = self._ahead(seen, closed)
+        doubtful = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
+        if doubtful:  # or the copy is old: it was released, or restored, and is better than one that would be taken
             closed = {each: closed[each] for each in closed if each not in doubtful}
             closed |= self._closed(copies.read(table, self.desk.actor, doubtful))
         free = [each for each in seen if each not in closed]
@@ -168,6 +169,11 @@ class _Search:
         self.width = self.count if len(free) >= self.wanted or gone else min(2 * len(seen), WIDEST_LOOK)
         self.lost = gone and not self.crowd.reach(self.call.now)
         return free[: self.wanted]
+
+    def _ahead(self, seen: Sequence[str], closed: Mapping[str, str]) -> Sequence[str]:
+        """Those who stand before the last that would be taken; all, where there are too few to take."""
+        free = [at for at, each in enumerate(seen) if each not in closed]
+        return seen[: free[self.wanted - 1]] if len(free) >= self.wanted else seen
 
     def _closed(self, known: dict[str, Customer | None]) -> dict[str, str]:
         """Those that the caller may not claim as they are known, with the reason."""

@@ -107,6 +107,23 @@ def test_claim_next_finds_what_a_process_remembers_as_set_aside_and_somebody_has
     assert [each["id"] for each in taken] == ["c1"]
 
 
+def test_claim_next_takes_the_better_one_that_was_released_meanwhile_also_where_it_looks_further_down(
+    world: World,
+) -> None:
+    mona = world.pool(cooldown="P1D")
+    for customer, priority in (("c1", 2), ("c2", 1), ("c3", 0)):
+        mona.create(customer, priority=priority)
+    alice, bob = world.user("alice"), world.user("bob")
+    bob.claim("c1")
+    bob.release("c1")
+    alice.claim("c2")
+    elsewhere(world, lambda: alice.release("c2"))
+
+    taken = bob.claim_next().json["items"]
+
+    assert [each["id"] for each in taken] == ["c2"]
+
+
 def test_an_extension_is_measured_by_the_claim_as_it_is_now(world: World) -> None:
     world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H")
     world.fill(1)
