@@ -68,7 +68,7 @@ def test_from_a_copy_that_nobody_holds_there_is_nothing_to_move_and_the_rules_sa
     assert asked(move)
 
 
-ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "transfer", "convert", "edit"]
+ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "transfer", "convert"]
 
 
 @pytest.mark.parametrize("verb", ABOUT_A_CLAIM)
@@ -80,6 +80,15 @@ def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began_until_its_c
     otherwise = [refused(VERBS[verb](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
 
     assert ("expired" in in_a_pause, ["expired" in each for each in otherwise]) == (False, [True, True])
+
+
+def test_so_does_its_holders_right_to_edit_which_is_then_only_a_managers() -> None:
+    edit, been_set = VERBS["edit"], replace(LAPSED, pauses=PAUSED.pauses)
+
+    last = [asked(edit(known, home))[-1] for known, home in ((LAPSED, PAUSED), (been_set, PAUSED), (LAPSED, POOL))]
+
+    assert last == ["expired c1", "expired alice", "expired alice"]
+    assert refused(edit(LAPSED, PAUSED), holder="alice", expires_at=START) == []
 
 
 def test_nor_can_it_be_claimed_by_somebody_else() -> None:
