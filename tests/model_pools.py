@@ -169,7 +169,6 @@ def hand_back(ask: Ask, user: str, held: str, to: str | None) -> None:
 
 def change_policy(ask: Ask, rules: Mapping[str, Any], to_all: bool, dry_run: bool) -> int:
     """How many claims get another deadline, if it is for all of them or a dry run. A rule that is None goes."""
-    refuse_if(ask.seen is None, "version_conflict")
     ask.by_manager()
     refuse_if(ask.seen != ask.home.version, "version_conflict")
     before = ask.policy
