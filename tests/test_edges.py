@@ -145,6 +145,8 @@ def test_one_whose_own_claim_lapsed_waits_from_its_deadline_on() -> None:
     assert told(cooled, **hers | {"holder": "bob"}, expires_at=NOW) == []
     assert told(cooled, **hers | {"state": "private"}) == [], "what is her own has no deadline to wait from"
     assert told(cooled, **hers, expires_at=NOW - 999) == [Refusal("cooldown", NOW + 1)]
+    bobs = hers | {"holder": "bob", "past_holders": {"alice": NOW - 999}}
+    assert told(cooled, **bobs, expires_at=NOW) == [Refusal("cooldown", NOW + 1)], "whoever has held it since"
     again = hers | {"past_holders": {"alice": NOW - 999}}
     assert told(cooled, **again, expires_at=NOW - 1) == [Refusal("cooldown", NOW + 999)], (
         "she last left at the deadline"

@@ -156,6 +156,13 @@ def test_a_deposit_into_another_pool_asks_that_pool_too_and_keeps_the_history() 
     assert (move.lands is not None and move.lands.pk, move.managed) == ("T#main#P#q#C#c1", False)
 
 
+def test_only_what_is_private_is_deposited() -> None:
+    for known in (AVAILABLE, CLAIMED, None):
+        move = lifecycle.deposit(actor(), "c1", known, actor())
+
+        assert (move.before, move.after) == (known, None)
+
+
 def test_who_deposits_elsewhere_waits_as_long_as_the_policy_there_says() -> None:
     past = replace(PRIVATE, past_holders={"carl": START - 3 * HOUR})
     there = replace(POOL, id="q")
