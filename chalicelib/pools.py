@@ -140,16 +140,16 @@ def standing(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, i
     return {"available": pooled - claimed - aside, "claimed": claimed, "set_aside": aside}
 
 
-def only_managers(call: Call, pool: Pool) -> None:
+def only_managers(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
     """Raises Refused unless the caller manages the pool: for what no write asks about."""
-    if member_of(call, pool).role != "manager":
+    if member_of(call, pool, found).role != "manager":
         raise Refused(Refusal("not_manager"))
 
 
 def sees_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
     """Raises Refused unless the caller manages the pool, or the tenant."""
-    if not call.caller.admin and member_of(call, pool, found).role != "manager":
-        raise Refused(Refusal("not_manager"))
+    if not call.caller.admin:
+        only_managers(call, pool, found)
 
 
 def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.times import rfc3339
 from tests.engine import counted, hooked
-from tests.world import DAY, HOUR, MINUTE, START, World
+from tests.world import DAY, HOUR, MINUTE, START, User, World
 
 
 def test_a_claimed_customer_has_a_holder_and_a_deadline(world: World) -> None:
@@ -171,13 +171,19 @@ def test_ones_own_lapsed_claims_never_block_the_headroom(world: World) -> None:
     assert alice.claim("c4").status == 200
 
 
-def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_claims_leave(world: World) -> None:
+def one_lapsed_of_two(world: World) -> User:
+    """Alice holds c1, whose claim has lapsed, and c2; she may hold no more than that."""
     world.pool(claim_ttl="PT1H", holding_limit=2)
     world.fill(4)
     alice = world.user("alice")
     alice.claim("c1")
     world.clock.forward(HOUR)
     alice.claim("c2")
+    return alice
+
+
+def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_claims_leave(world: World) -> None:
+    alice = one_lapsed_of_two(world)
 
     refused = alice.claim_batch(["nobody", "c3", "c4"], atomic=True)
 
@@ -185,12 +191,7 @@ def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_cl
 
 
 def test_ones_own_lapsed_claims_are_looked_for_once_in_a_request(world: World) -> None:
-    world.pool(claim_ttl="PT1H", holding_limit=2)
-    world.fill(4)
-    alice = world.user("alice")
-    alice.claim("c1")
-    world.clock.forward(HOUR)
-    alice.claim("c2")
+    alice = one_lapsed_of_two(world)
 
     with counted(world) as made:
         assert alice.claim_batch(["c3", "c4"]).results == ["ok", "holding_limit"]
