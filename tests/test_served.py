@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +22,7 @@ from chalice.local import LambdaContext
 
 from tests.conformance import assert_conforms
 from tests.world import find
+from tools.compression import MINIMUM_BYTES, compressed
 from tools.gateway import LocalApi
 from tools.keys import LocalKeys
 from tools.local_service import load_app, scheduled_event
@@ -155,6 +158,76 @@ def test_a_refusal_speaks_the_language_of_the_client(served: Served) -> None:
 
     assert english["code"] == chinese["code"] == "not_found"
     assert chinese["title"] == "未找到。" != english["title"]
+
+
+# Compression
+
+
+def raw(served: Served, path: str, accepted: str | None, token: str | None = None, **headers: str) -> tuple[Any, bytes]:
+    """The headers and the bytes of an answer, as they came over the wire."""
+    sent = headers | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    connection = HTTPConnection(served.url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", path, headers=sent | ({} if accepted is None else {"Accept-Encoding": accepted}))
+        answer = connection.getresponse()
+        return answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+def test_a_large_answer_is_compressed_for_a_client_that_accepts_gzip(served: Served) -> None:
+    plain_headers, plain = raw(served, "/v1/openapi.json", "identity")
+
+    headers, body = raw(served, "/v1/openapi.json", "gzip, deflate, br", Origin="https://example.org")
+
+    assert (headers["Content-Encoding"], headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(body) == plain and len(body) < len(plain) / 4
+    assert int(headers["Content-Length"]) == len(body)
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert (plain_headers["Content-Encoding"], plain_headers["Vary"]) == (None, "Accept-Encoding")
+
+
+def test_the_console_is_at_most_a_third_of_its_size_on_the_wire(served: Served) -> None:
+    _, plain = raw(served, "/console", None)
+
+    headers, body = raw(served, "/console", "gzip")
+
+    assert headers["Content-Encoding"] == "gzip" and len(body) * 3 < len(plain)
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_the_etag_of_a_compressed_answer_is_the_version_and_small_answers_stay_plain(served: Served) -> None:
+    mona = served.keys.token("mona")
+    listed, _ = raw(served, f"/v1/pools/{POOL}/customers?limit=100", "gzip", mona)
+
+    headers, body = raw(served, f"/v1/pools/{POOL}", "gzip", mona)
+    health, small = raw(served, "/v1/health", "gzip")
+
+    assert listed["Content-Encoding"] == "gzip"
+    text = gzip.decompress(body) if headers["Content-Encoding"] else body
+    assert headers["ETag"] == f'"{json.loads(text)["version"]}"'
+    assert (health["Content-Encoding"], health["Vary"], json.loads(small)) == (None, None, {"status": "ok"})
+
+
+TAKES_GZIP = ["gzip", "GZIP", "x-gzip", "br, gzip;q=0.1", "*", "deflate;q=1, *;q=0.5", "gzip ; q=1.000, identity;q=0.5"]
+TAKES_NONE = [
+    None, "", "identity", "br", "gzip;q=0", "gzip;q=0.000, *;q=1", "*;q=0", "gzip;q=0.5, identity", "gzip;q=2",
+    "gzip;q=x", "gzip;level=9", "gzipped", ";;;", "gzip;q=0.5, *;q=0, identity;q=0.6",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("accepted", TAKES_GZIP + TAKES_NONE)
+def test_only_a_client_that_prefers_gzip_gets_it(accepted: str | None) -> None:
+    headers, body = compressed({"ETag": '"1"'}, b"x" * MINIMUM_BYTES, accepted)
+
+    assert ("Content-Encoding" in headers) == (accepted in TAKES_GZIP) == (len(body) < MINIMUM_BYTES)
+
+
+def test_a_body_that_is_encoded_already_or_too_small_is_sent_as_it_is() -> None:
+    encoded = {"Content-Encoding": "br"}
+
+    assert compressed(encoded, b"x" * 9999, "gzip") == (encoded, b"x" * 9999)
+    assert compressed({}, b"x" * (MINIMUM_BYTES - 1), "gzip") == ({}, b"x" * (MINIMUM_BYTES - 1))
 
 
 STOPPED = """

@@ -178,6 +178,10 @@ def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) ->
     assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
 
 
+def test_the_gateway_compresses_answers_from_one_kilobyte_on(resources: dict[str, dict[str, Any]]) -> None:
+    assert resources["RestAPI"]["MinimumCompressionSize"] == 1024
+
+
 # What must not be lost
 
 

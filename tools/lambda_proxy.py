@@ -28,6 +28,7 @@ from chalice.local import (
 )
 
 from chalicelib import problems
+from tools.compression import compressed
 
 GATEWAY_TIMEOUT = 29  # seconds: API Gateway answers for the function after that
 
@@ -55,7 +56,12 @@ class LambdaProxy(LocalGateway):
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         """Never raises: whatever goes wrong becomes a problem with a code."""
-        language = next((value for name, value in headers.items() if name.lower() == "accept-language"), None)
+        given = {name.lower(): value for name, value in headers.items()}
+        answer = self._answer(method, path, headers, body, given.get("accept-language"))
+        sent, content = compressed(answer.headers, answer.body, given.get("accept-encoding"))
+        return Answer(answer.status, sent, content)
+
+    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, language: str | None) -> Answer:
         path = path.replace(";", "%3B")  # part of the address like any other: chalice would leave out what follows
         try:
             match = self._match(path)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.schema import SCHEMA
+from tools.compression import MINIMUM_BYTES
 from tools.gateway_answers import gateway_responses
 from tools.monitoring import NAMESPACE, monitoring
 from tools.stages import Stage
@@ -180,6 +181,7 @@ def _api(stage: Stage) -> dict[str, Any]:
     properties = {
         # Without it the translator adds a second stage, named "Stage", that nobody asked for.
         "OpenApiVersion": "2.0",
+        "MinimumCompressionSize": MINIMUM_BYTES,
         "MethodSettings": [{"ResourcePath": "/*", "HttpMethod": "*", "MetricsEnabled": False, **limits}],
         "DefinitionBody": {
             "info": {"title": {"Ref": "AWS::StackName"}},
