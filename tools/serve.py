@@ -22,6 +22,7 @@ from tools.local_stream import Stream, event_log
 from tools.paths import LOCAL
 from tools.problems import Unusable, run_tool
 from tools.seed import MEMBERS, POOL, seed, untouched_customer
+from tools.whole_lines import write_whole_lines
 
 DURABILITY = {
     "ministack": "Data is kept in .local/ when it is stopped in order: Ctrl-C, SIGTERM, even a killed `make run`.\n"
@@ -32,7 +33,7 @@ DURABILITY = {
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    log_lines()
     asked = stop_on_signals()
     name = os.environ.get("ENGINE") or "ministack"
     port = port_from(os.environ.get("PORT") or "8000")
@@ -55,6 +56,12 @@ def main() -> int:
         say("\nStopping ...")
     say("Stopped.")
     return 0
+
+
+def log_lines() -> None:
+    """Requests, events, the service's own log and whatever else is printed here: each line is written whole."""
+    write_whole_lines()
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
 
 
 def stop_on_signals() -> list[int]:
@@ -126,7 +133,7 @@ def log_event(told: str) -> None:
 
 def say(text: str) -> None:
     try:
-        print(text, flush=True)
+        print(f"{text}\n", end="", flush=True)
     except OSError:
         # The terminal is gone; the service stops for its SIGHUP, not for want of somewhere to write.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
