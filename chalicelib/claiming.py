@@ -11,7 +11,7 @@ from chalicelib import layout, moves, sweeping
 from chalicelib.context import Call
 from chalicelib.layout import Item
 from chalicelib.moves import Actor, Move
-from chalicelib.pools import member_of
+from chalicelib.pools import only_members
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, broken
@@ -58,22 +58,24 @@ def desk_with_room(call: Call, pool: Pool, *, manager: bool | None = None) -> De
 def eligibility(call: Call, pool_id: str, customer_id: str) -> list[Refusal]:
     """Every rule that keeps the caller from claiming that customer now, in order; none if they may, or hold it.
 
-    An answer for people to read, true at its moment: a claim asks again. Raises Refused for who is not a member.
+    An answer for people to read, true at its moment: a claim asks again. Raises Refused for who may not read the pool.
+    An admin may, and is blocked where they are no member.
     """
     pool = call.pool(pool_id)
     actor = call.actor(pool)
     known = call.backend.copies.read(call.backend.table, actor, [customer_id] if _is_id(customer_id) else [])
     found = call.backend.table.get([actor.member_key])
     customer = known.get(customer_id)
-    member_of(call, pool, found)
+    only_members(call, pool, found)
     if customer is None:
         raise Refused(Refusal("not_found"))
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
     if customer.held_by(actor.user, actor.clock(customer)):
         return closed
     asked = moves.claim(actor, customer_id, customer, "").rules
-    stands = found | {actor.customer_key(customer_id): layout.customer_item(customer)}
-    return [*closed, *broken(asked, stands), *_limits(call, pool, found[actor.member_key])]
+    own = found.get(actor.member_key, {})
+    stands = {actor.member_key: own, actor.customer_key(customer_id): layout.customer_item(customer)}
+    return [*closed, *broken(asked, stands), *(_limits(call, pool, own) if own else [])]
 
 
 def _limits(call: Call, pool: Pool, member_item: Item) -> list[Refusal]:

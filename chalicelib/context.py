@@ -7,7 +7,7 @@ hot spot. So a change of policy reaches every process within `POLICY_MS`, well i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from chalicelib import layout, views
 from chalicelib.copies import Copies
 from chalicelib.crowds import Crowd
 from chalicelib.journal import WHOLE, Journal, Result, known_answers
+from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor
 from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
@@ -92,7 +93,7 @@ class Call(Struct, frozen=True):
             raise Refused(Refusal("not_admin"))
 
     def actor(self, pool: Pool) -> Actor:
-        return Actor(pool, self.caller.user, self.now, self.if_match, self.mark)
+        return Actor(pool, self.caller.user, self.now, self.if_match, self.mark, self.caller.admin)
 
     def desk(
         self,
@@ -106,21 +107,30 @@ class Call(Struct, frozen=True):
         """Where moves are settled. `manager` says whether one is asking, who sees what is masked: also where only a
         manager could have made the moves. Where that is not known, it is read before something is masked."""
 
-        actor, read = self.actor(pool), cache(self._manages)
+        actor = self.actor(pool)
+        homes = {each.id: each for each in (pool, elsewhere) if each is not None}
+        read = cache(lambda pool_id: self.manages(homes[pool_id]))
 
         def present(customer: Customer, managed: bool = False) -> dict[str, Any]:
             def manages() -> bool:
                 return managed or (read(customer.pool) if manager is None else manager)
 
-            policy = elsewhere.policy if elsewhere is not None and customer.pool == elsewhere.id else pool.policy
+            policy = homes[customer.pool].policy
             return views.customer(customer, policy, actor.clock(customer), self.caller.user, manages)
 
         return Desk(self.backend.table, self.backend.copies, actor, present, make_room, self.journal, elsewhere, log)
 
-    def _manages(self, pool_id: str) -> bool:
-        key = layout.member_key(self.caller.tenant, pool_id, self.caller.user)
-        stored = self.backend.table.get([key]).get(key)
-        return stored is not None and layout.member_record(self.caller.tenant, pool_id, stored).role == "manager"
+    def manages(self, pool: Pool, found: Mapping[Key, Item] | None = None) -> bool:
+        """Whether the caller manages that pool, by their member item among those found, or as it is now."""
+        return self.unmet(pool, self.actor(pool).manager_rules(), found) is None
+
+    def unmet(self, pool: Pool, asked: Sequence[Rule], found: Mapping[Key, Item] | None = None) -> Refusal | None:
+        """The first of those rules about the caller that does not hold, for what no write asks about."""
+        key = self.actor(pool).member_key
+        if not asked:
+            return None
+        stored = self.backend.table.get([key]) if found is None else found
+        return first_broken(asked, {key: stored.get(key, {})})
 
     def undo_log(self, pool_id: str) -> UndoLog:
         """Where an import into that pool notes what it does."""

@@ -88,8 +88,9 @@ class Counters:
 
     def keys(self, move: Move) -> set[Key]:
         """The items, besides the customer's own, that a move's counters need."""
-        members = {key for key in gained(move) if self._seen.get(key) != {}}
-        return members | {self._row(key) for key in members if self._turns(key)}
+        sums, rows = self._credited([move])
+        members = {key for key in sums if self._seen.get(key) != {}}
+        return members | rows.keys() | {self._row(key) for key in members if self._turns(key)}
 
     def quota(self, moves: Iterable[Move]) -> Quota | None:
         """The limits of the one member who takes customers in this request, if it is about taking."""
@@ -102,12 +103,9 @@ class Counters:
 
     def actions(self, moves: Iterable[Move], asked: dict[Key, list[Condition]], quota: Quota | None) -> list[Action]:
         """Each member's item once, under the conditions asked of it, whatever the number of customers."""
-        sums: dict[Key, Counter[str]] = defaultdict(Counter)
-        for move in moves:
-            for key, counts in gained(move).items():
-                sums[key].update(counts)
+        sums, credited = self._credited(moves)
         asked = {key: list(conditions) for key, conditions in asked.items()}
-        updates, rows = {}, []
+        updates, rows = {}, [_added_to_row(key, counts) for key, counts in credited.items()]
         for key, counts in sums.items():
             changes, conditions = self._change(key, counts)
             if changes and self._seen.get(key) != {}:  # one who is no member any more has no counters
@@ -118,6 +116,28 @@ class Counters:
             asked.setdefault(quota.key, []).append(quota.condition())
         checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in updates]
         return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in updates.items()), *rows]
+
+    def _credited(self, moves: Iterable[Move]) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
+        """What those moves add to members' items and to the pools' rows.
+
+        What an admin brings in counts on the pool's own row, and on the row of their day: they need not be a member.
+        Both rows only add up, so it makes no difference whether they are one meanwhile.
+        """
+        sums: dict[Key, Counter[str]] = defaultdict(Counter)
+        rows: dict[Key, Counter[str]] = defaultdict(Counter)
+        for move in moves:
+            for key, counts in gained(move).items():
+                admins = self._actor.admin and layout.id_in(key.pk) == self._actor.user
+                for name, count in counts.items():
+                    row = self._row_for(key, name) if admins else None
+                    (sums[key] if row is None else rows[row])[name] += count
+        return sums, {row: counts for row, counts in rows.items() if any(counts.values())}
+
+    def _row_for(self, member: Key, counter: str) -> Key | None:
+        """Where that counter of an admin is kept, if it is not in their own item."""
+        if counter in ("pooled", "aside"):
+            return layout.leavers_key(self._actor.tenant, layout.pool_in(member.pk))
+        return layout.day_key(member, self._today(member)) if counter == "entered" else None
 
     def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
         changes = [_added(name, counts[name]) for name in ("held", "pins", "pooled", "aside") if counts[name]]
@@ -173,6 +193,20 @@ def _counted(kind: str, count: int) -> Any:
 def file_day(row: Key, did: Mapping[str, int]) -> Update:
     """Adds to a row what was done on its day."""
     return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in KINDS])
+
+
+def brought_in(row: Key, pooled: int, aside: int) -> Update:
+    """Adds to the pool's own row: what those who left, and admins, have brought in.
+
+    `changes` only grows: an audit that reads the row twice sees from it that nothing came and went in between.
+    """
+    return Update(row, [rules.pooled.add(pooled), rules.aside.add(aside), rules.changes.add(1)])
+
+
+def _added_to_row(row: Key, counts: Counter[str]) -> Update:
+    if "entered" in counts:
+        return Update(row, [_added("entered", counts["entered"])])
+    return brought_in(row, counts["pooled"], counts["aside"])
 
 
 def as_it_was(member_item: Item) -> Condition:

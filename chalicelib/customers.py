@@ -18,7 +18,7 @@ from chalicelib.layout import EVENTS_A_PAGE, Item, Key
 from chalicelib.moves import Actor, Move
 from chalicelib.paging import Cursor
 from chalicelib.places import DUE, NAMES, PLACE, ROSTER
-from chalicelib.pools import member_of, only_managers
+from chalicelib.pools import only_managers, only_members
 from chalicelib.records import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome, settle
@@ -121,14 +121,14 @@ def _read(call: Call, pool: Pool, customer_id: str) -> tuple[Customer, bool]:
     wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
     while True:
         found = call.backend.table.get([actor.member_key, *keys_of(actor, wanted)])
-        member = member_of(call, pool, found)
+        only_members(call, pool, found)
         try:
             customer = call.backend.copies.from_items(actor, customer_id, found) if wanted else None
         except TornRead:
             continue
         if customer is None:
             raise Refused(Refusal("not_found"))
-        return customer, member.role == "manager"
+        return customer, call.manages(pool, found)
 
 
 class Filter(Struct, frozen=True):
@@ -155,12 +155,13 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
     last = _last(place, cursor, index, wanted)
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
-        member_of(call, pool)
+        only_members(call, pool)
         return {"items": [], "next_cursor": None}
     listed = _page(call, actor, index, partitions, part, last, limit)
     ids = [each.id for each in listed[:limit]]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
-    manager = member_of(call, pool, found).role == "manager"
+    only_members(call, pool, found)
+    manager = call.manages(pool, found)
     if wanted.name is not None and not manager and "name" in (pool.policy.masked_fields or ()):
         raise Refused(Refusal("not_manager"))  # a search would find out letter by letter what is masked
     customers = _among(call, actor, ids, found)
@@ -216,7 +217,8 @@ def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> 
     actor = call.actor(pool)
     guard = layout.guard_key(actor.tenant, actor.pool, kind, contact)
     found = call.backend.table.get([actor.member_key, guard])
-    manager = member_of(call, pool, found).role == "manager"
+    only_members(call, pool, found)
+    manager = call.manages(pool, found)
     named = [layout.guarded(found[guard])] if guard in found else []
     read = call.backend.copies.read(call.backend.table, actor, named).values()
     saying = [each for each in read if each is not None and key_in(kind, each.fields) == contact]

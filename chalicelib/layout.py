@@ -111,7 +111,7 @@ def end_of_day(day: str) -> str:
 
 
 def leavers_key(tenant: str, pool: str) -> Key:
-    """What members who have left had brought into the pool."""
+    """The pool's own row: what admins brought into the pool, and the members who have left."""
     return Key(days_of(tenant, pool), "-")
 
 

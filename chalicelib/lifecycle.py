@@ -95,7 +95,7 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, 
         *on_claim(actor, key, known, claim_id),
         rules.unpinned(key, actor.clock(known)),
         *rules.extendable(key, actor.policy, length, _held_since(actor.policy, known, length)),
-        *([] if actor.policy.members_may_extend else [rules.manager(actor.member_key, "extension_not_allowed")]),
+        *([] if actor.policy.members_may_extend else actor.manager_rules("extension_not_allowed")),
         *([rules.never(key, "invalid_request", errors=(_NO_LENGTH,))] if by is None else []),
     )
     if by is None or known is None or known.expires_at is None or known.expires_at + by >= places.FOREVER:
@@ -185,11 +185,11 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
     asked = [
         *on_customer(actor, key),
         *rules.private(key),
-        holder_or_manager(actor, key, known),
+        *holder_or_manager(actor, key, known),
         *taking_in(into),
     ]
     if elsewhere is not None:
-        asked += [rules.member(into.member_key), rules.unknown(elsewhere)]
+        asked += [*into.member_rules(), rules.unknown(elsewhere)]
     if known is None or known.holder is None or known.state != "private":
         return Move(key, known, None, tuple(asked))
     past = past_holders(known, into.policy, actor.now, actor.now)
@@ -232,9 +232,9 @@ def edit(actor: Actor, customer: str, known: Customer | None, changes: Callable[
     key, moment = actor.customer_key(customer), actor.clock(known)
     asked = on_customer(actor, key)
     if known is not None and known.holder == actor.user and known.lapsed(moment):
-        asked.append(rules.manager(actor.member_key, "expired"))
+        asked += actor.manager_rules("expired")
     else:
-        asked.append(holder_or_manager(actor, key, known))
+        asked += holder_or_manager(actor, key, known)
         if known is None or known.holder == actor.user:
             asked.append(rules.not_expired(key, moment))
     return Move(key, None, None, tuple(asked)) if known is None else updated(actor, known, tuple(asked), changes(known))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chalicelib import layout, lifecycle, moves, places, rules, sweeping, upkeep
 from chalicelib.claiming import desk_with_room
 from chalicelib.context import Call
-from chalicelib.counters import as_it_was, file_day
+from chalicelib.counters import as_it_was, brought_in, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import AT_WORK, only_managers
@@ -22,7 +22,7 @@ from chalicelib.records import IDENTIFIER, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
 from chalicelib.settling import Outcome, attempt, settle
-from chalicelib.table import Action, Check, Delete, Update
+from chalicelib.table import Action, Check, Delete
 from chalicelib.times import duration_ms
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
@@ -230,22 +230,23 @@ def _room_for_all(call: Call, pool: Pool, user: str, heir: str) -> None:
 
 
 def _remove(call: Call, pool: Pool, user: str) -> dict[str, Any]:
-    """What they did stays in the statistics: their day is filed, and what they brought in is added to the leavers'."""
-    caller, leaver = (layout.member_key(pool.tenant, pool.id, each) for each in (call.caller.user, user))
+    """What they did stays in the statistics: their day is filed; what they brought in is added to the pool's row."""
+    caller, leaver = call.actor(pool), layout.member_key(pool.tenant, pool.id, user)
     stored = call.backend.table.get([leaver]).get(leaver)
     asked = [
-        rules.member(caller),
-        rules.manager(caller),
+        *caller.member_rules(),
+        *caller.manager_rules(),
         rules.exists(leaver),
         *_as_seen(call, leaver),
         Rule("member_has_claims", leaver, rules.held == 0),
     ]
-    writes: list[Action] = [] if caller == leaver else [Check(caller, asked[1].condition)]
-    if stored is not None:
+    writes: list[Action] = [Check(rule.key, rule.condition) for rule in caller.manager_rules() if rule.key != leaver]
+    if stored is None:  # one who was put meanwhile has a day to file: their item is read again
+        asked.append(Rule(AT_WORK, leaver, rules.pk.does_not_exist()))
+    else:
         member = layout.member_record(pool.tenant, pool.id, stored)
         asked.append(Rule(AT_WORK, leaver, as_it_was(stored)))
         writes.append(file_day(layout.day_key(leaver, member.day), member.did))
-        brought = [rules.pooled.add(member.pooled), rules.aside.add(member.aside)]
-        writes.append(Update(layout.leavers_key(pool.tenant, pool.id), brought))
+        writes.append(brought_in(layout.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
     writes.append(Delete(leaver, rules.all_of([rule.condition for rule in asked if rule.key == leaver])))
     return call.commit(writes, asked, {"pool_id": pool.id, "user_id": user})

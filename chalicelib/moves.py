@@ -23,13 +23,17 @@ PAST_HOLDERS_KEPT = 8  # where no cooldown needs them
 
 class Actor(Struct, frozen=True):
     """Who acts, in which pool, and when. `if_match` is the version that a client insists on; `mark` tells this request
-    from any other, in the events that it makes."""
+    from any other, in the events that it makes. `admin` is a tenant's admin, as the verified token says.
+
+    Which conditions the actor's role needs is decided here and nowhere else, for every verb and every read.
+    """
 
     home: Pool
     user: str
     now: int
     if_match: int | None = None
     mark: str = ""
+    admin: bool = False
 
     @property
     def tenant(self) -> str:
@@ -46,6 +50,14 @@ class Actor(Struct, frozen=True):
     @property
     def member_key(self) -> Key:
         return layout.member_key(self.tenant, self.pool, self.user)
+
+    def member_rules(self) -> list[Rule]:
+        """The actor belongs to the pool. An admin need not: the token vouches for them."""
+        return [] if self.admin else [rules.member(self.member_key)]
+
+    def manager_rules(self, reason: str = "not_manager") -> list[Rule]:
+        """The actor manages the pool. An admin manages every pool of the tenant (rule 47)."""
+        return [] if self.admin else [rules.manager(self.member_key, reason)]
 
     def customer_key(self, customer: str) -> Key:
         return layout.customer_key(self.tenant, self.pool, customer)
@@ -107,9 +119,13 @@ def taking_in(actor: Actor) -> list[Rule]:
     return [rules.pool_takes_in(layout.pool_key(actor.tenant, actor.pool))]
 
 
-def on_customer(actor: Actor, key: Key) -> list[Rule]:
-    """What comes first in every verb: the actor belongs to the pool, and the customer is there, at their version."""
-    first = [*on_pool(actor), rules.member(actor.member_key), rules.exists(key)]
+def on_customer(actor: Actor, key: Key, *, counted: bool = False) -> list[Rule]:
+    """What comes first in every verb: the actor belongs to the pool, and the customer is there, at their version.
+
+    A verb that is `counted` needs the actor's own counters: also an admin has to be a member for it.
+    """
+    belongs = [rules.member(actor.member_key)] if counted else actor.member_rules()
+    first = [*on_pool(actor), *belongs, rules.exists(key)]
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
 
 
@@ -157,14 +173,14 @@ def reject(actor: Actor, known: Customer) -> Move:
 
 
 def by_manager(actor: Actor) -> list[Rule]:
-    return [*on_pool(actor), rules.member(actor.member_key), rules.manager(actor.member_key)]
+    return [*on_pool(actor), *actor.member_rules(), *actor.manager_rules()]
 
 
 def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) -> Move:
     """The actor takes an available customer, or one whose claim has lapsed: then that claim is closed on the way."""
     key, now = actor.customer_key(customer), actor.now
     asked = (
-        *on_customer(actor, key),
+        *on_customer(actor, key, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
         *rules.past_embargo(key, actor.policy, now),
         *rules.cooled_down(key, actor.policy, actor.user, now),
@@ -197,11 +213,11 @@ def release(actor: Actor, customer: str, known: Customer | None, claim_id: str |
     return Move(key, known, after, asked, managed=known.holder != actor.user)
 
 
-def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> Rule:
+def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
     """Whoever holds it; for everybody else, a manager of the pool."""
     if known is not None and known.holder != actor.user:
-        return rules.manager(actor.member_key, "not_holder")
-    return rules.held_by(key, actor.user)
+        return actor.manager_rules("not_holder")
+    return [rules.held_by(key, actor.user)]
 
 
 def on_claim(
@@ -212,7 +228,7 @@ def on_claim(
         *on_customer(actor, key),
         *first,
         rules.claimed(key),
-        holder_or_manager(actor, key, known),
+        *holder_or_manager(actor, key, known),
         *rules.same_claim(key, claim_id),
         rules.not_expired(key, actor.clock(known)),
     )

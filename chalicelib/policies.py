@@ -12,10 +12,9 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib import deadlines, layout, places, rules, shards, upkeep, views
+from chalicelib import deadlines, layout, places, shards, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
-from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
 from chalicelib.places import DUE
 from chalicelib.pools import only_managers, rewritten
@@ -45,7 +44,7 @@ def change(
         _may_change(call, pool)
         return call.finish(views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))})
     changed, write, same = rewritten(seen, wanted, call.now)
-    by_manager = _by_manager(call.actor(pool).member_key, write, same)
+    by_manager = _by_manager(call.actor(pool), write, same)
     if not to_all:
         body = call.commit(*by_manager, views.pool(changed))
         call.forget(pool_id)
@@ -73,10 +72,11 @@ def _wrong(call: Call, pool: Pool, reason: str, errors: list[str]) -> Refused:
     return Refused(Refusal(reason, errors=tuple(errors)))
 
 
-def _by_manager(caller: Key, write: Put, same: Rule) -> tuple[list[Check | Put], list[Rule]]:
+def _by_manager(caller: Actor, write: Put, same: Rule) -> tuple[list[Check | Put], list[Rule]]:
     """That write, provided that the caller manages the pool; and what it asks, in order."""
-    manager = rules.manager(caller)
-    return [Check(caller, manager.condition), write], [rules.member(caller), manager, same]
+    manages = caller.manager_rules()
+    checks = [Check(rule.key, rule.condition) for rule in manages]
+    return [*checks, write], [*caller.member_rules(), *manages, same]
 
 
 def _may_change(call: Call, pool: Pool) -> None:

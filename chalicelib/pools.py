@@ -48,8 +48,7 @@ def rewritten(known: Pool, changed: Pool, now: int) -> tuple[Pool, Put, Rule]:
 
 def get_pool(call: Call, pool_id: str) -> dict[str, Any]:
     pool = call.pool_now(pool_id)
-    if not call.caller.admin:
-        member_of(call, pool)
+    only_members(call, pool)
     return views.pool(pool)
 
 
@@ -76,29 +75,25 @@ def list_pools(call: Call, limit: int, cursor: str | None) -> dict[str, Any]:
     return {"items": [views.pool(pool) for pool in shown], "next_cursor": next_cursor}
 
 
-def member_of(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> Member:
-    """The caller as a member of that pool, among items found or read now. Raises Refused where they are none."""
-    key = layout.member_key(pool.tenant, pool.id, call.caller.user)
-    stored = (call.backend.table.get([key]) if found is None else found).get(key)
-    if stored is None:
-        raise Refused(Refusal("not_a_member"))
-    return layout.member_record(pool.tenant, pool.id, stored)
+def only_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
+    """Raises Refused unless the caller may read the pool, by their item among those found, or as it is now."""
+    refusal = call.unmet(pool, call.actor(pool).member_rules(), found)
+    if refusal is not None:
+        raise Refused(refusal)
 
 
 def get_member(call: Call, pool_id: str, user: str) -> dict[str, Any]:
-    """A member with their counters; `me` is the caller. Others are for managers and admins to see."""
+    """A member with their counters; `me` is the caller. Others are for managers to see."""
     pool = call.pool(pool_id)
     wanted = call.caller.user if user == "me" else user
     if IDENTIFIER.fullmatch(wanted) is None:
         raise Refused(Refusal("not_found"))
     own, other = (layout.member_key(pool.tenant, pool.id, each) for each in (call.caller.user, wanted))
     found = call.backend.table.get([own, other])
-    if own == other:
-        member_of(call, pool, found)
-    else:
-        sees_members(call, pool, found)
+    if own != other:
+        only_managers(call, pool, found)
     if other not in found:
-        raise Refused(Refusal("not_found"))
+        raise Refused(Refusal("not_a_member" if own == other else "not_found"))
     return views.member(layout.member_record(pool.tenant, pool.id, found[other]), pool.policy, call.now)
 
 
@@ -112,7 +107,7 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
     page = call.backend.table.page(roster, limit, index=ROSTER, after=layout.index_position(ROSTER, roster, after))
     own = layout.member_key(pool.tenant, pool.id, call.caller.user)
     found = call.backend.table.get([own, *page.keys])
-    sees_members(call, pool, found)
+    only_managers(call, pool, found)
     members = [layout.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
     next_cursor = None if page.last is None else place.write(layout.id_in(page.keys[-1].pk))
     return {
@@ -142,14 +137,10 @@ def standing(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, i
 
 def only_managers(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
     """Raises Refused unless the caller manages the pool: for what no write asks about."""
-    if member_of(call, pool, found).role != "manager":
-        raise Refused(Refusal("not_manager"))
-
-
-def sees_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
-    """Raises Refused unless the caller manages the pool, or the tenant."""
-    if not call.caller.admin:
-        only_managers(call, pool, found)
+    actor = call.actor(pool)
+    refusal = call.unmet(pool, [*actor.member_rules(), *actor.manager_rules()], found)
+    if refusal is not None:
+        raise Refused(refusal)
 
 
 def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
@@ -181,11 +172,12 @@ def _may_put(call: Call, pool: Pool, user: str, role: Role) -> list[Rule]:
     if call.caller.admin:
         return []
     if role == "manager" or user == call.caller.user:
-        raise Refused(Refusal("not_admin" if member_of(call, pool).role == "manager" else "not_manager"))
-    caller = layout.member_key(pool.tenant, pool.id, call.caller.user)
+        only_managers(call, pool)
+        raise Refused(Refusal("not_admin"))
+    actor = call.actor(pool)
     target = layout.member_key(pool.tenant, pool.id, user)
     no_manager = Rule("not_admin", target, rules.role != "manager")
-    return [rules.member(caller), rules.manager(caller), no_manager]
+    return [*actor.member_rules(), *actor.manager_rules(), no_manager]
 
 
 def _as_put(call: Call, pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None) -> Member:

@@ -136,7 +136,7 @@ class Recount(Struct, frozen=True):
         return kept, moving
 
     def _sums(self, pool: str, key: Key) -> Counted | None:
-        """The row of those who left, and what is wrong with the sums; None where a customer entered or left."""
+        """The pool's own row, and what is wrong with the sums; None where a customer entered or left."""
         kept, moving = self.sums_kept()
         items = {
             key_of(item): soundness.counted_as(item)[1] for item in self.lists.table.get(list(self.astray)).values()
@@ -149,9 +149,9 @@ class Recount(Struct, frozen=True):
         return moving[0], [Difference(name, counted[name], kept[name]) for name in SUMS if counted[name] != kept[name]]
 
     def _judged_sums(self, pool: str, key: Key, left: Item, drift: list[Difference]) -> bool:
-        """It is drift. The difference goes to the row of those who left, since it is nobody's in particular."""
+        """It is drift. The difference goes to the pool's own row, since it is nobody's in particular."""
         more = [Attribute(each.kind).add(each.expected - each.found) for each in drift]
-        if self.repair and self.lists.table.write([Update(key, more, as_read(left, SUMS))]) is not None:
+        if self.repair and self.lists.table.write([Update(key, more, as_read(left, (*SUMS, "changes")))]) is not None:
             return False
         for each in drift:
             self.found(pool, each, self.repair)

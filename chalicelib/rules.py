@@ -34,7 +34,7 @@ past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("cla
 customer = Attribute("customer")
 role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
-aside = Attribute("aside")
+aside, changes = Attribute("aside"), Attribute("changes")
 
 
 KEY_TAKEN: Final = "key_taken"  # somebody else has said that phone number or e-mail address meanwhile

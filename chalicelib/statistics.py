@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from chalicelib import layout
 from chalicelib.context import Call
-from chalicelib.pools import members_of, sees_members, standing
+from chalicelib.pools import members_of, only_managers, standing
 from chalicelib.records import KINDS, Member, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import between
@@ -25,7 +25,7 @@ USUAL_DAYS: Final = 30
 def of_pool(call: Call, pool_id: str, first: date | None, last: date | None) -> dict[str, Any]:
     """Both days are included; without them, the last thirty. Raises Refused."""
     pool = call.pool(pool_id)
-    sees_members(call, pool)
+    only_managers(call, pool)
     to = last or date.fromisoformat(pool.policy.day(call.now))
     since = first or date.fromordinal(max(to.toordinal() - USUAL_DAYS + 1, 1))
     if not timedelta(0) <= to - since < timedelta(days=LONGEST_DAYS):

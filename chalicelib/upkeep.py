@@ -52,7 +52,7 @@ def pin_over(actor: Actor, known: Customer) -> Move | Refusal:
 def clock_anew(actor: Actor, known: Customer) -> Move:
     """A new policy applies to a claim that goes on: its deadline is worked out again, but never before now."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
-    asked = (*on_pool(actor), rules.manager(actor.member_key), rules.claimed(key), rules.not_expired(key, moment))
+    asked = (*on_pool(actor), *actor.manager_rules(), rules.claimed(key), rules.not_expired(key, moment))
     after = step(known, "updated", actor.user, actor.now, **deadlines.anew(known, actor.policy, moment))
     return Move(key, known, after, asked)
 

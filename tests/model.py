@@ -256,15 +256,27 @@ class Ask:
             raise No("not_a_member")
         return member
 
+    @property
+    def manages(self) -> bool:
+        """An admin has a manager's verbs in every pool, whether they are a member or not."""
+        member = self.model.members.get((self.pool, self.who))
+        return self.admin or (member is not None and member.role == "manager")
+
+    def belongs(self) -> None:
+        """For what needs no counter of their own."""
+        if not self.admin:
+            self.by_member()
+
     def by_manager(self) -> None:
-        refuse_if(self.by_member().role != "manager", "not_manager")
+        self.belongs()
+        refuse_if(not self.manages, "not_manager")
 
     def by_admin(self) -> None:
         refuse_if(not self.admin, "not_admin")
 
     def customer(self, customer: str) -> Customer:
-        """For a member who asks about a customer, at the version that they have seen."""
-        self.by_member()
+        """For a member or an admin who asks about a customer, at the version that they have seen."""
+        self.belongs()
         found = self.model.customers.get((self.pool, customer))
         if found is None:
             raise No("not_found")
@@ -273,7 +285,7 @@ class Ask:
 
     def theirs(self, found: Customer) -> None:
         """By whose it is, or by a manager."""
-        refuse_if(found.holder != self.who and self.by_member().role != "manager", "not_holder")
+        refuse_if(found.holder != self.who and not self.manages, "not_holder")
 
     def claim(self, customer: str, claim_id: str | None = None) -> tuple[Customer, Claim]:
         """Of a claim that goes on, for its holder or a manager."""

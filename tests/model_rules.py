@@ -18,9 +18,9 @@ from tests.world import DAY, HOUR, MINUTE
 pools = st.sampled_from(["p", "p", "p", "q"])
 ids = st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"])
 several = st.lists(ids | st.just("no id"), min_size=1, max_size=5)
-members = st.sampled_from(["alice", "bob", "carl", "dora"])
-people = st.sampled_from(["alice", "alice", "bob", "bob", "carl", "dora", "mona"])
-managers = st.sampled_from(["mona", "mona", "mona", "alice"])
+members = st.sampled_from(["alice", "bob", "carl", "dora", "root"])
+people = st.sampled_from(["alice", "alice", "bob", "bob", "carl", "dora", "mona", "root"])  # root is an admin
+managers = st.sampled_from(["mona", "mona", "root", "alice"])
 admins = st.sampled_from(["root", "root", "root", "mona"])
 known_claims = st.sampled_from([None, None, "current", "other"])
 lengths = st.sampled_from([None, HOUR, 2 * HOUR])

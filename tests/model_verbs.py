@@ -85,6 +85,7 @@ def blocking(ask: Ask, found: Customer) -> list[str]:
 
 def plan_claim(ask: Ask, customer: str) -> tuple[Do, bool]:
     refuse_if(ask.home.status != "open", "pool_not_open")
+    ask.by_member()
     found = ask.customer(customer)
     if found.state == "claimed" and found.holder == ask.who and not found.lapsed(ask.moment):
         return nothing, False
@@ -103,11 +104,12 @@ def claim(ask: Ask, ids: Sequence[str], atomic: bool = False) -> list[str]:
 
 
 def eligibility(ask: Ask, customer: str) -> list[str]:
-    ask.by_member()
     found = ask.customer(customer)
     closed = [] if ask.home.status == "open" else ["pool_not_open"]
     if found.state == "claimed" and found.holder == ask.who and not found.lapsed(ask.moment):
         return closed
+    if (ask.pool, ask.who) not in ask.model.members:
+        return [*closed, "not_a_member", *blocking(ask, found)]
     return [*closed, *blocking(ask, found), *limits(ask)]
 
 
@@ -214,8 +216,7 @@ def extend(
         refuse_if(claim.extensions >= ask.policy.get("max_extensions", 10**9), "extension_limit")
         longest = claim.started + ask.policy.get("max_hold", 10**15)
         refuse_if(claim.ends + (length or 0) > longest, "extension_limit")
-        manages = ask.by_member().role == "manager"
-        refuse_if(not manages and not ask.policy.get("members_may_extend"), "extension_not_allowed")
+        refuse_if(not ask.manages and not ask.policy.get("members_may_extend"), "extension_not_allowed")
         if length is None:
             raise No("invalid_request")
         return lambda: extended(ask, found, length), False
@@ -265,7 +266,7 @@ def deposit(ask: Ask, ids: Sequence[str], into: str | None, atomic: bool = False
         ask.theirs(found)
         refuse_if(there.home.status == "closed", "pool_not_open")
         if there.pool != ask.pool:
-            there.by_member()
+            there.belongs()
             refuse_if((there.pool, customer) in ask.model.customers, "duplicate_customer")
         return lambda: put_back(ask, found, there.pool), False
 
@@ -334,8 +335,7 @@ def each_unpinned(ask: Ask, found: Customer) -> None:
 def edit(ask: Ask, customer: str, name: str, priority: int | None) -> None:
     found = ask.customer(customer)
     ask.theirs(found)
-    manages = ask.by_member().role == "manager"
-    refuse_if(found.holder == ask.who and found.lapsed(ask.moment) and not manages, "expired")
+    refuse_if(found.holder == ask.who and found.lapsed(ask.moment) and not ask.manages, "expired")
     said = (name, found.priority if priority is None else priority)
     if said != (found.name, found.priority):
         found.name, found.priority = said

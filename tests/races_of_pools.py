@@ -235,6 +235,47 @@ def a_member_is_removed_while_handing_over(world: World) -> Race:
 
 
 @race
+def an_admin_removes_a_member_who_is_claiming(world: World) -> Race:
+    world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200 and codes(results[1:])[0] in ("ok", "not_a_member")
+        states = [world.user("mona").customer(each)["state"] for each in ("c1", "c2")]
+        assert states == ["available", "available"]
+
+    remove = asked("root", "DELETE", "/v1/pools/p/members/alice?held=release")
+    return Race([remove, lambda w: w.user("alice").claim("c2")], so, serial=False, sees=("c1", "c2"))
+
+
+@race
+def an_admin_brings_a_customer_in_while_becoming_a_member_and_leaving_again(world: World) -> Race:
+    world.pool()
+
+    def so(world: World, results: list[Any]) -> None:
+        shown = world.user("mona").get("/stats").json
+        assert results[0].status == 201
+        assert (shown["totals"]["entered"], shown["now"]["available"]) == (1, 1)
+
+    create = asked("root", "POST", "/v1/pools/p/customers", {"id": "c1", "name": "New"})
+    put = asked("root", "PUT", "/v1/pools/p/members/root", {"role": "member"})
+    return Race([create, put, asked("mona", "DELETE", "/v1/pools/p/members/root")], so)
+
+
+@race
+def an_admin_and_a_manager_give_one_customer_to_two_members(world: World) -> Race:
+    world.pool()
+    world.fill(1)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results) == ["already_claimed", "ok"]
+
+    assign = asked("root", "POST", "/v1/pools/p/customers/c1/assign", {"to": "alice"})
+    return Race([assign, verb("mona", "assign", to="bob")], so)
+
+
+@race
 def an_assignment_to_a_member_who_is_removed(world: World) -> Race:
     world.pool()
     world.fill(1)

@@ -107,7 +107,8 @@ def rows() -> list[tuple[int, list[str], list[str]]]:
 def test_every_rule_has_its_row_and_a_test_named_after_it() -> None:
     by_rule = {rule: tests for rule, _, tests in rows()}
 
-    assert sorted(by_rule) == list(range(1, RULES + 1))
+    assert sorted(by_rule)[:RULES] == list(range(1, RULES + 1))
+    assert len(by_rule) == len(rows())
     for rule, tests in by_rule.items():
         assert tests[0].startswith(f"test_rule_{rule}_"), rule
 

@@ -423,3 +423,16 @@ def test_rule_25_eligibility_says_every_rule_that_blocks_and_when_each_ends(worl
         ("daily_limit", "2026-06-02T00:00:00.000Z"),
         ("holding_limit", None),
     ]
+
+
+def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_counters(world: World) -> None:
+    world.pool()
+    root = world.user("root", admin=True)
+
+    created = root.create("c1")
+    assigned = root.post("/customers/c1/assign", {"to": "alice"})
+    reclaimed = root.release("c1")
+    claimed = root.claim("c1")
+
+    assert [each.status for each in (created, assigned, reclaimed)] == [201, 200, 200]
+    assert (claimed.status, claimed.code) == (403, "not_a_member")

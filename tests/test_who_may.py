@@ -19,7 +19,8 @@ from tests.every_route import named
 from tests.world import Reply, User, World, another_with, everything, find
 
 # acme is another tenant, with an admin and a manager of the same names as ours. Of our people quinn belongs to another
-# pool only, bob is a plain member, alice one who holds, mona the manager, and root an admin without a role in the pool.
+# pool only, bob is a plain member, alice one who holds, mona the manager, root an admin without a role in the pool, and
+# anna an admin who is a plain member of it.
 #
 #     in        let in: it is done                    401       unauthenticated
 #     own       let in, to their own tenant's         404       not_found
@@ -27,78 +28,78 @@ from tests.world import Reply, User, World, another_with, everything, find
 #     holder?   403 not_holder                        admin?    403 not_admin
 #     …*        told of each customer of a batch: 200, or 409 where the batch is atomic
 TABLE = """
-                                           | nobody acme.root acme.mona quinn    bob       alice     mona     root
-GET /health                                | in     in        in        in       in        in        in       in
-GET /openapi.json                          | in     in        in        in       in        in        in       in
-GET /console                               | in     in        in        in       in        in        in       in
+                                           | nobody acme.root acme.mona quinn    bob       alice     mona     root     anna
+GET /health                                | in     in        in        in       in        in        in       in       in
+GET /openapi.json                          | in     in        in        in       in        in        in       in       in
+GET /console                               | in     in        in        in       in        in        in       in       in
 
-POST /pools                                | 401    own       admin?    admin?   admin?    admin?    admin?   in
-GET /pools                                 | 401    own       own       in       in        in        in       in
-GET /pools/p                               | 401    404       404       member?  in        in        in       in
-PATCH /pools/p                             | 401    404       404       member?  manager?  manager?  in       member?
-PATCH /pools/p (on trial)                  | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/pause                        | 401    404       admin?    admin?   admin?    admin?    admin?   in
-POST /pools/paused/resume                  | 401    404       admin?    admin?   admin?    admin?    admin?   in
-POST /pools/p/close                        | 401    404       admin?    admin?   admin?    admin?    admin?   in
-POST /pools/closed/open                    | 401    404       admin?    admin?   admin?    admin?    admin?   in
-POST /pools/p/spread                       | 401    404       admin?    admin?   admin?    admin?    admin?   in
-DELETE /pools/empty                        | 401    404       admin?    admin?   admin?    admin?    admin?   in
-POST /sweep                                | 401    own       admin?    admin?   admin?    admin?    admin?   in
-POST /sweep (of one pool)                  | 401    404       admin?    admin?   admin?    admin?    admin?   in
-POST /audit                                | 401    own       admin?    admin?   admin?    admin?    admin?   in
-POST /audit (of one pool)                  | 401    404       admin?    admin?   admin?    admin?    admin?   in
+POST /pools                                | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+GET /pools                                 | 401    own       own       in       in        in        in       in       in
+GET /pools/p                               | 401    404       404       member?  in        in        in       in       in
+PATCH /pools/p                             | 401    404       404       member?  manager?  manager?  in       in       in
+PATCH /pools/p (on trial)                  | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/pause                        | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+POST /pools/paused/resume                  | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+POST /pools/p/close                        | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+POST /pools/closed/open                    | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+POST /pools/p/spread                       | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+DELETE /pools/empty                        | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+POST /sweep                                | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+POST /sweep (of one pool)                  | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
+POST /audit                                | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+POST /audit (of one pool)                  | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
 
-PUT /pools/p/members/newcomer              | 401    404       404       member?  manager?  manager?  in       in
-PUT /pools/p/members/bob                   | 401    404       404       member?  manager?  manager?  in       in
-PUT /pools/p/members/bob (as manager)      | 401    404       404       member?  manager?  manager?  admin?   in
-PUT /pools/p/members/mona                  | 401    404       404       member?  manager?  manager?  admin?   in
-GET /pools/p/members                       | 401    404       404       member?  manager?  manager?  in       in
-GET /pools/p/members/carl                  | 401    404       404       member?  manager?  manager?  in       in
-GET /pools/p/members/me                    | 401    404       404       member?  in        in        in       member?
-DELETE /pools/p/members/carl               | 401    404       404       member?  manager?  manager?  in       member?
-DELETE /pools/p/members/alice?held=release | 401    404       404       member?  manager?  manager?  in       member?
-GET /pools/p/stats                         | 401    404       404       member?  manager?  manager?  in       in
+PUT /pools/p/members/newcomer              | 401    404       404       member?  manager?  manager?  in       in       in
+PUT /pools/p/members/bob                   | 401    404       404       member?  manager?  manager?  in       in       in
+PUT /pools/p/members/bob (as manager)      | 401    404       404       member?  manager?  manager?  admin?   in       in
+PUT /pools/p/members/mona                  | 401    404       404       member?  manager?  manager?  admin?   in       in
+GET /pools/p/members                       | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/members/carl                  | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/members/me                    | 401    404       404       member?  in        in        in       member?  in
+DELETE /pools/p/members/carl               | 401    404       404       member?  manager?  manager?  in       in       in
+DELETE /pools/p/members/alice?held=release | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/stats                         | 401    404       404       member?  manager?  manager?  in       in       in
 
-POST /pools/p/customers                    | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/import                       | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/import (by phone)            | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/imports/id000035/undo        | 401    404       404       member?  manager?  manager?  in       member?
-GET /pools/p/customers                     | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers?state=claimed       | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers?holder=alice        | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers?name=zhang          | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers?phone=13810029999   | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers/free                | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers/held                | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers/held/history        | 401    404       404       member?  in        in        in       member?
-GET /pools/p/customers/free/eligibility    | 401    404       404       member?  in        in        in       member?
-PATCH /pools/p/customers/held              | 401    404       404       member?  holder?   in        in       member?
-PATCH /pools/p/customers/own               | 401    404       404       member?  holder?   in        in       member?
+POST /pools/p/customers                    | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/import                       | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/import (by phone)            | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/imports/id000036/undo        | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/customers                     | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers?state=claimed       | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers?holder=alice        | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers?name=zhang          | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers?phone=13810029999   | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers/free                | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers/held                | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers/held/history        | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers/free/eligibility    | 401    404       404       member?  in        in        in       in       in
+PATCH /pools/p/customers/held              | 401    404       404       member?  holder?   in        in       in       in
+PATCH /pools/p/customers/own               | 401    404       404       member?  holder?   in        in       in       in
 
-POST /pools/p/customers/free/claim         | 401    404       404       member?  in        in        in       member?
-POST /pools/p/customers/held/release       | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/free/assign        | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/customers/held/transfer      | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/customers/held/extend        | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        holder?  member?
-POST /pools/p/customers/held/win           | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/held/convert       | 401    404       404       member?  manager?  manager?  in       member?
-POST /pools/p/customers/own/deposit        | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/own/deposit (to r) | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/own/deposit (to q) | 401    404       404       member?  holder?   member?   in       member?
-POST /pools/p/customers/held/pin           | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/pinned/unpin       | 401    404       404       member?  holder?   in        in       member?
-POST /pools/p/customers/aside/restore      | 401    404       404       member?  manager?  manager?  in       member?
+POST /pools/p/customers/free/claim         | 401    404       404       member?  in        in        in       member?  in
+POST /pools/p/customers/held/release       | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/free/assign        | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/held/transfer      | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/held/extend        | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        holder?  holder?  holder?
+POST /pools/p/customers/held/win           | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/held/convert       | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/own/deposit        | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/own/deposit (to r) | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/own/deposit (to q) | 401    404       404       member?  holder?   member?   in       in       in
+POST /pools/p/customers/held/pin           | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/pinned/unpin       | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/aside/restore      | 401    404       404       member?  manager?  manager?  in       in       in
 
-POST /pools/p/claim                        | 401    404       404       member?* in        in        in       member?*
-POST /pools/p/claim-next                   | 401    404       404       member?  in        in        in       member?
-POST /pools/p/release                      | 401    404       404       member?* holder?*  in        in       member?*
-POST /pools/p/assign                       | 401    404       404       member?* manager?* manager?* in       member?*
-POST /pools/p/transfer                     | 401    404       404       member?* manager?* manager?* in       member?*
-POST /pools/p/extend                       | 401    404       404       member?* holder?*  in        in       member?*
-POST /pools/p/convert                      | 401    404       404       member?* manager?* manager?* in       member?*
-POST /pools/p/deposit                      | 401    404       404       member?* holder?*  in        in       member?*
-"""
+POST /pools/p/claim                        | 401    404       404       member?* in        in        in       member?* in
+POST /pools/p/claim-next                   | 401    404       404       member?  in        in        in       member?  in
+POST /pools/p/release                      | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/assign                       | 401    404       404       member?* manager?* manager?* in       in       in
+POST /pools/p/transfer                     | 401    404       404       member?* manager?* manager?* in       in       in
+POST /pools/p/extend                       | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/convert                      | 401    404       404       member?* manager?* manager?* in       in       in
+POST /pools/p/deposit                      | 401    404       404       member?* holder?*  in        in       in       in
+"""  # noqa: E501
 BODIES: dict[str, dict[str, Any]] = {
     "POST /pools": {"id": "made", "name": "Made"},
     "PATCH /pools/p": {"policy": {"holding_limit": 9}},
@@ -133,6 +134,7 @@ REFUSALS = {
     "401": "unauthenticated", "404": "not_found", "member?": "not_a_member", "manager?": "not_manager",
     "holder?": "not_holder", "admin?": "not_admin",
 }  # fmt: skip
+ADMINS = ("root", "anna")
 CHANGES_NOTHING = ("POST /sweep", "POST /audit", "PATCH /pools/p (on trial)")
 
 HEAD, *LINES = [line.partition("|")[::2] for line in TABLE.splitlines() if line]
@@ -149,7 +151,7 @@ def ask(world: World, row: str, name: str, body: Any = None, path: str = "", **h
     """That row's request, sent by that user. `body` and `path` stand for its own where they are given."""
     method, own_path, *_ = row.split(" ")
     tenant, _, user = name.rpartition(".")
-    who = User(world, world.user(user, admin=user == "root", tenant=tenant or "main").caller)
+    who = User(world, world.user(user, admin=user in ADMINS, tenant=tenant or "main").caller)
     if own_path == "/pools/p" and method == "PATCH":
         headers.setdefault("if_match", "1")
     content = json.dumps(BODIES.get(row, {}) if body is None else body).encode() if method != "GET" else b""
@@ -165,7 +167,7 @@ def at(path: str) -> str:
 def prepare(world: World) -> None:
     """Customers in every state, pools in every status; acme with a pool of its own, twin with one of the same name."""
     mona = world.pool(
-        "p", "main", "alice bob carl", claim_ttl="P7D", members_may_extend=True, extension="P1D", pin_limit=3,
+        "p", "main", "alice bob carl anna", claim_ttl="P7D", members_may_extend=True, extension="P1D", pin_limit=3,
         max_returns=1,
     )  # fmt: skip
     for pool in ("r", "empty", "paused", "closed"):
@@ -175,7 +177,7 @@ def prepare(world: World) -> None:
     world.pool("p", "twin", "alice dora")
     world.user("mona", tenant="acme", pool="abroad").create("far", name="Far")
     brought = mona.post("/import", {"rows": [{"id": "brought", "name": f"{NAME} brought"}]})
-    assert brought.json["import_id"] == "id000035", "the id that this world mints here; a row of the table names it"
+    assert brought.json["import_id"] == "id000036", "the id that this world mints here; a row of the table names it"
     for each in ("free", "held", "pinned", "own", "aside"):
         fields = FIELDS if each == "held" else {}
         assert mona.create(each, name=f"{NAME} {each}", fields=fields).status == 201
