@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from chalicelib import shapes
+from chalicelib import __version__, shapes
 from chalicelib.http import JSON, NoBody, Route
 from chalicelib.records import Identifier
 from chalicelib.refusals import MEANINGS
@@ -74,7 +74,7 @@ def document(routes: tuple[Route, ...]) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Customer pool", "version": "1.0.0", "description": ABOUT},
+        "info": {"title": "Customer pool", "version": __version__, "description": ABOUT},
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
