@@ -40,7 +40,7 @@ def service() -> Service:
 
 @cache
 def verifier() -> Verifier:
-    return Verifier(settings.key_set, settings.issuer, settings.audience)
+    return Verifier(settings.key_set, settings.issuer, settings.audience, clients=settings.clients)
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from chalicelib.context import Caller
+from chalicelib.identities import user_of
 from chalicelib.records import IDENTIFIER
 from chalicelib.refusals import Refusal, Refused
 
@@ -25,6 +26,8 @@ REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in
 STALE_S: Final = 1800.0  # after this long a withdrawn key is noticed
 RETRY_S: Final = 5.0  # and this often in one that could not be read
 FETCH_TIMEOUT_S: Final = 3.0
+LEEWAY_S: Final = 60  # so far may the issuer's clock and ours differ
+LATEST_S: Final = 253_402_300_799  # the last second of the year 9999
 
 
 class Unauthenticated(Exception):
@@ -45,7 +48,10 @@ def read_key_set(source: str) -> dict[str, Any]:
 
 
 class Verifier:
-    """Tokens of one issuer for one audience. `read` brings the key set; `clock` counts seconds between readings."""
+    """Tokens of one issuer, for one audience or, where a token names no audience, issued to one of the `clients`.
+
+    `read` returns the key set; `clock` counts seconds between readings.
+    """
 
     def __init__(
         self,
@@ -54,8 +60,9 @@ class Verifier:
         audience: str,
         read: Callable[[str], dict[str, Any]] = read_key_set,
         clock: Callable[[], float] = time.monotonic,
+        clients: Sequence[str] = (),
     ) -> None:
-        self._source, self._issuer, self._audience = source, issuer, audience
+        self._source, self._issuer, self._audience, self._clients = source, issuer, audience, clients
         self._read, self._clock = read, clock
         self._keys: dict[str, Any] = {}
         self._unreadable = False
@@ -66,20 +73,30 @@ class Verifier:
         # Imported here because only the authorizer needs it, and it is slow to load.
         import jwt
 
-        if not (self._issuer and self._audience):
-            raise Unauthenticated("no issuer or no audience is configured, so nobody can be known")
+        if not (self._issuer and (self._audience or self._clients)):
+            raise Unauthenticated("no issuer, or neither audience nor client, is configured: every token is refused")
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("not a bearer token")
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
             claims = jwt.decode(
-                token, self._key(key_id), algorithms=list(ALGORITHMS), issuer=self._issuer, audience=self._audience,
-                options={"require": ["iss", "aud", "exp", "sub"]},
+                token, self._key(key_id), algorithms=list(ALGORITHMS), issuer=self._issuer, leeway=LEEWAY_S,
+                options={"require": ["iss", "exp", "sub"], "verify_aud": False},
             )  # fmt: skip
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthenticated(str(error)) from error
+        if not self._is_for_us(claims):
+            raise Unauthenticated("the token is for another audience or client")
         return _caller(claims)
+
+    def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
+        """An audience decides wherever there is one, a null included; the client only where there is none."""
+        if "aud" not in claims:
+            return claims.get("client_id") in self._clients
+        named = claims["aud"]
+        audiences = named if isinstance(named, list) else [named]
+        return bool(self._audience) and self._audience in audiences and all(isinstance(each, str) for each in audiences)
 
     def _key(self, key_id: object) -> Any:
         if not isinstance(key_id, str):
@@ -121,9 +138,20 @@ def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     user, tenant, roles = claims["sub"], claims.get("tenant", "main"), claims.get("roles", [])
-    if not (_is_id(user) and _is_id(tenant)) or not isinstance(roles, list):
+    moments = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
+    if not (_is_subject(user) and _is_id(tenant) and isinstance(roles, list) and all(map(_is_moment, moments))):
         raise Unauthenticated("a claim is not of its form")
-    return Caller(tenant, user, "admin" in roles)
+    return Caller(tenant, user_of(user), "admin" in roles)
+
+
+def _is_subject(claim: object) -> bool:
+    """Any text is one, except half a surrogate pair, which JSON can carry and UTF-8 cannot."""
+    return isinstance(claim, str) and claim != "" and not any("\ud800" <= sign <= "\udfff" for sign in claim)
+
+
+def _is_moment(claim: object) -> bool:
+    """Seconds since 1970, up to the year 9999. The library itself takes text and booleans for numbers too."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool) and 0 <= claim <= LATEST_S
 
 
 def _is_id(claim: object) -> bool:

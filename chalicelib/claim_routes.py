@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from chalicelib import claiming, managing, picking, shapes
 from chalicelib.context import Call
 from chalicelib.http import Answer, NoBody
+from chalicelib.identities import User
 from chalicelib.records import Duration, Identifier
 from chalicelib.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, route, single
 from chalicelib.times import epoch_ms
@@ -69,60 +70,60 @@ def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Ans
 
 
 class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
-    to: Identifier
+    to: User
 
 
 @route("POST", CUSTOMER + "/assign", body=AssignBody, answers=shapes.Customer, recalls=False)
 def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Give an available customer to a member."""
-    return single(managing.assign(call, pool, [customer], body.to))
+    return single(managing.assign(call, pool, [customer], body.to.id))
 
 
 class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    to: Identifier
+    to: User
 
 
 @route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch)
 def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several available customers to a member."""
-    return batch(call, body, lambda ids: managing.assign(call, pool, ids, body.to, atomic=body.atomic))
+    return batch(call, body, lambda ids: managing.assign(call, pool, ids, body.to.id, atomic=body.atomic))
 
 
 class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
-    to: Identifier
+    to: User
     claim_id: Identifier | None = None
 
 
 @route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=shapes.Customer, recalls=False)
 def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Give a claimed customer to another member, with a claim and a deadline of their own."""
-    return single(managing.transfer(call, pool, [customer], body.to, claim_id=body.claim_id))
+    return single(managing.transfer(call, pool, [customer], body.to.id, claim_id=body.claim_id))
 
 
 @route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch)
 def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several claimed customers to another member."""
-    return batch(call, body, lambda ids: managing.transfer(call, pool, ids, body.to, atomic=body.atomic))
+    return batch(call, body, lambda ids: managing.transfer(call, pool, ids, body.to.id, atomic=body.atomic))
 
 
 class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
-    to: Identifier | None = None
+    to: User | None = None
 
 
 @route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=shapes.Customer, recalls=False)
 def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Take a customer out of the pool, as the private customer of its holder or a named member."""
-    return single(managing.convert(call, pool, [customer], body.to))
+    return single(managing.convert(call, pool, [customer], body.to and body.to.id))
 
 
 class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
-    to: Identifier | None = None
+    to: User | None = None
 
 
 @route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch)
 def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
     """Take several customers out of the pool."""
-    return batch(call, body, lambda ids: managing.convert(call, pool, ids, body.to, atomic=body.atomic))
+    return batch(call, body, lambda ids: managing.convert(call, pool, ids, body.to and body.to.id, atomic=body.atomic))
 
 
 # A holder's verbs

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 
 class Config(Struct, frozen=True):
-    """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set.
-    `event_bus` is the name of the bus on which events are told, `metrics` the namespace of what is counted."""
+    """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set. `clients` are
+    the client ids whose tokens need no audience. `event_bus` is the name of the bus on which events are told, `metrics`
+    the namespace of what is counted."""
 
     table: str
     endpoint: str | None
@@ -17,12 +18,13 @@ class Config(Struct, frozen=True):
     key_set: str
     issuer: str
     audience: str
+    clients: tuple[str, ...]
     event_bus: str
     metrics: str
 
 
 def read(environment: Mapping[str, str]) -> Config:
-    """Without a key set, an issuer and an audience no token is accepted."""
+    """Without a key set, an issuer, and an audience or a client, no token is accepted."""
     return Config(
         table=environment.get("TABLE_NAME", "customer-pool"),
         endpoint=environment.get("DYNAMODB_ENDPOINT"),
@@ -30,6 +32,7 @@ def read(environment: Mapping[str, str]) -> Config:
         key_set=environment.get("JWKS", ""),
         issuer=environment.get("JWT_ISSUER", ""),
         audience=environment.get("JWT_AUDIENCE", ""),
+        clients=tuple(environment.get("JWT_CLIENTS", "").split()),
         event_bus=environment.get("EVENT_BUS", ""),
         metrics=environment.get("METRICS", "CustomerPool"),
     )

@@ -13,6 +13,7 @@ from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
 from chalicelib.http import Answer, NoBody, decoded
+from chalicelib.identities import User
 from chalicelib.journal import Result
 from chalicelib.records import Identifier, State, problems_of
 from chalicelib.refusals import Refusal, Refused
@@ -106,7 +107,7 @@ def _given_id(raw: msgspec.Raw) -> str:
 
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     state: State | Literal["set_aside"] | None = None
-    holder: Identifier | None = None
+    holder: User | None = None
     name: Name | None = None
     phone: Text | None = None
     email: Text | None = None
@@ -115,7 +116,7 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 @route("GET", POOL + "/customers", query=CustomersQuery, answers=shapes.CustomerPage)
 def list_customers(call: Call, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
     """List the customers of a pool, by state or holder."""
-    holder = call.caller.user if query.holder == "me" else query.holder
+    holder = query.holder and (call.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
     if contact is not None:

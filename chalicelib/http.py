@@ -21,6 +21,7 @@ from msgspec import Struct
 from chalicelib import layout, problems
 from chalicelib.auth import caller_from
 from chalicelib.context import Backend, Call, Caller
+from chalicelib.identities import decoded_user, user_named
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.measures import Outcome, Tell
 from chalicelib.outlines import outline
@@ -120,6 +121,7 @@ def _respond(
         if route.public:
             return _told(route.handler(), language, route), [OK]
         caller = caller_from(request.context)
+        parameters = _with_user_id(parameters)
         body = _body(request, route.body)
         query = _query(request, route.query)
         made = service()
@@ -205,7 +207,7 @@ def decoded(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request"
     """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type."""
     try:
         try:
-            return msgspec.json.decode(raw, type=kind)
+            return msgspec.json.decode(raw, type=kind, dec_hook=decoded_user)
         except msgspec.ValidationError as error:
             # Decoding stops at the first wrong type; what comes after it may not be JSON at all.
             msgspec.json.decode(raw)
@@ -222,7 +224,7 @@ def _query(request: Request, kind: type) -> Any:
             raise _invalid(f"{name}: said more than once")
     given = {name: texts[0] for name, texts in said.items()}
     try:
-        query: Any = msgspec.convert(given, kind, strict=False)
+        query: Any = msgspec.convert(given, kind, strict=False, dec_hook=decoded_user)
     except (msgspec.ValidationError, ValueError) as error:
         raise _invalid(str(error)) from error
     for field in msgspec.structs.fields(kind):
@@ -236,6 +238,19 @@ def _query(request: Request, kind: type) -> Any:
 
 def _invalid(error: str) -> Refused:
     return Refused(Refusal("invalid_request", errors=(error,)))
+
+
+def _with_user_id(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """The path parameters, with the id of a user whom the path names by subject.
+
+    Text that names no user stays as it is: no id is like it, so the route answers `not_found`.
+    """
+    if "user" not in parameters:
+        return parameters
+    try:
+        return {**parameters, "user": user_named(parameters["user"])}
+    except ValueError:
+        return parameters
 
 
 _IF_MATCH = re.compile(r'(?:W/)?"?([1-9][0-9]{0,15})"?', re.ASCII)

@@ -25,6 +25,7 @@ from chalicelib import (
 )
 from chalicelib.context import Call
 from chalicelib.http import HTML, Answer, NoBody, decoded
+from chalicelib.identities import User
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
@@ -169,7 +170,7 @@ def get_member(call: Call, body: NoBody, query: NoBody, pool: str, user: str) ->
 
 class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     held: managing.Held | None = None
-    to: Identifier | None = None
+    to: User | None = None
 
 
 @route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=shapes.RemovedMember)
@@ -177,7 +178,7 @@ def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user
     """Remove a member, who holds nothing or whose customers are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
         raise Refused(Refusal("invalid_request", errors=("to: goes with held=transfer",)))
-    return Answer(managing.remove_member(call, pool, user, query.held, query.to))
+    return Answer(managing.remove_member(call, pool, user, query.held, query.to and query.to.id))
 
 
 class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):

@@ -12,14 +12,14 @@ from chalicelib.times import rfc3339
 from tests import model_pools as on_pools
 from tests import model_verbs as verbs
 from tests.model import Ask, Member, No, Pool, Written
-from tests.model_play import POOLS, How, Playing, as_body, duration, said, written
+from tests.model_play import CARL, POOLS, How, Playing, as_body, duration, said, written
 from tests.world import DAY, HOUR, MINUTE
 
 pools = st.sampled_from(["p", "p", "p", "q"])
 ids = st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"])
 several = st.lists(ids | st.just("no id"), min_size=1, max_size=5)
-members = st.sampled_from(["alice", "bob", "carl", "dora", "root"])
-people = st.sampled_from(["alice", "alice", "bob", "bob", "carl", "dora", "mona", "root"])  # root is an admin
+members = st.sampled_from(["alice", "bob", CARL, "dora", "root"])
+people = st.sampled_from(["alice", "alice", "bob", "bob", CARL, "dora", "mona", "root"])  # root is an admin
 managers = st.sampled_from(["mona", "mona", "root", "alice"])
 admins = st.sampled_from(["root", "root", "root", "mona"])
 known_claims = st.sampled_from([None, None, "current", "other"])
@@ -50,8 +50,8 @@ class Everything(Playing):
     def begin(self, policy: dict[str, Any], other: dict[str, Any]) -> None:
         for pool, rules in (("p", policy), ("q", other)):
             self.model.pools[pool] = Pool({name: rule for name, rule in rules.items() if rule is not None}, POOLS[pool])
-            self.world.pool(pool, members="alice bob carl", time_zone=POOLS[pool], **written(rules))
-            names = {"alice": "member", "bob": "member", "carl": "member", "mona": "manager"}
+            self.world.pool(pool, members=f"alice bob {CARL}", time_zone=POOLS[pool], **written(rules))
+            names = {"alice": "member", "bob": "member", CARL: "member", "mona": "manager"}
             self.model.members |= {(pool, name): Member(role) for name, role in names.items()}
         self.bring_in("p", "mona", [(each, "A", 0) for each in ("c1", "c2", "c3", "c4")], "reject", How(0, False, None))
 

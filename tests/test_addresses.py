@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.http import Route
 from tests.every_route import GUARDED, address, assert_problem, everything_there, good_body, named, send_to
-from tests.world import Reply, World
+from tests.world import Reply, World, find
 
 SMUGGLED = [
     "c1#", "#c1", "c1%23-", "%23", "a#b", "a#C#c1", "p#C#c1", "..", "*", "%", "'", "c 1", "c1 ", "c1\n", "ｃ１", "客户",
@@ -33,6 +33,9 @@ def test_health_needs_nobody(no_store: World) -> None:
     assert no_store.request(None, "GET", "/v1/health", None, None, {}).json == {"status": "ok"}
 
 
+UNLIKE_A_USER = ["", "c1\n", "\x00", "a\x7fb", "\x85", "\ud800", "x" * 1_025]
+
+
 @pytest.mark.parametrize("name", ["pool", "customer", "user", "import_id"])
 def test_no_id_smuggles_a_key(moto_world: World, name: str) -> None:
     mona = everything_there(moto_world)
@@ -40,11 +43,24 @@ def test_no_id_smuggles_a_key(moto_world: World, name: str) -> None:
 
     for route in (each for each in GUARDED if f"{{{name}}}" in each.path):
         unknown = send_to(caller, route, pool="unknown")
-        for smuggled in SMUGGLED:
+        for smuggled in UNLIKE_A_USER if name == "user" else SMUGGLED:
             for headers in ({}, {"idempotency_key": "k1"}):
                 reply = send_to(caller, route, headers, **{name: smuggled})
                 assert_problem(reply, 404, "not_found", (named(route), smuggled))
                 assert told_alike([reply, unknown]), (named(route), smuggled)
+
+
+def test_a_subject_smuggles_no_key(moto_world: World) -> None:
+    mona = everything_there(moto_world)
+
+    for route in (each for each in GUARDED if "{user}" in each.path):
+        for smuggled in SMUGGLED:
+            reply = send_to(mona, route, user=smuggled)
+            if route.method == "PUT" and smuggled not in UNLIKE_A_USER:
+                assert reply.json["user_id"].startswith("u_") and len(reply.json["user_id"]) == 28
+                send_to(mona, find("DELETE", address(route))[0], user=smuggled)
+            else:
+                assert_problem(reply, 404, "not_found", (named(route), smuggled))
 
 
 def test_ids_in_a_batch_that_no_customer_can_have_are_not_found_one_by_one(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,6 +43,14 @@ def test_the_authorizer_hands_on_tenant_user_and_role_as_text(service: ModuleTyp
     assert said["principalId"] == "alice"
     assert said["context"] == {"tenant": "acme", "user": "alice", "admin": "true"}
     assert {each["Effect"] for each in said["policyDocument"]["Statement"]} == {"Allow"}
+
+
+def test_a_subject_that_is_no_id_is_handed_on_as_an_id_in_text_that_the_gateway_can_carry(service: ModuleType) -> None:
+    said = authorize(service, token(sub="auth0|张三\n" * 200))
+
+    assert said["principalId"] == said["context"]["user"]
+    assert re.fullmatch("u_[a-z2-7]{26}", said["principalId"])
+    assert caller_from({"authorizer": said["context"]}).user == said["principalId"]
 
 
 @pytest.mark.parametrize(

@@ -98,10 +98,12 @@ def test_plain_http_is_never_asked() -> None:
 
 
 def test_keys_that_are_said_are_taken_and_nobody_is_asked() -> None:
-    said = {"JWKS": "https://keys.example.com", "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": "a", "ALARM_TOPIC": "arn:x"}
+    said = {"JWKS": "https://keys.example.com", "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": "a", "ALARM_TOPIC": "arn:x",
+            "JWT_CLIENTS": "web app"}  # fmt: skip
 
     assert settings(said, never) == {
         "Jwks": "https://keys.example.com", "JwtIssuer": ISSUER, "JwtAudience": "a", "AlarmTopic": "arn:x",
+        "JwtClients": "web app",
     }  # fmt: skip
 
 

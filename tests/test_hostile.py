@@ -68,7 +68,7 @@ class Gateway:
         self.answered: Counter[str] = Counter()  # by the first digit of the status
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        path = unquote(environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0])
+        path = environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0]
         try:
             route, parameters = find(environ["REQUEST_METHOD"], path)
         except LookupError:

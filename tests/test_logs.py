@@ -233,7 +233,7 @@ def test_a_malformed_pool_stops_the_sweep_of_no_other(real_table: Any, ear: Ear,
 
 
 BAD_TOKENS = [
-    token(key_id="unknown"), token(OTHER_EC_KEY), token(exp=1), token(sub=NAME), token(aud=NAME),
+    token(key_id="unknown"), token(OTHER_EC_KEY), token(exp=1), token(tenant=NAME), token(aud=NAME),
     signed("{"), handmade({"alg": "none"}, {"sub": NAME}), token()[:-9], "Basic " + token(), token() + ".x",
 ]  # fmt: skip
 
@@ -262,6 +262,7 @@ def authorize(deployed: ModuleType, authorization: str) -> Any:
 
 def test_the_authorizer_tells_the_log_of_no_token_good_or_bad(deployed: ModuleType, ear: Ear) -> None:
     assert authorize(deployed, token())["principalId"] == "alice"
+    assert authorize(deployed, token(sub=NAME))["principalId"].startswith("u_")
     for bad in BAD_TOKENS:
         with pytest.raises(Exception, match=r"^Unauthorized$"):
             authorize(deployed, bad)

@@ -36,24 +36,28 @@ class Served:
     keys: LocalKeys
     module: ModuleType
 
-    def call(self, method: str, path: str, token: str | None = None, **headers: str) -> tuple[int, Any, Any]:
+    def call(
+        self, method: str, path: str, token: str | None = None, body: Any = None, **headers: str
+    ) -> tuple[int, Any, Any]:
         """Status, headers and body."""
         sent = headers if token is None else {"Authorization": f"Bearer {token}", **headers}
-        request = urllib.request.Request(self.url + path, method=method, headers=sent)
+        content = None if body is None else json.dumps(body).encode()
+        sent |= {} if body is None else {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, content, method=method, headers=sent)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return told(method, path, answer.status, answer.headers, answer.read())
+                return told(method, path, content or b"", answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refusal:
-            return told(method, path, refusal.code, refusal.headers, refusal.read())
+            return told(method, path, content or b"", refusal.code, refusal.headers, refusal.read())
 
 
-def told(method: str, path: str, status: int, headers: Any, text: bytes) -> tuple[int, Any, Any]:
+def told(method: str, path: str, sent: bytes, status: int, headers: Any, text: bytes) -> tuple[int, Any, Any]:
     """What the gateway says itself, of an address that is a route, is in the document too."""
     try:
         route, _ = find(method, path.partition("?")[0])
     except LookupError:
         return status, headers, json.loads(text or b"null")
-    assert_conforms(route, b"", status, headers, text.decode())
+    assert_conforms(route, sent, status, headers, text.decode())
     return status, headers, json.loads(text)
 
 
@@ -108,8 +112,23 @@ def test_what_follows_a_semicolon_is_part_of_the_address(served: Served) -> None
     ]
     named = served.call("GET", f"/v1/pools/{POOL}/customers?name=a;b", alice)
 
-    assert [(status, body["code"]) for status, _, body in answers] == [(404, "not_found")] * 3
+    another_user = (403, "not_manager")  # with the subject `me;`
+    not_there = (404, "not_found")
+    assert [(status, body["code"]) for status, _, body in answers] == [not_there, another_user, not_there]
     assert (named[0], named[2]["items"]) == (200, [])
+
+
+def test_a_user_whose_subject_is_no_id_is_a_member_over_http_by_subject_and_by_id(served: Served) -> None:
+    root, erin = served.keys.token("root", ["admin"]), served.keys.token("auth0|erin/é%")
+    member = f"/v1/pools/{POOL}/members/auth0%7Cerin%2F%C3%A9%25"
+
+    made = served.call("PUT", member, root, {"role": "member"})
+    shown = served.call("GET", f"/v1/pools/{POOL}/members/me", erin)
+    listed = served.call("GET", f"/v1/pools/{POOL}/customers?holder=auth0%7Cerin", erin)
+    removed = served.call("DELETE", member, served.keys.token("mona"))
+
+    assert [status for status, _, _ in (made, shown, listed, removed)] == [200] * 4
+    assert made[2]["user_id"] == shown[2]["user_id"] == removed[2]["user_id"]
 
 
 def test_spaces_around_the_value_of_a_header_are_none_of_it(served: Served) -> None:

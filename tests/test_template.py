@@ -117,7 +117,7 @@ def test_no_policy_has_a_wildcard_but_for_parts_of_the_table(
 def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, dict[str, Any]]) -> None:
     variables = {function.resource: set(function.settings) for function in FUNCTIONS}
 
-    assert variables["WhoIsAsking"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE"}
+    assert variables["WhoIsAsking"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"}
     assert variables["APIHandler"] == {"TABLE_NAME", "METRICS", *SIGN_IN_SETTINGS}
     assert variables["SweepExpired"] == {"TABLE_NAME", "METRICS"}
     assert variables["TellEvents"] == {"EVENT_BUS", "METRICS"}

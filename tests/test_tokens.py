@@ -149,13 +149,16 @@ def test_what_is_no_token_is_refused_and_no_fault(verifier: Verifier, authorizat
     refuses(verifier, authorization)
 
 
+NO_MOMENTS = ["soon", str(int(time.time()) - 5), None, [], {}, True, False, -1, 1e999, -1e999, float("nan"), 10**400]
+BEYOND_9999 = 253_402_300_800
+
 NONSENSE: dict[str, Any] = {
-    "exp": ["soon", None, [], {}, -1, 0, int(time.time()) - 1],
-    "nbf": ["soon", int(time.time()) + 3_600, []],
-    "iat": ["soon", int(time.time()) + 3_600],
+    "exp": [*NO_MOMENTS, str(int(time.time()) + 600), BEYOND_9999, BEYOND_9999 + 0.5, 0, int(time.time()) - 70],
+    "nbf": [*NO_MOMENTS, BEYOND_9999, int(time.time()) + 3_600],
+    "iat": [*NO_MOMENTS, BEYOND_9999, int(time.time()) + 3_600],
     "iss": [None, [ISSUER], ISSUER + "/", "", 7, "https://other.example"],
     "aud": [None, [], "other", ["other"], "", {AUDIENCE: 1}, AUDIENCE.upper()],
-    "sub": [None, 7, ["alice"], "", "a b", "a#b", "alice\n", "ａｌｉｃｅ", "..", "x" * 65],
+    "sub": [None, 7, True, ["alice"], {"alice": 1}, "", "\ud800", "alice\udfff"],
     "tenant": [None, 7, "", "a b", "a#b", "main\n", "x" * 65, ["main"]],
     "roles": [None, "admin", {"admin": 1}, 7, True],
 }
@@ -178,6 +181,90 @@ def test_a_signed_token_with_a_number_beyond_all_is_refused(verifier: Verifier) 
     said = json.dumps(claims()).replace('"sub"', '"nbf": 1e999, "sub"')
 
     refuses(verifier, signed(said))
+
+
+# Subjects that are no ids
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["auth0|5f7c8ec7", "abc@clients", "f:0b1c:alice", "zhang.san@corp", "张三", " ", "a#b", "..", "alice\n", "x" * 65,
+     "u_", "u_alice", "u_" + "a" * 26, "y" * 5_000],
+)  # fmt: skip
+def test_a_subject_that_is_no_id_or_looks_mapped_becomes_the_beginning_of_its_digest(
+    verifier: Verifier, subject: str
+) -> None:
+    digest = base64.b32encode(hashlib.sha256(subject.encode()).digest()).decode().lower()
+
+    caller = verifier.caller(token(sub=subject))
+
+    assert caller == Caller("main", "u_" + digest[:26], False)
+
+
+def test_the_id_of_a_known_subject_never_changes(verifier: Verifier) -> None:
+    assert verifier.caller(token(sub="auth0|alice")).user == "u_jj3bur2s623ujemgb5ipy7kpvf"
+
+
+def test_a_subject_that_fits_an_id_is_the_id(verifier: Verifier) -> None:
+    for subject in ("alice", "U_alice", "u", "_u_", "3f0a-77", "x" * 64):
+        assert verifier.caller(token(sub=subject)).user == subject
+
+
+# Clients and clocks
+
+
+@pytest.fixture
+def with_clients() -> Verifier:
+    return Verifier("key set", ISSUER, AUDIENCE, read=lambda _: {"keys": KEYS}, clients=("web", "app"))
+
+
+def test_a_token_without_an_audience_is_accepted_from_a_configured_client_only(
+    verifier: Verifier, with_clients: Verifier
+) -> None:
+    from_app = signed(claims(left_out="aud", client_id="app"))
+
+    assert with_clients.caller(from_app).user == "alice"
+    refuses(verifier, from_app)
+    for other in ("other", "", "APP", None, 7, ["app"], {"app": 1}, "web app"):
+        refuses(with_clients, signed(claims(left_out="aud", client_id=other)))
+    refuses(with_clients, signed(claims(left_out="aud")))
+    refuses(with_clients, signed(claims(left_out="aud", azp="app")))
+
+
+def test_a_token_with_an_audience_needs_the_right_one_whatever_its_client_is(with_clients: Verifier) -> None:
+    for wrong in NONSENSE["aud"]:
+        refuses(with_clients, signed(claims(aud=wrong, client_id="app")))
+
+    assert with_clients.caller(signed(claims(client_id="other"))).user == "alice"
+    assert with_clients.caller(signed(claims(aud=["other", AUDIENCE]))).user == "alice"
+
+
+def test_where_only_clients_are_configured_no_audience_is_right() -> None:
+    verifier = Verifier("key set", ISSUER, "", read=lambda _: {"keys": KEYS}, clients=("app",))
+
+    assert verifier.caller(signed(claims(left_out="aud", client_id="app"))).user == "alice"
+    for audience in ("", [""], None, [], AUDIENCE):
+        refuses(verifier, signed(claims(aud=audience, client_id="app")))
+
+
+@pytest.mark.parametrize(
+    "said", [{"iat": 50}, {"nbf": 50}, {"iat": 50, "nbf": 50, "exp": 650}, {"exp": -50}, {"iat": 0.5}, {"nbf": -1e9}]
+)
+def test_clocks_may_differ_by_a_minute(verifier: Verifier, said: dict[str, float]) -> None:
+    now = int(time.time())
+
+    assert verifier.caller(token(**{name: now + seconds for name, seconds in said.items()})).user == "alice"
+
+
+@pytest.mark.parametrize("said", [{"iat": 70}, {"nbf": 70}, {"exp": -70}])
+def test_clocks_may_not_differ_by_more(verifier: Verifier, said: dict[str, int]) -> None:
+    now = int(time.time())
+
+    refuses(verifier, token(**{name: now + seconds for name, seconds in said.items()}))
+
+
+def test_a_token_may_last_until_the_end_of_the_year_9999(verifier: Verifier) -> None:
+    assert verifier.caller(token(exp=BEYOND_9999 - 1)).user == "alice"
 
 
 @pytest.mark.parametrize(("issuer", "audience"), [("", AUDIENCE), (ISSUER, ""), ("", "")])

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from chalice.app import Request
 
@@ -194,7 +195,7 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     for route in routes.ROUTES:
         match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path), path)
         if match and route.method == method:
-            return route, match.groupdict()
+            return route, {name: unquote(text) for name, text in match.groupdict().items()}
     raise LookupError(f"no route for {method} {path}")
 
 
@@ -207,7 +208,8 @@ def gateway_event(
     headers: dict[str, str],
 ) -> dict[str, Any]:
     """What API Gateway sends for that request, the authorizer's word included."""
-    query = [pair.partition("=")[::2] for pair in path.partition("?")[2].split("&") if pair]
+    pairs = [pair.partition("=")[::2] for pair in path.partition("?")[2].split("&") if pair]
+    query = [(name, unquote(text)) for name, text in pairs]
     sent = {name.replace("_", "-").lower(): text for name, text in headers.items()}
     if body:
         sent.setdefault("content-type", "application/json")

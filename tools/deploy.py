@@ -1,9 +1,10 @@
 """`make deploy STAGE=prod`: packages a stage, deploys it to the account of the environment, and prints its address.
 
-JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, JWKS where the keys are if the issuer does not say so itself,
-ALARM_TOPIC who is told of alarms, and SIGN_IN_CLIENT as whom the console signs people in; each is needed once and kept
-by the stack. A second deployment of the same commit changes nothing. WITHOUT=<index> leaves that index out, until the
-next deployment: one that has to hold something else can only be made anew.
+JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, JWT_CLIENTS which clients' tokens need no audience, JWKS
+where the keys are if the issuer does not say so itself, ALARM_TOPIC who is told of alarms, and SIGN_IN_CLIENT as whom
+the console signs people in; each is needed once and kept by the stack. A second deployment of the same commit changes
+nothing. WITHOUT=<index> leaves that index out, until the next deployment: one that has to hold something else can only
+be made anew.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SETTINGS = {
     "Jwks": "JWKS",
     "JwtIssuer": "JWT_ISSUER",
     "JwtAudience": "JWT_AUDIENCE",
+    "JwtClients": "JWT_CLIENTS",
     "AlarmTopic": "ALARM_TOPIC",
     "SignInClient": "SIGN_IN_CLIENT",
     "SignInScope": "SIGN_IN_SCOPE",

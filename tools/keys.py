@@ -64,7 +64,7 @@ class LocalKeys:
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": checked("user", user),
+            "sub": checked_subject(user),
             "iat": now,
             "exp": now + LIFETIME,
         }
@@ -73,6 +73,17 @@ class LocalKeys:
         if roles:
             claims["roles"] = [checked("role", role) for role in roles]
         return jwt.encode(claims, self.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
+
+
+def checked_subject(user: str) -> str:
+    """`user`, if the service accepts it as the subject of a token. Raises `Unusable`."""
+    try:
+        user.encode()
+    except UnicodeEncodeError:
+        raise Unusable(f"user {user!r} is not valid: expected UTF-8 text") from None
+    if not user:
+        raise Unusable("user '' is not valid: expected at least one character")
+    return user
 
 
 def checked(what: str, name: str) -> str:

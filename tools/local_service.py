@@ -47,6 +47,7 @@ def local_environment(endpoint: str, keys: LocalKeys) -> dict[str, str]:
         "JWKS": str(keys.jwks),
         "JWT_ISSUER": ISSUER,
         "JWT_AUDIENCE": AUDIENCE,
+        "JWT_CLIENTS": "",
     }
 
 

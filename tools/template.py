@@ -35,6 +35,7 @@ TOKEN_SETTINGS = {
     "JWKS": {"Ref": "Jwks"},
     "JWT_ISSUER": {"Ref": "JwtIssuer"},
     "JWT_AUDIENCE": {"Ref": "JwtAudience"},
+    "JWT_CLIENTS": {"Ref": "JwtClients"},
 }
 SIGN_IN_SETTINGS = {
     "SIGN_IN_ISSUER": {"Ref": "JwtIssuer"},
@@ -58,6 +59,7 @@ PARAMETERS = {
 }
 
 OPTIONAL = {
+    "JwtClients": ("", "Client ids, apart by spaces, whose tokens are accepted without aud"),
     "AlarmTopic": ("", "ARN of an SNS topic for alarms; may be empty"),
     "SignInClient": ("", "The console's client at the issuer; without one, tokens are pasted"),
     "SignInScope": ("openid", "What the console asks the issuer for"),

@@ -3,6 +3,9 @@
 const POOL_KEPT = "customer-pool.pool";
 const now = { pools: [], pool: null, me: null, manager: false, tab: "pool", section: "customers", span: 30 };
 
+/** The id by which the service knows the reader: the one in the token only where that fits an id. */
+const myId = () => now.me?.user_id ?? session.user;
+
 /** Each tab with who sees it; the first that one may see is shown first. */
 const TABS = {
   pool: { view: poolTab, seen: () => now.me !== null },

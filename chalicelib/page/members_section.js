@@ -49,7 +49,7 @@ function editMember(member, reload) {
     const said = { role: role.value, ...(limit.value !== "" && { holding_limit: Number(limit.value) }) };
     await ask("PUT", inPool(`/members/${encodeURIComponent(id)}`), said);
     notice(say("members.saved", { name: id }));
-    if (id === session.user) refreshMe();
+    if (id === myId() || id === session.user) refreshMe();
     reload();
   };
   askFirst(member === null ? say("members.add") : say("members.edit_name", { name: member.user_id }), [

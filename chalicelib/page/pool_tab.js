@@ -62,7 +62,7 @@ function since(text) {
 
 /** Of a row that was available a moment ago. */
 function holding(customer) {
-  const mine = customer.holder === session.user && customer.state === "claimed";
+  const mine = customer.holder === myId() && customer.state === "claimed";
   return [
     badge(mine ? say("state.yours") : say(`state.${stateOf(customer)}`), mine ? "claimed-by-me" : stateOf(customer)),
     customer.holder && !mine && element("span", { class: "quiet-text" }, say("customer.holder", { holder: customer.holder })),

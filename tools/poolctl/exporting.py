@@ -20,7 +20,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 from tools.drafts import drafted
 from tools.poolctl import showing
-from tools.poolctl.asking import ID, command, pool_option
+from tools.poolctl.asking import command, pool_option
 from tools.poolctl.columns import HEADINGS, OF_THE_POOL
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.guarding import guarded
@@ -36,7 +36,7 @@ LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, its headings among them
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @pool_option
 @click.option("--state", type=click.Choice(("available", "claimed", "private", "set_aside")))
-@click.option("--holder", type=ID)
+@click.option("--holder")
 @click.option("--force", is_flag=True)
 def export(session: Session, file: Path, pool: str | None, state: str | None, holder: str | None, force: bool) -> int:
     kind = file.suffix.lower()

@@ -8,7 +8,7 @@ import click
 
 from tools.client import NotDone
 from tools.poolctl import showing
-from tools.poolctl.asking import BATCH, ID, command, ids_argument, named, pool_option
+from tools.poolctl.asking import BATCH, command, ids_argument, named, pool_option
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.session import Session
 from tools.poolctl.words import say
@@ -80,7 +80,7 @@ def release(session: Session, ids: tuple[str, ...], pool: str | None, reason: st
 @command("assign")
 @ids_argument
 @pool_option
-@click.option("--to", type=ID, required=True)
+@click.option("--to", required=True)
 @click.option("--transfer", "held", is_flag=True)
 @click.option("--atomic", is_flag=True)
 def assign(session: Session, ids: tuple[str, ...], pool: str | None, to: str, held: bool, atomic: bool) -> int:
