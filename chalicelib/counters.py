@@ -195,6 +195,22 @@ def file_day(row: Key, did: Mapping[str, int]) -> Update:
     return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in KINDS])
 
 
+def day_filed(row: Item | None) -> dict[str, int]:
+    """What is filed in the row of a day."""
+    counts = {kind: layout.plain(row[kind]) for kind in KINDS if kind in row} if row else {}
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def take_day(key: Key, row: Item | None) -> Action:
+    """Takes out of the row of a day what was read in it, provided that it still says that; where none was read, that
+    there is none. So a day is counted in one place, the row or the item of the member who was put back."""
+    if row is None:
+        return Check(key, rules.pk.does_not_exist())
+    taken = [Attribute(kind).add(-count) for kind, count in day_filed(row).items()]
+    same = as_read(row, KINDS)
+    return Update(key, taken, same) if taken else Check(key, same)
+
+
 def brought_in(row: Key, pooled: int, aside: int) -> Update:
     """Adds to the pool's own row: what those who left, and admins, have brought in.
 

@@ -13,7 +13,7 @@ from pynamodb.expressions.operand import Value
 
 from chalicelib import layout, places, rules, views
 from chalicelib.context import Call
-from chalicelib.counters import as_it_was
+from chalicelib.counters import as_it_was, day_filed, take_day
 from chalicelib.layout import Item, Key
 from chalicelib.paging import Cursor
 from chalicelib.places import ROSTER
@@ -146,7 +146,8 @@ def only_managers(call: Call, pool: Pool, found: Mapping[Key, Item] | None = Non
 def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
     """Makes `user` a member or manager, or changes their role and limit; what they hold stays as it is.
 
-    The counters in the answer are those of the moment at which it is done.
+    The counters in the answer are those of the moment at which it is done. Somebody who was removed earlier in the day
+    gets the counts of that day back (rule 5).
 
     An admin may put anyone; a manager may put members, but neither make nor unmake a manager.
     """
@@ -155,12 +156,15 @@ def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int |
         raise Refused(Refusal("not_found"))
     by_whom = _may_put(call, pool, user, role)
     key = layout.member_key(pool.tenant, pool.id, user)
+    row = layout.day_key(key, pool.policy.day(call.now))
     while True:
-        stored = call.backend.table.get([key]).get(key)
+        found = call.backend.table.get([key, row])
+        stored, today = found.get(key), found.get(row)
         known = None if stored is None else layout.member_record(pool.tenant, pool.id, stored)
-        member = _as_put(call, pool, user, role, own_limit, known)
+        member = _as_put(call, pool, user, role, own_limit, known, day_filed(today))
+        as_read = _as_counted(key, stored) if stored is not None else []
         try:
-            return _put_member(call, pool, member, by_whom, [] if stored is None else _as_counted(key, stored))
+            return _put_member(call, pool, member, by_whom, as_read, take_day(row, today))
         except Refused as refused:
             changed = refused.refusal.reason == "version_conflict" and call.if_match is None
             if not changed and refused.refusal.reason != AT_WORK:
@@ -180,9 +184,11 @@ def _may_put(call: Call, pool: Pool, user: str, role: Role) -> list[Rule]:
     return [*actor.member_rules(), *actor.manager_rules(), no_manager]
 
 
-def _as_put(call: Call, pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None) -> Member:
-    """The member one version after the one that the write will be bound to."""
-    known = known or Member(pool.tenant, pool.id, user, role, day=pool.policy.day(call.now), version=0)
+def _as_put(
+    call: Call, pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None, did: dict[str, int]
+) -> Member:
+    """The member one version after the one that the write will be bound to; a new one with what they did today."""
+    known = known or Member(pool.tenant, pool.id, user, role, day=pool.policy.day(call.now), did=did, version=0)
     version = known.version if call.if_match is None else call.if_match
     return replace(known, role=role, own_limit=own_limit, version=version + 1)
 
@@ -192,7 +198,9 @@ def _as_counted(key: Key, stored: Item) -> list[Rule]:
     return [Rule(AT_WORK, key, rules.all_of(still))]
 
 
-def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule]) -> dict[str, Any]:
+def _put_member(
+    call: Call, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule], day_taken: Action
+) -> dict[str, Any]:
     key = layout.member_key(member.tenant, member.pool, member.user)
     expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
@@ -202,7 +210,8 @@ def _put_member(call: Call, pool: Pool, member: Member, by_whom: list[Rule], as_
     on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key))]
     if member.version == 1:
-        writes.append(Put(key, layout.member_item(member), on_target))
+        writes += [Put(key, layout.member_item(member), on_target), day_taken]
+        asked += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
     else:
         writes.append(Update(key, _settings(member), on_target))
     return call.commit(writes, asked, views.member(member, pool.policy, call.now))

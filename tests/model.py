@@ -155,6 +155,7 @@ class Model:
     def __init__(self) -> None:
         self.pools: dict[str, Pool] = {}
         self.members: dict[tuple[str, str], Member] = {}
+        self.left: dict[tuple[str, str], Counter[str]] = {}  # the claims of members who were removed
         self.customers: dict[tuple[str, str], Customer] = {}
         self.imports: dict[tuple[str, str], list[Written]] = {}
 

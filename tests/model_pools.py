@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -130,7 +131,8 @@ def put_member(ask: Ask, user: str, role: str, limit: int | None) -> None:
         refuse_if(role == "manager" or user == ask.who, "not_admin")
         refuse_if(member is not None and member.role == "manager", "not_admin")
     if member is None:
-        ask.model.members[ask.pool, user] = Member(role, limit)
+        claims = ask.model.left.get((ask.pool, user), Counter())
+        ask.model.members[ask.pool, user] = Member(role, limit, claims=claims)
     else:
         member.role, member.own_limit, member.version = role, limit, member.version + 1
 
@@ -142,7 +144,7 @@ def remove_member(ask: Ask, user: str, held: str | None, to: str | None) -> None
         hand_back(ask, user, held, to)
     refuse_if((ask.pool, user) not in ask.model.members, "not_found")
     refuse_if(bool(ask.model.held_by(ask.pool, user)), "member_has_claims")
-    del ask.model.members[ask.pool, user]
+    ask.model.left[ask.pool, user] = ask.model.members.pop((ask.pool, user)).claims
 
 
 def hand_back(ask: Ask, user: str, held: str, to: str | None) -> None:

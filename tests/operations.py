@@ -141,6 +141,14 @@ def tomorrow(world: World) -> None:
     world.clock.forward(DAY)
 
 
+def removed(world: World) -> None:
+    """Alice has claimed and given back today, and is no member any more."""
+    filled(world, daily_claim_limit=2)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+    assert world.user("mona").request("DELETE", "/v1/pools/p/members/alice").status == 200
+
+
 def to_be_reminded(world: World) -> None:
     held(world, reminders=["PT1H", "PT2H"])
     world.clock.forward(3 * HOUR)
@@ -230,6 +238,8 @@ OPERATIONS = [
     Operation("delete a pool", empty, "root", "DELETE", P, finds=True),
     Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
     Operation("put a member", held, "mona", "PUT", f"{P}/members/alice", {"role": "member", "holding_limit": 3}),
+    Operation("put a member back", removed, "mona", "PUT", f"{P}/members/alice", {"role": "member"}),
+    Operation("put a member back, by an admin", removed, "root", "PUT", f"{P}/members/alice", {"role": "manager"}),
     Operation("remove a member", held, "mona", "DELETE", f"{P}/members/bob"),
     Operation("remove and release", held, "mona", "DELETE", f"{P}/members/alice?held=release", finds=True),
     Operation("remove and transfer", held, "mona", "DELETE", f"{P}/members/alice?held=transfer&to=bob", finds=True),

@@ -249,6 +249,60 @@ def an_admin_removes_a_member_who_is_claiming(world: World) -> Race:
     return Race([remove, lambda w: w.user("alice").claim("c2")], so, serial=False, sees=("c1", "c2"))
 
 
+def _counted_once(world: World, claims: int) -> None:
+    """The statistics know that many claims of alice, and so does her daily count if she is a member."""
+    mona = world.user("mona")
+    assert mona.get("/stats").json["totals"]["claimed"] == claims
+    shown = mona.get("/members/alice")
+    assert shown.status == 404 or shown.json["claimed_today"] == claims
+
+
+@race
+def a_member_is_removed_and_put_back_while_claiming(world: World) -> Race:
+    world.pool(daily_claim_limit=1)
+    world.fill(2)
+
+    def so(world: World, results: list[Any]) -> None:
+        done = [codes([reply])[0] for reply in results]
+        assert done[:2] == ["ok", "ok"] and done[2] in ("ok", "not_a_member")
+        _counted_once(world, done.count("ok") - 2)
+
+    remove = asked("mona", "DELETE", "/v1/pools/p/members/alice?held=release")
+    put = asked("root", "PUT", "/v1/pools/p/members/alice", {"role": "member"})
+    return Race([remove, put, lambda w: w.user("alice").claim("c1")], so, serial=False, sees=("c1", "c2"))
+
+
+@race
+def a_member_who_used_up_the_day_is_removed_and_put_back_while_claiming(world: World) -> Race:
+    world.pool(daily_claim_limit=1)
+    world.fill(2)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results[2:])[0] in ("daily_limit", "not_a_member")
+        _counted_once(world, 1)
+
+    remove = asked("mona", "DELETE", "/v1/pools/p/members/alice")
+    put = asked("root", "PUT", "/v1/pools/p/members/alice", {"role": "member"})
+    return Race([remove, put, lambda w: w.user("alice").claim("c2")], so, sees=("c1", "c2"))
+
+
+@race
+def two_put_a_removed_member_back_and_one_removes_them_again(world: World) -> Race:
+    world.pool(daily_claim_limit=2)
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+    world.user("mona").request("DELETE", "/v1/pools/p/members/alice")
+
+    def so(world: World, results: list[Any]) -> None:
+        _counted_once(world, 1)
+
+    puts = [asked(who, "PUT", "/v1/pools/p/members/alice", {"role": "member"}) for who in ("root", "mona")]
+    return Race([*puts, asked("mona", "DELETE", "/v1/pools/p/members/alice")], so)
+
+
 @race
 def an_admin_brings_a_customer_in_while_becoming_a_member_and_leaving_again(world: World) -> Race:
     world.pool()

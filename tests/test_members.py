@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engine import hooked
-from tests.world import HOUR, Reply, User, World
+from tests.world import DAY, HOUR, Reply, User, World
 
 
 def put(user: User, name: str, **body: Any) -> Reply:
@@ -150,6 +150,55 @@ def test_somebody_who_left_and_came_back_starts_afresh(world: World) -> None:
     put(mona, "bob")
 
     assert world.user("bob").held() == 0 and world.user("bob").claim("c2").status == 200
+
+
+@pytest.mark.parametrize("by", ["mona", "root"])
+def test_the_claims_of_a_day_survive_removal_and_putting_back_however_often(world: World, by: str) -> None:
+    world.pool(daily_claim_limit=2)
+    world.fill(3)
+    alice, whoever = world.user("alice"), world.user(by, admin=by == "root")
+
+    shown = []
+    for each in ("c1", "c2", "c3"):
+        claimed = alice.claim(each)
+        whoever.request("DELETE", "/v1/pools/p/members/alice?held=release")
+        put_back = put(whoever, "alice")
+        shown.append((claimed.json.get("code"), put_back.json["claimed_today"]))
+
+    assert shown == [(None, 1), (None, 2), ("daily_limit", 2)]
+    assert alice.get("/members/me").json["claimed_today"] == 2
+    assert alice.get("/customers/c3/eligibility").json["blocking"][0]["code"] == "daily_limit"
+
+
+def test_putting_a_member_back_counts_nothing_twice_in_the_statistics(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+    before = mona.get("/stats").json["by_member"]
+
+    for _ in range(3):
+        mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+        put(mona, "alice")
+    world.user("alice").claim("c2")
+    after = mona.get("/stats").json["by_member"]
+
+    claims = [{row["user_id"]: row["claimed"] for row in rows} for rows in (before, after)]
+    assert claims == [{"alice": 1, "bob": 0, "mona": 0}, {"alice": 2, "bob": 0, "mona": 0}]
+
+
+def test_whoever_is_put_back_on_a_later_day_has_that_day_whole(world: World) -> None:
+    mona = world.pool(daily_claim_limit=1)
+    world.fill(2)
+    world.user("alice").claim("c1")
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+
+    world.clock.forward(DAY)
+    put_back = put(mona, "alice")
+
+    assert put_back.json["claimed_today"] == 0
+    assert world.user("alice").claim("c2").status == 200
+    days = {row["day"]: row["claimed"] for row in mona.get("/stats").json["by_day"]}
+    assert days == {"2026-06-01": 1, "2026-06-02": 1}
 
 
 def test_the_counters_in_the_answer_to_a_new_limit_are_those_of_the_moment_at_which_it_is_set(world: World) -> None:
