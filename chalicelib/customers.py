@@ -4,12 +4,12 @@ who holds them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
-from chalicelib import layout, lifecycle, moves, places, shards, views
+from chalicelib import layout, lifecycle, masking, moves, places, shards, views
 from chalicelib.contact_keys import Kind, cut, folded, key_in
 from chalicelib.context import Call
 from chalicelib.copies import TornRead, keys_of
@@ -24,6 +24,9 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome, settle
 from chalicelib.table import beginning, between
 from chalicelib.undo_log import UndoLog
+
+_NOBODY: Final = ""  # an id that no customer has
+_OWN: Final = 100
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
@@ -157,13 +160,13 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         only_members(call, pool)
         return {"items": [], "next_cursor": None}
+    if wanted.name is not None and masking.hides_names(pool.policy):
+        only_managers(call, pool)  # before anything is looked up: not even the time that it takes depends on a name
     listed = _page(call, actor, index, partitions, part, last, limit)
     ids = [each.id for each in listed[:limit]]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
     only_members(call, pool, found)
     manager = call.manages(pool, found)
-    if wanted.name is not None and not manager and "name" in (pool.policy.masked_fields or ()):
-        raise Refused(Refusal("not_manager"))  # a search would find out letter by letter what is masked
     customers = _among(call, actor, ids, found)
     present = call.desk(pool, manager=manager).present
     return {
@@ -212,18 +215,44 @@ def _page(
 
 
 def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> dict[str, Any]:
-    """The list of the one customer that said this normalised key last, if it says it still: two requests."""
+    """The list of the one customer that said this normalised key last, if it says it still: two requests.
+
+    Where the policy masks that value, a member finds only what they hold. Whether another customer has the value
+    changes neither the refusal nor the requests before it, or few attempts would complete a masked number.
+    """
     pool = call.pool(pool_id)
     actor = call.actor(pool)
     guard = layout.guard_key(actor.tenant, actor.pool, kind, contact)
     found = call.backend.table.get([actor.member_key, guard])
     only_members(call, pool, found)
     manager = call.manages(pool, found)
-    named = [layout.guarded(found[guard])] if guard in found else []
-    read = call.backend.copies.read(call.backend.table, actor, named).values()
-    saying = [each for each in read if each is not None and key_in(kind, each.fields) == contact]
+    secret = not manager and masking.hides(pool.policy, kind, contact)
+    named = [layout.guarded(found[guard])] if guard in found else [_NOBODY] if secret else []
+    saying = _saying(call, actor, named, kind, contact, wanted)
+    if secret:
+        saying = _theirs(actor, saying) or _theirs(
+            actor, _saying(call, actor, _own(call, actor), kind, contact, wanted)
+        )
+        if not saying:
+            raise Refused(Refusal("not_manager"))
     present = call.desk(pool, manager=manager).present
-    return {"items": [present(each, False) for each in saying if wanted.fits(each)], "next_cursor": None}
+    return {"items": [present(each, False) for each in saying], "next_cursor": None}
+
+
+def _saying(call: Call, actor: Actor, ids: Sequence[str], kind: Kind, contact: str, wanted: Filter) -> list[Customer]:
+    """Those of the wanted customers that say that key now."""
+    read = call.backend.copies.read(call.backend.table, actor, ids).values()
+    return [each for each in read if each and key_in(kind, each.fields) == contact and wanted.fits(each)]
+
+
+def _theirs(actor: Actor, customers: Sequence[Customer]) -> list[Customer]:
+    return [each for each in customers if each.belongs_to(actor.user, actor.clock(each))]
+
+
+def _own(call: Call, actor: Actor) -> list[str]:
+    """The first hundred customers of the caller: another customer may have said the same key later."""
+    partition = places.place_with(actor.tenant, actor.pool, actor.user)
+    return [layout.id_in(key.pk) for key in call.backend.table.query(partition, index=PLACE, limit=_OWN).keys]
 
 
 def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:

@@ -228,6 +228,10 @@ class Customer(Struct, frozen=True):
     def held_by(self, user: str, now: int) -> bool:
         return self.state == "claimed" and self.holder == user and not self.lapsed(now)
 
+    def belongs_to(self, user: str, now: int) -> bool:
+        """Whether that user holds it under a claim that has not expired, or owns it as a private customer."""
+        return self.held_by(user, now) or (self.state == "private" and self.holder == user)
+
 
 def problems_of(fields: Fields) -> tuple[str, ...]:
     """What is wrong with the fields of a customer beyond their types: that they are too many to be kept."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from chalicelib import masking
 from chalicelib.records import Customer, Event, Member, Policy, Pool
 from chalicelib.times import rfc3339
 
@@ -62,10 +63,12 @@ def customer(record: Customer, policy: Policy, now: int, viewer: str, manages: C
 
     Whether the viewer `manages` the pool is asked only where that makes a difference.
     """
-    hidden, theirs = set(policy.masked_fields or ()), record.state == "private" and record.holder == viewer
-    if hidden and (theirs or record.held_by(viewer, now) or manages()):
-        hidden = set()
-    fields = {name: _masked(shown) if name in hidden else shown for name, shown in record.fields.items()}
+    mask = masking.of(policy)
+    if mask is not None and (record.belongs_to(viewer, now) or manages()):
+        mask = None
+    name, fields = record.name, record.fields
+    if mask is not None:
+        name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
     return {
         "id": record.id,
         "pool_id": record.pool,
@@ -82,9 +85,9 @@ def customer(record: Customer, policy: Policy, now: int, viewer: str, manages: C
         "returns": record.returns,
         "set_aside_at": _time(record.set_aside_at),
         "priority": record.priority,
-        "name": _masked(record.name) if "name" in hidden else record.name,
+        "name": name,
         "fields": fields,
-        "masked": bool(hidden),
+        "masked": mask is not None,
         "version": record.version,
         "created_at": rfc3339(record.created_at),
         "updated_at": rfc3339(record.updated_at),
@@ -96,14 +99,6 @@ def _available_at(record: Customer, policy: Policy) -> int | None:
     if record.state != "available" or record.set_aside_at is not None:
         return None
     return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
-
-
-def _masked(shown: Any) -> Any:
-    """13812345678 → 138****5678; anything shorter keeps its first character, if that is not all of it."""
-    if shown is None or shown == "":
-        return shown
-    text = str(shown)
-    return f"{text[:3]}****{text[-4:]}" if len(text) >= 11 else f"{text[: len(text) > 1]}****"
 
 
 def event(record: Event) -> dict[str, Any]:
