@@ -18,7 +18,7 @@ from chalicelib.times import epoch_ms
 # Claim and release
 
 
-@route("POST", CUSTOMER + "/claim", answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/claim", answers=shapes.Customer, recalls=False, form="one")
 def claim(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Claim a customer; one that the caller holds already stays as it is."""
     return single(claiming.claim(call, pool, [customer]))
@@ -29,13 +29,13 @@ class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=shapes.Customer, recalls=False, form="one")
 def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Give a customer back to the pool: one's own, or as a manager anybody's."""
     return single(claiming.release(call, pool, [customer], claim_id=body.claim_id, reason=body.reason))
 
 
-@route("POST", POOL + "/claim", body=BatchBody, answers=shapes.Batch)
+@route("POST", POOL + "/claim", body=BatchBody, answers=shapes.Batch, form="each")
 def claimbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
     """Claim several customers, as far as the caller's limits go."""
     return batch(call, body, lambda ids: claiming.claim(call, pool, ids, atomic=body.atomic))
@@ -45,7 +45,7 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", POOL + "/release", body=ReleaseBatchBody, answers=shapes.Batch)
+@route("POST", POOL + "/release", body=ReleaseBatchBody, answers=shapes.Batch, form="each")
 def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several customers back to the pool."""
     return batch(
@@ -60,10 +60,10 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
     count: Limit = 1
 
 
-@route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=shapes.TakenCustomers)
+@route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=shapes.TakenCustomers, form="items")
 def claim_next(call: Call, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
     """Claim the best available customers: highest priority first, then longest waiting."""
-    return Answer(picking.claim_next(call, pool, body.count))
+    return Answer(results=picking.claim_next(call, pool, body.count).results)
 
 
 # A manager's verbs
@@ -73,7 +73,7 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: User
 
 
-@route("POST", CUSTOMER + "/assign", body=AssignBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/assign", body=AssignBody, answers=shapes.Customer, recalls=False, form="one")
 def assign(call: Call, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Give an available customer to a member."""
     return single(managing.assign(call, pool, [customer], body.to.id))
@@ -83,7 +83,7 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
     to: User
 
 
-@route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch)
+@route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch, form="each")
 def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several available customers to a member."""
     return batch(call, body, lambda ids: managing.assign(call, pool, ids, body.to.id, atomic=body.atomic))
@@ -94,13 +94,13 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=shapes.Customer, recalls=False, form="one")
 def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Give a claimed customer to another member, with a claim and a deadline of their own."""
     return single(managing.transfer(call, pool, [customer], body.to.id, claim_id=body.claim_id))
 
 
-@route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch)
+@route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch, form="each")
 def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several claimed customers to another member."""
     return batch(call, body, lambda ids: managing.transfer(call, pool, ids, body.to.id, atomic=body.atomic))
@@ -110,7 +110,7 @@ class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: User | None = None
 
 
-@route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=shapes.Customer, recalls=False, form="one")
 def convert(call: Call, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Take a customer out of the pool, as the private customer of its holder or a named member."""
     return single(managing.convert(call, pool, [customer], body.to and body.to.id))
@@ -120,7 +120,7 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     to: User | None = None
 
 
-@route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch)
+@route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch, form="each")
 def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
     """Take several customers out of the pool."""
     return batch(call, body, lambda ids: managing.convert(call, pool, ids, body.to and body.to.id, atomic=body.atomic))
@@ -134,7 +134,7 @@ class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=shapes.ExtendedCustomer, recalls=False)
+@route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=shapes.ExtendedCustomer, recalls=False, form="one")
 def extend(call: Call, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Move the deadline of a claim later, counted from where it is now."""
     return single(managing.extend(call, pool, [customer], body.by, claim_id=body.claim_id))
@@ -144,7 +144,7 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     by: Duration | None = None
 
 
-@route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch)
+@route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch, form="each")
 def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
     """Move the deadlines of several claims later."""
     return batch(
@@ -160,13 +160,13 @@ class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Text | None = None
 
 
-@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=shapes.Customer, recalls=False, form="one")
 def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Record a contact with a customer that the caller holds."""
     return single(managing.follow_up(call, pool, customer, body.note, body.outcome))
 
 
-@route("POST", CUSTOMER + "/win", answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/win", answers=shapes.Customer, recalls=False, form="one")
 def win(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Close a claim with its goal reached: the customer becomes its holder's private customer."""
     return single(managing.win(call, pool, customer))
@@ -176,7 +176,7 @@ class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
     pool: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/deposit", body=DepositBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/deposit", body=DepositBody, answers=shapes.Customer, recalls=False, form="one")
 def deposit(call: Call, body: DepositBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Put a private customer into the pool, or into another one, available to all."""
     return single(managing.deposit(call, pool, [customer], body.pool))
@@ -186,7 +186,7 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     pool: Identifier | None = None
 
 
-@route("POST", POOL + "/deposit", body=DepositBatchBody, answers=shapes.Batch)
+@route("POST", POOL + "/deposit", body=DepositBatchBody, answers=shapes.Batch, form="each")
 def depositbatch(call: Call, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
     """Put several private customers into the pool, or into another one."""
     return batch(call, body, lambda ids: managing.deposit(call, pool, ids, body.pool, atomic=body.atomic))
@@ -196,19 +196,19 @@ class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[datetime, Meta(tz=True)]
 
 
-@route("POST", CUSTOMER + "/pin", body=PinBody, answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/pin", body=PinBody, answers=shapes.Customer, recalls=False, form="one")
 def pin(call: Call, body: PinBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Keep a claim from expiring until a given moment."""
     return single(managing.pin(call, pool, customer, epoch_ms(body.until)))
 
 
-@route("POST", CUSTOMER + "/unpin", answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/unpin", answers=shapes.Customer, recalls=False, form="one")
 def unpin(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """End a pin: the clock rules again."""
     return single(managing.unpin(call, pool, customer))
 
 
-@route("POST", CUSTOMER + "/restore", answers=shapes.Customer, recalls=False)
+@route("POST", CUSTOMER + "/restore", answers=shapes.Customer, recalls=False, form="one")
 def restore(call: Call, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Let a customer that was set aside be claimed again."""
     return single(managing.restore(call, pool, customer))

@@ -50,7 +50,7 @@ def claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
     return plan
 
 
-def desk_with_room(call: Call, pool: Pool, *, manager: bool | None = None) -> Desk:
+def desk_with_room(call: Call, pool: Pool, *, manager: bool = False) -> Desk:
     """For verbs that use up a limit: a taker's lapsed claims are returned before the limit is said to be reached."""
     return call.desk(pool, manager=manager, make_room=lambda user: sweeping.return_lapsed_of(call, pool, user))
 

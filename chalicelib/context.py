@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -16,7 +15,7 @@ from msgspec import Struct
 from chalicelib import layout, views
 from chalicelib.copies import Copies
 from chalicelib.crowds import Crowd
-from chalicelib.journal import WHOLE, Journal, Result, known_answers
+from chalicelib.journal import WHOLE, Journal, Result, known_answers, named
 from chalicelib.layout import Item, Key
 from chalicelib.moves import Actor
 from chalicelib.records import IDENTIFIER, Customer, Pool
@@ -26,6 +25,7 @@ from chalicelib.settling import Desk, Outcome
 from chalicelib.shards import Abreast, in_turn
 from chalicelib.table import Action, StoreUnavailable, Table
 from chalicelib.undo_log import UndoLog
+from chalicelib.views import Facts
 
 POLICY_MS: Final = 5_000
 
@@ -99,26 +99,20 @@ class Call(Struct, frozen=True):
         self,
         pool: Pool,
         *,
-        manager: bool | None = None,
+        manager: bool = False,
         make_room: Callable[[str], bool] = lambda user: False,
         elsewhere: Pool | None = None,
         log: UndoLog | None = None,
     ) -> Desk:
-        """Where moves are settled. `manager` says whether one is asking, who sees what is masked: also where only a
-        manager could have made the moves. Where that is not known, it is read before something is masked."""
+        """Where moves are settled. `manager` says that only a manager can have made the moves, who sees what is masked.
+        Where that is not known, the role is read before something is masked."""
 
-        actor = self.actor(pool)
-        homes = {each.id: each for each in (pool, elsewhere) if each is not None}
-        read = cache(lambda pool_id: self.manages(homes[pool_id]))
+        def facts(customer: Customer) -> Facts:
+            there = elsewhere if elsewhere is not None and customer.pool == elsewhere.id else pool
+            return views.facts(customer, there.policy)
 
-        def present(customer: Customer, managed: bool = False) -> dict[str, Any]:
-            def manages() -> bool:
-                return managed or (read(customer.pool) if manager is None else manager)
-
-            policy = homes[customer.pool].policy
-            return views.customer(customer, policy, actor.clock(customer), self.caller.user, manages)
-
-        return Desk(self.backend.table, self.backend.copies, actor, present, make_room, self.journal, elsewhere, log)
+        table, copies, actor = self.backend.table, self.backend.copies, self.actor(pool)
+        return Desk(table, copies, actor, facts, make_room, self.journal, elsewhere, log, manager)
 
     def manages(self, pool: Pool, found: Mapping[Key, Item] | None = None) -> bool:
         """Whether the caller manages that pool, by their member item among those found, or as it is now."""
@@ -132,21 +126,28 @@ class Call(Struct, frozen=True):
         stored = self.backend.table.get([key]) if found is None else found
         return first_broken(asked, {key: stored.get(key, {})})
 
+    def shown(self, pool: Pool, customer: Customer, manager: bool) -> dict[str, Any]:
+        """A customer of that pool, as the caller may see it."""
+        clock = self.actor(pool).clock(customer)
+        return views.customer(customer, pool.policy, clock, self.caller.user, lambda: manager)
+
     def undo_log(self, pool_id: str) -> UndoLog:
         """Where an import into that pool notes what it does."""
         return UndoLog(self.caller.tenant, pool_id, self.now, self.backend.mint(), self.journal)
 
-    def answered(self, count: int) -> Outcome | None:
-        """What an earlier attempt with this Idempotency-Key answered to all of that many ids, if it came to its end: no
+    def answered(self, ids: Sequence[str]) -> Outcome | None:
+        """What an earlier attempt with this Idempotency-Key answered to all of those ids, if it came to its end: no
         more is asked then, since by now there may be no such pool."""
         answers = known_answers(self.journal)
-        return Outcome(answers) if len(answers) == count else None
+        if len(answers) < len(ids):
+            return None
+        return Outcome({at: named(answers[at], given) for at, given in enumerate(ids)})
 
     def commit(
         self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE
     ) -> dict[str, Any]:
         """One transaction, with its answer at that position. Raises Refused with the first rule broken."""
-        answer = {position: Result("", body)}
+        answer = {position: Result("", body=body)}
         parts = [] if self.journal is None else [self.journal.part(answer)]
         refusing = self.backend.table.write([*actions, *parts])
         if refusing is None:
@@ -163,4 +164,4 @@ class Call(Struct, frozen=True):
         """The answer of a request of several steps, kept under its Idempotency-Key; the first one, if there was one."""
         if self.journal is None:
             return body
-        return self.journal.close(self.backend.table, {WHOLE: Result("", body)})[WHOLE].body or {}
+        return self.journal.close(self.backend.table, {WHOLE: Result("", body=body)})[WHOLE].body or {}

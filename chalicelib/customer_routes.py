@@ -50,7 +50,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         return Row(self.id or mint(), self.name, self.fields, priority, minted=self.id is None)
 
 
-@route("POST", POOL + "/customers", body=CustomerBody, answers=shapes.Customer, status=201)
+@route("POST", POOL + "/customers", body=CustomerBody, answers=shapes.Customer, status=201, form="one")
 def create_customer(call: Call, body: CustomerBody, query: NoBody, pool: str) -> Answer:
     """Create a customer in the pool, available."""
     return single(customers.create(call, pool, body.row(call.backend.mint)), status=201)
@@ -62,16 +62,16 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     on_duplicate: OnDuplicate = "reject"
 
 
-@route("POST", POOL + "/import", body=ImportBody, answers=shapes.Import)
+@route("POST", POOL + "/import", body=ImportBody, answers=shapes.Import, form="each")
 def import_customers(call: Call, body: ImportBody, query: NoBody, pool: str) -> Answer:
     """Add or update one customer for each row, never its holder or state; rows fail one by one."""
     checked_size(len(body.rows))
     log = call.undo_log(pool)
-    outcome = call.answered(len(body.rows)) or _imported(call, body, pool, log)
+    outcome = call.answered([_given_id(raw) for raw in body.rows]) or _imported(call, body, pool, log)
     return of_each(outcome, of_all=("not_a_member", "not_manager"), beside={"import_id": log.import_id})
 
 
-@route("POST", POOL + "/imports/{import_id}/undo", answers=shapes.Undoing)
+@route("POST", POOL + "/imports/{import_id}/undo", answers=shapes.Undoing, form="each")
 def undo_import(call: Call, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
     """Undo an import, customer by customer: those that somebody has touched since stay as they are."""
     return of_each(undoing.undo(call, pool, import_id))
@@ -163,7 +163,7 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Priority | None = None
 
 
-@route("PATCH", CUSTOMER, body=CustomerPatch, answers=shapes.Customer)
+@route("PATCH", CUSTOMER, body=CustomerPatch, answers=shapes.Customer, form="one")
 def edit_customer(call: Call, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
     """Change what a customer says: what is left out stays, a field that is null goes."""
     return single(customers.edit(call, pool, customer, body.name, body.fields, body.priority))

@@ -115,7 +115,7 @@ def newcomer(actor: Actor, row: Row) -> Customer:
 def get(call: Call, pool_id: str, customer_id: str) -> dict[str, Any]:
     pool = call.pool(pool_id)
     customer, manager = _read(call, pool, customer_id)
-    return call.desk(pool, manager=manager).present(customer, False)
+    return call.shown(pool, customer, manager)
 
 
 def _read(call: Call, pool: Pool, customer_id: str) -> tuple[Customer, bool]:
@@ -168,9 +168,8 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     only_members(call, pool, found)
     manager = call.manages(pool, found)
     customers = _among(call, actor, ids, found)
-    present = call.desk(pool, manager=manager).present
     return {
-        "items": [present(customer, False) for customer in customers if wanted.fits(customer)],
+        "items": [call.shown(pool, customer, manager) for customer in customers if wanted.fits(customer)],
         "next_cursor": place.write(listed[limit - 1]) if len(listed) > limit else None,
     }
 
@@ -235,8 +234,7 @@ def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> 
         )
         if not saying:
             raise Refused(Refusal("not_manager"))
-    present = call.desk(pool, manager=manager).present
-    return {"items": [present(each, False) for each in saying], "next_cursor": None}
+    return {"items": [call.shown(pool, each, manager) for each in saying], "next_cursor": None}
 
 
 def _saying(call: Call, actor: Actor, ids: Sequence[str], kind: Kind, contact: str, wanted: Filter) -> list[Customer]:

@@ -10,24 +10,25 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from chalice.app import Request, Response
 from msgspec import Struct
 
-from chalicelib import layout, problems
+from chalicelib import answering, layout, problems
 from chalicelib.auth import caller_from
 from chalicelib.context import Backend, Call, Caller
 from chalicelib.identities import decoded_user, user_named
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.measures import Outcome, Tell
-from chalicelib.outlines import outline
+from chalicelib.outlines import outline, unquoted
 from chalicelib.records import IDENTIFIER
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.table import Fault
+from chalicelib.table import Fault, OutcomeUnknown
 
 LARGEST_BODY: Final = 256 * 1024
 JSON: Final = "application/json"
@@ -35,6 +36,7 @@ HTML: Final = "text/html; charset=utf-8"
 OK: Final = "ok"  # what is counted beside the codes of refusals
 REPLAYED: Final = "replayed"
 Headers: TypeAlias = dict[str, str | list[str]]
+Bodies: TypeAlias = Mapping[int, dict[str, Any]]  # of customers, by position
 
 # What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
 NOT_KEPT: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
@@ -53,9 +55,12 @@ class Page(Struct, frozen=True):
     policy: str
 
 
+Form: TypeAlias = Literal["body", "one", "each", "items"]
+
+
 class Answer(Struct, frozen=True):
-    """What a handler found: a body, the `results` of a batch (an `atomic` one is refused as a whole) with what the body
-    says beside them, what is `blocking` a claim, or a `page`."""
+    """What a handler found: a body, the `results` of customers (an `atomic` batch is refused as a whole) with what the
+    body says beside them, what is `blocking` a claim, or a `page`."""
 
     body: dict[str, Any] = {}
     status: int = 200
@@ -72,6 +77,10 @@ class Route(Struct, frozen=True):
     query string, `answers` that of the body that comes with `status`, `media` its media type, `public` that no token is
     needed. `recalls` is for requests that take several steps: what an earlier attempt with the same Idempotency-Key has
     done is read first. One that is a single transaction meets it there.
+
+    `form` is how results are answered: `one` customer, the result of `each` id, or the `items` that were taken.
+    `admins` says that only an admin of the tenant may do this; `removes` that it removes the member `user`: who has
+    removed themself has that answer again.
     """
 
     method: str
@@ -84,6 +93,9 @@ class Route(Struct, frozen=True):
     media: str = JSON
     public: bool = False
     recalls: bool = True
+    form: Form = "body"
+    admins: bool = False
+    removes: bool = False
 
 
 class Service(Struct, frozen=True):
@@ -119,7 +131,7 @@ def _respond(
     journal: Journal | None = None
     try:
         if route.public:
-            return _told(route.handler(), language, route), [OK]
+            return _told(route.handler(), {}, language, route), [OK]
         caller = caller_from(request.context)
         parameters = _with_user_id(parameters)
         body = _body(request, route.body)
@@ -128,8 +140,10 @@ def _respond(
         now = made.clock()
         journal = _journal(request, route, parameters, caller, now)
         call = Call(made.backend, caller, now, _if_match(request), journal, made.backend.mint()[-MARK:])
-        answer = _kept(call, route, lambda: route.handler(call, body, query, **parameters))
-        return _told(answer, language, route, journal), _codes(answer, journal)
+        answer, found = _kept(call, route, parameters, lambda: route.handler(call, body, query, **parameters))
+        with _after_the_effect():
+            bodies = answering.bodies(call, answer.results or {}, found)
+        return _told(answer, bodies, language, route, journal), _codes(answer, route, journal)
     except Refused as refused:
         response = problems.answer(refused.refusal, language, route.path)
         response.headers |= _replayed(journal)
@@ -149,11 +163,20 @@ def _fault(reason: str, language: str, route: Route, request: Request) -> tuple[
     return problems.answer(refusal, language, route.path, request.context.get("requestId")), [refusal.code]
 
 
-def _codes(answer: Answer, journal: Journal | None) -> list[str]:
+@contextmanager
+def _after_the_effect() -> Iterator[None]:
+    """A read that fails here does not mean that nothing was changed: the client has to repeat the request."""
+    try:
+        yield
+    except Fault as fault:
+        raise OutcomeUnknown from fault
+
+
+def _codes(answer: Answer, route: Route, journal: Journal | None) -> list[str]:
     """Each result of a batch by its code; what is only told again, as that."""
     if journal is not None and journal.replayed:
         return [REPLAYED]
-    if answer.results is None:
+    if answer.results is None or route.form != "each":
         return [OK]
     return [OK if each.refusal is None else each.refusal.code for each in answer.results.values()]
 
@@ -162,31 +185,74 @@ def _code(refusal: Refusal, journal: Journal | None) -> str:
     return REPLAYED if journal is not None and journal.replayed else refusal.code
 
 
-def _kept(call: Call, route: Route, handle: Callable[[], Answer]) -> Answer:
-    """The answer, or the one that this Idempotency-Key had first. A definite refusal is an answer too, and is kept."""
+def _kept(
+    call: Call, route: Route, parameters: Mapping[str, str], handle: Callable[[], Answer]
+) -> tuple[Answer, answering.Found]:
+    """The answer, or the one that this Idempotency-Key had first, and what was read to see whether the caller may have
+    that one again."""
     journal = call.journal
     if journal is None:
-        return handle()
-    if route.recalls:
-        journal.recall(call.backend.table)
-    if WHOLE in journal.answers:
-        return Answer(journal.answers[WHOLE].body or {}, route.status)
+        return handle(), {}
+    try:
+        if route.recalls:
+            journal.recall(call.backend.table)
+        answer = _first(route, journal) if journal.met else None
+        if answer is None:
+            answer = _answered(call, route, journal, handle)
+    except Refused as refused:
+        if journal.met and refused.refusal.reason not in NOT_KEPT:
+            _may_see(call, route, parameters, journal)
+        raise
+    return answer, _may_see(call, route, parameters, journal) if journal.met else {}
+
+
+def _answered(call: Call, route: Route, journal: Journal, handle: Callable[[], Answer]) -> Answer:
+    """The handler's answer. A definite refusal is an answer too, and is kept."""
     try:
         return handle()
     except Refused as refused:
         if refused.refusal.reason in NOT_KEPT or journal.answers:
             raise
         journal.recall(call.backend.table)
-        first = journal.answers.get(WHOLE, journal.answers.get(0))
-        if first is None:
-            first = journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})[WHOLE]
-        return _first(first, route)
+        answer = _first(route, journal)
+        if answer is not None:
+            return answer
+        journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})
+        answer = _first(route, journal)
+        assert answer is not None, "a refusal is raised"
+        return answer
 
 
-def _first(result: Result, route: Route) -> Answer:
-    if result.refusal is not None:
-        raise Refused(result.refusal)
-    return Answer(result.body or {}, route.status)
+def _first(route: Route, journal: Journal) -> Answer | None:
+    """What an earlier attempt has answered, if its end is known here. Raises Refused if that is a refusal."""
+    whole = journal.answers.get(WHOLE)
+    results = {position: result for position, result in journal.answers.items() if position != WHOLE}
+    only = whole or (results.get(0) if route.form in ("body", "one") else None)
+    if only is None:
+        return None
+    if only.refusal is not None:
+        raise Refused(only.refusal)
+    if only.body is not None:
+        return Answer(only.body, route.status)
+    return Answer(status=route.status, results=results)
+
+
+def _may_see(call: Call, route: Route, parameters: Mapping[str, str], journal: Journal) -> answering.Found:
+    """Raises Refused where the caller may no longer have an earlier answer. One that was itself a refusal for the same
+    reason comes again."""
+    first = journal.answers.get(WHOLE)
+    left = route.removes and parameters.get("user") == call.caller.user and first is not None and first.refusal is None
+    try:
+        if route.admins:
+            call.by_admin()
+        elif "pool" in parameters and not left:
+            with _after_the_effect():
+                return answering.still_belongs(call, parameters["pool"])
+    except Refused as refused:
+        if not journal.only_refused_as(refused.refusal.reason):
+            journal.replayed = False
+            raise
+    return {}
 
 
 # What the request says
@@ -200,18 +266,26 @@ def _body(request: Request, kind: type) -> Any:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and media != JSON:
         raise _invalid("send the body with Content-Type: application/json")
-    return decoded(raw or b"{}", kind)
+    return decoded(raw or b"{}", kind, told=lambda error, _: str(error))
 
 
-def decoded(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request") -> Any:
-    """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type."""
+def decoded(
+    raw: bytes | msgspec.Raw,
+    kind: Any,
+    reason: str = "invalid_request",
+    told: Callable[[msgspec.ValidationError, Any], str] = unquoted,
+) -> Any:
+    """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type.
+
+    A refusal that an Idempotency-Key may keep quotes nothing.
+    """
     try:
         try:
             return msgspec.json.decode(raw, type=kind, dec_hook=decoded_user)
         except msgspec.ValidationError as error:
             # Decoding stops at the first wrong type; what comes after it may not be JSON at all.
             msgspec.json.decode(raw)
-            raise Refused(Refusal(reason, errors=(str(error),))) from error
+            raise Refused(Refusal(reason, errors=(told(error, kind),))) from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Refused(Refusal("malformed")) from error
 
@@ -293,18 +367,22 @@ def _spelled_one_way(raw: bytes | str) -> Any:
 # What is answered
 
 
-def _told(answer: Answer, language: str, route: Route, journal: Journal | None = None) -> Response:
+def _told(answer: Answer, bodies: Bodies, language: str, route: Route, journal: Journal | None = None) -> Response:
     if answer.page is not None:
         return _page(answer.page)
-    body, status = answer.body, answer.status
-    kind, version = JSON, body.get("version")
+    body, status, kind = answer.body, answer.status, JSON
+    if route.form == "one":
+        body = bodies[0]
+    if route.form == "items":
+        body = {"items": [bodies[position] for position in sorted(bodies)]}
+    version = body.get("version")
     if answer.blocking is not None:
         body = {
             "eligible": not answer.blocking,
             "blocking": [problems.told(each, language) for each in answer.blocking],
         }
-    if answer.results is not None:
-        body = _results(answer.results, language) | answer.body
+    if route.form == "each" and answer.results is not None:
+        body = _results(answer.results, bodies, language) | answer.body
         first = next((each.refusal for _, each in sorted(answer.results.items()) if each.refusal), None)
         if answer.atomic and first is not None:
             kind, status = problems.MEDIA, 409
@@ -312,7 +390,7 @@ def _told(answer: Answer, language: str, route: Route, journal: Journal | None =
     headers: Headers = {"Content-Type": kind, "Cache-Control": "no-store", **_replayed(journal)}
     if isinstance(version, int):
         headers["ETag"] = f'"{version}"'
-    if answer.results is not None or answer.blocking is not None:
+    if route.form == "each" or answer.blocking is not None:
         headers["Content-Language"] = problems.named(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
 
@@ -328,17 +406,17 @@ def _page(page: Page) -> Response:
     return Response(page.html, headers)
 
 
-def _results(results: Mapping[int, Result], language: str) -> dict[str, Any]:
+def _results(results: Mapping[int, Result], bodies: Bodies, language: str) -> dict[str, Any]:
     """One entry per input, in input order, and how many went well."""
-    entries = [_entry(result, language) for _, result in sorted(results.items())]
+    entries = [_entry(result, bodies.get(position), language) for position, result in sorted(results.items())]
     ok = sum(entry["ok"] for entry in entries)
     return {"results": entries, "summary": {"ok": ok, "failed": len(entries) - ok}}
 
 
-def _entry(result: Result, language: str) -> dict[str, Any]:
+def _entry(result: Result, body: dict[str, Any] | None, language: str) -> dict[str, Any]:
     if result.refusal is not None:
         return {"id": result.id, "ok": False, **problems.told(result.refusal, language)}
-    return {"id": result.id, "ok": True, "customer": result.body}
+    return {"id": result.id, "ok": True, "customer": body}
 
 
 def _replayed(journal: Journal | None) -> Headers:

@@ -1,5 +1,8 @@
 """What an Idempotency-Key has done so far: its answers, kept in the transactions that they are about.
 
+Only facts are kept: of each id the refusal, or what the customer was at that moment. Name, fields and whatever people
+wrote are never in a record; `answering` reads them when an answer is given again.
+
 A request with a key commits in parts, each with the answers of that part, put only if that part is not there yet. A
 repetition meets the parts, takes their answers, and goes on after them; so a key has one effect, also after a crash.
 """
@@ -13,25 +16,75 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.conditions import Attribute
 from chalicelib.layout import Item, Key, plain, value
+from chalicelib.records import IDENTIFIER, Customer
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import Put, Table
+from chalicelib.views import Facts
 
 KEPT_SECONDS: Final = 24 * 3600
 WHOLE: Final = -1  # the position of an answer about the request as a whole
 
 
-class Result(Struct, frozen=True, omit_defaults=True):
-    """What came of one id of a request: the body to show, or the refusal."""
+class Result(Struct, frozen=True):
+    """What came of one id of a request: the facts of its customer at that moment, or the refusal. A customer that has
+    left the table has neither. `body` is the answer of a request that is not about customers.
+
+    `seen` is the customer as this very attempt has written or read it, and `managed` says that only a manager can have
+    done this. Neither is kept.
+    """
+
+    id: str
+    facts: Facts | None = None
+    body: dict[str, Any] | None = None
+    refusal: Refusal | None = None
+    seen: Customer | None = None
+    managed: bool = False
+
+    def refused_as(self, reason: str) -> bool:
+        return self.refusal is not None and self.refusal.reason == reason
+
+
+class _Kept(Struct, omit_defaults=True):
+    """A result as the record keeps it: `body` has the facts of a customer, or the answer about something else."""
 
     id: str
     body: dict[str, Any] | None = None
     refusal: Refusal | None = None
 
-    def refused_as(self, reason: str) -> bool:
-        return self.refusal is not None and self.refusal.reason == reason
+
+def encoded(answers: Mapping[int, Result]) -> bytes:
+    """Those answers as a record keeps them. An id that is none is free text: it stands in the request, not here."""
+    kept = [
+        (
+            position,
+            _Kept(
+                result.id if IDENTIFIER.fullmatch(result.id) else "",
+                result.body if result.facts is None else msgspec.to_builtins(result.facts),
+                result.refusal,
+            ),
+        )
+        for position, result in answers.items()
+    ]
+    return zlib.compress(msgspec.json.encode(kept))
+
+
+def decoded(content: bytes) -> dict[int, Result]:
+    """The answers in a record. Those of the release before this one have the customers whole: only facts are taken."""
+    kept = msgspec.json.decode(zlib.decompress(content), type=list[tuple[int, _Kept]])
+    return {position: _result(each) for position, each in kept}
+
+
+def _result(kept: _Kept) -> Result:
+    body = kept.body
+    if body is not None and "claim_id" in body:
+        return Result(kept.id, msgspec.convert(body, Facts))
+    if body is not None and "items" in body:  # of a claim-next, whose customers stand in the parts too
+        body = None
+    return Result(kept.id, body=body, refusal=kept.refusal)
 
 
 def known_answers(journal: Journal | None) -> dict[int, Result]:
@@ -39,14 +92,23 @@ def known_answers(journal: Journal | None) -> dict[int, Result]:
     return {} if journal is None else dict(journal.answers)
 
 
+def named(result: Result, given: str) -> Result:
+    """The result under the id that the request gives, where the record keeps none."""
+    return result if result.id else replace(result, id=given)
+
+
 class Journal:
-    """The parts of one key. `fingerprint` tells whether a repetition has the same body."""
+    """The parts of one key. `fingerprint` tells whether a repetition has the same body.
+
+    `met` says that an earlier attempt has left answers; `replayed`, that nothing was added to them.
+    """
 
     def __init__(
         self, key_of_part: Callable[[int], Key], fingerprint: str, now: int, kept_seconds: int = KEPT_SECONDS
     ) -> None:
         self.answers: dict[int, Result] = {}
         self.replayed = False
+        self.met = False
         self._key_of_part, self._fingerprint, self._seconds = key_of_part, fingerprint, now // 1000
         self._part = 0
         self._ends = self._seconds + kept_seconds  # of all its parts together
@@ -74,10 +136,9 @@ class Journal:
         """The action that writes those answers as the next part; the engine may have kept one older than a day."""
         ttl = Attribute("ttl")
         unwritten = Attribute("pk").does_not_exist() | (ttl <= self._seconds)
-        content = zlib.compress(msgspec.json.encode(list(answers.items())))
         item = {
             "pk": value(self.key.pk), "sk": value(self.key.sk), "fingerprint": value(self._fingerprint),
-            "answers": {"B": content}, "ttl": value(self._ends),
+            "answers": {"B": encoded(answers)}, "ttl": value(self._ends),
         }  # fmt: skip
         return Put(self.key, item, unwritten)
 
@@ -89,13 +150,21 @@ class Journal:
         """Takes over a part that an earlier attempt wrote. Raises Refused where that was about another body."""
         if plain(stored["fingerprint"]) != self._fingerprint:
             raise Refused(Refusal("idempotency_key_reused"))
-        written = msgspec.json.decode(zlib.decompress(stored["answers"]["B"]), type=list[tuple[int, Result]])
-        self.answers.update(written)
+        self.answers.update(decoded(stored["answers"]["B"]))
         self._ends = plain(stored["ttl"])
-        self.replayed = True
+        self.replayed = self.met = True
         self._part += 1
         if (whole := self.answers.get(WHOLE)) is not None and whole.refusal is not None:
             raise Refused(whole.refusal)
+
+    def only_refused_as(self, reason: str) -> bool:
+        """Whether nothing was done or shown, for that reason, which is about the caller or about the pool."""
+        whole = self.answers.get(WHOLE)
+        if whole is not None or reason == "not_found":  # of one id that is about a customer
+            return whole is not None and whole.refused_as(reason)
+        answers = self.answers.values()
+        done = any(result.facts is not None or result.body is not None for result in answers)
+        return not done and any(result.refused_as(reason) for result in answers)
 
     def close(self, table: Table, results: Mapping[int, Result]) -> dict[int, Result]:
         """The answers to give: those of earlier attempts where they exist, the rest written down now."""
@@ -106,4 +175,4 @@ class Journal:
                 self.wrote(missing)
             else:
                 self.absorb(refusing[self.key])
-        return {position: self.answers[position] for position in results}
+        return {position: named(self.answers[position], result.id) for position, result in results.items()}

@@ -145,7 +145,7 @@ def deposit(call: Call, pool_id: str, ids: Sequence[str], into: str | None, *, a
 
 
 def _move(
-    call: Call, pool: Pool, ids: Sequence[str], make: Make, atomic: bool = False, *, manager: bool | None = None
+    call: Call, pool: Pool, ids: Sequence[str], make: Make, atomic: bool = False, *, manager: bool = False
 ) -> Outcome:
     desk = call.desk(pool, manager=manager)
     return settle(desk, ids, lambda customer, known: make(desk.actor, customer, known), atomic=atomic)

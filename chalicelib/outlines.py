@@ -1,4 +1,5 @@
-"""What may be logged of an exception: which it is and where it came from. Never its text, which may quote a customer.
+"""What may be logged or kept of an exception: which it is and where it came from. Never a text that may quote a
+customer.
 
 A record that does not read as one says in its exception what stands there instead, a refused transaction what was to
 be written. So no traceback is logged either: it ends in that text.
@@ -6,11 +7,17 @@ be written. So no traceback is logged either: it ends in that text.
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 FRAMES: Final = 8
+_QUOTED = re.compile(r"^(Invalid (?:enum )?value) .*?(?: - at `[^`]*`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"^Object contains unknown field ")
+_WHERE = re.compile(r" - at `[^`]*`$")
 
 
 def outline(error: BaseException) -> str:
@@ -24,6 +31,22 @@ def outline(error: BaseException) -> str:
         told.append(f"{type(cause).__name__} at {' < '.join(_place(frame) for frame in places)}")
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "; from ".join(told)
+
+
+def unquoted(error: msgspec.ValidationError, kind: Any) -> str:
+    """What is wrong with a value of that type, without the value: an Idempotency-Key keeps it with the refusal."""
+    text = str(error)
+    where = _WHERE.search(text)
+    place = "" if where is None else where[0]
+    if quoted := _QUOTED.match(text):
+        return quoted[1] + place
+    if _UNKNOWN.match(text) and not place:
+        return f"Object contains an unknown field, expected {', '.join(_members(kind))}"
+    return f"Object contains an unknown field{place}" if _UNKNOWN.match(text) else text
+
+
+def _members(kind: Any) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
 
 
 def _place(frame: traceback.FrameSummary) -> str:

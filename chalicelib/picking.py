@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from pynamodb.expressions.condition import Condition
 
@@ -16,14 +16,14 @@ from chalicelib import layout, places, rules, shards
 from chalicelib.claiming import claim_plan, desk_with_room
 from chalicelib.context import Call
 from chalicelib.crowds import NEAREST, Candidate
-from chalicelib.journal import WHOLE, Result, known_answers
+from chalicelib.journal import WHOLE, Journal, Result, known_answers
 from chalicelib.layout import Item, plain
 from chalicelib.moves import Move
 from chalicelib.places import DUE, PLACE, PRIORITY_STEP
 from chalicelib.records import Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
-from chalicelib.settling import Desk, attempt
+from chalicelib.settling import Desk, Outcome, attempt
 from chalicelib.table import Check, between
 
 LOOKS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
@@ -34,7 +34,7 @@ TAKEN: Final = "already_claimed"
 ENDED_BY_OTHERS: Final = frozenset((TAKEN, "set_aside"))  # which an old copy does not show; the rest ends by itself
 
 
-def claim_next(call: Call, pool_id: str, count: int) -> dict[str, Any]:
+def claim_next(call: Call, pool_id: str, count: int) -> Outcome:
     """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
 
     Raises Refused only when a rule about the caller allows none at all.
@@ -43,13 +43,17 @@ def claim_next(call: Call, pool_id: str, count: int) -> dict[str, Any]:
     desk = desk_with_room(call, pool)
     search = _Search(call, pool, desk, count)
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
-    items = [result.body for _, result in sorted(search.taken.items()) if result.body is not None]
-    end = Result("", refusal=refusal) if refusal is not None and not items else Result("", {"items": items})
+    end = Result("", refusal=None if search.taken else refusal)
     if desk.journal is not None:
         end = desk.journal.close(desk.table, {WHOLE: end})[WHOLE]
     if end.refusal is not None:
         raise Refused(end.refusal)
-    return end.body or {}
+    return Outcome(search.taken | taken_before(desk.journal))
+
+
+def taken_before(journal: Journal | None) -> dict[int, Result]:
+    """The customers that attempts with this Idempotency-Key have taken, by position."""
+    return {at: result for at, result in known_answers(journal).items() if result.facts is not None}
 
 
 class _Search:
@@ -58,7 +62,7 @@ class _Search:
 
     def __init__(self, call: Call, pool: Pool, desk: Desk, count: int) -> None:
         self.call, self.pool, self.desk, self.count = call, pool, desk, count
-        self.taken = known_answers(desk.journal)
+        self.taken = taken_before(desk.journal)
         self.plan = claim_plan(call, pool, desk.actor)
         self.passed: set[str] = set()
         self.at_end: set[str] = set()
@@ -196,8 +200,8 @@ class _Search:
         first = max([self.position, *(at + 1 for at in self.taken)])
         self.position = first + len(chosen)
         results = attempt(self.desk, {first + at: each for at, each in enumerate(chosen)}, self.plan).results
-        self.taken |= {at: result for at, result in results.items() if result.body is not None}
-        self.taken |= known_answers(self.desk.journal)
+        self.taken |= {at: result for at, result in results.items() if result.facts is not None}
+        self.taken |= taken_before(self.desk.journal)
         refusals = [result.refusal for result in results.values() if result.refusal is not None]
         self.lost = self.lost or any(refusal.reason == TAKEN for refusal in refusals)
         return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)

@@ -16,6 +16,7 @@ from chalicelib import deadlines, layout, places, shards, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
 from chalicelib.moves import Actor, Move
+from chalicelib.outlines import unquoted
 from chalicelib.places import DUE
 from chalicelib.pools import only_managers, rewritten
 from chalicelib.records import Customer, Policy, Pool
@@ -60,7 +61,7 @@ def _merged(call: Call, pool: Pool, given: dict[str, Any]) -> Policy:
     try:
         merged = msgspec.convert(msgspec.to_builtins(pool.policy) | given, Policy)
     except msgspec.ValidationError as error:
-        raise _wrong(call, pool, "policy_invalid", [str(error)]) from error
+        raise _wrong(call, pool, "policy_invalid", [unquoted(error, Policy)]) from error
     if problems := merged.problems():
         raise _wrong(call, pool, "policy_invalid", problems)
     return merged
@@ -105,7 +106,7 @@ def _changes(actor: Actor, customer: Customer) -> bool:
 def _apply(call: Call, pool: Pool) -> int:
     """Each page is found before it is changed: a claim with a new deadline moves on in the index."""
     actor = call.actor(pool)
-    desk = Desk(call.backend.table, Copies(whole=False), replace(actor, if_match=None), lambda customer, managed: {})
+    desk = Desk(call.backend.table, Copies(whole=False), replace(actor, if_match=None))
     done = 0
     for ids in list(_affected(call, pool)):
         outcome = settle(desk, ids, lambda each, known: _clocked(actor, known))

@@ -65,7 +65,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Annotated[msgspec.Raw, like("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
-@route("POST", "/v1/pools", body=PoolBody, answers=shapes.Pool, status=201)
+@route("POST", "/v1/pools", body=PoolBody, answers=shapes.Pool, status=201, admins=True)
 def create_pool(call: Call, body: PoolBody, query: NoBody) -> Answer:
     """Create a pool, open and without members."""
     policy = decoded(body.policy, Policy, "policy_invalid")
@@ -101,13 +101,13 @@ def change_pool(call: Call, body: PoolPatch, query: NoBody, pool: str) -> Answer
     return Answer(policies.change(call, pool, body.name, policy, to_all=to_all, dry_run=body.dry_run))
 
 
-@route("POST", POOL + "/pause", answers=shapes.Pool)
+@route("POST", POOL + "/pause", answers=shapes.Pool, admins=True)
 def pause_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Stop claims and all clocks of a pool."""
     return Answer(opening.pause(call, pool))
 
 
-@route("POST", POOL + "/resume", answers=shapes.Pool)
+@route("POST", POOL + "/resume", answers=shapes.Pool, admins=True)
 def resume_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Let a paused pool go on: every deadline moves by exactly the pause."""
     return Answer(opening.resume(call, pool))
@@ -117,13 +117,13 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Closing
 
 
-@route("POST", POOL + "/close", body=CloseBody, answers=shapes.Pool)
+@route("POST", POOL + "/close", body=CloseBody, answers=shapes.Pool, admins=True)
 def close_pool(call: Call, body: CloseBody, query: NoBody, pool: str) -> Answer:
     """Close a pool and end its claims: back to the pool, or to their holders."""
     return Answer(opening.close(call, pool, body.mode))
 
 
-@route("POST", POOL + "/open", answers=shapes.Pool)
+@route("POST", POOL + "/open", answers=shapes.Pool, admins=True)
 def open_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Open a closed pool again."""
     return Answer(opening.open_again(call, pool))
@@ -133,13 +133,13 @@ class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
     shards: Annotated[int, Meta(ge=1, le=32)]
 
 
-@route("POST", POOL + "/spread", body=SpreadBody, answers=shapes.SpreadPool)
+@route("POST", POOL + "/spread", body=SpreadBody, answers=shapes.SpreadPool, admins=True)
 def spread_pool(call: Call, body: SpreadBody, query: NoBody, pool: str) -> Answer:
     """Spread the lists of a pool over so many partitions, for more writes a second."""
     return Answer(opening.spread(call, pool, body.shards))
 
 
-@route("DELETE", POOL, answers=shapes.DeletedPool)
+@route("DELETE", POOL, answers=shapes.DeletedPool, admins=True)
 def delete_pool(call: Call, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Delete a pool without customers."""
     return Answer(opening.delete(call, pool))
@@ -173,7 +173,7 @@ class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     to: User | None = None
 
 
-@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=shapes.RemovedMember)
+@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=shapes.RemovedMember, removes=True)
 def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
     """Remove a member, who holds nothing or whose customers are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
@@ -207,7 +207,7 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
     confirm: bool = False
 
 
-@route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport)
+@route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport, admins=True)
 def sweep(call: Call, body: SweepBody, query: NoBody) -> Answer:
     """Return the claims that are past their deadlines to their pools: one pass, now."""
     which, left = _pools_named(call, body.pool), rounds.time_for_a_request()
@@ -220,7 +220,7 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
     repair: bool = False
 
 
-@route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport)
+@route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport, admins=True)
 def audit(call: Call, body: AuditBody, query: NoBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
     which, left = _pools_named(call, body.pool), rounds.time_for_a_request()

@@ -59,7 +59,7 @@ def single(outcome: Outcome, status: int = 200) -> Answer:
     result = outcome.results[0]
     if result.refusal is not None:
         raise Refused(result.refusal)
-    return Answer(result.body or {}, status)
+    return Answer(status=status, results=outcome.results)
 
 
 def batch(
@@ -67,7 +67,7 @@ def batch(
 ) -> Answer:
     """One result for each id of the body: those of an earlier attempt or, where there was none, as they are settled."""
     checked_size(len(body.customer_ids))
-    outcome = call.answered(len(body.customer_ids)) or settled(body.customer_ids)
+    outcome = call.answered(body.customer_ids) or settled(body.customer_ids)
     return of_each(outcome, atomic=body.atomic, of_all=of_all)
 
 

@@ -9,7 +9,7 @@ after it. It knows no verb: what to do with one customer is the `plan` that it i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.undo_log import UndoLog
+from chalicelib.views import Facts
 from chalicelib.writes import marked, paged, placed
 
 ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
@@ -38,18 +39,20 @@ class PoolChanged(Throttled):
 
 
 class Desk(Struct, frozen=True):
-    """What one request works with. `present` turns a customer into the body to show, to a manager for certain or to
-    whoever asks; `make_room` returns a member's lapsed claims to the pool and says whether there were any; `elsewhere`
-    is the pool that customers are moved into, if it is another one; `log` keeps what has to be known to undo it all."""
+    """What one request works with. `facts` gives what the record keeps of a customer, None where no answer is about
+    it; `make_room` returns a member's lapsed claims to the pool and says whether there were any; `elsewhere`
+    is the pool that customers are moved into, if it is another one; `log` keeps what has to be known to undo it all;
+    `managed` says that only a manager could have made the moves."""
 
     table: Table
     copies: Copies
     actor: Actor
-    present: Callable[[Customer, bool], dict[str, Any]]
+    facts: Callable[[Customer], Facts | None] = lambda customer: None
     make_room: Callable[[str], bool] = lambda user: False
     journal: Journal | None = None
     elsewhere: Pool | None = None
     log: UndoLog | None = None
+    managed: bool = False
 
 
 class Outcome(Struct):
@@ -195,7 +198,10 @@ class _Settling:
     def _shown(self, position: int, customer: Customer | None, move: Move) -> Result:
         if customer is None:
             return Result(self.ids[position])
-        return Result(self.ids[position], self.desk.present(customer, move.managed) | move.note)
+        facts = self.desk.facts(customer)
+        noted = replace(facts, **move.note) if facts is not None and move.note else facts
+        managed = self.desk.managed or move.managed
+        return Result(self.ids[position], noted, seen=customer, managed=managed)
 
     def _committed(self, moves: dict[int, Move], answers: dict[int, Result]) -> None:
         if self.desk.journal is not None:
@@ -310,7 +316,9 @@ class _Settling:
         for position, customer_id in self.ids.items():
             known = self.known.get(customer_id)
             if position not in self.outcome.results and known is not None:
-                self.outcome.results[position] = Result(customer_id, self.desk.present(known, False))
+                facts = self.desk.facts(known)
+                result = Result(customer_id, facts, seen=known, managed=self.desk.managed)
+                self.outcome.results[position] = result
         return self.outcome
 
 

@@ -64,7 +64,8 @@ class Shape(Struct, forbid_unknown_fields=True):
 
 
 class Customer(Shape):
-    """A customer as the caller may see it. `masked`: some of its fields are hidden from them."""
+    """A customer as the caller may see it. `masked`: some of its fields are hidden from them. A repeated answer shows
+    the facts of the first one, with the name and the fields of today: null where the customer is gone."""
 
     id: str
     pool_id: str
@@ -81,8 +82,8 @@ class Customer(Shape):
     returns: Natural
     set_aside_at: Time | None
     priority: int
-    name: str
-    fields: dict[str, str | int | float | bool | None]
+    name: str | None
+    fields: dict[str, str | int | float | bool | None] | None
     masked: bool
     version: Version
     created_at: Time

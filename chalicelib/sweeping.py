@@ -146,7 +146,7 @@ def carry_out(
     Where a malformed record spoils it, the halves are tried apart until it is alone.
     """
     actor = Actor(pool, SYSTEM, now)
-    desk = Desk(backend.table, Copies(whole=False), actor, lambda customer, managed: {"id": customer.id})
+    desk = Desk(backend.table, Copies(whole=False), actor)
 
     def plan(_: str, known: Customer | None) -> Move | Refusal:
         return upkeep.NOT_CONCERNED if known is None else make(actor, known)

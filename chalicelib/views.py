@@ -6,12 +6,13 @@ Every body that shows a customer is built here, so masking cannot be forgotten o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from chalicelib import masking
-from chalicelib.records import Customer, Event, Member, Policy, Pool
+from chalicelib.records import Customer, Event, Member, Policy, Pool, State
 from chalicelib.times import rfc3339
 
 
@@ -58,8 +59,80 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
     }
 
 
+class Facts(Struct, frozen=True):
+    """A customer at one moment, without anything personal: what the record of an Idempotency-Key may keep. The name and
+    the fields are not here; they are shown beside the facts, as they are when the answer is given."""
+
+    id: str
+    pool_id: str
+    state: State
+    holder: str | None
+    claim_id: str | None
+    claimed_at: str | None
+    expires_at: str | None
+    extensions: int
+    pinned_until: str | None
+    entered_pool_at: str
+    available_at: str | None
+    last_follow_up_at: str | None
+    returns: int
+    set_aside_at: str | None
+    priority: int
+    version: int
+    created_at: str
+    updated_at: str
+    old_expires_at: str | UnsetType = UNSET
+
+
+class Personal(Struct, frozen=True):
+    """What identifies a customer, as one viewer may see it now. Both are None where the customer is gone."""
+
+    name: str | None = None
+    fields: dict[str, Any] | None = None
+    masked: bool = False
+
+
+_AFTER_PERSONAL: Final = ("version", "created_at", "updated_at", "old_expires_at")  # in the order of the contract
+
+
 def customer(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> dict[str, Any]:
-    """The customer as `viewer` may see it: only its holder and managers see masked fields in full.
+    """The customer as `viewer` may see it now."""
+    return shown(facts(record, policy), personal(record, policy, now, viewer, manages))
+
+
+def shown(known: Facts, own: Personal) -> dict[str, Any]:
+    """The body of a customer: the facts of one moment, with name and fields."""
+    body = msgspec.to_builtins(known)
+    last = {name: body.pop(name) for name in _AFTER_PERSONAL if name in body}
+    return {**body, "name": own.name, "fields": own.fields, "masked": own.masked, **last}
+
+
+def facts(record: Customer, policy: Policy) -> Facts:
+    """What the customer is at this moment, without anything personal."""
+    return Facts(
+        id=record.id,
+        pool_id=record.pool,
+        state=record.state,
+        holder=record.holder,
+        claim_id=record.claim_id,
+        claimed_at=_time(record.claimed_at),
+        expires_at=_time(record.expires_at),
+        extensions=record.extensions,
+        pinned_until=_time(record.pinned_until),
+        entered_pool_at=rfc3339(record.entered_at),
+        available_at=_time(_available_at(record, policy)),
+        last_follow_up_at=_time(record.last_follow_up_at),
+        returns=record.returns,
+        set_aside_at=_time(record.set_aside_at),
+        priority=record.priority,
+        version=record.version,
+        created_at=rfc3339(record.created_at),
+        updated_at=rfc3339(record.updated_at),
+    )
+
+
+def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> Personal:
+    """Name and fields as `viewer` may see them: only the customer's holder and managers see masked fields in full.
 
     Whether the viewer `manages` the pool is asked only where that makes a difference.
     """
@@ -69,29 +142,7 @@ def customer(record: Customer, policy: Policy, now: int, viewer: str, manages: C
     name, fields = record.name, record.fields
     if mask is not None:
         name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
-    return {
-        "id": record.id,
-        "pool_id": record.pool,
-        "state": record.state,
-        "holder": record.holder,
-        "claim_id": record.claim_id,
-        "claimed_at": _time(record.claimed_at),
-        "expires_at": _time(record.expires_at),
-        "extensions": record.extensions,
-        "pinned_until": _time(record.pinned_until),
-        "entered_pool_at": rfc3339(record.entered_at),
-        "available_at": _time(_available_at(record, policy)),
-        "last_follow_up_at": _time(record.last_follow_up_at),
-        "returns": record.returns,
-        "set_aside_at": _time(record.set_aside_at),
-        "priority": record.priority,
-        "name": name,
-        "fields": fields,
-        "masked": mask is not None,
-        "version": record.version,
-        "created_at": rfc3339(record.created_at),
-        "updated_at": rfc3339(record.updated_at),
-    }
+    return Personal(name, fields, mask is not None)
 
 
 def _available_at(record: Customer, policy: Policy) -> int | None:

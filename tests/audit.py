@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from chalicelib import layout, places
 from chalicelib.counters import KIND_OF_EVENT
-from chalicelib.journal import Result
+from chalicelib.journal import Result, decoded
 from chalicelib.layout import Item, Key
 from chalicelib.places import DUE, NAMES, PLACE, REMINDER
 from chalicelib.records import KINDS, Customer, Event
@@ -99,8 +97,8 @@ def _left(items: list[dict[str, Any]]) -> Iterator[str]:
     """The tenant of each customer that was taken out again, as the journals of imports undone have it."""
     for item in items:
         if "#U#" in item["pk"]["S"]:
-            answers = msgspec.json.decode(zlib.decompress(item["answers"]["B"]), type=list[tuple[int, Result]])
-            yield from (item["pk"]["S"].split("#")[1] for _, result in answers if result == Result(result.id))
+            answers = decoded(item["answers"]["B"]).values()
+            yield from (item["pk"]["S"].split("#")[1] for result in answers if result == Result(result.id))
 
 
 def _kinds(events: tuple[Event, ...]) -> list[str]:

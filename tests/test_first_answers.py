@@ -7,12 +7,15 @@ from typing import Any
 from tests.world import HOUR, World
 
 
-def test_the_first_answer_comes_again_although_the_same_request_would_now_be_refused(world: World) -> None:
-    body = {"id": "q", "name": "Q"}
-    first = world.user("root", admin=True).request("POST", "/v1/pools", body, idempotency_key="k")
+def test_an_answer_to_an_admin_comes_again_only_to_an_admin(world: World) -> None:
+    body, root = {"id": "q", "name": "Q"}, world.user("root", admin=True)
+    first = root.request("POST", "/v1/pools", body, idempotency_key="k")
 
-    again = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
+    by_nobody = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
+    again = root.request("POST", "/v1/pools", body, idempotency_key="k")
 
+    assert (by_nobody.status, by_nobody.code) == (403, "not_admin")
+    assert "Idempotent-Replayed" not in by_nobody.headers
     assert (again.status, again.text) == (first.status, first.text)
 
 
@@ -42,16 +45,18 @@ def test_a_batch_comes_again_although_the_policy_gives_no_extension_by_now(world
     assert (again.status, again.text) == (first.status, first.text)
 
 
-def test_batches_and_imports_come_again_although_their_pool_is_gone_by_now(world: World) -> None:
+def test_batches_and_imports_into_a_pool_that_is_gone_are_not_found_when_repeated(world: World) -> None:
     mona, root = world.pool(), world.user("root", admin=True)
     requests = [("/claim", {"customer_ids": ["nobody"]}), ("/import", {"rows": [{"id": "c1", "name": ""}]})]
     firsts = [mona.post(path, body, idempotency_key="k") for path, body in requests]
-    assert root.request("DELETE", "/v1/pools/p").status == 200
+    assert root.request("DELETE", "/v1/pools/p", idempotency_key="k").status == 200
 
     agains = [mona.post(path, body, idempotency_key="k") for path, body in requests]
+    deleted = root.request("DELETE", "/v1/pools/p", idempotency_key="k")
 
     assert [first.results for first in firsts] == [["not_found"], ["invalid_request"]]
-    assert [(again.status, again.text) for again in agains] == [(200, first.text) for first in firsts]
+    assert [(again.status, again.code) for again in agains] == [(404, "not_found")] * 2
+    assert (deleted.status, deleted.json) == (200, {"id": "p"})
 
 
 def test_an_undoing_comes_again_to_whom_is_no_manager_by_now(world: World) -> None:

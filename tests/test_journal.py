@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import pytest
+import zlib
 
-from chalicelib import layout
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from chalicelib import layout, views
 from chalicelib.conditions import holds
-from chalicelib.journal import WHOLE, Journal, Result
+from chalicelib.journal import WHOLE, Journal, Result, decoded
 from chalicelib.layout import Item, Key
+from chalicelib.records import Customer, Policy
 from chalicelib.refusals import Refusal, Refused
 from tests.memory import Memory, memory_table
 from tests.world import DAY, SECOND, START
 
-DONE, ALSO = Result("c1", {"id": "c1"}), Result("c2", {"id": "c2"})
+NEW = Customer(
+    "main", "p", "c1", "Acme", "available", version=1, created_at=START, updated_at=START, entered_at=START,
+    waiting_since=START, fields_version=1, fields={"phone": "13812345678"},
+)  # fmt: skip
+FACTS = views.facts(NEW, Policy())
+DONE, ALSO = Result("c1", FACTS), Result("c2", replace(FACTS, id="c2"))
+ENDED = Result("", body={"id": "p"})
 REFUSED = Result("c3", refusal=Refusal("cooldown", START, 1, 2))
 
 
@@ -113,8 +124,8 @@ def test_a_request_that_was_refused_as_a_whole_is_refused_again() -> None:
 
     assert caught.value.refusal == Refusal("batch_too_large", limit=3)
     done = journal()
-    done.recall(memory_table(written({WHOLE: DONE})))
-    assert done.answers == {WHOLE: DONE}
+    done.recall(memory_table(written({WHOLE: ENDED})))
+    assert done.answers == {WHOLE: ENDED}
 
 
 def test_at_the_end_the_answers_of_earlier_attempts_stand_and_the_rest_is_written_down() -> None:
@@ -155,3 +166,34 @@ def test_a_use_of_a_key_has_one_name_for_all_repetitions_and_another_a_day_later
 def test_a_refusal_is_asked_for_by_its_reason() -> None:
     assert REFUSED.refused_as("cooldown")
     assert not REFUSED.refused_as("embargoed") and not DONE.refused_as("cooldown")
+
+
+def test_a_record_keeps_the_facts_of_a_customer_and_nothing_personal() -> None:
+    seen = Result("c1", FACTS, seen=NEW, managed=True)
+    (item,) = written({0: seen}).items.values()
+
+    content = zlib.decompress(item["answers"]["B"])
+
+    assert b"Acme" not in content and b"1381234" not in content
+    assert decoded(item["answers"]["B"]) == {0: DONE}
+
+
+def test_a_record_keeps_no_text_that_was_given_as_an_id() -> None:
+    memory, given = Memory(), Result("call Wang", refusal=Refusal("not_found"))
+    journal().close(memory_table(memory), {0: given})
+
+    (item,) = memory.items.values()
+    again = journal()
+    answers = again.close(memory_table(memory), {0: given})
+
+    assert b"Wang" not in zlib.decompress(item["answers"]["B"])
+    assert answers == {0: given}
+
+
+def test_a_record_of_the_release_before_gives_only_its_facts() -> None:
+    body = views.shown(FACTS, views.Personal("Acme", {"phone": "13812345678"}, False))
+    kept = [(0, {"id": "c1", "body": body}), (WHOLE, {"id": "", "body": {"items": [body]}})]
+
+    answers = decoded(zlib.compress(msgspec.json.encode(kept)))
+
+    assert answers == {0: DONE, WHOLE: Result("")}
