@@ -217,6 +217,8 @@ def _answered(call: Call, route: Route, journal: Journal, handle: Callable[[], A
         answer = _first(route, journal)
         if answer is not None:
             return answer
+        if journal.answers:
+            raise
         journal.close(call.backend.table, {WHOLE: Result("", refusal=refused.refusal)})
         answer = _first(route, journal)
         assert answer is not None, "a refusal is raised"
@@ -227,7 +229,7 @@ def _first(route: Route, journal: Journal) -> Answer | None:
     """What an earlier attempt has answered, if its end is known here. Raises Refused if that is a refusal."""
     whole = journal.answers.get(WHOLE)
     results = {position: result for position, result in journal.answers.items() if position != WHOLE}
-    only = whole or (results.get(0) if route.form in ("body", "one") else None)
+    only = whole or (results.get(0) if route.form == "one" else None)
     if only is None:
         return None
     if only.refusal is not None:

@@ -16,7 +16,8 @@ import msgspec
 
 FRAMES: Final = 8
 _QUOTED = re.compile(r"^(Invalid (?:enum )?value) .*?(?: - at `[^`]*`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"^Object contains unknown field ")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.*?)`(?: - at `[^`]*`)?$", re.DOTALL)
+_WORD = re.compile(r"[a-z_]{1,32}")
 _WHERE = re.compile(r" - at `[^`]*`$")
 
 
@@ -33,6 +34,12 @@ def outline(error: BaseException) -> str:
     return "; from ".join(told)
 
 
+def unquoted_rule(error: msgspec.ValidationError, kind: Any) -> str:
+    """As `unquoted`, for the rules of a policy: a name that is none of them is quoted if it is a plain word."""
+    unknown = _UNKNOWN.match(str(error))
+    return str(error) if unknown and _WORD.fullmatch(unknown[1]) else unquoted(error, kind)
+
+
 def unquoted(error: msgspec.ValidationError, kind: Any) -> str:
     """What is wrong with a value of that type, without the value: an Idempotency-Key keeps it with the refusal."""
     text = str(error)
@@ -40,9 +47,9 @@ def unquoted(error: msgspec.ValidationError, kind: Any) -> str:
     place = "" if where is None else where[0]
     if quoted := _QUOTED.match(text):
         return quoted[1] + place
-    if _UNKNOWN.match(text) and not place:
-        return f"Object contains an unknown field, expected {', '.join(_members(kind))}"
-    return f"Object contains an unknown field{place}" if _UNKNOWN.match(text) else text
+    if not _UNKNOWN.match(text):
+        return text
+    return f"Object contains an unknown field{place or ', expected ' + ', '.join(_members(kind))}"
 
 
 def _members(kind: Any) -> list[str]:

@@ -16,7 +16,7 @@ from chalicelib import deadlines, layout, places, shards, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
 from chalicelib.moves import Actor, Move
-from chalicelib.outlines import unquoted
+from chalicelib.outlines import unquoted_rule
 from chalicelib.places import DUE
 from chalicelib.pools import only_managers, rewritten
 from chalicelib.records import Customer, Policy, Pool
@@ -61,7 +61,7 @@ def _merged(call: Call, pool: Pool, given: dict[str, Any]) -> Policy:
     try:
         merged = msgspec.convert(msgspec.to_builtins(pool.policy) | given, Policy)
     except msgspec.ValidationError as error:
-        raise _wrong(call, pool, "policy_invalid", [unquoted(error, Policy)]) from error
+        raise _wrong(call, pool, "policy_invalid", [unquoted_rule(error, Policy)]) from error
     if problems := merged.problems():
         raise _wrong(call, pool, "policy_invalid", problems)
     return merged

@@ -26,6 +26,7 @@ from chalicelib import (
 from chalicelib.context import Call
 from chalicelib.http import HTML, Answer, NoBody, decoded
 from chalicelib.identities import User
+from chalicelib.outlines import unquoted_rule
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
@@ -68,7 +69,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/pools", body=PoolBody, answers=shapes.Pool, status=201, admins=True)
 def create_pool(call: Call, body: PoolBody, query: NoBody) -> Answer:
     """Create a pool, open and without members."""
-    policy = decoded(body.policy, Policy, "policy_invalid")
+    policy = decoded(body.policy, Policy, "policy_invalid", unquoted_rule)
     if problems := policy.problems():
         raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
     return Answer(pools.create_pool(call, body.id, body.name, policy), 201)
