@@ -72,6 +72,16 @@ def keys_in(fields: Mapping[str, Any]) -> dict[Kind, str]:
     return {kind: key for kind, key in found.items() if key is not None}
 
 
+def known_region(said: str) -> str:
+    """That ISO 3166 code of a region. Raises ValueError where libphonenumber knows no such region."""
+    if re.fullmatch("[A-Z]{2}", said):
+        from phonenumbers import SUPPORTED_REGIONS  # large: loaded by those who need it
+
+        if said in SUPPORTED_REGIONS:
+            return said
+    raise ValueError("expected the two capital letters of a region (ISO 3166), such as CN")
+
+
 def digest(key: str) -> str:
     return blake2b(key.encode(), digest_size=16).hexdigest()
 

@@ -288,13 +288,16 @@ def _among(call: Call, actor: Actor, ids: Sequence[str], found: dict[Key, Item])
 
 def history(call: Call, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
     """The customer's events, oldest first: its older ones from their pages, the latest from the customer itself."""
-    customer, _ = _read(call, call.pool(pool_id), customer_id)
+    pool = call.pool(pool_id)
+    customer, manager = _read(call, pool, customer_id)
+    theirs = customer.belongs_to(call.caller.user, call.actor(pool).clock(customer))
+    reads_all = manager or theirs or pool.policy.notes_readers == "pool"
     place = Cursor(layout.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
     start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
     events = [event for event in _events_from(call, customer, start, limit) if event.seq >= start][:limit]
     more = bool(events) and events[-1].seq < customer.version
     return {
-        "items": [views.event(event) for event in events],
+        "items": [views.event(event, call.caller.user, reads_all) for event in events],
         "next_cursor": place.write(events[-1].seq) if more else None,
     }
 

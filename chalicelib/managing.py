@@ -18,7 +18,7 @@ from chalicelib.counters import as_it_was, brought_in, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import AT_WORK, only_managers
-from chalicelib.records import IDENTIFIER, Customer, Pool
+from chalicelib.records import IDENTIFIER, MEMBER_REMOVED, Customer, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
 from chalicelib.settling import Outcome, attempt, settle
@@ -203,7 +203,7 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
     def plan(customer: str, known: Customer | None) -> Move:
         if held == "transfer" and to is not None:
             return lifecycle.transfer(actor, customer, known, to, mint(), None)
-        return moves.release(actor, customer, known, None, "member removed")
+        return moves.release(actor, customer, known, None, MEMBER_REMOVED)
 
     for page in sweeping.claims_of(call, pool, user, limit=LARGEST_PAGE):
         results = settle(quiet, [layout.id_in(key.pk) for key in page.keys], plan).results

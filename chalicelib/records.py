@@ -15,15 +15,25 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib import times
+from chalicelib.contact_keys import known_region
 
 State: TypeAlias = Literal["available", "claimed", "private"]
 Role: TypeAlias = Literal["member", "manager"]
 Closing: TypeAlias = Literal["drain", "to_private"]
+Readers: TypeAlias = Literal["holder", "pool"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
 Duration: TypeAlias = Annotated[  # what it may be is checked, and said, by `Policy.problems`
     str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
 ]
+
+Region: TypeAlias = Annotated[  # checked there too
+    str, Meta(extra_json_schema={"pattern": "^[A-Z]{2}$", "examples": ["CN"]})
+]
+
+# Reasons that the service gives for an event whose reason is a person's otherwise.
+POOL_CLOSED: Final = "pool closed"
+MEMBER_REMOVED: Final = "member removed"
 
 HEARD_MS: Final = 10_000  # by then every process knows of a change to a pool
 
@@ -54,8 +64,10 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     reason_required: bool | None = None
     masked_fields: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] | None = ()
+    notes_visible_to: Readers | None = None
     reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
     time_zone: str | None = None
+    phone_region: Region | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 
     DURATIONS: ClassVar[tuple[str, ...]] = (
@@ -68,7 +80,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         checks: list[tuple[str, Callable[[str], object], str | None]]
         checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
         checks += [("reminders", times.duration_ms, text) for text in self.reminders or ()]
-        checks.append(("time_zone", times.zone, self.time_zone))
+        checks += [("time_zone", times.zone, self.time_zone), ("phone_region", known_region, self.phone_region)]
         for name, check, text in checks:
             try:
                 if text is not None:
@@ -76,6 +88,16 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
             except ValueError as error:
                 found.append(f"{name}: {error}")
         return found
+
+    @property
+    def notes_readers(self) -> Readers:
+        """Who reads what people wrote, managers aside, in force."""
+        return self.notes_visible_to or "holder"
+
+    @property
+    def region(self) -> str:
+        """The region whose phone numbers need no country code, in force."""
+        return self.phone_region or "CN"
 
     def length(self, rule: str) -> int | None:
         """The length of that rule's duration in milliseconds, or None where the rule is off."""
@@ -178,6 +200,13 @@ class Event(Struct, frozen=True, array_like=True):
     to_state: State | None = None
     expires_at: int | None = None
     mark: str = ""
+
+    @property
+    def written(self) -> bool:
+        """Whether a person wrote its reason. The types that people give no reason for carry the service's own."""
+        if self.reason is None or self.type in ("updated", "reminded"):
+            return False
+        return self.type != "reclaimed" or self.reason not in (POOL_CLOSED, MEMBER_REMOVED)
 
 
 class Customer(Struct, frozen=True):

@@ -45,7 +45,10 @@ PolicyInForce: TypeAlias = Annotated[
     Meta(
         extra_json_schema={
             "required": list(Policy.__struct_fields__),
-            "properties": {"masked_fields": {"type": "array"}, "reminders": {"type": "array"}},
+            "properties": {
+                **{name: {"type": "array"} for name in ("masked_fields", "reminders")},
+                **{name: {"type": "string"} for name in ("notes_visible_to", "phone_region")},
+            },
         }
     ),
 ]
@@ -150,7 +153,7 @@ class ChangedPool(Pool):
 
 
 class Event(Shape):
-    """One transition of a customer. `seq` is the version that it made."""
+    """One transition of a customer. `seq` is the version that it made. `masked`: the caller may not read its reason."""
 
     seq: Version
     type: EventType
@@ -159,6 +162,7 @@ class Event(Shape):
     holder: str | None
     claim_id: str | None
     reason: str | None
+    masked: bool
     from_state: State | None
     to_state: State | None
     expires_at: Time | None

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chalicelib import deadlines, rules
 from chalicelib.lifecycle import private
 from chalicelib.moves import SYSTEM, Actor, Move, expired, on_pool, returned
-from chalicelib.records import Customer, step
+from chalicelib.records import POOL_CLOSED, Customer, step
 from chalicelib.refusals import Refusal
 
 NOT_CONCERNED = Refusal("claim_changed")
@@ -80,4 +80,4 @@ def close(actor: Actor, known: Customer) -> Move | Refusal:
         return Move(key, known, expired(actor, known), asked)
     if actor.home.closing == "to_private":
         return Move(key, known, private(actor, known, "converted", known.holder), asked)
-    return Move(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, "pool closed"), asked)
+    return Move(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED), asked)

@@ -37,8 +37,9 @@ def spread_pool(record: Pool) -> dict[str, Any]:
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
-    """Every rule; null where it is off, and an empty list for the two that are lists."""
+    """Every rule in force; null where it is off, and an empty list for the two that are lists."""
     shown: dict[str, Any] = msgspec.to_builtins(policy)
+    shown |= {"notes_visible_to": policy.notes_readers, "phone_region": policy.region}
     return shown | {name: shown[name] or [] for name in ("masked_fields", "reminders")}
 
 
@@ -152,7 +153,9 @@ def _available_at(record: Customer, policy: Policy) -> int | None:
     return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
 
 
-def event(record: Event) -> dict[str, Any]:
+def event(record: Event, viewer: str, reads_all: bool) -> dict[str, Any]:
+    """The event as `viewer` may see it: what a person wrote is read by its author and the person it names, too."""
+    hidden = record.written and not reads_all and viewer not in (record.by, record.holder)
     return {
         "seq": record.seq,
         "type": record.type,
@@ -160,7 +163,8 @@ def event(record: Event) -> dict[str, Any]:
         "by": record.by,
         "holder": record.holder,
         "claim_id": record.claim_id,
-        "reason": record.reason,
+        "reason": None if hidden else record.reason,
+        "masked": hidden,
         "from_state": record.from_state,
         "to_state": record.to_state,
         "expires_at": _time(record.expires_at),

@@ -13,7 +13,7 @@ def test_an_event_tells_who_when_and_from_where_to_where(world: World) -> None:
     claimed = world.user("alice").claim("c1").json
     world.user("mona").release("c1", reason="too slow")
 
-    told = world.user("bob").get("/customers/c1/history").json["items"]
+    told = world.user("mona").get("/customers/c1/history").json["items"]
 
     assert [(each["type"], each["by"], each["from_state"], each["to_state"]) for each in told] == [
         ("imported", "mona", None, "available"),

@@ -193,3 +193,121 @@ def test_only_text_leaves_something_to_be_seen(world: World) -> None:
     for number, value in enumerate(("A", 7, "王", True, 0.5)):
         mona.create(f"c{number}", fields={"grade": value})
         assert world.user("alice").customer(f"c{number}")["fields"]["grade"] == "****"
+
+
+# What people wrote
+
+
+NOTE = "call 13912345678, boss is Wang"
+
+
+def reasons(user: User, customer: str = "c1") -> list[tuple[str, str | None, bool]]:
+    """The events that somebody gave a reason for, as that user sees them."""
+    events = user.get(f"/customers/{customer}/history?limit=100").json["items"]
+    return [(each["type"], each["reason"], each["masked"]) for each in events if each["reason"] or each["masked"]]
+
+
+def test_a_note_is_read_by_its_author_the_holder_and_managers_only(world: World) -> None:
+    mona, alice, bob, carl = world.pool(members="alice bob carl"), *map(world.user, ("alice", "bob", "carl"))
+    mona.create("c1")
+    alice.claim("c1")
+    alice.post("/customers/c1/follow-up", {"note": NOTE, "outcome": "later"})
+    said = ("followed_up", f"later: {NOTE}", False)
+
+    others = bob.get("/customers/c1/history")
+    alice.release("c1", reason="no budget")
+    bob.claim("c1")
+
+    assert NOTE not in others.text and [each["masked"] for each in others.json["items"]] == [False, False, True]
+    assert reasons(alice) == reasons(bob) == reasons(mona) == [said, ("released", "no budget", False)]
+    assert reasons(world.user("root", admin=True)) == reasons(mona)
+    assert reasons(carl) == [("followed_up", None, True), ("released", None, True)]
+
+
+def test_whom_an_event_names_reads_its_reason_and_nothing_else(world: World) -> None:
+    mona, alice = world.pool(members="alice bob"), world.user("alice")
+    mona.create("c1")
+    alice.claim("c1")
+    mona.release("c1", reason="not your region")
+    world.user("bob").claim("c1")
+    world.user("bob").post("/customers/c1/follow-up", {"note": NOTE})
+
+    assert reasons(alice) == [("reclaimed", "not your region", False), ("followed_up", None, True)]
+
+
+def test_an_expired_holder_reads_no_more_than_they_wrote(world: World) -> None:
+    mona, alice, bob = world.pool(claim_ttl="PT1H"), world.user("alice"), world.user("bob")
+    mona.create("c1")
+    alice.claim("c1")
+    alice.post("/customers/c1/follow-up", {"note": NOTE})
+    alice.release("c1", reason="no budget")
+    bob.claim("c1")
+    bob.post("/customers/c1/follow-up", {"note": "mine"})
+
+    before = reasons(bob)
+    world.clock.forward(HOUR)
+
+    assert [each[1] for each in before] == [NOTE, "no budget", "mine"]
+    assert [each[1] for each in reasons(bob)] == [None, None, "mine"]
+
+
+def test_the_owner_of_a_private_customer_reads_what_was_written_before(world: World) -> None:
+    mona, alice, bob = world.pool(), world.user("alice"), world.user("bob")
+    mona.create("c1")
+    alice.claim("c1")
+    alice.release("c1", reason=NOTE)
+
+    mona.post("/customers/c1/convert", {"to": "bob"})
+
+    assert reasons(bob) == [("released", NOTE, False)]
+
+
+def test_notes_may_be_shown_to_the_whole_pool(world: World) -> None:
+    mona, alice, bob = world.pool(masked_fields=["phone"]), world.user("alice"), world.user("bob")
+    mona.create("c1")
+    alice.claim("c1")
+    alice.release("c1", reason=NOTE)
+    shown = []
+
+    for version, readers in enumerate(("pool", "holder", "pool", None), start=1):
+        mona.request("PATCH", "/v1/pools/p", {"policy": {"notes_visible_to": readers}}, if_match=str(version))
+        world.clock.forward(10_000)
+        shown.append((mona.get().json["policy"]["notes_visible_to"], reasons(bob)[0]))
+
+    open_to_all, hidden = ("pool", ("released", NOTE, False)), ("holder", ("released", None, True))
+    assert shown == [open_to_all, hidden, open_to_all, hidden]
+    assert world.user("quinn").get("/customers/c1/history").code == "not_a_member"
+
+
+def test_the_reasons_that_the_service_gives_are_read_by_every_member(world: World) -> None:
+    mona, bob, root = world.pool(claim_ttl="P3D", reminders=["P1D"]), world.user("bob"), world.user("root", admin=True)
+    for each in ("removed", "closed", "reminded"):
+        mona.create(each)
+        world.user("alice").claim(each)
+    imported = mona.post("/import", {"rows": [{"id": "c1", "name": "A"}]}).json
+    changed = mona.post("/import", {"rows": [{"id": "c1", "name": "B"}], "on_duplicate": "update"}).json
+    mona.post(f"/imports/{changed['import_id']}/undo")
+    assert imported["summary"]["failed"] == 0
+
+    world.clock.forward(2 * 24 * HOUR)
+    world.sweep()
+    root.post("/pause")
+    root.post("/resume")
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    bob.claim("closed")
+    root.post("/close", {"mode": "drain"})
+
+    assert reasons(bob, "c1") == [("updated", "import undone", False)]
+    removed = [("reminded", "P1D", False), ("updated", "pool resumed", False), ("reclaimed", "member removed", False)]
+    assert reasons(bob, "removed") == removed
+    assert reasons(world.user("bob"), "closed")[-1] == ("reclaimed", "pool closed", False)
+
+
+def test_a_user_whose_name_is_that_of_the_service_hides_what_they_write_too(world: World) -> None:
+    mona, system = world.pool(members="system bob"), world.user("system")
+    mona.create("c1")
+    system.claim("c1")
+
+    system.release("c1", reason=NOTE)
+
+    assert reasons(world.user("bob")) == [("released", None, True)]

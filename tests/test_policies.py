@@ -37,8 +37,10 @@ BAD_RULES = {
     "max_returns": [0],
     "reason_required": [1, "yes"],
     "masked_fields": ["phone", [1], ["x" * 65], ["f"] * 33],
+    "notes_visible_to": ["all", "", True, ["pool"]],
     "reminders": ["P1D", ["soon"], ["P1D"] * 9],
     "time_zone": ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "America", "UTC\x00", 8, "x" * 5_000],
+    "phone_region": ["", "cn", "CHN", "ZZ", "86", "001", "CN ", "ＣＮ", 86, "x" * 5_000],
     "sweep_breaker": [0, 1.1, -0.1, "half"],
     "claim_tll": ["P7D"],
 }  # fmt: skip

@@ -61,5 +61,6 @@ function historyOf(events) {
     element("ol", {}, events.toReversed().map((event) => element("li", {},
       element("span", { class: "when" }, moment(event.at)),
       element("span", {}, say(`event.${event.type}`, { by: event.by, holder: event.holder ?? "" })),
-      event.reason && element("span", { class: "quiet-text" }, event.reason)))));
+      (event.reason || event.masked) &&
+        element("span", { class: "quiet-text" }, event.masked ? say("customer.reason_hidden") : event.reason)))));
 }

@@ -8,7 +8,7 @@ const RULES = {
   },
   extending: { members_may_extend: "yes", extension: "length", max_extensions: "count", pin_limit: "count", max_pin: "length" },
   returning: { reason_required: "yes", max_returns: "count", sweep_breaker: "share" },
-  showing: { masked_fields: "list", time_zone: "zone" },
+  showing: { masked_fields: "list", phone_region: "region", notes_visible_to: "readers", time_zone: "zone" },
 };
 
 /** Each kind of control: made of a value, and read as one. */
@@ -17,6 +17,12 @@ const CONTROLS = {
   share: (value) => simple({ type: "number", min: 1, max: 100, step: "any", value: value === null ? "" : value * 100 },
     (text) => (text === "" ? null : Number(text) / 100)),
   zone: (value) => simple({ type: "text", value: value ?? "", placeholder: "Asia/Shanghai" }, (text) => text.trim() || null),
+  region: (value) => simple({ type: "text", value: value ?? "", maxlength: 2, placeholder: "CN" },
+    (text) => text.trim().toUpperCase() || null),
+  readers: (value) => {
+    const box = choice({ holder: say("rules.notes_holder"), pool: say("rules.notes_pool") }, value);
+    return { view: box, value: () => box.value };
+  },
   list: (value) => simple({ type: "text", value: (value ?? []).join(", ") }, parted),
   lengths: (value) => simple({ type: "text", value: (value ?? []).join(", "), placeholder: "P3D, P1D" }, parted),
   length: (value) => {

@@ -89,7 +89,11 @@ EVENT = ("at", "type", "by", "holder", "reason")
 
 
 def _event_row(event: dict[str, Any]) -> list[Any]:
-    return [showing.moment(event["at"]), event["type"], event["by"], event["holder"], event["reason"]]
+    return [showing.moment(event["at"]), event["type"], event["by"], event["holder"], _reason(event)]
+
+
+def _reason(event: dict[str, Any]) -> str | None:
+    return say("hidden") if event.get("masked") else event["reason"]
 
 
 def _tell(session: Session, before: Look, now: Look, *, history: bool) -> None:

@@ -164,6 +164,7 @@ _ROWS: Final = {
         "--set {said}：应写作 规则=值，例如 holding_limit=5",
     ),
     "off": ("off", "关闭"),
+    "hidden": ("hidden", "已隐藏"),
     "pool_is": ("{name}: {status}, version {version}", "{name}：{status}，版本 {version}"),
     "rules": ("in force, version {version}", "已生效，版本 {version}"),
     "would_rule": ("would be in force, nothing was changed; version {version}", "仅试算，未做修改；版本 {version}"),
