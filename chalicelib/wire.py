@@ -1,7 +1,9 @@
-"""How the engine is spoken to: one low-level client of botocore, without what it checks and looks up anew at each call.
+"""Sends requests to DynamoDB through one low-level botocore client, without botocore's repeated checks and look-ups.
 
-Who calls has typed everything already, so a request is its JSON and nothing is validated; the address and the headers
-are worked out once. Signing, retries, errors and event hooks are botocore's own. Knows no rule and no record.
+Callers have typed everything already, so a request is encoded as JSON without validation, and the address and headers
+are computed once. Signing, retries, errors and event hooks are botocore's own. This needs one private method of
+botocore, `_make_request`; where botocore has no such method, the client's public methods send the same requests. Knows
+no rule and no record.
 """
 
 from __future__ import annotations
@@ -12,16 +14,21 @@ from typing import Any, Final
 
 import botocore.session
 import msgspec
+from botocore import __version__ as botocore_version
+from botocore import xform_name
 from botocore.config import Config
 from pynamodb.expressions.condition import Condition
 
+from chalicelib import __version__
 from chalicelib.actions import Action, named, requested
 from chalicelib.conditions import written
 from chalicelib.layout import Item, Key
 
+# A fixed text: botocore would otherwise build a longer one for each request, twice.
+_USER_AGENT: Final = f"customer-pool/{__version__} Botocore/{botocore_version}"
 _SETTINGS: Final[dict[str, Any]] = {
     "connect_timeout": 1, "read_timeout": 3, "max_pool_connections": 64, "parameter_validation": False,
-    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "retries": {"mode": "standard", "total_max_attempts": 3}, "user_agent": _USER_AGENT,
 }  # fmt: skip
 
 
@@ -32,6 +39,7 @@ class Wire:
         self.table, self.region, self.endpoint = table, region, endpoint
         self.session: Any = None  # given where several clients shall share what was read about AWS
         self._client: Any = None
+        self._credentials: Any = None
         self._lock = Lock()
         self._url = ""
         self._models: dict[str, Any] = {}
@@ -46,18 +54,15 @@ class Wire:
         return self._client
 
     def _usable(self) -> bool:
-        return self._client is not None and self._client._request_signer._credentials is not None
+        return self._client is not None and self._credentials is not None
 
     def _made(self) -> Any:
         session = self.session or botocore.session.get_session()
+        self._credentials = session.get_credentials()
         client: Any = session.create_client(
             "dynamodb", self.region, endpoint_url=self.endpoint, config=Config(**_SETTINGS)
         )
         self._url = client.meta.endpoint_url.rstrip("/") + "/"
-        # It would be put together again for each request, twice.
-        client.meta.events.unregister(
-            "request-created.dynamodb", client._user_agent_creator.rebuild_and_replace_user_agent_handler
-        )
         return client
 
     # What is asked
@@ -87,6 +92,9 @@ class Wire:
     def call(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
         """The engine's answer to that request. Raises ClientError if it refuses, BotoCoreError if it is silent."""
         client = self.client
+        send = getattr(client, "_make_request", None)
+        if send is None:
+            return dict(getattr(client, xform_name(operation))(**asked))
         model = self._models.get(operation) or self._described(client, operation)
         context = {
             "client_region": client.meta.region_name, "client_config": client.meta.config,
@@ -97,11 +105,8 @@ class Wire:
             "headers": dict(self._headers[operation]), "body": msgspec.json.encode(asked),
         }  # fmt: skip
         events = client.meta.events
-        events.emit(
-            f"before-call.dynamodb.{operation}", model=model, params=request,
-            request_signer=client._request_signer, context=context,
-        )  # fmt: skip
-        http, answer = client._make_request(model, request, context)
+        events.emit(f"before-call.dynamodb.{operation}", model=model, params=request, context=context)
+        http, answer = send(model, request, context)
         events.emit(f"after-call.dynamodb.{operation}", http_response=http, parsed=answer, model=model, context=context)
         if http.status_code >= 300:
             raise client.exceptions.from_code(answer.get("Error", {}).get("Code"))(answer, operation)
@@ -112,6 +117,6 @@ class Wire:
         self._headers[operation] = {
             "X-Amz-Target": f"{service.metadata['targetPrefix']}.{operation}",
             "Content-Type": f"application/x-amz-json-{service.metadata['jsonVersion']}",
-            "User-Agent": client._user_agent_creator.to_string(),
+            "User-Agent": _USER_AGENT,
         }
         return self._models.setdefault(operation, service.operation_model(operation))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import botocore.session
 import pytest
@@ -48,7 +48,7 @@ def ministack() -> Iterator[str]:
         yield engine.endpoint
 
 
-def new_table(endpoint: str | None, *, stream: bool = False) -> Table:
+def new_table(endpoint: str | None, *, stream: bool = False, session: Any = None) -> Table:
     table = Table(
         f"pool-{next(_numbers)}",
         mint=lambda: f"{_tokens.getrandbits(128):032x}",
@@ -57,7 +57,7 @@ def new_table(endpoint: str | None, *, stream: bool = False) -> Table:
         endpoint=endpoint,
         region="us-east-1",
     )
-    table.connection.session = _session  # its clients share nothing but that description
+    table.connection.session = session or _session  # its clients share nothing but that description
     table.create(expiry=False, stream=stream)  # the tests live in a year of their own
     return table
 

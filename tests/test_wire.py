@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
+from chalicelib import __version__
 from chalicelib.layout import Key
 from chalicelib.rules import held, pk
 from chalicelib.table import Check, Delete, Put, Table, Update
@@ -63,6 +64,7 @@ def test_what_is_sent_is_what_botocore_would_send(real_table: Table) -> None:
     assert set(ours.headers) == set(theirs.headers)
     for name in ("X-Amz-Target", "Content-Type"):
         assert ours.headers[name] == theirs.headers[name]
+    assert ours.headers["User-Agent"].startswith(f"customer-pool/{__version__} ".encode())
 
 
 class Body:
