@@ -30,7 +30,7 @@ from tools.problems import Unusable
 from tools.stages import STAGES
 
 RUNS = 15
-BOUND = 0.9
+BOUND = 0.95
 POOL = "cold"
 
 BOTOCORE = """

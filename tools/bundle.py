@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from tools.environment import run
-from tools.problems import Unusable
 
 # Each service that a function calls, with the operations that it calls. The description of all others goes.
 OPERATIONS = {"dynamodb": ("BatchGetItem", "Query", "TransactWriteItems"), "events": ("PutEvents",)}
@@ -29,48 +28,8 @@ ROOT = "/var/task"  # where Lambda unpacks it, for tracebacks
 # METADATA stays, for those who look for packages with known faults.
 UNUSED = (
     "bin/*", "*/tests/*", "*/__pycache__/*", "*.pyi", "*/py.typed", "*.c", "*.h", "*.pxd", "*.tar.gz",
-    "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "botocore/docs/bcdoc/*", "cffi/*",
+    "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "cffi/*",
 )  # fmt: skip
-# Modules that others import and that are hardly ever called here, or never. Each is left so much as is imported of it;
-# what it does, if anybody asks, is fetched from where it was.
-REPLACED = {
-    # Makes botocore's documentation.
-    "botocore/docs/__init__.py": "",
-    "botocore/docs/docstring.py": """
-class ClientMethodDocstring(str):
-    def __new__(cls, *args, **kwargs):
-        return str.__new__(cls)
-
-
-PaginatorDocstring = WaiterDocstring = ClientMethodDocstring
-""",
-    # An experiment with HTTP/2, which reads the list of all installed packages.
-    "urllib3/http2/__init__.py": "",
-    # Reads dates in any spelling; wanted for credentials from a developer's single sign-on.
-    "dateutil/parser/__init__.py": """
-def parse(*args, **kwargs):
-    from dateutil.parser._parser import parse
-
-    return parse(*args, **kwargs)
-
-
-def isoparse(*args, **kwargs):
-    from dateutil.parser.isoparser import isoparse
-
-    return isoparse(*args, **kwargs)
-""",
-    # Searches in answers; wanted by waiters and paginators.
-    "jmespath/__init__.py": """
-def compile(expression):
-    from jmespath import parser
-
-    return parser.Parser().parse(expression)
-
-
-def search(expression, data, options=None):
-    return compile(expression).search(data, options=options)
-""",
-}
 SHARED_DATA = ("_retry.json", "sdk-default-configuration.json")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
@@ -80,10 +39,6 @@ def bundle(code: Path, dependencies: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _copy_used(dependencies, tree)
-        for name, left in REPLACED.items():
-            if not (tree / name).exists():
-                raise Unusable(f"{name} is no longer part of what is packaged: look at REPLACED in tools/bundle.py")
-            (tree / name).write_text(left, encoding="utf-8")
         _write_service_data(dependencies / "botocore" / "data", tree / "botocore" / "data")
         with zipfile.ZipFile(code) as archive:
             archive.extractall(tree)
