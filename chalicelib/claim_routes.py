@@ -156,13 +156,13 @@ def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> 
 
 
 class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
-    note: Text | None = None
-    outcome: Text | None = None
+    note: Annotated[str, Meta(max_length=2000)] | None = None
+    outcome: Annotated[str, Meta(max_length=64)] | None = None
 
 
 @route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=shapes.Customer, recalls=False, form="one")
 def follow_up(call: Call, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Record a contact with a customer that the caller holds."""
+    """Record a contact with a customer, as its holder, its owner or a manager."""
     return single(managing.follow_up(call, pool, customer, body.note, body.outcome))
 
 

@@ -227,8 +227,14 @@ def events_record(stored: Item) -> tuple[Event, ...]:
 @lru_cache(maxsize=128)
 def tail_text(events: tuple[Event, ...]) -> str:
     """The events as a customer carries them: in plain JSON or, where they are many, packed to less than half of it."""
-    text = msgspec.json.encode(events)
+    text = msgspec.json.encode([_row(event) for event in events])
     return text.decode() if len(text) <= PLAIN_BYTES else b64encode(zlib.compress(text)).decode()
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    """Its elements; without the last one where that is empty, since bytes are charged for."""
+    row = msgspec.structs.astuple(event)
+    return row if event.outcome is not None else row[:-1]
 
 
 def _tail_json(text: str) -> bytes | str:

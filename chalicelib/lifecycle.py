@@ -113,20 +113,27 @@ def _held_since(policy: Policy, known: Customer | None, by: int) -> int | None:
     return known.expires_at + by - longest - known.stopped_ms
 
 
-def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | None) -> Move:
-    """The holder records a contact; under a policy that says so it restarts the clock, and never shortens it."""
+def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | None, outcome: str | None) -> Move:
+    """A contact is recorded: by the holder of a claim, by the owner of a private customer, by a manager of either.
+
+    Under a policy that says so, a holder's follow-up restarts the clock, and never shortens it. A manager's leaves
+    clock and `last_follow_up_at` as they are, unless they are the holder (rule 32).
+    """
     key, moment = actor.customer_key(customer), actor.clock(known)
     asked = (
         *on_customer(actor, key),
-        rules.claimed(key),
-        rules.held_by(key, actor.user),
+        rules.in_hand(key),
+        *holder_or_manager(actor, key, known),
         rules.not_expired(key, moment),
     )
-    if known is None or known.claimed_at is None:
+    if known is None or known.holder is None:
         return Move(key, known, None, asked)
-    clock = deadlines.followed_up(known, actor.policy, moment)
-    after = step(known, "followed_up", actor.user, actor.now, note, last_follow_up_at=actor.now, **clock)
-    return Move(key, known, after, asked)
+    theirs, changes = known.holder == actor.user, dict[str, Any]()
+    if theirs:
+        clock = deadlines.followed_up(known, actor.policy, moment) if known.state == "claimed" else {}
+        changes = {"last_follow_up_at": actor.now} | clock
+    after = step(known, "followed_up", actor.user, actor.now, note, outcome, **changes)
+    return Move(key, known, after, asked, managed=not theirs)
 
 
 def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Move:
@@ -137,7 +144,7 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Move
         asked += rules.room_for_pin(layout.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
     longest = actor.policy.length("max_pin")
     if longest is not None and until > actor.now + longest:
-        asked.append(rules.never(key, "pin_limit"))
+        asked.append(rules.never(key, "pin_too_long"))
     if known is None or known.holder is None:
         return Move(key, known, None, tuple(asked))
     after = step(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, actor.policy, until))
@@ -176,16 +183,17 @@ def private(actor: Actor, start: Customer, event_type: str, holder: str) -> Cust
 
 
 def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) -> Move:
-    """A private customer enters the pool (again) or another one: by its private holder or by a manager.
+    """A private customer enters the pool (again), by its owner or by a manager; or another one, by a manager.
 
     `into` is the actor in the pool where it shall be; who brings it there belongs there. An embargo starts anew.
     """
     key, lands = actor.customer_key(customer), into.customer_key(customer)
     elsewhere = lands if lands != key else None
     asked = [
+        *([] if elsewhere is None else by_manager(actor)),
         *on_customer(actor, key),
         *rules.private(key),
-        *holder_or_manager(actor, key, known),
+        *(holder_or_manager(actor, key, known) if elsewhere is None else []),
         *taking_in(into),
     ]
     if elsewhere is not None:

@@ -18,7 +18,7 @@ from chalicelib.counters import as_it_was, brought_in, file_day
 from chalicelib.layout import Key
 from chalicelib.moves import Actor, Move
 from chalicelib.pools import AT_WORK, only_managers
-from chalicelib.records import IDENTIFIER, MEMBER_REMOVED, Customer, Pool
+from chalicelib.records import IDENTIFIER, MEMBER_REMOVED, Customer, Pool, is_blank
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, Rule
 from chalicelib.settling import Outcome, attempt, settle
@@ -83,10 +83,18 @@ def _extension(pool: Pool, by: str | None) -> int | None:
 
 
 def follow_up(call: Call, pool_id: str, customer: str, note: str | None, outcome: str | None) -> Outcome:
-    said = ": ".join(part for part in (outcome, note) if part) or None
-    return _move(
-        call, call.pool(pool_id), [customer], lambda actor, each, known: lifecycle.follow_up(actor, each, known, said)
-    )
+    """A note that is blank is none, and so is an outcome. Raises Refused where there is neither (rule 32)."""
+    pool = call.pool(pool_id)
+    note, outcome = (None if text is None or is_blank(text) else text for text in (note, outcome))
+    if note is None and outcome is None:
+        raise Refused(
+            Refusal("invalid_request", errors=("note, outcome: expected a note that is not blank, or an outcome",))
+        )
+
+    def make(actor: Actor, each: str, known: Customer | None) -> Move:
+        return lifecycle.follow_up(actor, each, known, note, outcome)
+
+    return _move(call, pool, [customer], make)
 
 
 def win(call: Call, pool_id: str, customer: str) -> Outcome:

@@ -7,6 +7,7 @@ Times are epoch milliseconds. Nothing here knows how a record is stored, ruled o
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
@@ -40,6 +41,13 @@ HEARD_MS: Final = 10_000  # by then every process knows of a change to a pool
 KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+# Separators, controls, format characters and surrogates by their category; and, whatever theirs, the characters that
+# Unicode ignores by default (Hangul fillers, joiners, variation selectors) and the blank Braille pattern.
+_INVISIBLE: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs"))
+_FILLERS: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 
 Fields: TypeAlias = dict[str, str | int | float | bool | None]
 LARGEST_FIELDS: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
@@ -187,6 +195,7 @@ class Event(Struct, frozen=True, array_like=True):
     """One transition. `seq` is the version that it made; kept as an array because a customer carries its latest.
 
     `mark` is of the request that made it: two that ask for the same in one millisecond are told apart by nothing else.
+    `outcome` is that of a follow-up.
     """
 
     seq: int
@@ -200,10 +209,13 @@ class Event(Struct, frozen=True, array_like=True):
     to_state: State | None = None
     expires_at: int | None = None
     mark: str = ""
+    outcome: str | None = None
 
     @property
     def written(self) -> bool:
-        """Whether a person wrote its reason. The types that people give no reason for carry the service's own."""
+        """Whether a person wrote its reason or outcome. Types that people give no reason for have the service's own."""
+        if self.outcome is not None:
+            return True
         if self.reason is None or self.type in ("updated", "reminded"):
             return False
         return self.type != "reclaimed" or self.reason not in (POOL_CLOSED, MEMBER_REMOVED)
@@ -268,7 +280,21 @@ def problems_of(fields: Fields) -> tuple[str, ...]:
     return () if size <= LARGEST_FIELDS else (f"fields: {size} bytes, at most {LARGEST_FIELDS}",)
 
 
-def step(before: Customer, event_type: str, by: str, at: int, reason: str | None = None, **changes: Any) -> Customer:
+def is_blank(text: str) -> bool:
+    """Whether nothing in the text is visible (rule 32): it is empty but for separators, controls and fillers."""
+    return not any(_is_visible(character) for character in unicodedata.normalize("NFKC", text))
+
+
+def _is_visible(character: str) -> bool:
+    if _FILLERS.match(character):
+        return False
+    return unicodedata.category(character) not in _INVISIBLE
+
+
+def step(
+    before: Customer, event_type: str, by: str, at: int, reason: str | None = None, outcome: str | None = None,
+    **changes: Any,
+) -> Customer:  # fmt: skip
     """The customer after one transition: `changes` applied, one version later, with the event that tells it.
 
     The event names the holder and claim as they are afterwards or, where there is none, as they were before; and the
@@ -278,7 +304,8 @@ def step(before: Customer, event_type: str, by: str, at: int, reason: str | None
     holder, claim_id = after.holder or before.holder, after.claim_id or before.claim_id
     expires_at = before.expires_at if after.claim_id is None else after.expires_at
     event = Event(
-        after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at
+        after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at,
+        outcome=outcome,
     )  # fmt: skip
     return replace(after, tail=(*before.tail, event))
 

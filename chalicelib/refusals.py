@@ -63,7 +63,7 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "idempotency_key_reused": Meaning(
         422, "This Idempotency-Key was used with another body.", "该幂等键已用于其他请求内容。"
     ),
-    "request_in_progress": Meaning(409, "A request with this key is still running.", "使用该幂等键的请求仍在处理中。"),
+    "request_in_progress": Meaning(409, "An earlier request is still running.", "之前的请求仍在处理中。"),
     "duplicate_in_request": Meaning(
         409, "The same customer stands earlier in this request.", "该客户在本次请求中重复出现。"
     ),
@@ -71,19 +71,21 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "unauthenticated": Meaning(401, "A valid bearer token is required.", "需要有效的访问令牌。"),
     "not_a_member": Meaning(403, "You are not a member of this pool.", "您不是该公海的成员。"),
     "taker_not_a_member": Meaning(
-        403, "Who shall have it is no member of this pool.", "接收人不是该公海的成员。", code="not_a_member"
+        403, "The recipient is not a member of this pool.", "接收人不是该公海的成员。", code="not_a_member"
     ),
     "not_manager": Meaning(403, "Only a manager of this pool may do this.", "只有公海管理员可以执行此操作。"),
     "not_admin": Meaning(403, "Only an administrator may do this.", "只有系统管理员可以执行此操作。"),
-    "not_holder": Meaning(403, "Somebody else holds this customer.", "该客户由其他人负责。"),
+    "not_holder": Meaning(403, "You are not the holder of this customer.", "您不是该客户的负责人。"),
     "not_found": Meaning(404, "There is no such thing here.", "未找到。"),
     # rules of the pool
     "pool_not_open": Meaning(409, "The pool is not open.", "公海未开放。"),
     "pool_exists": Meaning(409, "A pool with this id exists already.", "该公海编号已存在。", code="version_conflict"),
     "pool_not_empty": Meaning(409, "The pool still holds customers.", "公海中仍有客户。"),
     "member_has_claims": Meaning(409, "The member still holds customers.", "该成员仍持有客户。"),
-    "already_claimed": Meaning(409, "Somebody else has claimed this customer.", "该客户已被他人领取。"),
-    "not_claimed": Meaning(409, "Nobody holds this customer.", "该客户未被领取。"),
+    "already_claimed": Meaning(409, "Somebody already has this customer.", "该客户已有负责人。"),
+    "already_available": Meaning(409, "This customer is already in the pool.", "该客户已在公海中。"),
+    "not_claimed": Meaning(409, "This customer is not claimed.", "该客户未被领取。"),
+    "not_private": Meaning(409, "This customer is not a private customer.", "该客户不是普通客户。"),
     "claim_changed": Meaning(409, "The claim is no longer the one you know.", "领取记录已变更。"),
     "expired": Meaning(409, "The claim has expired.", "领取已到期。"),
     "embargoed": Meaning(409, "The customer is new and may not be claimed yet.", "新入公海的客户暂不可领取。"),
@@ -92,8 +94,14 @@ MEANINGS: Final[dict[str, Meaning]] = {
     "holding_limit": Meaning(409, "The holding limit is reached.", "持有客户数已达上限。"),
     "extension_limit": Meaning(409, "The claim cannot be extended any further.", "延期已达上限。"),
     "extension_not_allowed": Meaning(403, "Members may not extend claims in this pool.", "该公海不允许成员自行延期。"),
+    "no_deadline": Meaning(
+        403, "This claim has no deadline to extend.", "该领取没有到期时间，无需延期。", code="extension_not_allowed"
+    ),
     "pinned": Meaning(409, "The claim is pinned.", "该客户处于保护期。"),
-    "pin_limit": Meaning(409, "You have pinned as many customers as you may.", "您保护的客户已达上限。"),
+    "pin_limit": Meaning(409, "The holder has pinned as many customers as allowed.", "负责人保护的客户数已达上限。"),
+    "pin_too_long": Meaning(
+        409, "The pin would last longer than this pool allows.", "保护时间超过该公海的上限。", code="pin_limit"
+    ),
     "set_aside": Meaning(409, "The customer has been set aside for review.", "该客户已被搁置，等待复核。"),
     "duplicate_customer": Meaning(409, "This customer exists already.", "该客户已存在。"),
     "key_taken": Meaning(

@@ -18,7 +18,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.conditions import Attribute, holds
 from chalicelib.layout import Item, Key, plain
 from chalicelib.places import FOREVER
-from chalicelib.records import Policy
+from chalicelib.records import Policy, is_blank
 from chalicelib.refusals import Refusal
 
 pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
@@ -184,7 +184,12 @@ def same_claim(key: Key, known: str | None) -> list[Rule]:
 
 
 def in_the_pool(key: Key) -> Rule:
-    return Rule("not_claimed", key, state != "private")
+    return Rule("already_claimed", key, state != "private")
+
+
+def in_hand(key: Key) -> Rule:
+    """Claimed by its holder or private to its owner."""
+    return Rule("not_claimed", key, state != "available")
 
 
 def unpinned(key: Key, now: int) -> Rule:
@@ -194,7 +199,7 @@ def unpinned(key: Key, now: int) -> Rule:
 
 
 def private(key: Key) -> list[Rule]:
-    return [Rule("already_claimed", key, state != "claimed"), Rule("duplicate_customer", key, state == "private")]
+    return [Rule("not_private", key, state != "claimed"), Rule("already_available", key, state == "private")]
 
 
 def extendable(key: Key, policy: Policy, by: int, longest_from: int | None) -> list[Rule]:
@@ -203,7 +208,7 @@ def extendable(key: Key, policy: Policy, by: int, longest_from: int | None) -> l
     `longest_from` is when a claim must have begun to be held at most as long as the policy lets it.
     """
     found = [
-        Rule("extension_not_allowed", key, expires_at.exists()),
+        Rule("no_deadline", key, expires_at.exists()),
         Rule("extension_limit", key, expires_at < FOREVER - by),
     ]
     if policy.max_extensions is not None:
@@ -275,7 +280,7 @@ def never(key: Key, reason: str, limit: int | None = None, errors: tuple[str, ..
 
 def reasoned(key: Key, policy: Policy, reason: str | None) -> list[Rule]:
     """The policy may want to know why a customer is given back (rule 9): asked of whoever belongs to the pool."""
-    return [never(key, "reason_required")] if policy.reason_required and not (reason or "").strip() else []
+    return [never(key, "reason_required")] if policy.reason_required and is_blank(reason or "") else []
 
 
 class Quota(Struct, frozen=True):

@@ -162,6 +162,7 @@ class Event(Shape):
     holder: str | None
     claim_id: str | None
     reason: str | None
+    outcome: str | None
     masked: bool
     from_state: State | None
     to_state: State | None

@@ -30,7 +30,7 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
     "assigned": (("available", "claimed"),),
     "transferred": (("claimed", "claimed"),),
     "extended": (("claimed", "claimed"),),
-    "followed_up": (("claimed", "claimed"),),
+    "followed_up": (("claimed", "claimed"), ("private", "private")),
     "pinned": (("claimed", "claimed"),),
     "unpinned": (("claimed", "claimed"),),
     "reminded": (("claimed", "claimed"),),

@@ -164,6 +164,7 @@ def event(record: Event, viewer: str, reads_all: bool) -> dict[str, Any]:
         "holder": record.holder,
         "claim_id": record.claim_id,
         "reason": None if hidden else record.reason,
+        "outcome": None if hidden else record.outcome,
         "masked": hidden,
         "from_state": record.from_state,
         "to_state": record.to_state,

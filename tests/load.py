@@ -188,8 +188,8 @@ class Person:
 
     def hold_on(self) -> None:
         verb = self.draw.choice(["extend", "follow-up", "pin", "unpin"])
-        until = {"until": rfc3339(process.clock() + 3_000)} if verb == "pin" else None
-        self.post(f"/customers/{self.one_of_mine()}/{verb}", until)
+        bodies = {"pin": {"until": rfc3339(process.clock() + 3_000)}, "follow-up": {"note": "called"}}
+        self.post(f"/customers/{self.one_of_mine()}/{verb}", bodies.get(verb))
 
     def win(self) -> None:
         """And back into the pool at once, so that it does not run empty."""

@@ -142,6 +142,7 @@ class Playing(RuleBasedStateMachine):
         if no is not None:
             assert (reply.status, reply.json.get("code")) == (no.status, no.code), reply.text
         elif isinstance(given, list):
+            assert "results" in reply.json, reply.text
             assert reply.results == given
             refused = next((each for each in given if each != "ok"), None)
             assert reply.status == 200 or (reply.status, reply.code) == (409, refused)

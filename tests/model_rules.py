@@ -26,6 +26,7 @@ known_claims = st.sampled_from([None, None, "current", "other"])
 lengths = st.sampled_from([None, HOUR, 2 * HOUR])
 limits = st.sampled_from([None, 0, 1, 2, 3])
 reasons = st.sampled_from(["", "", "no time"])
+notes = st.sampled_from(["called", "called", "called", " \u3164"])
 modes = st.sampled_from(["skip", "update", "update", "reject"])
 ROLES = ["member", "member", "manager"]
 STATUSES = ["pause", "resume", "resume", "open", "open", "close"]
@@ -147,9 +148,14 @@ class Everything(Playing):
         self.many(how, who, pool, "/extend", chosen, atomic, lambda ask: verbs.extend(ask, chosen, by, atomic),
                   by=duration(by))  # fmt: skip
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, verb=st.sampled_from(["follow-up", "win", "unpin"]))
+    @rule(how=hows, who=people, pool=pools, customer=ids, note=notes)
+    def follow_up(self, how: How, who: str, pool: str, customer: str, note: str) -> None:
+        self.one(how, who, pool, customer, "/follow-up", lambda ask: verbs.follow_up(ask, customer, note),
+                 {"note": note})  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, verb=st.sampled_from(["win", "unpin"]))
     def on_claim(self, how: How, who: str, pool: str, customer: str, verb: str) -> None:
-        do = {"follow-up": verbs.follow_up, "win": verbs.win, "unpin": verbs.unpin}[verb]
+        do = {"win": verbs.win, "unpin": verbs.unpin}[verb]
         self.one(how, who, pool, customer, f"/{verb}", lambda ask: do(ask, customer))
 
     @rule(how=hows, who=people, pool=pools, customer=ids, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))

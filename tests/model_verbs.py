@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tests.model import Ask, Customer, Do, No, refuse_if
+from tests.model import Ask, Claim, Customer, Do, No, refuse_if
 
 IMPOSSIBLE = ("no id",)  # what no customer can be called
 Plan = Callable[[str], tuple[Do, bool]]  # what to do with a customer, and whether it uses up a limit
@@ -182,7 +182,7 @@ def convert(ask: Ask, ids: Sequence[str], to: str | None, atomic: bool = False) 
             found, _ = ask.claim(customer)
         else:
             found = for_member(ask, customer, to)
-            refuse_if(found.state == "private", "not_claimed")
+            refuse_if(found.state == "private", "already_claimed")
         holder = to or found.holder
         assert holder is not None
         return lambda: ask.model.make_private(found, "converted", holder, ask.now), False
@@ -233,21 +233,27 @@ def extended(ask: Ask, found: Customer, by: int) -> None:
     found.step("extended", ask.now)
 
 
-def follow_up(ask: Ask, customer: str) -> None:
+def follow_up(ask: Ask, customer: str, note: str) -> None:
+    refuse_if(note != "called", "invalid_request")  # the only one here that is not blank
     found = ask.customer(customer)
-    claim = found.claim
-    if claim is None:
-        raise No("not_claimed")
-    refuse_if(found.holder != ask.who, "not_holder")
+    refuse_if(found.state == "available", "not_claimed")
+    ask.theirs(found)
     refuse_if(found.lapsed(ask.moment), "expired")
+    found.step("followed_up", ask.now)
+    if found.holder != ask.who:
+        return
+    found.followed_up = ask.now
+    if found.claim is not None:
+        restart(ask, found.claim)
+
+
+def restart(ask: Ask, claim: Claim) -> None:
     claim.active = ask.moment
     fresh = ask.home.deadline(claim.started, claim.active)
     restarts = ask.policy.get("follow_up_restarts_clock") or "idle_ttl" in ask.policy
     if restarts and claim.ends is not None and fresh is not None:
         claim.ends = max(claim.ends, fresh)
         claim.extended = min(claim.extended, claim.ends - fresh)
-    found.followed_up = ask.now
-    found.step("followed_up", ask.now)
 
 
 def win(ask: Ask, customer: str) -> None:
@@ -260,9 +266,11 @@ def deposit(ask: Ask, ids: Sequence[str], into: str | None, atomic: bool = False
     there = Ask(ask.model, ask.who, into or ask.pool, ask.now)
 
     def plan(customer: str) -> tuple[Do, bool]:
+        if there.pool != ask.pool:
+            ask.by_manager()
         found = ask.customer(customer)
-        refuse_if(found.state == "claimed", "already_claimed")
-        refuse_if(found.state != "private", "duplicate_customer")
+        refuse_if(found.state == "claimed", "not_private")
+        refuse_if(found.state == "available", "already_available")
         ask.theirs(found)
         refuse_if(there.home.status == "closed", "pool_not_open")
         if there.pool != ask.pool:

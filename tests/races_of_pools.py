@@ -47,7 +47,7 @@ def a_resumption_and_a_follow_up(world: World) -> Race:
         left = HOUR if results[1].status == 200 else 30 * MINUTE
         assert world.user("mona").customer("c1")["expires_at"] == rfc3339(world.clock() + left)
 
-    return Race([lambda w: as_root(w, "resume"), verb("alice", "follow-up")], so, serial=False)
+    return Race([lambda w: as_root(w, "resume"), verb("alice", "follow-up", note="called")], so, serial=False)
 
 
 @race

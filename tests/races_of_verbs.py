@@ -15,7 +15,7 @@ def held(world: World, **policy: Any) -> None:
 
 
 def verb(user: str, name: str, **body: Any) -> Sent:
-    return lambda world: world.user(user).post(f"/customers/c1/{name}", body)
+    return lambda world: world.user(user, admin=user == "root").post(f"/customers/c1/{name}", body)
 
 
 @race
@@ -102,7 +102,7 @@ def a_deposit_into_another_pool_and_an_edit_and_a_claim(world: World) -> Race:
         assert world.user("mona").get("/customers/c1").status == 404
         assert world.user("mona", pool="q").customer("c1")["state"] == "available"
 
-    return Race([verb("alice", "deposit", pool="q"), edit, verb("bob", "claim")], so)
+    return Race([verb("mona", "deposit", pool="q"), edit, verb("bob", "claim")], so)
 
 
 @race
@@ -110,7 +110,7 @@ def a_deposit_and_a_claim_in_the_pool_where_it_lands(world: World) -> Race:
     held(world)
     world.pool("q", members="alice bob")
     world.user("alice").post("/customers/c1/win")
-    return Race([verb("alice", "deposit", pool="q"), lambda w: w.user("bob", pool="q").claim("c1")])
+    return Race([verb("mona", "deposit", pool="q"), lambda w: w.user("bob", pool="q").claim("c1")])
 
 
 @race
@@ -123,4 +123,27 @@ def two_deposits_into_two_pools(world: World) -> Race:
     def so(world: World, results: list[Any]) -> None:
         assert codes(results).count("ok") == 1
 
-    return Race([verb("alice", "deposit", pool="q"), verb("mona", "deposit", pool="r")], so)
+    return Race([verb("root", "deposit", pool="q"), verb("mona", "deposit", pool="r")], so)
+
+
+@race
+def a_follow_up_of_the_holder_and_one_of_a_manager_and_a_win(world: World) -> Race:
+    held(world, idle_ttl="PT1H")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200 and results[2].status == 200
+        assert world.user("mona").events("c1").count("followed_up") == codes(results[:2]).count("ok") == 2
+
+    ups = [verb("alice", "follow-up", note="called"), verb("mona", "follow-up", outcome="interested")]
+    return Race([*ups, verb("alice", "win")], so)
+
+
+@race
+def an_owner_follows_up_while_a_manager_deposits_and_somebody_claims(world: World) -> Race:
+    held(world)
+    world.user("alice").post("/customers/c1/win")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results[:1])[0] in ("ok", "not_claimed", "not_holder") and results[1].status == 200
+
+    return Race([verb("alice", "follow-up", note="called"), verb("mona", "deposit"), verb("bob", "claim")], so)

@@ -66,7 +66,7 @@ def busy_life(world: World) -> None:
         alice.post("/customers/c1/follow-up", {"note": "called them, and they asked for a better offer"})
     alice.post("/customers/c2/pin", {"until": "2026-06-08T00:00:00Z"})
     alice.post("/customers/c3/win")
-    alice.post("/customers/c3/deposit", {"pool": "q"})
+    mona.post("/customers/c3/deposit", {"pool": "q"})
     alice.post("/customers/c4/win")
     alice.release("c5")
     mona.post("/customers/c6/transfer", {"to": "bob"})

@@ -180,9 +180,9 @@ def test_what_is_private_is_not_in_the_pool_and_only_that_can_be_put_back() -> N
     private = rules.private(KEY)
 
     assert told(rules.in_the_pool(KEY), state="available") == told(private, state="private") == []
-    assert told(rules.in_the_pool(KEY), state="private") == [Refusal("not_claimed")]
-    assert told(private, state="claimed") == [Refusal("already_claimed"), Refusal("duplicate_customer")]
-    assert told(private, state="available") == [Refusal("duplicate_customer")]
+    assert told(rules.in_the_pool(KEY), state="private") == [Refusal("already_claimed")]
+    assert told(private, state="claimed") == [Refusal("not_private"), Refusal("already_available")]
+    assert told(private, state="available") == [Refusal("already_available")]
 
 
 def test_a_pin_is_over_at_its_end() -> None:
@@ -199,7 +199,7 @@ def test_what_has_no_deadline_has_nothing_to_extend() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, None)
 
     assert told(extendable, expires_at=NOW) == []
-    assert told(extendable, state="claimed")[0] == Refusal("extension_not_allowed")
+    assert told(extendable, state="claimed")[0] == Refusal("no_deadline")
 
 
 def test_no_extension_reaches_the_end_of_time() -> None:

@@ -179,12 +179,12 @@ def test_a_follow_up_restarts_the_clock_only_if_the_policy_says_so(world: World)
     world.clock.forward(HOUR)
 
     restarted = world.user("alice").post("/customers/c1/follow-up", {"note": "rang", "outcome": "interested"})
-    kept = world.user("alice", pool="q").post("/customers/c1/follow-up")
+    kept = world.user("alice", pool="q").post("/customers/c1/follow-up", {"note": "called"})
 
     assert restarted.json["expires_at"] == rfc3339(world.clock.now + 2 * HOUR)
     assert kept.json["expires_at"] == deadline
     assert restarted.json["last_follow_up_at"] == rfc3339(world.clock.now)
-    assert world.user("bob").post("/customers/c1/follow-up").code == "not_holder"
+    assert world.user("bob").post("/customers/c1/follow-up", {"note": "called"}).code == "not_holder"
 
 
 def test_an_idle_clock_runs_beside_the_claims_own_and_the_earlier_ends_it(world: World) -> None:
@@ -195,9 +195,9 @@ def test_an_idle_clock_runs_beside_the_claims_own_and_the_earlier_ends_it(world:
 
     assert alice.claim("c1").json["expires_at"] == rfc3339(start + 2 * HOUR)
     world.clock.forward(HOUR)
-    assert alice.post("/customers/c1/follow-up").json["expires_at"] == rfc3339(start + 3 * HOUR)
+    assert alice.post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"] == rfc3339(start + 3 * HOUR)
     world.clock.forward(HOUR + 30 * MINUTE)
-    assert alice.post("/customers/c1/follow-up").json["expires_at"] == rfc3339(start + 4 * HOUR)
+    assert alice.post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"] == rfc3339(start + 4 * HOUR)
 
 
 def test_a_won_customer_is_private_and_out_of_quota_and_clock(world: World) -> None:
@@ -256,6 +256,6 @@ def test_a_private_customer_is_deposited_by_its_holder_or_a_manager(world: World
 
     assert world.user("bob").post("/customers/c1/deposit").code == "not_holder"
     assert world.user("alice").post("/customers/c1/deposit").json["state"] == "available"
-    assert mona.post("/deposit", {"customer_ids": ["c1", "c2"]}).results == ["duplicate_customer", "ok"]
+    assert mona.post("/deposit", {"customer_ids": ["c1", "c2"]}).results == ["already_available", "ok"]
     assert world.user("bob").claim("c1").code == "embargoed"
     assert mona.events("c1") == ["imported", "claimed", "won", "deposited"]

@@ -89,7 +89,7 @@ def test_a_conversion_takes_a_claim_out_of_the_pool_for_its_holder_or_for_whom_t
     assert changed(for_holder) == CLEARED | {"state": "private"}
     assert changed(for_bob) == CLEARED | {"state": "private", "holder": "bob", "past_holders": {"alice": START}}
     assert asked(for_holder) == [*BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1"]
-    assert asked(for_bob) == [*TO_BOB, "not_claimed c1"]
+    assert asked(for_bob) == [*TO_BOB, "already_claimed c1"]
     assert (events(for_bob), for_bob.taker) == (["converted"], None)
 
 
@@ -134,7 +134,7 @@ def test_a_deposit_makes_available_as_of_now_and_who_deposits_has_left() -> None
         "past_holders": {"alice": START},
     }  # fmt: skip
     assert asked(move) == [
-        "not_a_member alice", "not_found c1", "already_claimed c1", "duplicate_customer c1", "not_holder c1",
+        "not_a_member alice", "not_found c1", "not_private c1", "already_available c1", "not_holder c1",
         "pool_not_open p",
     ]  # fmt: skip
     assert (events(move), move.lands, move.managed) == (["deposited"], None, False)

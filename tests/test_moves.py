@@ -38,7 +38,7 @@ VERBS: dict[str, Callable[..., Move]] = {
     "claim": lambda known, home=POOL: moves.claim(actor(home=home), "c1", known, "a2"),
     "release": lambda known, home=POOL: moves.release(actor(home=home), "c1", known, None, None),
     "extend": lambda known, home=POOL: lifecycle.extend(actor(home=home), "c1", known, HOUR, None),
-    "follow up": lambda known, home=POOL: lifecycle.follow_up(actor(home=home), "c1", known, None),
+    "follow up": lambda known, home=POOL: lifecycle.follow_up(actor(home=home), "c1", known, None, None),
     "pin": lambda known, home=POOL: lifecycle.pin(actor(home=home), "c1", known, START + HOUR),
     "unpin": lambda known, home=POOL: lifecycle.unpin(actor(home=home), "c1", known),
     "win": lambda known, home=POOL: lifecycle.win(actor(home=home), "c1", known),
@@ -190,7 +190,7 @@ def test_an_extension_is_counted_noted_and_starts_at_the_deadline() -> None:
 
     assert changed(move) == {"expires_at": START + 2 * HOUR, "extensions": 1, "extended_ms": HOUR}
     assert asked(move) == [
-        *THEIRS[:4], "claim_changed c1", "expired c1", "pinned c1", "extension_not_allowed c1", "extension_limit c1",
+        *THEIRS[:4], "claim_changed c1", "expired c1", "pinned c1", "no_deadline c1", "extension_limit c1",
         "extension_limit c1",
     ]  # fmt: skip
     assert move.note == {"old_expires_at": "2026-06-01T09:00:00.000Z"}
@@ -224,15 +224,15 @@ def test_nothing_is_extended_to_the_end_of_time() -> None:
 
 
 def test_a_follow_up_is_its_holders_alone_and_restarts_the_clock_if_so_ruled() -> None:
-    move = lifecycle.follow_up(actor(idle_ttl="P1D"), "c1", CLAIMED, "called")
+    move = lifecycle.follow_up(actor(idle_ttl="P1D"), "c1", CLAIMED, "called", "interested")
 
     assert asked(move) == THEIRS
     assert changed(move) == {"last_follow_up_at": START, "active_at": START, "expires_at": START + DAY}
-    assert (event(move).type, event(move).reason) == ("followed_up", "called")
+    assert (event(move).type, event(move).reason, event(move).outcome) == ("followed_up", "called", "interested")
 
 
 def test_in_a_pause_a_follow_up_counts_from_when_the_clock_stopped() -> None:
-    move = lifecycle.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", CLAIMED, None)
+    move = lifecycle.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", CLAIMED, None, "later")
 
     assert changed(move)["last_follow_up_at"] == START
     assert changed(move)["active_at"] == START - 2 * HOUR
@@ -242,7 +242,7 @@ def test_the_clock_that_has_been_set_after_a_pause_runs_again() -> None:
     resuming = replace(CLAIMED, pauses=PAUSED.pauses)
     pinned = replace(resuming, pinned_until=START - HOUR, clock_ends=START - 3 * HOUR)
 
-    followed = lifecycle.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", resuming, None)
+    followed = lifecycle.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", resuming, None, "later")
     unpinned = lifecycle.unpin(actor(home=PAUSED), "c1", pinned)
     extended = lifecycle.extend(actor(home=PAUSED), "c1", pinned, HOUR, None)
     repinned = lifecycle.pin(actor(home=PAUSED, pin_limit=1), "c1", pinned, START + DAY)
@@ -271,7 +271,7 @@ def test_a_pin_is_as_long_as_the_policy_lets_it_be_and_no_millisecond_longer() -
     longest, longer = (lifecycle.pin(actor(max_pin="P1D"), "c1", CLAIMED, START + DAY + ms) for ms in (0, 1))
 
     assert asked(longest) == THEIRS
-    assert asked(longer) == [*THEIRS, "pin_limit c1"]
+    assert asked(longer) == [*THEIRS, "pin_too_long c1"]
 
 
 def test_a_claim_without_its_pin_ends_where_its_clock_does_but_not_in_the_past() -> None:

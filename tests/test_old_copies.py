@@ -30,7 +30,8 @@ def test_who_holds_a_customer_by_now_is_its_holder_for_a_process_that_remembers_
     alice.claim("c1")
     elsewhere(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
 
-    done = bob.post(f"/customers/c1/{verb}", {"until": rfc3339(START + 2 * DAY)} if verb == "pin" else None)
+    bodies = {"pin": {"until": rfc3339(START + 2 * DAY)}, "follow-up": {"note": "called"}}
+    done = bob.post(f"/customers/c1/{verb}", bodies.get(verb))
 
     assert done.status == 200, done.text
 

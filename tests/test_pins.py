@@ -154,7 +154,7 @@ def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
     pin(alice, "c1", START + 3 * DAY)
     world.clock.forward(DAY + HOUR)
 
-    alice.post("/customers/c1/follow-up")
+    alice.post("/customers/c1/follow-up", {"note": "called"})
 
     assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 2 * DAY)
 

@@ -202,7 +202,7 @@ def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
     alice.claim("c1")
     alice.post("/customers/c1/extend")
     world.clock.forward(5 * DAY)
-    alice.post("/customers/c1/follow-up")
+    alice.post("/customers/c1/follow-up", {"note": "called"})
 
     changed = mona.request("PATCH", "/v1/pools/p", {"name": "x", "apply_to": "all"}, if_match="1")
 

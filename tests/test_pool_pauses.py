@@ -25,7 +25,7 @@ def test_a_paused_pool_gives_nothing_out_and_takes_back_as_ever(world: World) ->
     ]  # fmt: skip
     assert [reply.code for reply in refused] == ["pool_not_open"] * 4
     assert alice.claim_batch(["c2", "c3"]).results == ["pool_not_open"] * 2
-    assert alice.post("/customers/c1/follow-up").status == 200
+    assert alice.post("/customers/c1/follow-up", {"note": "called"}).status == 200
     assert alice.release("c1").status == 200
 
 
@@ -109,7 +109,7 @@ def test_a_follow_up_during_a_pause_restarts_the_idle_clock_from_the_end_of_the_
     admin(world).post("/pause")
     world.clock.forward(4 * DAY)
 
-    alice.post("/customers/c1/follow-up")
+    alice.post("/customers/c1/follow-up", {"note": "called"})
     world.clock.forward(DAY)
     admin(world).post("/resume")
 
@@ -206,7 +206,7 @@ def test_who_gets_a_claim_by_transfer_during_a_pause_has_a_clock_that_stands_sti
     mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
     world.clock.forward(30 * DAY)
 
-    kept = world.user("bob").post("/customers/c1/follow-up")
+    kept = world.user("bob").post("/customers/c1/follow-up", {"note": "called"})
     root.post("/resume")
 
     assert kept.status == 200

@@ -230,6 +230,7 @@ def test_an_answer_about_a_customer_in_another_pool_is_masked_as_that_pool_says(
     world.pool("q", masked_fields=["name"])
     mona.create("c1", name=NAME)
     alice = world.user("alice")
+    world.user("root", admin=True).request("PUT", "/v1/pools/p/members/alice", {"role": "manager"})
     alice.claim("c1")
     alice.post("/customers/c1/win")
     first = alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")

@@ -236,7 +236,7 @@ def test_rule_14_the_clock_starts_at_this_holders_claim_and_a_follow_up_restarts
     claimed = world.user("bob").claim("c1").json["expires_at"]
     world.clock.forward(DAY)
 
-    followed = world.user("bob").post("/customers/c1/follow-up").json["expires_at"]
+    followed = world.user("bob").post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"]
 
     assert claimed == rfc3339(world.clock() + 6 * DAY)
     assert followed == rfc3339(world.clock() + 7 * DAY)
@@ -423,6 +423,36 @@ def test_rule_25_eligibility_says_every_rule_that_blocks_and_when_each_ends(worl
         ("daily_limit", "2026-06-02T00:00:00.000Z"),
         ("holding_limit", None),
     ]
+
+
+def test_rule_32_a_follow_up_says_something_and_a_managers_restarts_no_clock(world: World) -> None:
+    mona = world.pool(idle_ttl="PT2H")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+
+    refused = alice.post("/customers/c1/follow-up", {"note": " "})
+    managers = mona.post("/customers/c1/follow-up", {"outcome": "seen"}).json
+    holders = alice.post("/customers/c1/follow-up", {"note": "called"}).json
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+    assert (managers["last_follow_up_at"], managers["expires_at"]) == (None, rfc3339(START + 1 + 2 * HOUR))
+    assert holders["expires_at"] == rfc3339(START + 1 + 3 * HOUR)
+
+
+def test_rule_34_refusals_name_the_fact(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    claimed = alice.post("/customers/c1/deposit")
+    available = mona.post("/customers/c2/deposit")
+    alice.post("/customers/c1/win")
+    private = alice.release("c1")
+
+    assert [each.code for each in (claimed, available, private)] == ["not_private", "already_available", "not_claimed"]
 
 
 def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_counters(world: World) -> None:

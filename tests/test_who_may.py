@@ -81,12 +81,13 @@ POST /pools/p/customers/held/release       | 401    404       404       member? 
 POST /pools/p/customers/free/assign        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/transfer      | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/extend        | 401    404       404       member?  holder?   in        in       in       in
-POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        holder?  holder?  holder?
+POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/own/follow-up      | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/held/win           | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/held/convert       | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/own/deposit        | 401    404       404       member?  holder?   in        in       in       in
-POST /pools/p/customers/own/deposit (to r) | 401    404       404       member?  holder?   in        in       in       in
-POST /pools/p/customers/own/deposit (to q) | 401    404       404       member?  holder?   member?   in       in       in
+POST /pools/p/customers/own/deposit (to r) | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/own/deposit (to q) | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/pin           | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/pinned/unpin       | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/aside/restore      | 401    404       404       member?  manager?  manager?  in       in       in
@@ -119,6 +120,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /pools/p/customers/own": {"name": "Renamed"},
     "POST /pools/p/customers/free/assign": {"to": "bob"},
     "POST /pools/p/customers/held/transfer": {"to": "carl"},
+    "POST /pools/p/customers/held/follow-up": {"note": "called"},
+    "POST /pools/p/customers/own/follow-up": {"outcome": "interested"},
     "POST /pools/p/customers/own/deposit (to r)": {"pool": "r"},
     "POST /pools/p/customers/own/deposit (to q)": {"pool": "q"},
     "POST /pools/p/customers/held/pin": {"until": "2026-06-03T00:00:00Z"},

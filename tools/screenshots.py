@@ -112,7 +112,11 @@ class Month:
             fate = chance()
             verb = "win" if fate < 0.02 else "release" if fate < 0.12 else "follow-up" if fate < 0.3 else ""
             if verb:
-                client.call("POST", f"/v1/pools/{POOL}/customers/{each['id']}/{verb}", {})
+                client.call(
+                    "POST",
+                    f"/v1/pools/{POOL}/customers/{each['id']}/{verb}",
+                    {"note": "called"} if verb == "follow-up" else {},
+                )
         client.call("POST", f"/v1/pools/{POOL}/claim-next", {"count": self.draw.choice((1, 2, 2))})
 
 

@@ -61,6 +61,11 @@ function historyOf(events) {
     element("ol", {}, events.toReversed().map((event) => element("li", {},
       element("span", { class: "when" }, moment(event.at)),
       element("span", {}, say(`event.${event.type}`, { by: event.by, holder: event.holder ?? "" })),
-      (event.reason || event.masked) &&
-        element("span", { class: "quiet-text" }, event.masked ? say("customer.reason_hidden") : event.reason)))));
+      (event.reason || event.outcome || event.masked) &&
+        element("span", { class: "quiet-text" }, event.masked ? say("customer.reason_hidden") : written(event))))));
+}
+
+/** What a person wrote about an event: the outcome of a follow-up before its note. */
+function written(event) {
+  return [event.outcome, event.reason].filter(Boolean).join(": ");
 }

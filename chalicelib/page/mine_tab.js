@@ -115,8 +115,8 @@ function extend(list, customer) {
 }
 
 function followUp(list, customer) {
-  const note = element("textarea", { rows: 3, maxlength: 500 });
-  const outcome = element("input", { type: "text", maxlength: 500, autocomplete: "off" });
+  const note = element("textarea", { rows: 3, maxlength: 2000 });
+  const outcome = element("input", { type: "text", maxlength: 64, autocomplete: "off" });
   const body = () => Object.fromEntries(
     Object.entries({ note: note.value.trim(), outcome: outcome.value.trim() }).filter(([, text]) => text));
   askFirst(say("mine.follow_up_name", { name: customer.name }),
