@@ -27,6 +27,8 @@ from chalicelib.undo_log import UndoLog
 
 _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
+_A_LOOK: Final = 100  # how many names are looked at together, and how often in one request
+_ROUNDS: Final = 5
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
@@ -160,8 +162,8 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         only_members(call, pool)
         return {"items": [], "next_cursor": None}
-    if wanted.name is not None and masking.hides_names(pool.policy):
-        only_managers(call, pool)  # before anything is looked up: not even the time that it takes depends on a name
+    if wanted.name is not None and not _sees_names(call, pool):
+        return _found_by_name(call, pool, wanted, limit, last, place)
     listed = _page(call, actor, index, partitions, part, last, limit)
     ids = [each.id for each in listed[:limit]]
     found = call.backend.table.get([actor.member_key, *keys_of(actor, ids)])
@@ -172,6 +174,55 @@ def list_customers(call: Call, pool_id: str, wanted: Filter, limit: int, cursor:
         "items": [call.shown(pool, customer, manager) for customer in customers if wanted.fits(customer)],
         "next_cursor": place.write(listed[limit - 1]) if len(listed) > limit else None,
     }
+
+
+def _sees_names(call: Call, pool: Pool) -> bool:
+    """Whether the caller sees every name in full. Raises Refused where they see none: before anything is looked up, so
+    that not even the time that it takes depends on a name."""
+    mask = masking.of(pool.policy)
+    if mask is None:
+        return True
+    found = call.backend.table.get([call.actor(pool).member_key])
+    only_members(call, pool, found)
+    if "name" in mask.fields:
+        only_managers(call, pool, found)
+    return not mask.contacts or call.manages(pool, found)
+
+
+def _found_by_name(
+    call: Call, pool: Pool, wanted: Filter, limit: int, last: _Last | None, place: Cursor
+) -> dict[str, Any]:
+    """The page for a member who may not see every name in full: the others are passed over, as if there were none.
+
+    No cursor stands at one of those. Where very many come one after the other, the list ends before them.
+    """
+    actor, (index, partitions, part) = call.actor(pool), _list(pool, wanted)
+    seen: list[tuple[_Last, Customer]] = []
+    standing: _Last | None = None
+    for _ in range(_ROUNDS):
+        listed = _page(call, actor, index, partitions, part, last, _A_LOOK)
+        known = call.backend.copies.read(call.backend.table, actor, [each.id for each in listed])
+        for at in listed:
+            customer = known[at.id]
+            if customer is not None and _in_full(actor, customer, "name", customer.name):
+                standing = at
+                seen += [(at, customer)] if wanted.fits(customer) else []
+        more = len(listed) > _A_LOOK
+        if len(seen) > limit or not more:
+            break
+        last = listed[-1]
+    shown, end = [customer for _, customer in seen[:limit]], standing if more else None
+    return {
+        "items": [call.shown(pool, each, manager=False) for each in shown],
+        "next_cursor": place.write(seen[limit - 1][0]) if len(seen) > limit else end and place.write(end),
+    }
+
+
+def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
+    """Whether an actor who is no manager sees that value of the customer as it is."""
+    mask = masking.of(actor.policy)
+    theirs = customer.belongs_to(actor.user, actor.clock(customer))
+    return mask is None or theirs or mask.field(field, value) == value
 
 
 class _Last(Struct, frozen=True, array_like=True):
@@ -234,6 +285,8 @@ def find(call: Call, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> 
         )
         if not saying:
             raise Refused(Refusal("not_manager"))
+    elif not manager:
+        saying = [each for each in saying if _in_full(actor, each, kind, each.fields[kind])]
     return {"items": [call.shown(pool, each, manager) for each in saying], "next_cursor": None}
 
 

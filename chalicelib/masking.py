@@ -19,22 +19,37 @@ HIDDEN: Final = "****"
 _SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden
 _ANYWHERE: Final = re.compile(r"\+[0-9]{10,}|1[3-9][0-9]{9}")  # a phone number also in a field of another name
 _JOINER: Final = "\u200d"
+_DIGITS: Final = 7  # fewer are no phone number, and not worth loading the library
+
+_LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+-"
+_OTHER: Final = r"""\s@＠﹫<>()（）\[\],，;；:：、。."'“”‘’《》*|/"""
+_ADDRESSES: Final = (  # of Latin letters, which end where Chinese text goes on without a space; and of any script
+    re.compile(rf"(?<![{_LATIN}.])([{_LATIN}.]+)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"),
+    re.compile(rf"(?<![^{_OTHER}])([^{_OTHER}]+)[@＠﹫]([^{_OTHER}.．]+(?:[.．][^{_OTHER}.．]+)+)"),
+)
 
 
 class Mask(Struct, frozen=True):
-    """What one policy masks: the folded names of its masked fields, and the kinds of contact among them."""
+    """What one policy masks: the folded names of its masked fields, and whether contacts are among them."""
 
     fields: frozenset[str]
-    kinds: frozenset[Kind]
+    contacts: bool
+    region: str
 
     def field(self, name: str, value: Any) -> Any:
-        """The value of that field as everybody else sees it."""
-        return whole(value, _kind(name)) if folded(name) in self.fields else value
+        """The value of that field as everybody else sees it.
+
+        Where phone numbers or e-mail addresses are masked, so are those that other text holds. A field of the other
+        kind, which the policy leaves open, keeps what it is for.
+        """
+        if folded(name) in self.fields:
+            return whole(value, _kind(name))
+        return in_text(value, self.region, _kind(name)) if self.contacts and isinstance(value, str) else value
 
 
 def of(policy: Policy) -> Mask | None:
     """The mask of that policy; None where it masks nothing."""
-    return _of(policy.masked_fields) if policy.masked_fields else None
+    return _of(policy.masked_fields, policy.region) if policy.masked_fields else None
 
 
 def hides(policy: Policy, kind: Kind, contact: str) -> bool:
@@ -43,16 +58,10 @@ def hides(policy: Policy, kind: Kind, contact: str) -> bool:
     return mask is not None and mask.field(kind, contact) != contact
 
 
-def hides_names(policy: Policy) -> bool:
-    """Whether names are masked as a whole."""
-    mask = of(policy)
-    return mask is not None and "name" in mask.fields
-
-
 @lru_cache(maxsize=256)
-def _of(masked_fields: tuple[str, ...]) -> Mask:
+def _of(masked_fields: tuple[str, ...], region: str) -> Mask:
     fields = frozenset(folded(name) for name in masked_fields)
-    return Mask(fields, frozenset(kind for kind in EXPECTED if kind in fields))
+    return Mask(fields, not fields.isdisjoint(EXPECTED), region)
 
 
 @lru_cache(maxsize=1024)
@@ -75,6 +84,28 @@ def whole(value: Any, kind: Kind | None = None) -> Any:
     if number is not None and (kind == "phone" or _ANYWHERE.fullmatch(number)):
         return _number(number)
     return _address(value) or _first(value) + HIDDEN
+
+
+@lru_cache(maxsize=4096)
+def in_text(text: str, region: str, kept: Kind | None = None) -> str:
+    """The text with the phone numbers and the e-mail addresses in it masked in place, but those of the `kept` kind."""
+    if kept != "email" and any(sign in text for sign in "@＠﹫"):
+        for pattern in _ADDRESSES:
+            text = pattern.sub(lambda found: f"{_first(found[1])}{HIDDEN}@{found[2]}", text)
+    if kept != "phone" and sum(sign.isdecimal() for sign in text) >= _DIGITS:
+        text = _without_numbers(text, region)
+    return text
+
+
+def _without_numbers(text: str, region: str) -> str:
+    from phonenumbers import Leniency, PhoneNumberMatcher  # large, and only wanted here
+
+    parts, end = [], 0
+    for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
+        number = phone(match.raw_string)
+        parts += [text[end : match.start], _first(match.raw_string) + HIDDEN if number is None else _number(number)]
+        end = match.end
+    return "".join((*parts, text[end:]))
 
 
 def _number(number: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from chalicelib import masking
 from chalicelib.records import Policy
+from tests.canaries import EMAIL, FIELDS, NAME, PHONE
 from tests.engine import counted
 from tests.world import HOUR, User, World
 
@@ -193,6 +197,151 @@ def test_only_text_leaves_something_to_be_seen(world: World) -> None:
     for number, value in enumerate(("A", 7, "王", True, 0.5)):
         mona.create(f"c{number}", fields={"grade": value})
         assert world.user("alice").customer(f"c{number}")["fields"]["grade"] == "****"
+
+
+# Contacts inside text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("call 13912345678, boss is Wang", "call 139****5678, boss is Wang"),
+        ("电话13912345678张三", "电话139****5678张三"),
+        ("１３９１２３４５６７８", "139****5678"),
+        ("+86 139-1234-5678 / 021-62345678", "139****5678 / 021****5678"),
+        ("13912345678/13812345678", "139****5678/138****5678"),
+        ("邮箱zhangsan@example.com谢谢", "邮箱z****@example.com谢谢"),
+        ("张三@例子.公司", "张****@例子.公司"),
+        ("müller@example.com", "m****@example.com"),
+        ("13812345678@qq.com", "1****@qq.com"),
+        ("a@b.cn", "****@b.cn"),
+        ("合同 20261128001, 2026-11-28 12:00", "合同 20261128001, 2026-11-28 12:00"),
+        ("Acme Trading", "Acme Trading"),
+        ("138****5678 z****@example.com", "138****5678 z****@example.com"),
+    ],
+)
+def test_contacts_in_text_are_masked_in_place(text: str, masked: str) -> None:
+    assert masking.in_text(text, "CN") == masked
+
+
+def test_contacts_in_the_text_of_other_fields_and_names_are_masked_for_those_who_do_not_see_them(world: World) -> None:
+    mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
+    fields = {"remark": "call 13912345678 or zhang@example.com", "size": 13912345678, "phone": "", "email": "z@a.cn"}
+    mona.create("c1", name="Wang 13812345678", fields=fields)
+
+    shown, listed = alice.customer("c1"), alice.walk("/customers")[0]
+    alice.claim("c1")
+
+    assert (shown["name"], shown["masked"]) == ("Wang 138****5678", True) and listed == shown
+    assert shown["fields"] == fields | {"remark": "call 139****5678 or z****@example.com"}
+    for user in (mona, alice):
+        assert (user.customer("c1")["name"], user.customer("c1")["fields"]) == ("Wang 13812345678", fields)
+
+
+def test_a_pool_that_masks_no_contacts_shows_text_as_it_was_written(world: World) -> None:
+    for pool, policy in {"p": {}, "q": {"masked_fields": ["city"]}}.items():
+        mona = world.pool(pool, **policy)
+        mona.create("c1", name="Wang 13812345678", fields={"remark": "13912345678"})
+
+        shown = world.user("alice", pool=pool).customer("c1")
+        assert (shown["name"], shown["fields"]) == ("Wang 13812345678", {"remark": "13912345678"})
+
+
+@pytest.mark.parametrize(("region", "masked"), [("HK", "2****"), ("CN", "2123 4567")])
+def test_numbers_are_those_of_the_pools_region(world: World, region: str, masked: str) -> None:
+    mona = world.pool(masked_fields=["phone"], phone_region=region)
+    mona.create("c1", fields={"remark": "2123 4567"})
+
+    assert world.user("alice").customer("c1")["fields"]["remark"] == masked
+
+
+def test_a_number_in_an_address_is_not_found_out_by_searching_for_the_address(world: World) -> None:
+    mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
+    mona.create("c1", fields={"email": "13812345678@qq.com"})
+
+    refused = [alice.get(f"/customers?email={number}@qq.com") for number in ("13812345678", "13812345679")]
+
+    assert alice.customer("c1")["fields"]["email"] == "138****5678@qq.com"
+    assert [each.code for each in refused] == ["not_manager"] * 2 and refused[0].text == refused[1].text
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_name_that_a_member_does_not_see_in_full_is_not_found_by_them(world: World, limit: int) -> None:
+    mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
+    for number, name in enumerate(("Wang", "Wang 13812345670", "Wang 13812345671", "Wang 13812345672", "Wang Wei")):
+        mona.create(f"c{number}", name=name)
+    alice.claim("c3")
+
+    found = [each["id"] for page in alice.pages("/customers?name=wang", limit) for each in page]
+    probed = [alice.get(f"/customers?name=wang 1381{more}&limit=1").text for more in ("", "2345671", "9")]
+
+    assert found == ["c0", "c3", "c4"]
+    assert [json.loads(each)["next_cursor"] for each in probed] == [None] * 3 and probed[1] == probed[2]
+    assert [each["id"] for each in mona.walk("/customers?name=wang")] == ["c0", "c1", "c2", "c3", "c4"]
+
+
+def test_a_long_row_of_hidden_names_ends_a_members_search(world: World) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    rows = [{"id": f"c{n:03d}", "name": f"Wang 138{n:08d}"} for n in range(520)] + [{"id": "w", "name": "Wang Wei"}]
+    for start in range(0, len(rows), 100):
+        assert mona.post("/import", {"rows": rows[start : start + 100]}).json["summary"]["failed"] == 0
+
+    with counted(world) as calls:
+        answer = world.user("alice").get("/customers?name=wang").json
+
+    assert answer == {"items": [], "next_cursor": None} and sum(calls.values()) <= 21
+
+
+def test_the_library_of_phone_numbers_is_loaded_only_where_a_pool_masks_and_text_has_seven_digits() -> None:
+    loaded = """
+import sys
+from chalicelib import masking, routes
+from chalicelib.records import Policy
+open_pool, mask = masking.of(Policy()), masking.of(Policy(masked_fields=("phone",)))
+mask.field("phone", "13812345678"), mask.field("remark", "room 123456, a@b.cn"), mask.field("size", 13812345678)
+before = "phonenumbers" in sys.modules
+mask.field("remark", "1381234567")
+print(open_pool, before, "phonenumbers" in sys.modules)
+"""
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).split() == ["None", "False", "True"]
+
+
+PATHS = ("/customers", "/customers?state=available", "/customers?state=claimed", "/customers?state=private",
+         "/customers?holder=alice", "/customers?name=z", "/customers/{}", "/customers/{}/history",
+         "/customers/{}/eligibility", "/members/me", "")  # fmt: skip
+VERBS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("claim", {}), ("release", {"reason": "x"}), ("follow-up", {"note": "x"}), ("extend", {"by": "PT1H"}), ("win", {}),
+    ("deposit", {}), ("pin", {"until": "2026-06-02T00:00:00Z"}), ("unpin", {}), ("restore", {}), ("convert", {}),
+    ("assign", {"to": "bob"}), ("transfer", {"to": "bob"}),
+)  # fmt: skip
+
+
+def test_no_route_shows_a_member_what_is_not_for_them(world: World) -> None:
+    mona, alice, bob = world.pool(masked_fields=["name", "phone"], claim_ttl="P7D"), *map(world.user, ("alice", "bob"))
+    fields = FIELDS | {"remark": f"call {PHONE} or {EMAIL}", "level": 0.5}
+    for each in ("held", "private", "free"):
+        mona.create(each, name=NAME, fields=fields)
+    for each in ("held", "private"):
+        alice.claim(each)
+        alice.post(f"/customers/{each}/follow-up", {"note": f"note {PHONE}", "outcome": "secret"})
+    alice.post("/customers/private/win")
+    mona.claim("free")
+    mona.release("free", reason="secret")
+
+    seen = [bob.get(path.format(each)).text for path in PATHS for each in ("held", "private", "free")]
+    for verb, body in VERBS:
+        seen += [bob.post(f"/customers/{each}/{verb}", body).text for each in ("held", "private")]
+        seen += [bob.post(f"/{verb}", {"customer_ids": ["held", "private"], "atomic": atomic} | body).text
+                 for atomic in (True, False) if verb in ("claim", "release", "deposit")]  # fmt: skip
+    seen += [bob.get(f"/customers?{query}").text for query in (f"phone={PHONE}", f"email={EMAIL}")]
+    seen.append(bob.request("PATCH", "/v1/pools/p/customers/held", {"fields": {"phone": PHONE}}).text)
+    seen.append(bob.post("/import", {"rows": [{"name": "x", "fields": {"phone": PHONE}}], "key": "phone"}).text)
+
+    remarks = f"call {PHONE[:3]}****{PHONE[-4:]} or c****@example.test"
+    for text in seen:
+        without = text.replace(f'"email":"{EMAIL}"', "")  # the policy leaves that field open
+        assert not any(each in without for each in (PHONE, EMAIL, NAME, "secret", "note ")), text
+    assert remarks in seen[0]
 
 
 # What people wrote

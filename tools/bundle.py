@@ -29,6 +29,7 @@ ROOT = "/var/task"  # where Lambda unpacks it, for tracebacks
 UNUSED = (
     "bin/*", "*/tests/*", "*/__pycache__/*", "*.pyi", "*/py.typed", "*.c", "*.h", "*.pxd", "*.tar.gz",
     "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "cffi/*",
+    "phonenumbers/shortdata/region_*",  # read for emergency numbers and the like, which nobody looks for
 )  # fmt: skip
 SHARED_DATA = ("_retry.json", "sdk-default-configuration.json")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say

@@ -111,6 +111,18 @@ def test_the_sources_of_other_packages_are_as_they_were_published(unpacked: Path
     assert [name for name in packed if (unpacked / name).read_bytes() != (published / name).read_bytes()] == []
 
 
+NUMBERS = """
+import sys; sys.path.insert(0, sys.argv[1])
+from chalicelib import contact_keys, masking
+assert "phonenumbers" not in sys.modules
+print(masking.in_text("021-62345678, +1 202 555 0123", "CN"), contact_keys.known_region("HK"))
+"""
+
+
+def test_numbers_in_text_are_found_with_what_is_packaged(unpacked: Path) -> None:
+    assert run(unpacked, NUMBERS, "us-east-1") == "021****5678, +12****0123 HK"
+
+
 CONSOLE = """
 import sys; sys.path.insert(0, sys.argv[1])
 from chalicelib import console
