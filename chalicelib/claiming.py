@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from chalicelib import layout, moves, sweeping
 from chalicelib.context import Call
 from chalicelib.layout import Item
@@ -41,11 +43,15 @@ def release(
     return settle(desk, ids, plan, atomic=atomic)
 
 
-def claim_plan(call: Call, pool: Pool, actor: Actor) -> Plan:
+def claim_plan(call: Call, pool: Pool, actor: Actor, *, by_id: bool = True) -> Plan:
+    """A claim of each customer. With `by_id` false the client named none: one that the actor holds already is refused
+    then, since only what this very request takes is its result."""
+
     def plan(customer: str, known: Customer | None) -> Move | Refusal:
         if pool.status != "open":
             return Refusal("pool_not_open")
-        return moves.claim(actor, customer, known, call.backend.mint())
+        move = moves.claim(actor, customer, known, call.backend.mint())
+        return move if by_id else replace(move, kept_by=None)
 
     return plan
 

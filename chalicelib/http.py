@@ -26,7 +26,7 @@ from chalicelib.identities import decoded_user, user_named
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.measures import Outcome, Tell
 from chalicelib.outlines import outline, unquoted
-from chalicelib.records import IDENTIFIER
+from chalicelib.records import IDENTIFIER, MARK
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import Fault, OutcomeUnknown
 
@@ -40,7 +40,6 @@ Bodies: TypeAlias = Mapping[int, dict[str, Any]]  # of customers, by position
 
 # What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
 NOT_KEPT: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
-MARK: Final = 6  # so much of an id tells a request from all others about one customer in one millisecond
 log = logging.getLogger("customer-pool")
 
 

@@ -62,6 +62,14 @@ def transfer(
     return Move(key, known, after, asked, taker=to)
 
 
+def from_holder(move: Move, user: str) -> Move:
+    """The move, of a customer that this user holds: from anybody else it takes nothing."""
+    asked = (*move.rules, rules.held_by(move.key, user))
+    if move.before is not None and move.before.holder == user:
+        return replace(move, rules=asked)
+    return Move(move.key, move.before, None, asked)
+
+
 def convert(actor: Actor, customer: str, known: Customer | None, to: str | None) -> Move:
     """A manager takes a customer out of the pool: for its holder or, also where it has none, for a named member."""
     key = actor.customer_key(customer)

@@ -210,8 +210,10 @@ def _hand_back(call: Call, pool: Pool, user: str, held: Held, to: str | None) ->
 
     def plan(customer: str, known: Customer | None) -> Move:
         if held == "transfer" and to is not None:
-            return lifecycle.transfer(actor, customer, known, to, mint(), None)
-        return moves.release(actor, customer, known, None, MEMBER_REMOVED)
+            made = lifecycle.transfer(actor, customer, known, to, mint(), None)
+        else:
+            made = moves.release(actor, customer, known, None, MEMBER_REMOVED)
+        return lifecycle.from_holder(made, user)  # their list is a moment late: it may name what others hold by now
 
     for page in sweeping.claims_of(call, pool, user, limit=LARGEST_PAGE):
         results = settle(quiet, [layout.id_in(key.pk) for key in page.keys], plan).results

@@ -29,7 +29,9 @@ from chalicelib.table import Check, between
 LOOKS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
 WIDEST_LOOK: Final = 200
 MOST_LAPSED: Final = 100  # looked at together: their index holds whole customers
-OWN_LIMITS: Final = frozenset(("not_a_member", "pool_not_open", "daily_limit", "holding_limit"))
+LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
+ABOUT_CALLER: Final = LIMITS | {"not_a_member", "pool_not_open"}
+OWN_MEETINGS: Final = 2  # so often a search may lose to other calls of its caller before it keeps out of their way
 TAKEN: Final = "already_claimed"
 ENDED_BY_OTHERS: Final = frozenset((TAKEN, "set_aside"))  # which an old copy does not show; the rest ends by itself
 
@@ -63,11 +65,11 @@ class _Search:
     def __init__(self, call: Call, pool: Pool, desk: Desk, count: int) -> None:
         self.call, self.pool, self.desk, self.count = call, pool, desk, count
         self.taken = taken_before(desk.journal)
-        self.plan = claim_plan(call, pool, desk.actor)
+        self.plan = claim_plan(call, pool, desk.actor, by_id=False)
         self.passed: set[str] = set()
         self.at_end: set[str] = set()
         self.width, self.position = count, 0
-        self.lost = False
+        self.lost, self.met_own = False, 0
         self.crowd = call.backend.crowds[pool.tenant, pool.id]
 
     @property
@@ -171,7 +173,8 @@ class _Search:
         if gone and not free:
             self.crowd.drop()
         self.width = self.count if len(free) >= self.wanted or gone else min(2 * len(seen), WIDEST_LOOK)
-        self.lost = gone and not self.crowd.reach(self.call.now)
+        self.lost = self._lost([each for each in seen if closed.get(each) == TAKEN])
+        self.lost = self.lost and not self.crowd.reach(self.call.now)
         return free[: self.wanted]
 
     def _ahead(self, seen: Sequence[str], closed: Mapping[str, str]) -> Sequence[str]:
@@ -202,16 +205,38 @@ class _Search:
         results = attempt(self.desk, {first + at: each for at, each in enumerate(chosen)}, self.plan).results
         self.taken |= {at: result for at, result in results.items() if result.facts is not None}
         self.taken |= taken_before(self.desk.journal)
-        refusals = [result.refusal for result in results.values() if result.refusal is not None]
-        self.lost = self.lost or any(refusal.reason == TAKEN for refusal in refusals)
-        return next((refusal for refusal in refusals if refusal.reason in OWN_LIMITS), None)
+        refused = {result.id: result.refusal for result in results.values() if result.refusal is not None}
+        self.lost = self._lost([each for each in refused if refused[each].reason == TAKEN]) or self.lost
+        return self._stopping(refused)
+
+    def _stopping(self, refused: Mapping[str, Refusal]) -> Refusal | None:
+        """The refusal that ends the search: a rule about the caller.
+
+        A limit is reached by counting those before it, and they may have been lost to somebody else meanwhile. Then
+        there is room for the customers that the limit refused, and they are tried again.
+        """
+        about_caller = {each: refusal for each, refusal in refused.items() if refusal.reason in ABOUT_CALLER}
+        first = next(iter(about_caller.values()), None)
+        if first is None or first.reason not in LIMITS or len(about_caller) == len(refused):
+            return first
+        self.passed -= about_caller.keys()
+        self.at_end.clear()
+        return None
+
+    def _lost(self, taken: Sequence[str]) -> bool:
+        """Whether those were taken by a crowd. Another call of the same caller is none, unless it is met repeatedly."""
+        actor, copies = self.desk.actor, self.desk.copies.seen(self.desk.actor, taken)
+        others = [each for each in taken if each not in copies or not copies[each].held_by(actor.user, actor.now)]
+        self.met_own += bool(taken) and not others
+        return bool(others) or self.met_own > OWN_MEETINGS
 
     def _standing(self) -> Refusal | None:
         """Where nothing was taken: whether the caller might claim at all, once their lapsed claims are returned."""
         refusal = self._closed_to_caller()
-        if refusal is not None and refusal.reason == "holding_limit" and self.desk.make_room(self.desk.actor.user):
-            return self._closed_to_caller()
-        return refusal
+        if refusal is None or refusal.reason != "holding_limit":
+            return refusal
+        self.desk.make_room(self.desk.actor.user)  # a sweep may have been faster: the member is looked at again anyway
+        return self._closed_to_caller()
 
     def _closed_to_caller(self) -> Refusal | None:
         actor = self.desk.actor

@@ -36,6 +36,7 @@ Region: TypeAlias = Annotated[  # checked there too
 POOL_CLOSED: Final = "pool closed"
 MEMBER_REMOVED: Final = "member removed"
 
+MARK: Final = 6  # so much of an id tells a request from all others about one customer in one millisecond
 HEARD_MS: Final = 10_000  # by then every process knows of a change to a pool
 
 KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count

@@ -21,7 +21,7 @@ from chalicelib.layout import Item
 from chalicelib.moves import SYSTEM, Actor, Move
 from chalicelib.places import DUE, PLACE
 from chalicelib.pools import members_of, standing
-from chalicelib.records import Customer, Pool
+from chalicelib.records import MARK, Customer, Pool
 from chalicelib.refusals import Refusal
 from chalicelib.settling import Desk, attempt
 from chalicelib.table import MalformedWrite, Page, between
@@ -145,7 +145,7 @@ def carry_out(
 
     Where a malformed record spoils it, the halves are tried apart until it is alone.
     """
-    actor = Actor(pool, SYSTEM, now)
+    actor = Actor(pool, SYSTEM, now, mark=backend.mint()[-MARK:])  # what another sweep moves is not counted here
     desk = Desk(backend.table, Copies(whole=False), actor)
 
     def plan(_: str, known: Customer | None) -> Move | Refusal:

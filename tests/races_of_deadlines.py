@@ -50,6 +50,16 @@ def two_sweeps_at_once(world: World) -> Race:
     return Race([swept, swept], so)
 
 
+@race
+def two_sweeps_at_once_count_what_each_has_returned(world: World) -> Race:
+    held_for_an_hour(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert sorted(results) == [0, 1]
+
+    return Race([lambda w: w.sweep().returned] * 2, so)
+
+
 def extend(world: World, user: str = "alice") -> Reply:
     return world.user(user).post("/customers/c1/extend", {"by": "PT1H"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.crowds import crowd, crowded_pool
-from tests.engine import counted
+from tests.engine import counted, hooked
 from tests.world import HOUR, MINUTE, World
 
 
@@ -61,6 +61,34 @@ def test_one_that_would_be_set_aside_is_passed_over(world: World) -> None:
     world.clock.forward(HOUR)
 
     assert ids(world, "alice", 2) == ["c2"]
+
+
+# What this very request takes
+
+
+def test_what_the_caller_got_in_another_way_meanwhile_is_no_result(moto_world: World) -> None:
+    world = moto_world
+    mona = world.pool()
+    world.fill(4)
+    others = iter([lambda: ids(world, "alice"), lambda: mona.post("/customers/c2/assign", {"to": "alice"})])
+
+    with hooked(world, "before-call.dynamodb.TransactWriteItems", lambda **_: next(others, lambda: None)()):
+        taken = ids(world, "alice", 2)
+
+    assert sorted([*taken, "c1", "c2"]) == ["c1", "c2", "c3", "c4"]
+    assert world.user("alice").held() == 4
+
+
+def test_who_meets_only_other_calls_of_their_own_still_gets_the_head_of_the_list(moto_world: World) -> None:
+    world = moto_world
+    world.pool()
+    world.fill(5)
+    others = iter([lambda: ids(world, "alice")])
+
+    with hooked(world, "before-call.dynamodb.TransactWriteItems", lambda **_: next(others, lambda: None)()):
+        taken = ids(world, "alice")
+
+    assert (taken, ids(world, "alice", 3)) == (["c2"], ["c3", "c4", "c5"])
 
 
 # Alone, and in a crowd

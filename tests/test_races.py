@@ -97,6 +97,23 @@ def test_a_crowd_calling_claim_next_empties_the_pool_without_colliding_much(thre
     assert sent["tx"] / len(ids) < 3, "callers collide on the head of the list"
 
 
+@pytest.mark.parametrize(("calls", "count", "limit"), [(2, 1, None), (4, 2, 5), (8, 3, 10), (6, 5, 60)])
+def test_claim_next_called_by_one_member_at_once_returns_to_each_call_what_it_took(
+    threaded: World, calls: int, count: int, limit: int | None
+) -> None:
+    mona = threaded.pool(**({} if limit is None else {"holding_limit": limit}))
+    threaded.fill(40)
+    asked = [lambda at=at: threaded.user("alice").claim_next(count, idempotency_key=f"k{at}") for at in range(calls)]
+
+    replies = at_once(asked)
+
+    taken = sorted(each["id"] for reply in replies if reply.status == 200 for each in reply.json["items"])
+    assert taken == sorted(each["id"] for each in mona.walk("/customers?holder=alice"))
+    assert len(taken) == min(calls * count, limit or 40)
+    again = [repeat() for repeat in asked]
+    assert [reply.text for reply in again] == [reply.text for reply in replies]
+
+
 @pytest.mark.parametrize("verb", ["claim", "batch", "claim-next", "create", "import", "put"])
 def test_twenty_at_once_with_one_key_have_one_effect_and_one_answer(threaded: World, verb: str) -> None:
     mona = threaded.pool(holding_limit=9)

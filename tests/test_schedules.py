@@ -122,6 +122,7 @@ CARELESS: list[tuple[type[Table], SetUp]] = [
     (careless.ChecksFirst, races_of_claims.a_member_with_room_for_one_claims_two),
     (careless.ChecksFirst, races_of_deadlines.an_extension_a_millisecond_before_expiry_and_a_sweep),
     (careless.ChecksFirst, races_of_repetitions.claim_next_with_one_key_sent_three_times),
+    (careless.ChecksFirst, races_of_claims.a_member_takes_the_next_twice_at_once),
     (careless.WritesOneByOne, races_of_claims.a_member_with_room_for_one_claims_two),
     (careless.WritesOneByOne, races_of_deadlines.two_pins_where_one_is_allowed),
     (careless.Unbound, races_of_verbs.two_edits_and_a_claim),
