@@ -239,8 +239,7 @@ def _first(route: Route, journal: Journal) -> Answer | None:
 
 
 def _may_see(call: Call, route: Route, parameters: Mapping[str, str], journal: Journal) -> answering.Found:
-    """Raises Refused where the caller may no longer have an earlier answer. One that was itself a refusal for the same
-    reason comes again."""
+    """Raises Refused where the caller may no longer have an earlier answer. One that says nothing comes again."""
     first = journal.answers.get(WHOLE)
     left = route.removes and parameters.get("user") == call.caller.user and first is not None and first.refusal is None
     try:
@@ -250,7 +249,7 @@ def _may_see(call: Call, route: Route, parameters: Mapping[str, str], journal: J
             with _after_the_effect():
                 return answering.still_belongs(call, parameters["pool"])
     except Refused as refused:
-        if not journal.only_refused_as(refused.refusal.reason):
+        if not journal.says_nothing(refused.refusal.reason):
             journal.replayed = False
             raise
     return {}

@@ -26,6 +26,8 @@ from chalicelib.table import Put, Table
 from chalicelib.views import Facts
 
 KEPT_SECONDS: Final = 24 * 3600
+# Refusals that come before the question who is asking.
+OPEN_TO_ALL: Final = ("invalid_request", "policy_invalid", "batch_too_large", "duplicate_in_request", "pool_not_open")
 WHOLE: Final = -1  # the position of an answer about the request as a whole
 
 
@@ -97,6 +99,15 @@ def named(result: Result, given: str) -> Result:
     return result if result.id else replace(result, id=given)
 
 
+def _says_nothing(position: int, result: Result, reason: str) -> bool:
+    """An id that is none is not found, whoever asks; the record keeps it empty."""
+    if result.refusal is None:
+        return False
+    if result.refused_as("not_found"):
+        return position == WHOLE or not result.id
+    return result.refusal.reason in (reason, *OPEN_TO_ALL)
+
+
 class Journal:
     """The parts of one key. `fingerprint` tells whether a repetition has the same body.
 
@@ -157,14 +168,12 @@ class Journal:
         if (whole := self.answers.get(WHOLE)) is not None and whole.refusal is not None:
             raise Refused(whole.refusal)
 
-    def only_refused_as(self, reason: str) -> bool:
-        """Whether nothing was done or shown, for that reason, which is about the caller or about the pool."""
+    def says_nothing(self, reason: str) -> bool:
+        """Whether an earlier attempt was refused for that reason, which is about the caller, or for what is wrong with
+        the request: then its answer says nothing that the caller may not know."""
         whole = self.answers.get(WHOLE)
-        if whole is not None or reason == "not_found":  # of one id that is about a customer
-            return whole is not None and whole.refused_as(reason)
-        answers = self.answers.values()
-        done = any(result.facts is not None or result.body is not None for result in answers)
-        return not done and any(result.refused_as(reason) for result in answers)
+        told = self.answers if whole is None or whole.refusal is None else {WHOLE: whole}
+        return all(_says_nothing(position, result, reason) for position, result in told.items())
 
     def close(self, table: Table, results: Mapping[int, Result]) -> dict[int, Result]:
         """The answers to give: those of earlier attempts where they exist, the rest written down now."""

@@ -165,6 +165,13 @@ class Model:
     def held_by(self, pool: str, user: str) -> list[Customer]:
         return [each for each in self.of_pool(pool) if each.state == "claimed" and each.holder == user]
 
+    def seen(self, pool: str, customer: str, who: str, now: int) -> dict[str, Any]:
+        """The customer as that user is shown it: its name is masked for who neither has it nor manages the pool."""
+        known, home, ask = self.customers[pool, customer], self.pools[pool], Ask(self, who, pool, now)
+        has = known.holder == who and not known.lapsed(home.moment(now))
+        hidden = {"name": "****", "masked": True} if "masked_fields" in home.policy and not (has or ask.manages) else {}
+        return self.shown(pool)[customer] | hidden
+
     def shown(self, pool: str) -> dict[str, dict[str, Any]]:
         embargo = self.pools[pool].policy.get("embargo", 0)
         return {each.id: each.shown(embargo) for each in self.of_pool(pool)}

@@ -41,6 +41,7 @@ policies = st.fixed_dictionaries({}, optional={
     "follow_up_restarts_clock": st.sampled_from([None, True]), "pin_limit": st.sampled_from([None, 1, 2]),
     "max_pin": st.sampled_from([None, DAY]), "max_returns": st.sampled_from([None, 2, 3]),
     "reason_required": st.sampled_from([None, None, True]),
+    "masked_fields": st.sampled_from([None, ("name",)]),
 })  # fmt: skip
 hows = st.builds(How, st.integers(0, 1), st.sampled_from([False, False, True]),
                  st.sampled_from([None, None, None, "right", "wrong"]))  # fmt: skip
@@ -286,7 +287,7 @@ class Everything(Playing):
 
     @rule(which=st.integers(0, 50), process=st.integers(0, 1))
     def repeat(self, which: int, process: int) -> None:
-        """Whatever has happened since, it does nothing and is answered as it was."""
+        """Whatever has happened since, it does nothing, and states the facts that it did."""
         for sent in self.remembered(which):
             self.again(sent, process)
             self.same()

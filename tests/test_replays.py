@@ -82,6 +82,25 @@ def test_who_was_no_member_is_refused_again_as_the_first_time(world: World) -> N
     assert all(each.headers["Idempotent-Replayed"] == "true" for each in agains)
 
 
+def test_what_is_wrong_with_a_request_is_answered_again_whoever_asks(world: World) -> None:
+    world.pool()
+    world.user("root", admin=True).post("/pause")
+    carl = world.user("carl")
+    requests: list[tuple[str, Any]] = [
+        ("/claim", {"customer_ids": []}),
+        ("/claim", {"customer_ids": ["no id"]}),
+        ("/claim-next", {}),
+        ("/customers/c1/claim", None),
+        ("/deposit", {"customer_ids": ["c1"], "pool": "nowhere"}),
+    ]
+    firsts = [carl.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
+
+    agains = [carl.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
+
+    assert [each.status for each in firsts] == [422, 200, 409, 409, 404]
+    assert [(each.status, each.text) for each in agains] == [(each.status, each.text) for each in firsts]
+
+
 def test_who_has_removed_themself_gets_that_answer_again(world: World) -> None:
     mona, path = world.pool(), "/v1/pools/p/members/mona"
     first = mona.request("DELETE", path, idempotency_key="k")
