@@ -197,10 +197,15 @@ class Playing(RuleBasedStateMachine):
         now = self.model.seen(pool, customer, who, self.world.clock.now)
         return shown | {name: now[name] for name in ("name", "fields", "masked")}
 
-    def remembered(self, which: int) -> list[Sent]:
-        """One of what was sent under a key that is remembered still, if there is any."""
+    def again_of(self, user: str, process: int) -> None:
+        """The latest of what that user has sent under a key: they may see less, or more, than before."""
+        for sent in [each for each in self.remembered() if each.who == user][-1:]:
+            self.again(sent, process)
+
+    def remembered(self, which: int | None = None) -> list[Sent]:
+        """What was sent under keys that are remembered still; or one of it, if there is any."""
         those = [each for each in self.sent if self.world.clock.now - each.at < FORGOTTEN_AFTER]
-        return [those[which % len(those)]] if those else []
+        return those if which is None or not those else [those[which % len(those)]]
 
     def same(self, pools: str = "pq") -> None:
         """All that a manager can see is what the model has."""

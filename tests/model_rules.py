@@ -221,6 +221,7 @@ class Everything(Playing):
         self.ask(how, who, pool, f"/members/{user}", body,
                  lambda ask: on_pools.put_member(ask, user, role, limit), "PUT")  # fmt: skip
         self.same()
+        self.again_of(user, how.process)
 
     @rule(
         how=hows, who=managers, pool=pools, user=members, held=st.sampled_from([None, "release", "transfer"]), to=people
@@ -231,6 +232,7 @@ class Everything(Playing):
         self.ask(how, who, pool, f"/members/{user}{query}", None,
                  lambda ask: on_pools.remove_member(ask, user, held, heir), "DELETE")  # fmt: skip
         self.same()
+        self.again_of(user, how.process)
 
     @rule(how=hows, who=managers, pool=pools, policy=policies, to_all=st.booleans(), dry_run=st.booleans())
     def policy(self, how: How, who: str, pool: str, policy: dict[str, Any], to_all: bool, dry_run: bool) -> None:
