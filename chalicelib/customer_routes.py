@@ -25,7 +25,10 @@ from chalicelib.routing import (
     Name,
     PageQuery,
     Priority,
+    Search,
     Text,
+    checked_field_names,
+    checked_name,
     checked_size,
     of_each,
     route,
@@ -41,6 +44,10 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
     id: Identifier | None = None
     fields: Fields = {}
     priority: Priority | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_field_names(self.fields)
 
     def row(self, mint: Callable[[], str]) -> Row:
         """Raises Refused where its fields are too many."""
@@ -108,7 +115,7 @@ def _given_id(raw: msgspec.Raw) -> str:
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     state: State | Literal["set_aside"] | None = None
     holder: User | None = None
-    name: Name | None = None
+    name: Search | None = None
     phone: Text | None = None
     email: Text | None = None
 
@@ -161,6 +168,10 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name | None = None
     fields: Fields = {}
     priority: Priority | None = None
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_field_names(self.fields)
 
 
 @route("PATCH", CUSTOMER, body=CustomerPatch, answers=shapes.Customer, form="one")

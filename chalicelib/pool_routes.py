@@ -29,7 +29,7 @@ from chalicelib.identities import User
 from chalicelib.outlines import unquoted_rule
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.routing import POOL, ROUTES, Name, PageQuery, route
+from chalicelib.routing import POOL, ROUTES, Name, PageQuery, checked_name, route
 from chalicelib.shapes import like
 
 # The service itself
@@ -65,6 +65,9 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     policy: Annotated[msgspec.Raw, like("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
 
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+
 
 @route("POST", "/v1/pools", body=PoolBody, answers=shapes.Pool, status=201, admins=True)
 def create_pool(call: Call, body: PoolBody, query: NoBody) -> Answer:
@@ -92,6 +95,9 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Annotated[msgspec.Raw, like("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
     apply_to: Literal["new", "all"] = "new"
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
 
 
 @route("PATCH", POOL, body=PoolPatch, answers=shapes.ChangedPool)

@@ -43,11 +43,16 @@ KINDS: Final = ("entered", "claimed", "released", "expired", "won")  # what stat
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
+# Control characters, and those that change the direction of the text around them: no name may contain them.
+CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
+NAME_PATTERN: Final = rf"^[^{CONTROLS}]*\Z"
+LONGEST_FIELD_NAME: Final = 64
 # Separators, controls, format characters and surrogates by their category; and, whatever theirs, the characters that
 # Unicode ignores by default (Hangul fillers, joiners, variation selectors) and the blank Braille pattern.
 _INVISIBLE: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs"))
 _FILLERS: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U0001d159\U000e0000-\U000e0fff]"
 )
 
 Fields: TypeAlias = dict[str, str | int | float | bool | None]
@@ -72,7 +77,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     max_pin: Duration | None = None
     max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     reason_required: bool | None = None
-    masked_fields: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=32)] | None = ()
+    masked_fields: (
+        Annotated[tuple[Annotated[str, Meta(max_length=LONGEST_FIELD_NAME)], ...], Meta(max_length=32)] | None
+    ) = ()
     notes_visible_to: Readers | None = None
     reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
     time_zone: str | None = None
@@ -89,7 +96,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         checks: list[tuple[str, Callable[[str], object], str | None]]
         checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
         checks += [("reminders", times.duration_ms, text) for text in self.reminders or ()]
-        checks += [("time_zone", times.zone, self.time_zone), ("phone_region", known_region, self.phone_region)]
+        checks += [("time_zone", times.listed_zone, self.time_zone), ("phone_region", known_region, self.phone_region)]
+        checks += [("masked_fields", _field_name, name) for name in self.masked_fields or ()]
         for name, check, text in checks:
             try:
                 if text is not None:
@@ -273,6 +281,17 @@ class Customer(Struct, frozen=True):
     def belongs_to(self, user: str, now: int) -> bool:
         """Whether that user holds it under a claim that has not expired, or owns it as a private customer."""
         return self.held_by(user, now) or (self.state == "private" and self.holder == user)
+
+
+def is_field_name(text: str) -> bool:
+    """Whether a customer may have a field of that name."""
+    return len(text) <= LONGEST_FIELD_NAME and re.search(NAME_PATTERN, text) is not None and not is_blank(text)
+
+
+def _field_name(text: str) -> None:
+    """Raises ValueError for a name that no field can have."""
+    if not is_field_name(text):
+        raise ValueError(f"expected names of fields: up to {LONGEST_FIELD_NAME} visible characters")
 
 
 def problems_of(fields: Fields) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.context import Call
 from chalicelib.http import Answer, Route
+from chalicelib.records import LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome
 
@@ -16,11 +17,13 @@ ROUTES: Final[list[Route]] = []
 
 LARGEST_BATCH: Final = 100
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=NAME_PATTERN)]
+Search = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Priority = Annotated[int, Meta(ge=-1000, le=1000)]
-Fields = dict[Annotated[str, Meta(min_length=1, max_length=64)], str | int | float | bool | None]
+FieldName = Annotated[str, Meta(min_length=1, max_length=LONGEST_FIELD_NAME, pattern=NAME_PATTERN)]
+Fields = dict[FieldName, str | int | float | bool | None]
 Batched: Final = Meta(extra_json_schema={"minItems": 1, "maxItems": LARGEST_BATCH})  # `checked_size` has its own code
 
 POOL: Final = "/v1/pools/{pool}"
@@ -43,6 +46,21 @@ class PageQuery(Struct, frozen=True, forbid_unknown_fields=True):
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
     customer_ids: Annotated[list[str], Batched]
     atomic: bool = False
+
+
+# What the types of a body cannot express
+
+
+def checked_name(name: str | None) -> None:
+    """Raise ValueError for a name without a visible character. In `__post_init__`, it makes the body invalid."""
+    if name is not None and is_blank(name):
+        raise ValueError("Expected `str` with a visible character - at `$.name`")
+
+
+def checked_field_names(fields: Fields) -> None:
+    """Raise ValueError for a field whose name has no visible character."""
+    if not all(map(is_field_name, fields)):
+        raise ValueError("Expected `str` with a visible character - at `key` in `$.fields`")
 
 
 # How a settled request is answered

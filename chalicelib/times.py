@@ -55,6 +55,25 @@ def zone(name: str) -> ZoneInfo:
         raise ValueError("expected an IANA time zone such as Asia/Shanghai") from error
 
 
+@lru_cache(maxsize=1)
+def _listed_zones() -> frozenset[str]:
+    """The time zones of tzdata's own list. `Factory` is in it, but is the mark of a clock that nobody has set."""
+    from importlib.resources import files  # only where a policy is written
+
+    listed = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return frozenset(listed) - {"Factory"}
+
+
+def listed_zone(name: str) -> ZoneInfo:
+    """The IANA time zone of that name, as a policy may name it. Raises ValueError.
+
+    A system's own folder has more: `localtime`, `posixrules` and `right/...` mean another thing on each machine.
+    """
+    if name not in _listed_zones():
+        raise ValueError(f"{name[:64]!r} is not an IANA time zone such as Asia/Shanghai")
+    return zone(name)
+
+
 def local_day(ms: int, tz: ZoneInfo) -> str:
     """The calendar day on which `ms` falls in that zone: `2026-11-23`."""
     return datetime.fromtimestamp(ms / 1000, tz).date().isoformat()

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from chalicelib import layout
+from chalicelib.context import Call
+from chalicelib.records import Policy
+from chalicelib.table import Put
 from chalicelib.times import rfc3339
 from tests.world import DAY, HOUR, START, Reply, User, World
 
@@ -36,10 +42,12 @@ BAD_RULES = {
     "max_hold": ["P" + "9" * 400 + "D"],
     "max_returns": [0],
     "reason_required": [1, "yes"],
-    "masked_fields": ["phone", [1], ["x" * 65], ["f"] * 33],
-    "notes_visible_to": ["all", "", True, ["pool"]],
+    "masked_fields": ["phone", [1], ["x" * 65], ["f"] * 33, [""], ["phone", " "],
+                      ["\u3164"], ["a\n"], ["\u202ephone"]],
     "reminders": ["P1D", ["soon"], ["P1D"] * 9],
-    "time_zone": ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "America", "UTC\x00", 8, "x" * 5_000],
+    "time_zone": ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "America", "UTC\x00", 8, "x" * 5_000,
+                  "localtime", "posixrules", "Factory", "posix/UTC", "right/UTC", "posixrules/", "utc", "UTC "],
+    "notes_visible_to": ["all", "", True, ["pool"]],
     "phone_region": ["", "cn", "CHN", "ZZ", "86", "001", "CN ", "ＣＮ", 86, "x" * 5_000],
     "sweep_breaker": [0, 1.1, -0.1, "half"],
     "claim_tll": ["P7D"],
@@ -69,6 +77,31 @@ def test_no_pool_is_given_a_rule_that_means_nothing_later(moto_world: World) -> 
 def test_a_policy_that_is_no_object_is_refused(no_store: World, policy: Any) -> None:
     assert make(no_store.user("root", admin=True), policy).code == "policy_invalid"
     assert patch(no_store.user("mona"), 1, policy=policy).code == "policy_invalid"
+
+
+def test_every_time_zone_that_tzdata_lists_rules_a_pool_except_factory() -> None:
+    listed = set(files("tzdata").joinpath("zones").read_text().split())
+
+    taken = {name for name in listed if not Policy(time_zone=name).problems()}
+
+    assert len(taken) > 500 and {"UTC", "Asia/Shanghai", "America/Argentina/Buenos_Aires"} < taken
+    assert listed - taken == {"Factory"}
+
+
+def test_a_pool_that_was_stored_with_a_zone_and_fields_that_are_refused_today_still_works(moto_world: World) -> None:
+    mona = moto_world.pool(daily_claim_limit=5)
+    moto_world.fill(1)
+    pool = Call(moto_world.service.backend, mona.caller, START).pool_now("p")
+    policy = replace(pool.policy, time_zone="Factory", masked_fields=("",))
+    stored = layout.pool_item(replace(pool, policy=policy))
+    moto_world.table.write([Put(layout.pool_key("main", "p"), stored)])
+    moto_world.service = moto_world.another_process()
+
+    claimed = moto_world.user("alice").claim("c1")
+    shown = mona.get()
+
+    assert claimed.status == 200
+    assert shown.json["policy"]["time_zone"] == "Factory"
 
 
 # Changing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,8 @@ from chalicelib.paging import Cursor
 from chalicelib.places import NAMES
 from tests.engine import counted
 from tests.world import HOUR, Reply, User, World
+
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # no name contains one
 
 
 def create(user: User, customer: str, name: str = "New", **fields: Any) -> Reply:
@@ -31,7 +34,7 @@ def found(user: User, query: str) -> list[str]:
 NAMED = {
     "c1": "Acme", "c2": "acme trading", "c3": "ＡＣＭＥ　Works", "c4": "Acne", "c5": "An Acme",
     "c6": "上海贸易", "c7": "上海", "c8": "上",
-    "c9": "Straße", "c10": "  \u200b ", "c11": "x" * 200, "c12": "户" * 199 + "甲", "c13": "户" * 199 + "乙",
+    "c9": "Straße", "c10": " \u200b10", "c11": "x" * 200, "c12": "户" * 199 + "甲", "c13": "户" * 199 + "乙",
 }  # fmt: skip
 
 
@@ -302,7 +305,7 @@ def test_a_forged_place_in_a_search_is_refused_and_no_fault(named: World, positi
     assert (refused.status, refused.code) == (400, "invalid_cursor")
 
 
-@pytest.mark.parametrize("name", ['"\\' * 100, "户" * 200, "ﷺ" * 200, "\x01\x02a" * 60])
+@pytest.mark.parametrize("name", ['"\\' * 100, "户" * 200, "ﷺ" * 200, "\u200b\u200ea" * 60])
 def test_a_cursor_is_short_enough_to_come_back_whatever_the_name(world: World, name: str) -> None:
     mona = world.pool()
     for number in range(3):
@@ -314,16 +317,19 @@ def test_a_cursor_is_short_enough_to_come_back_whatever_the_name(world: World, n
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(codec="utf-8", exclude_characters="&=\r\n"), min_size=1, max_size=60), st.integers(1, 60))
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters=BIDI), min_size=1, max_size=60),
+    st.integers(1, 60),
+)
 def test_whatever_it_is_called_it_is_found_by_the_beginning_of_its_folded_name(
     searched: User, name: str, end: int
 ) -> None:
-    edit(searched, "c1", name=name)
+    edited = edit(searched, "c1", name=name)
     beginning = folded(name)[:end]
 
-    reply = searched.get(f"/customers?name={beginning}")
+    reply = searched.get(f"/customers?name={quote(beginning)}")
 
-    if folded(beginning) == beginning and beginning:
+    if edited.status == 200 and folded(beginning) == beginning and beginning:
         assert [each["id"] for each in reply.json["items"]] == ["c1"]
     assert reply.status in (200, 422)
 

@@ -92,6 +92,8 @@ ZONE = """
 import sys; sys.path.insert(0, sys.argv[1])
 from zoneinfo import ZoneInfo, reset_tzpath
 reset_tzpath(())
+from chalicelib.times import listed_zone
+assert str(listed_zone("Asia/Shanghai")) == "Asia/Shanghai"
 print(ZoneInfo("Asia/Shanghai"))
 """
 
