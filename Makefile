@@ -8,7 +8,7 @@ CONSOLE_PY := .venv-console/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup dynamodb-local clean
 
 help: ## this table
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ check: .venv/ready ## ruff, mypy --strict, import contracts
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
+
+# npm and Node.js 20 are needed for nothing else.
+clients-check: .venv/ready .venv-clients/ready ## three client generators and a linter on docs/openapi.json: no warnings (Node.js 20)
+	@$(PY) -m tools.clients_check
 
 format: .venv/ready ## put the code into its one format
 	@$(PY) -m ruff check --fix --quiet . || true
@@ -124,7 +128,7 @@ dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamo
 	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
 
 clean: ## throw away environments, caches and everything `make run` has kept
-	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv.lock .venv-engine.lock .venv-console.lock .venv-mutants.lock mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv.lock .venv-engine.lock .venv-console.lock .venv-mutants.lock .venv-clients .venv-clients.lock mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call environment,folder,requirements)
@@ -143,6 +147,9 @@ environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here:
 
 .venv-engine/ready: requirements-engine.txt
 	$(call environment,.venv-engine,requirements-engine.txt)
+
+.venv-clients/ready: requirements-clients.txt
+	$(call environment,.venv-clients,requirements-clients.txt)
 
 .venv-mutants/ready: requirements.txt requirements-package.txt requirements-dev.txt requirements-mutants.txt
 	$(call environment,.venv-mutants,requirements-mutants.txt)

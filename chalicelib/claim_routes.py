@@ -36,7 +36,7 @@ def release(call: Call, body: ReleaseBody, query: NoBody, pool: str, customer: s
 
 
 @route("POST", POOL + "/claim", body=BatchBody, answers=shapes.Batch, form="each")
-def claimbatch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
+def claim_batch(call: Call, body: BatchBody, query: NoBody, pool: str) -> Answer:
     """Claim several customers, as far as the caller's limits go."""
     return batch(call, body, lambda ids: claiming.claim(call, pool, ids, atomic=body.atomic))
 
@@ -46,7 +46,7 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/release", body=ReleaseBatchBody, answers=shapes.Batch, form="each")
-def releasebatch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
+def release_batch(call: Call, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several customers back to the pool."""
     return batch(
         call,
@@ -84,7 +84,7 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 @route("POST", POOL + "/assign", body=AssignBatchBody, answers=shapes.Batch, form="each")
-def assignbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+def assign_batch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several available customers to a member."""
     return batch(call, body, lambda ids: managing.assign(call, pool, ids, body.to.id, atomic=body.atomic))
 
@@ -101,7 +101,7 @@ def transfer(call: Call, body: TransferBody, query: NoBody, pool: str, customer:
 
 
 @route("POST", POOL + "/transfer", body=AssignBatchBody, answers=shapes.Batch, form="each")
-def transferbatch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
+def transfer_batch(call: Call, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Give several claimed customers to another member."""
     return batch(call, body, lambda ids: managing.transfer(call, pool, ids, body.to.id, atomic=body.atomic))
 
@@ -121,7 +121,7 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/convert", body=ConvertBatchBody, answers=shapes.Batch, form="each")
-def convertbatch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
+def convert_batch(call: Call, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
     """Take several customers out of the pool."""
     return batch(call, body, lambda ids: managing.convert(call, pool, ids, body.to and body.to.id, atomic=body.atomic))
 
@@ -145,7 +145,7 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/extend", body=ExtendBatchBody, answers=shapes.ExtendedBatch, form="each")
-def extendbatch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
+def extend_batch(call: Call, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
     """Move the deadlines of several claims later."""
     return batch(
         call,
@@ -187,7 +187,7 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/deposit", body=DepositBatchBody, answers=shapes.Batch, form="each")
-def depositbatch(call: Call, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
+def deposit_batch(call: Call, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
     """Put several private customers into the pool, or into another one."""
     return batch(call, body, lambda ids: managing.deposit(call, pool, ids, body.pool, atomic=body.atomic))
 

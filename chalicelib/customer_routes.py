@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib import claiming, customers, importing, shapes, undoing
 from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
@@ -113,11 +113,16 @@ def _given_id(raw: msgspec.Raw) -> str:
 
 
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
-    state: State | Literal["set_aside"] | None = None
-    holder: User | None = None
-    name: Search | None = None
-    phone: Text | None = None
-    email: Text | None = None
+    state: Annotated[State | Literal["set_aside"] | None, Meta(description="Only customers in this state.")] = None
+    holder: Annotated[
+        User | None, Meta(description="Only customers of this user, by id or subject; `me` is the caller.")
+    ] = None
+    name: Annotated[
+        Search | None,
+        Meta(description="Only customers whose name begins so, without regard to case, width and spaces."),
+    ] = None
+    phone: Annotated[Text | None, Meta(description="Only the customer with this phone number.")] = None
+    email: Annotated[Text | None, Meta(description="Only the customer with this e-mail address.")] = None
 
 
 @route("GET", POOL + "/customers", query=CustomersQuery, answers=shapes.CustomerPage)

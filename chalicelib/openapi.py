@@ -6,6 +6,7 @@ may ask by `public`, and what may go wrong by the kind of request that it is; so
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -15,6 +16,7 @@ import msgspec
 
 from chalicelib import __version__, shapes
 from chalicelib.http import JSON, NoBody, Route
+from chalicelib.identities import USER_SCHEMA
 from chalicelib.records import Identifier
 from chalicelib.refusals import MEANINGS
 from chalicelib.shapes import REFERENCE
@@ -35,9 +37,17 @@ TAGS: Final = {
     "pools": "Pools and their policies.",
     "service": "The service itself.",
 }
-PATH_PARAMETERS: Final = {"user": "The id of a user. `me` is the caller, where a member is read."}
+LICENSE: Final = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+CONTACT: Final = {"name": "The maintainers of customer-pool"}
+PATH_PARAMETERS: Final = {
+    "pool": "The id of a pool.",
+    "customer": "The id of a customer.",
+    "user": "A user, by id or by the subject of their token. `me` is the caller, where a member is read.",
+    "import_id": "The id of an import, from the answer to it.",
+}
 DONE: Final = {200: "Done.", 201: "Created."}
 
+JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 RETRY_AFTER: Final = (429, 503)
 KEPT: Final = (403, 404, 409, 412, 422)  # under an Idempotency-Key; the others decide nothing
 HEADERS: Final[dict[str, Schema]] = {
@@ -74,7 +84,13 @@ def document(routes: tuple[Route, ...]) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Customer pool", "version": __version__, "description": ABOUT},
+        "info": {
+            "title": "Customer pool",
+            "version": __version__,
+            "description": ABOUT,
+            "contact": CONTACT,
+            "license": LICENSE,
+        },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
@@ -105,11 +121,22 @@ def _portable(schema: Any) -> Any:
         return [_portable(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        name: part.replace(r"\Z", "$") if name == "pattern" and isinstance(part, str) else _portable(part)
-        for name, part in schema.items()
-        if name != "default" or part not in (None, (), [], {})
-    }
+    return _typed(
+        {
+            name: part.replace(r"\Z", "$") if name == "pattern" and isinstance(part, str) else _portable(part)
+            for name, part in schema.items()
+            if name != "default" or part not in (None, (), [], {})
+        }
+    )
+
+
+def _typed(schema: Schema) -> Schema:
+    """The schema with the type of the values that it lists: many generators do not look at the values for it."""
+    values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]] if "const" in schema else []
+    if "type" in schema or not values:
+        return schema
+    types = list(dict.fromkeys(JSON_TYPES[type(value)] for value in values))
+    return {"type": types[0] if len(types) == 1 else types, **schema}
 
 
 # One operation
@@ -119,6 +146,7 @@ def _operation(route: Route, schemas: dict[Any, Schema]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": (route.handler.__doc__ or "").partition("\n")[0],
+        "description": _description(route),
         "tags": [_tag(route)],
     }
     if route.public:
@@ -129,6 +157,21 @@ def _operation(route: Route, schemas: dict[Any, Schema]) -> dict[str, Any]:
         required = any(field.required for field in msgspec.structs.fields(route.body))
         operation["requestBody"] = {"required": required, "content": _json(schemas[route.body])}
     return operation | {"responses": dict(_responses(route, schemas))}
+
+
+def _description(route: Route) -> str:
+    """The docstring of the handler, and what follows from the kind of request that it is."""
+    sentences = [inspect.cleandoc(route.handler.__doc__ or "")]
+    sentences.append("No token is needed." if route.public else "A token is needed.")
+    if "next_cursor" in _members(route.answers):
+        sentences.append("The list ends where `next_cursor` is null.")
+    if "results" in _members(route.answers):
+        sentences.append("There is one result for each input, in the order of the request.")
+    if _atomic(route):
+        sentences.append("With `atomic`, all are done or none.")
+    if route.method != "GET":
+        sentences.append("A request that is repeated with its `Idempotency-Key` has no further effect.")
+    return " ".join(sentences)
 
 
 def _tag(route: Route) -> str:
@@ -182,14 +225,17 @@ def _query_parameters(route: Route) -> Iterator[Schema]:
     schema = _portable(msgspec.json.schema_components([route.query])[1][route.query.__name__])
     for name, property_ in schema["properties"].items():
         required = name in schema.get("required", ())
-        yield {"name": name, "in": "query", "required": required, "schema": _said(property_)}
+        said = _said(property_)
+        described = {"description": said.pop("description")} if "description" in said else {}
+        yield {"name": name, "in": "query", "required": required, **described, "schema": said}
 
 
 def _said(schema: Schema) -> Schema:
     """The schema of a parameter that is given: null is how Python says that it is not."""
-    others = {name: part for name, part in schema.items() if name not in ("anyOf", "enum") and part is not None}
+    dropped = ("anyOf", "enum", "type") if "enum" in schema else ("anyOf",)
+    others = {name: part for name, part in schema.items() if name not in dropped and part is not None}
     if "enum" in schema:
-        return {"enum": [each for each in schema["enum"] if each is not None], **others}
+        return _typed({"enum": [each for each in schema["enum"] if each is not None], **others})
     choices = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     return choices[0] | others if len(choices) == 1 else schema
 
@@ -198,8 +244,13 @@ def _parameters(routes: Sequence[Route]) -> dict[str, Schema]:
     identifier = _portable(msgspec.json.schema(Identifier))
     version = {"type": "string", "examples": ['"3"']}
     in_paths = {
-        name: {"name": name, "in": "path", "required": True, "schema": identifier}
-        | ({"description": PATH_PARAMETERS[name]} if name in PATH_PARAMETERS else {})
+        name: {
+            "name": name,
+            "in": "path",
+            "description": PATH_PARAMETERS[name],
+            "required": True,
+            "schema": USER_SCHEMA if name == "user" else identifier,
+        }
         for route in routes
         for name in _path_parameters(route)
     }
@@ -259,7 +310,7 @@ def _atomic(route: Route) -> bool:
 
 def _refused_batch() -> Schema:
     """A refusal of the request itself, or of an atomic batch, with what came of each id."""
-    batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": {"const": 409}}}
+    batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": _typed({"const": 409})}}
     schema = {"anyOf": [_refusal(409), batch]}
     return _refusals_of(409) | {"content": _json(schema, "application/problem+json")}
 
@@ -288,7 +339,7 @@ def _refusals_of(status: int) -> Schema:
 
 def _refusal(status: int) -> Schema:
     """A problem with that status, and a code that has it."""
-    only = {"status": {"const": status}, "code": {"enum": list(_codes(status))}}
+    only = {"status": _typed({"const": status}), "code": _typed({"enum": list(_codes(status))})}
     return {"$ref": REFERENCE.format(name="Problem"), "properties": only}
 
 

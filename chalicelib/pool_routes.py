@@ -176,8 +176,10 @@ def get_member(call: Call, body: NoBody, query: NoBody, pool: str, user: str) ->
 
 
 class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    held: managing.Held | None = None
-    to: User | None = None
+    held: Annotated[managing.Held | None, Meta(description="What becomes of the customers that the member holds.")] = (
+        None
+    )
+    to: Annotated[User | None, Meta(description="Who gets them where `held` is `transfer`, by id or subject.")] = None
 
 
 @route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=shapes.RemovedMember, removes=True)
@@ -189,8 +191,8 @@ def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user
 
 
 class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
-    since: date | None = None
-    to: date | None = None
+    since: Annotated[date | None, Meta(description="The first day, in the time zone of the pool.")] = None
+    to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
 
 
 @route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)

@@ -39,8 +39,8 @@ def route(method: str, path: str, **takes: Any) -> Callable[[Callable[..., Answe
 
 
 class PageQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    limit: Limit = 20
-    cursor: str | None = None
+    limit: Annotated[Limit, Meta(description="The most items of a page.")] = 20
+    cursor: Annotated[str | None, Meta(description="The `next_cursor` of the page before.")] = None
 
 
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,7 +46,7 @@ PolicyInForce: TypeAlias = Annotated[
         extra_json_schema={
             "required": list(Policy.__struct_fields__),
             "properties": {
-                **{name: {"type": "array"} for name in ("masked_fields", "reminders")},
+                **{name: {"type": "array", "items": {"type": "string"}} for name in ("masked_fields", "reminders")},
                 **{name: {"type": "string"} for name in ("notes_visible_to", "phone_region")},
             },
         }

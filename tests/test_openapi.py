@@ -6,6 +6,8 @@ That every answer is as it says is checked wherever a test makes a request: see 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,6 +48,71 @@ def test_the_document_is_valid_openapi_3_1() -> None:
 def test_every_schema_in_it_is_one_that_can_be_checked_against() -> None:
     for name in DOCUMENT["components"]["schemas"]:
         compiled({"$ref": f"#/components/schemas/{name}"})
+
+
+def parts(of: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in the document, with the path to it."""
+    if isinstance(of, dict):
+        yield at, of
+    for name, each in of.items() if isinstance(of, dict) else enumerate(of) if isinstance(of, list) else ():
+        yield from parts(each, f"{at}/{name}")
+
+
+def schemas_with(member: str) -> list[tuple[str, dict[str, Any]]]:
+    """The schemas with that member. An object whose path ends so has members of that name, and is none."""
+    return [
+        (at, each) for at, each in parts(DOCUMENT) if member in each and not at.endswith(("/properties", "/examples"))
+    ]
+
+
+def test_every_array_says_what_its_items_are() -> None:
+    arrays = [(at, each) for at, each in schemas_with("type") if each["type"] == "array"]
+
+    assert len(arrays) > 20
+    assert [at for at, each in arrays if "items" not in each] == []
+
+
+def test_every_enum_and_every_constant_says_its_type() -> None:
+    listed = [*schemas_with("enum"), *schemas_with("const")]
+
+    assert len(listed) > 20
+    assert [at for at, each in listed if "type" not in each] == []
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_operation_has_a_name_in_snake_case_a_summary_a_description_and_tags(route: Route) -> None:
+    told = operation(route)
+
+    words = told["operationId"].split("_")
+    assert all(re.fullmatch("[a-z]+", word) and not re.fullmatch(".+(batch|pool|next)", word) for word in words)
+    assert told["summary"] and told["description"].startswith(told["summary"]) and told["tags"]
+    assert ("batch" in words) == (route.body.__name__ not in ("ImportBody", "NoBody") and "results" in told_of(route))
+
+
+def told_of(route: Route) -> tuple[str, ...]:
+    return getattr(route.answers, "__struct_fields__", ())
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_parameter_has_a_description(route: Route) -> None:
+    given = [resolved(each) for each in operation(route).get("parameters", [])]
+
+    assert [each["name"] for each in given if not each.get("description")] == []
+
+
+def test_operation_ids_are_unique_and_the_document_names_license_and_contact() -> None:
+    ids = [operation(route)["operationId"] for route in ROUTES]
+
+    assert len(set(ids)) == len(ids)
+    assert DOCUMENT["info"]["license"]["identifier"] == "Apache-2.0"
+    assert DOCUMENT["info"]["contact"]["name"]
+
+
+def test_a_user_in_a_path_may_be_named_by_any_subject() -> None:
+    pattern = DOCUMENT["components"]["parameters"]["user"]["schema"]["pattern"]
+
+    assert all(re.search(pattern, subject) for subject in ("alice", "auth0|alice", "张三"))
+    assert not re.search(pattern, "a\tb")
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
