@@ -41,7 +41,7 @@ def test_a_pasted_token_is_kept_for_its_owner_alone_and_used_from_then_on(termin
 def test_a_token_that_is_pasted_on_a_terminal_is_not_shown_there(terminal: Desk) -> None:
     screen = terminal.on_a_terminal("login", user=None, typed=terminal.token("alice") + "\n")
 
-    assert "Token: " in screen and "signed in as alice" in screen
+    assert "Token: " in screen and " as alice until " in screen
     assert terminal.token("alice")[:20] not in screen
 
 
@@ -52,11 +52,14 @@ def test_a_token_that_the_service_does_not_take_is_not_kept(terminal: Desk) -> N
     pools = terminal.run("pools", user=None)
 
     assert (login.status, pools.status) == (4, 4)
-    assert "does not take this token" in login.told and "poolctl login" in pools.told
+    assert "did not accept the token" in login.told and "poolctl login" in pools.told
 
 
-def test_what_is_no_token_at_all_is_said_to_be_none(terminal: Desk) -> None:
-    assert "three parts" in terminal.run("login", user=None, stdin="hunter2").told
+def test_text_that_is_no_token_is_refused_with_the_form_that_is_expected(terminal: Desk) -> None:
+    assert (
+        terminal.run("login", user=None, stdin="hunter2").told
+        == "Not a valid token: expected a JWT (three dot-separated parts)."
+    )
 
 
 def test_a_token_goes_only_to_the_address_that_it_was_given_for(terminal: Desk) -> None:
@@ -88,7 +91,7 @@ def test_the_limit_is_told_with_its_numbers(terminal: Desk) -> None:
     assert claimed.status == read.status == 1
     assert claimed.json["summary"] == {"ok": 3, "failed": 1}
     assert claimed.json["results"][3]["code"] == "holding_limit"
-    assert "3/3" in read.out
+    assert "3 of 3 in use" in read.out
 
 
 def test_the_best_are_claimed_without_naming_them(terminal: Desk) -> None:
@@ -123,7 +126,7 @@ def test_an_atomic_batch_that_is_refused_says_that_nothing_was_done(terminal: De
 
     assert refused.status == 1
     assert [each["code"] for each in refused.json["results"]] == ["not_done", "not_found"]
-    assert terminal.run("mine", "--ids", user="alice").out == "\n"
+    assert terminal.run("mine", "--ids", user="alice").out == ""
 
 
 def test_a_manager_gives_customers_to_a_member_and_from_one_to_another(terminal: Desk) -> None:
@@ -223,5 +226,5 @@ def test_the_language_is_that_of_the_locale_or_the_one_asked_for(terminal: Desk)
 def test_help_is_in_both_languages_and_names_the_page(terminal: Desk) -> None:
     english, chinese = (terminal.run("claim", "--help", "--lang", lang) for lang in ("en", "zh"))
 
-    assert "Claim customers by id" in english.out and "领取客户" in chinese.out
+    assert "Claim customers by ID" in english.out and "领取客户" in chinese.out
     assert "docs/poolctl.md" in english.out and "docs/poolctl.md" in chinese.out

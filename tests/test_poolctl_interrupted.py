@@ -123,7 +123,7 @@ def test_two_at_once_on_one_file_are_refused(office: Desk, threaded: World, gate
         other = office.run("import", file)
         gate.open.set()
 
-        assert other.status == 1 and "another poolctl" in other.told
+        assert other.status == 1 and "Another poolctl" in other.told
         assert ended(program).status == 0
 
 
@@ -175,7 +175,7 @@ def test_a_disk_that_is_full_midway_is_one_line_and_the_next_run_goes_on(office:
     full = office.run_on_a_full_disk("import", file)
     done = office.run("import", file, "--json")
 
-    assert full.status == 5 and "no space left" in full.told
+    assert full.status == 5 and "No space left" in full.told
     assert (done.json["ok"], done.json["failed"]) == (50, 100)
     assert len(customers(threaded)) == 150
 

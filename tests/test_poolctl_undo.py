@@ -45,9 +45,12 @@ def test_whom_somebody_has_touched_since_stays_and_is_named_with_the_reason(offi
     undone = office.run("import", file, "--undo")
 
     assert undone.status == 1
-    assert undone.out.splitlines()[0] == "8 customers are as before the import; 12 stay as they are now"
+    assert (
+        undone.out.splitlines()[0]
+        == "8 customers are as before the import; 12 were changed since and stay as they are."
+    )
     assert [line.split()[0] for line in undone.out.splitlines()[2:12]] == [f"c{number}" for number in range(10)]
-    assert undone.out.splitlines()[12:] == ["and 2 more"]
+    assert undone.out.splitlines()[12:] == ["2 more are not shown."]
     assert len(customers(threaded)) == 12
 
 
@@ -113,5 +116,5 @@ def test_what_was_never_imported_or_not_in_this_way_is_one_line(office: Desk, th
 
     assert [each.status for each in (never, otherwise, both, by_alice)] == [1, 1, 2, 1]
     assert all(len(each.told.splitlines()) == 1 for each in (never, otherwise, both, by_alice))
-    assert "nothing of this file is known here to have been imported into p" in never.told
+    assert "no record here of importing this file into p" in never.told
     assert len(customers(threaded)) == 5

@@ -52,7 +52,7 @@ def test_nothing_is_said_that_is_not_there_and_nothing_is_there_that_is_never_sa
 
     assert said - WORDS.keys() == set()
     for key in WORDS:
-        assert key.startswith(("help.", "column.", "state.", "sweep.")) or f'"{key}"' in text, key
+        assert key.startswith(("help.", "column.", "state.", "sweep.", "heading.", "file.")) or f'"{key}"' in text, key
 
 
 def test_what_the_service_names_has_its_words() -> None:
@@ -60,7 +60,7 @@ def test_what_the_service_names_has_its_words() -> None:
 
     assert {key for key in WORDS if key.startswith("sweep.")} == {f"sweep.{name}" for name in counts}
     assert {key for key in WORDS if key.startswith("state.")} == {f"state.{name}" for name in get_args(State)}
-    for name in {*showing.CUSTOMER, *watching.EVENT}:
+    for name in {*showing.CUSTOMER.names, *showing.RESULT.names, *watching.EVENT.names}:
         assert f"column.{name}" in WORDS
 
 

@@ -118,7 +118,7 @@ def assert_says(answered: str, told: str, command: str) -> None:
 
 
 def plainly(text: str) -> str:
-    moments = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "<moment>", text)
+    moments = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| [+-]\d\d:\d\d)?", "<moment>", text)
     return re.sub(r"\s+", " ", moments).strip()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, SSLError
 
 from tools.problems import Unusable
 
@@ -25,7 +25,11 @@ PATIENCE = urllib3.Retry(
 
 
 class Unreachable(Unusable):
-    """Nobody answers at that address."""
+    """Nobody answers at that address; `untrusted`, because its certificate is not accepted."""
+
+    def __init__(self, text: str, *, untrusted: bool = False) -> None:
+        super().__init__(text)
+        self.untrusted = untrusted
 
 
 class NotDone(Unusable):
@@ -80,8 +84,10 @@ class Client:
                 method, self.base_url + path, body=data, headers=sent,
                 retries=PATIENCE if repeatable else False, redirect=False,
             )  # fmt: skip
-        except HTTPError:
-            raise Unreachable(f"no service answers at {self.base_url}: start it with `make run`") from None
+        except HTTPError as error:
+            untrusted = isinstance(getattr(error, "reason", error), SSLError)
+            text = f"No response from {self.base_url}: start the service with `make run`."
+            raise Unreachable(text, untrusted=untrusted) from None
         return Reply(answer.status, _decoded(answer.data))
 
     def must(self, method: str, path: str, body: object = None, **named: str) -> Any:

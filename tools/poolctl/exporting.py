@@ -20,7 +20,7 @@ from xlsxwriter.exceptions import FileCreateError
 
 from tools.drafts import drafted
 from tools.poolctl import showing
-from tools.poolctl.asking import command, pool_option
+from tools.poolctl.asking import command
 from tools.poolctl.columns import HEADINGS, OF_THE_POOL
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.guarding import guarded
@@ -34,17 +34,16 @@ LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, its headings among them
 
 @command("export")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@pool_option
 @click.option("--state", type=click.Choice(("available", "claimed", "private", "set_aside")))
-@click.option("--holder")
+@click.option("--holder", metavar="USER")
 @click.option("--force", is_flag=True)
-def export(session: Session, file: Path, pool: str | None, state: str | None, holder: str | None, force: bool) -> int:
+def export(session: Session, file: Path, state: str | None, holder: str | None, force: bool) -> int:
     kind = file.suffix.lower()
     if str(file) != "-" and kind not in (".csv", ".xlsx"):
         raise Ended(Exit.USAGE, "no_kind", file=file)
     if file.exists() and not force:
         raise Ended(Exit.FILE, "file_exists", file=file)
-    listed = session.walk(f"/v1/pools/{session.pool(pool)}/customers", state=state, holder=holder)
+    listed = session.walk(f"/v1/pools/{session.pool()}/customers", state=state, holder=holder)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         count, fields = _collect(listed, spool)
         rows = _rows(session.language, fields, spool)

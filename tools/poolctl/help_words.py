@@ -1,87 +1,118 @@
-"""The help of every command and option, in English and Chinese; `asking` says how the keys are made."""
+"""The help of every command and option, in English and Chinese; `asking` builds the keys."""
 
 from __future__ import annotations
 
 from typing import Final
 
 HELP: Final = {
+    "heading.Usage": ("Usage:", "用法："),
+    "heading.Options": ("Options", "选项"),
+    "heading.Commands": ("Commands", "命令"),
     "help.poolctl": (
-        "The customer pool from the command line: claim, give back, import, export, manage.",
-        "公海客户命令行：领取、释放、导入、导出与管理。",
+        "The customer pool on the command line: claim, release, import, export, manage.\n\nStart with `poolctl login`, "
+        "then `poolctl pools` and `poolctl claim --next 1`.",
+        "公海客户命令行：领取、释放、导入、导出与管理。\n\n首先运行 `poolctl login`，然后可以运行 `poolctl pools` 和 "
+        "`poolctl claim --next 1`。",
     ),
     "help.epilog": ("Exit codes and examples: docs/poolctl.md", "退出码与示例见 docs/poolctl.md"),
-    # for several
-    "help.help": ("Show this.", "显示帮助。"),
-    "help.as_json": ("JSON for programs, also of what fails.", "以 JSON 输出，包括错误。"),
-    "help.lang": ("Language: zh or en; otherwise that of LANG.", "语言：zh 或 en；默认取自 LANG。"),
-    "help.url": ("The service; else POOLCTL_URL, or where you signed in.", "服务地址；默认取 POOLCTL_URL 或登录地址。"),
-    "help.pool": ("The pool; else POOLCTL_POOL, or your only one.", "公海；默认取 POOLCTL_POOL 或您唯一的公海。"),
-    "help.dry_run": ("Tell what would be done, and do nothing.", "只说明会做什么，不执行。"),
-    "help.atomic": ("All or nothing.", "全部成功或全部不执行。"),
-    # one by one
+    # shared
+    "help.help": ("Show this help.", "显示帮助。"),
+    "help.version": ("Show the version.", "显示版本。"),
+    "help.as_json": ("Print JSON, errors included.", "以 JSON 输出，包括错误。"),
+    "help.lang": ("Language; default: that of the locale.", "语言；默认取自系统语言环境。"),
+    "help.url": (
+        "Address of the service; default: POOLCTL_URL, then the last login.",
+        "服务地址；默认取 POOLCTL_URL，其次为上次登录的地址。",
+    ),
+    "help.pool_id": (
+        "Pool; default: POOLCTL_POOL, then your only pool.",
+        "公海；默认取 POOLCTL_POOL，其次为您唯一的公海。",
+    ),
+    "help.dry_run": ("Show the effect without doing anything.", "只显示结果，不执行。"),
+    "help.atomic": ("All or nothing; within one pool.", "全部成功或全部不执行；限同一公海。"),
+    # by command
     "help.login": (
-        "Keep a token, which is pasted or read from standard input.\n\nWith --local the key of the service that `make "
-        "run` starts signs one.",
-        "保存令牌：粘贴，或从标准输入读取。\n\n使用 --local 时由 `make run` 所启动服务的密钥签发。",
+        "Sign in with a token, pasted or read from standard input.\n\nWith --local, the token is signed with the key "
+        "of the service that `make run` starts.",
+        "使用令牌登录：粘贴，或从标准输入读取。\n\n使用 --local 时，由 `make run` 所启动服务的密钥签发令牌。",
     ),
-    "help.login.user": ("Sign a token for this user of the local service.", "为本地服务的该用户签发令牌。"),
-    "help.login.roles": ("Roles of that token, such as admin.", "该令牌的角色，例如 admin。"),
-    "help.login.tenant": ("Tenant of that token.", "该令牌的租户。"),
-    "help.pools": ("List the pools that you belong to; for an admin, all.", "列出您所属的公海；系统管理员可见全部。"),
+    "help.login.user": ("Sign in to the local service as this user.", "以该用户登录本地服务。"),
+    "help.login.roles": ("Roles for --local, comma-separated, such as admin.", "与 --local 同用：角色，例如 admin。"),
+    "help.login.tenant": ("Tenant for --local.", "与 --local 同用：租户。"),
+    "help.pools": ("List your pools; admins see all.", "列出您的公海；系统管理员可见全部。"),
     "help.mine": ("List the customers that you hold.", "列出您负责的客户。"),
-    "help.mine.only_ids": ("Only their ids, one a line, for `release -`.", "仅编号，每行一个，可用于 `release -`。"),
-    "help.claim": ("Claim customers by id; - reads ids from standard input.", "按编号领取客户；- 表示从标准输入读取。"),
-    "help.claim.count": ("Claim so many of the best available instead.", "改为领取排在最前的若干客户。"),
-    "help.release": ("Give customers back; - reads ids from standard input.", "释放客户；- 表示从标准输入读取。"),
-    "help.release.reason": ("Why; some pools require it.", "原因；部分公海要求填写。"),
-    "help.assign": ("Give customers to a member, as a manager.", "公海管理员将客户分配给成员。"),
-    "help.assign.to": ("The member who gets them.", "接收的成员。"),
-    "help.assign.held": ("They are held by somebody else: transfer them.", "客户已被他人负责：转移。"),
-    "help.import": (
-        "Import a CSV file or a workbook into a pool, as a manager.\n\nThe same command again goes on where it was "
-        "stopped. Lines that are refused come back in FILE.errors.csv.",
-        "公海管理员将 CSV 或工作簿导入公海。\n\n中断后再次运行相同命令即可继续；被拒绝的行写入 FILE.errors.csv。",
+    "help.mine.only_ids": (
+        "Print only ids, one a line, for `release -`; POOL/ID if you have several pools.",
+        "仅输出编号，每行一个，可用于 `release -`；有多个公海时为“公海/编号”。",
     ),
-    "help.import.key": ("What tells customers apart; else the first there is.", "区分客户的依据；默认取首个可用者。"),
-    "help.import.on_duplicate": ("What is done with those that exist: reject.", "已存在时的处理；默认 reject。"),
-    "help.import.mapping": ("What a column says, for headings that are not known.", "指定某一列对应的字段。"),
-    "help.import.sheet": ("The sheet of a workbook; else the first.", "工作表；默认第一张。"),
-    "help.import.encoding": ("That of a text where it is not found out.", "文本编码；默认自动识别。"),
-    "help.import.again": ("Import anew what was imported before.", "重新导入此前已导入的文件。"),
+    "help.claim": (
+        "Claim customers by ID or POOL/ID; - reads standard input.",
+        "按编号（或“公海/编号”）领取客户；- 表示从标准输入读取。",
+    ),
+    "help.claim.count": ("Claim the N best available customers instead.", "改为领取优先级最高的 N 个客户。"),
+    "help.release": (
+        "Release customers by ID or POOL/ID; - reads standard input.",
+        "按编号（或“公海/编号”）释放客户；- 表示从标准输入读取。",
+    ),
+    "help.release.reason": ("Reason; required by some pools.", "原因；部分公海要求填写。"),
+    "help.assign": (
+        "Assign customers to a member (managers); - reads standard input.",
+        "将客户分配给成员（限公海管理员）；- 表示从标准输入读取。",
+    ),
+    "help.assign.to": ("The member who receives the customers.", "接收客户的成员。"),
+    "help.assign.held": ("Transfer customers that somebody holds.", "转移已有负责人的客户。"),
+    "help.import": (
+        "Import a CSV file or a workbook into a pool (managers).\n\nRun the same command again to continue after an "
+        "interruption. Refused lines are written to FILE.errors.csv.",
+        "将 CSV 或工作簿导入公海（限公海管理员）。\n\n中断后再次运行相同命令即可继续；被拒绝的行写入 FILE.errors.csv。",
+    ),
+    "help.import.key": (
+        "What identifies a customer; default: the first of these in the file.",
+        "识别客户的依据；默认取文件中首个可用者。",
+    ),
+    "help.import.on_duplicate": (
+        "What to do with existing customers; default: reject.",
+        "客户已存在时的处理；默认 reject。",
+    ),
+    "help.import.mapping": ("Field of a column whose heading is not known.", "指定某一列对应的字段。"),
+    "help.import.sheet": ("Sheet of a workbook; default: the first.", "工作表；默认第一张。"),
+    "help.import.encoding": ("Encoding of a text file; default: detected.", "文本编码；默认自动识别。"),
+    "help.import.again": ("Import a file again that was imported before.", "重新导入此前已导入的文件。"),
     "help.import.undo": (
-        "Take back what was imported, where nobody has touched it.",
-        "撤销该文件的导入；此后有人操作过的客户除外。",
+        "Undo the import, except for customers changed since.",
+        "撤销该文件的导入；此后有变动的客户除外。",
     ),
     "help.export": (
-        "Write the customers of a pool to a .csv or .xlsx file, or as CSV to -.",
-        "将公海的客户导出为 .csv 或 .xlsx 文件；- 表示以 CSV 输出。",
+        "Export the customers of a pool to a .csv or .xlsx file; - prints CSV.",
+        "将公海的客户导出为 .csv 或 .xlsx 文件；- 表示输出 CSV。",
     ),
-    "help.export.state": ("Only those in this state.", "仅此状态。"),
-    "help.export.holder": ("Only those of this member; me is you.", "仅该成员负责的客户；me 表示本人。"),
-    "help.export.force": ("Write over a file that exists.", "覆盖已有文件。"),
+    "help.export.state": ("Only customers in this state.", "仅此状态的客户。"),
+    "help.export.holder": ("Only customers of this member; me is you.", "仅该成员负责的客户；me 表示本人。"),
+    "help.export.force": ("Overwrite an existing file.", "覆盖已有文件。"),
     "help.policy": (
-        "Show the rules of a pool, or change them, as a manager.\n\nFor example --set holding_limit=5 --set "
-        "cooldown=off --apply-to all --dry-run",
-        "查看公海规则，或由公海管理员修改。\n\n例如 --set holding_limit=5 --set cooldown=off --apply-to all --dry-run",
+        "Show the rules of a pool, or change them (managers).\n\nExample: --set holding_limit=5 --set cooldown=off "
+        "--apply-to all --dry-run",
+        "查看公海规则，或修改规则（限公海管理员）。\n\n例如 --set holding_limit=5 --set cooldown=off --apply-to all "
+        "--dry-run",
     ),
-    "help.policy.changes": ("A rule as it shall be; off switches it off.", "设置一条规则；off 表示关闭。"),
-    "help.policy.apply_to": ("New claims, or all: new.", "适用于新领取或全部；默认 new。"),
-    "help.policy.version": ("Only if the pool is at this version.", "仅当公海处于该版本时修改。"),
+    "help.policy.changes": ("New value of a rule; off turns it off.", "规则的新值；off 表示关闭。"),
+    "help.policy.apply_to": ("Apply to new claims, or to all; default: new.", "适用于新的领取或全部；默认 new。"),
+    "help.policy.version": ("Change only this version of the pool.", "仅当公海处于该版本时修改。"),
     "help.sweep": (
-        "Return the claims past their deadlines: one pass, now, as an admin.",
-        "系统管理员立即执行一次到期收回。",
+        "Return expired claims to the pool: one pass, now (admins).",
+        "立即执行一次到期回收（限系统管理员）。",
     ),
-    "help.sweep.confirm": ("Also where very much is due.", "到期过多时也执行。"),
+    "help.sweep.confirm": ("Return them even if a large share is due.", "到期比例过高时仍执行。"),
     "help.audit": (
-        "Recompute counters, lists and events, as an admin; exit code 1 where something has drifted.",
-        "系统管理员核对计数、列表与记录；如有偏差，退出码为 1。",
+        "Recompute counters, lists and events (admins); exit code 1 if any differs.",
+        "核对计数、列表与记录（限系统管理员）；如有偏差，退出码为 1。",
     ),
-    "help.audit.repair": ("Put right what can be.", "修复可修复的偏差。"),
+    "help.audit.repair": ("Repair what can be repaired.", "修复可修复的偏差。"),
     "help.watch": (
-        "Watch who holds what in a pool, or what happens to one customer. Ctrl-C ends it.",
-        "持续查看公海的领取情况，或某一客户的记录。按 Ctrl-C 结束。",
+        "Watch who holds what in a pool, or the history of one customer. Ctrl-C ends it.",
+        "持续观察公海的领取情况，或某一客户的记录。按 Ctrl-C 结束。",
     ),
-    "help.watch.mine": ("Only what you hold.", "仅您负责的客户。"),
-    "help.watch.every": ("Seconds between two looks: 5.", "刷新间隔（秒）；默认 5。"),
-    "help.watch.times": ("End after so many looks.", "刷新若干次后结束。"),
+    "help.watch.mine": ("Only the customers that you hold.", "仅您负责的客户。"),
+    "help.watch.every": ("Seconds between updates; default: 5.", "刷新间隔（秒）；默认 5。"),
+    "help.watch.times": ("End after this many updates.", "刷新若干次后结束。"),
 }  # fmt: skip

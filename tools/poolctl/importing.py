@@ -16,13 +16,13 @@ import click
 
 from tools.client import NotDone, Unreachable
 from tools.poolctl import mending, showing, undoing
-from tools.poolctl.asking import BATCH, command, dry_run_option, pool_option
+from tools.poolctl.asking import BATCH, command, dry_run_option
 from tools.poolctl.columns import Mistake, Row, row_of, targets
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.import_journal import ImportJournal
 from tools.poolctl.interrupting import Interruptible
 from tools.poolctl.progress import progress
-from tools.poolctl.session import Session, claims_of, ended
+from tools.poolctl.session import Session, claims_of
 from tools.poolctl.spreadsheets import Spreadsheet, opened
 from tools.poolctl.words import say
 
@@ -89,7 +89,6 @@ class Survey:
 
 @command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@pool_option
 @click.option("--key", type=click.Choice(("id", "phone", "email")))
 @click.option("--on-duplicate", type=click.Choice(("skip", "update", "reject")), default="reject")
 @click.option("--map", "mapping", multiple=True, metavar="HEADING=FIELD")
@@ -98,16 +97,14 @@ class Survey:
 @click.option("--again", is_flag=True)
 @click.option("--undo", is_flag=True)
 @dry_run_option
-def import_file(
-    session: Session, file: Path, pool: str | None, again: bool, undo: bool, dry_run: bool, **how: Any
-) -> int:
+def import_file(session: Session, file: Path, again: bool, undo: bool, dry_run: bool, **how: Any) -> int:
     if again and undo:
         raise Ended(Exit.USAGE, "again_or_undo")
     plan = planned(opened(file, how["sheet"], how["encoding"]), how["key"], _pairs(how["mapping"]))
     found = survey(plan)
     if dry_run and not undo:
         return _tell_dry_run(session, plan, found)
-    into = session.pool(pool)
+    into = session.pool()
     claims = claims_of(session.client.token)
     who = [session.address, claims.get("tenant"), claims.get("sub")]
     read_as = [plan.file.digest, plan.file.encoding, how["sheet"], plan.columns]
@@ -160,11 +157,11 @@ def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, p
                     if interruptible.asked:
                         raise KeyboardInterrupt
                     body = {"rows": [row for _, row in chunk], "key": plan.key, "on_duplicate": on_duplicate}
-                    answer = session.client.must("POST", path, body, idempotency_key=journal.key(number))
+                    answer = session.write("POST", path, body, idempotency_key=journal.key(number))
                     journal.write(number, _done(chunk, answer))
                 advance(len(chunk))
     except (NotDone, Unreachable) as fault:
-        why = ended(fault, session.address)
+        why = session.ended(fault)
         raise (_cut(why, journal, found) if journal.chunks else why) from None
     except KeyboardInterrupt:
         raise _cut(Ended(Exit.STOPPED, "stopped"), journal, found) from None
@@ -215,8 +212,10 @@ def _tell_dry_run(session: Session, plan: Plan, found: Survey) -> int:
         showing.as_json({**counts, "columns": columns, "mistakes": mistakes, "first": found.first})
     else:
         says = ((heading, target or say("left_out")) for heading, target in columns.items())
-        showing.print_table(("heading", "says"), says)
-        showing.print_table(("first",), ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3]))
+        showing.print_table(showing.Columns(("heading", "says")), says)
+        showing.print_table(
+            showing.Columns(("first",)), ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3])
+        )
         for line, mistake in list(found.mistakes.items())[:SHOWN]:
             showing.lines(say("at_line", line=line, text=mistake.text))
         showing.lines(say("read_as", encoding=plan.file.encoding or say("workbook")))

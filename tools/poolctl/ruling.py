@@ -14,7 +14,7 @@ import click
 
 from tools.client import NotDone
 from tools.poolctl import showing
-from tools.poolctl.asking import command, dry_run_option, pool_option
+from tools.poolctl.asking import command, dry_run_option
 from tools.poolctl.exits import Ended, Exit
 from tools.poolctl.session import Session
 from tools.poolctl.words import say
@@ -24,27 +24,28 @@ TRIES = 5  # each is lost to somebody who changes the same pool at the same mome
 
 
 @command("policy")
-@pool_option
 @click.option("--set", "changes", multiple=True, metavar="RULE=VALUE")
-@click.option("--apply-to", type=click.Choice(("new", "all")), default="new")
+@click.option("--apply-to", type=click.Choice(("new", "all")))
 @click.option("--if-match", "version", type=click.IntRange(1))
 @dry_run_option
-def policy(
-    session: Session, pool: str | None, changes: tuple[str, ...], apply_to: str, version: int | None, dry_run: bool
-) -> int:
-    path = f"/v1/pools/{session.pool(pool)}"
+def policy(session: Session, changes: tuple[str, ...], apply_to: str | None, version: int | None, dry_run: bool) -> int:
+    if not changes and (apply_to or version or dry_run):
+        raise Ended(Exit.USAGE, "only_set")
+    wanted = dict(_rule(each) for each in changes)
+    path = f"/v1/pools/{session.pool()}"
     seen = session.get(path)
     if not changes:
         _show(session, seen)
         return Exit.DONE
-    wanted = dict(_rule(each) for each in changes)
-    body = {"policy": wanted, "apply_to": apply_to, "dry_run": dry_run}
+    body = {"policy": wanted, "apply_to": apply_to or "new", "dry_run": dry_run}
     changed = _changed(session, path, seen, body, version)
     if session.json:
         showing.as_json(changed)
     else:
         was, now = seen["policy"], changed["policy"]
-        showing.print_table(("rule", "was", "now"), ((each, _told(was[each]), _told(now[each])) for each in wanted))
+        showing.print_table(
+            showing.Columns(("rule", "was", "now")), ((each, _told(was[each]), _told(now[each])) for each in wanted)
+        )
         affected = changed.get("affected")
         told = say("would_rule" if dry_run else "rules", version=changed["version"])
         showing.lines(told, *([] if affected is None else [say("affected", count=f"{affected:,}")]))
@@ -90,7 +91,9 @@ def _show(session: Session, pool: Any) -> None:
         showing.as_json(pool)
         return
     showing.lines(say("pool_is", name=pool["name"], status=pool["status"], version=pool["version"]))
-    showing.print_table(("rule", "now"), ((name, _told(value)) for name, value in pool["policy"].items()))
+    showing.print_table(
+        showing.Columns(("rule", "now")), ((name, _told(value)) for name, value in pool["policy"].items())
+    )
 
 
 def _told(value: Any) -> str:

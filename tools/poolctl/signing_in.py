@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
-from typing import Any
 
 import click
 
-from tools.client import Client, NotDone
+from tools.client import Client, NotDone, Unreachable
 from tools.keys import LocalKeys
 from tools.poolctl import showing
 from tools.poolctl.asking import command
 from tools.poolctl.exits import Ended, Exit
-from tools.poolctl.session import Session, checked_token, claims_of, ended, keep
+from tools.poolctl.session import Answer, Session, checked_token, claims_of, ended, expiry_of, keep, moment
 from tools.poolctl.words import say
 from tools.problems import Unusable
 
 
 @command("login")
 @click.option("--local", "user", metavar="USER")
-@click.option("--roles", default="")
-@click.option("--tenant", default="")
+@click.option("--roles", default="", metavar="ROLE,...")
+@click.option("--tenant", default="", metavar="TENANT")
 def login(session: Session, user: str | None, roles: str, tenant: str) -> int:
+    if user is None and (roles or tenant):
+        raise Ended(Exit.USAGE, "only_local")
     token = _pasted() if user is None else _signed(user, roles, tenant)
     address = session.address
-    _try_out(session.client_with(token), address)
+    _try_out(session.client_with(token), address, token)
     path = keep(address, token)
     said = claims_of(token)
+    expires = expiry_of(said)
+    expiry = expires.isoformat() if expires else None
     if session.json:
-        showing.as_json({"url": address, "user": said.get("sub"), "expires_at": _expiry(said), "kept_in": str(path)})
+        showing.as_json({"url": address, "user": said.get("sub"), "expires_at": expiry, "kept_in": str(path)})
     else:
-        at = showing.moment(_expiry(said)) or "?"
+        at = moment(expiry) or "?"
         showing.lines(say("signed_in", user=said.get("sub", "?"), url=address, at=at, path=path))
     return Exit.DONE
 
@@ -51,15 +53,8 @@ def _signed(user: str, roles: str, tenant: str) -> str:
         raise Ended(Exit.USAGE, "as_told", told=mistake) from None
 
 
-def _try_out(client: Client, address: str) -> None:
+def _try_out(client: Client, address: str, token: str) -> None:
     try:
-        client.must("GET", "/v1/pools?limit=1")
-    except NotDone as refused:
-        raise ended(refused, address) from None
-
-
-def _expiry(claims: dict[str, Any]) -> str | None:
-    try:
-        return datetime.fromtimestamp(claims["exp"], UTC).isoformat()
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        return None
+        _ = Answer.of(client.must("GET", "/v1/pools?limit=1"), address)["items"]
+    except (NotDone, Unreachable) as refused:
+        raise ended(refused, address, token) from None

@@ -123,7 +123,7 @@ def _delimiter(first: str) -> str:
 def _broken(path: Path, line: int, error: Exception) -> Ended:
     said = str(error)
     if isinstance(error, UnicodeDecodeError):
-        return Ended(Exit.FILE, "no_encoding", file=path)
+        return Ended(Exit.FILE, "not_that_encoding", file=path, encoding=error.encoding)
     if "end of data" in said or "field limit" in said:
         return Ended(Exit.FILE, "open_quote", file=path, line=line)
     if "expected after" in said:

@@ -61,7 +61,7 @@ def _tell(session: Session, results: list[dict[str, Any]]) -> int:
         showing.lines(say("undone", **{name: f"{count:,}" for name, count in counts.items()}))
         told = [(each["id"], refusal_of(each)["detail"]) for each in stayed[:SHOWN]]
         if told:
-            showing.print_table(("id", "reason"), told)
+            showing.print_table(showing.Columns(("id", "reason")), told)
         if len(stayed) > SHOWN:
             showing.lines(say("and_more", count=f"{len(stayed) - SHOWN:,}"))
     return Exit.REFUSED if stayed else Exit.DONE

@@ -8,39 +8,42 @@ from typing import Any
 import click
 
 from tools.poolctl import showing
-from tools.poolctl.asking import command, dry_run_option, pool_option
+from tools.poolctl.asking import command, dry_run_option
 from tools.poolctl.exits import Exit
 from tools.poolctl.session import Session
-from tools.poolctl.words import say
+from tools.poolctl.words import WORDS, say
 
 
 @command("sweep")
-@pool_option
 @click.option("--confirm", is_flag=True)
 @dry_run_option
-def sweep(session: Session, pool: str | None, confirm: bool, dry_run: bool) -> int:
-    body = {"dry_run": dry_run, "confirm": confirm} | ({"pool": pool} if pool else {})
-    report = session.write("POST", "/v1/sweep", body)
+def sweep(session: Session, confirm: bool, dry_run: bool) -> int:
+    report = session.write("POST", "/v1/sweep", {"dry_run": dry_run, "confirm": confirm} | _of_one_pool(session))
     if session.json:
         showing.as_json(report)
     else:
-        counts = [(say(f"sweep.{name}"), value) for name, value in report.items() if name != "unconfirmed"]
-        showing.print_table(("counted", "count"), counts)
-        showing.lines(*(say("unconfirmed", pool=each) for each in report["unconfirmed"]))
+        unconfirmed = [say("unconfirmed", pool=each) for each in report["unconfirmed"]]
+        counts = [(say(f"sweep.{name}"), value) for name, value in report.items() if f"sweep.{name}" in WORDS]
+        showing.print_table(showing.Columns(("counted", "count")), counts)
+        showing.lines(*unconfirmed)
     return Exit.REFUSED if report["failed"] or report["unconfirmed"] else Exit.DONE
 
 
 @command("audit")
-@pool_option
 @click.option("--repair", is_flag=True)
-def audit(session: Session, pool: str | None, repair: bool) -> int:
+def audit(session: Session, repair: bool) -> int:
     """Refused means: something has drifted, though it may be repaired by now, or could not be looked at."""
-    report = session.write("POST", "/v1/audit", {"repair": repair} | ({"pool": pool} if pool else {}))
+    report = session.write("POST", "/v1/audit", {"repair": repair} | _of_one_pool(session))
     if session.json:
         showing.as_json(report)
     else:
         showing.lines(*lines(report))
     return Exit.DONE if report["complete"] and not report["drifted"] else Exit.REFUSED
+
+
+def _of_one_pool(session: Session) -> dict[str, str]:
+    """Nothing, where no pool is chosen: all pools are meant."""
+    return {"pool": session.chosen_pool} if session.chosen_pool else {}
 
 
 def lines(report: dict[str, Any]) -> list[str]:

@@ -11,35 +11,55 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 import click
 from rich.live import Live
 
 from tools.client import NotDone, Unreachable
 from tools.poolctl import showing
-from tools.poolctl.asking import ID, command, pool_option
-from tools.poolctl.exits import Exit
-from tools.poolctl.session import Session, ended
+from tools.poolctl.asking import command, one_named
+from tools.poolctl.exits import Ended, Exit
+from tools.poolctl.session import Session, moment
 from tools.poolctl.words import say
 
+
+class _Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not SHORTEST <= seconds <= LONGEST:  # which `nan` is not either
+            self.fail(say("usage.seconds", least=SHORTEST, most=LONGEST), param, ctx)
+        return seconds
+
+
+SHORTEST: Final = 0.1
+LONGEST: Final = 86_400
+SECONDS: Final = _Seconds()
 Look: TypeAlias = dict[str, dict[str, Any]]  # what there is, by what it is known by
 
 
 @command("watch")
-@click.argument("customer", required=False, type=ID)
-@pool_option
+@click.argument("customer", required=False, metavar="[ID]")
 @click.option("--mine", is_flag=True)
-@click.option("--every", type=click.FloatRange(0.1), default=5.0)
-@click.option("--times", type=click.IntRange(1))
-def watch(session: Session, customer: str | None, pool: str | None, mine: bool, every: float, times: int | None) -> int:
-    path = f"/v1/pools/{session.pool(pool)}/customers"
+@click.option("--every", type=SECONDS, default=5.0, metavar="SECONDS")
+@click.option("--times", type=click.IntRange(1), metavar="N")
+def watch(session: Session, customer: str | None, mine: bool, every: float, times: int | None) -> int:
+    if customer is not None and mine:
+        raise Ended(Exit.USAGE, "only_pool")
+    pool, known = (session.pool(), None) if customer is None else one_named(session, customer)
+    path = f"/v1/pools/{pool}/customers"
     asked = {"holder": "me"} if mine else {"state": "claimed"}
 
     def look() -> Look:
-        if customer is None:
+        if known is None:
             return {each["id"]: each for each in session.walk(path, **asked)}
-        return {str(each["seq"]): each for each in session.walk(f"{path}/{customer}/history")}
+        return {str(each["seq"]): each for each in session.walk(f"{path}/{quote(known, safe='')}/history")}
 
     try:
         _watch(session, look, every, times, history=customer is not None)
@@ -69,7 +89,7 @@ def _looks(session: Session, look: Callable[[], Look], every: float, times: int 
         try:
             now = look()
         except (Unreachable, NotDone) as fault:
-            if (reason := ended(fault, session.address)).status is not Exit.UNREACHABLE:
+            if (reason := session.ended(fault)).status is not Exit.UNREACHABLE:
                 raise
             if not away:
                 print(say("away", why=reason), file=sys.stderr, flush=True)
@@ -82,14 +102,15 @@ def _looks(session: Session, look: Callable[[], Look], every: float, times: int 
 def _table(now: Look, *, history: bool) -> Any:
     if history:
         return showing.table(EVENT, (_event_row(each) for each in now.values()))
-    return showing.table(showing.CUSTOMER, (showing.customer_row(each) for each in now.values()))
+    return showing.table(HELD, (showing.customer_row(each) for each in now.values()))
 
 
-EVENT = ("at", "type", "by", "holder", "reason")
+EVENT: Final = showing.Columns(("at", "type", "by", "holder", "reason"), dropped=("holder", "reason", "by"))
+HELD: Final = showing.Columns(showing.CUSTOMER.names, dropped=("state", "expires_at", "holder"))
 
 
 def _event_row(event: dict[str, Any]) -> list[Any]:
-    return [showing.moment(event["at"]), event["type"], event["by"], event["holder"], _reason(event)]
+    return [moment(event["at"]), event["type"], event["by"], event["holder"], _reason(event)]
 
 
 def _reason(event: dict[str, Any]) -> str | None:
