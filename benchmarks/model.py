@@ -3,8 +3,8 @@
 A partition takes a thousand write units a second. One of the table is split where it is hot, so the table itself is
 taken to be warm; a list is one key of an index whose entries come and go at its ends, which no splitting helps. A
 transaction takes ten milliseconds, in which another one that meets it at a member's counter is cancelled. What is
-throttled or cancelled is tried again as `table.write` does. Of the unused capacity that DynamoDB lends for five
-minutes, a second's worth is counted on.
+cancelled or throttled is tried again as `table.write` does: few times where it is throttled. Of the unused capacity
+that DynamoDB lends for five minutes, a second's worth is counted on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import heapq
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from benchmarks.plans import Plan
-from chalicelib.table import CONFLICT_ROUNDS
+from chalicelib.rounds import PATIENCE
+from chalicelib.table import CONFLICT_ROUNDS, THROTTLE_RETRIES, Patience
 
 PARTITION = 1_000.0  # write units a second
 TRANSACTION_S = 0.010
 QUERY_S = 0.010
+ROUND_S = 60.0  # a sweep that was throttled too often goes on with the next round
 PAGE = 500  # customers that a sweep finds with one query
 
 
@@ -37,6 +39,14 @@ class Outcome(NamedTuple):
         return self.waited[min(int(len(self.waited) * share), len(self.waited) - 1)]
 
 
+Attempt: TypeAlias = Literal["done", "conflict", "throttled"]
+
+
+class Tried(NamedTuple):
+    conflicts: int = 0
+    throttles: int = 0
+
+
 class Engine:
     def __init__(self, members: int, seed: int = 5) -> None:
         self.members, self.draw = members, random.Random(seed)
@@ -48,24 +58,30 @@ class Engine:
         """Whose counters a transaction changes; all attempts at it are for the same members."""
         return [self.draw.randrange(self.members) for _ in range(plan.members)]
 
-    def attempt(self, plan: Plan, whose: Sequence[int], now: float) -> bool:
+    def attempt(self, plan: Plan, whose: Sequence[int], now: float) -> Attempt:
         if any(self._busy[member] > now for member in whose):
             self.conflicts += 1
-            return False
+            return "conflict"
         left = {name: self._available(name, now) for name, _ in plan.lists}
         for name, units in plan.lists:
             if left[name] < units:
                 self.throttled[name.partition(" ")[0]] += 1
-                return False
+                return "throttled"
         for name, units in plan.lists:
             self._left[name] = (left[name] - units, now)
         for member in whose:
             self._busy[member] = now + TRANSACTION_S
-        return True
+        return "done"
 
-    def pause(self, number: int) -> float:
-        """As `table.write` waits between two attempts."""
-        return self.draw.random() * min(0.25, 0.004 * 2**number)
+    def again(self, tried: Tried, came_of_it: Attempt, pause_s: float) -> tuple[Tried, float] | None:
+        """How often it was tried then and how long `table.write` waits before; None where it is given up."""
+        if came_of_it == "conflict":
+            pause, tried = min(0.25, 0.004 * 2**tried.conflicts), tried._replace(conflicts=tried.conflicts + 1)
+        else:
+            tried = tried._replace(throttles=tried.throttles + 1)
+            pause = pause_s * tried.throttles / THROTTLE_RETRIES
+        given_up = tried.conflicts >= CONFLICT_ROUNDS or tried.throttles > THROTTLE_RETRIES
+        return None if given_up else (tried, self.draw.random() * pause)
 
     def _available(self, name: str, now: float) -> float:
         units, then = self._left.get(name, (PARTITION, 0.0))
@@ -75,43 +91,47 @@ class Engine:
 def arriving(plans: Sequence[Plan], arrivals: Sequence[float], members: int) -> Outcome:
     """Requests of one transaction each that come at those seconds, whoever waits."""
     engine = Engine(members)
-    queue = [(at, number, 0, engine.draw.choice(plans)) for number, at in enumerate(arrivals)]
+    pause_s = Patience().pause_s
+    queue = [(at, number, Tried(), engine.draw.choice(plans)) for number, at in enumerate(arrivals)]
     whose = [engine.counters(plan) for _, _, _, plan in queue]
     heapq.heapify(queue)
     waited, given_up, last = list[float](), 0, 0.0
     while queue:
         now, number, tries, plan = heapq.heappop(queue)
-        if engine.attempt(plan, whose[number], now):
+        came_of_it = engine.attempt(plan, whose[number], now)
+        if came_of_it == "done":
             last = now + TRANSACTION_S
             waited.append(last - arrivals[number])
-        elif tries + 1 >= CONFLICT_ROUNDS:
+        elif (again := engine.again(tries, came_of_it, pause_s)) is None:
             given_up += 1
         else:
-            again = now + TRANSACTION_S + engine.pause(tries)
-            heapq.heappush(queue, (again, number, tries + 1, plan))
+            heapq.heappush(queue, (now + TRANSACTION_S + again[1], number, again[0], plan))
     return Outcome(sorted(waited), given_up, last, engine.conflicts, engine.throttled)
 
 
 def swept(plans: Sequence[Plan], due: int, members: int, shards: int) -> Outcome:
     """A sweep of so many due claims, each shard by a thread that sends one transaction after the other.
 
-    One that was given up is tried again: the next round finds it first.
+    One that was given up is tried again in the next round, a minute after this one began.
     """
     engine = Engine(members)
     of_shard = [[plan for plan in plans if _stands_in(plan, shard)] for shard in range(shards)]
     left = [due / shards] * shards
-    queue, current = [(0.0, shard) for shard in range(shards)], dict[int, tuple[Plan, list[int], int, float]]()
-    waited, given_up, last = list[float](), 0, 0.0
+    queue, current = [(0.0, shard) for shard in range(shards)], dict[int, tuple[Plan, list[int], Tried, float]]()
+    waited, given_up, last, pause_s = list[float](), 0, 0.0, PATIENCE().pause_s
     while queue:
         now, shard = heapq.heappop(queue)
         if shard not in current:
             plan = engine.draw.choice(of_shard[shard])
-            current[shard] = (plan, engine.counters(plan), 0, now)
+            current[shard] = (plan, engine.counters(plan), Tried(), now)
         plan, whose, tries, since = current[shard]
-        if not engine.attempt(plan, whose, now):
-            given_up += tries + 1 == CONFLICT_ROUNDS
-            current[shard] = (plan, whose, (tries + 1) % CONFLICT_ROUNDS, since)
-            heapq.heappush(queue, (now + TRANSACTION_S + engine.pause(tries), shard))
+        came_of_it = engine.attempt(plan, whose, now)
+        if came_of_it != "done":
+            again = engine.again(tries, came_of_it, pause_s)
+            given_up += again is None
+            tries, pause = (Tried(), ROUND_S - now % ROUND_S) if again is None else again
+            current[shard] = (plan, whose, tries, since)
+            heapq.heappush(queue, (now + TRANSACTION_S + pause, shard))
             continue
         del current[shard]
         last = now + TRANSACTION_S

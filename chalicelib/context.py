@@ -6,6 +6,7 @@ hot spot. So a change of policy reaches every process within `POLICY_MS`, well i
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -23,7 +24,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule, first_broken
 from chalicelib.settling import Desk, Outcome
 from chalicelib.shards import Abreast, in_turn
-from chalicelib.table import Action, StoreUnavailable, Table
+from chalicelib.table import Action, Patience, StoreUnavailable, Table
 from chalicelib.undo_log import UndoLog
 from chalicelib.views import Facts
 
@@ -53,6 +54,12 @@ class Backend:
         self.copies = Copies()
         self.crowds: defaultdict[tuple[str, str], Crowd] = defaultdict(Crowd)  # of claim-next, by tenant and pool
         self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}
+
+    def patient(self, patience: Patience) -> Backend:
+        """The same for one request, or one part of a long one, whose calls to DynamoDB share that patience."""
+        backend = copy.copy(self)
+        backend.table = self.table.patient(patience)
+        return backend
 
 
 class Call(Struct, frozen=True):

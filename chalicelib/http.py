@@ -28,7 +28,7 @@ from chalicelib.measures import Outcome, Tell
 from chalicelib.outlines import outline, unquoted
 from chalicelib.records import IDENTIFIER, MARK
 from chalicelib.refusals import Refusal, Refused
-from chalicelib.table import Fault, OutcomeUnknown
+from chalicelib.table import Fault, OutcomeUnknown, Patience
 
 LARGEST_BODY: Final = 256 * 1024
 JSON: Final = "application/json"
@@ -138,7 +138,9 @@ def _respond(
         made = service()
         now = made.clock()
         journal = _journal(request, route, parameters, caller, now)
-        call = Call(made.backend, caller, now, _if_match(request), journal, made.backend.mint()[-MARK:])
+        call = Call(
+            made.backend.patient(Patience()), caller, now, _if_match(request), journal, made.backend.mint()[-MARK:]
+        )
         answer, found = _kept(call, route, parameters, lambda: route.handler(call, body, query, **parameters))
         with _after_the_effect():
             bodies = answering.bodies(call, answer.results or {}, found)

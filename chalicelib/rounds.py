@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -22,10 +23,12 @@ from chalicelib.pools import rewritten
 from chalicelib.records import Pool
 from chalicelib.settling import PoolChanged
 from chalicelib.sweeping import NO_TIME_LEFT_S, PAGE, Make, Report, carry_out, return_lapsed
-from chalicelib.table import between
+from chalicelib.table import Patience, Throttled, between
 
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
+PATIENCE: Final = partial(Patience, most=None, pause_s=1.0)  # for one pool: the schedule has time
+NO_PATIENCE: Final = partial(Patience, retries=0, most=None)  # for the pool after one that was throttled
 WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
 
 
@@ -63,22 +66,58 @@ def run(
 ) -> Report:
     """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed.
 
-    A pool whose policy or members are malformed counts as one failure, and stops no other.
+    A pool whose policy or members are malformed counts as one failure, and stops no other. One that DynamoDB throttles
+    is left for the next round, and after two of them in a row so are all others: none of their customers has failed.
     """
-    total = Report()
-    for pool in pools:
+    total, patience = Report(), PATIENCE
+    for pool in _until_throttled(pools):
+        its = backend.patient(patience())
         try:
-            current = pool if dry_run else finish(backend, pool, now, seconds_left)
-            total.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
-            if not dry_run:
-                total.reminded += _remind(backend, current, now, seconds_left)
-                spreading.go_on(backend.table, current, now, seconds_left)
+            report = _round(its, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
         except MALFORMED as error:
             total.failed += 1
             log.error("malformed pool %s: %s", pool.id, outline(error))
+            continue
         except PoolChanged as error:
             log.warning("pool %s is left for the next round: %s", pool.id, outline(error))
+            continue
+        total.add(report)
+        if report.throttled:
+            log.warning("pool %s is left for the next round: throttled", pool.id)
+            if patience is NO_PATIENCE:
+                break
+        patience = NO_PATIENCE if report.throttled else PATIENCE
     return total
+
+
+def _until_throttled(pools: Iterable[Pool]) -> Iterator[Pool]:
+    """Those that could be listed. Raises Throttled where it was none."""
+    listed = False
+    try:
+        for pool in pools:
+            listed = True
+            yield pool
+    except Throttled:
+        if not listed:
+            raise
+        log.warning("the pools that are not listed are left for the next round: throttled")
+
+
+def _round(
+    backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, *, dry_run: bool, confirm: bool
+) -> Report:
+    report = Report()
+    try:
+        current = pool if dry_run else finish(backend, pool, now, seconds_left)
+        report.add(return_lapsed(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
+        if not dry_run and not report.throttled:
+            report.reminded += _remind(backend, current, now, seconds_left)
+            spreading.go_on(backend.table, current, now, seconds_left)
+    except PoolChanged:
+        raise
+    except Throttled:
+        report.throttled = True
+    return report
 
 
 def finish(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> Pool:

@@ -98,12 +98,14 @@ def attempt(
     *,
     atomic: bool = False,
     known: Mapping[str, Customer | None] | None = None,
+    outcome: Outcome | None = None,
 ) -> Outcome:
     """As `settle`, for ids at given positions, and leaving the refusals out of the journal: more may be tried.
 
     `known` are the customers as the caller has just read them, or None for a new one; without it they are looked up.
+    The results are added to `outcome`: a fault leaves those before it there.
     """
-    return _Settling(desk, ids, plan, atomic, known).run()
+    return _Settling(desk, ids, plan, atomic, known, outcome).run()
 
 
 class _Settling:
@@ -114,9 +116,11 @@ class _Settling:
         plan: Plan,
         atomic: bool,
         known: Mapping[str, Customer | None] | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         self.desk, self.ids, self.plan, self.atomic = desk, ids, plan, atomic
-        self.outcome = Outcome(results=_hopeless(ids))
+        self.outcome = outcome or Outcome()
+        self.outcome.results |= _hopeless(ids)
         self.known: dict[str, Customer | None] = dict(known or {})
         self.looked_up = known is not None
         self.counters = Counters(desk.actor, desk.elsewhere)

@@ -23,8 +23,8 @@ from chalicelib.places import DUE, PLACE
 from chalicelib.pools import members_of, standing
 from chalicelib.records import MARK, Customer, Pool
 from chalicelib.refusals import Refusal
-from chalicelib.settling import Desk, attempt
-from chalicelib.table import MalformedWrite, Page, between
+from chalicelib.settling import Desk, Outcome, PoolChanged, attempt
+from chalicelib.table import MalformedWrite, Page, Throttled, between
 
 PAGE: Final = 500
 NO_TIME_LEFT_S: Final = 3.0  # what one page may take at worst
@@ -34,7 +34,8 @@ Make = Callable[[Actor, Customer], Move | Refusal]
 
 class Report(Struct):
     """What one pass did. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim;
-    `unconfirmed` are the pools of which so much was due that somebody has to say yes first."""
+    `unconfirmed` are the pools of which so much was due that somebody has to say yes first; `throttled` means that
+    DynamoDB throttled the pass before its end."""
 
     due: int = 0
     returned: int = 0
@@ -44,6 +45,7 @@ class Report(Struct):
     reminded: int = 0
     lag_ms: int = 0
     unconfirmed: list[str] = []
+    throttled: bool = False
 
     COUNTS = ("due", "returned", "changed", "failed", "remaining", "reminded")
 
@@ -52,6 +54,7 @@ class Report(Struct):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.lag_ms = max(self.lag_ms, other.lag_ms)
         self.unconfirmed += other.unconfirmed
+        self.throttled = self.throttled or other.throttled
 
     def numbers(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in self.COUNTS} | {"lag_s": self.lag_ms / 1000}
@@ -66,6 +69,15 @@ class Done(Struct):
     moved: int = 0
     changed: int = 0
     failed: int = 0
+
+    def count(self, outcome: Outcome) -> None:
+        refused = sum(result.refusal is not None for result in outcome.results.values())
+        self.moved += len(outcome.results) - refused
+        self.changed += refused
+
+    @property
+    def total(self) -> int:
+        return self.moved + self.changed + self.failed
 
 
 def return_lapsed(
@@ -94,15 +106,29 @@ def _of_shard(
     backend: Backend, pool: Pool, now: int, claims: str, seconds_left: Callable[[], float], count_only: bool
 ) -> Report:
     report, horizon = Report(), pool.clock(now)
-    for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE):
-        report.due += len(page.items)
-        report.lag_ms = max([report.lag_ms, *(horizon - layout.plain(item["due_at"]) for item in page.items)])
-        if count_only or seconds_left() < NO_TIME_LEFT_S:
-            report.remaining += len(page.items)
-        else:
-            done = carry_out(backend, pool, now, page.items, upkeep.expire, whole=True)
-            report.add(Report(returned=done.moved, changed=done.changed, failed=done.failed))
+    try:
+        for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE):
+            report.due += len(page.items)
+            report.lag_ms = max([report.lag_ms, *(horizon - layout.plain(item["due_at"]) for item in page.items)])
+            if count_only or seconds_left() < NO_TIME_LEFT_S:
+                report.remaining += len(page.items)
+            else:
+                _return_page(backend, pool, now, page.items, report)
+    except PoolChanged:
+        raise
+    except Throttled:
+        report.throttled = True
     return report
+
+
+def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], report: Report) -> None:
+    """Adds to the report what came of those; where a fault ends it, the others remain."""
+    done = Done()
+    try:
+        carry_out(backend, pool, now, found, upkeep.expire, whole=True, done=done)
+    finally:
+        left = len(found) - done.total
+        report.add(Report(returned=done.moved, changed=done.changed, failed=done.failed, remaining=left))
 
 
 def _too_many(backend: Backend, pool: Pool, horizon: int) -> bool:
@@ -138,28 +164,45 @@ def claims_of(
 
 
 def carry_out(
-    backend: Backend, pool: Pool, now: int, found: Sequence[Item], make: Make, *, whole: bool = False
+    backend: Backend,
+    pool: Pool,
+    now: int,
+    found: Sequence[Item],
+    make: Make,
+    *,
+    whole: bool = False,
+    done: Done | None = None,
 ) -> Done:
     """Makes that move with each customer found in an index. Where the index holds them `whole` they are not read: a
     move is bound to the version that it was made from, so it does no harm if that is a moment old.
 
-    Where a malformed record spoils it, the halves are tried apart until it is alone.
+    Where a malformed record spoils it, the halves are tried apart until it is alone. What came of them is added to
+    `done`, also where a fault ends it.
     """
+    done = Done() if done is None else done
     actor = Actor(pool, SYSTEM, now, mark=backend.mint()[-MARK:])  # what another sweep moves is not counted here
     desk = Desk(backend.table, Copies(whole=False), actor)
 
     def plan(_: str, known: Customer | None) -> Move | Refusal:
         return upkeep.NOT_CONCERNED if known is None else make(actor, known)
 
-    half = len(found) // 2
-    ids = {at: layout.id_in(item["pk"]["S"]) for at, item in enumerate(found)}
-    try:
-        known = {ids[at]: record(actor, item) for at, item in enumerate(found)} if whole else None
-        results = attempt(desk, ids, plan, known=known).results.values()
-    except (MalformedRecord, MalformedWrite):
-        if half == 0:
-            return Done(failed=1)
-        parts = [carry_out(backend, pool, now, part, make, whole=whole) for part in (found[:half], found[half:])]
-        return Done(*(sum(getattr(part, name) for part in parts) for name in Done.__struct_fields__))
-    changed = sum(result.refusal is not None for result in results)
-    return Done(moved=len(found) - changed, changed=changed)
+    def carry(part: Sequence[Item]) -> None:
+        half, outcome = len(part) // 2, Outcome()
+        ids = {at: layout.id_in(item["pk"]["S"]) for at, item in enumerate(part)}
+        try:
+            known = {ids[at]: record(actor, item) for at, item in enumerate(part)} if whole else None
+            attempt(desk, ids, plan, known=known, outcome=outcome)
+        except (MalformedRecord, MalformedWrite):
+            if half == 0:
+                done.failed += 1
+                return
+            carry(part[:half])
+            carry(part[half:])
+            return
+        except Throttled:
+            done.count(outcome)
+            raise
+        done.count(outcome)
+
+    carry(found)
+    return done

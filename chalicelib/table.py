@@ -1,15 +1,17 @@
 """The only door to the engine: strong reads, index queries, and conditional transactions.
 
 A transaction either commits, or is refused and says which items refused it, or raises one of three faults. Conflicts
-are retried here, since they decide nothing. It knows no rule and no record: keys, items and conditions only.
+are retried here many times, since they decide nothing; what is throttled only as far as the request's patience goes. It
+knows no rule and no record: keys, items and conditions only.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
@@ -19,20 +21,18 @@ from chalicelib.actions import Action, Check, Delete, Put, Update
 from chalicelib.conditions import Attribute
 from chalicelib.layout import INDEX_RANGE, Item, Key
 from chalicelib.schema import SCHEMA
-from chalicelib.wire import Wire
+from chalicelib.wire import THROTTLES, Wire
 
 __all__ = (  # with what is written through it
     "ACTIONS_A_TRANSACTION", "KEYS_A_READ", "Action", "Check", "Delete", "Fault", "MalformedWrite", "OutcomeUnknown",
-    "Page", "Put", "Refusing", "StoreUnavailable", "Table", "Throttled", "Update", "beginning", "between",
+    "Page", "Patience", "Put", "Refusing", "StoreUnavailable", "Table", "Throttled", "Update", "beginning", "between",
 )  # fmt: skip
 
 ACTIONS_A_TRANSACTION: Final = 100
 KEYS_A_READ: Final = 100
 CONFLICT_ROUNDS: Final = 40
-_THROTTLES: Final = frozenset(
-    ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "ThrottlingError",
-     "ProvisionedThroughputExceeded", "Throttling", "ThroughputExceeded")
-)  # fmt: skip
+REQUESTS_WHEN_THROTTLED: Final = 4
+THROTTLE_RETRIES: Final = 2
 _PASSING: Final = frozenset(("TransactionConflict", "TransactionConflictException"))
 
 
@@ -56,6 +56,40 @@ class Throttled(Fault):
     """The engine asked to slow down; nothing was changed."""
 
     reason = "throttled"
+
+
+class Patience:
+    """How often the calls of one request may be repeated because DynamoDB throttles them: `retries` times together.
+
+    A request that was throttled twice makes no more than `most` calls in all. One of very many calls has no such
+    bound: it may be throttled again after each call that succeeds, and waits longer, up to `pause_s`.
+    """
+
+    def __init__(
+        self, retries: int = THROTTLE_RETRIES, most: int | None = REQUESTS_WHEN_THROTTLED, pause_s: float = 0.2
+    ) -> None:
+        self.retries, self.most, self.pause_s = retries, most, pause_s
+        self.sent = self.throttled = 0
+
+    def sending(self) -> None:
+        """Counts a call that is about to be sent. Raises Throttled where the request may send no more."""
+        if self._at_its_end():
+            raise Throttled
+        self.sent += 1
+
+    def succeeded(self) -> None:
+        if self.most is None:
+            self.throttled = 0
+
+    def slow_down(self) -> float:
+        """How long to wait at most before the throttled call is repeated. Raises Throttled where it may not be."""
+        self.throttled += 1
+        if self.throttled > self.retries or self._at_its_end():
+            raise Throttled
+        return self.pause_s * self.throttled / self.retries
+
+    def _at_its_end(self) -> bool:
+        return self.most is not None and self.throttled > 1 and self.sent >= self.most
 
 
 Refusing = dict[Key, Item]  # the items that refused, as they stood; {} for one that was absent
@@ -82,23 +116,32 @@ class Table:
     ) -> None:
         self.name = name
         self._mint, self._jitter, self._wait = mint, jitter, wait
-        self.connection = Wire(name, region, endpoint)
+        self._patience: Patience | None = None
+        self.connection = Wire(name, region, endpoint, wait=wait, jitter=jitter)
+
+    def patient(self, patience: Patience) -> Self:
+        """The same table for one request, whose calls share that patience. Otherwise each call has its own."""
+        table = copy.copy(self)
+        table._patience = patience
+        return table
 
     # Reading
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
         """The items under those keys, as they are now; absent ones are left out. One request per 100 keys."""
         found: dict[Key, Item] = {}
-        wanted = list(dict.fromkeys(keys))
+        wanted, patience = list(dict.fromkeys(keys)), self._patience or Patience()
         for round_number in range(CONFLICT_ROUNDS):
             if not wanted:
                 return found
             batch, wanted = wanted[:KEYS_A_READ], wanted[KEYS_A_READ:]
-            answer = self._read(partial(self.connection.get, batch))
+            answer = self._read(partial(self.connection.get, batch), patience)
             found |= {_key_of(item): item for item in answer["Responses"].get(self.name, [])}
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             wanted += [_key_of(each) for each in unread]
-            if unread:
+            if len(unread) == len(batch):
+                self._wait(self._jitter() * patience.slow_down())
+            elif unread:
                 self._pause(round_number)
         raise Throttled
 
@@ -112,7 +155,8 @@ class Table:
         limit: int | None = None,
     ) -> Page:
         """One page of one partition, of the table (as it is now) or of an index (a moment late), in ascending order."""
-        answer = self._read(partial(self.connection.query, hash_value, index, between, after, limit))
+        ask = partial(self.connection.query, hash_value, index, between, after, limit)
+        answer = self._read(ask, self._patience or Patience())
         return Page([_key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
 
     def page(self, hash_value: str, limit: int, **asked: Any) -> Page:
@@ -132,22 +176,35 @@ class Table:
             if after is None:
                 return
 
-    def _read(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return ask()
-        except (ClientError, BotoCoreError) as error:
-            raise (Throttled if _code(error) in _THROTTLES else StoreUnavailable) from error
+    def _read(self, ask: Callable[[], dict[str, Any]], patience: Patience) -> dict[str, Any]:
+        while True:
+            patience.sending()
+            try:
+                answer = ask()
+            except (ClientError, BotoCoreError) as error:
+                if _code(error) not in THROTTLES:
+                    raise StoreUnavailable from error
+                self._wait(self._jitter() * patience.slow_down())
+            else:
+                patience.succeeded()
+                return answer
 
     # Writing
 
     def write(self, actions: Sequence[Action]) -> Refusing | None:
         """Commits all of the actions or none. None when committed, else the items whose conditions did not hold."""
         token = self._mint()  # of all attempts: should an earlier one turn out to have been made, it is not made again
+        patience = self._patience or Patience()
         for round_number in range(CONFLICT_ROUNDS):
+            patience.sending()
             outcome = self._attempt(actions, token)
             if not isinstance(outcome, _Again):
+                patience.succeeded()
                 return outcome
-            self._pause(round_number)
+            if outcome.throttled:
+                self._wait(self._jitter() * patience.slow_down())
+            else:
+                self._pause(round_number)
         raise Throttled
 
     def _attempt(self, actions: Sequence[Action], token: str) -> Refusing | _Again | None:
@@ -201,21 +258,25 @@ def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[tuple[str, s
     }
 
 
-class _Again:
-    """An attempt that decided nothing."""
+class _Again(Struct, frozen=True):
+    """An attempt that decided nothing: it was throttled, or met another transaction."""
+
+    throttled: bool
 
 
 def _refusing(actions: Sequence[Action], error: Exception) -> Refusing | _Again:
     """The refusing items of a cancelled transaction. A conflict is no refusal: it carries no item. Raises a Fault."""
     code = _code(error)
+    if code in THROTTLES:
+        return _Again(throttled=True)
     if code == "TransactionInProgressException" or code in _PASSING:
-        return _Again()
+        return _Again(throttled=False)
     if code != "TransactionCanceledException" or not isinstance(error, ClientError):
         raise _write_fault(code) from error
     reasons: Any = error.response.get("CancellationReasons", [])
     codes = {reason["Code"] for reason in reasons} - {"None"}
-    if codes & _THROTTLES or codes & _PASSING:
-        return _Again()
+    if codes & THROTTLES or codes & _PASSING:
+        return _Again(throttled=bool(codes & THROTTLES))
     if codes != {"ConditionalCheckFailed"}:
         raise MalformedWrite(f"the engine does not accept this transaction: {sorted(codes)}") from error
     return {
@@ -226,8 +287,6 @@ def _refusing(actions: Sequence[Action], error: Exception) -> Refusing | _Again:
 
 
 def _write_fault(code: str | None) -> Exception:
-    if code in _THROTTLES:
-        return Throttled()
     if code in {"ValidationException", "SerializationException"}:
         return MalformedWrite("the engine does not accept this transaction")
     definite = {"ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException"}

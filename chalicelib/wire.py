@@ -1,22 +1,25 @@
 """Sends requests to DynamoDB through one low-level botocore client, without botocore's repeated checks and look-ups.
 
 Callers have typed everything already, so a request is encoded as JSON without validation, and the address and headers
-are computed once. Signing, retries, errors and event hooks are botocore's own. This needs one private method of
-botocore, `_make_request`; where botocore has no such method, the client's public methods send the same requests. Knows
-no rule and no record.
+are computed once. Signing, errors and event hooks are botocore's own. A request without an answer, or with a 5xx, is
+sent again; a throttled one is not, since the table decides that. This needs one private method of botocore,
+`_make_request`; where botocore has no such method, the client's public methods send the same requests. Knows no rule
+and no record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import botocore.session
 import msgspec
 from botocore import __version__ as botocore_version
 from botocore import xform_name
 from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import __version__
@@ -28,15 +31,34 @@ from chalicelib.layout import Item, Key
 _USER_AGENT: Final = f"customer-pool/{__version__} Botocore/{botocore_version}"
 _SETTINGS: Final[dict[str, Any]] = {
     "connect_timeout": 1, "read_timeout": 3, "max_pool_connections": 64, "parameter_validation": False,
-    "retries": {"mode": "standard", "total_max_attempts": 3}, "user_agent": _USER_AGENT,
+    "retries": {"mode": "standard", "total_max_attempts": 1}, "user_agent": _USER_AGENT,
 }  # fmt: skip
+ATTEMPTS: Final = 3
+PAUSE_S: Final = 0.05
+PASSING: Final = frozenset((500, 502, 503, 504))
+THROTTLES: Final = frozenset(
+    ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "ThrottlingError",
+     "ProvisionedThroughputExceeded", "Throttling", "ThroughputExceeded")
+)  # fmt: skip
+
+T = TypeVar("T")
 
 
 class Wire:
-    """To one table. `endpoint` is None on AWS. The client is made when it is first wanted."""
+    """To one table. `endpoint` is None on AWS. The client is made when it is first wanted. `wait` and `jitter` are how
+    it pauses between two attempts."""
 
-    def __init__(self, table: str, region: str | None, endpoint: str | None) -> None:
+    def __init__(
+        self,
+        table: str,
+        region: str | None,
+        endpoint: str | None,
+        *,
+        wait: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = lambda: 1.0,
+    ) -> None:
         self.table, self.region, self.endpoint = table, region, endpoint
+        self._wait, self._jitter = wait, jitter
         self.session: Any = None  # given where several clients shall share what was read about AWS
         self._client: Any = None
         self._credentials: Any = None
@@ -94,7 +116,8 @@ class Wire:
         client = self.client
         send = getattr(client, "_make_request", None)
         if send is None:
-            return dict(getattr(client, xform_name(operation))(**asked))
+            public = getattr(client, xform_name(operation))
+            return dict(self._answered(lambda: public(**asked), dict))
         model = self._models.get(operation) or self._described(client, operation)
         context = {
             "client_region": client.meta.region_name, "client_config": client.meta.config,
@@ -106,11 +129,27 @@ class Wire:
         }  # fmt: skip
         events = client.meta.events
         events.emit(f"before-call.dynamodb.{operation}", model=model, params=request, context=context)
-        http, answer = send(model, request, context)
+        http, answer = self._answered(lambda: send(model, request, context), lambda made: made[1])
         events.emit(f"after-call.dynamodb.{operation}", http_response=http, parsed=answer, model=model, context=context)
         if http.status_code >= 300:
             raise client.exceptions.from_code(answer.get("Error", {}).get("Code"))(answer, operation)
         return dict(answer)
+
+    def _answered(self, send: Callable[[], T], parsed: Callable[[T], dict[str, Any]]) -> T:
+        """What `send` returns, of another attempt where one fails for the moment only. A transaction is made once for
+        its token, however often it is sent. Raises the fault of the last attempt."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                answer = send()
+                if not _for_the_moment(parsed(answer)):
+                    return answer
+            except (ConnectionError, HTTPClientError):
+                pass
+            except ClientError as error:
+                if not _for_the_moment(dict(error.response)):
+                    raise
+            self._wait(self._jitter() * PAUSE_S * attempt)
+        return send()
 
     def _described(self, client: Any, operation: str) -> Any:
         service = client.meta.service_model
@@ -120,3 +159,9 @@ class Wire:
             "User-Agent": _USER_AGENT,
         }
         return self._models.setdefault(operation, service.operation_model(operation))
+
+
+def _for_the_moment(answer: dict[str, Any]) -> bool:
+    """Whether that answer is a failure of the moment: a 5xx that does not ask to slow down."""
+    status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode"), answer.get("Error", {}).get("Code")
+    return status in PASSING and code not in THROTTLES

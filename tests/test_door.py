@@ -197,11 +197,11 @@ def test_all_of_a_transaction_is_done_or_the_items_that_refused_come_back(door: 
 @pytest.mark.parametrize(
     "passing",
     [
-        lambda: cancelled([{}, None], "TransactionConflict"), lambda: cancelled([{}, None], "ThrottlingError"),
+        lambda: cancelled([{}, None], "TransactionConflict"),
         lambda: said("TransactWriteItems", "TransactionInProgressException"),
         lambda: said("TransactWriteItems", "TransactionConflictException"),
     ],
-    ids=["a conflict", "one of them throttled", "still under way", "a conflict by its other name"],
+    ids=["a conflict", "still under way", "a conflict by its other name"],
 )  # fmt: skip
 def test_what_decides_nothing_is_tried_again_under_the_same_token(door: Door, passing: Callable[[], Exception]) -> None:
     door.fails(passing, times=3)
@@ -210,6 +210,31 @@ def test_what_decides_nothing_is_tried_again_under_the_same_token(door: Door, pa
 
     assert (len(door.asked), door.paused, set(door.memory.items)) == (4, FULL_SPEED[:3], {KEY, OTHER})
     assert door.memory.sent.token == "t1"
+
+
+def test_what_is_throttled_is_tried_again_twice_under_the_same_token(door: Door) -> None:
+    door.fails(lambda: cancelled([{}, None], "ThrottlingError"), times=2)
+
+    assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
+
+    assert (len(door.asked), door.paused, door.memory.sent.token) == (3, [0.1, 0.2], "t1")
+
+
+def test_a_read_that_gets_none_of_its_items_is_throttled(door: Door) -> None:
+    class Stingy(Listening):
+        def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+            self.before("BatchGetItem")
+            keys = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in wanted]
+            return {"Responses": {}, "UnprocessedKeys": {"memory": {"Keys": keys}}}
+
+    door.memory = Stingy()
+    door.table.connection = door.memory  # type: ignore[assignment]
+    door.memory.before = door.asked.append
+
+    with pytest.raises(Throttled):
+        door.table.get([KEY, OTHER])
+
+    assert len(door.asked) == 3
 
 
 def test_but_not_for_ever(door: Door) -> None:
@@ -247,7 +272,7 @@ def test_a_write_that_fails_has_changed_nothing_unless_nobody_can_know(
         door.table.write([Put(KEY, {})])
 
     assert type(caught.value) is fault
-    assert len(door.asked) == 1
+    assert len(door.asked) == (3 if fault is Throttled else 1)
 
 
 def test_a_write_without_an_answer_may_have_been_made(door: Door) -> None:

@@ -21,7 +21,7 @@ from chalicelib import rounds, routes, sweeping
 from chalicelib.auth import context_of
 from chalicelib.context import Backend, Caller
 from chalicelib.http import Route, Service, respond
-from chalicelib.table import Table
+from chalicelib.table import Patience, Table
 from tests.conformance import assert_conforms
 
 START = 1_780_300_800_000  # 2026-06-01T08:00:00Z
@@ -185,6 +185,9 @@ class World:
 
 class NoStore:
     """Stands where the table would, for requests that are refused before they touch it: touching it is a failure."""
+
+    def patient(self, patience: Patience) -> NoStore:
+        return self
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"the store was asked to {name}")
