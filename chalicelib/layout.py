@@ -182,25 +182,22 @@ def _text(content: Any) -> str:
 # Records
 
 MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading one that is none ends in
-_TEXTS: Final = ("name", "state", "holder", "claim_id")
-_NUMBERS: Final = (
-    "version", "created_at", "updated_at", "entered_at", "waiting_since", "fields_version", "returns", "claimed_at",
-    "expires_at", "extensions", "last_follow_up_at", "active_at", "pinned_until", "clock_ends", "remind_at",
-    "set_aside_at",
-)  # fmt: skip
 _LEFT_OUT_WHEN_EMPTY: Final = ("priority", "extended_ms", "stopped_ms", "pauses", "reminded", "homes", "past_holders")
+# Every other attribute of a customer is stored as it is, except those in the key, in an item or a form of their own.
+_STORED: Final = tuple(
+    name
+    for name in Customer.__struct_fields__
+    if name not in ("tenant", "pool", "id", "fields", "tail", "shards", *_LEFT_OUT_WHEN_EMPTY)
+)
 
 
 def customer_item(customer: Customer) -> Item:
-    """As `item` makes them, by kind of attribute: a claim makes hardly anything else."""
+    """The whole item. Faster than `item`, because a claim spends much of its time here."""
     key = customer_key(customer.tenant, customer.pool, customer.id)
     stored: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "tail": {"S": tail_text(customer.tail)}}
-    for name in _TEXTS:
-        if (text := getattr(customer, name)) is not None:
-            stored[name] = {"S": text}
-    for name in _NUMBERS:
-        if (number := getattr(customer, name)) is not None:
-            stored[name] = {"N": str(number)}
+    for name in _STORED:
+        if (content := getattr(customer, name)) is not None:
+            stored[name] = {"S": content} if isinstance(content, str) else {"N": str(content)}
     for name in _LEFT_OUT_WHEN_EMPTY:
         if content := getattr(customer, name):
             stored[name] = value(content)

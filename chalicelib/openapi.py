@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from inspect import cleandoc
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -115,15 +116,16 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Sche
 
 
 def _portable(schema: Any) -> Any:
-    r"""Python's end of text, `\Z`, is `$` in the expressions of JSON Schema. And no default that says nothing: a client
-    that filled one in would switch off the rules which it leaves out of a change of policy."""
+    r"""Python's end of text, `\Z`, is `$` in the expressions of JSON Schema. Docstrings lose their indentation, as they
+    do by themselves since Python 3.13. And there is no empty default: a client that filled one in would switch off the
+    rules which it leaves out of a change of policy."""
     if isinstance(schema, list):
         return [_portable(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     return _typed(
         {
-            name: part.replace(r"\Z", "$") if name == "pattern" and isinstance(part, str) else _portable(part)
+            name: _portable_text(name, part) if isinstance(part, str) else _portable(part)
             for name, part in schema.items()
             if name != "default" or part not in (None, (), [], {})
         }
@@ -137,6 +139,12 @@ def _typed(schema: Schema) -> Schema:
         return schema
     types = list(dict.fromkeys(JSON_TYPES[type(value)] for value in values))
     return {"type": types[0] if len(types) == 1 else types, **schema}
+
+
+def _portable_text(name: str, text: str) -> str:
+    if name == "pattern":
+        return text.replace(r"\Z", "$")
+    return cleandoc(text) if name == "description" else text
 
 
 # One operation

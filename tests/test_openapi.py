@@ -41,6 +41,10 @@ def test_the_committed_document_is_the_one_the_service_serves(world: World) -> N
     assert COMMITTED.read_text(encoding="utf-8") == rendered(), "run: make openapi"
 
 
+def test_the_document_is_the_same_on_every_python_whether_it_keeps_the_indentation_of_docstrings_or_not() -> None:
+    assert "\\n  " not in rendered()
+
+
 def test_the_document_is_valid_openapi_3_1() -> None:
     validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
 

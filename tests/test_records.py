@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from itertools import count
+from typing import Any
 
-from chalicelib.records import HEARD_MS, Member
+from msgspec.structs import fields, replace
+
+from chalicelib.layout import customer_item, customer_record
+from chalicelib.records import HEARD_MS, Customer, Event, Member
 from tests.moved import POOL
 from tests.world import START
+
+EVENT = Event(2, "claimed", START, "alice")
 
 
 def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybody_has_heard_of_it() -> None:
@@ -25,3 +31,15 @@ def test_what_a_member_claimed_counts_on_its_day_and_where_clocks_disagree_on_th
 
     assert claimed == [0, 2, 2]
     assert replace(alice, day="2026-06-01", did={}).claimed_on("2026-06-01") == 0
+
+
+def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
+    numbers = count(2)
+    of_type: dict[Any, Any] = {str: "a", str | None: "b", dict[str, int]: {"p": 7}, tuple[Event, ...]: (EVENT,)}
+    given = {each.name: of_type.get(each.type) or next(numbers) for each in fields(Customer)}
+    customer = Customer(**given | {"state": "claimed", "fields": {}})
+
+    read = customer_record(customer.tenant, customer.pool, customer_item(customer))
+
+    assert read == customer
+    assert [each.name for each in fields(Customer) if each.name != "fields" and given[each.name] == each.default] == []
