@@ -18,6 +18,14 @@ UNPROCESSABLE = ("reason_required", "invalid_request", "idempotency_key_reused")
 STATUS = {"not_found": 404, "version_conflict": 412} | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(UNPROCESSABLE, 422)
 
 
+# Each name that there is, as one sees it who may not see names, or phone numbers.
+NAMES = {
+    "A": {"name": "****", "phone": "A"},
+    "B": {"name": "****", "phone": "B"},
+    "Wang 13812345678": {"name": "W****", "phone": "Wang 138****5678"},
+}
+
+
 class No(Exception):
     """The request is refused, with that code."""
 
@@ -79,6 +87,7 @@ class Customer:
     aside: int | None = None
     left: dict[str, int] = field(default_factory=dict)  # when each past holder did
     events: list[str] = field(default_factory=list)
+    notes: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # by version: author, whom it names, text
 
     @property
     def version(self) -> int:
@@ -167,10 +176,22 @@ class Model:
 
     def seen(self, pool: str, customer: str, who: str, now: int) -> dict[str, Any]:
         """The customer as that user is shown it: its name is masked for who neither has it nor manages the pool."""
-        known, home, ask = self.customers[pool, customer], self.pools[pool], Ask(self, who, pool, now)
-        has = known.holder == who and not known.lapsed(home.moment(now))
-        hidden = {"name": "****", "masked": True} if "masked_fields" in home.policy and not (has or ask.manages) else {}
-        return self.shown(pool)[customer] | hidden
+        known, masked = self.customers[pool, customer], self.pools[pool].policy.get("masked_fields")
+        if masked is None or self.sees_all(known, who, now):
+            return self.shown(pool)[customer]
+        return self.shown(pool)[customer] | {"name": NAMES[known.name][masked[0]], "masked": True}
+
+    def sees_all(self, known: Customer, who: str, now: int) -> bool:
+        has = known.holder == who and not known.lapsed(self.pools[known.pool].moment(now))
+        return has or Ask(self, who, known.pool, now).manages
+
+    def notes_seen(self, known: Customer, who: str, now: int) -> dict[int, str | None]:
+        """What people wrote about the customer, by version; None where that user may not read it."""
+        all_of_it = self.sees_all(known, who, now) or "notes_visible_to" in self.pools[known.pool].policy
+        return {
+            version: text if all_of_it or who in (author, named) else None
+            for version, (author, named, text) in known.notes.items()
+        }
 
     def shown(self, pool: str) -> dict[str, dict[str, Any]]:
         embargo = self.pools[pool].policy.get("embargo", 0)

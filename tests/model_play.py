@@ -24,6 +24,7 @@ from tests.model import Ask, Model, No
 from tests.month import ms
 from tests.world import HOUR, MINUTE, Reply, User, World
 
+BY_THE_SERVICE = ("pool closed", "pool resumed", "member removed", "import undone")  # reasons that everybody reads
 POOLS = {"p": "UTC", "q": "Asia/Shanghai"}
 FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
 
@@ -115,6 +116,8 @@ class Playing(RuleBasedStateMachine):
     def teardown(self) -> None:
         for (pool, customer), known in self.model.customers.items():
             assert self.user("mona", pool).events(customer) == known.events
+        for pool, who in self.model.members:
+            self.as_they_see_it(who, pool)
         assert_sound(self.world.table)
         self.opened.__exit__(None, None, None)
 
@@ -222,6 +225,18 @@ class Playing(RuleBasedStateMachine):
             assert not expected
             shown, home = mona.request("GET", f"/v1/pools/{pool}").json, self.model.pools[pool]
             assert (shown["status"], shown["version"]) == (home.status, home.version)
+
+    def as_they_see_it(self, who: str, pool: str) -> None:
+        """The list, and what people wrote in each history, with what that member may not see masked."""
+        user, now = self.user(who, pool), self.world.clock.now
+        for shown in user.walk("/customers"):
+            assert plain(shown) == self.model.seen(pool, shown["id"], who, now)
+            events = user.walk(f"/customers/{shown['id']}/history")
+            assert all(each["reason"] is None for each in events if each["masked"])
+            known = self.model.customers[pool, shown["id"]]
+            told = [each for each in events if each["masked"] or each["reason"]]
+            notes = {each["seq"]: each["reason"] for each in told if each["reason"] not in BY_THE_SERVICE}
+            assert notes == self.model.notes_seen(known, who, now)
 
     def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
         """A claim that has begun has an id that no other one ever had."""

@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize, rule
 from chalicelib.times import rfc3339
 from tests import model_pools as on_pools
 from tests import model_verbs as verbs
-from tests.model import Ask, Member, No, Pool, Written
+from tests.model import NAMES, Ask, Member, No, Pool, Written
 from tests.model_play import CARL, POOLS, How, Playing, as_body, duration, said, written
 from tests.world import DAY, HOUR, MINUTE
 
@@ -25,13 +25,14 @@ admins = st.sampled_from(["root", "root", "root", "mona"])
 known_claims = st.sampled_from([None, None, "current", "other"])
 lengths = st.sampled_from([None, HOUR, 2 * HOUR])
 limits = st.sampled_from([None, 0, 1, 2, 3])
+names = st.sampled_from(list(NAMES))
 reasons = st.sampled_from(["", "", "no time"])
 notes = st.sampled_from(["called", "called", "called", " \u3164"])
 modes = st.sampled_from(["skip", "update", "update", "reject"])
 ROLES = ["member", "member", "manager"]
 STATUSES = ["pause", "resume", "resume", "open", "open", "close"]
 GIVEN = ["assign", "transfer", "convert"]
-rows = st.tuples(ids, st.sampled_from(["A", "B"]), st.integers(0, 2))
+rows = st.tuples(ids, names, st.integers(0, 2))
 policies = st.fixed_dictionaries({}, optional={
     "holding_limit": limits, "daily_claim_limit": st.sampled_from([None, 1, 2, 4]),
     "claim_ttl": st.sampled_from([None, HOUR, 4 * HOUR, DAY]), "idle_ttl": st.sampled_from([None, 3 * HOUR]),
@@ -41,7 +42,8 @@ policies = st.fixed_dictionaries({}, optional={
     "follow_up_restarts_clock": st.sampled_from([None, True]), "pin_limit": st.sampled_from([None, 1, 2]),
     "max_pin": st.sampled_from([None, DAY]), "max_returns": st.sampled_from([None, 2, 3]),
     "reason_required": st.sampled_from([None, None, True]),
-    "masked_fields": st.sampled_from([None, ("name",)]),
+    "masked_fields": st.sampled_from([None, ("name",), ("phone",)]),
+    "notes_visible_to": st.sampled_from([None, None, "pool"]),
 })  # fmt: skip
 hows = st.builds(How, st.integers(0, 1), st.sampled_from([False, False, True]),
                  st.sampled_from([None, None, None, "right", "wrong"]))  # fmt: skip
@@ -179,12 +181,16 @@ class Everything(Playing):
 
     # Customers as records
 
-    @rule(
-        how=hows, who=people, pool=pools, customer=ids, name=st.sampled_from("AB"), priority=st.sampled_from([None, 1])
-    )
+    @rule(how=hows, who=people, pool=pools, customer=ids, name=names, priority=st.sampled_from([None, 1]))
     def edit(self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None) -> None:
         body = {"name": name} | ({"priority": priority} if priority is not None else {})
         self.one(how, who, pool, customer, "", lambda ask: verbs.edit(ask, customer, name, priority), body, "PATCH")
+
+    @rule(who=people, pool=pools, process=st.integers(0, 1))
+    def look(self, who: str, pool: str, process: int) -> None:
+        self.world.service = self.processes[process]
+        if (pool, who) in self.model.members:
+            self.as_they_see_it(who, pool)
 
     @rule(how=hows, who=managers, pool=pools, row=rows)
     def create(self, how: How, who: str, pool: str, row: on_pools.Row) -> None:

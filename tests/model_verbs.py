@@ -131,10 +131,16 @@ def release(
         ask.customer(customer)
         refuse_if(bool(ask.policy.get("reason_required")) and not reason, "reason_required")
         found, _ = ask.claim(customer, claim_id)
-        event = "released" if found.holder == ask.who else "reclaimed"
-        return lambda: ask.model.give_back(found, event, ask.now), False
+        return lambda: released(ask, found, reason), False
 
     return about_all(settle(ask, ids, plan, atomic), "reason_required")
+
+
+def released(ask: Ask, found: Customer, reason: str) -> None:
+    assert found.holder is not None
+    if reason:
+        found.notes[found.version + 1] = (ask.who, found.holder, reason)
+    ask.model.give_back(found, "released" if found.holder == ask.who else "reclaimed", ask.now)
 
 
 # A manager's verbs
@@ -240,6 +246,7 @@ def follow_up(ask: Ask, customer: str, note: str) -> None:
     ask.theirs(found)
     refuse_if(found.lapsed(ask.moment), "expired")
     found.step("followed_up", ask.now)
+    found.notes[found.version] = (ask.who, found.holder or "", note)
     if found.holder != ask.who:
         return
     found.followed_up = ask.now

@@ -281,6 +281,16 @@ def test_the_history_of_a_customer_is_watched_as_json(office: Desk, threaded: Wo
     assert [(each["type"], each["by"]) for each in events] == [("imported", "mona"), ("claimed", "alice")]
 
 
+def test_a_reason_that_is_not_for_the_reader_is_watched_as_hidden(office: Desk, threaded: World) -> None:
+    threaded.fill(1)
+    threaded.user("alice").claim("c1")
+    threaded.user("alice").release("c1", reason="no budget")
+
+    watched = office.run("watch", "c1", "--times", 1, user="bob")
+
+    assert "hidden" in watched.out and "no budget" not in watched.out
+
+
 def test_a_watch_outlives_a_service_that_is_away(office: Desk, threaded: World) -> None:
     threaded.fill(1)
     threaded.user("alice").claim("c1")

@@ -227,6 +227,17 @@ def test_the_history_tells_who_did_what(door: Door, team: Team) -> None:
     assert alice.dialog.get_by_text("mona created the customer").is_visible()
 
 
+def test_a_reason_that_is_not_for_the_reader_is_shown_as_hidden(door: Door, team: Team) -> None:
+    held(team, "Acme")
+    assert team.ask("alice", "POST", "/customers/c1/release", {"reason": "wrong region"}).status == 200
+    bob = door.enter("bob")
+
+    bob.row("Acme").get_by_role("button", name="Acme", exact=True).click()
+
+    bob.dialog.get_by_text("Hidden", exact=True).wait_for()
+    assert "wrong region" not in bob.dialog.inner_text()
+
+
 def test_who_may_not_claim_is_told_every_reason(door: Door, team: Team) -> None:
     team.rule(cooldown="P1D", holding_limit=0)
     team.customers("Acme")
