@@ -91,7 +91,7 @@ def _limits(call: Call, pool: Pool, member_item: Item) -> list[Refusal]:
     kept = layout.plain(member_item["held"]) - len(lapsed)
     room = layout.plain(member_item["room"]) + len(lapsed)
     standing = member_item | {"held": layout.value(kept), "room": layout.value(room)}
-    return Quota(actor.member_key, actor.policy, actor.now, 1).refusals(standing, 0)
+    return Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home).refusals(standing, 0)
 
 
 def _is_id(text: str) -> bool:

@@ -99,7 +99,7 @@ class Counters:
             return None
         actor = self._actor
         key = layout.member_key(actor.tenant, actor.pool, takes[0].taker)
-        return Quota(key, actor.policy, actor.now, len(takes), takes[0].daily, anew=self._turns(key))
+        return Quota(key, actor.policy, actor.now, len(takes), takes[0].daily, self._turns(key), actor.home)
 
     def actions(self, moves: Iterable[Move], asked: dict[Key, list[Condition]], quota: Quota | None) -> list[Action]:
         """Each member's item once, under the conditions asked of it, whatever the number of customers."""
@@ -156,7 +156,7 @@ class Counters:
         pool = self._actor.home
         if self._elsewhere is not None and layout.pool_in(key.pk) == self._elsewhere.id:
             pool = self._elsewhere
-        return pool.policy.day(self._actor.now)
+        return pool.day(self._actor.now)
 
     def _day(self, key: Key) -> str:
         """The day on which the member's item counts now: today or, where clocks disagree, the later one it has seen."""

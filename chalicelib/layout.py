@@ -302,7 +302,8 @@ def pool_item(pool: Pool) -> Item:
         "created_at": pool.created_at, "updated_at": pool.updated_at, "pauses": pool.pauses,
         "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
         "shards": None if pool.shards == 1 else pool.shards, "spread_from": pool.spread_from,
-        "spread_at": pool.spread_at,
+        "spread_at": pool.spread_at, "day_kept": pool.day_kept, "day_since": pool.day_since,
+        "day_until": pool.day_until,
     }  # fmt: skip
     return item(pool_key(pool.tenant, pool.id), attributes)
 

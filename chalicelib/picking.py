@@ -240,7 +240,7 @@ class _Search:
 
     def _closed_to_caller(self) -> Refusal | None:
         actor = self.desk.actor
-        quota = Quota(actor.member_key, actor.policy, actor.now, 1)
+        quota = Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home)
         member = rules.member(actor.member_key)
         refusing = self.desk.table.write([Check(actor.member_key, member.condition & quota.condition())])
         if refusing is None:

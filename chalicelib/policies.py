@@ -40,7 +40,7 @@ def change(
         raise _wrong(call, pool, "version_conflict", ["send If-Match with the version of the pool"])
     # What the client saw decides: if that is not how the pool stands, the write is refused.
     seen = replace(pool, version=call.if_match)
-    wanted = replace(seen, name=name or pool.name, policy=_merged(call, pool, policy))
+    wanted = replace(seen, name=name or pool.name).ruled_by(_merged(call, pool, policy), call.now)
     if dry_run:
         _may_change(call, pool)
         return call.finish(views.pool(wanted) | {"affected": sum(len(page) for page in _affected(call, wanted))})

@@ -94,7 +94,7 @@ def get_member(call: Call, pool_id: str, user: str) -> dict[str, Any]:
         only_managers(call, pool, found)
     if other not in found:
         raise Refused(Refusal("not_a_member" if own == other else "not_found"))
-    return views.member(layout.member_record(pool.tenant, pool.id, found[other]), pool.policy, call.now)
+    return views.member(layout.member_record(pool.tenant, pool.id, found[other]), pool, call.now)
 
 
 def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def list_members(call: Call, pool_id: str, limit: int, cursor: str | None) -> di
     members = [layout.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
     next_cursor = None if page.last is None else place.write(layout.id_in(page.keys[-1].pk))
     return {
-        "items": [views.member(each, pool.policy, call.now) for each in members],
+        "items": [views.member(each, pool, call.now) for each in members],
         "next_cursor": next_cursor,
     }
 
@@ -156,7 +156,7 @@ def put_member(call: Call, pool_id: str, user: str, role: Role, own_limit: int |
         raise Refused(Refusal("not_found"))
     by_whom = _may_put(call, pool, user, role)
     key = layout.member_key(pool.tenant, pool.id, user)
-    row = layout.day_key(key, pool.policy.day(call.now))
+    row = layout.day_key(key, pool.day(call.now))
     while True:
         found = call.backend.table.get([key, row])
         stored, today = found.get(key), found.get(row)
@@ -188,7 +188,7 @@ def _as_put(
     call: Call, pool: Pool, user: str, role: Role, own_limit: int | None, known: Member | None, did: dict[str, int]
 ) -> Member:
     """The member one version after the one that the write will be bound to; a new one with what they did today."""
-    known = known or Member(pool.tenant, pool.id, user, role, day=pool.policy.day(call.now), did=did, version=0)
+    known = known or Member(pool.tenant, pool.id, user, role, day=pool.day(call.now), did=did, version=0)
     version = known.version if call.if_match is None else call.if_match
     return replace(known, role=role, own_limit=own_limit, version=version + 1)
 
@@ -214,7 +214,7 @@ def _put_member(
         asked += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
     else:
         writes.append(Update(key, _settings(member), on_target))
-    return call.commit(writes, asked, views.member(member, pool.policy, call.now))
+    return call.commit(writes, asked, views.member(member, pool, call.now))
 
 
 def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:

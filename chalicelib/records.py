@@ -140,7 +140,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 class Pool(Struct, frozen=True):
     """`pauses` counts the pauses so far. A paused pool with `resumed_at` is on its way back to open: its claims are
     being shifted. `closing` says what becomes of the claims of a closed one. Its lists are spread over `shards`; where
-    they are on their way from another number, `spread_from` is that, and `spread_at` when it was asked for."""
+    they are on their way from another number, `spread_from` is that, and `spread_at` when it was asked for. After a
+    change of time zone the local day is still `day_kept`, which began at `day_since`, until `day_until`."""
 
     tenant: str
     id: str
@@ -157,6 +158,34 @@ class Pool(Struct, frozen=True):
     shards: int = 1
     spread_from: int | None = None
     spread_at: int | None = None
+    day_kept: str | None = None
+    day_since: int | None = None
+    day_until: int | None = None
+
+    def day(self, now: int) -> str:
+        """The local day on which a claim made now counts."""
+        return self.day_kept if self._keeps_day(now) and self.day_kept else self.policy.day(now)
+
+    def day_ends(self, now: int, counted: str) -> int:
+        """When the local day ends or, where a later one is `counted`, when that does."""
+        if self._keeps_day(now) and self.day_until is not None and counted <= self.day(now):
+            return self.day_until
+        return self.policy.day_ends(now, counted)
+
+    def _keeps_day(self, now: int) -> bool:
+        return self.day_until is not None and now < self.day_until
+
+    def ruled_by(self, policy: Policy, now: int) -> Pool:
+        """The pool under another policy. A change of time zone keeps the day until a midnight of the new zone that is
+        24 hours or more after the day began, so that no second day begins earlier (rule 5)."""
+        after = replace(self, policy=policy)
+        if (policy.time_zone or "UTC") == (self.policy.time_zone or "UTC"):
+            return after
+        day, tz = self.day(now), times.zone(policy.time_zone or "UTC")
+        kept_since = self.day_since if self._keeps_day(now) else None
+        since = times.start_of(day, times.zone(self.policy.time_zone or "UTC")) if kept_since is None else kept_since
+        until = max(times.first_midnight(since + times.DAY, tz), times.midnight_after(day, tz))  # of a later date
+        return replace(after, day_kept=day, day_since=since, day_until=until)
 
     @property
     def shards_read(self) -> int:

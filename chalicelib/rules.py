@@ -18,7 +18,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.conditions import Attribute, holds
 from chalicelib.layout import Item, Key, plain
 from chalicelib.places import FOREVER
-from chalicelib.records import Policy, is_blank
+from chalicelib.records import Policy, Pool, is_blank
 from chalicelib.refusals import Refusal
 
 pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
@@ -287,7 +287,7 @@ class Quota(Struct, frozen=True):
     """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
 
     An assignment takes too, but is not `daily`: it does not count as a claim of the day. `anew` says that this
-    transaction begins the member's day.
+    transaction begins the member's day. `home` is the pool whose day it is, which it may keep when its zone changes.
 
     A condition has no arithmetic: what must be left is worked out here, and `room` is kept by the counter's updates
     where the limit is the member's own.
@@ -299,6 +299,7 @@ class Quota(Struct, frozen=True):
     count: int
     daily: bool = True
     anew: bool = False
+    home: Pool | None = None
 
     def condition(self) -> Condition:
         return self._daily() & self._holding() if self._counts_today() else self._holding()
@@ -335,14 +336,14 @@ class Quota(Struct, frozen=True):
         used, kept = self._used(member_item)
         found = []
         if today is not None and granted >= today:
-            ends = self.policy.day_ends(self.now, plain(member_item["day"]))
+            ends = (self.home or self.policy).day_ends(self.now, plain(member_item["day"]))
             found.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
         if headroom is not None and granted >= headroom:
             found.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))
         return found
 
     def _used(self, member_item: Item) -> tuple[int, int]:
-        today = self.policy.day(self.now)
+        today = (self.home or self.policy).day(self.now)
         used = plain(member_item["did"]).get("claimed", 0) if plain(member_item["day"]) >= today else 0
         return used, plain(member_item["held"])
 

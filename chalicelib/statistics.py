@@ -26,7 +26,7 @@ def of_pool(call: Call, pool_id: str, first: date | None, last: date | None) -> 
     """Both days are included; without them, the last thirty. Raises Refused."""
     pool = call.pool(pool_id)
     only_managers(call, pool)
-    to = last or date.fromisoformat(pool.policy.day(call.now))
+    to = last or date.fromisoformat(pool.day(call.now))
     since = first or date.fromordinal(max(to.toordinal() - USUAL_DAYS + 1, 1))
     if not timedelta(0) <= to - since < timedelta(days=LONGEST_DAYS):
         error = f"from, to: at least one day and at most {LONGEST_DAYS}"

@@ -79,6 +79,18 @@ def local_day(ms: int, tz: ZoneInfo) -> str:
     return datetime.fromtimestamp(ms / 1000, tz).date().isoformat()
 
 
+def start_of(day: str, tz: ZoneInfo) -> int:
+    """When that day begins."""
+    return midnight_after((date.fromisoformat(day) - timedelta(days=1)).isoformat(), tz)
+
+
+def first_midnight(ms: int, tz: ZoneInfo) -> int:
+    """The first moment from `ms` on at which a day begins in that zone."""
+    day = local_day(ms, tz)
+    begun = start_of(day, tz)
+    return begun if begun >= ms else midnight_after(day, tz)
+
+
 def midnight_after(day: str, tz: ZoneInfo) -> int:
     """When that day ends. The next date is taken before the zone is applied: days may have 23 or 25 hours."""
     tomorrow = date.fromisoformat(day) + timedelta(days=1)

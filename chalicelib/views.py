@@ -43,8 +43,9 @@ def _policy(policy: Policy) -> dict[str, Any]:
     return shown | {name: shown[name] or [] for name in ("masked_fields", "reminders")}
 
 
-def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
+def member(record: Member, home: Pool, now: int) -> dict[str, Any]:
     """With the limits in force for that member, and what is left of them."""
+    policy = home.policy
     limit = policy.holding_limit if record.own_limit is None else record.own_limit
     return {
         "pool_id": record.pool,
@@ -54,8 +55,8 @@ def member(record: Member, policy: Policy, now: int) -> dict[str, Any]:
         "held": record.held,
         "headroom": None if limit is None else max(limit - record.held, 0),
         "daily_claim_limit": policy.daily_claim_limit,
-        "claimed_today": record.claimed_on(policy.day(now)),
-        "resets_at": rfc3339(policy.day_ends(now, record.day)),
+        "claimed_today": record.claimed_on(home.day(now)),
+        "resets_at": rfc3339(home.day_ends(now, record.day)),
         "version": record.version,
     }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.engine import hooked
-from tests.world import DAY, HOUR, Reply, User, World
+from tests.world import DAY, HOUR, START, Reply, User, World
 
 
 def put(user: User, name: str, **body: Any) -> Reply:
@@ -214,3 +215,63 @@ def test_the_counters_in_the_answer_to_a_new_limit_are_those_of_the_moment_at_wh
         answered = put(mona, "alice", holding_limit=3).json
 
     assert (answered["held"], answered["headroom"], answered["claimed_today"]) == (1, 2, 1)
+
+
+# A day, where the pool changes its time zone
+
+
+def zone(world: World, name: str | None) -> None:
+    mona = world.user("mona")
+    version = mona.request("GET", "/v1/pools/p").json["version"]
+    changed = mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": name}}, if_match=str(version))
+    assert changed.status == 200, changed.text
+    world.clock.forward(10_000)
+
+
+@pytest.mark.parametrize(
+    ("zones", "ends"),
+    [
+        (["Asia/Shanghai"], "2026-06-02T16:00:00.000Z"),
+        (["America/New_York"], "2026-06-02T04:00:00.000Z"),
+        (["Pacific/Kiritimati", "UTC", "Asia/Shanghai", "UTC"], "2026-06-02T00:00:00.000Z"),
+        (["Asia/Shanghai", "Pacific/Honolulu"], "2026-06-02T10:00:00.000Z"),
+    ],
+    ids=str,
+)
+def test_no_change_of_time_zone_begins_a_second_day_within_24_hours(world: World, zones: list[str], ends: str) -> None:
+    world.pool(daily_claim_limit=1)
+    world.fill(3)
+    alice = world.user("alice")
+    world.clock.now = START + 7 * HOUR  # 15:00 of the day in UTC
+    assert alice.claim("c1").status == 200
+
+    for name in zones:
+        zone(world, name)
+    shown = alice.get("/members/me").json
+    until = int(datetime.fromisoformat(ends).timestamp() * 1000)
+    refused = []
+    for moment in (START + 9 * HOUR, START + 15 * HOUR, until - 1):
+        world.clock.now = moment
+        refused.append(alice.claim("c2"))
+    world.clock.now = until
+
+    assert (shown["claimed_today"], shown["resets_at"]) == (1, ends)
+    assert [(each.code, each.json["retry_at"]) for each in refused] == [("daily_limit", ends)] * 3
+    assert alice.claim("c2").status == 200
+    assert alice.claim("c3").code == "daily_limit"
+
+
+def test_a_change_of_time_zone_and_a_removal_together_begin_no_second_day_either(world: World) -> None:
+    mona = world.pool(daily_claim_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    world.clock.now = START + 7 * HOUR
+    alice.claim("c1")
+
+    zone(world, "Asia/Shanghai")
+    world.clock.now = START + 9 * HOUR
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    put_back = put(mona, "alice")
+
+    assert put_back.json["claimed_today"] == 1
+    assert alice.claim("c2").code == "daily_limit"
