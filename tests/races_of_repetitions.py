@@ -88,3 +88,22 @@ def a_removal_with_one_key_sent_three_times(world: World) -> Race:
         assert [world.user("mona").events(each).count("reclaimed") for each in ("c1", "c2")] == [1, 1]
 
     return _thrice(lambda w: w.user("mona").request("DELETE", path, idempotency_key="k"), so, ("c1", "c2"))
+
+
+@race
+def a_repeated_claim_and_the_removal_of_who_claimed(world: World) -> Race:
+    """The repetition comes before the removal and shows the customer, or after it and shows nothing."""
+    mona = world.pool(masked_fields=["phone"])
+    mona.create("c1", fields={"phone": "13812345678"})
+    assert world.user("alice").claim("c1", idempotency_key="k").status == 200
+    path = "/v1/pools/p/members/alice?held=release"
+
+    def so(world: World, results: list[Any]) -> None:
+        again, removed = results
+        assert removed.status == 200
+        assert (again.status, again.json.get("code")) in [(200, None), (403, "not_a_member")]
+        assert again.status == 200 or "c1" not in again.text
+        assert world.user("mona").events("c1") == ["created", "claimed", "reclaimed"]
+
+    claims = [lambda w: w.user("alice").claim("c1", idempotency_key="k")]
+    return Race([*claims, lambda w: w.user("mona").request("DELETE", path)], so, serial=False)
