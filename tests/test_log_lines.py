@@ -31,7 +31,7 @@ EVENT = re.compile(r"\d\d:\d\d:\d\d event (?P<type>\w+) (?P<detail>\{.*\})")
 
 
 PEOPLE, LOOKS, ROUNDS = 24, 20, 3
-LAST_LINE_OF_THE_WELCOME = "the events that other systems are told:\n"
+LAST_LINE_OF_THE_WELCOME = "Requests and published events:\n"
 
 
 @dataclass(frozen=True)

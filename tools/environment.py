@@ -41,7 +41,7 @@ def described(requirements: Path) -> str:
 
 
 def build(folder: Path, requirements: Path) -> None:
-    print(f"setting up {folder} (once, about a minute) ...", file=sys.stderr)
+    print(f"Creating {folder} (once, about a minute) ...", file=sys.stderr)
     if folder.is_symlink():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -60,7 +60,7 @@ def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
 
     table = process.table(config.read(os.environ))
     if not table.create() and not table.is_current():
-        raise Unusable("the data kept in .local/ is of an earlier version: `make clean` throws it away")
+        raise Unusable("the data in .local/ has the format of an earlier version: delete it with `make clean`")
     sys.modules.pop("app", None)  # it may have been imported before, under another environment
     return importlib.import_module("app")
 

@@ -1,6 +1,6 @@
-"""How a tool gives up: one line that says what is wrong and what to do, and an exit code. Never a traceback."""
+"""How a tool ends on an error: one line with the cause and the remedy, and an exit code. Never a traceback."""
 
-from __future__ import annotations  # read by old Pythons too, to be told that they are
+from __future__ import annotations  # old Pythons read this too, to be reported as too old
 
 import sys
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import NoReturn
 
 
 class Unusable(Exception):
-    """Something a person has to put right before the tool can work; its text is the one line they see."""
+    """A problem that a person has to solve before the tool can run; its text is the one line that is printed."""
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
-    """Say `message` on standard error and end the process with `status`."""
+    """Print `message` on standard error and end the process with `status`."""
     print(message, file=sys.stderr)
     raise SystemExit(status)
 

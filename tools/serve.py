@@ -25,10 +25,10 @@ from tools.seed import MEMBERS, POOL, seed, untouched_customer
 from tools.whole_lines import write_whole_lines
 
 DURABILITY = {
-    "ministack": "Data is kept in .local/ when it is stopped in order: Ctrl-C, SIGTERM, even a killed `make run`.\n"
-    "If the engine itself is killed, or the power fails, everything since this start is lost;\n"
-    "with ENGINE=dynamodb-local nothing is.",
-    "dynamodb-local": "Data is kept in .local/; nothing that was answered is lost, even if all of this is killed.",
+    "ministack": "Data is stored in .local/ when the service stops by Ctrl-C or SIGTERM, even if make is killed.\n"
+    "If the engine is killed or the power fails, everything since this start is lost;\n"
+    "with ENGINE=dynamodb-local, nothing is lost.",
+    "dynamodb-local": "Data is stored in .local/; no answered request is lost, even if all processes are killed.",
 }
 
 
@@ -83,13 +83,13 @@ def stop_on_signals() -> list[int]:
 def wait_until_asked(asked: list[int], engine: Engine) -> None:
     while not asked:
         if not engine.alive:
-            raise Unusable(f"{engine.name} has stopped by itself: its last words are in {engine.log_file}")
+            raise Unusable(f"{engine.name} stopped unexpectedly: see {engine.log_file}")
         time.sleep(0.2)
 
 
 def port_from(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise Unusable(f"PORT={text} is not a port: choose a number from 1 to 65535")
+        raise Unusable(f"PORT={text} is not a valid port: expected a number from 1 to 65535")
     return int(text)
 
 
@@ -104,14 +104,16 @@ The console, signed in as one of two members or as their manager, mona, for twel
 
 {doors}
 
-Or paste these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice gives it
-back (200):
+Or run these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice releases it
+(200):
 
 curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=alice)"
 curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=bob)"
 curl -i -X POST {address}/release -H "Authorization: Bearer $(make -s token USER=alice)"
 
-Ctrl-C stops everything. Requests, and the events that other systems are told:
+The command line: `./poolctl login --local alice`, then `./poolctl`.
+
+Ctrl-C stops everything. Requests and published events:
 """
 
 
