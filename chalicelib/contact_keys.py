@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["phone", "email"]
-EXPECTED: Final[dict[Kind, str]] = {"phone": "a phone number", "email": "an e-mail address"}
+KINDS: Final[tuple[Kind, ...]] = ("phone", "email")
 
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{5,15}")  # a country code and 15 digits at most (E.164)
 _MAINLAND_MOBILE: Final = re.compile(r"\+86(1[3-9][0-9]{9})")
@@ -73,13 +73,14 @@ def keys_in(fields: Mapping[str, Any]) -> dict[Kind, str]:
 
 
 def known_region(said: str) -> str:
-    """That ISO 3166 code of a region. Raises ValueError where libphonenumber knows no such region."""
+    """That ISO 3166 code of a region. Raises ValueError with a kind of `validation` where libphonenumber
+    knows no such region."""
     if re.fullmatch("[A-Z]{2}", said):
         from phonenumbers import SUPPORTED_REGIONS  # large: loaded by those who need it
 
         if said in SUPPORTED_REGIONS:
             return said
-    raise ValueError("expected the two capital letters of a region (ISO 3166), such as CN")
+    raise ValueError("region")
 
 
 def digest(key: str) -> str:

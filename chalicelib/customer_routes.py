@@ -9,10 +9,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib import claiming, customers, importing, shapes, undoing
-from chalicelib.contact_keys import EXPECTED, Kind, folded, normalised
+from chalicelib.contact_keys import Kind, folded, normalised
 from chalicelib.context import Call
 from chalicelib.customers import Filter, OnDuplicate, Row
-from chalicelib.http import Answer, NoBody, decoded
+from chalicelib.http import Answer, NoBody, decoded, invalid
 from chalicelib.identities import User
 from chalicelib.journal import Result
 from chalicelib.records import Identifier, State, problems_of
@@ -140,9 +140,9 @@ def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | Non
     """The folded beginning of a name, or the normalised key, that is searched for. Raises Refused."""
     asked = [said for said in (query.name, query.phone, query.email) if said is not None]
     if len(asked) > 1:
-        raise _invalid("name, phone, email: search by one of them")
+        raise invalid("one_search", "name, phone, email")
     if query.name is not None and not folded(query.name):
-        raise _invalid("name: expected more than blanks")
+        raise invalid("blank", "name")
     kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
     for kind, said in kinds:
         if said is not None:
@@ -153,14 +153,10 @@ def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | Non
 def _contact(query: CustomersQuery, kind: Kind, said: str) -> str:
     contact = normalised(kind, said)
     if contact is None:
-        raise _invalid(f"{kind}: expected {EXPECTED[kind]}")
+        raise invalid(kind, kind)
     if query.cursor is not None:
         raise Refused(Refusal("invalid_cursor"))  # one customer is no list that goes on
     return contact
-
-
-def _invalid(error: str) -> Refused:
-    return Refused(Refusal("invalid_request", errors=(error,)))
 
 
 @route("GET", CUSTOMER, answers=shapes.Customer)

@@ -25,10 +25,11 @@ from chalicelib.context import Backend, Call, Caller
 from chalicelib.identities import decoded_user, user_named
 from chalicelib.journal import WHOLE, Journal, Result
 from chalicelib.measures import Outcome, Tell
-from chalicelib.outlines import outline, unquoted
+from chalicelib.outlines import outline
 from chalicelib.records import IDENTIFIER, MARK
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import Fault, OutcomeUnknown, Patience
+from chalicelib.validation import FieldError, Value, from_msgspec
 
 LARGEST_BODY: Final = 256 * 1024
 JSON: Final = "application/json"
@@ -267,19 +268,14 @@ def _body(request: Request, kind: type) -> Any:
         raise Refused(Refusal("payload_too_large", limit=LARGEST_BODY, used=len(raw)))
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and media != JSON:
-        raise _invalid("send the body with Content-Type: application/json")
-    return decoded(raw or b"{}", kind, told=lambda error, _: str(error))
+        raise invalid("content_type")
+    return decoded(raw or b"{}", kind, names=True)
 
 
-def decoded(
-    raw: bytes | msgspec.Raw,
-    kind: Any,
-    reason: str = "invalid_request",
-    told: Callable[[msgspec.ValidationError, Any], str] = unquoted,
-) -> Any:
+def decoded(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request", *, names: bool = False) -> Any:
     """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type.
 
-    A refusal that an Idempotency-Key may keep quotes nothing.
+    An unknown member is only named with `names`: an Idempotency-Key must not keep what may be about a person.
     """
     try:
         try:
@@ -287,7 +283,7 @@ def decoded(
         except msgspec.ValidationError as error:
             # Decoding stops at the first wrong type; what comes after it may not be JSON at all.
             msgspec.json.decode(raw)
-            raise Refused(Refusal(reason, errors=(told(error, kind),))) from error
+            raise Refused(Refusal(reason, errors=(from_msgspec(error, kind, names),))) from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Refused(Refusal("malformed")) from error
 
@@ -297,23 +293,24 @@ def _query(request: Request, kind: type) -> Any:
     said = {} if params is None else {name: params.getlist(name) for name in params}
     for name, texts in said.items():
         if len(texts) > 1:
-            raise _invalid(f"{name}: said more than once")
+            raise invalid("repeated", name)
     given = {name: texts[0] for name, texts in said.items()}
     try:
         query: Any = msgspec.convert(given, kind, strict=False, dec_hook=decoded_user)
     except (msgspec.ValidationError, ValueError) as error:
-        raise _invalid(str(error)) from error
+        raise Refused(Refusal("invalid_request", errors=(from_msgspec(error, kind, names=True),))) from error
     for field in msgspec.structs.fields(kind):
         name, value = field.encode_name, getattr(query, field.name)
         if name in given and value is None:  # msgspec takes the text "null" for it
-            raise _invalid(f"{name}: null is no value of a parameter")
+            raise invalid("null_parameter", name)
         if name in given and type(value) is int and given[name] != str(value):  # and 1e1 for a number
-            raise _invalid(f"{name}: expected a number in digits")
+            raise invalid("not_digits", name)
     return query
 
 
-def _invalid(error: str) -> Refused:
-    return Refused(Refusal("invalid_request", errors=(error,)))
+def invalid(kind: str, path: str = "", *values: Value) -> Refused:
+    """The request is not valid, for that one reason (`validation`)."""
+    return Refused(Refusal("invalid_request", errors=(FieldError(kind, path, values),)))
 
 
 def _with_user_id(parameters: Mapping[str, str]) -> Mapping[str, str]:
@@ -348,7 +345,7 @@ def _journal(request: Request, route: Route, parameters: Mapping[str, str], call
     if given is None or route.method == "GET":
         return None
     if IDENTIFIER.fullmatch(given) is None:
-        raise _invalid("Idempotency-Key must match [A-Za-z0-9_-]{1,64}")
+        raise invalid("identifier", "Idempotency-Key")
     if not all(IDENTIFIER.fullmatch(part) for part in parameters.values()):
         raise Refused(Refusal("not_found"))
     resource = f"{route.method} {route.path.format(**parameters)}"

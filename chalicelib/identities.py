@@ -46,7 +46,7 @@ def user_named(text: str) -> str:
     if _MAPPED.fullmatch(text):
         return text
     if _SUBJECT.fullmatch(text) is None:
-        raise ValueError(f"expected a user: 1 to {LONGEST_SUBJECT:,} characters without control characters")
+        raise ValueError("user")  # a kind of `validation`
     return user_of(text)
 
 
@@ -65,7 +65,7 @@ def decoded_user(kind: type, given: object) -> UserRef:
     if kind is not UserRef:
         raise NotImplementedError(kind)
     if not isinstance(given, str):
-        raise ValueError("expected the id or the subject of a user, as text")
+        raise ValueError("user")
     return UserRef(given)
 
 

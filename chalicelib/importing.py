@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from chalicelib import layout, moves, rules
-from chalicelib.contact_keys import EXPECTED, Kind, key_in
+from chalicelib.contact_keys import Kind, key_in
 from chalicelib.context import Call
 from chalicelib.customers import OnDuplicate, Row, newcomer, update
 from chalicelib.journal import Result, known_answers
@@ -25,6 +25,7 @@ from chalicelib.refusals import Refusal
 from chalicelib.settling import Desk, Outcome, attempt, closed
 from chalicelib.table import Throttled
 from chalicelib.undo_log import UndoLog
+from chalicelib.validation import FieldError
 
 ROUNDS: Final = 50  # each is lost to somebody who took a key meanwhile; only a defect could use them up
 
@@ -79,7 +80,7 @@ def _keyed(kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict[int, Keyed], 
             continue
         contact = key_in(kind, row.fields)
         if contact is None:
-            failed[at] = _failed(row, Refusal("invalid_request", errors=(f"fields.{kind}: expected {EXPECTED[kind]}",)))
+            failed[at] = _failed(row, Refusal("invalid_request", errors=(FieldError(kind, f"fields.{kind}"),)))
         elif contact in earlier:
             failed[at] = _failed(row, Refusal("duplicate_in_request"))
         else:

@@ -28,8 +28,9 @@ from chalicelib.moves import (
 from chalicelib.records import Customer, Policy, step
 from chalicelib.rules import Rule
 from chalicelib.times import rfc3339
+from chalicelib.validation import FieldError
 
-_NO_LENGTH: Final = "by: the policy gives no extension of its own"
+_NO_LENGTH: Final = FieldError("no_extension", "by")
 
 
 def assign(actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str) -> Move:

@@ -24,6 +24,7 @@ from chalicelib.rules import Quota, Rule
 from chalicelib.settling import Outcome, attempt, settle
 from chalicelib.table import Action, Check, Delete
 from chalicelib.times import duration_ms
+from chalicelib.validation import FieldError
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
@@ -79,7 +80,7 @@ def _extension(pool: Pool, by: str | None) -> int | None:
     try:
         return pool.policy.length("extension") if by is None else duration_ms(by)
     except ValueError as error:
-        raise Refused(Refusal("invalid_request", errors=(f"by: {error}",))) from error
+        raise Refused(Refusal("invalid_request", errors=(FieldError(str(error), "by"),))) from error
 
 
 def follow_up(call: Call, pool_id: str, customer: str, note: str | None, outcome: str | None) -> Outcome:
@@ -105,7 +106,7 @@ def pin(call: Call, pool_id: str, customer: str, until: int) -> Outcome:
     """Pins of the holder that have ended of themselves make room first, where room is what is wanting."""
     pool = call.pool(pool_id)
     if not call.now < until <= places.FOREVER:
-        raise Refused(Refusal("invalid_request", errors=("until: must lie in the future, and before the year 10000",)))
+        raise Refused(Refusal("invalid_request", errors=(FieldError("future", "until"),)))
 
     def plan(each: str, known: Customer | None) -> Move:
         return lifecycle.pin(desk.actor, each, known, until)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from chalicelib.contact_keys import EXPECTED, Kind, email, folded, phone
+from chalicelib.contact_keys import KINDS, Kind, email, folded, phone
 from chalicelib.records import Policy
 
 HIDDEN: Final = "****"
@@ -61,14 +61,14 @@ def hides(policy: Policy, kind: Kind, contact: str) -> bool:
 @lru_cache(maxsize=256)
 def _of(masked_fields: tuple[str, ...], region: str) -> Mask:
     fields = frozenset(folded(name) for name in masked_fields)
-    return Mask(fields, not fields.isdisjoint(EXPECTED), region)
+    return Mask(fields, not fields.isdisjoint(KINDS), region)
 
 
 @lru_cache(maxsize=1024)
 def _kind(field: str) -> Kind | None:
     """The kind of contact that a field of that name holds, in whatever spelling."""
     name = folded(field)
-    return next((kind for kind in EXPECTED if kind == name), None)
+    return next((kind for kind in KINDS if kind == name), None)
 
 
 def whole(value: Any, kind: Kind | None = None) -> Any:

@@ -16,7 +16,6 @@ from chalicelib import deadlines, layout, places, shards, upkeep, views
 from chalicelib.context import Call
 from chalicelib.copies import Copies
 from chalicelib.moves import Actor, Move
-from chalicelib.outlines import unquoted_rule
 from chalicelib.places import DUE
 from chalicelib.pools import only_managers, rewritten
 from chalicelib.records import Customer, Policy, Pool
@@ -24,6 +23,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.settling import Desk, settle
 from chalicelib.table import Check, Put
+from chalicelib.validation import FieldError, from_msgspec
 
 PAGE: Final = 100
 
@@ -37,7 +37,7 @@ def change(
     """
     pool = call.pool_now(pool_id)
     if call.if_match is None:
-        raise _wrong(call, pool, "version_conflict", ["send If-Match with the version of the pool"])
+        raise _wrong(call, pool, "version_conflict", [FieldError("no_version")])
     # What the client saw decides: if that is not how the pool stands, the write is refused.
     seen = replace(pool, version=call.if_match)
     wanted = replace(seen, name=name or pool.name).ruled_by(_merged(call, pool, policy), call.now)
@@ -61,13 +61,13 @@ def _merged(call: Call, pool: Pool, given: dict[str, Any]) -> Policy:
     try:
         merged = msgspec.convert(msgspec.to_builtins(pool.policy) | given, Policy)
     except msgspec.ValidationError as error:
-        raise _wrong(call, pool, "policy_invalid", [unquoted_rule(error, Policy)]) from error
+        raise _wrong(call, pool, "policy_invalid", [from_msgspec(error, Policy, names=True)]) from error
     if problems := merged.problems():
         raise _wrong(call, pool, "policy_invalid", problems)
     return merged
 
 
-def _wrong(call: Call, pool: Pool, reason: str, errors: list[str]) -> Refused:
+def _wrong(call: Call, pool: Pool, reason: str, errors: list[FieldError]) -> Refused:
     """What is wrong with a change, for those who may change the pool. Raises Refused for all others."""
     only_managers(call, pool)
     return Refused(Refusal(reason, errors=tuple(errors)))

@@ -24,9 +24,8 @@ from chalicelib import (
     statistics,
 )
 from chalicelib.context import Call
-from chalicelib.http import HTML, Answer, NoBody, decoded
+from chalicelib.http import HTML, Answer, NoBody, decoded, invalid
 from chalicelib.identities import User
-from chalicelib.outlines import unquoted_rule
 from chalicelib.records import Closing, Identifier, Policy, Pool, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, checked_name, route
@@ -72,7 +71,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/pools", body=PoolBody, answers=shapes.Pool, status=201, admins=True)
 def create_pool(call: Call, body: PoolBody, query: NoBody) -> Answer:
     """Create a pool, open and without members."""
-    policy = decoded(body.policy, Policy, "policy_invalid", unquoted_rule)
+    policy = decoded(body.policy, Policy, "policy_invalid", names=True)
     if problems := policy.problems():
         raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
     return Answer(pools.create_pool(call, body.id, body.name, policy), 201)
@@ -186,7 +185,7 @@ class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
 def remove_member(call: Call, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
     """Remove a member, who holds nothing or whose customers are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
-        raise Refused(Refusal("invalid_request", errors=("to: goes with held=transfer",)))
+        raise invalid("transfer_only", "to")
     return Answer(managing.remove_member(call, pool, user, query.held, query.to and query.to.id))
 
 

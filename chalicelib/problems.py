@@ -13,6 +13,7 @@ from chalice.app import Response
 
 from chalicelib.refusals import Refusal
 from chalicelib.times import rfc3339
+from chalicelib.validation import sentence
 
 MEDIA: Final = "application/problem+json"
 
@@ -36,17 +37,22 @@ def named(language: str) -> str:
 
 def told(refusal: Refusal, language: str) -> dict[str, Any]:
     """The members that tell a refusal, in a problem and in a result alike."""
-    sentence = getattr(refusal.meaning, language)
-    members: dict[str, Any] = {"code": refusal.code, "detail": sentence}
+    members: dict[str, Any] = {"code": refusal.code, "detail": getattr(refusal.meaning, language)}
     if refusal.retry_at is not None:
         members["retry_at"] = rfc3339(refusal.retry_at)
     for name in ("limit", "used"):
         if getattr(refusal, name) is not None:
             members[name] = getattr(refusal, name)
-    if refusal.errors:
-        members["errors"] = list(refusal.errors)
-        members["detail"] = f"{sentence} {'; '.join(refusal.errors)}"
+    if errors := errors_in(refusal, language):
+        members["errors"] = errors
+        members["detail"] += f"{'；'.join(errors)}。" if language == "zh" else f" {'; '.join(errors)}."
     return members
+
+
+def errors_in(refusal: Refusal, language: str) -> list[str]:
+    """What is wrong with the request, one sentence each. Text is English: an earlier version knew nothing else."""
+    known = [each for each in refusal.errors if language == "en" or not isinstance(each, str)]
+    return [each if isinstance(each, str) else sentence(each, language) for each in known]
 
 
 def problem(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from chalicelib import times
 from chalicelib.contact_keys import known_region
+from chalicelib.validation import FieldError
 
 State: TypeAlias = Literal["available", "claimed", "private"]
 Role: TypeAlias = Literal["member", "manager"]
@@ -90,8 +91,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin"
     )  # fmt: skip
 
-    def problems(self) -> list[str]:
-        """What is wrong with it beyond the types, one sentence each; an empty list when it is valid."""
+    def problems(self) -> list[FieldError]:
+        """What is wrong with it beyond the types; an empty list when it is valid."""
         found = []
         checks: list[tuple[str, Callable[[str], object], str | None]]
         checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
@@ -103,7 +104,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
                 if text is not None:
                     check(text)
             except ValueError as error:
-                found.append(f"{name}: {error}")
+                found.append(FieldError(str(error), name))
         return found
 
     @property
@@ -318,15 +319,15 @@ def is_field_name(text: str) -> bool:
 
 
 def _field_name(text: str) -> None:
-    """Raises ValueError for a name that no field can have."""
+    """Raises ValueError with a kind of `validation` for a name that no field can have."""
     if not is_field_name(text):
-        raise ValueError(f"expected names of fields: up to {LONGEST_FIELD_NAME} visible characters")
+        raise ValueError("field_names")
 
 
-def problems_of(fields: Fields) -> tuple[str, ...]:
+def problems_of(fields: Fields) -> tuple[FieldError, ...]:
     """What is wrong with the fields of a customer beyond their types: that they are too many to be kept."""
     size = len(msgspec.json.encode(fields))
-    return () if size <= LARGEST_FIELDS else (f"fields: {size} bytes, at most {LARGEST_FIELDS}",)
+    return () if size <= LARGEST_FIELDS else (FieldError("bytes", "fields", (size, LARGEST_FIELDS)),)
 
 
 def is_blank(text: str) -> bool:

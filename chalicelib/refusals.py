@@ -10,19 +10,22 @@ from typing import Final
 
 from msgspec import Struct
 
+from chalicelib.validation import FieldError
+
 
 class Refusal(Struct, frozen=True, omit_defaults=True):
     """Why something was not done.
 
     `reason` is a key of `MEANINGS`. `retry_at` is in epoch milliseconds and set where the refusal ends at a known
-    time; `limit` and `used` are set where it is about a limit; `errors` lists what is wrong with a request.
+    time; `limit` and `used` are set where it is about a limit; `errors` lists what is wrong with a request. Text among
+    them was stored by an earlier version of the service, for a repeated request.
     """
 
     reason: str
     retry_at: int | None = None
     limit: int | None = None
     used: int | None = None
-    errors: tuple[str, ...] = ()
+    errors: tuple[FieldError | str, ...] = ()
 
     @property
     def meaning(self) -> Meaning:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from chalicelib.context import Call
-from chalicelib.http import Answer, Route
+from chalicelib.http import Answer, Route, invalid
 from chalicelib.records import LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.settling import Outcome
@@ -70,7 +70,7 @@ def checked_size(count: int) -> None:
     if count > LARGEST_BATCH:
         raise Refused(Refusal("batch_too_large", limit=LARGEST_BATCH, used=count))
     if count == 0:
-        raise Refused(Refusal("invalid_request", errors=("expected at least one",)))
+        raise invalid("none_given")
 
 
 def single(outcome: Outcome, status: int = 200) -> Answer:

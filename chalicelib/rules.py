@@ -20,6 +20,7 @@ from chalicelib.layout import Item, Key, plain
 from chalicelib.places import FOREVER
 from chalicelib.records import Policy, Pool, is_blank
 from chalicelib.refusals import Refusal
+from chalicelib.validation import FieldError
 
 pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
 created_at = Attribute("created_at")
@@ -55,7 +56,7 @@ class Rule(Struct, frozen=True):
     ends_after: int = 0
     limit: int | None = None
     used: str = ""
-    errors: tuple[str, ...] = ()
+    errors: tuple[FieldError, ...] = ()
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -273,7 +274,7 @@ def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
     return [] if most is None else [Rule("pin_limit", key, pins < most, limit=most, used="pins")]
 
 
-def never(key: Key, reason: str, limit: int | None = None, errors: tuple[str, ...] = ()) -> Rule:
+def never(key: Key, reason: str, limit: int | None = None, errors: tuple[FieldError, ...] = ()) -> Rule:
     """What no state of the item allows: told only after the rules before it."""
     return Rule(reason, key, pk.does_not_exist(), limit=limit, errors=errors)
 

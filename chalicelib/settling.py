@@ -26,6 +26,7 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Quota, first_broken
 from chalicelib.table import ACTIONS_A_TRANSACTION, Action, Check, Refusing, Table, Throttled
 from chalicelib.undo_log import UndoLog
+from chalicelib.validation import FieldError
 from chalicelib.views import Facts
 from chalicelib.writes import marked, paged, placed
 
@@ -326,7 +327,7 @@ class _Settling:
         return self.outcome
 
 
-_ATOMIC_LIMIT: Final = "an atomic batch has to fit into one transaction of 100 writes"
+_ATOMIC_LIMIT: Final = FieldError("atomic")
 
 
 def _hopeless(ids: Mapping[int, str]) -> dict[int, Result]:

@@ -17,6 +17,7 @@ from chalicelib.pools import members_of, only_managers, standing
 from chalicelib.records import KINDS, Member, Pool
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.table import between
+from chalicelib.validation import FieldError
 
 LONGEST_DAYS: Final = 92
 USUAL_DAYS: Final = 30
@@ -29,8 +30,7 @@ def of_pool(call: Call, pool_id: str, first: date | None, last: date | None) -> 
     to = last or date.fromisoformat(pool.day(call.now))
     since = first or date.fromordinal(max(to.toordinal() - USUAL_DAYS + 1, 1))
     if not timedelta(0) <= to - since < timedelta(days=LONGEST_DAYS):
-        error = f"from, to: at least one day and at most {LONGEST_DAYS}"
-        raise Refused(Refusal("invalid_request", errors=(error,)))
+        raise Refused(Refusal("invalid_request", errors=(FieldError("days", "from, to", (LONGEST_DAYS,)),)))
     members = list(members_of(call.backend.table, pool))
     days = (since.isoformat(), to.isoformat())
     by_day: dict[str, Counter[str]] = defaultdict(Counter)

@@ -17,6 +17,7 @@ from chalicelib.places import FOREVER
 from chalicelib.records import Policy
 from chalicelib.refusals import Refusal
 from chalicelib.rules import Quota, Rule
+from chalicelib.validation import FieldError
 
 KEY = Key("T#main#P#p#C#c1", "-")
 NOW = 1_780_300_800_000  # 2026-06-01T08:00:00Z
@@ -265,8 +266,8 @@ def test_who_is_no_member_is_told_so_in_the_words_that_fit() -> None:
 
 def test_what_is_never_allowed_is_refused_whatever_the_item_is() -> None:
     assert told(rules.never(KEY, "pin_limit", limit=5), version=1) == [Refusal("pin_limit", limit=5)]
-    wrong = rules.never(KEY, "invalid_request", errors=("fields: too many",))
-    assert told(wrong, version=1) == [Refusal("invalid_request", errors=("fields: too many",))]
+    wrong = rules.never(KEY, "invalid_request", errors=(FieldError("too_many", "fields", (1,)),))
+    assert told(wrong, version=1) == [Refusal("invalid_request", errors=(FieldError("too_many", "fields", (1,)),))]
 
 
 def allowed(quota: Quota, **attributes: Any) -> bool:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from chalicelib import layout, lifecycle, moves, rules
 from chalicelib.records import LARGEST_FIELDS, Event
 from chalicelib.rules import broken
+from chalicelib.validation import FieldError
 from tests.moved import (
     AVAILABLE,
     BY_MANAGER,
@@ -244,7 +245,7 @@ def test_a_customer_says_no_more_than_can_be_kept_to_the_very_byte() -> None:
     assert changed(most)["fields"] == {"note": longest}
     assert (too_much.before, too_much.after) == (AVAILABLE, None)
     told = broken(too_much.rules, {too_much.key: layout.item(too_much.key, {"version": 3})})
-    assert [each.errors for each in told] == [(f"fields: {LARGEST_FIELDS + 1} bytes, at most {LARGEST_FIELDS}",)]
+    assert [each.errors for each in told] == [(FieldError("bytes", "fields", (LARGEST_FIELDS + 1, LARGEST_FIELDS)),)]
 
 
 def test_an_edit_is_its_holders_while_the_claim_goes_on_or_a_managers_at_any_time() -> None:

@@ -210,7 +210,7 @@ def is_duration(text: str) -> bool:
     try:
         times.duration_ms(text)
     except ValueError as error:
-        return "longer than zero" in str(error)
+        return str(error) == "duration_length"
     return True
 
 

@@ -1,0 +1,227 @@
+"""What is wrong with a request, as data: one `FieldError` for each member that is not valid, and its sentences.
+
+An error names a kind and a path and holds no value that a client sent, so it can be stored and rendered later, in the
+language of whoever reads it. This is the one place that turns msgspec's messages into errors and errors into
+sentences. It must not know about HTTP, the store or any route.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+Value: TypeAlias = str | int | float
+
+
+class FieldError(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One thing that is wrong: `kind` is a key of `SENTENCES`, `path` names the member, as in `rows[0].name`, and
+    `values` are what the sentence mentions, such as a limit. In a path, `[...]` is some member of an object and
+    `{}` the name of one."""
+
+    kind: str
+    path: str = ""
+    values: tuple[Value, ...] = ()
+
+
+SENTENCES: Final[dict[str, tuple[str, str]]] = {
+    # what msgspec finds
+    "missing": ("is required", "必填"),
+    "unknown": ("is not a known member", "不是可用的字段"),
+    "unknown_name": ("has a member that is not known: it may have {0}", "含有未知字段，可用字段为 {0}"),
+    "wrong_type": ("must be {0}", "必须是{0}"),
+    "not_one_of": ("must be one of {0}", "只能是以下之一：{0}"),
+    "not_allowed": ("has a value that is not allowed", "取值不在允许范围内"),
+    "empty": ("must not be empty", "不能为空"),
+    "too_short": ("must have at least {0} characters", "至少 {0} 个字符"),
+    "too_long": ("must have at most {0} characters", "最多 {0} 个字符"),
+    "too_few": ("must have at least {0} entries", "至少 {0} 项"),
+    "too_many": ("must have at most {0} entries", "最多 {0} 项"),
+    "not_so_many": ("must have exactly {0} entries", "必须正好 {0} 项"),
+    "too_small": ("must be at least {0}", "不能小于 {0}"),
+    "too_large": ("must be at most {0}", "不能大于 {0}"),
+    "not_above": ("must be greater than {0}", "必须大于 {0}"),
+    "not_below": ("must be less than {0}", "必须小于 {0}"),
+    "not_a_multiple": ("must be a multiple of {0}", "必须是 {0} 的倍数"),
+    "out_of_range": ("is outside the possible range", "超出范围"),
+    "identifier": ("must have 1 to 64 letters, digits, - or _", "须为 1 到 64 个字母、数字、- 或 _"),
+    "controls": ("must not contain control or text-direction characters", "不能包含控制字符或文字方向控制符"),
+    "field_names": ("must be names of fields: up to 64 visible characters", "须为字段名：最多 64 个可见字符"),
+    "pattern": ("does not have the required form", "格式不符合要求"),
+    "user": (
+        "must be the id or subject of a user: text of 1 to 1,024 characters, without control characters",
+        "须为用户编号或登录标识：1 到 1024 个字符的文本，不含控制字符",
+    ),
+    "date": ("must be a date such as 2026-06-01", "须为日期，例如 2026-06-01"),
+    "time": ("must be a time such as 2026-06-01T08:00:00Z", "须为时间，例如 2026-06-01T08:00:00Z"),
+    "no_offset": (
+        "must name its offset, as in 2026-06-01T08:00:00+08:00", "须带时区偏移，例如 2026-06-01T08:00:00+08:00"
+    ),
+    "invalid": ("is not valid", "无效"),
+    # what the routes find
+    "content_type": ("send the body with Content-Type: application/json", "请求须带 Content-Type: application/json"),
+    "repeated": ("is given more than once", "重复给出"),
+    "null_parameter": ("must not be null: leave it out", "不能为 null，不需要时请省略"),
+    "not_digits": ("must be a whole number in digits", "须为数字形式的整数"),
+    "none_given": ("expected at least one", "至少需要一项"),
+    "one_search": ("search by only one of them", "只能按其中一项查询"),
+    "blank": ("must not be blank", "不能只有空白"),
+    "phone": ("expected a phone number", "须为有效的电话号码"),
+    "email": ("expected an e-mail address", "须为有效的邮箱地址"),
+    "transfer_only": ("goes with held=transfer", "须与 held=transfer 一起使用"),
+    "days": ("at least one day and at most {0}", "至少 1 天，最多 {0} 天"),
+    "atomic": (
+        "an atomic batch has to fit into one transaction of 100 writes", "原子批量须能在一个含 100 次写入的事务中完成"
+    ),
+    # what rules of the domain find
+    "bytes": ("{0} bytes, at most {1}", "共 {0} 字节，最多 {1} 字节"),
+    "duration": ("must be a duration such as P30D or PT15M", "须为时长，例如 P30D 或 PT15M"),
+    "duration_length": (
+        "must be longer than zero and at most a century; null switches a rule off",
+        "须大于零且不超过一百年；null 表示不启用该规则",
+    ),
+    "time_zone": ("must be an IANA time zone such as Asia/Shanghai", "须为 IANA 时区，例如 Asia/Shanghai"),
+    "region": (
+        "must be the two capital letters of a region (ISO 3166), such as CN", "须为 ISO 3166 地区代码（两个大写字母），例如 CN"
+    ),
+    "no_extension": ("the policy gives no extension of its own", "公海规则未设置默认延期时长，请指定"),
+    "future": ("must lie in the future, and before the year 10000", "须晚于当前时间，且早于公元 10000 年"),
+    "no_version": ("send If-Match with the version of the pool", "请在 If-Match 中给出公海的版本号"),
+}  # fmt: skip
+
+TYPES: Final[dict[str, tuple[str, str]]] = {
+    "str": ("text", "文本"),
+    "int": ("a whole number", "整数"),
+    "float": ("a number", "数字"),
+    "bool": ("true or false", "true 或 false"),
+    "null": ("null", "null"),
+    "array": ("a list", "列表"),
+    "object": ("an object", "对象"),
+    "date": ("a date such as 2026-06-01", "日期（例如 2026-06-01）"),
+    "datetime": ("a time such as 2026-06-01T08:00:00Z", "时间（例如 2026-06-01T08:00:00Z）"),
+}
+
+# Sentences
+
+
+def sentence(error: FieldError, language: str) -> str:
+    """The error in `en` or `zh`, beginning with the path of the member that it is about."""
+    at = 1 if language == "zh" else 0
+    values = error.values if error.kind != "wrong_type" else (_types(str(error.values[0]), at),)
+    text = SENTENCES.get(error.kind, SENTENCES["invalid"])[at].format(*values)
+    if not error.path:
+        return text[0].upper() + text[1:]
+    apart, key, member = ("：", " 的字段名", " 的某个值") if at else (": ", ", a name in it", ", a value in it")
+    path = error.path.replace("{}", key).replace("[...]", member)
+    return f"{path}{apart}{text}"
+
+
+def _types(names: str, at: int) -> str:
+    """`int | null` in words."""
+    given = [name.strip() for name in names.split("|")]
+    # A whole number is a number: one of them is enough.
+    words = [TYPES[name][at] for name in given if name in TYPES and not (name == "int" and "float" in given)]
+    if len(words) < 2:
+        return words[0] if words else ("of another type", "其他类型")[at]
+    return ("、" if at else ", ").join(words[:-1]) + ("或" if at else " or ") + words[-1]
+
+
+# msgspec's messages
+
+_PLACE: Final = re.compile(r"(?P<text>.*?)(?: - at (?P<name>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
+_IDENTIFIER: Final = "{1,64}"  # in the patterns of our types: that of ids, and that of text without controls
+_EXCLUDING: Final = "[^"
+_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")  # anything else may be somebody's number or address
+_MESSAGES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern, re.DOTALL), kind)
+    for pattern, kind in (
+        (r"Object missing required field `(.*)`", "missing"),
+        (r"Object contains unknown field `(.*)`", "unknown"),
+        (r"Expected `(?:datetime|time)` with a timezone component", "no_offset"),
+        (r"Expected `(?:str|bytes)` of length >= 1", "empty"),
+        (r"Expected `(?:str|bytes)` of length >= (\d+)", "too_short"),
+        (r"Expected `(?:str|bytes)` of length <= (\d+)", "too_long"),
+        (r"Expected `(?:array|object)` of length >= (\d+)", "too_few"),
+        (r"Expected `(?:array|object)` of length <= (\d+)", "too_many"),
+        (r"Expected `array` of at least length (\d+), got \d+", "too_few"),
+        (r"Expected `array` of at most length (\d+), got \d+", "too_many"),
+        (r"Expected `array` of length (\d+)(?:, got \d+)?", "not_so_many"),
+        (r"Expected `array` of length (\d+ to \d+)(?:, got \d+)?", "not_so_many"),
+        (r"Expected `(?:int|float)` >= (\S+)", "too_small"),
+        (r"Expected `(?:int|float)` <= (\S+)", "too_large"),
+        (r"Expected `(?:int|float)` > (\S+)", "not_above"),
+        (r"Expected `(?:int|float)` < (\S+)", "not_below"),
+        (r"Expected `(?:int|float)` that's a multiple of (\S+)", "not_a_multiple"),
+        (r"Expected `str` matching regex (.*)", "pattern"),
+        (r"Expected `str` with a visible character", "blank"),
+        (r"Expected `([^`]*)`(?:, got `[^`]*`)?", "wrong_type"),
+        (r"Invalid (?:enum )?value .*", "not_one_of"),
+        (r"Invalid RFC3339 encoded date", "date"),
+        (r"Invalid RFC3339 encoded (?:datetime|time)", "time"),
+        (r"(?:Integer value|Number|Duration is|Timestamp is) out of range ?", "out_of_range"),
+    )
+)
+
+
+def from_msgspec(error: Exception, kind: Any, names: bool = False) -> FieldError:
+    """The error that msgspec found when it read something as `kind`. A message that is not known here is `invalid`.
+
+    An unknown member is named only with `names`, and where it is a plain word: else the known ones are.
+    """
+    place = _PLACE.fullmatch(str(error))
+    text, path = str(error), ""
+    if place is not None:
+        text, path = place["text"], (place["path"] or "").removeprefix(".") + ("{}" if place["name"] else "")
+    if text in SENTENCES:
+        return FieldError(text, path)  # raised as a kind by a type of ours
+    for pattern, name in _MESSAGES:
+        if found := pattern.fullmatch(text):
+            return _as_error(name, path, found, kind, names)
+    return FieldError("invalid", path)
+
+
+def _as_error(name: str, path: str, found: re.Match[str], kind: Any, names: bool) -> FieldError:
+    if name == "missing" or (name == "unknown" and names and _NAME.fullmatch(found[1])):
+        return FieldError(name, f"{path}.{found[1]}".removeprefix("."))
+    if name == "unknown":
+        return FieldError("unknown_name", path, (", ".join(_members(kind)),))
+    if name == "pattern":
+        names_it = {_IDENTIFIER: "identifier", _EXCLUDING: "controls"}
+        return FieldError(next((each for part, each in names_it.items() if part in found[1]), name), path)
+    if name == "not_one_of":
+        options = ", ".join(_options(kind, path))
+        return FieldError(name, path, (options,)) if options else FieldError("not_allowed", path)
+    return FieldError(name, path, tuple(_number(text) for text in found.groups()))
+
+
+def _number(text: str) -> Value:
+    """`1.0` is 1 to a reader; text that is no number stays as it is."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
+
+
+def _options(kind: Any, path: str) -> list[str]:
+    """The texts that the member of that name may have."""
+    return [str(option) for option in _literals(_members(kind).get(path))]
+
+
+def _members(kind: Any) -> dict[str, Any]:
+    """The type of each member by its name; nothing where `kind` has no members of its own."""
+    try:
+        return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    except TypeError:
+        return {}
+
+
+def _literals(kind: Any) -> Iterator[str | int]:
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    else:
+        for part in get_args(kind):
+            yield from _literals(part)
