@@ -186,6 +186,8 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Move:
 def private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
     """The customer as its holder's own: no clock, no quota. Whoever held it before somebody else gets it has left."""
     changes = deadlines.NONE | {"state": "private", "holder": holder, "set_aside_at": None}
+    if event_type == "won":
+        changes["won_at"] = actor.now
     if start.holder != holder:
         changes["past_holders"] = past_holders(start, actor.policy, actor.now, actor.now)
     return step(start, event_type, actor.user, actor.now, **changes)
@@ -212,7 +214,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
     past = past_holders(known, into.policy, actor.now, actor.now)
     after = step(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
-        waiting_since=actor.now, past_holders=past,
+        waiting_since=actor.now, past_holders=past, won_at=None,
     )  # fmt: skip
     seen_whole = known.holder != actor.user and elsewhere is None  # who manages the one pool need not manage the other
     return Move(key, known, _moved(after, actor, into), tuple(asked), managed=seen_whole, lands=elsewhere)

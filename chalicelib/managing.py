@@ -88,9 +88,7 @@ def follow_up(call: Call, pool_id: str, customer: str, note: str | None, outcome
     pool = call.pool(pool_id)
     note, outcome = (None if text is None or is_blank(text) else text for text in (note, outcome))
     if note is None and outcome is None:
-        raise Refused(
-            Refusal("invalid_request", errors=("note, outcome: expected a note that is not blank, or an outcome",))
-        )
+        raise Refused(Refusal("invalid_request", errors=(FieldError("nothing_said", "note, outcome"),)))
 
     def make(actor: Actor, each: str, known: Customer | None) -> Move:
         return lifecycle.follow_up(actor, each, known, note, outcome)

@@ -291,6 +291,7 @@ class Customer(Struct, frozen=True):
     stopped_ms: int = 0
     pauses: int = 0
     pinned_until: int | None = None
+    won_at: int | None = None
     clock_ends: int | None = None
     remind_at: int | None = None
     reminded: dict[str, int] = {}

@@ -67,8 +67,9 @@ class Shape(Struct, forbid_unknown_fields=True):
 
 
 class Customer(Shape):
-    """A customer as the caller may see it. `masked`: some of its fields are hidden from them. A repeated answer shows
-    the facts of the first one, with the name and the fields of today: null where the customer is gone."""
+    """A customer as the caller may see it. `masked`: some of its fields are hidden from them. `won_at`: since when it
+    is private because its goal was reached. A repeated answer shows the facts of the first one, with the name and the
+    fields of today: null where the customer is gone."""
 
     id: str
     pool_id: str
@@ -79,6 +80,7 @@ class Customer(Shape):
     expires_at: Time | None
     extensions: Natural
     pinned_until: Time | None
+    won_at: Time | None
     entered_pool_at: Time
     available_at: Time | None
     last_follow_up_at: Time | None

@@ -110,6 +110,7 @@ def of_claim(customer: Customer) -> list[Difference]:
         and (customer.claimed_at is not None) == claimed
         and (claimed or (customer.expires_at is None and customer.pinned_until is None))
         and (customer.set_aside_at is None or customer.state == "available")
+        and (customer.won_at is None or customer.state == "private")
     )
     expected = "state, holder, claim and deadline that agree"
     return [] if agree else [Difference("claim", expected, standing_of(customer)._asdict())]

@@ -77,6 +77,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "an atomic batch has to fit into one transaction of 100 writes", "原子批量须能在一个含 100 次写入的事务中完成"
     ),
     # what rules of the domain find
+    "nothing_said": ("expected a note that is not blank, or an outcome", "请填写跟进内容（不能只有空白）或跟进结果"),
     "bytes": ("{0} bytes, at most {1}", "共 {0} 字节，最多 {1} 字节"),
     "duration": ("must be a duration such as P30D or PT15M", "须为时长，例如 P30D 或 PT15M"),
     "duration_length": (
@@ -85,7 +86,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     "time_zone": ("must be an IANA time zone such as Asia/Shanghai", "须为 IANA 时区，例如 Asia/Shanghai"),
     "region": (
-        "must be the two capital letters of a region (ISO 3166), such as CN", "须为 ISO 3166 地区代码（两个大写字母），例如 CN"
+        "must be the two capital letters of a region (ISO 3166), such as CN", "须为两个大写字母的地区代码，例如 CN"
     ),
     "no_extension": ("the policy gives no extension of its own", "公海规则未设置默认延期时长，请指定"),
     "future": ("must lie in the future, and before the year 10000", "须晚于当前时间，且早于公元 10000 年"),

@@ -83,6 +83,7 @@ class Facts(Struct, frozen=True):
     version: int
     created_at: str
     updated_at: str
+    won_at: str | None = None
     old_expires_at: str | UnsetType = UNSET
 
 
@@ -121,6 +122,7 @@ def facts(record: Customer, policy: Policy) -> Facts:
         expires_at=_time(record.expires_at),
         extensions=record.extensions,
         pinned_until=_time(record.pinned_until),
+        won_at=_time(record.won_at),
         entered_pool_at=rfc3339(record.entered_at),
         available_at=_time(_available_at(record, policy)),
         last_follow_up_at=_time(record.last_follow_up_at),

@@ -85,6 +85,7 @@ class Customer:
     followed_up: int | None = None
     returns: int = 0
     aside: int | None = None
+    won: int | None = None
     left: dict[str, int] = field(default_factory=dict)  # when each past holder did
     events: list[str] = field(default_factory=list)
     notes: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # by version: author, whom it names, text
@@ -110,6 +111,7 @@ class Customer:
             "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": claim and claim.expires,
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
+            "won_at": self.won,
             "available_at": max(self.waiting, self.entered + embargo) if waits else None,
             "created_at": self.created, "updated_at": self.updated,
         }  # fmt: skip
@@ -242,6 +244,7 @@ class Model:
         if customer.holder is not None and customer.holder != holder:
             customer.left[customer.holder] = now
         customer.state, customer.holder, customer.claim, customer.aside = "private", holder, None, None
+        customer.won = now if event == "won" else None
         customer.step(event, now)
 
     def return_lapsed(self, pool: str, user: str | None, now: int) -> int:

@@ -30,7 +30,7 @@ FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
 
 DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin")
 TIMES = ("claimed_at", "expires_at", "pinned_until", "entered_pool_at", "available_at", "last_follow_up_at",
-         "set_aside_at", "created_at", "updated_at")  # fmt: skip
+         "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
 
 
 @dataclass(frozen=True)

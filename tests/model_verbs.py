@@ -291,7 +291,7 @@ def deposit(ask: Ask, ids: Sequence[str], into: str | None, atomic: bool = False
 def put_back(ask: Ask, found: Customer, into: str) -> None:
     assert found.holder is not None
     found.left[found.holder] = found.entered = found.waiting = ask.now
-    found.state, found.holder = "available", None
+    found.state, found.holder, found.won = "available", None, None
     found.step("deposited", ask.now)
     del ask.model.customers[found.pool, found.id]
     found.pool = into

@@ -259,3 +259,20 @@ def test_a_private_customer_is_deposited_by_its_holder_or_a_manager(world: World
     assert mona.post("/deposit", {"customer_ids": ["c1", "c2"]}).results == ["already_available", "ok"]
     assert world.user("bob").claim("c1").code == "embargoed"
     assert mona.events("c1") == ["imported", "claimed", "won", "deposited"]
+
+
+def test_a_win_is_remembered_until_the_customer_is_back_in_the_pool(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+
+    won = alice.post("/customers/c1/win").json
+    converted = mona.post("/customers/c2/convert").json
+    edited = alice.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Renamed"}).json
+    deposited = alice.post("/customers/c1/deposit").json
+    again = alice.claim("c1").json
+
+    assert won["won_at"] == rfc3339(world.clock.now) == edited["won_at"]
+    assert (converted["state"], converted["won_at"]) == ("private", None)
+    assert deposited["won_at"] is None and again["won_at"] is None

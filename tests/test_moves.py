@@ -301,7 +301,7 @@ def test_a_manager_unpins_for_others_and_what_is_not_pinned_stays_as_it_is() -> 
 def test_what_is_won_becomes_its_holders_own() -> None:
     mine, by_mona = (lifecycle.win(actor(user), "c1", CLAIMED) for user in ("alice", "mona"))
 
-    assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private"}
+    assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private", "won_at": START}
     assert (asked(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
     assert asked(by_mona)[3] == "not_holder mona"
     assert (mine.managed, by_mona.managed) == (False, True)

@@ -29,7 +29,24 @@ from tests.world import Reply, World
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 MSGSPEC = re.compile(r"Expected|Invalid|Object|out of range|`|\$|unknown field|required field|got ")
-WRONG: list[Any] = [None, -1, 0, 1.5, True, "", "x" * 600, "a#b", [], [None], ["", 1], {}, {"": 1}, {"a": []}, 10**9]
+WRONG: list[Any] = [
+    None,
+    "  ",
+    -1,
+    0,
+    1.5,
+    True,
+    "",
+    "x" * 600,
+    "a#b",
+    [],
+    [None],
+    ["", 1],
+    {},
+    {"": 1},
+    {"a": []},
+    10**9,
+]
 
 
 def in_both(errors: tuple[FieldError | str, ...]) -> tuple[list[str], list[str]]:

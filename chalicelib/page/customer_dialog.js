@@ -9,14 +9,20 @@ function showCustomer(id) {
     fill(made.querySelector("h2"), customer.name);
     fill(body, standingOf(customer), whyNot(blocking), factsOf(customer), historyOf(events));
   };
-  telling().catch((error) => {
-    fill(body, standing(reason(refusalOf(error)), "bad"));
-  });
+  const tell = () => telling().catch((error) => { fill(body, failed(error, tell)); });
+  tell();
 }
 
 function standingOf(customer) {
-  return element("p", {}, badge(say(`state.${stateOf(customer)}`), stateOf(customer)),
+  return element("p", {}, stateBadges(customer),
     customer.holder && ` ${say("customer.holder", { holder: customer.holder })}`);
+}
+
+/** The state, and whether a private customer was won: it may also have been converted. */
+function stateBadges(customer) {
+  const state = stateOf(customer);
+  const won = state === "private" && customer.won_at;
+  return [badge(say(`state.${state}`), state), won && [" ", badge(say("won"), "won")]];
 }
 
 /** As a person would say it: a claim past its deadline is free, swept or not. */

@@ -8,9 +8,14 @@
  */
 function customerList({ load, facts, actions, bulk = [], tickable = () => true, empty }) {
   const rows = new Map();
+  const shownNow = new Map(); // what each row shows: the customer, and the note under it
   const ticked = new Set();
   const results = element("div");
-  const lines = element("ul", { class: "rows", role: "list" });
+  const again = (event) => {
+    const { customer, note, kind } = shownNow.get(event.target.closest("li").dataset.id);
+    list.update(customer, note, kind);
+  };
+  const lines = element("ul", { class: "rows", role: "list", onexpired: again });
   const foot = element("div", { class: "list-foot" });
   const tickAll = element("input", { type: "checkbox", id: "tick-all", onchange: () => tickEach(tickAll.checked) });
   const count = element("span", { class: "quiet-text", "aria-live": "polite" });
@@ -20,7 +25,7 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
     element("label", { class: "tick-all", for: "tick-all" }, tickAll, say("list.tick_all")),
     count,
     element("div", { class: "buttons" }, bulkButtons));
-  const view = element("div", { class: "list" }, results, bulk.length ? bar : null, lines, foot);
+  const view = element("div", { class: "list", tabindex: -1 }, results, bulk.length ? bar : null, lines, foot);
   let asked = 0;
 
   const list = {
@@ -35,6 +40,7 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
       const mine = asked;
       fill(foot, standing(say("list.reading"), "reading"));
       rows.clear();
+      shownNow.clear();
       ticked.clear();
       fill(lines);
       await more(null, mine);
@@ -45,20 +51,20 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
       const old = rows.get(customer.id);
       if (old === undefined) return;
       if (!tickable(customer)) ticked.delete(customer.id);
-      const focused = old.contains(document.activeElement);
+      const refocus = old.contains(document.activeElement) ? keptFocus(document.activeElement) : () => {};
       const line = row(customer, note, kind);
       old.replaceWith(line);
       rows.set(customer.id, line);
-      if (focused) line.querySelector("button.name").focus();
+      refocus();
       tally();
     },
 
     remove(id) {
       const line = rows.get(id);
       if (line === undefined) return;
-      const next = line.nextElementSibling ?? line.previousElementSibling;
-      if (line.contains(document.activeElement)) (next?.querySelector("button.name") ?? view).focus();
+      const refocus = line.contains(document.activeElement) ? keptFocus(document.activeElement) : () => {};
       line.remove();
+      refocus();
       rows.delete(id);
       ticked.delete(id);
       if (rows.size === 0 && foot.childElementCount === 0) fill(foot, standing(empty));
@@ -81,14 +87,17 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
     try {
       const page = await load(cursor);
       if (mine !== asked) return;
+      const before = lines.childElementCount;
+      const pressed = foot.contains(document.activeElement);
       for (const customer of page.items) add(customer);
+      if (pressed) lines.children[before]?.querySelector("button.name").focus();
       fill(foot,
         rows.size === 0 && page.next_cursor === null && standing(empty),
         page.next_cursor && button(say("list.more"), () => more(page.next_cursor, mine)));
       // A page of a search may be short, even empty, before the last one.
       if (page.next_cursor && page.items.length === 0) await more(page.next_cursor, mine);
     } catch (error) {
-      if (mine === asked) fill(foot, standing(reason(refusalOf(error)), "bad"), button(say("again"), () => list.reload()));
+      if (mine === asked) fill(foot, failed(error, () => list.reload()));
     }
     tally();
   }
@@ -102,6 +111,7 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
 
   function row(customer, note = null, kind = "bad") {
     list.names.set(customer.id, customer.name);
+    shownNow.set(customer.id, { customer, note, kind });
     const tick = bulk.length && tickable(customer) && element("input", {
       type: "checkbox", checked: ticked.has(customer.id), "aria-label": say("list.tick", { name: customer.name }),
       onchange: () => { ticked[tick.checked ? "add" : "delete"](customer.id); tally(); },

@@ -1,7 +1,9 @@
 // The frame: who is here, which pool, which tab. Begins with the page, and again whenever somebody signs in.
 
 const POOL_KEPT = "customer-pool.pool";
-const now = { pools: [], pool: null, me: null, manager: false, tab: "pool", section: "customers", span: 30 };
+const now = {
+  pools: [], pool: null, me: null, manager: false, loading: false, tab: "pool", section: "customers", span: 30,
+};
 
 /** The id by which the service knows the reader: the one in the token only where that fits an id. */
 const myId = () => now.me?.user_id ?? session.user;
@@ -15,35 +17,44 @@ const TABS = {
 };
 
 async function start() {
-  now.pool = null;
+  Object.assign(now, { pools: [], pool: null, me: null, manager: false, loading: session.token !== null });
   show();
   if (session.token === null) return;
+  const token = session.token;
   try {
-    now.pools = await all("/pools");
+    const pools = await all("/pools");
+    if (session.token !== token) return;
+    now.pools = pools;
     const kept = sessionStorage.getItem(POOL_KEPT);
-    const chosen = now.pools.find((pool) => pool.id === kept) ?? now.pools[0];
-    await enter(chosen ?? null);
+    await enter(pools.find((pool) => pool.id === kept) ?? pools[0] ?? null);
   } catch (error) {
-    if (session.token !== null) fail(refusalOf(error));
+    if (session.token === token) fail(error);
   }
 }
 
-function fail(refusal) {
-  fill(document.getElementById("console"), element("main", { class: "door" },
-    standing(reason(refusal), "bad"), button(say("again"), start)));
+function fail(error) {
+  now.loading = false;
+  if (session.token === null) return; // the door is shown
+  fill(document.getElementById("console"), header(), element("main", { class: "door" }, failed(error, start)));
 }
 
 /** Reads a pool, and what one is in it: a member, a manager, or an admin without a role there. */
 async function enter(pool) {
-  now.pool = pool;
-  now.me = null;
+  entered += 1;
+  const mine = entered;
+  Object.assign(now, { pool, me: null, manager: false, loading: pool !== null });
   if (pool !== null) {
     sessionStorage.setItem(POOL_KEPT, pool.id);
-    [now.pool, now.me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(nobody)]);
+    show();
+    const [known, me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(nobody)]);
+    if (mine !== entered) return; // another pool was chosen meanwhile
+    Object.assign(now, { pool: known, me, loading: false });
   }
-  now.manager = now.me?.role === "manager";
+  now.manager = now.me?.role === "manager" || session.admin;
   show();
 }
+
+let entered = 0;
 
 /** An admin need not be a member. */
 function nobody(error) {
@@ -54,12 +65,12 @@ function nobody(error) {
 function show() {
   document.documentElement.lang = TAGS[language];
   document.title = say("title");
-  document.querySelectorAll("dialog").forEach((open) => open.close());
+  document.querySelectorAll("dialog:not([data-stays])").forEach((open) => open.close());
   const host = document.getElementById("console");
-  const focused = document.activeElement?.id;
+  const focused = host.contains(document.activeElement) ? document.activeElement.id : null;
   if (session.token === null) fill(host, signInScreen());
   else fill(host, header(), content());
-  if (focused) document.getElementById(focused)?.focus();
+  if (focused !== null) (document.getElementById(focused || "panel") ?? document.getElementById("panel"))?.focus();
 }
 
 function header() {
@@ -67,20 +78,21 @@ function header() {
   const pick = choice(pools, now.pool?.id, {
     id: "pool-choice", "aria-label": say("pool"),
     onchange: (event) =>
-      enter(now.pools.find((pool) => pool.id === event.target.value)).catch((error) => fail(refusalOf(error))),
+      enter(now.pools.find((pool) => pool.id === event.target.value)).catch(fail),
   });
   return element("header", { class: "head" },
     element("h1", {}, say("title")),
     now.pools.length > 0 && pick,
     element("div", { class: "head-end" },
-      element("span", { class: "person" }, session.user, now.manager && badge(say("role.manager")),
+      element("span", { class: "person" }, session.user, now.me?.role === "manager" && badge(say("role.manager")),
         session.admin && badge(say("role.admin"))),
       languageChoice(),
       element("button", { class: "quiet", type: "button", onclick: session.end }, say("sign_out"))));
 }
 
 function content() {
-  if (now.pool === null) return element("main", {}, standing(now.pools.length ? say("list.reading") : say("no_pool")));
+  if (now.loading) return element("main", {}, standing(say("list.reading"), "reading"));
+  if (now.pool === null) return element("main", {}, standing(say("no_pool")));
   const seen = Object.keys(TABS).filter((name) => TABS[name].seen());
   if (!seen.includes(now.tab)) now.tab = seen[0];
   const panel = element("div", { role: "tabpanel", id: "panel", tabindex: -1, "aria-labelledby": `tab-${now.tab}` });
@@ -127,6 +139,17 @@ async function refreshMe() {
   }
 }
 
-receiveToken();
+/** A link that was opened in this very tab. */
+window.addEventListener("hashchange", () => {
+  const [given, before] = [linkedToken(), session.token];
+  if (given === null) return;
+  receiveToken(given);
+  if (session.token !== before || before === null) start();
+});
+
+const linked = linkedToken();
 if (session.token !== null && !session.begin(session.token)) session.end();
-comeBack().then(start);
+comeBack().then(() => {
+  if (linked !== null) receiveToken(linked);
+  return start();
+});

@@ -33,7 +33,7 @@ function managedList(state, text) {
   const list = customerList({
     load: (cursor) => read(inPool(`/customers${query({ state, ...searched(text), limit: 50, cursor })}`)),
     facts: managedFacts,
-    actions: (customer) => sameStill(customer, state) && deeds.map(({ key, act, kind }) =>
+    actions: (customer) => deedsFor(customer, state, deeds).map(({ key, act, kind }) =>
       button(say(`manage.${key}`), () => act(list, [customer.id], key), {
         class: kind ?? "", "aria-label": say(`manage.${key}_name`, { name: customer.name }),
       })),
@@ -45,14 +45,21 @@ function managedList(state, text) {
   return list;
 }
 
+/** An expired claim is refused every deed but one: the customer is free, and may be assigned. */
+function deedsFor(customer, state, deeds) {
+  if (stateOf(customer) === "lapsed") return now.pool.status === "open" ? [{ key: "assign", act: give }] : [];
+  return sameStill(customer, state) ? deeds : [];
+}
+
 function sameStill(customer, state) {
+  if (stateOf(customer) === "lapsed") return false;
   return state === "set_aside" ? Boolean(customer.set_aside_at) : customer.state === state && !customer.set_aside_at;
 }
 
 function managedFacts(customer) {
   if (customer.state === "available") return availableFacts(customer);
   return [
-    badge(say(`state.${stateOf(customer)}`), stateOf(customer)),
+    stateBadges(customer),
     element("span", { class: "quiet-text" }, say("customer.holder", { holder: customer.holder })),
     customer.state === "claimed" && countdown(customer),
   ];

@@ -9,7 +9,7 @@ function membersSection() {
       fill(host, members.length ? element("ul", { class: "rows", role: "list" }, members.map((each) => memberRow(each, members, reload)))
         : standing(say("members.none")));
     } catch (error) {
-      fill(host, standing(reason(refusalOf(error)), "bad"));
+      fill(host, failed(error, reload));
     }
   };
   reload();
@@ -22,7 +22,7 @@ function membersSection() {
 function memberRow(member, members, reload) {
   const mayEdit = session.admin || member.role === "member";
   const named = { name: member.user_id };
-  return element("li", { class: "row member" },
+  return element("li", { class: "row member", "data-id": member.user_id },
     element("div", { class: "who" },
       element("strong", {}, member.user_id), " ",
       member.role === "manager" && badge(say("role.manager"), "accent")),
@@ -50,7 +50,7 @@ function editMember(member, reload) {
     await ask("PUT", inPool(`/members/${encodeURIComponent(id)}`), said);
     notice(say("members.saved", { name: id }));
     if (id === myId() || id === session.user) refreshMe();
-    reload();
+    await reload();
   };
   askFirst(member === null ? say("members.add") : say("members.edit_name", { name: member.user_id }), [
     member === null && labelled(say("members.user"), user, say("members.user_hint")),
@@ -70,7 +70,7 @@ function removeMember(member, members, reload) {
     const held = member.held > 0 ? { held: way.value, ...(way.value === "transfer" && { to: to.value }) } : {};
     await ask("DELETE", inPool(`/members/${encodeURIComponent(member.user_id)}${query(held)}`));
     notice(say("members.removed", { name: member.user_id }));
-    reload();
+    await reload();
   };
   askFirst(say("members.remove_name", { name: member.user_id }),
     member.held > 0 ? [labelled(say("members.held", { count: member.held }), way), heir] : standing(say("members.holds_none")),

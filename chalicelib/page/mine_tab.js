@@ -4,8 +4,8 @@ function mineTab() {
   const list = customerList({
     load: (cursor) => read(inPool(`/customers${query({ holder: "me", limit: 50, cursor })}`)),
     facts: heldFacts,
-    actions: (customer) => customer.state === "claimed" ? heldActions(list, customer) : privateActions(list, customer),
-    tickable: (customer) => customer.state === "claimed",
+    actions: (customer) => mineActions(list, customer),
+    tickable: (customer) => stateOf(customer) === "claimed" && customer.holder === myId(),
     bulk: [{ words: say("mine.release_ticked"), act: (ids) => releaseSeveral(list, ids), kind: "warn" }],
     empty: say("mine.empty"),
   });
@@ -14,8 +14,7 @@ function mineTab() {
 }
 
 function heldFacts(customer) {
-  if (customer.state === "private") return badge(say("state.private"), "private");
-  if (customer.state === "available") return badge(say("state.available"), "available");
+  if (customer.state !== "claimed" || customer.holder !== myId()) return holding(customer);
   return [
     countdown(customer),
     customer.pinned_until && badge(say("mine.pinned"), "accent"),
@@ -32,15 +31,40 @@ function countdown(customer) {
   return made;
 }
 
+/** Time that has run out is an event: the row offers other verbs from then on. */
 function tickDown(made) {
   const left = new Date(made.dateTime) - Date.now();
+  const runsOut = left <= 0 && made.isConnected && !made.classList.contains("over");
   made.className = `countdown ${left <= 0 ? "over" : left < UNITS.D ? "near" : ""}`;
   fill(made, left <= 0 ? say("mine.over") : say("mine.left", { length: length(left) }));
+  if (runsOut) made.dispatchEvent(new CustomEvent("expired", { bubbles: true }));
 }
 
 setInterval(() => {
   if (now.pool?.status === "open") document.querySelectorAll("time.countdown").forEach(tickDown);
 }, 1000);
+
+function mineActions(list, customer) {
+  if (customer.holder !== myId()) return null;
+  if (stateOf(customer) === "lapsed") return expiredActions(list, customer);
+  return customer.state === "claimed" ? heldActions(list, customer) : privateActions(list, customer);
+}
+
+/** Every verb of an expired claim is refused. The customer is free for everybody, and so for its last holder. */
+function expiredActions(list, customer) {
+  const named = { name: customer.name };
+  const claim = () => done(list, customer, change(ofCustomer(customer.id, "/claim")), say("pool.claimed"));
+  return [
+    button(say("claim_again"), claim, { class: "main", "aria-label": say("claim_again_name", named) }),
+    historyButton(customer),
+  ];
+}
+
+function historyButton(customer) {
+  return button(say("mine.history"), () => showCustomer(customer.id), {
+    class: "quiet", "aria-label": say("mine.history_name", { name: customer.name }),
+  });
+}
 
 function heldActions(list, customer) {
   const named = { name: customer.name };
@@ -52,7 +76,7 @@ function heldActions(list, customer) {
     mayExtend && act("extend", extend),
     act("win", win),
     act("release", release, "warn"),
-    button(say("mine.history"), () => showCustomer(customer.id), { class: "quiet", "aria-label": say("mine.history_name", named) }),
+    historyButton(customer),
   ];
 }
 

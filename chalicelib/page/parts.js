@@ -1,21 +1,67 @@
 // Parts that several tabs are made of: buttons, fields, bars, notices, dialogs. They know words and elements only.
 
-/** A button that cannot be pressed again while what it does is under way. */
+/** A button that cannot be pressed again while what it does is under way. It keeps the focus: a disabled one loses it. */
 function button(words, act, props = {}) {
   const pressed = async () => {
-    made.setAttribute("aria-busy", "true");
-    made.disabled = true;
+    if (made.ariaDisabled === "true") return;
+    const refocus = keptFocus(made);
+    busy(made, true);
     try {
       await act();
     } catch (error) {
       notice(reason(refusalOf(error)), "bad");
     } finally {
-      made.removeAttribute("aria-busy");
-      made.disabled = Boolean(props.disabled);
+      busy(made, false);
+      refocus();
     }
   };
   const made = element("button", { type: "button", ...props, onclick: pressed }, words);
   return made;
+}
+
+function busy(control, on) {
+  for (const name of ["aria-busy", "aria-disabled"]) {
+    if (on) control.setAttribute(name, "true");
+    else control.removeAttribute(name);
+  }
+}
+
+/**
+ * Called before something changes the page; what it returns is called afterwards, and puts the focus back if it was
+ * lost: to what had it, to the same button of the same row, to the next row, or to what is left around it.
+ */
+function keptFocus(from) {
+  const line = from?.closest("[data-id]");
+  const label = from?.getAttribute("aria-label");
+  const lines = line ? [...line.parentElement.children] : [];
+  const at = lines.indexOf(line);
+  const ids = [...lines.slice(at), ...lines.slice(0, Math.max(at, 0)).reverse()].map((each) => each.dataset.id);
+  const around = [];
+  for (let each = from?.parentElement; each; each = each.parentElement) around.push(each);
+  return () => {
+    if (document.activeElement && document.activeElement !== document.body) return;
+    const host = around.find((each) => each.isConnected) ?? document.body;
+    const target = from?.isConnected && !from.disabled ? from : inRows(ids, label) ?? firstIn(around.filter((each) => each.isConnected));
+    (target ?? host).focus();
+  };
+}
+
+/** Of the first of those rows that is still there: the button of that label, or its first one. */
+function inRows(ids, label) {
+  for (const id of ids) {
+    const line = document.querySelector(`[data-id="${CSS.escape(id)}"]`);
+    const buttons = [...(line?.querySelectorAll("button") ?? [])];
+    if (buttons.length > 0) return buttons.find((each) => each.getAttribute("aria-label") === label) ?? buttons[0];
+  }
+  return null;
+}
+
+function firstIn(hosts) {
+  for (const host of hosts) {
+    const found = host.querySelector("button:not(:disabled), input:not(:disabled), select, [tabindex='-1']");
+    if (found) return found;
+  }
+  return null;
 }
 
 let fields = 0;
@@ -59,18 +105,19 @@ function notice(words, kind = "good") {
   setTimeout(() => shownNow.remove(), kind === "bad" ? 9000 : 5000);
 }
 
-/** A dialog. `content(close)` gives its body; it closes with Escape, and the focus goes back to where it was. */
-function dialog(title, content) {
-  const from = document.activeElement;
+/** A dialog. `content(close)` gives its body; it closes with Escape, and the focus goes back to where it was. One that
+ * `stays` is not closed when the page behind it is made again. */
+function dialog(title, content, stays = false) {
+  const refocus = keptFocus(document.activeElement);
   const close = () => made.close();
-  const made = element("dialog", { "aria-labelledby": "dialog-title" },
+  const made = element("dialog", { "aria-labelledby": "dialog-title", "data-stays": stays },
     element("div", { class: "dialog-head" },
       element("h2", { id: "dialog-title" }, title),
       element("button", { type: "button", class: "quiet", "aria-label": say("close"), onclick: close }, "✕")));
   made.append(content(close));
   made.addEventListener("close", () => {
     made.remove();
-    if (from?.isConnected) from.focus();
+    refocus();
   });
   document.body.append(made);
   made.showModal();
@@ -83,14 +130,15 @@ function askFirst(title, controls, words, act, kind = "main") {
   return dialog(title, (close) => {
     const go = async (event) => {
       event.preventDefault();
-      event.submitter.disabled = true;
+      if (event.submitter.ariaDisabled === "true") return;
+      busy(event.submitter, true);
       try {
         await act();
         close();
       } catch (error) {
         fill(wrong, reason(refusalOf(error)));
       } finally {
-        event.submitter.disabled = false;
+        busy(event.submitter, false);
       }
     };
     return element("form", { onsubmit: go }, controls, wrong,
@@ -102,5 +150,10 @@ function askFirst(title, controls, words, act, kind = "main") {
 
 /** What stands where a list is empty, is being read, or cannot be. */
 function standing(words, kind = "") {
-  return element("p", { class: `standing ${kind}` }, words);
+  return element("p", { class: `standing ${kind}`, role: kind === "reading" ? "status" : null }, words);
+}
+
+/** What stands where something could not be read: why, and a button to read it again. */
+function failed(error, again) {
+  return [standing(reason(refusalOf(error)), "bad"), button(say("again"), again)];
 }

@@ -62,9 +62,9 @@ function since(text) {
 
 /** Of a row that was available a moment ago. */
 function holding(customer) {
-  const mine = customer.holder === myId() && customer.state === "claimed";
+  const mine = customer.holder === myId() && customer.state === "claimed" && !lapsed(customer);
   return [
-    badge(mine ? say("state.yours") : say(`state.${stateOf(customer)}`), mine ? "claimed-by-me" : stateOf(customer)),
+    mine ? badge(say("state.yours"), "claimed-by-me") : stateBadges(customer),
     customer.holder && !mine && element("span", { class: "quiet-text" }, say("customer.holder", { holder: customer.holder })),
     mine && customer.expires_at && element("span", { class: "quiet-text" }, say("until", { when: moment(customer.expires_at) })),
   ];

@@ -25,6 +25,8 @@ const change = (path, body, more) => ask("POST", path, body, more);
 
 /** The answer's body. Throws Refused; a network that stays away is refused as `unreachable`. */
 async function ask(method, path, body, { ifMatch } = {}) {
+  // Whoever signed in later must not send what somebody began before.
+  if (session.token === null) throw new Refused(401, { code: "unauthenticated" });
   const headers = { Authorization: `Bearer ${session.token}`, "Accept-Language": TAGS[language] };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch !== undefined) headers["If-Match"] = `"${ifMatch}"`;

@@ -7,10 +7,17 @@ function showResults(host, answer, names, done) {
   const panel = element("section", { class: `results ${failed ? "some-failed" : "all-done"}`, tabindex: -1 },
     element("div", { class: "results-head" },
       element("h3", {}, failed ? say("results.mixed", { ok, failed }) : say("results.all", { ok })),
-      element("button", { type: "button", class: "quiet", onclick: () => fill(host) }, say("dismiss"))),
+      element("button", { type: "button", class: "quiet", onclick: () => dismissed(host) }, say("dismiss"))),
     element("ul", {}, lines));
   fill(host, panel);
   panel.focus();
+}
+
+/** What came of it is put away; the focus goes on to the list below. */
+function dismissed(host) {
+  const refocus = keptFocus(document.activeElement);
+  fill(host);
+  refocus();
 }
 
 function resultLine(result, names, done) {

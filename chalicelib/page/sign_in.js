@@ -28,6 +28,7 @@ function otherwise(form) {
 }
 
 function doorWords() {
+  if (session.refused !== null) return say(session.refused);
   if (session.failed) return say("sign_in.failed");
   return session.ended ? say("sign_in.ended") : null;
 }

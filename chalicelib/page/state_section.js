@@ -4,7 +4,7 @@ function stateSection() {
   return [
     element("section", { class: "card" },
       element("h2", {}, say("state.title")),
-      element("p", {}, badge(say(`status.${now.pool.status}`), now.pool.status === "open" ? "private" : "near")),
+      element("p", {}, badge(say(`status.${now.pool.status}`), now.pool.status === "open" ? "good" : "near")),
       session.admin ? element("div", { class: "buttons start" }, stateButtons()) : element("p", { class: "hint" }, say("state.by_admin"))),
     sweepCard(),
   ];

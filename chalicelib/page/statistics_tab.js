@@ -13,7 +13,7 @@ function statisticsTab() {
     try {
       fill(host, statistics(await read(inPool(`/stats${await spanOf(now.span)}`))));
     } catch (error) {
-      fill(host, standing(reason(refusalOf(error)), "bad"), button(say("again"), reload));
+      fill(host, failed(error, reload));
     }
   };
   reload();

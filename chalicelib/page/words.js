@@ -69,7 +69,21 @@ function reason(refusal) {
   if (refusal.limit !== undefined && refusal.used !== undefined) {
     words.push(say("refusal.of_limit", { used: number(refusal.used), limit: number(refusal.limit) }));
   }
-  if (refusal.retry_at) words.push(say("refusal.until", { when: moment(refusal.retry_at) }));
-  if (refusal.errors) words.push(refusal.errors.join("; "));
-  return words.join(" ");
+  if (refusal.retry_at) {
+    const until = `until.${refusal.code}`;
+    words.push(say(sayable(until) ? until : "until.any", { when: moment(refusal.retry_at) }));
+  }
+  if (refusal.errors) {
+    // That the request is not valid says nothing that its errors do not say.
+    if (refusal.code === "invalid_request") words.length = 0;
+    words.push(say("refusal.errors", { errors: refusal.errors.map(withLabel).join(say("refusal.apart")) }));
+  }
+  return words.join(language === "zh" ? "" : " ");
+}
+
+/** An error of the service begins with the path of a member; a person knows it by its label. */
+function withLabel(error) {
+  const found = /^(?:fields\.)?(\w+)(: |：)(.*)$/s.exec(error);
+  const label = found && [`field.${found[1]}`, `rule.${found[1]}`].find(sayable);
+  return label ? `${say(label)}${found[2]}${found[3]}` : error;
 }

@@ -100,7 +100,7 @@ def test_a_file_is_imported_and_each_failed_row_is_shown_with_its_reason(
     mona = at(door, "import", language="zh")
 
     mona.page.get_by_label("文件").set_input_files(tmp_path / "leads.csv")
-    mona.page.get_by_text("共 5 行，列：名称, 电话, 城市, priority, 备注").wait_for()
+    mona.page.get_by_text("共 5 行，列：名称, 电话, 城市, 优先级, 备注").wait_for()
     mona.button("import.go").click()
     mona.page.get_by_text("成功 2 行，失败 3 行。").wait_for()
 

@@ -1,0 +1,173 @@
+"""A link with a token: it signs in whoever is nobody yet, replaces nobody without a question, and leaves no trace."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.issuer import Issuer
+from tests.console.pages import Console, Door, Team
+from tests.console.test_sign_in import company, issuer  # noqa: F401 - fixtures
+from tools.keys import ALGORITHM, KEY_ID, LocalKeys
+
+
+def follow(page: Any, url: str, token: str) -> None:
+    """Opens the link in the tab where the console may be open already."""
+    page.evaluate("address => { location.href = address }", f"{url}/console#token={token}")
+
+
+def signed_in(page: Any) -> Any:
+    return page.locator(".person")
+
+
+def clean(page: Any, url: str) -> bool:
+    return bool(page.url == f"{url}/console" and page.evaluate("location.hash") == "")
+
+
+def of_another_tenant(team: Team) -> str:
+    return team.keys.token("alice", None, "acme")
+
+
+def expired(keys: LocalKeys, token: str) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False}) | {"exp": int(time.time()) - 600}
+    return jwt.encode(claims, keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
+
+
+@pytest.mark.parametrize("how", ["hashchange", "load"])
+def test_a_link_of_somebody_else_asks_first_and_the_reader_may_stay(door: Door, team: Team, how: str) -> None:
+    alice = door.enter("alice")
+    if how == "hashchange":
+        follow(alice.page, team.url, team.token("mona"))
+    else:
+        alice.page.goto("about:blank")
+        alice.page.goto(f"{team.url}/console#token={team.token('mona')}")
+
+    alice.dialog.get_by_text("You are signed in as alice. The link that you opened belongs to mona.").wait_for()
+    assert clean(alice.page, team.url)
+    expect(alice.button("link.keep", user="alice")).to_be_focused()
+    alice.button("link.keep", user="alice").click()
+    alice.dialog.wait_for(state="detached")
+    alice.page.get_by_role("tab").first.wait_for()
+
+    assert signed_in(alice.page).inner_text() == "alice"
+    assert alice.page.get_by_role("tab").all_inner_texts() == ["Pool", "Mine"]
+
+
+def test_the_reader_may_switch_and_everything_is_the_other_persons_from_then_on(door: Door, team: Team) -> None:
+    alice = door.enter("alice", "zh")
+
+    follow(alice.page, team.url, team.token("mona"))
+    alice.button("link.switch", user="mona").click()
+    alice.page.get_by_role("tab", name="统计").wait_for()
+
+    assert signed_in(alice.page).inner_text().startswith("mona")
+    assert clean(alice.page, team.url)
+    alice.page.reload()
+    expect(signed_in(alice.page)).to_contain_text("mona")
+
+
+def test_one_name_in_two_tenants_is_two_people_and_the_question_names_both(door: Door, team: Team) -> None:
+    alice = door.enter("alice")
+
+    follow(alice.page, team.url, of_another_tenant(team))
+
+    alice.dialog.get_by_text(
+        f"You are signed in as alice (tenant {team.tenant}). The link that you opened belongs to alice (tenant acme)."
+    ).wait_for()
+    alice.page.keyboard.press("Escape")
+    alice.dialog.wait_for(state="detached")
+    assert len(alice.page.get_by_role("tab").all()) == 2, "who presses Escape stays"
+
+
+@pytest.mark.parametrize("how", ["hashchange", "load"])
+def test_a_link_of_the_reader_asks_nothing(door: Door, team: Team, how: str) -> None:
+    team.customers("Acme")
+    alice = door.enter("alice")
+    link = team.token("alice")
+
+    if how == "hashchange":
+        follow(alice.page, team.url, link)
+    else:
+        alice.page.goto("about:blank")
+        alice.page.goto(f"{team.url}/console#token={link}")
+    alice.page.get_by_role("button", name="Claim Acme").wait_for()
+
+    assert alice.dialog.count() == 0 and clean(alice.page, team.url)
+
+
+def test_a_link_signs_in_where_the_session_that_was_there_has_expired(door: Door, team: Team) -> None:
+    console = Console(door.page(), "en")
+    console.page.goto(f"{team.url}/console")
+    stale = expired(team.keys, team.token("alice"))
+    console.page.evaluate("token => sessionStorage.setItem('customer-pool.token', token)", stale)
+
+    console.page.goto("about:blank")
+    console.page.goto(f"{team.url}/console#token={team.token('mona')}")
+
+    expect(signed_in(console.page)).to_contain_text("mona")
+    assert console.dialog.count() == 0
+
+
+def test_a_link_that_is_opened_at_the_door_signs_in(door: Door, team: Team) -> None:
+    console = Console(door.page(), "en")
+    console.page.goto(f"{team.url}/console")
+    console.page.get_by_label("Access token").wait_for()
+
+    follow(console.page, team.url, team.token("alice"))
+
+    console.page.get_by_role("tab", name="Pool").wait_for()
+    assert clean(console.page, team.url)
+
+
+@pytest.mark.parametrize("kind", ["none", "half", "expired"])
+@pytest.mark.parametrize("here", ["alice", None])
+def test_a_link_without_a_valid_token_is_one_sentence_and_changes_nothing(
+    door: Door, team: Team, kind: str, here: str | None
+) -> None:
+    token = {"none": "x.y.z", "half": team.token("mona")[:40], "expired": expired(team.keys, team.token("mona"))}[kind]
+    console = door.enter(here) if here else Console(door.page(), "en")
+    if not here:
+        console.page.goto(f"{team.url}/console")
+        console.page.get_by_label("Access token").wait_for()
+
+    follow(console.page, team.url, token)
+
+    console.page.get_by_text(console.say("link.expired" if kind == "expired" else "link.no_token")).wait_for()
+    assert clean(console.page, team.url)
+    if here:
+        assert signed_in(console.page).inner_text() == "alice"
+
+
+def test_a_link_that_lies_about_who_signed_it_ends_in_one_sentence(door: Door, team: Team) -> None:
+    page = door.page()
+
+    page.goto(f"{team.url}/console#token={team.token('alice')[:-9]}AAAAAAAAA")
+
+    page.get_by_text("Your session has ended. Please sign in again.").wait_for()
+    assert clean(page, team.url)
+
+
+@pytest.mark.parametrize("how", ["hashchange", "load"])
+def test_where_the_company_has_its_own_sign_in_no_link_signs_anybody_in(
+    door: Door,
+    team: Team,
+    issuer: Issuer,  # noqa: F811
+    company: str,  # noqa: F811
+    how: str,
+) -> None:
+    page = door.page()
+    if how == "hashchange":
+        page.goto(f"{company}/console")
+        page.get_by_role("button", name="Sign in with your company account").wait_for()
+        follow(page, company, team.token("mona"))
+    else:
+        page.goto(f"{company}/console#token={team.token('mona')}")
+
+    page.get_by_text("The token of this link is not used here.").wait_for()
+    assert clean(page, company)
+    assert team.token("mona")[:20] not in page.evaluate("JSON.stringify(sessionStorage)")
+    page.get_by_role("button", name="Sign in with your company account").wait_for()
