@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from chalicelib import layout, places, shards, soundness
 from chalicelib.conditions import as_read
-from chalicelib.layout import MALFORMED, Item, Key
+from chalicelib.layout import MALFORMED, Item, Key, MalformedPool
 from chalicelib.places import DUE, PLACE, ROSTER
 from chalicelib.records import Customer, Event, Pool
 from chalicelib.recounting import Lists, OutOfTime, Recount, key_of
@@ -26,6 +26,7 @@ from chalicelib.soundness import COUNTERS, SUMS, Difference
 from chalicelib.table import MalformedWrite, Put, Table, between
 
 MOST_LISTED: Final = 100
+A_RECORD: Final = "a record that reads as one"
 
 
 class Drift(Struct, frozen=True):
@@ -65,7 +66,7 @@ class Report(Struct):
 
 def run(
     table: Table,
-    pools: Iterable[Pool],
+    pools: Iterable[Pool | MalformedPool],
     seconds_left: Callable[[], float],
     *,
     repair: bool = False,
@@ -74,6 +75,9 @@ def run(
     """Audits those pools, one after the other, as far as time suffices."""
     report = Report()
     for pool in pools:
+        if isinstance(pool, MalformedPool):
+            report.add(Drift(pool.id, "malformed", pool.id, A_RECORD, "none", False))
+            continue
         try:
             _Audit(Lists(table, pool, seconds_left), report, repair, wait).run()
         except OutOfTime:
@@ -187,7 +191,7 @@ class _Audit:
             return False
 
     def _malformed(self, at: str, error: Exception) -> None:
-        self._found(at, Difference("malformed", "a record that reads as one", type(error).__name__))
+        self._found(at, Difference("malformed", A_RECORD, type(error).__name__))
 
     def _found(self, at: str, difference: Difference, repaired: bool = False) -> None:
         self.report.add(Drift(self.pool.id, difference.kind, at, difference.expected, difference.found, repaired))

@@ -181,7 +181,8 @@ def _text(content: Any) -> str:
 
 # Records
 
-MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError)  # what reading one that is none ends in
+# What reading one that is none ends in.
+MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 _LEFT_OUT_WHEN_EMPTY: Final = ("priority", "extended_ms", "stopped_ms", "pauses", "reminded", "homes", "past_holders")
 # Every other attribute of a customer is stored as it is, except those in the key, in an item or a form of their own.
 _STORED: Final = tuple(
@@ -306,6 +307,12 @@ def pool_item(pool: Pool) -> Item:
         "day_until": pool.day_until,
     }  # fmt: skip
     return item(pool_key(pool.tenant, pool.id), attributes)
+
+
+class MalformedPool(NamedTuple):
+    """Stands for a pool whose record is malformed, where every pool of a tenant is gone through."""
+
+    id: str
 
 
 def pool_record(tenant: str, stored: Item) -> Pool:

@@ -26,7 +26,7 @@ from chalicelib import (
 from chalicelib.context import Call
 from chalicelib.http import HTML, Answer, NoBody, decoded, invalid
 from chalicelib.identities import User
-from chalicelib.records import Closing, Identifier, Policy, Pool, Role
+from chalicelib.records import Closing, Identifier, Policy, Role
 from chalicelib.refusals import Refusal, Refused
 from chalicelib.routing import POOL, ROUTES, Name, PageQuery, checked_name, route
 from chalicelib.shapes import like
@@ -203,10 +203,10 @@ def get_stats(call: Call, body: NoBody, query: StatsQuery, pool: str) -> Answer:
 # What an admin asks of one pool, or of all
 
 
-def _pools_named(call: Call, pool: str | None) -> Iterable[Pool]:
+def _pools_named(call: Call, pool: str | None) -> Iterable[rounds.Listed]:
     """That one, or all of the tenant. Raises Refused for who is no admin."""
     call.by_admin()
-    return [call.pool_now(pool)] if pool else rounds.pools_of(call.backend, call.caller.tenant)
+    return rounds.pool_named(call, pool) if pool else rounds.pools_of(call.backend, call.caller.tenant)
 
 
 class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,8 +5,9 @@ A member's item also carries the counters that claims change, so putting a membe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 from pynamodb.expressions.operand import Value
@@ -14,7 +15,8 @@ from pynamodb.expressions.operand import Value
 from chalicelib import layout, places, rules, views
 from chalicelib.context import Call
 from chalicelib.counters import as_it_was, day_filed, take_day
-from chalicelib.layout import Item, Key
+from chalicelib.layout import MALFORMED, Item, Key
+from chalicelib.outlines import outline
 from chalicelib.paging import Cursor
 from chalicelib.places import ROSTER
 from chalicelib.records import IDENTIFIER, Identifier, Member, Policy, Pool, Role
@@ -22,6 +24,9 @@ from chalicelib.refusals import Refusal, Refused
 from chalicelib.rules import Rule
 from chalicelib.table import KEYS_A_READ, Action, Check, Put, Table, Update
 
+T = TypeVar("T")
+R = TypeVar("R")
+log = logging.getLogger("customer-pool")
 AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
 
 
@@ -63,7 +68,7 @@ def list_pools(call: Call, limit: int, cursor: str | None) -> dict[str, Any]:
     last = place.read(cursor, Identifier)
     after = None if last is None else layout.item(layout.pool_key(tenant, last), {})
     page = call.backend.table.page(layout.pool_key(tenant, "").pk, limit if admin else KEYS_A_READ, after=after)
-    pools = [layout.pool_record(tenant, stored) for stored in page.items]
+    pools = _sound(zip(page.keys, page.items, strict=True), lambda stored: layout.pool_record(tenant, stored))
     if not admin:
         keys = {pool.id: layout.member_key(tenant, pool.id, call.caller.user) for pool in pools}
         found = call.backend.table.get(list(keys.values()))
@@ -72,7 +77,19 @@ def list_pools(call: Call, limit: int, cursor: str | None) -> dict[str, Any]:
     next_cursor = None
     if left or page.last is not None:
         next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
-    return {"items": [views.pool(pool) for pool in shown], "next_cursor": next_cursor}
+    items = _sound(((layout.pool_key(tenant, pool.id), pool) for pool in shown), views.pool)
+    return {"items": items, "next_cursor": next_cursor}
+
+
+def _sound(pools: Iterable[tuple[Key, T]], read: Callable[[T], R]) -> list[R]:
+    """What `read` makes of each. A malformed pool is left out of a list, and logged."""
+    found = []
+    for key, pool in pools:
+        try:
+            found.append(read(pool))
+        except MALFORMED as error:
+            log.error("malformed pool %s: %s", key.sk, outline(error))
+    return found
 
 
 def only_members(call: Call, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:

@@ -10,13 +10,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
 from chalicelib import layout, places, shards, spreading, upkeep
-from chalicelib.context import Backend
-from chalicelib.layout import MALFORMED
+from chalicelib.context import Backend, Call
+from chalicelib.layout import MALFORMED, MalformedPool
 from chalicelib.outlines import outline
 from chalicelib.places import DUE, REMINDER
 from chalicelib.pools import rewritten
@@ -27,6 +27,7 @@ from chalicelib.table import Patience, Throttled, between
 
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
+Listed: TypeAlias = Pool | MalformedPool
 PATIENCE: Final = partial(Patience, most=None, pause_s=1.0)  # for one pool: the schedule has time
 NO_PATIENCE: Final = partial(Patience, retries=0, most=None)  # for the pool after one that was throttled
 WITHIN_S: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
@@ -38,26 +39,36 @@ def time_for_a_request() -> SecondsLeft:
     return lambda: stop_at - time.monotonic()
 
 
-def every_pool(backend: Backend) -> Iterator[Pool]:
+def every_pool(backend: Backend) -> Iterator[Listed]:
     """Every pool of every tenant, for the schedule."""
     for page in backend.table.pages(layout.tenant_key("").pk):
         for key in page.keys:
             yield from pools_of(backend, key.sk)
 
 
-def pools_of(backend: Backend, tenant: str) -> Iterator[Pool]:
-    """The pools of a tenant. One whose record is malformed stops no other."""
+def pools_of(backend: Backend, tenant: str) -> Iterator[Listed]:
+    """The pools of a tenant. One whose record is malformed stops no other, and stands among them."""
     for page in backend.table.pages(layout.pool_key(tenant, "").pk):
-        for stored in page.items:
-            try:
-                yield layout.pool_record(tenant, stored)
-            except MALFORMED as error:
-                log.error("malformed pool %s: %s", stored["sk"]["S"], outline(error))
+        for key, stored in zip(page.keys, page.items, strict=True):
+            yield _listed(key.sk, partial(layout.pool_record, tenant, stored))
+
+
+def pool_named(call: Call, pool_id: str) -> list[Listed]:
+    """That pool alone. Raises Refused where the tenant has none of this name."""
+    return [_listed(pool_id, partial(call.pool_now, pool_id))]
+
+
+def _listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
+    try:
+        return read()
+    except MALFORMED as error:
+        log.error("malformed pool %s: %s", pool_id, outline(error))
+        return MalformedPool(pool_id)
 
 
 def run(
     backend: Backend,
-    pools: Iterable[Pool],
+    pools: Iterable[Listed],
     now: int,
     seconds_left: SecondsLeft,
     *,
@@ -66,11 +77,15 @@ def run(
 ) -> Report:
     """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed.
 
-    A pool whose policy or members are malformed counts as one failure, and stops no other. One that DynamoDB throttles
-    is left for the next round, and after two of them in a row so are all others: none of their customers has failed.
+    A pool counts as one failure where its record, its policy or its members are malformed, and stops no other. One that
+    DynamoDB throttles is left for the next round, and after two of them in a row so are all others: none of their
+    customers has failed.
     """
     total, patience = Report(), PATIENCE
     for pool in _until_throttled(pools):
+        if isinstance(pool, MalformedPool):
+            total.failed += 1
+            continue
         its = backend.patient(patience())
         try:
             report = _round(its, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
@@ -90,7 +105,7 @@ def run(
     return total
 
 
-def _until_throttled(pools: Iterable[Pool]) -> Iterator[Pool]:
+def _until_throttled(pools: Iterable[Listed]) -> Iterator[Listed]:
     """Those that could be listed. Raises Throttled where it was none."""
     listed = False
     try:

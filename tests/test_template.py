@@ -238,7 +238,7 @@ def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
 
     assert alarms == {
         "ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "LateEvents", "EventErrors", "EventsFailed",
-        "ThrottledWrites", "Conflicts",
+        "ThrottledWrites", "Conflicts", "MalformedRecords",
     }  # fmt: skip
     assert {name for name in alarms if f"`{name}`" not in page} == set()
 
@@ -250,6 +250,20 @@ def test_the_alarm_of_a_late_sweep_watches_what_the_sweep_logs(resources: dict[s
     assert alarm["Namespace"] == settings["METRICS"]
     assert [each["Name"] for each in alarm["Dimensions"]] == directive["Dimensions"][0]
     assert {"Name": alarm["MetricName"], "Unit": "Seconds"} in directive["Metrics"]
+
+
+def test_the_alarm_of_malformed_records_goes_off_when_a_round_has_failed_at_one(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    alarm, settings = resources["MalformedRecords"], resources["SweepExpired"]["Environment"]["Variables"]
+    line = measured("ns", "sweep", 0, Report(failed=1).numbers())
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+
+    assert alarm["Namespace"] == settings["METRICS"]
+    assert [each["Name"] for each in alarm["Dimensions"]] == directive["Dimensions"][0]
+    assert {"Name": alarm["MetricName"], "Unit": "Count"} in directive["Metrics"]
+    assert line[alarm["MetricName"]] > alarm["Threshold"] == 0
+    assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
 
 
 def test_the_dashboard_shows_every_code_that_a_request_may_have(resources: dict[str, dict[str, Any]]) -> None:

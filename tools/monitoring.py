@@ -47,6 +47,10 @@ def _alarms() -> dict[str, Any]:
             "A run of the sweep failed; its event is in the queue.", over=0, minutes=1, of=1,
             watched=_metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", FAILED_SWEEPS), statistic=MAXIMUM,
         ),
+        "MalformedRecords": _alarm(
+            "The sweep met a malformed record and could not return its claim.", over=0, minutes=5, of=1,
+            watched=_metric(NAMESPACE, "failed", {"function": "sweep"}), statistic=MAXIMUM,
+        ),
         "LateEvents": _alarm(
             "Events have been waiting in the stream for five minutes.", over=300_000, minutes=1, of=5,
             watched=_metric("AWS/Lambda", "IteratorAge", TELL_EVENTS), statistic=MAXIMUM,
