@@ -59,10 +59,10 @@ class Throttled(Fault):
 
 
 class Patience:
-    """How often the calls of one request may be repeated because DynamoDB throttles them: `retries` times together.
+    """How often the calls of one request may be repeated because DynamoDB throttles them: `retries` times in a row.
 
-    A request that was throttled twice makes no more than `most` calls in all. One of very many calls has no such
-    bound: it may be throttled again after each call that succeeds, and waits longer, up to `pause_s`.
+    A request that was throttled twice among its first `most` calls makes no more than these. A longer one may be
+    throttled again after each call that succeeds. `pause_s` is how long it waits at most before a call is repeated.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Patience:
         self.sent += 1
 
     def succeeded(self) -> None:
-        if self.most is None:
+        if self.most is None or self.sent > self.most:
             self.throttled = 0
 
     def slow_down(self) -> float:
@@ -89,7 +89,7 @@ class Patience:
         return self.pause_s * self.throttled / self.retries
 
     def _at_its_end(self) -> bool:
-        return self.most is not None and self.throttled > 1 and self.sent >= self.most
+        return self.sent == self.most and self.throttled > 1
 
 
 Refusing = dict[Key, Item]  # the items that refused, as they stood; {} for one that was absent

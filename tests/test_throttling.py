@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,6 +116,30 @@ def test_a_claim_that_is_throttled_twice_and_then_not_succeeds(made: World, erro
 def test_a_read_that_is_throttled_twice_and_then_not_succeeds(made: World) -> None:
     with throttling(made, ERRORS["the table"], times=2):
         assert made.user("alice").get("/customers/c1").status == 200
+
+
+@pytest.mark.parametrize("verb", ["removal", "audit", "pause"])
+def test_a_long_request_that_is_throttled_now_and_then_comes_to_its_end(made: World, verb: str) -> None:
+    for start in range(0, 250, 50):
+        made.user("bob").claim_batch(made.fill(50, prefix=f"d{start}x"))
+    root = made.user("root", admin=True)
+    asked: dict[str, Callable[[], Reply]] = {
+        "removal": lambda: VERBS["removal"](made),
+        "audit": lambda: root.request("POST", "/v1/audit", {}),
+        "pause": lambda: root.post("/pause"),
+    }
+    calls = itertools.count(1)
+    engine: Any = made.table.connection
+
+    def strike(call: str) -> None:
+        if next(calls) % 4 == 0:
+            raise said(call, "ThrottlingException")
+
+    engine.before = strike
+    reply = asked[verb]()
+    engine.before = lambda call: None
+
+    assert reply.status == 200
 
 
 def test_each_request_has_its_own_patience(made: World) -> None:
