@@ -90,7 +90,7 @@ class _Answer:
     def _pool(self, pool_id: str) -> Pool | None:
         if pool_id not in self.pools:
             try:
-                self.pools[pool_id] = self.call.pool(pool_id)
+                self.pools[pool_id] = self.call.pool_already_read(pool_id) or self.call.pool(pool_id)
             except Refused:
                 self.pools[pool_id] = None
         return self.pools[pool_id]

@@ -79,6 +79,11 @@ class Call(Struct, frozen=True):
             pool = self.pool_now(pool_id)
         return pool
 
+    def pool_already_read(self, pool_id: str) -> Pool | None:
+        """Return the pool that was read at the moment of this request, whatever its status. None if none was."""
+        read_at, pool = self.backend.pools.get((self.caller.tenant, pool_id), (0, None))
+        return pool if read_at == self.now else None
+
     def pool_now(self, pool_id: str) -> Pool:
         key = layout.pool_key(self.caller.tenant, pool_id)
         stored = self.backend.table.get([key]).get(key) if IDENTIFIER.fullmatch(pool_id) else None

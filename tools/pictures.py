@@ -113,7 +113,7 @@ WAY_OF_A_CLAIM: Final = {
     2: ("claim_routes", "claiming", "context"),
     3: ("settling", "copies", "moves", "deadlines", "records", "times"),
     4: ("rules", "counters", "journal", "writes", "packing", "layout", "places", "contact_keys"),
-    5: ("table", "actions", "wire", "conditions", "refusals", "views", "routing", "problems"),
+    5: ("table", "actions", "wire", "conditions", "refusals", "answering", "views", "masking", "routing", "problems"),
 }
 ROW, LEFT, ACROSS = 38, 20, 960
 
