@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.conditions import Attribute
-from chalicelib.layout import customer_key
-from chalicelib.table import Update
 from tests.command_line import Desk, desk, ended
 from tests.world import World
+from tools.poolctl.showing import shown
 
 
 @pytest.fixture
@@ -150,17 +148,17 @@ def test_who_belongs_to_several_pools_has_to_say_which(terminal: Desk, threaded:
     assert "p, q" in unsaid.told
 
 
-def test_a_name_can_neither_colour_the_table_nor_move_the_cursor(terminal: Desk, threaded: World) -> None:
+def test_markup_in_a_name_is_printed_as_text(terminal: Desk, threaded: World) -> None:
     threaded.user("mona").create("evil", name="[red]x[/red]")
     terminal.run("claim", "evil", user="alice")
-    item = customer_key("main", "p", "evil")  # the service refuses such a name today; an item may hold one all the same
-    threaded.table.write(
-        [Update(item, [Attribute("name").set("[red]x[/red] \x1b[2J\u202e")], Attribute("pk").exists())]
-    )
 
     mine = terminal.run("mine", user="alice")
 
-    assert "[red]x[/red] �[2J�" in mine.out
+    assert "[red]x[/red]" in mine.out
+
+
+def test_control_characters_of_a_stored_value_never_reach_the_terminal() -> None:
+    assert shown("x \x1b[2J\u202e") == "x \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
 
 
 # How it fails
