@@ -14,7 +14,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/ready .venv-engine/ready ## run the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
-	@exec $(PY) -m tools.serve
+	@exec $(PY) -m tools.local.serve
 
 test: .venv/ready .venv-engine/ready ## run all tests on moto and MiniStack (ARGS="-k claim" selects, "-n 0" uses one process)
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
@@ -47,27 +47,27 @@ format: .venv/ready ## format the code
 	@$(PY) -m ruff format .
 
 openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP surface
-	@$(PY) -m tools.openapi
+	@$(PY) -m tools.docs.openapi
 
 pictures: .venv/ready ## draw the pictures in docs/pictures from code and measurements
-	@$(PY) -m tools.pictures
+	@$(PY) -m tools.docs.pictures
 
 screenshots: chromium .venv-console/ready .venv-engine/ready ## take the pictures of the console in docs/pictures
-	@$(CONSOLE_PY) -m tools.screenshots
+	@$(CONSOLE_PY) -m tools.docs.screenshots
 
 transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md and record the answers
-	@$(PY) -m tools.transcripts
+	@$(PY) -m tools.docs.transcripts
 
 # USER is set in every shell, and the person at the keyboard is hardly ever a member of the pool.
 token: .venv/ready ## print a token for the running service: USER=alice (ROLES=admin, TENANT=acme)
 ifneq ($(origin USER),command line)
 	@echo 'Name a user: make token USER=alice' >&2; exit 2
 else
-	@exec $(PY) -m tools.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT"
+	@exec $(PY) -m tools.local.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT"
 endif
 
-poolctl: .venv/ready ## run the command line: ARGS="login --local alice", ARGS=pools, ARGS="claim acme"; or ./poolctl
-	@exec $(PY) -m tools.poolctl $(ARGS)
+poolctl: .venv/ready ## run the command line: ARGS="login --local alice", ARGS=pools, ARGS="claim acme"; or bin/poolctl
+	@exec $(PY) -m poolctl $(ARGS)
 
 sweep: .venv/ready ## run one sweep on the running service (POOL=demo, DRY_RUN=1)
 	@$(AS_ADMIN) sweep $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
@@ -76,28 +76,28 @@ audit: .venv/ready ## recompute counters, lists and events of the running servic
 	@$(AS_ADMIN) audit $(if $(filter-out 0,$(REPAIR)),--repair)
 
 # poolctl with a token that is kept nowhere.
-AS_ADMIN = token=$$($(PY) -m tools.token --user=root --roles=admin --tenant="$$TENANT") && \
-	POOLCTL_TOKEN="$$token" POOLCTL_POOL="$$POOL" exec $(PY) -m tools.poolctl --url "http://127.0.0.1:$${PORT:-8000}"
+AS_ADMIN = token=$$($(PY) -m tools.local.token --user=root --roles=admin --tenant="$$TENANT") && \
+	POOLCTL_TOKEN="$$token" POOLCTL_POOL="$$POOL" exec $(PY) -m poolctl --url "http://127.0.0.1:$${PORT:-8000}"
 
 replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DATA=<folder>
 	@test -n "$$DATA" || { echo 'Name the data: make replay DATA=<folder>' >&2; exit 2; }
-	@exec $(PY) -m tools.replay "$$DATA"
+	@exec $(PY) -m tools.local.replay "$$DATA"
 
 package: .venv/ready ## build what is deployed, a template and a zip, in build/<stage> (STAGE=dev|prod)
-	@$(PY) -m tools.package $(STAGE)
+	@$(PY) -m tools.deploy.package $(STAGE)
 
 deploy: .venv/ready ## deploy to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
 ifneq ($(origin STAGE),command line)
 	@echo 'Name a stage: make deploy STAGE=dev' >&2; exit 2
 else
-	@exec $(PY) -m tools.deploy "$$STAGE"
+	@exec $(PY) -m tools.deploy.deploy "$$STAGE"
 endif
 
 restore: .venv/ready ## copy a restored table back into a stage's table: STAGE=prod FROM=<table> (YES=1 to write)
 ifneq ($(origin STAGE),command line)
 	@echo 'Name a stage: make restore STAGE=prod FROM=<table>' >&2; exit 2
 else
-	@exec $(PY) -m tools.restore "$$STAGE"
+	@exec $(PY) -m tools.deploy.restore "$$STAGE"
 endif
 
 e2e: .venv/ready .venv-engine/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)

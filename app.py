@@ -16,15 +16,17 @@ from typing import Any
 import botocore.session  # noqa: F401
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
 
-from chalicelib import config, measures, rounds, routes
-from chalicelib.auth import Unauthenticated, Verifier, context_of
-from chalicelib.http import Route, Service, respond
-from chalicelib.process import backend, clock
+from chalicelib import config, observability
+from chalicelib.api import routes
+from chalicelib.api.auth import Unauthenticated, Verifier, context_of
+from chalicelib.api.handler import Route, Service, respond
+from chalicelib.bootstrap import backend, clock
+from chalicelib.services import sweeper
 
 # Lambda makes JSON of what is logged; chalice's own handler would make text of it first.
 app = Chalice(app_name="customer-pool", configure_logs=False)
 settings = config.read(os.environ)
-tell = measures.teller(app.log, settings.metrics, clock)
+tell = observability.request_logger(app.log, settings.metrics, clock)
 cors = CORSConfig(
     allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
     expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language", "X-Request-Id"],
@@ -45,13 +47,13 @@ def verifier() -> Verifier:
 
 @cache
 def bus() -> Any:
-    from chalicelib import event_bus
+    from chalicelib.events import publisher
 
-    return event_bus.connect(settings.region)
+    return publisher.connect(settings.region)
 
 
 @app.authorizer(ttl_seconds=60)
-def who_is_asking(request: AuthRequest) -> AuthResponse:
+def authorizer(request: AuthRequest) -> AuthResponse:
     """The gateway answers 401 to exactly this exception, and passes the caller on otherwise."""
     try:
         caller = verifier().caller(request.token)
@@ -67,7 +69,7 @@ def serve(route: Route) -> None:
         assert app.current_request is not None
         return respond(service, route, app.current_request, parameters, tell)
 
-    options: dict[str, Any] = {} if route.public else {"authorizer": who_is_asking}
+    options: dict[str, Any] = {} if route.public else {"authorizer": authorizer}
     name = route.handler.__name__
     app.route(route.path, methods=[route.method], name=name, cors=cors, content_types=["*/*"], **options)(view)
 
@@ -81,31 +83,33 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
     """One round of every pool: lapsed claims go back, holders are reminded. Stops before the function's time is up."""
     made = service()
     context: Any = event.context
-    report = rounds.run(
+    report = sweeper.run_round(
         made.backend,
-        rounds.every_pool(made.backend),
+        sweeper.all_pools(made.backend),
         made.clock(),
         lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    measured = measures.measured(settings.metrics, "sweep", clock(), report.numbers(), unconfirmed=report.unconfirmed)
+    measured = observability.emf_record(
+        settings.metrics, "sweep", clock(), report.numbers(), unconfirmed=report.unconfirmed
+    )
     app.log.info("swept", extra=measured)
     return report.body()
 
 
 @app.lambda_function()
-def tell_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Tells the event bus what the table's stream says has happened. What the bus did not take comes again."""
-    from chalicelib import event_bus, telling  # no other function needs them
+    from chalicelib.events import publisher, stream  # no other function needs them
 
-    reading = telling.read(event["Records"])
+    reading = stream.events_from(event["Records"])
     for malformed in reading.malformed:
         app.log.error("malformed record: %s", malformed)
     entries = [told.entry(settings.event_bus) for told in reading.told]
-    first_untold = event_bus.put(bus(), entries)
+    first_untold = publisher.publish(bus(), entries)
     told = len(entries) if first_untold is None else first_untold
     numbers = {"told": told, "untold": len(entries) - told, "malformed": len(reading.malformed)}
-    app.log.info("told", extra=measures.measured(settings.metrics, "events", clock(), numbers))
-    return telling.report(reading.told, first_untold)
+    app.log.info("told", extra=observability.emf_record(settings.metrics, "events", clock(), numbers))
+    return stream.batch_item_failures(reading.told, first_untold)
 
 
 gc.freeze()  # what is loaded stays

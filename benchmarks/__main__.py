@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks import batches, cold_start, crowd, imports, lists, peers, requests, standing, sweep, warm_claim
 from benchmarks.rows import Benchmark, Place, Row
-from tools.engines import MiniStack
-from tools.keys import LocalKeys
-from tools.local_service import local_environment
+from tools.local.engines import MiniStack
+from tools.local.keys import LocalKeys
+from tools.local.service import local_environment
 from tools.problems import Unusable, run_tool
 
 BENCHMARKS: dict[str, Benchmark] = {

@@ -7,7 +7,7 @@ from statistics import median
 from time import perf_counter
 
 from benchmarks.rows import Place, Row
-from tests.engine import counted
+from tests.support.engine import counted
 
 ROUNDS, CUSTOMERS = 7, 98
 

@@ -20,14 +20,14 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.rows import Place, Row
-from tools.client import Client
-from tools.engines import MiniStack
-from tools.gateway import LocalApi
-from tools.keys import LocalKeys
-from tools.local_service import REGION, TABLE, load_app
-from tools.package import package
+from poolctl.client import Client
+from tools.deploy.package import package
+from tools.deploy.stages import STAGES
+from tools.local.engines import MiniStack
+from tools.local.gateway import LocalApi
+from tools.local.keys import LocalKeys
+from tools.local.service import REGION, TABLE, load_app
 from tools.problems import Unusable
-from tools.stages import STAGES
 
 RUNS = 15
 BOUND = 0.95

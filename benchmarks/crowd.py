@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.rows import Place, Row
-from tests.crowds import crowd, crowded_pool
+from tests.proofs.contention import crowd, crowded_pool
 
 CALLERS, CUSTOMERS = 64, 1_000
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.rows import Place, Row
 from benchmarks.standing import resident
-from chalicelib import layout
-from chalicelib.records import Customer, entered
-from tests.world import START
+from chalicelib.dynamodb import items as table_items
+from chalicelib.model.model import Customer, created
+from tests.support.world import START
 
 REQUEST, TURN, BATCH = 100, 1_000, 25
 
@@ -48,8 +48,8 @@ def write(client: Any, table: str, numbers: range) -> None:
         assert not answer["UnprocessedItems"]
 
 
-def items(number: int) -> Iterator[layout.Item]:
+def items(number: int) -> Iterator[table_items.Item]:
     name = f"Customer {number}"
     known = Customer("main", "p", f"c{number}", name, "available", 1, START, START, START, START, 1)
-    yield layout.customer_item(entered(known, "imported", "mona"))
-    yield layout.fields_item(known)
+    yield table_items.customer_item(created(known, "imported", "mona"))
+    yield table_items.fields_item(known)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.rows import Place, Row
-from chalicelib import layout
-from chalicelib.records import Customer, entered
-from tests.memory import memory_table
-from tests.metered import Metered
-from tests.world import START, World
+from chalicelib.dynamodb import items, keys
+from chalicelib.model.model import Customer, created
+from tests.support.memory import memory_table
+from tests.support.metered import Metered
+from tests.support.world import START, World
 
 SMALL, LARGE = 1_000, 100_000
 LOOKS = {
@@ -52,8 +52,8 @@ def _pool(engine: Metered, customers: int) -> World:
     for number in range(customers):
         name = f"Customer {number}"
         known = Customer("main", "p", f"c{number:06d}", name, "available", 1, *[START] * 3, START + number, 1)
-        for item in (layout.customer_item(entered(known, "imported", "mona")), layout.fields_item(known)):
-            engine.items[layout.Key(item["pk"]["S"], item["sk"]["S"])] = item
+        for item in (items.customer_item(created(known, "imported", "mona")), items.fields_item(known)):
+            engine.items[keys.Key(item["pk"]["S"], item["sk"]["S"])] = item
     return world
 
 

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from benchmarks.plans import Plan
-from chalicelib.rounds import PATIENCE
-from chalicelib.table import CONFLICT_ROUNDS, THROTTLE_RETRIES, Patience
+from chalicelib.dynamodb.table import MAX_CONFLICT_RETRIES, THROTTLE_RETRIES, Patience
+from chalicelib.services.sweeper import PATIENCE
 
 PARTITION = 1_000.0  # write units a second
 TRANSACTION_S = 0.010
@@ -80,7 +80,7 @@ class Engine:
         else:
             tried = tried._replace(throttles=tried.throttles + 1)
             pause = pause_s * tried.throttles / THROTTLE_RETRIES
-        given_up = tried.conflicts >= CONFLICT_ROUNDS or tried.throttles > THROTTLE_RETRIES
+        given_up = tried.conflicts >= MAX_CONFLICT_RETRIES or tried.throttles > THROTTLE_RETRIES
         return None if given_up else (tried, self.draw.random() * pause)
 
     def _available(self, name: str, now: float) -> float:

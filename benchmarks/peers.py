@@ -22,9 +22,9 @@ from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 from benchmarks.rows import Place, Row
-from tests.engine import hooked
-from tests.threads import at_once
-from tools.engines import free_port
+from tests.support.engine import hooked
+from tests.support.threads import at_once
+from tools.local.engines import free_port
 
 THREADS, MEMBERS, LIMIT, CUSTOMERS, TRIES, CALM = 32, 4, 20, 120, 40, 5
 Claim = Callable[[str, str], bool]

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from chalicelib.layout import INDEX_RANGE, Item
-from tests.memory import Sent, memory_table
-from tests.metered import Metered, index_units, projected
-from tests.world import DAY, World
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import INDEX_RANGE
+from tests.support.memory import Sent, memory_table
+from tests.support.metered import Metered, index_units, projected
+from tests.support.world import DAY, World
 
 MEMBERS, CUSTOMERS = 200, 2_000
 QUARTER_HOUR = 15 * 60_000

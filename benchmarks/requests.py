@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.rows import Place, Row
-from tests.engine import counted
-from tests.world import World
+from tests.support.engine import counted
+from tests.support.world import World
 
 
 def rows(place: Place) -> Iterator[Row]:

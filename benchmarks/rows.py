@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from chalice.app import Request
 
-from chalicelib.context import Caller
-from chalicelib.http import respond
-from chalicelib.table import Table
-from tests.world import Reply, World, find, gateway_event
-from tools.local_service import REGION
+from chalicelib.api.handler import respond
+from chalicelib.dynamodb.table import Table
+from chalicelib.transactions.context import Caller
+from tests.support.world import Reply, World, find, gateway_event
+from tools.local.service import REGION
 
 
 class Row(NamedTuple):
@@ -72,7 +72,7 @@ class Place(NamedTuple):
         """A new, empty one."""
         made = Table(
             f"bench-{uuid.uuid4().hex}",
-            mint=lambda: uuid.uuid4().hex,
+            new_id=lambda: uuid.uuid4().hex,
             jitter=random.Random(3).random,
             endpoint=self.endpoint,
             region=REGION,

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.responder import responder
 from benchmarks.rows import Place, Row
 from benchmarks.warm_claim import service_at
-from chalicelib.copies import KEPT
+from chalicelib.transactions.customer_cache import MAX_CUSTOMERS
 
 FILLED = 40_000  # requests: by then each of the copies has gone through twenty transitions
 
@@ -40,14 +40,14 @@ def _serve(place: Place, there: Connection, last: int) -> None:
     """Claims and releases, in turn, of as many customers as copies are kept of."""
     world = place.world()
     world.pool("cold", claim_ttl="P30D")
-    ids, kept = world.fill(KEPT, "cold"), list[tuple[float, int]]()
+    ids, kept = world.fill(MAX_CUSTOMERS, "cold"), list[tuple[float, int]]()
     for _ in world.user("alice", pool="cold").pages("/customers"):
         """Now there is a copy of each."""
     with responder() as address:
         answer = service_at(world, address)
         for number in range(last):
-            verb = "claim" if number // KEPT % 2 == 0 else "release"
-            answer(ids[number % KEPT], verb)
+            verb = "claim" if number // MAX_CUSTOMERS % 2 == 0 else "release"
+            answer(ids[number % MAX_CUSTOMERS], verb)
             if number + 1 in (1_000, FILLED, last):
                 gc.collect()
                 kept.append((resident(), len(gc.get_objects())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.rows import Place, Row
-from tests.large_pools import DUE, cost_of_sweep
+from tests.support.large_pools import DUE, cost_of_sweep
 
 
 def rows(place: Place) -> Iterator[Row]:

@@ -18,12 +18,12 @@ import boto3
 from benchmarks.cold_start import POOL, event_of
 from benchmarks.responder import responder
 from benchmarks.rows import Place, Row
-from chalicelib.context import Backend
-from chalicelib.http import Service
-from chalicelib.table import Table
-from tests.engine import hooked
-from tests.world import World
-from tools.local_service import REGION
+from chalicelib.api.handler import Service
+from chalicelib.dynamodb.table import Table
+from chalicelib.transactions.context import Backend
+from tests.support.engine import hooked
+from tests.support.world import World
+from tools.local.service import REGION
 
 BLOCKS, BLOCK = 190, 10  # together no more customers than a process keeps copies of
 POLICY = {"holding_limit": 5000, "daily_claim_limit": 50_000, "claim_ttl": "P30D"}
@@ -52,9 +52,9 @@ def service_at(world: World, address: str) -> Callable[..., None]:
     import app
 
     known = world.service.backend
-    table = Table(known.table.name, mint=world.mint, jitter=lambda: 0.0, endpoint=address, region=REGION)
-    backend = Backend(table, world.mint, known.choose)
-    backend.copies, backend.pools = known.copies, known.pools
+    table = Table(known.table.name, new_id=world.new_id, jitter=lambda: 0.0, endpoint=address, region=REGION)
+    backend = Backend(table, world.new_id, known.sample)
+    backend.customer_cache, backend.pools = known.customer_cache, known.pools
     world.table = table
     made = Service(backend, world.clock)
     app.service = lambda: made

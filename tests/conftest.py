@@ -16,13 +16,13 @@ import botocore.session
 import pytest
 from moto import mock_aws
 
-from chalicelib.table import Table
-from tests.audit import assert_sound
-from tests.canaries import Ear, listening
-from tests.memory import Memory, memory_table
-from tests.tally import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401 (hooks)
-from tests.world import NoStore, World
-from tools.engines import MiniStack
+from chalicelib.dynamodb.table import Table
+from tests.support.audit import assert_sound
+from tests.support.canaries import Ear, listening
+from tests.support.memory import Memory, memory_table
+from tests.support.tally import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401 (hooks)
+from tests.support.world import NoStore, World
+from tools.local.engines import MiniStack
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
@@ -51,7 +51,7 @@ def ministack() -> Iterator[str]:
 def new_table(endpoint: str | None, *, stream: bool = False, session: Any = None) -> Table:
     table = Table(
         f"pool-{next(_numbers)}",
-        mint=lambda: f"{_tokens.getrandbits(128):032x}",
+        new_id=lambda: f"{_tokens.getrandbits(128):032x}",
         jitter=_tokens.random,
         wait=lambda seconds: time.sleep(seconds / 20),
         endpoint=endpoint,

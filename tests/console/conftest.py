@@ -11,9 +11,9 @@ import pytest
 
 from tests.console.pages import Door, Team
 from tools.browser import browser as chromium
-from tools.gateway import LocalApi
-from tools.keys import LocalKeys
-from tools.local_service import load_app
+from tools.local.gateway import LocalApi
+from tools.local.keys import LocalKeys
+from tools.local.service import load_app
 
 _numbers = itertools.count(1)
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import jwt
 
-from tools.keys import ALGORITHM, KEY_ID, LocalKeys
+from tools.local.keys import ALGORITHM, KEY_ID, LocalKeys
 
 CLIENT = "the-console"
 

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.console import words
-from tests.front import Wire
-from tests.world import Reply
-from tools.keys import LocalKeys
+from chalicelib.api.console import words
+from tests.support.fixed_clock_service import Wire
+from tests.support.world import Reply
+from tools.local.keys import LocalKeys
 
 DESKTOP, PHONE = (1200, 850), (360, 740)
 # The browser itself notes each refusal that it fetches; what the page does about it is for the tests to say.

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.console.issuer import Issuer
 from tests.console.pages import Console, Door, Team
 from tests.console.test_sign_in import company, issuer  # noqa: F401 - fixtures
-from tools.keys import ALGORITHM, KEY_ID, LocalKeys
+from tools.local.keys import ALGORITHM, KEY_ID, LocalKeys
 
 
 def follow(page: Any, url: str, token: str) -> None:

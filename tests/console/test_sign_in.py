@@ -13,8 +13,8 @@ import pytest
 
 from tests.console.issuer import CLIENT, Issuer
 from tests.console.pages import Door, Team
-from tools.gateway import LocalApi
-from tools.keys import LocalKeys
+from tools.local.gateway import LocalApi
+from tools.local.keys import LocalKeys
 
 PRESS = "Sign in with your company account"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.package import Package, package
-from tools.stages import STAGES
+from tools.deploy.package import Package, package
+from tools.deploy.stages import STAGES
 
 
 @pytest.fixture(scope="session")

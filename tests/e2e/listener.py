@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.cloudformation import Cloud
+from tools.deploy.cloudformation import Cloud
 
 EVENT_WITHIN = 90.0  # seconds: on a busy machine
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from chalicelib import layout, schema
-from chalicelib.records import Member
-from tools.cloudformation import Cloud
-from tools.engines import MiniCloud
-from tools.stages import STAGES
+from chalicelib.dynamodb import items, schema
+from chalicelib.model.model import Member
+from tools.deploy.cloudformation import Cloud
+from tools.deploy.stages import STAGES
+from tools.local.engines import MiniCloud
 
 pytestmark = pytest.mark.e2e
 
@@ -69,7 +69,7 @@ def test_restoring_looks_first_and_writes_when_told_to(account: Account) -> None
     engine, table = cloud.client("dynamodb"), cloud.outputs(STAGE.stack)["TableName"]
     engine.create_table(TableName="earlier", **schema.SCHEMA)
     for user, name in (("alice", "earlier"), ("bob", "earlier"), ("mallory", table)):
-        engine.put_item(TableName=name, Item=layout.member_item(Member("main", "p", user, "member")))
+        engine.put_item(TableName=name, Item=items.member_item(Member("main", "p", user, "member")))
 
     looked = account.run("restore", FROM="earlier")
     written = account.run("restore", FROM="earlier", YES="1")

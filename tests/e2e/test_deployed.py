@@ -20,16 +20,16 @@ from typing import Any
 import jwt
 import pytest
 
+from poolctl.client import Client
 from tests.e2e.listener import Listener, listen
-from tools.client import Client
-from tools.cloudformation import Cloud
-from tools.dependencies import RUNTIME, dependencies
-from tools.engines import HOST, MiniCloud
-from tools.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
-from tools.lambda_runtime import LambdaRuntime
-from tools.local_service import local_environment, scheduled_event
-from tools.package import Package, architecture_in, package
-from tools.stages import STAGES
+from tools.deploy.cloudformation import Cloud
+from tools.deploy.dependencies import RUNTIME, dependencies
+from tools.deploy.package import Package, architecture_in, package
+from tools.deploy.stages import STAGES
+from tools.local.engines import HOST, MiniCloud
+from tools.local.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
+from tools.local.lambda_runtime import LambdaRuntime
+from tools.local.service import local_environment, scheduled_event
 
 pytestmark = pytest.mark.e2e
 
@@ -203,7 +203,7 @@ def test_the_package_lacks_nothing(stack: Stack, begun: None, alone: Any) -> Non
     arn = "arn:aws:execute-api:us-east-1:000000000000:api/api/GET/v1/pools"
     token = f"Bearer {stack.keys.token('mona')}"
 
-    with alone(handler="app.who_is_asking") as authorizer:
+    with alone(handler="app.authorizer") as authorizer:
         said = authorizer.invoke({"type": "TOKEN", "authorizationToken": token, "methodArn": arn})
     with alone(handler="app.app") as api:
         page = api.invoke(request("/v1/pools/{pool}/customers", said["context"], pool="sales"))
@@ -252,9 +252,9 @@ def test_what_the_bus_does_not_take_is_asked_for_again(stack: Stack, alone: Any)
     bus = {"EVENT_BUS": stack.outputs["EventBusName"]}
     nowhere = {"AWS_ENDPOINT_URL_EVENTBRIDGE": f"http://{HOST}:1"}
 
-    with alone(handler="app.tell_events", **bus, AWS_ENDPOINT_URL_EVENTBRIDGE=stack.engine.endpoint) as tells:
+    with alone(handler="app.publish_events", **bus, AWS_ENDPOINT_URL_EVENTBRIDGE=stack.engine.endpoint) as tells:
         told = tells.invoke({"Records": records})
-    with alone(handler="app.tell_events", **bus, **nowhere) as tells:
+    with alone(handler="app.publish_events", **bus, **nowhere) as tells:
         untold = tells.invoke({"Records": records})
 
     assert told == {"batchItemFailures": []}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import console
-from tools.bundle import OPERATIONS
-from tools.dependencies import dependencies
-from tools.package import Package, architecture_in
+from chalicelib.api import console
+from tools.deploy.bundle import OPERATIONS
+from tools.deploy.dependencies import dependencies
+from tools.deploy.package import Package, architecture_in
 from tools.paths import PROJECT
 
 pytestmark = pytest.mark.e2e

@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, request decoding, rendering of results, and the published OpenAPI document."""

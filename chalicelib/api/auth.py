@@ -1,0 +1,173 @@
+"""Who is asking: verifies a bearer token against a key set, and yields tenant, user and role, or nobody.
+
+Everything fails closed. Algorithms are fixed here and never taken from the token. Pool roles are stored with the
+members and are no business of this module.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.identities import user_of
+from chalicelib.model.model import IDENTIFIER
+from chalicelib.transactions.context import Caller
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+ALGORITHMS: Final = ("RS256", "ES256")
+REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in a newer key set
+STALE_S: Final = 1800.0  # after this long a withdrawn key is noticed
+RETRY_S: Final = 5.0  # and this often in one that could not be read
+FETCH_TIMEOUT_S: Final = 3.0
+LEEWAY_S: Final = 60  # so far may the issuer's clock and ours differ
+LATEST_S: Final = 253_402_300_799  # the last second of the year 9999
+
+
+class Unauthenticated(Exception):
+    """The token proves nothing."""
+
+
+class KeySetUnavailable(Exception):
+    """Nobody can be recognised just now. Not the token's fault, so it is no 401; but nobody gets in."""
+
+
+def read_key_set(source: str) -> dict[str, Any]:
+    """The JSON Web Key Set at an https address, or in a file. Plain http is for this very machine only."""
+    address = urlsplit(source)
+    if address.scheme == "https" or (address.scheme == "http" and address.hostname in LOOPBACK):
+        with urlopen(source, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - the scheme was just checked
+            return dict(json.load(answer))
+    return dict(json.loads(Path(source).read_text(encoding="utf-8")))
+
+
+class Verifier:
+    """Tokens of one issuer, for one audience or, where a token names no audience, issued to one of the `clients`.
+
+    `read` returns the key set; `clock` counts seconds between readings.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        issuer: str,
+        audience: str,
+        read: Callable[[str], dict[str, Any]] = read_key_set,
+        clock: Callable[[], float] = time.monotonic,
+        clients: Sequence[str] = (),
+    ) -> None:
+        self._source, self._issuer, self._audience, self._clients = source, issuer, audience, clients
+        self._read, self._clock = read, clock
+        self._keys: dict[str, Any] = {}
+        self._unreadable = False
+        self._read_again_at = self._stale_at = 0.0
+
+    def caller(self, authorization: str) -> Caller:
+        """The caller proved by that header. Raises Unauthenticated for every other header, however it is wrong."""
+        # Imported here because only the authorizer needs it, and it is slow to load.
+        import jwt
+
+        if not (self._issuer and (self._audience or self._clients)):
+            raise Unauthenticated("no issuer, or neither audience nor client, is configured: every token is refused")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated("not a bearer token")
+        try:
+            key_id = jwt.get_unverified_header(token).get("kid")
+            claims = jwt.decode(
+                token, self._key(key_id), algorithms=list(ALGORITHMS), issuer=self._issuer, leeway=LEEWAY_S,
+                options={"require": ["iss", "exp", "sub"], "verify_aud": False},
+            )  # fmt: skip
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise Unauthenticated(str(error)) from error
+        if not self._is_for_us(claims):
+            raise Unauthenticated("the token is for another audience or client")
+        return _caller(claims)
+
+    def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
+        """An audience decides wherever there is one, a null included; the client only where there is none."""
+        if "aud" not in claims:
+            return claims.get("client_id") in self._clients
+        named = claims["aud"]
+        audiences = named if isinstance(named, list) else [named]
+        return bool(self._audience) and self._audience in audiences and all(isinstance(each, str) for each in audiences)
+
+    def _key(self, key_id: object) -> Any:
+        if not isinstance(key_id, str):
+            raise Unauthenticated("the token names no key")
+        now = self._clock()
+        if now >= (self._stale_at if key_id in self._keys else self._read_again_at):
+            self._refresh()
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if self._unreadable:
+            raise KeySetUnavailable(f"the key set at {self._source!r} cannot be read")
+        raise Unauthenticated("unknown key")
+
+    def _refresh(self) -> None:
+        """Reads the key set; the keys known so far stay good when it cannot be read."""
+        now = self._clock()
+        try:
+            self._keys, self._unreadable = _usable(self._read(self._source)), False
+        except (OSError, HTTPException, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            self._unreadable = True
+        self._read_again_at = now + (RETRY_S if self._unreadable else REFETCH_S)
+        self._stale_at = now + (RETRY_S if self._unreadable else STALE_S)
+
+
+def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
+    """The public keys of a set that an allowed algorithm can use, by id."""
+    import jwt
+
+    usable = {}
+    for entry in key_set["keys"]:
+        try:
+            key = jwt.PyJWK(entry)
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
+            continue
+        if key.algorithm_name in ALGORITHMS and isinstance(key.key_id, str):
+            usable[key.key_id] = key
+    return usable
+
+
+def _caller(claims: Mapping[str, Any]) -> Caller:
+    user, tenant, roles = claims["sub"], claims.get("tenant", "main"), claims.get("roles", [])
+    moments = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
+    if not (_is_subject(user) and _is_id(tenant) and isinstance(roles, list) and all(map(_is_moment, moments))):
+        raise Unauthenticated("a claim is not of its form")
+    return Caller(tenant, user_of(user), "admin" in roles)
+
+
+def _is_subject(claim: object) -> bool:
+    """Any text is one, except half a surrogate pair, which JSON can carry and UTF-8 cannot."""
+    return isinstance(claim, str) and claim != "" and not any("\ud800" <= sign <= "\udfff" for sign in claim)
+
+
+def _is_moment(claim: object) -> bool:
+    """Seconds since 1970, up to the year 9999. The library itself takes text and booleans for numbers too."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool) and 0 <= claim <= LATEST_S
+
+
+def _is_id(claim: object) -> bool:
+    return isinstance(claim, str) and IDENTIFIER.fullmatch(claim) is not None
+
+
+def context_of(caller: Caller) -> dict[str, str]:
+    """What the authorizer hands to the function through the gateway, which carries only text."""
+    return {"tenant": caller.tenant, "user": caller.user, "admin": "true" if caller.admin else "false"}
+
+
+def caller_from(request_context: Mapping[str, Any]) -> Caller:
+    """The caller that the gateway's authorizer vouches for. Raises Refused unless all of it is there."""
+    vouched = request_context.get("authorizer")
+    if isinstance(vouched, Mapping):
+        tenant, user, admin = (vouched.get(name) for name in ("tenant", "user", "admin"))
+        if _is_id(tenant) and _is_id(user) and admin in ("true", "false"):
+            return Caller(str(tenant), str(user), admin == "true")
+    raise Refused(Refusal("unauthenticated"))

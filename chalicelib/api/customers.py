@@ -1,0 +1,194 @@
+"""Routes about customers as records: create, import, list, read, edit, history. One short function each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib.api import schemas
+from chalicelib.api.handler import Answer, NoBody, decode, invalid
+from chalicelib.api.routing import (
+    CUSTOMER,
+    POOL,
+    Batched,
+    Fields,
+    Name,
+    PageQuery,
+    Priority,
+    Search,
+    Text,
+    batch_answer,
+    check_batch_size,
+    checked_field_names,
+    checked_name,
+    route,
+    single,
+)
+from chalicelib.api.schemas import same_schema_as
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.identities import User
+from chalicelib.model.model import Identifier, State, field_errors
+from chalicelib.model.normalization import Kind, fold_name, normalized
+from chalicelib.services import claims, customers, import_undo, imports
+from chalicelib.services.customers import Filter, OnDuplicate, Row
+from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.idempotency import Result
+from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.unit_of_work import Outcome
+
+
+class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    id: Identifier | None = None
+    fields: Fields = {}
+    priority: Priority | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_field_names(self.fields)
+
+    def row(self, new_id: Callable[[], str]) -> Row:
+        """Raises Refused where its fields are too many."""
+        if errors := field_errors(self.fields):
+            raise Refused(Refusal("invalid_request", errors=errors))
+        priority = None if self.priority is UNSET else self.priority
+        return Row(self.id or new_id(), self.name, self.fields, priority, generated_id=self.id is None)
+
+
+@route("POST", POOL + "/customers", body=CustomerBody, answers=schemas.Customer, status=201, form="one")
+def create_customer(ctx: RequestContext, body: CustomerBody, query: NoBody, pool: str) -> Answer:
+    """Create a customer in the pool, available."""
+    return single(customers.create(ctx, pool, body.row(ctx.backend.new_id)), status=201)
+
+
+class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
+    rows: Annotated[list[Annotated[msgspec.Raw, same_schema_as("CustomerBody")]], Batched]
+    key: Literal["id"] | Kind = "id"
+    on_duplicate: OnDuplicate = "reject"
+
+
+@route("POST", POOL + "/import", body=ImportBody, answers=schemas.Import, form="each")
+def import_customers(ctx: RequestContext, body: ImportBody, query: NoBody, pool: str) -> Answer:
+    """Add or update one customer for each row, never its holder or state; rows fail one by one."""
+    check_batch_size(len(body.rows))
+    log = ctx.import_log(pool)
+    outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
+    return batch_answer(outcome, of_all=("not_a_member", "not_manager"), extra={"import_id": log.import_id})
+
+
+@route("POST", POOL + "/imports/{import_id}/undo", answers=schemas.Undoing, form="each")
+def undo_import(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
+    """Undo an import, customer by customer: those that somebody has touched since stay as they are."""
+    return batch_answer(import_undo.undo(ctx, pool, import_id))
+
+
+def _imported(ctx: RequestContext, body: ImportBody, pool: str, log: ImportLog) -> Outcome:
+    rows = [_row(ctx, raw) for raw in body.rows]
+    if body.key == "id":
+        return customers.import_rows(ctx, pool, rows, body.on_duplicate, log)
+    return imports.import_by_key(ctx, pool, body.key, rows, body.on_duplicate, log)
+
+
+def _row(ctx: RequestContext, raw: msgspec.Raw) -> Row | Result:
+    """The row, or why it is none: one bad row fails alone."""
+    try:
+        body: CustomerBody = decode(raw, CustomerBody)
+        return body.row(ctx.backend.new_id)
+    except Refused as refused:
+        return Result(_given_id(raw), refusal=refused.refusal)
+
+
+class _Named(Struct, frozen=True):
+    id: str = ""
+
+
+def _given_id(raw: msgspec.Raw) -> str:
+    try:
+        named: _Named = decode(raw, _Named)
+        return named.id
+    except Refused:
+        return ""
+
+
+class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
+    state: Annotated[State | Literal["set_aside"] | None, Meta(description="Only customers in this state.")] = None
+    holder: Annotated[
+        User | None, Meta(description="Only customers of this user, by id or subject; `me` is the caller.")
+    ] = None
+    name: Annotated[
+        Search | None,
+        Meta(description="Only customers whose name begins so, without regard to case, width and spaces."),
+    ] = None
+    phone: Annotated[Text | None, Meta(description="Only the customer with this phone number.")] = None
+    email: Annotated[Text | None, Meta(description="Only the customer with this e-mail address.")] = None
+
+
+@route("GET", POOL + "/customers", query=CustomersQuery, answers=schemas.CustomerPage)
+def list_customers(ctx: RequestContext, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
+    """List the customers of a pool, by state or holder."""
+    holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
+    name, contact = _searched(query)
+    wanted = Filter(query.state, holder, name)
+    if contact is not None:
+        return Answer(customers.find(ctx, pool, *contact, wanted))
+    return Answer(customers.list_customers(ctx, pool, wanted, query.limit, query.cursor))
+
+
+def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
+    """The folded beginning of a name, or the normalised key, that is searched for. Raises Refused."""
+    asked = [said for said in (query.name, query.phone, query.email) if said is not None]
+    if len(asked) > 1:
+        raise invalid("one_search", "name, phone, email")
+    if query.name is not None and not fold_name(query.name):
+        raise invalid("blank", "name")
+    kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
+    for kind, said in kinds:
+        if said is not None:
+            return None, (kind, _contact(query, kind, said))
+    return None if query.name is None else fold_name(query.name), None
+
+
+def _contact(query: CustomersQuery, kind: Kind, said: str) -> str:
+    contact = normalized(kind, said)
+    if contact is None:
+        raise invalid(kind, kind)
+    if query.cursor is not None:
+        raise Refused(Refusal("invalid_cursor"))  # one customer is no list that goes on
+    return contact
+
+
+@route("GET", CUSTOMER, answers=schemas.Customer)
+def get_customer(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Show a customer, as the caller may see it."""
+    return Answer(customers.get(ctx, pool, customer))
+
+
+class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    fields: Fields = {}
+    priority: Priority | None = None
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_field_names(self.fields)
+
+
+@route("PATCH", CUSTOMER, body=CustomerPatch, answers=schemas.Customer, form="one")
+def edit_customer(ctx: RequestContext, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
+    """Change what a customer says: what is left out stays, a field that is null goes."""
+    return single(customers.edit(ctx, pool, customer, body.name, body.fields, body.priority))
+
+
+@route("GET", CUSTOMER + "/eligibility", answers=schemas.Eligibility)
+def get_eligibility(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+    """Tell why the caller may not claim a customer now, and when each reason ends."""
+    return Answer(blocking=claims.eligibility(ctx, pool, customer))
+
+
+@route("GET", CUSTOMER + "/history", query=PageQuery, answers=schemas.EventPage)
+def get_history(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
+    """List what has happened to a customer, oldest first."""
+    return Answer(customers.history(ctx, pool, customer, query.limit, query.cursor))

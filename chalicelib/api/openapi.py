@@ -1,0 +1,365 @@
+"""The published description of the HTTP surface: OpenAPI 3.1, made of the declarations that decode the requests.
+
+Pure: routes in, a document out. It knows no route by name. What a route takes and answers is said by its types, who
+may ask by `public`, and what may go wrong by the kind of request that it is; so a new route needs nothing here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from inspect import cleandoc
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from chalicelib import __version__
+from chalicelib.api import schemas
+from chalicelib.api.handler import JSON, NoBody, Route
+from chalicelib.api.schemas import REFERENCE
+from chalicelib.model.errors import CATALOG
+from chalicelib.model.identities import USER_SCHEMA
+from chalicelib.model.model import Identifier
+
+Schema: TypeAlias = dict[str, Any]
+
+ABOUT: Final = """\
+A pool of customers that a team shares: two people never hold the same customer, and nobody holds more than they may.
+
+Durations are ISO 8601, times RFC 3339 in UTC with milliseconds. Unknown request fields are refused; answers may gain \
+fields, and clients ignore those that they do not know. Cursors are opaque.
+
+A request with an `Idempotency-Key` that got 429, 503 or no answer is repeated with the same key."""
+TAGS: Final = {
+    "claims": "What members, holders and managers do with customers, one by one or in batches.",
+    "customers": "Customers as records: create, import, list, read, edit, history.",
+    "members": "Who belongs to a pool, in which role and with what limits.",
+    "pools": "Pools and their policies.",
+    "service": "The service itself.",
+}
+LICENSE: Final = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
+CONTACT: Final = {"name": "The maintainers of customer-pool"}
+PATH_PARAMETERS: Final = {
+    "pool": "The id of a pool.",
+    "customer": "The id of a customer.",
+    "user": "A user, by id or by the subject of their token. `me` is the caller, where a member is read.",
+    "import_id": "The id of an import, from the answer to it.",
+}
+DONE: Final = {200: "Done.", 201: "Created."}
+
+JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+RETRY_AFTER: Final = (429, 503)
+KEPT: Final = (403, 404, 409, 412, 422)  # under an Idempotency-Key; the others decide nothing
+HEADERS: Final[dict[str, Schema]] = {
+    "ETag": {"description": "The version.", "required": True, "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
+    "Idempotent-Replayed": {
+        "description": "There where the answer is the one that this Idempotency-Key had first.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the same request is sent again.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "Content-Language": {
+        "description": "The language in which `title` and `detail` are told.",
+        "required": True,
+        "schema": {"type": "string", "enum": ["en", "zh-CN"]},
+    },
+    "X-Request-Id": {
+        "description": "The id of this request, by which the operators find it in their logs.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "WWW-Authenticate": {"required": True, "schema": {"type": "string", "enum": ["Bearer"]}},
+}
+
+
+@cache
+def document(routes: tuple[Route, ...]) -> dict[str, Any]:
+    """The document of those routes. Made once in a process."""
+    schemas, components = _schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Customer pool",
+            "version": __version__,
+            "description": ABOUT,
+            "contact": CONTACT,
+            "license": LICENSE,
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "schemas": components,
+            "parameters": _parameters(routes),
+            "headers": HEADERS,
+            "responses": {_refused(status): _refusals_of(status) for status in _statuses()},
+        },
+    }
+
+
+def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
+    """The schema of each type that routes take or answer, and the named ones that those refer to."""
+    taken = [route.body for route in routes if route.body is not NoBody]
+    kinds = list(dict.fromkeys([*taken, *(route.answers for route in routes if route.answers), *schemas.ALL]))
+    each, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    portable: dict[str, Schema] = _portable(named | schemas.NAMED)
+    return dict(zip(kinds, each, strict=True)), dict(sorted(portable.items()))
+
+
+def _portable(schema: Any) -> Any:
+    r"""Python's end of text, `\Z`, is `$` in the expressions of JSON Schema. Docstrings lose their indentation, as they
+    do by themselves since Python 3.13. And there is no empty default: a client that filled one in would switch off the
+    rules which it leaves out of a change of policy."""
+    if isinstance(schema, list):
+        return [_portable(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return _typed(
+        {
+            name: _portable_text(name, part) if isinstance(part, str) else _portable(part)
+            for name, part in schema.items()
+            if name != "default" or part not in (None, (), [], {})
+        }
+    )
+
+
+def _typed(schema: Schema) -> Schema:
+    """The schema with the type of the values that it lists: many generators do not look at the values for it."""
+    values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]] if "const" in schema else []
+    if "type" in schema or not values:
+        return schema
+    types = list(dict.fromkeys(JSON_TYPES[type(value)] for value in values))
+    return {"type": types[0] if len(types) == 1 else types, **schema}
+
+
+def _portable_text(name: str, text: str) -> str:
+    if name == "pattern":
+        return text.replace(r"\Z", "$")
+    return cleandoc(text) if name == "description" else text
+
+
+# One operation
+
+
+def _operation(route: Route, schemas: dict[Any, Schema]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": (route.handler.__doc__ or "").partition("\n")[0],
+        "description": _description(route),
+        "tags": [_tag(route)],
+    }
+    if route.public:
+        operation["security"] = []
+    if parameters := [*_named_parameters(route), *_query_parameters(route)]:
+        operation["parameters"] = parameters
+    if route.body is not NoBody:
+        required = any(field.required for field in msgspec.structs.fields(route.body))
+        operation["requestBody"] = {"required": required, "content": _json(schemas[route.body])}
+    return operation | {"responses": dict(_responses(route, schemas))}
+
+
+def _description(route: Route) -> str:
+    """The docstring of the handler, and what follows from the kind of request that it is."""
+    sentences = [inspect.cleandoc(route.handler.__doc__ or "")]
+    sentences.append("No token is needed." if route.public else "A token is needed.")
+    if "next_cursor" in _members(route.answers):
+        sentences.append("The list ends where `next_cursor` is null.")
+    if "results" in _members(route.answers):
+        sentences.append("There is one result for each input, in the order of the request.")
+    if _atomic(route):
+        sentences.append("With `atomic`, all are done or none.")
+    if route.method != "GET":
+        sentences.append("A request that is repeated with its `Idempotency-Key` has no further effect.")
+    return " ".join(sentences)
+
+
+def _tag(route: Route) -> str:
+    if "{" not in route.path and not route.path.endswith("/pools"):
+        return "service"
+    if "/members" in route.path:
+        return "members"
+    return route.handler.__module__.rpartition(".")[2].replace("_routes", "s")
+
+
+def _json(schema: Schema, kind: str = JSON) -> dict[str, Any]:
+    return {kind: {"schema": schema}}
+
+
+# What it takes beside a body
+
+
+def _named_parameters(route: Route) -> Iterator[Schema]:
+    names = _path_parameters(route)
+    if route.method != "GET":
+        names.append("Idempotency-Key")
+    if _versioned(route):
+        names.append("If-Match-of-a-pool" if _changes_a_pool(route) else "If-Match")
+    if not route.public:
+        names.append("Accept-Language")
+    return ({"$ref": f"#/components/parameters/{name}"} for name in names)
+
+
+def _path_parameters(route: Route) -> list[str]:
+    return re.findall(r"\{(\w+)\}", route.path)
+
+
+def _versioned(route: Route) -> bool:
+    """It changes something that has had a version before."""
+    return route.method != "GET" and route.status != 201 and (route.path.endswith("}") or _shows_a_version(route))
+
+
+def _changes_a_pool(route: Route) -> bool:
+    return route.method == "PATCH" and route.path.endswith("/{pool}")
+
+
+def _shows_a_version(route: Route) -> bool:
+    return "version" in _members(route.answers)
+
+
+def _members(kind: type | None) -> tuple[str, ...]:
+    return getattr(kind, "__struct_fields__", ())
+
+
+def _query_parameters(route: Route) -> Iterator[Schema]:
+    schema = _portable(msgspec.json.schema_components([route.query])[1][route.query.__name__])
+    for name, property_ in schema["properties"].items():
+        required = name in schema.get("required", ())
+        said = _said(property_)
+        described = {"description": said.pop("description")} if "description" in said else {}
+        yield {"name": name, "in": "query", "required": required, **described, "schema": said}
+
+
+def _said(schema: Schema) -> Schema:
+    """The schema of a parameter that is given: null is how Python says that it is not."""
+    dropped = ("anyOf", "enum", "type") if "enum" in schema else ("anyOf",)
+    others = {name: part for name, part in schema.items() if name not in dropped and part is not None}
+    if "enum" in schema:
+        return _typed({"enum": [each for each in schema["enum"] if each is not None], **others})
+    choices = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    return choices[0] | others if len(choices) == 1 else schema
+
+
+def _parameters(routes: Sequence[Route]) -> dict[str, Schema]:
+    identifier = _portable(msgspec.json.schema(Identifier))
+    version = {"type": "string", "examples": ['"3"']}
+    in_paths = {
+        name: {
+            "name": name,
+            "in": "path",
+            "description": PATH_PARAMETERS[name],
+            "required": True,
+            "schema": USER_SCHEMA if name == "user" else identifier,
+        }
+        for route in routes
+        for name in _path_parameters(route)
+    }
+    return in_paths | {
+        "Idempotency-Key": _header(
+            "Idempotency-Key", "The same key with the same body gets the first answer again, for 24 hours.", identifier
+        ),
+        "If-Match": _header(
+            "If-Match", "The version that the client has seen: the change is made only if it is still that.", version
+        ),
+        "If-Match-of-a-pool": _header("If-Match", "The version of the pool that the client has seen.", version)
+        | {"required": True},
+        "Accept-Language": _header(
+            "Accept-Language", "The language of `title` and `detail`: en or zh-CN.", {"type": "string"}
+        ),
+    }
+
+
+def _header(name: str, description: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+# What it answers
+
+
+def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, Schema]]:
+    names = ["ETag"] if _shows_a_version(route) else []
+    names += [] if route.method == "GET" else ["Idempotent-Replayed"]
+    names += ["Content-Language"] if {"results", "blocking"} & {*_members(route.answers)} else []
+    done: Schema = {"description": DONE[route.status], "content": _json(schemas.get(route.answers, {}), route.media)}
+    yield str(route.status), done | {"headers": _headers([*names, "X-Request-Id"])}
+    for status in _may_refuse_with(route):
+        refused: Schema = {"$ref": f"#/components/responses/{_refused(status)}"}
+        yield str(status), _refused_batch() if status == 409 and _atomic(route) else refused
+
+
+def _may_refuse_with(route: Route) -> list[int]:
+    """By the kind of request. Every one may be throttled, or meet a fault."""
+    writes = route.method != "GET"
+    about_a_pool = "{" in route.path
+    reasons = {
+        400: writes or "cursor" in _members(route.query),
+        401: True,
+        403: about_a_pool or writes,
+        404: about_a_pool or "pool" in _members(route.body),
+        409: writes,
+        412: _versioned(route),
+        413: writes,
+        422: True,
+    }
+    return [*(status for status, may in reasons.items() if may and not route.public), *RETRY_AFTER]
+
+
+def _atomic(route: Route) -> bool:
+    return "atomic" in _members(route.body)
+
+
+def _refused_batch() -> Schema:
+    """A refusal of the request itself, or of an atomic batch, with what came of each id."""
+    batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": _typed({"const": 409})}}
+    schema = {"anyOf": [_refusal(409), batch]}
+    return _refusals_of(409) | {"content": _json(schema, "application/problem+json")}
+
+
+def _refused(status: int) -> str:
+    return f"Refused{status}"
+
+
+def _statuses() -> list[int]:
+    return sorted({meaning.status for meaning in CATALOG.values()})
+
+
+def _refusals_of(status: int) -> Schema:
+    """A response with that status, and its codes in words."""
+    told = [f"- `{code}`: {sentence}" for code, sentence in _codes(status).items()]
+    names = ["Content-Language", "X-Request-Id"]
+    names += ["Idempotent-Replayed"] if status in KEPT else []
+    names += ["Retry-After"] if status in RETRY_AFTER else []
+    names += ["WWW-Authenticate"] if status == 401 else []
+    return {
+        "description": "\n".join(told),
+        "headers": _headers(names),
+        "content": _json(_refusal(status), "application/problem+json"),
+    }
+
+
+def _refusal(status: int) -> Schema:
+    """A problem with that status, and a code that has it."""
+    only = {"status": _typed({"const": status}), "code": _typed({"enum": list(_codes(status))})}
+    return {"$ref": REFERENCE.format(name="Problem"), "properties": only}
+
+
+def _codes(status: int) -> dict[str, str]:
+    """The codes of that status, with what the first reason behind each says."""
+    found: dict[str, str] = {}
+    for reason, meaning in CATALOG.items():
+        if meaning.status == status:
+            found.setdefault(meaning.code or reason, meaning.en)
+    return found
+
+
+def _headers(names: Sequence[str]) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,236 @@
+"""Routes about a pool as a whole: health, pools, policy, members, the sweep, the audit. One short function each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from chalicelib import bootstrap, config
+from chalicelib.api import report_schemas, schemas
+from chalicelib.api.handler import HTML, Answer, NoBody, decode, invalid
+from chalicelib.api.routing import POOL, ROUTES, Name, PageQuery, checked_name, route
+from chalicelib.api.schemas import same_schema_as
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.identities import User
+from chalicelib.model.model import Closing, Identifier, Policy, Role
+from chalicelib.services import (
+    audit as audit_service,
+)
+from chalicelib.services import (
+    claim_admin,
+    policies,
+    pool_lifecycle,
+    pools,
+    statistics,
+    sweeper,
+)
+from chalicelib.transactions.context import RequestContext
+
+# The service itself
+
+
+@route("GET", "/v1/health", answers=report_schemas.Health, public=True)
+def health() -> Answer:
+    """Tell that the service answers."""
+    return Answer({"status": "ok"})
+
+
+@route("GET", "/v1/openapi.json", answers=dict, public=True)
+def get_openapi() -> Answer:
+    """Show this document."""
+    from chalicelib.api.openapi import document  # at the first request for it: no other one should wait for this
+
+    return Answer(document(tuple(ROUTES)))
+
+
+@route("GET", "/console", answers=str, media=HTML, public=True)
+def get_console() -> Answer:
+    """Show the console, a page in which people use all this."""
+    from chalicelib.api import console  # as above
+
+    return Answer(page=console.page(bootstrap.new_id(), config.sign_in(os.environ)))
+
+
+# Pools and members
+
+
+class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Identifier
+    name: Name
+    policy: Annotated[msgspec.Raw, same_schema_as("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+
+
+@route("POST", "/v1/pools", body=PoolBody, answers=schemas.Pool, status=201, admins=True)
+def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
+    """Create a pool, open and without members."""
+    policy = decode(body.policy, Policy, "policy_invalid", names=True)
+    if problems := policy.problems():
+        raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
+    return Answer(pools.create_pool(ctx, body.id, body.name, policy), 201)
+
+
+@route("GET", "/v1/pools", query=PageQuery, answers=schemas.PoolPage)
+def list_pools(ctx: RequestContext, body: NoBody, query: PageQuery) -> Answer:
+    """List the pools that the caller belongs to; for an admin, all of the tenant."""
+    return Answer(pools.list_pools(ctx, query.limit, query.cursor))
+
+
+@route("GET", POOL, answers=schemas.Pool)
+def get_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Show a pool and its policy."""
+    return Answer(pools.get_pool(ctx, pool))
+
+
+class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    policy: Annotated[msgspec.Raw, same_schema_as("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
+    apply_to: Literal["new", "all"] = "new"
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+
+
+@route("PATCH", POOL, body=PoolPatch, answers=schemas.ChangedPool)
+def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) -> Answer:
+    """Change the name or rules of a pool, for new claims or all; rules left out stay."""
+    policy = decode(body.policy, dict[str, Any], "policy_invalid")
+    to_all = body.apply_to == "all"
+    return Answer(policies.change(ctx, pool, body.name, policy, to_all=to_all, dry_run=body.dry_run))
+
+
+@route("POST", POOL + "/pause", answers=schemas.Pool, admins=True)
+def pause_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Stop claims and all clocks of a pool."""
+    return Answer(pool_lifecycle.pause(ctx, pool))
+
+
+@route("POST", POOL + "/resume", answers=schemas.Pool, admins=True)
+def resume_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Let a paused pool go on: every deadline moves by exactly the pause."""
+    return Answer(pool_lifecycle.resume(ctx, pool))
+
+
+class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    mode: Closing
+
+
+@route("POST", POOL + "/close", body=CloseBody, answers=schemas.Pool, admins=True)
+def close_pool(ctx: RequestContext, body: CloseBody, query: NoBody, pool: str) -> Answer:
+    """Close a pool and end its claims: back to the pool, or to their holders."""
+    return Answer(pool_lifecycle.close(ctx, pool, body.mode))
+
+
+@route("POST", POOL + "/open", answers=schemas.Pool, admins=True)
+def open_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Open a closed pool again."""
+    return Answer(pool_lifecycle.reopen(ctx, pool))
+
+
+class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
+    shards: Annotated[int, Meta(ge=1, le=32)]
+
+
+@route("POST", POOL + "/spread", body=SpreadBody, answers=schemas.ReshardedPool, admins=True)
+def spread_pool(ctx: RequestContext, body: SpreadBody, query: NoBody, pool: str) -> Answer:
+    """Spread the lists of a pool over so many partitions, for more writes a second."""
+    return Answer(pool_lifecycle.spread(ctx, pool, body.shards))
+
+
+@route("DELETE", POOL, answers=schemas.DeletedPool, admins=True)
+def delete_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+    """Delete a pool without customers."""
+    return Answer(pool_lifecycle.delete(ctx, pool))
+
+
+class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
+    role: Role
+    holding_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+
+
+@route("PUT", POOL + "/members/{user}", body=MemberBody, answers=schemas.Member)
+def put_member(ctx: RequestContext, body: MemberBody, query: NoBody, pool: str, user: str) -> Answer:
+    """Make a user a member or manager of the pool, or change their role and limit."""
+    return Answer(pools.put_member(ctx, pool, user, body.role, body.holding_limit))
+
+
+@route("GET", POOL + "/members", query=PageQuery, answers=schemas.MemberPage)
+def list_members(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str) -> Answer:
+    """List the members of a pool with their counters."""
+    return Answer(pools.list_members(ctx, pool, query.limit, query.cursor))
+
+
+@route("GET", POOL + "/members/{user}", answers=schemas.Member)
+def get_member(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, user: str) -> Answer:
+    """Show a member with their counters; `me` is the caller."""
+    return Answer(pools.get_member(ctx, pool, user))
+
+
+class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    held: Annotated[
+        claim_admin.Held | None, Meta(description="What becomes of the customers that the member holds.")
+    ] = None
+    to: Annotated[User | None, Meta(description="Who gets them where `held` is `transfer`, by id or subject.")] = None
+
+
+@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=schemas.RemovedMember, removes=True)
+def remove_member(ctx: RequestContext, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
+    """Remove a member, who holds nothing or whose customers are released or transferred first."""
+    if (query.held == "transfer") != (query.to is not None):
+        raise invalid("transfer_only", "to")
+    return Answer(claim_admin.remove_member(ctx, pool, user, query.held, query.to and query.to.id))
+
+
+class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    since: Annotated[date | None, Meta(description="The first day, in the time zone of the pool.")] = None
+    to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
+
+
+@route("GET", POOL + "/stats", query=StatsQuery, answers=report_schemas.Statistics)
+def get_stats(ctx: RequestContext, body: NoBody, query: StatsQuery, pool: str) -> Answer:
+    """Show what happened by day and by member, and how the pool stands now."""
+    return Answer(statistics.of_pool(ctx, pool, query.since, query.to))
+
+
+# What an admin asks of one pool, or of all
+
+
+def _pools_named(ctx: RequestContext, pool: str | None) -> Iterable[sweeper.Listed]:
+    """That one, or all of the tenant. Raises Refused for who is no admin."""
+    ctx.by_admin()
+    return sweeper.pool_named(ctx, pool) if pool else sweeper.pools_of(ctx.backend, ctx.caller.tenant)
+
+
+class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
+    pool: Identifier | None = None
+    dry_run: bool = False
+    confirm: bool = False
+
+
+@route("POST", "/v1/sweep", body=SweepBody, answers=report_schemas.SweepReport, admins=True)
+def sweep(ctx: RequestContext, body: SweepBody, query: NoBody) -> Answer:
+    """Return the claims that are past their deadlines to their pools: one pass, now."""
+    which, left = _pools_named(ctx, body.pool), sweeper.request_time_left()
+    report = sweeper.run_round(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
+    return Answer(ctx.finish(report.body()))
+
+
+class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
+    pool: Identifier | None = None
+    repair: bool = False
+
+
+@route("POST", "/v1/audit", body=AuditBody, answers=report_schemas.AuditReport, admins=True)
+def audit(ctx: RequestContext, body: AuditBody, query: NoBody) -> Answer:
+    """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
+    which, left = _pools_named(ctx, body.pool), sweeper.request_time_left()
+    report = audit_service.run(ctx.backend.table, which, left, repair=body.repair)
+    return Answer(ctx.finish(report.body()))

@@ -1,0 +1,87 @@
+"""How a refusal is told: problem+json (RFC 9457) or a result among others, in the client's language.
+
+Code, status and sentences come from `refusals`. It knows no route and no request, only where a refusal happened.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from chalice.app import Response
+
+from chalicelib.model.errors import Refusal
+from chalicelib.model.times import rfc3339
+from chalicelib.model.validation import sentence
+
+MEDIA: Final = "application/problem+json"
+
+
+def language_of(accepted: str | None) -> str:
+    """`zh` where the client likes Chinese best, or names it first among those it likes equally; else `en`."""
+    liked: dict[str, float] = {}
+    for part in (accepted or "").lower().split(","):
+        tag, _, parameter = part.partition(";")
+        weight = re.fullmatch(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", parameter.strip() or "q=1")
+        name = tag.strip().partition("-")[0]
+        if weight and name in ("en", "zh"):
+            liked[name] = max(liked.get(name, 0.0), float(weight[1]))
+    best = max(liked, key=lambda name: liked[name], default="en")
+    return best if liked.get(best) else "en"
+
+
+def content_language(language: str) -> str:
+    return "zh-CN" if language == "zh" else "en"
+
+
+def refusal_body(refusal: Refusal, language: str) -> dict[str, Any]:
+    """The members that tell a refusal, in a problem and in a result alike."""
+    members: dict[str, Any] = {"code": refusal.code, "detail": getattr(refusal.meaning, language)}
+    if refusal.retry_at is not None:
+        members["retry_at"] = rfc3339(refusal.retry_at)
+    for name in ("limit", "used"):
+        if getattr(refusal, name) is not None:
+            members[name] = getattr(refusal, name)
+    if errors := errors_in(refusal, language):
+        members["errors"] = errors
+        members["detail"] += f"{'；'.join(errors)}。" if language == "zh" else f" {'; '.join(errors)}."
+    return members
+
+
+def errors_in(refusal: Refusal, language: str) -> list[str]:
+    """What is wrong with the request, one sentence each. Text is English: an earlier version knew nothing else."""
+    known = [each for each in refusal.errors if language == "en" or not isinstance(each, str)]
+    return [each if isinstance(each, str) else sentence(each, language) for each in known]
+
+
+def problem(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> dict[str, Any]:
+    """`instance` names the route, and only of a fault the request: two refusals are told apart by nothing."""
+    where = re.sub(r"\{(\w+)\}", r":\1", path)
+    return {
+        "type": f"urn:customer-pool:problem:{refusal.code}",
+        "title": getattr(refusal.meaning, language),
+        "status": refusal.meaning.status,
+        "instance": where if occurrence is None else f"{where}#{occurrence}",
+        **refusal_body(refusal, language),
+    }
+
+
+def problem_response(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> Response:
+    """A refusal as an answer of its own; a fault, with the id of the request that met it."""
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": MEDIA,
+        "Content-Language": content_language(language),
+        "Cache-Control": "no-store",
+    }
+    if refusal.meaning.retry_after is not None:
+        headers["Retry-After"] = str(refusal.meaning.retry_after)
+    if refusal.meaning.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = msgspec.json.encode(problem(refusal, language, path, occurrence)).decode()
+    return Response(body, headers, refusal.meaning.status)
+
+
+def gateway_response(code: str, accept_language: str | None) -> Response:
+    """From before any route: what the gateway itself refuses."""
+    return problem_response(Refusal(code), language_of(accept_language))

@@ -1,0 +1,104 @@
+"""What an answer shows of the customers that a request was about, and who may have an earlier answer again.
+
+A result carries facts of one moment. Name and fields are shown beside them as they are now, masked for the caller as of
+now: in the first answer they are at hand, in a repeated one they are read. Nothing here is decided or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import Customer, Pool
+from chalicelib.model.times import rfc3339
+from chalicelib.transactions import serializers
+from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.idempotency import Result
+from chalicelib.transactions.serializers import Facts, Personal
+
+Found = Mapping[Key, Item]  # items that were read for this answer already
+
+
+def still_belongs(ctx: RequestContext, pool_id: str) -> Found:
+    """The pool and the caller's membership as they are now. Raises Refused where the caller may not see the pool.
+
+    An admin of the tenant may see what they were answered even where the pool is gone by now.
+    """
+    tenant = ctx.caller.tenant
+    key = keys.pool_key(tenant, pool_id)
+    found = ctx.backend.table.get([key, keys.member_key(tenant, pool_id, ctx.caller.user)])
+    if key not in found:
+        if ctx.caller.admin:
+            return found
+        raise Refused(Refusal("not_found"))
+    pool = ctx.keep(items.pool_record(tenant, found[key]))
+    refusal = ctx.unmet(pool, ctx.actor(pool).member_rules(), found)
+    if refusal is not None:
+        raise Refused(refusal)
+    return found
+
+
+def bodies(ctx: RequestContext, results: Mapping[int, Result], found: Found) -> dict[int, dict[str, Any]]:
+    """By position, the body of each customer that is shown. At most two reads for each hundred that are not at hand."""
+    return _Answer(ctx, found).bodies(results)
+
+
+class _Answer:
+    """One answer: each pool and each role is read once, and only where it makes a difference."""
+
+    def __init__(self, ctx: RequestContext, found: Found) -> None:
+        self.ctx, self.found = ctx, found
+        self.pools: dict[str, Pool | None] = {}
+        self.roles: dict[str, bool] = {}
+
+    def bodies(self, results: Mapping[int, Result]) -> dict[int, dict[str, Any]]:
+        about = {at: (each, each.facts) for at, each in results.items() if each.facts is not None}
+        read = self._read([facts for each, facts in about.values() if each.seen is None])
+        shown = {}
+        for at, (each, facts) in about.items():
+            customer = each.seen or read.get((facts.pool_id, facts.id))
+            same = customer is not None and rfc3339(customer.created_at) == facts.created_at
+            own = self._personal(customer, each.managed) if customer is not None and same else Personal()
+            shown[at] = serializers.shown(facts, own)
+        return shown
+
+    def _read(self, wanted: list[Facts]) -> dict[tuple[str, str], Customer | None]:
+        """The customers as they are now. One that is gone, or in a pool that is gone, is None or left out."""
+        ids: dict[str, list[str]] = {}
+        for facts in wanted:
+            ids.setdefault(facts.pool_id, []).append(facts.id)
+        read: dict[tuple[str, str], Customer | None] = {}
+        for pool_id, those in ids.items():
+            pool = self._pool(pool_id)
+            if pool is not None:
+                customer_cache, table = self.ctx.backend.customer_cache, self.ctx.backend.table
+                now = customer_cache.read(table, self.ctx.actor(pool), list(dict.fromkeys(those)))
+                read |= {(pool_id, each): customer for each, customer in now.items()}
+        return read
+
+    def _personal(self, customer: Customer, managed: bool) -> Personal:
+        pool = self._pool(customer.pool)
+        if pool is None:
+            return Personal()
+        clock = self.ctx.actor(pool).clock(customer)
+        return serializers.personal(
+            customer, pool.policy, clock, self.ctx.caller.user, lambda: managed or self._manages(pool)
+        )
+
+    def _pool(self, pool_id: str) -> Pool | None:
+        if pool_id not in self.pools:
+            try:
+                self.pools[pool_id] = self.ctx.pool_already_read(pool_id) or self.ctx.pool(pool_id)
+            except Refused:
+                self.pools[pool_id] = None
+        return self.pools[pool_id]
+
+    def _manages(self, pool: Pool) -> bool:
+        if pool.id not in self.roles:
+            read = keys.pool_key(pool.tenant, pool.id) in self.found
+            self.roles[pool.id] = self.ctx.manages(pool, self.found if read else None)
+        return self.roles[pool.id]

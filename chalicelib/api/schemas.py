@@ -1,0 +1,309 @@
+"""What the service answers, as types: the objects of the contract, from which the published document is made.
+
+They describe and never build: `views` and `http` make the bodies, and the tests hold every answer against these. A
+member that may be missing is UNSET by default; every other one is always there. What is reported of many customers
+at once is in `reports`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib.model.errors import CATALOG
+from chalicelib.model.model import Policy, Role, State
+
+REFERENCE: Final = "#/components/schemas/{name}"
+
+# Texts of one form that stand in many objects, under a name of their own.
+NAMED: Final[dict[str, dict[str, Any]]] = {
+    "Time": {
+        "type": "string",
+        "format": "date-time",
+        "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+        "examples": ["2026-11-30T12:00:00.000Z"],
+    },
+    "Code": {"type": "string", "enum": sorted({each.code or reason for reason, each in CATALOG.items()})},
+}
+
+
+def same_schema_as(*names: str) -> Meta:
+    """Annotates what Python takes for text, JSON or anything, and is one of these schemas to a client."""
+    refs = [{"$ref": REFERENCE.format(name=name)} for name in names]
+    return Meta(extra_json_schema=refs[0] if len(refs) == 1 else {"anyOf": refs})
+
+
+Time: TypeAlias = Annotated[str, same_schema_as("Time")]
+Code: TypeAlias = Annotated[str, same_schema_as("Code")]
+Natural: TypeAlias = Annotated[int, Meta(ge=0)]
+Version: TypeAlias = Annotated[int, Meta(ge=1)]
+Yes: TypeAlias = Annotated[bool, Meta(extra_json_schema={"const": True})]
+No: TypeAlias = Annotated[bool, Meta(extra_json_schema={"const": False})]
+PolicyInForce: TypeAlias = Annotated[
+    Policy,
+    Meta(
+        extra_json_schema={
+            "required": list(Policy.__struct_fields__),
+            "properties": {
+                **{name: {"type": "array", "items": {"type": "string"}} for name in ("masked_fields", "reminders")},
+                **{name: {"type": "string"} for name in ("notes_visible_to", "phone_region")},
+            },
+        }
+    ),
+]
+EventType: TypeAlias = Literal[
+    "created", "imported", "updated", "claimed", "assigned", "transferred", "released", "reclaimed", "expired",
+    "extended", "followed_up", "won", "converted", "deposited", "pinned", "unpinned", "set_aside", "restored",
+    "reminded",
+]  # fmt: skip
+
+
+class Schema(Struct, forbid_unknown_fields=True):
+    """All of them say exactly what they hold."""
+
+
+# The objects
+
+
+class Customer(Schema):
+    """A customer as the caller may see it. `masked`: some of its fields are hidden from them. `won_at`: since when it
+    is private because its goal was reached. A repeated answer shows the facts of the first one, with the name and the
+    fields of today: null where the customer is gone."""
+
+    id: str
+    pool_id: str
+    state: State
+    holder: str | None
+    claim_id: str | None
+    claimed_at: Time | None
+    expires_at: Time | None
+    extensions: Natural
+    pinned_until: Time | None
+    won_at: Time | None
+    entered_pool_at: Time
+    available_at: Time | None
+    last_follow_up_at: Time | None
+    returns: Natural
+    set_aside_at: Time | None
+    priority: int
+    name: str | None
+    fields: dict[str, str | int | float | bool | None] | None
+    masked: bool
+    version: Version
+    created_at: Time
+    updated_at: Time
+
+
+class ExtendedCustomer(Customer):
+    """A customer whose deadline was moved, with the one that it had before."""
+
+    old_expires_at: Time
+
+
+class Member(Schema):
+    """A member with the limits in force for them. A limit that is null is none; `resets_at` ends the day's count."""
+
+    pool_id: str
+    user_id: str
+    role: Role
+    holding_limit: Natural | None
+    held: Natural
+    headroom: Natural | None
+    daily_claim_limit: Natural | None
+    claimed_today: Natural
+    resets_at: Time
+    version: Version
+
+
+class RemovedMember(Schema):
+    """Who has left which pool."""
+
+    pool_id: str
+    user_id: str
+
+
+class Pool(Schema):
+    """A pool with every rule of its policy; a rule that is null is off."""
+
+    id: str
+    name: str
+    status: Literal["open", "paused", "closed"]
+    policy: PolicyInForce
+    version: Version
+    created_at: Time
+    updated_at: Time
+
+
+class ReshardedPool(Pool):
+    """A pool whose lists stand in so many shards, or, while they are `spreading`, are on their way there."""
+
+    shards: Annotated[int, Meta(ge=1, le=32)]
+    spreading: bool
+
+
+class DeletedPool(Schema):
+    """The pool that is no more."""
+
+    id: str
+
+
+class ChangedPool(Pool):
+    """A pool after a change. `affected` claims got another deadline or, in a dry run, would get one."""
+
+    affected: Natural | UnsetType = UNSET
+
+
+class Event(Schema):
+    """One transition of a customer. `seq` is the version that it made. `masked`: the caller may not read its reason."""
+
+    seq: Version
+    type: EventType
+    at: Time
+    by: str
+    holder: str | None
+    claim_id: str | None
+    reason: str | None
+    outcome: str | None
+    masked: bool
+    from_state: State | None
+    to_state: State | None
+    expires_at: Time | None
+
+
+# Lists
+
+
+class CustomerPage(Schema):
+    items: list[Customer]
+    next_cursor: str | None
+
+
+class MemberPage(Schema):
+    items: list[Member]
+    next_cursor: str | None
+
+
+class PoolPage(Schema):
+    items: list[Pool]
+    next_cursor: str | None
+
+
+class EventPage(Schema):
+    items: list[Event]
+    next_cursor: str | None
+
+
+class ClaimedCustomers(Schema):
+    """The customers that were taken, best first; maybe fewer than asked for, or none."""
+
+    items: list[Customer]
+
+
+# Refusals
+
+
+class RefusalBody(Schema):
+    """Why something may not be done. `retry_at` is there where that ends at a known time."""
+
+    code: Code
+    detail: str
+    retry_at: Time | UnsetType = UNSET
+    limit: Natural | UnsetType = UNSET
+    used: Natural | UnsetType = UNSET
+    errors: list[str] | UnsetType = UNSET
+
+
+class Problem(RefusalBody, kw_only=True):
+    """RFC 9457. `code` is for programs and never changes; `title` and `detail` are for people, in their language."""
+
+    type: Annotated[str, Meta(pattern="^urn:customer-pool:problem:[a-z_]+$")]
+    title: str
+    status: int
+    instance: str
+
+
+class Eligibility(Schema):
+    """Whether the caller may claim the customer now, and every rule that stands in the way."""
+
+    eligible: bool
+    blocking: list[RefusalBody]
+
+
+# What came of several
+
+
+class BatchSuccess(Schema):
+    id: str
+    ok: Yes
+    customer: Customer
+
+
+class ExtendSuccess(Schema):
+    id: str
+    ok: Yes
+    customer: ExtendedCustomer
+
+
+class BatchFailure(RefusalBody, kw_only=True):
+    id: str
+    ok: No
+
+
+class Summary(Schema):
+    ok: Natural
+    failed: Natural
+
+
+class Batch(Schema):
+    """One result for each id or row, in the order of the request."""
+
+    results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure")]]
+    summary: Summary
+
+
+class Import(Schema):
+    """As of any batch; `import_id` is what the import is undone by."""
+
+    results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure")]]
+    summary: Summary
+    import_id: str
+
+
+class Undone(Schema):
+    """The customer, saying again what it said before the import; null where that had made it: it has left the pool."""
+
+    id: str
+    ok: Yes
+    customer: Customer | None
+
+
+class Undoing(Schema):
+    """One result for each customer that the import had made or changed, in its order. Those that stay say why."""
+
+    results: list[Annotated[Any, same_schema_as("Undone", "BatchFailure")]]
+    summary: Summary
+
+
+class ExtendedBatch(Schema):
+    """As of any batch; what was extended shows the deadline that it had before."""
+
+    results: list[Annotated[Any, same_schema_as("ExtendSuccess", "BatchFailure")]]
+    summary: Summary
+
+
+class RefusedBatch(Problem, kw_only=True):
+    """An atomic batch in which something was refused: nothing was changed, and `code` is that of the first refusal."""
+
+    results: list[Annotated[Any, same_schema_as("BatchSuccess", "ExtendSuccess", "BatchFailure")]]
+    summary: Summary
+
+
+ALL: Final = (
+    Problem,
+    RefusedBatch,
+    BatchSuccess,
+    ExtendSuccess,
+    Undone,
+    BatchFailure,
+)  # those that no route names itself

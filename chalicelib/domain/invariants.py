@@ -1,0 +1,151 @@
+"""What is true of every stored record, whatever has happened to it: pure checks, for the audit.
+
+Each compares what a record says in one place with what it says in another. Nothing here reads, writes, or knows what
+could be done about a difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from chalicelib.dynamodb import items
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import INDEX_RANGE, NAMES
+from chalicelib.model.model import Customer, Event, State
+
+BEGINS_CLAIM: Final = frozenset(("claimed", "assigned", "transferred"))
+MAKES_PRIVATE: Final = frozenset(("won", "converted"))
+INDEXED: Final = tuple(dict.fromkeys([*INDEX_RANGE, *INDEX_RANGE.values()]))
+COUNTERS: Final = ("held", "pins", "room")
+SUMS: Final = ("pooled", "aside")
+MAX_SHOWN: Final = 5  # of the missing events
+
+# Every transition that there is: from which state to which state each type of event may lead.
+TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
+    "created": ((None, "available"),),
+    "imported": ((None, "available"),),
+    "claimed": (("available", "claimed"),),
+    "assigned": (("available", "claimed"),),
+    "transferred": (("claimed", "claimed"),),
+    "extended": (("claimed", "claimed"),),
+    "followed_up": (("claimed", "claimed"), ("private", "private")),
+    "pinned": (("claimed", "claimed"),),
+    "unpinned": (("claimed", "claimed"),),
+    "reminded": (("claimed", "claimed"),),
+    "released": (("claimed", "available"),),
+    "reclaimed": (("claimed", "available"),),
+    "expired": (("claimed", "available"),),
+    "set_aside": (("available", "available"),),
+    "restored": (("available", "available"),),
+    "won": (("claimed", "private"),),
+    "converted": (("available", "private"), ("claimed", "private")),
+    "deposited": (("private", "available"),),
+    "updated": (("available", "available"), ("claimed", "claimed"), ("private", "private")),
+}
+
+
+class ClaimState(NamedTuple):
+    """Where a customer is, and under which claim."""
+
+    state: State
+    holder: str | None = None
+    claim_id: str | None = None
+    expires_at: int | None = None
+
+
+class Difference(NamedTuple):
+    """What should be there, and what is."""
+
+    kind: str
+    expected: Any
+    found: Any
+
+
+def replayed(events: Iterable[Event]) -> ClaimState:
+    """Where those events, from the customer's first one on, leave it (I4).
+
+    A holder comes only with an event that gives the customer to somebody, a claim only with one that begins a claim;
+    every event may move the deadline. So one that was lost or rewritten on the way shows at the end.
+    """
+    now = ClaimState("available")
+    for event in events:
+        gives = event.type in BEGINS_CLAIM | MAKES_PRIVATE
+        holder = event.holder if gives else now.holder
+        claim_id = event.claim_id if event.type in BEGINS_CLAIM else now.claim_id
+        if event.to_state == "claimed":
+            now = ClaimState("claimed", holder, claim_id, event.expires_at)
+        else:
+            now = ClaimState("private", holder) if event.to_state == "private" else ClaimState("available")
+    return now
+
+
+def claim_state_of(customer: Customer) -> ClaimState:
+    return ClaimState(customer.state, customer.holder, customer.claim_id, customer.expires_at)
+
+
+def check_events(customer: Customer, events: Sequence[Event]) -> list[Difference]:
+    """The events are numbered 1 to `version` without a gap, and lead to where the customer is (I4)."""
+    times = Counter(event.seq for event in events)
+    numbers = range(1, customer.version + 1)
+    odd = [seq for seq in sorted({*times, *numbers}) if times[seq] != (seq in numbers)]
+    found = [] if not odd else [Difference("events", f"1 to {customer.version}, each once", odd[:MAX_SHOWN])]
+    if unheard_of := [event.seq for event in events if not is_transition(event)]:
+        found.append(Difference("events", "transitions that there are", unheard_of[:MAX_SHOWN]))
+    told, stored = replayed(sorted(events, key=lambda event: event.seq)), claim_state_of(customer)
+    return found if told == stored else [*found, Difference("replay", told._asdict(), stored._asdict())]
+
+
+def is_transition(event: Event) -> bool:
+    return (event.from_state, event.to_state) in TRANSITIONS.get(event.type, ())
+
+
+def check_claim(customer: Customer) -> list[Difference]:
+    """State, holder, claim and deadline agree (I1)."""
+    claimed, there = customer.state == "claimed", customer.claim_id is not None
+    agree = (
+        there == claimed
+        and (customer.holder is None) == (customer.state == "available")
+        and (customer.claimed_at is not None) == claimed
+        and (claimed or (customer.expires_at is None and customer.pinned_until is None))
+        and (customer.set_aside_at is None or customer.state == "available")
+        and (customer.won_at is None or customer.state == "private")
+    )
+    expected = "state, holder, claim and deadline that agree"
+    return [] if agree else [Difference("claim", expected, claim_state_of(customer)._asdict())]
+
+
+def check_indexes(stored: Item, customer: Customer) -> list[Difference]:
+    """It stands on the lists that its state puts it on, and on no other."""
+    derived = items.customer_item(customer)
+    wrong = [name for name in INDEXED if name != "pk" and stored.get(name) != derived.get(name)]
+    if not wrong:
+        return []
+    expected, found = ({name: _shown(item, name) for name in wrong} for item in (derived, stored))
+    return [Difference("index", expected, found)]
+
+
+def _shown(stored: Item, name: str) -> Any:
+    """A customer's name is in no report."""
+    return "****" if name == INDEX_RANGE[NAMES] and name in stored else _plain(stored, name)
+
+
+def check_counters(stored: Item, held: int, pins: int) -> list[Difference]:
+    """What a member's item counts is what the customers say (I2), and `room` what that leaves of their own limit."""
+    expected = dict(zip(COUNTERS, (held, pins, (_plain(stored, "own_limit") or 0) - held), strict=True))
+    found = {name: _plain(stored, name) for name in COUNTERS}
+    return [Difference(name, expected[name], found[name]) for name in COUNTERS if expected[name] != found[name]]
+
+
+def stored_counters(stored: Item) -> tuple[str | None, Counter[str]]:
+    """Whose it is if it is claimed, and for how much a customer's item counts; right for a malformed one too."""
+    state, holder = _plain(stored, "state"), _plain(stored, "holder")
+    counts: Counter[str] = Counter(pooled=int(state != "private"), aside=int("set_aside_at" in stored))
+    if state != "claimed" or not isinstance(holder, str):
+        return None, counts
+    return holder, counts + Counter(held=1, pins=int("pinned_until" in stored))
+
+
+def _plain(stored: Item, name: str) -> Any:
+    return items.deserialize(stored[name]) if name in stored else None

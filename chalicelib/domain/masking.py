@@ -1,0 +1,136 @@
+"""How a value looks to somebody who may not see it in full. Pure, and the only place that knows the formats.
+
+Who may see what is decided in `views`. Here a policy becomes a mask, and a mask changes one value at a time.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Any, Final
+
+from msgspec import Struct
+
+from chalicelib.model.model import Policy
+from chalicelib.model.normalization import KINDS, Kind, email, fold_name, phone
+
+HIDDEN: Final = "****"
+_SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden
+_ANYWHERE: Final = re.compile(r"\+[0-9]{10,}|1[3-9][0-9]{9}")  # a phone number also in a field of another name
+_JOINER: Final = "\u200d"
+_DIGITS: Final = 7  # fewer are no phone number, and not worth loading the library
+
+_LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+-"
+_OTHER: Final = r"""\s@＠﹫<>()（）\[\],，;；:：、。."'“”‘’《》*|/"""
+_ADDRESSES: Final = (  # of Latin letters, which end where Chinese text goes on without a space; and of any script
+    re.compile(rf"(?<![{_LATIN}.])([{_LATIN}.]+)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"),
+    re.compile(rf"(?<![^{_OTHER}])([^{_OTHER}]+)[@＠﹫]([^{_OTHER}.．]+(?:[.．][^{_OTHER}.．]+)+)"),
+)
+
+
+class Mask(Struct, frozen=True):
+    """What one policy masks: the folded names of its masked fields, and whether contacts are among them."""
+
+    fields: frozenset[str]
+    contacts: bool
+    region: str
+
+    def field(self, name: str, value: Any) -> Any:
+        """The value of that field as everybody else sees it.
+
+        Where phone numbers or e-mail addresses are masked, so are those that other text holds. A field of the other
+        kind, which the policy leaves open, keeps what it is for.
+        """
+        if fold_name(name) in self.fields:
+            return whole(value, _kind(name))
+        return in_text(value, self.region, _kind(name)) if self.contacts and isinstance(value, str) else value
+
+
+def of(policy: Policy) -> Mask | None:
+    """The mask of that policy; None where it masks nothing."""
+    return _of(policy.masked_fields, policy.region) if policy.masked_fields else None
+
+
+def hides(policy: Policy, kind: Kind, contact: str) -> bool:
+    """Whether that normalized contact is masked in the field of its kind, for those who do not see it in full."""
+    mask = of(policy)
+    return mask is not None and mask.field(kind, contact) != contact
+
+
+@lru_cache(maxsize=256)
+def _of(masked_fields: tuple[str, ...], region: str) -> Mask:
+    fields = frozenset(fold_name(name) for name in masked_fields)
+    return Mask(fields, not fields.isdisjoint(KINDS), region)
+
+
+@lru_cache(maxsize=1024)
+def _kind(field: str) -> Kind | None:
+    """The kind of contact that a field of that name holds, in whatever spelling."""
+    name = fold_name(field)
+    return next((kind for kind in KINDS if kind == name), None)
+
+
+def whole(value: Any, kind: Kind | None = None) -> Any:
+    """A value that is masked as a whole: a phone number, an e-mail address, other text, or no text at all.
+
+    Nothing and an empty text have nothing to hide.
+    """
+    if value is None or value == "":
+        return value
+    if not isinstance(value, str):
+        return HIDDEN
+    number = phone(value)
+    if number is not None and (kind == "phone" or _ANYWHERE.fullmatch(number)):
+        return _number(number)
+    return _address(value) or _first(value) + HIDDEN
+
+
+@lru_cache(maxsize=4096)
+def in_text(text: str, region: str, kept: Kind | None = None) -> str:
+    """The text with the phone numbers and the e-mail addresses in it masked in place, but those of the `kept` kind."""
+    if kept != "email" and any(sign in text for sign in "@＠﹫"):
+        for pattern in _ADDRESSES:
+            text = pattern.sub(lambda found: f"{_first(found[1])}{HIDDEN}@{found[2]}", text)
+    if kept != "phone" and sum(sign.isdecimal() for sign in text) >= _DIGITS:
+        text = _without_numbers(text, region)
+    return text
+
+
+def _without_numbers(text: str, region: str) -> str:
+    from phonenumbers import Leniency, PhoneNumberMatcher  # large, and only wanted here
+
+    parts, end = [], 0
+    for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
+        number = phone(match.raw_string)
+        parts += [text[end : match.start], _first(match.raw_string) + HIDDEN if number is None else _number(number)]
+        end = match.end
+    return "".join((*parts, text[end:]))
+
+
+def _number(number: str) -> str:
+    """13812345678 → 138****5678. A shorter number keeps its first digit only, or few attempts would complete it."""
+    return f"{number[:3]}{HIDDEN}{number[-4:]}" if len(number) >= _SHORTEST else _first(number) + HIDDEN
+
+
+def _address(text: str) -> str | None:
+    """zhang@example.com → z****@example.com; None where that is no e-mail address."""
+    if email(text) is None:
+        return None
+    local, _, domain = unicodedata.normalize("NFKC", text).strip().rpartition("@")
+    return f"{_first(local)}{HIDDEN}@{domain}"
+
+
+def _first(text: str) -> str:
+    """The first character as a reader counts them; nothing where that is the whole text."""
+    seen = "".join(sign for sign in text if sign == _JOINER or unicodedata.category(sign) not in ("Cc", "Cf"))
+    seen = seen.strip().lstrip(_JOINER)
+    end = 2 if all("\U0001f1e6" <= sign <= "\U0001f1ff" for sign in seen[:2]) else 1  # a flag is two signs
+    while end < len(seen) and (_continues(seen[end]) or seen[end - 1] == _JOINER):
+        end += 1
+    return seen[:end] if end < len(seen) else ""
+
+
+def _continues(sign: str) -> bool:
+    """An accent, a variation, a color of skin or a joiner: part of the character before it."""
+    return sign == _JOINER or "\U0001f3fb" <= sign <= "\U0001f3ff" or unicodedata.category(sign) in ("Mn", "Mc", "Me")

@@ -1,0 +1,354 @@
+"""Every rule of the pool, each written once: a condition that travels with the write, and the reason it names.
+
+The engine evaluates the condition when it writes. If it refuses, the item that it returns is put through the same
+condition (`first_broken`) to say which rule it was. So no function here returns a permission: none could be checked
+first and relied on later. A list of rules is in the order in which they name a refusal (rule 3 of the domain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, reduce
+from operator import and_
+from typing import Any, Final
+
+from msgspec import Struct
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.dynamodb.conditions import Attribute, evaluate
+from chalicelib.dynamodb.items import Item, deserialize
+from chalicelib.dynamodb.keys import NO_DEADLINE, Key
+from chalicelib.model.errors import Refusal
+from chalicelib.model.model import Policy, Pool, is_blank
+from chalicelib.model.validation import FieldError
+
+pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
+created_at = Attribute("created_at")
+holder, claim_id, expires_at, entered_at = (
+    Attribute("holder"),
+    Attribute("claim_id"),
+    Attribute("expires_at"),
+    Attribute("entered_at"),
+)
+set_aside_at, returns, pinned_until = Attribute("set_aside_at"), Attribute("returns"), Attribute("pinned_until")
+past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("claimed_at"), Attribute("extensions")
+customer = Attribute("customer")
+role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
+day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
+aside, changes = Attribute("aside"), Attribute("changes")
+
+
+KEY_TAKEN: Final = "key_taken"  # somebody else has said that phone number or e-mail address meanwhile
+RETRY: Final = "throttled"  # no refusal of what was asked: it decides nothing
+
+
+class Rule(Struct, frozen=True):
+    """A condition on one item and the reason it gives when it is broken.
+
+    Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms. Where
+    it is about a limit, `used` is the attribute that counts. `errors` is what is wrong with the request.
+    """
+
+    reason: str
+    key: Key
+    condition: Condition
+    ends_with: tuple[str, ...] = ()
+    ends_after: int = 0
+    limit: int | None = None
+    used: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+def all_of(conditions: Sequence[Condition]) -> Condition:
+    return reduce(and_, conditions)
+
+
+def broken_rules(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refusal]:
+    """The refusals named by the rules that returned items break, in order. Items not returned broke nothing."""
+    for rule in rules:
+        item = returned.get(rule.key)
+        if item is not None and not evaluate(rule.condition, item):
+            used = deserialize(item[rule.used]) if rule.used in item else None
+            yield Refusal(rule.reason, _end(rule, item), rule.limit, used, rule.errors)
+
+
+def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
+    """The refusal that is told: the first."""
+    return next(broken_rules(rules, returned), None)
+
+
+def same_rules(some: Sequence[Rule], others: Sequence[Rule]) -> bool:
+    """Whether the same is asked of the same items, in the same order. Nested conditions compare as text only."""
+    return [_identity(rule) for rule in some] == [_identity(rule) for rule in others]
+
+
+def _identity(rule: Rule) -> tuple[str, Key, str]:
+    return rule.reason, rule.key, str(rule.condition)
+
+
+def _end(rule: Rule, item: Item) -> int | None:
+    content: Any = {"M": item}
+    for name in rule.ends_with:
+        content = content["M"].get(name)
+        if content is None:
+            return None
+    return deserialize(content) + rule.ends_after if rule.ends_with else None
+
+
+# About a customer
+
+
+@lru_cache(maxsize=64)
+def pool_accepts_customers(key: Key) -> Rule:
+    """A pool that is closed, or gone, takes no customers."""
+    return Rule("pool_not_open", key, pk.exists() & (status != "closed"))
+
+
+@lru_cache(maxsize=64)
+def pool_unchanged(key: Key, read: int) -> Rule:
+    """A pool that is paused or closed has not been changed since; else all has to be asked again of the new one."""
+    return Rule(RETRY, key, version == read)
+
+
+def does_not_exist(key: Key) -> Rule:
+    """No such customer yet."""
+    return Rule("duplicate_customer", key, pk.does_not_exist())
+
+
+def exists(key: Key) -> Rule:
+    return Rule("not_found", key, pk.exists())
+
+
+def same_version(known_version: int, known_created_at: int) -> Condition:
+    """That very customer at that version: one that left and entered anew under its id counts from 1 again."""
+    condition: Condition = (version == known_version) & (created_at == known_created_at)
+    return condition
+
+
+def not_modified_since(key: Key, written: int, known_created_at: int) -> Rule:
+    """Nobody has changed it, claimed it or anything else since that version was written."""
+    return Rule("version_conflict", key, same_version(written, known_created_at))
+
+
+def unchanged_since(key: Key, known: int) -> Rule:
+    """The client said If-Match."""
+    return Rule("version_conflict", key, version == known)
+
+
+def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
+    """Available, or claimed past its deadline: a lapsed claim is free for everybody, swept or not (rule 6).
+
+    One whose return would set it aside is set aside already (rule 19).
+    """
+    lapsed = (state == "claimed") & (expires_at <= now)
+    going_round: Condition = set_aside_at.does_not_exist()
+    if policy.max_returns is not None:
+        going_round = going_round & ((state != "claimed") | (returns < policy.max_returns - 1))
+    return [
+        Rule("already_claimed", key, (state == "available") | lapsed, ends_with=("expires_at",)),
+        Rule("set_aside", key, going_round),
+    ]
+
+
+def past_embargo(key: Key, policy: Policy, now: int) -> list[Rule]:
+    embargo = policy.length("embargo")
+    if embargo is None:
+        return []
+    return [Rule("embargoed", key, entered_at <= now - embargo, ends_with=("entered_at",), ends_after=embargo)]
+
+
+def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
+    """Every past holder waits, not only the last one, from when they last left: for a lapsed claim, its deadline."""
+    cooldown = policy.length("cooldown")
+    if cooldown is None:
+        return []
+    left_at, theirs = past_holders[user], (holder == user) & (state == "claimed")
+    long_ago = theirs | left_at.does_not_exist() | (left_at <= now - cooldown)
+    expired_long_ago = (holder != user) | (state != "claimed") | (expires_at <= now - cooldown)
+    return [
+        Rule("cooldown", key, expired_long_ago, ends_with=("expires_at",), ends_after=cooldown),
+        Rule("cooldown", key, long_ago, ends_with=("past_holders", user), ends_after=cooldown),
+    ]
+
+
+def claimed(key: Key) -> Rule:
+    return Rule("not_claimed", key, state == "claimed")
+
+
+def held_by(key: Key, user: str) -> Rule:
+    return Rule("not_holder", key, holder == user)
+
+
+def same_claim(key: Key, known: str | None) -> list[Rule]:
+    """A client that names the claim it knew cannot touch a newer one (rule 11)."""
+    return [] if known is None else [Rule("claim_changed", key, claim_id == known)]
+
+
+def not_private(key: Key) -> Rule:
+    return Rule("already_claimed", key, state != "private")
+
+
+def in_hand(key: Key) -> Rule:
+    """Claimed by its holder or private to its owner."""
+    return Rule("not_claimed", key, state != "available")
+
+
+def unpinned(key: Key, now: int) -> Rule:
+    """While a pin holds the deadline up, there is no clock to move."""
+    pin_over = pinned_until.does_not_exist() | (pinned_until <= now)
+    return Rule("pinned", key, pin_over, ends_with=("pinned_until",))
+
+
+def private(key: Key) -> list[Rule]:
+    return [Rule("not_private", key, state != "claimed"), Rule("already_available", key, state == "private")]
+
+
+def extendable(key: Key, policy: Policy, by: int, longest_from: int | None) -> list[Rule]:
+    """How often and for how long a claim may be extended; one without a deadline has nothing to extend.
+
+    `longest_from` is when a claim must have begun to be held at most as long as the policy lets it.
+    """
+    found = [
+        Rule("no_deadline", key, expires_at.exists()),
+        Rule("extension_limit", key, expires_at < NO_DEADLINE - by),
+    ]
+    if policy.max_extensions is not None:
+        most = policy.max_extensions
+        found.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
+    if longest_from is not None:
+        found.append(Rule("extension_limit", key, claimed_at >= longest_from))
+    return found
+
+
+def not_expired(key: Key, now: int) -> Rule:
+    return Rule("expired", key, expires_at.does_not_exist() | (expires_at > now))
+
+
+def due(key: Key, now: int) -> Rule:
+    """What the sweep returns: exactly the claims that `not_expired` has given up."""
+    return Rule("claim_changed", key, (state == "claimed") & (expires_at <= now))
+
+
+# About a phone number or an e-mail address
+
+
+def not_taken(unique_key: Key, stale: Item | None) -> Rule:
+    """Nobody has said it since it was looked up: then it was unheard of, or said by one that says it no more."""
+    unheard: Condition = pk.does_not_exist()
+    if stale is not None:
+        unheard = unheard | written_as(stale)
+    return Rule(KEY_TAKEN, unique_key, unheard)
+
+
+def still_written(unique_key: Key, item: Item) -> Rule:
+    """The guard is as one customer wrote it: nobody has said the same since."""
+    return Rule(KEY_TAKEN, unique_key, written_as(item))
+
+
+def written_as(unique_key: Item) -> Condition:
+    as_then: Condition = (customer == deserialize(unique_key["customer"])) & same_version(
+        deserialize(unique_key["version"]), deserialize(unique_key["created_at"])
+    )
+    return as_then
+
+
+# About a member
+
+
+# The moves of one request share these: the same rule, so asked once in a transaction.
+
+
+@lru_cache(maxsize=1024)
+def member(key: Key, reason: str = "not_a_member") -> Rule:
+    return Rule(reason, key, pk.exists())
+
+
+@lru_cache(maxsize=1024)
+def manager(key: Key, reason: str = "not_manager") -> Rule:
+    return Rule(reason, key, role == "manager")
+
+
+def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
+    """Pins are capped per member (rule 16)."""
+    most = policy.pin_limit
+    return [] if most is None else [Rule("pin_limit", key, pins < most, limit=most, used="pins")]
+
+
+def always_fails(key: Key, reason: str, limit: int | None = None, errors: tuple[FieldError, ...] = ()) -> Rule:
+    """What no state of the item allows: told only after the rules before it."""
+    return Rule(reason, key, pk.does_not_exist(), limit=limit, errors=errors)
+
+
+def reason_given(key: Key, policy: Policy, reason: str | None) -> list[Rule]:
+    """The policy may want to know why a customer is given back (rule 9): asked of whoever belongs to the pool."""
+    return [always_fails(key, "reason_required")] if policy.reason_required and is_blank(reason or "") else []
+
+
+class Quota(Struct, frozen=True):
+    """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
+
+    An assignment takes too, but is not `daily`: it does not count as a claim of the day. `anew` says that this
+    transaction begins the member's day. `home` is the pool whose day it is, which it may keep when its zone changes.
+
+    A condition has no arithmetic: what must be left is worked out here, and `room` is kept by the counter's updates
+    where the limit is the member's own.
+    """
+
+    key: Key
+    policy: Policy
+    now: int
+    count: int
+    daily: bool = True
+    anew: bool = False
+    home: Pool | None = None
+
+    def condition(self) -> Condition:
+        return self._daily() & self._holding() if self._counts_today() else self._holding()
+
+    def _counts_today(self) -> bool:
+        return self.daily and self.policy.daily_claim_limit is not None
+
+    def _daily(self) -> Condition:
+        left = (self.policy.daily_claim_limit or 0) - self.count
+        today = did["claimed"]
+        if left < 0:
+            return pk.does_not_exist()
+        fits: Condition = pk.exists() if self.anew else (today <= left) | today.does_not_exist()
+        return fits
+
+    def _holding(self) -> Condition:
+        own: Condition = own_limit.exists() & (room >= self.count)
+        pools: Condition = own_limit.does_not_exist()
+        if self.policy.holding_limit is not None:
+            pools = pools & (held <= self.policy.holding_limit - self.count)
+        fits: Condition = own | pools
+        return fits
+
+    def left(self, member_item: Item) -> tuple[int | None, int | None]:
+        """How many claims that member may still make today, and how many they have room for; None where unlimited."""
+        used, kept = self._used(member_item)
+        limit = _limit(self.policy, member_item)
+        today = max((self.policy.daily_claim_limit or 0) - used, 0) if self._counts_today() else None
+        return today, None if limit is None else max(limit - kept, 0)
+
+    def refusals(self, member_item: Item, granted: int) -> list[Refusal]:
+        """Why that member may not take one more after `granted` others, in the order of the rules; none if they may."""
+        today, headroom = self.left(member_item)
+        used, kept = self._used(member_item)
+        found = []
+        if today is not None and granted >= today:
+            ends = (self.home or self.policy).day_ends(self.now, deserialize(member_item["day"]))
+            found.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
+        if headroom is not None and granted >= headroom:
+            found.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))
+        return found
+
+    def _used(self, member_item: Item) -> tuple[int, int]:
+        today = (self.home or self.policy).day(self.now)
+        used = deserialize(member_item["did"]).get("claimed", 0) if deserialize(member_item["day"]) >= today else 0
+        return used, deserialize(member_item["held"])
+
+
+def _limit(policy: Policy, member_item: Item) -> int | None:
+    own = member_item.get("own_limit")
+    return policy.holding_limit if own is None else deserialize(own)

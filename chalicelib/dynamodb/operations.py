@@ -1,0 +1,76 @@
+"""What a transaction is made of, and how each part is written for the engine: keys, items and conditions only.
+
+`settling` and others say what shall be written; `table` sends it. Nothing here knows a rule, a record or a client.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+from pynamodb.expressions import update
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.dynamodb.conditions import condition_expression
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+
+
+class Put(Struct, frozen=True):
+    """Write a whole item."""
+
+    key: Key
+    item: Item
+    condition: Condition | None = None
+
+
+class Update(Struct, frozen=True):
+    """Change some attributes of an item that others change too."""
+
+    key: Key
+    actions: list[Any]
+    condition: Condition | None = None
+
+
+class Check(Struct, frozen=True):
+    """Write nothing, but only commit if the condition holds."""
+
+    key: Key
+    condition: Condition
+
+
+class Delete(Struct, frozen=True):
+    key: Key
+    condition: Condition | None = None
+
+
+Action = Put | Update | Check | Delete
+
+_CALLED: Final = {Check: "ConditionCheck", Delete: "Delete", Put: "Put", Update: "Update"}
+
+
+def request_entry(action: Action, table: str) -> dict[str, Any]:
+    """One of the `TransactItems` of a request. A condition that does not hold gives back the item that it met."""
+    key = {"pk": {"S": action.key.pk}, "sk": {"S": action.key.sk}}
+    names, values = dict[str, str](), dict[str, Any]()
+    request: dict[str, Any] = {"TableName": table}
+    if isinstance(action, Put):
+        request["Item"] = action.item | key
+    else:
+        request["Key"] = key
+    if isinstance(action, Update):
+        request["UpdateExpression"] = update.Update(*action.actions).serialize(names, values)
+    if action.condition is not None:
+        request["ConditionExpression"] = condition_expression(action.condition, names, values)
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return {_CALLED[type(action)]: request | expression_names(names, values)}
+
+
+def expression_names(names: dict[str, str], values: Item) -> dict[str, Any]:
+    """What the placeholders of an expression stand for; the engine refuses a list of none."""
+    said: dict[str, Any] = {}
+    if names:
+        said["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
+    if values:
+        said["ExpressionAttributeValues"] = values
+    return said

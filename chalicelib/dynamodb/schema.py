@@ -1,0 +1,29 @@
+"""What the table and its indexes are declared as: where they are made by hand, and in the template that is deployed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chalicelib.dynamodb.keys import COVERING, DUE, INDEX_RANGE, NAMES, PLACE, REMINDER, ROSTER
+
+
+def _index(name: str, range_key: str) -> dict[str, Any]:
+    keys = [{"AttributeName": name, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+    projected = "ALL" if name in COVERING else "KEYS_ONLY"
+    return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": projected}}
+
+
+SCHEMA: Final[dict[str, Any]] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": kind}
+        for name, kind in (
+            ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
+            (NAMES, "S"), ("folded", "S"), (REMINDER, "S"), ("remind_at", "N"),
+        )
+    ],
+    "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],
+    "BillingMode": "PAY_PER_REQUEST",
+    # Both, so that a reader sees which events a write has added to those that the customer carried before.
+    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+}  # fmt: skip

@@ -1,0 +1,127 @@
+"""Every way in which the service says no: the code, its status, and its sentence in two languages.
+
+A refusal is a value, expected and returned; only faults are exceptions. This is the one place that maps a
+reason to a status and to words. It must not know about HTTP objects, the store or any rule.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from chalicelib.model.validation import FieldError
+
+
+class Refusal(Struct, frozen=True, omit_defaults=True):
+    """Why something was not done.
+
+    `reason` is a key of `MEANINGS`. `retry_at` is in epoch milliseconds and set where the refusal ends at a known
+    time; `limit` and `used` are set where it is about a limit; `errors` lists what is wrong with a request. Text among
+    them was stored by an earlier version of the service, for a repeated request.
+    """
+
+    reason: str
+    retry_at: int | None = None
+    limit: int | None = None
+    used: int | None = None
+    errors: tuple[FieldError | str, ...] = ()
+
+    @property
+    def meaning(self) -> ErrorSpec:
+        return CATALOG[self.reason]
+
+    @property
+    def code(self) -> str:
+        return self.meaning.code or self.reason
+
+
+class Refused(Exception):
+    """Ends a request that cannot go on: nothing has been attempted, or nothing was changed."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+class ErrorSpec(Struct, frozen=True):
+    """What a reason means to a client. `code` is set only where several reasons share one code of the contract."""
+
+    status: int
+    en: str
+    zh: str
+    code: str = ""
+    retry_after: int | None = None  # seconds, for the Retry-After header
+
+
+CATALOG: Final[dict[str, ErrorSpec]] = {
+    # the request itself
+    "malformed": ErrorSpec(400, "The body is not valid JSON.", "请求体不是有效的 JSON。", code="invalid_request"),
+    "invalid_cursor": ErrorSpec(400, "The cursor is not one that this list gave out.", "分页游标无效。"),
+    "invalid_request": ErrorSpec(422, "The request is not valid.", "请求无效。"),
+    "batch_too_large": ErrorSpec(422, "The batch holds too many ids.", "批量请求的数量超出上限。"),
+    "payload_too_large": ErrorSpec(413, "The body is larger than 256 KB.", "请求体超过 256 KB。"),
+    "reason_required": ErrorSpec(422, "This pool requires a reason.", "该公海要求填写原因。"),
+    "policy_invalid": ErrorSpec(422, "The policy is not valid.", "公海规则无效。"),
+    "idempotency_key_reused": ErrorSpec(
+        422, "This Idempotency-Key was used with another body.", "该幂等键已用于其他请求内容。"
+    ),
+    "request_in_progress": ErrorSpec(409, "An earlier request is still running.", "之前的请求仍在处理中。"),
+    "duplicate_in_request": ErrorSpec(
+        409, "The same customer stands earlier in this request.", "该客户在本次请求中重复出现。"
+    ),
+    # who is asking
+    "unauthenticated": ErrorSpec(401, "A valid bearer token is required.", "需要有效的访问令牌。"),
+    "not_a_member": ErrorSpec(403, "You are not a member of this pool.", "您不是该公海的成员。"),
+    "taker_not_a_member": ErrorSpec(
+        403, "The recipient is not a member of this pool.", "接收人不是该公海的成员。", code="not_a_member"
+    ),
+    "not_manager": ErrorSpec(403, "Only a manager of this pool may do this.", "只有公海管理员可以执行此操作。"),
+    "not_admin": ErrorSpec(403, "Only an administrator may do this.", "只有系统管理员可以执行此操作。"),
+    "not_holder": ErrorSpec(403, "You are not the holder of this customer.", "您不是该客户的负责人。"),
+    "not_found": ErrorSpec(404, "There is no such thing here.", "未找到。"),
+    # rules of the pool
+    "pool_not_open": ErrorSpec(409, "The pool is not open.", "公海未开放。"),
+    "pool_exists": ErrorSpec(409, "A pool with this id exists already.", "该公海编号已存在。", code="version_conflict"),
+    "pool_not_empty": ErrorSpec(409, "The pool still holds customers.", "公海中仍有客户。"),
+    "member_has_claims": ErrorSpec(409, "The member still holds customers.", "该成员仍持有客户。"),
+    "already_claimed": ErrorSpec(409, "Somebody already has this customer.", "该客户已有负责人。"),
+    "already_available": ErrorSpec(409, "This customer is already in the pool.", "该客户已在公海中。"),
+    "not_claimed": ErrorSpec(409, "This customer is not claimed.", "该客户未被领取。"),
+    "not_private": ErrorSpec(409, "This customer is not a private customer.", "该客户不是普通客户。"),
+    "claim_changed": ErrorSpec(409, "The claim is no longer the one you know.", "领取记录已变更。"),
+    "expired": ErrorSpec(409, "The claim has expired.", "领取已到期。"),
+    "embargoed": ErrorSpec(409, "The customer is new and may not be claimed yet.", "新入公海的客户暂不可领取。"),
+    "cooldown": ErrorSpec(409, "You held this customer too recently.", "您近期负责过该客户，暂不可再次领取。"),
+    "daily_limit": ErrorSpec(409, "You have used up today's claims.", "您今日的领取次数已用完。"),
+    "holding_limit": ErrorSpec(409, "The holding limit is reached.", "持有客户数已达上限。"),
+    "extension_limit": ErrorSpec(409, "The claim cannot be extended any further.", "延期已达上限。"),
+    "extension_not_allowed": ErrorSpec(
+        403, "Members may not extend claims in this pool.", "该公海不允许成员自行延期。"
+    ),
+    "no_deadline": ErrorSpec(
+        403, "This claim has no deadline to extend.", "该领取没有到期时间，无需延期。", code="extension_not_allowed"
+    ),
+    "pinned": ErrorSpec(409, "The claim is pinned.", "该客户处于保护期。"),
+    "pin_limit": ErrorSpec(409, "The holder has pinned as many customers as allowed.", "负责人保护的客户数已达上限。"),
+    "pin_too_long": ErrorSpec(
+        409, "The pin would last longer than this pool allows.", "保护时间超过该公海的上限。", code="pin_limit"
+    ),
+    "set_aside": ErrorSpec(409, "The customer has been set aside for review.", "该客户已被搁置，等待复核。"),
+    "duplicate_customer": ErrorSpec(409, "This customer exists already.", "该客户已存在。"),
+    "key_taken": ErrorSpec(
+        409, "Another customer has this key.", "该客户的手机号或邮箱已存在。", code="duplicate_customer"
+    ),
+    "version_conflict": ErrorSpec(412, "It has changed since the version you know.", "版本已变更，请刷新后重试。"),
+    # the store
+    "throttled": ErrorSpec(429, "Too many requests; try again shortly.", "请求过于频繁，请稍后重试。", retry_after=1),
+    "outcome_unknown": ErrorSpec(
+        503,
+        "It is not known whether this was done: repeat the request with the same Idempotency-Key.",
+        "操作结果未知：请使用相同的幂等键重试。",
+        retry_after=1,
+    ),
+    "store_unavailable": ErrorSpec(
+        503, "The store does not answer; nothing was changed.", "存储暂不可用。", retry_after=1
+    ),
+}

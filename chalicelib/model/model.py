@@ -1,0 +1,367 @@
+"""The nouns of the domain: policy, pool, member, customer, claim events. Values only, frozen, no behaviour that
+reaches outside them.
+
+Times are epoch milliseconds. Nothing here knows how a record is stored, ruled over or shown.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from chalicelib.model import times
+from chalicelib.model.normalization import known_region
+from chalicelib.model.validation import FieldError
+
+State: TypeAlias = Literal["available", "claimed", "private"]
+Role: TypeAlias = Literal["member", "manager"]
+Closing: TypeAlias = Literal["drain", "to_private"]
+Readers: TypeAlias = Literal["holder", "pool"]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
+Duration: TypeAlias = Annotated[  # what it may be is checked, and said, by `Policy.problems`
+    str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
+]
+
+Region: TypeAlias = Annotated[  # checked there too
+    str, Meta(extra_json_schema={"pattern": "^[A-Z]{2}$", "examples": ["CN"]})
+]
+
+# Reasons that the service gives for an event whose reason is a person's otherwise.
+POOL_CLOSED: Final = "pool closed"
+MEMBER_REMOVED: Final = "member removed"
+
+MARK: Final = 6  # so much of an id tells a request from all others about one customer in one millisecond
+POOL_RELOAD_MS: Final = 10_000  # by then every process knows of a change to a pool
+
+ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
+
+IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+# Control characters, and those that change the direction of the text around them: no name may contain them.
+CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
+NAME_PATTERN: Final = rf"^[^{CONTROLS}]*\Z"
+LONGEST_FIELD_NAME: Final = 64
+# Separators, controls, format characters and surrogates by their category; and, whatever theirs, the characters that
+# Unicode ignores by default (Hangul fillers, joiners, variation selectors) and the blank Braille pattern.
+_INVISIBLE: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs"))
+_FILLERS: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U0001d159\U000e0000-\U000e0fff]"
+)
+
+Fields: TypeAlias = dict[str, str | int | float | bool | None]
+MAX_FIELDS_BYTES: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of one pool. Durations are ISO 8601 text as the manager wrote them; null switches a rule off."""
+
+    holding_limit: Count | None = None
+    daily_claim_limit: Count | None = None
+    claim_ttl: Duration | None = None
+    idle_ttl: Duration | None = None
+    cooldown: Duration | None = None
+    embargo: Duration | None = None
+    max_extensions: Count | None = None
+    extension: Duration | None = None
+    max_hold: Duration | None = None
+    members_may_extend: bool | None = None
+    follow_up_restarts_clock: bool | None = None
+    pin_limit: Count | None = None
+    max_pin: Duration | None = None
+    max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    reason_required: bool | None = None
+    masked_fields: (
+        Annotated[tuple[Annotated[str, Meta(max_length=LONGEST_FIELD_NAME)], ...], Meta(max_length=32)] | None
+    ) = ()
+    notes_visible_to: Readers | None = None
+    reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
+    time_zone: str | None = None
+    phone_region: Region | None = None
+    sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
+
+    DURATIONS: ClassVar[tuple[str, ...]] = (
+        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin"
+    )  # fmt: skip
+
+    def problems(self) -> list[FieldError]:
+        """What is wrong with it beyond the types; an empty list when it is valid."""
+        found = []
+        checks: list[tuple[str, Callable[[str], object], str | None]]
+        checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
+        checks += [("reminders", times.duration_ms, text) for text in self.reminders or ()]
+        checks += [("time_zone", times.listed_zone, self.time_zone), ("phone_region", known_region, self.phone_region)]
+        checks += [("masked_fields", _field_name, name) for name in self.masked_fields or ()]
+        for name, check, text in checks:
+            try:
+                if text is not None:
+                    check(text)
+            except ValueError as error:
+                found.append(FieldError(str(error), name))
+        return found
+
+    @property
+    def notes_readers(self) -> Readers:
+        """Who reads what people wrote, managers aside, in force."""
+        return self.notes_visible_to or "holder"
+
+    @property
+    def region(self) -> str:
+        """The region whose phone numbers need no country code, in force."""
+        return self.phone_region or "CN"
+
+    def length(self, rule: str) -> int | None:
+        """The length of that rule's duration in milliseconds, or None where the rule is off."""
+        text = getattr(self, rule)
+        return None if text is None else times.duration_ms(text)
+
+    def day(self, now: int) -> str:
+        """The local day of `now`, the one on which a claim made now counts."""
+        return times.local_day(now, times.zone(self.time_zone or "UTC"))
+
+    def day_ends(self, now: int, counted: str) -> int:
+        """When the local day ends or, where a later one is `counted`, when that does: clocks, or zones, may differ."""
+        return times.midnight_after(max(self.day(now), counted), times.zone(self.time_zone or "UTC"))
+
+    def deadline(self, claimed_at: int, active_at: int) -> int | None:
+        """When a claim expires whose holder was last active at `active_at`: the one function that says so (rule 13)."""
+        ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
+        clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", claimed_at))
+        ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
+        return min(ends, default=None)
+
+
+class Pool(Struct, frozen=True):
+    """`pauses` counts the pauses so far. A paused pool with `resumed_at` is on its way back to open: its claims are
+    being shifted. `closing` says what becomes of the claims of a closed one. Its lists are spread over `shards`; where
+    they are on their way from another number, `spread_from` is that, and `spread_at` when it was asked for. After a
+    change of time zone the local day is still `day_kept`, which began at `day_since`, until `day_until`."""
+
+    tenant: str
+    id: str
+    name: str
+    status: Literal["open", "paused", "closed"]
+    policy: Policy
+    version: int
+    created_at: int
+    updated_at: int
+    pauses: int = 0
+    paused_at: int | None = None
+    resumed_at: int | None = None
+    closing: Closing | None = None
+    shards: int = 1
+    spread_from: int | None = None
+    spread_at: int | None = None
+    day_kept: str | None = None
+    day_since: int | None = None
+    day_until: int | None = None
+
+    def day(self, now: int) -> str:
+        """The local day on which a claim made now counts."""
+        return self.day_kept if self._keeps_day(now) and self.day_kept else self.policy.day(now)
+
+    def day_ends(self, now: int, counted: str) -> int:
+        """When the local day ends or, where a later one is `counted`, when that does."""
+        if self._keeps_day(now) and self.day_until is not None and counted <= self.day(now):
+            return self.day_until
+        return self.policy.day_ends(now, counted)
+
+    def _keeps_day(self, now: int) -> bool:
+        return self.day_until is not None and now < self.day_until
+
+    def ruled_by(self, policy: Policy, now: int) -> Pool:
+        """The pool under another policy. A change of time zone keeps the day until a midnight of the new zone that is
+        24 hours or more after the day began, so that no second day begins earlier (rule 5)."""
+        after = replace(self, policy=policy)
+        if (policy.time_zone or "UTC") == (self.policy.time_zone or "UTC"):
+            return after
+        day, tz = self.day(now), times.zone(policy.time_zone or "UTC")
+        kept_since = self.day_since if self._keeps_day(now) else None
+        since = times.start_of(day, times.zone(self.policy.time_zone or "UTC")) if kept_since is None else kept_since
+        until = max(times.first_midnight(since + times.DAY, tz), times.midnight_after(day, tz))  # of a later date
+        return replace(after, day_kept=day, day_since=since, day_until=until)
+
+    @property
+    def shards_read(self) -> int:
+        """Over how many shards its lists may be found: while they are on their way, those of both numbers."""
+        return max(self.shards, self.spread_from or 0)
+
+    def shards_written(self, now: int) -> int:
+        """Over how many a customer is put on a list now: not the new number before everybody has heard of it."""
+        heard = self.spread_at is None or now >= self.spread_at + POOL_RELOAD_MS
+        return self.shards if heard or self.spread_from is None else self.spread_from
+
+    @property
+    def pauses_over(self) -> int:
+        """How many of its pauses a claim that begins now has nothing to do with."""
+        return self.pauses if self.paused_at is None else self.pauses - 1
+
+    def clock(self, now: int) -> int:
+        """The moment by which its deadlines are judged: it stands still from a pause until all claims were shifted."""
+        return now if self.paused_at is None else min(now, self.paused_at)
+
+
+class Member(Struct, frozen=True):
+    """`own_limit` overrides the pool's holding limit. `did` counts what they did on `day`, by kind. `pooled` is how
+    many customers they brought into the pool less those that they took out, ever; `aside` likewise for review."""
+
+    tenant: str
+    pool: str
+    user: str
+    role: Role
+    own_limit: int | None = None
+    held: int = 0
+    day: str = ""
+    did: dict[str, int] = {}
+    pins: int = 0
+    pooled: int = 0
+    aside: int = 0
+    version: int = 1
+
+    def claimed_on(self, day: str) -> int:
+        """The claims that count against the daily limit on that local day."""
+        return self.did.get("claimed", 0) if self.day >= day else 0
+
+
+class Event(Struct, frozen=True, array_like=True):
+    """One transition. `seq` is the version that it made; kept as an array because a customer carries its latest.
+
+    `mark` is of the request that made it: two that ask for the same in one millisecond are told apart by nothing else.
+    `outcome` is that of a follow-up.
+    """
+
+    seq: int
+    type: str
+    at: int
+    by: str
+    holder: str | None = None
+    claim_id: str | None = None
+    reason: str | None = None
+    from_state: State | None = None
+    to_state: State | None = None
+    expires_at: int | None = None
+    request_marker: str = ""
+    outcome: str | None = None
+
+    @property
+    def written(self) -> bool:
+        """Whether a person wrote its reason or outcome. Types that people give no reason for have the service's own."""
+        if self.outcome is not None:
+            return True
+        if self.reason is None or self.type in ("updated", "reminded"):
+            return False
+        return self.type != "reclaimed" or self.reason not in (POOL_CLOSED, MEMBER_REMOVED)
+
+
+class Customer(Struct, frozen=True):
+    """A customer as stored. `past_holders` says when each left; `tail` holds the latest events, oldest first;
+    `fields_version` is the version that last changed `fields`, which are kept apart from the rest. `homes` are the
+    pools that hold its older events, each with the first version that they do not hold. What belongs to a claim's end
+    is explained in `deadlines`: `stopped_ms` is how long its clock has stood still, `pauses` the pool's count then.
+    `shards` is over how many partitions its lists were spread when it was written."""
+
+    tenant: str
+    pool: str
+    id: str
+    name: str
+    state: State
+    version: int
+    created_at: int
+    updated_at: int
+    entered_at: int
+    waiting_since: int
+    fields_version: int
+    priority: int = 0
+    returns: int = 0
+    holder: str | None = None
+    claim_id: str | None = None
+    claimed_at: int | None = None
+    expires_at: int | None = None
+    extensions: int = 0
+    extended_ms: int = 0
+    last_follow_up_at: int | None = None
+    active_at: int | None = None
+    stopped_ms: int = 0
+    pauses: int = 0
+    pinned_until: int | None = None
+    won_at: int | None = None
+    clock_ends: int | None = None
+    remind_at: int | None = None
+    reminded: dict[str, int] = {}
+    set_aside_at: int | None = None
+    homes: dict[str, int] = {}
+    past_holders: dict[str, int] = {}
+    shards: int = 1
+    tail: tuple[Event, ...] = ()
+    fields: Fields = {}
+
+    def lapsed(self, now: int) -> bool:
+        """Claimed, and past its deadline: free for everybody, swept or not."""
+        return self.state == "claimed" and self.expires_at is not None and self.expires_at <= now
+
+    def held_by(self, user: str, now: int) -> bool:
+        return self.state == "claimed" and self.holder == user and not self.lapsed(now)
+
+    def belongs_to(self, user: str, now: int) -> bool:
+        """Whether that user holds it under a claim that has not expired, or owns it as a private customer."""
+        return self.held_by(user, now) or (self.state == "private" and self.holder == user)
+
+
+def is_field_name(text: str) -> bool:
+    """Whether a customer may have a field of that name."""
+    return len(text) <= LONGEST_FIELD_NAME and re.search(NAME_PATTERN, text) is not None and not is_blank(text)
+
+
+def _field_name(text: str) -> None:
+    """Raises ValueError with a kind of `validation` for a name that no field can have."""
+    if not is_field_name(text):
+        raise ValueError("field_names")
+
+
+def field_errors(fields: Fields) -> tuple[FieldError, ...]:
+    """What is wrong with the fields of a customer beyond their types: that they are too many to be kept."""
+    size = len(msgspec.json.encode(fields))
+    return () if size <= MAX_FIELDS_BYTES else (FieldError("bytes", "fields", (size, MAX_FIELDS_BYTES)),)
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing in the text is visible (rule 32): it is empty but for separators, controls and fillers."""
+    return not any(_is_visible(character) for character in unicodedata.normalize("NFKC", text))
+
+
+def _is_visible(character: str) -> bool:
+    if _FILLERS.match(character):
+        return False
+    return unicodedata.category(character) not in _INVISIBLE
+
+
+def transitioned(
+    before: Customer, event_type: str, by: str, at: int, reason: str | None = None, outcome: str | None = None,
+    **changes: Any,
+) -> Customer:  # fmt: skip
+    """The customer after one transition: `changes` applied, one version later, with the event that tells it.
+
+    The event names the holder and claim as they are afterwards or, where there is none, as they were before; and the
+    deadline of that claim, which may have none.
+    """
+    after = replace(before, version=before.version + 1, updated_at=at, **changes)
+    holder, claim_id = after.holder or before.holder, after.claim_id or before.claim_id
+    expires_at = before.expires_at if after.claim_id is None else after.expires_at
+    event = Event(
+        after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at,
+        outcome=outcome,
+    )  # fmt: skip
+    return replace(after, tail=(*before.tail, event))
+
+
+def created(customer: Customer, event_type: str, by: str) -> Customer:
+    """A customer that has just entered its pool, with its first event."""
+    event = Event(customer.version, event_type, customer.entered_at, by, to_state=customer.state)
+    return replace(customer, tail=(event,))

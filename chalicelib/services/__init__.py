@@ -1,0 +1,1 @@
+"""What a request or a schedule does, one use case per module."""

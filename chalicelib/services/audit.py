@@ -1,0 +1,198 @@
+"""Recomputes from the customers what is kept beside them, and reports, or puts right, what has drifted (rule 26).
+
+It walks a pool page by page, and keeps no more of it than sums by member. What one item says against itself, or against
+its events, is drift at once; where a counter differs from the walk, `recounting` has the last word. What no other
+record tells is reported and left alone. A repair makes no transition: it has no event, and raises no version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain import invariants
+from chalicelib.domain.invariants import COUNTERS, SUMS, Difference
+from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.conditions import unchanged
+from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
+from chalicelib.dynamodb.keys import DUE, PLACE, ROSTER, Key
+from chalicelib.dynamodb.table import MalformedWrite, Put, Table, between
+from chalicelib.model.model import Customer, Event, Pool
+from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
+
+MAX_LISTED: Final = 100
+A_RECORD: Final = "a record that reads as one"
+
+
+class Drift(Struct, frozen=True):
+    """One difference: `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
+    or the events, say."""
+
+    pool: str
+    kind: str
+    id: str
+    expected: Any
+    found: Any
+    repaired: bool
+
+
+class AuditResult(Struct):
+    """What was looked at and what has drifted; `drift` lists the first hundred of `drifted`. `unsettled` are members,
+    or pools, that never stood still long enough to be sure; `remaining` the pools that time did not suffice for."""
+
+    customers: int = 0
+    members: int = 0
+    drifted: int = 0
+    repaired: int = 0
+    drift: list[Drift] = []
+    unsettled: list[str] = []
+    remaining: list[str] = []
+
+    def add(self, drift: Drift) -> None:
+        self.drifted += 1
+        self.repaired += drift.repaired
+        if len(self.drift) < MAX_LISTED:
+            self.drift.append(drift)
+
+    def body(self) -> dict[str, Any]:
+        shown: dict[str, Any] = msgspec.to_builtins(self)
+        return shown | {"complete": not self.remaining and not self.unsettled}
+
+
+def run(
+    table: Table,
+    pools: Iterable[Pool | MalformedPool],
+    seconds_left: Callable[[], float],
+    *,
+    repair: bool = False,
+    wait: Callable[[float], None] = time.sleep,
+) -> AuditResult:
+    """Audits those pools, one after the other, as far as time suffices."""
+    report = AuditResult()
+    for pool in pools:
+        if isinstance(pool, MalformedPool):
+            report.add(Drift(pool.id, "malformed", pool.id, A_RECORD, "none", False))
+            continue
+        try:
+            _Audit(Lists(table, pool, seconds_left), report, repair, wait).run()
+        except OutOfTime:
+            report.remaining.append(pool.id)
+    return report
+
+
+class _Audit:
+    """Of one pool. `astray` are the customers that stand on a wrong list, or on none."""
+
+    def __init__(self, lists: Lists, report: AuditResult, repair: bool, wait: Callable[[float], None]) -> None:
+        self.lists, self.table, self.pool = lists, lists.table, lists.pool
+        self.report, self.repair = report, repair
+        self.astray: set[Key] = set()
+        self.held: dict[str, Counter[str]] = {}
+        self.sums: Counter[str] = Counter()
+        self.recount = Recount(lists, self.astray, self._found, repair, wait)
+
+    def run(self) -> None:
+        for stored in self.lists.customers():
+            self._customer(stored)
+        for stored in self._not_on_roster():
+            self._customer(stored)
+        unsettled = self.recount.of_members(self._suspects())
+        self.report.unsettled += [f"{self.pool.id}/{user}" for user in unsettled]
+        if self.recount.sums_kept()[0] != self.sums:
+            self.report.unsettled += self.recount.of_pool()
+
+    def _not_on_roster(self) -> Iterator[Item]:
+        """What stands on a list by state, and not on the one that holds all."""
+        tenant, pool = self.pool.tenant, self.pool.id
+        by_state = (
+            *((PLACE, each) for each in sharded_query.partitions_of(keys.place_available, self.pool)),
+            *((DUE, each) for each in sharded_query.partitions_of(keys.due_in, self.pool)),
+            (PLACE, keys.place_set_aside(tenant, pool)), (DUE, keys.private_in(tenant, pool)),
+        )  # fmt: skip
+        for index, partition in by_state:
+            for stored in self.lists.of(index, partition):
+                listed = stored.get(ROSTER) == items.serialize(keys.customer_roster(tenant, pool))
+                if not listed and key_of(stored) not in self.astray:
+                    yield stored
+
+    # Customers
+
+    def _customer(self, stored: Item) -> None:
+        """Whatever is wrong with one stops no other."""
+        at = keys.id_from_pk(stored["pk"]["S"])
+        self.report.customers += 1
+        try:
+            self._count(stored)
+            customer = items.customer_record(self.pool.tenant, self.pool.id, stored)
+            found = [*invariants.check_claim(customer), *invariants.check_events(customer, self._events(customer))]
+        except MALFORMED as error:
+            self._malformed(at, error)
+            return
+        for difference in found:
+            self._found(at, difference)
+        listed = customer if self.pool.spread_from is not None else replace(customer, shards=self.pool.shards)
+        for difference in invariants.check_indexes(stored, listed):
+            self.astray.add(key_of(stored))
+            self._found(at, difference, self.repair and self._listed_anew(stored, listed))
+
+    def _count(self, stored: Item) -> None:
+        holder, counts = invariants.stored_counters(stored)
+        self.sums.update({name: counts[name] for name in SUMS})
+        if holder is not None:
+            self.held.setdefault(holder, Counter()).update(counts)
+
+    def _listed_anew(self, stored: Item, customer: Customer) -> bool:
+        """The same customer at the same version, on the lists that are its own. False where it has moved meanwhile."""
+        same = unchanged(stored, ["version"])
+        try:
+            return self.table.write([Put(key_of(stored), items.customer_item(customer), same)]) is None
+        except MalformedWrite:
+            return False
+
+    def _events(self, customer: Customer) -> list[Event]:
+        """All of them. The pages are read after the customer, so what it does not carry any more is there."""
+        tail = list(customer.tail)
+        first = tail[0].seq if tail else customer.version + 1
+        homes = {customer.pool, *customer.homes} if first > 1 else set()
+        return [event for pool in homes for event in self._paged(customer, pool) if event.seq < first] + tail
+
+    def _paged(self, customer: Customer, pool: str) -> Iterator[Event]:
+        low, high = (keys.event_page_key(customer, pool, seq) for seq in (0, customer.version))
+        for page in self.table.pages(low.pk, between=between(None, low.sk, high.sk)):
+            for stored in page.items:
+                yield from items.event_page_record(stored)
+
+    # Members
+
+    def _suspects(self) -> dict[str, Key]:
+        """Members whose item counts otherwise than the walk did, and holders who are no members."""
+        waiting, suspects = dict(self.held), {}
+        for stored in self.lists.members():
+            key = key_of(stored)
+            user = keys.id_from_pk(key.pk)
+            self.report.members += 1
+            counted = waiting.pop(user, Counter())
+            if self._readable(user, stored) and invariants.check_counters(stored, counted["held"], counted["pins"]):
+                suspects[user] = key
+        return suspects | {user: keys.member_key(self.pool.tenant, self.pool.id, user) for user in waiting}
+
+    def _readable(self, user: str, stored: Item) -> bool:
+        try:
+            counts = items.deserialize_item(stored)
+            items.member_record(self.pool.tenant, self.pool.id, stored)
+            return all(isinstance(counts.get(name), int | None) for name in COUNTERS)
+        except MALFORMED as error:
+            self._malformed(user, error)
+            return False
+
+    def _malformed(self, at: str, error: Exception) -> None:
+        self._found(at, Difference("malformed", A_RECORD, type(error).__name__))
+
+    def _found(self, at: str, difference: Difference, repaired: bool = False) -> None:
+        self.report.add(Drift(self.pool.id, difference.kind, at, difference.expected, difference.found, repaired))

@@ -1,0 +1,270 @@
+"""Claim-next: finds the best customers for whoever asks, and claims them.
+
+The lists are a moment late and copies may be stale, so what is found here is only worth trying: the claim is the
+ordinary one, and decides. A search has an end, however many customers at the head are closed to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.domain import rules
+from chalicelib.domain.rules import Quota, first_broken
+from chalicelib.domain.transitions import Transition
+from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.items import Item, deserialize
+from chalicelib.dynamodb.keys import DUE, PLACE, PRIORITY_STEP
+from chalicelib.dynamodb.table import Check, between
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import Customer, Pool
+from chalicelib.services.claims import claim_planner, quota_unit_of_work
+from chalicelib.transactions.contention import MIN_SPREAD, Candidate
+from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, known_answers
+from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork, attempt
+
+MAX_READS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
+MAX_WIDTH: Final = 200
+MAX_EXPIRED: Final = 100  # looked at together: their index holds whole customers
+LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
+ABOUT_CALLER: Final = LIMITS | {"not_a_member", "pool_not_open"}
+OWN_MEETINGS: Final = 2  # so often a search may lose to other calls of its caller before it keeps out of their way
+ALREADY_CLAIMED: Final = "already_claimed"
+ENDED_BY_OTHERS: Final = frozenset(
+    (ALREADY_CLAIMED, "set_aside")
+)  # which an old copy does not show; the rest ends by itself
+
+
+def claim_next(ctx: RequestContext, pool_id: str, count: int) -> Outcome:
+    """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
+
+    Raises Refused only when a rule about the caller allows none at all.
+    """
+    pool = ctx.pool(pool_id)
+    uow = quota_unit_of_work(ctx, pool)
+    search = _Search(ctx, pool, uow, count)
+    refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
+    end = Result("", refusal=None if search.taken else refusal)
+    if uow.idempotency is not None:
+        end = uow.idempotency.close(uow.table, {WHOLE: end})[WHOLE]
+    if end.refusal is not None:
+        raise Refused(end.refusal)
+    return Outcome(search.taken | taken_before(uow.idempotency))
+
+
+def taken_before(idempotency: IdempotencyRecord | None) -> dict[int, Result]:
+    """The customers that attempts with this Idempotency-Key have taken, by position."""
+    return {at: result for at, result in known_answers(idempotency).items() if result.facts is not None}
+
+
+class _Search:
+    """One caller's way down the list. `passed` have been tried, or were closed to the caller; `at_end` are the lists in
+    which there are no others."""
+
+    def __init__(self, ctx: RequestContext, pool: Pool, uow: UnitOfWork, count: int) -> None:
+        self.ctx, self.pool, self.uow, self.count = ctx, pool, uow, count
+        self.taken = taken_before(uow.idempotency)
+        self.plan = claim_planner(ctx, pool, uow.actor, by_id=False)
+        self.passed: set[str] = set()
+        self.exhausted: set[str] = set()
+        self.width, self.position = count, 0
+        self.lost, self.met_own = False, 0
+        self.candidate_pool = ctx.backend.candidate_pools[pool.tenant, pool.id]
+
+    @property
+    def wanted(self) -> int:
+        return self.count - len(self.taken)
+
+    def run(self) -> Refusal | None:
+        """The refusal about the caller that stopped it, if one did."""
+        for _ in range(MAX_READS):
+            if self.wanted <= 0 or self._is_finished():
+                break
+            seen = self._candidates()
+            if not seen:
+                break
+            stopping = self._claim(self._chosen(seen))
+            self.candidate_pool.learn(self.lost, self.ctx.now)
+            if stopping is not None:
+                return stopping
+        return None if self.taken else self._standing()
+
+    def _is_finished(self) -> bool:
+        """An earlier attempt with this Idempotency-Key came to its end."""
+        return self.uow.idempotency is not None and WHOLE in self.uow.idempotency.answers
+
+    # Whom to try
+
+    def _candidates(self) -> list[Candidate]:
+        """The next to try: exactly the head of the list or, in a crowd, some from further down.
+
+        A crowd is spread over a head that is about as long as what it takes at once, whoever gets which of it.
+        """
+        now, count = self.ctx.now, max(self.wanted, self.width)
+        reach, passed = self.candidate_pool.reach(now), self.passed.__contains__
+        taken = self.candidate_pool.take(count, now, passed) if reach else []
+        if len(taken) >= self.wanted:
+            return taken
+        head = self._head(count + max(reach, MIN_SPREAD))
+        best, others = ([], head) if reach else (head[:count], head[count:])
+        drawn = self.ctx.backend.sample(range(len(others)), len(others))
+        self.candidate_pool.remember([others[at] for at in drawn], now)
+        return best or self.candidate_pool.take(count, now, passed)
+
+    def _head(self, length: int) -> list[Candidate]:
+        """That many of the best, without those passed; fewer where there are no more.
+
+        A lapsed claim is free for everybody: its customer stands in the list by its priority and since its deadline, as
+        it will once it has been swept. Of very many that have lapsed only those who wait longest are looked at.
+        """
+        head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length)
+        if self.candidate_pool.may_have_expired(self.ctx.now):
+            due, until = sharded_query.partitions_of(keys.due_in, self.pool), between(DUE, high=self.ctx.now)
+            lapsed = self._spread(DUE, due, min(length, MAX_EXPIRED), until)
+            if not lapsed:
+                self.candidate_pool.none_expired(self.ctx.now)
+            head = sorted({*head, *lapsed})
+        return head[:length]
+
+    def _spread(
+        self, index: str, partitions: Sequence[str], length: int, part: Condition | None = None
+    ) -> list[Candidate]:
+        """That many of a list, best first; enough of each shard for the best that are wanted, be they all in one."""
+        if len(partitions) == 1:
+            return self._listed(index, partitions[0], length, part)
+        if self.candidate_pool.reach(
+            self.ctx.now
+        ):  # a crowd enters at a shard drawn at random, where it finds fewer others
+            (at,) = self.ctx.backend.sample(range(len(partitions)), 1)
+            if head := self._listed(index, partitions[at], length, part):
+                return head
+        each = min(length, max(self.wanted, self.width) + length // len(partitions))
+        heads = self.ctx.backend.run_jobs([partial(self._listed, index, one, each, part) for one in partitions])
+        return sorted(candidate for head in heads for candidate in head)[:length]
+
+    def _listed(self, index: str, partition: str, length: int, part: Condition | None = None) -> list[Candidate]:
+        """That many of one list, from its beginning; and none any more once it has come to its end."""
+        found: list[Candidate] = []
+        if partition in self.exhausted:
+            return found
+        limit = length + len(self.passed)
+        for page in self.ctx.backend.table.pages(partition, index=index, between=part, limit=limit):
+            found += [each for item in page.items if (each := _candidate(index, item)).id not in self.passed]
+            if len(found) >= length:
+                return found[:length]
+        self.exhausted.update([] if found else [partition])
+        return found
+
+    def _chosen(self, candidates: Sequence[Candidate]) -> list[str]:
+        """As many of the candidates as are wanted, without those whose copies show them closed to the caller."""
+        table, customer_cache = self.uow.table, self.uow.customer_cache
+        seen = [each.id for each in candidates]
+        copied = customer_cache.seen(self.uow.actor, seen)
+        closed = self._closed(customer_cache.get_many(table, self.uow.actor, seen))
+        ahead = self._ahead(seen, closed)
+        doubtful = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
+        if doubtful:  # or the copy is old: it was released, or restored, and is better than one that would be taken
+            closed = {each: closed[each] for each in closed if each not in doubtful}
+            closed |= self._closed(customer_cache.read(table, self.uow.actor, doubtful))
+        free = [each for each in seen if each not in closed]
+        spare = free[self.wanted :]
+        self.passed |= set(seen) - set(spare)
+        self.candidate_pool.spare(each for each in candidates if each.id in spare)
+        gone = ALREADY_CLAIMED in closed.values()
+        if gone and not free:
+            self.candidate_pool.drop()
+        self.width = self.count if len(free) >= self.wanted or gone else min(2 * len(seen), MAX_WIDTH)
+        self.lost = self._lost([each for each in seen if closed.get(each) == ALREADY_CLAIMED])
+        self.lost = self.lost and not self.candidate_pool.reach(self.ctx.now)
+        return free[: self.wanted]
+
+    def _ahead(self, seen: Sequence[str], closed: Mapping[str, str]) -> Sequence[str]:
+        """Those who stand before the last that would be taken; all, where there are too few to take."""
+        free = [at for at, each in enumerate(seen) if each not in closed]
+        return seen[: free[self.wanted - 1]] if len(free) >= self.wanted else seen
+
+    def _closed(self, known: dict[str, Customer | None]) -> dict[str, str]:
+        """Those that the caller may not claim as they are known, with the reason."""
+        closed = {}
+        for customer_id, customer in known.items():
+            planned = self.plan(customer_id, customer)
+            if isinstance(planned, Transition):
+                item = {} if customer is None else items.customer_item(customer)
+                refusal = first_broken(planned.rules, {planned.key: item})
+                if refusal is not None:
+                    closed[customer_id] = refusal.reason
+        return closed
+
+    # Claiming them
+
+    def _claim(self, chosen: Sequence[str]) -> Refusal | None:
+        """Claims those; the refusal about the caller among what came of it, if there is one."""
+        if not chosen:
+            return None
+        first = max([self.position, *(at + 1 for at in self.taken)])
+        self.position = first + len(chosen)
+        results = attempt(self.uow, {first + at: each for at, each in enumerate(chosen)}, self.plan).results
+        self.taken |= {at: result for at, result in results.items() if result.facts is not None}
+        self.taken |= taken_before(self.uow.idempotency)
+        refused = {result.id: result.refusal for result in results.values() if result.refusal is not None}
+        self.lost = self._lost([each for each in refused if refused[each].reason == ALREADY_CLAIMED]) or self.lost
+        return self._stopping(refused)
+
+    def _stopping(self, refused: Mapping[str, Refusal]) -> Refusal | None:
+        """The refusal that ends the search: a rule about the caller.
+
+        A limit is reached by counting those before it, and they may have been lost to somebody else meanwhile. Then
+        there is room for the customers that the limit refused, and they are tried again.
+        """
+        about_caller = {each: refusal for each, refusal in refused.items() if refusal.reason in ABOUT_CALLER}
+        first = next(iter(about_caller.values()), None)
+        if first is None or first.reason not in LIMITS or len(about_caller) == len(refused):
+            return first
+        self.passed -= about_caller.keys()
+        self.exhausted.clear()
+        return None
+
+    def _lost(self, taken: Sequence[str]) -> bool:
+        """Whether those were taken by a crowd. Another call of the same caller is none, unless it is met repeatedly."""
+        actor, customer_cache = self.uow.actor, self.uow.customer_cache.seen(self.uow.actor, taken)
+        others = [
+            each
+            for each in taken
+            if each not in customer_cache or not customer_cache[each].held_by(actor.user, actor.now)
+        ]
+        self.met_own += bool(taken) and not others
+        return bool(others) or self.met_own > OWN_MEETINGS
+
+    def _standing(self) -> Refusal | None:
+        """Where nothing was taken: whether the caller might claim at all, once their lapsed claims are returned."""
+        refusal = self._closed_to_caller()
+        if refusal is None or refusal.reason != "holding_limit":
+            return refusal
+        self.uow.make_room(self.uow.actor.user)  # a sweep may have been faster: the member is looked at again anyway
+        return self._closed_to_caller()
+
+    def _closed_to_caller(self) -> Refusal | None:
+        actor = self.uow.actor
+        quota = Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home)
+        member = rules.member(actor.member_key)
+        refusing = self.uow.table.write([Check(actor.member_key, member.condition & quota.condition())])
+        if refusing is None:
+            return None
+        stored = refusing[actor.member_key]
+        return first_broken([member], refusing) or next(iter(quota.refusals(stored, 0)), None)
+
+
+def _candidate(index: str, item: Item) -> Candidate:
+    """Where that item of an index stands among those that may be taken."""
+    rank = (
+        deserialize(item["rank"]) if index == PLACE else deserialize(item["due_at"]) - _priority(item) * PRIORITY_STEP
+    )
+    return Candidate(rank, keys.id_from_pk(item["pk"]["S"]))
+
+
+def _priority(item: Item) -> int:
+    return deserialize(item["priority"]) if "priority" in item else 0

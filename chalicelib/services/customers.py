@@ -1,0 +1,389 @@
+"""Customers as records: creating, importing, editing, reading, listing, searching, their history. Nothing here changes
+who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.domain import claim_transitions, masking, transitions
+from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.items import EVENTS_PER_PAGE, Item
+from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, ROSTER, Key
+from chalicelib.dynamodb.table import begins_with, between
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import IDENTIFIER, Customer, Event, Pool, State
+from chalicelib.model.normalization import Kind, fold_name, key_in, truncate_name
+from chalicelib.services.pagination import Cursor
+from chalicelib.services.pools import only_members, require_manager
+from chalicelib.transactions import serializers
+from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.customer_cache import ReadSkew, keys_of
+from chalicelib.transactions.idempotency import Result
+from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.unit_of_work import Outcome, execute
+
+_NOBODY: Final = ""  # an id that no customer has
+_OWN: Final = 100
+_A_LOOK: Final = 100  # how many names are looked at together, and how often in one request
+_ROUNDS: Final = 5
+
+OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
+
+
+class Row(Struct, frozen=True):
+    """What a client says of a customer; the id is `minted` where the client gave none. A priority that is not said is
+    that of the customer, or 0."""
+
+    id: str
+    name: str
+    fields: dict[str, Any]
+    priority: int | None = None
+    generated_id: bool = False
+
+
+def create(ctx: RequestContext, pool_id: str, row: Row) -> Outcome:
+    pool = ctx.pool(pool_id)
+    uow = ctx.uow(pool, manager=True)
+    return execute(
+        uow, [row.id], lambda _, known: transitions.create(uow.actor, new_customer(uow.actor, row), "created")
+    )
+
+
+def import_rows(
+    ctx: RequestContext, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate, log: ImportLog
+) -> Outcome:
+    """Adds or updates one customer a row, never its holder or state. A row that came as a Result has failed already."""
+    pool = ctx.pool(pool_id)
+    uow = ctx.uow(pool, manager=True, log=log)
+    by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
+    if not by_id:
+        require_manager(ctx, pool)
+
+    def plan(customer: str, known: Customer | None) -> Transition:
+        row = by_id[customer]
+        if known is None or on_duplicate == "reject":
+            return transitions.create(
+                uow.actor, new_customer(uow.actor, row), "imported", unique=on_duplicate == "reject"
+            )
+        if on_duplicate == "skip":
+            return transitions.keep_existing(uow.actor, known)
+        return update(uow.actor, row, known)
+
+    return execute(
+        uow,
+        [row.id for row in rows],
+        plan,
+        failed={at: row for at, row in enumerate(rows) if isinstance(row, Result)},
+    )
+
+
+def update(actor: Actor, row: Row, known: Customer) -> Transition:
+    """The row is about a customer of the pool, whose holder and state it leaves alone."""
+    return transitions.update(actor, known, **changes(known, row.name, row.fields, row.priority))
+
+
+def edit(
+    ctx: RequestContext, pool_id: str, customer_id: str, name: str | None, fields: dict[str, Any], priority: int | None
+) -> Outcome:
+    pool = ctx.pool(pool_id)
+    uow = ctx.uow(pool, manager=True)
+
+    def plan(each: str, known: Customer | None) -> Transition:
+        return claim_transitions.edit(uow.actor, each, known, lambda now: changes(now, name, fields, priority))
+
+    return execute(uow, [customer_id], plan)
+
+
+def changes(known: Customer, name: str | None, fields: dict[str, Any], priority: int | None) -> dict[str, Any]:
+    """What a customer says from then on: what is left out stays, a field that is null goes."""
+    return {
+        "name": name or known.name,
+        "fields": {field: said for field, said in (known.fields | fields).items() if said is not None},
+        "priority": known.priority if priority is None else priority,
+    }
+
+
+def new_customer(actor: Actor, row: Row) -> Customer:
+    """The customer that the row makes, available from now on."""
+    now = actor.now
+    return Customer(
+        actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
+        entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
+    )  # fmt: skip
+
+
+# Reading
+
+
+def get(ctx: RequestContext, pool_id: str, customer_id: str) -> dict[str, Any]:
+    pool = ctx.pool(pool_id)
+    customer, manager = _read(ctx, pool, customer_id)
+    return ctx.shown(pool, customer, manager)
+
+
+def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, bool]:
+    """The customer as it is now, and whether the caller is a manager. Raises Refused."""
+    actor = ctx.actor(pool)
+    wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
+    while True:
+        found = ctx.backend.table.get([actor.member_key, *keys_of(actor, wanted)])
+        only_members(ctx, pool, found)
+        try:
+            customer = ctx.backend.customer_cache.from_items(actor, customer_id, found) if wanted else None
+        except ReadSkew:
+            continue
+        if customer is None:
+            raise Refused(Refusal("not_found"))
+        return customer, ctx.manages(pool, found)
+
+
+class Filter(Struct, frozen=True):
+    """Which customers to list: of one state, of one holder, with a name that begins so when folded, or all of it."""
+
+    state: State | Literal["set_aside"] | None = None
+    holder: str | None = None
+    name: str | None = None
+
+    def fits(self, customer: Customer) -> bool:
+        named = self.name is None or fold_name(customer.name).startswith(self.name)
+        state = customer.state if customer.set_aside_at is None else "set_aside"
+        return named and self.state in (None, state) and self.holder in (None, customer.holder)
+
+
+def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> dict[str, Any]:
+    """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size.
+
+    Where a name is asked for, the page is one of its list, and those of other states or holders are left out of it.
+    """
+    pool = ctx.pool(pool_id)
+    actor = ctx.actor(pool)
+    index, partitions, part = _list(pool, wanted)
+    place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
+    last = _last(place, cursor, index, wanted)
+    if wanted.state in ("available", "set_aside") and wanted.holder is not None:
+        only_members(ctx, pool)
+        return {"items": [], "next_cursor": None}
+    if wanted.name is not None and not _sees_names(ctx, pool):
+        return _found_by_name(ctx, pool, wanted, limit, last, place)
+    listed = _page(ctx, actor, index, partitions, part, last, limit)
+    ids = [each.id for each in listed[:limit]]
+    found = ctx.backend.table.get([actor.member_key, *keys_of(actor, ids)])
+    only_members(ctx, pool, found)
+    manager = ctx.manages(pool, found)
+    customers = _among(ctx, actor, ids, found)
+    return {
+        "items": [ctx.shown(pool, customer, manager) for customer in customers if wanted.fits(customer)],
+        "next_cursor": place.write(listed[limit - 1]) if len(listed) > limit else None,
+    }
+
+
+def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
+    """Whether the caller sees every name in full. Raises Refused where they see none: before anything is looked up, so
+    that not even the time that it takes depends on a name."""
+    mask = masking.of(pool.policy)
+    if mask is None:
+        return True
+    found = ctx.backend.table.get([ctx.actor(pool).member_key])
+    only_members(ctx, pool, found)
+    if "name" in mask.fields:
+        require_manager(ctx, pool, found)
+    return not mask.contacts or ctx.manages(pool, found)
+
+
+def _found_by_name(
+    ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: _Last | None, place: Cursor
+) -> dict[str, Any]:
+    """The page for a member who may not see every name in full: the others are passed over, as if there were none.
+
+    No cursor stands at one of those. Where very many come one after the other, the list ends before them.
+    """
+    actor, (index, partitions, part) = ctx.actor(pool), _list(pool, wanted)
+    seen: list[tuple[_Last, Customer]] = []
+    standing: _Last | None = None
+    for _ in range(_ROUNDS):
+        listed = _page(ctx, actor, index, partitions, part, last, _A_LOOK)
+        known = ctx.backend.customer_cache.read(ctx.backend.table, actor, [each.id for each in listed])
+        for at in listed:
+            customer = known[at.id]
+            if customer is not None and _in_full(actor, customer, "name", customer.name):
+                standing = at
+                seen += [(at, customer)] if wanted.fits(customer) else []
+        more = len(listed) > _A_LOOK
+        if len(seen) > limit or not more:
+            break
+        last = listed[-1]
+    shown, end = [customer for _, customer in seen[:limit]], standing if more else None
+    return {
+        "items": [ctx.shown(pool, each, manager=False) for each in shown],
+        "next_cursor": place.write(seen[limit - 1][0]) if len(seen) > limit else end and place.write(end),
+    }
+
+
+def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
+    """Whether an actor who is no manager sees that value of the customer as it is."""
+    mask = masking.of(actor.policy)
+    theirs = customer.belongs_to(actor.user, actor.clock(customer))
+    return mask is None or theirs or mask.field(field, value) == value
+
+
+class _Last(Struct, frozen=True, array_like=True):
+    """Where a page ends: at a customer, by what its list is sorted by, in one of the shards of the list."""
+
+    id: str
+    rank: int | str | None
+    shard: Annotated[int, Meta(ge=0, lt=32)]
+
+
+def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> _Last | None:
+    """Where the list goes on. Raises Refused for a place that it cannot have: the engine faults on one."""
+    last = place.read(cursor, _Last)
+    if last is None:
+        return None
+    rank = last.rank
+    if index == NAMES:
+        ranked = (
+            isinstance(rank, str) and rank == truncate_name(rank) and rank.startswith(truncate_name(wanted.name or ""))
+        )
+    else:
+        ranked = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
+    if not ranked or IDENTIFIER.fullmatch(last.id) is None:
+        raise Refused(Refusal("invalid_cursor"))
+    return last
+
+
+def _page(
+    ctx: RequestContext,
+    actor: Actor,
+    index: str,
+    partitions: list[str],
+    part: Condition | None,
+    last: _Last | None,
+    limit: int,
+) -> list[_Last]:
+    """The customers of a page and one more, if there are more: a query of each partition of the list."""
+    key = None if last is None else actor.customer_key(last.id)
+    if len(partitions) > 1:
+        after = None
+        if last is not None and key is not None and isinstance(last.rank, int):
+            after = key, last.rank, min(last.shard, len(partitions) - 1)
+        found = sharded_query.page(ctx.backend.table, partitions, index, limit + 1, after, ctx.backend.run_jobs)
+        return [_Last(keys.id_from_pk(each.item["pk"]["S"]), each.rank, each.shard) for each in found]
+    start = items.index_position(index, partitions[0], key, None if last is None else last.rank)
+    got = ctx.backend.table.query(partitions[0], index=index, after=start, between=part, limit=limit + 1)
+    return [_Last(keys.id_from_pk(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
+
+
+def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> dict[str, Any]:
+    """The list of the one customer that said this normalised key last, if it says it still: two requests.
+
+    Where the policy masks that value, a member finds only what they hold. Whether another customer has the value
+    changes neither the refusal nor the requests before it, or few attempts would complete a masked number.
+    """
+    pool = ctx.pool(pool_id)
+    actor = ctx.actor(pool)
+    unique_key = keys.unique_key(actor.tenant, actor.pool, kind, contact)
+    found = ctx.backend.table.get([actor.member_key, unique_key])
+    only_members(ctx, pool, found)
+    manager = ctx.manages(pool, found)
+    secret = not manager and masking.hides(pool.policy, kind, contact)
+    named = [items.unique_key_owner(found[unique_key])] if unique_key in found else [_NOBODY] if secret else []
+    saying = _saying(ctx, actor, named, kind, contact, wanted)
+    if secret:
+        saying = _theirs(actor, saying) or _theirs(actor, _saying(ctx, actor, _own(ctx, actor), kind, contact, wanted))
+        if not saying:
+            raise Refused(Refusal("not_manager"))
+    elif not manager:
+        saying = [each for each in saying if _in_full(actor, each, kind, each.fields[kind])]
+    return {"items": [ctx.shown(pool, each, manager) for each in saying], "next_cursor": None}
+
+
+def _saying(
+    ctx: RequestContext, actor: Actor, ids: Sequence[str], kind: Kind, contact: str, wanted: Filter
+) -> list[Customer]:
+    """Those of the wanted customers that say that key now."""
+    read = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids).values()
+    return [each for each in read if each and key_in(kind, each.fields) == contact and wanted.fits(each)]
+
+
+def _theirs(actor: Actor, customers: Sequence[Customer]) -> list[Customer]:
+    return [each for each in customers if each.belongs_to(actor.user, actor.clock(each))]
+
+
+def _own(ctx: RequestContext, actor: Actor) -> list[str]:
+    """The first hundred customers of the caller: another customer may have said the same key later."""
+    partition = keys.place_of_holder(actor.tenant, actor.pool, actor.user)
+    return [keys.id_from_pk(key.pk) for key in ctx.backend.table.query(partition, index=PLACE, limit=_OWN).keys]
+
+
+def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:
+    """The index, the partitions in it and the part of them which hold the wanted customers, and hardly any others."""
+    if wanted.name is not None:
+        return NAMES, [keys.names_in(pool.tenant, pool.id)], begins_with(NAMES, truncate_name(wanted.name))
+    if wanted.state == "available":
+        return PLACE, sharded_query.partitions_of(keys.place_available, pool), None
+    if wanted.state == "set_aside":
+        return PLACE, [keys.place_set_aside(pool.tenant, pool.id)], None
+    if wanted.holder is not None:
+        claims, kept = between(PLACE, high=keys.NO_DEADLINE), between(PLACE, low=keys.NO_DEADLINE + 1)
+        part = {"claimed": claims, "private": kept}.get(wanted.state or "")
+        return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], part
+    if wanted.state is not None:
+        private = [keys.private_in(pool.tenant, pool.id)]
+        return DUE, sharded_query.partitions_of(keys.due_in, pool) if wanted.state == "claimed" else private, None
+    return ROSTER, [keys.customer_roster(pool.tenant, pool.id)], None
+
+
+def _rank(index: str, item: Item) -> int | str | None:
+    return None if index == ROSTER else items.deserialize(item[keys.INDEX_RANGE[index]])
+
+
+def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Key, Item]) -> list[Customer]:
+    """The customers among the items found; those caught in the middle of a change are read once more."""
+    customers: dict[str, Customer | None] = {}
+    for customer_id in ids:
+        try:
+            customers[customer_id] = ctx.backend.customer_cache.from_items(actor, customer_id, found)
+        except ReadSkew:
+            customers |= ctx.backend.customer_cache.read(ctx.backend.table, actor, [customer_id])
+    return [customer for customer in customers.values() if customer is not None]
+
+
+def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The customer's events, oldest first: its older ones from their pages, the latest from the customer itself."""
+    pool = ctx.pool(pool_id)
+    customer, manager = _read(ctx, pool, customer_id)
+    theirs = customer.belongs_to(ctx.caller.user, ctx.actor(pool).clock(customer))
+    reads_all = manager or theirs or pool.policy.notes_readers == "pool"
+    place = Cursor(keys.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
+    start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
+    events = [event for event in _events_from(ctx, customer, start, limit) if event.seq >= start][:limit]
+    more = bool(events) and events[-1].seq < customer.version
+    return {
+        "items": [serializers.event(event, ctx.caller.user, reads_all) for event in events],
+        "next_cursor": place.write(events[-1].seq) if more else None,
+    }
+
+
+def _events_from(ctx: RequestContext, customer: Customer, start: int, limit: int) -> list[Event]:
+    if customer.tail and start >= customer.tail[0].seq:
+        return list(customer.tail)
+
+    # A page is named by its first event, so the one that holds `start` may be named up to a page earlier.
+    span = (max(start - EVENTS_PER_PAGE, 0), start + limit)
+    homes = {pool for pool, ended in customer.homes.items() if ended > start} | {customer.pool}
+    paged = [event for pool in homes for event in _paged(ctx, customer, pool, *span)]
+    paged.sort(key=lambda event: event.seq)
+    # Events may have moved to a page after the customer was read.
+    return paged + [event for event in customer.tail if not paged or event.seq > paged[-1].seq]
+
+
+def _paged(ctx: RequestContext, customer: Customer, pool: str, first: int, last: int) -> list[Event]:
+    """The events in the pages that were written, in that pool, from the one version to the other."""
+    low, high = (keys.event_page_key(customer, pool, seq) for seq in (first, last))
+    stored = ctx.backend.table.query(low.pk, between=between(None, low.sk, high.sk))
+    return [event for item in stored.items for event in items.event_page_record(item)]

@@ -1,0 +1,216 @@
+"""Returns lapsed claims to their pools: for the schedule, for `POST /sweep`, and for a member short of headroom.
+
+The horizon is fixed once. Due claims are found through an index, page by page, and each is returned on the condition
+that it is still the same claim and still due: so an extension a moment earlier wins, and a sweep may run twice, in
+parallel, or be killed anywhere. It must never take a claim that is not past its deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Any, Final
+
+from msgspec import Struct
+
+from chalicelib.domain import system_transitions
+from chalicelib.domain.transitions import SYSTEM, Actor, Transition
+from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import DUE, PLACE
+from chalicelib.dynamodb.table import MalformedWrite, Page, Throttled, between
+from chalicelib.model.errors import Refusal
+from chalicelib.model.model import MARK, Customer, Pool
+from chalicelib.services.pools import count_by_state, members_of
+from chalicelib.transactions.context import Backend, RequestContext
+from chalicelib.transactions.customer_cache import CustomerCache, MalformedRecord, customer_of
+from chalicelib.transactions.unit_of_work import Outcome, PoolChanged, UnitOfWork, attempt
+
+PAGE_SIZE: Final = 500
+MIN_SECONDS_LEFT: Final = 3.0  # what one page may take at worst
+
+MakeTransition = Callable[[Actor, Customer], Transition | Refusal]
+
+
+class SweepResult(Struct):
+    """What one pass did. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim;
+    `unconfirmed` are the pools of which so much was due that somebody has to say yes first; `throttled` means that
+    DynamoDB throttled the pass before its end."""
+
+    due: int = 0
+    returned: int = 0
+    changed: int = 0
+    failed: int = 0
+    remaining: int = 0
+    reminded: int = 0
+    lag_ms: int = 0
+    unconfirmed: list[str] = []
+    throttled: bool = False
+
+    COUNTS = ("due", "returned", "changed", "failed", "remaining", "reminded")
+
+    def add(self, other: SweepResult) -> None:
+        for name in self.COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.lag_ms = max(self.lag_ms, other.lag_ms)
+        self.unconfirmed += other.unconfirmed
+        self.throttled = self.throttled or other.throttled
+
+    def numbers(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in self.COUNTS} | {"lag_s": self.lag_ms / 1000}
+
+    def body(self) -> dict[str, Any]:
+        return self.numbers() | {"unconfirmed": self.unconfirmed}
+
+
+class Applied(Struct):
+    """What came of the customers that a pass found: moved, not concerned any more, or malformed."""
+
+    moved: int = 0
+    changed: int = 0
+    failed: int = 0
+
+    def count(self, outcome: Outcome) -> None:
+        refused = sum(result.refusal is not None for result in outcome.results.values())
+        self.moved += len(outcome.results) - refused
+        self.changed += refused
+
+    @property
+    def total(self) -> int:
+        return self.moved + self.changed + self.failed
+
+
+def expire_due(
+    backend: Backend,
+    pool: Pool,
+    now: int,
+    seconds_left: Callable[[], float],
+    *,
+    dry_run: bool = False,
+    confirm: bool = False,
+) -> SweepResult:
+    """One pass over one pool. A paused pool's clocks stand still, so only what lapsed before the pause is due."""
+    report, horizon = SweepResult(), pool.clock(now)
+    stopped = not confirm and _breaker_trips(backend, pool, horizon)
+    report.unconfirmed = [pool.id] if stopped else []
+
+    def of_shard(claims: str) -> SweepResult:
+        return _expire_shard(backend, pool, now, claims, seconds_left, dry_run or stopped)
+
+    for part in backend.run_jobs(
+        [partial(of_shard, claims) for claims in sharded_query.partitions_of(keys.due_in, pool)]
+    ):
+        report.add(part)
+    return report
+
+
+def _expire_shard(
+    backend: Backend, pool: Pool, now: int, claims: str, seconds_left: Callable[[], float], count_only: bool
+) -> SweepResult:
+    report, horizon = SweepResult(), pool.clock(now)
+    try:
+        for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE_SIZE):
+            report.due += len(page.items)
+            report.lag_ms = max([report.lag_ms, *(horizon - items.deserialize(item["due_at"]) for item in page.items)])
+            if count_only or seconds_left() < MIN_SECONDS_LEFT:
+                report.remaining += len(page.items)
+            else:
+                _return_page(backend, pool, now, page.items, report)
+    except PoolChanged:
+        raise
+    except Throttled:
+        report.throttled = True
+    return report
+
+
+def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], report: SweepResult) -> None:
+    """Adds to the report what came of those; where a fault ends it, the others remain."""
+    done = Applied()
+    try:
+        apply_to_found(backend, pool, now, found, system_transitions.expire, whole=True, done=done)
+    finally:
+        left = len(found) - done.total
+        report.add(SweepResult(returned=done.moved, changed=done.changed, failed=done.failed, remaining=left))
+
+
+def _breaker_trips(backend: Backend, pool: Pool, horizon: int) -> bool:
+    """Whether more than the pool's set share of its customers is due at once (rule 19)."""
+    share = pool.policy.sweep_breaker
+    if share is None:
+        return False
+    claims, part = sharded_query.partitions_of(keys.due_in, pool), between(DUE, high=horizon)
+    due = sum(len(page.keys) for page in sharded_query.pages(backend.table, claims, index=DUE, between=part))
+    if due == 0:
+        return False
+    counted = count_by_state(backend.table, pool, list(members_of(backend.table, pool)))
+    return due > Fraction(str(share)) * sum(counted.values())  # 29 of 100 are no more than 0.29, which a float denies
+
+
+def expire_claims_of(ctx: RequestContext, pool: Pool, user: str) -> bool:
+    """Returns a member's lapsed claims, so that they do not count against their limit. True if there were any."""
+    return (
+        apply_to_found(ctx.backend, pool, ctx.now, expired_claims_of(ctx, pool, user), system_transitions.expire).moved
+        > 0
+    )
+
+
+def expired_claims_of(ctx: RequestContext, pool: Pool, user: str) -> list[Item]:
+    """The customers that the member holds past their deadlines, as their list names them; at most a page of them."""
+    pages = claims_of(ctx, pool, user, until=pool.clock(ctx.now), limit=PAGE_SIZE)
+    return next((page.items for page in pages if page.items), [])
+
+
+def claims_of(
+    ctx: RequestContext, pool: Pool, user: str, *, until: int = keys.NO_DEADLINE, limit: int | None = None
+) -> Iterator[Page]:
+    """Those of a member's claims whose deadlines come no later than that, as their list has them, page by page."""
+    place = keys.place_of_holder(pool.tenant, pool.id, user)
+    return ctx.backend.table.pages(place, index=PLACE, between=between(PLACE, high=until), limit=limit)
+
+
+def apply_to_found(
+    backend: Backend,
+    pool: Pool,
+    now: int,
+    found: Sequence[Item],
+    make: MakeTransition,
+    *,
+    whole: bool = False,
+    done: Applied | None = None,
+) -> Applied:
+    """Makes that move with each customer found in an index. Where the index holds them `whole` they are not read: a
+    move is bound to the version that it was made from, so it does no harm if that is a moment old.
+
+    Where a malformed record spoils it, the halves are tried apart until it is alone. What came of them is added to
+    `done`, also where a fault ends it.
+    """
+    done = Applied() if done is None else done
+    actor = Actor(
+        pool, SYSTEM, now, request_marker=backend.new_id()[-MARK:]
+    )  # what another sweep moves is not counted here
+    uow = UnitOfWork(backend.table, CustomerCache(whole=False), actor)
+
+    def plan(_: str, known: Customer | None) -> Transition | Refusal:
+        return system_transitions.NOT_APPLICABLE if known is None else make(actor, known)
+
+    def carry(part: Sequence[Item]) -> None:
+        half, outcome = len(part) // 2, Outcome()
+        ids = {at: keys.id_from_pk(item["pk"]["S"]) for at, item in enumerate(part)}
+        try:
+            known = {ids[at]: customer_of(actor, item) for at, item in enumerate(part)} if whole else None
+            attempt(uow, ids, plan, known=known, outcome=outcome)
+        except (MalformedRecord, MalformedWrite):
+            if half == 0:
+                done.failed += 1
+                return
+            carry(part[:half])
+            carry(part[half:])
+            return
+        except Throttled:
+            done.count(outcome)
+            raise
+        done.count(outcome)
+
+    carry(found)
+    return done

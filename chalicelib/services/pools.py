@@ -1,0 +1,257 @@
+"""Pools and their people: who may claim here, and under which policy.
+
+A member's item also carries the counters that claims change, so putting a member touches only role and limit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
+from pynamodb.expressions.operand import Value
+
+from chalicelib.domain import rules
+from chalicelib.domain.rules import Rule
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.items import MALFORMED, Item
+from chalicelib.dynamodb.keys import ROSTER, Key
+from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, Table, Update
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import IDENTIFIER, Identifier, Member, Policy, Pool, Role
+from chalicelib.observability import exception_summary
+from chalicelib.services.pagination import Cursor
+from chalicelib.transactions import serializers
+from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.counters import activity_unchanged, day_filed, take_day
+
+T = TypeVar("T")
+R = TypeVar("R")
+log = logging.getLogger("customer-pool")
+AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
+
+
+def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
+    """A new pool, open. Only a tenant's admin may."""
+    ctx.by_admin()
+    pool = Pool(ctx.caller.tenant, pool_id, name, "open", policy, 1, ctx.now, ctx.now)
+    key = keys.pool_key(pool.tenant, pool.id)
+    free = Rule("pool_exists", key, rules.pk.does_not_exist())
+    tenant = keys.tenant_key(pool.tenant)
+    known_to_schedule = Put(tenant, items.build_item(tenant, {}))
+    body = ctx.commit(
+        [Put(key, items.pool_item(pool), free.condition), known_to_schedule], [free], serializers.pool(pool)
+    )
+    ctx.forget(pool.id)
+    return body
+
+
+def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, Put, Rule]:
+    """The changed pool at its next version, its write, and the rule that the write is bound to: it is still `known`."""
+    after = replace(changed, version=known.version + 1, updated_at=now)
+    key = keys.pool_key(known.tenant, known.id)
+    same = rules.unchanged_since(key, known.version)
+    return after, Put(key, items.pool_item(after), same.condition), same
+
+
+def get_pool(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
+    pool = ctx.pool_now(pool_id)
+    only_members(ctx, pool)
+    return serializers.pool(pool)
+
+
+def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The pools that the caller belongs to; for an admin, all.
+
+    A page of a member's list has those among the next pools of the tenant, as many as one read can tell of. So it may
+    be short, even empty, where the tenant has more.
+    """
+    tenant, admin = ctx.caller.tenant, ctx.caller.admin
+    place = Cursor(keys.pool_key(tenant, "").pk)
+    last = place.read(cursor, Identifier)
+    after = None if last is None else items.build_item(keys.pool_key(tenant, last), {})
+    page = ctx.backend.table.page(keys.pool_key(tenant, "").pk, limit if admin else MAX_KEYS_PER_READ, after=after)
+    pools = _sound(zip(page.keys, page.items, strict=True), lambda stored: items.pool_record(tenant, stored))
+    if not admin:
+        wanted_keys = {pool.id: keys.member_key(tenant, pool.id, ctx.caller.user) for pool in pools}
+        found = ctx.backend.table.get(list(wanted_keys.values()))
+        pools = [pool for pool in pools if wanted_keys[pool.id] in found]
+    shown, left = pools[:limit], pools[limit:]
+    next_cursor = None
+    if left or page.last is not None:
+        next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
+    found_items = _sound(((keys.pool_key(tenant, pool.id), pool) for pool in shown), serializers.pool)
+    return {"items": found_items, "next_cursor": next_cursor}
+
+
+def _sound(pools: Iterable[tuple[Key, T]], read: Callable[[T], R]) -> list[R]:
+    """What `read` makes of each. A malformed pool is left out of a list, and logged."""
+    found = []
+    for key, pool in pools:
+        try:
+            found.append(read(pool))
+        except MALFORMED as error:
+            log.error("malformed pool %s: %s", key.sk, exception_summary(error))
+    return found
+
+
+def only_members(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
+    """Raises Refused unless the caller may read the pool, by their item among those found, or as it is now."""
+    refusal = ctx.unmet(pool, ctx.actor(pool).member_rules(), found)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+def get_member(ctx: RequestContext, pool_id: str, user: str) -> dict[str, Any]:
+    """A member with their counters; `me` is the caller. Others are for managers to see."""
+    pool = ctx.pool(pool_id)
+    wanted = ctx.caller.user if user == "me" else user
+    if IDENTIFIER.fullmatch(wanted) is None:
+        raise Refused(Refusal("not_found"))
+    own, other = (keys.member_key(pool.tenant, pool.id, each) for each in (ctx.caller.user, wanted))
+    found = ctx.backend.table.get([own, other])
+    if own != other:
+        require_manager(ctx, pool, found)
+    if other not in found:
+        raise Refused(Refusal("not_a_member" if own == other else "not_found"))
+    return serializers.member(items.member_record(pool.tenant, pool.id, found[other]), pool, ctx.now)
+
+
+def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
+    """The members of a pool, by user id."""
+    pool = ctx.pool(pool_id)
+    roster = keys.member_roster(pool.tenant, pool.id)
+    place = Cursor(roster)
+    last = place.read(cursor, Identifier)
+    after = None if last is None else keys.member_key(pool.tenant, pool.id, last)
+    page = ctx.backend.table.page(roster, limit, index=ROSTER, after=items.index_position(ROSTER, roster, after))
+    own = keys.member_key(pool.tenant, pool.id, ctx.caller.user)
+    found = ctx.backend.table.get([own, *page.keys])
+    require_manager(ctx, pool, found)
+    members = [items.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
+    next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
+    return {
+        "items": [serializers.member(each, pool, ctx.now) for each in members],
+        "next_cursor": next_cursor,
+    }
+
+
+def members_of(table: Table, pool: Pool) -> Iterator[Member]:
+    """Every member as they are now."""
+    roster = keys.member_roster(pool.tenant, pool.id)
+    for page in table.pages(roster, index=ROSTER):
+        for stored in table.get(page.keys).values():
+            yield items.member_record(pool.tenant, pool.id, stored)
+
+
+def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, int]:
+    """How many customers of the pool may be claimed, are claimed, or are set aside: the members' counters, summed."""
+    key = keys.leavers_key(pool.tenant, pool.id)
+    left = items.deserialize_item(table.get([key]).get(key, {}))
+    pooled, aside = (
+        left.get(name, 0) + sum(getattr(member, name) for member in members) for name in ("pooled", "aside")
+    )
+    claimed = sum(member.held for member in members)
+    return {"available": pooled - claimed - aside, "claimed": claimed, "set_aside": aside}
+
+
+def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
+    """Raises Refused unless the caller manages the pool: for what no write asks about."""
+    actor = ctx.actor(pool)
+    refusal = ctx.unmet(pool, [*actor.member_rules(), *actor.manager_rules()], found)
+    if refusal is not None:
+        raise Refused(refusal)
+
+
+def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
+    """Makes `user` a member or manager, or changes their role and limit; what they hold stays as it is.
+
+    The counters in the answer are those of the moment at which it is done. Somebody who was removed earlier in the day
+    gets the counts of that day back (rule 5).
+
+    An admin may put anyone; a manager may put members, but neither make nor unmake a manager.
+    """
+    pool = ctx.pool(pool_id)
+    if IDENTIFIER.fullmatch(user) is None or user == "me":
+        raise Refused(Refusal("not_found"))
+    by_whom = _may_put(ctx, pool, user, role)
+    key = keys.member_key(pool.tenant, pool.id, user)
+    row = keys.day_key(key, pool.day(ctx.now))
+    while True:
+        found = ctx.backend.table.get([key, row])
+        stored, today = found.get(key), found.get(row)
+        known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
+        member = _as_put(ctx, pool, user, role, own_limit, known, day_filed(today))
+        as_read = _as_counted(key, stored) if stored is not None else []
+        try:
+            return _put_member(ctx, pool, member, by_whom, as_read, take_day(row, today))
+        except Refused as refused:
+            changed = refused.refusal.reason == "version_conflict" and ctx.if_match is None
+            if not changed and refused.refusal.reason != AT_WORK:
+                raise
+
+
+def _may_put(ctx: RequestContext, pool: Pool, user: str, role: Role) -> list[Rule]:
+    """The rules under which the caller may put that member. Raises Refused where no state of theirs would do."""
+    if ctx.caller.admin:
+        return []
+    if role == "manager" or user == ctx.caller.user:
+        require_manager(ctx, pool)
+        raise Refused(Refusal("not_admin"))
+    actor = ctx.actor(pool)
+    target = keys.member_key(pool.tenant, pool.id, user)
+    no_manager = Rule("not_admin", target, rules.role != "manager")
+    return [*actor.member_rules(), *actor.manager_rules(), no_manager]
+
+
+def _as_put(
+    ctx: RequestContext,
+    pool: Pool,
+    user: str,
+    role: Role,
+    own_limit: int | None,
+    known: Member | None,
+    did: dict[str, int],
+) -> Member:
+    """The member one version after the one that the write will be bound to; a new one with what they did today."""
+    known = known or Member(pool.tenant, pool.id, user, role, day=pool.day(ctx.now), did=did, version=0)
+    version = known.version if ctx.if_match is None else ctx.if_match
+    return replace(known, role=role, own_limit=own_limit, version=version + 1)
+
+
+def _as_counted(key: Key, stored: Item) -> list[Rule]:
+    still = [rules.held == items.deserialize(stored["held"]), activity_unchanged(stored)]
+    return [Rule(AT_WORK, key, rules.all_of(still))]
+
+
+def _put_member(
+    ctx: RequestContext, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule], day_taken: Action
+) -> dict[str, Any]:
+    key = keys.member_key(member.tenant, member.pool, member.user)
+    expected = member.version - 1
+    same = rules.version == expected if expected else rules.pk.does_not_exist()
+    # The pool as remembered may be gone: nobody shall belong to one of the same name that is made later.
+    there = Rule("not_found", keys.pool_key(member.tenant, member.pool), rules.pk.exists())
+    asked = [there, *by_whom, Rule("version_conflict", key, same), *as_counted]
+    on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
+    writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key))]
+    if member.version == 1:
+        writes += [Put(key, items.member_item(member), on_target), day_taken]
+        asked += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
+    else:
+        writes.append(Update(key, _settings(member), on_target))
+    return ctx.commit(writes, asked, serializers.member(member, pool, ctx.now))
+
+
+def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:
+    """The strictest rule about the caller: a manager is a member."""
+    return [rule for rule in by_whom if rule.key != target][-1:]
+
+
+def _settings(member: Member) -> list[Any]:
+    """Role and limit only: claims may be changing the counters at this very moment."""
+    own = rules.own_limit
+    limit = [own.remove()] if member.own_limit is None else [own.set(member.own_limit)]
+    room = rules.room.set(Value(member.own_limit or 0) - rules.held)
+    return [rules.role.set(member.role), rules.version.set(member.version), room, *limit]

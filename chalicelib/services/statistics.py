@@ -1,0 +1,66 @@
+"""What happened in a pool, by day and by member, and how it stands now. Reads members and their days, never customers.
+
+Whatever is counted here was counted by the transactions that did it (`counters`), so the sums are exact. Days are
+those of the pool's time zone. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any, Final
+
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.table import between
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import ACTIVITIES, Member, Pool
+from chalicelib.model.validation import FieldError
+from chalicelib.services.pools import count_by_state, members_of, require_manager
+from chalicelib.transactions.context import RequestContext
+
+MAX_DAYS: Final = 92
+DEFAULT_DAYS: Final = 30
+
+
+def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | None) -> dict[str, Any]:
+    """Both days are included; without them, the last thirty. Raises Refused."""
+    pool = ctx.pool(pool_id)
+    require_manager(ctx, pool)
+    to = last or date.fromisoformat(pool.day(ctx.now))
+    since = first or date.fromordinal(max(to.toordinal() - DEFAULT_DAYS + 1, 1))
+    if not timedelta(0) <= to - since < timedelta(days=MAX_DAYS):
+        raise Refused(Refusal("invalid_request", errors=(FieldError("days", "from, to", (MAX_DAYS,)),)))
+    members = list(members_of(ctx.backend.table, pool))
+    days = (since.isoformat(), to.isoformat())
+    by_day: dict[str, Counter[str]] = defaultdict(Counter)
+    by_member: dict[str, Counter[str]] = defaultdict(Counter)
+    for day, user, did in _days(ctx, pool, members, *days):
+        by_day[day].update(did)
+        by_member[user].update(did)
+    return {
+        "from": days[0],
+        "to": days[1],
+        "totals": _kinds(sum(by_day.values(), Counter())),
+        "by_day": [{"day": day, **_kinds(did)} for day, did in sorted(by_day.items())],
+        "by_member": [{"user_id": user, **_kinds(did)} for user, did in sorted(by_member.items())],
+        "now": count_by_state(ctx.backend.table, pool, members),
+    }
+
+
+def _days(
+    ctx: RequestContext, pool: Pool, members: list[Member], since: str, to: str
+) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """Day, user and what they did: the days that are over from their rows, the latest from the members themselves."""
+    rows = keys.days_of(pool.tenant, pool.id)
+    for page in ctx.backend.table.pages(rows, between=between(None, since, keys.end_of_day(to))):
+        for key, stored in zip(page.keys, page.items, strict=True):
+            day, _, user = key.sk.partition("#")
+            yield day, user, {kind: items.deserialize(stored[kind]) for kind in ACTIVITIES if kind in stored}
+    for member in members:
+        if since <= member.day <= to:
+            yield member.day, member.user, member.did
+
+
+def _kinds(did: Counter[str]) -> dict[str, int]:
+    return {kind: did[kind] for kind in ACTIVITIES}

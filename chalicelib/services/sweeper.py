@@ -1,0 +1,194 @@
+"""What the schedule does, pool by pool: finishes what an admin has begun, returns what has lapsed, reminds.
+
+Each step finds its customers through an index and moves each on conditions of its own, so a round may be killed
+anywhere, or overlap with another; the next one goes on. It stops before its time is up and says what is left.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Final, TypeAlias
+
+from msgspec.structs import replace
+
+from chalicelib.domain import system_transitions
+from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.items import MALFORMED, MalformedPool
+from chalicelib.dynamodb.keys import DUE, REMINDER
+from chalicelib.dynamodb.table import Patience, Throttled, between
+from chalicelib.model.model import Pool
+from chalicelib.observability import exception_summary
+from chalicelib.services import resharding
+from chalicelib.services.expiry import (
+    MIN_SECONDS_LEFT,
+    PAGE_SIZE,
+    MakeTransition,
+    SweepResult,
+    apply_to_found,
+    expire_due,
+)
+from chalicelib.services.pools import updated_pool
+from chalicelib.transactions.context import Backend, RequestContext
+from chalicelib.transactions.unit_of_work import PoolChanged
+
+log = logging.getLogger("customer-pool")
+SecondsLeft = Callable[[], float]
+Listed: TypeAlias = Pool | MalformedPool
+PATIENCE: Final = partial(Patience, most=None, pause_s=1.0)  # for one pool: the schedule has time
+NO_PATIENCE: Final = partial(Patience, retries=0, most=None)  # for the pool after one that was throttled
+REQUEST_SECONDS: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
+
+
+def request_time_left() -> SecondsLeft:
+    """How much is left of the time that a request may take from now on."""
+    stop_at = time.monotonic() + REQUEST_SECONDS
+    return lambda: stop_at - time.monotonic()
+
+
+def all_pools(backend: Backend) -> Iterator[Listed]:
+    """Every pool of every tenant, for the schedule."""
+    for page in backend.table.pages(keys.tenant_key("").pk):
+        for key in page.keys:
+            yield from pools_of(backend, key.sk)
+
+
+def pools_of(backend: Backend, tenant: str) -> Iterator[Listed]:
+    """The pools of a tenant. One whose record is malformed stops no other, and stands among them."""
+    for page in backend.table.pages(keys.pool_key(tenant, "").pk):
+        for key, stored in zip(page.keys, page.items, strict=True):
+            yield _listed(key.sk, partial(items.pool_record, tenant, stored))
+
+
+def pool_named(ctx: RequestContext, pool_id: str) -> list[Listed]:
+    """That pool alone. Raises Refused where the tenant has none of this name."""
+    return [_listed(pool_id, partial(ctx.pool_now, pool_id))]
+
+
+def _listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
+    try:
+        return read()
+    except MALFORMED as error:
+        log.error("malformed pool %s: %s", pool_id, exception_summary(error))
+        return MalformedPool(pool_id)
+
+
+def run_round(
+    backend: Backend,
+    pools: Iterable[Listed],
+    now: int,
+    seconds_left: SecondsLeft,
+    *,
+    dry_run: bool = False,
+    confirm: bool = False,
+) -> SweepResult:
+    """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed.
+
+    A pool counts as one failure where its record, its policy or its members are malformed, and stops no other. One that
+    DynamoDB throttles is left for the next round, and after two of them in a row so are all others: none of their
+    customers has failed.
+    """
+    total, patience = SweepResult(), PATIENCE
+    for pool in _until_throttled(pools):
+        if isinstance(pool, MalformedPool):
+            total.failed += 1
+            continue
+        its = backend.patient(patience())
+        try:
+            report = _round(its, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
+        except MALFORMED as error:
+            total.failed += 1
+            log.error("malformed pool %s: %s", pool.id, exception_summary(error))
+            continue
+        except PoolChanged as error:
+            log.warning("pool %s is left for the next round: %s", pool.id, exception_summary(error))
+            continue
+        total.add(report)
+        if report.throttled:
+            log.warning("pool %s is left for the next round: throttled", pool.id)
+            if patience is NO_PATIENCE:
+                break
+        patience = NO_PATIENCE if report.throttled else PATIENCE
+    return total
+
+
+def _until_throttled(pools: Iterable[Listed]) -> Iterator[Listed]:
+    """Those that could be listed. Raises Throttled where it was none."""
+    listed = False
+    try:
+        for pool in pools:
+            listed = True
+            yield pool
+    except Throttled:
+        if not listed:
+            raise
+        log.warning("the pools that are not listed are left for the next round: throttled")
+
+
+def _round(
+    backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, *, dry_run: bool, confirm: bool
+) -> SweepResult:
+    report = SweepResult()
+    try:
+        current = pool if dry_run else continue_lifecycle(backend, pool, now, seconds_left)
+        report.add(expire_due(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
+        if not dry_run and not report.throttled:
+            report.reminded += _remind(backend, current, now, seconds_left)
+            resharding.continue_resharding(backend.table, current, now, seconds_left)
+    except PoolChanged:
+        raise
+    except Throttled:
+        report.throttled = True
+    return report
+
+
+def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> Pool:
+    """Goes on with what an admin has begun, and gives the pool as it is then: maybe open again, maybe not yet."""
+    if pool.closing is not None:
+        _all_claims(backend, pool, now, seconds_left, system_transitions.close)
+    if pool.resumed_at is None:
+        return pool
+    while True:
+        moved = _all_claims(backend, pool, now, seconds_left, system_transitions.resume)
+        if moved is None:
+            return pool
+        if moved == 0:  # an index is a moment late, so the last pass is one that finds nothing to do
+            return _reopen(backend, pool, now)
+
+
+def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: MakeTransition) -> int | None:
+    """Makes that move with every claim of the pool, and counts those moved; None where the time was up before."""
+    moved = 0
+    for page in sharded_query.pages(
+        backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE_SIZE
+    ):
+        if seconds_left() < MIN_SECONDS_LEFT:
+            return None
+        moved += apply_to_found(backend, pool, now, page.items, make, whole=True).moved
+    return moved
+
+
+def _reopen(backend: Backend, pool: Pool, now: int) -> Pool:
+    opened, write, _ = updated_pool(pool, replace(pool, status="open", paused_at=None, resumed_at=None), now)
+    refusing = backend.table.write([write])
+    if refusing is None:
+        return opened
+    stored = refusing[write.key]
+    return items.pool_record(pool.tenant, stored) if stored else pool  # another round was faster
+
+
+def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:
+    """Reminds the holders of claims that end soon: what a sweep that much later would return (rule 20)."""
+    reminded = 0
+    if pool.status != "open" or not pool.policy.reminders:
+        return 0
+    soon = sharded_query.partitions_of(keys.due_in, pool)
+    for page in sharded_query.pages(
+        backend.table, soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE_SIZE
+    ):
+        if seconds_left() < MIN_SECONDS_LEFT:
+            break
+        reminded += apply_to_found(backend, pool, now, page.items, system_transitions.remind).moved
+    return reminded

@@ -1,0 +1,118 @@
+"""`poolctl export`: the customers of a pool as the caller sees them, as a CSV file or a workbook.
+
+What is exported can be imported again: headings are those that `import` knows. Nothing in it is a formula. A file is
+there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+import click
+from xlsxwriter import Workbook
+from xlsxwriter.exceptions import FileCreateError
+
+from poolctl import output
+from poolctl.atomic_files import drafted
+from poolctl.columns import HEADINGS, OF_THE_POOL
+from poolctl.commands_base import command
+from poolctl.exits import Ended, Exit
+from poolctl.formula_guard import guarded
+from poolctl.progress import progress
+from poolctl.session import Session
+from poolctl.words import say
+
+FIRST: Final = ("id", "name", *OF_THE_POOL, "priority")  # then the fields
+LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, its headings among them
+
+
+@command("export")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--state", type=click.Choice(("available", "claimed", "private", "set_aside")))
+@click.option("--holder", metavar="USER")
+@click.option("--force", is_flag=True)
+def export(session: Session, file: Path, state: str | None, holder: str | None, force: bool) -> int:
+    kind = file.suffix.lower()
+    if str(file) != "-" and kind not in (".csv", ".xlsx"):
+        raise Ended(Exit.USAGE, "no_kind", file=file)
+    if file.exists() and not force:
+        raise Ended(Exit.FILE, "file_exists", file=file)
+    listed = session.walk(f"/v1/pools/{session.pool()}/customers", state=state, holder=holder)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
+        count, fields = _collect(listed, spool)
+        rows = _rows(session.language, fields, spool)
+        if str(file) == "-" and session.json:
+            spool.seek(0)
+            output.as_json({"items": [json.loads(line) for line in spool]})
+            return Exit.DONE
+        if str(file) == "-":
+            _write_csv(rows, sys.stdout)
+            return Exit.DONE
+        if kind == ".xlsx" and count >= LONGEST_SHEET:
+            raise Ended(Exit.FILE, "too_long_for_a_sheet", most=f"{LONGEST_SHEET - 1:,}")
+        with drafted(file, 0o600) as draft:
+            _write(kind, rows, draft)
+    if session.json:
+        output.as_json({"exported": count, "file": str(file)})
+    else:
+        output.lines(say("exported", count=f"{count:,}", file=file))
+    return Exit.DONE
+
+
+def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, list[str]]:
+    """All customers put by, one a line; how many, and what fields they have: those with a heading of ours first."""
+    count, fields = 0, dict.fromkeys(HEADINGS, False)
+    with progress(None) as advance:
+        for customer in listed:
+            spool.write(json.dumps(customer) + "\n")
+            fields |= dict.fromkeys(customer["fields"], True)
+            count += 1
+            advance(1)
+    return count, [name for name, there in fields.items() if there]
+
+
+def _rows(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[Any]]:
+    yield [_title(name, language) for name in (*FIRST, *fields)]
+    spool.seek(0)
+    for line in spool:
+        customer = json.loads(line)
+        cells = [*(customer[name] for name in FIRST), *(customer["fields"].get(name) for name in fields)]
+        yield [guarded(cell) for cell in cells]
+
+
+def _title(name: str, language: str) -> str:
+    if name in OF_THE_POOL:
+        return OF_THE_POOL[name][language != "zh"]
+    return HEADINGS[name][0] if language == "zh" and name in HEADINGS else str(guarded(name))
+
+
+def _write(kind: str, rows: Iterable[list[Any]], draft: Path) -> None:
+    if kind == ".xlsx":
+        _write_workbook(rows, draft)
+        return
+    with draft.open("w", encoding="utf-8-sig", newline="") as text:  # with its mark, or Excel would guess
+        _write_csv(rows, text)
+
+
+def _write_csv(rows: Iterable[list[Any]], text: IO[str]) -> None:
+    csv.writer(text).writerows(rows)
+
+
+def _write_workbook(rows: Iterable[list[Any]], draft: Path) -> None:
+    """A row at a time: xlsxwriter would keep all of them. Text stays text, whatever it looks like."""
+    plain = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    book = Workbook(str(draft), {"constant_memory": True, **plain})
+    sheet = book.add_worksheet()
+    for at, row in enumerate(rows):
+        sheet.write_row(at, 0, row)
+    sheet.freeze_panes(1, 0)
+    try:
+        book.close()
+    except FileCreateError as error:
+        raise error.args[0] from None  # the OSError that it was

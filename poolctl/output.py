@@ -1,0 +1,155 @@
+"""What people see: tables for a terminal, plain columns for a pipe, JSON for programs. Never asks the service anything.
+
+What a customer is called is somebody else's text: it may neither colour the table nor move the cursor.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from poolctl.session import Session, moment, refusal_of
+from poolctl.words import WORDS, say
+
+WIDE = 10_000  # columns: nothing is cut where no terminal is
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """rich would end the process here."""
+        raise BrokenPipeError
+
+
+def console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return _Console(file=stream, width=None if stream.isatty() else WIDE, highlight=False)
+
+
+def as_json(body: Any) -> None:
+    print(json.dumps(body, ensure_ascii=False, indent=2))
+
+
+def lines(*told: str) -> None:
+    for each in told:
+        print(shown(each))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Keys of `words`, under `column.`. A narrow terminal shows them without some of `dropped`, the first one first."""
+
+    names: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+
+# Columns whose text may be folded, and the width down to which that reads well. All others are shown whole.
+FOLDED: Final = {
+    "id": 24, "name": 16, "outcome": 20, "reason": 16, "rule": 16, "was": 12, "now": 12, "heading": 12, "says": 12,
+    "first": 20, "counted": 12,
+}  # fmt: skip
+GAP: Final = 3  # between two columns of a terminal
+
+
+def table(columns: Columns, rows: Iterable[Sequence[Any]]) -> Table:
+    on_terminal = sys.stdout.isatty()
+    cells = [[shown(cell) for cell in row] for row in rows]
+    heads = [say(f"column.{name}") for name in columns.names]
+    natural = [max(map(cell_len, each)) for each in zip(heads, *cells, strict=True)]
+    width = console().width if on_terminal else WIDE
+    fitted = _fitted(columns, dict(zip(columns.names, natural, strict=True)), width)
+    made = Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False, show_edge=False)
+    for name, head in zip(columns.names, heads, strict=True):
+        if name in fitted:
+            made.add_column(Text(head), overflow="fold", width=fitted[name] if on_terminal else None)
+    for row in cells:
+        made.add_row(*(Text(cell) for name, cell in zip(columns.names, row, strict=True) if name in fitted))
+    return made
+
+
+def _fitted(columns: Columns, natural: dict[str, int], width: int) -> dict[str, int]:
+    """The columns that are shown, with their widths."""
+    needed = {name: min(each, FOLDED.get(name, each)) for name, each in natural.items()}
+    for name in columns.dropped:
+        if _total(needed) <= width:
+            break
+        del needed[name]
+    folded = [name for name in needed if name in FOLDED]
+    spare = width - _total(needed)
+    for name in folded:
+        # What is left goes to the columns that have been cut; what is missing is taken from the widest of them.
+        more = min(natural[name] - needed[name], max(spare, 0))
+        needed[name], spare = needed[name] + more, spare - more
+    while spare < 0 and folded and needed[widest := max(folded, key=lambda name: needed[name])] > 1:
+        needed[widest], spare = needed[widest] - 1, spare + 1
+    return needed
+
+
+def _total(widths: dict[str, int]) -> int:
+    return sum(widths.values()) + GAP * (len(widths) - 1)
+
+
+def print_table(columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
+    made = table(columns, rows)
+    if made.row_count:
+        console().print(made)
+    else:
+        lines(say("nothing"))
+
+
+def shown(cell: Any) -> str:
+    """A value as text that does nothing but stand there."""
+    if cell is None:
+        return "-"
+    return "".join(sign if unicodedata.category(sign)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for sign in str(cell))
+
+
+# Customers, and what came of several
+
+
+CUSTOMER: Final = Columns(("id", "name", "state", "holder", "expires_at"), dropped=("holder", "state", "expires_at"))
+RESULT: Final = Columns(("id", "outcome", "holder", "expires_at"), dropped=("holder", "expires_at"))
+
+
+def customer_row(customer: dict[str, Any], *, pools: bool = False) -> list[Any]:
+    """With `pools`, the id is that which commands take where several pools are concerned."""
+    name = f"{customer['pool_id']}/{customer['id']}" if pools else customer["id"]
+    key = f"state.{customer['state']}"
+    state = say(key) if key in WORDS else customer["state"]  # a later service may have others
+    return [name, customer["name"], state, customer["holder"], moment(customer["expires_at"])]
+
+
+def customers(session: Session, items: list[dict[str, Any]], *, pools: bool = False) -> None:
+    if session.json:
+        as_json({"items": items})
+    else:
+        print_table(CUSTOMER, (customer_row(each, pools=pools) for each in items))
+
+
+def results(session: Session, of: list[dict[str, Any]]) -> bool:
+    """Shows one line for each result, and returns whether all went well. Each names its pool as `pool_id`."""
+    ok = sum(bool(each["ok"]) for each in of)
+    if session.json:
+        as_json({"results": of, "summary": {"ok": ok, "failed": len(of) - ok}})
+    else:
+        pools = len({each["pool_id"] for each in of}) > 1
+        print_table(RESULT, (_result_row(each, pools=pools) for each in of))
+    return ok == len(of)
+
+
+def _result_row(result: dict[str, Any], *, pools: bool) -> list[Any]:
+    name = f"{result['pool_id']}/{result['id']}" if pools else result["id"]
+    if not result["ok"]:
+        told = refusal_of(result)
+        return [name, f"{told['code']}: {told['detail']}", None, None]
+    customer = result["customer"]
+    return [name, "ok", customer["holder"], moment(customer["expires_at"])]

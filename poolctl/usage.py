@@ -1,0 +1,64 @@
+"""Errors in the form of a command line, in one sentence of the reader's language; click has them in English only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import click
+
+from poolctl.words import say
+
+
+def told(error: click.UsageError) -> str:
+    match error:
+        case click.NoSuchCommand():
+            text = _with_similar(say("usage.unknown_command", name=error.command_name), error.possibilities)
+        case click.NoSuchOption():
+            text = _with_similar(say("usage.unknown_option", name=error.option_name), error.possibilities)
+        case click.BadOptionUsage():
+            # click has one exception for both mistakes.
+            takes_none = "does not take" in error.message
+            text = say("usage.takes_no_value" if takes_none else "usage.needs_value", name=error.option_name)
+        case click.MissingParameter():
+            text = say("usage.missing", name=_name(error))
+        case click.BadParameter():
+            text = say("usage.value", name=_name(error), why=_why(error))
+        case _:
+            text = _without_class_of_its_own(error)
+    return text
+
+
+def _without_class_of_its_own(error: click.UsageError) -> str:
+    if error.message == "Missing command.":
+        return say("usage.no_command")
+    if extra := re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", error.message, re.DOTALL):
+        return say("usage.unexpected", name=extra[1])
+    return error.format_message()
+
+
+def _with_similar(text: str, names: Sequence[str] | None) -> str:
+    return text + say("usage.similar", names=", ".join(names)) if names else text
+
+
+def _name(error: click.BadParameter) -> str:
+    if isinstance(error.param, click.Option):
+        return max(error.param.opts, key=len)
+    return "" if error.param is None else error.param.human_readable_name.removesuffix("...")
+
+
+def _why(error: click.BadParameter) -> str:
+    kind = None if error.param is None else error.param.type
+    if isinstance(kind, click.Choice):
+        return say("usage.choice", choices=", ".join(map(str, kind.choices)))
+    if isinstance(kind, click.IntRange):
+        return _range(kind)
+    return error.message
+
+
+def _range(kind: click.IntRange) -> str:
+    if kind.min is None:
+        return say("usage.number")
+    if kind.max is None:
+        return say("usage.number_from", least=kind.min)
+    return say("usage.number_between", least=kind.min, most=kind.max)

@@ -1,0 +1,157 @@
+"""Everyday commands: the pools, what the caller holds, claiming and releasing, and assignments by a manager."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from poolctl import output
+from poolctl.client import NotDone
+from poolctl.commands_base import BATCH, command, ids_argument, named
+from poolctl.exits import Ended, Exit
+from poolctl.session import Session, refusal_of
+from poolctl.words import say
+
+POOL: Final = output.Columns(("id", "name", "status", "version"), dropped=("version", "status"))
+
+
+@command("pools")
+def pools(session: Session) -> int:
+    if session.pool_id is None:
+        items = list(session.walk("/v1/pools"))
+    else:
+        items = [session.get(f"/v1/pools/{session.pool_id}")]
+    if session.json:
+        output.as_json({"items": items})
+    else:
+        output.print_table(POOL, ([each[name] for name in POOL.names] for each in items))
+    return Exit.DONE
+
+
+@command("mine")
+@click.option("--ids", "only_ids", is_flag=True)
+def mine(session: Session, only_ids: bool) -> int:
+    chosen = session.chosen_pool
+    # A pool that is the only one need not be named with its ids.
+    known = session.pools() if chosen is None or only_ids else [chosen]
+    several = known != [chosen] if chosen else len(known) != 1
+    held = [each for pool in ([chosen] if chosen else known) for each in _held_in(session, pool, chosen=pool == chosen)]
+    if only_ids:
+        _print_ids(session, [f"{each['pool_id']}/{each['id']}" if several else each["id"] for each in held])
+    else:
+        output.customers(session, held, pools=several)
+        if not session.json and not several:
+            _print_headroom(session, known[0])
+    return Exit.DONE
+
+
+def _held_in(session: Session, pool: str, *, chosen: bool) -> list[dict[str, Any]]:
+    """An admin sees pools of which they are no member; there they hold nothing."""
+    try:
+        return list(session.walk(f"/v1/pools/{pool}/customers", holder="me"))
+    except NotDone as refused:
+        if chosen or refused.reply.code != "not_a_member":
+            raise
+        return []
+
+
+def _print_ids(session: Session, ids: list[str]) -> None:
+    if session.json:
+        output.as_json({"ids": ids})
+    else:
+        output.lines(*ids)
+
+
+def _print_headroom(session: Session, pool: str) -> None:
+    try:
+        me = session.get(f"/v1/pools/{pool}/members/me")
+    except NotDone as refused:
+        if refused.reply.code == "not_a_member":  # an admin
+            return
+        raise
+    limit = me["holding_limit"]
+    output.lines(say("no_limit" if limit is None else "headroom", held=me["held"], limit=limit))
+
+
+@command("claim")
+@ids_argument(required=False)
+@click.option("--next", "count", type=click.IntRange(1, BATCH), metavar="N")
+@click.option("--atomic", is_flag=True)
+def claim(session: Session, ids: tuple[str, ...], count: int | None, atomic: bool) -> int:
+    if bool(ids) == (count is not None):
+        raise Ended(Exit.USAGE, "ids_or_next")
+    if count is None:
+        return _batch(session, "claim", named(session, ids), atomic=atomic)
+    if atomic:
+        raise Ended(Exit.USAGE, "next_is_whole")
+    taken = session.write("POST", f"/v1/pools/{session.pool()}/claim-next", {"count": count})
+    output.customers(session, taken["items"])
+    return Exit.DONE
+
+
+@command("release")
+@ids_argument()
+@click.option("--reason")
+@click.option("--atomic", is_flag=True)
+def release(session: Session, ids: tuple[str, ...], reason: str | None, atomic: bool) -> int:
+    said = {"reason": reason} if reason else {}
+    return _batch(session, "release", named(session, ids), atomic=atomic, **said)
+
+
+@command("assign")
+@ids_argument()
+@click.option("--to", required=True, metavar="USER")
+@click.option("--transfer", "held", is_flag=True)
+@click.option("--atomic", is_flag=True)
+def assign(session: Session, ids: tuple[str, ...], to: str, held: bool, atomic: bool) -> int:
+    return _batch(session, "transfer" if held else "assign", named(session, ids), atomic=atomic, to=to)
+
+
+# Many at a time
+
+
+def _batch(session: Session, verb: str, customers: list[tuple[str, str]], *, atomic: bool, **said: str) -> int:
+    """The verb on customers of one pool or several, at most `BATCH` a request. Results are shown in the order of
+    `customers`; if the service fails on the way, those that have come are shown before the command ends."""
+    pools = list(dict.fromkeys(pool for pool, _ in customers))
+    if atomic and len(pools) > 1:
+        raise Ended(Exit.USAGE, "atomic_in_one_pool", pools=", ".join(pools))
+    if atomic and len(customers) > BATCH:
+        raise Ended(Exit.USAGE, "too_many_at_once", most=BATCH, count=len(customers))
+    done = dict[int, dict[str, Any]]()
+    try:
+        for pool in pools:
+            positions = [index for index, (each, _) in enumerate(customers) if each == pool]
+            for chunk in _chunks(positions):
+                body = {"customer_ids": [customers[index][1] for index in chunk], "atomic": atomic, **said}
+                answer = _results(session, f"/v1/pools/{pool}/{verb}", body, alone=len(pools) == 1)
+                done.update(zip(chunk, ({"pool_id": pool, **each} for each in answer), strict=True))
+    except BaseException:
+        if done:
+            output.results(session, _in_order(done))
+        raise
+    return Exit.DONE if output.results(session, _in_order(done)) else Exit.REFUSED
+
+
+def _chunks(positions: list[int]) -> list[list[int]]:
+    return [positions[start : start + BATCH] for start in range(0, len(positions), BATCH)]
+
+
+def _in_order(done: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [done[index] for index in sorted(done)]
+
+
+def _results(session: Session, path: str, body: dict[str, Any], *, alone: bool) -> list[dict[str, Any]]:
+    """One for each id. An atomic batch that is refused as a whole names the ids that were refused. A pool that refuses
+    the caller is the end of the command only if it is the only one."""
+    try:
+        return list(session.write("POST", path, body)["results"])
+    except NotDone as refused:
+        if "results" in (refused.reply.body or {}):
+            undone = {"ok": False, "code": "not_done", "detail": say("not_done")}
+            return [{"id": each["id"], **undone} if each["ok"] else each for each in refused.reply.body["results"]]
+        if alone or refused.reply.status not in (403, 404, 409):
+            raise
+        why = refusal_of(refused.reply.body)
+        return [{"id": each, "ok": False, **why} for each in body["customer_ids"]]

@@ -1,0 +1,130 @@
+"""`poolctl watch`: who holds what, or what happens to one customer, looked at again and again.
+
+On a terminal a table that stays current; through a pipe, or as JSON, a line for each change. It outlives a service that
+is away for a while. Ctrl-C is how it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
+
+import click
+from rich.live import Live
+
+from poolctl import output
+from poolctl.client import NotDone, Unreachable
+from poolctl.commands_base import command, one_named
+from poolctl.exits import Ended, Exit
+from poolctl.session import Session, moment
+from poolctl.words import say
+
+
+class _Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not SHORTEST <= seconds <= LONGEST:  # which `nan` is not either
+            self.fail(say("usage.seconds", least=SHORTEST, most=LONGEST), param, ctx)
+        return seconds
+
+
+SHORTEST: Final = 0.1
+LONGEST: Final = 86_400
+SECONDS: Final = _Seconds()
+Look: TypeAlias = dict[str, dict[str, Any]]  # what there is, by what it is known by
+
+
+@command("watch")
+@click.argument("customer", required=False, metavar="[ID]")
+@click.option("--mine", is_flag=True)
+@click.option("--every", type=SECONDS, default=5.0, metavar="SECONDS")
+@click.option("--times", type=click.IntRange(1), metavar="N")
+def watch(session: Session, customer: str | None, mine: bool, every: float, times: int | None) -> int:
+    if customer is not None and mine:
+        raise Ended(Exit.USAGE, "only_pool")
+    pool, known = (session.pool(), None) if customer is None else one_named(session, customer)
+    path = f"/v1/pools/{pool}/customers"
+    asked = {"holder": "me"} if mine else {"state": "claimed"}
+
+    def look() -> Look:
+        if known is None:
+            return {each["id"]: each for each in session.walk(path, **asked)}
+        return {str(each["seq"]): each for each in session.walk(f"{path}/{quote(known, safe='')}/history")}
+
+    try:
+        _watch(session, look, every, times, history=customer is not None)
+    except KeyboardInterrupt:
+        pass
+    return Exit.DONE
+
+
+def _watch(session: Session, look: Callable[[], Look], every: float, times: int | None, *, history: bool) -> None:
+    seen: Look = {}
+    live = None if session.json or not sys.stdout.isatty() else Live(console=output.console(), auto_refresh=False)
+    with live or nullcontext():
+        for now in _looks(session, look, every, times):
+            if live is not None:
+                live.update(_table(now, history=history), refresh=True)
+            else:
+                _tell(session, seen, now, history=history)
+            seen = now
+
+
+def _looks(session: Session, look: Callable[[], Look], every: float, times: int | None) -> Iterator[Look]:
+    """The first has to succeed. After that an absence is told, and waited out."""
+    yield look()
+    done, away = 1, False
+    while times is None or done < times:
+        time.sleep(every)
+        try:
+            now = look()
+        except (Unreachable, NotDone) as fault:
+            if (reason := session.ended(fault)).status is not Exit.UNREACHABLE:
+                raise
+            if not away:
+                print(say("away", why=reason), file=sys.stderr, flush=True)
+            away = True
+        else:
+            done, away = done + 1, False
+            yield now
+
+
+def _table(now: Look, *, history: bool) -> Any:
+    if history:
+        return output.table(EVENT, (_event_row(each) for each in now.values()))
+    return output.table(HELD, (output.customer_row(each) for each in now.values()))
+
+
+EVENT: Final = output.Columns(("at", "type", "by", "holder", "reason"), dropped=("holder", "reason", "by"))
+HELD: Final = output.Columns(output.CUSTOMER.names, dropped=("state", "expires_at", "holder"))
+
+
+def _event_row(event: dict[str, Any]) -> list[Any]:
+    return [moment(event["at"]), event["type"], event["by"], event["holder"], _reason(event)]
+
+
+def _reason(event: dict[str, Any]) -> str | None:
+    return say("hidden") if event.get("masked") else event["reason"]
+
+
+def _tell(session: Session, before: Look, now: Look, *, history: bool) -> None:
+    """One line for what is new or changed, and for what is gone."""
+    changed = [("+" if key not in before else "~", each) for key, each in now.items() if before.get(key) != each]
+    for sign, each in [*changed, *(("-", each) for key, each in before.items() if key not in now)]:
+        if session.json:
+            print(
+                json.dumps({"change": sign, "event" if history else "customer": each}, ensure_ascii=False), flush=True
+            )
+        else:
+            cells = _event_row(each) if history else output.customer_row(each)
+            print(sign, *(output.shown(cell) for cell in cells), sep="\t", flush=True)

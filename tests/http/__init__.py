@@ -1,0 +1,1 @@
+"""Tests of the service through its HTTP contract."""

@@ -1,0 +1,215 @@
+"""A tenant's admin: a manager's verbs in every pool, without a membership, and with every counter right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.dynamodb import items, keys
+from tests.support.canaries import FIELDS, PHONE
+from tests.support.engine import counted
+from tests.support.world import DAY, HOUR, User, World, everything
+
+
+def admin(world: World, name: str = "root", pool: str = "p") -> User:
+    return world.user(name, admin=True, pool=pool)
+
+
+def test_an_admin_without_a_membership_uses_every_verb_of_a_manager(world: World) -> None:
+    world.pool(claim_ttl="P7D", extension="P1D", max_returns=1)
+    world.pool("q")
+    root = admin(world)
+
+    done = [
+        root.create("c1"),
+        root.post("/import", {"rows": [{"id": "c2", "name": "C2"}, {"id": "c3", "name": "C3"}]}),
+        root.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Renamed"}),
+        root.post("/customers/c1/assign", {"to": "alice"}),
+        root.post("/customers/c1/transfer", {"to": "bob"}),
+        root.post("/customers/c1/extend", {"by": "PT1H"}),
+        root.post("/customers/c1/pin", {"until": "2026-06-03T00:00:00Z"}),
+        root.post("/customers/c1/unpin"),
+        root.release("c1", reason="taken back"),
+        root.post("/customers/c1/restore"),
+        root.post("/customers/c2/convert", {"to": "alice"}),
+        root.post("/customers/c2/deposit"),
+        root.post("/customers/c3/assign", {"to": "bob"}),
+        root.post("/customers/c3/win"),
+        root.post("/customers/c3/deposit", {"pool": "q"}),
+        root.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P9D"}}, if_match="1"),
+        root.request("PUT", "/v1/pools/p/members/carl", {"role": "manager"}),
+        root.request("DELETE", "/v1/pools/p/members/carl"),
+    ]
+
+    assert [(each.status, each.json.get("code")) for each in done if each.status not in (200, 201)] == []
+    assert root.events("c1")[-3:] == ["reclaimed", "set_aside", "restored"]
+    assert {each["by"] for each in root.walk("/customers/c1/history") if each["type"] == "assigned"} == {"root"}
+
+
+def test_an_admin_who_is_a_plain_member_manages_the_pool_all_the_same(world: World) -> None:
+    world.pool(members="alice anna")
+    world.fill(2)
+    world.user("alice").claim("c1")
+    anna = admin(world, "anna")
+
+    assert anna.release("c1").status == 200
+    assert anna.claim("c2").status == 200
+    assert anna.create("c3").status == 201
+    assert anna.request("DELETE", "/v1/pools/p/members/alice").status == 200
+    assert anna.get("/members/me").json["role"] == "member"
+
+
+def test_what_needs_a_counter_needs_a_membership_also_of_an_admin(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    root = admin(world)
+
+    refused = [
+        root.claim("c1"),
+        root.claim_next(),
+        root.post("/customers/c1/assign", {"to": "root"}),
+        root.post("/customers/c1/convert", {"to": "root"}),
+        root.get("/members/me"),
+    ]
+
+    assert [(each.status, each.code) for each in refused] == [(403, "not_a_member")] * 5
+    assert root.claim_batch(["c1", "c2"]).results == ["not_a_member", "not_a_member"]
+
+
+def test_eligibility_names_the_membership_that_an_admin_lacks(world: World) -> None:
+    world.pool(embargo="PT1H")
+    world.fill(1)
+
+    shown = admin(world).get("/customers/c1/eligibility").json
+
+    assert [each["code"] for each in shown["blocking"]] == ["not_a_member", "embargoed"]
+
+
+def test_an_admin_reads_as_a_manager_and_sees_masked_fields_in_full(world: World) -> None:
+    mona = world.pool(masked_fields=["phone", "name"])
+    mona.create("c1", name="Zhang San", fields=FIELDS)
+    root = admin(world)
+
+    pages = [
+        root.get(path).json["items"] for path in ("/customers", "/customers?name=zhang", f"/customers?phone={PHONE}")
+    ]
+
+    assert [each["fields"]["phone"] for page in pages for each in page] == [PHONE] * 3
+    assert root.customer("c1") == mona.customer("c1") and not root.customer("c1")["masked"]
+    assert root.get("/customers/c1/history").json == mona.get("/customers/c1/history").json
+    assert root.get("/members").json == mona.get("/members").json
+    assert root.post("/customers/c1/assign", {"to": "alice"}).json["fields"]["phone"] == PHONE
+
+
+def test_an_admin_of_another_tenant_finds_nothing(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    stranger = world.user("root", admin=True, tenant="acme")
+
+    assert {stranger.get("/customers").status, stranger.customer("c1")["status"], stranger.create("c2").status} == {404}
+
+
+# What an admin brings in
+
+
+def test_what_an_admin_brings_in_and_takes_out_is_counted(world: World) -> None:
+    mona, root = world.pool(), admin(world)
+    rows = {"rows": [{"id": f"c{number}", "name": "C"} for number in range(1, 6)]}
+
+    undone = root.post("/import", rows).json["import_id"]
+    root.create("c6")
+    assert root.post(f"/imports/{undone}/undo").json["summary"]["failed"] == 0
+    shown = mona.get("/stats").json
+
+    assert shown["now"] == {"available": 1, "claimed": 0, "set_aside": 0}
+    assert shown["totals"]["entered"] == 6
+    assert [(row["user_id"], row["entered"]) for row in shown["by_member"] if row["entered"]] == [("root", 6)]
+    assert root.request("POST", "/v1/audit", {}).json["drifted"] == 0
+
+
+def test_what_an_admin_brings_in_counts_on_the_local_day_of_the_pool(world: World) -> None:
+    mona, root = world.pool(time_zone="Asia/Shanghai"), admin(world)
+    root.create("c1")
+    world.clock.forward(DAY)
+    root.create("c2")
+
+    days = {row["day"]: row["entered"] for row in mona.get("/stats").json["by_day"]}
+
+    assert days == {"2026-06-01": 1, "2026-06-02": 1}
+
+
+@pytest.mark.parametrize("first", ["put", "create"])
+def test_an_admin_who_becomes_a_member_and_leaves_takes_no_count_along(world: World, first: str) -> None:
+    mona, root = world.pool(), admin(world)
+    steps: dict[str, Any] = {
+        "put": lambda: root.request("PUT", "/v1/pools/p/members/root", {"role": "member"}),
+        "create": lambda: root.create("c1"),
+    }
+
+    for step in (first, "create" if first == "put" else "put"):
+        assert steps[step]().status in (200, 201)
+    root.claim("c1")
+    root.release("c1")
+    assert root.request("DELETE", "/v1/pools/p/members/root").status == 200
+    shown = mona.get("/stats").json
+
+    assert shown["now"] == {"available": 1, "claimed": 0, "set_aside": 0}
+    assert [row for row in shown["by_member"] if row["user_id"] == "root"] == [
+        {"user_id": "root", "entered": 1, "claimed": 1, "released": 1, "expired": 0, "won": 0}
+    ]
+
+
+def test_an_admins_create_is_one_transaction(world: World) -> None:
+    world.pool()
+    root = admin(world)
+    root.get("/customers")
+
+    with counted(world) as calls:
+        assert root.create("c1").status == 201
+
+    assert calls["TransactWriteItems"] == 1
+
+
+def test_a_customer_that_came_and_went_leaves_a_trace_on_the_row_of_the_pool(world: World) -> None:
+    world.pool()
+    root = admin(world)
+
+    undone = root.post("/import", {"rows": [{"id": "c1", "name": "C1"}]}).json["import_id"]
+    root.post(f"/imports/{undone}/undo")
+
+    key = keys.leavers_key("main", "p")
+    row = next(
+        items.deserialize_item(each) for each in everything(world.table) if (each["pk"]["S"], each["sk"]["S"]) == key
+    )
+    assert (row["pooled"], row["changes"]) == (0, 2)
+
+
+# Removing
+
+
+def test_an_admin_removes_a_member_whose_customers_go_to_another(world: World) -> None:
+    world.pool(holding_limit=2, claim_ttl="PT1H")
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c2"])
+    root = admin(world)
+
+    assert root.request("DELETE", "/v1/pools/p/members/alice").code == "member_has_claims"
+    assert root.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=root").code == "not_a_member"
+    assert root.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob").status == 200
+
+    assert {root.customer(each)["holder"] for each in ("c1", "c2")} == {"bob"}
+    world.clock.forward(HOUR)
+    assert root.request("DELETE", "/v1/pools/p/members/bob").status == 200
+
+
+def test_an_admin_does_not_work_on_a_claim_past_its_deadline(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+    root = admin(world)
+
+    refused = [root.release("c1"), root.post("/customers/c1/extend", {"by": "PT1H"}), root.post("/customers/c1/win")]
+
+    assert [each.code for each in refused] == ["expired"] * 3

@@ -1,0 +1,269 @@
+"""Batches: one result per input, exact limits, all or nothing where that is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.engine import counted
+from tests.support.world import World
+
+
+def test_a_batch_answers_every_id_in_order_and_one_bad_id_never_fails_the_rest(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c2")
+
+    batch = world.user("alice").claim_batch(["c3", "c2", "nobody", "c3", "a#b", "c1"])
+
+    assert batch.status == 200
+    assert batch.results == ["ok", "already_claimed", "not_found", "duplicate_in_request", "not_found", "ok"]
+    assert [each["id"] for each in batch.json["results"]] == ["c3", "c2", "nobody", "c3", "a#b", "c1"]
+    assert batch.json["summary"] == {"ok": 2, "failed": 4}
+    assert batch.json["results"][0]["customer"]["holder"] == "alice"
+
+
+def test_a_batch_fills_the_headroom_exactly_in_input_order(world: World) -> None:
+    world.pool(holding_limit=3)
+    world.fill(6)
+    world.user("bob").claim("c2")
+
+    batch = world.user("alice").claim_batch(["c1", "c2", "c3", "c4", "c5", "c6"])
+
+    assert batch.results == ["ok", "already_claimed", "ok", "ok", "holding_limit", "holding_limit"]
+    assert world.user("alice").held() == 3
+
+
+def test_the_first_batch_of_a_new_member_cannot_exceed_the_limits(world: World) -> None:
+    world.pool(holding_limit=4, daily_claim_limit=2)
+    world.fill(5)
+
+    batch = world.user("alice").claim_batch(["c1", "c2", "c3", "c4", "c5"])
+
+    assert batch.results == ["ok", "ok", "daily_limit", "daily_limit", "daily_limit"]
+
+
+def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(100)
+    alice = threaded.user("alice")
+
+    assert alice.claim_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
+    assert alice.held() == 100
+    assert alice.release_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
+    assert alice.held() == 0
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
+def test_more_than_a_hundred_ids_or_none_are_refused(no_store: World, count: int, code: str) -> None:
+    refused = no_store.user("alice").claim_batch(["c"] * count)
+
+    assert (refused.status, refused.code) == (422, code)
+
+
+def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c2")
+    alice = world.user("alice")
+
+    refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
+
+    assert (refused.status, refused.code) == (409, "already_claimed")
+    assert refused.results == ["ok", "already_claimed", "ok"]
+    assert alice.held() == 0 and alice.customer("c1")["state"] == "available"
+    assert alice.claim_batch(["c1", "c3"], atomic=True).status == 200
+
+
+def test_an_atomic_batch_that_is_refused_costs_the_one_transaction_that_says_so(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    world.user("bob").claim("c2")
+
+    with counted(world) as made:
+        refused = world.user("alice").claim_batch(["c1", "c2"], atomic=True)
+
+    assert refused.results == ["ok", "already_claimed"]
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("bob").claim("c3")
+    alice = world.user("alice")
+
+    refused = alice.claim_batch(["c1", "c1", "c2", "c3", "a#b"], atomic=True)
+
+    assert (refused.status, refused.code) == (409, "duplicate_in_request")
+    assert refused.results == ["ok", "duplicate_in_request", "ok", "already_claimed", "not_found"]
+    assert alice.held() == 0 and alice.customer("c1")["version"] == 1
+
+
+def test_an_atomic_batch_with_an_impossible_id_is_refused_also_where_its_moves_ask_about_the_pool(world: World) -> None:
+    """The transaction named the pool twice, and was no transaction: 503."""
+    mona = world.pool()
+    world.fill(2)
+    mona.post("/convert", {"customer_ids": ["c1"], "to": "alice"})
+    world.user("alice").claim("c2")
+    ask = {"atomic": True, "customer_ids": ["c1", "c1"]}
+
+    deposited = [world.user("alice").post("/deposit", ask), mona.post("/deposit", ask | {"customer_ids": ["c1", "#"]})]
+    world.user("root", admin=True).post("/pause")
+    released = world.user("alice").post("/release", ask | {"customer_ids": ["c2", "#"]})
+
+    assert [each.status for each in (*deposited, released)] == [409, 409, 409], released.text
+    assert [each.results for each in deposited] == [["ok", "duplicate_in_request"], ["ok", "not_found"]]
+    assert released.results == ["ok", "not_found"]
+    assert (mona.customer("c1")["state"], mona.customer("c2")["state"]) == ("private", "claimed")
+
+
+def test_an_atomic_batch_of_98_and_an_impossible_id_is_refused_although_it_leaves_no_room_for_a_doubt(
+    threaded: World,
+) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+
+    refused = threaded.user("alice").claim_batch([*ids, "#"], atomic=True, idempotency_key="k")
+
+    assert (refused.status, refused.code) == (409, "not_found")
+    assert threaded.user("alice").held() == 0
+
+
+def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+    alice = threaded.user("alice")
+    for _ in range(2):
+        alice.claim_batch(ids)
+        alice.release_batch(ids)
+
+    assert alice.claim_batch(ids, atomic=True).status == 200
+    assert alice.events("c1")[-1] == "claimed" and len(alice.events("c1")) == 6
+
+
+def test_an_atomic_batch_that_fits_into_no_transaction_is_refused_and_says_how_many_would(moto_world: World) -> None:
+    moto_world.pool()
+    ids = moto_world.fill(100)
+    alice = moto_world.user("alice")
+
+    refused = alice.claim_batch(ids, atomic=True)
+
+    assert (refused.status, refused.code) == (422, "batch_too_large")
+    assert (refused.json["limit"], refused.json["used"]) == (99, 100)
+    assert refused.json["errors"] == ["An atomic batch has to fit into one transaction of 100 writes"]
+    assert alice.held() == 0
+
+
+def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
+    world.pool(holding_limit=2)
+    world.fill(3)
+    alice = world.user("alice")
+
+    with counted(world) as made:
+        refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
+
+    assert (refused.status, refused.code) == (409, "holding_limit")
+    assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}, "and whether she has lapsed claims"
+    assert alice.held() == 0
+    assert alice.claim_batch(["c1", "c2"], atomic=True).status == 200
+
+
+def test_a_batch_of_lapsed_claims_of_several_holders_puts_every_counter_right(world: World) -> None:
+    world.pool(claim_ttl="PT1H", members="alice bob carl")
+    ids = world.fill(9)
+    for number, name in enumerate(("alice", "bob", "carl")):
+        world.user(name).claim_batch(ids[number * 3 : number * 3 + 3])
+    world.clock.forward(3_600_000)
+
+    assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 9
+    assert [world.user(name).held() for name in ("alice", "bob", "carl")] == [9, 0, 0]
+
+
+def test_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(world: World) -> None:
+    mona = world.pool()
+    for number, priority in enumerate((0, 5, 5, 9)):
+        mona.post("/customers", {"id": f"c{number}", "name": "N", "priority": priority})
+        world.clock.forward(1)
+    alice = world.user("alice")
+
+    assert [each["id"] for each in alice.claim_next().json["items"]] == ["c3"]
+    assert [each["id"] for each in alice.claim_next(2).json["items"]] == ["c1", "c2"]
+    assert [each["id"] for each in alice.claim_next(5).json["items"]] == ["c0"]
+    assert alice.claim_next().json == {"items": []}
+
+
+def test_claim_next_gives_what_the_limits_leave_and_refuses_only_when_they_leave_nothing(
+    world: World,
+) -> None:
+    world.pool(holding_limit=2)
+    world.fill(3)
+    alice = world.user("alice")
+
+    assert len(alice.claim_next(3).json["items"]) == 2
+    assert (alice.claim_next().status, alice.claim_next().code) == (409, "holding_limit")
+    assert world.user("eve").claim_next().code == "not_a_member"
+
+
+def test_claim_next_passes_over_customers_closed_to_the_caller(world: World) -> None:
+    world.pool(cooldown="P1D")
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+
+    assert [each["id"] for each in alice.claim_next(3).json["items"]] == ["c2", "c3"]
+
+
+def test_claim_next_takes_lapsed_claims_when_nothing_else_is_left(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    world.user("bob").claim("c1")
+    world.clock.forward(3_600_000)
+
+    assert [each["id"] for each in world.user("alice").claim_next().json["items"]] == ["c1"]
+
+
+def test_a_head_of_closed_customers_is_passed_over_in_few_requests(threaded: World) -> None:
+    mona = threaded.pool(cooldown="P1D")
+    threaded.fill(300)
+    alice = threaded.user("alice")
+    while items := alice.claim_next(100).json["items"]:
+        alice.release_batch([each["id"] for each in items])
+    mona.create("late", priority=-1)
+
+    with counted(threaded) as made:
+        taken = alice.claim_next().json["items"]
+
+    assert [each["id"] for each in taken] == ["late"]
+    assert made.total() < 25, made
+
+
+def test_claim_next_over_many_that_are_closed_to_the_caller_is_bounded(world: World) -> None:
+    world.pool(embargo="P1D")
+    world.fill(60)
+
+    with counted(world) as made:
+        reply = world.user("alice").claim_next(1)
+
+    assert reply.json == {"items": []}
+    assert sum(made.values()) < 20
+
+
+def test_claim_next_takes_what_another_process_has_seen_come_back(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    mine, world.service = world.service, world.another_process()
+    alice.release("c1")
+    world.service = mine
+
+    assert [each["id"] for each in world.user("bob").claim_next().json["items"]] == ["c1"]
+
+
+def test_claim_next_tells_who_may_not_claim_at_all_where_all_is_closed_to_them(world: World) -> None:
+    world.pool(embargo="P1D", holding_limit=0)
+    world.fill(3)
+
+    assert world.user("eve").claim_next().code == "not_a_member"
+    assert world.user("alice").claim_next().code == "holding_limit"

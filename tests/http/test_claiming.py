@@ -1,0 +1,301 @@
+"""Claiming: the rules of who may take a customer, when, and how many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.model.times import rfc3339
+from tests.support.engine import counted, hooked
+from tests.support.world import DAY, HOUR, MINUTE, START, User, World
+
+
+def test_a_claimed_customer_has_a_holder_and_a_deadline(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+
+    claimed = world.user("alice").claim("c1")
+
+    assert claimed.status == 200
+    assert claimed.json["holder"] == "alice" and claimed.json["state"] == "claimed"
+    assert claimed.json["expires_at"] == rfc3339(world.clock.now + 7 * DAY)
+    assert claimed.headers["ETag"] == '"2"'
+
+
+def test_the_second_claimer_is_told_that_the_customer_is_taken_and_until_when(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    expires_at = world.user("alice").claim("c1").json["expires_at"]
+
+    refused = world.user("bob").claim("c1")
+
+    assert (refused.status, refused.code) == (409, "already_claimed")
+    assert refused.json["retry_at"] == expires_at
+    assert refused.headers["Content-Type"] == "application/problem+json"
+
+
+def test_claiming_what_one_already_holds_succeeds_and_changes_nothing(world: World) -> None:
+    world.pool(holding_limit=1)
+    world.fill(1)
+    first = world.user("alice").claim("c1")
+
+    again = world.user("alice").claim("c1")
+
+    assert again.status == 200 and again.json == first.json
+    assert world.user("alice").held() == 1
+
+
+def test_the_holding_limit_is_reached_exactly(world: World) -> None:
+    world.pool(holding_limit=2)
+    world.fill(3)
+    alice = world.user("alice")
+
+    replies = [alice.claim(each) for each in ("c1", "c2", "c3")]
+
+    assert [reply.status for reply in replies] == [200, 200, 409]
+    assert replies[2].code == "holding_limit"
+    assert (replies[2].json["limit"], replies[2].json["used"]) == (2, 2)
+
+
+def test_a_limit_of_zero_means_none_and_an_absent_one_means_unlimited(world: World) -> None:
+    mona = world.pool(holding_limit=0)
+    world.pool("open")
+    world.fill(1)
+    world.fill(1, "open")
+
+    assert world.user("alice").claim("c1").code == "holding_limit"
+    assert world.user("alice", pool="open").claim("c1").status == 200
+    assert mona.get("/members/alice").json["headroom"] == 0
+
+
+def test_a_members_own_limit_overrides_the_pools(world: World) -> None:
+    mona = world.pool(holding_limit=1)
+    world.fill(4)
+    mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 2})
+    alice = world.user("alice")
+
+    replies = [alice.claim(each).status for each in ("c1", "c2", "c3")]
+
+    assert replies == [200, 200, 409]
+    assert alice.get("/members/me").json["headroom"] == 0
+
+
+def test_a_lowered_limit_takes_nothing_away_but_stops_claims_until_below_it(world: World) -> None:
+    mona = world.pool()
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2", "c3"])
+
+    mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 2})
+
+    assert alice.held() == 3
+    assert alice.claim("c4").json["used"] == 3
+    alice.release_batch(["c1", "c2"])
+    assert alice.claim("c4").status == 200
+
+
+def test_the_daily_limit_counts_claims_of_a_local_day_and_releasing_refunds_nothing(world: World) -> None:
+    world.pool(daily_claim_limit=2, time_zone="Asia/Shanghai")
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+    alice.claim("c2")
+
+    refused = alice.claim("c3")
+
+    assert (refused.code, refused.json["limit"], refused.json["used"]) == ("daily_limit", 2, 2)
+    assert refused.json["retry_at"] == "2026-06-01T16:00:00.000Z"
+    world.clock.forward(8 * HOUR)
+    assert alice.claim("c3").status == 200
+    assert alice.get("/members/me").json["claimed_today"] == 1
+
+
+def test_a_day_that_is_another_one_in_a_new_time_zone_is_counted_until_that_ends(world: World) -> None:
+    mona = world.pool(daily_claim_limit=1, time_zone="Pacific/Kiritimati")  # 22:00 there, 20:00 of the day before here
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": "Etc/GMT+12"}}, if_match="1")
+
+    refused = alice.claim("c2").json
+    assert refused["retry_at"] == alice.get("/members/me").json["resets_at"] == "2026-06-02T12:00:00.000Z"
+    world.clock.now = START + 28 * HOUR - 1
+    assert alice.claim("c2").code == "daily_limit"
+    world.clock.forward(1)
+    assert alice.claim("c2").status == 200
+
+
+def test_a_refused_claim_uses_nothing_of_the_daily_limit(world: World) -> None:
+    world.pool(daily_claim_limit=1)
+    world.fill(2)
+    world.user("bob").claim("c1")
+    alice = world.user("alice")
+
+    alice.claim("c1")
+
+    assert alice.claim("c2").status == 200
+
+
+def test_a_lapsed_claim_is_free_for_everybody_before_any_sweep(world: World) -> None:
+    world.pool(claim_ttl="PT1H", holding_limit=1)
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+
+    taken = world.user("bob").claim("c1")
+
+    assert taken.status == 200 and taken.json["holder"] == "bob"
+    assert (world.user("alice").held(), world.user("bob").held()) == (0, 1)
+    assert world.user("bob").events("c1") == ["imported", "claimed", "expired", "claimed"]
+
+
+def test_nothing_is_taken_from_a_holder_a_millisecond_before_the_deadline(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR - 1)
+
+    assert world.user("bob").claim("c1").code == "already_claimed"
+    assert world.sweep().due == 0
+
+
+def test_ones_own_lapsed_claims_never_block_the_headroom(world: World) -> None:
+    world.pool(claim_ttl="PT1H", holding_limit=2)
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+    world.clock.forward(HOUR)
+
+    assert alice.claim("c3").status == 200
+    assert alice.held() == 1
+    assert alice.claim("c4").status == 200
+
+
+def one_lapsed_of_two(world: World) -> User:
+    """Alice holds c1, whose claim has lapsed, and c2; she may hold no more than that."""
+    world.pool(claim_ttl="PT1H", holding_limit=2)
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+    alice.claim("c2")
+    return alice
+
+
+def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_claims_leave(world: World) -> None:
+    alice = one_lapsed_of_two(world)
+
+    refused = alice.claim_batch(["nobody", "c3", "c4"], atomic=True)
+
+    assert refused.results == ["not_found", "ok", "holding_limit"]
+
+
+def test_ones_own_lapsed_claims_are_looked_for_once_in_a_request(world: World) -> None:
+    alice = one_lapsed_of_two(world)
+
+    with counted(world) as made:
+        assert alice.claim_batch(["c3", "c4"]).results == ["ok", "holding_limit"]
+
+    # c3 and c4 are read, and refused; c1 is found, read, and returned; c3 and c4 are refused, and c3 is claimed.
+    assert made == {"BatchGetItem": 2, "TransactWriteItems": 4, "Query": 1}
+
+
+def test_ones_own_lapsed_claim_can_be_claimed_again_at_the_limit(world: World) -> None:
+    world.pool(claim_ttl="PT1H", holding_limit=1)
+    world.fill(1)
+    alice = world.user("alice")
+    first = alice.claim("c1").json
+    world.clock.forward(HOUR)
+
+    again = alice.claim("c1")
+
+    assert again.status == 200 and again.json["claim_id"] != first["claim_id"]
+    assert alice.held() == 1
+
+
+def test_every_past_holder_waits_for_the_cooldown_not_only_the_last(world: World) -> None:
+    world.pool(cooldown="PT1H")
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    alice.release("c1")
+    world.clock.forward(10 * MINUTE)
+    bob.claim("c1")
+    bob.release("c1")
+
+    refused = alice.claim("c1")
+
+    assert refused.code == "cooldown"
+    assert refused.json["retry_at"] == rfc3339(START + 1 + HOUR)
+    world.clock.forward(50 * MINUTE)
+    assert bob.claim("c1").code == "cooldown"
+    assert alice.claim("c1").status == 200
+
+
+def test_the_cooldown_of_a_lapsed_claim_runs_from_its_deadline_swept_or_not(world: World) -> None:
+    world.pool(cooldown="PT1H", claim_ttl="PT1H")
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+    world.clock.forward(HOUR + 30 * MINUTE)
+
+    unswept = alice.claim("c1")
+    world.sweep()
+    swept = alice.claim("c1")
+
+    assert unswept.code == swept.code == "cooldown"
+    assert unswept.json["retry_at"] == swept.json["retry_at"] == rfc3339(START + 1 + 2 * HOUR)
+    world.clock.forward(30 * MINUTE)
+    assert alice.claim("c1").status == 200
+
+
+def test_a_new_customer_cannot_be_claimed_during_the_embargo(world: World) -> None:
+    world.pool(embargo="PT2H")
+    world.fill(1)
+    alice = world.user("alice")
+
+    refused = alice.claim("c1")
+
+    assert refused.code == "embargoed"
+    assert refused.json["retry_at"] == alice.customer("c1")["available_at"] == rfc3339(START + 2 * HOUR)
+    world.clock.forward(2 * HOUR)
+    assert alice.claim("c1").status == 200
+
+
+def test_refusals_are_named_in_the_order_of_the_rules(world: World) -> None:
+    world.pool(embargo="P1D", holding_limit=0, daily_claim_limit=0)
+    world.fill(1)
+    alice = world.user("alice")
+
+    assert world.user("eve").claim("c1").code == "not_a_member"
+    assert world.user("eve").claim("nobody").code == "not_a_member"
+    assert alice.claim("nobody").code == "not_found"
+    assert alice.claim("c1").code == "embargoed"
+    world.clock.forward(DAY)
+    assert alice.claim("c1").code == "daily_limit"
+
+
+def test_a_customer_is_claimed_under_the_rules_of_its_own_pool_only(world: World) -> None:
+    world.pool("a", holding_limit=0)
+    world.pool("b")
+    world.fill(1, "a")
+
+    assert world.user("alice", pool="b").claim("c1").status == 404
+    assert world.user("alice", pool="a").claim("c1").code == "holding_limit"
+
+
+def test_a_sweep_that_is_faster_than_a_claim_does_not_cost_it_the_room_of_its_lapsed_claims(world: World) -> None:
+    world.pool(holding_limit=1, claim_ttl="PT1H")
+    world.fill(2)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+    sweeps = iter([world.sweep])
+
+    def sweep_meanwhile(**_: Any) -> None:
+        for sweep in sweeps:
+            sweep()
+
+    with hooked(world, "before-call.dynamodb.Query", sweep_meanwhile):
+        claimed = world.user("alice").claim("c2")
+
+    assert (claimed.status, claimed.json["holder"]) == (200, "alice")

@@ -1,0 +1,145 @@
+"""The console as it is served: one page, under a policy of its own, that says everything in both languages.
+
+What it does in a browser is tested in `tests/console`, for which there has to be one.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chalicelib.api import console
+from chalicelib.api.schemas import EventType
+from chalicelib.config import sign_in
+from chalicelib.model.errors import CATALOG, Refusal
+from tests.support.world import Reply, World
+
+SOURCES = {name: (console.FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in console.SCRIPTS}
+LONGEST = 350
+
+
+def served(world: World) -> Reply:
+    return world.request(None, "GET", "/console", None, None, {})
+
+
+def nonces(reply: Reply) -> set[str]:
+    return set(re.findall(r'nonce="(\w+)"', reply.text))
+
+
+def test_anybody_gets_the_page_and_the_store_is_not_asked(no_store: World) -> None:
+    page = served(no_store)
+
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert page.text.startswith("<!doctype html>")
+
+
+def test_only_what_has_this_answers_nonce_runs(no_store: World) -> None:
+    first, second = served(no_store), served(no_store)
+
+    (nonce,) = nonces(first)
+    policy = first.headers["Content-Security-Policy"]
+    assert f"script-src 'nonce-{nonce}';" in policy and f"style-src 'nonce-{nonce}';" in policy
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert len(nonce) >= 32 and nonces(second) != {nonce}
+
+
+def test_nothing_comes_from_elsewhere_and_every_address_is_relative(no_store: World) -> None:
+    text = served(no_store).text.replace("http://www.w3.org/2000/svg", "")
+
+    assert re.findall(r"https?://", text) == []
+    assert re.findall(r"""(?:src|href)=["'](?!data:,)""", text) == []
+
+
+def test_nothing_in_it_ends_the_script_early_or_is_left_to_be_filled_in(no_store: World) -> None:
+    text = served(no_store).text
+
+    assert text.count("</script>") == 2 and text.count("</style>") == 1
+    assert not re.search(r"\{(nonce|style|given|script)\}", text)
+
+
+def test_no_script_makes_html_of_text() -> None:
+    for name, source in SOURCES.items():
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source), (
+            name
+        )
+
+
+def test_every_script_says_what_it_is_for_and_none_is_long() -> None:
+    assert {path.stem for path in console.FOLDER.glob("*.js")} == set(SOURCES)
+    for name, source in SOURCES.items():
+        assert source.startswith("// "), name
+        assert len(source.splitlines()) <= LONGEST, name
+
+
+# Words
+
+
+def test_both_languages_say_the_same_things() -> None:
+    english, chinese = console.words("en"), console.words("zh")
+
+    assert list(english) == list(chinese)
+    assert all(english.values()) and all(chinese.values())
+
+
+@pytest.mark.parametrize("key", console.words("en"))
+def test_a_sentence_takes_the_same_values_in_both_languages(key: str) -> None:
+    english, chinese = (set(re.findall(r"\{(\w+)", console.words(language)[key])) for language in ("en", "zh"))
+
+    assert english == chinese
+
+
+@pytest.mark.parametrize("language", console.LANGUAGES)
+def test_every_refusal_has_its_words(language: str) -> None:
+    said = console.words(language)
+
+    assert {Refusal(reason).code for reason in CATALOG} - {key.removeprefix("refusal.") for key in said} == set()
+
+
+@pytest.mark.parametrize("kind", EventType.__args__)
+def test_every_event_has_its_words(kind: str) -> None:
+    assert f"event.{kind}" in console.words("en")
+
+
+def test_everything_that_a_script_says_has_words_and_no_words_are_left_over() -> None:
+    keys, script = set(console.words("en")), "\n".join(SOURCES.values())
+
+    said = set(re.findall(r'\bsay(?:able)?\("([^"]+)"', script))
+    named = set(re.findall(r'"([\w.]+)"', script))
+    made = set(re.findall(r"`(\w+\.\w*)\$\{", script))
+
+    assert said - keys == set()
+    assert all(any(key.startswith(start) for key in keys) for start in made)
+    assert {key for key in keys - named if not key.startswith(tuple(made))} == set()
+
+
+def test_no_two_scripts_give_one_name_to_two_things() -> None:
+    declared = [
+        name
+        for source in SOURCES.values()
+        for name in re.findall(r"^(?:async )?(?:function|const|let|class) (\w+)", source, re.MULTILINE)
+    ]
+
+    assert sorted({name for name in declared if declared.count(name) > 1}) == []
+
+
+# The company's own sign-in
+
+
+def test_the_page_may_ask_the_issuer_and_the_named_hosts_and_nobody_else() -> None:
+    given = {"SIGN_IN_CLIENT": "c", "SIGN_IN_ISSUER": "https://id.example.com:8443/realms/x"}
+
+    page = console.page("n", sign_in(given | {"SIGN_IN_HOSTS": "https://auth.example.com 'unsafe-inline' *"}))
+
+    assert "connect-src 'self' https://id.example.com:8443 https://auth.example.com;" in page.policy
+    assert "unsafe" not in page.policy and "*" not in page.policy
+
+
+def test_a_setting_cannot_end_the_element_that_it_stands_in() -> None:
+    page = console.page("n", sign_in({"SIGN_IN_CLIENT": "</script><script>alert(1)</script>"}))
+
+    assert page.html.count("</script>") == 2
+
+
+def test_without_a_client_tokens_are_pasted() -> None:
+    assert sign_in({"SIGN_IN_ISSUER": "https://id.example.com"}) is None

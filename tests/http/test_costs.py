@@ -1,0 +1,97 @@
+"""What things cost, counted. The clock's work depends on how much is due, never on how large the pool is; and what
+people ask for costs what the README says."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.large_pools import Cost, cost_of_sweep
+from tests.support.memory import memory_table
+from tests.support.metered import Metered
+from tests.support.pages import tables
+from tests.support.world import Reply, World
+
+# Two queries find the pools and two pages the claims. Each transaction has as many customers as find room beside the
+# twenty members' counters. The index holds whole customers, some fifteen to a read unit: 65 of the 68 units.
+COST_OF_A_THOUSAND = Cost(queries=4, reads=0, transactions=12, read_units=68, write_units=5_060)
+
+
+def test_a_sweep_of_a_thousand_reads_two_pages_and_no_customer_and_returns_them_in_a_dozen_transactions() -> None:
+    assert cost_of_sweep(1_000) == COST_OF_A_THOUSAND
+
+
+@pytest.mark.parametrize(
+    "customers", [2_500, *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (10_000, 100_000))]
+)
+def test_the_same_sweep_in_a_larger_pool_costs_exactly_the_same(customers: int) -> None:
+    assert cost_of_sweep(customers) == COST_OF_A_THOUSAND
+
+
+# The table of the README
+
+
+class Costs:
+    """A pool on the engine with a meter, of whose customers this process has a copy."""
+
+    def __init__(self) -> None:
+        self.engine = Metered()
+        self.world = World(memory_table(self.engine))
+        numbers = itertools.count(1)
+        self.world.new_id = lambda: f"{next(numbers):032x}"  # as long as those of a process
+        self.world.service = self.world.another_process()
+        self.world.pool(claim_ttl="P7D", holding_limit=500, extension="P1D", members_may_extend=True)
+        self.world.fill(200)
+        self.alice, self.bob = self.world.user("alice"), self.world.user("bob")
+
+    def of(self, ask: Callable[[], Reply], status: int = 200) -> tuple[str, str]:
+        """Requests and write units."""
+        self.engine.reset()
+        assert ask().status == status
+        return f"{sum(self.engine.requests.values()):,}", f"{self.engine.write_units:,.0f}"
+
+
+def said() -> dict[str, tuple[str, str]]:
+    (table,) = (table for table in tables("README.md") if table[0][0] == "a warm claim")
+    return {label: (requests, units) for label, requests, units in table}
+
+
+def test_a_members_verbs_cost_what_the_readme_says() -> None:
+    costs = Costs()
+    alice, bob = costs.alice, costs.bob
+
+    counted = {
+        "a warm claim": costs.of(lambda: alice.claim("c1")),
+        "… with an `Idempotency-Key`": costs.of(lambda: alice.claim("c2", idempotency_key="k")),
+        "a claim of what somebody else has": costs.of(lambda: bob.claim("c1"), 409),
+        "an extension": costs.of(lambda: alice.post("/customers/c1/extend")),
+        "a follow-up": costs.of(lambda: alice.post("/customers/c2/follow-up", {"note": "rang"})),
+        "a batch of 99 claims": costs.of(lambda: alice.claim_batch([f"c{each}" for each in range(50, 149)])),
+        "a claim-next": costs.of(bob.claim_next),
+    }
+
+    assert counted == {label: said()[label] for label in counted}
+
+
+def test_a_claim_or_release_that_moves_older_events_to_a_page_costs_two_units_more() -> None:
+    costs = Costs()
+
+    turns = (lambda: costs.alice.claim("c1"), lambda: costs.alice.release("c1"))
+    counted = {costs.of(turn) for _ in range(15) for turn in turns}
+
+    plain, moving = (
+        said()["a warm release"],
+        said()["… that moves older events to a page of their own, about every sixth"],
+    )
+    assert counted == {plain, moving}
+
+
+def test_a_list_and_a_sweep_cost_what_the_readme_says() -> None:
+    costs, swept = Costs(), cost_of_sweep(1_000)
+    requests, written = costs.of(lambda: costs.alice.get("/customers?state=available&limit=20"))
+
+    assert (requests, written) == (said()["a page of 20 of a list, whatever the size of the pool"][0], "0")
+    assert said()["a sweep of 1,000 due, whatever the size of the pool: finding them"] == (str(swept.finding), "")
+    assert said()["… returning them"] == (str(swept.transactions), f"{swept.write_units:,.0f}")

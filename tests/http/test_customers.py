@@ -1,0 +1,156 @@
+"""Customers as records: made by managers, edited by those who may, and refused when they are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.world import DAY, MINUTE, World
+
+
+def test_a_customer_is_made_by_a_manager_and_enters_available(world: World) -> None:
+    mona = world.pool(embargo="PT1H")
+
+    made = mona.create(fields={"phone": "13812345678", "vip": True, "age": 7, "score": 1.5, "note": None}, priority=3)
+
+    assert made.status == 201 and made.headers["ETag"] == '"1"'
+    assert made.json == mona.customer("new")
+    assert (made.json["state"], made.json["holder"], made.json["priority"]) == ("available", None, 3)
+    assert made.json["fields"] == {"phone": "13812345678", "vip": True, "age": 7, "score": 1.5, "note": None}
+    assert made.json["available_at"] == "2026-06-01T09:00:00.000Z"
+    assert mona.events("new") == ["created"]
+    assert world.user("alice").create("x").code == "not_manager"
+    assert world.user("stranger").create("x").code == "not_a_member"
+
+
+def test_a_customer_without_an_id_gets_one_that_is_an_id(world: World) -> None:
+    mona = world.pool()
+
+    first, second = mona.create(None).json["id"], mona.create(None).json["id"]
+
+    assert first != second and mona.customer(first)["name"] == "New"
+
+
+@pytest.mark.parametrize("later", [0, MINUTE])
+def test_a_customer_is_not_made_twice(world: World, later: int) -> None:
+    mona = world.pool()
+    mona.create(name="First")
+    world.clock.forward(later)
+
+    again = mona.create(name="Second")
+
+    assert (again.status, again.code) == (409, "duplicate_customer")
+    assert mona.customer("new")["name"] == "First"
+
+
+def test_the_largest_customer_that_may_be_is_kept_whole(world: World) -> None:
+    mona = world.pool()
+    fields = {"note": "客" * 1_300, "huge": 10**40}
+
+    mona.create("x" * 64, name="户" * 200, fields=fields, priority=-1000)
+
+    assert mona.customer("x" * 64)["fields"] == fields
+    assert mona.claim("x" * 64).json["name"] == "户" * 200
+
+
+BAD_CUSTOMERS: list[dict[str, Any]] = [
+    {"name": ""},
+    {"name": "x" * 201},
+    {"name": None},
+    {"id": "a#b"},
+    {"id": ""},
+    {"id": "x" * 65},
+    {"id": "a\n"},
+    {"priority": 1001},
+    {"priority": 1.5},
+    {"fields": None},
+    {"fields": {"a": {}}},
+    {"fields": {"a": [1]}},
+    {"fields": {"": 1}},
+    {"fields": {"x" * 65: 1}},
+    {"fields": {"a": "x" * 4_096}},
+    {"fields": {str(n): "客户" * 10 for n in range(100)}},
+    {"state": "claimed"},
+    {"holder": "alice"},
+    {"version": 9},
+]
+
+
+@pytest.mark.parametrize("said", BAD_CUSTOMERS, ids=lambda said: str(said)[:40])
+def test_a_customer_that_is_none_is_refused(no_store: World, said: dict[str, Any]) -> None:
+    refused = no_store.user("mona").create(**said)
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+    assert refused.json["errors"]
+
+
+# Editing
+
+
+def test_a_holder_or_a_manager_edits_a_customer_and_nobody_else(world: World) -> None:
+    mona = world.pool()
+    mona.post("/customers", {"id": "c1", "name": "Old", "fields": {"city": "Wuhan", "fax": "1"}})
+    alice = world.user("alice")
+    edit = {"name": "New", "fields": {"fax": None, "size": 3}}
+
+    assert alice.request("PATCH", "/v1/pools/p/customers/c1", edit).code == "not_holder"
+    alice.claim("c1")
+    edited = alice.request("PATCH", "/v1/pools/p/customers/c1", edit)
+
+    assert (edited.json["name"], edited.json["fields"]) == ("New", {"city": "Wuhan", "size": 3})
+    assert (edited.json["holder"], edited.json["version"]) == ("alice", 3)
+    assert mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 7}).json["priority"] == 7
+    assert mona.customer("c1")["fields"] == {"city": "Wuhan", "size": 3}
+
+
+def test_a_manager_edits_a_customer_even_if_it_is_their_own_claim_that_has_lapsed(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(2)
+    alice = world.user("alice")
+    mona.claim("c1")
+    alice.claim("c2")
+    world.clock.forward(DAY)
+
+    refused = alice.request("PATCH", "/v1/pools/p/customers/c2", {"name": "New"})
+    edited = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"})
+
+    assert refused.code == "expired"
+    assert (edited.status, edited.json["name"]) == (200, "New")
+
+
+def test_who_may_not_edit_a_customer_is_not_told_how_much_it_says(world: World) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"notes": "x" * 3_000})
+    more = {"name": "New", "fields": {"more": "y" * 3_000}}
+
+    edits = [world.user(name).request("PATCH", "/v1/pools/p/customers/c1", more) for name in ("mona", "bob", "zed")]
+    rows = {"rows": [{"id": "c1"} | more], "on_duplicate": "update"}
+    imports = [world.user(name).post("/import", rows) for name in ("bob", "zed")]
+
+    assert edits[0].json["errors"] == ["fields: 6022 bytes, at most 4096"]
+    assert [reply.code for reply in edits] == ["invalid_request", "not_holder", "not_a_member"]
+    assert [(reply.status, reply.code) for reply in imports] == [(403, "not_manager"), (403, "not_a_member")]
+
+
+def test_an_edit_bound_to_an_old_version_is_refused(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    refused = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match='"1"')
+
+    assert (refused.status, refused.code) == (412, "version_conflict")
+
+
+def test_an_edit_that_lost_a_race_is_not_told_that_it_was_made(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    mona.customer("c1")
+    mine, world.service = world.service, world.another_process()
+    mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Theirs"})
+    world.service = mine
+
+    edited = mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 7})
+
+    assert edited.status == 200 and mona.customer("c1")["priority"] == 7

@@ -1,0 +1,73 @@
+"""Eligibility: why one cannot claim, before one tries."""
+
+from __future__ import annotations
+
+from tests.support.world import HOUR, User, World
+
+
+def blocking(user: User, customer: str) -> list[str]:
+    return [each["code"] for each in user.get(f"/customers/{customer}/eligibility").json["blocking"]]
+
+
+def test_eligibility_names_every_rule_in_the_way_and_when_each_ends(world: World) -> None:
+    world.pool(embargo="PT3H", cooldown="P1D", holding_limit=0, daily_claim_limit=0)
+    world.fill(1)
+    alice = world.user("alice")
+
+    answer = alice.get("/customers/c1/eligibility").json
+
+    assert answer["eligible"] is False
+    assert blocking(alice, "c1") == ["embargoed", "daily_limit", "holding_limit"]
+    assert answer["blocking"][0]["retry_at"] == alice.customer("c1")["available_at"]
+    assert (answer["blocking"][2]["limit"], answer["blocking"][2]["used"]) == (0, 0)
+
+
+def test_eligibility_agrees_with_what_a_claim_would_answer(world: World) -> None:
+    world.pool(claim_ttl="PT1H", holding_limit=1)
+    world.fill(3)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+
+    assert blocking(alice, "c1") == [] and alice.claim("c1").status == 200
+    assert blocking(bob, "c1") == ["already_claimed"]
+    assert blocking(alice, "c2") == ["holding_limit"]
+    world.clock.forward(HOUR)
+    assert blocking(alice, "c2") == [] and alice.claim("c2").status == 200
+    assert world.user("eve").get("/customers/c1/eligibility").code == "not_a_member"
+    assert alice.get("/customers/nobody/eligibility").status == 404
+
+
+def test_who_holds_a_customer_of_a_paused_pool_may_not_claim_it_again(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.user("root", admin=True).post("/pause")
+
+    told = alice.get("/customers/c1/eligibility").json
+    reply = alice.claim("c1")
+
+    assert told["eligible"] == (reply.status == 200), (told, reply.text)
+
+
+def test_who_has_held_a_customer_twice_is_told_of_one_cooldown_and_when_it_ends(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H", cooldown="P1D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+    mona.post("/customers/c1/assign", {"to": "alice"})
+    world.clock.forward(2 * HOUR)
+
+    told = alice.get("/customers/c1/eligibility").json["blocking"]
+
+    assert [each["code"] for each in told] == ["cooldown"]
+    assert told[0]["retry_at"] == alice.claim("c1").json["retry_at"]
+
+
+def test_who_owns_a_private_customer_is_told_of_no_cooldown(world: World) -> None:
+    world.pool(cooldown="P1D")
+    world.fill(1)
+    world.user("mona").post("/customers/c1/convert", {"to": "alice"})
+
+    assert blocking(world.user("alice"), "c1") == ["already_claimed"]

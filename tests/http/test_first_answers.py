@@ -1,0 +1,135 @@
+"""A request repeated with its Idempotency-Key has its first answer, also where it would be another one by now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.world import HOUR, World
+
+
+def test_an_answer_to_an_admin_comes_again_only_to_an_admin(world: World) -> None:
+    body, root = {"id": "q", "name": "Q"}, world.user("root", admin=True)
+    first = root.request("POST", "/v1/pools", body, idempotency_key="k")
+
+    by_nobody = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
+    again = root.request("POST", "/v1/pools", body, idempotency_key="k")
+
+    assert (by_nobody.status, by_nobody.code) == (403, "not_admin")
+    assert "Idempotent-Replayed" not in by_nobody.headers
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_release_comes_again_although_a_reason_is_required_by_now(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    mona.claim("c1")
+    first = mona.release("c1", idempotency_key="k")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"reason_required": True}}, if_match="1")
+
+    again = mona.release("c1", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_batch_comes_again_although_the_policy_gives_no_extension_by_now(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
+    alice = world.user("alice")
+    alice.claim_batch(world.fill(2))
+    body = {"customer_ids": ["c1", "c2", "nobody"]}
+    first = alice.post("/extend", body, idempotency_key="k")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"extension": None}}, if_match="1")
+
+    again = alice.post("/extend", body, idempotency_key="k")
+
+    assert first.results == ["ok", "ok", "not_found"]
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_batches_in_a_pool_that_is_gone_are_not_found_when_repeated(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+    requests = [("/claim", {"customer_ids": ["nobody"]}), ("/assign", {"customer_ids": ["nobody"], "to": "bob"})]
+    firsts = [mona.post(path, body, idempotency_key="k") for path, body in requests]
+    assert root.request("DELETE", "/v1/pools/p", idempotency_key="k").status == 200
+
+    agains = [mona.post(path, body, idempotency_key="k") for path, body in requests]
+    deleted = root.request("DELETE", "/v1/pools/p", idempotency_key="k")
+
+    assert [first.results for first in firsts] == [["not_found"], ["not_found"]]
+    assert [(again.status, again.code) for again in agains] == [(404, "not_found")] * 2
+    assert (deleted.status, deleted.json) == (200, {"id": "p"})
+
+
+def test_an_undoing_comes_again_to_whom_is_no_manager_by_now(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+    made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}]}).json
+    first = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
+    root.request("PUT", "/v1/pools/p/members/mona", {"role": "member"})
+
+    again = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text) == (200, first.text)
+
+
+def test_an_atomic_batch_comes_again_although_it_would_no_longer_fit(threaded: World) -> None:
+    threaded.pool(claim_ttl="PT1H")
+    ids = threaded.fill(98)
+    alice = threaded.user("alice")
+    first = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+    threaded.clock.forward(HOUR)
+    threaded.user("bob").claim("c1")
+    threaded.clock.forward(HOUR)
+
+    again = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+
+    assert first.status == 200
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_definite_refusal_is_an_answer_too_even_after_things_have_changed(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("bob").claim("c1")
+    alice = world.user("alice")
+    first = alice.claim("c1", idempotency_key="k")
+    world.user("bob").release("c1")
+
+    again = alice.claim("c1", idempotency_key="k")
+
+    assert (first.code, again.status, again.text) == ("already_claimed", 409, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert alice.claim("c1", idempotency_key="k2").status == 200
+
+
+def test_a_refusal_comes_again_although_the_same_request_would_now_be_granted(world: World) -> None:
+    body = {"id": "q", "name": "Q"}
+    first = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
+
+    again = world.user("root", admin=True).request("POST", "/v1/pools", body, idempotency_key="k")
+
+    assert (first.code, again.status, again.text) == ("not_admin", 403, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("/customers/c1/release", {}, "reason_required"),
+    ("/claim", {"customer_ids": []}, "invalid_request"),
+    ("/claim", {"customer_ids": ["x"] * 101}, "batch_too_large"),
+    ("/claim-next", {"count": 1}, "holding_limit"),
+    ("/customers/c1/claim", {}, "holding_limit"),
+    ("/customers/nobody/release", {"reason": "r"}, "not_found"),
+    ("/customers/c1/assign", {"to": "alice"}, "not_manager"),
+    ("/customers/c1/win", {}, "not_claimed"),
+]
+
+
+def test_every_definite_refusal_comes_again_in_the_language_asked_for(world: World) -> None:
+    world.pool(holding_limit=0, reason_required=True)
+    world.fill(1)
+    alice = world.user("alice")
+
+    for number, (path, body, code) in enumerate(REFUSED):
+        first = alice.post(path, body, idempotency_key=f"k{number}")
+        again = alice.post(path, body, idempotency_key=f"k{number}", accept_language="zh-CN")
+
+        assert (first.code, again.code, again.status) == (code, code, first.status), path
+        assert again.headers["Idempotent-Replayed"] == "true" and again.headers["Content-Language"] == "zh-CN"

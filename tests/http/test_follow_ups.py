@@ -1,0 +1,227 @@
+"""Follow-ups: whose they are, what they say, and what they leave alone. And refusals that name the fact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.model.model import is_blank
+from chalicelib.model.times import rfc3339
+from tests.support.world import HOUR, START, Reply, User, World
+
+BLANK = ["", " ", "\t\n", "\u3000", "\u3164", "\u115f\u1160", "\uffa0", "\u2800", "\u200b\u200d\u2060", "\ufeff",
+         "\u00ad", "\u202e", "\u180e", "\ufe0f", "\u034f", "\U000e0020", "\x00\x1f", " \u3164\u2800 "]  # fmt: skip
+VISIBLE = ["a", "电话", ".", "\u200ba", "👍", "👨\u200d👩", "´", "①", "-", "\u0301"]
+
+
+def follow_up(user: User, customer: str = "c1", **said: Any) -> Reply:
+    return user.post(f"/customers/{customer}/follow-up", said)
+
+
+def private_of(world: World, owner: str = "alice") -> None:
+    """c1 is a private customer of that user."""
+    world.fill(1)
+    assert world.user("mona").post("/customers/c1/convert", {"to": owner}).status == 200
+
+
+@pytest.mark.parametrize("text", BLANK, ids=ascii)
+def test_text_without_a_visible_character_is_blank(text: str) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", VISIBLE, ids=ascii)
+def test_text_with_a_visible_character_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
+
+
+@pytest.mark.parametrize("text", BLANK[1:], ids=ascii)
+def test_a_follow_up_without_anything_visible_is_refused(world: World, text: str) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = [follow_up(alice), follow_up(alice, note=text), follow_up(alice, note=text, outcome=text)]
+
+    assert [(each.status, each.code) for each in refused] == [(422, "invalid_request")] * 3
+    assert alice.customer("c1")["last_follow_up_at"] is None
+
+
+def test_a_note_or_an_outcome_is_enough_and_the_event_has_both(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    done = [follow_up(alice, note="called"), follow_up(alice, outcome="interested", note=" "),
+            follow_up(alice, note="again", outcome="later")]  # fmt: skip
+
+    events = alice.get("/customers/c1/history").json["items"]
+    assert [each.status for each in done] == [200] * 3
+    assert [(each["reason"], each["outcome"]) for each in events[2:]] == [
+        ("called", None), (None, "interested"), ("again", "later")
+    ]  # fmt: skip
+
+
+def test_an_outcome_is_hidden_from_members_whom_it_does_not_concern(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    follow_up(world.user("alice"), outcome="interested")
+
+    shown = [user.get("/customers/c1/history").json["items"][-1] for user in (world.user("bob"), mona)]
+
+    assert [(each["outcome"], each["masked"]) for each in shown] == [(None, True), ("interested", False)]
+
+
+@pytest.mark.parametrize(("member", "most"), [("note", 2000), ("outcome", 64)])
+def test_a_text_that_is_too_long_is_refused_whatever_its_script(world: World, member: str, most: int) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    longest, longer = (follow_up(alice, **{member: "电" * length}) for length in (most, most + 1))
+
+    assert (longest.status, longer.status, longer.code) == (200, 422, "invalid_request")
+    assert len(alice.get("/customers/c1/history").json["items"][-1]["reason" if member == "note" else member]) == most
+
+
+def test_an_owner_follows_up_a_private_customer_which_has_no_clock(world: World) -> None:
+    world.pool(idle_ttl="PT1H", follow_up_restarts_clock=True)
+    private_of(world)
+    alice = world.user("alice")
+    world.clock.forward(HOUR)
+
+    followed = follow_up(alice, note="called")
+
+    assert (followed.status, followed.json["state"], followed.json["holder"]) == (200, "private", "alice")
+    assert followed.json["last_follow_up_at"] == rfc3339(world.clock()) and followed.json["expires_at"] is None
+    assert alice.events("c1")[-1] == "followed_up"
+
+
+@pytest.mark.parametrize("who", ["mona", "root"])
+@pytest.mark.parametrize("private", [False, True])
+def test_a_managers_follow_up_restarts_no_clock_and_leaves_the_last_one(world: World, who: str, private: bool) -> None:
+    world.pool(idle_ttl="PT2H", follow_up_restarts_clock=True)
+    world.fill(1)
+    alice, manager = world.user("alice"), world.user(who, admin=who == "root")
+    alice.claim("c1")
+    follow_up(alice, note="called")
+    if private:
+        alice.post("/customers/c1/win")
+    before = alice.customer("c1")
+    world.clock.forward(HOUR)
+
+    followed = follow_up(manager, note="looked after it")
+
+    assert followed.status == 200
+    changed = {name for name, shown in followed.json.items() if shown != before[name]}
+    assert changed == {"version", "updated_at"}
+    assert alice.get("/customers/c1/history").json["items"][-1]["by"] == who
+
+
+def test_a_manager_who_holds_the_customer_follows_up_as_its_holder(world: World) -> None:
+    mona = world.pool(idle_ttl="PT2H")
+    world.fill(1)
+    mona.claim("c1")
+    world.clock.forward(HOUR)
+
+    followed = follow_up(mona, note="called").json
+
+    assert followed["last_follow_up_at"] == rfc3339(world.clock())
+    assert followed["expires_at"] == rfc3339(world.clock() + 2 * HOUR)
+
+
+def test_nobody_else_follows_up_and_nobody_what_is_in_the_pool_or_has_expired(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    world.fill(2)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+
+    assert follow_up(bob, note="called").code == "not_holder"
+    assert follow_up(mona, "c2", note="called").code == "not_claimed"
+    world.clock.forward(HOUR)
+    assert [follow_up(each, note="called").code for each in (alice, mona)] == ["expired", "expired"]
+    mona.post("/customers/c2/convert", {"to": "alice"})
+    assert follow_up(bob, "c2", note="called").code == "not_holder"
+
+
+def test_a_blank_reason_is_none_where_the_policy_requires_one(world: World) -> None:
+    world.pool(reason_required=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    assert alice.release("c1", reason=" \u3164").code == "reason_required"
+    assert alice.release("c1", reason="no time").status == 200
+
+
+# Refusals that name the fact
+
+
+@pytest.mark.parametrize("who", ["alice", "bob", "mona", "root"])
+def test_a_deposit_names_what_the_customer_is(world: World, who: str) -> None:
+    world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+    user = world.user(who, admin=who == "root")
+
+    refused = [user.post(f"/customers/{each}/deposit") for each in ("c1", "c2")]
+
+    assert [(each.status, each.code) for each in refused] == [(409, "not_private"), (409, "already_available")]
+    assert user.post("/deposit", {"customer_ids": ["c1", "c2"]}).results == ["not_private", "already_available"]
+
+
+def test_only_a_manager_of_the_first_pool_deposits_into_another(world: World) -> None:
+    mona = world.pool()
+    world.pool("q")
+    private_of(world)
+    alice = world.user("alice")
+
+    refused = alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (refused.status, refused.code) == (403, "not_manager")
+    assert alice.post("/deposit", {"customer_ids": ["c1"], "pool": "q"}).results == ["not_manager"]
+    assert mona.post("/customers/c1/deposit", {"pool": "q"}).json["pool_id"] == "q"
+
+
+def test_verbs_that_need_a_claim_find_none_on_a_private_customer(world: World) -> None:
+    mona = world.pool(extension="PT1H", members_may_extend=True)
+    private_of(world)
+    alice = world.user("alice")
+
+    refused = [
+        alice.release("c1"),
+        alice.post("/customers/c1/extend"),
+        alice.post("/customers/c1/pin", {"until": rfc3339(START + 48 * HOUR)}),
+        alice.post("/customers/c1/unpin"),
+        alice.post("/customers/c1/win"),
+        mona.post("/customers/c1/convert"),
+    ]
+    taken = [
+        alice.claim("c1"),
+        mona.post("/customers/c1/assign", {"to": "bob"}),
+        mona.post("/customers/c1/convert", {"to": "bob"}),
+    ]
+
+    assert [each.code for each in refused] == ["not_claimed"] * 6
+    assert [each.code for each in taken] == ["already_claimed"] * 3
+    assert all("else" not in each.json["detail"] for each in [*refused, *taken])
+
+
+def test_a_refusal_tells_a_pin_that_is_too_long_from_one_too_many_and_a_claim_without_a_deadline(world: World) -> None:
+    mona = world.pool(pin_limit=1, max_pin="P1D", extension="PT1H")
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+    alice.post("/customers/c1/pin", {"until": rfc3339(START + 2 * HOUR)})
+
+    many = alice.post("/customers/c2/pin", {"until": rfc3339(START + 2 * HOUR)})
+    long = alice.post("/customers/c1/pin", {"until": rfc3339(START + 99 * HOUR)})
+    endless = mona.post("/customers/c2/extend")
+
+    assert (many.code, long.code, endless.code) == ("pin_limit", "pin_limit", "extension_not_allowed")
+    assert many.json["detail"] != long.json["detail"]
+    assert endless.json["detail"] == "This claim has no deadline to extend."

@@ -1,0 +1,61 @@
+"""History: every event once and in order, whatever the page and whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.world import World
+
+
+def test_an_event_tells_who_when_and_from_where_to_where(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    claimed = world.user("alice").claim("c1").json
+    world.user("mona").release("c1", reason="too slow")
+
+    told = world.user("mona").get("/customers/c1/history").json["items"]
+
+    assert [(each["type"], each["by"], each["from_state"], each["to_state"]) for each in told] == [
+        ("imported", "mona", None, "available"),
+        ("claimed", "alice", "available", "claimed"),
+        ("reclaimed", "mona", "claimed", "available"),
+    ]
+    assert [(each["holder"], each["claim_id"]) for each in told[1:]] == [("alice", claimed["claim_id"])] * 2
+    assert (told[1]["expires_at"], told[2]["reason"]) == (claimed["expires_at"], "too slow")
+
+
+def test_a_long_history_is_told_in_order_whatever_the_page(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(1)
+    alice = threaded.user("alice")
+    for number in range(35):
+        alice.claim("c1")
+        alice.release("c1", reason=f"round {number} " + "理由" * (number % 7) * 9)
+
+    for limit in (1, 7, 16, 50, 100):
+        events = [each for page in alice.pages("/customers/c1/history", limit) for each in page]
+        assert [each["seq"] for each in events] == list(range(1, 72)), limit
+        assert [each["type"] for each in events] == ["imported"] + ["claimed", "released"] * 35
+    assert alice.customer("c1")["version"] == 71
+    assert [each["reason"].split()[1] for each in events[2::2]] == [str(number) for number in range(35)]
+
+
+def test_a_history_read_while_it_grows_tells_nothing_twice(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice, events = world.user("alice"), world.table.connection.client.meta.events
+
+    def goes_on(**_: Any) -> None:
+        events.unregister("before-call.dynamodb.Query", goes_on)
+        for _ in range(6):
+            alice.claim("c1")
+            alice.release("c1", reason="because")
+
+    for _ in range(6):
+        alice.claim("c1")
+        alice.release("c1", reason="because")
+    events.register("before-call.dynamodb.Query", goes_on)
+
+    told = [each["seq"] for each in alice.get("/customers/c1/history?limit=100").json["items"]]
+
+    assert told == list(range(1, len(told) + 1))

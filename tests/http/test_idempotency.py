@@ -1,0 +1,229 @@
+"""Repeated requests: one Idempotency-Key has one answer, whatever has changed since, and does nothing more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.world import DAY, HOUR, Reply, User, World
+
+
+def test_a_repeated_claim_gets_the_first_answer_again(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    first = alice.claim("c1", idempotency_key="k")
+    alice.release("c1")
+
+    again = alice.claim("c1", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true" and "Idempotent-Replayed" not in first.headers
+    assert alice.held() == 0
+
+
+def test_every_kind_of_request_can_be_repeated(threaded: World) -> None:
+    mona = threaded.pool(claim_ttl="PT1H")
+    ids = threaded.fill(130)
+    root, alice = threaded.user("root", admin=True), threaded.user("alice")
+    requests = [
+        (root, "POST", "/v1/pools", {"id": "q", "name": "Q"}),
+        (root, "PUT", "/v1/pools/p/members/carl", {"role": "member", "holding_limit": 3}),
+        (mona, "POST", "/v1/pools/p/customers", {"name": "New"}),
+        (mona, "POST", "/v1/pools/p/import", {"rows": [{"id": "n1", "name": "N"}, {"id": "c1", "name": "again"}]}),
+        (alice, "POST", "/v1/pools/p/claim", {"customer_ids": [*ids[:99], "nobody"]}),
+        (alice, "POST", "/v1/pools/p/claim-next", {"count": 3}),
+        (alice, "POST", "/v1/pools/p/release", {"customer_ids": ids[:100]}),
+        (mona, "POST", "/v1/pools/p/assign", {"customer_ids": ids[:3], "to": "bob"}),
+        (mona, "POST", "/v1/pools/p/customers/c1/extend", {"by": "PT1H"}),
+        (mona, "DELETE", "/v1/pools/p/members/bob?held=release", None),
+        (root, "POST", "/v1/sweep", {}),
+    ]
+    for number, (user, method, path, body) in enumerate(requests):
+        first = user.request(method, path, body, idempotency_key=f"k{number}")
+        again = user.request(method, path, body, idempotency_key=f"k{number}")
+
+        assert first.status in (200, 201), (path, first.text)
+        assert (again.status, again.json) == (first.status, first.json), path
+        assert again.headers.get("Idempotent-Replayed") == "true", path
+
+
+def test_claim_next_repeated_takes_nothing_more_even_when_the_pool_had_run_dry(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    first = alice.claim_next(5, idempotency_key="k")
+    world.fill(3, prefix="more")
+
+    again = alice.claim_next(5, idempotency_key="k")
+
+    assert again.json == first.json and len(first.json["items"]) == 2
+    assert alice.held() == 2
+
+
+def test_a_sweep_repeated_with_its_key_sweeps_nothing_more(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    root = world.user("root", admin=True)
+    first = root.request("POST", "/v1/sweep", {}, idempotency_key="k")
+    world.user("alice").claim("c1")
+    world.clock.forward(2 * HOUR)
+
+    again = root.request("POST", "/v1/sweep", {}, idempotency_key="k")
+
+    assert again.text == first.text and again.headers["Idempotent-Replayed"] == "true"
+    assert world.user("mona").events("c1") == ["imported", "claimed"]
+
+
+def test_a_removal_repeated_with_its_key_releases_nothing_more(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    root, path = world.user("root", admin=True), "/v1/pools/p/members/bob"
+    first = mona.request("DELETE", f"{path}?held=release", idempotency_key="k")
+    root.request("PUT", path, {"role": "member"})
+    world.user("bob").claim("c1")
+
+    again = mona.request("DELETE", f"{path}?held=release", idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text)
+    assert mona.customer("c1")["holder"] == "bob"
+
+
+def patch(mona: User, version: int, key: str, **policy: Any) -> Reply:
+    body = {"policy": policy, "apply_to": "all"}
+    return mona.request("PATCH", "/v1/pools/p", body, if_match=f'"{version}"', idempotency_key=key)
+
+
+def test_a_change_of_policy_repeated_has_the_first_answer(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    first, again = patch(mona, 1, "k", claim_ttl="P1D"), patch(mona, 1, "k", claim_ttl="P1D")
+
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_a_change_of_policy_repeated_does_not_undo_a_later_one(world: World) -> None:
+    mona, alice = world.pool(claim_ttl="P7D"), world.user("alice")
+    world.fill(2)
+    alice.claim("c1")
+    patch(mona, 1, "k1", claim_ttl="P1D")
+    patch(mona, 2, "k2", claim_ttl="P30D")
+    expires_at = alice.customer("c1")["expires_at"]
+
+    patch(mona, 1, "k1", claim_ttl="P1D")
+
+    assert alice.customer("c1")["expires_at"] == expires_at
+    assert alice.claim("c2").json["expires_at"] == expires_at
+
+
+# What a key stands for, and how long
+
+
+@pytest.mark.parametrize("key", ["a b", "x" * 65, "", "ключ"])
+def test_a_key_that_is_no_key_is_refused(no_store: World, key: str) -> None:
+    refused = no_store.user("alice").claim("c1", idempotency_key=key)
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+
+
+def test_a_body_of_the_wrong_shape_uses_up_no_key(world: World) -> None:
+    mona = world.pool()
+
+    wrong = [mona.post("/customers", {"id": "c1"}, idempotency_key="k") for _ in range(2)]
+    right = mona.post("/customers", {"id": "c1", "name": "New"}, idempotency_key="k")
+
+    assert [(reply.status, reply.code) for reply in wrong] == [(422, "invalid_request")] * 2
+    assert right.status == 201 and "Idempotent-Replayed" not in right.headers
+
+
+def test_a_key_belongs_to_its_tenant_user_and_resource(world: World) -> None:
+    world.pool()
+    world.pool("p", "acme")
+    world.fill(3)
+    world.fill(1, "p", "acme")
+    callers = [world.user("alice"), world.user("alice", tenant="acme")]
+
+    assert [each.claim("c1", idempotency_key="k").status for each in callers] == [200, 200]
+    assert world.user("bob").claim("c2", idempotency_key="k").status == 200
+    assert world.user("alice").claim("c3", idempotency_key="k").status == 200
+    assert world.user("alice").release("c1", idempotency_key="k").status == 200
+
+
+def test_the_same_key_with_another_body_is_refused_and_does_nothing(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    first = alice.claim_batch(["c1"], idempotency_key="k")
+
+    reused = alice.claim_batch(["c2"], idempotency_key="k")
+
+    assert (reused.status, reused.code) == (422, "idempotency_key_reused")
+    assert alice.held() == 1
+    assert alice.claim_batch(["c1"], idempotency_key="k").text == first.text
+
+
+def test_the_whole_of_a_request_is_what_must_be_the_same(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    mona.claim("c1", idempotency_key="k")
+
+    assert mona.claim("c1", idempotency_key="k", if_match='"1"').code == "idempotency_key_reused"
+    mona.request("DELETE", "/v1/pools/p/members/bob", idempotency_key="k")
+    other = mona.request("DELETE", "/v1/pools/p/members/bob?held=release", idempotency_key="k")
+    assert other.code == "idempotency_key_reused"
+
+
+def test_the_order_of_names_and_spaces_in_a_body_mean_nothing(world: World) -> None:
+    root = world.user("root", admin=True)
+    first = root.request("POST", "/v1/pools", raw=b'{"id":"q","name":"Q"}', idempotency_key="k")
+
+    again = root.request("POST", "/v1/pools", raw=b' { "name" : "Q", "id" : "q" } ', idempotency_key="k")
+
+    assert (again.status, again.text) == (first.status, first.text) == (201, first.text)
+
+
+def test_a_key_is_kept_for_a_day(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1", idempotency_key="k")
+    alice.release("c1")
+    world.clock.forward(DAY - 1_000)
+    assert alice.claim("c1", idempotency_key="k").headers["Idempotent-Replayed"] == "true"
+
+    world.clock.forward(1_000)
+
+    fresh = alice.claim("c1", idempotency_key="k")
+    assert fresh.status == 200 and "Idempotent-Replayed" not in fresh.headers
+    assert alice.held() == 1
+
+
+def test_a_key_of_several_transactions_expires_as_a_whole(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(101)
+    alice = threaded.user("alice")
+    alice.claim_batch(ids[:100], idempotency_key="k")
+    alice.release_batch(ids[:100])
+    threaded.clock.forward(DAY)
+
+    fresh = alice.claim_batch(ids[1:], idempotency_key="k")
+
+    assert fresh.json["summary"] == {"ok": 100, "failed": 0}
+    assert alice.held() == 100
+
+
+def test_a_dry_run_under_a_key_is_answered_as_the_first_time(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    body = {"policy": {"claim_ttl": "P9D"}, "apply_to": "all", "dry_run": True}
+
+    first = mona.request("PATCH", "/v1/pools/p", body, if_match="1", idempotency_key="k")
+    world.user("alice").release("c1")
+    again = mona.request("PATCH", "/v1/pools/p", body, if_match="1", idempotency_key="k")
+
+    assert (first.status, first.json["affected"]) == (200, 1)
+    assert again.text == first.text and again.headers["Idempotent-Replayed"] == "true"

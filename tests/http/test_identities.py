@@ -1,0 +1,142 @@
+"""Users whose subject is no id: requests name them by subject or by id, and mean the same user."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from urllib.parse import quote
+
+import jwt
+import pytest
+
+from chalicelib.model.identities import user_named, user_of
+from tests.support.every_route import assert_problem
+from tests.support.world import User, World
+from tools.local.keys import LocalKeys
+from tools.problems import Unusable
+
+SUBJECTS = [
+    "auth0|5f7c/8ec7",
+    "abc@clients",
+    "f:0b1c-77:alice",
+    "zhang.san@corp",
+    "张 三;?#",
+    "u_bob",
+    "x" * 65,
+    "..",
+    "%41",
+]
+
+
+def by_hand(subject: str) -> str:
+    return "u_" + base64.b32encode(hashlib.sha256(subject.encode()).digest()).decode("ascii")[:26].lower()
+
+
+def someone(world: World, subject: str) -> User:
+    """A client with a token of that subject."""
+    return world.user(user_of(subject))
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_member_put_by_subject_is_read_and_removed_by_subject_and_by_id(world: World, subject: str) -> None:
+    mona = world.pool()
+    user = by_hand(subject)
+
+    made = mona.request("PUT", f"/v1/pools/p/members/{quote(subject, safe='')}", {"role": "member"})
+    own = someone(world, subject).get("/members/me")
+    by_id = mona.get(f"/members/{user}")
+    by_subject = mona.get(f"/members/{quote(subject, safe='')}")
+    removed = mona.request("DELETE", f"/v1/pools/p/members/{quote(subject, safe='')}")
+
+    assert made.json["user_id"] == user
+    assert own.json == by_id.json == by_subject.json
+    assert removed.json == {"pool_id": "p", "user_id": user}
+    assert mona.get(f"/members/{user}").status == 404
+
+
+@pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
+def test_every_request_that_names_a_user_takes_the_subject_and_the_id(world: World, named: str) -> None:
+    mona = world.pool(members="alice")
+    erin = by_hand("auth0|erin")
+    mona.request("PUT", f"/v1/pools/p/members/{quote(named)}", {"role": "member"})
+    world.fill(6)
+    world.user("alice").claim_batch(["c2", "c4"])
+
+    given = [
+        mona.post("/customers/c1/assign", {"to": named}).json,
+        mona.post("/customers/c2/transfer", {"to": named}).json,
+        mona.post("/assign", {"customer_ids": ["c3"], "to": named}).json["results"][0]["customer"],
+        mona.post("/transfer", {"customer_ids": ["c4"], "to": named}).json["results"][0]["customer"],
+        mona.post("/customers/c5/convert", {"to": named}).json,
+        mona.post("/convert", {"customer_ids": ["c6"], "to": named}).json["results"][0]["customer"],
+    ]
+
+    assert [each["holder"] for each in given] == [erin] * 6
+    assert len(mona.walk(f"/customers?holder={quote(named)}")) == 6
+    assert len(someone(world, "auth0|erin").walk("/customers?holder=me")) == 6
+
+
+@pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
+def test_customers_of_a_member_who_leaves_go_to_the_user_that_the_query_names(world: World, named: str) -> None:
+    mona = world.pool(members="alice")
+    mona.request("PUT", f"/v1/pools/p/members/{by_hand('auth0|erin')}", {"role": "member"})
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    removed = mona.request("DELETE", f"/v1/pools/p/members/alice?held=transfer&to={quote(named)}")
+
+    assert removed.status == 200
+    assert mona.customer("c1")["holder"] == by_hand("auth0|erin")
+
+
+def test_an_idempotency_key_knows_one_user_under_both_names(world: World) -> None:
+    mona = world.pool()
+    subject, user = quote("auth0|erin", safe=""), by_hand("auth0|erin")
+
+    first = mona.request("PUT", f"/v1/pools/p/members/{subject}", {"role": "member"}, idempotency_key="k1")
+    again = mona.request("PUT", f"/v1/pools/p/members/{user}", {"role": "member"}, idempotency_key="k1")
+
+    assert again.json == first.json
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_subject_that_is_the_id_of_another_user_is_another_user_still() -> None:
+    erin = by_hand("auth0|erin")
+
+    impostor = user_of(erin)
+
+    assert user_named(erin) == erin
+    assert impostor == by_hand(erin) != erin
+
+
+@pytest.mark.parametrize(
+    "named", ["", "a\n", "\x00", "a\x7f", "\x85", "x" * 1_025, 7, None, ["alice"], {"id": "alice"}]
+)
+def test_text_that_names_no_user_is_refused_in_a_body(no_store: World, named: object) -> None:
+    mona = no_store.user("mona")
+
+    for path in ("/customers/c1/assign", "/customers/c1/transfer", "/assign", "/transfer"):
+        ids = {} if "customers" in path else {"customer_ids": ["c1"]}
+        assert_problem(mona.post(path, ids | {"to": named}), 422, "invalid_request", path)
+    for path, ids in (("/customers/c1/convert", {}), ("/convert", {"customer_ids": ["c1"]})):
+        if named is not None:
+            assert_problem(mona.post(path, ids | {"to": named}), 422, "invalid_request", path)
+
+
+@pytest.mark.parametrize("named", ["", "a%0A", "%00", "x" * 1_025])
+def test_text_that_names_no_user_is_refused_in_a_query(no_store: World, named: str) -> None:
+    mona = no_store.user("mona")
+
+    for query in (f"/customers?holder={named}", f"/members/alice?held=transfer&to={named}"):
+        method = "GET" if "holder" in query else "DELETE"
+        assert_problem(mona.request(method, f"/v1/pools/p{query}"), 422, "invalid_request", query)
+
+
+def test_a_local_token_carries_any_subject_as_it_is(tmp_path: object) -> None:
+    keys = LocalKeys(tmp_path).ensure()  # type: ignore[arg-type]
+
+    for subject in SUBJECTS:
+        assert jwt.decode(keys.token(subject), options={"verify_signature": False})["sub"] == subject
+    for nobody in ("", "\udcff"):
+        with pytest.raises(Unusable, match="is not valid"):
+            keys.token(nobody)

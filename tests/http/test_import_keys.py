@@ -1,0 +1,244 @@
+"""Import by phone number or e-mail address: which customer a row is about, in each mode, and whose a key is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.dynamodb import keys
+from tests.support.world import Reply, User, World
+
+PHONE, SPELLINGS = "13812345678", ["+86 138 1234 5678", "１３８１２３４５６７８", "0086-138-1234-5678", "138.1234.5678"]
+
+
+def row(phone: Any = PHONE, name: str = "Row", **said: Any) -> dict[str, Any]:
+    """A row that says that phone number, and other fields beside it."""
+    own = {name: said.pop(name) for name in ("id", "priority") if name in said}
+    return own | {"name": name, "fields": {"phone": phone} | said}
+
+
+def imported(user: User, *rows: Any, on_duplicate: str = "skip", key: str = "phone", **headers: str) -> Reply:
+    return user.post("/import", {"rows": rows, "key": key, "on_duplicate": on_duplicate}, **headers)
+
+
+def ids(reply: Reply) -> list[str]:
+    return [each["id"] for each in reply.json["results"]]
+
+
+def create(user: User, customer: str, **fields: Any) -> Reply:
+    return user.post("/customers", {"id": customer, "name": customer.upper(), "fields": fields})
+
+
+def edit(user: User, customer: str, **fields: Any) -> Reply:
+    return user.request("PATCH", f"/v1/pools/p/customers/{customer}", {"fields": fields})
+
+
+def listed(user: User) -> list[str]:
+    return sorted(each["id"] for each in user.walk("/customers"))
+
+
+# What a row is about
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_phone_number_in_another_spelling_is_the_same_customer(world: World, spelling: str) -> None:
+    mona = world.pool()
+    first = imported(mona, row(PHONE, "First", id="a"))
+
+    again = imported(mona, row(spelling, "Again", id="b"))
+
+    assert first.results == again.results == ["ok"] and ids(first) == ids(again) == ["a"]
+    assert again.json["results"][0]["customer"] == mona.customer("a") and mona.customer("a")["name"] == "First"
+    assert listed(mona) == ["a"]
+
+
+def test_an_address_in_another_spelling_is_the_same_customer(world: World) -> None:
+    mona = world.pool()
+    rows = [{"name": "L", "fields": {"email": said}} for said in ("Li.Wei@Example.COM", " ｌi.wei@example.com")]
+
+    first, again = (imported(mona, each, key="email") for each in rows)
+
+    assert ids(first) == ids(again) == listed(mona)
+    assert mona.customer(ids(first)[0])["fields"] == {"email": "Li.Wei@Example.COM"}
+
+
+def test_the_id_of_a_row_is_used_for_a_new_customer_and_minted_where_it_is_missing(world: World) -> None:
+    mona = world.pool()
+
+    reply = imported(mona, row("13800000001", id="mine"), row("13800000002"))
+
+    given, generated_id = ids(reply)
+    assert given == "mine" and listed(mona) == sorted([given, generated_id])
+    assert mona.customer(generated_id)["fields"] == {"phone": "13800000002"} and mona.events(generated_id) == [
+        "imported"
+    ]
+
+
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+def test_an_id_that_another_customer_has_is_a_duplicate_in_every_mode(world: World, mode: str) -> None:
+    mona = world.pool()
+    create(mona, "a", phone="13900000000")
+
+    reply = imported(mona, row(id="a"), row("13700000000", id="b"), row("13900000000"), on_duplicate=mode)
+
+    assert reply.results == ["duplicate_customer", "ok", "duplicate_customer" if mode == "reject" else "ok"]
+    assert ids(reply) == ["a", "b", "a"] and listed(mona) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("phone", said) for said in (None, "", "call me", 12, True)] + [("email", said) for said in (None, "a@b", 7)],
+)
+def test_a_row_without_a_key_that_is_one_fails_alone_and_says_why(world: World, key: str, said: Any) -> None:
+    mona = world.pool()
+    good = {"name": "Good", "fields": {"phone": PHONE, "email": "a@b.cn"}}
+
+    reply = imported(mona, {"id": "x", "name": "Bad", "fields": {key: said}}, {"name": "None"}, 7, good, key=key)
+
+    assert reply.results == ["invalid_request"] * 3 + ["ok"] and ids(reply)[:3] == ["x", "", ""]
+    assert [each["errors"][0].startswith(f"fields.{key}: ") for each in reply.json["results"][:2]] == [True, True]
+    assert listed(mona) == ids(reply)[3:]
+
+
+def test_a_key_that_stands_earlier_in_the_request_is_told_so_whatever_the_ids(world: World) -> None:
+    mona = world.pool()
+
+    reply = imported(mona, row("no phone"), row(id="a"), row(SPELLINGS[0], id="b"), row(SPELLINGS[1]))
+
+    assert reply.results == ["invalid_request", "ok", "duplicate_in_request", "duplicate_in_request"]
+    assert ids(reply) == ["", "a", "b", ""] and listed(mona) == ["a"]
+
+
+# The three modes
+
+
+@pytest.mark.parametrize(("mode", "result", "name"), [("skip", "ok", "C1"), ("update", "ok", "Row"),
+                                                      ("reject", "duplicate_customer", "C1")])  # fmt: skip
+def test_each_mode_does_its_own_and_none_touches_the_holder_the_state_or_the_clock(
+    world: World, mode: str, result: str, name: str
+) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    create(mona, "c1", phone=PHONE, city="上海")
+    world.user("alice").claim("c1")
+    before = mona.customer("c1")
+
+    reply = imported(mona, row(SPELLINGS[0], priority=9), on_duplicate=mode)
+
+    after = mona.customer("c1")
+    assert reply.results == [result] and ids(reply) == ["c1"] and after["name"] == name
+    assert {part: after[part] for part in ("state", "holder", "claim_id", "expires_at")} == {
+        part: before[part] for part in ("state", "holder", "claim_id", "expires_at")
+    }
+    assert after["fields"] == {"phone": SPELLINGS[0] if mode == "update" else PHONE, "city": "上海"}
+
+
+def test_an_import_by_key_is_for_managers_and_tells_others_of_no_number(world: World) -> None:
+    mona = world.pool()
+    create(mona, "c1", phone=PHONE)
+
+    for mode in ("skip", "update", "reject"):
+        replies = [imported(world.user(name), row(), on_duplicate=mode) for name in ("alice", "stranger")]
+        fresh = [imported(world.user(name), row("13900000000"), on_duplicate=mode) for name in ("alice", "stranger")]
+        assert [reply.code for reply in replies] == [reply.code for reply in fresh] == ["not_manager", "not_a_member"]
+    assert listed(mona) == ["c1"]
+
+
+def test_two_pools_and_two_tenants_have_keys_of_their_own(world: World) -> None:
+    monas = [world.pool(), world.pool("q"), world.pool(tenant="acme")]
+
+    replies = [imported(mona, row(id=f"c{number}"), on_duplicate="reject") for number, mona in enumerate(monas)]
+
+    assert [reply.results for reply in replies] == [["ok"]] * 3
+    assert [listed(mona) for mona in monas] == [["c0"], ["c1"], ["c2"]]
+
+
+# Whose key it is
+
+
+def test_whoever_was_given_a_key_by_hand_is_found_by_it(world: World) -> None:
+    mona = world.pool()
+    create(mona, "made", phone="13800000001")
+    mona.post("/import", {"rows": [row("13800000002", id="by-id")]})
+    create(mona, "edited")
+    edit(mona, "edited", phone="13800000003")
+    mona.post("/import", {"rows": [row("13800000004", id="edited")], "on_duplicate": "update"})
+
+    reply = imported(mona, *(row(f"1380000000{number}") for number in (1, 2, 3, 4)))
+
+    made, by_id, new, edited = ids(reply)
+    assert (made, by_id, edited) == ("made", "by-id", "edited")
+    assert new not in ("made", "by-id", "edited") and mona.customer(new)["fields"] == {"phone": "13800000003"}
+
+
+def test_of_two_that_were_given_one_number_by_hand_the_newest_is_found(world: World) -> None:
+    mona = world.pool()
+    create(mona, "a", phone=PHONE)
+    create(mona, "b", phone=SPELLINGS[0])
+
+    assert ids(imported(mona, row())) == ["b"]
+    edit(mona, "b", phone="13900000000")
+    assert ids(imported(mona, row(id="c"))) == ["c"]
+
+
+def test_rows_of_one_import_by_id_that_say_the_same_number_leave_it_to_the_last(world: World) -> None:
+    mona = world.pool()
+
+    reply = mona.post("/import", {"rows": [row(id="a"), row(id="b"), row(id="c", phone="13900000000")]})
+
+    assert reply.results == ["ok"] * 3
+    assert ids(imported(mona, row())) == ["b"]
+
+
+def test_a_number_that_was_given_back_to_its_owner_meanwhile_is_not_taken_from_it(world: World) -> None:
+    mona = world.pool()
+    create(mona, "a", phone=PHONE)
+    edit(mona, "a", phone="13900000000")
+    events = world.table.connection.client.meta.events
+
+    def says_it_again(**_: Any) -> None:
+        events.unregister("before-call.dynamodb.TransactWriteItems", says_it_again)
+        edit(mona, "a", phone=PHONE)
+
+    events.register("before-call.dynamodb.TransactWriteItems", says_it_again)
+    reply = imported(mona, row(id="b"))
+
+    assert reply.results == ["ok"] and ids(reply) == ["a"] and listed(mona) == ["a"]
+
+
+@pytest.mark.parametrize("mode", ["skip", "update"])
+def test_a_customer_that_changes_its_number_while_it_is_met_is_not_updated(world: World, mode: str) -> None:
+    mona = world.pool()
+    create(mona, "a", phone=PHONE)
+    events = world.table.connection.client.meta.events
+
+    def says_another(**_: Any) -> None:
+        events.unregister("before-call.dynamodb.TransactWriteItems", says_another)
+        edit(mona, "a", phone="13900000000")
+
+    events.register("before-call.dynamodb.TransactWriteItems", says_another)
+    reply = imported(mona, row(id="b"), on_duplicate=mode)
+
+    assert reply.results == ["ok"] and ids(reply) == ["b"]
+    assert (mona.customer("a")["name"], mona.customer("a")["fields"]) == ("A", {"phone": "13900000000"})
+
+
+def test_a_process_that_knows_an_older_copy_looks_at_the_customer_as_it_is(world: World) -> None:
+    mona = world.pool()
+    create(mona, "a", phone=PHONE)
+    mine, world.service = world.service, world.another_process()
+    edit(mona, "a", phone="13900000000")
+    world.service = mine
+
+    for mode in ("reject", "skip", "update"):
+        assert ids(imported(mona, row(id=mode), on_duplicate=mode)) == ["reject"], mode
+
+
+def test_no_number_stands_in_any_key(world: World) -> None:
+    mona = world.pool()
+
+    imported(mona, row(email="a@b.cn"))
+
+    wanted_keys = [keys.unique_key("main", "p", "phone", PHONE), keys.unique_key("main", "p", "email", "a@b.cn")]
+    assert len(world.table.get(wanted_keys)) == 2
+    assert not any(PHONE[3:] in key.pk or "a@b" in key.pk for key in wanted_keys)

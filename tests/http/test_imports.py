@@ -1,0 +1,152 @@
+"""Importing: every row is answered for itself, and what is there already keeps its holder, its state and its clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.test_customers import BAD_CUSTOMERS
+from tests.support.world import HOUR, World
+
+
+def rows_of(*rows: dict[str, Any], **how: Any) -> dict[str, Any]:
+    return {"rows": [{"name": f"Row {number}"} | row for number, row in enumerate(rows)]} | how
+
+
+@pytest.mark.parametrize(
+    ("mode", "result", "name"),
+    [("skip", "ok", "Customer c1"), ("update", "ok", "Row 0"), ("reject", "duplicate_customer", "Customer c1")],
+)
+def test_a_row_that_exists_is_skipped_updated_or_rejected_as_asked(
+    world: World, mode: str, result: str, name: str
+) -> None:
+    mona = world.pool()
+    world.fill(1)
+
+    reply = mona.post("/import", rows_of({"id": "c1"}, {"id": "c2"}, on_duplicate=mode))
+
+    assert (reply.status, reply.results) == (200, [result, "ok"])
+    assert mona.customer("c1")["name"] == name and mona.customer("c2")["name"] == "Row 1"
+
+
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+def test_an_import_never_touches_the_holder_the_state_or_the_clock(world: World, mode: str) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(3)
+    world.user("alice").claim("c1")
+    mona.post("/customers/c2/convert", {"to": "bob"})
+    world.clock.forward(HOUR)
+    kept = ("state", "holder", "claim_id", "claimed_at", "expires_at", "available_at", "entered_pool_at", "returns")
+    before = [[mona.customer(each)[name] for name in kept] for each in ("c1", "c2", "c3")]
+
+    mona.post("/import", rows_of({"id": "c1"}, {"id": "c2"}, {"id": "c3"}, on_duplicate=mode))
+
+    assert [[mona.customer(each)[name] for name in kept] for each in ("c1", "c2", "c3")] == before
+    assert world.user("alice").held() == 1
+
+
+@pytest.mark.parametrize("key", ["id", "phone"])
+def test_what_a_row_does_not_say_stays_and_a_field_that_is_null_goes(world: World, key: str) -> None:
+    mona = world.pool()
+    mona.create("c1", priority=5, fields={"phone": "13800138000", "email": "a@example.com", "city": "Wuhan"})
+
+    row = {"id": "c1", "name": "Acme", "fields": {"phone": "138 0013 8000", "city": None, "size": 7}}
+    reply = mona.post("/import", {"rows": [row], "key": key, "on_duplicate": "update"})
+
+    assert reply.results == ["ok"]
+    acme = mona.customer("c1")
+    assert (acme["name"], acme["priority"]) == ("Acme", 5)
+    assert acme["fields"] == {"phone": "138 0013 8000", "email": "a@example.com", "size": 7}
+
+
+@pytest.mark.parametrize("key", ["id", "phone"])
+def test_a_row_whose_fields_are_too_many_beside_those_there_fails_alone(world: World, key: str) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"phone": "13800138000", "notes": "x" * 3_000})
+    rows = rows_of(
+        {"id": "c1", "fields": {"phone": "13800138000", "more": "y" * 3_000}},
+        {"id": "c2", "fields": {"phone": "13900139000"}},
+        key=key,
+        on_duplicate="update",
+    )
+
+    assert mona.post("/import", rows).results == ["invalid_request", "ok"]
+    assert mona.customer("c1")["version"] == 1
+
+
+def test_an_update_that_says_nothing_new_makes_no_event(world: World) -> None:
+    mona = world.pool()
+    rows = rows_of({"id": "c1", "fields": {"a": 1}}, on_duplicate="update")
+    mona.post("/import", rows)
+
+    assert mona.post("/import", rows).results == ["ok"]
+    assert mona.events("c1") == ["imported"]
+
+
+def test_every_row_that_failed_comes_back_with_its_reason_and_the_others_are_there(world: World) -> None:
+    mona = world.pool()
+    rows = [{"id": "a", "name": "A"}, 7, {"id": "b"}, {"id": "a", "name": "A again"}, None, {"name": "No id"}]
+
+    reply = mona.post("/import", {"rows": rows})
+
+    assert reply.results == [
+        "ok",
+        "invalid_request",
+        "invalid_request",
+        "duplicate_in_request",
+        "invalid_request",
+        "ok",
+    ]
+    assert [each["id"] for each in reply.json["results"]][:5] == ["a", "", "b", "a", ""]
+    assert all(each["detail"] for each in reply.json["results"] if not each["ok"])
+    assert mona.customer("a")["name"] == "A"
+
+
+def test_a_row_that_failed_does_not_make_a_later_good_one_a_duplicate(world: World) -> None:
+    mona = world.pool()
+
+    reply = mona.post("/import", {"rows": [{"id": "a"}, {"id": "a", "name": "Good"}]})
+
+    assert reply.results == ["invalid_request", "ok"] and mona.customer("a")["name"] == "Good"
+
+
+def test_a_row_that_is_no_customer_is_refused_and_fails_alone(world: World) -> None:
+    mona = world.pool()
+    rows = [{"id": f"bad{number}", "name": "New"} | said for number, said in enumerate(BAD_CUSTOMERS)]
+
+    reply = mona.post("/import", {"rows": [*rows, {"id": "ok", "name": "Ok"}]})
+
+    assert reply.results == [*["invalid_request"] * len(rows), "ok"]
+    assert all(each["errors"] for each in reply.json["results"][:-1])
+    assert [each["id"] for each in mona.walk("/customers")] == ["ok"]
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
+def test_an_import_takes_1_to_100_rows(no_store: World, count: int, code: str) -> None:
+    refused = no_store.user("mona").post("/import", {"rows": [{"name": "N"}] * count})
+
+    assert (refused.status, refused.code) == (422, code)
+
+
+def test_an_import_is_for_managers(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    rows = rows_of({"id": "c1"}, {"id": "x"}, on_duplicate="skip")
+
+    replies = [world.user(name).post("/import", rows) for name in ("alice", "stranger")]
+
+    assert [(reply.status, reply.code) for reply in replies] == [(403, "not_manager"), (403, "not_a_member")]
+    assert "Customer" not in replies[0].text + replies[1].text
+
+
+@pytest.mark.parametrize(("key", "row"), [("id", 5), ("id", {"id": "no id", "name": "A"}), ("phone", {"name": "A"})])
+def test_so_is_one_of_nothing_but_rows_that_are_no_customers(world: World, key: str, row: Any) -> None:
+    mona = world.pool()
+    rows = {"rows": [row], "key": key}
+
+    replies = [world.user(name).post("/import", rows, idempotency_key="k") for name in ("alice", "stranger")]
+    first, again = (mona.post("/import", rows, idempotency_key="k") for _ in range(2))
+
+    assert [(reply.status, reply.code) for reply in replies] == [(403, "not_manager"), (403, "not_a_member")]
+    assert first.results == ["invalid_request"] and again.text == first.text

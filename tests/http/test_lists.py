@@ -1,0 +1,70 @@
+"""Lists: everything once, in its order, whatever the page; and nothing for strangers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.world import DAY, MINUTE, World
+
+
+def mixed(world: World) -> None:
+    """Twelve customers: c1, c2 are alice's, c3, c4 bob's, c5, c6 his private ones; six are free, c12 first."""
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(12)
+    world.user("alice").claim_batch(["c1", "c2"])
+    mona.post("/assign", {"customer_ids": ["c3", "c4"], "to": "bob"})
+    mona.post("/convert", {"customer_ids": ["c5", "c6"], "to": "bob"})
+    mona.request("PATCH", "/v1/pools/p/customers/c12", {"priority": 5})
+
+
+LISTS = {
+    "": ["c1", "c10", "c11", "c12", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"],
+    "?state=available": ["c12", "c10", "c11", "c7", "c8", "c9"],
+    "?state=claimed": ["c1", "c2", "c3", "c4"],
+    "?state=private": ["c5", "c6"],
+    "?holder=alice": ["c1", "c2"],
+    "?holder=me": ["c3", "c4", "c5", "c6"],
+    "?state=claimed&holder=bob": ["c3", "c4"],
+    "?state=private&holder=me": ["c5", "c6"],
+    "?holder=nobody": [],
+}
+
+
+@pytest.mark.parametrize("query", LISTS)
+def test_a_list_shows_everything_exactly_once_whatever_the_page(world: World, query: str) -> None:
+    mixed(world)
+
+    for limit in (1, 2, 3, 6, 100):
+        pages = list(world.user("bob").pages(f"/customers{query}", limit))
+        listed = [each["id"] for page in pages for each in page]
+        assert sorted(listed) == sorted(LISTS[query]) and listed[:1] == LISTS[query][:1], limit
+        assert all(len(page) == limit for page in pages[:-1]) and (pages[-1] or len(pages) == 1), limit
+
+
+def test_available_customers_are_listed_best_first_and_claims_by_deadline(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(3)
+    mona.create("later")
+    mona.create("urgent", priority=1)
+    world.clock.forward(DAY)
+    for each in ("c2", "c1"):
+        world.user("alice").claim(each)
+        world.clock.forward(MINUTE)
+
+    assert [each["id"] for each in mona.walk("/customers?state=available")] == ["urgent", "c3", "later"]
+    assert [each["id"] for each in mona.walk("/customers?state=claimed")] == ["c2", "c1"]
+
+
+def test_twenty_is_the_length_of_a_page_that_nobody_gave_one(world: World) -> None:
+    mona = world.pool()
+    world.fill(21)
+
+    assert len(mona.get("/customers").json["items"]) == 20
+
+
+def test_a_list_is_for_members_only(world: World) -> None:
+    world.pool()
+    world.fill(1)
+
+    for path in ("/customers", "/customers/c1", "/customers/c1/history", "/customers/c1/eligibility"):
+        assert world.user("stranger").get(path).code == "not_a_member", path

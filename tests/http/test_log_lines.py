@@ -1,0 +1,220 @@
+"""Each line of the log of `make run` is whole: none is joined with another, none is cut, none is lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from poolctl.client import Client
+from tests.support.running_clone import House, running_house
+from tests.support.threads import at_once
+from tools.paths import PROJECT
+from tools.whole_lines import WholeLines
+
+ACCESS = re.compile(r"\d\d:\d\d:\d\d (?P<method>[A-Z]+) +(?P<path>/\S+) (?P<status>\d{3}) \d+ ms")
+EVENT = re.compile(r"\d\d:\d\d:\d\d event (?P<type>\w+) (?P<detail>\{.*\})")
+
+
+# Over HTTP
+
+
+PEOPLE, LOOKS, ROUNDS = 24, 20, 3
+LAST_LINE_OF_THE_WELCOME = "Requests and published events:\n"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that was answered, and the event that it has caused, if any."""
+
+    method: str
+    path: str
+    event: str | None
+
+
+@pytest.mark.slow
+def test_every_line_of_make_run_is_whole_while_many_ask_at_once(tmp_path: Path) -> None:
+    """`running_house` sends standard output and standard error to one file, as `make run > log 2>&1` does."""
+    with running_house(tmp_path / "customer-pool") as house:
+        token = house.run("make -s token USER=mona").strip()
+        talks = at_once([conversation(house, token, number) for number in range(PEOPLE)])
+        expected = Counter(each.event for talk in talks for each in talk if each.event)
+        log = log_when(house.folder / "run.log", events=expected.total())
+
+    accesses, events = Counter[tuple[str, str]](), Counter[str]()
+    for line in log.partition(LAST_LINE_OF_THE_WELCOME)[2].strip("\n").split("\n"):
+        if access := ACCESS.fullmatch(line):
+            accesses[access["method"], access["path"]] += 1
+        else:
+            event = EVENT.fullmatch(line)
+            assert event is not None, repr(line)
+            assert json.loads(event["detail"])["type"] == event["type"]
+            events[event["type"]] += 1
+    assert accesses == Counter((each.method, each.path) for talk in talks for each in talk)
+    assert events == expected
+
+
+def conversation(house: House, token: str, number: int) -> Callable[[], list[Asked]]:
+    """Many looks, each at an address of its own, between claims and releases."""
+    mona, own = Client(f"http://127.0.0.1:{house.port}", token), f"/v1/pools/demo/customers/own-{number}"
+    asked = list[Asked]()
+
+    def ask(method: str, path: str, body: object = None, event: str | None = None) -> None:
+        reply = mona.call(method, path, body)
+        asked.append(Asked(method, path, event if reply.status < 300 else None))
+
+    def talk() -> list[Asked]:
+        ask("POST", "/v1/pools/demo/customers", {"id": f"own-{number}", "name": f"Own {number}"}, "created")
+        for turn in range(ROUNDS):
+            ask("POST", f"{own}/claim", {}, "claimed")
+            for look in range(LOOKS):
+                ask("GET", f"/v1/pools/demo/customers/none-{number}-{turn}-{look}")
+            ask("POST", f"{own}/release", {}, "released")
+        return asked
+
+    return talk
+
+
+def log_when(path: Path, *, events: int) -> str:
+    """The log, once it has that many events, which are read twice a second."""
+    for _ in range(100):
+        log = path.read_text(encoding="utf-8")
+        if log.count(" event ") >= events:
+            return log
+        time.sleep(0.1)
+    raise AssertionError(f"{events} events expected: {log[-2000:]}")
+
+
+# One line, one write
+
+MANY = """
+import logging, sys, threading, warnings
+from tools.local.serve import log_lines, log_request, say
+
+log_lines()
+sys.setswitchinterval(1e-6)
+
+def talk(number):
+    for turn in range(200):
+        log_request("GET", f"/v1/{number}/{turn}", 200, 0.001)
+        logging.getLogger("customer-pool").warning("service %d %d", number, turn)
+        print("bare", number, turn)
+        print("error", number, turn, file=sys.stderr)
+
+threads = [threading.Thread(target=talk, args=(number,)) for number in range(16)]
+for each in threads: each.start()
+for each in threads: each.join()
+"""
+
+
+def test_no_line_is_joined_with_another_whoever_writes_it_and_to_whichever_stream(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    with log.open("w") as file:
+        subprocess.run([sys.executable, "-c", MANY], cwd=PROJECT, stdout=file, stderr=file, check=True, timeout=120)
+
+    written = Counter(re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in log.read_text().splitlines())
+    expected = Counter[str]()
+    for number in range(16):
+        for turn in range(200):
+            expected[f"GET     /v1/{number}/{turn} 200 1 ms"] += 1
+            expected[f"customer-pool: service {number} {turn}"] += 1
+            expected[f"bare {number} {turn}"] += 1
+            expected[f"error {number} {turn}"] += 1
+    assert written == expected
+
+
+class Writes(io.RawIOBase):
+    """A file that keeps each write apart, and takes at most so many bytes of one."""
+
+    def __init__(self, most: int = 1 << 20) -> None:
+        self.most, self.parts = most, list[bytes]()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        part = bytes(data)[: self.most]  # type: ignore[call-overload]
+        self.parts.append(part)
+        return len(part)
+
+
+def test_a_line_that_is_printed_in_parts_is_one_write() -> None:
+    raw = Writes()
+    stream = WholeLines(raw)
+
+    print("a", "b", file=stream)
+    print("first\nsecond\n", end="", file=stream, flush=True)
+    stream.write("begun ")
+    stream.write("and ended\nbegun")
+
+    assert raw.parts == [b"a b\n", b"first\nsecond\n", b"begun and ended\n"]
+
+
+def test_a_record_with_a_traceback_is_one_write() -> None:
+    raw = Writes()
+    handler = logging.StreamHandler(WholeLines(raw))
+    record = logging.LogRecord("n", logging.ERROR, "f", 1, "failed", None, (ValueError, ValueError("x"), None))
+
+    handler.handle(record)
+
+    assert raw.parts == [b"failed\nValueError: x\n"]
+
+
+def test_what_is_left_without_an_end_of_line_is_written_by_a_flush() -> None:
+    raw = Writes()
+    stream = WholeLines(raw)
+
+    stream.write("Token: ")
+    stream.flush()
+
+    assert raw.parts == [b"Token: "]
+
+
+def test_a_file_that_takes_less_than_a_line_gets_the_rest_of_it_next() -> None:
+    raw = Writes(most=4)
+    stream = WholeLines(raw)
+
+    stream.write("a long line\n")
+
+    assert b"".join(raw.parts) == b"a long line\n"
+
+
+def test_a_sign_that_no_encoding_has_costs_no_line() -> None:
+    raw = Writes()
+
+    WholeLines(raw).write("a lone \ud800\n")
+
+    assert raw.parts == [b"a lone \\ud800\n"]
+
+
+def test_a_pipe_that_is_full_and_does_not_wait_loses_nothing() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    read = list[bytes]()
+
+    def drain() -> None:
+        while piece := os.read(reader, 1 << 12):
+            read.append(piece)
+            time.sleep(0.0005)
+
+    def fill() -> None:
+        with os.fdopen(writer, "wb", buffering=0) as raw:
+            stream = WholeLines(raw)
+            for number in range(3000):
+                print(number, "x" * 60, file=stream)
+
+    at_once([drain, fill])
+
+    assert b"".join(read).decode().splitlines() == [f"{number} {'x' * 60}" for number in range(3000)]

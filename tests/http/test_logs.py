@@ -1,0 +1,314 @@
+"""I10: no token, phone number or name of a customer ever reaches a log, whatever happens to the request.
+
+That nothing leaks is asserted by the ear of every test; here it is given all the occasions.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
+
+from chalicelib.api.auth import Unauthenticated, Verifier, context_of
+from chalicelib.transactions.context import Caller
+from tests.support.canaries import EMAIL, FIELDS, NAME, PHONE, Ear, listening
+from tests.support.engine import hooked
+from tests.support.every_route import GUARDED, named, send_to
+from tests.support.forging import AUDIENCE, ISSUER, KEYS, OTHER_EC_KEY, handmade, signed, token
+from tests.support.network_faults import answer
+from tests.support.world import HOUR, User, World, everything, find, gateway_event
+
+
+def canaries_in(world: World, **policy: Any) -> User:
+    """Customers c1 and c2 with canaries all over, of which alice holds the first for an hour."""
+    mona = world.pool(claim_ttl="PT1H", **policy)
+    for each in ("c1", "c2"):
+        mona.create(each, name=NAME, fields=FIELDS)
+    world.user("alice").claim("c1")
+    return mona
+
+
+# That the ear hears
+
+
+def test_the_ear_hears_a_secret_in_a_message_an_exception_and_what_comes_along(ear: Ear) -> None:
+    occasions: list[Callable[[logging.Logger], None]] = [
+        lambda log: log.debug("it is %s", NAME),
+        lambda log: log.info("a customer", extra={"said": {"phone": PHONE}}),
+        lambda log: log.warning("a token: %s", token().partition(" ")[2]),
+        lambda log: log.error("it ended", exc_info=ValueError(EMAIL)),
+    ]
+
+    for occasion in occasions:
+        with pytest.raises(AssertionError), listening():
+            occasion(logging.getLogger("customer-pool"))
+
+    ear.heard.clear()
+
+
+# What is asked
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=named)
+def test_nothing_is_told_to_the_log_of_what_is_done_or_refused(moto_world: World, ear: Ear, route: Any) -> None:
+    mona = canaries_in(moto_world)
+
+    for who in (mona, moto_world.user("alice"), moto_world.user("root", admin=True), moto_world.user("stranger")):
+        send_to(who, route)
+
+    assert ear.heard == []
+
+
+def test_what_a_client_says_does_not_reach_the_log_however_wrong_it_is(moto_world: World) -> None:
+    mona = canaries_in(moto_world)
+    rows = [{"name": NAME, "fields": FIELDS}, {"name": NAME, "id": EMAIL}, {"name": NAME, "fields": {PHONE: [NAME]}}]
+
+    replies = [
+        mona.create(NAME, name=NAME),
+        mona.create("c1", name=NAME, fields=FIELDS),
+        mona.create("c3", name=NAME, fields={"phone": [PHONE]}),
+        mona.request("POST", "/v1/pools/p/customers", raw=f'{{"name": "{NAME}", "fields": {{'.encode()),
+        mona.post("/import", {"rows": rows, "key": "phone"}),
+        mona.get(f"/customers?phone={PHONE}&email={EMAIL}"),
+        mona.get(f"/customers?cursor={PHONE}"),
+        mona.get(f"/customers/{PHONE}"),
+        mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": NAME, "fields": FIELDS}, if_match=NAME),
+        mona.post("/customers/c1/follow-up", {"note": NAME}, idempotency_key=EMAIL),
+        mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": NAME, "cooldown": PHONE}}, if_match="1"),
+        mona.request("GET", "/v1/pools/p", authorization=token(), accept_language=NAME),
+    ]
+
+    assert all(reply.status < 500 for reply in replies), [reply.text for reply in replies]
+
+
+# When the engine fails
+
+
+def no_answer(**_: Any) -> AWSResponse:
+    return answer(500, f"<html>{NAME} {PHONE}</html>")
+
+
+def not_accepted(**_: Any) -> AWSResponse:
+    kind = "com.amazonaws.dynamodb.v20120810#ValidationException"
+    return answer(400, {"__type": kind, "message": f"The parameter {NAME!r} cannot be {PHONE!r}: {EMAIL}"})
+
+
+def cancelled(**_: Any) -> AWSResponse:
+    kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+    reasons = [{"Code": "ValidationError", "Message": f"{NAME} has another type", "Item": {"name": {"S": NAME}}}]
+    return answer(400, {"__type": kind, "Message": f"cancelled: {NAME}", "CancellationReasons": reasons})
+
+
+def not_there(**_: Any) -> AWSResponse:
+    raise EndpointConnectionError(endpoint_url=f"http://{NAME}")
+
+
+def misread(**_: Any) -> AWSResponse:
+    raise RuntimeError(f"a defect, at {NAME} {FIELDS}")
+
+
+@pytest.mark.parametrize("failure", [no_answer, not_accepted, cancelled, not_there, misread])
+@pytest.mark.parametrize("operation", ["TransactWriteItems", "BatchGetItem", "Query"])
+def test_an_engine_that_fails_tells_the_log_no_secret(
+    moto_world: World, operation: str, failure: Callable[..., AWSResponse]
+) -> None:
+    mona = canaries_in(moto_world)
+    moto_world.service = moto_world.another_process()
+
+    with hooked(moto_world, f"before-send.dynamodb.{operation}", failure):
+        replies = [
+            mona.get("/customers/c1"),
+            mona.get("/customers?name=zhang"),
+            mona.get(f"/customers?phone={PHONE}"),
+            moto_world.user("alice").release("c1", idempotency_key="k"),
+            mona.create("c3", name=NAME, fields=FIELDS),
+            mona.post("/import", {"rows": [{"name": NAME, "fields": FIELDS}], "key": "phone"}),
+            mona.request("PATCH", "/v1/pools/p/customers/c2", {"name": NAME + "!"}),
+            moto_world.user("root", admin=True).request("POST", "/v1/sweep", {}),
+            moto_world.user("root", admin=True).request("POST", "/v1/audit", {}),
+        ]
+
+    assert any(reply.status in (429, 503) for reply in replies)
+    assert all(secret not in reply.text for reply in replies if reply.status >= 500 for secret in (NAME, PHONE, EMAIL))
+
+
+# When a record is malformed
+
+CUSTOMER, FIELDS_OF, MEMBER, POOL = (
+    ("T#main#P#p#C#c1", "-"), ("T#main#P#p#C#c1", "F"), ("T#main#P#p#M#mona", "-"), ("T#main#POOLS", "p"),
+)  # fmt: skip
+MALFORMED: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
+    "a customer in no state": (CUSTOMER, {"state": {"S": NAME}}),
+    "a customer with a broken number": (CUSTOMER, {"version": {"N": "1.5"}}),
+    "a customer whose name is a number": (CUSTOMER, {"name": {"N": PHONE}}),
+    "events that are no JSON": (CUSTOMER, {"tail": {"S": f"[{NAME}"}}),
+    "events of another shape": (CUSTOMER, {"tail": {"S": json.dumps([[1, NAME, PHONE]])}}),
+    "fields that are no JSON": (FIELDS_OF, {"fields": {"S": f"{{{NAME}"}}),
+    "fields that are a text": (FIELDS_OF, {"fields": {"S": json.dumps(NAME)}}),
+    "fields of another shape": (FIELDS_OF, {"fields": {"S": json.dumps({"phone": [PHONE]})}}),
+    "a member in no role": (MEMBER, {"role": {"S": NAME}}),
+    "a member whose count is a text": (MEMBER, {"held": {"S": NAME}}),
+    "a pool in no status": (POOL, {"status": {"S": NAME}}),
+    "a pool with a broken number": (POOL, {"version": {"N": "1.5"}}),
+    "a policy that is no JSON": (POOL, {"policy": {"S": NAME}}),
+    "a policy with an unknown rule": (POOL, {"policy": {"S": json.dumps({NAME: PHONE})}}),
+    "a policy with a duration that is none": (POOL, {"policy": {"S": json.dumps({"cooldown": NAME})}}),
+}
+
+
+def spoil(world: World, what: str) -> None:
+    (pk, sk), wrong = MALFORMED[what]
+    item = next(each for each in everything(world.table) if (each["pk"]["S"], each["sk"]["S"]) == (pk, sk))
+    world.table.connection.client.put_item(TableName=world.table.name, Item=item | wrong)
+    world.service = world.another_process()
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_record_is_told_to_the_log_without_what_stands_in_it(real_table: Any, ear: Ear, what: str) -> None:
+    world = World(real_table)
+    mona, root = canaries_in(world), world.user("root", admin=True)
+    spoil(world, what)
+    world.clock.forward(HOUR)
+    asked: list[tuple[str, str, Any]] = [
+        ("GET", "/v1/pools/p/customers/c1", None),
+        ("GET", "/v1/pools/p/customers", None),
+        ("GET", "/v1/pools/p/customers/c1/history", None),
+        ("GET", "/v1/pools/p/customers/c1/eligibility", None),
+        ("GET", "/v1/pools/p/members", None),
+        ("GET", "/v1/pools/p/stats", None),
+        ("POST", "/v1/pools/p/customers/c1/claim", {}),
+        ("POST", "/v1/pools/p/customers/c1/release", {}),
+        ("PATCH", "/v1/pools/p/customers/c1", {"name": f"{NAME}!"}),
+        ("POST", "/v1/pools/p/import", {"rows": [{"name": NAME, "fields": FIELDS}], "key": "phone"}),
+    ]
+
+    replies = [mona.request(method, path, body) for method, path, body in asked]
+    replies += [root.request("POST", path, {"pool": "p"}) for path in ("/v1/audit", "/v1/sweep")]
+    world.sweep()
+
+    for reply in replies:
+        assert reply.status < 500 or (NAME not in reply.text and reply.code in ("store_unavailable", "outcome_unknown"))
+    assert len(ear.heard) >= sum(reply.status >= 500 for reply in replies)
+
+
+def test_the_log_says_which_route_which_exception_and_where(real_table: Any, ear: Ear) -> None:
+    world = World(real_table)
+    mona = canaries_in(world)
+    spoil(world, "a customer in no state")
+
+    assert mona.get("/customers/c1").code == "store_unavailable"
+
+    (told,) = ear.heard
+    assert "unexpected: GET /v1/pools/{pool}/customers/{customer}: MalformedRecord at customer_cache.py:" in told
+    assert "; from ValidationError at layout.py:" in told
+
+
+@pytest.mark.parametrize(
+    "what", ["a pool with a broken number", "a policy with a duration that is none", "a policy that is no JSON"]
+)
+def test_a_malformed_pool_stops_the_sweep_of_no_other(real_table: Any, ear: Ear, what: str) -> None:
+    world = World(real_table)
+    canaries_in(world)
+    world.pool("q", claim_ttl="PT1H")
+    world.fill(1, "q")
+    world.user("alice", pool="q").claim("c1")
+    spoil(world, what)
+    world.clock.forward(HOUR)
+
+    report = world.sweep()
+
+    assert report.returned == 1 and "malformed pool p: " in ear.heard[0]
+    assert world.user("mona", pool="q").customer("c1")["holder"] is None
+
+
+# Tokens
+
+
+BAD_TOKENS = [
+    token(key_id="unknown"), token(OTHER_EC_KEY), token(exp=1), token(tenant=NAME), token(aud=NAME),
+    signed("{"), handmade({"alg": "none"}, {"sub": NAME}), token()[:-9], "Basic " + token(), token() + ".x",
+]  # fmt: skip
+
+
+@pytest.fixture
+def deployed(moto_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """app.py as a new process loads it, on the table of that world."""
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": KEYS}))
+    for name, setting in {
+        "JWKS": str(tmp_path / "jwks.json"), "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE,
+        "TABLE_NAME": moto_world.table.name, "EVENT_BUS": "default",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, setting)
+    spec = importlib.util.spec_from_file_location("deployed_app", Path(__file__).parents[2] / "app.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    logging.getLogger("customer-pool").setLevel(logging.DEBUG)  # which loading it has set higher
+    return module
+
+
+def authorize(deployed: ModuleType, authorization: str) -> Any:
+    arn = "arn:aws:execute-api:us-east-1:1:api/api/GET/v1/pools"
+    return deployed.authorizer({"type": "TOKEN", "authorizationToken": authorization, "methodArn": arn}, None)
+
+
+def test_the_authorizer_tells_the_log_of_no_token_good_or_bad(deployed: ModuleType, ear: Ear) -> None:
+    assert authorize(deployed, token())["principalId"] == "alice"
+    assert authorize(deployed, token(sub=NAME))["principalId"].startswith("u_")
+    for bad in BAD_TOKENS:
+        with pytest.raises(Exception, match=r"^Unauthorized$"):
+            authorize(deployed, bad)
+
+    assert ear.heard == []
+
+
+def test_the_deployed_service_and_its_schedule_tell_the_log_no_secret(
+    deployed: ModuleType, moto_world: World, ear: Ear
+) -> None:
+    canaries_in(moto_world)
+    for path, name in (("/v1/pools/p/customers/c1", "mona"), ("/v1/pools", "stranger"), ("/v1/pools/p/stats", "mona")):
+        route, parameters = find("GET", path)
+        caller = Caller("main", name, False)
+        event = gateway_event(route, parameters, caller, path, b"", {"authorization": token()})
+        event["requestContext"]["authorizer"] = context_of(caller)
+        assert deployed.app(event, None)["statusCode"] == 200
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 60_000
+
+    tick = {"version": "0", "account": "1", "region": "r", "detail": {}, "detail-type": "", "source": "", "time": ""}
+    assert deployed.sweep_expired(tick | {"id": "1", "resources": []}, Context())["failed"] == 0
+    assert any("swept" in text for text in ear.heard)
+
+
+def test_the_function_that_tells_events_tells_the_log_no_secret(
+    deployed: ModuleType, moto_world: World, ear: Ear
+) -> None:
+    canaries_in(moto_world)
+    items = [each for each in everything(moto_world.table) if "tail" in each]
+    spoiled = [each | {"tail": {"S": f"[{NAME}"}} for each in items]
+    records = [{"dynamodb": {"SequenceNumber": "1", "NewImage": each}} for each in [*items, *spoiled]]
+
+    assert deployed.publish_events({"Records": records}, None) == {"batchItemFailures": []}
+    assert deployed.publish_events({"Records": records}, None) == {"batchItemFailures": []}
+
+    assert sum("malformed record: " in text for text in ear.heard) == 2 * len(spoiled)
+    assert any(f"'told': {len(items)}, 'untold': 0, 'malformed': {len(spoiled)}" in text for text in ear.heard)
+
+
+def test_what_a_token_is_refused_for_is_not_for_the_log_either() -> None:
+    """The reason quotes what the token says; so nobody but a test may look at it."""
+    verifier = Verifier("key set", ISSUER, AUDIENCE, read=lambda _: {"keys": KEYS})
+
+    for bad in BAD_TOKENS:
+        with pytest.raises(Unauthenticated):
+            verifier.caller(bad)

@@ -1,0 +1,101 @@
+"""A pool whose record is malformed: it is counted as failed, and every other pool of its tenant goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.table import Put
+from tests.support.canaries import Ear
+from tests.support.world import HOUR, World
+
+SPOILED: dict[str, dict[str, Any]] = {
+    "a policy that is no JSON": {"policy": {"S": "{no"}},
+    "a policy that is a list": {"policy": {"S": "[]"}},
+    "a policy nested too deeply": {"policy": {"S": "[" * 100_000}},
+    "a rule of another type": {"policy": {"S": '{"holding_limit": "many"}'}},
+    "no policy": {"policy": None},
+    "a status that there is not": {"status": {"S": "asleep"}},
+    "a version that is text": {"version": {"S": "one"}},
+    "a broken number": {"created_at": {"N": "1.5"}},
+    "a time after all years": {"created_at": {"N": "1" * 30}},
+    "no name": {"name": None},
+}
+READ_BUT_USELESS = ("a time after all years",)  # a round needs none of it
+
+
+@pytest.fixture
+def spoiled(moto_world: World) -> World:
+    """Two pools, a and b, with a lapsed claim in each."""
+    for pool in ("a", "b"):
+        moto_world.pool(pool, claim_ttl="PT1H")
+        moto_world.fill(1, pool=pool)
+        moto_world.user("alice", pool=pool).claim("c1")
+    moto_world.clock.forward(HOUR)
+    return moto_world
+
+
+def spoil(world: World, what: str) -> Item:
+    """The pool a with that in its record. Returns the record as it was."""
+    key = keys.pool_key("main", "a")
+    sound = world.table.get([key])[key]
+    changed = sound | SPOILED[what]
+    world.table.write([Put(key, {name: content for name, content in changed.items() if content is not None})])
+    world.service = world.another_process()
+    return sound
+
+
+@pytest.mark.parametrize("what", [what for what in SPOILED if what not in READ_BUT_USELESS])
+def test_a_round_counts_a_malformed_pool_as_failed_and_sweeps_the_others(spoiled: World, ear: Ear, what: str) -> None:
+    sound = spoil(spoiled, what)
+
+    report = spoiled.sweep()
+
+    assert (report.returned, report.failed) == (1, 1)
+    assert [text for text in ear.heard if "malformed pool a: " in text]
+    spoiled.table.write([Put(keys.pool_key("main", "a"), sound)])
+    assert (spoiled.sweep().returned, spoiled.sweep().failed) == (1, 0)
+
+
+@pytest.mark.parametrize("pool", [None, "a"])
+def test_a_sweep_by_request_counts_it_too(spoiled: World, pool: str | None) -> None:
+    spoil(spoiled, "a policy that is no JSON")
+    root = spoiled.user("root", admin=True)
+
+    report = root.request("POST", "/v1/sweep", {} if pool is None else {"pool": pool})
+
+    assert report.status == 200
+    assert (report.json["failed"], report.json["returned"]) == (1, 1 if pool is None else 0)
+
+
+@pytest.mark.parametrize("what", SPOILED)
+@pytest.mark.parametrize("who", ["alice", "root"])
+def test_a_malformed_pool_is_left_out_of_the_list_of_pools(spoiled: World, ear: Ear, who: str, what: str) -> None:
+    spoil(spoiled, what)
+
+    listed = spoiled.user(who, admin=who == "root").request("GET", "/v1/pools")
+
+    assert (listed.status, [pool["id"] for pool in listed.json["items"]]) == (200, ["b"])
+    assert listed.json["next_cursor"] is None
+    assert [text for text in ear.heard if "malformed pool a: " in text]
+
+
+def test_a_page_of_pools_goes_on_after_a_malformed_one(spoiled: World) -> None:
+    spoil(spoiled, "no name")
+    root = spoiled.user("root", admin=True)
+
+    first = root.request("GET", "/v1/pools?limit=1").json
+    second = root.request("GET", f"/v1/pools?limit=1&cursor={first['next_cursor']}").json
+
+    assert first["items"] == [] and [pool["id"] for pool in second["items"]] == ["b"]
+
+
+def test_the_audit_names_it(spoiled: World) -> None:
+    spoil(spoiled, "a status that there is not")
+
+    audited = spoiled.user("root", admin=True).request("POST", "/v1/audit", {}).json
+
+    assert [(each["pool"], each["kind"], each["id"]) for each in audited["drift"]] == [("a", "malformed", "a")]

@@ -1,0 +1,277 @@
+"""Members: who puts them, who sees them, what they keep, and how they leave."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.support.engine import hooked
+from tests.support.world import DAY, HOUR, START, Reply, User, World
+
+
+def put(user: User, name: str, **body: Any) -> Reply:
+    return user.request("PUT", f"/v1/pools/p/members/{name}", {"role": "member"} | body)
+
+
+def test_an_admin_puts_anybody_and_a_manager_only_members(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+
+    assert put(root, "max", role="manager").status == 200
+    assert put(mona, "carl").status == 200
+    assert put(mona, "carl", role="manager").code == "not_admin"
+    assert put(mona, "max").code == "not_admin"
+    assert put(mona, "mona", holding_limit=99).code == "not_admin"
+    assert put(world.user("alice"), "carl").code == "not_manager"
+    assert put(world.user("alice"), "alice", holding_limit=99).code == "not_manager"
+    assert put(world.user("stranger"), "stranger").code == "not_a_member"
+    assert mona.get("/members/max").json["role"] == "manager"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"role": "admin"}, {"role": None}, {"holding_limit": -1}, {"holding_limit": "1"}, {"held": 0}], ids=str
+)
+def test_a_member_without_a_role_of_a_pool_is_refused(no_store: World, body: dict[str, Any]) -> None:
+    sent = body if "role" in body or not body else {"role": "member"} | body
+
+    refused = no_store.user("root", admin=True).request("PUT", "/v1/pools/p/members/carl", sent)
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+
+
+def test_a_member_who_is_put_again_keeps_what_they_hold_and_have_claimed(world: World) -> None:
+    mona = world.pool(holding_limit=5, daily_claim_limit=5)
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c2"])
+
+    changed = put(mona, "alice", holding_limit=2)
+
+    assert changed.json == mona.get("/members/alice").json
+    assert [changed.json[name] for name in ("held", "headroom", "claimed_today", "version")] == [2, 0, 2, 2]
+    assert put(mona, "alice").json["holding_limit"] == 5
+    assert world.user("alice").claim("c3").status == 200
+
+
+def test_me_is_whoever_asks_and_others_are_for_managers_to_see(world: World) -> None:
+    mona, alice = world.pool(), world.user("alice")
+
+    assert alice.get("/members/me").json == alice.get("/members/alice").json == mona.get("/members/alice").json
+    assert alice.get("/members/bob").code == alice.get("/members").code == "not_manager"
+    assert world.user("stranger").get("/members/me").code == "not_a_member"
+    assert world.user("stranger").get("/members").code == "not_a_member"
+    assert mona.get("/members/nobody").status == 404
+    assert put(mona, "me").status == 404
+
+
+def test_members_are_listed_exactly_once_by_id_whatever_the_page(world: World) -> None:
+    mona = world.pool(members="dora alice carl bob")
+
+    for limit in (1, 2, 3, 100):
+        pages = list(mona.pages("/members", limit))
+        assert [each["user_id"] for page in pages for each in page] == ["alice", "bob", "carl", "dora", "mona"]
+        assert all(len(page) == limit for page in pages[:-1])
+
+
+# Leaving
+
+
+def test_a_member_who_holds_customers_is_not_removed_without_saying_what_becomes_of_them(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+
+    refused = mona.request("DELETE", "/v1/pools/p/members/alice")
+
+    assert (refused.status, refused.code) == (409, "member_has_claims")
+    assert mona.request("DELETE", "/v1/pools/p/members/bob").status == 200
+    assert world.user("bob").claim("c2").code == "not_a_member"
+    assert mona.request("DELETE", "/v1/pools/p/members/bob").code == "not_found"
+    assert world.user("alice").request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
+
+
+def test_a_member_all_of_whose_claims_have_lapsed_holds_nothing_that_keeps_them(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.clock.forward(HOUR)
+
+    assert mona.request("DELETE", "/v1/pools/p/members/alice").status == 200
+    assert [mona.customer(each)["state"] for each in ("c1", "c2")] == ["available", "available"]
+    assert mona.events("c1")[-1] == "expired"
+
+
+def test_a_member_may_not_remove_themself_and_a_refused_removal_changes_nothing(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = alice.request("DELETE", "/v1/pools/p/members/alice?held=release")
+
+    assert (refused.status, refused.code) == (403, "not_manager")
+    assert alice.customer("c1")["holder"] == "alice"
+
+
+def test_a_leavers_customers_are_released_to_the_pool(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H")
+    ids = world.fill(5)
+    world.user("alice").claim_batch(ids[:2])
+    world.clock.forward(HOUR)
+    world.user("alice").claim_batch(ids[2:])
+
+    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+
+    assert removed.status == 200
+    assert {mona.customer(each)["state"] for each in ids} == {"available"}
+    assert mona.events("c1")[-1] == "expired" and mona.events("c3")[-1] == "reclaimed"
+
+
+def test_a_leavers_customers_are_transferred_within_the_limit_of_the_heir(world: World) -> None:
+    mona = world.pool(holding_limit=2)
+    world.fill(4)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.user("bob").claim("c3")
+
+    refused = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    assert refused.code == "holding_limit" and world.user("alice").held() == 2
+    world.user("bob").release("c3")
+    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+
+    assert removed.status == 200
+    assert mona.get("/members/alice").status == 404
+
+
+def test_somebody_who_left_and_came_back_starts_afresh(world: World) -> None:
+    mona = world.pool(holding_limit=1)
+    world.fill(2)
+    world.user("bob").claim("c1")
+    mona.request("DELETE", "/v1/pools/p/members/bob?held=release")
+
+    put(mona, "bob")
+
+    assert world.user("bob").held() == 0 and world.user("bob").claim("c2").status == 200
+
+
+@pytest.mark.parametrize("by", ["mona", "root"])
+def test_the_claims_of_a_day_survive_removal_and_putting_back_however_often(world: World, by: str) -> None:
+    world.pool(daily_claim_limit=2)
+    world.fill(3)
+    alice, whoever = world.user("alice"), world.user(by, admin=by == "root")
+
+    shown = []
+    for each in ("c1", "c2", "c3"):
+        claimed = alice.claim(each)
+        whoever.request("DELETE", "/v1/pools/p/members/alice?held=release")
+        put_back = put(whoever, "alice")
+        shown.append((claimed.json.get("code"), put_back.json["claimed_today"]))
+
+    assert shown == [(None, 1), (None, 2), ("daily_limit", 2)]
+    assert alice.get("/members/me").json["claimed_today"] == 2
+    assert alice.get("/customers/c3/eligibility").json["blocking"][0]["code"] == "daily_limit"
+
+
+def test_putting_a_member_back_counts_nothing_twice_in_the_statistics(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+    before = mona.get("/stats").json["by_member"]
+
+    for _ in range(3):
+        mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+        put(mona, "alice")
+    world.user("alice").claim("c2")
+    after = mona.get("/stats").json["by_member"]
+
+    claims = [{row["user_id"]: row["claimed"] for row in rows} for rows in (before, after)]
+    assert claims == [{"alice": 1, "bob": 0, "mona": 0}, {"alice": 2, "bob": 0, "mona": 0}]
+
+
+def test_whoever_is_put_back_on_a_later_day_has_that_day_whole(world: World) -> None:
+    mona = world.pool(daily_claim_limit=1)
+    world.fill(2)
+    world.user("alice").claim("c1")
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+
+    world.clock.forward(DAY)
+    put_back = put(mona, "alice")
+
+    assert put_back.json["claimed_today"] == 0
+    assert world.user("alice").claim("c2").status == 200
+    days = {row["day"]: row["claimed"] for row in mona.get("/stats").json["by_day"]}
+    assert days == {"2026-06-01": 1, "2026-06-02": 1}
+
+
+def test_the_counters_in_the_answer_to_a_new_limit_are_those_of_the_moment_at_which_it_is_set(world: World) -> None:
+    mona = world.pool(holding_limit=5)
+    world.fill(1)
+    claims = iter([lambda: world.user("alice").claim("c1")])
+
+    def claim_meanwhile(**_: Any) -> None:
+        for claim in claims:
+            claim()
+
+    with hooked(world, "before-call.dynamodb.TransactWriteItems", claim_meanwhile):
+        answered = put(mona, "alice", holding_limit=3).json
+
+    assert (answered["held"], answered["headroom"], answered["claimed_today"]) == (1, 2, 1)
+
+
+# A day, where the pool changes its time zone
+
+
+def zone(world: World, name: str | None) -> None:
+    mona = world.user("mona")
+    version = mona.request("GET", "/v1/pools/p").json["version"]
+    changed = mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": name}}, if_match=str(version))
+    assert changed.status == 200, changed.text
+    world.clock.forward(10_000)
+
+
+@pytest.mark.parametrize(
+    ("zones", "ends"),
+    [
+        (["Asia/Shanghai"], "2026-06-02T16:00:00.000Z"),
+        (["America/New_York"], "2026-06-02T04:00:00.000Z"),
+        (["Pacific/Kiritimati", "UTC", "Asia/Shanghai", "UTC"], "2026-06-02T00:00:00.000Z"),
+        (["Asia/Shanghai", "Pacific/Honolulu"], "2026-06-02T10:00:00.000Z"),
+    ],
+    ids=str,
+)
+def test_no_change_of_time_zone_begins_a_second_day_within_24_hours(world: World, zones: list[str], ends: str) -> None:
+    world.pool(daily_claim_limit=1)
+    world.fill(3)
+    alice = world.user("alice")
+    world.clock.now = START + 7 * HOUR  # 15:00 of the day in UTC
+    assert alice.claim("c1").status == 200
+
+    for name in zones:
+        zone(world, name)
+    shown = alice.get("/members/me").json
+    until = int(datetime.fromisoformat(ends).timestamp() * 1000)
+    refused = []
+    for moment in (START + 9 * HOUR, START + 15 * HOUR, until - 1):
+        world.clock.now = moment
+        refused.append(alice.claim("c2"))
+    world.clock.now = until
+
+    assert (shown["claimed_today"], shown["resets_at"]) == (1, ends)
+    assert [(each.code, each.json["retry_at"]) for each in refused] == [("daily_limit", ends)] * 3
+    assert alice.claim("c2").status == 200
+    assert alice.claim("c3").code == "daily_limit"
+
+
+def test_a_change_of_time_zone_and_a_removal_together_begin_no_second_day_either(world: World) -> None:
+    mona = world.pool(daily_claim_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    world.clock.now = START + 7 * HOUR
+    alice.claim("c1")
+
+    zone(world, "Asia/Shanghai")
+    world.clock.now = START + 9 * HOUR
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    put_back = put(mona, "alice")
+
+    assert put_back.json["claimed_today"] == 1
+    assert alice.claim("c2").code == "daily_limit"

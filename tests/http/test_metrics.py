@@ -1,0 +1,133 @@
+"""What operators see of each request: one line of the log, whose codes are metrics, and an id that leads to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from chalice.app import Request
+
+from chalicelib import observability
+from chalicelib.api.handler import respond
+from chalicelib.observability import RequestMetrics
+from tests.http.test_logs import canaries_in, no_answer
+from tests.support.canaries import FIELDS, NAME, Ear
+from tests.support.engine import hooked
+from tests.support.every_route import GUARDED, address, good_body, named
+from tests.support.world import REQUEST_ID, User, World, find, gateway_event
+
+
+class Told(list[RequestMetrics]):
+    """The outcomes of the requests that are made through it."""
+
+    def of(self, who: User, method: str, path: str, body: bytes = b"", **headers: str) -> RequestMetrics:
+        route, parameters = find(method, path)
+        event = gateway_event(route, parameters, who.caller, path, body, headers)
+        respond(lambda: who.world.service, route, Request(event), parameters, self.append)
+        return self[-1]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_an_outcome_has_the_route_the_status_the_code_and_the_id_of_the_request(moto_world: World, told: Told) -> None:
+    mona = canaries_in(moto_world)
+
+    outcome = told.of(mona, "GET", "/v1/pools/p/customers/c1")
+
+    assert (outcome.route, outcome.status) == ("GET /v1/pools/{pool}/customers/{customer}", 200)
+    assert (list(outcome.codes), outcome.request_id) == (["ok"], REQUEST_ID)
+    assert 0 <= outcome.took_ms < 60_000
+
+
+def test_a_batch_counts_each_of_its_results(moto_world: World, told: Told) -> None:
+    canaries_in(moto_world, holding_limit=2)
+    body = b'{"customer_ids": ["c1", "c2", "nobody", "c2"]}'
+
+    outcome = told.of(moto_world.user("bob"), "POST", "/v1/pools/p/claim", body)
+
+    assert sorted(outcome.codes) == ["already_claimed", "duplicate_in_request", "not_found", "ok"]
+
+
+def test_what_is_told_again_is_counted_as_that(moto_world: World, told: Told) -> None:
+    canaries_in(moto_world)
+    bob = moto_world.user("bob")
+
+    for customer in ("c1", "c2"):
+        path = f"/v1/pools/p/customers/{customer}/claim"
+        first = told.of(bob, "POST", path, idempotency_key="k")
+        again = told.of(bob, "POST", path, idempotency_key="k")
+
+        assert list(first.codes) == (["already_claimed"] if customer == "c1" else ["ok"])
+        assert (list(again.codes), again.status) == (["replayed"], first.status)
+
+
+def test_a_fault_says_in_its_instance_which_request_met_it_and_a_refusal_does_not(moto_world: World) -> None:
+    mona = canaries_in(moto_world)
+    moto_world.service = moto_world.another_process()
+
+    with hooked(moto_world, "before-send.dynamodb", no_answer):
+        fault = mona.get("/customers/c1")
+    refusal = mona.get("/customers/nobody")
+
+    assert fault.json["instance"] == f"/v1/pools/:pool/customers/:customer#{REQUEST_ID}"
+    assert refusal.json["instance"] == "/v1/pools/:pool/customers/:customer"
+    assert fault.headers["X-Request-Id"] == refusal.headers["X-Request-Id"] == REQUEST_ID
+
+
+def test_a_defect_is_logged_with_the_id_of_the_request(moto_world: World, ear: Ear) -> None:
+    mona = canaries_in(moto_world)
+    moto_world.service = moto_world.another_process()
+
+    def broken(**_: Any) -> None:
+        raise RuntimeError(NAME)
+
+    with hooked(moto_world, "before-send.dynamodb", broken):
+        mona.get("/customers/c1")
+
+    (said,) = ear.heard
+    assert "unexpected: GET" in said and f"'request_id': '{REQUEST_ID}'" in said
+
+
+def test_a_line_makes_a_metric_of_each_code_and_no_dimension_of_who_or_which() -> None:
+    outcome = RequestMetrics("POST /v1/pools/{pool}/claim", 200, ["ok", "holding_limit", "ok"], 12, "r")
+    line = logged(lambda tell: tell(outcome))
+
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], line["_aws"]["Timestamp"]) == ("CustomerPool/test", 7)
+    assert directive["Dimensions"] == [["function"]]
+    assert directive["Metrics"] == [{"Name": "ok", "Unit": "Count"}, {"Name": "holding_limit", "Unit": "Count"}]
+    assert {name: line[name] for name in ("function", "ok", "holding_limit", "status", "request_id")} == {
+        "function": "api", "ok": 2, "holding_limit": 1, "status": 200, "request_id": "r",
+    }  # fmt: skip
+
+
+def logged(say: Callable[[observability.LogRequest], object]) -> dict[str, Any]:
+    """What the one line holds that is told."""
+    lines: list[dict[str, Any]] = []
+
+    class Log:
+        def info(self, message: str, extra: dict[str, Any]) -> None:
+            lines.append(extra)
+
+    say(observability.request_logger(Log(), "CustomerPool/test", lambda: 7))  # type: ignore[arg-type]
+    (line,) = lines
+    return line
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=named)
+def test_no_outcome_of_any_route_holds_a_secret(moto_world: World, told: Told, route: Any) -> None:
+    """The ear would hear it in the line, which is logged here as in production."""
+    mona = canaries_in(moto_world)
+    line = observability.request_logger(logging.getLogger("customer-pool"), "CustomerPool/test", moto_world.clock)
+    body = good_body(route) if route.method != "GET" else b""
+
+    for who in (mona, moto_world.user("stranger")):
+        line(told.of(who, route.method, address(route), body))
+        line(told.of(who, route.method, address(route), f'{{"name": "{NAME}", "fields": {FIELDS}}}'.encode()))
+
+    assert {outcome.request_id for outcome in told} == {REQUEST_ID}

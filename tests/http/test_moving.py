@@ -1,0 +1,316 @@
+"""Moving a customer to another pool: a private customer is deposited there, with its history."""
+
+from __future__ import annotations
+
+from tests.proofs.test_faults import lost, struck
+from tests.support.engine import counted
+from tests.support.memory import Memory, memory_table
+from tests.support.world import DAY, User, World
+
+
+def two_pools(world: World, **policy: object) -> None:
+    """Alice manages both: only a manager of the first one deposits into the other."""
+    for pool in ("p", "q"):
+        world.pool(pool, **policy)
+        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
+
+
+def test_a_private_customer_enters_another_pool_and_is_gone_from_the_first(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/win")
+
+    moved = alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (moved.status, moved.json["pool_id"], moved.json["state"]) == (200, "q", "available")
+    assert alice.get("/customers/c1").status == 404
+    assert alice.claim("c1").status == 404
+    assert [each["id"] for each in world.user("mona").get("/customers").json["items"]] == []
+    assert world.user("bob", pool="q").claim("c1").status == 200
+
+
+def test_its_fields_and_its_whole_history_come_with_it_there_and_back(world: World) -> None:
+    two_pools(world)
+    mona = world.user("mona")
+    mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"city": "上海"}})
+    for _ in range(12):
+        world.user("alice").claim("c1")
+        world.user("alice").release("c1", reason="no answer for the third time this week")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    before = mona.get("/customers/c1/history?limit=100").json["items"]
+
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+    there = world.user("alice", pool="q")
+    told = there.get("/customers/c1/history?limit=100").json["items"]
+    for _ in range(12):
+        there.claim("c1")
+        there.release("c1", reason="no answer for the third time this week")
+    world.user("mona", pool="q").post("/customers/c1/convert", {"to": "alice"})
+    there.post("/customers/c1/deposit", {"pool": "p"})
+    back = world.user("alice")
+
+    assert told[:-1] == before
+    assert told[-1]["type"] == "deposited"
+    assert back.customer("c1")["fields"] == {"city": "上海"}
+    history = back.get("/customers/c1/history?limit=100").json["items"]
+    assert [event["seq"] for event in history] == list(range(1, back.customer("c1")["version"] + 1))
+    late = back.get("/customers/c1/history?limit=3").json
+    assert [event["seq"] for event in late["items"]] == [1, 2, 3]
+
+
+def test_it_counts_on_the_day_of_the_pool_that_it_enters(world: World) -> None:
+    world.pool("p")
+    mona = world.pool("q", time_zone="Pacific/Honolulu")  # where it is still the day before
+    world.fill(1)
+    world.user("mona").post("/customers/c1/convert", {"to": "alice"})
+
+    world.user("mona").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert {row["day"]: row["entered"] for row in mona.get("/stats").json["by_day"]} == {"2026-05-31": 1}
+
+
+def test_it_stands_in_a_shard_of_the_pool_that_it_enters_and_of_no_other(world: World) -> None:
+    two_pools(world)
+    root, alice = world.user("root", admin=True), world.user("alice")
+    root.post("/spread", {"shards": 8})
+    world.clock.forward(DAY)
+    world.sweep()
+    ids = world.fill(12)
+    alice.claim_batch(ids)
+    world.user("mona").post("/convert", {"customer_ids": ids})
+
+    moved = alice.post("/deposit", {"customer_ids": ids, "pool": "q"})
+
+    assert moved.json["summary"]["ok"] == 12
+    assert sorted(each["id"] for each in world.user("mona", pool="q").walk("/customers?state=available")) == sorted(ids)
+    assert len(world.user("alice", pool="q").claim_next(12).json["items"]) == 12
+
+
+def test_the_rules_of_the_new_pool_begin_when_it_enters(world: World) -> None:
+    world.pool("p")
+    world.pool("q", embargo="P1D")
+    world.fill(1)
+    mona = world.user("mona")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.clock.forward(5 * DAY)
+
+    mona.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert world.user("bob", pool="q").claim("c1").code == "embargoed"
+    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
+    other = world.user("mona", pool="q").get("/stats").json
+    assert (other["now"]["available"], other["totals"]["entered"]) == (1, 1)
+
+
+def test_it_stays_where_it_is_when_the_other_pool_cannot_take_it(world: World) -> None:
+    two_pools(world)
+    world.fill(3)
+    world.fill(1, pool="q")
+    mona = world.user("mona")
+    mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
+    outsider = world.pool("r", members="")
+    closed = world.user("root", admin=True, pool="q")
+
+    refused = [mona.post("/customers/c1/deposit", {"pool": "q"}).code]
+    refused += [world.user("alice").post("/customers/c1/deposit", {"pool": "r"}).code]
+    refused += [mona.post("/customers/c1/deposit", {"pool": "nowhere"}).code]
+    refused += [world.user("bob").post("/customers/c2/deposit", {"pool": "q"}).code]
+    closed.post("/close", {"mode": "drain"})
+    world.clock.forward(6_000)
+    refused += [mona.post("/customers/c2/deposit", {"pool": "q"}).code]
+
+    assert refused == ["duplicate_customer", "not_a_member", "not_found", "not_manager", "pool_not_open"]
+    assert mona.customer("c1")["state"] == mona.customer("c2")["state"] == "private"
+    assert outsider.get("/customers").json["items"] == []
+
+
+def test_a_batch_moves_each_by_itself_and_once(world: World) -> None:
+    two_pools(world)
+    world.fill(5)
+    mona = world.user("mona")
+    mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
+
+    body = {"customer_ids": ["c1", "c4", "c2", "c9"], "pool": "q"}
+    first = mona.post("/deposit", body, idempotency_key="k")
+    again = mona.post("/deposit", body, idempotency_key="k")
+
+    assert first.results == ["ok", "already_available", "ok", "not_found"]
+    assert again.text == first.text
+    assert {each["id"] for each in world.user("mona", pool="q").get("/customers").json["items"]} == {"c1", "c2"}
+
+
+def test_a_move_is_one_transaction(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    mona = world.user("mona")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mona.get("/customers/c1")
+    world.user("mona", pool="q").get("/customers")
+
+    with counted(world) as made:
+        assert mona.post("/customers/c1/deposit", {"pool": "q"}).status == 200
+
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) -> None:
+    two_pools(world)
+    mona, there = world.user("mona"), world.user("mona", pool="q")
+    rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "key": "phone"}
+    mona.post("/import", rows)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    found = [[each["id"] for each in user.get("/customers?phone=13812345678").json["items"]] for user in (mona, there)]
+    again = [user.post("/import", rows).results for user in (there, mona)]
+
+    assert found == [[], ["c1"]]
+    assert again == [["duplicate_customer"], ["ok"]]
+
+
+def test_the_history_of_a_customer_that_moved_away_outlives_a_new_one_of_the_same_id(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice, there = world.user("alice"), world.user("mona", pool="q")
+    lives_long(alice, "the first life")
+    alice.post("/customers/c1/win")
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    before = there.get("/customers/c1/history?limit=100").json["items"]
+
+    world.clock.forward(1)
+    world.fill(1)
+    lives_long(alice, "the second life")
+
+    assert there.get("/customers/c1/history?limit=100").json["items"] == before
+    reasons = {event["reason"] for event in alice.get("/customers/c1/history?limit=100").json["items"]}
+    assert reasons == {None, "the second life"}
+
+
+def lives_long(user: User, note: str) -> None:
+    """So many events that the customer cannot carry them all."""
+    user.claim("c1")
+    for _ in range(8):
+        assert user.post("/customers/c1/follow-up", {"note": note}).status == 200
+
+
+def test_a_move_whose_answer_was_lost_is_not_taken_for_somebody_elses(threaded: World) -> None:
+    two_pools(threaded)
+    mona = threaded.user("mona")
+    mona.create("c1", fields={"city": "上海"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+
+    with struck(threaded, lost(threaded)):
+        moved = threaded.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
+
+
+def test_a_move_that_arrives_twice_long_after_one_another_is_shown_as_it_was_made() -> None:
+    engine = Memory()
+    world = World(memory_table(engine))
+    two_pools(world)
+    mona = world.user("mona")
+    mona.create("c1", fields={"city": "上海"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    engine.twice, engine.remembers = True, False
+
+    moved = world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
+
+
+def test_the_customer_that_stands_in_the_way_in_the_other_pool_is_not_shown(world: World) -> None:
+    two_pools(world)
+    world.fill(2)
+    world.user("mona", pool="q").create("c1", name="Secret")
+    world.user("mona").post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
+
+    refused = world.user("alice").post("/deposit", {"customer_ids": ["c2", "c1"], "pool": "q", "atomic": True})
+    again = world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+
+    assert [refused.code, again.code] == ["duplicate_customer"] * 2
+    assert "Secret" not in refused.text + again.text
+
+
+def test_a_deposit_elsewhere_from_a_stale_copy_is_one_more_round(world: World) -> None:
+    two_pools(world)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/win")
+    mine, world.service = world.service, world.another_process()
+    alice.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
+    world.service = mine
+
+    with counted(world) as made:
+        reply = alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert (reply.status, reply.json["name"]) == (200, "Other")
+    assert made["TransactWriteItems"] == 2
+
+
+def test_a_refused_deposit_elsewhere_leaves_nothing_of_the_other_customer_in_the_first_pool(world: World) -> None:
+    two_pools(world)
+    for pool in ("p", "q"):
+        mona = world.user("mona", pool=pool)
+        mona.create("c1", name=f"Of {pool}", fields={"phone": f"1380000000{'pq'.index(pool)}"})
+        mona.post("/customers/c1/convert", {"to": "alice"})
+    alice = world.user("alice")
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    alice.post("/customers/c1/deposit")
+
+    assert alice.customer("c1")["name"] == "Of p"
+
+
+def test_a_copy_of_a_customer_that_moved_away_is_no_copy_of_the_one_that_took_its_id(world: World) -> None:
+    two_pools(world)
+    mona, alice = world.user("mona"), world.user("alice")
+    mona.create("c1", name="First", fields={"phone": "13800000001"})
+    world.clock.forward(10)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mine, world.service = world.service, world.another_process()
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.clock.forward(10)
+    mona.create("c1", name="Second", fields={"phone": "13800000002"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.service = mine
+
+    reply = alice.post("/customers/c1/deposit")
+
+    assert reply.json["name"] == "Second"
+    assert alice.customer("c1")["name"] == "Second"
+
+
+def test_a_copy_of_a_customer_that_moved_away_lends_its_fields_to_nobody(world: World) -> None:
+    two_pools(world)
+    mona, alice = world.user("mona"), world.user("alice")
+    mona.create("c1", name="First", fields={"phone": "13800000001"})
+    world.clock.forward(10)
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mine, world.service = world.service, world.another_process()
+    alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.clock.forward(10)
+    mona.create("c1", name="Second", fields={"phone": "13800000002"})
+    world.service = mine
+
+    reply = alice.claim("c1")
+
+    assert reply.json["fields"] == {"phone": "13800000002"}
+
+
+def test_a_deposit_elsewhere_is_masked_as_there(world: World) -> None:
+    world.pool("p")
+    world.pool("q", masked_fields=["phone", "name"])
+    for pool, role in (("p", "manager"), ("q", "member")):
+        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/max", {"role": role})
+    mona, boss = world.user("mona"), world.user("max")
+    mona.create("c1", name="Acme Corporation", fields={"phone": "13800000001"})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+
+    shown = boss.post("/customers/c1/deposit", {"pool": "q"}).json
+
+    assert shown["fields"] == {"phone": "138****0001"}
+    assert shown["name"] == world.user("max", pool="q").customer("c1")["name"] != "Acme Corporation"

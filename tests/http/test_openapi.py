@@ -1,0 +1,248 @@
+"""The published description of the HTTP surface: that it is sound, whole, and the one that is served.
+
+That every answer is as it says is checked wherever a test makes a request: see `conformance`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+
+from chalicelib.api import schemas
+from chalicelib.api.handler import Answer, NoBody, Route
+from chalicelib.api.openapi import document
+from chalicelib.api.routes import ROUTES
+from chalicelib.api.routing import POOL
+from chalicelib.model import times
+from chalicelib.model.model import Policy
+from tests.support.conformance import compiled, operation, resolved
+from tests.support.world import World
+from tools.docs.openapi import COMMITTED, rendered
+
+DOCUMENT: Any = json.loads(rendered())
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path.removeprefix('/v1')}"
+
+
+def test_the_committed_document_is_the_one_the_service_serves(world: World) -> None:
+    served = world.request(None, "GET", "/v1/openapi.json", None, None, {})
+
+    assert (served.status, served.headers["Content-Type"]) == (200, "application/json")
+    assert served.json == DOCUMENT
+    assert COMMITTED.read_text(encoding="utf-8") == rendered(), "run: make openapi"
+
+
+def test_the_document_is_the_same_on_every_python_whether_it_keeps_the_indentation_of_docstrings_or_not() -> None:
+    assert "\\n  " not in rendered()
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
+
+
+def test_every_schema_in_it_is_one_that_can_be_checked_against() -> None:
+    for name in DOCUMENT["components"]["schemas"]:
+        compiled({"$ref": f"#/components/schemas/{name}"})
+
+
+def parts(of: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object in the document, with the path to it."""
+    if isinstance(of, dict):
+        yield at, of
+    for name, each in of.items() if isinstance(of, dict) else enumerate(of) if isinstance(of, list) else ():
+        yield from parts(each, f"{at}/{name}")
+
+
+def schemas_with(member: str) -> list[tuple[str, dict[str, Any]]]:
+    """The schemas with that member. An object whose path ends so has members of that name, and is none."""
+    return [
+        (at, each) for at, each in parts(DOCUMENT) if member in each and not at.endswith(("/properties", "/examples"))
+    ]
+
+
+def test_every_array_says_what_its_items_are() -> None:
+    arrays = [(at, each) for at, each in schemas_with("type") if each["type"] == "array"]
+
+    assert len(arrays) > 20
+    assert [at for at, each in arrays if "items" not in each] == []
+
+
+def test_every_enum_and_every_constant_says_its_type() -> None:
+    listed = [*schemas_with("enum"), *schemas_with("const")]
+
+    assert len(listed) > 20
+    assert [at for at, each in listed if "type" not in each] == []
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_operation_has_a_name_in_snake_case_a_summary_a_description_and_tags(route: Route) -> None:
+    told = operation(route)
+
+    words = told["operationId"].split("_")
+    assert all(re.fullmatch("[a-z]+", word) and not re.fullmatch(".+(batch|pool|next)", word) for word in words)
+    assert told["summary"] and told["description"].startswith(told["summary"]) and told["tags"]
+    assert ("batch" in words) == (route.body.__name__ not in ("ImportBody", "NoBody") and "results" in told_of(route))
+
+
+def told_of(route: Route) -> tuple[str, ...]:
+    return getattr(route.answers, "__struct_fields__", ())
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_parameter_has_a_description(route: Route) -> None:
+    given = [resolved(each) for each in operation(route).get("parameters", [])]
+
+    assert [each["name"] for each in given if not each.get("description")] == []
+
+
+def test_operation_ids_are_unique_and_the_document_names_license_and_contact() -> None:
+    ids = [operation(route)["operationId"] for route in ROUTES]
+
+    assert len(set(ids)) == len(ids)
+    assert DOCUMENT["info"]["license"]["identifier"] == "Apache-2.0"
+    assert DOCUMENT["info"]["contact"]["name"]
+
+
+def test_a_user_in_a_path_may_be_named_by_any_subject() -> None:
+    pattern = DOCUMENT["components"]["parameters"]["user"]["schema"]["pattern"]
+
+    assert all(re.search(pattern, subject) for subject in ("alice", "auth0|alice", "张三"))
+    assert not re.search(pattern, "a\tb")
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_route_says_in_one_sentence_what_it_does_and_declares_what_it_answers(route: Route) -> None:
+    told = operation(route)
+
+    assert route.answers is not None, "give it answers="
+    assert told["operationId"] == route.handler.__name__
+    assert told["summary"] == route.handler.__doc__ and told["summary"].endswith("."), "give it one line of docstring"
+    assert set(told["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
+
+
+def test_no_two_routes_have_the_same_operation_id() -> None:
+    names = [route.handler.__name__ for route in ROUTES]
+
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_only_public_routes_are_asked_without_a_token(route: Route) -> None:
+    told = operation(route)
+
+    assert told.get("security", DOCUMENT["security"]) == ([] if route.public else [{"token": []}])
+    assert ("401" in told["responses"]) != route.public
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_every_write_takes_an_idempotency_key_and_no_read_does(route: Route) -> None:
+    names = [resolved(each)["name"] for each in operation(route).get("parameters", ())]
+
+    assert ("Idempotency-Key" in names) == (route.method != "GET")
+    assert len(set(names)) == len(names)
+
+
+def test_a_pool_is_changed_only_under_the_version_that_was_seen() -> None:
+    takes_version = {
+        named(route): header.get("required", False)
+        for route in ROUTES
+        for each in operation(route).get("parameters", ())
+        if (header := resolved(each))["name"] == "If-Match"
+    }
+
+    for name, required in takes_version.items():
+        assert required == (name == "PATCH /pools/{pool}"), name
+    assert {
+        "PATCH /pools/{pool}",
+        "POST /pools/{pool}/customers/{customer}/claim",
+        "PUT /pools/{pool}/members/{user}",
+    } <= takes_version.keys()
+
+
+@pytest.mark.parametrize("route", [each for each in ROUTES if each.body is not NoBody], ids=named)
+def test_no_body_takes_a_field_that_it_does_not_name(route: Route) -> None:
+    schema = resolved(operation(route)["requestBody"]["content"]["application/json"]["schema"])
+
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(route.body.__struct_fields__)
+
+
+def test_our_own_objects_are_closed_and_name_what_is_always_there() -> None:
+    schema_map = DOCUMENT["components"]["schemas"]
+    ours = {kind.__name__ for kind in schemas.Schema.__subclasses__()} & schema_map.keys()
+
+    assert {"Customer", "Member", "Pool", "Event", "RefusalBody", "Batch"} <= ours
+    for name in ours:
+        assert schema_map[name]["additionalProperties"] is False
+        assert schema_map[name]["required"], name
+
+
+def test_a_pool_shows_every_rule_of_its_policy() -> None:
+    shown = DOCUMENT["components"]["schemas"]["Pool"]["properties"]["policy"]
+
+    assert shown["required"] == list(Policy.__struct_fields__)
+
+
+DURATION = Draft202012Validator({"type": "string", "pattern": times.DURATION_PATTERN, "maxLength": 32})
+
+
+@given(st.one_of(st.text("PTWDHMS019 \n", max_size=12), st.from_regex(r"\AP(\d{1,3}[WD])?(T(\d{1,2}[HMS]){1,2})?\Z")))
+@example("P")
+@example("PT")
+@example("P1D\n")
+@example("P٣D")
+@example("P1DT")
+def test_what_is_published_of_a_duration_is_what_is_taken_for_one(text: str) -> None:
+    assert DURATION.is_valid(text) == is_duration(text)
+
+
+def is_duration(text: str) -> bool:
+    """Taken, or refused for its length only: that a pattern cannot say."""
+    try:
+        times.duration_ms(text)
+    except ValueError as error:
+        return str(error) == "duration_length"
+    return True
+
+
+def test_an_unset_rule_has_no_default_that_a_client_could_fill_in() -> None:
+    """Of a change of policy it would switch the rule off."""
+    rules = DOCUMENT["components"]["schemas"]["Policy"]["properties"]
+
+    assert set(rules) == set(Policy.__struct_fields__)
+    assert not any("default" in each for each in rules.values())
+
+
+def test_a_new_route_is_described_by_its_types_and_its_docstring() -> None:
+    def pause() -> Answer:
+        """Pause a pool."""
+        return Answer()
+
+    told = document((Route("POST", POOL + "/pause", pause, answers=schemas.Pool),))["paths"][POOL + "/pause"]["post"]
+
+    assert (told["operationId"], told["summary"]) == ("pause", "Pause a pool.")
+    assert told["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Pool"}
+    assert {"$ref": "#/components/parameters/If-Match"} in told["parameters"]
+    assert {"403", "404", "409", "412"} <= told["responses"].keys()
+
+
+def test_a_status_is_declared_with_its_own_codes_only() -> None:
+    conflict = resolved({"$ref": "#/components/responses/Refused409"})["content"]["application/problem+json"]["schema"]
+    problem = {
+        "type": "urn:customer-pool:problem:already_claimed", "title": "t", "status": 409, "detail": "d",
+        "instance": "/", "code": "already_claimed",
+    }  # fmt: skip
+
+    assert compiled(conflict).is_valid(problem)
+    assert not compiled(conflict).is_valid(problem | {"code": "not_found"})
+    assert not compiled(conflict).is_valid(problem | {"surprise": 1})

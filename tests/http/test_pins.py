@@ -1,0 +1,214 @@
+"""Pins: a pinned claim does not expire until its pin ends, and a member has only so many (rule 16)."""
+
+from __future__ import annotations
+
+from chalicelib.model.times import rfc3339
+from tests.support.engine import counted
+from tests.support.world import DAY, HOUR, START, Reply, User, World
+
+
+def pin(user: User, customer: str, until: int) -> Reply:
+    return user.post(f"/customers/{customer}/pin", {"until": rfc3339(until)})
+
+
+def test_a_pinned_claim_does_not_expire_until_its_pin_ends(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    pinned = pin(alice, "c1", START + 10 * DAY).json
+
+    assert pinned["pinned_until"] == pinned["expires_at"] == rfc3339(START + 10 * DAY)
+    world.clock.now = START + 10 * DAY - 1
+    assert world.sweep().due == 0
+    world.clock.forward(1)
+    assert world.sweep().returned == 1
+
+
+def test_a_pin_shorter_than_the_clock_leaves_the_deadline_where_it_is(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice = world.user("alice")
+    deadline = alice.claim("c1").json["expires_at"]
+
+    assert pin(alice, "c1", START + DAY).json["expires_at"] == deadline
+
+
+def test_unpinning_gives_the_deadline_back_to_the_clock(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(2)
+    alice = world.user("alice")
+    deadline = alice.claim("c1").json["expires_at"]
+    pin(alice, "c1", START + 30 * DAY)
+
+    early = alice.post("/customers/c1/unpin").json
+    pin(alice, "c1", START + 30 * DAY)
+    world.clock.forward(9 * DAY)
+    late = alice.post("/customers/c1/unpin").json
+
+    assert (early["pinned_until"], early["expires_at"]) == (None, deadline)
+    assert late["expires_at"] == rfc3339(world.clock()), "what the clock would have ended ends now"
+    assert world.sweep().returned == 1
+
+
+def test_unpinning_what_is_not_pinned_changes_nothing(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    claimed = world.user("alice").claim("c1").json
+
+    assert world.user("alice").post("/customers/c1/unpin").json == claimed
+
+
+def test_a_member_pins_as_many_as_the_policy_says_and_no_more(world: World) -> None:
+    world.pool(claim_ttl="P1D", pin_limit=2)
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2", "c3"])
+
+    replies = [pin(alice, each, START + 5 * DAY) for each in ("c1", "c2", "c1", "c3")]
+
+    assert [reply.status for reply in replies] == [200, 200, 200, 409]
+    refused = replies[-1].json
+    assert (refused["code"], refused["limit"], refused["used"]) == ("pin_limit", 2, 2)
+    alice.release("c1")
+    assert pin(alice, "c3", START + 5 * DAY).status == 200
+
+
+def test_the_cap_is_the_holders_whoever_pins(world: World) -> None:
+    mona = world.pool(pin_limit=1)
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+
+    assert pin(mona, "c1", START + DAY).status == 200
+    assert pin(world.user("alice"), "c2", START + DAY).code == "pin_limit"
+    assert mona.post("/customers/c1/transfer", {"to": "bob"}).json["pinned_until"] is None
+    assert pin(world.user("alice"), "c2", START + DAY).status == 200
+
+
+def test_a_pin_that_has_ended_by_itself_makes_room_for_another(world: World) -> None:
+    world.pool(claim_ttl="P9D", pin_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+    pin(alice, "c1", START + DAY)
+    world.clock.forward(2 * DAY)
+
+    assert pin(alice, "c2", START + 5 * DAY).status == 200
+    assert alice.events("c1")[-1] == "unpinned"
+
+
+def test_a_pin_that_has_ended_with_its_claim_makes_room_before_any_sweep(world: World) -> None:
+    world.pool(claim_ttl="PT1H", pin_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+    pin(alice, "c1", START + DAY)
+    world.clock.forward(2 * DAY)
+    alice.claim("c2")
+
+    assert pin(alice, "c2", START + 5 * DAY).status == 200
+    assert alice.events("c1")[-1] == "expired" and alice.held() == 1
+
+
+def test_a_pin_lasts_no_longer_than_the_policy_lets_it_and_ends_in_the_future(world: World) -> None:
+    world.pool(max_pin="P10D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    assert pin(alice, "c1", world.clock() + 10 * DAY + 1).code == "pin_limit"
+    assert pin(alice, "c1", world.clock()).status == 422
+    assert alice.post("/customers/c1/pin", {"until": "tomorrow"}).status == 422
+    assert alice.post("/customers/c1/pin", {"until": "2026-07-01T00:00:00"}).status == 422, "it names no offset"
+    assert pin(alice, "c1", world.clock() + 10 * DAY).status == 200
+
+
+def test_who_may_pin_is_the_holder_and_a_manager(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    world.user("alice").claim("c1")
+
+    assert pin(world.user("bob"), "c1", START + DAY).code == "not_holder"
+    assert pin(world.user("stranger"), "c1", START + DAY).code == "not_a_member"
+    assert pin(world.user("alice"), "c2", START + DAY).code == "not_claimed"
+
+
+def test_a_pinned_claim_has_no_clock_to_extend(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    pin(mona, "c1", START + 5 * DAY)
+
+    refused = mona.post("/customers/c1/extend", {"by": "P1D"})
+
+    assert refused.code == "pinned"
+    assert refused.json["retry_at"] == rfc3339(START + 5 * DAY)
+
+
+def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
+    world.pool(idle_ttl="P2D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    pin(alice, "c1", START + 3 * DAY)
+    world.clock.forward(DAY + HOUR)
+
+    alice.post("/customers/c1/follow-up", {"note": "called"})
+
+    assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 2 * DAY)
+
+
+def test_a_pause_shifts_the_pin_too(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+    pin(alice, "c1", START + 5 * DAY)
+    root.post("/pause")
+    world.clock.forward(DAY)
+    root.post("/resume")
+
+    shown = alice.customer("c1")
+
+    assert shown["pinned_until"] == shown["expires_at"] == rfc3339(START + 6 * DAY)
+
+
+def test_pinning_is_one_transaction(world: World) -> None:
+    world.pool(pin_limit=3)
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    with counted(world) as made:
+        pin(world.user("alice"), "c1", START + DAY)
+
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_a_pin_to_the_end_of_time_is_one_and_a_later_one_is_none(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+
+    later = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999-12:00"})
+    pinned = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999Z"})
+    root.post("/pause")
+    world.clock.forward(DAY)
+    root.post("/resume")
+
+    assert (later.code, pinned.status) == ("invalid_request", 200)
+    assert alice.customer("c1")["pinned_until"] == "9999-12-31T23:59:59.999Z"
+    assert [each["id"] for each in alice.walk("/customers?holder=me&state=claimed")] == ["c1"]
+
+
+def test_a_pin_that_is_over_needs_room_to_begin_again(world: World) -> None:
+    mona = world.pool(claim_ttl="P30D", pin_limit=1)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/pin", {"until": rfc3339(START + DAY)})
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"pin_limit": 0}}, if_match="1")
+    world.clock.forward(2 * DAY)
+
+    assert alice.post("/customers/c1/pin", {"until": rfc3339(START + 9 * DAY)}).json.get("code") == "pin_limit"

@@ -1,0 +1,254 @@
+"""Policies: what rules a pool, what may rule none, and how a rule changes for new claims or for all."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.table import Put
+from chalicelib.model.model import Policy
+from chalicelib.model.times import rfc3339
+from chalicelib.transactions.context import RequestContext
+from tests.support.world import DAY, HOUR, START, Reply, User, World
+
+
+def make(user: User, policy: Any) -> Reply:
+    return user.request("POST", "/v1/pools", {"id": "q", "name": "Q", "policy": policy})
+
+
+def patch(user: User, version: int | None, **body: Any) -> Reply:
+    headers = {} if version is None else {"if_match": f'"{version}"'}
+    return user.request("PATCH", "/v1/pools/p", body, **headers)
+
+
+# Rules that mean nothing
+
+
+BAD_RULES = {
+    "holding_limit": [-1, 1.5, "3", True, 1_000_001, [], {}],
+    "daily_claim_limit": [-1, "many"],
+    "claim_ttl": [
+        "", "P", "PT", "P0D", "PT0S", "P1Y", "P1M", "-P1D", "P1.5D", "7 days", "p7d", "P36601D", 7, "P１D", "P7D ",
+    ],
+    "idle_ttl": ["never"],
+    "cooldown": ["P", 0],
+    "embargo": ["PT0H"],
+    "extension": ["P1DT"],
+    "max_hold": ["P" + "9" * 400 + "D"],
+    "max_returns": [0],
+    "reason_required": [1, "yes"],
+    "masked_fields": ["phone", [1], ["x" * 65], ["f"] * 33, [""], ["phone", " "],
+                      ["\u3164"], ["a\n"], ["\u202ephone"]],
+    "reminders": ["P1D", ["soon"], ["P1D"] * 9],
+    "time_zone": ["", "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "America", "UTC\x00", 8, "x" * 5_000,
+                  "localtime", "posixrules", "Factory", "posix/UTC", "right/UTC", "posixrules/", "utc", "UTC "],
+    "notes_visible_to": ["all", "", True, ["pool"]],
+    "phone_region": ["", "cn", "CHN", "ZZ", "86", "001", "CN ", "ＣＮ", 86, "x" * 5_000],
+    "sweep_breaker": [0, 1.1, -0.1, "half"],
+    "claim_tll": ["P7D"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", BAD_RULES)
+def test_no_pool_is_made_with_a_rule_that_means_nothing_and_the_rule_is_named(no_store: World, rule: str) -> None:
+    for wrong in BAD_RULES[rule]:
+        refused = make(no_store.user("root", admin=True), {rule: wrong})
+
+        assert (refused.status, refused.code) == (422, "policy_invalid"), (wrong, refused.text)
+        assert re.search(rf"\b{rule}\b", refused.json["errors"][0]), wrong
+
+
+def test_no_pool_is_given_a_rule_that_means_nothing_later(moto_world: World) -> None:
+    mona = moto_world.pool()
+
+    for rule, values in BAD_RULES.items():
+        for wrong in values:
+            refused = patch(mona, 1, policy={rule: wrong})
+            assert (refused.status, refused.code) == (422, "policy_invalid"), (rule, wrong, refused.text)
+    assert mona.get().json["version"] == 1
+
+
+@pytest.mark.parametrize("policy", [None, [], "", 7])
+def test_a_policy_that_is_no_object_is_refused(no_store: World, policy: Any) -> None:
+    assert make(no_store.user("root", admin=True), policy).code == "policy_invalid"
+    assert patch(no_store.user("mona"), 1, policy=policy).code == "policy_invalid"
+
+
+def test_every_time_zone_that_tzdata_lists_rules_a_pool_except_factory() -> None:
+    listed = set(files("tzdata").joinpath("zones").read_text().split())
+
+    taken = {name for name in listed if not Policy(time_zone=name).problems()}
+
+    assert len(taken) > 500 and {"UTC", "Asia/Shanghai", "America/Argentina/Buenos_Aires"} < taken
+    assert listed - taken == {"Factory"}
+
+
+def test_a_pool_that_was_stored_with_a_zone_and_fields_that_are_refused_today_still_works(moto_world: World) -> None:
+    mona = moto_world.pool(daily_claim_limit=5)
+    moto_world.fill(1)
+    pool = RequestContext(moto_world.service.backend, mona.caller, START).pool_now("p")
+    policy = replace(pool.policy, time_zone="Factory", masked_fields=("",))
+    stored = items.pool_item(replace(pool, policy=policy))
+    moto_world.table.write([Put(keys.pool_key("main", "p"), stored)])
+    moto_world.service = moto_world.another_process()
+
+    claimed = moto_world.user("alice").claim("c1")
+    shown = mona.get()
+
+    assert claimed.status == 200
+    assert shown.json["policy"]["time_zone"] == "Factory"
+
+
+# Changing
+
+
+def test_a_change_names_the_version_that_the_manager_saw(world: World) -> None:
+    mona = world.pool(holding_limit=1)
+
+    assert (patch(mona, None, name="New").status, patch(mona, None, name="New").code) == (412, "version_conflict")
+    assert patch(mona, 7, name="New").status == 412
+    changed = patch(mona, 1, policy={"daily_claim_limit": 3})
+    assert changed.json["policy"]["holding_limit"] == 1 and changed.json["policy"]["daily_claim_limit"] == 3
+    assert changed.headers["ETag"] == '"2"'
+
+
+def test_only_a_manager_changes_a_policy(world: World) -> None:
+    world.pool()
+
+    assert patch(world.user("alice"), 1, name="Mine").code == "not_manager"
+    assert patch(world.user("eve"), 1, name="Mine").code == "not_a_member"
+    assert patch(world.user("alice"), 1, name="Mine", dry_run=True).code == "not_manager"
+
+
+def test_who_may_not_change_a_pool_is_told_that_whatever_else_is_wrong_with_the_change(world: World) -> None:
+    world.pool()
+    wrong: list[tuple[int | None, Any]] = [(None, {}), (7, {}), (1, {"claim_ttl": "P0D"}), (1, {"claim_tll": "P1D"})]
+
+    refused = [patch(world.user(who), version, policy=policy) for who in ("alice", "eve") for version, policy in wrong]
+
+    assert [reply.code for reply in refused] == ["not_manager"] * 4 + ["not_a_member"] * 4
+
+
+def test_a_new_limit_rules_the_next_claim(world: World) -> None:
+    mona = world.pool(holding_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    patch(mona, 1, policy={"holding_limit": None})
+
+    assert alice.claim("c2").status == 200
+
+
+def test_another_process_learns_of_a_change_within_ten_seconds(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    other = world.another_process()
+    mine, world.service = world.service, other
+    world.user("alice").customer("c1")
+    world.service = mine
+    patch(mona, 1, policy={"holding_limit": 0})
+
+    world.clock.forward(10_000)
+    world.service = other
+
+    assert world.user("alice").claim("c1").code == "holding_limit"
+
+
+def test_a_change_for_new_claims_leaves_the_deadlines_of_others_alone(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(2)
+    alice = world.user("alice")
+    old = alice.claim("c1").json["expires_at"]
+
+    patch(mona, 1, policy={"claim_ttl": "P2D"})
+
+    assert alice.customer("c1")["expires_at"] == old
+    assert alice.claim("c2").json["expires_at"] == rfc3339(world.clock.now + 2 * DAY)
+
+
+def test_a_dry_run_counts_exactly_what_applying_to_all_would_change(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D", extension="PT1H")
+    ids = world.fill(5)
+    alice = world.user("alice")
+    claimed_at = world.clock.now
+    alice.claim_batch(ids[:3])
+    mona.post("/customers/c1/extend")
+
+    dry = patch(mona, 1, policy={"claim_ttl": "P2D"}, apply_to="all", dry_run=True)
+    assert dry.json["affected"] == 3 and dry.json["policy"]["claim_ttl"] == "P2D"
+    assert dry.headers["ETag"] == '"1"' and mona.get().json["policy"]["claim_ttl"] == "P1D"
+    applied = patch(mona, 1, policy={"claim_ttl": "P2D"}, apply_to="all")
+
+    assert applied.json["affected"] == 3
+    assert alice.customer("c2")["expires_at"] == rfc3339(claimed_at + 2 * DAY)
+    assert alice.customer("c1")["expires_at"] == rfc3339(claimed_at + 2 * DAY + HOUR)
+    assert patch(mona, 2, apply_to="all").json["affected"] == 0
+
+
+def test_a_rule_applied_to_all_expires_nothing_before_now(world: World) -> None:
+    mona = world.pool(claim_ttl="P9D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(3 * DAY)
+
+    patch(mona, 1, policy={"claim_ttl": "P1D"}, apply_to="all")
+
+    assert world.user("alice").customer("c1")["expires_at"] == rfc3339(world.clock.now)
+    assert world.sweep().returned == 1
+
+
+def test_the_event_of_a_claim_that_lost_its_deadline_tells_of_none(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    change = {"policy": {"claim_ttl": None}, "apply_to": "all"}
+    assert mona.request("PATCH", "/v1/pools/p", change, if_match=str(mona.get().json["version"])).json["affected"] == 1
+
+    event = mona.get("/customers/c1/history").json["items"][-1]
+    assert (event["type"], event["expires_at"]) == ("updated", None)
+    assert world.user("alice").customer("c1")["expires_at"] is None
+
+
+def test_a_new_policy_for_all_reaches_the_clock_under_a_pin(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/pin", {"until": rfc3339(START + 30 * DAY)})
+
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P3D"}, "apply_to": "all"}, if_match="1")
+
+    assert alice.post("/customers/c1/unpin").json["expires_at"] == rfc3339(START + 1 + 3 * DAY)
+
+
+def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D", follow_up_restarts_clock=True, members_may_extend=True, extension="P3D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.post("/customers/c1/extend")
+    world.clock.forward(5 * DAY)
+    alice.post("/customers/c1/follow-up", {"note": "called"})
+
+    changed = mona.request("PATCH", "/v1/pools/p", {"name": "x", "apply_to": "all"}, if_match="1")
+
+    assert changed.json["affected"] == 0
+
+
+def test_no_policy_applied_to_all_lets_a_claim_outlast_max_hold(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D", members_may_extend=True, extension="P3D", max_hold="P10D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    assert alice.post("/customers/c1/extend").status == 200
+
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P9D"}, "apply_to": "all"}, if_match="1")
+
+    assert alice.customer("c1")["expires_at"] == rfc3339(START + 1 + 10 * DAY)

@@ -1,0 +1,165 @@
+"""A pool as a whole: closed and opened, and deleted (rule 21). Pauses are in `test_pool_pauses`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.world import DAY, SECOND, User, World
+
+
+def admin(world: World, pool: str = "p") -> User:
+    return world.user("root", admin=True, pool=pool)
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "event"), [("drain", "available", "reclaimed"), ("to_private", "private", "converted")]
+)
+def test_closing_leaves_no_claim(world: World, mode: str, state: str, event: str) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+
+    closed = admin(world).post("/close", {"mode": mode}).json
+
+    assert closed["status"] == "closed"
+    assert [alice.customer(each)["state"] for each in ("c1", "c2", "c3")] == [state, state, "available"]
+    assert alice.events("c1")[-1] == event
+    assert alice.held() == 0
+    assert alice.claim("c3").code == "pool_not_open"
+
+
+def test_a_claim_that_had_lapsed_when_the_pool_closed_goes_back_whatever_the_mode(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(2 * DAY)
+
+    admin(world).post("/close", {"mode": "to_private"})
+
+    assert world.user("alice").customer("c1")["state"] == "available"
+    assert world.user("alice").events("c1")[-1] == "expired"
+
+
+def test_closing_a_paused_pool_takes_nobodys_claim_for_lapsed(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    admin(world).post("/pause")
+    world.clock.forward(9 * DAY)
+
+    admin(world).post("/close", {"mode": "to_private"})
+
+    assert world.user("alice").customer("c1")["holder"] == "alice"
+
+
+def test_a_claim_by_a_process_that_had_not_heard_of_the_closing_is_undone_by_the_schedule(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    late = world.another_process()
+    ours, world.service = world.service, late
+    world.user("alice").customer("c1")
+    world.service = ours
+    admin(world).post("/close", {"mode": "drain"})
+
+    world.service = late
+    assert world.user("alice").claim("c1").status == 200
+    world.sweep()
+
+    assert world.user("alice").customer("c1")["state"] == "available"
+
+
+def test_a_closed_pool_takes_no_customers_and_opens_again(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    root = admin(world)
+    root.post("/close", {"mode": "drain"})
+
+    refused = mona.post("/customers", {"name": "New"})
+    assert root.post("/open").json["status"] == "open"
+
+    assert refused.code == "pool_not_open"
+    world.clock.forward(10 * SECOND)
+    assert mona.post("/customers", {"name": "New"}).status == 201
+    assert world.user("alice").claim("c1").status == 200
+
+
+def test_a_closed_pool_is_neither_paused_nor_resumed_and_a_paused_one_not_opened(world: World) -> None:
+    world.pool()
+    root = admin(world)
+    root.post("/pause")
+
+    opened = root.post("/open")
+    root.post("/close", {"mode": "drain"})
+
+    assert [opened.code, root.post("/pause").code, root.post("/resume").code] == ["pool_not_open"] * 3
+
+
+def test_only_an_admin_pauses_resumes_closes_opens_and_deletes(world: World) -> None:
+    mona = world.pool()
+
+    replies = [mona.post(path) for path in ("/pause", "/resume", "/open")]
+    replies += [mona.post("/close", {"mode": "drain"}), mona.request("DELETE", "/v1/pools/p")]
+
+    assert [reply.code for reply in replies] == ["not_admin"] * 5
+
+
+def test_a_version_that_has_passed_changes_nothing(world: World) -> None:
+    world.pool()
+    root = admin(world)
+
+    stale = root.post("/pause", if_match="9")
+
+    assert (stale.status, stale.code) == (412, "version_conflict")
+    assert root.get().json["status"] == "open"
+
+
+def test_a_pool_with_customers_is_not_deleted_and_goes_on_as_it_was(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    root = admin(world)
+
+    refused = root.request("DELETE", "/v1/pools/p")
+
+    assert (refused.status, refused.code) == (409, "pool_not_empty")
+    assert world.user("alice").claim("c1").status == 200
+
+
+def test_a_private_customer_keeps_its_pool_too(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("alice").post("/customers/c1/win")
+
+    assert admin(world).request("DELETE", "/v1/pools/p").code == "pool_not_empty"
+
+
+def test_an_empty_pool_is_deleted_with_its_members_and_leaves_nothing_to_one_of_its_name(world: World) -> None:
+    world.pool()
+    root = admin(world)
+
+    assert root.request("DELETE", "/v1/pools/p").status == 200
+    gone = root.get()
+    root.request("POST", "/v1/pools", {"id": "p", "name": "Anew"})
+
+    assert gone.status == 404
+    assert world.user("mona").get().code == "not_a_member"
+    assert root.get("/members").json["items"] == []
+
+
+def test_a_member_put_by_a_process_that_does_not_know_the_pool_is_gone(world: World) -> None:
+    world.pool()
+    root = world.user("root", admin=True)
+    late = world.another_process()
+    mine, world.service = world.service, late
+    world.user("alice").get("/customers")
+    world.service = mine
+    root.request("DELETE", "/v1/pools/p")
+
+    world.service = late
+    put = root.request("PUT", "/v1/pools/p/members/eve", {"role": "manager"})
+    world.service = mine
+    root.request("POST", "/v1/pools", {"id": "p", "name": "P", "policy": {}})
+
+    assert put.status == 404
+    assert world.user("eve").get("/customers").code == "not_a_member"

@@ -1,0 +1,250 @@
+"""A pool is paused, its clocks stand still, and it is resumed (rule 21). An admin's business."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.model.times import rfc3339
+from tests.http.test_pool_life import admin
+from tests.support.engine import Crash, counted, failing, hooked
+from tests.support.world import DAY, HOUR, MINUTE, START, World
+
+
+def test_a_paused_pool_gives_nothing_out_and_takes_back_as_ever(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    paused = admin(world).post("/pause").json
+
+    assert paused["status"] == "paused"
+    refused = [
+        alice.claim("c2"), alice.claim_next(), mona.post("/customers/c2/assign", {"to": "bob"}),
+        mona.post("/customers/c1/transfer", {"to": "bob"}),
+    ]  # fmt: skip
+    assert [reply.code for reply in refused] == ["pool_not_open"] * 4
+    assert alice.claim_batch(["c2", "c3"]).results == ["pool_not_open"] * 2
+    assert alice.post("/customers/c1/follow-up", {"note": "called"}).status == 200
+    assert alice.release("c1").status == 200
+
+
+def test_a_pause_stops_the_clock_and_resuming_shifts_every_deadline_by_exactly_the_pause(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(2)
+    alice = world.user("alice")
+    before = alice.claim("c1").json["expires_at"]
+    world.clock.forward(3 * DAY)
+    admin(world).post("/pause")
+    world.clock.forward(30 * DAY)
+
+    assert world.sweep().due == 0
+    assert alice.customer("c1")["expires_at"] == before
+    resumed = admin(world).post("/resume").json
+
+    assert resumed["status"] == "open"
+    assert before == rfc3339(START + 7 * DAY + 1)
+    assert alice.customer("c1")["expires_at"] == rfc3339(START + 37 * DAY + 1)
+    assert alice.claim("c2").json["expires_at"] == rfc3339(world.clock() + 7 * DAY)
+
+
+def test_what_had_lapsed_before_the_pause_goes_back_even_during_it(world: World) -> None:
+    world.pool(claim_ttl="P1D")
+    world.fill(2)
+    world.user("alice").claim("c1")
+    world.clock.forward(DAY - HOUR)
+    world.user("bob").claim("c2")
+    world.clock.forward(2 * HOUR)
+    admin(world).post("/pause")
+    world.clock.forward(5 * DAY)
+
+    report = world.sweep()
+
+    assert (report.due, report.returned) == (1, 1)
+    assert world.user("bob").release("c2").status == 200
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_pause_lengthens_no_cooldown_of_a_claim_that_had_lapsed_before_it_swept_or_not(
+    world: World, swept: bool
+) -> None:
+    world.pool(claim_ttl="PT1H", cooldown="PT4H")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(2 * HOUR)
+    if swept:
+        world.sweep()
+
+    admin(world).post("/pause")
+    world.clock.forward(3 * HOUR)
+    admin(world).post("/resume")
+
+    assert alice.get("/customers/c1/eligibility").json == {"eligible": True, "blocking": []}
+    assert alice.claim("c1").status == 200
+    assert alice.events("c1") == ["imported", "claimed", "expired", "claimed"]
+
+
+def test_the_holder_keeps_all_rights_while_the_clock_stands_still(world: World) -> None:
+    world.pool(claim_ttl="P1D", extension="P1D", members_may_extend=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    admin(world).post("/pause")
+    world.clock.forward(9 * DAY)
+
+    extended = alice.post("/customers/c1/extend").json
+    admin(world).post("/resume")
+
+    assert extended["expires_at"] == rfc3339(START + 2 * DAY + 1)
+    assert alice.customer("c1")["expires_at"] == rfc3339(START + 11 * DAY + 1)
+
+
+def test_a_follow_up_during_a_pause_restarts_the_idle_clock_from_the_end_of_the_pause(world: World) -> None:
+    world.pool(idle_ttl="P3D", follow_up_restarts_clock=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(2 * DAY)
+    admin(world).post("/pause")
+    world.clock.forward(4 * DAY)
+
+    alice.post("/customers/c1/follow-up", {"note": "called"})
+    world.clock.forward(DAY)
+    admin(world).post("/resume")
+
+    assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 3 * DAY)
+
+
+def test_two_pauses_add_up_and_a_policy_applied_to_all_leaves_them_standing(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    for days in (1, 2):
+        admin(world).post("/pause")
+        world.clock.forward(days * DAY)
+        admin(world).post("/resume")
+
+    version = mona.get().json["version"]
+    patch = {"policy": {"claim_ttl": "P8D"}, "apply_to": "all"}
+    assert mona.request("PATCH", "/v1/pools/p", patch, if_match=str(version)).json["affected"] == 1
+
+    assert alice.customer("c1")["expires_at"] == rfc3339(START + 11 * DAY + 1)
+
+
+def test_max_hold_is_measured_without_the_pauses(world: World) -> None:
+    mona = world.pool(claim_ttl="P2D", max_hold="P4D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    admin(world).post("/pause")
+    world.clock.forward(20 * DAY)
+    admin(world).post("/resume")
+
+    assert mona.post("/customers/c1/extend", {"by": "P2D"}).status == 200
+    assert mona.post("/customers/c1/extend", {"by": "PT1S"}).code == "extension_limit"
+
+
+def test_pausing_twice_and_resuming_twice_change_nothing_more(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    root = admin(world)
+
+    versions = [root.post("/pause").json["version"]]
+    world.clock.forward(DAY)
+    versions += [root.post("/pause").json["version"]]
+    first = root.post("/resume").json
+    again = root.post("/resume").json
+
+    assert versions[0] == versions[1]
+    assert first == again
+    assert world.user("alice").customer("c1")["expires_at"] == rfc3339(START + 8 * DAY + 1)
+
+
+def test_a_resumption_that_is_killed_anywhere_is_finished_by_the_schedule(threaded: World) -> None:
+    threaded.pool(claim_ttl="P7D", members="alice bob")
+    ids = threaded.fill(150)
+    threaded.user("alice").claim_batch(ids[:100])
+    threaded.user("bob").claim_batch(ids[100:])
+    root = admin(threaded)
+
+    for call_number in range(1, 9):
+        root.post("/pause")
+        threaded.clock.forward(HOUR)
+        with pytest.raises(Crash), failing(threaded, call_number, operation=""):
+            root.post("/resume")
+            raise Crash
+        threaded.clock.forward(MINUTE)
+        threaded.sweep()
+        assert root.get().json["status"] in ("open", "paused")
+        root.post("/resume")
+
+    shown = threaded.user("mona").get("/customers?state=claimed&limit=100").json["items"]
+    assert len({each["expires_at"] for each in shown}) == 1, "all were claimed at once, so all end at once"
+
+
+def test_resuming_costs_one_transaction_for_a_hundred_claims(threaded: World) -> None:
+    threaded.pool(claim_ttl="P7D")
+    threaded.user("alice").claim_batch(threaded.fill(90))
+    admin(threaded).post("/pause")
+    threaded.clock.forward(HOUR)
+
+    with counted(threaded) as made:
+        admin(threaded).post("/resume")
+
+    assert made["TransactWriteItems"] == 3  # the pool's word, the claims, the pool's status
+
+
+def test_who_gets_a_claim_by_transfer_during_a_pause_has_a_clock_that_stands_still_too(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    root = world.user("root", admin=True)
+    root.post("/pause")
+    world.clock.forward(DAY)
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    world.clock.forward(30 * DAY)
+
+    kept = world.user("bob").post("/customers/c1/follow-up", {"note": "called"})
+    root.post("/resume")
+
+    assert kept.status == 200
+    assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock() + 7 * DAY)
+
+
+def test_a_request_that_met_another_one_running_may_be_repeated_with_its_key(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    root = world.user("root", admin=True)
+    root.post("/pause")
+    with failing(world, 2), pytest.raises(Crash):
+        root.post("/resume")
+
+    first = root.post("/pause", idempotency_key="k")
+    world.sweep()
+    again = root.post("/pause", idempotency_key="k")
+
+    assert (first.code, again.status) == ("request_in_progress", 200)
+
+
+def test_a_verb_that_meets_a_pool_being_resumed_is_asked_again_and_then_done_once(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+    root.post("/pause")
+    ours, other = world.service, world.another_process()
+
+    def resume(**_: object) -> None:
+        if world.service is ours:
+            world.service = other
+            root.post("/resume")
+
+    with hooked(world, "before-call.dynamodb.TransactWriteItems", resume):
+        met = alice.release("c1", idempotency_key="k")
+    again = alice.release("c1", idempotency_key="k")
+
+    assert (met.status, met.code) == (429, "throttled")
+    assert (again.status, alice.held()) == (200, 0)

@@ -1,0 +1,235 @@
+"""The command line of everyday, as people run it: signing in, claiming, giving back, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poolctl.output import shown
+from tests.support.command_line import Desk, ended, uow
+from tests.support.world import World
+
+
+@pytest.fixture
+def terminal(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    threaded.pool(holding_limit=3, claim_ttl="P7D")
+    threaded.fill(5)
+    with uow(threaded, tmp_path, monkeypatch) as made:
+        yield made
+
+
+# Signing in
+
+
+def test_a_pasted_token_is_kept_for_its_owner_alone_and_used_from_then_on(terminal: Desk) -> None:
+    pasted = f"  Bearer {terminal.token('alice')}\n"
+
+    login = terminal.run("login", user=None, stdin=pasted)
+    pools = terminal.run("pools", "--json", user=None)
+
+    kept = terminal.home / "config" / "poolctl" / "login.json"
+    assert login.status == 0 and "alice" in login.out and terminal.token("alice")[:20] not in login.out
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert [each["id"] for each in pools.json["items"]] == ["p"]
+
+
+def test_a_token_that_is_pasted_on_a_terminal_is_not_shown_there(terminal: Desk) -> None:
+    screen = terminal.on_a_terminal("login", user=None, typed=terminal.token("alice") + "\n")
+
+    assert "Token: " in screen and " as alice until " in screen
+    assert terminal.token("alice")[:20] not in screen
+
+
+def test_a_token_that_the_service_does_not_take_is_not_kept(terminal: Desk) -> None:
+    forged = terminal.token("alice")[:-8] + "AAAAAAAA"
+
+    login = terminal.run("login", user=None, stdin=forged)
+    pools = terminal.run("pools", user=None)
+
+    assert (login.status, pools.status) == (4, 4)
+    assert "did not accept the token" in login.told and "poolctl login" in pools.told
+
+
+def test_text_that_is_no_token_is_refused_with_the_form_that_is_expected(terminal: Desk) -> None:
+    assert (
+        terminal.run("login", user=None, stdin="hunter2").told
+        == "Not a valid token: expected a JWT (three dot-separated parts)."
+    )
+
+
+def test_a_token_goes_only_to_the_address_that_it_was_given_for(terminal: Desk) -> None:
+    terminal.run("login", user=None, stdin=terminal.token("alice"))
+
+    target_pool = terminal.run("pools", "--url", "http://127.0.0.1:9", user=None, POOLCTL_URL="")
+
+    assert target_pool.status == 4 and "http://127.0.0.1:9" in target_pool.told
+
+
+# Claiming and giving back
+
+
+def test_one_or_many_are_claimed_and_each_says_how_it_went(terminal: Desk) -> None:
+    claimed = terminal.run("claim", "c1", "c2", "nobody", user="alice")
+
+    assert claimed.status == 1
+    assert [line.split()[:3] for line in claimed.out.splitlines()[1:]] == [
+        ["c1", "ok", "alice"],
+        ["c2", "ok", "alice"],
+        ["nobody", "not_found:", "There"],
+    ]
+
+
+def test_the_limit_is_told_with_its_numbers(terminal: Desk) -> None:
+    claimed = terminal.run("claim", "c1", "c2", "c3", "c4", "--json", user="alice")
+    read = terminal.run("claim", "c5", user="alice")
+
+    assert claimed.status == read.status == 1
+    assert claimed.json["summary"] == {"ok": 3, "failed": 1}
+    assert claimed.json["results"][3]["code"] == "holding_limit"
+    assert "3 of 3 in use" in read.out
+
+
+def test_the_best_are_claimed_without_naming_them(terminal: Desk) -> None:
+    taken = terminal.run("claim", "--next", 2, "--json", user="alice")
+
+    assert [each["id"] for each in taken.json["items"]] == ["c1", "c2"]
+
+
+def test_what_one_holds_is_listed_and_given_back_through_a_pipe(terminal: Desk) -> None:
+    terminal.run("claim", "c1", "c2", user="alice")
+
+    mine = terminal.run("mine", "--ids", user="alice")
+    released = terminal.run("release", "-", "--reason", "done", user="alice", stdin=mine.out)
+
+    assert mine.out.split() == ["c1", "c2"]
+    assert released.status == 0
+    assert terminal.run("mine", "--json", user="alice").json == {"items": []}
+
+
+def test_more_than_a_hundred_go_in_several_requests(terminal: Desk, threaded: World) -> None:
+    threaded.pool("q")
+    ids = threaded.fill(130, pool="q")
+
+    claimed = terminal.run("claim", "-p", "q", "-", "--json", user="alice", stdin="\n".join(ids))
+
+    assert [each["id"] for each in claimed.json["results"]] == ids
+    assert claimed.json["summary"] == {"ok": 130, "failed": 0}
+
+
+def test_an_atomic_batch_that_is_refused_says_that_nothing_was_done(terminal: Desk) -> None:
+    refused = terminal.run("claim", "c1", "nobody", "--atomic", "--json", user="alice")
+
+    assert refused.status == 1
+    assert [each["code"] for each in refused.json["results"]] == ["not_done", "not_found"]
+    assert terminal.run("mine", "--ids", user="alice").out == ""
+
+
+def test_a_manager_gives_customers_to_a_member_and_from_one_to_another(terminal: Desk) -> None:
+    assigned = terminal.run("assign", "c1", "--to", "alice", "--json")
+    transferred = terminal.run("assign", "c1", "--to", "bob", "--transfer", "--json")
+
+    assert assigned.json["results"][0]["customer"]["holder"] == "alice"
+    assert transferred.json["results"][0]["customer"]["holder"] == "bob"
+
+
+def test_who_belongs_to_several_pools_has_to_say_which(terminal: Desk, threaded: World) -> None:
+    threaded.pool("q")
+
+    unsaid = terminal.run("claim", "c1", user="alice")
+    said = terminal.run("claim", "c1", user="alice", POOLCTL_POOL="p")
+
+    assert (unsaid.status, said.status) == (2, 0)
+    assert "p, q" in unsaid.told
+
+
+def test_markup_in_a_name_is_printed_as_text(terminal: Desk, threaded: World) -> None:
+    threaded.user("mona").create("evil", name="[red]x[/red]")
+    terminal.run("claim", "evil", user="alice")
+
+    mine = terminal.run("mine", user="alice")
+
+    assert "[red]x[/red]" in mine.out
+
+
+def test_control_characters_of_a_stored_value_never_reach_the_terminal() -> None:
+    assert shown("x \x1b[2J\u202e") == "x \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
+
+
+# How it fails
+
+
+def test_an_unknown_pool_is_one_line(terminal: Desk) -> None:
+    unknown = terminal.run("claim", "c1", "-p", "nowhere", user="alice")
+
+    assert unknown.status == 1 and "poolctl pools" in unknown.told
+
+
+@pytest.mark.parametrize(
+    "arguments", [["claim"], ["nonsense"], ["claim", "c1", "--next", "3"], ["pools", "--lang", "fr"]]
+)
+def test_a_mistake_on_the_command_line_is_one_line_and_code_2(terminal: Desk, arguments: list[str]) -> None:
+    ran = terminal.run(*arguments)
+
+    assert ran.status == 2 and ran.told
+
+
+def test_an_id_that_would_name_another_address_is_a_mistake(terminal: Desk) -> None:
+    assert terminal.run("mine", "-p", "..").status == 2
+
+
+def test_a_service_that_is_not_there_is_one_line_and_code_3(terminal: Desk) -> None:
+    ran = ended(terminal.start("pools", "--url", "http://127.0.0.1:9"))
+
+    assert ran.status == 3 and "http://127.0.0.1:9" in ran.told and ran.out == ""
+
+
+def test_what_fails_is_json_too_where_json_was_asked_for(terminal: Desk) -> None:
+    ran = terminal.run("mine", "--json", "-p", "nowhere")
+
+    assert json.loads(ran.told)["code"] == "not_found" and json.loads(ran.told)["exit"] == 1
+
+
+@pytest.mark.parametrize("command", [["pools"], ["export", "-"], ["export", "-", "--json"]])
+def test_a_reader_that_has_had_enough_is_no_failure_of_ours(
+    terminal: Desk, threaded: World, command: list[str]
+) -> None:
+    threaded.fill(300, prefix="more-than-fits-into-a-buffer-")
+    program = terminal.start(*command)
+    assert program.stdout is not None and program.stderr is not None
+    program.stdout.close()
+
+    assert program.wait(60) == 0 and program.stderr.read() == ""
+
+
+def test_a_full_disk_is_one_line_and_code_5(terminal: Desk) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "poolctl", "pools"], env=terminal.environment("mona"), stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    assert done.returncode == 5 and len(done.stderr.splitlines()) == 1
+
+
+# Languages
+
+
+def test_the_language_is_that_of_the_locale_or_the_one_asked_for(terminal: Desk) -> None:
+    chinese = terminal.run("claim", "nobody", user="alice", LANG="zh_CN.UTF-8")
+    asked = terminal.run("claim", "nobody", "--lang", "en", user="alice", LANG="zh_CN.UTF-8")
+
+    assert "未找到" in chinese.out and "编号" in chinese.out
+    assert "There is no such thing" in asked.out
+
+
+def test_help_is_in_both_languages_and_names_the_page(terminal: Desk) -> None:
+    english, chinese = (terminal.run("claim", "--help", "--lang", lang) for lang in ("en", "zh"))
+
+    assert "Claim customers by ID" in english.out and "领取客户" in chinese.out
+    assert "docs/poolctl.md" in english.out and "docs/poolctl.md" in chinese.out

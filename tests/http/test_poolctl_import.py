@@ -1,0 +1,196 @@
+"""poolctl import: whatever a spreadsheet was saved as, and what was refused of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+
+from tests.support.command_line import Desk, customers, many, saved, uow
+from tests.support.world import World
+
+HEADINGS = "客户名称,手机,公司,备注\n"
+
+
+@pytest.fixture
+def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    threaded.pool()
+    with uow(threaded, tmp_path, monkeypatch) as made:
+        yield made
+
+
+# What a file says
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_a_file_is_read_in_whatever_encoding_it_was_saved(office: Desk, threaded: World, encoding: str) -> None:
+    file = saved(office, HEADINGS + "北辰科技,138 0013 8000,北辰集团,常联系 𠮷\n", encoding=encoding)
+
+    done = office.run("import", file)
+
+    assert done.status == 0, done.err
+    assert customers(threaded)["北辰科技"]["fields"] == {
+        "phone": "13800138000", "company": "北辰集团", "note": "常联系 𠮷",
+    }  # fmt: skip
+
+
+def test_what_is_in_no_encoding_is_refused_in_one_line(office: Desk) -> None:
+    file = office.home / "broken.csv"
+    file.write_bytes(b"name,phone\n\xff\xff\x80,1\n")
+
+    done = office.run("import", file)
+
+    assert done.status == 5 and "GB18030" in done.told
+
+
+def test_another_encoding_is_named_by_the_person_who_knows_it(office: Desk, threaded: World) -> None:
+    file = saved(office, "name,phone\nMüller,+4930123456\n", encoding="cp1252")
+
+    guessed = office.run("import", file, "--dry-run")
+    done = office.run("import", file, "--encoding", "cp1252")
+    unknown = office.run("import", file, "--encoding", "klingon")
+
+    assert "Read as gb18030" in guessed.out
+    assert (done.status, unknown.status) == (0, 2)
+    assert set(customers(threaded)) == {"Müller"}
+
+
+def test_tabs_and_semicolons_part_cells_too(office: Desk, threaded: World) -> None:
+    office.run("import", saved(office, "姓名\t电话\n甲\t13800000001\n", "tabs.csv", "utf-16"))
+    office.run("import", saved(office, 'Name;Phone\n"B; Co";+44 20 7946 0104\n', "semicolons.csv"))
+
+    assert customers(threaded)["甲"]["fields"] == {"phone": "13800000001"}
+    assert customers(threaded)["B; Co"]["fields"] == {"phone": "+442079460104"}
+
+
+def test_a_workbook_is_read_with_its_numbers_and_days(office: Desk, threaded: World) -> None:
+    path = office.home / "customers.xlsx"
+    book = xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd"})
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["客户编号", "客户名称（必填）", "手机号码*", "员工数", "成立日期"])
+    sheet.write_row(1, 0, [1001, "东海贸易", 13800138001, 1.5])
+    sheet.write_datetime(1, 4, date(2020, 5, 1))
+    book.close()
+
+    done = office.run("import", path)
+
+    made = customers(threaded)["东海贸易"]
+    assert done.status == 0, done.err
+    assert made["id"] == "1001"
+    assert made["fields"] == {"phone": "13800138001", "员工数": 1.5, "成立日期": "2020-05-01"}
+
+
+def test_a_number_that_excel_has_shortened_is_refused_and_told(office: Desk, threaded: World) -> None:
+    file = saved(office, HEADINGS + "甲,1.38E+10,,\n乙,13800138002,,\n")
+
+    dry = office.run("import", file, "--dry-run", LANG="zh_CN.UTF-8")
+    done = office.run("import", file)
+
+    assert dry.status == done.status == 1
+    assert "第 2 行" in dry.out and "1.38E+10" in dry.out and "文本格式" in dry.out
+    assert "digits_lost" in (office.home / "customers.csv.errors.csv").read_text(encoding="utf-8-sig")
+    assert set(customers(threaded)) == {"乙"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(HEADINGS + '甲,1380,,\n"乙,1381,,\n丙,1382,,\n', 3), ('"name,phone\n', 1), (HEADINGS + '"甲"x,1380,,\n', 2)],
+)
+def test_a_quotation_mark_that_is_out_of_place_is_refused_in_one_line(
+    office: Desk, threaded: World, text: str, line: int
+) -> None:
+    done = office.run("import", saved(office, text))
+
+    assert done.status == 5 and f"line {line}:" in done.told
+    assert customers(threaded) == {}
+
+
+def test_a_quotation_mark_never_closed_in_a_large_file_is_told_where_it_was_opened(office: Desk) -> None:
+    text = many(20) + '"Open,13900000000\n' + "x,13900000001\n" * 20_000
+
+    assert "line 22: a quotation mark is opened" in office.run("import", saved(office, text)).told
+
+
+def test_headings_that_are_not_known_are_fields_and_may_be_mapped(office: Desk, threaded: World) -> None:
+    file = saved(office, "Kunde,手机,Telefon,Farbe\nAcme,13800138000,123,blau\n")
+
+    unnamed = office.run("import", file)
+    named = office.run("import", file, "--map", "Kunde=name")
+
+    assert unnamed.status == 5 and "--map" in unnamed.told
+    assert named.status == 0
+    assert customers(threaded)["Acme"]["fields"] == {"phone": "13800138000", "Telefon": "123", "Farbe": "blau"}
+
+
+def test_a_heading_that_is_quoted_can_neither_end_the_line_nor_move_the_cursor(office: Desk) -> None:
+    file = saved(office, '"Kunde\n\x1b[2J",\x85Telefon\nAcme,1\n')
+
+    assert "are: Kunde �[2J, Telefon" in office.run("import", file).told
+
+
+def test_a_dry_run_tells_what_each_column_is_and_sends_nothing(office: Desk, threaded: World) -> None:
+    file = saved(office, HEADINGS + "甲,13800138000,,\n,13800138001,,\n")
+
+    read = office.run("import", file, "--dry-run")
+    program = office.run("import", file, "--dry-run", "--json", user=None)
+
+    assert read.out.splitlines()[1].split() == ["客户名称", "name"]
+    assert (program.json["rows"], program.json["failed"], program.json["key"]) == (1, 1, "phone")
+    assert program.json["mistakes"] == [{"line": 3, "code": "no_name", "text": "The name is missing."}]
+    assert customers(threaded) == {}
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "folder", "empty.csv", "broken.xlsx"])
+def test_a_file_that_is_none_is_one_line(office: Desk, name: str) -> None:
+    (office.home / "folder").mkdir()
+    (office.home / "empty.csv").touch()
+    (office.home / "broken.xlsx").write_bytes(b"PK\x03\x04 no workbook")
+
+    done = office.run("import", office.home / name)
+
+    assert done.status == 5 and name in done.told
+
+
+# What was refused
+
+
+def test_what_was_refused_is_put_right_in_the_errors_file_and_imported(office: Desk, threaded: World) -> None:
+    threaded.user("mona").post("/import", {"rows": [{"name": "Old", "fields": {"phone": "13800000009"}}]})
+    file = saved(
+        office, HEADINGS + "甲,13800000001,,\n,13800000002,=A1,\n丙,13800000009,,\n丁,无,,\n", encoding="gb18030"
+    )
+
+    first = office.run("import", file, "--json")
+    errors = Path(first.json["errors_file"])
+    lines = list(csv.reader(errors.open(encoding="utf-8-sig", newline="")))
+    lines[1][2], lines[2][3], lines[3][3] = "乙", "13800000003", "13800000004"
+    with errors.open("w", encoding="utf-8-sig", newline="") as mended:
+        csv.writer(mended).writerows(lines)
+    second = office.run("import", errors)
+
+    assert (first.status, first.json["ok"], first.json["failed"]) == (1, 1, 3)
+    assert [line[:2] for line in lines] == [
+        ["poolctl_line", "poolctl_error"],
+        ["3", "no_name: The name is missing."],
+        ["4", "duplicate_customer: This customer exists already."],
+        ["5", "no_phone: 无 is not a phone number."],
+    ]
+    assert second.status == 0, second.err
+    assert set(customers(threaded)) == {"Old", "甲", "乙", "丙", "丁"}
+    assert customers(threaded)["乙"]["fields"] == {"phone": "13800000002", "company": "=A1"}
+
+
+def test_an_errors_file_that_somebody_may_be_mending_is_put_aside(office: Desk) -> None:
+    file = saved(office, "name,phone\n,1380000000\n")
+    office.run("import", file)
+    errors = office.home / "customers.csv.errors.csv"
+    errors.write_text("mended by hand")
+
+    office.run("import", file)
+
+    assert (office.home / "customers.csv.errors.csv.bak").read_text() == "mended by hand"
+    assert "no_name" in errors.read_text(encoding="utf-8-sig")

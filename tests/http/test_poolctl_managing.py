@@ -1,0 +1,324 @@
+"""poolctl for managers and admins: export, policy, sweep, audit, and what one watches."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from python_calamine import CalamineWorkbook
+
+from tests.http.test_audit import ALICE, plant
+from tests.support.command_line import Desk, ended, uow
+from tests.support.engine import hooked
+from tests.support.world import DAY, World
+
+DANGEROUS = ["=1+1", "+86 10", "-2", "@SUM", "\tTab", "\rReturn"]
+
+
+@pytest.fixture
+def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    threaded.pool(holding_limit=5, claim_ttl="P7D")
+    with uow(threaded, tmp_path, monkeypatch) as made:
+        yield made
+
+
+# Export
+
+
+def fill(world: World) -> None:
+    """One customer that is all formulas, and one that alice holds."""
+    mona = world.user("mona")
+    mona.create(
+        "evil", name="=cmd()", priority=-3, fields={"note": "x", **{f"f{n}": t for n, t in enumerate(DANGEROUS)}}
+    )
+    mona.create("good", name="北辰科技", fields={"phone": "13800138000", "城市": "北京", "staff": 12})
+    assert world.user("alice").claim("good").status == 200
+
+
+def test_a_csv_file_has_its_mark_and_no_formula(office: Desk, threaded: World) -> None:
+    fill(threaded)
+
+    done = office.run("export", office.home / "all.csv", "--json")
+
+    raw = (office.home / "all.csv").read_bytes()
+    evil, good = sorted(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline="")), key=lambda row: row["id"])
+    assert done.json["exported"] == 2 and raw.startswith(b"\xef\xbb\xbf")
+    assert [evil["name"], *(evil[f"f{n}"] for n in range(6))] == [f"'{each}" for each in ["=cmd()", *DANGEROUS]]
+    assert (evil["priority"], good["staff"], good["pool_holder"]) == ("-3", "12", "alice")
+
+
+def test_a_workbook_has_chinese_headings_and_no_formula(office: Desk, threaded: World) -> None:
+    fill(threaded)
+
+    done = office.run("export", office.home / "all.xlsx", LANG="zh_CN.UTF-8")
+
+    with CalamineWorkbook.from_path(office.home / "all.xlsx") as book:
+        titles, *rows = book.get_sheet_by_index(0).to_python()
+    by_id = {str(row[0]): dict(zip(titles, row, strict=True)) for row in rows}
+    assert done.status == 0 and "2 个客户" in done.out
+    assert titles[:8] == ["编号", "客户名称", "公海状态", "公海负责人", "领取时间", "到期时间", "优先级", "手机"]
+    assert by_id["evil"]["客户名称"] == "'=cmd()" and by_id["good"]["手机"] == "13800138000"
+    assert by_id["good"]["城市"] == "北京"
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_what_was_exported_is_imported_again_as_it_was(office: Desk, threaded: World, kind: str) -> None:
+    fill(threaded)
+    threaded.pool("q")
+    office.run("export", "-p", "p", office.home / f"all.{kind}", LANG="zh_CN.UTF-8")
+
+    done = office.run("import", "-p", "q", office.home / f"all.{kind}")
+
+    customer_cache = {each["id"]: each for each in threaded.user("mona", pool="q").walk("/customers")}
+    assert done.status == 0, done.err
+    assert customer_cache.keys() == {"evil", "good"}
+    assert (customer_cache["evil"]["name"], customer_cache["evil"]["priority"]) == ("=cmd()", -3)
+    assert [customer_cache["evil"]["fields"][f"f{n}"] for n in range(5)] == DANGEROUS[:5]
+    assert {name: str(said) for name, said in customer_cache["good"]["fields"].items()} == {
+        "phone": "13800138000", "city": "北京", "staff": "12",
+    }  # fmt: skip
+
+
+def test_an_export_is_filtered_goes_through_a_pipe_and_writes_over_nothing_unasked(
+    office: Desk, threaded: World
+) -> None:
+    fill(threaded)
+    target = office.home / "all.csv"
+    target.write_text("mine")
+
+    piped = office.run("export", "-", "--holder", "alice")
+    program = office.run("export", "-", "--holder", "alice", "--json")
+    refused = office.run("export", target)
+    forced = office.run("export", target, "--force")
+
+    assert [row["id"] for row in csv.DictReader(io.StringIO(piped.out, newline=""))] == ["good"]
+    assert [each["id"] for each in program.json["items"]] == ["good"]
+    assert refused.status == 5 and "--force" in refused.told
+    assert forced.status == 0 and target.read_text(encoding="utf-8-sig") != "mine"
+
+
+def test_an_export_that_cannot_be_written_leaves_nothing_behind(office: Desk, threaded: World) -> None:
+    fill(threaded)
+
+    full = office.run_on_a_full_disk("export", office.home / "all.xlsx")
+    missing = office.run("export", office.home / "nowhere" / "all.csv")
+    unknown = office.run("export", office.home / "all.pdf")
+    cut = office.run("export", "-p", "nowhere", office.home / "all.csv")
+
+    assert (missing.status, unknown.status, cut.status) == (5, 2, 1)
+    assert full.status == 5 and full.told
+    assert missing.told and not list(office.home.glob("all.*"))
+
+
+# Policy
+
+
+def test_the_rules_are_shown_tried_and_changed(office: Desk) -> None:
+    shown = office.run("policy")
+    tried = office.run("policy", "--set", "claim_ttl=P3D", "--apply-to", "all", "--dry-run")
+    changed = office.run("policy", "--set", "masked_fields=phone,email", "--set", "holding_limit=off", "--json")
+
+    assert "version 1" in shown.out and "P7D" in shown.out
+    assert "Nothing was changed" in tried.out and "Deadlines moved: 0" in tried.out
+    assert changed.json["policy"]["masked_fields"] == ["phone", "email"]
+    assert (changed.json["policy"]["holding_limit"], changed.json["policy"]["claim_ttl"]) == (None, "P7D")
+
+
+@pytest.mark.parametrize("said", ["claim_ttl=P1M", "nonsense=1", "holding_limit=many"])
+def test_a_rule_that_is_none_is_refused_in_one_line(office: Desk, said: str) -> None:
+    refused = office.run("policy", "--set", said)
+
+    assert refused.status == 1 and "policy_invalid" in refused.told
+
+
+class Meanwhile:
+    """Somebody else's change of the pool, after each of so many looks at it and before the next request."""
+
+    def __init__(self, world: World, *policies: dict[str, Any]) -> None:
+        self.world, self.policies = world, list(policies)
+
+    def __call__(self, method: str, path: str, status: int, seconds: float) -> None:
+        if method == "GET" and path == "/v1/pools/p" and self.policies:
+            mona = self.world.user("mona")
+            version = mona.get().json["version"]
+            body = {"policy": self.policies.pop(0)}
+            assert mona.request("PATCH", "/v1/pools/p", body, if_match=f'"{version}"').status == 200
+
+
+def changing(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, *policies: dict[str, Any]) -> Any:
+    world.pool(holding_limit=5)
+    return uow(world, folder, monkeypatch, log=Meanwhile(world, *policies))
+
+
+def test_a_change_goes_on_after_somebody_elses_change_of_another_rule(
+    threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with changing(threaded, tmp_path, monkeypatch, {"cooldown": "PT1H"}, {"cooldown": "PT2H"}) as office:
+        changed = office.run("policy", "-p", "p", "--set", "holding_limit=9", "--json")
+
+    assert changed.status == 0
+    assert (changed.json["policy"]["holding_limit"], changed.json["policy"]["cooldown"]) == (9, "PT2H")
+    assert [line.rpartition(" ")[2] for line in changed.err.splitlines()] == ["2.", "3."]
+
+
+def test_a_change_stops_where_somebody_else_has_changed_the_same_rule(
+    threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with changing(threaded, tmp_path, monkeypatch, {"holding_limit": 7}) as office:
+        refused = office.run("policy", "-p", "p", "--set", "holding_limit=9")
+
+    assert refused.status == 1 and "holding_limit=7" in refused.told
+    assert threaded.user("mona").get().json["policy"]["holding_limit"] == 7
+
+
+def test_a_change_bound_to_a_version_is_never_made_under_another(office: Desk) -> None:
+    refused = office.run("policy", "--set", "holding_limit=9", "--if-match", 4, "--json")
+    made = office.run("policy", "--set", "holding_limit=9", "--if-match", 1, "--json")
+
+    assert (refused.status, json.loads(refused.told)["code"]) == (1, "version_conflict")
+    assert "version 1, not 4" in refused.err
+    assert made.json["version"] == 2
+
+
+def test_a_pool_that_never_stands_still_is_given_up_in_one_line(
+    threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = [{"cooldown": f"PT{n}H"} for n in range(1, 20)]
+    with changing(threaded, tmp_path, monkeypatch, *busy) as office:
+        refused = office.run("policy", "-p", "p", "--set", "holding_limit=9")
+
+    assert refused.status == 1 and "try again" in refused.err.splitlines()[-1]
+
+
+# Sweep and audit
+
+
+def test_the_sweep_is_tried_and_made(office: Desk, threaded: World) -> None:
+    threaded.fill(2)
+    threaded.user("alice").claim("c1")
+    threaded.clock.forward(8 * DAY)
+
+    tried = office.run("sweep", "--dry-run", "--json", user="root")
+    made = office.run("sweep", user="root")
+
+    assert (tried.json["due"], tried.json["returned"]) == (1, 0)
+    assert made.status == 0 and ["returned", "1"] in [line.split() for line in made.out.splitlines()]
+    assert threaded.user("mona").customer("c1")["state"] == "available"
+
+
+def test_a_sweep_of_too_much_says_that_it_wants_a_yes(office: Desk, threaded: World) -> None:
+    threaded.fill(2)
+    office.run("policy", "--set", "sweep_breaker=0.1")
+    threaded.clock.forward(10_000)
+    threaded.user("alice").claim_batch(["c1", "c2"])
+    threaded.clock.forward(8 * DAY)
+
+    unsure = office.run("sweep", user="root")
+    sure = office.run("sweep", "--confirm", "--json", user="root")
+
+    assert unsure.status == 1 and "Pool p" in unsure.out
+    assert (sure.status, sure.json["returned"]) == (0, 2)
+
+
+def test_the_audit_tells_drift_by_its_exit_code_and_repairs_it(office: Desk, threaded: World) -> None:
+    threaded.fill(2)
+    threaded.user("alice").claim("c1")
+    plant(threaded, ALICE, "ADD #pins :n", n=2)
+
+    found = office.run("audit", user="root")
+    repaired = office.run("audit", "--repair", "--json", user="root")
+    sound = office.run("audit", user="root")
+
+    assert found.status == 1 and "pins of p/alice: expected 0, found 2" in found.out
+    assert (repaired.status, repaired.json["repaired"]) == (1, 1)
+    assert sound.status == 0 and "0 differences found" in sound.out
+
+
+def test_who_is_no_admin_is_refused(office: Desk) -> None:
+    assert office.run("sweep").status == office.run("audit").status == 1
+
+
+# Watch
+
+
+def next_line(program: subprocess.Popen[str]) -> list[str]:
+    assert program.stdout is not None
+    return program.stdout.readline().rstrip("\n").split("\t")[:3]
+
+
+def test_through_a_pipe_each_change_is_a_line_and_ctrl_c_is_the_end(office: Desk, threaded: World) -> None:
+    threaded.fill(2)
+    alice = threaded.user("alice")
+    alice.claim("c1")
+
+    program = office.start("watch", "--every", "0.1")
+    told = [next_line(program)]
+    alice.claim("c2")
+    told.append(next_line(program))
+    alice.release("c1")
+    told.append(next_line(program))
+    program.send_signal(signal.SIGINT)
+
+    assert told == [["+", "c1", "Customer c1"], ["+", "c2", "Customer c2"], ["-", "c1", "Customer c1"]]
+    assert (ended(program).status, ended(program).err) == (0, "")
+
+
+def test_the_history_of_a_customer_is_watched_as_json(office: Desk, threaded: World) -> None:
+    threaded.fill(1)
+    threaded.user("alice").claim("c1")
+
+    watched = office.run("watch", "c1", "--times", 1, "--json")
+
+    events = [json.loads(line)["event"] for line in watched.out.splitlines()]
+    assert [(each["type"], each["by"]) for each in events] == [("imported", "mona"), ("claimed", "alice")]
+
+
+def test_a_reason_that_is_not_for_the_reader_is_watched_as_hidden(office: Desk, threaded: World) -> None:
+    threaded.fill(1)
+    threaded.user("alice").claim("c1")
+    threaded.user("alice").release("c1", reason="no budget")
+
+    watched = office.run("watch", "c1", "--times", 1, user="bob")
+
+    assert "hidden" in watched.out and "no budget" not in watched.out
+
+
+def test_a_watch_outlives_a_service_that_is_away(office: Desk, threaded: World) -> None:
+    threaded.fill(1)
+    threaded.user("alice").claim("c1")
+    queries = itertools.count(1)
+
+    def away(**_: Any) -> None:
+        if next(queries) in range(2, 7):  # the second look, however often it is repeated
+            raise ConnectionError
+
+    with hooked(threaded, "before-call.dynamodb.Query", away):
+        watched = office.run("watch", "-p", "p", "--every", "0.1", "--times", 2)
+
+    assert watched.status == 0 and "Still watching" in watched.told
+
+
+def test_on_a_terminal_a_table_stays_current(office: Desk, threaded: World) -> None:
+    threaded.fill(1)
+    threaded.user("alice").claim("c1")
+
+    screen = office.on_a_terminal("watch", "--mine", "--times", "2", "--every", "0.1", user="alice")
+
+    assert "Customer c1" in screen and "Traceback" not in screen
+
+
+def test_on_a_terminal_an_import_shows_its_rate_and_the_time_left(office: Desk) -> None:
+    file = office.home / "some.csv"
+    file.write_text("name\n" + "".join(f"Customer {n}\n" for n in range(300)))
+
+    screen = office.on_a_terminal("import", str(file))
+
+    assert "rows/s" in screen and "300/300" in screen and "300 of 300 rows imported" in screen

@@ -1,0 +1,101 @@
+"""Pools: who makes them, who sees them, and the rules that they may be given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.support.engine import counted
+from tests.support.world import Reply, User, World
+
+
+def new_pool(user: User, pool: str = "q", **policy: Any) -> Reply:
+    return user.request("POST", "/v1/pools", {"id": pool, "name": "Q", "policy": policy})
+
+
+def test_a_pool_is_made_by_an_admin_and_by_nobody_else(world: World) -> None:
+    mona = world.pool()
+
+    made = new_pool(world.user("root", admin=True), holding_limit=3)
+
+    assert made.status == 201 and made.headers["ETag"] == '"1"'
+    assert (made.json["id"], made.json["status"], made.json["policy"]["holding_limit"]) == ("q", "open", 3)
+    for other in (mona, world.user("alice"), world.user("stranger")):
+        assert (new_pool(other, "r").status, new_pool(other, "r").code) == (403, "not_admin")
+
+
+def test_a_pool_that_exists_is_not_made_again_but_another_tenant_has_ids_of_its_own(world: World) -> None:
+    world.pool("q", holding_limit=3)
+    root = world.user("root", admin=True, pool="q")
+
+    again = new_pool(root, "q", holding_limit=9)
+
+    assert again.status == 409
+    assert root.get().json["policy"]["holding_limit"] == 3
+    assert new_pool(world.user("root", admin=True, tenant="acme"), "q").status == 201
+
+
+def test_every_rule_of_a_pool_may_be_absent_or_null(world: World) -> None:
+    root = world.user("root", admin=True)
+
+    absent = new_pool(root, "q").json["policy"]
+    null = new_pool(root, "r", **dict.fromkeys(absent)).json["policy"]
+
+    defaults = {"notes_visible_to": "holder", "phone_region": "CN", "masked_fields": [], "reminders": []}
+    assert len(absent) == 21
+    assert absent == null == dict.fromkeys(absent) | defaults
+
+
+def test_a_pool_is_seen_by_its_members_and_admins_only(world: World) -> None:
+    world.pool("p")
+    world.pool("q", members="alice")
+    world.pool("p", tenant="acme")
+
+    assert pools_of(world.user("root", admin=True)) == ["p", "q"]
+    assert pools_of(world.user("alice")) == ["p", "q"]
+    assert pools_of(world.user("bob")) == ["p"]
+    assert pools_of(world.user("stranger")) == []
+    assert world.user("bob", pool="q").get().code == "not_a_member"
+    assert world.user("root", admin=True).get().status == world.user("bob").get().status == 200
+
+
+def test_a_member_finds_their_pools_on_the_first_page_however_many_others_there_are_before(world: World) -> None:
+    for number in range(30):
+        new_pool(world.user("root", admin=True), f"o{number}")
+    world.pool("p")
+    world.pool("q", members="alice")
+    alice = world.user("alice")
+
+    with counted(world) as made:
+        pages = [alice.request("GET", f"/v1/pools{query}").json for query in ("", "?limit=2", "?limit=1")]
+
+    assert [([pool["id"] for pool in page["items"]], page["next_cursor"] is None) for page in pages] == [
+        (["p", "q"], True), (["p", "q"], True), (["p"], False)
+    ]  # fmt: skip
+    assert made == {"Query": 3, "BatchGetItem": 3}
+
+
+def test_a_page_of_a_members_pools_looks_at_a_hundred_pools_of_the_tenant_and_goes_on_after_them(world: World) -> None:
+    for number in range(101):
+        new_pool(world.user("root", admin=True), f"o{number:03}")
+    world.pool("p")
+
+    pages = list(pages_of(world.user("alice"), 20))
+
+    assert pages == [[], ["p"]]
+    assert len(pools_of(world.user("root", admin=True), 20)) == 102
+
+
+def pools_of(user: User, limit: int = 1) -> list[str]:
+    return [pool for page in pages_of(user, limit) for pool in page]
+
+
+def pages_of(user: User, limit: int) -> Iterator[list[str]]:
+    """The ids of the listed pools, page by page."""
+    cursor = ""
+    while True:
+        page = user.request("GET", f"/v1/pools?limit={limit}{cursor}").json
+        yield [pool["id"] for pool in page["items"]]
+        if page["next_cursor"] is None:
+            return
+        cursor = f"&cursor={page['next_cursor']}"

@@ -1,0 +1,117 @@
+"""The query string: limits, filters and cursors that mean nothing are refused, on every list."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.api.handler import Route
+from chalicelib.services.pagination import Cursor
+from tests.support.every_route import GUARDED, LISTS, address, assert_problem, everything_there, good_body, named, send
+from tests.support.world import World
+
+BAD_LIMITS = [
+    "0", "101", "-1", "ten", "", "1.5", "1e999", "99999999999999999999", "NaN", "true", "null", "%00", "5;5",
+    "1.0", "1e1",
+]  # fmt: skip
+BAD_CURSORS = ["", "x", "é", "=", "AAAA", "A" * 5_000, "../..", "%00", "%20", "null", "eyJhIjoxfQ"]
+
+
+@pytest.mark.parametrize(
+    "query", [*(f"limit={bad}" for bad in BAD_LIMITS), "Limit=5", "limit=5&surprise=", "limit=5&limit=6"]
+)
+def test_no_list_takes_a_bad_limit_an_unknown_parameter_or_one_that_is_said_twice(no_store: World, query: str) -> None:
+    for route in LISTS:
+        reply = no_store.user("alice").request("GET", f"{address(route)}?{query}")
+        assert_problem(reply, 422, "invalid_request", named(route))
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=named)
+def test_no_route_takes_a_parameter_that_it_does_not_know(no_store: World, route: Route) -> None:
+    reply = send(no_store.user("alice"), route, good_body(route), "?surprise=1")
+
+    assert_problem(reply, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=free",
+        "state=null",
+        "state=",
+        "state=Claimed",
+        "holder=",
+        "holder=a%00b",
+        "holder=a%0A",
+        "holder=" + "x" * 1_025,
+    ],
+)
+def test_a_list_of_customers_refuses_a_filter_that_means_nothing(no_store: World, query: str) -> None:
+    assert_problem(no_store.user("alice").get(f"/customers?{query}"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("route", LISTS, ids=named)
+def test_no_list_takes_what_is_no_cursor(moto_world: World, route: Route) -> None:
+    mona = moto_world.pool()
+    moto_world.fill(1)
+
+    for cursor in BAD_CURSORS:
+        assert_problem(mona.request("GET", f"{address(route)}?cursor={cursor}"), 400, "invalid_cursor", cursor)
+
+
+@pytest.mark.parametrize("query", ["state=available&holder=me", "state=set_aside&holder=bob", "phone=13812345678"])
+def test_nor_does_one_that_has_no_second_page(moto_world: World, query: str) -> None:
+    mona = moto_world.pool()
+
+    for cursor in BAD_CURSORS:
+        assert_problem(mona.get(f"/customers?{query}&cursor={cursor}"), 400, "invalid_cursor", cursor)
+    assert mona.get(f"/customers?{query}").json == {"items": [], "next_cursor": None}
+
+
+def test_a_cursor_altered_in_any_one_character_is_refused(moto_world: World) -> None:
+    mona = moto_world.pool()
+    moto_world.fill(3)
+    cursor = mona.get("/customers?limit=1").json["next_cursor"]
+
+    for at, was in enumerate(cursor):
+        for other in {"A", "z", "_", chr(ord(was) ^ 1)} - {was, "&", "=", "#"}:
+            altered = cursor[:at] + other + cursor[at + 1 :]
+            assert_problem(mona.get(f"/customers?cursor={altered}"), 400, "invalid_cursor", altered)
+    for altered in (cursor[:-1], cursor[1:], cursor + "A", cursor + "=", cursor.swapcase(), cursor + cursor):
+        assert_problem(mona.get(f"/customers?cursor={altered}"), 400, "invalid_cursor", altered)
+    assert mona.get(f"/customers?limit=1&cursor={cursor}").json["items"][0]["id"] == "c2"
+
+
+def test_a_cursor_of_another_list_pool_or_tenant_is_refused(world: World) -> None:
+    mona = everything_there(world)
+    foreign = [
+        mona.get("/customers?limit=1").json["next_cursor"],
+        mona.get("/customers?limit=1&state=available").json["next_cursor"],
+        mona.get("/members?limit=1").json["next_cursor"],
+        mona.get("/customers/c1/history?limit=1").json["next_cursor"],
+        world.user("mona", pool="q").get("/customers?limit=1").json["next_cursor"],
+        world.user("mona", tenant="acme").get("/customers?limit=1").json["next_cursor"],
+    ]
+
+    assert all(foreign)
+    for cursor in foreign:
+        assert mona.get(f"/customers?state=claimed&cursor={cursor}").code == "invalid_cursor"
+        assert mona.get(f"/customers/c2/history?cursor={cursor}").code == "invalid_cursor"
+    for cursor in foreign[-2:]:
+        assert mona.get(f"/customers?cursor={cursor}").code == "invalid_cursor"
+
+
+def test_a_cursor_that_somebody_made_themself_is_no_fault_either(world: World) -> None:
+    mona = everything_there(world)
+    roster, history = Cursor("T#main#P#p#C", "None", "None"), Cursor("T#main#P#p#C#c1", "history")
+    waiting = Cursor("T#main#P#p#A", "available", "None")
+
+    replies = [
+        mona.get(f"/customers?cursor={roster.write(('c1', 5))}"),
+        mona.get(f"/customers?cursor={roster.write(('#', None))}"),
+        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', None))}"),
+        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', 10**18))}"),
+        mona.get(f"/customers/c1/history?cursor={history.write(-100)}"),
+        mona.get(f"/customers/c1/history?cursor={history.write(2**62)}"),
+    ]
+
+    assert all(reply.status < 500 for reply in replies), [reply.status for reply in replies]

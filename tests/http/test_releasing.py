@@ -1,0 +1,118 @@
+"""Giving back: who may, what it changes, and what a stale client cannot do."""
+
+from __future__ import annotations
+
+from tests.support.world import HOUR, World
+
+
+def test_a_released_customer_can_be_claimed_by_others_at_once(world: World) -> None:
+    world.pool(holding_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    released = alice.release("c1")
+
+    assert released.status == 200
+    assert (released.json["state"], released.json["holder"], released.json["claim_id"]) == (
+        "available",
+        None,
+        None,
+    )
+    assert world.user("bob").claim("c1").status == 200
+    assert alice.claim("c2").status == 200
+
+
+def test_releasing_twice_decrements_once(world: World) -> None:
+    world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+
+    assert alice.release("c1").status == 200
+    assert (alice.release("c1").status, alice.release("c1").code) == (409, "not_claimed")
+    assert alice.held() == 1
+
+
+def test_only_the_holder_or_a_manager_gives_a_customer_back(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    assert (world.user("bob").release("c1").status, world.user("bob").release("c1").code) == (
+        403,
+        "not_holder",
+    )
+    assert world.user("eve").release("c1").code == "not_a_member"
+    assert mona.release("c1").status == 200
+    assert mona.events("c1")[-1] == "reclaimed"
+    assert world.user("alice").held() == 0
+
+
+def test_a_stale_client_cannot_release_a_newer_claim(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    old = alice.claim("c1").json["claim_id"]
+    alice.release("c1")
+    new = alice.claim("c1").json["claim_id"]
+
+    assert alice.release("c1", claim_id=old).code == "claim_changed"
+    assert alice.release("c1", claim_id=new).status == 200
+
+
+def test_past_the_deadline_the_holder_has_no_rights(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+
+    assert (alice.release("c1").status, alice.release("c1").code) == (409, "expired")
+    world.sweep()
+    assert alice.release("c1").code == "not_claimed"
+
+
+def test_a_policy_may_require_a_reason_and_history_keeps_it(world: World) -> None:
+    world.pool(reason_required=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    assert (alice.release("c1").status, alice.release("c1").code) == (422, "reason_required")
+    assert alice.release("c1", reason="号码无效").status == 200
+    assert alice.get("/customers/c1/history").json["items"][-1]["reason"] == "号码无效"
+
+
+def test_who_may_not_ask_at_all_is_not_asked_for_a_reason(world: World) -> None:
+    world.pool(reason_required=True)
+    world.fill(1)
+
+    outsider, unknown = world.user("stranger").release("c1"), world.user("alice").release("nobody")
+
+    assert (outsider.status, outsider.code) == (403, "not_a_member")
+    assert (unknown.status, unknown.code) == (404, "not_found")
+
+
+def test_a_manager_releases_their_own_claim_and_those_of_others_in_one_batch(world: World) -> None:
+    mona = world.pool()
+    world.fill(4)
+    mona.claim("c1")
+    world.user("alice").claim_batch(["c2"])
+    world.user("bob").claim_batch(["c3"])
+
+    batch = mona.release_batch(["c1", "c2", "c3", "c4"])
+
+    assert batch.results == ["ok", "ok", "ok", "not_claimed"]
+    assert [world.user(name).held() for name in ("mona", "alice", "bob")] == [0, 0, 0]
+
+
+def test_a_members_batch_releases_their_own_and_is_refused_the_rest_one_by_one(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c3"])
+    world.user("bob").claim("c2")
+
+    batch = world.user("alice").release_batch(["c1", "c2", "c3", "nobody"])
+
+    assert batch.results == ["ok", "not_holder", "ok", "not_found"]

@@ -1,0 +1,355 @@
+"""What a repeated answer shows: the facts of the first one, and of the customer only what the caller may see by now."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pytest
+
+from tests.http.test_masking import hidden, masked_pool
+from tests.proofs.operations import OPERATIONS, Operation, Trial
+from tests.support.canaries import EMAIL, NAME, PHONE
+from tests.support.engine import counted
+from tests.support.every_route import BODIED, everything_there, good_body, send
+from tests.support.world import HOUR, Reply, User, World, everything
+
+PERSONAL = ("name", "fields", "masked")
+
+
+def facts(customer: dict[str, Any]) -> dict[str, Any]:
+    return {name: said for name, said in customer.items() if name not in PERSONAL}
+
+
+def refused(reply: Reply) -> tuple[int, str, bool]:
+    return reply.status, reply.code, "Idempotent-Replayed" in reply.headers
+
+
+def demote(world: World, user: str, role: str = "member") -> None:
+    path = f"/v1/pools/p/members/{user}"
+    assert world.user("root", admin=True).request("PUT", path, {"role": role}).status == 200
+
+
+def remove(world: World, user: str, query: str = "?held=release") -> None:
+    assert world.user("mona").request("DELETE", f"/v1/pools/p/members/{user}{query}").status == 200
+
+
+# Who may have an answer again
+
+
+def test_a_removed_member_gets_none_of_their_answers_again(world: World) -> None:
+    masked_pool(world)
+    alice = world.user("alice")
+    requests: list[tuple[str, Any]] = [
+        ("/customers/c1/claim", None),
+        ("/customers/nobody/claim", None),
+        ("/claim", {"customer_ids": ["c1", "nobody"]}),
+        ("/claim-next", {"count": 1}),
+        ("/customers/c2/release", {}),
+        ("/customers/c1/assign", {"to": "bob"}),
+    ]
+    for number, (path, body) in enumerate(requests):
+        alice.post(path, body, idempotency_key=f"k{number}")
+    remove(world, "alice")
+
+    again = [alice.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
+
+    assert [refused(each) for each in again] == [(403, "not_a_member", False)] * len(requests)
+
+
+def test_who_is_a_member_again_gets_their_answers_again(world: World) -> None:
+    masked_pool(world)
+    alice = world.user("alice")
+    first = alice.claim("c1", idempotency_key="k")
+    remove(world, "alice")
+    demote(world, "alice")
+
+    again = alice.claim("c1", idempotency_key="k")
+
+    assert (again.status, facts(again.json)) == (200, facts(first.json))
+    assert hidden(again.json) and not hidden(first.json)
+
+
+def test_who_was_no_member_is_refused_again_as_the_first_time(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    carl = world.user("carl")
+    firsts = [carl.claim("c1", idempotency_key="k"), carl.claim_batch(["c1", "c1"], idempotency_key="k")]
+
+    agains = [carl.claim("c1", idempotency_key="k"), carl.claim_batch(["c1", "c1"], idempotency_key="k")]
+
+    assert [(each.status, each.text) for each in agains] == [(each.status, each.text) for each in firsts]
+    assert all(each.headers["Idempotent-Replayed"] == "true" for each in agains)
+
+
+def test_what_is_wrong_with_a_request_is_answered_again_whoever_asks(world: World) -> None:
+    world.pool()
+    world.user("root", admin=True).post("/pause")
+    carl = world.user("carl")
+    requests: list[tuple[str, Any]] = [
+        ("/claim", {"customer_ids": []}),
+        ("/claim", {"customer_ids": ["no id"]}),
+        ("/claim-next", {}),
+        ("/customers/c1/claim", None),
+        ("/deposit", {"customer_ids": ["c1"], "pool": "nowhere"}),
+    ]
+    firsts = [carl.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
+
+    agains = [carl.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
+
+    assert [each.status for each in firsts] == [422, 200, 409, 409, 404]
+    assert [(each.status, each.text) for each in agains] == [(each.status, each.text) for each in firsts]
+
+
+def test_who_has_removed_themself_gets_that_answer_again(world: World) -> None:
+    mona, path = world.pool(), "/v1/pools/p/members/mona"
+    first = mona.request("DELETE", path, idempotency_key="k")
+
+    again = mona.request("DELETE", path, idempotency_key="k")
+
+    assert (first.status, again.status, again.text) == (200, 200, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_who_tried_to_remove_themself_and_was_removed_later_is_no_member(world: World) -> None:
+    mona, path = world.pool(), "/v1/pools/p/members/mona"
+    world.fill(1)
+    demote(world, "bob", "manager")
+    mona.claim("c1")
+    first = mona.request("DELETE", path, idempotency_key="k")
+    assert world.user("bob").request("DELETE", f"{path}?held=release").status == 200
+
+    again = mona.request("DELETE", path, idempotency_key="k")
+
+    assert first.code == "member_has_claims"
+    assert refused(again) == (403, "not_a_member", False)
+
+
+def test_a_removal_of_somebody_else_comes_again_only_to_a_member(world: World) -> None:
+    mona, path = world.pool(), "/v1/pools/p/members/bob"
+    first = mona.request("DELETE", path, idempotency_key="k")
+    assert world.user("mona").request("DELETE", "/v1/pools/p/members/mona").status == 200
+
+    again = mona.request("DELETE", path, idempotency_key="k")
+
+    assert first.status == 200
+    assert refused(again) == (403, "not_a_member", False)
+
+
+BY_ADMINS = [each for each in OPERATIONS if each.who == "root"]
+
+
+@pytest.mark.parametrize("operation", BY_ADMINS, ids=lambda operation: operation.name)
+def test_what_an_admin_has_done_comes_again_to_an_admin_only(operation: Operation) -> None:
+    world = Trial(operation).begin()
+    first = operation.ask(world, "k")
+
+    headers = {"if_match": operation.if_match} if operation.if_match else {}
+    no_admin = world.user("root")
+    by_nobody = no_admin.request(
+        operation.method, f"/v1{operation.path}", operation.body, idempotency_key="k", **headers
+    )
+
+    assert first.status in (200, 201)
+    assert refused(by_nobody) in [(403, "not_admin", False), (403, "not_a_member", False)]
+    assert operation.ask(world, "k").text == first.text
+
+
+# What it shows
+
+
+def test_an_answer_that_showed_everything_is_masked_once_the_claim_has_ended(world: World) -> None:
+    masked_pool(world)
+    alice = world.user("alice")
+    sent = [
+        lambda: alice.claim("c1", idempotency_key="one").json,
+        lambda: alice.claim_batch(["c1"], idempotency_key="batch").json["results"][0]["customer"],
+        lambda: alice.claim_next(idempotency_key="next").json["items"][0],
+    ]
+    firsts = [send() for send in sent]
+    alice.release_batch(["c1", "c2"])
+
+    agains = [send() for send in sent]
+
+    assert [hidden(each) for each in firsts] == [False] * 3
+    assert [hidden(each) for each in agains] == [True] * 3
+    assert [facts(each) for each in agains] == [facts(each) for each in firsts]
+
+
+def test_a_manager_who_is_none_any_more_has_the_same_facts_and_sees_what_a_member_sees(world: World) -> None:
+    mona = masked_pool(world)
+    rows = {"rows": [{"id": "c1", "name": "Acme Trading"}], "on_duplicate": "update"}
+    sent = [
+        lambda: mona.post("/customers", {"id": "c3", "name": "Third Trading"}, idempotency_key="create"),
+        lambda: mona.post("/customers/c1/assign", {"to": "bob"}, idempotency_key="assign"),
+        lambda: mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 3}, idempotency_key="edit"),
+        lambda: mona.post("/import", rows, idempotency_key="import"),
+    ]
+    firsts = [send() for send in sent]
+    demote(world, "mona")
+
+    agains = [send() for send in sent]
+
+    assert "****" not in "".join(each.text for each in firsts)
+    assert [each.status for each in agains] == [each.status for each in firsts] == [201, 200, 200, 200]
+    for first, again in zip(map(_customer, firsts), map(_customer, agains), strict=True):
+        assert facts(first) == facts(again) and again["masked"] and "****" in again["name"]
+
+
+def _customer(reply: Reply) -> dict[str, Any]:
+    body: dict[str, Any] = reply.json
+    return body["results"][0]["customer"] if "results" in body else body
+
+
+def test_an_answer_is_masked_by_the_rules_of_today(world: World) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"phone": PHONE})
+    bob = world.user("bob")
+    bob.claim("c1")
+    first = bob.release("c1", idempotency_key="k")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"masked_fields": ["phone"]}}, if_match="1")
+
+    again = bob.release("c1", idempotency_key="k")
+
+    assert (first.json["fields"]["phone"], first.json["masked"]) == (PHONE, False)
+    assert again.json["masked"] and PHONE not in again.text
+
+
+def test_an_answer_comes_again_with_the_name_and_fields_of_today(world: World) -> None:
+    mona = world.pool()
+    mona.create("c1", name="Was", fields={"city": "Bonn"})
+    first = mona.claim("c1", idempotency_key="k")
+    mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Is", "fields": {"city": "Köln"}})
+
+    again = mona.claim("c1", idempotency_key="k")
+
+    assert facts(again.json) == facts(first.json) and again.headers["ETag"] == first.headers["ETag"]
+    assert (again.json["name"], again.json["fields"]) == ("Is", {"city": "Köln"})
+
+
+def test_an_answer_about_a_customer_that_is_gone_has_neither_name_nor_fields(world: World) -> None:
+    mona = world.pool()
+    rows = {"rows": [{"id": "c1", "name": NAME, "fields": {"phone": PHONE}}]}
+    first = mona.post("/import", rows, idempotency_key="k")
+    mona.post(f"/imports/{first.json['import_id']}/undo")
+
+    again = mona.post("/import", rows, idempotency_key="k")
+    world.clock.forward(1)
+    mona.create("c1", name="Somebody else")
+    replaced = mona.post("/import", rows, idempotency_key="k")
+
+    for reply in (again, replaced):
+        (shown,) = (each["customer"] for each in reply.json["results"])
+        assert (shown["name"], shown["fields"], shown["masked"]) == (None, None, False)
+        assert facts(shown) == facts(first.json["results"][0]["customer"])
+
+
+def test_an_answer_about_a_customer_in_another_pool_is_masked_as_that_pool_says(world: World) -> None:
+    mona = world.pool()
+    world.pool("q", masked_fields=["name"])
+    mona.create("c1", name=NAME)
+    alice = world.user("alice")
+    world.user("root", admin=True).request("PUT", "/v1/pools/p/members/alice", {"role": "manager"})
+    alice.claim("c1")
+    alice.post("/customers/c1/win")
+    first = alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+
+    again = alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+
+    assert (first.status, first.json["pool_id"], first.json["masked"]) == (200, "q", True)
+    assert (again.status, again.text) == (first.status, first.text)
+    assert mona.claim("c1").code == "not_found"
+
+
+def test_a_hundred_answers_come_again_each_with_its_own_name(threaded: World) -> None:
+    mona = threaded.pool(masked_fields=["phone"])
+    ids = threaded.fill(100)
+    first = mona.post("/assign", {"customer_ids": ids, "to": "bob"}, idempotency_key="k")
+
+    again = mona.post("/assign", {"customer_ids": ids, "to": "bob"}, idempotency_key="k")
+
+    assert (again.status, again.json) == (200, first.json) and first.json["summary"]["ok"] == 100
+
+
+# What is kept, and what it costs
+
+
+TEXTS = (NAME.lower(), PHONE, EMAIL, "secret", "canary")
+
+
+def test_no_record_holds_a_name_a_field_or_anything_that_people_wrote(world: World) -> None:
+    mona = everything_there(world)
+    root = world.user("root", admin=True)
+    own = {"name": NAME, "fields": {"phone": PHONE, "email": EMAIL, "secret": "secret"}}
+    rows = [own, {"id": "c2"} | own, {"id": "secret id"} | own, {"name": NAME, "secret": 1}, {"name": "n" * 201} | own]
+    sent: list[tuple[User, str, str, Any]] = [
+        (mona, "POST", "/v1/pools/p/customers", {"id": "k1"} | own),
+        (mona, "POST", "/v1/pools/p/import", {"rows": rows, "on_duplicate": "update"}),
+        (mona, "POST", "/v1/pools/p/import", {"rows": rows, "key": "phone", "on_duplicate": "update"}),
+        (mona, "PATCH", "/v1/pools/p/customers/c1", own),
+        (mona, "POST", "/v1/pools/p/customers/c1/follow-up", {"note": "secret", "outcome": "secret"}),
+        (mona, "POST", "/v1/pools/p/customers/c1/release", {"reason": "secret"}),
+        (mona, "POST", "/v1/pools/p/claim", {"customer_ids": ["secret id", "k1"]}),
+        (mona, "POST", "/v1/pools/p/claim-next", {"count": 3}),
+        (mona, "POST", "/v1/pools/p/release", {"customer_ids": ["k1", "secret id"], "reason": "secret"}),
+        (mona, "POST", "/v1/pools/p/extend", {"customer_ids": ["k1"], "by": "secret"}),
+        (root, "POST", "/v1/pools", {"id": "x", "name": "X", "policy": {"time_zone": "secret"}}),
+        (root, "POST", "/v1/pools", {"id": "x", "name": "X", "policy": {"claim_ttl": "secret", "secret 1": 1}}),
+        (mona, "PATCH", "/v1/pools/p", {"policy": {"secret 1": 1}}),
+        (mona, "PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "secret"}}),
+    ]
+
+    for number, (who, method, path, body) in enumerate(sent):
+        who.request(method, path, body, idempotency_key=f"k{number}", if_match="1" if path.endswith("/p") else "*")
+    for route in BODIED:
+        about_customers = "/customers" in route.path or "/import" in route.path
+        body = good_body(route).replace(b'"New"', f'"{NAME}"'.encode()) if about_customers else good_body(route)
+        send(mona, route, body, idempotency_key="mona")
+        send(root, route, body, idempotency_key="root")
+
+    kept = [
+        (item["pk"]["S"], zlib.decompress(item["answers"]["B"]).decode())
+        for item in everything(world.table)
+        if "answers" in item
+    ]
+    assert len(kept) > 40
+    assert [(where, text) for where, text in kept if any(each in text.lower() for each in TEXTS)] == []
+
+
+def test_a_repeated_claim_costs_two_reads_more_than_the_first(world: World) -> None:
+    masked_pool(world)
+    alice = world.user("alice")
+    alice.get("/customers/c1")
+    with counted(world) as first:
+        alice.claim("c1", idempotency_key="k")
+    alice.release("c1")
+
+    with counted(world) as again:
+        assert hidden(alice.claim("c1", idempotency_key="k").json)
+
+    assert dict(first) == {"TransactWriteItems": 1}
+    assert dict(again) == {"TransactWriteItems": 1, "BatchGetItem": 2}
+
+
+def test_a_refusal_comes_again_in_the_language_of_whoever_asks_again(world: World) -> None:
+    mona = world.pool(holding_limit=0)
+    world.fill(1)
+    mona.claim("c1", idempotency_key="k")
+
+    again = mona.claim("c1", idempotency_key="k", accept_language="zh-CN")
+
+    assert (again.code, again.json["detail"]) == ("holding_limit", "持有客户数已达上限。")
+
+
+def test_a_lapsed_claim_shows_no_more_when_it_is_answered_again(world: World) -> None:
+    masked_pool(world)
+    alice = world.user("alice")
+    mona = world.user("mona")
+    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "PT1H"}}, if_match="1")
+    first = alice.claim("c1", idempotency_key="k")
+    world.clock.forward(HOUR)
+
+    again = alice.claim("c1", idempotency_key="k")
+
+    assert not hidden(first.json) and hidden(again.json)
+    assert facts(again.json) == facts(first.json)

@@ -1,0 +1,212 @@
+"""What each request costs the engine: counted, not hoped."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.engine import counted
+from tests.support.world import DAY, HOUR, World
+
+
+def test_a_warm_claim_and_a_warm_release_are_one_transaction_and_no_read(world: World) -> None:
+    world.pool(holding_limit=5, daily_claim_limit=50, claim_ttl="P7D")
+    world.fill(2)
+    alice = world.user("alice")
+
+    with counted(world) as claim:
+        assert alice.claim("c1").status == 200
+    with counted(world) as keyed:
+        assert alice.claim("c2", idempotency_key="k1").status == 200
+    with counted(world) as release:
+        assert alice.release("c1").status == 200
+
+    assert claim == keyed == release == {"TransactWriteItems": 1}
+
+
+def test_a_process_that_has_never_seen_the_customer_reads_it_once(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.service = world.another_process()
+    world.user("alice").get("/members/me")
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").status == 200
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
+
+
+def test_losing_a_race_costs_no_read_either(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    other = world.another_process()
+    world.user("alice").customer("c1")
+    mine, world.service = world.service, other
+    world.user("bob").claim("c1")
+    world.service = mine
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").code == "already_claimed"
+
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_a_member_at_the_limit_looks_once_for_lapsed_claims_to_return(world: World) -> None:
+    world.pool(holding_limit=1, claim_ttl="PT1H")
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+
+    with counted(world) as made:
+        assert alice.claim_batch(["c2", "c3"]).results == ["ok", "holding_limit"]
+
+    assert made["Query"] == 1
+
+
+def test_and_does_not_look_where_it_is_the_day_that_is_used_up(world: World) -> None:
+    world.pool(holding_limit=1, daily_claim_limit=1, claim_ttl="PT1H")
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+
+    with counted(world) as made:
+        assert alice.claim("c2").code == "daily_limit"
+
+    assert made["Query"] == 0
+
+
+def test_taking_over_a_lapsed_claim_is_one_transaction(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    world.user("bob").claim("c1")
+    world.clock.forward(HOUR)
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").status == 200
+
+    assert made["TransactWriteItems"] == 1
+
+
+def test_a_batch_of_98_takes_one_transaction(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+
+    with counted(threaded) as made:
+        assert threaded.user("alice").claim_batch(ids).json["summary"]["ok"] == 98
+
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(100)
+    mine, threaded.service = threaded.service, threaded.another_process()
+    threaded.user("bob").claim_batch(ids[::3][:30])
+    threaded.service = mine
+
+    with counted(threaded) as made:
+        assert threaded.user("alice").claim_batch(ids).json["summary"]["ok"] == 70
+
+    assert made.total() <= 6
+
+
+def test_a_list_page_is_two_requests_whatever_the_size_of_the_pool(threaded: World) -> None:
+    threaded.pool()
+    threaded.fill(130)
+    alice = threaded.user("alice")
+    alice.claim_batch(["c1", "c2"])
+
+    for query in ("", "?state=available", "?state=claimed", "?holder=me", "?state=claimed&holder=alice"):
+        with counted(threaded) as made:
+            assert alice.get(f"/customers{query}").status == 200
+        assert made == {"Query": 1, "BatchGetItem": 1}, query
+
+
+def test_a_sweep_of_200_claims_of_4_members_takes_3_transactions(threaded: World) -> None:
+    names = "alice bob carl dora"
+    threaded.pool(claim_ttl="PT1H", members=names)
+    ids = threaded.fill(200)
+    for number, name in enumerate(names.split()):
+        threaded.user(name).claim_batch(ids[number * 50 : number * 50 + 50])
+    threaded.clock.forward(HOUR)
+
+    with counted(threaded) as made:
+        assert threaded.sweep().returned == 200
+
+    assert made["TransactWriteItems"] == 3
+    assert made["Query"] == 3  # the tenants, their pools, the due claims
+
+
+VERBS = {
+    "claim": ("alice", "free", {}),
+    "release": ("alice", "held", {}),
+    "extend": ("mona", "held", {"by": "P1D"}),
+    "follow-up": ("alice", "held", {"note": "called"}),
+    "assign": ("mona", "free", {"to": "bob"}),
+    "transfer": ("mona", "held", {"to": "bob"}),
+    "win": ("alice", "held", {}),
+    "convert": ("mona", "held", {}),
+    "deposit": ("alice", "own", {}),
+    "pin": ("alice", "held", {"until": "2026-06-05T00:00:00Z"}),
+    "unpin": ("alice", "pinned", {}),
+    "restore": ("mona", "aside", {}),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_single_verb_is_one_transaction_when_warm(world: World, verb: str) -> None:
+    mona = world.pool(claim_ttl="P7D", holding_limit=9, daily_claim_limit=9, max_returns=1, pin_limit=2)
+    world.fill(5)
+    alice = world.user("alice")
+    alice.claim_batch(["c2", "c3", "c4", "c5"])
+    alice.post("/customers/c3/win")
+    alice.post("/customers/c4/pin", {"until": "2026-06-04T00:00:00Z"})
+    alice.release("c5")
+    target = {"free": "c1", "held": "c2", "own": "c3", "pinned": "c4", "aside": "c5"}
+    who, which, body = VERBS[verb]
+    mona.get("/customers")
+
+    with counted(world) as made:
+        reply = world.user(who).post(f"/customers/{target[which]}/{verb}", body or None)
+
+    assert reply.status == 200, reply.text
+    assert made == {"TransactWriteItems": 1}
+
+
+def test_a_claim_refused_at_the_limit_is_three_requests(world: World) -> None:
+    world.pool(holding_limit=0)
+    world.fill(1)
+    world.user("mona").get("/customers")
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").code == "holding_limit"
+
+    # Own lapsed claims are looked for before the limit is told, and whether a sweep has just returned some.
+    assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}
+
+
+def test_in_a_paused_pool_the_pool_is_read_besides(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("root", admin=True).post("/pause")
+
+    with counted(world) as made:
+        assert world.user("alice").release("c1").status == 200
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
+
+
+def test_claim_next_passes_over_what_is_closed_to_the_caller_many_at_a_time(threaded: World) -> None:
+    mona = threaded.pool(embargo="P1D")
+    threaded.fill(3)
+    threaded.clock.forward(2 * DAY)
+    for name in ("first", "second"):
+        rows = [{"id": f"{name}{number}", "name": "New", "priority": 5} for number in range(100)]
+        assert mona.post("/import", {"rows": rows}).json["summary"]["ok"] == 100
+
+    with counted(threaded) as made:
+        taken = threaded.user("alice").claim_next(2).json["items"]
+
+    assert [each["id"] for each in taken] == ["c1", "c2"]
+    assert made["Query"] <= 8 and made["BatchGetItem"] <= 8 and made["TransactWriteItems"] <= 3

@@ -1,0 +1,270 @@
+"""A pool whose lists are spread over several partitions: they are the same while it is done and afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.keys import PLACE
+from chalicelib.services import sweeper
+from chalicelib.services.resharding import STALE_MS
+from tests.support.engine import Crash, counted, failing
+from tests.support.world import DAY, HOUR, Reply, User, World
+
+HEARD_MS = 10_000
+
+
+def spread(world: World, number: int, pool: str = "p", **headers: str) -> Reply:
+    return world.user("root", admin=True, pool=pool).post("/spread", {"shards": number}, **headers)
+
+
+def filled(world: World, count: int = 30) -> User:
+    """A pool with customers who entered one after the other, every third with a priority."""
+    mona = world.pool(claim_ttl="P1D")
+    for number in range(count):
+        assert mona.create(f"c{number}", priority=int(number % 3 == 0)).status == 201
+        world.clock.forward(1)
+    return mona
+
+
+def spread_over(world: World, number: int) -> None:
+    assert spread(world, number).status == 200
+    world.clock.forward(STALE_MS)
+    assert world.sweep().failed == 0
+
+
+def ids(items: list[dict[str, str]]) -> list[str]:
+    return [each["id"] for each in items]
+
+
+def standing(world: World) -> list[int]:
+    """How many customers are available in each of eight shards."""
+    partitions = [keys.place_available("main", "p", shard) for shard in range(8)]
+    return [len(world.table.query(each, index=PLACE).keys) for each in partitions]
+
+
+# What it is for
+
+
+def test_customers_stand_in_the_shard_of_their_id_and_every_list_is_as_it_was(world: World) -> None:
+    mona = filled(world)
+    before = ids(mona.walk("/customers?state=available"))
+
+    spread_over(world, 8)
+
+    assert all(standing(world)) and sum(standing(world)) == 30
+    for limit in (1, 4, 7, 30):
+        pages = list(mona.pages("/customers?state=available", limit))
+        assert ids([each for page in pages for each in page]) == before
+        assert {len(page) for page in pages[:-1]} in ({limit}, set())
+
+
+def test_a_list_of_claims_goes_by_deadline_over_all_shards(world: World) -> None:
+    mona = filled(world, 12)
+    spread_over(world, 4)
+    for each in ("c7", "c3", "c11", "c0", "c5"):
+        world.user("alice").claim(each)
+        world.clock.forward(1)
+
+    assert ids(mona.walk("/customers?state=claimed")) == ["c7", "c3", "c11", "c0", "c5"]
+    assert ids(list(mona.pages("/customers?state=claimed", 2))[1]) == ["c11", "c0"]
+
+
+def test_those_that_sort_alike_come_each_once(world: World) -> None:
+    mona = world.pool()
+    entered = world.fill(40)  # at the same millisecond
+    spread_over(world, 8)
+
+    for limit in (3, 10, 39):
+        assert sorted(
+            each["id"] for page in mona.pages("/customers?state=available", limit) for each in page
+        ) == sorted(entered)
+
+
+def test_claim_next_takes_the_best_of_all_shards(world: World) -> None:
+    mona = filled(world)
+    before = ids(mona.walk("/customers?state=available"))
+    spread_over(world, 8)
+
+    taken = [ids(world.user("alice").claim_next(count).json["items"]) for count in (1, 2, 5)]
+
+    assert [each for batch in taken for each in batch] == before[:8]
+
+
+def test_a_sweep_goes_through_every_shard(world: World) -> None:
+    filled(world)
+    spread_over(world, 8)
+    world.user("alice").claim_next(12)
+    world.user("bob").claim_next(5)
+    world.clock.forward(DAY)
+
+    report = world.sweep()
+
+    assert (report.due, report.returned, report.remaining) == (17, 17, 0)
+    assert world.user("alice").held() == world.user("bob").held() == 0
+
+
+def test_reminders_and_a_policy_for_all_reach_every_shard(world: World) -> None:
+    mona = filled(world, 12)
+    spread_over(world, 4)
+    world.user("alice").claim_next(12)
+    version = mona.get().headers["ETag"]
+
+    changed = mona.request(
+        "PATCH", "/v1/pools/p", {"policy": {"reminders": ["PT1H"]}, "apply_to": "all"}, if_match=version
+    )
+    world.clock.forward(DAY - HOUR)
+
+    assert changed.json["affected"] == 12
+    assert world.sweep().reminded == 12
+
+
+def test_a_page_of_a_list_in_eight_shards_is_a_query_of_each_and_one_of_the_customers(world: World) -> None:
+    mona = filled(world)
+    spread_over(world, 8)
+    mona.get()
+
+    with counted(world) as made:
+        mona.get("/customers?state=available&limit=10")
+
+    assert made == {"Query": 8, "BatchGetItem": 1}
+
+
+# How it comes about
+
+
+def test_it_says_how_far_it_is_and_asking_again_changes_nothing(world: World) -> None:
+    filled(world, 3)
+
+    asked = spread(world, 8).json
+    assert (asked["shards"], asked["spreading"]) == (8, True)
+    assert spread(world, 8).json == asked
+    assert spread(world, 4).code == "request_in_progress"
+    world.clock.forward(STALE_MS)
+    world.sweep()
+
+    assert (spread(world, 8).json["shards"], spread(world, 8).json["spreading"]) == (8, False)
+
+
+@pytest.mark.parametrize("number", [0, 33, -1, None, "8", 1.5])
+def test_another_number_of_shards_is_refused(world: World, number: object) -> None:
+    world.pool()
+
+    assert spread(world, number).code == "invalid_request"  # type: ignore[arg-type]
+
+
+def test_all_lists_are_whole_at_every_moment_of_it(world: World) -> None:
+    mona = filled(world, 12)
+    before = ids(mona.walk("/customers?state=available"))
+
+    for number in (8, 2, 1, 3):
+        spread(world, number)
+        for passed in (0, HEARD_MS, STALE_MS):
+            world.clock.forward(passed)
+            world.sweep()
+            assert ids(mona.walk("/customers?state=available")) == before
+            taken = ids(world.user("alice").claim_next(2).json["items"])
+            assert taken == before[:2]
+            for each in taken:
+                world.user("alice").release(each)
+                world.clock.forward(1)
+            before = ids(mona.walk("/customers?state=available"))
+
+
+def test_a_process_that_has_not_heard_of_it_puts_nobody_where_nobody_looks(world: World) -> None:
+    mona = filled(world, 12)
+    spread_over(world, 8)
+    late = world.another_process()
+    mine, world.service = world.service, late
+    world.user("alice").claim_next(12)  # it knows of eight shards
+    world.service = mine
+    spread(world, 1)
+    world.service = late
+    world.user("alice").release_batch([f"c{number}" for number in range(12)])
+    world.service = mine
+
+    assert len(mona.walk("/customers?state=available")) == 12
+    world.clock.forward(STALE_MS)
+    world.sweep()
+    assert standing(world) == [12, 0, 0, 0, 0, 0, 0, 0]
+    assert len(mona.walk("/customers?state=available")) == 12
+
+
+def test_moving_an_entry_is_no_transition(world: World) -> None:
+    mona = filled(world, 12)
+    before = {each["id"]: each for each in mona.walk("/customers")}
+
+    spread_over(world, 8)
+
+    assert {each["id"]: each for each in mona.walk("/customers")} == before
+    assert mona.events("c5") == ["created"]
+
+
+@pytest.mark.parametrize("moment", ["before-call", "after-call"])
+@pytest.mark.parametrize("call_number", [1, 2, 3])
+def test_a_round_that_dies_is_gone_on_with(world: World, call_number: int, moment: str) -> None:
+    filled(world)
+    spread(world, 8)
+    world.clock.forward(STALE_MS)
+
+    with pytest.raises(Crash), failing(world, call_number, moment):
+        world.sweep()
+        raise Crash  # there were fewer calls
+    world.sweep()
+
+    assert all(standing(world)) and sum(standing(world)) == 30
+    assert not spread(world, 8).json["spreading"]
+
+
+def test_out_of_time_it_notes_how_far_it_has_come(world: World) -> None:
+    filled(world)
+    spread(world, 8)
+    world.clock.forward(STALE_MS)
+    backend = world.another_process().backend
+    left = iter([60.0] * 9 + [0.0] * 20)
+
+    sweeper.run_round(backend, sweeper.all_pools(backend), world.clock(), lambda: next(left))
+
+    key = keys.resharding_key("main", "p")
+    assert items.deserialize(world.table.get([key])[key]["list"]) > 0
+    assert spread(world, 8).json["spreading"]
+    world.sweep()
+    assert world.table.get([key]) == {} and not spread(world, 8).json["spreading"]
+
+
+def test_the_audit_finds_nobody_astray_before_while_and_after(world: World) -> None:
+    filled(world, 12)
+    root = world.user("root", admin=True)
+
+    for passed in (0, HEARD_MS, STALE_MS):
+        spread(world, 8)
+        world.clock.forward(passed)
+        world.sweep()
+        assert root.request("POST", "/v1/audit", {}).json["drifted"] == 0
+
+
+def test_jobs_abreast_give_their_results_in_order() -> None:
+    jobs = [lambda number=number: number * number for number in range(20)]
+
+    assert (
+        sharded_query.run_concurrently(jobs)
+        == sharded_query.run_in_order(jobs)
+        == [number * number for number in range(20)]
+    )
+
+
+@pytest.mark.race
+def test_shards_are_read_and_swept_abreast_in_a_real_process(threaded: World) -> None:
+    mona = filled(threaded, 40)
+    before = ids(mona.walk("/customers?state=available"))
+    spread_over(threaded, 8)
+    threaded.service = threaded.another_process()
+    threaded.service.backend.run_jobs = sharded_query.run_concurrently
+
+    assert ids(mona.walk("/customers?state=available")) == before
+    assert ids(threaded.user("alice").claim_next(20).json["items"]) == before[:20]
+    threaded.user("bob").claim_batch(before[20:])
+    threaded.clock.forward(DAY)
+    root = threaded.user("root", admin=True)
+    report = root.request("POST", "/v1/sweep", {}).json
+    assert (report["due"], report["returned"], report["failed"]) == (40, 40, 0)

@@ -1,0 +1,85 @@
+"""Going back to a moment before a mistake: the table says again, item for item, what the restored one says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.dynamodb.table import Table
+from tests.conftest import new_table
+from tests.support.audit import assert_sound
+from tests.support.world import World, everything
+from tools.deploy.restore import restore
+
+
+def contents(table: Table) -> dict[tuple[str, str], Any]:
+    return {(item["pk"]["S"], item["sk"]["S"]): item for item in everything(table)}
+
+
+@pytest.fixture
+def at_noon(world: World) -> Table:
+    """What AWS would restore: the table as it was, in another one. Since then there has been a mistake."""
+    mona = world.pool(holding_limit=40)
+    world.fill(60)
+    world.user("alice").claim_batch([f"c{number}" for number in range(1, 31)])
+    restored = new_table(str(world.table.connection.client.meta.endpoint_url))
+    for item in everything(world.table):
+        restored.connection.client.put_item(TableName=restored.name, Item=item)
+    world.user("alice").release_batch([f"c{number}" for number in range(1, 31)])
+    mona.post("/import", {"rows": [{"id": f"new{number}", "name": "New"} for number in range(40)], "key": "id"})
+    mona.request("DELETE", "/v1/pools/p/members/bob")
+    return restored
+
+
+def test_a_table_says_again_all_that_it_said_and_nothing_else(world: World, at_noon: Table) -> None:
+    counts = restore(world.table, at_noon, write=True)
+
+    assert contents(world.table) == contents(at_noon)
+    assert counts["put"] > 30 and counts["deleted"] >= 80  # of each new customer, itself and its fields
+
+
+def test_the_service_goes_on_from_there(world: World, at_noon: Table) -> None:
+    restore(world.table, at_noon, write=True)
+    world.service = world.another_process()
+
+    assert world.user("bob").claim("c1").code == "already_claimed"
+    assert world.user("alice").claim("c60").status == 200
+    assert world.user("alice").held() == 31
+    assert_sound(world.table)
+
+
+def test_done_again_it_writes_nothing(world: World, at_noon: Table) -> None:
+    restore(world.table, at_noon, write=True)
+
+    assert not restore(world.table, at_noon, write=True)
+
+
+def test_until_somebody_says_yes_it_only_counts(world: World, at_noon: Table) -> None:
+    before = contents(world.table)
+
+    counts = restore(world.table, at_noon, write=False)
+
+    assert contents(world.table) == before
+    assert counts == restore(world.table, at_noon, write=True)
+
+
+def test_killed_on_the_way_it_is_finished_by_the_next(world: World, at_noon: Table) -> None:
+    class Killed(BaseException):
+        pass
+
+    calls = iter(range(100))
+
+    def kill(**_: Any) -> None:
+        if next(calls) == 1:
+            raise Killed
+
+    events = world.table.connection.client.meta.events
+    events.register_first("before-send.dynamodb.BatchWriteItem", kill)
+    with pytest.raises(Killed):
+        restore(world.table, at_noon, write=True)
+    events.unregister("before-send.dynamodb.BatchWriteItem", kill)
+
+    assert contents(world.table) != contents(at_noon)
+    restore(world.table, at_noon, write=True)
+    assert contents(world.table) == contents(at_noon)

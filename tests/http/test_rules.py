@@ -1,0 +1,468 @@
+"""The twenty-six rules of the domain, one test each, in their order; `docs/rules.md` says where each is written.
+
+Each shows its rule once, as a reader would; the other files look at the same rules from all sides.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from chalicelib.model.times import rfc3339
+from tests.support.engine import counted
+from tests.support.world import DAY, HOUR, MINUTE, START, World
+
+# Claim
+
+
+def test_rule_1_state_counter_event_and_answer_change_in_one_conditional_transaction(world: World) -> None:
+    world.pool(holding_limit=5, claim_ttl="P7D")
+    world.fill(1)
+    alice = world.user("alice")
+
+    with counted(world) as made:
+        claimed = alice.claim("c1", idempotency_key="k")
+
+    assert made == {"TransactWriteItems": 1}
+    assert (claimed.json["holder"], alice.held(), alice.events("c1")[-1]) == ("alice", 1, "claimed")
+    assert alice.claim("c1", idempotency_key="k").text == claimed.text
+
+
+def test_rule_2_the_pool_is_that_of_the_stored_customer_and_never_the_one_that_the_client_names(world: World) -> None:
+    world.pool("strict", holding_limit=0)
+    world.pool("lax")
+    world.fill(1, pool="strict")
+
+    assert world.user("alice", pool="lax").claim("c1").status == 404
+    assert world.user("alice", pool="strict").claim("c1").code == "holding_limit"
+
+
+def test_rule_3_checks_run_in_a_fixed_order_and_the_first_that_fails_names_the_refusal(world: World) -> None:
+    mona = world.pool(
+        holding_limit=1, daily_claim_limit=1, cooldown="P1D", embargo="PT1H", claim_ttl="P7D", members="alice bob"
+    )
+    root, alice = world.user("root", admin=True), world.user("alice")
+    world.fill(2)
+    refusals = [alice.claim("c1").code]
+    world.clock.forward(HOUR)
+    alice.claim("c1")
+    mona.post("/customers/c1/release")
+    refusals.append(alice.claim("c1").code)
+    refusals.append(alice.claim("c2").code)
+    mona.post("/customers/c1/assign", {"to": "alice"})
+    world.clock.forward(DAY)
+    refusals.append(alice.claim("c2").code)
+    refusals.append(world.user("bob").claim("c1").code)
+    refusals.append(world.user("stranger").claim("c1").code)
+    root.post("/pause")
+    world.clock.forward(MINUTE)
+
+    refusals.append(world.user("stranger").claim("c1").code)
+
+    assert refusals == [
+        "embargoed", "cooldown", "daily_limit", "holding_limit", "already_claimed", "not_a_member", "pool_not_open"
+    ]  # fmt: skip
+
+
+def test_rule_4_the_holding_limit_counts_all_that_is_held_and_a_members_own_limit_overrides_it(world: World) -> None:
+    mona = world.pool(holding_limit=2)
+    world.fill(4)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+    mona.post("/customers/c2/assign", {"to": "alice"})
+
+    full = alice.claim("c3").json
+    root.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 3})
+    raised = alice.claim("c3").status
+    root.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 0})
+    lowered = alice.claim("c4").code
+
+    assert (full["code"], full["limit"], full["used"]) == ("holding_limit", 2, 2)
+    assert (raised, lowered, alice.held()) == (200, "holding_limit", 3)
+
+
+def test_rule_5_the_daily_limit_counts_claims_of_a_local_day_refunds_nothing_and_no_assignment(world: World) -> None:
+    mona = world.pool(daily_claim_limit=2, time_zone="Asia/Shanghai")
+    world.fill(6)
+    alice = world.user("alice")
+    world.clock.now = START + 7 * HOUR  # 23:00 in Shanghai
+    alice.claim("c1")
+    alice.release("c1")
+    mona.post("/customers/c5/assign", {"to": "alice"})
+    alice.claim("c5")
+    alice.claim("c2")
+
+    refused = alice.claim("c3").json
+    world.clock.forward(HOUR)
+
+    assert (refused["code"], refused["retry_at"]) == ("daily_limit", rfc3339(START + 8 * HOUR))
+    assert alice.claim("c3").status == 200
+
+
+def test_rule_6_a_claim_past_its_deadline_is_free_for_everybody_swept_or_not(world: World) -> None:
+    world.pool(claim_ttl="P1D", holding_limit=1)
+    world.fill(2)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim("c1")
+    world.clock.forward(DAY)
+
+    taken = bob.claim("c1")
+    bob_lapsed_later = alice.claim("c2")
+
+    assert (taken.json["holder"], alice.events("c1")[-2:]) == ("bob", ["expired", "claimed"])
+    assert bob_lapsed_later.status == 200, "her own lapsed claim does not block her headroom"
+
+
+def test_rule_7_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(world: World) -> None:
+    mona = world.pool()
+    for name, priority in (("old", 0), ("new", 0), ("urgent", 9)):
+        mona.post("/customers", {"id": name, "name": name, "priority": priority})
+        world.clock.forward(MINUTE)
+
+    taken = world.user("alice").claim_next(2).json["items"]
+
+    assert [each["id"] for each in taken] == ["urgent", "old"]
+
+
+def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threaded: World) -> None:
+    names = " ".join(f"u{number}" for number in range(8))
+    threaded.pool(members=names)
+    threaded.fill(40)
+
+    with ThreadPoolExecutor(8) as threads:
+        replies = list(threads.map(lambda name: threaded.user(name).claim_next(5), names.split()))
+
+    taken = [each["id"] for reply in replies for each in reply.json["items"]]
+    assert len(taken) == len(set(taken)) == 40
+
+
+def test_rule_8_claiming_what_one_holds_already_is_success_and_changes_nothing(world: World) -> None:
+    world.pool(daily_claim_limit=1, claim_ttl="P7D")
+    world.fill(1)
+    first = world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+
+    again = world.user("alice").claim("c1")
+
+    assert (again.status, again.json) == (200, first.json)
+
+
+# Release
+
+
+def test_rule_9_everyone_gives_back_their_own_and_only_a_manager_somebody_elses(world: World) -> None:
+    mona = world.pool(reason_required=True)
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+
+    without = alice.release("c1")
+    others = world.user("bob").release("c1", reason="mine now")
+    own = alice.release("c1", reason="wrong number")
+    reclaimed = mona.release("c2", reason="on leave")
+
+    assert [without.code, others.code, own.status, reclaimed.status] == ["reason_required", "not_holder", 200, 200]
+    history = alice.get("/customers/c1/history").json["items"]
+    assert (history[-1]["type"], history[-1]["reason"]) == ("released", "wrong number")
+
+
+def test_rule_10_a_release_counts_down_once_starts_the_cooldown_and_frees_the_customer_for_others(world: World) -> None:
+    world.pool(cooldown="P3D")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    codes = [alice.release("c1").status, alice.release("c1").status]
+
+    assert (codes, alice.held()) == ([200, 409], 0)
+    waiting = alice.claim("c1").json
+    assert (waiting["code"], waiting["retry_at"]) == ("cooldown", rfc3339(world.clock() + 3 * DAY))
+    assert world.user("bob").claim("c1").status == 200
+
+
+def test_rule_11_a_stale_client_can_neither_release_nor_extend_a_newer_claim(world: World) -> None:
+    world.pool(claim_ttl="P7D", members_may_extend=True)
+    world.fill(1)
+    alice = world.user("alice")
+    old = alice.claim("c1").json["claim_id"]
+    alice.release("c1")
+    alice.claim("c1")
+
+    released = alice.release("c1", claim_id=old)
+    extended = alice.post("/customers/c1/extend", {"by": "P1D", "claim_id": old})
+
+    assert [released.code, extended.code] == ["claim_changed"] * 2
+
+
+# Batch
+
+
+def test_rule_12_a_batch_answers_each_in_order_and_fills_the_headroom_exactly(world: World) -> None:
+    world.pool(holding_limit=2)
+    world.fill(4)
+    world.user("bob").claim("c2")
+    alice = world.user("alice")
+
+    results = alice.claim_batch(["c1", "nobody", "c2", "c1", "c3", "c4"]).results
+    atomic = world.user("bob").claim_batch(["c4", "c1"], atomic=True)
+
+    assert results == ["ok", "not_found", "already_claimed", "duplicate_in_request", "ok", "holding_limit"]
+    assert (atomic.status, atomic.code, world.user("bob").held()) == (409, "already_claimed", 1)
+
+
+# Deadline
+
+
+def test_rule_13_the_deadline_that_is_shown_is_the_one_that_the_sweep_goes_by(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+    shown = world.user("alice").claim("c1").json["expires_at"]
+    deadline = START + 7 * DAY + 1
+
+    world.clock.now = deadline - 1
+    early = world.sweep().due
+    world.clock.now = deadline
+    late = world.sweep().returned
+
+    assert (shown, early, late) == (rfc3339(deadline), 0, 1)
+
+
+def test_rule_14_the_clock_starts_at_this_holders_claim_and_a_follow_up_restarts_it_if_so_ruled(world: World) -> None:
+    world.pool(claim_ttl="P7D", follow_up_restarts_clock=True)
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+    world.clock.forward(30 * DAY)
+    claimed = world.user("bob").claim("c1").json["expires_at"]
+    world.clock.forward(DAY)
+
+    followed = world.user("bob").post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"]
+
+    assert claimed == rfc3339(world.clock() + 6 * DAY)
+    assert followed == rfc3339(world.clock() + 7 * DAY)
+
+
+def test_rule_15_extending_adds_to_the_current_deadline_within_caps_and_never_after_it(world: World) -> None:
+    mona = world.pool(claim_ttl="P7D", extension="P2D", max_extensions=2, max_hold="P30D")
+    world.fill(2)
+    alice = world.user("alice")
+    old = alice.claim("c1").json["expires_at"]
+
+    by_member = alice.post("/customers/c1/extend")
+    extended = mona.post("/customers/c1/extend").json
+    mona.post("/customers/c1/extend")
+    third = mona.post("/customers/c1/extend").json
+    alice.claim("c2")
+    too_long = mona.post("/customers/c2/extend", {"by": "P24D"})
+    world.clock.forward(20 * DAY)
+    too_late = mona.post("/customers/c2/extend")
+
+    assert by_member.code == "extension_not_allowed"
+    assert (extended["old_expires_at"], extended["expires_at"]) == (old, rfc3339(START + 9 * DAY + 1))
+    assert (third["code"], third["limit"], third["used"]) == ("extension_limit", 2, 2)
+    assert [too_long.code, too_late.code] == ["extension_limit", "expired"]
+
+
+def test_rule_16_what_is_won_has_no_clock_and_what_is_pinned_ends_with_its_pin(world: World) -> None:
+    world.pool(claim_ttl="P1D", holding_limit=2, pin_limit=1)
+    world.fill(3)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+    won = alice.post("/customers/c1/win").json
+    until = rfc3339(START + 5 * DAY)
+    pinned = alice.post("/customers/c2/pin", {"until": until})
+    alice.claim("c3")
+
+    second = alice.post("/customers/c3/pin", {"until": until})
+    world.clock.forward(2 * DAY)
+    world.sweep()
+
+    assert (won["state"], won["expires_at"], pinned.json["pinned_until"]) == ("private", None, until)
+    assert second.code == "pin_limit"
+    assert [alice.customer(each)["holder"] for each in ("c1", "c2", "c3")] == ["alice", "alice", None]
+
+
+def test_rule_17_a_policy_changes_under_its_version_validated_for_new_or_for_all_and_first_on_trial(
+    world: World,
+) -> None:
+    mona = world.pool(claim_ttl="P7D")
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+    longer = {"policy": {"claim_ttl": "P9D"}}
+
+    stale = mona.request("PATCH", "/v1/pools/p", longer, if_match="7")
+    zero = mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P0D"}}, if_match="1")
+    trial = mona.request("PATCH", "/v1/pools/p", longer | {"apply_to": "all", "dry_run": True}, if_match="1").json
+    for_new = mona.request("PATCH", "/v1/pools/p", longer, if_match="1").json
+    untouched = world.user("alice").customer("c1")["expires_at"]
+    for_all = mona.request("PATCH", "/v1/pools/p", longer | {"apply_to": "all"}, if_match="2").json
+
+    assert [stale.status, zero.code] == [412, "policy_invalid"]
+    assert (trial["affected"], for_new["version"], for_all["affected"]) == (2, 2, 2)
+    assert untouched == rfc3339(START + 7 * DAY + 1)
+    assert world.user("alice").customer("c1")["expires_at"] == rfc3339(START + 9 * DAY + 1)
+
+
+# Sweep
+
+
+def test_rule_18_the_sweep_returns_what_is_still_due_reports_it_and_may_run_twice(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c2", "c3"])
+    world.clock.forward(DAY - 1)
+    mona.post("/customers/c3/extend", {"by": "P1D"})
+    world.clock.forward(MINUTE)
+
+    first, second = world.sweep(), world.sweep()
+
+    assert (first.due, first.returned, first.changed, first.failed) == (2, 2, 0, 0)
+    assert first.lag_ms == MINUTE - 1
+    assert second.due == 0
+
+
+def test_rule_19_a_sweep_of_too_much_waits_for_a_yes_and_what_came_back_too_often_for_a_review(world: World) -> None:
+    world.pool(claim_ttl="P1D", sweep_breaker=0.5, max_returns=1)
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.clock.forward(DAY)
+
+    held_back = world.sweep()
+    confirmed = world.sweep(confirm=True)
+
+    assert (held_back.returned, held_back.unconfirmed, confirmed.returned) == (0, ["p"], 2)
+    assert world.user("bob").claim("c1").code == "set_aside"
+
+
+def test_rule_20_each_reminder_is_sent_once_per_claim_and_level(world: World) -> None:
+    world.pool(claim_ttl="P7D", reminders=["P1D"])
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    world.clock.now = START + 6 * DAY
+    early = world.sweep().reminded
+    world.clock.forward(1)
+
+    assert [early, world.sweep().reminded, world.sweep().reminded] == [0, 1, 0]
+    assert world.user("alice").events("c1")[-1] == "reminded"
+
+
+# Managing
+
+
+def test_rule_21_pausing_freezes_the_clocks_closing_leaves_no_claim_and_only_an_empty_pool_goes(world: World) -> None:
+    world.pool(claim_ttl="P7D")
+    world.fill(1)
+    alice, root = world.user("alice"), world.user("root", admin=True)
+    alice.claim("c1")
+
+    root.post("/pause")
+    world.clock.forward(30 * DAY)
+    root.post("/resume")
+    shifted = alice.customer("c1")["expires_at"]
+    root.post("/close", {"mode": "drain"})
+
+    assert shifted == rfc3339(START + 37 * DAY + 1)
+    assert (alice.customer("c1")["state"], alice.held()) == ("available", 0)
+    assert root.request("DELETE", "/v1/pools/p").code == "pool_not_empty"
+
+
+def test_rule_22_removing_a_member_says_what_happens_to_what_they_hold(world: World) -> None:
+    mona = world.pool(members="alice bob carl")
+    world.fill(2)
+    world.user("alice").claim("c1")
+    world.user("bob").claim("c2")
+
+    refused = mona.request("DELETE", "/v1/pools/p/members/alice")
+    mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=carl")
+    mona.request("DELETE", "/v1/pools/p/members/bob?held=release")
+
+    assert refused.code == "member_has_claims"
+    assert [mona.customer(each)["holder"] for each in ("c1", "c2")] == ["carl", None]
+
+
+def test_rule_23_import_adds_or_updates_and_never_touches_holder_or_state(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+    rows = [{"id": "c1", "name": "Renamed"}, {"id": "new", "name": "New"}, {"id": "bad", "name": 7}]
+
+    results = mona.post("/import", {"rows": rows, "on_duplicate": "update"})
+    rejected = mona.post("/import", {"rows": rows[:1], "on_duplicate": "reject"})
+
+    assert (results.results, rejected.results) == (["ok", "ok", "invalid_request"], ["duplicate_customer"])
+    shown = mona.customer("c1")
+    assert (shown["name"], shown["state"], shown["holder"]) == ("Renamed", "claimed", "alice")
+
+
+def test_rule_24_what_is_masked_is_masked_on_every_path(world: World) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"phone": "13800001234"}})
+    alice, bob = world.user("alice"), world.user("bob")
+
+    paths = ("/customers", "/customers/c1", "/customers/c1/history", "/customers/c1/eligibility")
+    before = [alice.get(path).text for path in paths]
+    mine = alice.claim("c1").text
+    others = bob.get("/customers?holder=alice").text
+    refused = bob.claim_batch(["c1"]).text
+
+    assert not any("13800001234" in text for text in [*before, others, refused])
+    assert "138****1234" in before[0]
+    assert "13800001234" in mine
+
+
+def test_rule_25_eligibility_says_every_rule_that_blocks_and_when_each_ends(world: World) -> None:
+    world.pool(embargo="P1D", daily_claim_limit=0, holding_limit=0)
+    world.fill(1)
+
+    shown = world.user("alice").get("/customers/c1/eligibility").json
+
+    assert not shown["eligible"]
+    assert [(rule["code"], rule.get("retry_at")) for rule in shown["blocking"]] == [
+        ("embargoed", rfc3339(START + DAY)),
+        ("daily_limit", "2026-06-02T00:00:00.000Z"),
+        ("holding_limit", None),
+    ]
+
+
+def test_rule_32_a_follow_up_says_something_and_a_managers_restarts_no_clock(world: World) -> None:
+    mona = world.pool(idle_ttl="PT2H")
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    world.clock.forward(HOUR)
+
+    refused = alice.post("/customers/c1/follow-up", {"note": " "})
+    managers = mona.post("/customers/c1/follow-up", {"outcome": "seen"}).json
+    holders = alice.post("/customers/c1/follow-up", {"note": "called"}).json
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+    assert (managers["last_follow_up_at"], managers["expires_at"]) == (None, rfc3339(START + 1 + 2 * HOUR))
+    assert holders["expires_at"] == rfc3339(START + 1 + 3 * HOUR)
+
+
+def test_rule_34_refusals_name_the_fact(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    claimed = alice.post("/customers/c1/deposit")
+    available = mona.post("/customers/c2/deposit")
+    alice.post("/customers/c1/win")
+    private = alice.release("c1")
+
+    assert [each.code for each in (claimed, available, private)] == ["not_private", "already_available", "not_claimed"]
+
+
+def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_counters(world: World) -> None:
+    world.pool()
+    root = world.user("root", admin=True)
+
+    created = root.create("c1")
+    assigned = root.post("/customers/c1/assign", {"to": "alice"})
+    reclaimed = root.release("c1")
+    claimed = root.claim("c1")
+
+    assert [each.status for each in (created, assigned, reclaimed)] == [201, 200, 200]
+    assert (claimed.status, claimed.code) == (403, "not_a_member")

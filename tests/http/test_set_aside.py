@@ -1,0 +1,96 @@
+"""Setting aside: a customer that has come back too often waits for a manager instead of going round (rule 19)."""
+
+from __future__ import annotations
+
+from tests.support.world import DAY, World
+
+
+def test_after_so_many_returns_a_customer_is_set_aside_for_review(world: World) -> None:
+    mona = world.pool(max_returns=2)
+    world.fill(2)
+    for name in ("alice", "bob"):
+        world.user(name).claim("c1")
+        returned = world.user(name).release("c1").json
+
+    assert returned["set_aside_at"] is not None
+    assert world.user("alice").claim("c1").code == "set_aside"
+    assert mona.post("/customers/c1/assign", {"to": "bob"}).code == "set_aside"
+    assert [each["id"] for each in world.user("bob").claim_next(5).json["items"]] == ["c2"]
+    assert world.user("bob").events("c1")[-2:] == ["released", "set_aside"]
+
+
+def test_a_manager_finds_what_is_set_aside_and_restores_it(world: World) -> None:
+    mona = world.pool(max_returns=1)
+    world.fill(2)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+    listed = {state: mona.get(f"/customers?state={state}").json["items"] for state in ("set_aside", "available")}
+
+    refused = world.user("alice").post("/customers/c1/restore")
+    restored = mona.post("/customers/c1/restore")
+
+    assert [[each["id"] for each in items] for items in listed.values()] == [["c1"], ["c2"]]
+    assert refused.code == "not_manager"
+    assert (restored.status, restored.json["set_aside_at"], restored.json["returns"]) == (200, None, 0)
+    assert world.user("bob").claim("c1").status == 200
+    assert mona.get("/stats").json["now"] == {"available": 1, "claimed": 1, "set_aside": 0}
+
+
+def test_restoring_what_is_not_set_aside_changes_nothing(world: World) -> None:
+    mona = world.pool(max_returns=1)
+    world.fill(1)
+    before = mona.customer("c1")
+
+    assert mona.post("/customers/c1/restore").json == before
+    assert mona.post("/customers/nobody/restore").status == 404
+
+
+def test_a_lapsed_claim_whose_return_sets_it_aside_is_not_claimed_before_the_sweep_either(world: World) -> None:
+    mona = world.pool(max_returns=1, claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(2 * DAY)
+
+    before = world.user("bob").claim("c1").code
+    nothing = world.user("bob").claim_next().json["items"]
+    assert world.sweep().returned == 1
+    after = world.user("bob").claim("c1").code
+
+    assert before == after == "set_aside"
+    assert nothing == []
+    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 1}
+
+
+def test_what_its_lapsed_claim_sets_aside_can_be_restored_before_the_sweep_too(world: World) -> None:
+    mona = world.pool(max_returns=1, claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(2 * DAY)
+
+    restored = mona.post("/customers/c1/restore").json
+
+    assert (restored["state"], restored["holder"], restored["returns"]) == ("available", None, 0)
+    assert mona.events("c1") == ["imported", "claimed", "expired", "set_aside", "restored"]
+    assert world.user("bob").claim("c1").status == 200
+
+
+def test_why_it_cannot_be_claimed_is_said(world: World) -> None:
+    world.pool(max_returns=1)
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+
+    shown = world.user("bob").get("/customers/c1/eligibility").json
+
+    assert [rule["code"] for rule in shown["blocking"]] == ["set_aside"]
+
+
+def test_what_is_set_aside_can_be_converted(world: World) -> None:
+    mona = world.pool(max_returns=1)
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+
+    converted = mona.post("/customers/c1/convert", {"to": "bob"}).json
+
+    assert (converted["state"], converted["set_aside_at"]) == ("private", None)

@@ -1,0 +1,143 @@
+"""Statistics: what happened by day and by member, counted by the transactions that did it."""
+
+from __future__ import annotations
+
+from tests.support.engine import counted
+from tests.support.world import DAY, HOUR, START, World
+
+
+def test_statistics_say_what_happened_by_day_and_by_member_and_how_the_pool_stands(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(6)
+    alice, bob = world.user("alice"), world.user("bob")
+    alice.claim_batch(["c1", "c2", "c3"])
+    alice.release("c1")
+
+    world.clock.forward(DAY + HOUR)
+    bob.claim("c1")
+    world.sweep()
+    bob.post("/customers/c1/win")
+    shown = mona.get("/stats?from=2026-06-01&to=2026-06-02").json
+
+    first = {"day": "2026-06-01", "entered": 6, "claimed": 3, "released": 1, "expired": 0, "won": 0}
+    second = {"day": "2026-06-02", "entered": 0, "claimed": 1, "released": 0, "expired": 2, "won": 1}
+    assert shown["by_day"] == [first, second]
+    assert shown["totals"] == {"entered": 6, "claimed": 4, "released": 1, "expired": 2, "won": 1}
+    assert {row["user_id"]: (row["claimed"], row["expired"]) for row in shown["by_member"]} == {
+        "alice": (3, 2), "bob": (1, 0), "mona": (0, 0)
+    }  # fmt: skip
+    assert shown["now"] == {"available": 5, "claimed": 0, "set_aside": 0}
+
+
+def test_a_lapsed_claim_that_is_taken_counts_as_expired_for_one_and_claimed_for_the_other(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D")
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    world.clock.forward(2 * DAY)
+    world.user("bob").claim("c1")
+
+    shown = {row["user_id"]: row for row in mona.get("/stats").json["by_member"]}
+    assert (shown["alice"]["claimed"], shown["alice"]["expired"]) == (1, 1)
+    assert (shown["bob"]["claimed"], shown["bob"]["expired"]) == (1, 0)
+
+
+def test_days_are_those_of_the_pools_time_zone(world: World) -> None:
+    mona = world.pool(time_zone="Asia/Shanghai")
+    world.fill(2)
+    midnight_in_shanghai = START + 8 * HOUR
+    world.clock.now = midnight_in_shanghai - 1
+    world.user("alice").claim("c1")
+
+    world.clock.now = midnight_in_shanghai
+    world.user("alice").claim("c2")
+
+    claimed = {row["day"]: row["claimed"] for row in mona.get("/stats").json["by_day"]}
+    assert claimed == {"2026-06-01": 1, "2026-06-02": 1}
+
+
+def test_the_first_claim_of_a_day_files_the_day_before_at_the_price_of_one_more_transaction(world: World) -> None:
+    world.pool(daily_claim_limit=2)
+    world.fill(4)
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2"])
+    world.clock.forward(DAY)
+    alice.get("/members/me")
+    alice.customer("c3")
+
+    with counted(world) as first:
+        assert alice.claim("c3").status == 200
+    world.user("alice").customer("c4")
+    with counted(world) as second:
+        assert alice.claim("c4").status == 200
+
+    assert first == {"TransactWriteItems": 2}
+    assert second == {"TransactWriteItems": 1}
+
+
+def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
+    mona = world.pool()
+    world.fill(3)
+    world.user("alice").claim_batch(["c1", "c2"])
+
+    assert mona.request("DELETE", "/v1/pools/p/members/alice?held=release").status == 200
+
+    shown = mona.get("/stats").json
+    assert {row["user_id"]: row["claimed"] for row in shown["by_member"]}["alice"] == 2
+    assert shown["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
+
+
+def test_a_manager_who_left_takes_no_customer_out_of_the_count(world: World) -> None:
+    world.pool()
+    world.fill(3)
+    root = world.user("root", admin=True)
+    root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
+
+    world.user("max").request("DELETE", "/v1/pools/p/members/mona")
+
+    assert world.user("max").get("/stats").json["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
+
+
+def test_statistics_cost_the_same_whatever_the_number_of_customers(world: World) -> None:
+    mona = world.pool()
+    world.fill(2)
+    with counted(world) as small:
+        mona.get("/stats")
+
+    world.fill(30, prefix="d")
+    with counted(world) as large:
+        mona.get("/stats")
+
+    assert small == large
+
+
+def test_statistics_are_for_managers_and_for_a_span_of_days_that_makes_sense(world: World) -> None:
+    mona = world.pool()
+
+    assert world.user("alice").get("/stats").code == "not_manager"
+    for span in ("from=2026-06-02&to=2026-06-01", "from=2020-01-01&to=2026-06-01", "from=yesterday", "to=2026-02-30"):
+        assert mona.get(f"/stats?{span}").status == 422, span
+
+
+def test_the_largest_atomic_batch_goes_through_on_a_new_day_too(threaded: World) -> None:
+    threaded.pool()
+    ids = threaded.fill(98)
+    alice = threaded.user("alice")
+    alice.claim("c1")
+    alice.release("c1")
+    threaded.clock.forward(DAY)
+
+    claimed = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+
+    assert claimed.status == 200, claimed.text[:300]
+    days = {row["day"]: row["claimed"] for row in threaded.user("mona").get("/stats").json["by_day"]}
+    assert days == {"2026-06-01": 1, "2026-06-02": 98}
+
+
+def test_any_day_may_be_asked_for_and_none_is_a_fault(world: World) -> None:
+    mona = world.pool()
+
+    for query in ("to=0001-01-05", "to=9999-12-31", "from=0001-01-01&to=0001-01-02"):
+        assert mona.get(f"/stats?{query}").status == 200, query
+    for query in ("from=0001-01-01", "from=9999-12-31"):
+        assert mona.get(f"/stats?{query}").code == "invalid_request", query

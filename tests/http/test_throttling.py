@@ -1,0 +1,249 @@
+"""Throttling: a request that DynamoDB throttles is repeated very few times, whichever layer could repeat it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.engine import counted, hooked, operation_of
+from tests.support.faults import WRITE, said
+from tests.support.memory import Memory, cancelled, memory_table
+from tests.support.network_faults import throttled
+from tests.support.world import HOUR, Reply, World
+
+MOST = 4
+ERRORS: dict[str, Callable[[str], Exception]] = {
+    "the table": lambda call: said(call, "ProvisionedThroughputExceededException"),
+    "the account": lambda call: said(call, "RequestLimitExceeded"),
+    "the service": lambda call: said(call, "ThrottlingException"),
+    "one of the items": lambda call: cancelled([None, {}], "ThrottlingError"),
+    "an item that another request holds": lambda call: cancelled([{}, {}], "ThrottlingError"),
+}
+VERBS: dict[str, Callable[[World], Reply]] = {
+    "claim": lambda w: w.user("alice").claim("c1"),
+    "claim with a key": lambda w: w.user("alice").claim("c1", idempotency_key="k"),
+    "batch": lambda w: w.user("alice").claim_batch([f"c{number}" for number in range(1, 31)]),
+    "atomic batch": lambda w: w.user("alice").claim_batch(["c1", "c2"], atomic=True),
+    "claim-next": lambda w: w.user("alice").claim_next(2),
+    "release": lambda w: w.user("bob").release("c40"),
+    "removal": lambda w: w.user("mona").request("DELETE", "/v1/pools/p/members/bob?held=release"),
+    "read": lambda w: w.user("alice").get("/customers/c1"),
+    "list": lambda w: w.user("alice").get("/customers?state=available"),
+    "sweep": lambda w: w.user("root", admin=True).request("POST", "/v1/sweep", {}),
+}
+
+
+@contextmanager
+def throttling(
+    world: World, error: Callable[[str], Exception], *, times: int = 10**6, only: str = ""
+) -> Iterator[None]:
+    """DynamoDB throttles so many calls from now on: all of them, or those of one operation."""
+    engine, left = world.table.connection, iter(range(times))
+    assert isinstance(engine, Memory)
+    before = engine.before
+
+    def strike(call: str) -> None:
+        before(call)
+        if only in ("", call) and next(left, None) is not None:
+            raise error(call)
+
+    engine.before = strike
+    try:
+        yield
+    finally:
+        engine.before = before
+
+
+@pytest.fixture
+def made() -> World:
+    """A pool of forty customers, of whom bob holds the last."""
+    world = World(memory_table(Memory()))
+    world.pool(claim_ttl="PT1H")
+    world.fill(40)
+    world.user("bob").claim("c40")
+    return world
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_claim_whose_transaction_is_throttled_makes_at_most_four_requests(
+    made: World, error: str, cold: bool
+) -> None:
+    made.service = made.another_process() if cold else made.service
+
+    with counted(made) as sent, throttling(made, ERRORS[error], only=WRITE):
+        refused = made.user("alice").claim("c1")
+
+    assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "throttled", "1")
+    assert sent[WRITE] > 1 and sent.total() <= MOST
+    assert made.user("alice").claim("c1").status == 200
+
+
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_request_makes_at_most_four_requests_where_all_are_throttled(made: World, verb: str, cold: bool) -> None:
+    made.service = made.another_process() if cold else made.service
+
+    with counted(made) as sent, throttling(made, ERRORS["the table"]):
+        refused = VERBS[verb](made)
+
+    assert (refused.status, refused.code) == (429, "throttled")
+    assert sent.total() <= MOST
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("read", "list", "sweep")])
+def test_no_transaction_is_repeated_more_than_twice_for_being_throttled(made: World, verb: str) -> None:
+    with counted(made) as sent, throttling(made, ERRORS["one of the items"], only=WRITE):
+        refused = VERBS[verb](made)
+
+    assert (refused.status, refused.code) == (429, "throttled")
+    assert sent[WRITE] <= 3
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_claim_that_is_throttled_twice_and_then_not_succeeds(made: World, error: str) -> None:
+    with throttling(made, ERRORS[error], times=2, only=WRITE):
+        assert made.user("alice").claim("c1").status == 200
+
+    assert made.user("mona").events("c1") == ["imported", "claimed"]
+
+
+def test_a_read_that_is_throttled_twice_and_then_not_succeeds(made: World) -> None:
+    with throttling(made, ERRORS["the table"], times=2):
+        assert made.user("alice").get("/customers/c1").status == 200
+
+
+@pytest.mark.parametrize("verb", ["removal", "audit", "pause"])
+def test_a_long_request_that_is_throttled_now_and_then_comes_to_its_end(made: World, verb: str) -> None:
+    for start in range(0, 250, 50):
+        made.user("bob").claim_batch(made.fill(50, prefix=f"d{start}x"))
+    root = made.user("root", admin=True)
+    asked: dict[str, Callable[[], Reply]] = {
+        "removal": lambda: VERBS["removal"](made),
+        "audit": lambda: root.request("POST", "/v1/audit", {}),
+        "pause": lambda: root.post("/pause"),
+    }
+    calls = itertools.count(1)
+    engine: Any = made.table.connection
+
+    def strike(call: str) -> None:
+        if next(calls) % 4 == 0:
+            raise said(call, "ThrottlingException")
+
+    engine.before = strike
+    reply = asked[verb]()
+    engine.before = lambda call: None
+
+    assert reply.status == 200
+
+
+def test_each_request_has_its_own_patience(made: World) -> None:
+    for customer in ("c1", "c2", "c3"):
+        with throttling(made, ERRORS["the table"], times=2, only=WRITE):
+            assert made.user("alice").claim(customer).status == 200
+
+
+def test_a_client_repeats_nothing_below_the_table(moto_world: World) -> None:
+    moto_world.pool()
+    moto_world.fill(1)
+    sent: Counter[str] = Counter()
+
+    def strike(request: Any, **_: Any) -> Any:
+        sent[operation_of(request)] += 1
+        return throttled()
+
+    with hooked(moto_world, "before-send.dynamodb", strike):
+        refused = moto_world.user("alice").claim("c1")
+
+    assert (refused.status, refused.code) == (429, "throttled")
+    assert sent == {WRITE: 3}
+
+
+# The sweep
+
+
+def two_pools_with_lapsed_claims() -> World:
+    """Thirty due claims in the pool a, and thirty in b."""
+    world = World(memory_table(Memory()))
+    for pool in ("a", "b"):
+        world.pool(pool, claim_ttl="PT1H")
+        world.user("alice", pool=pool).claim_batch(world.fill(30, pool=pool))
+    world.clock.forward(HOUR)
+    return world
+
+
+def test_a_sweep_that_is_throttled_has_failed_nowhere_and_leaves_the_rest_to_the_next() -> None:
+    world = two_pools_with_lapsed_claims()
+
+    with counted(world) as sent, throttling(world, ERRORS["one of the items"], only=WRITE):
+        report = world.sweep()
+
+    assert (report.due, report.returned, report.failed, report.remaining) == (60, 0, 0, 60)
+    assert sent[WRITE] <= MOST
+    again = world.sweep()
+    assert (again.returned, again.failed, again.remaining) == (60, 0, 0)
+
+
+def test_a_sweep_that_is_throttled_midway_reports_what_it_returned() -> None:
+    world = World(memory_table(Memory()))
+    world.pool(claim_ttl="PT1H")
+    ids = world.fill(250)
+    for start in (0, 90, 180):
+        world.user("alice").claim_batch(ids[start : start + 90])
+    world.clock.forward(HOUR)
+    engine: Any = world.table.connection
+    calls = iter([False])
+
+    def strike(call: str) -> None:
+        if call == WRITE and next(calls, True):
+            raise said(call, "ThrottlingException")
+
+    engine.before = strike
+    report = world.sweep()
+    engine.before = lambda call: None
+
+    assert report.due == 250 and report.failed == 0
+    assert report.returned == len(world.user("mona").walk("/customers?state=available")) > 0
+    assert report.remaining == 250 - report.returned
+
+
+def test_a_pool_that_is_throttled_does_not_keep_the_next_one_from_its_sweep() -> None:
+    world = two_pools_with_lapsed_claims()
+    engine: Any = world.table.connection
+
+    def strike(call: str) -> None:
+        if call == WRITE and any("#P#a#" in action.key.pk for action in engine.sent.actions):
+            raise said(call, "ThrottlingException")
+
+    engine.before = strike
+    report = world.sweep()
+    engine.before = lambda call: None
+
+    assert (report.due, report.returned, report.failed, report.remaining) == (60, 30, 0, 30)
+    assert len(world.user("mona", pool="b").walk("/customers?state=available")) == 30
+
+
+def test_a_sweep_goes_on_after_each_transaction_that_was_throttled_now_and_then() -> None:
+    world = World(memory_table(Memory()))
+    world.pool(claim_ttl="PT1H")
+    ids = world.fill(270)
+    for start in (0, 90, 180):
+        world.user("alice").claim_batch(ids[start : start + 90])
+    world.clock.forward(HOUR)
+    engine: Any = world.table.connection
+    turns = iter([True, True, False] * 100)
+
+    def strike(call: str) -> None:
+        if call == WRITE and next(turns):
+            raise said(call, "ThrottlingException")
+
+    engine.before = strike
+    report = world.sweep()
+    engine.before = lambda call: None
+
+    assert (report.returned, report.failed, report.remaining) == (270, 0, 0)

@@ -1,0 +1,299 @@
+"""Undoing an import: what nobody has touched since is as it was before, and the rest stays and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.transactions.import_log import RETENTION_SECONDS
+from tests.support.undo_requests import PHONE, edit, imported, items_about, listed, told, undo
+from tests.support.world import DAY, User, World
+
+# What is undone
+
+
+def test_a_customer_that_the_import_made_leaves_with_all_that_it_said(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a", "fields": {"phone": PHONE, "email": "a@b.cn"}}, {"id": "b"})
+
+    reply = undo(mona, name)
+
+    assert told(reply) == {"a": "left", "b": "left"} and reply.json["summary"] == {"ok": 2, "failed": 0}
+    assert mona.get("/customers/a").code == world.user("alice").claim("b").code == "not_found"
+    assert listed(mona) == listed(mona, f"?phone={PHONE}") == items_about(world, "#C#", "#D#") == []
+
+
+def test_a_customer_that_the_import_changed_says_again_what_it_said(world: World) -> None:
+    mona = world.pool()
+    mona.create("a", name="Was", fields={"phone": PHONE, "city": "上海"}, priority=3)
+    world.user("alice").claim("a")
+    name = imported(mona, {"id": "a", "name": "Is", "fields": {"phone": "13900000000"}, "priority": 9})
+
+    reply = undo(mona, name)
+
+    shown = mona.customer("a")
+    assert told(reply) == {"a": "restored"} and reply.json["results"][0]["customer"] == shown
+    assert (shown["name"], shown["fields"], shown["priority"]) == ("Was", {"phone": PHONE, "city": "上海"}, 3)
+    assert (shown["holder"], shown["version"]) == ("alice", 4)
+    assert listed(mona, f"?phone={PHONE}") == ["a"] and listed(mona, "?phone=13900000000") == []
+
+
+def test_the_history_tells_that_an_import_was_undone_and_by_whom(world: World) -> None:
+    mona = world.pool()
+    mona.create("a", name="Was")
+
+    undo(mona, imported(mona, {"id": "a", "name": "Is"}))
+
+    last = mona.get("/customers/a/history").json["items"][-1]
+    assert (last["type"], last["reason"], last["by"], last["seq"]) == ("updated", "import undone", "mona", 3)
+
+
+def test_an_import_by_phone_number_is_undone_like_any_other(world: World) -> None:
+    mona = world.pool()
+    mona.create("a", name="Was", fields={"phone": PHONE})
+    rows = [{"fields": {"phone": PHONE, "vip": True}}, {"id": "b", "fields": {"phone": "13900000000"}}]
+
+    reply = undo(mona, imported(mona, *rows, key="phone"))
+
+    assert told(reply) == {"a": "restored", "b": "left"}
+    assert mona.customer("a")["fields"] == {"phone": PHONE} and listed(mona) == ["a"]
+
+
+def test_rows_that_failed_or_changed_nothing_are_no_part_of_it_and_the_others_keep_their_order(world: World) -> None:
+    mona = world.pool()
+    for each in ("same", "b"):
+        mona.create(each, name="Was")
+    rows: list[Any] = [{"id": "z", "name": "Z"}, 7, {"id": "same", "name": "Was"}, {"id": "b", "name": "B"},
+                       {"id": "z", "name": "Twice"}, {"id": "a", "name": "A"}]  # fmt: skip
+    reply = mona.post("/import", {"rows": rows, "on_duplicate": "update"})
+
+    undone = undo(mona, reply.json["import_id"])
+
+    assert list(told(undone).items()) == [("z", "left"), ("b", "restored"), ("a", "left")]
+    assert listed(mona) == ["b", "same"]
+
+
+@pytest.mark.parametrize("status", ["pause", "close"])
+def test_an_import_is_undone_in_a_pool_that_is_not_open_too(world: World, status: str) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+    mona.create("b", name="Was")
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    assert root.post(f"/{status}", {"mode": "drain"} if status == "close" else None).status == 200
+
+    assert told(undo(mona, name)) == {"a": "left", "b": "restored"}
+
+
+# What stays
+
+
+def claim_and_release(mona: User) -> None:
+    mona.claim("new")
+    mona.release("new")
+
+
+TOUCHES: dict[str, Callable[[User], Any]] = {
+    "claimed": lambda mona: mona.claim("new"),
+    "claimed and released": claim_and_release,
+    "edited": lambda mona: edit(mona, "new", fields={"note": "called"}),
+    "imported again": lambda mona: imported(mona, {"id": "new", "name": "Later"}),
+    "made private": lambda mona: mona.post("/customers/new/convert", {"to": "bob"}),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES)
+def test_what_somebody_has_touched_since_stays_as_it_is_and_the_rest_goes(world: World, touch: str) -> None:
+    mona = world.pool()
+    mona.create("old", name="Was")
+    name = imported(mona, {"id": "new"}, {"id": "other"}, {"id": "old"})
+    TOUCHES[touch](mona)
+    before = mona.customer("new")
+
+    reply = undo(mona, name)
+
+    assert told(reply) == {"new": "version_conflict", "other": "left", "old": "restored"}
+    assert reply.json["summary"] == {"ok": 2, "failed": 1} and reply.json["results"][0]["detail"]
+    assert mona.customer("new") == before and listed(mona) == ["new", "old"]
+
+
+def test_what_another_process_has_touched_stays_too(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    mine, world.service = world.service, world.another_process()
+    world.user("alice").claim("a")
+    world.service = mine
+
+    assert told(undo(mona, name)) == {"a": "version_conflict", "b": "left"}
+    assert world.user("alice").held() == 1
+
+
+def test_what_has_gone_to_another_pool_is_not_found_and_stays_there(world: World) -> None:
+    mona = world.pool()
+    world.pool("q")
+    name = imported(mona, {"id": "a"})
+    mona.post("/customers/a/convert", {"to": "mona"})
+    assert mona.post("/customers/a/deposit", {"pool": "q"}).status == 200
+
+    assert told(undo(mona, name)) == {"a": "not_found"}
+    assert listed(world.user("mona", pool="q")) == ["a"]
+
+
+def test_a_new_customer_under_the_id_of_one_that_went_away_is_another_one(world: World) -> None:
+    mona = world.pool()
+    world.pool("q")
+    name = imported(mona, {"id": "a"})
+    mona.post("/customers/a/convert", {"to": "mona"})
+    mona.post("/customers/a/deposit", {"pool": "q"})
+    world.clock.forward(1)
+    mona.create("a", name="Another")
+
+    assert told(undo(mona, name)) == {"a": "version_conflict"}
+    assert (mona.customer("a")["name"], mona.customer("a")["version"]) == ("Another", 1)
+
+
+def test_the_earlier_of_two_imports_can_be_undone_only_where_the_later_one_changed_nothing(world: World) -> None:
+    mona = world.pool()
+    first = imported(mona, {"id": "a", "name": "First"}, {"id": "b"})
+    second = imported(mona, {"id": "a", "name": "Second"}, {"id": "b"})
+
+    assert told(undo(mona, first)) == {"a": "version_conflict", "b": "left"}
+    assert told(undo(mona, second)) == {"a": "restored"} and mona.customer("a")["name"] == "First"
+
+
+# Phone numbers and addresses
+
+
+def test_a_number_that_somebody_else_has_said_since_stays_theirs(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a", "fields": {"phone": PHONE, "email": "a@b.cn"}}, {"id": "b"})
+    mona.create("c", fields={"phone": PHONE})
+
+    assert told(undo(mona, name)) == {"a": "left", "b": "left"}
+    assert listed(mona, f"?phone={PHONE}") == ["c"] and len(items_about(world, "#D#")) == 1
+
+
+def test_two_rows_that_said_one_number_leave_none_of_it(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a", "fields": {"phone": PHONE}}, {"id": "b", "fields": {"phone": PHONE}})
+
+    assert told(undo(mona, name)) == {"a": "left", "b": "left"}
+    assert items_about(world, "#C#", "#D#") == []
+
+
+def test_a_number_that_the_import_gave_to_a_new_customer_goes_back_to_who_had_it(world: World) -> None:
+    mona = world.pool()
+    mona.create("old", fields={"phone": PHONE})
+    taken = [{"id": "new", "fields": {"phone": PHONE}}, {"id": "old", "fields": {"phone": "13900000000"}}]
+
+    for rows in (taken, taken[::-1]):
+        world.clock.forward(1)
+        assert set(told(undo(mona, imported(mona, *rows))).values()) == {"left", "restored"}
+        assert listed(mona, f"?phone={PHONE}") == ["old"]
+
+
+# Copies that outlive their customers
+
+
+def in_another_process(world: World, do: Callable[[], Any]) -> Any:
+    mine, world.service = world.service, world.another_process()
+    try:
+        return do()
+    finally:
+        world.service = mine
+
+
+def test_a_process_that_remembers_who_has_left_is_told_so(world: World) -> None:
+    mona, alice = world.pool(), world.user("alice")
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    in_another_process(world, lambda: undo(mona, name))
+
+    assert (alice.claim("a").code, edit(mona, "b", name="New").code) == ("not_found", "not_found")
+    assert alice.claim_batch(["a", "b"]).results == ["not_found"] * 2 and alice.claim_next(2).json["items"] == []
+
+
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+def test_a_process_that_remembers_who_has_left_imports_them_anew(world: World, mode: str) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    in_another_process(world, lambda: undo(mona, name))
+
+    imported(mona, {"id": "a", "name": "Anew"}, {"id": "b"}, on_duplicate=mode)
+
+    assert listed(mona) == ["a", "b"] and mona.customer("a")["name"] == "Anew" and mona.events("a") == ["imported"]
+
+
+def test_a_process_that_remembers_who_has_left_does_not_take_who_came_anew_for_them(world: World) -> None:
+    mona, alice = world.pool(), world.user("alice")
+    name = imported(mona, {"id": "a", "name": "Wrong", "fields": {"phone": PHONE}}, {"id": "b", "name": "Wrong"})
+
+    def again() -> None:
+        undo(mona, name)
+        world.clock.forward(1)
+        imported(mona, {"id": "a", "name": "Right", "fields": {"phone": "13900000000"}}, {"id": "b", "name": "Right"})
+
+    in_another_process(world, again)
+
+    claimed, edited = alice.claim("a").json, edit(mona, "b", fields={"x": 1}).json
+    assert (claimed["name"], claimed["fields"]) == ("Right", {"phone": "13900000000"})
+    assert (edited["name"], edited["fields"], mona.customer("a")["name"]) == ("Right", {"x": 1}, "Right")
+
+
+# Who may, and for how long
+
+
+def test_undoing_is_for_managers_who_alone_learn_which_imports_there_are(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"})
+    callers = [world.user("alice"), world.user("stranger")]
+
+    for there in (name, "unknown"):
+        assert [undo(each, there).code for each in callers] == ["not_manager", "not_a_member"]
+    undo(mona, name)
+    assert undo(callers[0], name).code == "not_manager"
+
+
+def test_an_unknown_import_another_pools_and_one_that_did_nothing_are_told_apart_by_nothing(world: World) -> None:
+    mona, others = world.pool(), [world.pool("q"), world.pool(tenant="acme")]
+    names = [imported(each, {"id": "a"}) for each in others]
+    imported(mona, {"id": "b", "name": "B"})
+    names += [imported(mona, {"id": "b", "name": "B"}), imported(mona, {"id": "b"}, on_duplicate="skip"), "unknown"]
+
+    replies = [undo(mona, name) for name in names]
+
+    assert {(reply.status, reply.code) for reply in replies} == {(404, "not_found")}
+    assert len({reply.text for reply in replies}) == 1 and listed(mona) == ["b"]
+
+
+def test_after_thirty_days_an_import_stands(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"})
+    world.clock.forward(RETENTION_SECONDS * 1000)
+
+    assert undo(mona, name).code == "not_found" and listed(mona) == ["a"]
+
+
+# What is counted
+
+
+def test_who_left_did_enter_and_stands_in_the_pool_no_more(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, *({"id": f"c{number}"} for number in range(5)))
+    world.user("alice").claim("c0")
+    world.clock.forward(DAY)
+
+    undo(mona, name)
+
+    shown = mona.get("/stats").json
+    assert shown["totals"]["entered"] == 5 and shown["now"] == {"available": 0, "claimed": 1, "set_aside": 0}
+    assert [day["day"] for day in shown["by_day"] if day["entered"]] == ["2026-06-01"]
+
+
+def test_an_import_by_a_manager_who_has_left_is_undone_by_another_and_counted_right(world: World) -> None:
+    mona, root = world.pool(), world.user("root", admin=True)
+    root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
+    name = imported(world.user("max"), {"id": "a"}, {"id": "b"})
+    assert mona.request("DELETE", "/v1/pools/p/members/max").status == 200
+
+    assert told(undo(mona, name)) == {"a": "left", "b": "left"}
+    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}

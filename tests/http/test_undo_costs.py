@@ -1,0 +1,81 @@
+"""What it costs that an import can be undone: requests, the actions of a transaction, the size of a note."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tests.support.engine import counted
+from tests.support.undo_requests import imported, told, undo
+from tests.support.world import World, everything
+
+
+def test_an_import_of_100_rows_notes_in_its_own_transactions_what_it_does(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [{"id": f"c{number}"} for number in range(100)]
+    mona.get("/members/me")
+
+    with counted(threaded) as made:
+        imported(mona, *rows)
+    with counted(threaded) as nothing_new:
+        imported(mona, *rows)
+
+    assert made == {"BatchGetItem": 2, "TransactWriteItems": 3}
+    assert nothing_new == {"TransactWriteItems": 2}
+
+
+@pytest.mark.parametrize("count", [48, 49])
+def test_the_note_is_one_of_a_transactions_hundred_actions(world: World, count: int) -> None:
+    mona = world.pool()
+    mona.get("/members/me")
+
+    with counted(world) as made:
+        imported(mona, *({"id": f"c{number}"} for number in range(count)))
+
+    assert made["TransactWriteItems"] == (1 if count == 48 else 2)
+
+
+def test_undoing_100_rows_is_three_reads_and_three_transactions(threaded: World) -> None:
+    mona = threaded.pool()
+    name = imported(mona, *({"id": f"c{number}"} for number in range(100)))
+
+    with counted(threaded) as made:
+        assert undo(mona, name).json["summary"]["ok"] == 100
+
+    assert made == {"BatchGetItem": 1, "Query": 2, "TransactWriteItems": 3}
+
+
+def noise(letters: random.Random, length: int) -> str:
+    return "".join(chr(letters.randrange(0x4E00, 0x9FFF)) for _ in range(length))
+
+
+@pytest.mark.parametrize("changed", ["fields", "name"])
+def test_as_much_as_an_import_can_overwrite_fits_into_its_note(threaded: World, changed: str) -> None:
+    mona, letters = threaded.pool(), random.Random(5)
+    olds = [
+        {"id": f"c{number}", "name": noise(letters, 200), "fields": {"note": noise(letters, 1300)}}
+        for number in range(50)
+    ]
+    for start in range(0, 50, 10):
+        imported(mona, *olds[start : start + 10])
+    news = [old | ({"name": "New"} if changed == "name" else {"name": "New", "fields": {}}) for old in olds]
+
+    body = json.dumps({"rows": news, "on_duplicate": "update"}, ensure_ascii=False).encode()
+    name = mona.request("POST", "/v1/pools/p/import", raw=body).json["import_id"]
+
+    stored = [item["rows"]["B"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"]]
+    assert max(len(each) for each in stored) < 300_000
+    assert set(told(undo(mona, name)).values()) == {"restored"}
+    assert [mona.customer(old["id"])["fields"] for old in olds] == [old["fields"] for old in olds]
+
+
+def test_a_customer_that_has_left_with_its_import_is_remembered_no_more(world: World) -> None:
+    mona = world.pool()
+    undo(mona, imported(mona, {"id": "c1"}))
+
+    with counted(world) as made:
+        assert world.user("alice").claim("c1").status == 404
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}

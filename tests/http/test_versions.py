@@ -1,0 +1,94 @@
+"""ETag and If-Match: a change is made to the version that the client saw, or not at all."""
+
+from __future__ import annotations
+
+from tests.support.every_route import everything_there
+from tests.support.world import Reply, World
+
+THE_FIRST = ['"1"', "1", 'W/"1"', ' "1" ', "*"]
+ANOTHER = ['"2"', "2", '"0"', "-1", "one", "", '""', '"' + "9" * 40 + '"', "١"]
+
+
+def test_the_etag_is_the_version_wherever_there_is_one(world: World) -> None:
+    mona = everything_there(world)
+
+    for path in ("", "/members/alice", "/customers/c1"):
+        reply = mona.get(path)
+        assert reply.headers["ETag"] == f'"{reply.json["version"]}"'
+    assert "ETag" not in mona.get("/customers").headers
+
+
+def test_a_version_that_matches_lets_the_change_through_in_any_of_its_forms(world: World) -> None:
+    world.pool()
+    ids = world.fill(len(THE_FIRST))
+
+    replies = [world.user("alice").claim(each, if_match=form) for each, form in zip(ids, THE_FIRST, strict=True)]
+
+    assert [reply.status for reply in replies] == [200] * len(THE_FIRST)
+
+
+def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+
+    for number, form in enumerate(ANOTHER):
+        replies = [
+            mona.claim("c1", if_match=form),
+            mona.claim("c1", if_match=form, idempotency_key=f"k{number}"),
+            mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match=form),
+        ]
+        assert [(reply.status, reply.code) for reply in replies] == [(412, "version_conflict")] * 3, form
+
+    assert mona.customer("c1")["version"] == 1
+    assert mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match='"1"').status == 200
+
+
+def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice, bob = world.user("alice"), world.user("bob")
+    seen = alice.get("/customers/c1").headers["ETag"]
+    bob.claim("c1")
+    bob.release("c1")
+
+    refused = alice.claim("c1", if_match=seen)
+
+    assert (refused.status, refused.code) == (412, "version_conflict")
+    assert alice.claim("c1", if_match=alice.get("/customers/c1").headers["ETag"]).status == 200
+
+
+def test_what_the_caller_holds_already_is_claimed_again_only_at_the_version_that_was_seen(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+
+    refused = alice.claim("c1", if_match='"1"')
+
+    assert (refused.status, refused.code) == (412, "version_conflict")
+    assert alice.claim("c1", if_match='"2"').json["version"] == 2
+
+
+def test_a_member_is_changed_only_at_the_version_that_was_seen(world: World) -> None:
+    mona = world.pool()
+    body = {"role": "member", "holding_limit": 3}
+
+    def put(user: str, version: str) -> Reply:
+        return mona.request("PUT", f"/v1/pools/p/members/{user}", body, if_match=version)
+
+    assert [put("alice", '"1"').status, put("alice", '"1"').status, put("alice", '"2"').status] == [200, 412, 200]
+    assert put("nobody-yet", '"1"').status == 412
+    assert mona.get("/members/nobody-yet").status == 404
+
+
+def test_a_member_is_removed_only_at_the_version_that_was_seen_and_loses_nothing_before(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    world.user("alice").claim("c1")
+
+    def remove(version: str, query: str = "") -> int:
+        return mona.request("DELETE", f"/v1/pools/p/members/alice{query}", if_match=version).status
+
+    assert [remove('"2"'), remove("x"), remove('"2"', "?held=release")] == [412, 412, 412]
+    assert world.user("alice").held() == 1
+    assert [remove('"1"'), remove('"1"', "?held=release")] == [409, 200]

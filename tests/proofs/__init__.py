@@ -1,0 +1,1 @@
+"""Races, faults, kills, random models: what must hold in every order and after every failure."""

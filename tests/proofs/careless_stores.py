@@ -1,0 +1,91 @@
+"""Stores that are careless in one way each, so that it can be shown that a proof would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+from pynamodb.expressions.condition import And, Comparison, Condition, Or
+from pynamodb.expressions.operand import Path
+
+from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.table import Action, Check, FailedItems, Put, Table
+
+
+class ChecksFirst(Table):
+    """Looks whether the conditions hold, and then writes without them."""
+
+    def write(self, actions: Sequence[Action]) -> FailedItems | None:
+        standing = self.get([action.key for action in actions])
+        refusing = {
+            action.key: standing.get(action.key, {})
+            for action in actions
+            if action.condition is not None and not evaluate(action.condition, standing.get(action.key, {}))
+        }
+        if refusing:
+            return refusing
+        return super().write([replace(action, condition=None) for action in actions if not isinstance(action, Check)])
+
+
+class WritesOneByOne(Table):
+    """Every action under its conditions, but each in a transaction of its own."""
+
+    def write(self, actions: Sequence[Action]) -> FailedItems | None:
+        for action in actions:
+            refusing = super().write([action])
+            if refusing is not None:
+                return refusing
+        return None
+
+
+class _Without(Table):
+    """Leaves out the conditions that are about something."""
+
+    about: Callable[[Action, Condition], bool]
+
+    def write(self, actions: Sequence[Action]) -> FailedItems | None:
+        kept: list[Action] = []
+        for action in actions:
+            condition = self._remaining(action, action.condition)
+            if condition is not None or not isinstance(action, Check):
+                kept.append(replace(action, condition=condition))
+        return super().write(kept)
+
+    def _remaining(self, action: Action, condition: Condition | None) -> Condition | None:
+        if isinstance(condition, And):
+            parts = [self._remaining(action, part) for part in condition.values]
+            rest = [part for part in parts if part is not None]
+            return rest[0] if len(rest) == 1 else And(*rest) if rest else None
+        return None if condition is None or type(self).about(action, condition) else condition
+
+
+def _names(condition: Condition) -> set[str]:
+    if isinstance(condition, (And, Or)):
+        return set().union(*(_names(part) for part in condition.values))
+    return {operand.path[0] for operand in condition.values if isinstance(operand, Path)}
+
+
+class Unbound(_Without):
+    """Writes customers without asking whether they are still as they were."""
+
+    about = staticmethod(
+        lambda action, condition: isinstance(condition, Comparison) and _names(condition) == {"version"}
+    )
+
+
+class Unlimited(_Without):
+    """Counts what members hold and do, and never asks how many that are."""
+
+    about = staticmethod(lambda action, condition: bool(_names(condition) & {"held", "room", "did", "pins"}))
+
+
+class Forgetful(_Without):
+    """Keeps the answers of an Idempotency-Key without asking whether there are some already."""
+
+    about = staticmethod(lambda action, condition: isinstance(action, Put) and "#K#" in action.key.pk)
+
+
+class Unguarded(_Without):
+    """Takes a phone number without asking whether somebody else has."""
+
+    about = staticmethod(lambda action, condition: isinstance(action, Put) and "#D#" in action.key.pk)

@@ -1,0 +1,104 @@
+"""Whether what many were told at once could have come of one request after the other: the search of Wing and Gong.
+
+A history says of each request when it was sent, when it was answered, and with what. It is in order if each can be
+given a moment between the two, such that one after the other, each does what the rules say and is told just that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+
+State = tuple[tuple[str, str], ...]  # who holds what, sorted: (customer, holder)
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Op:
+    """One request. `told` is what came of it: `ok`, a code, what was seen, or UNKNOWN; then it may have been done at
+    any later time, or never."""
+
+    start: float
+    end: float
+    who: str
+    verb: str
+    about: str
+    told: str
+    to: str = ""
+
+    @property
+    def latest(self) -> float:
+        return inf if self.told == UNKNOWN else self.end
+
+
+Step = Callable[[State, Op], Iterable[State]]
+
+
+def in_order(history: Sequence[Op], step: Step, state: State = ()) -> bool:
+    """Whether there is such an order, from that state. `step` gives the states to which a request may lead that is told
+    what it was told: none if it cannot be told so."""
+    ops = sorted(history, key=lambda op: op.start)
+    certain = sum(1 << at for at, op in enumerate(ops) if op.told != UNKNOWN)
+    tried: set[tuple[int, State]] = set()
+
+    def goes_on(done: int, state: State) -> bool:
+        if done & certain == certain:
+            return True
+        if (done, state) in tried:
+            return False
+        tried.add((done, state))
+        left = [(at, op) for at, op in enumerate(ops) if not done >> at & 1]
+        first_answer = min(op.latest for _, op in left)
+        return any(
+            goes_on(done | 1 << at, after) for at, op in left if op.start <= first_answer for after in step(state, op)
+        )
+
+    return goes_on(0, state)
+
+
+def pool_of(limit: int) -> Step:
+    """The rules of a pool in which each member may hold so many, and mona manages."""
+
+    def step(state: State, op: Op) -> Iterable[State]:
+        if op.told == UNKNOWN:
+            return [after for told, after in outcomes(state, op, limit) if told == "ok"]
+        return [after for told, after in outcomes(state, op, limit) if told == op.told]
+
+    return step
+
+
+def outcomes(state: State, op: Op, limit: int) -> list[tuple[str, State]]:
+    """What that request is told in that state, and the state after it."""
+    held = dict(state)
+    holder = held.get(op.about)
+    if op.verb == "look":
+        return [(str(holder), state)]
+    if op.verb == "count":
+        return [(str(number_of(held, op.who)), state)]
+    recipient = op.who if op.verb == "claim" else op.to
+    full = number_of(held, recipient) >= limit
+    if op.verb == "claim":
+        if holder == op.who:
+            return [("ok", state)]
+        return [("already_claimed", state)] if holder else [taken(held, op.about, recipient, full)]
+    if holder is None:
+        return [("not_claimed", state)]
+    if op.verb == "release":
+        return [("ok", stated(held, op.about, None))] if op.who in (holder, "mona") else [("not_holder", state)]
+    assert op.verb == "transfer"
+    return [("ok", state)] if holder == op.to else [taken(held, op.about, recipient, full)]
+
+
+def number_of(held: dict[str, str], user: str) -> int:
+    return sum(holder == user for holder in held.values())
+
+
+def taken(held: dict[str, str], customer: str, recipient: str, full: bool) -> tuple[str, State]:
+    return ("holding_limit", stated(held)) if full else ("ok", stated(held, customer, recipient))
+
+
+def stated(held: dict[str, str], customer: str = "", holder: str | None = None) -> State:
+    """The state, with that customer held by that member now or by nobody."""
+    after = {each: user for each, user in held.items() if each != customer}
+    return tuple(sorted((after | ({customer: holder} if holder else {})).items()))

@@ -1,0 +1,318 @@
+"""Everything that may happen, for a machine that draws from it: each verb of the API, by anybody, about anything; the
+clock; and requests that are sent again. See `model_play` for how each is held against the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from chalicelib.model.times import rfc3339
+from tests.proofs import model_pools, model_verbs
+from tests.proofs.model import NAMES, Ask, Member, No, Pool, Written
+from tests.proofs.model_play import CARL, POOLS, How, Playing, as_body, duration, said, written
+from tests.support.world import DAY, HOUR, MINUTE
+
+pools = st.sampled_from(["p", "p", "p", "q"])
+ids = st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"])
+several = st.lists(ids | st.just("no id"), min_size=1, max_size=5)
+members = st.sampled_from(["alice", "bob", CARL, "dora", "root"])
+people = st.sampled_from(["alice", "alice", "bob", "bob", CARL, "dora", "mona", "root"])  # root is an admin
+managers = st.sampled_from(["mona", "mona", "root", "alice"])
+admins = st.sampled_from(["root", "root", "root", "mona"])
+known_claims = st.sampled_from([None, None, "current", "other"])
+lengths = st.sampled_from([None, HOUR, 2 * HOUR])
+limits = st.sampled_from([None, 0, 1, 2, 3])
+names = st.sampled_from(list(NAMES))
+reasons = st.sampled_from(["", "", "no time"])
+notes = st.sampled_from(["called", "called", "called", " \u3164"])
+modes = st.sampled_from(["skip", "update", "update", "reject"])
+ROLES = ["member", "member", "manager"]
+STATUSES = ["pause", "resume", "resume", "open", "open", "close"]
+GIVEN = ["assign", "transfer", "convert"]
+rows = st.tuples(ids, names, st.integers(0, 2))
+policies = st.fixed_dictionaries({}, optional={
+    "holding_limit": limits, "daily_claim_limit": st.sampled_from([None, 1, 2, 4]),
+    "claim_ttl": st.sampled_from([None, HOUR, 4 * HOUR, DAY]), "idle_ttl": st.sampled_from([None, 3 * HOUR]),
+    "cooldown": st.sampled_from([None, 2 * HOUR]), "embargo": st.sampled_from([None, 30 * MINUTE]),
+    "max_extensions": st.sampled_from([None, 1, 2]), "extension": st.sampled_from([None, HOUR]),
+    "max_hold": st.sampled_from([None, 6 * HOUR]), "members_may_extend": st.sampled_from([None, True]),
+    "follow_up_restarts_clock": st.sampled_from([None, True]), "pin_limit": st.sampled_from([None, 1, 2]),
+    "max_pin": st.sampled_from([None, DAY]), "max_returns": st.sampled_from([None, 2, 3]),
+    "reason_required": st.sampled_from([None, None, True]),
+    "masked_fields": st.sampled_from([None, ("name",), ("phone",)]),
+    "notes_visible_to": st.sampled_from([None, None, "pool"]),
+})  # fmt: skip
+hows = st.builds(How, st.integers(0, 1), st.sampled_from([False, False, True]),
+                 st.sampled_from([None, None, None, "right", "wrong"]))  # fmt: skip
+
+
+class Everything(Playing):
+    @initialize(policy=policies, other=policies)
+    def begin(self, policy: dict[str, Any], other: dict[str, Any]) -> None:
+        for pool, rules in (("p", policy), ("q", other)):
+            self.model.pools[pool] = Pool({name: rule for name, rule in rules.items() if rule is not None}, POOLS[pool])
+            self.world.pool(pool, members=f"alice bob {CARL}", time_zone=POOLS[pool], **written(rules))
+            names = {"alice": "member", "bob": "member", CARL: "member", "mona": "manager"}
+            self.model.members |= {(pool, name): Member(role) for name, role in names.items()}
+        self.bring_in("p", "mona", [(each, "A", 0) for each in ("c1", "c2", "c3", "c4")], "reject", How(0, False, None))
+
+    # Claims
+
+    @rule(how=hows, who=people, pool=pools, customer=ids)
+    def claim(self, how: How, who: str, pool: str, customer: str) -> None:
+        self.one(how, who, pool, customer, "/claim", lambda ask: model_verbs.one(model_verbs.claim(ask, [customer])))
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans())
+    def claim_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool) -> None:
+        self.many(how, who, pool, "/claim", chosen, atomic, lambda ask: model_verbs.claim(ask, chosen, atomic))
+
+    @rule(how=hows, who=people, pool=pools, count=st.integers(1, 4))
+    def claim_next(self, how: How, who: str, pool: str, count: int) -> None:
+        """Through a process that remembers nothing, and so knows the best."""
+        self.processes[how.process], now = self.world.another_process(), self.world.clock.now
+        reply, number = self.ask(
+            how, who, pool, "/claim-next", {"count": count}, lambda ask: model_pools.may_claim_next(ask, count)
+        )
+        taken = [each["id"] for each in reply.json["items"]] if reply.status == 200 else []
+        assert len(taken) == (number or 0)
+        ask = Ask(self.model, who, pool, now)
+        model_pools.next_taken(ask, taken, self.room_was_made(ask, taken))
+        self.same()
+
+    @rule(how=hows, who=people, pool=pools, customer=ids)
+    def eligibility(self, how: How, who: str, pool: str, customer: str) -> None:
+        self.world.service = self.processes[how.process]
+        reply = self.user(who, pool).get(f"/customers/{customer}/eligibility")
+        try:
+            told = model_verbs.eligibility(Ask(self.model, who, pool, self.world.clock.now), customer)
+        except No as no:
+            assert (reply.status, reply.code) == (no.status, no.code)
+        else:
+            assert [each["code"] for each in reply.json["blocking"]] == told
+        self.same(pool)
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, known=known_claims, reason=reasons)
+    def release(self, how: How, who: str, pool: str, customer: str, known: str | None, reason: str) -> None:
+        claim_id = self.claim_id(pool, customer, known)
+        body = said(claim_id=claim_id, reason=reason)
+        self.one(how, who, pool, customer, "/release", lambda ask: model_verbs.one(
+            model_verbs.release(ask, [customer], claim_id=claim_id, reason=reason)), body)  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), reason=reasons)
+    def release_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, reason: str) -> None:
+        self.many(
+            how, who, pool, "/release", chosen, atomic,
+            lambda ask: model_verbs.release(ask, chosen, atomic, reason=reason), reason=reason,
+        )  # fmt: skip
+
+    # A manager's verbs
+
+    @rule(how=hows, who=managers, pool=pools, customer=ids, to=people)
+    def assign(self, how: How, who: str, pool: str, customer: str, to: str) -> None:
+        self.one(how, who, pool, customer, "/assign", lambda ask: model_verbs.one(
+            model_verbs.assign(ask, [customer], to)), {"to": to})  # fmt: skip
+
+    @rule(how=hows, who=managers, pool=pools, customer=ids, to=people, known=known_claims)
+    def transfer(self, how: How, who: str, pool: str, customer: str, to: str, known: str | None) -> None:
+        claim_id = self.claim_id(pool, customer, known)
+        self.one(how, who, pool, customer, "/transfer", lambda ask: model_verbs.one(
+            model_verbs.transfer(ask, [customer], to, claim_id=claim_id)), said(to=to, claim_id=claim_id))  # fmt: skip
+
+    @rule(
+        how=hows, who=managers, pool=pools, chosen=several, atomic=st.booleans(), to=people, verb=st.sampled_from(GIVEN)
+    )
+    def give_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, to: str, verb: str) -> None:
+        give = getattr(model_verbs, verb)
+        self.many(how, who, pool, f"/{verb}", chosen, atomic, lambda ask: give(ask, chosen, to, atomic), to=to)
+
+    @rule(how=hows, who=managers, pool=pools, customer=ids, to=st.none() | people)
+    def convert(self, how: How, who: str, pool: str, customer: str, to: str | None) -> None:
+        self.one(how, who, pool, customer, "/convert", lambda ask: model_verbs.one(
+            model_verbs.convert(ask, [customer], to)), said(to=to))  # fmt: skip
+
+    @rule(how=hows, who=managers, pool=pools, customer=ids)
+    def restore(self, how: How, who: str, pool: str, customer: str) -> None:
+        self.one(how, who, pool, customer, "/restore", lambda ask: model_verbs.restore(ask, customer))
+
+    # A holder's verbs
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, by=lengths, known=known_claims)
+    def extend(self, how: How, who: str, pool: str, customer: str, by: int | None, known: str | None) -> None:
+        claim_id = self.claim_id(pool, customer, known)
+        body = said(by=duration(by), claim_id=claim_id)
+        self.one(how, who, pool, customer, "/extend", lambda ask: model_verbs.one(
+            model_verbs.extend(ask, [customer], by, claim_id=claim_id)), body)  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), by=lengths)
+    def extend_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, by: int | None) -> None:
+        self.many(how, who, pool, "/extend", chosen, atomic, lambda ask: model_verbs.extend(ask, chosen, by, atomic),
+                  by=duration(by))  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, note=notes)
+    def follow_up(self, how: How, who: str, pool: str, customer: str, note: str) -> None:
+        self.one(how, who, pool, customer, "/follow-up", lambda ask: model_verbs.follow_up(ask, customer, note),
+                 {"note": note})  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, verb=st.sampled_from(["win", "unpin"]))
+    def on_claim(self, how: How, who: str, pool: str, customer: str, verb: str) -> None:
+        do = {"win": model_verbs.win, "unpin": model_verbs.unpin}[verb]
+        self.one(how, who, pool, customer, f"/{verb}", lambda ask: do(ask, customer))
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))
+    def pin(self, how: How, who: str, pool: str, customer: str, ahead: int) -> None:
+        until = self.world.clock.now + ahead
+        self.one(
+            how,
+            who,
+            pool,
+            customer,
+            "/pin",
+            lambda ask: model_verbs.pin(ask, customer, until),
+            {"until": rfc3339(until)},
+        )
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, into=st.sampled_from([None, "p", "q"]))
+    def deposit(self, how: How, who: str, pool: str, customer: str, into: str | None) -> None:
+        self.one(how, who, pool, customer, "/deposit", lambda ask: model_verbs.one(
+            model_verbs.deposit(ask, [customer], into)), said(pool=into))  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), into=st.sampled_from([None, "q"]))
+    def deposit_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, into: str | None) -> None:
+        body = {"customer_ids": chosen, "atomic": atomic} | said(pool=into)
+        self.ask(how, who, pool, "/deposit", body, lambda ask: model_verbs.deposit(ask, chosen, into, atomic))
+        self.same()
+
+    # Customers as records
+
+    @rule(how=hows, who=people, pool=pools, customer=ids, name=names, priority=st.sampled_from([None, 1]))
+    def edit(self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None) -> None:
+        body = {"name": name} | ({"priority": priority} if priority is not None else {})
+        self.one(
+            how, who, pool, customer, "", lambda ask: model_verbs.edit(ask, customer, name, priority), body, "PATCH"
+        )
+
+    @rule(who=people, pool=pools, process=st.integers(0, 1))
+    def look(self, who: str, pool: str, process: int) -> None:
+        self.world.service = self.processes[process]
+        if (pool, who) in self.model.members:
+            self.as_they_see_it(who, pool)
+
+    @rule(how=hows, who=managers, pool=pools, row=rows)
+    def create(self, how: How, who: str, pool: str, row: model_pools.Row) -> None:
+        self.ask(how, who, pool, "/customers", as_body(row), lambda ask: model_pools.create(ask, row))
+        self.same()
+
+    @rule(pool=pools, who=managers, given=st.lists(rows, min_size=1, max_size=4), mode=modes, how=hows)
+    def bring_in(self, pool: str, who: str, given: list[model_pools.Row], mode: str, how: How) -> None:
+        body = {"rows": [as_body(row) for row in given], "on_duplicate": mode}
+        logs: list[list[Written]] = []
+
+        def do(ask: Ask) -> list[str]:
+            told, log = model_pools.import_rows(ask, given, mode)
+            logs.append(log)
+            return told
+
+        reply, _ = self.ask(how, who, pool, "/import", body, do)
+        if reply.status == 200:
+            self.model.imports[pool, reply.json["import_id"]] = logs[0]
+        self.same()
+
+    @rule(how=hows, who=managers, which=st.integers(0, 30), pool=pools)
+    def undo(self, how: How, who: str, which: int, pool: str) -> None:
+        known = [name for at, name in self.model.imports if at == pool]
+        name = known[-1 - which % len(known)] if known else "none"
+        self.ask(how, who, pool, f"/imports/{name}/undo", None, lambda ask: model_pools.undo(ask, name))
+        self.same()
+
+    # People, policy and status
+
+    @rule(how=hows, who=admins, pool=pools, user=members, role=st.sampled_from(ROLES), limit=limits)
+    def put(self, how: How, who: str, pool: str, user: str, role: str, limit: int | None) -> None:
+        body = {"role": role} | ({} if limit is None else {"holding_limit": limit})
+        self.ask(how, who, pool, f"/members/{user}", body,
+                 lambda ask: model_pools.put_member(ask, user, role, limit), "PUT")  # fmt: skip
+        self.same()
+        self.again_of(user, how.process)
+
+    @rule(
+        how=hows, who=managers, pool=pools, user=members, held=st.sampled_from([None, "release", "transfer"]), to=people
+    )
+    def remove(self, how: How, who: str, pool: str, user: str, held: str | None, to: str) -> None:
+        heir = to if held == "transfer" else None
+        query = (f"?held={held}" if held else "") + (f"&to={heir}" if heir else "")
+        self.ask(how, who, pool, f"/members/{user}{query}", None,
+                 lambda ask: model_pools.remove_member(ask, user, held, heir), "DELETE")  # fmt: skip
+        self.same()
+        self.again_of(user, how.process)
+
+    @rule(how=hows, who=managers, pool=pools, policy=policies, to_all=st.booleans(), dry_run=st.booleans())
+    def policy(self, how: How, who: str, pool: str, policy: dict[str, Any], to_all: bool, dry_run: bool) -> None:
+        body = {"policy": written(policy), "apply_to": "all" if to_all else "new", "dry_run": dry_run}
+        reply, affected = self.ask(
+            how, who, pool, "", body, lambda ask: model_pools.change_policy(ask, policy, to_all, dry_run), "PATCH",
+            self.model.pools[pool].version,
+        )  # fmt: skip
+        assert reply.status != 200 or not (to_all or dry_run) or reply.json["affected"] == affected
+        self.heard()
+
+    @rule(how=hows, who=admins, pool=pools, verb=st.sampled_from(STATUSES),
+          mode=st.sampled_from(["drain", "to_private"]))  # fmt: skip
+    def status(self, how: How, who: str, pool: str, verb: str, mode: str) -> None:
+        do = {"pause": model_pools.pause, "resume": model_pools.resume, "open": model_pools.open_again,
+              "close": lambda ask: model_pools.close(ask, mode)}[verb]  # fmt: skip
+        self.ask(how, who, pool, f"/{verb}", {"mode": mode} if verb == "close" else None, do)
+        self.heard()
+
+    # The clock
+
+    @rule(how=hows, who=admins)
+    def sweep(self, how: How, who: str) -> None:
+        self.world.service = self.processes[how.process]
+        reply = self.world.user(who, admin=who == "root").request("POST", "/v1/sweep", {})
+        try:
+            returned = model_pools.sweep(Ask(self.model, who, "p", self.world.clock.now))
+        except No as no:
+            assert (reply.status, reply.code) == (no.status, no.code)
+        else:
+            assert [reply.json[name] for name in ("due", "returned", "failed", "remaining")] == [
+                returned,
+                returned,
+                0,
+                0,
+            ]
+        self.same()
+
+    @rule(by=st.sampled_from([1, MINUTE, 29 * MINUTE, HOUR, 2 * HOUR, 7 * HOUR, DAY]))
+    def wait(self, by: int) -> None:
+        self.world.clock.forward(by)
+        self.same()
+
+    @rule(which=st.integers(0, 5), late=st.sampled_from([-1, 0, 0]))
+    def wait_for_a_deadline(self, which: int, late: int) -> None:
+        now = self.world.clock.now
+        ends = [each.claim.expires for each in self.model.customers.values() if each.claim is not None]
+        coming = sorted({end + late for end in ends if end is not None and end + late > now})
+        if coming:
+            self.world.clock.now = coming[which % len(coming)]
+            self.same()
+
+    # Idempotency-Keys
+
+    @rule(which=st.integers(0, 50), process=st.integers(0, 1))
+    def repeat(self, which: int, process: int) -> None:
+        """Whatever has happened since, it does nothing, and states the facts that it did."""
+        for sent in self.remembered(which):
+            self.again(sent, process)
+            self.same()
+
+    @rule(which=st.integers(0, 50))
+    def another_request_under_a_key(self, which: int) -> None:
+        for sent in self.remembered(which):
+            other = sent.headers | {"if_match": "99"}
+            reply = self.user(sent.who, sent.pool).request(
+                sent.method, f"/v1/pools/{sent.pool}{sent.path}", sent.body, **other
+            )
+            assert (reply.status, reply.code) == (422, "idempotency_key_reused")
+            self.same()

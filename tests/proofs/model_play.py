@@ -1,0 +1,286 @@
+"""One run of the service and of the model side by side: what is asked of the one is asked of the other, and after each
+request the answer and all that can be seen must be the same.
+
+Requests go to one of two processes, whose memories may be old; some carry an Idempotency-Key and are sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from chalicelib.dynamodb.table import Table
+from chalicelib.transactions.context import POOL_CACHE_MS
+from tests.proofs import model_pools
+from tests.proofs.model import Ask, Model, No
+from tests.proofs.month import ms
+from tests.support import tally
+from tests.support.audit import assert_sound
+from tests.support.world import HOUR, MINUTE, Reply, User, World
+
+BY_THE_SERVICE = ("pool closed", "pool resumed", "member removed", "import undone")  # reasons that everybody reads
+POOLS = {"p": "UTC", "q": "Asia/Shanghai"}
+FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
+
+DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin")
+TIMES = ("claimed_at", "expires_at", "pinned_until", "entered_pool_at", "available_at", "last_follow_up_at",
+         "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class How:
+    """Through which process, whether under a key, and whether with an If-Match that is right or wrong."""
+
+    process: int
+    keyed: bool
+    seen: str | None
+
+
+@dataclass
+class Sent:
+    who: str
+    pool: str
+    method: str
+    path: str
+    body: Any
+    headers: dict[str, str]
+    at: int
+    reply: Reply
+
+
+CARL = "u_binrdcol6x6p5ezivuql6sdjyv"  # whose subject is no id
+SUBJECTS = {CARL: "auth0|carl"}
+
+
+def by_subject(path: str, body: Any) -> tuple[str, Any]:
+    """The same request, which names users by the subjects of their tokens instead of by their ids."""
+    for user, subject in SUBJECTS.items():
+        path = path.replace(user, quote(subject, safe=""))
+        if isinstance(body, dict) and body.get("to") == user:
+            body = body | {"to": subject}
+    return path, body
+
+
+def duration(length: int | None) -> str | None:
+    return None if length is None else f"PT{length // MINUTE}M"
+
+
+def written(policy: dict[str, Any]) -> dict[str, Any]:
+    return {name: duration(said) if name in DURATIONS else said for name, said in policy.items()}
+
+
+def said(**what: Any) -> dict[str, Any]:
+    """A body with what is said, without what is not."""
+    return {name: each for name, each in what.items() if each}
+
+
+def as_body(row: model_pools.Row) -> dict[str, Any]:
+    customer, name, priority = row
+    return {"id": customer, "name": name, "priority": priority}
+
+
+def plain(shown: dict[str, Any]) -> dict[str, Any]:
+    """A customer as the model shows it: with its times in milliseconds."""
+    return {name: ms(said) if name in TIMES else said for name, said in shown.items() if name != "old_expires_at"}
+
+
+def as_seen(body: Any, anew: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """The body of an answer, with each customer in it as it is seen now."""
+    if isinstance(body, dict) and "claim_id" in body:
+        return anew(body)
+    if isinstance(body, dict):
+        return {name: as_seen(each, anew) for name, each in body.items()}
+    return [as_seen(each, anew) for each in body] if isinstance(body, list) else body
+
+
+class Playing(RuleBasedStateMachine):
+    """`make` gives an empty table, for one run. At its end every history and the whole table are audited."""
+
+    make: Callable[[], AbstractContextManager[Table]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = type(self).make()
+        self.world = World(self.opened.__enter__())
+        self.processes = [self.world.service, self.world.another_process()]
+        self.model = Model()
+        self.claims: set[str] = set()
+        self.sent: list[Sent] = []
+
+    def teardown(self) -> None:
+        for (pool, customer), known in self.model.customers.items():
+            assert self.user("mona", pool).events(customer) == known.events
+        for pool, who in self.model.members:
+            self.as_they_see_it(who, pool)
+        assert_sound(self.world.table)
+        self.opened.__exit__(None, None, None)
+
+    # Asking
+
+    def user(self, name: str, pool: str) -> User:
+        return self.world.user(name, admin=name == "root", pool=pool)
+
+    def ask(
+        self, how: How, who: str, pool: str, path: str, body: Any, do: Callable[[Ask], Any],
+        method: str = "POST", version: int | None = None,
+    ) -> tuple[Reply, Any]:  # fmt: skip
+        """The model does it and the service does it: they must come to the same. `version` is what If-Match may say.
+        The answer, and what the model gave."""
+        seen = None if version is None or how.seen is None else version + (7 if how.seen == "wrong" else 0)
+        headers = {} if seen is None else {"if_match": str(seen)}
+        headers |= {"idempotency_key": f"k{len(self.sent)}"} if how.keyed else {}
+        given, no = None, None
+        try:
+            given = do(Ask(self.model, who, pool, self.world.clock.now, seen))
+        except No as refusal:
+            no = refusal
+        self.world.service = self.processes[how.process]
+        if how.process:
+            path, body = by_subject(path, body)
+        reply = self.user(who, pool).request(method, f"/v1/pools/{pool}{path}", body, **headers)
+        self.answered(reply, given, no)
+        self.world.clock.forward(1)  # no two are the same request by their very moment
+        if how.keyed:
+            self.sent.append(Sent(who, pool, method, path, body, headers, self.world.clock.now, reply))
+            self.again(self.sent[-1], 1 - how.process)
+        return reply, given
+
+    def answered(self, reply: Reply, given: Any, no: No | None) -> None:
+        if no is not None:
+            assert (reply.status, reply.json.get("code")) == (no.status, no.code), reply.text
+        elif isinstance(given, list):
+            assert "results" in reply.json, reply.text
+            assert reply.results == given
+            refused = next((each for each in given if each != "ok"), None)
+            assert reply.status == 200 or (reply.status, reply.code) == (409, refused)
+        else:
+            assert reply.status in (200, 201), reply.text
+
+    def again(self, sent: Sent, process: int) -> None:
+        self.world.service = self.processes[process]
+        reply = self.user(sent.who, sent.pool).request(
+            sent.method, f"/v1/pools/{sent.pool}{sent.path}", sent.body, **sent.headers
+        )
+        withheld = self.withheld(sent)
+        if withheld is not None:
+            assert (reply.status, reply.code) == (403, withheld) and "Idempotent-Replayed" not in reply.headers
+            return
+        expected = as_seen(sent.reply.json, partial(self.as_now, sent.who))
+        assert (reply.status, reply.json) == (sent.reply.status, expected), "another answer to a repetition"
+        assert reply.headers.get("Idempotent-Replayed") == "true"
+
+    def withheld(self, sent: Sent) -> str | None:
+        """Why the answer does not come again: who is no member, or no admin, gets only what anybody may have."""
+        ask = Ask(self.model, sent.who, sent.pool, self.world.clock.now)
+        for_admins = sent.path.removeprefix("/") in ("pause", "resume", "open", "close")
+        if ask.admin or (not for_admins and (sent.pool, sent.who) in self.model.members):
+            return None
+        first, code = sent.reply, "not_admin" if for_admins else "not_a_member"
+        if sent.method == "DELETE" and f"/members/{sent.who}" in sent.path and first.status == 200:
+            return None
+        for_all = {code, "pool_not_open", "duplicate_in_request", "invalid_request"}
+        if "results" in first.json:
+            said = [each.get("code") for each in first.json["results"] if each["id"] != "no id"]
+        else:
+            said = [first.json.get("code")]
+        return None if for_all.issuperset(said) else code
+
+    def as_now(self, who: str, shown: dict[str, Any]) -> dict[str, Any]:
+        """That customer of an earlier answer, with what the user may see of it now."""
+        pool, customer = shown["pool_id"], shown["id"]
+        known = self.model.customers.get((pool, customer))
+        if known is None or known.created != ms(shown["created_at"]):
+            return shown | {"name": None, "fields": None, "masked": False}
+        now = self.model.seen(pool, customer, who, self.world.clock.now)
+        return shown | {name: now[name] for name in ("name", "fields", "masked")}
+
+    def again_of(self, user: str, process: int) -> None:
+        """The latest of what that user has sent under a key: they may see less, or more, than before."""
+        for sent in [each for each in self.remembered() if each.who == user][-1:]:
+            self.again(sent, process)
+
+    def remembered(self, which: int | None = None) -> list[Sent]:
+        """What was sent under keys that are remembered still; or one of it, if there is any."""
+        those = [each for each in self.sent if self.world.clock.now - each.at < FORGOTTEN_AFTER]
+        return those if which is None or not those else [those[which % len(those)]]
+
+    def same(self, pools: str = "pq") -> None:
+        """All that a manager can see is what the model has."""
+        tally.count("steps of the model")
+        for pool in pools:
+            mona, now = self.user("mona", pool), self.world.clock.now
+            seen = {each["id"]: plain(each) for each in mona.walk("/customers")}
+            self.name_claims(pool, seen)
+            assert seen == self.model.shown(pool)
+            people = {each["user_id"]: each for each in mona.walk("/members")}
+            expected = {user: self.model.member_shown(pool, user, now) for at, user in self.model.members if at == pool}
+            for user, shown in people.items():
+                assert {name: said for name, said in shown.items() if name != "resets_at"} == expected.pop(user)
+            assert not expected
+            shown, home = mona.request("GET", f"/v1/pools/{pool}").json, self.model.pools[pool]
+            assert (shown["status"], shown["version"]) == (home.status, home.version)
+
+    def as_they_see_it(self, who: str, pool: str) -> None:
+        """The list, and what people wrote in each history, with what that member may not see masked."""
+        user, now = self.user(who, pool), self.world.clock.now
+        for shown in user.walk("/customers"):
+            assert plain(shown) == self.model.seen(pool, shown["id"], who, now)
+            events = user.walk(f"/customers/{shown['id']}/history")
+            assert all(each["reason"] is None for each in events if each["masked"])
+            known = self.model.customers[pool, shown["id"]]
+            told = [each for each in events if each["masked"] or each["reason"]]
+            notes = {each["seq"]: each["reason"] for each in told if each["reason"] not in BY_THE_SERVICE}
+            assert notes == self.model.notes_seen(known, who, now)
+
+    def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
+        """A claim that has begun has an id that no other one ever had."""
+        for each in self.model.of_pool(pool):
+            if each.claim is not None and each.claim.id is None and each.id in seen:
+                each.claim.id = seen[each.id]["claim_id"]
+                assert each.claim.id not in self.claims
+                self.claims.add(str(each.claim.id))
+
+    def one(
+        self, how: How, who: str, pool: str, customer: str, verb: str, do: Callable[[Ask], Any], body: Any = None,
+        method: str = "POST",
+    ) -> None:  # fmt: skip
+        """A verb of one customer, which is shown afterwards."""
+        known = self.model.customers.get((pool, customer))
+        path = f"/customers/{customer}{verb}"
+        reply, _ = self.ask(how, who, pool, path, body, do, method, version=known.version if known else 1)
+        self.same()
+        if reply.status == 200:
+            moment = self.world.clock.now - 1  # at which it was asked
+            assert plain(reply.json) == self.model.seen(reply.json["pool_id"], customer, who, moment)
+
+    def many(
+        self, how: How, who: str, pool: str, verb: str, chosen: list[str], atomic: bool, do: Callable[[Ask], Any],
+        **more: Any,
+    ) -> None:  # fmt: skip
+        self.ask(how, who, pool, verb, {"customer_ids": chosen, "atomic": atomic} | said(**more), do)
+        self.same()
+
+    def claim_id(self, pool: str, customer: str, known: str | None) -> str | None:
+        """The claim's id as the client knows it."""
+        found = self.model.customers.get((pool, customer))
+        current = found.claim.id if found is not None and found.claim is not None else "none"
+        return current if known == "current" else known
+
+    def room_was_made(self, ask: Ask, taken: list[str]) -> bool:
+        """Whether what the caller had let lapse went back first; it has to, where there was no room for all."""
+        lapsed = [each for each in self.model.held_by(ask.pool, ask.who) if each.lapsed(ask.moment)]
+        if not lapsed:
+            return False
+        shown = {each["id"]: each for each in self.user("mona", ask.pool).walk("/customers")}
+        return any(shown[each.id]["version"] > each.version for each in lapsed if each.id not in taken)
+
+    def heard(self) -> None:
+        """Every process hears of a change of the pool within five seconds."""
+        self.world.clock.forward(POOL_CACHE_MS)
+        self.same()

@@ -1,0 +1,311 @@
+"""Every operation that writes, each with a world to do it in: a table that proofs about faults and crashes go through.
+
+A `Trial` does one of them on the engine in memory, again and again from the same world, disturbed in one way each
+time. What must be true is the same for all: together with its repetition under the same Idempotency-Key it comes to
+what it comes to undisturbed, in its answer and in the whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from chalicelib.dynamodb.table import Table
+from chalicelib.model.times import rfc3339
+from tests.proofs.race_runner import Shape, anew, shape_of
+from tests.support.audit import assert_sound
+from tests.support.memory import Memory, memory_table
+from tests.support.world import DAY, HOUR, MINUTE, START, Clock, Reply, World
+
+Key = str | None
+UNSURE = ("outcome_unknown", "store_unavailable", "throttled")
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """A request with a body, sent by somebody in a world that `set_up` makes. `finds` says that it goes by an index,
+    and so may find less while that is late. `reports` that its answer counts what this very pass has done. `told` that
+    it leaves an event by which a transaction that was made before is recognised, even without key or token."""
+
+    name: str
+    set_up: Callable[[World], Any]
+    who: str
+    method: str
+    path: str
+    body: Any = None
+    if_match: str | None = None
+    finds: bool = False
+    reports: bool = False
+
+    @property
+    def told(self) -> bool:
+        return "customer" in self.path or "customer" in str(self.body)
+
+    def ask(self, world: World, key: Key) -> Reply:
+        headers = {"idempotency_key": key} if key else {}
+        headers |= {"if_match": self.if_match} if self.if_match else {}
+        user = world.user(self.who, admin=self.who == "root")
+        return user.request(self.method, f"/v1{self.path}", self.body, **headers)
+
+
+class Trial:
+    """One operation, to be tried under many disturbances."""
+
+    def __init__(self, operation: Operation, kind: type[Table] = Table) -> None:
+        self.operation = operation
+        self.engine = Memory()
+        self.table = memory_table(self.engine, kind)
+        world = World(memory_table(self.engine))
+        operation.set_up(world)
+        self.now = world.clock.now
+        self.start, self.before_that = dict(self.engine.items), self.engine.past
+        self.undisturbed, self.calls = self._undisturbed("k")
+        self.keyless, self.calls_without_key = self._undisturbed(None)
+
+    def _undisturbed(self, key: Key) -> tuple[Shape, list[str]]:
+        """What it comes to, and the calls that it makes."""
+        calls: list[str] = []
+        world = self.begin()
+        self.engine.before = calls.append
+        reply = self.operation.ask(world, key)
+        self.rest()
+        assert reply.status in (200, 201), reply.text
+        return self.shape(reply), calls
+
+    def begin(self) -> World:
+        """The world as it was set up, seen through a process that remembers nothing."""
+        self.rest()
+        self.engine.load(self.start, self.before_that)
+        return anew(World(self.table, Clock(self.now)))
+
+    def rest(self) -> None:
+        """The engine does as it is told from now on."""
+        self.engine.before = self.engine.after = lambda call: None
+        self.engine.torn = self.engine.late = self.engine.blank = self.engine.twice = False
+        self.engine.remembers = True
+
+    def shape(self, reply: Reply) -> Shape:
+        shape = shape_of([reply], self.table)
+        return shape[1:] if self.operation.reports else shape
+
+    def assert_done_once(self, world: World, reply: Reply, key: Key = "k") -> None:
+        """That it has come to what it comes to undisturbed, and stays so however often it is repeated."""
+        assert_sound(self.table)
+        assert self.shape(reply) == (self.undisturbed if key else self.keyless)
+        if key:
+            again = self.operation.ask(world, key)
+            assert (again.status, again.text) == (reply.status, reply.text), "another answer to a repetition"
+            assert again.headers.get("Idempotent-Replayed") == "true"
+            assert self.shape(again) == self.undisturbed, "a repetition has done something more"
+
+
+@cache
+def trial(operation: Operation) -> Trial:
+    return Trial(operation)
+
+
+# The worlds
+
+
+def empty(world: World, **policy: Any) -> None:
+    world.pool(members="alice bob", **policy)
+
+
+def filled(world: World, **policy: Any) -> None:
+    """c1 to c5; carl holds c4, and the private c5 is his."""
+    world.pool(members="alice bob carl", **policy)
+    world.fill(5)
+    world.user("carl").claim_batch(["c4", "c5"])
+    world.user("carl").post("/customers/c5/win")
+
+
+def held(world: World, **policy: Any) -> None:
+    """Alice holds c1 and c2, and there is another pool."""
+    filled(world, **({"claim_ttl": "PT4H", "members_may_extend": True, "pin_limit": 1} | policy))
+    world.pool("q", members="alice mona")
+    world.user("alice").claim_batch(["c1", "c2"])
+    world.clock.forward(MINUTE)
+
+
+def lapsed(world: World) -> None:
+    """The claims of alice are over, and nobody has swept."""
+    held(world, holding_limit=2, reminders=["PT1H"])
+    world.clock.forward(DAY)
+
+
+def tomorrow(world: World) -> None:
+    filled(world, daily_claim_limit=2)
+    world.user("alice").claim("c1")
+    world.clock.forward(DAY)
+
+
+def removed(world: World) -> None:
+    """Alice has claimed and given back today, and is no member any more."""
+    filled(world, daily_claim_limit=2)
+    world.user("alice").claim("c1")
+    world.user("alice").release("c1")
+    assert world.user("mona").request("DELETE", "/v1/pools/p/members/alice").status == 200
+
+
+def to_be_reminded(world: World) -> None:
+    held(world, reminders=["PT1H", "PT2H"])
+    world.clock.forward(3 * HOUR)
+
+
+def paused(world: World) -> None:
+    held(world)
+    world.user("root", admin=True).post("/pause")
+    world.clock.forward(DAY)
+
+
+def private(world: World) -> None:
+    held(world)
+    for each in ("c1", "c2"):
+        world.user("alice").post(f"/customers/{each}/win")
+
+
+def pinned(world: World) -> None:
+    """Alice has pinned c1, and her pin has ended of itself."""
+    held(world)
+    world.user("alice").post("/customers/c1/pin", {"until": rfc3339(START + HOUR)})
+    world.clock.forward(2 * HOUR)
+
+
+def aside(world: World) -> None:
+    held(world, max_returns=1)
+    world.user("alice").release("c1")
+
+
+def imported(world: World) -> None:
+    empty(world)
+    rows = [{"id": name, "name": name} for name in ("c1", "c2")]
+    assert world.user("mona").post("/import", {"rows": rows}).json["import_id"] == "id000006"
+
+
+def known_by_phone(world: World) -> None:
+    empty(world)
+    assert OPERATIONS_BY_NAME["import by phone"].ask(world, None).status == 200
+
+
+def spreading(world: World) -> None:
+    """The lists of the pool are on their way to four shards, and it is time to go through them."""
+    held(world)
+    world.user("root", admin=True).post("/spread", {"shards": 4})
+    world.clock.forward(15 * MINUTE)
+
+
+def closed(world: World) -> None:
+    empty(world)
+    world.user("root", admin=True).post("/close", {"mode": "drain"})
+
+
+def long_told(world: World) -> None:
+    """c1 has so many events that the next one sends the older ones to a page of their own."""
+    held(world)
+    for _ in range(2):
+        world.user("alice").post("/customers/c1/follow-up", {"note": "x" * 60})
+
+
+# The operations
+
+P = "/pools/p"
+C1 = f"{P}/customers/c1"
+TWO = {"customer_ids": ["c1", "c2"]}
+SIX = {"customer_ids": ["c3", "c4", "nobody", "c1", "c1", "c2"]}
+PHONES = {"key": "phone", "on_duplicate": "update", "rows": [
+    {"name": "A", "fields": {"phone": "+49 30 1234567", "city": "Bonn"}},
+    {"name": "B", "fields": {"phone": "+49 30 7654321"}},
+    {"name": "C", "fields": {"phone": "none"}},
+]}  # fmt: skip
+IDS = {"on_duplicate": "update", "rows": [{"id": "c1", "name": "Other"}, {"id": "new", "name": "New"}, {"name": "N"}]}
+MORE_PHONES = PHONES | {"rows": [{"name": "Z", "fields": {"phone": "+49301234567"}}, *PHONES["rows"][1:]]}
+
+OPERATIONS = [
+    Operation("create a pool", empty, "root", "POST", "/pools", {"id": "r", "name": "R"}),
+    Operation("change a policy", held, "mona", "PATCH", P, {"policy": {"claim_ttl": "PT9H"}}, "1"),
+    Operation(
+        "change a policy for all", held, "mona", "PATCH", P,
+        {"policy": {"claim_ttl": "PT9H"}, "apply_to": "all"}, "1", finds=True, reports=True,
+    ),
+    Operation("pause", held, "root", "POST", f"{P}/pause"),
+    Operation("resume", paused, "root", "POST", f"{P}/resume", finds=True),
+    Operation("close and drain", held, "root", "POST", f"{P}/close", {"mode": "drain"}, finds=True),
+    Operation("close to private", held, "root", "POST", f"{P}/close", {"mode": "to_private"}, finds=True),
+    Operation("spread", held, "root", "POST", f"{P}/spread", {"shards": 4}),
+    Operation("open", closed, "root", "POST", f"{P}/open"),
+    Operation("delete a pool", empty, "root", "DELETE", P, finds=True),
+    Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
+    Operation("put a member", held, "mona", "PUT", f"{P}/members/alice", {"role": "member", "holding_limit": 3}),
+    Operation("put a member back", removed, "mona", "PUT", f"{P}/members/alice", {"role": "member"}),
+    Operation("put a member back, by an admin", removed, "root", "PUT", f"{P}/members/alice", {"role": "manager"}),
+    Operation("remove a member", held, "mona", "DELETE", f"{P}/members/bob"),
+    Operation("remove and release", held, "mona", "DELETE", f"{P}/members/alice?held=release", finds=True),
+    Operation("remove and transfer", held, "mona", "DELETE", f"{P}/members/alice?held=transfer&to=bob", finds=True),
+    Operation("create a customer", empty, "mona", "POST", f"{P}/customers", {"id": "new", "name": "New"}),
+    Operation("create a customer without id", empty, "mona", "POST", f"{P}/customers", {"name": "New"}),
+    Operation("import by id", held, "mona", "POST", f"{P}/import", IDS),
+    Operation("import by phone", empty, "mona", "POST", f"{P}/import", PHONES),
+    Operation("import by phone again", known_by_phone, "mona", "POST", f"{P}/import", MORE_PHONES),
+    Operation("undo an import", imported, "mona", "POST", f"{P}/imports/id000006/undo"),
+    Operation("edit", held, "alice", "PATCH", C1, {"name": "Other", "fields": {"phone": "+49 30 1234567"}}),
+    Operation("claim", filled, "alice", "POST", f"{C1}/claim"),
+    Operation("claim with a limit of one's own", lambda world: (
+        filled(world), world.user("root", admin=True).request(
+            "PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 1})
+    ), "alice", "POST", f"{C1}/claim"),
+    Operation("claim what has lapsed", lapsed, "bob", "POST", f"{C1}/claim"),
+    Operation("claim in place of lapsed claims", lapsed, "alice", "POST", f"{P}/customers/c3/claim", finds=True),
+    Operation("claim on a new day", tomorrow, "alice", "POST", f"{P}/customers/c2/claim"),
+    Operation("claim several", lambda world: filled(world, holding_limit=2), "alice", "POST", f"{P}/claim", SIX),
+    Operation("claim several on a new day", tomorrow, "alice", "POST", f"{P}/claim",
+              {"customer_ids": ["c2", "c3", "c1"]}),
+    Operation("claim all or none", filled, "alice", "POST", f"{P}/claim", TWO | {"atomic": True}),
+    Operation("claim the next", filled, "alice", "POST", f"{P}/claim-next", {"count": 2}, finds=True),
+    Operation("release", held, "alice", "POST", f"{C1}/release", {"reason": "no time"}),
+    Operation("release, with a page of events", long_told, "alice", "POST", f"{C1}/release"),
+    Operation("release somebody else's", held, "mona", "POST", f"{C1}/release"),
+    Operation("release several", held, "alice", "POST", f"{P}/release", SIX),
+    Operation("assign", filled, "mona", "POST", f"{C1}/assign", {"to": "bob"}),
+    Operation("assign several", filled, "mona", "POST", f"{P}/assign", SIX | {"to": "bob"}),
+    Operation("transfer", held, "mona", "POST", f"{C1}/transfer", {"to": "bob"}),
+    Operation("transfer several", held, "mona", "POST", f"{P}/transfer", SIX | {"to": "bob"}),
+    Operation("convert", held, "mona", "POST", f"{C1}/convert"),
+    Operation("convert for a member", filled, "mona", "POST", f"{C1}/convert", {"to": "bob"}),
+    Operation("convert several", held, "mona", "POST", f"{P}/convert", SIX),
+    Operation("extend", held, "alice", "POST", f"{C1}/extend", {"by": "PT1H"}),
+    Operation("extend several", held, "mona", "POST", f"{P}/extend", SIX | {"by": "PT1H"}),
+    Operation("follow up", long_told, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
+    Operation("follow up, by a manager", held, "mona", "POST", f"{C1}/follow-up", {"outcome": "interested"}),
+    Operation("follow up what is private", private, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
+    Operation("win", held, "alice", "POST", f"{C1}/win"),
+    Operation("deposit", private, "alice", "POST", f"{C1}/deposit"),
+    Operation("deposit elsewhere", private, "mona", "POST", f"{C1}/deposit", {"pool": "q"}),
+    Operation("deposit several", private, "alice", "POST", f"{P}/deposit", SIX),
+    Operation("deposit several elsewhere", private, "mona", "POST", f"{P}/deposit", SIX | {"pool": "q"}),
+    Operation("pin", held, "alice", "POST", f"{C1}/pin", {"until": rfc3339(START + 2 * DAY)}),
+    Operation("pin in place of one that has ended", pinned, "alice", "POST", f"{P}/customers/c2/pin",
+              {"until": rfc3339(START + 2 * DAY)}, finds=True),
+    Operation("unpin", pinned, "alice", "POST", f"{C1}/unpin"),
+    Operation("restore", aside, "mona", "POST", f"{C1}/restore"),
+    Operation("change a policy for all, by an admin", held, "root", "PATCH", P,
+              {"policy": {"claim_ttl": "PT9H"}, "apply_to": "all"}, "1", finds=True, reports=True),
+    Operation("remove a member, by an admin", held, "root", "DELETE", f"{P}/members/bob"),
+    Operation("remove and release, by an admin", held, "root", "DELETE", f"{P}/members/alice?held=release",
+              finds=True),
+    Operation("create a customer, by an admin", empty, "root", "POST", f"{P}/customers", {"id": "new", "name": "New"}),
+    Operation("import by id, by an admin", held, "root", "POST", f"{P}/import", IDS),
+    Operation("import by phone, by an admin", empty, "root", "POST", f"{P}/import", PHONES),
+    Operation("undo an import, by an admin", imported, "root", "POST", f"{P}/imports/id000006/undo"),
+    Operation("release somebody else's, by an admin", held, "root", "POST", f"{C1}/release"),
+    Operation("assign several, by an admin", filled, "root", "POST", f"{P}/assign", SIX | {"to": "bob"}),
+    Operation("deposit several, by an admin", private, "root", "POST", f"{P}/deposit", SIX),
+    Operation("deposit elsewhere, by an admin", private, "root", "POST", f"{C1}/deposit", {"pool": "q"}),
+    Operation("restore, by an admin", aside, "root", "POST", f"{C1}/restore"),
+    Operation("sweep", lapsed, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep and remind", to_be_reminded, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("audit", held, "root", "POST", "/audit", {"repair": True}),
+]  # fmt: skip
+OPERATIONS_BY_NAME = {each.name: each for each in OPERATIONS}

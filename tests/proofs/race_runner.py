@@ -1,0 +1,178 @@
+"""What a race is made of, and where one is run: the races themselves are in `races_of_…`, and `races` has them all.
+
+An arena runs one race in schedule after schedule, each time from the world as it was set up, and asserts all that must
+be true afterwards. It knows none of the races.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import msgspec
+
+from chalicelib.dynamodb.items import deserialize_item, event_page_record, recent_events_record
+from chalicelib.dynamodb.table import Table
+from tests.proofs.schedules import Ran, Tape, park, run
+from tests.support.audit import assert_sound
+from tests.support.memory import Items, Memory, memory_table
+from tests.support.world import Clock, Reply, World, everything
+
+Memories = Literal["cold", "warm", "shared"]
+Sent = Callable[[World], Any]  # is given a world with a process of its own
+Shape = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Race:
+    """`sent` is what each worker does. `so` is the race's own statement about the world and the results afterwards.
+    `serial`: all of it could have come of some order. `sees` are the customers that a warm process has seen before."""
+
+    sent: Sequence[Sent]
+    so: Callable[[World, list[Any]], None] = lambda world, results: None
+    serial: bool = True
+    sees: Sequence[str] = ("c1",)
+
+
+SetUp = Callable[[World], Race]
+registered: list[SetUp] = []  # by whatever has been imported: all there are is `races.RACES`
+
+
+def race(set_up: SetUp) -> SetUp:
+    registered.append(set_up)
+    return set_up
+
+
+class Arena:
+    """One race set up, to be run again and again: `memories` says what the processes know when it begins."""
+
+    def __init__(self, set_up: SetUp, memories: Memories = "cold", kind: type[Table] = Table) -> None:
+        self.name = set_up.__name__
+        self.engine = Memory()
+        self.table = memory_table(self.engine, kind)
+        world = World(memory_table(self.engine))
+        self.race, self.memories = set_up(world), memories
+        self.start: Items = dict(self.engine.items)
+        self.now = world.clock.now
+        self.last: Shape = ()
+        self._orders: set[Shape] | None = None
+
+    def run(self, tape: Tape, *, torn: bool = False) -> Ran:
+        """Plays that schedule, and asserts all that must be true after it."""
+        (world, jobs), ran = self._begin(), Ran()
+        try:
+            self._run(jobs, tape, ran, torn)
+            self._check(world, ran.results)
+        except Exception as error:
+            error.add_note(f"in the schedule {ran.told()}")
+            error.add_note(f"to play it again: {self._again(ran, torn)}")
+            raise
+        return ran
+
+    def _run(self, jobs: Sequence[Callable[[], Any]], tape: Tape, ran: Ran, torn: bool) -> None:
+        self.engine.before, self.engine.torn = park, torn
+        try:
+            run(jobs, tape, ran)
+        finally:
+            self.engine.before, self.engine.torn = lambda call: None, False
+
+    def _again(self, ran: Ran, torn: bool) -> str:
+        """The command that plays exactly this schedule."""
+        turns = "".join(map(str, ran.turns)).rstrip("0") or "0"
+        return (
+            f".venv/bin/python -m tests.proofs.again {self.name} {self.memories} {'torn' if torn else 'whole'} {turns}"
+        )
+
+    def _check(self, world: World, results: list[Any]) -> None:
+        shape = shape_of(results, self.table)
+        self.last = shape
+        assert_sound(self.table)
+        self.race.so(world, results)
+        if self.race.serial:
+            assert shape in self._serial(), f"no order of the requests comes to this: {shape}"
+
+    def _begin(self) -> tuple[World, list[Callable[[], Any]]]:
+        self.engine.load(self.start)
+        world = anew(World(self.table, Clock(self.now)))
+        processes = [process(world, self.memories) for _ in self.race.sent]
+        if self.memories == "warm":
+            for each in processes:
+                for customer in self.race.sees:
+                    each.user("mona").get(f"/customers/{customer}")
+        return world, [partial(sent, its) for sent, its in zip(self.race.sent, processes, strict=True)]
+
+    def _serial(self) -> set[Shape]:
+        """What comes of the requests one by one, in every order."""
+        if self._orders is None:
+            self._orders = {self._in_order(order) for order in itertools.permutations(range(len(self.race.sent)))}
+        return self._orders
+
+    def _in_order(self, order: Sequence[int]) -> Shape:
+        _, jobs = self._begin()
+        results = {number: jobs[number]() for number in order}
+        return shape_of([results[number] for number in range(len(jobs))], self.table)
+
+
+def shape_of(results: Sequence[Any], table: Table) -> Shape:
+    """Every answer and every item but the journals and the logs of imports, without the names of new ids."""
+    answers = [f"{each.status} {each.text}" if isinstance(each, Reply) else str(each) for each in results]
+    items = [item for item in everything(table) if not re.search("#[KI]#", item["pk"]["S"])]
+    stored = [json.dumps(_readable(item), sort_keys=True) for item in items]
+    return (*map(_unnamed, answers), *sorted(map(_unnamed, stored)))
+
+
+def _readable(item: Any) -> Any:
+    """As text, with the events unpacked: their ids are new ones too."""
+    packed = {"tail": recent_events_record, "events": event_page_record}
+    told = {name: msgspec.json.encode(read(item)).decode() for name, read in packed.items() if name in item}
+    return {name: str(content) for name, content in (deserialize_item(item) | told).items()}
+
+
+def _unnamed(text: str) -> str:
+    return re.sub(r"\b(new)?\d{6}\b", "#", text)
+
+
+def anew(world: World) -> World:
+    """That world from now on: what is minted is told from what was minted while it was set up."""
+    generated_id = itertools.count(1)
+    world.new_id = lambda: f"new{next(generated_id):06d}"
+    world.service = world.another_process()
+    return world
+
+
+def process(world: World, memories: Memories = "cold") -> World:
+    """The same world, seen through a process with a memory of its own, unless it is to be shared."""
+    other = copy.copy(world)
+    other.service = world.service if memories == "shared" else world.another_process()
+    return other
+
+
+def earlier(ms: int, sent: Sent) -> Sent:
+    """The same, sent so much earlier: its process has a clock that is behind."""
+
+    def send(world: World) -> Any:
+        world.clock = Clock(world.clock.now - ms)
+        world.service = type(world.service)(world.service.backend, world.clock)
+        return sent(world)
+
+    return send
+
+
+def codes(results: Sequence[Any]) -> list[str]:
+    return sorted("ok" if reply.status in (200, 201) else reply.code for reply in results)
+
+
+def swept(world: World) -> int:
+    """A round of the schedule; how much of it failed."""
+    return world.sweep().failed
+
+
+def asked(user: str, method: str, path: str, body: Any = None, **headers: str) -> Sent:
+    """One request of that user; root is an admin."""
+    return lambda world: world.user(user, admin=user == "root").request(method, path, body, **headers)

@@ -1,0 +1,148 @@
+"""Races at the end of a claim: a sweep or another claim, against who holds it still, to the millisecond."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.model.times import rfc3339
+from tests.proofs.race_runner import Race, codes, earlier, race, swept
+from tests.support.world import DAY, HOUR, MINUTE, START, Reply, World
+
+
+def held_for_an_hour(world: World, **policy: Any) -> None:
+    """Alice holds c1, and this is the moment at which her claim ends."""
+    world.pool(claim_ttl="PT1H", **policy)
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+
+
+@race
+def a_claim_and_a_sweep_at_the_instant_of_expiry(world: World) -> Race:
+    held_for_an_hour(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200 and results[1] == 0
+        assert world.user("mona").events("c1") == ["imported", "claimed", "expired", "claimed"]
+
+    return Race([lambda w: w.user("bob").claim("c1"), swept], so)
+
+
+@race
+def two_claims_and_a_sweep_at_the_instant_of_expiry(world: World) -> Race:
+    held_for_an_hour(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results[:2]) == ["already_claimed", "ok"]
+        assert world.user("mona").events("c1").count("expired") == 1
+
+    return Race([lambda w: w.user("bob").claim("c1"), lambda w: w.user("mona").claim("c1"), swept], so)
+
+
+@race
+def two_sweeps_at_once(world: World) -> Race:
+    held_for_an_hour(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results == [0, 0]
+        assert world.user("mona").events("c1").count("expired") == 1
+
+    return Race([swept, swept], so)
+
+
+@race
+def two_sweeps_at_once_count_what_each_has_returned(world: World) -> Race:
+    held_for_an_hour(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert sorted(results) == [0, 1]
+
+    return Race([lambda w: w.sweep().returned] * 2, so)
+
+
+def extend(world: World, user: str = "alice") -> Reply:
+    return world.user(user).post("/customers/c1/extend", {"by": "PT1H"})
+
+
+@race
+def an_extension_a_millisecond_before_expiry_and_a_sweep(world: World) -> Race:
+    held_for_an_hour(world, members_may_extend=True)
+
+    def so(world: World, results: list[Any]) -> None:
+        extended, customer = results[0].status == 200, world.user("mona").customer("c1")
+        assert extended == (customer["holder"] == "alice")
+        assert customer["expires_at"] == (rfc3339(START + 2 * HOUR + 1) if extended else None)
+
+    return Race([earlier(1, extend), swept], so)
+
+
+@race
+def an_extension_at_the_instant_of_expiry_and_a_sweep(world: World) -> Race:
+    held_for_an_hour(world, members_may_extend=True)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].code in ("expired", "not_claimed") and results[1] == 0
+        assert world.user("alice").held() == 0
+
+    return Race([extend, swept], so)
+
+
+@race
+def two_extensions_where_one_is_allowed(world: World) -> Race:
+    held_for_an_hour(world, members_may_extend=True, max_extensions=1)
+    world.clock.forward(-MINUTE)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results) == ["extension_limit", "ok"]
+
+    return Race([extend, lambda w: extend(w, "mona")], so)
+
+
+@race
+def two_equal_extensions_in_one_millisecond(world: World) -> Race:
+    held_for_an_hour(world, members_may_extend=True)
+    world.clock.forward(-MINUTE)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results) == ["ok", "ok"]
+        ends = sorted(reply.json["expires_at"] for reply in results)
+        assert ends == [rfc3339(START + 2 * HOUR + 1), rfc3339(START + 3 * HOUR + 1)]
+
+    return Race([extend, extend], so)
+
+
+@race
+def a_win_a_millisecond_before_expiry_and_a_claim_after_it(world: World) -> Race:
+    held_for_an_hour(world)
+
+    def so(world: World, results: list[Any]) -> None:
+        assert "ok" in codes(results)
+
+    won = earlier(1, lambda w: w.user("alice").post("/customers/c1/win"))
+    return Race([won, lambda w: w.user("bob").claim("c1")], so)
+
+
+@race
+def two_pins_where_one_is_allowed(world: World) -> Race:
+    world.pool(pin_limit=1, claim_ttl="P1D")
+    world.fill(2)
+    world.user("alice").claim_batch(["c1", "c2"])
+
+    def so(world: World, results: list[Any]) -> None:
+        assert codes(results) == ["ok", "pin_limit"]
+
+    def pin(world: World, customer: str) -> Reply:
+        return world.user("alice").post(f"/customers/{customer}/pin", {"until": rfc3339(START + 3 * DAY)})
+
+    return Race([lambda w: pin(w, "c1"), lambda w: pin(w, "c2")], so, sees=("c1", "c2"))
+
+
+@race
+def a_claim_in_place_of_a_lapsed_one_and_a_sweep(world: World) -> Race:
+    held_for_an_hour(world, holding_limit=1)
+    world.fill(1, prefix="d")
+
+    def so(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200, "one's own lapsed claims never block the headroom"
+
+    return Race([lambda w: w.user("alice").claim("d1"), swept], so, serial=False, sees=("c1", "d1"))

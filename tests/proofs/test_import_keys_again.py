@@ -1,0 +1,139 @@
+"""Import by key, many at once and again: one customer a key all the same, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.http.test_import_keys import SPELLINGS, edit, ids, imported, listed, row
+from tests.proofs.test_faults import lost, struck
+from tests.support.audit import assert_no_key_twice
+from tests.support.engine import counted
+from tests.support.threads import at_once
+from tests.support.world import HOUR, Reply, World
+
+# Many at once
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+def test_of_sixteen_imports_of_one_number_at_once_exactly_one_makes_the_customer(threaded: World, mode: str) -> None:
+    mona = threaded.pool()
+
+    replies = at_once(
+        [lambda n=n: imported(mona, row(SPELLINGS[n % 4], f"N{n}", id=f"c{n}"), on_duplicate=mode) for n in range(16)]
+    )
+
+    assert len(listed(mona)) == 1 and {each for reply in replies for each in ids(reply)} == set(listed(mona))
+    told = Counter(reply.results[0] for reply in replies)
+    assert told == ({"ok": 1, "duplicate_customer": 15} if mode == "reject" else {"ok": 16})
+    assert_no_key_twice(threaded.table)
+
+
+@pytest.mark.race
+def test_overlapping_imports_from_two_processes_make_each_customer_once(threaded: World) -> None:
+    mona = threaded.pool()
+    other = World(threaded.table, threaded.clock)
+    other.service = threaded.another_process()
+    monas = [mona, other.user("mona")]
+    numbers = [f"1380000{number:04d}" for number in range(90)]
+
+    def part(offset: int) -> Reply:
+        turned = numbers[offset:] + numbers[:offset]
+        return imported(monas[offset % 2], *(row(each, email=f"{each}@b.cn") for each in turned[:60]))
+
+    replies = at_once([lambda offset=offset: part(offset) for offset in (0, 15, 30, 45, 60, 75)])
+
+    assert all(reply.json["summary"] == {"ok": 60, "failed": 0} for reply in replies)
+    assert len(listed(mona)) == 90
+    assert_no_key_twice(threaded.table)
+
+
+@pytest.mark.race
+def test_twenty_repetitions_at_once_under_one_key_have_one_effect_and_one_answer(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [row(f"1380000{number:04d}") for number in range(50)] + [row("no phone")]
+
+    replies = at_once([lambda: imported(mona, *rows, idempotency_key="k") for _ in range(20)])
+
+    assert {reply.text for reply in replies} == {replies[0].text} and len(listed(mona)) == 50
+    assert replies[0].json["summary"] == {"ok": 50, "failed": 1}
+
+
+# Repeated, and what it costs
+
+
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+def test_an_import_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: World, mode: str) -> None:
+    mona = world.pool()
+
+    with struck(world, lost(world)):
+        reply = imported(mona, row(), row("13900000000", id="b"), on_duplicate=mode)
+
+    assert reply.results == ["ok", "ok"] and sorted(ids(reply)) == listed(mona)
+    assert [mona.events(each) for each in ids(reply)] == [["imported"]] * 2
+
+
+def test_a_repetition_under_the_same_key_is_answered_as_the_first(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [row(f"1380000{number:04d}") for number in range(40)] + [row("no phone"), row("13800000000")]
+    first = imported(mona, *rows, idempotency_key="k")
+    edit(mona, ids(first)[0], phone="13900000000")
+    threaded.clock.forward(HOUR)
+
+    again = imported(mona, *rows, idempotency_key="k")
+
+    expected = first.json
+    expected["results"][0]["customer"]["fields"]["phone"] = "13900000000"  # fields are shown as they are now
+    assert again.json == expected and again.headers["Idempotent-Replayed"] == "true"
+    assert len(listed(mona)) == 40
+
+
+def test_an_import_that_was_cut_short_goes_on_where_it_stopped(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [row(f"1380000{number:04d}") for number in range(80)]
+    events, sent = threaded.table.connection.client.meta.events, []
+
+    def cut(**_: Any) -> None:
+        sent.append(1)
+        if len(sent) == 2:
+            raise KeyboardInterrupt  # the process is killed between two transactions
+
+    events.register("before-call.dynamodb.TransactWriteItems", cut)
+    with pytest.raises(KeyboardInterrupt):
+        imported(mona, *rows, idempotency_key="k")
+    events.unregister("before-call.dynamodb.TransactWriteItems", cut)
+    began = listed(mona)
+    threaded.service = threaded.another_process()
+
+    reply = imported(mona, *rows, idempotency_key="k")
+
+    assert reply.results == ["ok"] * 80 and len(began) == 32
+    assert sorted(ids(reply)) == listed(mona) and set(began) <= set(ids(reply))
+
+
+def test_an_import_of_100_new_rows_is_one_read_and_four_transactions(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [row(f"1380000{number:04d}") for number in range(100)]
+    mona.get("/members/me")
+
+    with counted(threaded) as first:
+        assert imported(mona, *rows).json["summary"]["ok"] == 100
+    with counted(threaded) as again:
+        assert imported(mona, *rows).json["summary"]["ok"] == 100
+
+    assert first == {"BatchGetItem": 1, "TransactWriteItems": 4}
+    assert again == {"BatchGetItem": 3, "TransactWriteItems": 2}
+
+
+@pytest.mark.parametrize("count", [32, 33])
+def test_a_row_with_a_key_takes_three_of_a_transactions_hundred_actions(world: World, count: int) -> None:
+    mona = world.pool()
+    mona.get("/members/me")
+
+    with counted(world) as made:
+        imported(mona, *(row(f"1380000{number:04d}") for number in range(count)), idempotency_key="k")
+
+    assert made["TransactWriteItems"] == (1 if count == 32 else 2)

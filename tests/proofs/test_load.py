@@ -1,0 +1,17 @@
+"""A few seconds of load: everything at once, over HTTP, on a bad network, beside the sweep. `make load` is longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.dynamodb.table import Table
+from tests.proofs.load import load
+
+pytestmark = [pytest.mark.race, pytest.mark.exhaustive]
+
+
+def test_a_crowd_on_a_bad_network_loses_nothing_and_doubles_nothing(real_table: Table) -> None:
+    figures = load(real_table, seconds=8, people=16, share=0.03)
+
+    print(figures.told())
+    assert figures.befell.total() and figures.swept and figures.begun

@@ -1,0 +1,70 @@
+"""The whole API, in any order, by anybody, with the clock as one of the players: after each request the answer and all
+that can be seen must be what the model says. See `model` for that, and `model_rules` for what may happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from moto import mock_aws
+
+from chalicelib.dynamodb.table import Table
+from tests.conftest import new_table
+from tests.proofs import careless_stores
+from tests.proofs.model_machine import Everything
+from tests.support.memory import Memory, memory_table
+
+Make = Callable[[], AbstractContextManager[Table]]
+
+
+def play(make: Make, runs: int, *phases: Phase) -> None:
+    """So many runs of forty requests or so: always the same ones. What goes wrong is shrunk, and told."""
+    machine = type("Machine", (Everything,), {"make": staticmethod(make)})
+    how = settings(
+        max_examples=runs, stateful_step_count=40, deadline=None, derandomize=True, database=None,
+        suppress_health_check=list(HealthCheck), phases=phases or (Phase.generate, Phase.shrink),
+    )  # fmt: skip
+    run_state_machine_as_test(machine, settings=how)
+
+
+def in_memory(kind: type[Table] = Table) -> AbstractContextManager[Table]:
+    return nullcontext(memory_table(Memory(), kind))
+
+
+@contextmanager
+def on_moto() -> Iterator[Table]:
+    with mock_aws():
+        yield new_table(None)
+
+
+def test_whatever_is_asked_in_whatever_order_comes_to_what_the_model_says() -> None:
+    play(in_memory, runs=40)
+
+
+def test_so_it_does_on_moto() -> None:
+    play(on_moto, runs=2)
+
+
+def test_so_it_does_on_ministack(ministack: str) -> None:
+    play(lambda: nullcontext(new_table(ministack)), runs=3)
+
+
+@pytest.mark.exhaustive
+def test_so_it_does_in_many_runs() -> None:
+    play(in_memory, runs=1_200)
+
+
+@pytest.mark.exhaustive
+def test_so_it_does_in_more_runs_on_engines_of_their_own(ministack: str) -> None:
+    play(on_moto, runs=15)
+    play(lambda: nullcontext(new_table(ministack)), runs=25)
+
+
+@pytest.mark.parametrize("kind", [careless_stores.Unlimited, careless_stores.Unbound, careless_stores.Forgetful])
+def test_a_store_that_is_careless_is_found_out(kind: type[Table]) -> None:
+    with pytest.raises(AssertionError):
+        play(partial(in_memory, kind), 400, Phase.generate)  # it ends with the first run that notices

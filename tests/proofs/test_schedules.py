@@ -1,0 +1,179 @@
+"""Every interleaving of requests that are sent at once comes to something right: see `races` for what, and for which.
+
+By default each race is played in a few schedules that are drawn, `-m exhaustive` plays all that there are. What fails
+is shrunk to as few changes between the requests as it takes, and tells its schedule.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+
+from chalicelib.dynamodb.table import Table
+from tests.proofs import (
+    again,
+    careless_stores,
+    races_of_claims,
+    races_of_deadlines,
+    races_of_imports,
+    races_of_repetitions,
+    races_of_verbs,
+)
+from tests.proofs.race_runner import Arena, Memories, SetUp, Shape, anew, process, shape_of
+from tests.proofs.races import RACES
+from tests.proofs.schedules import Ran, every_tape, park, run
+from tests.support import tally
+from tests.support.engine import hooked, operation_of
+from tests.support.world import World
+
+FEW, MANY, MOST = 42, 120, 150
+MEMORIES: list[Memories] = ["cold", "warm", "shared"]
+
+tapes = st.lists(st.integers(0, 2), max_size=40)
+memories = st.sampled_from(MEMORIES)
+drawn = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+every_race = pytest.mark.parametrize("set_up", RACES, ids=lambda set_up: set_up.__name__)
+
+arena = lru_cache(maxsize=None)(Arena)
+
+
+def play(set_up: SetUp, knows: Memories, torn: bool, tape: list[int]) -> None:
+    arena(set_up, knows).run(tape, torn=torn)
+    tally.count("schedules played")
+
+
+@every_race
+def test_what_is_sent_at_once_comes_to_something_right_in_any_schedule(set_up: SetUp) -> None:
+    @settings(drawn, max_examples=FEW)
+    @given(memories, st.booleans(), tapes)
+    def in_a_schedule(knows: Memories, torn: bool, tape: list[int]) -> None:
+        play(set_up, knows, torn, tape)
+
+    in_a_schedule()
+
+
+@pytest.mark.exhaustive
+@every_race
+def test_what_is_sent_at_once_comes_to_something_right_in_many_schedules(set_up: SetUp) -> None:
+    @settings(drawn, max_examples=MANY)
+    @given(memories, st.booleans(), tapes)
+    def in_a_schedule(knows: Memories, torn: bool, tape: list[int]) -> None:
+        play(set_up, knows, torn, tape)
+
+    in_a_schedule()
+
+
+@pytest.mark.exhaustive
+@every_race
+def test_what_is_sent_at_once_comes_to_something_right_in_every_schedule(set_up: SetUp) -> None:
+    """All of them, where they are not more than `MOST` for one way to begin: else those with the last turns varied."""
+    played = 0
+    for knows in MEMORIES:
+        for torn in (False, True):
+            made = arena(set_up, knows)
+            schedules = every_tape(lambda tape, made=made, torn=torn: made.run(tape, torn=torn))
+            played += sum(1 for _ in zip(schedules, range(MOST), strict=False))
+    tally.count("schedules played", played)
+
+
+# The engine in memory
+
+
+@pytest.mark.parametrize(
+    "set_up",
+    [each if at % 6 == 0 else pytest.param(each, marks=pytest.mark.exhaustive) for at, each in enumerate(RACES)],
+    ids=lambda set_up: set_up.__name__,
+)
+def test_a_schedule_comes_to_the_same_on_an_engine_of_its_own(set_up: SetUp, real_table: Table) -> None:
+    """The requests take turns at every call: once in memory, and once over HTTP."""
+    made = Arena(set_up)
+    tape = [1] * 60
+    in_memory, shape = made.run(tape), made.last
+
+    over_http, same = wired(set_up, real_table, tape)
+
+    assert over_http.calls == in_memory.calls
+    assert same == shape
+
+
+def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Ran, Shape]:
+    """That schedule on an engine that is asked over the network."""
+    world = World(table)
+    race = set_up(world)
+    world = anew(world)
+    jobs = [lambda sent=sent: sent(process(world)) for sent in race.sent]
+
+    def at_the_door(request: Any, **_: Any) -> None:
+        park(operation_of(request))
+
+    with hooked(world, "before-send.dynamodb", at_the_door):
+        ran = run(jobs, tape)
+    return ran, shape_of(ran.results, table)
+
+
+# That these proofs prove something
+
+CARELESS: list[tuple[type[Table], SetUp]] = [
+    (careless_stores.ChecksFirst, races_of_claims.two_members_claim_one_customer),
+    (careless_stores.ChecksFirst, races_of_claims.a_member_with_room_for_one_claims_two),
+    (careless_stores.ChecksFirst, races_of_deadlines.an_extension_a_millisecond_before_expiry_and_a_sweep),
+    (careless_stores.ChecksFirst, races_of_repetitions.claim_next_with_one_key_sent_three_times),
+    (careless_stores.ChecksFirst, races_of_claims.a_member_takes_the_next_twice_at_once),
+    (careless_stores.WritesOneByOne, races_of_claims.a_member_with_room_for_one_claims_two),
+    (careless_stores.WritesOneByOne, races_of_deadlines.two_pins_where_one_is_allowed),
+    (careless_stores.Unbound, races_of_verbs.two_edits_and_a_claim),
+    (careless_stores.Unbound, races_of_verbs.two_transfers_of_one_customer),
+    (careless_stores.Unbound, races_of_deadlines.a_claim_and_a_sweep_at_the_instant_of_expiry),
+    (careless_stores.Unlimited, races_of_claims.a_member_with_room_for_one_claims_two),
+    (careless_stores.Unlimited, races_of_claims.the_first_two_claims_of_a_new_day_at_a_daily_limit_of_one),
+    (careless_stores.Unlimited, races_of_deadlines.two_pins_where_one_is_allowed),
+    (careless_stores.Forgetful, races_of_repetitions.claim_next_with_one_key_sent_three_times),
+    (careless_stores.Unguarded, races_of_imports.two_imports_of_one_phone_number),
+]
+
+
+@pytest.mark.parametrize(("kind", "set_up"), CARELESS, ids=lambda given: given.__name__)
+def test_a_store_that_is_careless_is_found_out_by_a_schedule_that_replays(kind: type[Table], set_up: SetUp) -> None:
+    suspect = Arena(set_up, kind=kind)
+
+    tape = found_out(suspect, Phase.generate)
+
+    assert goes_wrong(suspect, tape)
+    arena(set_up, "cold").run(tape)
+
+
+def test_a_schedule_that_goes_wrong_is_shrunk_to_the_turns_that_matter() -> None:
+    suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless_stores.ChecksFirst)
+
+    tape = found_out(suspect, Phase.generate, Phase.shrink)
+
+    assert sum(turn != 0 for turn in tape) == 1, "one member is overtaken between looking and writing"
+
+
+def test_what_goes_wrong_tells_the_turns_that_play_it_again() -> None:
+    suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless_stores.ChecksFirst)
+    with pytest.raises(AssertionError) as failed:
+        suspect.run(found_out(suspect, Phase.generate))
+
+    command = failed.value.__notes__[-1].split()
+
+    assert command[-5:-1] == ["tests.proofs.again", "two_members_claim_one_customer", "cold", "whole"]
+    assert goes_wrong(suspect, [int(turn) for turn in command[-1]])
+    again.main(*command[-4:])
+
+
+def found_out(suspect: Arena, *phases: Phase) -> list[int]:
+    """A schedule in which the store does wrong. Raises NoSuchExample where 100 do not show any."""
+    return find(tapes, partial(goes_wrong, suspect), settings=settings(drawn, max_examples=100, phases=phases))
+
+
+def goes_wrong(suspect: Arena, tape: list[int]) -> bool:
+    try:
+        suspect.run(tape)
+    except AssertionError:
+        return True
+    return False

@@ -1,0 +1,224 @@
+"""An import has one name and is undone once: repeated, cut short, its answer lost, or by many at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.proofs.test_faults import lost, struck
+from tests.support.engine import Crash, failing
+from tests.support.network_faults import cancelled
+from tests.support.threads import at_once
+from tests.support.undo_requests import PHONE, edit, imported, listed, told, undo
+from tests.support.world import DAY, HOUR, Reply, World
+
+# The name of an import
+
+
+def test_every_import_has_a_name_of_its_own_and_a_repetition_has_that_of_the_first(world: World) -> None:
+    mona = world.pool()
+    first = imported(mona, {"id": "a"}, idempotency_key="k")
+    world.clock.forward(HOUR)
+
+    again = imported(mona, {"id": "a"}, idempotency_key="k")
+    others = [imported(mona, {"id": "a"}, idempotency_key="k2"), imported(mona, {"id": "a"}), imported(mona, {})]
+
+    assert again == first and len({first, *others}) == 4
+
+
+def test_a_key_used_again_after_it_was_forgotten_names_another_import(world: World) -> None:
+    mona = world.pool()
+    first = imported(mona, {"id": "a"}, idempotency_key="k")
+    world.clock.forward(DAY + HOUR)
+
+    second = imported(mona, {"id": "a", "name": "Later"}, idempotency_key="k")
+
+    assert second != first
+    assert told(undo(mona, second)) == {"a": "restored"}
+    assert told(undo(mona, first)) == {"a": "version_conflict"}
+
+
+def test_an_import_that_was_cut_short_has_one_name_and_is_undone_as_a_whole(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [{"id": f"c{number}"} for number in range(60)]
+    with pytest.raises(Crash), failing(threaded, 2):
+        imported(mona, *rows, idempotency_key="k")
+    threaded.service = threaded.another_process()
+    threaded.clock.forward(HOUR)
+
+    name = imported(mona, *rows, idempotency_key="k")
+
+    assert Counter(told(undo(mona, name)).values()) == {"left": 60}
+    assert listed(mona) == []
+
+
+# Once only
+
+
+def test_undoing_twice_changes_nothing_more_and_is_answered_alike(world: World) -> None:
+    mona = world.pool()
+    mona.create("b", name="Was")
+    name = imported(mona, {"id": "a"}, {"id": "b"}, {"id": "c"})
+    world.user("alice").claim("c")
+    first = undo(mona, name)
+    edit(mona, "b", name="Edited since")
+
+    again = undo(mona, name)
+
+    assert told(first) == {"a": "left", "b": "restored", "c": "version_conflict"}
+    assert told(again) == told(first)
+    assert again.json["results"][1]["customer"]["version"] == first.json["results"][1]["customer"]["version"]
+    assert mona.customer("b")["name"] == "Edited since"
+
+
+def test_undoing_an_import_again_leaves_alone_what_was_imported_anew(world: World) -> None:
+    mona = world.pool()
+    rows = [{"id": "a", "fields": {"phone": PHONE}}, {"id": "b"}]
+    first = imported(mona, *rows)
+    undo(mona, first)
+    imported(mona, *rows)
+
+    assert told(undo(mona, first)) == {"a": "left", "b": "left"}
+    assert listed(mona) == ["a", "b"] and listed(mona, f"?phone={PHONE}") == ["a"]
+
+
+def test_a_repetition_under_a_key_has_the_first_answer_whatever_has_happened_since(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    world.user("alice").claim("b")
+    first = undo(mona, name, idempotency_key="k")
+    mona.post("/customers/b/win")
+
+    again = undo(mona, name, idempotency_key="k")
+
+    assert (again.status, again.text) == (200, first.text) and again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+
+
+def test_an_import_repeated_under_its_key_after_it_was_undone_imports_nothing(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"}, idempotency_key="k")
+    undo(mona, name)
+
+    assert imported(mona, {"id": "a"}, idempotency_key="k") == name
+    assert listed(mona) == []
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
+@pytest.mark.parametrize("moment", ["before-call", "after-call"])
+def test_an_undoing_that_was_cut_short_is_finished_by_the_next(
+    threaded: World, moment: str, key: dict[str, str]
+) -> None:
+    mona = threaded.pool()
+    olds = [f"old{number}" for number in range(3)]
+    imported(mona, *({"id": each, "name": "Was"} for each in olds))
+    rows = [{"id": each} for each in [*olds, *(f"new{number}" for number in range(60))]]
+
+    for call_number in range(1, 5 if key else 4):
+        threaded.clock.forward(1)
+        name = imported(mona, *rows)
+        with pytest.raises(Crash), failing(threaded, call_number, moment):
+            undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
+        threaded.service = threaded.another_process()
+        reply = undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
+        assert Counter(told(reply).values()) == {"restored": 3, "left": 60}
+        assert listed(mona) == olds and {mona.customer(each)["name"] for each in olds} == {"Was"}
+
+
+def test_an_undoing_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+
+    with struck(world, lost(world)):
+        reply = undo(mona, name)
+
+    assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
+
+
+def test_an_undoing_that_arrives_after_it_was_given_up_is_recognised(threaded: World) -> None:
+    mona = threaded.pool()
+    name = imported(mona, {"id": "a"}, {"id": "b"})
+    late: list[Any] = []
+
+    def strike(request: Any, **_: Any) -> Any:
+        if not late:
+            late.append(request)
+            threaded.table.connection.client._endpoint.http_session.send(request)
+            return cancelled("TransactionConflict", "None")
+        return None
+
+    with struck(threaded, strike):
+        reply = undo(mona, name)
+
+    assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
+
+
+# Many at once
+
+
+@pytest.mark.race
+def test_of_an_undoing_and_a_claim_of_the_same_customer_exactly_one_wins(threaded: World) -> None:
+    mona = threaded.pool()
+    ids = [f"c{number}" for number in range(40)]
+    name = imported(mona, *({"id": each, "fields": {"phone": f"1380000{at:04d}"}} for at, each in enumerate(ids)))
+
+    def claim(each: str) -> Reply:
+        return threaded.user("alice").claim(each)
+
+    reply, *claims = at_once([lambda: undo(mona, name), *(lambda each=each: claim(each) for each in ids[::4])])
+
+    won = {each for each, claimed in zip(ids[::4], claims, strict=True) if claimed.status == 200}
+    assert {claimed.code for claimed in claims if claimed.status != 200} <= {"not_found"}
+    assert told(reply) == {each: "version_conflict" if each in won else "left" for each in ids}
+    assert set(listed(mona)) == won and threaded.user("alice").held() == len(won)
+
+
+@pytest.mark.race
+def test_of_an_undoing_and_a_later_import_of_the_same_customers_each_one_has_one_of_both(threaded: World) -> None:
+    mona = threaded.pool()
+    ids = [f"c{number}" for number in range(40)]
+    imported(mona, *({"id": each, "name": "Was"} for each in ids))
+    name = imported(mona, *({"id": each, "name": "Wrong"} for each in ids))
+
+    def later(part: list[str]) -> str:
+        return imported(mona, *({"id": each, "name": "Right"} for each in part))
+
+    parts = [ids[start : start + 5] for start in range(0, 40, 5)]
+    reply, *_ = at_once([lambda: undo(mona, name), *(lambda part=part: later(part) for part in parts)])
+
+    assert set(told(reply).values()) <= {"restored", "version_conflict"}
+    assert {each["name"] for each in mona.walk("/customers")} == {"Right"}
+    undone = [each for each, how in told(reply).items() if how == "restored"]
+    assert all("import undone" in mona.get(f"/customers/{each}/history").text for each in undone)
+
+
+@pytest.mark.race
+def test_an_import_undone_by_eight_at_once_from_two_processes_is_undone_once(threaded: World) -> None:
+    mona = threaded.pool()
+    other = World(threaded.table, threaded.clock)
+    monas = [mona, other.user("mona")]
+    mona.create("old", name="Was")
+    name = imported(mona, {"id": "old"}, *({"id": f"c{number}"} for number in range(60)))
+
+    replies = at_once([lambda n=n: undo(monas[n % 2], name) for n in range(8)])
+
+    assert {reply.text for reply in replies} == {replies[0].text}
+    assert Counter(told(replies[0]).values()) == {"restored": 1, "left": 60}
+    assert mona.events("old") == ["created", "updated", "updated"] and listed(mona) == ["old"]
+
+
+@pytest.mark.race
+def test_an_undoing_against_imports_of_the_same_numbers_leaves_each_number_to_who_says_it(threaded: World) -> None:
+    mona = threaded.pool()
+    rows = [{"fields": {"phone": f"1380000{number:04d}"}} for number in range(40)]
+    name = imported(mona, *rows, key="phone")
+
+    def anew(part: list[dict[str, Any]]) -> str:
+        return imported(mona, *part, key="phone", on_duplicate="update")
+
+    at_once([lambda: undo(mona, name), *(lambda at=at: anew(rows[at : at + 10]) for at in (0, 10, 20, 30))])
+
+    for each in mona.walk("/customers"):
+        assert listed(mona, f"?phone={each['fields']['phone']}") == [each["id"]]

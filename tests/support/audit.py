@@ -1,0 +1,148 @@
+"""The invariants of the domain, as one function over everything that the table holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.domain.invariants import is_transition, replayed
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, Key
+from chalicelib.dynamodb.table import Table
+from chalicelib.model.model import ACTIVITIES, Customer, Event
+from chalicelib.transactions.counters import ACTIVITY_OF_EVENT
+from chalicelib.transactions.idempotency import Result, decoded
+from tests.support import tally
+from tests.support.world import everything
+
+
+def assert_sound(table: Table, *, statistics: bool = True) -> None:
+    """I1, I2 and I4, that every index attribute is that of the state, and that the statistics are those of the events.
+
+    Reads all; for tests only.
+    """
+    tally.count("tables audited")
+    items = list(everything(table))
+    customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
+    held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")
+    for item in items:
+        if "#M#" in item["pk"]["S"]:
+            _check_member(item, held)
+    happened: Counter[tuple[str, str]] = Counter()
+    for customer, item in zip(customers, _customer_items(items), strict=True):
+        pages = _pages(items, customer)
+        _check_customer(customer, item, pages)
+        happened.update((customer.tenant, kind) for kind in _kinds(pages + customer.tail))
+        happened[customer.tenant, "pooled"] += customer.state != "private"
+        happened[customer.tenant, "aside"] += customer.set_aside_at is not None
+        happened[customer.tenant, "pins"] += customer.pinned_until is not None
+    # Whoever left with the import that had made them took their events along, and nothing else: they did enter.
+    happened.update((tenant, "entered") for tenant in _left(items))
+    if statistics:
+        assert +happened == +_counted(items), "statistics differ from events"
+    _check_guards(items)
+
+
+def assert_no_key_twice(table: Table) -> None:
+    """What holds where every customer was imported by key: no two say the same. By hand they may."""
+    said = Counter(guard for _, unique_keys in _said(list(everything(table))) for guard in unique_keys)
+    assert all(count == 1 for count in said.values()), f"{sum(count > 1 for count in said.values())} keys said twice"
+
+
+def _check_guards(found_items: list[dict[str, Any]]) -> None:
+    """Each phone number and address that is said has a guard: that of the customer that says it, or of one that said
+    it later. A guard may name one that is gone or says another by now, but knows no version that it never had."""
+    stored = {item["pk"]["S"]: item for item in found_items if "#D#" in item["pk"]["S"]}
+    versions = {item["pk"]["S"]: items.deserialize(item["version"]) for item in _customer_items(found_items)}
+    for customer, unique_keys in _said(found_items):
+        assert all(key.pk in stored for key in unique_keys), f"{customer.id} says what no guard knows"
+    for pk, guard in stored.items():
+        owner = keys.customer_key(*pk.split("#")[1:4:2], items.unique_key_owner(guard)).pk
+        known = items.deserialize(guard["version"])
+        assert versions.get(owner, known) >= known, f"a guard knows {owner} better than itself"
+
+
+def _said(found_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
+    """Each customer with its fields, and the guards that these ask for."""
+    fields = {item["pk"]["S"]: items.fields_record(item)[1] for item in found_items if item["sk"]["S"] == "F"}
+    for item in _customer_items(found_items):
+        customer = replace(_customer(item), fields=fields.get(item["pk"]["S"], {}))
+        yield customer, items.unique_key_items(customer)
+
+
+def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [item for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
+
+
+def _customer(item: dict[str, Any]) -> Customer:
+    _, tenant, _, pool, *_ = item["pk"]["S"].split("#")
+    return items.customer_record(tenant, pool, item)
+
+
+def _pages(found_items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]:
+    """The older events, from every pool where the customer has been."""
+    homes = {customer.pool, *customer.homes}
+    pks = {keys.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
+    born = f"E#{customer.created_at:015d}#"
+    pages = [item for item in found_items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
+    ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
+    return tuple(event for page in ordered for event in items.event_page_record(page))
+
+
+def _left(items: list[dict[str, Any]]) -> Iterator[str]:
+    """The tenant of each customer that was taken out again, as the journals of imports undone have it."""
+    for item in items:
+        if "#U#" in item["pk"]["S"]:
+            answers = decoded(item["answers"]["B"]).values()
+            yield from (item["pk"]["S"].split("#")[1] for result in answers if result == Result(result.id))
+
+
+def _kinds(events: tuple[Event, ...]) -> list[str]:
+    return [ACTIVITY_OF_EVENT[event.type] for event in events if event.type in ACTIVITY_OF_EVENT]
+
+
+def _counted(found_items: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """What members' items and the rows of days that are over have counted, by tenant: customers move between pools."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for item in found_items:
+        pk = item["pk"]["S"]
+        if "#M#" in pk or pk.endswith("#S"):
+            tenant = pk.split("#")[1]
+            shown = items.deserialize_item(item)
+            for kind in (*ACTIVITIES, "pooled", "aside", "pins"):
+                counted[tenant, kind] += shown.get(kind, 0) + shown.get("did", {}).get(kind, 0)
+    return counted
+
+
+def _check_member(item: dict[str, Any], held: Counter[tuple[str, str, str | None]]) -> None:
+    _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
+    member = items.member_record(tenant, pool, item)
+    assert member.held == held[tenant, pool, user], (
+        f"I2: {user} holds {held[tenant, pool, user]}, counted {member.held}"
+    )
+    if member.own_limit is not None:
+        assert items.deserialize(item["room"]) == member.own_limit - member.held, f"room of {user} has drifted"
+
+
+def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event, ...]) -> None:
+    assert (customer.state == "claimed") == (customer.claim_id is not None), f"I1: {customer.id}"
+    assert (customer.state == "available") == (customer.holder is None), f"I1: {customer.id}"
+    expected = items.customer_item(customer)
+    for name in (PLACE, "rank", DUE, "due_at", REMINDER, keys.ROSTER, NAMES, "folded"):
+        assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
+    events = pages + customer.tail
+    assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
+    froms, tos = [event.from_state for event in events], [event.to_state for event in events]
+    assert froms == [None, *tos[:-1]], f"I4: an event of {customer.id} does not begin where the one before it ended"
+    strange = [event for event in events if not is_transition(event)]
+    assert not strange, f"I4: no transition that there is: {strange}"
+    last = events[-1]
+    assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
+    told = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}
+    stored = (customer.holder, customer.claim_id, customer.expires_at)
+    assert told.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
+    assert replayed(events) == (customer.state, *stored), f"I4: {customer.id}, replayed from its first event"

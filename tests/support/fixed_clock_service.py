@@ -1,0 +1,41 @@
+"""A client of the service over real HTTP, every answer held against the document."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.support.conformance import assert_conforms
+from tests.support.world import Reply, find
+
+
+class Wire:
+    """One connection, kept open. Counts what is asked and refused; a fault of the service fails the test at once."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=35)
+        self.requests = 0
+        self.refusals: Counter[str] = Counter()
+
+    def send(self, token: str, method: str, path: str, body: Any, headers: dict[str, str]) -> Reply:
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **headers}
+        self._connection.request(method, path, content, sent)
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        self.requests += 1
+        assert answer.status < 500 and answer.status != 429, f"{method} {path}: {answer.status} {text}"
+        route, _ = find(method, path.partition("?")[0])
+        assert_conforms(route, content, answer.status, answer.headers, text)
+        reply = Reply(answer.status, dict(answer.headers), text)
+        self._count(reply)
+        return reply
+
+    def _count(self, reply: Reply) -> None:
+        if reply.status >= 400:
+            self.refusals[reply.code] += 1
+        for result in reply.json.get("results", ()) if reply.status == 200 else ():
+            self.refusals.update([] if result["ok"] else [result["code"]])

@@ -1,0 +1,267 @@
+"""An engine in memory: a connection that `Table` takes for the wire, for proofs that need very many requests.
+
+It does one call at a time, each at once and as a whole, which is all that DynamoDB promises. What it adds is what a
+proof has to steer: a hook before and after each call, batches read in parts, and indexes that are late. Conditions are
+evaluated by `chalicelib.conditions`, which a property test holds against a real engine; `test_schedules` holds the
+whole against one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+from pynamodb.expressions.condition import BeginsWith, Between, Condition
+from pynamodb.expressions.operand import Path, Value, _Decrement, _IfNotExists, _Increment
+from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
+
+from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.items import Item, deserialize, serialize
+from chalicelib.dynamodb.keys import COVERING, INDEX_RANGE, Key
+from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, Table, Update
+
+Items = dict[Key, Item]
+NAME = "memory"
+_tokens = itertools.count(1)  # of all tables: an engine does nothing twice for one
+
+
+def memory_table(connection: Memory, kind: type[Table] = Table) -> Table:
+    """A table on that engine. It never really waits between two attempts, since nobody else is at work meanwhile."""
+    table = kind(
+        NAME,
+        new_id=lambda: f"token{next(_tokens):07d}",
+        jitter=lambda: 0.0,
+        wait=lambda seconds: None,
+        region="us-east-1",
+    )
+    table.connection = connection  # type: ignore[assignment]
+    return table
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A transaction on its way."""
+
+    token: str
+    actions: Sequence[Action]
+
+
+class Memory:
+    """The part of the wire that `Table` uses. Items are never changed in place, so a copy of `items` is
+    a snapshot.
+
+    `before` and `after` are told the operation around each call, and may raise. `torn` reads batches one item at a
+    time. `late` answers from the indexes as they were before the latest transaction. `blank` answers a query with a
+    page of nothing that is not the last. `twice` is a transaction that arrives twice, and whose first answer is lost;
+    the second does nothing as long as the engine `remembers` the tokens of what it has committed.
+    """
+
+    def __init__(self) -> None:
+        self.items: Items = {}
+        self.before: Callable[[str], None] = lambda operation: None
+        self.after: Callable[[str], None] = lambda operation: None
+        self.torn = self.late = self.blank = self.twice = False
+        self.remembers = True
+        self.sent = Sent("", ())
+        self._done: set[str] = set()
+        self.past: Items = {}
+
+    @property
+    def client(self) -> Memory:
+        """For those who scan."""
+        return self
+
+    def load(self, items: Items, past: Items | None = None) -> None:
+        """Forgets everything but those items, and what was there before the transaction that made them so."""
+        self.items, self.past = dict(items), dict(items if past is None else past)
+
+    def scan(self, **_: Any) -> dict[str, Any]:
+        return {"Items": list(self.items.values())}
+
+    # Reading
+
+    def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+        self.before("BatchGetItem")
+        assert 0 < len(wanted) <= MAX_KEYS_PER_READ
+        assert len(set(wanted)) == len(wanted), "DynamoDB reads no key twice in a batch"
+        now, later = (wanted[:1], wanted[1:]) if self.torn else (wanted, [])
+        answer: dict[str, Any] = {"Responses": {NAME: [self.items[key] for key in now if key in self.items]}}
+        if later:
+            answer["UnprocessedKeys"] = {NAME: {"Keys": [_named(key) for key in later]}}
+        self.after("BatchGetItem")
+        return answer
+
+    def query(
+        self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None
+    ) -> dict[str, Any]:
+        self.before("Query")
+        found = _partition(self._as_of(index), hash_value, index, between)
+        if after is not None:
+            start = _position(after, index)
+            found = [item for item in found if _position(item, index) > start]
+        shown = found if limit is None else found[:limit]
+        if self.blank:
+            self.blank = False
+            first = _before_all(hash_value, index) if after is None else after
+            return {"Items": [], "LastEvaluatedKey": first}
+        answer: dict[str, Any] = {"Items": [_projected(item, index) for item in shown]}
+        if len(shown) < len(found):
+            answer["LastEvaluatedKey"] = _projected(shown[-1], index, keys_only=True)
+        self.after("Query")
+        return answer
+
+    def _as_of(self, index: str | None) -> Items:
+        return self.past if self.late and index is not None else self.items
+
+    # Writing
+
+    def transact(self, actions: Sequence[Action], token: str) -> None:
+        self.sent = sent = Sent(token, actions)
+        self.before("TransactWriteItems")
+        refused = self.deliver(sent)
+        if self.twice and refused is None:
+            refused = self.deliver(sent)
+        self.after("TransactWriteItems")
+        if refused is not None:
+            raise cancelled(refused)
+
+    def deliver(self, sent: Sent) -> list[Item | None] | None:
+        """Commits that transaction, or gives what refused, in order: None for what did not."""
+        if self.remembers and sent.token in self._done:
+            return None
+        keys = [action.key for action in sent.actions]
+        assert 0 < len(keys) <= MAX_ACTIONS and len(set(keys)) == len(keys), "no transaction of DynamoDB"
+        standing = [self.items.get(key, {}) for key in keys]
+        refused = [
+            None if action.condition is None or evaluate(action.condition, item) else item
+            for action, item in zip(sent.actions, standing, strict=True)
+        ]
+        if any(item is not None for item in refused):
+            return refused
+        self.past = dict(self.items)
+        self._done.add(sent.token)
+        for action in sent.actions:
+            self._carry_out(action)
+        return None
+
+    def _carry_out(self, action: Action) -> None:
+        key = action.key
+        if isinstance(action, Delete):
+            self.items.pop(key, None)
+        elif isinstance(action, Put):
+            self.items[key] = action.item | _named(key)
+        elif isinstance(action, Update):
+            assert action.actions, "DynamoDB takes no update that changes nothing"
+            self.items[key] = _updated(self.items.get(key, {}) | _named(key), action.actions)
+
+
+def cancelled(refused: Iterable[Item | None], code: str = "ConditionalCheckFailed") -> ClientError:
+    """What is raised for a transaction that those items have refused, or met."""
+    reasons = [{"Code": "None"} if item is None else {"Code": code, "Item": item} for item in refused]
+    told = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons}
+    return ClientError(told, "TransactWriteItems")
+
+
+def _named(key: Key) -> Item:
+    return {"pk": serialize(key.pk), "sk": serialize(key.sk)}
+
+
+# Queries
+
+
+def _position(item: Item, index: str | None) -> tuple[Any, str, str]:
+    """Where an item stands in its partition."""
+    rank = deserialize(item["sk"] if index is None else item[INDEX_RANGE[index]])
+    return rank, item["pk"]["S"], item["sk"]["S"]
+
+
+def _before_all(hash_value: str, index: str | None) -> Item:
+    """A place before every item of a partition."""
+    ranged = INDEX_RANGE.get(index or "", "sk")
+    lowest = serialize(-(10**20) if ranged in ("rank", "due_at", "remind_at") else "")
+    return {"pk": serialize(""), "sk": serialize(""), index or "pk": serialize(hash_value), ranged: lowest}
+
+
+def _partition(items: Items, hash_value: str, index: str | None, part: Condition | None) -> list[Item]:
+    hash_name = "pk" if index is None else index
+    range_name = "sk" if index is None else INDEX_RANGE[index]
+    found = [
+        item
+        for item in items.values()
+        if item.get(hash_name) == {"S": hash_value} and range_name in item and (part is None or _within(part, item))
+    ]
+    return sorted(found, key=lambda item: _position(item, index))
+
+
+def _within(part: Condition, item: Item) -> bool:
+    if isinstance(part, Between):
+        path, low, high = part.values
+        return bool(deserialize(low.value) <= deserialize(item[path.path[0]]) <= deserialize(high.value))
+    if isinstance(part, BeginsWith):
+        path, start = part.values
+        return str(deserialize(item[path.path[0]])).startswith(deserialize(start.value))
+    return evaluate(part, item)
+
+
+def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Item:
+    if not keys_only and (index is None or index in COVERING):
+        return item
+    names = ("pk", "sk") if index is None else ("pk", "sk", index, INDEX_RANGE[index])
+    return {name: item[name] for name in names}
+
+
+# Updates
+
+
+def _updated(item: Item, actions: Sequence[Any]) -> Item:
+    """Every operand is of the item as it was, as DynamoDB has it."""
+    after = dict(item)
+    for action in actions:
+        path = action.values[0].path
+        if isinstance(action, SetAction):
+            _set(after, path, _number_or_value(action.values[1], item))
+        elif isinstance(action, AddAction):
+            before = _found(item, path)
+            added = deserialize(action.values[1].value) + (0 if before is None else deserialize(before))
+            _set(after, path, serialize(added))
+        elif isinstance(action, RemoveAction):
+            after.pop(path[0], None)
+        else:
+            raise TypeError(f"no update here uses {type(action).__name__}")
+    return after
+
+
+def _set(item: Item, path: Sequence[str], content: dict[str, Any]) -> None:
+    if len(path) == 1:
+        item[path[0]] = content
+        return
+    inner = dict(item[path[0]]["M"])
+    _set(inner, path[1:], content)
+    item[path[0]] = {"M": inner}
+
+
+def _found(item: Item, path: Sequence[str]) -> dict[str, Any] | None:
+    content: Any = {"M": item}
+    for name in path:
+        content = content["M"].get(name)
+        if content is None:
+            return None
+    return dict(content)
+
+
+def _number_or_value(operand: Any, item: Item) -> dict[str, Any]:
+    if isinstance(operand, Value):
+        return dict(operand.value)
+    if isinstance(operand, Path):
+        content = _found(item, operand.path)
+        assert content is not None, f"an update reads {operand}, which is not there"
+        return content
+    left, right = operand.values
+    if isinstance(operand, _IfNotExists):
+        present = _found(item, left.path)
+        return _number_or_value(right, item) if present is None else present
+    sign = {_Increment: 1, _Decrement: -1}[type(operand)]
+    return serialize(deserialize(_number_or_value(left, item)) + sign * deserialize(_number_or_value(right, item)))

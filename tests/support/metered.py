@@ -1,0 +1,95 @@
+"""What the engine would charge for a call: counted from the sizes of the items, by DynamoDB's published rules.
+
+It is quick with a hundred thousand items, and says what was charged for what; `test_meter` holds it against an engine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+from chalicelib.dynamodb.items import Item, kilobytes, size
+from chalicelib.dynamodb.keys import COVERING, INDEX_RANGE, Key
+from tests.support.memory import Memory, Sent
+
+KB = 1024
+
+
+class Metered(Memory):
+    """The engine in memory, with a meter: `requests` by operation, and the units that they take.
+
+    A strong read of an item takes a unit for each 4 KB begun, a page of an index half a unit for each 4 KB of it; a
+    write in a transaction two units for each KB begun, and each change of an index one for each KB begun.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        self.requests: Counter[str] = Counter()
+        self.bill: Counter[str] = Counter()  # write units by what they were for
+        self.read_units = 0.0
+
+    def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+        answer = super().get(wanted)
+        self.requests["BatchGetItem"] += 1
+        self.read_units += sum(max(ceil(size(self.items.get(key, {})) / (4 * KB)), 1) for key in wanted)
+        return answer
+
+    def query(self, hash_value: str, index: str | None, *asked: Any) -> dict[str, Any]:
+        answer = super().query(hash_value, index, *asked)
+        self.requests["Query"] += 1
+        units = max(ceil(sum(map(size, answer["Items"])) / (4 * KB)), 1)
+        self.read_units += units / 2 if index else units
+        return answer
+
+    def deliver(self, sent: Sent) -> list[Item | None] | None:
+        keys = [action.key for action in sent.actions]
+        before = {key: self.items.get(key, {}) for key in keys}
+        refused = super().deliver(sent)
+        self.requests["TransactWriteItems"] += 1
+        for key in keys:
+            after = self.items.get(key, {})
+            self.bill[kind_of(key)] += 2 * item_units(before[key], after)
+            if refused is None:
+                self.bill += Counter({f"index {name}": index_units(name, before[key], after) for name in INDEX_RANGE})
+        return refused
+
+    @property
+    def write_units(self) -> int:
+        return self.bill.total()
+
+
+def kind_of(key: Key) -> str:
+    """What is kept under that key, as at the top of `layout`."""
+    kind = key.pk.split("#")[4] if key.pk.count("#") > 3 else ""
+    if kind == "C" and key.sk != "-":
+        return "fields" if key.sk == "F" else "page of events"
+    return {"C": "customer", "M": "member", "S": "statistics"}.get(kind, "answer" if "#K#" in key.pk else "other")
+
+
+def item_units(before: Item, after: Item) -> int:
+    """What that change of an item costs in the table, outside of a transaction: the larger of the two counts."""
+    return max(kilobytes(size(before)), kilobytes(size(after)))
+
+
+def index_units(index: str, before: Item, after: Item) -> int:
+    """What that change of an item costs in that index: out of one place, into another, or a new content in place."""
+    was, now = projected(index, before), projected(index, after)
+    if was == now:
+        return 0
+    moved = [entry for entry in (was, now) if entry]
+    if was and now and all(was[name] == now[name] for name in (index, INDEX_RANGE[index])):
+        moved = [max(moved, key=size)]
+    return sum(kilobytes(size(entry)) for entry in moved)
+
+
+def projected(index: str, item: Item) -> Item:
+    """The item as that index holds it; nothing where it is not in it."""
+    if index not in item or INDEX_RANGE[index] not in item:
+        return {}
+    names = item if index in COVERING else ("pk", "sk", index, INDEX_RANGE[index])
+    return {name: item[name] for name in names}

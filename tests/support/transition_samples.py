@@ -1,0 +1,70 @@
+"""Moves as values: a customer in each state, who acts upon it, and what a move changes and asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.domain.rules import broken_rules
+from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.dynamodb import items
+from chalicelib.dynamodb.keys import Key
+from chalicelib.model.model import Customer, Event, Policy, Pool
+from tests.support.world import DAY, HOUR, START
+
+POOL = Pool("main", "p", "P", "open", Policy(), version=4, created_at=START, updated_at=START)
+PAUSED = replace(POOL, status="paused", pauses=1, paused_at=START - 2 * HOUR)
+AVAILABLE = Customer(
+    "main", "p", "c1", "Acme", "available", version=3, created_at=START - 9 * DAY, updated_at=START - DAY,
+    entered_at=START - 9 * DAY, waiting_since=START - DAY, fields_version=1, fields={"city": "Xi'an"},
+)  # fmt: skip
+CLAIMED = replace(
+    AVAILABLE, state="claimed", holder="alice", claim_id="a1", claimed_at=START - HOUR, expires_at=START + HOUR
+)
+LAPSED = replace(CLAIMED, expires_at=START)
+PRIVATE = replace(AVAILABLE, state="private", holder="alice")
+CLEARED = {"claim_id": None, "claimed_at": None, "expires_at": None}
+
+# What is asked, in order: of whoever acts upon a claim of alice's, of a manager, of a manager who gives to bob.
+THEIRS = ["not_a_member alice", "not_found c1", "not_claimed c1", "not_holder c1", "expired c1"]
+BY_MANAGER = ["not_a_member mona", "not_manager mona"]
+TO_BOB = [*BY_MANAGER, "taker_not_a_member bob", "not_a_member mona", "not_found c1"]
+
+
+def actor(user: str = "alice", home: Pool = POOL, if_match: int | None = None, **policy: Any) -> Actor:
+    return Actor(replace(home, policy=Policy(**policy)), user, START, if_match)
+
+
+def changed(move: Transition) -> dict[str, Any]:
+    """What the move changes, its version and its events left aside."""
+    before, after = move.before, move.after
+    assert before is not None and after is not None
+    assert (after.version, after.updated_at) == (before.version + len(after.tail) - len(before.tail), START)
+    names = [name for name in before.__struct_fields__ if name not in ("version", "updated_at", "tail")]
+    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+
+
+def event(move: Transition) -> Event:
+    assert move.after is not None
+    return move.after.tail[-1]
+
+
+def asked(move: Transition) -> list[str]:
+    """Which rules the move asks, each with the id that it is about: of a pool, a member or a customer."""
+    return [f"{rule.reason} {_id(rule.key)}" for rule in move.rules]
+
+
+def _id(key: Key) -> str:
+    return key.pk.rpartition("#")[2] if key.sk == "-" else key.sk
+
+
+def refused(move: Transition, **attributes: Any) -> list[str]:
+    """What the move's rules would say of its customer, stored with these attributes."""
+    rules_of_it = [rule for rule in move.rules if rule.key == move.key]
+    return [refusal.reason for refusal in broken_rules(rules_of_it, {move.key: items.build_item(move.key, attributes)})]
+
+
+def events(move: Transition) -> list[str]:
+    assert move.after is not None
+    return [each.type for each in move.after.tail]

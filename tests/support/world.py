@@ -1,0 +1,251 @@
+"""A small world to test in: a real table, a clock that only the test moves, and a client that speaks the contract.
+
+Requests go through the same wrapper as in production, from the gateway's event to the response; only the network and
+the token are left out. Nothing of the service is replaced.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from chalice.app import Request
+
+from chalicelib.api import routes
+from chalicelib.api.auth import context_of
+from chalicelib.api.handler import Route, Service, respond
+from chalicelib.dynamodb.table import Patience, Table
+from chalicelib.services import expiry, sweeper
+from chalicelib.transactions.context import Backend, Caller
+from tests.support.conformance import assert_conforms
+
+START = 1_780_300_800_000  # 2026-06-01T08:00:00Z
+REQUEST_ID = "request-1"
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+@dataclass
+class Clock:
+    now: int = START
+
+    def __call__(self) -> int:
+        return self.now
+
+    def forward(self, ms: int) -> None:
+        self.now += ms
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        return str(self.json["code"])
+
+    @property
+    def results(self) -> list[str]:
+        """One word for each result of a batch: `ok` or the code of the refusal."""
+        return ["ok" if each["ok"] else each["code"] for each in self.json["results"]]
+
+
+@dataclass
+class User:
+    """One user's client: `alice.claim("c1")`."""
+
+    world: World
+    caller: Caller
+    pool: str = "p"
+
+    def request(self, method: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str) -> Reply:
+        return self.world.request(self.caller, method, path, body, raw, headers)
+
+    def get(self, path: str = "", **headers: str) -> Reply:
+        return self.request("GET", f"/v1/pools/{self.pool}{path}", **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Reply:
+        return self.request("POST", f"/v1/pools/{self.pool}{path}", body, **headers)
+
+    def create(self, customer: str | None = "new", **said: Any) -> Reply:
+        return self.post("/customers", {"name": "New"} | ({"id": customer} if customer else {}) | said)
+
+    def claim(self, customer: str, **headers: str) -> Reply:
+        return self.post(f"/customers/{customer}/claim", **headers)
+
+    def claim_batch(self, ids: list[str], atomic: bool = False, **headers: str) -> Reply:
+        return self.post("/claim", {"customer_ids": ids, "atomic": atomic}, **headers)
+
+    def claim_next(self, count: int = 1, **headers: str) -> Reply:
+        return self.post("/claim-next", {"count": count}, **headers)
+
+    def release(self, customer: str, claim_id: str | None = None, reason: str | None = None, **headers: str) -> Reply:
+        body = {"claim_id": claim_id, "reason": reason}
+        return self.post(f"/customers/{customer}/release", {k: v for k, v in body.items() if v}, **headers)
+
+    def release_batch(self, ids: list[str], atomic: bool = False, **headers: str) -> Reply:
+        return self.post("/release", {"customer_ids": ids, "atomic": atomic}, **headers)
+
+    def customer(self, customer: str) -> Any:
+        return self.get(f"/customers/{customer}").json
+
+    def pages(self, path: str, limit: int = 100) -> Iterator[list[Any]]:
+        """The pages of a list, each of that many items at most."""
+        cursor, joint = "", "&" if "?" in path else "?"
+        while True:
+            page = self.get(f"{path}{joint}limit={limit}{cursor}").json
+            assert len(page["items"]) <= limit
+            yield page["items"]
+            if page["next_cursor"] is None:
+                return
+            cursor = f"&cursor={page['next_cursor']}"
+
+    def walk(self, path: str) -> list[Any]:
+        """Every item of a list."""
+        return [each for page in self.pages(path) for each in page]
+
+    def events(self, customer: str) -> list[str]:
+        return [event["type"] for event in self.get(f"/customers/{customer}/history?limit=100").json["items"]]
+
+    def held(self) -> int:
+        return int(self.get("/members/me").json["held"])
+
+
+@dataclass
+class World:
+    table: Table
+    clock: Clock = field(default_factory=Clock)
+    seed: int = 7
+    forged: bool = False  # a test has taken a member out of the table by hand, with all that they had counted
+
+    def __post_init__(self) -> None:
+        numbers = itertools.count(1)
+        self.new_id: Callable[[], str] = lambda: f"id{next(numbers):06d}"
+        self.service = self.another_process()
+
+    def another_process(self) -> Service:
+        """A service with memory of its own on the same table, as another Lambda instance would be."""
+        draw = random.Random(self.seed)
+        return Service(Backend(self.table, self.new_id, draw.sample), self.clock)
+
+    def request(
+        self,
+        caller: Caller | None,
+        method: str,
+        path: str,
+        body: Any,
+        raw: bytes | None,
+        headers: dict[str, str],
+    ) -> Reply:
+        route, parameters = find(method, path.partition("?")[0])
+        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        event = gateway_event(route, parameters, caller, path, content, headers)
+        reply = respond(lambda: self.service, route, Request(event), parameters).to_dict()
+        assert_conforms(route, content, reply["statusCode"], reply["headers"], reply["body"])
+        return Reply(reply["statusCode"], reply["headers"], reply["body"])
+
+    def user(self, name: str, *, admin: bool = False, tenant: str = "main", pool: str = "p") -> User:
+        return User(self, Caller(tenant, name, admin), pool)
+
+    def pool(self, pool: str = "p", tenant: str = "main", members: str = "alice bob", **policy: Any) -> User:
+        """A pool with those members and the manager mona, whose client is returned."""
+        root = self.user("root", admin=True, tenant=tenant, pool=pool)
+        made = root.request("POST", "/v1/pools", {"id": pool, "name": pool.upper(), "policy": policy})
+        assert made.status == 201, made.text
+        for name in [*members.split(), "mona"]:
+            role = "manager" if name == "mona" else "member"
+            assert root.request("PUT", f"/v1/pools/{pool}/members/{name}", {"role": role}).status == 200
+        return self.user("mona", tenant=tenant, pool=pool)
+
+    def fill(self, count: int, pool: str = "p", tenant: str = "main", prefix: str = "c") -> list[str]:
+        """Customers c1 … cN, entered a millisecond apart."""
+        ids = [f"{prefix}{number}" for number in range(1, count + 1)]
+        mona = self.user("mona", tenant=tenant, pool=pool)
+        for start in range(0, count, 100):
+            rows = [{"id": each, "name": f"Customer {each}"} for each in ids[start : start + 100]]
+            assert mona.post("/import", {"rows": rows}).json["summary"]["failed"] == 0
+            self.clock.forward(1)
+        return ids
+
+    def sweep(self, **how: Any) -> expiry.SweepResult:
+        """What the schedule does."""
+        backend = self.another_process().backend
+        return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **how)
+
+
+class NoStore:
+    """Stands where the table would, for requests that are refused before they touch it: touching it is a failure."""
+
+    def patient(self, patience: Patience) -> NoStore:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the store was asked to {name}")
+
+
+def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The gateway's choice of a route."""
+    for route in routes.ROUTES:
+        match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path), path)
+        if match and route.method == method:
+            return route, {name: unquote(text) for name, text in match.groupdict().items()}
+    raise LookupError(f"no route for {method} {path}")
+
+
+def gateway_event(
+    route: Route,
+    parameters: dict[str, str],
+    caller: Caller | None,
+    path: str,
+    body: bytes,
+    headers: dict[str, str],
+) -> dict[str, Any]:
+    """What API Gateway sends for that request, the authorizer's word included."""
+    pairs = [pair.partition("=")[::2] for pair in path.partition("?")[2].split("&") if pair]
+    query = [(name, unquote(text)) for name, text in pairs]
+    sent = {name.replace("_", "-").lower(): text for name, text in headers.items()}
+    if body:
+        sent.setdefault("content-type", "application/json")
+    context: dict[str, Any] = {"httpMethod": route.method, "resourcePath": route.path, "requestId": REQUEST_ID}
+    if caller is not None:
+        context["authorizer"] = context_of(caller)
+    return {
+        "requestContext": context,
+        "multiValueQueryStringParameters": {name: [text for each, text in query if each == name] for name, _ in query}
+        or None,
+        "headers": sent,
+        "pathParameters": parameters,
+        "body": body or None,
+        "stageVariables": None,
+    }
+
+
+def everything(table: Table) -> Iterator[dict[str, Any]]:
+    """Every item of the table, by the engine's own scan."""
+    start: dict[str, Any] = {}
+    while True:
+        page = table.connection.client.scan(TableName=table.name, ConsistentRead=True, **start)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def another_with(table: Table, items: list[dict[str, Any]]) -> World:
+    """A world of its own with those items of another one, which its test may spoil."""
+    world = World(table)
+    for start in range(0, len(items), 25):
+        batch = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]
+        table.connection.client.batch_write_item(RequestItems={table.name: batch})
+    return world

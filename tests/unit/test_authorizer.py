@@ -1,0 +1,95 @@
+"""The authorizer as the gateway calls it, and what the service believes of what the gateway hands over."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from chalicelib.api.auth import caller_from, context_of
+from chalicelib.model.errors import Refused
+from chalicelib.transactions.context import Caller
+from tests.support.forging import AUDIENCE, ISSUER, KEYS, handmade, token
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """app.py as a new process loads it; other tests load it with their own environment."""
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": KEYS}))
+    for name, setting in {"JWKS": str(file), "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE}.items():
+        monkeypatch.setenv(name, setting)
+    spec = importlib.util.spec_from_file_location("app_of_this_test", Path(__file__).parents[2] / "app.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def authorize(service: ModuleType, authorization: str) -> Any:
+    """As API Gateway calls a TOKEN authorizer."""
+    arn = "arn:aws:execute-api:us-east-1:1:api/api/POST/v1/pools/p/claim"
+    return service.authorizer({"type": "TOKEN", "authorizationToken": authorization, "methodArn": arn}, None)
+
+
+def test_the_authorizer_hands_on_tenant_user_and_role_as_text(service: ModuleType) -> None:
+    said = authorize(service, token(tenant="acme", roles=["admin"]))
+
+    assert said["principalId"] == "alice"
+    assert said["context"] == {"tenant": "acme", "user": "alice", "admin": "true"}
+    assert {each["Effect"] for each in said["policyDocument"]["Statement"]} == {"Allow"}
+
+
+def test_a_subject_that_is_no_id_is_handed_on_as_an_id_in_text_that_the_gateway_can_carry(service: ModuleType) -> None:
+    said = authorize(service, token(sub="auth0|张三\n" * 200))
+
+    assert said["principalId"] == said["context"]["user"]
+    assert re.fullmatch("u_[a-z2-7]{26}", said["principalId"])
+    assert caller_from({"authorizer": said["context"]}).user == said["principalId"]
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer x", handmade({"alg": "none"}, "{}"), token(exp=1)], ids=["", "x", "none", "ended"]
+)
+def test_the_authorizer_tells_the_gateway_401_in_the_words_it_knows(service: ModuleType, authorization: str) -> None:
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        authorize(service, authorization)
+
+
+@pytest.mark.parametrize("caller", [Caller("acme", "alice", True), Caller("main", "bob", False)])
+def test_what_the_authorizer_vouches_for_arrives_whole(caller: Caller) -> None:
+    assert caller_from({"authorizer": context_of(caller)}) == caller
+
+
+VOUCHED = {"tenant": "main", "user": "alice", "admin": "false"}
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {},
+        {"authorizer": None},
+        {"authorizer": "alice"},
+        {"authorizer": []},
+        {"authorizer": {}},
+        {"authorizer": {"claims": VOUCHED}},
+        *({"authorizer": {name: text for name, text in VOUCHED.items() if name != left_out}} for left_out in VOUCHED),
+        *(
+            {"authorizer": VOUCHED | {"admin": each}}
+            for each in (True, False, "True", "yes", "1", "", None, [], "true ")
+        ),
+        *({"authorizer": VOUCHED | {"user": user}} for user in ("", "a#b", 7, None, "alice\n", ["alice"])),
+        *({"authorizer": VOUCHED | {"tenant": tenant}} for tenant in ("", "a#b", 7, None, "x" * 65)),
+    ],
+    ids=str,
+)
+def test_nobody_is_the_caller_unless_the_gateway_vouches_for_all_of_it(context: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        caller_from(context)
+
+    assert refused.value.refusal.reason == "unauthenticated"

@@ -1,0 +1,312 @@
+"""What each verb makes of one customer, and under which rules: moves as values, without an engine.
+
+The other files show what comes of a move at a real engine. Here stands, once for each verb, everything that it changes
+and everything that it asks, in the order in which a refusal is named. Managers' verbs are in `test_managers_moves`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.domain import claim_transitions, transitions
+from chalicelib.domain.transitions import Transition
+from chalicelib.dynamodb import keys
+from chalicelib.model.model import Event
+from tests.support.transition_samples import (
+    AVAILABLE,
+    CLAIMED,
+    CLEARED,
+    LAPSED,
+    PAUSED,
+    POOL,
+    THEIRS,
+    actor,
+    asked,
+    changed,
+    event,
+    events,
+    refused,
+)
+from tests.support.world import DAY, HOUR, START
+
+# Without a copy of the customer, or from one that is too old
+
+
+VERBS: dict[str, Callable[..., Transition]] = {
+    "claim": lambda known, home=POOL: transitions.claim(actor(home=home), "c1", known, "a2"),
+    "release": lambda known, home=POOL: transitions.release(actor(home=home), "c1", known, None, None),
+    "extend": lambda known, home=POOL: claim_transitions.extend(actor(home=home), "c1", known, HOUR, None),
+    "follow up": lambda known, home=POOL: claim_transitions.follow_up(actor(home=home), "c1", known, None, None),
+    "pin": lambda known, home=POOL: claim_transitions.pin(actor(home=home), "c1", known, START + HOUR),
+    "unpin": lambda known, home=POOL: claim_transitions.unpin(actor(home=home), "c1", known),
+    "win": lambda known, home=POOL: claim_transitions.win(actor(home=home), "c1", known),
+    "deposit": lambda known, home=POOL: claim_transitions.deposit(actor(home=home), "c1", known, actor(home=home)),
+    "assign": lambda known, home=POOL: claim_transitions.assign(actor("mona", home), "c1", known, "bob", "b1"),
+    "transfer": lambda known, home=POOL: claim_transitions.transfer(
+        actor("mona", home), "c1", known, "bob", "b1", None
+    ),
+    "convert": lambda known, home=POOL: claim_transitions.convert(actor("mona", home), "c1", known, None),
+    "restore": lambda known, home=POOL: claim_transitions.restore(actor("mona", home), "c1", known),
+    "edit": lambda known, home=POOL: claim_transitions.edit(
+        actor(home=home), "c1", known, lambda customer: {"name": "New"}
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
+def test_without_a_copy_of_the_customer_a_move_only_asks_its_rules(verb: Callable[..., Transition]) -> None:
+    move = verb(None)
+
+    assert move == Transition(keys.customer_key("main", "p", "c1"), None, None, move.rules)
+    assert not move.made
+    assert "not_found c1" in asked(move)
+
+
+@pytest.mark.parametrize("verb", ["release", "extend", "follow up", "pin", "win", "deposit", "transfer", "convert"])
+def test_from_a_copy_that_nobody_holds_there_is_nothing_to_move_and_the_rules_say_why(verb: str) -> None:
+    move = VERBS[verb](AVAILABLE)
+
+    assert (move.before, move.after, move.made, move.recipient) == (AVAILABLE, None, False, None)
+    assert asked(move)
+
+
+ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "transfer", "convert"]
+
+
+@pytest.mark.parametrize("verb", ABOUT_A_CLAIM)
+def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began_until_its_clock_has_been_set(verb: str) -> None:
+    stored = {"state": "claimed", "holder": "alice", "expires_at": START}
+    been_set = replace(LAPSED, pauses=PAUSED.pauses)
+
+    in_a_pause = refused(VERBS[verb](LAPSED, PAUSED), **stored)
+    otherwise = [refused(VERBS[verb](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
+
+    assert ("expired" in in_a_pause, ["expired" in each for each in otherwise]) == (False, [True, True])
+
+
+def test_so_does_its_holders_right_to_edit_which_is_then_only_a_managers() -> None:
+    edit, been_set = VERBS["edit"], replace(LAPSED, pauses=PAUSED.pauses)
+
+    last = [asked(edit(known, home))[-1] for known, home in ((LAPSED, PAUSED), (been_set, PAUSED), (LAPSED, POOL))]
+
+    assert last == ["expired c1", "expired alice", "expired alice"]
+    assert refused(edit(LAPSED, PAUSED), holder="alice", expires_at=START) == []
+
+
+def test_nor_can_it_be_claimed_by_somebody_else() -> None:
+    stored = {"state": "claimed", "holder": "bob", "expires_at": START}
+    been_set = replace(LAPSED, pauses=PAUSED.pauses)
+
+    in_a_pause = refused(VERBS["claim"](LAPSED, PAUSED), **stored)
+    otherwise = [refused(VERBS["claim"](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
+
+    assert (in_a_pause, otherwise) == (["already_claimed"], [[], []])
+
+
+# A member's verbs
+
+
+def test_a_claim_is_a_new_clock_under_the_rules_in_their_order() -> None:
+    move = transitions.claim(actor(claim_ttl="P7D", embargo="PT1H", cooldown="P1D"), "c1", AVAILABLE, "a2")
+
+    assert changed(move) == {
+        "state": "claimed", "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": START + 7 * DAY
+    }  # fmt: skip
+    assert asked(move) == [
+        "not_a_member alice", "not_found c1", "already_claimed c1", "set_aside c1", "embargoed c1", "cooldown c1",
+        "cooldown c1",
+    ]  # fmt: skip
+    assert (move.recipient, move.daily, move.already_held_by, move.managed) == ("alice", True, "alice", False)
+    assert event(move) == Event(
+        4, "claimed", START, "alice", "alice", "a2", None, "available", "claimed", START + 7 * DAY
+    )
+
+
+def test_a_claim_of_a_lapsed_one_closes_the_old_claim_as_of_its_deadline() -> None:
+    held_by_bob = replace(LAPSED, holder="bob", expires_at=START - HOUR)
+
+    move = transitions.claim(actor(), "c1", held_by_bob, "a2")
+
+    assert events(move) == ["expired", "claimed"]
+    assert changed(move) == {
+        "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": None, "returns": 1,
+        "waiting_since": START - HOUR, "past_holders": {"bob": START - HOUR},
+    }  # fmt: skip
+
+
+def test_if_match_is_asked_right_after_whether_the_customer_is_there() -> None:
+    move = transitions.claim(actor(if_match=2), "c1", AVAILABLE, "a2")
+
+    assert asked(move)[:3] == ["not_a_member alice", "not_found c1", "version_conflict c1"]
+
+
+def test_in_a_pool_that_is_not_open_it_is_asked_first_whether_it_still_is_as_it_was_read() -> None:
+    assert asked(transitions.release(actor(home=PAUSED), "c1", CLAIMED, None, None))[0] == "throttled p"
+    assert "throttled p" not in asked(transitions.release(actor(), "c1", CLAIMED, None, None))
+
+
+def test_a_release_gives_back_what_is_ones_own_and_starts_the_cooldown() -> None:
+    move = transitions.release(actor(cooldown="P1D"), "c1", CLAIMED, "a1", "no need")
+
+    assert asked(move) == [*THEIRS[:4], "claim_changed c1", "expired c1"]
+    assert changed(move) == CLEARED | {
+        "state": "available", "holder": None, "waiting_since": START, "returns": 1, "past_holders": {"alice": START}
+    }  # fmt: skip
+    assert event(move) == Event(
+        4, "released", START, "alice", "alice", "a1", "no need", "claimed", "available", START + HOUR
+    )
+    assert (move.managed, move.recipient) == (False, None)
+
+
+def test_a_manager_reclaims_what_somebody_else_holds() -> None:
+    move = transitions.release(actor("mona"), "c1", CLAIMED, None, None)
+
+    assert (event(move).type, event(move).by, event(move).holder, move.managed) == ("reclaimed", "mona", "alice", True)
+    assert asked(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
+
+
+def test_a_return_too_many_sets_aside() -> None:
+    once_more = replace(CLAIMED, returns=1)
+
+    aside = transitions.release(actor(max_returns=2), "c1", once_more, None, None)
+    in_time = transitions.release(actor(max_returns=3), "c1", once_more, None, None)
+
+    assert changed(aside)["set_aside_at"] == START
+    assert events(aside) == ["released", "set_aside"]
+    assert (event(aside).by, event(aside).at) == ("system", START)
+    assert "set_aside_at" not in changed(in_time)
+
+
+def test_past_holders_are_remembered_while_the_cooldown_lasts_and_without_one_the_latest_eight() -> None:
+    many = replace(CLAIMED, past_holders={f"u{number}": START - number * HOUR for number in range(1, 10)})
+
+    cooled = changed(transitions.release(actor(cooldown="PT2H"), "c1", many, None, None))["past_holders"]
+    latest = changed(transitions.release(actor(), "c1", many, None, None))["past_holders"]
+
+    assert cooled == {"u1": START - HOUR, "alice": START}, "who left two hours ago waits no more"
+    assert list(latest) == ["u7", "u6", "u5", "u4", "u3", "u2", "u1", "alice"]
+
+
+def test_an_extension_is_counted_noted_and_starts_at_the_deadline() -> None:
+    move = claim_transitions.extend(actor(members_may_extend=True, max_extensions=2), "c1", CLAIMED, HOUR, "a1")
+
+    assert changed(move) == {"expires_at": START + 2 * HOUR, "extensions": 1, "extended_ms": HOUR}
+    assert asked(move) == [
+        *THEIRS[:4], "claim_changed c1", "expired c1", "pinned c1", "no_deadline c1", "extension_limit c1",
+        "extension_limit c1",
+    ]  # fmt: skip
+    assert move.note == {"old_expires_at": "2026-06-01T09:00:00.000Z"}
+    assert (event(move).type, event(move).by, move.managed) == ("extended", "alice", False)
+
+
+def test_where_members_may_not_extend_it_takes_a_manager() -> None:
+    hers, by_mona = (claim_transitions.extend(actor(user), "c1", CLAIMED, HOUR, None) for user in ("alice", "mona"))
+
+    assert asked(hers)[-1] == "extension_not_allowed alice"
+    assert (by_mona.managed, changed(by_mona)["extensions"]) == (True, 1)
+
+
+def test_a_longest_hold_is_counted_from_the_claim_with_pauses_left_aside() -> None:
+    held = replace(CLAIMED, stopped_ms=HOUR)
+
+    move = claim_transitions.extend(actor(max_hold="P1D", members_may_extend=True), "c1", held, HOUR, None)
+
+    stored = {"state": "claimed", "holder": "alice", "expires_at": START + HOUR, "extensions": 0}
+    assert refused(move, claimed_at=START + HOUR - DAY, **stored) == []
+    assert refused(move, claimed_at=START + HOUR - DAY - 1, **stored) == ["extension_limit"]
+
+
+def test_nothing_is_extended_to_the_end_of_time() -> None:
+    far = replace(CLAIMED, expires_at=keys.NO_DEADLINE - HOUR)
+
+    at_it, before_it = (claim_transitions.extend(actor(), "c1", far, by, None) for by in (HOUR, HOUR - 1))
+
+    assert (at_it.before, at_it.after) == (far, None)
+    assert changed(before_it)["expires_at"] == keys.NO_DEADLINE - 1
+
+
+def test_a_follow_up_is_its_holders_alone_and_restarts_the_clock_if_so_ruled() -> None:
+    move = claim_transitions.follow_up(actor(idle_ttl="P1D"), "c1", CLAIMED, "called", "interested")
+
+    assert asked(move) == THEIRS
+    assert changed(move) == {"last_follow_up_at": START, "active_at": START, "expires_at": START + DAY}
+    assert (event(move).type, event(move).reason, event(move).outcome) == ("followed_up", "called", "interested")
+
+
+def test_in_a_pause_a_follow_up_counts_from_when_the_clock_stopped() -> None:
+    move = claim_transitions.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", CLAIMED, None, "later")
+
+    assert changed(move)["last_follow_up_at"] == START
+    assert changed(move)["active_at"] == START - 2 * HOUR
+
+
+def test_the_clock_that_has_been_set_after_a_pause_runs_again() -> None:
+    resuming = replace(CLAIMED, pauses=PAUSED.pauses)
+    pinned = replace(resuming, pinned_until=START - HOUR, clock_ends=START - 3 * HOUR)
+
+    followed = claim_transitions.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", resuming, None, "later")
+    unpinned = claim_transitions.unpin(actor(home=PAUSED), "c1", pinned)
+    extended = claim_transitions.extend(actor(home=PAUSED), "c1", pinned, HOUR, None)
+    repinned = claim_transitions.pin(actor(home=PAUSED, pin_limit=1), "c1", pinned, START + DAY)
+
+    assert (changed(followed)["active_at"], changed(unpinned)["expires_at"]) == (START, START)
+    assert "pinned" not in refused(extended, pinned_until=START - HOUR, expires_at=START + HOUR)
+    assert asked(repinned)[-1] == "pin_limit alice", "the pin was over"
+
+
+def test_a_pin_holds_the_deadline_up_and_is_counted_only_if_it_is_a_new_one() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + 1)
+    over = replace(CLAIMED, pinned_until=START)
+
+    move, moved, anew = (
+        claim_transitions.pin(actor(pin_limit=1), "c1", known, START + DAY) for known in (CLAIMED, pinned, over)
+    )
+
+    assert changed(move) == {"expires_at": START + DAY, "clock_ends": START + HOUR, "pinned_until": START + DAY}
+    assert (asked(move), asked(moved)) == ([*THEIRS, "pin_limit alice"], THEIRS)
+    assert asked(anew)[-1] == "pin_limit alice"
+    assert (event(move).type, event(move).by, move.managed) == ("pinned", "alice", False)
+    assert claim_transitions.pin(actor("mona"), "c1", CLAIMED, START + DAY).managed
+
+
+def test_a_pin_is_as_long_as_the_policy_lets_it_be_and_no_millisecond_longer() -> None:
+    longest, longer = (claim_transitions.pin(actor(max_pin="P1D"), "c1", CLAIMED, START + DAY + ms) for ms in (0, 1))
+
+    assert asked(longest) == THEIRS
+    assert asked(longer) == [*THEIRS, "pin_too_long c1"]
+
+
+def test_a_claim_without_its_pin_ends_where_its_clock_does_but_not_in_the_past() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + DAY, expires_at=START + DAY, clock_ends=START + HOUR)
+    overdue = replace(pinned, clock_ends=START - 3 * HOUR)
+
+    move, ended, in_a_pause = (
+        claim_transitions.unpin(actor(home=home), "c1", known)
+        for home, known in ((POOL, pinned), (POOL, overdue), (PAUSED, overdue))
+    )
+
+    assert changed(move) == {"expires_at": START + HOUR, "clock_ends": None, "pinned_until": None}
+    assert (asked(move), event(move).type, move.managed) == (THEIRS, "unpinned", False)
+    assert changed(ended)["expires_at"] == START
+    assert changed(in_a_pause)["expires_at"] == START - 2 * HOUR, "its clock stands still"
+
+
+def test_a_manager_unpins_for_others_and_what_is_not_pinned_stays_as_it_is() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + DAY, expires_at=START + DAY, clock_ends=START + HOUR)
+
+    move, unchanged = (claim_transitions.unpin(actor("mona"), "c1", known) for known in (pinned, CLAIMED))
+
+    assert (move.managed, asked(move)[3]) == (True, "not_holder mona")
+    assert (unchanged.result, unchanged.after, unchanged.managed) == (CLAIMED, None, True)
+
+
+def test_what_is_won_becomes_its_holders_own() -> None:
+    mine, by_mona = (claim_transitions.win(actor(user), "c1", CLAIMED) for user in ("alice", "mona"))
+
+    assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private", "won_at": START}
+    assert (asked(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
+    assert asked(by_mona)[3] == "not_holder mona"
+    assert (mine.managed, by_mona.managed) == (False, True)

@@ -1,0 +1,272 @@
+"""What each verb of a manager, and each change that leaves the holder, makes of one customer: as in `test_moves`."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from chalicelib.domain import claim_transitions, rules, transitions
+from chalicelib.domain.rules import broken_rules
+from chalicelib.dynamodb import items
+from chalicelib.model.model import MAX_FIELDS_BYTES, Event
+from chalicelib.model.validation import FieldError
+from tests.support.transition_samples import (  # fmt: skip
+    AVAILABLE,
+    BY_MANAGER,
+    CLAIMED,
+    CLEARED,
+    LAPSED,
+    PAUSED,
+    POOL,
+    PRIVATE,
+    TO_BOB,
+    actor,
+    asked,
+    changed,
+    event,
+    events,
+    refused,
+)
+from tests.support.world import DAY, HOUR, START
+
+
+def test_an_assignment_is_a_claim_for_somebody_else_that_waits_for_nothing_but_the_limits() -> None:
+    mona = actor("mona", claim_ttl="P7D", embargo="P1D", cooldown="P1D", daily_claim_limit=1)
+
+    move = claim_transitions.assign(mona, "c1", AVAILABLE, "bob", "b1")
+
+    assert changed(move) == {
+        "state": "claimed", "holder": "bob", "claim_id": "b1", "claimed_at": START, "expires_at": START + 7 * DAY
+    }  # fmt: skip
+    assert asked(move) == [*TO_BOB, "already_claimed c1", "set_aside c1"]
+    assert (move.recipient, move.daily, move.already_held_by) == ("bob", False, None)
+    assert event(move) == Event(
+        4, "assigned", START, "mona", "bob", "b1", None, "available", "claimed", START + 7 * DAY
+    )
+
+
+def test_an_assignment_of_a_lapsed_claim_closes_it_first() -> None:
+    move = claim_transitions.assign(actor("mona"), "c1", LAPSED, "bob", "b1")
+
+    assert events(move) == ["expired", "assigned"]
+    assert changed(move)["past_holders"] == {"alice": START}
+
+
+def test_a_transfer_is_a_new_claim_with_a_clock_of_its_own_and_the_old_holder_has_left() -> None:
+    known = replace(CLAIMED, past_holders={"carl": START - 3 * HOUR, "dora": START - HOUR})
+
+    move = claim_transitions.transfer(actor("mona", claim_ttl="P7D", cooldown="PT2H"), "c1", known, "bob", "b1", "a1")
+
+    assert changed(move) == {
+        "holder": "bob", "claim_id": "b1", "claimed_at": START, "expires_at": START + 7 * DAY,
+        "past_holders": {"dora": START - HOUR, "alice": START},
+    }  # fmt: skip
+    assert asked(move) == [*TO_BOB, "not_claimed c1", "claim_changed c1", "expired c1"]
+    assert (move.recipient, move.daily, events(move)) == ("bob", False, ["transferred"])
+
+
+def test_a_transfer_to_its_holder_changes_nothing_and_uses_no_room() -> None:
+    move = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "alice", "b1", None)
+
+    assert (move.before, move.after, move.result, move.stays, move.recipient) == (CLAIMED, None, CLAIMED, True, None)
+    assert asked(move)[-2:] == ["not_claimed c1", "expired c1"]
+
+
+def test_in_a_pause_a_claim_is_judged_by_when_the_clock_stopped() -> None:
+    in_a_pause, in_time = actor("mona", home=PAUSED), actor("mona")
+    stored = {"state": "claimed", "expires_at": START}
+
+    for move, running in (
+        (claim_transitions.transfer(in_a_pause, "c1", LAPSED, "bob", "b1", None),
+         claim_transitions.transfer(in_time, "c1", LAPSED, "bob", "b1", None)),
+        (claim_transitions.convert(in_a_pause, "c1", LAPSED, None),
+         claim_transitions.convert(in_time, "c1", LAPSED, None)),
+    ):  # fmt: skip
+        assert (refused(move, **stored), refused(running, **stored)) == ([], ["expired"])
+
+
+def test_a_conversion_takes_a_claim_out_of_the_pool_for_its_holder_or_for_whom_the_manager_names() -> None:
+    known = replace(CLAIMED, set_aside_at=None)
+
+    for_holder, for_bob = (claim_transitions.convert(actor("mona"), "c1", known, to) for to in (None, "bob"))
+
+    assert changed(for_holder) == CLEARED | {"state": "private"}
+    assert changed(for_bob) == CLEARED | {"state": "private", "holder": "bob", "past_holders": {"alice": START}}
+    assert asked(for_holder) == [*BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1"]
+    assert asked(for_bob) == [*TO_BOB, "already_claimed c1"]
+    assert (events(for_bob), for_bob.recipient) == (["converted"], None)
+
+
+def test_what_nobody_holds_is_converted_for_somebody_by_name_even_if_it_was_set_aside() -> None:
+    aside = replace(AVAILABLE, set_aside_at=START - HOUR)
+
+    named, for_nobody = (claim_transitions.convert(actor("mona"), "c1", aside, to) for to in ("bob", None))
+
+    assert changed(named) == {"state": "private", "holder": "bob", "set_aside_at": None}
+    assert (for_nobody.before, for_nobody.after) == (aside, None)
+
+
+def test_a_lapsed_claim_is_closed_before_it_is_converted_for_somebody() -> None:
+    move = claim_transitions.convert(actor("mona"), "c1", LAPSED, "bob")
+
+    assert events(move) == ["expired", "converted"]
+
+
+def test_a_claim_that_has_been_shifted_after_a_pause_is_judged_by_the_clock_that_runs_again() -> None:
+    shifting = replace(PAUSED, resumed_at=START - HOUR)
+    lapsed_since = replace(LAPSED, expires_at=START - HOUR)
+
+    shifted, waiting = (
+        claim_transitions.convert(actor("mona", home=shifting), "c1", replace(lapsed_since, pauses=pauses), "bob")
+        for pauses in (1, 0)
+    )
+
+    assert (events(shifted), events(waiting)) == (["expired", "converted"], ["converted"])
+
+
+# Back into a pool
+
+
+def test_a_deposit_makes_available_as_of_now_and_who_deposits_has_left() -> None:
+    alice = actor(cooldown="PT2H")
+    known = replace(PRIVATE, past_holders={"carl": START - 3 * HOUR})
+
+    move = claim_transitions.deposit(alice, "c1", known, alice)
+
+    assert changed(move) == {
+        "state": "available", "holder": None, "entered_at": START, "waiting_since": START,
+        "past_holders": {"alice": START},
+    }  # fmt: skip
+    assert asked(move) == [
+        "not_a_member alice", "not_found c1", "not_private c1", "already_available c1", "not_holder c1",
+        "pool_not_open p",
+    ]  # fmt: skip
+    assert (events(move), move.target_key, move.managed) == (["deposited"], None, False)
+    assert claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona")).managed
+
+
+def test_a_deposit_into_another_pool_asks_that_pool_too_and_keeps_the_history() -> None:
+    there = replace(POOL, id="q")
+
+    move = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona", home=there))
+
+    assert asked(move)[-3:] == ["pool_not_open q", "not_a_member mona", "duplicate_customer c1"]
+    assert [rule.key.pk for rule in move.rules[-2:]] == ["T#main#P#q#M#mona", "T#main#P#q#C#c1"]
+    assert move.after is not None and (move.after.pool, move.after.homes, move.after.fields_version) == (
+        "q",
+        {"p": 4},
+        4,
+    )
+    assert (move.target_key is not None and move.target_key.pk, move.managed) == ("T#main#P#q#C#c1", False)
+
+
+def test_only_what_is_private_is_deposited() -> None:
+    for known in (AVAILABLE, CLAIMED, None):
+        move = claim_transitions.deposit(actor(), "c1", known, actor())
+
+        assert (move.before, move.after) == (known, None)
+
+
+def test_who_deposits_elsewhere_waits_as_long_as_the_policy_there_says() -> None:
+    past = replace(PRIVATE, past_holders={"carl": START - 3 * HOUR})
+    there = replace(POOL, id="q")
+
+    move = claim_transitions.deposit(actor(cooldown="P9D"), "c1", past, actor(home=there, cooldown="PT1H"))
+
+    assert changed(move)["past_holders"] == {"alice": START}
+
+
+def test_one_that_moves_with_its_first_event_leaves_no_history_behind() -> None:
+    young = transitions.create(actor("mona"), replace(PRIVATE, version=1), "created").after
+    assert young is not None
+
+    move = claim_transitions.deposit(actor(), "c1", young, actor(home=replace(POOL, id="q")))
+
+    assert move.after is not None and (move.after.homes, len(move.after.tail)) == ({}, 2)
+
+
+def test_and_with_its_second_only_the_first() -> None:
+    paged_out = replace(PRIVATE, version=1, tail=())
+
+    move = claim_transitions.deposit(actor(), "c1", paged_out, actor(home=replace(POOL, id="q")))
+
+    assert move.after is not None and move.after.homes == {"p": 2}
+
+
+def test_what_is_restored_waits_from_now_and_its_returns_count_anew() -> None:
+    aside = replace(AVAILABLE, set_aside_at=START - HOUR, returns=3)
+
+    move, unchanged = (claim_transitions.restore(actor("mona"), "c1", known) for known in (aside, AVAILABLE))
+
+    assert changed(move) == {"set_aside_at": None, "returns": 0, "waiting_since": START}
+    assert (asked(move), events(move)) == ([*BY_MANAGER, "not_a_member mona", "not_found c1"], ["restored"])
+    assert (unchanged.result, unchanged.after) == (AVAILABLE, None)
+
+
+# What a customer says
+
+
+def test_a_new_customer_enters_with_its_first_event_unless_it_exists() -> None:
+    new = replace(AVAILABLE, version=1, entered_at=START)
+    mona = actor("mona")
+    first = (rules.claimed(mona.customer_key("c1")),)
+
+    unique, instead = (
+        transitions.create(mona, new, "imported", first=first),
+        transitions.create(mona, new, "created", unique=False),
+    )
+
+    assert unique.before is None and unique.after == replace(new, tail=(event(unique),))
+    assert event(unique) == Event(1, "imported", START, "mona", to_state="available")
+    assert asked(unique) == [*BY_MANAGER, "pool_not_open p", "not_claimed c1", "duplicate_customer c1"]
+    assert asked(instead) == [*BY_MANAGER, "pool_not_open p"]
+
+
+def test_an_update_is_a_version_only_if_it_changes_something() -> None:
+    mona = actor("mona")
+
+    name, fields, nothing = (
+        transitions.update(mona, AVAILABLE, **said) for said in ({"name": "New"}, {"fields": {}}, {"name": "Acme"})
+    )
+
+    assert changed(name) == {"name": "New"}
+    assert changed(fields) == {"fields": {}, "fields_version": 4}
+    assert (nothing.before, nothing.after, nothing.result) == (AVAILABLE, None, AVAILABLE)
+    assert asked(name) == asked(nothing) == [*BY_MANAGER, "not_found c1"]
+    assert event(name) == Event(4, "updated", START, "mona", None, None, None, "available", "available")
+
+
+def test_what_an_import_meets_is_kept_or_refused_and_only_a_manager_learns_it() -> None:
+    kept, refused = (
+        transitions.keep_existing(actor("mona"), AVAILABLE),
+        transitions.reject_existing(actor("mona"), AVAILABLE),
+    )
+
+    assert (asked(kept), kept.result) == ([*BY_MANAGER, "not_found c1"], AVAILABLE)
+    assert (asked(refused), refused.made, refused.before) == ([*BY_MANAGER, "duplicate_customer c1"], False, AVAILABLE)
+
+
+def test_a_customer_says_no_more_than_can_be_kept_to_the_very_byte() -> None:
+    longest = "x" * (MAX_FIELDS_BYTES - len('{"note":""}'))
+
+    most, too_much = (
+        transitions.update(actor("mona"), AVAILABLE, fields={"note": longest + more}) for more in ("", "x")
+    )
+
+    assert changed(most)["fields"] == {"note": longest}
+    assert (too_much.before, too_much.after) == (AVAILABLE, None)
+    told = broken_rules(too_much.rules, {too_much.key: items.build_item(too_much.key, {"version": 3})})
+    assert [each.errors for each in told] == [
+        (FieldError("bytes", "fields", (MAX_FIELDS_BYTES + 1, MAX_FIELDS_BYTES)),)
+    ]
+
+
+def test_an_edit_is_its_holders_while_the_claim_goes_on_or_a_managers_at_any_time() -> None:
+    hers, monas, blind, late = (
+        claim_transitions.edit(actor(user), "c1", known, lambda customer: {"name": customer.name + "!"})
+        for user, known in (("alice", CLAIMED), ("mona", CLAIMED), ("alice", None), ("alice", LAPSED))
+    )
+
+    assert changed(hers) == changed(monas) == {"name": "Acme!"}
+    assert asked(hers) == asked(blind) == ["not_a_member alice", "not_found c1", "not_holder c1", "expired c1"]
+    assert asked(monas) == ["not_a_member mona", "not_found c1", "not_holder mona"]
+    assert asked(late) == ["not_a_member alice", "not_found c1", "expired alice"], "unless she manages the pool"

@@ -1,0 +1,248 @@
+"""The two evaluations of a rule agree: the engine's while writing, ours when explaining a refusal."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pynamodb.expressions.condition import Condition, size
+from pynamodb.expressions.operand import Path
+
+from chalicelib.domain import rules
+from chalicelib.dynamodb import items
+from chalicelib.dynamodb.conditions import condition_expression, evaluate, unchanged
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.table import Check, Put, Table
+from chalicelib.model.model import Policy
+
+KEY = Key("T#main#P#p#C#c1", "-")
+USERS = ("alice", "bob")
+moments = st.integers(0, 6)
+
+customers = st.fixed_dictionaries(
+    {"state": st.sampled_from(("available", "claimed", "private", 3)), "version": st.integers(1, 3)},
+    optional={
+        "holder": st.sampled_from(USERS),
+        "claim_id": st.sampled_from(("a", "b")),
+        "expires_at": moments | st.just("soon"),
+        "entered_at": moments,
+        "past_holders": st.dictionaries(st.sampled_from(USERS), moments),
+        "claimed_at": moments,
+        "set_aside_at": moments,
+        "pinned_until": moments,
+        "returns": st.integers(0, 3),
+        "extensions": st.integers(0, 3),
+    },
+)
+members = st.fixed_dictionaries(
+    {"role": st.sampled_from(("member", "manager"))},
+    optional={
+        "pins": st.integers(0, 3),
+        "held": st.integers(0, 4),
+        "room": st.integers(-2, 3),
+        "own_limit": st.integers(0, 4),
+        "did": st.dictionaries(st.sampled_from(("claimed", "released")), st.integers(0, 4)),
+    },
+)
+policies = st.builds(
+    Policy,
+    holding_limit=st.none() | st.integers(0, 4),
+    daily_claim_limit=st.none() | st.integers(0, 4),
+    embargo=st.none() | st.just("PT1S"),
+    cooldown=st.none() | st.just("PT1S"),
+    max_returns=st.none() | st.integers(1, 3),
+    max_extensions=st.none() | st.integers(0, 3),
+    pin_limit=st.none() | st.integers(0, 3),
+)
+
+
+def customer_conditions(policy: Policy, user: str, now: int) -> list[Condition]:
+    ruled = [
+        rules.exists(KEY),
+        rules.unchanged_since(KEY, 2),
+        *rules.free_to_claim(KEY, policy, now),
+        *rules.past_embargo(KEY, policy, now + 1000),
+        *rules.cooled_down(KEY, policy, user, now + 1000),
+        rules.claimed(KEY),
+        rules.held_by(KEY, user),
+        *rules.same_claim(KEY, "a"),
+        rules.not_private(KEY),
+        rules.unpinned(KEY, now),
+        *rules.private(KEY),
+        *rules.extendable(KEY, policy, 5, now),
+        rules.not_expired(KEY, now),
+        rules.due(KEY, now),
+    ]
+    return [rule.condition for rule in ruled]
+
+
+def member_conditions(policy: Policy, count: int) -> list[Condition]:
+    return [
+        rules.member(KEY).condition,
+        rules.manager(KEY).condition,
+        *(rule.condition for rule in rules.room_for_pin(KEY, policy)),
+        rules.Quota(KEY, policy, 5, count).condition(),
+        ~rules.manager(KEY).condition,
+    ]
+
+
+def accepted(table: Table, condition: Condition) -> bool:
+    return table.write([Check(KEY, condition)]) is None
+
+
+def store(table: Table, attributes: dict[str, Any]) -> Item:
+    item = items.build_item(KEY, attributes)
+    table.write([Put(KEY, item)])
+    return item
+
+
+agreeing = partial(
+    settings,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+    database=None,
+)
+
+
+@agreeing(max_examples=60)
+@given(attributes=customers, policy=policies, user=st.sampled_from(USERS), now=moments)
+def test_every_rule_about_a_customer(
+    real_table: Table, attributes: dict[str, Any], policy: Policy, user: str, now: int
+) -> None:
+    item = store(real_table, attributes)
+
+    for condition in customer_conditions(policy, user, now):
+        assert evaluate(condition, item) == accepted(real_table, condition), condition
+
+
+@agreeing(max_examples=60)
+@given(attributes=members, policy=policies, count=st.integers(1, 5))
+def test_every_rule_about_a_member(real_table: Table, attributes: dict[str, Any], policy: Policy, count: int) -> None:
+    item = store(real_table, attributes)
+
+    for condition in member_conditions(policy, count):
+        assert evaluate(condition, item) == accepted(real_table, condition), condition
+
+
+def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
+    limits = {"holding_limit": 1, "daily_claim_limit": 1, "max_returns": 2, "max_extensions": 1, "pin_limit": 1}
+    policy = Policy(embargo="PT1S", cooldown="PT1S", **limits)
+
+    for condition in [*customer_conditions(policy, "alice", 3), *member_conditions(policy, 1)]:
+        assert evaluate(condition, {}) == accepted(real_table, condition), condition
+
+
+def test_a_condition_that_could_not_be_explained_is_no_rule() -> None:
+    with pytest.raises(TypeError, match="no rule may use BeginsWith"):
+        evaluate(Path("state").startswith("a"), {})
+
+
+# What the engine does with a condition, said once in so many words
+
+ITEM = items.build_item(KEY, {"state": "claimed", "expires_at": 5, "did": {"claimed": 2}, "by": "bob"})
+state, expires_at, by, pinned_until = Path("state"), Path("expires_at"), Path("by"), Path("pinned_until")
+MET = {
+    "equal": state == "claimed",
+    "not equal": state != "private",
+    "earlier": expires_at < 6,
+    "until": expires_at <= 5,
+    "later": expires_at > 4,
+    "from": expires_at >= 5,
+    "there": state.exists(),
+    "not there": pinned_until.does_not_exist(),
+    "within a map": Path("did")["claimed"] == 2,
+    "not within a map": Path("did")["won"].does_not_exist(),
+    "nothing lies within a number": expires_at["claimed"].does_not_exist(),
+    "both": (expires_at > 4) & (expires_at < 6),
+    "either": (expires_at > 5) | (expires_at < 6),
+    "not": ~(state == "private"),
+    "what is absent differs": pinned_until != 5,
+    "other types differ": expires_at != "5",
+}
+NOT_MET = {
+    "equal": state == "private",
+    "not equal": state != "claimed",
+    "earlier": expires_at < 5,
+    "until": expires_at <= 4,
+    "later": expires_at > 5,
+    "from": expires_at >= 6,
+    "there": pinned_until.exists(),
+    "not there": state.does_not_exist(),
+    "within a map": Path("did")["claimed"] == 3,
+    "not within a map": Path("did")["claimed"].does_not_exist(),
+    "nothing lies within a number": expires_at["claimed"].exists(),
+    "both": (expires_at > 4) & (expires_at < 5),
+    "either": (expires_at > 5) | (expires_at < 5),
+    "not": ~(state == "claimed"),
+    "what is absent is no equal": pinned_until == 5,
+    "what is absent is not later": pinned_until > 0,
+    "nor earlier": pinned_until < 9,
+    "other types do not compare": by > 5,
+    "nor are they equal": expires_at == "5",
+}
+
+
+@pytest.mark.parametrize("condition", MET.values(), ids=list(MET))
+def test_a_condition_is_met(condition: Condition) -> None:
+    assert evaluate(condition, ITEM)
+
+
+@pytest.mark.parametrize("condition", NOT_MET.values(), ids=list(NOT_MET))
+def test_a_condition_is_not_met(condition: Condition) -> None:
+    assert not evaluate(condition, ITEM)
+
+
+def test_and_so_says_the_engine(real_table: Table) -> None:
+    real_table.write([Put(KEY, ITEM)])
+
+    for condition in MET.values():
+        assert accepted(real_table, condition), condition
+    for condition in NOT_MET.values():
+        assert not accepted(real_table, condition), condition
+
+
+def test_an_item_is_as_it_was_read_while_none_of_what_is_named_has_changed_come_or_gone() -> None:
+    same = unchanged(ITEM, ("state", "pinned_until"), did=("claimed", "won"))
+    changed: dict[str, dict[str, Any]] = {
+        "what was read": {"state": "private"},
+        "what was not there": {"pinned_until": 5},
+        "what was done": {"did": {"claimed": 3}},
+        "what had not been done": {"did": {"claimed": 2, "won": 1}},
+    }
+
+    assert evaluate(same, ITEM) and evaluate(same, ITEM | items.build_item(KEY, {"by": "alice", "expires_at": 6}))
+    assert not any(evaluate(same, ITEM | items.build_item(KEY, each)) for each in changed.values())
+    assert not evaluate(same, {name: held for name, held in ITEM.items() if name != "state"})
+
+
+def test_a_member_who_has_done_nothing_yet_is_as_read_until_they_have() -> None:
+    idle = {name: held for name, held in ITEM.items() if name != "did"}
+    same = unchanged(idle, ("state",), did=("claimed",))
+
+    assert evaluate(same, idle) and not evaluate(same, ITEM)
+
+
+def test_neither_is_a_condition_on_what_is_worked_out_of_an_item() -> None:
+    with pytest.raises(TypeError, match="no rule may use _Size"):
+        evaluate(size("state") > 1, ITEM)
+
+
+def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
+    of_pages = [Path("sk").between("E#1", "E#9"), Path("sk").startswith("E#")]
+
+    for condition in [*MET.values(), *NOT_MET.values(), *of_pages]:
+        ours, theirs = ({"rank": "#0"}, {":0": {"N": "7"}}), ({"rank": "#0"}, {":0": {"N": "7"}})
+        assert condition_expression(condition, *ours) == condition.serialize(*theirs)
+        assert ours == theirs, "with the same placeholders, after those that were there"
+
+
+def test_what_no_rule_uses_is_not_written_either() -> None:
+    with pytest.raises(TypeError, match="no condition here may use Contains"):
+        condition_expression(Path("state").contains("a"), {}, {})
+    with pytest.raises(AssertionError, match="no condition here may use _Size"):
+        condition_expression(size("state") > 1, {}, {})

@@ -1,0 +1,254 @@
+"""What a move adds to whose counters, told by the move alone; and how a new day begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.domain import claim_transitions, transitions
+from chalicelib.domain.transitions import Transition
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.table import Put, Table, Update
+from chalicelib.model.model import Event
+from chalicelib.transactions.counters import Counters, counter_changes
+from tests.support.memory import Memory, memory_table
+from tests.support.transition_samples import AVAILABLE, CLAIMED, LAPSED, POOL, PRIVATE, actor
+from tests.support.world import DAY, HOUR, START
+
+TODAY, YESTERDAY = "2026-06-01", "2026-05-31"
+ALICE = keys.member_key("main", "p", "alice")
+
+
+def gains(move: Transition) -> dict[str, dict[str, int]]:
+    """By user, what changes."""
+    told = {
+        key.pk.rpartition("#")[2]: {name: by for name, by in sums.items() if by}
+        for key, sums in counter_changes(move).items()
+    }
+    return {user: sums for user, sums in told.items() if sums}
+
+
+# What a move adds
+
+
+def test_a_claim_is_one_more_held_and_one_more_of_the_day() -> None:
+    move = transitions.claim(actor(), "c1", AVAILABLE, "a2")
+
+    assert gains(move) == {"alice": {"held": 1, "claimed": 1}}
+    assert set(counter_changes(move)) == {ALICE}
+
+
+def test_an_assignment_and_a_transfer_are_no_claims_of_the_day() -> None:
+    assigned = claim_transitions.assign(actor("mona"), "c1", AVAILABLE, "bob", "b1")
+    transferred = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "bob", "b1", None)
+
+    assert gains(assigned) == {"bob": {"held": 1}}
+    assert gains(transferred) == {"alice": {"held": -1}, "bob": {"held": 1}}
+
+
+def test_a_lapsed_claim_is_given_back_by_its_holder_whoever_takes_it_and_on_whatever_occasion() -> None:
+    bobs = replace(LAPSED, holder="bob", pinned_until=START)
+
+    assert gains(transitions.claim(actor(), "c1", bobs, "a2")) == {
+        "bob": {"held": -1, "pins": -1, "expired": 1}, "alice": {"held": 1, "claimed": 1}
+    }  # fmt: skip
+
+
+def test_a_release_is_the_holders_also_where_a_manager_made_it() -> None:
+    for user in ("alice", "mona"):
+        assert gains(transitions.release(actor(user), "c1", CLAIMED, None, None)) == {
+            "alice": {"held": -1, "released": 1}
+        }
+
+
+def test_a_pin_is_counted_once_however_often_it_is_moved() -> None:
+    pinned = replace(CLAIMED, pinned_until=START + HOUR)
+
+    first, again = (claim_transitions.pin(actor(), "c1", known, START + DAY) for known in (CLAIMED, pinned))
+
+    assert (gains(first), gains(again)) == ({"alice": {"pins": 1}}, {})
+    assert gains(claim_transitions.unpin(actor(), "c1", pinned)) == {"alice": {"pins": -1}}
+
+
+def test_what_leaves_the_pool_is_one_less_of_what_its_holder_brought_in() -> None:
+    won = claim_transitions.win(actor(), "c1", CLAIMED)
+    taken_out = claim_transitions.convert(actor("mona"), "c1", AVAILABLE, "bob")
+
+    assert gains(won) == {"alice": {"held": -1, "won": 1, "pooled": -1}}
+    assert gains(taken_out) == {"bob": {"pooled": -1}}
+    assert gains(claim_transitions.convert(actor("mona"), "c1", PRIVATE, "bob")) == {}, "it had left before"
+
+
+def test_what_enters_is_credited_to_who_brought_it_in() -> None:
+    created = transitions.create(actor("mona"), replace(AVAILABLE, version=1, tail=()), "imported")
+    deposited = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona"))
+
+    assert gains(created) == gains(deposited) == {"mona": {"entered": 1, "pooled": 1}}
+
+
+def test_what_is_set_aside_counts_for_its_last_holder_and_restoring_it_for_who_restores() -> None:
+    aside = transitions.release(actor(max_returns=1), "c1", CLAIMED, None, None)
+    restored = claim_transitions.restore(actor("mona"), "c1", replace(AVAILABLE, set_aside_at=START))
+    won = claim_transitions.convert(actor("mona"), "c1", replace(AVAILABLE, set_aside_at=START), "bob")
+
+    assert gains(aside) == {"alice": {"held": -1, "released": 1, "aside": 1}}
+    assert gains(restored) == {"mona": {"aside": -1}}
+    assert gains(won) == {"bob": {"pooled": -1}, "mona": {"aside": -1}}
+
+
+def test_what_is_taken_out_of_the_table_is_no_longer_brought_in() -> None:
+    move = Transition(keys.customer_key("main", "p", "c1"), AVAILABLE, None, (), removed_by="mona")
+
+    assert gains(move) == {"mona": {"pooled": -1}}
+    assert gains(replace(move, removed_by=None)) == {}
+
+
+def test_events_that_were_there_before_count_no_more() -> None:
+    told = transitions.claim(actor(), "c1", AVAILABLE, "a2").after
+    assert told is not None and told.tail
+
+    assert gains(transitions.update(actor("mona"), told, name="New")) == {}
+    assert gains(transitions.release(actor(), "c1", told, None, None)) == {"alice": {"held": -1, "released": 1}}
+
+
+def test_two_events_of_a_kind_in_one_move_count_twice() -> None:
+    won, won_again = (
+        Event(seq, "won", START, "alice", "alice", from_state="claimed", to_state="private") for seq in (4, 5)
+    )
+    move = Transition(
+        keys.customer_key("main", "p", "c1"), CLAIMED, replace(PRIVATE, version=5, tail=(won, won_again)), ()
+    )
+
+    assert gains(move) == {"alice": {"held": -1, "won": 2, "pooled": -2}}
+
+
+# What is written
+
+
+def written(*moves_made: Transition, counters: Counters | None = None) -> dict[Key, list[str]]:
+    """What is changed of which member's item."""
+    actions = (counters or Counters(actor())).actions(moves_made, {}, None)
+    return {each.key: [str(change) for change in each.actions] for each in actions if isinstance(each, Update)}
+
+
+def test_the_room_that_is_left_changes_with_what_is_held_and_with_nothing_else() -> None:
+    claimed = written(transitions.claim(actor(), "c1", AVAILABLE, "a2"))
+    pinned = written(claim_transitions.pin(actor(), "c1", CLAIMED, START + DAY))
+
+    assert claimed[ALICE][:2] == ["held {'N': '1'}", "room {'N': '-1'}"]
+    assert pinned == {ALICE: ["pins {'N': '1'}"]}
+
+
+def test_a_member_whose_counters_stay_as_they_are_is_not_written_nor_is_one_who_has_left() -> None:
+    extended = claim_transitions.extend(actor(), "c1", CLAIMED, HOUR, None)
+    released, left = transitions.release(actor("mona"), "c1", CLAIMED, None, None), Counters(actor("mona"))
+    left.learn({ALICE: {}})
+
+    assert counter_changes(extended) and written(extended) == {}
+    assert set(written(released)) == {ALICE} and written(released, counters=left) == {}
+
+
+def test_a_move_takes_an_item_for_each_member_it_counts_for_and_for_each_day_that_is_over() -> None:
+    claim, counters = transitions.claim(actor(), "c1", AVAILABLE, "a2"), Counters(actor())
+    fresh = counters.keys(claim)
+
+    counters.learn({ALICE: member()})
+    on_a_new_day = counters.keys(claim)
+    counters.learn({ALICE: {}})
+
+    assert (fresh, on_a_new_day) == ({ALICE}, {ALICE, keys.day_key(ALICE, YESTERDAY)})
+    assert counters.keys(claim) == set(), "who has left has no counters"
+
+
+# A new day
+
+
+def member(**attributes: Any) -> Item:
+    return items.build_item(
+        ALICE, {"day": YESTERDAY, "did": {"claimed": 2, "won": 1}, "pooled": 0, "aside": 0} | attributes
+    )
+
+
+def stored(*items: Item) -> tuple[Table, Memory]:
+    memory = Memory()
+    table = memory_table(memory)
+    table.write([Put(Key(item["pk"]["S"], item["sk"]["S"]), item) for item in items])
+    return table, memory
+
+
+def did(memory: Memory) -> tuple[Any, ...]:
+    """What the member has done on which day, as their item and the rows of days that are over tell it."""
+    rows = {key.sk: items.deserialize({"M": item}) for key, item in memory.items.items() if key != ALICE}
+    mine = items.deserialize({"M": memory.items[ALICE]})
+    kept = {
+        sk: {name: count for name, count in row.items() if count and name not in ("pk", "sk")}
+        for sk, row in rows.items()
+    }
+    return mine["day"], mine["did"], kept
+
+
+def test_an_old_day_is_filed_under_a_row_of_its_own_and_the_new_one_begins_with_nothing() -> None:
+    table, memory = stored(member())
+    counters = Counters(actor())
+    counters.learn({ALICE: memory.items[ALICE]})
+
+    counters.begin_days(table)
+    counters.begin_days(table)
+
+    assert did(memory) == (TODAY, {}, {f"{YESTERDAY}#alice": {"claimed": 2, "won": 1}})
+
+
+def test_a_row_that_is_there_is_added_to() -> None:
+    row = items.build_item(keys.day_key(ALICE, YESTERDAY), {"claimed": 3, "expired": 1})
+    table, memory = stored(member(), row)
+    counters = Counters(actor())
+    counters.learn({ALICE: memory.items[ALICE]})
+
+    counters.begin_days(table)
+
+    assert did(memory)[2] == {f"{YESTERDAY}#alice": {"claimed": 5, "won": 1, "expired": 1}}
+
+
+def test_a_day_is_begun_once_by_two_that_saw_it_end_and_what_was_done_meanwhile_is_not_lost() -> None:
+    for meanwhile in ({"did": {"claimed": 3, "won": 1}}, {"did": {"claimed": 2, "won": 1, "expired": 1}}, {"pooled": 1},
+                      {"aside": 1}, {"day": TODAY, "did": {}}):  # fmt: skip
+        table, memory = stored(member(**meanwhile))
+        counters = Counters(actor())
+        counters.learn({ALICE: member()})
+        before = dict(memory.items)
+
+        counters.begin_days(table)
+
+        assert memory.items == before, meanwhile
+
+
+def test_a_day_that_is_not_over_is_left_alone_in_the_time_zone_of_the_members_pool() -> None:
+    there = replace(
+        POOL, id="q", policy=replace(POOL.policy, time_zone="Pacific/Honolulu")
+    )  # where it is yesterday yet
+    key = keys.member_key("main", "q", "alice")
+    abroad = items.build_item(key, {"day": YESTERDAY, "did": {}, "pooled": 0, "aside": 0})
+    table, memory = stored(member(day=TODAY), abroad)
+    counters = Counters(actor(), there)
+    counters.learn(memory.items)
+    before = dict(memory.items)
+
+    counters.begin_days(table)
+
+    assert memory.items == before
+
+
+def test_where_clocks_disagree_a_claim_counts_on_the_later_day_which_the_member_has_seen() -> None:
+    tomorrow = member(day="2026-06-02", held=0)
+    table, memory = stored(tomorrow)
+    counters = Counters(actor())
+    counters.learn({ALICE: memory.items[ALICE]})
+    counters.learn({keys.member_key("main", "p", "bob"): {}})
+
+    refused = table.write(counters.actions([transitions.claim(actor(), "c1", AVAILABLE, "a2")], {}, None))
+
+    assert refused is None
+    assert did(memory) == ("2026-06-02", {"claimed": 3, "won": 1}, {})

@@ -1,0 +1,236 @@
+"""What one move writes, action by action, and under which condition each: as values, without an engine."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.domain import claim_transitions, rules, transitions
+from chalicelib.domain.transitions import Transition
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.table import Action, Check, Delete, Put
+from chalicelib.model.model import Customer, Event
+from chalicelib.transactions.customer_writes import actions_of, with_paged_events, with_request_marker
+from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, actor
+from tests.support.world import START
+
+KEY = keys.customer_key("main", "p", "c1")
+FIELDS, GUARD = Key(KEY.pk, "F"), keys.unique_key("main", "p", "phone", "13812345678")
+CALLED = replace(AVAILABLE, fields={"phone": "138 1234 5678"})
+AS_KNOWN = {"version": AVAILABLE.version, "created_at": AVAILABLE.created_at}
+
+
+def done(writes: Sequence[Action]) -> list[tuple[type, Key]]:
+    return [(type(action), action.key) for action in writes]
+
+
+def committed(action: Action, **attributes: Any) -> bool:
+    """Whether the engine would carry it out on an item with these attributes, or on none."""
+    item: Item = items.build_item(action.key, attributes) if attributes else {}
+    return action.condition is None or evaluate(action.condition, item)
+
+
+# The customer
+
+
+def test_a_customer_is_written_only_over_the_very_one_that_the_move_was_made_from() -> None:
+    (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, "a2"), {})
+
+    assert (type(put), put.key) == (Put, KEY)
+    assert committed(put, **AS_KNOWN)
+    assert not committed(put, **AS_KNOWN | {"version": 4}) and not committed(put, **AS_KNOWN | {"created_at": START})
+    assert not committed(put), "it has left"
+
+
+def test_a_new_customer_is_written_only_where_there_is_none() -> None:
+    move = transitions.create(actor("mona"), replace(AVAILABLE, version=1, fields_version=1), "created")
+
+    writes = actions_of(move, {})
+
+    assert done(writes) == [(Put, KEY), (Put, FIELDS)]
+    assert committed(writes[0]) and not committed(writes[0], **AS_KNOWN)
+
+
+def test_a_move_that_changes_nothing_checks_what_it_asks() -> None:
+    seen, unseen = transitions.keep_existing(actor("mona"), AVAILABLE), transitions.claim(actor(), "c1", None, "a2")
+
+    (same,), (there,) = actions_of(seen, {}), actions_of(unseen, {})
+
+    assert done([same, there]) == [(Check, KEY)] * 2
+    assert committed(same, **AS_KNOWN) and not committed(same, **AS_KNOWN | {"version": 4})
+    assert committed(there, **AS_KNOWN) and not committed(there)
+
+
+def test_what_is_asked_of_the_customer_travels_with_its_write_and_what_is_asked_of_others_does_not() -> None:
+    other = keys.member_key("main", "p", "alice")
+    asked = {KEY: [rules.held_by(KEY, "alice").condition], other: [rules.member(other).condition]}
+
+    (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, "a2"), asked)
+    (check,) = actions_of(transitions.claim(actor(), "c1", None, "a2"), {KEY: [rules.held_by(KEY, "alice").condition]})
+
+    assert committed(put, holder="alice", **AS_KNOWN) and not committed(put, holder="bob", **AS_KNOWN)
+    assert committed(check, holder="alice") and not committed(check, holder="bob")
+    assert set(asked) == {other}
+
+
+# Its fields, and who says a phone number
+
+
+def test_fields_are_written_only_when_they_change_and_a_new_number_says_who_says_it() -> None:
+    mona = actor("mona")
+
+    renamed = actions_of(transitions.update(mona, AVAILABLE, name="New"), {})
+    called = actions_of(transitions.update(mona, AVAILABLE, fields=CALLED.fields), {})
+    said_before = actions_of(transitions.update(mona, CALLED, fields=CALLED.fields | {"city": "Xi'an"}), {})
+
+    assert done(renamed) == [(Put, KEY)]
+    assert done(called) == [(Put, KEY), (Put, FIELDS), (Put, GUARD)]
+    assert done(said_before) == [(Put, KEY), (Put, FIELDS)]
+    fields, guard = called[1:]
+    assert isinstance(fields, Put) and items.fields_record(fields.item) == (4, CALLED.fields)
+    assert isinstance(guard, Put) and guard.item == items.build_item(
+        GUARD, {"customer": "c1", "created_at": AVAILABLE.created_at, "version": 4}
+    )
+    assert guard.condition is None, "by hand, whoever says it last"
+
+
+def test_an_import_says_a_number_only_if_nobody_else_does_meanwhile() -> None:
+    new = replace(CALLED, version=1, fields_version=1)
+    asked = {GUARD: [rules.not_taken(GUARD, None).condition]}
+
+    *_, guard = actions_of(transitions.create(actor("mona"), new, "imported"), asked)
+
+    assert (guard.key, asked) == (GUARD, {})
+    assert committed(guard) and not committed(guard, customer="c2")
+
+
+# From one pool to another, or out of the table
+
+
+def test_a_customer_is_gone_here_and_there_at_once_with_its_fields() -> None:
+    there = replace(POOL, id="q")
+    target_key = keys.customer_key("main", "q", "c1")
+    move = claim_transitions.deposit(actor(), "c1", PRIVATE, actor(home=there))
+    asked = {target_key: [rules.does_not_exist(target_key).condition]}
+
+    writes = actions_of(move, asked)
+
+    assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Put, target_key), (Put, Key(target_key.pk, "F"))]
+    leaves, _, enters, _ = writes
+    assert committed(leaves, **AS_KNOWN) and not committed(leaves, **AS_KNOWN | {"version": 4})
+    assert committed(enters) and not committed(enters, **AS_KNOWN)
+    assert asked == {}
+    assert not committed(actions_of(move, {})[2], **AS_KNOWN), "asked or not"
+
+
+def test_a_customer_that_is_taken_out_goes_with_its_fields_and_with_the_guards_that_are_still_its_own() -> None:
+    said = items.build_item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
+    still = rules.still_written(GUARD, said)
+    move = Transition(KEY, CALLED, None, (), removed_by="mona", forgets=(still,))
+    asked = {GUARD: [still.condition]}
+
+    writes = actions_of(move, asked)
+
+    assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Delete, GUARD)]
+    assert committed(writes[0], **AS_KNOWN) and not committed(writes[0], **AS_KNOWN | {"version": 4})
+    assert committed(writes[2], **items.deserialize({"M": said})) and not committed(writes[2], customer="c2")
+    assert asked == {}
+    assert done(actions_of(move, {})) == done(writes), "two that leave may have said the same number"
+
+
+# Events
+
+
+LONG = 700  # two such reasons take a kilobyte by themselves, since no packing makes noise smaller
+noise = random.Random(3)
+
+
+def with_events(count: int, length: int = 0) -> Customer:
+    reasons = ["".join(noise.choices(string.ascii_letters + string.digits, k=length)) for _ in range(count)]
+    events = tuple(Event(seq, "updated", START, "mona", reason=reason) for seq, reason in enumerate(reasons, 1))
+    return replace(CLAIMED, version=count, tail=events)
+
+
+def kept(move: Transition) -> list[int]:
+    assert move.after is not None
+    return [event.seq for event in move.after.tail]
+
+
+def test_a_customer_carries_its_events_while_that_costs_no_kilobyte_and_then_only_the_new_ones() -> None:
+    few, long, many = with_events(2), with_events(2, LONG), with_events(16)
+
+    moved = [
+        with_paged_events(transitions.release(actor(), "c1", known, None, None), roomy=False)
+        for known in (few, long, many)
+    ]
+
+    assert [kept(move) for move in moved] == [[1, 2, 3], [3], [17]]
+
+
+def test_events_stay_where_leaving_them_out_would_save_no_kilobyte_and_while_they_are_not_packed() -> None:
+    packed = replace(with_events(2, 150), name="n" * 600)  # 1.4 kB with its events, and still more than one without
+    plain = replace(with_events(1, 159), name="n" * 450)  # more than one with its events, and less without
+
+    moved = [
+        with_paged_events(transitions.release(actor(), "c1", known, None, None), roomy=False)
+        for known in (packed, plain)
+    ]
+
+    assert [kept(move) for move in moved] == [[1, 2, 3], [1, 2]]
+    assert all(move.after and items.size(items.customer_item(move.after)) > 1024 for move in moved)
+    assert moved[1].after and len(items.encode_events(moved[1].after.tail)) == items.MAX_PLAIN_BYTES, (
+        "the most there may be"
+    )
+
+
+def test_an_atomic_batch_spends_bytes_on_them_but_never_more_than_a_page() -> None:
+    long, full, over = with_events(2, LONG), with_events(15), with_events(16)
+
+    moved = [
+        with_paged_events(transitions.release(actor(), "c1", known, None, None), roomy=True)
+        for known in (long, full, over)
+    ]
+
+    assert [kept(move) for move in moved] == [[1, 2, 3], list(range(1, 17)), [17]]
+
+
+def test_events_that_are_carried_no_more_get_a_page_of_their_own() -> None:
+    move = with_paged_events(transitions.release(actor(), "c1", with_events(2, LONG), None, None), roomy=False)
+
+    put, page = actions_of(move, {})
+
+    assert page.key == keys.event_page_key(CLAIMED, "p", 1) and isinstance(page, Put)
+    assert [event.seq for event in items.event_page_record(page.item)] == [1, 2]
+    assert (type(put), page.condition) == (Put, None)
+
+
+def test_a_move_without_a_customer_before_or_after_it_pages_nothing() -> None:
+    created = transitions.create(actor("mona"), with_events(1, LONG), "created")
+    kept_as_it_is = transitions.keep_existing(actor("mona"), with_events(2, LONG))
+
+    assert (
+        with_paged_events(created, roomy=False) == created
+        and with_paged_events(kept_as_it_is, roomy=False) == kept_as_it_is
+    )
+
+
+@pytest.mark.parametrize("before", [None, with_events(2)], ids=["a new one", "one with events"])
+def test_the_mark_of_a_request_is_in_every_event_that_it_makes_and_in_no_other(before: Customer | None) -> None:
+    if before is None:
+        move = transitions.create(actor("mona"), replace(AVAILABLE, version=1), "created")
+    else:
+        move = transitions.release(actor(max_returns=1), "c1", before, None, None)
+
+    after = with_request_marker(move, "m1").after
+
+    assert after is not None
+    assert [event.request_marker for event in after.tail] == (["m1"] if before is None else ["", "", "m1", "m1"])
+    assert with_request_marker(transitions.keep_existing(actor("mona"), AVAILABLE), "m1").after is None

@@ -1,0 +1,346 @@
+"""Each rule at its edge: the last item that meets it, the first that breaks it, and what the refusal then says.
+
+No engine: an item is put through a rule as `rules.broken` does with what an engine returned. That an engine sees the
+condition in the same way is shown in `test_conditions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chalicelib.domain import rules
+from chalicelib.domain.rules import Quota, Rule
+from chalicelib.dynamodb import items
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import NO_DEADLINE, Key
+from chalicelib.model.errors import Refusal
+from chalicelib.model.model import Policy
+from chalicelib.model.validation import FieldError
+
+KEY = Key("T#main#P#p#C#c1", "-")
+NOW = 1_780_300_800_000  # 2026-06-01T08:00:00Z
+MIDNIGHT = NOW + 16 * 3_600_000
+NOT_THERE: Item = {}
+
+
+def told(asked: Rule | Sequence[Rule], item: Item | None = None, **attributes: Any) -> list[Refusal]:
+    """What those rules say of an item with these attributes."""
+    asked = [asked] if isinstance(asked, Rule) else asked
+    return list(rules.broken_rules(asked, {KEY: items.build_item(KEY, attributes) if item is None else item}))
+
+
+# How a refusal is told
+
+
+def test_a_rule_about_an_item_that_was_not_returned_is_not_broken() -> None:
+    another = Key("T#main#P#p#C#c2", "-")
+
+    broken = list(rules.broken_rules([rules.exists(another), rules.exists(KEY)], {KEY: NOT_THERE}))
+
+    assert broken == [Refusal("not_found")]
+
+
+def test_of_several_broken_rules_the_first_is_told() -> None:
+    asked = [rules.exists(KEY), rules.claimed(KEY), rules.held_by(KEY, "alice")]
+    held = items.build_item(KEY, {"state": "available"})
+
+    first, of_nothing = rules.first_broken(asked, {KEY: held}), rules.first_broken(asked, {})
+
+    assert (first, of_nothing) == (Refusal("not_claimed"), None)
+
+
+def test_rules_are_alike_if_they_ask_the_same_of_the_same_items_in_the_same_order() -> None:
+    first, second = rules.unchanged_since(KEY, 1), rules.held_by(KEY, "alice")
+    another = Key("T#main#P#p#C#c2", "-")
+
+    assert rules.same_rules([first, second], [rules.unchanged_since(KEY, 1), second])
+    for other in ([second, first], [first], [rules.unchanged_since(KEY, 2), second],
+                  [rules.unchanged_since(another, 1), second],
+                  [rules.not_modified_since(KEY, 1, NOW), second]):  # fmt: skip
+        assert not rules.same_rules([first, second], other)
+
+
+# The pool
+
+
+def test_a_pool_takes_customers_in_unless_it_is_closed_or_gone() -> None:
+    takes = rules.pool_accepts_customers(KEY)
+
+    assert told(takes, status="open") == told(takes, status="paused") == []
+    assert told(takes, status="closed") == told(takes, NOT_THERE) == [Refusal("pool_not_open")]
+
+
+def test_a_pool_of_another_version_decides_nothing_and_is_asked_again() -> None:
+    assert told(rules.pool_unchanged(KEY, 3), version=3) == []
+    assert told(rules.pool_unchanged(KEY, 3), version=4) == [Refusal("throttled")]
+
+
+# Is it that customer, at that version?
+
+
+def test_a_customer_exists_or_does_not() -> None:
+    assert told(rules.exists(KEY), version=1) == told(rules.does_not_exist(KEY), NOT_THERE) == []
+    assert told(rules.exists(KEY), NOT_THERE) == [Refusal("not_found")]
+    assert told(rules.does_not_exist(KEY), version=1) == [Refusal("duplicate_customer")]
+
+
+def test_a_customer_that_left_and_came_anew_is_another_one_even_at_the_same_version() -> None:
+    untouched = rules.not_modified_since(KEY, 2, NOW)
+
+    assert told(untouched, version=2, created_at=NOW) == []
+    for version, created_at in ((3, NOW), (2, NOW + 1)):
+        assert told(untouched, version=version, created_at=created_at) == [Refusal("version_conflict")]
+
+
+def test_if_match_is_about_the_version_alone() -> None:
+    assert told(rules.unchanged_since(KEY, 2), version=2, created_at=1) == []
+    assert told(rules.unchanged_since(KEY, 2), version=1) == [Refusal("version_conflict")]
+
+
+# May it be claimed?
+
+
+def test_a_claim_is_free_for_everybody_from_the_millisecond_of_its_deadline() -> None:
+    free = rules.free_to_claim(KEY, Policy(), NOW)
+
+    assert told(free, state="available") == told(free, state="claimed", expires_at=NOW) == []
+    assert told(free, state="claimed", expires_at=NOW + 1) == [Refusal("already_claimed", NOW + 1)]
+
+
+def test_one_that_is_private_or_has_no_deadline_is_taken_until_nobody_knows_when() -> None:
+    free = rules.free_to_claim(KEY, Policy(), NOW)
+
+    assert told(free, state="private") == told(free, state="claimed") == [Refusal("already_claimed")]
+
+
+def test_one_that_is_set_aside_or_would_be_by_its_next_return_is_not_free() -> None:
+    free = rules.free_to_claim(KEY, Policy(max_returns=3), NOW)
+    lapsed = {"state": "claimed", "expires_at": NOW}
+
+    assert told(free, returns=1, **lapsed) == told(free, state="available", returns=2) == []
+    assert told(free, returns=2, **lapsed) == [Refusal("set_aside")]
+    assert told(free, state="available", returns=1, set_aside_at=NOW) == [Refusal("set_aside")]
+
+
+def test_an_embargo_ends_at_its_very_millisecond() -> None:
+    embargo = rules.past_embargo(KEY, Policy(embargo="PT1S"), NOW)
+
+    assert rules.past_embargo(KEY, Policy(), NOW) == told(embargo, entered_at=NOW - 1000) == []
+    assert told(embargo, entered_at=NOW - 999) == [Refusal("embargoed", NOW + 1)]
+
+
+def test_a_past_holder_waits_to_the_millisecond_and_nobody_else_does() -> None:
+    cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
+
+    assert rules.cooled_down(KEY, Policy(), "alice", NOW) == told(cooled, past_holders={"bob": NOW}) == []
+    assert told(cooled, past_holders={"alice": NOW - 1000}) == []
+    assert told(cooled, past_holders={"alice": NOW - 999}) == [Refusal("cooldown", NOW + 1)]
+
+
+def test_one_whose_own_claim_lapsed_waits_from_its_deadline_on() -> None:
+    cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
+    hers: dict[str, Any] = {"past_holders": {}, "state": "claimed", "holder": "alice"}
+
+    assert told(cooled, **hers, expires_at=NOW - 1000) == []
+    assert told(cooled, **hers | {"holder": "bob"}, expires_at=NOW) == []
+    assert told(cooled, **hers | {"state": "private"}) == [], "what is her own has no deadline to wait from"
+    assert told(cooled, **hers, expires_at=NOW - 999) == [Refusal("cooldown", NOW + 1)]
+    bobs = hers | {"holder": "bob", "past_holders": {"alice": NOW - 999}}
+    assert told(cooled, **bobs, expires_at=NOW) == [Refusal("cooldown", NOW + 1)], "whoever has held it since"
+    again = hers | {"past_holders": {"alice": NOW - 999}}
+    assert told(cooled, **again, expires_at=NOW - 1) == [Refusal("cooldown", NOW + 999)], (
+        "she last left at the deadline"
+    )
+
+
+# Whose claim is it, and does it go on?
+
+
+def test_a_claim_is_its_holders_and_the_one_that_the_client_knows() -> None:
+    same = rules.same_claim(KEY, "a")
+
+    assert told(rules.claimed(KEY), state="claimed") == told(rules.held_by(KEY, "alice"), holder="alice") == []
+    assert told(same, claim_id="a") == rules.same_claim(KEY, None) == []
+    assert told(rules.claimed(KEY), state="private") == [Refusal("not_claimed")]
+    assert told(rules.held_by(KEY, "alice"), holder="bob") == [Refusal("not_holder")]
+    assert told(same, claim_id="b") == [Refusal("claim_changed")]
+
+
+def test_a_holder_has_rights_until_the_deadline_and_the_sweep_from_then_on() -> None:
+    goes_on, lapsed = rules.not_expired(KEY, NOW), rules.due(KEY, NOW)
+
+    assert told(goes_on, state="claimed") == told(goes_on, state="claimed", expires_at=NOW + 1) == []
+    assert told(lapsed, state="claimed", expires_at=NOW) == []
+    assert told(goes_on, state="claimed", expires_at=NOW) == [Refusal("expired")]
+    assert told(lapsed, state="claimed", expires_at=NOW + 1) == [Refusal("claim_changed")]
+    assert told(lapsed, state="private", expires_at=NOW) == [Refusal("claim_changed")]
+
+
+def test_what_is_private_is_not_in_the_pool_and_only_that_can_be_put_back() -> None:
+    private = rules.private(KEY)
+
+    assert told(rules.not_private(KEY), state="available") == told(private, state="private") == []
+    assert told(rules.not_private(KEY), state="private") == [Refusal("already_claimed")]
+    assert told(private, state="claimed") == [Refusal("not_private"), Refusal("already_available")]
+    assert told(private, state="available") == [Refusal("already_available")]
+
+
+def test_a_pin_is_over_at_its_end() -> None:
+    unpinned = rules.unpinned(KEY, NOW)
+
+    assert told(unpinned, state="claimed") == told(unpinned, pinned_until=NOW) == []
+    assert told(unpinned, pinned_until=NOW + 1) == [Refusal("pinned", NOW + 1)]
+
+
+# May it be extended, or pinned?
+
+
+def test_what_has_no_deadline_has_nothing_to_extend() -> None:
+    extendable = rules.extendable(KEY, Policy(), 1000, None)
+
+    assert told(extendable, expires_at=NOW) == []
+    assert told(extendable, state="claimed")[0] == Refusal("no_deadline")
+
+
+def test_no_extension_reaches_the_end_of_time() -> None:
+    extendable = rules.extendable(KEY, Policy(), 1000, None)
+
+    assert told(extendable, expires_at=NO_DEADLINE - 1001) == []
+    assert told(extendable, expires_at=NO_DEADLINE - 1000) == [Refusal("extension_limit")]
+
+
+def test_extensions_are_counted_and_the_refusal_says_how_many_there_were() -> None:
+    extendable = rules.extendable(KEY, Policy(max_extensions=2), 1000, None)
+
+    assert told(extendable, expires_at=NOW, extensions=1) == []
+    assert told(extendable, expires_at=NOW, extensions=2) == [Refusal("extension_limit", limit=2, used=2)]
+
+
+def test_a_claim_is_held_no_longer_than_from_that_moment() -> None:
+    extendable = rules.extendable(KEY, Policy(), 1000, NOW)
+
+    assert told(extendable, expires_at=NOW, claimed_at=NOW) == []
+    assert told(extendable, expires_at=NOW, claimed_at=NOW - 1) == [Refusal("extension_limit")]
+
+
+def test_pins_are_counted_and_the_refusal_says_how_many_there_are() -> None:
+    room = rules.room_for_pin(KEY, Policy(pin_limit=2))
+
+    assert rules.room_for_pin(KEY, Policy()) == told(room, pins=1) == []
+    assert told(room, pins=2) == [Refusal("pin_limit", limit=2, used=2)]
+
+
+# Phone numbers and e-mail addresses
+
+
+def test_a_key_is_free_while_nobody_has_said_it_or_only_one_who_says_it_no_more() -> None:
+    said = {"customer": "c1", "version": 2, "created_at": NOW}
+    stale = items.build_item(KEY, said)
+    unheard, given_up = rules.not_taken(KEY, None), rules.not_taken(KEY, stale)
+
+    assert told(unheard, NOT_THERE) == told(given_up, NOT_THERE) == told(given_up, stale) == []
+    assert told(unheard, stale) == [Refusal("key_taken")]
+    for other in ({"customer": "c2"}, {"version": 3}, {"created_at": NOW + 1}):
+        assert told(given_up, **(said | other)) == [Refusal("key_taken")]
+
+
+def test_a_key_is_still_said_if_its_guard_is_as_one_customer_wrote_it() -> None:
+    said = {"customer": "c1", "version": 2, "created_at": NOW}
+    still = rules.still_written(KEY, items.build_item(KEY, said))
+
+    assert told(still, **said) == []
+    assert told(still, NOT_THERE) == told(still, **(said | {"version": 3})) == [Refusal("key_taken")]
+
+
+# Members and their limits
+
+
+def test_who_is_no_member_is_told_so_in_the_words_that_fit() -> None:
+    assert told(rules.member(KEY), role="member") == told(rules.manager(KEY), role="manager") == []
+    assert told(rules.member(KEY), NOT_THERE) == [Refusal("not_a_member")]
+    assert told(rules.member(KEY, "taker_not_a_member"), NOT_THERE) == [Refusal("taker_not_a_member")]
+    assert told(rules.manager(KEY), role="member") == [Refusal("not_manager")]
+    assert told(rules.manager(KEY, "not_holder"), role="member") == [Refusal("not_holder")]
+
+
+def test_what_is_never_allowed_is_refused_whatever_the_item_is() -> None:
+    assert told(rules.always_fails(KEY, "pin_limit", limit=5), version=1) == [Refusal("pin_limit", limit=5)]
+    wrong = rules.always_fails(KEY, "invalid_request", errors=(FieldError("too_many", "fields", (1,)),))
+    assert told(wrong, version=1) == [Refusal("invalid_request", errors=(FieldError("too_many", "fields", (1,)),))]
+
+
+def allowed(quota: Quota, **attributes: Any) -> bool:
+    return told(Rule("holding_limit", KEY, quota.condition()), **attributes) == []
+
+
+@pytest.mark.parametrize(("held", "may"), [(3, True), (4, False)])
+def test_as_many_as_are_taken_must_fit_under_the_limit_of_the_pool(held: int, may: bool) -> None:
+    quota = Quota(KEY, Policy(holding_limit=5), NOW, 2)
+
+    assert allowed(quota, held=held) is may
+    assert allowed(Quota(KEY, Policy(), NOW, 2), held=held), "without a limit"
+
+
+@pytest.mark.parametrize(("room", "may"), [(2, True), (1, False)])
+def test_a_limit_of_ones_own_goes_before_that_of_the_pool(room: int, may: bool) -> None:
+    strict = Quota(KEY, Policy(holding_limit=0), NOW, 2)
+
+    assert allowed(strict, held=9, own_limit=9, room=room) is may
+    assert allowed(Quota(KEY, Policy(), NOW, 2), held=9, own_limit=9, room=room) is may
+
+
+@pytest.mark.parametrize(("did", "may"), [({}, True), ({"claimed": 3}, True), ({"claimed": 4}, False)])
+def test_as_many_as_are_claimed_must_fit_under_the_limit_of_the_day(did: dict[str, int], may: bool) -> None:
+    policy = Policy(daily_claim_limit=5)
+
+    assert allowed(Quota(KEY, policy, NOW, 2), did=did) is may
+    assert allowed(Quota(KEY, policy, NOW, 2, daily=False), did=did), "an assignment is no claim of the day"
+    assert allowed(Quota(KEY, policy, NOW, 2, anew=True), did=did), "the day begins with it"
+
+
+def test_more_than_a_whole_day_has_never_fits_even_where_the_day_begins() -> None:
+    policy = Policy(daily_claim_limit=2)
+
+    assert allowed(Quota(KEY, policy, NOW, 2), did={})
+    assert allowed(Quota(KEY, policy, NOW, 2, anew=True), did={"claimed": 2})
+    assert not allowed(Quota(KEY, policy, NOW, 3), did={})
+    assert not allowed(Quota(KEY, policy, NOW, 3, anew=True), did={})
+    assert not allowed(Quota(KEY, Policy(daily_claim_limit=0), NOW, 1), did={})
+
+
+def member(**attributes: Any) -> Item:
+    return items.build_item(KEY, {"day": "2026-06-01", "did": {}, "held": 0} | attributes)
+
+
+def test_what_is_left_is_the_limit_less_what_was_used_and_never_below_none() -> None:
+    quota = Quota(KEY, Policy(holding_limit=5, daily_claim_limit=3), NOW, 1)
+
+    assert quota.left(member(held=2, did={"claimed": 1})) == (2, 3)
+    assert quota.left(member(held=6, did={"claimed": 4})) == (0, 0)
+    assert quota.left(member(held=2, own_limit=8)) == (3, 6)
+    assert Quota(KEY, Policy(), NOW, 1).left(member(held=2)) == (None, None)
+    assert Quota(KEY, Policy(daily_claim_limit=3), NOW, 1, daily=False).left(member()) == (None, None)
+
+
+def test_what_was_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
+    quota = Quota(KEY, Policy(daily_claim_limit=3), NOW, 1)
+
+    left = [quota.left(member(day=day, did={"claimed": 2}))[0] for day in ("2026-05-31", "2026-06-01", "2026-06-02")]
+
+    assert left == [3, 1, 1]
+
+
+def test_a_refusal_at_a_limit_says_what_was_used_with_what_was_granted_and_when_the_day_ends() -> None:
+    quota = Quota(KEY, Policy(holding_limit=5, daily_claim_limit=3), NOW, 1)
+    daily = Refusal("daily_limit", MIDNIGHT, 3, 3)
+    holding = Refusal("holding_limit", None, 5, 5)
+
+    assert quota.refusals(member(held=3, did={"claimed": 1}), 1) == []
+    assert quota.refusals(member(held=3, did={"claimed": 2}), 1) == [daily]
+    assert quota.refusals(member(held=4, did={"claimed": 1}), 1) == [holding]
+    assert quota.refusals(member(held=4, did={"claimed": 2}), 1) == [daily, holding]
+    assert quota.refusals(member(held=4, own_limit=5), 1) == [Refusal("holding_limit", None, 5, 5)]
+    assert Quota(KEY, Policy(), NOW, 1).refusals(member(held=4), 9) == []

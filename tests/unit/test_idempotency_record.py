@@ -1,0 +1,201 @@
+"""What is kept for an Idempotency-Key, part by part, and what a repetition makes of it."""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import Customer, Policy
+from chalicelib.transactions import serializers
+from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, decoded
+from tests.support.memory import Memory, memory_table
+from tests.support.world import DAY, SECOND, START
+
+NEW = Customer(
+    "main", "p", "c1", "Acme", "available", version=1, created_at=START, updated_at=START, entered_at=START,
+    waiting_since=START, fields_version=1, fields={"phone": "13812345678"},
+)  # fmt: skip
+FACTS = serializers.facts(NEW, Policy())
+DONE, ALSO = Result("c1", FACTS), Result("c2", replace(FACTS, id="c2"))
+ENDED = Result("", body={"id": "p"})
+REFUSED = Result("c3", refusal=Refusal("cooldown", START, 1, 2))
+
+
+def key_of(part: int) -> Key:
+    return keys.idempotency_record_key("main", "alice", "claim", "k", part)
+
+
+def journal(now: int = START, fingerprint: str = "f") -> IdempotencyRecord:
+    return IdempotencyRecord(key_of, fingerprint, now)
+
+
+def written(*parts: dict[int, Result]) -> Memory:
+    """An engine that holds what an attempt at that time has answered, in so many parts."""
+    memory, kept = Memory(), journal()
+    for answers in parts:
+        memory_table(memory).write([kept.part(answers)])
+        kept.wrote(answers)
+    return memory
+
+
+def test_each_part_is_an_item_of_its_own_that_ends_a_day_after_the_request() -> None:
+    found_items = written({0: DONE}, {2: ALSO, 1: REFUSED}).items
+
+    assert set(found_items) == {key_of(0), key_of(1)}
+    assert {items.deserialize(item["ttl"]) for item in found_items.values()} == {START // SECOND + 24 * 3600}
+    assert {items.deserialize(item["fingerprint"]) for item in found_items.values()} == {"f"}
+
+
+def test_a_third_part_goes_behind_the_second() -> None:
+    assert set(written({0: DONE}, {1: ALSO}, {2: REFUSED}).items) == {key_of(0), key_of(1), key_of(2)}
+
+
+def test_a_repetition_takes_over_all_parts_in_one_read_and_goes_on_after_them() -> None:
+    memory = written({0: DONE}, {2: ALSO, 1: REFUSED})
+    asked: list[str] = []
+    memory.before = asked.append
+
+    again = journal(START + DAY - SECOND)
+    again.recall(memory_table(memory))
+
+    assert again.answers == {0: DONE, 2: ALSO, 1: REFUSED}
+    assert (again.replayed, again.key, asked) == (True, key_of(2), ["Query"])
+    assert items.deserialize(again.part({3: DONE}).item["ttl"]) == START // SECOND + 24 * 3600, "all parts end together"
+
+
+def test_a_day_later_a_key_is_a_new_one_and_its_parts_are_written_over() -> None:
+    memory = written({0: DONE})
+    day_later = journal(START + DAY)
+
+    day_later.recall(memory_table(memory))
+
+    assert (day_later.answers, day_later.replayed, day_later.key) == ({}, False, key_of(0))
+    assert memory_table(memory).write([day_later.part({0: ALSO})]) is None
+    assert memory_table(memory).write([journal(START + DAY - SECOND).part({0: DONE})]) == {
+        key_of(0): memory.items[key_of(0)]
+    }  # fmt: skip
+
+
+def test_parts_after_a_gap_or_after_one_that_has_ended_are_not_believed() -> None:
+    gap = written({0: DONE}, {1: ALSO}, {2: REFUSED})
+    del gap.items[key_of(1)]
+    ended = written({0: DONE}, {1: ALSO})
+    ended.items[key_of(0)] = ended.items[key_of(0)] | {"ttl": {"N": str(START // SECOND)}}
+
+    after_a_gap, after_an_end = journal(), journal()
+    after_a_gap.recall(memory_table(gap))
+    after_an_end.recall(memory_table(ended))
+
+    assert (after_a_gap.answers, after_an_end.answers) == ({0: DONE}, {})
+
+
+def test_a_part_is_written_only_where_there_is_none_that_goes_on() -> None:
+    put = journal().part({0: DONE})
+    assert put.condition is not None
+
+    def free(item: Item) -> bool:
+        assert put.condition is not None
+        return evaluate(put.condition, item)
+
+    ends_now, goes_on = ({"pk": {"S": put.key.pk}, "ttl": {"N": str(START // SECOND + more)}} for more in (0, 1))
+    assert (free({}), free(ends_now), free(goes_on)) == (True, True, False)
+
+
+def test_a_key_with_another_body_is_refused() -> None:
+    memory = written({0: DONE})
+
+    with pytest.raises(Refused) as caught:
+        journal(fingerprint="g").recall(memory_table(memory))
+
+    assert caught.value.refusal == Refusal("idempotency_key_reused")
+
+
+def test_a_request_that_was_refused_as_a_whole_is_refused_again() -> None:
+    whole = Result("", refusal=Refusal("batch_too_large", limit=3))
+
+    with pytest.raises(Refused) as caught:
+        journal().recall(memory_table(written({WHOLE: whole})))
+
+    assert caught.value.refusal == Refusal("batch_too_large", limit=3)
+    done = journal()
+    done.recall(memory_table(written({WHOLE: ENDED})))
+    assert done.answers == {WHOLE: ENDED}
+
+
+def test_at_the_end_the_answers_of_earlier_attempts_stand_and_the_rest_is_written_down() -> None:
+    memory = written({0: DONE})
+    again = journal()
+    again.recall(memory_table(memory))
+
+    answers = again.close(memory_table(memory), {0: ALSO, 1: REFUSED})
+
+    assert answers == {0: DONE, 1: REFUSED}
+    assert (again.replayed, set(memory.items)) == (False, {key_of(0), key_of(1)})
+    assert again.close(memory_table(memory), {0: ALSO, 1: REFUSED}) == answers
+    assert len(memory.items) == 2, "nothing was missing"
+
+
+def test_two_attempts_at_once_come_to_one_answer() -> None:
+    memory = Memory()
+    first, second = journal(), journal()
+    first.close(memory_table(memory), {0: DONE})
+
+    answers = second.close(memory_table(memory), {0: ALSO, 1: REFUSED})
+
+    assert answers == {0: DONE, 1: REFUSED}
+    assert set(memory.items) == {key_of(0), key_of(1)}
+
+
+def test_a_use_of_a_key_has_one_name_for_all_repetitions_and_another_a_day_later() -> None:
+    memory = written({0: DONE})
+    first, again, later = journal(), journal(START + 5 * SECOND), journal(START + DAY)
+    other = IdempotencyRecord(lambda part: keys.idempotency_record_key("main", "bob", "claim", "k", part), "f", START)
+
+    again.recall(memory_table(memory))
+
+    assert first.name == again.name and len(first.name) == 32
+    assert len({first.name, later.name, other.name}) == 3
+
+
+def test_a_refusal_is_asked_for_by_its_reason() -> None:
+    assert REFUSED.refused_as("cooldown")
+    assert not REFUSED.refused_as("embargoed") and not DONE.refused_as("cooldown")
+
+
+def test_a_record_keeps_the_facts_of_a_customer_and_nothing_personal() -> None:
+    seen = Result("c1", FACTS, seen=NEW, managed=True)
+    (item,) = written({0: seen}).items.values()
+
+    content = zlib.decompress(item["answers"]["B"])
+
+    assert b"Acme" not in content and b"1381234" not in content
+    assert decoded(item["answers"]["B"]) == {0: DONE}
+
+
+def test_a_record_keeps_no_text_that_was_given_as_an_id() -> None:
+    memory, given = Memory(), Result("call Wang", refusal=Refusal("not_found"))
+    journal().close(memory_table(memory), {0: given})
+
+    (item,) = memory.items.values()
+    again = journal()
+    answers = again.close(memory_table(memory), {0: given})
+
+    assert b"Wang" not in zlib.decompress(item["answers"]["B"])
+    assert answers == {0: given}
+
+
+def test_a_record_of_the_release_before_gives_only_its_facts() -> None:
+    body = serializers.shown(FACTS, serializers.Personal("Acme", {"phone": "13812345678"}, False))
+    kept = [(0, {"id": "c1", "body": body}), (WHOLE, {"id": "", "body": {"items": [body]}})]
+
+    answers = decoded(zlib.compress(msgspec.json.encode(kept)))
+
+    assert answers == {0: DONE, WHOLE: Result("")}

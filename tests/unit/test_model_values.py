@@ -1,0 +1,45 @@
+"""What the nouns of the domain say of themselves at a moment: no engine, no rule."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from msgspec.structs import fields, replace
+
+from chalicelib.dynamodb.items import customer_item, customer_record
+from chalicelib.model.model import POOL_RELOAD_MS, Customer, Event, Member
+from tests.support.transition_samples import POOL
+from tests.support.world import START
+
+EVENT = Event(2, "claimed", START, "alice")
+
+
+def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybody_has_heard_of_it() -> None:
+    spread = replace(POOL, shards=4, spread_from=1, spread_at=START)
+
+    written = [spread.shards_written(START + ms) for ms in (0, POOL_RELOAD_MS - 1, POOL_RELOAD_MS)]
+
+    assert written == [1, 1, 4]
+    assert replace(POOL, shards=4).shards_written(START) == 4, "it always was"
+
+
+def test_what_a_member_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
+    alice = Member("main", "p", "alice", "member", did={"claimed": 2})
+
+    claimed = [replace(alice, day=day).claimed_on("2026-06-01") for day in ("2026-05-31", "2026-06-01", "2026-06-02")]
+
+    assert claimed == [0, 2, 2]
+    assert replace(alice, day="2026-06-01", did={}).claimed_on("2026-06-01") == 0
+
+
+def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
+    numbers = count(2)
+    of_type: dict[Any, Any] = {str: "a", str | None: "b", dict[str, int]: {"p": 7}, tuple[Event, ...]: (EVENT,)}
+    given = {each.name: of_type.get(each.type) or next(numbers) for each in fields(Customer)}
+    customer = Customer(**given | {"state": "claimed", "fields": {}})
+
+    read = customer_record(customer.tenant, customer.pool, customer_item(customer))
+
+    assert read == customer
+    assert [each.name for each in fields(Customer) if each.name != "fields" and given[each.name] == each.default] == []

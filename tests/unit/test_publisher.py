@@ -1,0 +1,110 @@
+"""Putting events on the bus: ten in a request, in order, and from the first that was not taken all come again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.exceptions import EndpointConnectionError
+
+from chalicelib.events import publisher, stream
+from chalicelib.events.stream import Detail, StreamEvent
+from tests.support.canaries import NAME, Ear
+from tests.support.network_faults import answer
+
+Answering = Callable[[list[Any]], AWSResponse]
+
+
+class Bus:
+    """The client that production has, with its answers given here, at the door to the network."""
+
+    def __init__(self) -> None:
+        self.client = publisher.connect("us-east-1")
+        self.client.meta.events.register_first("before-send.eventbridge", self._answer)
+        self.requests: list[list[str]] = []
+        self.says: Answering = taken
+
+    def _answer(self, request: AWSRequest, **_: Any) -> AWSResponse:
+        entries = json.loads(request.body)["Entries"]
+        self.requests.append([json.loads(entry["Detail"])["id"] for entry in entries])
+        return self.says(entries)
+
+
+def taken(entries: list[Any]) -> AWSResponse:
+    return answer(200, {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in entries]})
+
+
+def events(count: int) -> list[StreamEvent]:
+    """Each in a record of the stream of its own."""
+    told = []
+    for number in range(1, count + 1):
+        names = dict.fromkeys(Detail.__struct_fields__, None) | {"schema": 1, "id": str(number), "type": "claimed"}
+        told.append(StreamEvent(f"record {number}", Detail(**names)))  # type: ignore[arg-type]
+    return told
+
+
+def put(bus: Bus, told: list[StreamEvent]) -> list[str]:
+    """The records that are asked for again."""
+    first = publisher.publish(bus.client, [each.entry("bus") for each in told])
+    return [each["itemIdentifier"] for each in stream.batch_item_failures(told, first)["batchItemFailures"]]
+
+
+@pytest.fixture
+def bus() -> Bus:
+    return Bus()
+
+
+def test_ten_go_in_a_request_in_their_order(bus: Bus) -> None:
+    again = put(bus, events(23))
+
+    assert again == []
+    assert [len(ids) for ids in bus.requests] == [10, 10, 3]
+    assert [each for ids in bus.requests for each in ids] == [str(number) for number in range(1, 24)]
+
+
+def test_nothing_to_tell_is_no_request(bus: Bus) -> None:
+    assert put(bus, []) == []
+    assert bus.requests == []
+
+
+def test_from_the_first_that_was_not_taken_on_all_come_again_and_no_more_are_sent(bus: Bus) -> None:
+    def busy(entries: list[Any]) -> AWSResponse:
+        refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": NAME}
+        ids = [json.loads(entry["Detail"])["id"] for entry in entries]
+        told = [refused if each in ("14", "17") else {"EventId": "e"} for each in ids]
+        return answer(200, {"FailedEntryCount": told.count(refused), "Entries": told})
+
+    bus.says = busy
+
+    assert put(bus, events(30)) == ["record 14"]
+    assert len(bus.requests) == 2
+
+
+def not_there(entries: list[Any]) -> AWSResponse:
+    raise EndpointConnectionError(endpoint_url=f"http://{NAME}")
+
+
+def forbidden(entries: list[Any]) -> AWSResponse:
+    return answer(400, {"__type": "AccessDeniedException", "message": NAME})
+
+
+@pytest.mark.parametrize("failure", [not_there, forbidden])
+def test_a_request_that_fails_as_a_whole_is_for_later_and_told_by_its_outline(
+    bus: Bus, ear: Ear, failure: Answering
+) -> None:
+    bus.says = failure
+
+    assert put(bus, events(3)) == ["record 1"]
+
+    assert any("events not taken: " in text for text in ear.heard)
+    assert NAME not in str(ear.heard)
+
+
+def test_a_second_try_tells_the_same_events_again(bus: Bus) -> None:
+    put(bus, events(4))
+    put(bus, events(4))
+
+    assert bus.requests[0] == bus.requests[1]

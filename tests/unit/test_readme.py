@@ -1,0 +1,154 @@
+"""Every command of the README does what the README says: run as it stands, in a folder of its own, as a newcomer would.
+
+What takes minutes, or another machine, is not run here; each of these is listed with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.pages import ROOT, blocks, quoted, tables, text_of
+from tests.support.running_clone import House, running_house
+
+README = "README.md"
+
+# Targets that the README names and that are run here, with what is run where the README leaves something open.
+RUN = {
+    "run": "",  # it is going all the time
+    "token": "make -s token USER=alice",
+    "poolctl": 'make -s poolctl ARGS="--help"',
+    "sweep": "make sweep",
+    "audit": "make audit",
+    "openapi": "make openapi",
+    "pictures": "make pictures",
+}
+NOT_RUN = {
+    "test": "these tests are in it",
+    "test-all": "takes many minutes",
+    "load": "takes minutes",
+    "test-console": "needs a browser",
+    "screenshots": "needs a browser",
+    "mutants": "takes many minutes",
+    "check": "each change has passed it before its tests are run",
+    "replay": "needs data that is not ours to pass on",
+    "package": "fetches what it packs; `make e2e` runs it",
+    "restore": "needs an AWS account",
+    "deploy": "needs an AWS account; `make e2e` deploys to an emulated one",
+    "e2e": "takes minutes, and is run by .ci/run",
+    "bench": "takes minutes, and measures",
+    "bench-scale": "takes minutes",
+    "bench-cold": "takes minutes, and measures",
+    "transcripts": "test_transcripts does the same",
+    "dynamodb-local": "fetches Amazon's engine",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line after a `$`, and what the page says that it answers."""
+
+    text: str
+    told: str
+
+
+def conversations() -> list[list[Command]]:
+    """The commands of each block, which may rely on one another."""
+    return [list(commands_in(block.text)) for block in blocks(README) if block.language == "console"]
+
+
+def commands_in(text: str) -> Iterator[Command]:
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        first, _, told = part.partition("\n")
+        yield Command(first.strip(), told.strip())
+
+
+def targets_named() -> set[str]:
+    """By the tables, and by the blocks."""
+    cells = " ".join(row[0] for table in tables(README) for row in table)
+    typed = "\n".join([*quoted(cells), *(each.text for talk in conversations() for each in talk)])
+    return set(re.findall(r"\bmake (?:-s )?([a-z][a-z0-9-]*)", typed))
+
+
+# In the house
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with running_house(tmp_path_factory.mktemp("newcomer") / "customer-pool") as made:
+        yield made
+
+
+@pytest.mark.slow
+def test_what_is_typed_in_the_order_of_the_page_is_answered_as_it_says(house: House) -> None:
+    typed = [talk for talk in conversations() if not any(re.match(r"make (?!-s)", each.text) for each in talk)]
+    assert sum(map(len, typed)) >= 10
+
+    for talk in typed:
+        script = "\n".join(f"echo '<{at}>'\n{with_status(each.text)}" for at, each in enumerate(talk))
+        said = re.split(r"^<\d+>\n", house.run(script), flags=re.MULTILINE)[1:]
+        for command, answered in zip(talk, said, strict=True):
+            assert_says(answered, command.told, command.text)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_table_run_and_what_they_write_again_is_what_was_there(house: House) -> None:
+    for command in filter(None, RUN.values()):
+        assert house.run(command) or command in ("make openapi", "make pictures"), command
+
+    for name in ("docs/openapi.json", "docs/pictures/house.svg"):
+        assert (house.folder / name).read_text(encoding="utf-8") == text_of(name)
+
+
+def with_status(command: str) -> str:
+    """curl says the status too, as the page does at the end of the line."""
+    return re.sub(r"^curl ", r"curl -s -w '   %{http_code}\\n' ", command)
+
+
+def assert_says(answered: str, told: str, command: str) -> None:
+    """Each piece between two `…` is there, in that order; moments are of the day on which one asks."""
+    rest = plainly(answered)
+    for piece in filter(None, (plainly(part) for part in told.split("…"))):
+        _, found, rest = rest.partition(piece)
+        assert found, f"{command}\nsays no {piece!r}\nbut {plainly(answered)!r}"
+
+
+def plainly(text: str) -> str:
+    moments = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| [+-]\d\d:\d\d)?", "<moment>", text)
+    return re.sub(r"\s+", " ", moments).strip()
+
+
+# What is on the page
+
+
+def test_every_block_of_commands_is_written_so_that_it_can_be_run() -> None:
+    for block in blocks(README):
+        assert block.language in ("console", ""), f"line {block.line}"
+        assert block.language != "console" or block.text.startswith("$ "), f"line {block.line}"
+
+
+def test_every_target_that_the_page_names_is_run_here_or_listed_with_the_reason() -> None:
+    assert targets_named() - RUN.keys() - NOT_RUN.keys() == set()
+    assert NOT_RUN.keys() & RUN.keys() == set()
+
+
+def test_what_is_not_run_here_is_there_all_the_same() -> None:
+    settings = ["STAGE=dev", "DATA=somewhere", "FROM=a-table"]
+
+    planned = subprocess.run(
+        ["make", "-n", *NOT_RUN, *settings], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert planned.returncode == 0, planned.stderr
+
+
+def test_an_answer_that_the_page_does_not_tell_is_noticed() -> None:
+    assert_says('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   200', "curl")
+    with pytest.raises(AssertionError):
+        assert_says('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   409', "curl")
+    with pytest.raises(AssertionError):
+        assert_says('{"id":"acme","state":"claimed"}   200\n', '"state":"claimed",…"id":"acme"', "curl")

@@ -1,0 +1,217 @@
+"""What other systems are told: each event of a history once, in order, and nothing that is personal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from chalicelib.api.schemas import EventType
+from chalicelib.events import stream
+from chalicelib.events.stream import Detail, StreamEvent
+from tests.conftest import new_table
+from tests.support.audit import assert_sound
+from tests.support.canaries import CANARIES, FIELDS, NAME, PHONE, Ear
+from tests.support.world import DAY, HOUR, User, World
+from tools.local.stream import Stream
+
+PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def streamed(ministack: str) -> Iterator[World]:
+    """A world whose table has its stream."""
+    world = World(new_table(ministack, stream=True))
+    yield world
+    assert_sound(world.table)
+
+
+def records(world: World) -> list[dict[str, Any]]:
+    """All that the stream has said so far."""
+    endpoint = world.table.connection.client.meta.endpoint_url
+    return Stream(endpoint, "us-east-1", world.table.name, whole=True).read()
+
+
+def told_by(world: World) -> list[StreamEvent]:
+    reading = stream.events_from(records(world))
+    assert reading.malformed == []
+    return reading.told
+
+
+def busy_week(world: World) -> User:
+    """Every event there is, in two pools, about customers who are canaries all over."""
+    mona = world.pool(claim_ttl="P3D", reminders=["P1D"], max_returns=3, members_may_extend=True, pin_limit=2)
+    world.pool("q")
+    for each in ("c1", "c2", "c3"):
+        mona.create(each, name=NAME, fields=FIELDS)
+    mona.post("/import", {"rows": [{"id": "c4", "name": NAME, "fields": {"phone": PHONE + "1"}}], "key": "id"})
+    alice = world.user("alice")
+    alice.claim_batch(["c1", "c2", "c3", "c4"])
+    alice.post("/customers/c1/follow-up", {"note": NAME})
+    alice.post("/customers/c1/extend", {"by": "P1D"})
+    until = "2026-06-02T08:00:00Z"
+    alice.post("/customers/c1/pin", {"until": until})
+    alice.post("/customers/c1/unpin")
+    mona.post("/customers/c1/transfer", {"to": "bob"})
+    alice.release("c2", reason=f"the number of {NAME} is {PHONE}")
+    mona.post("/customers/c2/assign", {"to": "bob"})
+    mona.release("c2", reason=NAME)
+    mona.request("PATCH", "/v1/pools/p/customers/c2", {"name": f"{NAME}!"})
+    alice.post("/customers/c3/win")
+    mona.post("/customers/c3/deposit", {"pool": "q"})
+    mona.post("/customers/c2/convert", {"to": "bob"})
+    mona.post("/customers/c2/deposit")
+    world.clock.forward(2 * DAY + HOUR)
+    world.sweep()
+    world.clock.forward(2 * DAY)
+    world.sweep()
+    alice.claim("c2")
+    alice.release("c2")
+    mona.post("/customers/c2/restore")
+    return mona
+
+
+def test_every_event_of_every_history_is_told_once_and_in_order(streamed: World) -> None:
+    mona = busy_week(streamed)
+
+    heard: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for told in told_by(streamed):
+        heard[told.detail.customer_id].append((told.detail.seq, told.detail.type))
+
+    in_q = User(streamed, mona.caller, "q")
+    histories = {each: mona if each != "c3" else in_q for each in ("c1", "c2", "c3", "c4")}
+    for customer, user in histories.items():
+        history = user.get(f"/customers/{customer}/history?limit=100").json["items"]
+        assert heard[customer] == [(event["seq"], event["type"]) for event in history]
+    assert {type_ for events in heard.values() for _, type_ in events} == set(get_args(EventType))
+
+
+def test_an_event_says_what_the_history_says_and_where_it_happened(streamed: World) -> None:
+    streamed.pool(claim_ttl="P3D")
+    streamed.fill(1)
+    claim = streamed.user("alice").claim("c1").json
+
+    event = streamed.user("mona").get("/customers/c1/history").json["items"][-1]
+
+    detail = json.loads(told_by(streamed)[-1].entry("bus")["Detail"])
+    assert (event.pop("reason"), event.pop("outcome"), event.pop("masked")) == (None, None, False)
+    assert {name: detail[name] for name in event} == event
+    assert (detail["tenant"], detail["pool_id"], detail["customer_id"]) == ("main", "p", "c1")
+    assert (detail["schema"], detail["level"], detail["claim_id"]) == (1, None, claim["claim_id"])
+
+
+def test_a_reminder_says_its_level(streamed: World) -> None:
+    streamed.pool(claim_ttl="P3D", reminders=["P1D", "PT1H"])
+    streamed.fill(1)
+    streamed.user("alice").claim("c1")
+    streamed.clock.forward(3 * DAY - HOUR)
+
+    streamed.sweep()
+
+    reminders = [told.detail for told in told_by(streamed) if told.detail.type == "reminded"]
+    assert [(each.holder, each.level) for each in reminders] == [("alice", "P1D"), ("alice", "PT1H")]
+
+
+def test_the_same_records_tell_the_same_ids_and_no_two_events_share_one(streamed: World) -> None:
+    busy_week(streamed)
+
+    first, again = told_by(streamed), told_by(streamed)
+
+    assert first == again
+    assert len({told.detail.id for told in first}) == len(first)
+
+
+def test_no_event_tells_anything_personal(streamed: World) -> None:
+    busy_week(streamed)
+
+    entries = [json.dumps(told.entry("bus")).lower() for told in told_by(streamed)]
+
+    assert entries
+    assert [entry for entry in entries if any(canary in entry for canary in CANARIES)] == []
+
+
+def test_what_is_no_transition_tells_nothing(streamed: World) -> None:
+    mona = streamed.pool(claim_ttl="P3D")
+    streamed.fill(2)
+    before = len(told_by(streamed))
+
+    mona.get("/customers")
+    streamed.user("alice").claim("nobody", idempotency_key="k")
+    streamed.user("root", admin=True).request("POST", "/v1/audit", {"repair": True})
+    streamed.user("root", admin=True).post("/pause")
+
+    assert len(told_by(streamed)) == before
+
+
+def test_a_customer_that_an_undone_import_takes_away_tells_nothing_more(streamed: World) -> None:
+    mona = streamed.pool()
+    made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}], "key": "id"}).json["import_id"]
+
+    mona.post(f"/imports/{made}/undo")
+
+    assert [told.detail.type for told in told_by(streamed)] == ["imported"]
+
+
+# What reads as no record
+
+
+def change(**image: Any) -> dict[str, Any]:
+    item = {
+        "pk": {"S": "T#main#P#p#C#c1"}, "sk": {"S": "-"}, "version": {"N": "1"}, "created_at": {"N": "7"},
+        "tail": {"S": '[[1,"created",7,"mona",null,null,null,null,"available",null]]'},
+    }  # fmt: skip
+    new = {name: value for name, value in (item | image).items() if value is not None}
+    return {"dynamodb": {"SequenceNumber": "1", "NewImage": new}}
+
+
+MALFORMED = {
+    "no change at all": {},
+    "events that are no JSON": change(tail={"S": f"[{NAME}"}),
+    "events of another shape": change(tail={"S": json.dumps([[1, NAME, PHONE]])}),
+    "no version": change(version=None),
+    "a version that is a text": change(version={"S": NAME}),
+    "a key of another form": change(pk={"S": NAME}),
+    "a time beyond all calendars": change(tail={"S": json.dumps([[1, "created", 10**18, "mona"]])}),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_record_stops_none_of_the_rest_and_is_told_by_its_outline(what: str) -> None:
+    reading = stream.events_from([change(), MALFORMED[what], change()])
+
+    assert [told.detail.type for told in reading.told] == ["created", "created"]
+    (outlined,) = reading.malformed
+    assert " at " in outlined and not any(canary in outlined.lower() for canary in CANARIES)
+
+
+# What the documentation says
+
+
+def test_the_page_lists_every_member_and_every_type() -> None:
+    members = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Types")[0], re.MULTILINE)
+    types = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Types")[2], re.MULTILINE)
+
+    assert members == list(Detail.__struct_fields__)
+    assert types == list(get_args(EventType))
+
+
+def test_the_example_of_the_page_is_an_event() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    event = json.loads(example)
+
+    assert (event["source"], event["detail-type"]) == (stream.SOURCE, event["detail"]["type"])
+    assert list(event["detail"]) == list(Detail.__struct_fields__)
+
+
+def test_no_event_is_told_to_a_log(streamed: World, ear: Ear) -> None:
+    busy_week(streamed)
+    ear.heard.clear()
+
+    stream.events_from(records(streamed))
+
+    assert ear.heard == []

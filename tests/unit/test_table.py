@@ -1,0 +1,90 @@
+"""The table itself: whether one that was kept is the one that this version of the service needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto import mock_aws
+
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.keys import DUE
+from chalicelib.dynamodb.schema import SCHEMA
+from chalicelib.dynamodb.table import Table
+
+(TODAY,) = (index for index in SCHEMA["GlobalSecondaryIndexes"] if index["IndexName"] == DUE)
+
+
+def kept(table: Table, *due: dict[str, Any], **other: Any) -> Table:
+    """A table beside that one, kept from a version that declared the due index so, if at all, and those properties."""
+    indexes = [*(index for index in SCHEMA["GlobalSecondaryIndexes"] if index["IndexName"] != DUE), *due]
+    made = Table(
+        f"{table.name}-kept", new_id=str, jitter=float, endpoint=str(table.connection.client.meta.endpoint_url)
+    )
+    used = {key["AttributeName"] for each in [SCHEMA, *indexes] for key in each["KeySchema"]}
+    definitions = [each for each in SCHEMA["AttributeDefinitions"] if each["AttributeName"] in used]
+    declared = SCHEMA | {"GlobalSecondaryIndexes": indexes, "AttributeDefinitions": definitions} | other
+    table.connection.client.create_table(TableName=made.name, **declared)
+    return made
+
+
+def test_a_table_as_it_is_declared_today_is_current(table: Table) -> None:
+    assert kept(table, TODAY).is_current()
+
+
+def test_one_without_an_index_or_with_one_that_holds_less_is_not(table: Table) -> None:
+    without = kept(table)
+    assert not without.is_current()
+    table.connection.client.delete_table(TableName=without.name)
+
+    assert not kept(table, TODAY | {"Projection": {"ProjectionType": "KEYS_ONLY"}}).is_current()
+
+
+def test_one_without_its_stream_is_not(table: Table) -> None:
+    assert not kept(table, TODAY, StreamSpecification={"StreamEnabled": False}).is_current()
+
+
+# How it is made
+
+
+def empty(name: str) -> Table:
+    return Table(name, new_id=lambda: "t", jitter=lambda: 1.0, region="us-east-1")
+
+
+def test_a_table_is_asked_for_where_it_is_said_to_be() -> None:
+    here = Table("t", new_id=lambda: "t", jitter=lambda: 1.0, region="eu-west-1", endpoint="http://engine:8000")
+
+    assert here.connection.client.meta.region_name == "eu-west-1"
+    assert here.connection.client.meta.endpoint_url == "http://engine:8000"
+
+
+@mock_aws
+def test_a_table_is_made_once_with_its_indexes_its_stream_and_an_end_for_what_has_expired() -> None:
+    table = empty("one")
+
+    assert (table.create(), table.create(), table.is_current()) == (True, False, True)
+
+    client: Any = table.connection.client
+    lapse = client.describe_time_to_live(TableName="one")["TimeToLiveDescription"]
+    assert lapse == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+
+
+@mock_aws
+def test_a_table_may_be_made_without_an_end_for_what_has_expired_and_without_a_stream() -> None:
+    bare = empty("bare")
+
+    assert bare.create(expiry=False, stream=False)
+
+    client: Any = bare.connection.client
+    assert client.describe_time_to_live(TableName="bare")["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
+    assert not bare.is_current()
+
+
+@mock_aws
+def test_a_table_that_lacks_an_index_is_not_that_of_today() -> None:
+    older = empty("older")
+    older.create()
+    client: Any = older.connection.client
+
+    client.update_table(TableName="older", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": keys.NAMES}}])
+
+    assert not older.is_current()

@@ -1,0 +1,343 @@
+"""The door to the engine: how much is asked at once, what is asked again, and which fault comes of what goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from pynamodb.expressions.operand import Path
+
+from chalicelib.dynamodb import items
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.operations import request_entry
+from chalicelib.dynamodb.table import (
+    Check,
+    Delete,
+    MalformedWrite,
+    OutcomeUnknown,
+    Put,
+    StoreUnavailable,
+    Table,
+    Throttled,
+    Update,
+    begins_with,
+    between,
+)
+from tests.support.faults import said
+from tests.support.memory import Memory, cancelled, memory_table
+
+KEY, OTHER = Key("a", "-"), Key("b", "-")
+THERE = Path("pk").exists()
+FULL_SPEED = [0.004, 0.008, 0.016, 0.032, 0.064, 0.128] + [0.25] * 34
+THROTTLES = [
+    "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "ThrottlingError",
+    "ProvisionedThroughputExceeded", "Throttling", "ThroughputExceeded",
+]  # fmt: skip
+
+
+class Listening(Memory):
+    """Notes how many items a query may answer at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[int | None] = []
+
+    def query(self, hash_value: str, index: str | None, between: Any, after: Any, limit: int | None) -> dict[str, Any]:
+        self.limits.append(limit)
+        return super().query(hash_value, index, between, after, limit)
+
+
+@dataclass
+class Door:
+    """A table on an engine in memory, with what it asked and how long it paused, were it never lucky."""
+
+    memory: Listening = field(default_factory=Listening)
+    asked: list[str] = field(default_factory=list)
+    paused: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        numbers = itertools.count(1)
+        self.table = Table("memory", new_id=lambda: f"t{next(numbers)}", jitter=lambda: 1.0, wait=self.paused.append)
+        self.table.connection = self.memory  # type: ignore[assignment]
+        self.memory.before = self.asked.append
+
+    def fails(self, error: Callable[[], Exception], times: int = 1_000) -> None:
+        left = iter(range(times))
+
+        def fail(call: str) -> None:
+            self.asked.append(call)
+            if next(left, None) is not None:
+                raise error()
+
+        self.memory.before = fail
+
+    def holds(self, *keys: Key) -> None:
+        self.memory.load({key: stored(key) for key in keys})
+
+
+def stored(key: Key, **attributes: Any) -> Item:
+    return items.build_item(key, attributes) | {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+# Reading
+
+
+def test_each_key_is_read_once_a_hundred_in_a_request_and_what_is_absent_left_out(door: Door) -> None:
+    keys = [Key(f"k{number:03d}", "-") for number in range(101)]
+    door.holds(*keys[1:])
+
+    found = door.table.get([*keys, *keys])
+
+    assert (set(found), door.asked) == (set(keys[1:]), ["BatchGetItem"] * 2)
+    assert found[keys[1]] == stored(keys[1])
+    assert (door.table.get([]), door.paused) == ({}, [])
+
+
+def test_what_the_engine_left_unread_is_asked_again_after_a_pause(door: Door) -> None:
+    door.holds(KEY, OTHER)
+    door.memory.torn = True
+
+    found = door.table.get([KEY, OTHER])
+
+    assert (set(found), len(door.asked), door.paused) == ({KEY, OTHER}, 2, FULL_SPEED[:1])
+
+
+def test_an_engine_that_has_none_of_the_items_need_not_name_the_table() -> None:
+    class Curt(Memory):
+        def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+            return {"Responses": {}}
+
+    assert memory_table(Curt()).get([KEY]) == {}
+
+
+def test_an_engine_that_leaves_too_much_unread_asks_to_slow_down(door: Door) -> None:
+    keys = [Key(f"k{number:03d}", "-") for number in range(41)]
+    door.holds(*keys)
+    door.memory.torn = True
+
+    with pytest.raises(Throttled):
+        door.table.get(keys)
+
+    assert len(door.asked) == 40
+
+
+@pytest.mark.parametrize("code", [*THROTTLES, "InternalServerError", "TransactionConflictException"])
+@pytest.mark.parametrize("read", [lambda table: table.get([KEY]), lambda table: table.query("a")], ids=["get", "query"])
+def test_a_read_that_fails_is_throttled_or_the_store_is_away(door: Door, read: Any, code: str) -> None:
+    door.fails(lambda: said("Query", code))
+
+    with pytest.raises(Throttled if code in THROTTLES else StoreUnavailable) as caught:
+        read(door.table)
+
+    assert caught.value.reason == ("throttled" if code in THROTTLES else "store_unavailable")
+
+
+def test_a_page_says_where_it_ends_only_where_there_is_more(door: Door) -> None:
+    keys = [Key("a", str(number)) for number in range(3)]
+    door.holds(*keys)
+
+    part, whole = door.table.page("a", 2), door.table.page("a", 3)
+
+    assert (part.keys, part.items, part.last) == (keys[:2], [stored(key) for key in keys[:2]], stored(keys[1]))
+    assert (whole.keys, whole.last) == (keys, None)
+    assert (door.asked, door.memory.limits) == (["Query", "Query"], [3, 4]), "one more, to know"
+
+
+def test_pages_are_read_to_the_last_though_one_be_empty(door: Door) -> None:
+    keys = [Key("a", str(number)) for number in range(3)]
+    door.holds(*keys)
+    door.memory.blank = True
+
+    read = [page.keys for page in door.table.pages("a", limit=2, between=between(None, "1"))]
+
+    assert read == [[], keys[1:]]
+
+
+def test_each_page_goes_on_where_the_one_before_it_ended(door: Door) -> None:
+    keys = [Key("a", str(number)) for number in range(3)]
+    door.holds(*keys)
+
+    read = [page.keys for page in itertools.islice(door.table.pages("a", limit=1), 9)]
+
+    assert read == [[key] for key in keys]
+
+
+def test_a_condition_on_the_sort_key_is_of_the_table_or_of_the_index() -> None:
+    asked = [between(None, 0, 0), between("due", 1), between("due", high=1), begins_with("names", "ac")]
+
+    assert [str(each) for each in asked] == [
+        "sk BETWEEN {'N': '0'} AND {'N': '0'}", "due_at >= {'N': '1'}", "due_at <= {'N': '1'}",
+        "begins_with (folded, {'S': 'ac'})",
+    ]  # fmt: skip
+    assert between(None) is None
+
+
+# Writing
+
+
+def test_all_of_a_transaction_is_done_or_the_items_that_refused_come_back(door: Door) -> None:
+    door.holds(OTHER)
+
+    done = door.table.write([Put(KEY, items.build_item(KEY, {"n": 1})), Check(OTHER, THERE)])
+    refused = door.table.write([Put(KEY, {}, ~THERE), Delete(OTHER, THERE), Check(Key("c", "-"), THERE)])
+
+    assert (done, refused) == (None, {KEY: stored(KEY, n=1), Key("c", "-"): {}})
+    assert OTHER in door.memory.items and door.paused == []
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        lambda: cancelled([{}, None], "TransactionConflict"),
+        lambda: said("TransactWriteItems", "TransactionInProgressException"),
+        lambda: said("TransactWriteItems", "TransactionConflictException"),
+    ],
+    ids=["a conflict", "still under way", "a conflict by its other name"],
+)  # fmt: skip
+def test_what_decides_nothing_is_tried_again_under_the_same_token(door: Door, passing: Callable[[], Exception]) -> None:
+    door.fails(passing, times=3)
+
+    assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
+
+    assert (len(door.asked), door.paused, set(door.memory.items)) == (4, FULL_SPEED[:3], {KEY, OTHER})
+    assert door.memory.sent.token == "t1"
+
+
+def test_what_is_throttled_is_tried_again_twice_under_the_same_token(door: Door) -> None:
+    door.fails(lambda: cancelled([{}, None], "ThrottlingError"), times=2)
+
+    assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
+
+    assert (len(door.asked), door.paused, door.memory.sent.token) == (3, [0.1, 0.2], "t1")
+
+
+def test_a_read_that_gets_none_of_its_items_is_throttled(door: Door) -> None:
+    class Stingy(Listening):
+        def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+            self.before("BatchGetItem")
+            keys = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in wanted]
+            return {"Responses": {}, "UnprocessedKeys": {"memory": {"Keys": keys}}}
+
+    door.memory = Stingy()
+    door.table.connection = door.memory  # type: ignore[assignment]
+    door.memory.before = door.asked.append
+
+    with pytest.raises(Throttled):
+        door.table.get([KEY, OTHER])
+
+    assert len(door.asked) == 3
+
+
+def test_but_not_for_ever(door: Door) -> None:
+    door.fails(lambda: cancelled([{}], "TransactionConflict"))
+
+    with pytest.raises(Throttled):
+        door.table.write([Put(KEY, {})])
+
+    assert (len(door.asked), door.paused) == (40, FULL_SPEED)
+
+
+def test_a_conflict_beside_a_refusal_decides_nothing(door: Door) -> None:
+    both = cancelled([{}, {}])
+    both.response["CancellationReasons"][1]["Code"] = "TransactionConflict"
+    door.fails(lambda: both, times=1)
+
+    assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
+
+
+FAULTS = [
+    *((code, Throttled) for code in THROTTLES), ("ValidationException", MalformedWrite),
+    ("SerializationException", MalformedWrite), ("ResourceNotFoundException", StoreUnavailable),
+    ("AccessDeniedException", StoreUnavailable), ("UnrecognizedClientException", StoreUnavailable),
+    ("InternalServerError", OutcomeUnknown),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "fault"), FAULTS, ids=[code for code, _ in FAULTS])
+def test_a_write_that_fails_has_changed_nothing_unless_nobody_can_know(
+    door: Door, code: str, fault: type[Exception]
+) -> None:
+    door.fails(lambda: said("TransactWriteItems", code))
+
+    with pytest.raises(fault) as caught:
+        door.table.write([Put(KEY, {})])
+
+    assert type(caught.value) is fault
+    assert len(door.asked) == (3 if fault is Throttled else 1)
+
+
+def test_a_write_without_an_answer_may_have_been_made(door: Door) -> None:
+    door.fails(lambda: EndpointConnectionError(endpoint_url="engine"))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        door.table.write([Put(KEY, {})])
+
+    assert caught.value.reason == "outcome_unknown"
+
+
+def test_a_transaction_that_the_engine_does_not_understand_is_a_defect_of_ours(door: Door) -> None:
+    door.fails(lambda: cancelled([{}], "ValidationError"))
+
+    with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction: \['ValidationError'\]$"):
+        door.table.write([Put(KEY, {})])
+
+    door.fails(lambda: said("TransactWriteItems", "ValidationException"))
+    with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction$"):
+        door.table.write([Put(KEY, {})])
+
+
+def test_a_refusal_that_does_not_say_of_each_action_why_is_never_guessed_at(door: Door) -> None:
+    untold, too_few = cancelled([{}]), cancelled([{}])
+    del untold.response["CancellationReasons"]
+
+    door.fails(lambda: untold)
+    with pytest.raises(MalformedWrite):
+        door.table.write([Put(KEY, {}), Put(OTHER, {})])
+
+    door.fails(lambda: too_few)
+    with pytest.raises(ValueError, match="shorter"):
+        door.table.write([Put(KEY, {}), Put(OTHER, {})])
+
+
+# How it is written for the engine
+
+
+def test_each_action_is_requested_under_its_condition_and_gives_back_what_it_met() -> None:
+    key = {"pk": {"S": "a"}, "sk": {"S": "-"}}
+    there = {
+        "ConditionExpression": "attribute_exists (#0)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        "ExpressionAttributeNames": {"#0": "pk"},
+    }  # fmt: skip
+    counted = Path("did").set(1)
+
+    made = [
+        request_entry(action, "t")
+        for action in (Put(KEY, {"n": {"N": "1"}}, THERE), Delete(KEY, THERE), Check(KEY, THERE), Delete(KEY))
+    ]
+    update = request_entry(Update(KEY, [counted, Path("held").add(1)], THERE & (Path("held") < 5)), "t")
+
+    assert made == [
+        {"Put": {"TableName": "t", "Item": key | {"n": {"N": "1"}}} | there},
+        {"Delete": {"TableName": "t", "Key": key} | there},
+        {"ConditionCheck": {"TableName": "t", "Key": key} | there},
+        {"Delete": {"TableName": "t", "Key": key}},
+    ]
+    assert update == {
+        "Update": {
+            "TableName": "t", "Key": key, "UpdateExpression": "SET #0 = :0 ADD #1 :1",
+            "ConditionExpression": "(attribute_exists (#2) AND #1 < :2)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            "ExpressionAttributeNames": {"#0": "did", "#1": "held", "#2": "pk"},
+            "ExpressionAttributeValues": {":0": {"N": "1"}, ":1": {"N": "1"}, ":2": {"N": "5"}},
+        }
+    }  # fmt: skip

@@ -1,0 +1,43 @@
+"""What a run says at its end of all that its proofs have gone through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import tally
+
+PROOFS = """
+from tests.support import tally
+
+def test_one():
+    tally.count("faults tried", 1_000)
+
+def test_another():
+    tally.count("faults tried", 234)
+    tally.count("schedules played")
+"""
+
+
+def test_the_last_lines_of_a_run_tell_what_all_its_processes_have_gone_through(tmp_path: Path) -> None:
+    (tmp_path / "test_proofs.py").write_text(PROOFS, encoding="utf-8")
+
+    options = ["-p", "xdist", "-p", "tests.support.tally", "-n", "2", f"--rootdir={tmp_path}"]
+    command = [sys.executable, "-m", "pytest", *options, tmp_path]
+    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=bare).stdout
+
+    assert told.index("        1 schedules played\n") < told.index("    1,234 faults tried\n")
+
+
+def test_only_what_has_a_name_is_counted() -> None:
+    with pytest.raises(AssertionError, match="no kind of case"):
+        tally.count("sheep")
+
+
+def test_what_a_run_has_not_gone_through_is_not_told() -> None:
+    assert tally.lines({"faults tried": 0, "tables audited": 12}) == ["       12 tables audited"]

@@ -1,0 +1,273 @@
+"""The template that a stage deploys: what runs in it, who may do what, and what it must not lose."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.api.handler import OK, REPLAYED
+from chalicelib.api.routes import ROUTES
+from chalicelib.dynamodb import items
+from chalicelib.dynamodb.schema import SCHEMA
+from chalicelib.model.errors import CATALOG, Refusal
+from chalicelib.model.model import Customer, Member, Policy, Pool
+from chalicelib.observability import emf_record
+from chalicelib.services.expiry import SweepResult
+from tools.deploy.package import chalice_package
+from tools.deploy.stages import STAGES
+from tools.deploy.template import FUNCTIONS, SIGN_IN_SETTINGS
+from tools.local.gateway_answers import REASONS
+
+A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
+A_MEMBER = Member("main", "p", "alice", "member")
+A_POOL = Pool("main", "p", "P", "open", Policy(), 1, 0, 0)
+PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/console")}
+ENOUGH = {
+    "APIHandler": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
+    "Authorizer": set[str](),
+    "SweepExpired": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem"},
+    "PublishEvents": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
+}
+BESIDE = {"SweepExpired": {"sqs:SendMessage"}, "PublishEvents": {"events:PutEvents", "sqs:SendMessage"}}
+PARTS_OF_THE_TABLE = [{"Fn::Sub": f"${{Table.Arn}}/{part}/*"} for part in ("index", "stream")]
+LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template of the stage `prod`, as `make package` makes it."""
+    return chalice_package(STAGES["prod"], tmp_path_factory.mktemp("package")) / "sam.json"
+
+
+@pytest.fixture(scope="module")
+def template(packaged: Path) -> dict[str, Any]:
+    return dict(json.loads(packaged.read_text()))
+
+
+@pytest.fixture(scope="module")
+def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: told["Properties"] for name, told in template["Resources"].items()}
+
+
+@pytest.fixture(scope="module")
+def api(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return dict(resources["RestAPI"]["DefinitionBody"])
+
+
+def test_cloudformation_would_take_it(packaged: Path) -> None:
+    linter = [sys.executable, "-c", "import sys; from cfnlint.runner import main; sys.exit(main())"]
+    said = subprocess.run([*linter, str(packaged)], capture_output=True, text=True, check=False)
+
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+def test_each_function_runs_the_right_python_on_the_right_processor(resources: dict[str, dict[str, Any]]) -> None:
+    functions = {name: told for name, told in resources.items() if "Handler" in told}
+
+    assert set(functions) == {function.resource for function in FUNCTIONS}
+    for told in functions.values():
+        assert told["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
+        assert told["Architectures"] == ["arm64"]
+        assert re.fullmatch(r"app\.\w+", told["Handler"])  # whatever is not in app.py is called without the app
+        assert told["MemorySize"] >= 512
+        assert told["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_the_gateway_outlives_its_functions(resources: dict[str, dict[str, Any]]) -> None:
+    assert resources["APIHandler"]["Timeout"] <= 29
+    assert resources["Authorizer"]["Timeout"] <= 29
+    assert resources["SweepExpired"]["Timeout"] <= 60
+
+
+# Who may do what
+
+
+def statements(resources: dict[str, dict[str, Any]], function: str) -> Iterator[dict[str, Any]]:
+    role = resources[function]["Role"]["Fn::GetAtt"][0]
+    for policy in resources[role]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+@pytest.mark.parametrize("function", ENOUGH)
+def test_a_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[str, Any]], function: str) -> None:
+    allowed = {action for each in statements(resources, function) for action in each["Action"]}
+
+    assert {action.partition(":")[2] for action in allowed if action.startswith("dynamodb:")} == ENOUGH[function]
+    assert {action for action in allowed if not action.startswith("dynamodb:")} == LOGGING | BESIDE.get(function, set())
+
+
+@pytest.mark.parametrize("function", ENOUGH)
+def test_no_policy_has_a_wildcard_but_for_parts_of_the_table(
+    resources: dict[str, dict[str, Any]], function: str
+) -> None:
+    for each in statements(resources, function):
+        assert each["Effect"] == "Allow"
+        assert isinstance(each["Action"], list) and not any("*" in action for action in each["Action"])
+        said = json.dumps(each["Resource"])
+        assert "*" not in said or each["Resource"] in PARTS_OF_THE_TABLE
+
+
+def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, dict[str, Any]]) -> None:
+    variables = {function.resource: set(function.settings) for function in FUNCTIONS}
+
+    assert variables["Authorizer"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"}
+    assert variables["APIHandler"] == {"TABLE_NAME", "METRICS", *SIGN_IN_SETTINGS}
+    assert variables["SweepExpired"] == {"TABLE_NAME", "METRICS"}
+    assert variables["PublishEvents"] == {"EVENT_BUS", "METRICS"}
+    for name, read in variables.items():
+        assert set(resources[name]["Environment"]["Variables"]) == read
+
+
+# The gateway
+
+
+def test_every_route_but_the_public_ones_asks_who_it_is(api: dict[str, Any]) -> None:
+    methods = {
+        (method.upper(), path): told
+        for path, methods in api["paths"].items()
+        for method, told in methods.items()
+        if method != "options"
+    }
+
+    assert set(methods) == {(route.method, route.path) for route in ROUTES}
+    for address, told in methods.items():
+        assert told.get("security") == (None if address in PUBLIC else [{"authorizer": []}]), address
+
+
+def test_every_route_lets_a_browser_ask_first(api: dict[str, Any]) -> None:
+    for path, methods in api["paths"].items():
+        parameters = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
+        assert parameters["method.response.header.Access-Control-Allow-Origin"] == "'*'", path
+        assert "security" not in methods["options"]
+
+
+@pytest.mark.parametrize("kind", REASONS)
+def test_what_the_gateway_says_itself_is_a_problem_with_cors(api: dict[str, Any], kind: str) -> None:
+    answer = api["x-amazon-apigateway-gateway-responses"][kind]
+    headers = {
+        name.removeprefix("gatewayresponse.header."): value for name, value in answer["responseParameters"].items()
+    }
+    body, reason = json.loads(answer["responseTemplates"]["application/json"]), REASONS[kind]
+
+    assert headers["Access-Control-Allow-Origin"] == "'*'"
+    assert headers["X-Request-Id"] == "context.requestId"
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert ("Retry-After" in headers) == (CATALOG[reason].retry_after is not None)
+    assert answer["statusCode"] == str(body["status"]) == str(CATALOG[reason].status)
+    assert (body["code"], body["title"]) == (Refusal(reason).code, CATALOG[reason].en)
+    assert "$" not in answer["responseTemplates"]["application/json"]  # the gateway would put something in its place
+
+
+def test_401_403_404_and_429_are_among_them() -> None:
+    told = {CATALOG[reason].status for reason in REASONS.values()}
+
+    assert {401, 403, 404, 429} <= told
+
+
+def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) -> None:
+    (settings,) = resources["RestAPI"]["MethodSettings"]
+
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
+
+
+def test_the_gateway_compresses_answers_from_one_kilobyte_on(resources: dict[str, dict[str, Any]]) -> None:
+    assert resources["RestAPI"]["MinimumCompressionSize"] == 1024
+
+
+# What must not be lost
+
+
+def test_the_table_is_the_one_that_local_runs_use_and_is_kept(template: dict[str, Any]) -> None:
+    table = template["Resources"]["Table"]
+    properties = table["Properties"]
+
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    declared = SCHEMA | {"StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
+    assert {name: properties[name] for name in SCHEMA} == json.loads(json.dumps(declared))
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dict[str, Any]]) -> None:
+    sweep = resources["SweepExpired"]
+
+    assert sweep["ReservedConcurrentExecutions"] == 1
+    assert sweep["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
+    assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
+
+
+def test_the_stream_brings_all_customers_to_the_function_and_keeps_what_it_gives_up(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    ((_, stream),) = resources["PublishEvents"]["Events"].items()
+    told = stream["Properties"]
+
+    assert told["Stream"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
+    assert told["StartingPosition"] == "TRIM_HORIZON"
+    assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert told["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedEvents", "Arn"]}
+    assert told["MaximumRecordAgeInSeconds"] <= 24 * 3600 / 2
+
+
+def test_only_writes_of_customers_wake_the_function_that_tells_events(resources: dict[str, dict[str, Any]]) -> None:
+    ((_, stream),) = resources["PublishEvents"]["Events"].items()
+    (pattern,) = [json.loads(each["Pattern"]) for each in stream["Properties"]["FilterCriteria"]["Filters"]]
+
+    assert pattern == {"dynamodb": {"NewImage": {"tail": {"S": [{"exists": True}]}}}}
+    assert "tail" in items.customer_item(A_CUSTOMER)
+    assert "tail" not in items.member_item(A_MEMBER) | items.pool_item(A_POOL) | items.fields_item(A_CUSTOMER)
+
+
+def test_every_function_has_a_log_that_ends_some_day(resources: dict[str, dict[str, Any]]) -> None:
+    for function in FUNCTIONS:
+        log = resources[function.resource]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert resources[log]["RetentionInDays"] == STAGES["prod"].log_days
+
+
+def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    alarms = {name for name, told in template["Resources"].items() if told["Type"] == "AWS::CloudWatch::Alarm"}
+
+    assert alarms == {
+        "ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "LateEvents", "EventErrors", "EventsFailed",
+        "ThrottledWrites", "Conflicts", "MalformedRecords",
+    }  # fmt: skip
+    assert {name for name in alarms if f"`{name}`" not in page} == set()
+
+
+def test_the_alarm_of_a_late_sweep_watches_what_the_sweep_logs(resources: dict[str, dict[str, Any]]) -> None:
+    alarm, settings = resources["LateSweep"], resources["SweepExpired"]["Environment"]["Variables"]
+    (directive,) = emf_record("ns", "sweep", 0, SweepResult().numbers())["_aws"]["CloudWatchMetrics"]
+
+    assert alarm["Namespace"] == settings["METRICS"]
+    assert [each["Name"] for each in alarm["Dimensions"]] == directive["Dimensions"][0]
+    assert {"Name": alarm["MetricName"], "Unit": "Seconds"} in directive["Metrics"]
+
+
+def test_the_alarm_of_malformed_records_goes_off_when_a_round_has_failed_at_one(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    alarm, settings = resources["MalformedRecords"], resources["SweepExpired"]["Environment"]["Variables"]
+    line = emf_record("ns", "sweep", 0, SweepResult(failed=1).numbers())
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+
+    assert alarm["Namespace"] == settings["METRICS"]
+    assert [each["Name"] for each in alarm["Dimensions"]] == directive["Dimensions"][0]
+    assert {"Name": alarm["MetricName"], "Unit": "Count"} in directive["Metrics"]
+    assert line[alarm["MetricName"]] > alarm["Threshold"] == 0
+    assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
+
+
+def test_the_dashboard_shows_every_code_that_a_request_may_have(resources: dict[str, dict[str, Any]]) -> None:
+    widgets = json.loads(resources["Dashboard"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    shown = {metric[1] for each in widgets for metric in each["properties"]["metrics"] if "api" in metric}
+
+    assert shown == {OK, REPLAYED} | {Refusal(reason).code for reason in CATALOG}

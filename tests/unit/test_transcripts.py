@@ -1,0 +1,67 @@
+"""The API guide says what the service answers: each of its exchanges is played again, and compared."""
+
+from __future__ import annotations
+
+import re
+
+from chalicelib.api.routes import ROUTES
+from chalicelib.model.errors import CATALOG
+from tools.docs.transcripts import PAGE, exchanges, rendered, request_in, route_of
+from tools.local.printing import printed, shortened
+
+# What no request of a page brings about, and why.
+NOT_SHOWN = {
+    "throttled": "the engine is overloaded",
+    "store_unavailable": "the engine does not answer a read",
+    "outcome_unknown": "the engine does not answer a write",
+    "request_in_progress": "two requests at the same moment",
+    "batch_too_large": "a request of 101 ids",
+}
+ANSWER = re.compile(r"\nHTTP/1\.1.*?(?=^```$)", re.MULTILINE | re.DOTALL)
+
+
+def page() -> str:
+    return PAGE.read_text(encoding="utf-8")
+
+
+def test_every_exchange_of_the_guide_is_what_the_service_answers_now(ministack: str) -> None:
+    questions = ANSWER.sub("", page())
+    assert "HTTP/1.1" not in questions, "nothing is taken over from the page"
+
+    told = rendered(questions, ministack)
+
+    assert told == page(), "run: make transcripts"
+
+
+def test_the_guide_shows_every_route_doing_what_it_is_for() -> None:
+    done = [request_in(exchange) for _, exchange in exchanges(page()) if "\nHTTP/1.1 2" in exchange]
+    shown = {route_of(each.method, each.path) for each in done}
+
+    assert [f"{each.method} {each.path}" for at, each in enumerate(ROUTES) if at not in shown] == []
+
+
+def test_the_guide_shows_every_refusal_that_a_request_can_bring_about_and_names_the_others() -> None:
+    codes = {meaning.code or reason for reason, meaning in CATALOG.items()}
+    shown = set(re.findall(r'"code": "(\w+)"', page()))
+    named = page().rpartition("Not shown above")[2]
+
+    assert codes - shown == NOT_SHOWN.keys()
+    assert all(f"`{code}`" in named for code in NOT_SHOWN)
+
+
+def test_what_is_left_out_of_an_answer_is_marked() -> None:
+    customer = {"id": "acme", "state": "available", "holder": None, "claim_id": None, "entered_pool_at": "noon"}
+
+    assert printed(shortened({"customer": customer})) == (
+        '{"customer": {"id": "acme", "state": "available", "holder": null, …}}'
+    )
+    assert shortened(customer | {"claim_id": "k"}, also=["entered_pool_at"]) == customer | {"claim_id": "k"}
+
+
+def test_an_answer_fills_its_lines_and_goes_on_on_the_next() -> None:
+    many = {f"member{number}": "x" * 20 for number in range(9)}
+
+    lines = printed(many).splitlines()
+
+    assert max(map(len, lines)) <= 110
+    assert len(lines) == 2 + 3

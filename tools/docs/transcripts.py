@@ -1,0 +1,228 @@
+"""`make transcripts`: runs every request that stands in docs/api.md, and writes what was answered below it.
+
+The page is its own script. A block ```` ```http ```` is a request, and an answer that is made anew each time; between
+blocks `<!-- clock: PT1H -->` lets time pass. It is the real service, over HTTP, on an engine of its own; only the clock
+and the ids are not of the moment, so that the same page comes out of it until the service answers otherwise.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from chalicelib.api.handler import Service
+from chalicelib.api.routes import ROUTES
+from chalicelib.dynamodb.table import Table
+from chalicelib.model.errors import CATALOG
+from chalicelib.model.times import duration_ms
+from chalicelib.transactions.context import Backend
+from tools.local.engines import MiniStack
+from tools.local.fixed_clock_service import front
+from tools.local.gateway import LocalApi
+from tools.local.keys import LocalKeys
+from tools.local.printing import Beginning, printed, shortened
+from tools.local.service import REGION, local_environment
+from tools.paths import PROJECT
+from tools.problems import Unusable, run_tool
+
+PAGE: Final = PROJECT / "docs" / "api.md"
+STARTS: Final = 1_795_435_200_000  # 2026-11-23T12:00:00Z
+SHOWN: Final = ("ETag", "Retry-After", "Idempotent-Replayed", "Content-Language", "WWW-Authenticate")
+ROOT: Final = "root"  # the one admin
+
+STEP: Final = re.compile(
+    r"^```http(?P<how>[^\n]*)\n(?P<exchange>.*?)^```$|^<!-- clock: (?P<clock>\w+) -->$", re.MULTILINE | re.DOTALL
+)
+TABLES: Final = re.compile(r"^<!-- (routes|codes) -->$.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
+
+
+class Asked(NamedTuple):
+    """A request as it stands on the page."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass
+class Clock:
+    now: int = STARTS
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Stage:
+    """The service, on a clock that stands still unless the page says otherwise."""
+
+    url: str
+    keys: LocalKeys
+    clock: Clock
+    names: dict[str, str] = field(default_factory=dict)  # of the ids that were minted, as the page calls them
+
+    def answer(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
+        """Status, the headers that are shown, and the body."""
+        headers = {name: self._with_token(text) for name, text in asked.headers.items()}
+        if asked.body:
+            headers.setdefault("Content-Type", "application/json")
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=35)
+        try:
+            path, content = self._as_minted(asked.path), self._as_minted(asked.body)
+            connection.request(asked.method, path, content.encode() or None, headers)
+            answer = connection.getresponse()
+            body = _read(answer.headers["Content-Type"], self._renamed(answer.read().decode()))
+        finally:
+            connection.close()
+        told = {name: answer.headers[name] for name in SHOWN if answer.headers.get(name, "en") != "en"}
+        return answer.status, told, body
+
+    def _renamed(self, text: str) -> str:
+        """Ids are numbered as they appear: how many others the service mints is its own affair."""
+        return re.sub(r"minted\d+", lambda match: self.names.setdefault(match[0], f"id{len(self.names) + 1:06d}"), text)
+
+    def _as_minted(self, text: str) -> str:
+        for generated_id, name in self.names.items():
+            text = text.replace(name, generated_id)
+        return text
+
+    def _with_token(self, header: str) -> str:
+        """`$ALICE` is what `make -s token USER=alice` prints."""
+        return re.sub(r"\$([A-Z]+)", lambda match: self._token(match[1].lower()), header)
+
+    def _token(self, user: str) -> str:
+        return self.keys.token(user, ["admin"] if user == ROOT else None)
+
+
+def rendered(page: str, endpoint: str) -> str:
+    """The page with every answer as the service gives it now, on that engine."""
+    clock, numbers = Clock(), itertools.count(1)
+    backend = Backend(
+        _new_table(endpoint),
+        new_id=lambda: f"minted{next(numbers):06d}",
+        sample=lambda among, count: list(among[:count]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        keys, service = LocalKeys(Path(folder)).ensure(), Service(backend, clock)
+        with LocalApi(front(service, keys)) as api:
+            stage = Stage(api.url, keys, clock)
+            told = STEP.sub(lambda step: _played(stage, step), page)
+    listed = {"routes": _routes(told), "codes": _codes(told)}
+    return TABLES.sub(lambda table: f"<!-- {table[1]} -->\n\n{listed[table[1]]}\n<!-- end -->", told)
+
+
+def _read(media: str, content: str) -> Any:
+    """What JSON says; of a page for people only how it begins."""
+    return msgspec.json.decode(content) if "json" in media else Beginning(content.partition("\n")[0])
+
+
+def _new_table(endpoint: str) -> Table:
+    table = Table(
+        f"transcripts-{uuid.uuid4().hex}",
+        new_id=lambda: uuid.uuid4().hex,
+        jitter=random.random,
+        endpoint=endpoint,
+        region=REGION,
+    )
+    table.create(expiry=False)  # of the real clock
+    return table
+
+
+def _played(stage: Stage, step: re.Match[str]) -> str:
+    if step["clock"]:
+        stage.clock.now += duration_ms(step["clock"])
+        return step[0]
+    asked = request_in(step["exchange"])
+    status, headers, body = stage.answer(asked)
+    also = step["how"].split()
+    shown = printed(body if "whole" in also else shortened(body, also))
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {text}" for name, text in headers.items())]
+    question = step["exchange"].partition("\nHTTP/1.1")[0].rstrip("\n")
+    return f"```http{step['how']}\n{question}\n\n" + "\n".join([*lines, "", shown]) + "\n```"
+
+
+def request_in(exchange: str) -> Asked:
+    """The request of a block. Raises Unusable where there is none."""
+    head, _, body = exchange.partition("\nHTTP/1.1")[0].strip("\n").partition("\n\n")
+    first, *headers = head.splitlines()
+    method, _, path = first.partition(" ")
+    if not re.fullmatch(r"[A-Z]+", method) or not path.startswith("/"):
+        raise Unusable(f"docs/api.md: {first!r} is no request")
+    return Asked(method, path, dict(line.split(": ", 1) for line in headers), body)
+
+
+# The tables
+
+
+def _routes(page: str) -> str:
+    """Every route, with the section that first shows it."""
+    shown: dict[int, str] = {}
+    for section, exchange in exchanges(page):
+        asked = request_in(exchange)
+        shown.setdefault(route_of(asked.method, asked.path), section)
+    rows = [
+        f"| {_linked(f'`{route.method} {route.path}`', shown.get(at))} | {route.handler.__doc__} |"
+        for at, route in enumerate(ROUTES)
+    ]
+    return "\n".join(["| route | what it does |", "|---|---|", *rows, ""])
+
+
+def _codes(page: str) -> str:
+    """Every reason to refuse, with the section that first shows its code."""
+    shown: dict[str, str] = {}
+    for section, exchange in exchanges(page):
+        for code in re.findall(r'"code": "(\w+)"', exchange.partition("\nHTTP/1.1")[2]):
+            shown.setdefault(code, section)
+    rows = [
+        f"| {_linked(f'`{meaning.code or reason}`', shown.get(meaning.code or reason))} | {meaning.status} "
+        f"| {meaning.en} | {meaning.zh} |"
+        for reason, meaning in CATALOG.items()
+    ]
+    return "\n".join(["| code | status | in English | in Chinese |", "|---|---|---|---|", *rows, ""])
+
+
+def _linked(words: str, section: str | None) -> str:
+    return words if section is None else f"[{words}](#{section.lower().replace(' ', '-')})"
+
+
+def exchanges(page: str) -> Iterator[tuple[str, str]]:
+    """The heading above it and the text of each exchange of the page."""
+    section = ""
+    for part in re.finditer(r"^## (?P<heading>[^\n]+)$|" + STEP.pattern, page, re.MULTILINE | re.DOTALL):
+        section = part["heading"] or section
+        if part["exchange"]:
+            yield section, part["exchange"]
+
+
+def route_of(method: str, path: str) -> int:
+    """Which of the routes that is, by its place; -1 for none."""
+    for at, route in enumerate(ROUTES):
+        pattern = re.sub(r"\{\w+\}", "[^/]+", route.path)
+        if route.method == method and re.fullmatch(pattern, path.partition("?")[0]):
+            return at
+    return -1
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder, MiniStack(state_dir=Path(folder), persistent=False) as engine:
+        os.environ.update(local_environment(engine.endpoint, LocalKeys()))
+        PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), engine.endpoint), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)

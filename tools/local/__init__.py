@@ -1,0 +1,1 @@
+"""What `make run` and the tests need on one machine: engines, the local gateway, tokens."""

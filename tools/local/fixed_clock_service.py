@@ -1,0 +1,46 @@
+"""The service over HTTP on a clock and with ids of one's own: the wiring of `app.py`, around a Service that is given.
+
+For whoever wants the same answers every time: the documents, and tests of days and months. Tokens are verified as
+ever, by the real clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chalice.app import AuthRequest, AuthResponse, Chalice, Response
+
+from chalicelib.api import routes
+from chalicelib.api.auth import Unauthenticated, Verifier, context_of
+from chalicelib.api.handler import Route, Service, respond
+from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
+
+
+def front(service: Service, keys: LocalKeys) -> Chalice:
+    """Every route, behind an authorizer that takes the tokens of those keys."""
+    app, verifier = Chalice(app_name="front"), Verifier(str(keys.jwks), ISSUER, AUDIENCE)
+
+    @app.authorizer()
+    def authorizer(request: AuthRequest) -> AuthResponse:
+        try:
+            caller = verifier.caller(request.token)
+        except Unauthenticated:
+            raise Exception("Unauthorized") from None
+        return AuthResponse(routes=["*"], principal_id=caller.user, context=context_of(caller))
+
+    for route in routes.ROUTES:
+        guarded: dict[str, Any] = {} if route.public else {"authorizer": authorizer}
+        name = route.handler.__name__
+        app.route(route.path, methods=[route.method], name=name, content_types=["*/*"], **guarded)(
+            view_of(app, service, route)
+        )
+    return app
+
+
+def view_of(app: Chalice, service: Service, route: Route) -> Callable[..., Response]:
+    def view(**parameters: str) -> Response:
+        assert app.current_request is not None
+        return respond(lambda: service, route, app.current_request, parameters)
+
+    return view

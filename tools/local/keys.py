@@ -1,0 +1,99 @@
+"""A key pair for this machine only, made once, and tokens signed with it.
+
+The service verifies these exactly as it verifies a real provider's: it reads the public half as a JWKS file. The
+private half never leaves `.local/`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from poolctl.atomic_files import write_whole
+from tools.paths import KEYS
+from tools.problems import Unusable
+
+ISSUER = "https://local.customer-pool"
+AUDIENCE = "customer-pool"
+LIFETIME = 12 * 60 * 60  # seconds: a working day
+ALGORITHM = "ES256"
+KEY_ID = "local"
+
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class LocalKeys:
+    """The key pair kept in `folder`."""
+
+    folder: Path = KEYS
+
+    @property
+    def jwks(self) -> Path:
+        """The public half, as the service reads it."""
+        return self.folder / "jwks.json"
+
+    @property
+    def private(self) -> Path:
+        return self.folder / "private.pem"
+
+    def ensure(self) -> LocalKeys:
+        """Make the pair unless it is there already."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.private.exists():
+            write_whole(self.private, _new_private_key(), 0o600)
+        # Always derived, so that a run which was cut short cannot leave two halves that do not belong together.
+        public_key = serialization.load_pem_private_key(self.private.read_bytes(), None).public_key()
+        assert isinstance(public_key, ec.EllipticCurvePublicKey)
+        jwk = ECAlgorithm.to_jwk(public_key, as_dict=True) | {"kid": KEY_ID, "use": "sig", "alg": ALGORITHM}
+        write_whole(self.jwks, json.dumps({"keys": [jwk]}, indent=2).encode())
+        return self
+
+    def token(self, user: str, roles: list[str] | None = None, tenant: str | None = None) -> str:
+        """A token for `user`, good for twelve hours. Raises `Unusable` for names that the service would refuse."""
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": checked_subject(user),
+            "iat": now,
+            "exp": now + LIFETIME,
+        }
+        if tenant:
+            claims["tenant"] = checked("tenant", tenant)
+        if roles:
+            claims["roles"] = [checked("role", role) for role in roles]
+        return jwt.encode(claims, self.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
+
+
+def checked_subject(user: str) -> str:
+    """`user`, if the service accepts it as the subject of a token. Raises `Unusable`."""
+    try:
+        user.encode()
+    except UnicodeEncodeError:
+        raise Unusable(f"user {user!r} is not valid: expected UTF-8 text") from None
+    if not user:
+        raise Unusable("user '' is not valid: expected at least one character")
+    return user
+
+
+def checked(what: str, name: str) -> str:
+    """`name`, if it is one that the service accepts as an id. Raises `Unusable`."""
+    if not _ID.fullmatch(name):
+        raise Unusable(f"{what} {name!r} is not valid: 1 to 64 letters, digits, - or _")
+    return name
+
+
+def _new_private_key() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,0 +1,174 @@
+"""What API Gateway does between a socket and the Lambda function, around chalice's own `LocalGateway`.
+
+Chalice's copy answers in API Gateway's default words; the deployed API answers problem+json with CORS on everything it
+refuses itself, and so does this. No sockets here, and no rules of the service.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from chalice.app import Chalice, CORSConfig, Response
+from chalice.config import Config
+from chalice.local import (
+    ForbiddenError,
+    LambdaContext,
+    LambdaEventConverter,
+    LocalGateway,
+    LocalGatewayAuthorizer,
+    MatchResult,
+    NotAuthorizedError,
+)
+
+from chalicelib.api import problems
+from tools.compression import compressed
+
+GATEWAY_TIMEOUT = 29  # seconds: API Gateway answers for the function after that
+
+logger = logging.getLogger("local.gateway")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, ready for the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class LambdaProxy(LocalGateway):
+    """Turns one HTTP request into one call of the app, and what comes back into an `Answer`. Threads may share it."""
+
+    def __init__(self, app: Chalice) -> None:
+        share_between_threads(app)
+        super().__init__(app, Config.create(lambda_timeout=GATEWAY_TIMEOUT, lambda_memory_size=512))
+        self.event_converter = _Base64EventConverter(self.event_converter._route_matcher)
+        self._authorizer = _StrictAuthorizer(app)
+        self._cors = _cors_headers(app)
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        """Never raises: whatever goes wrong becomes a problem with a code."""
+        given = {name.lower(): value for name, value in headers.items()}
+        answer = self._answer(method, path, headers, body, given.get("accept-language"))
+        sent, content = compressed(answer.headers, answer.body, given.get("accept-encoding"))
+        return Answer(answer.status, sent, content)
+
+    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, language: str | None) -> Answer:
+        path = path.replace(";", "%3B")  # part of the address like any other: chalice would leave out what follows
+        try:
+            match = self._match(path)
+            if match is None or not self._serves(match, method):
+                return self.problem("not_found", language)
+            return self._to_answer(self.handle_request(method, path, headers, body or None))
+        except NotAuthorizedError:
+            return self.problem("unauthenticated", language)
+        except ForbiddenError:
+            return self.problem("not_a_member", language)
+        except Exception:
+            logger.exception("the gateway could not answer %s %s", method, path.partition("?")[0])
+            return self.problem("store_unavailable", language)
+
+    def problem(self, code: str, language: str | None) -> Answer:
+        """What the gateway itself says when it does not, or cannot, call the app."""
+        response: Response = problems.gateway_response(code, language)
+        response.headers["X-Request-Id"] = new_request_id()
+        return self._to_answer(response.to_dict(self._app_object.api.binary_types))
+
+    def _match(self, path: str) -> MatchResult | None:
+        try:
+            match = self.event_converter._route_matcher.match_route(path)
+        except ValueError:
+            return None
+        # API Gateway does not match an empty segment with a path parameter.
+        return match if all(match.captured.values()) else None
+
+    def _serves(self, match: MatchResult, method: str) -> bool:
+        return method == "OPTIONS" or method in self._app_object.routes[match.route]
+
+    def _to_answer(self, response: dict[str, Any]) -> Answer:
+        body = response["body"] or b""
+        if response.get("isBase64Encoded"):
+            body = base64.b64decode(body)
+        elif isinstance(body, str):
+            body = body.encode()
+        headers = dict(response["headers"])
+        for name, values in response.get("multiValueHeaders", {}).items():
+            headers[name] = ", ".join(values)
+        if response["statusCode"] == HTTPStatus.UNAUTHORIZED:
+            headers = {"WWW-Authenticate": "Bearer"} | headers
+        return Answer(response["statusCode"], self._cors | headers, body)
+
+
+def new_request_id() -> str:
+    return str(uuid.uuid4())
+
+
+class _Base64EventConverter(LambdaEventConverter):
+    """Hands the body over as base64, as API Gateway does for binary types, so that no byte of it is lost."""
+
+    def create_lambda_event(
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
+    ) -> dict[str, Any]:
+        event: dict[str, Any] = super().create_lambda_event(method, path, headers, None)
+        event["requestContext"]["requestId"] = new_request_id()
+        event["pathParameters"] = {name: unquote(value) for name, value in event["pathParameters"].items()}
+        if body is not None:
+            event["body"] = base64.b64encode(body).decode("ascii")
+            event["isBase64Encoded"] = True
+        return event
+
+
+class _StrictAuthorizer(LocalGatewayAuthorizer):
+    """Lets in only who a built-in authorizer lets in; chalice's own lets everybody in where it knows no better."""
+
+    def authorize(
+        self, raw_path: str, lambda_event: dict[str, Any], lambda_context: LambdaContext
+    ) -> tuple[dict[str, Any], LambdaContext]:
+        try:
+            pair: tuple[dict[str, Any], LambdaContext] = super().authorize(raw_path, lambda_event, lambda_context)
+            return pair
+        except Exception as error:
+            # The one message that API Gateway turns into a 401; any other is a fault of the authorizer.
+            if str(error) == "Unauthorized":
+                raise NotAuthorizedError({}) from None
+            raise
+
+
+class _PerThread:
+    """An attribute with a value of its own in each thread; None until a thread sets it."""
+
+    def __init__(self) -> None:
+        self._values = threading.local()
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return getattr(self._values, "value", None)
+
+    def __set__(self, instance: object, value: Any) -> None:
+        self._values.value = value
+
+
+def share_between_threads(app: Chalice) -> None:
+    """Give each thread its own current request. A Lambda serves one at a time, so chalice keeps it on the app."""
+    if isinstance(type(app).__dict__.get("current_request"), _PerThread):
+        return
+    attributes = {"current_request": _PerThread(), "lambda_context": _PerThread()}
+    app.__class__ = type("SharedChalice", (type(app),), attributes)
+
+
+def _cors_headers(app: Chalice) -> dict[str, str]:
+    """What every answer carries for browsers: the app's own setting, or the one that its routes share."""
+    on_routes = [entry.cors for methods in app.routes.values() for entry in methods.values()]
+    cors = next((setting for setting in [app.api.cors, *on_routes] if setting), None)
+    if cors is None:
+        return {}
+    config = cors if isinstance(cors, CORSConfig) else CORSConfig()
+    headers: dict[str, str] = config.get_access_control_headers()
+    return headers

@@ -1,0 +1,145 @@
+"""`make run`: the whole service on this machine, from an engine to curl lines, until Ctrl-C.
+
+Assembles what the other tools provide and says what a newcomer needs; holds no logic of its own. Ends with exit code 0
+when it is told to stop, and with one line and 1 when it cannot go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from types import FrameType
+
+from tools.local.engines import Engine, engine_named, refuse_taken
+from tools.local.gateway import LocalApi
+from tools.local.keys import LocalKeys
+from tools.local.seed import MEMBERS, POOL, seed, untouched_customer
+from tools.local.service import REGION, TABLE, load_app, schedule
+from tools.local.stream import Stream, event_log
+from tools.paths import LOCAL
+from tools.problems import Unusable, run_tool
+from tools.whole_lines import write_whole_lines
+
+DURABILITY = {
+    "ministack": "Data is stored in .local/ when the service stops by Ctrl-C or SIGTERM, even if make is killed.\n"
+    "If the engine is killed or the power fails, everything since this start is lost;\n"
+    "with ENGINE=dynamodb-local, nothing is lost.",
+    "dynamodb-local": "Data is stored in .local/; no answered request is lost, even if all processes are killed.",
+}
+
+
+def main() -> int:
+    log_lines()
+    asked = stop_on_signals()
+    name = os.environ.get("ENGINE") or "ministack"
+    port = port_from(os.environ.get("PORT") or "8000")
+    with ExitStack() as running:
+        engine = engine_named(name)(state_dir=LOCAL / name)
+        refuse_taken(port, "choose another one with PORT=")
+        say(f"Starting {engine.name} ...")
+        running.enter_context(engine)
+        keys = LocalKeys().ensure()
+        module = load_app(engine.endpoint, keys)
+        with LocalApi(module.app) as private:
+            if seed(private.url, keys):
+                say(f"Made the demo pool `{POOL}`: manager mona, members alice and bob, twelve customers.")
+            customer = untouched_customer(private.url, keys)
+        api = running.enter_context(LocalApi(module.app, port, log_request))
+        running.enter_context(schedule(module.sweep_expired))
+        running.enter_context(event_log(Stream(engine.endpoint, REGION, TABLE), log_event))
+        say(welcome(api.url, customer, engine, name, keys))
+        wait_until_asked(asked, engine)
+        say("\nStopping ...")
+    say("Stopped.")
+    return 0
+
+
+def log_lines() -> None:
+    """Requests, events, the service's own log and whatever else is printed here: each line is written whole."""
+    write_whole_lines()
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+
+
+def stop_on_signals() -> list[int]:
+    """Where Ctrl-C, SIGTERM and a closed terminal are noted. A second Ctrl-C cannot cut the stop short.
+
+    Not an Event: its lock would be waited for without end by a signal that comes while another one sets it, as they do
+    where make and this are both told to stop.
+    """
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask)
+    return asked
+
+
+def wait_until_asked(asked: list[int], engine: Engine) -> None:
+    while not asked:
+        if not engine.alive:
+            raise Unusable(f"{engine.name} stopped unexpectedly: see {engine.log_file}")
+        time.sleep(0.2)
+
+
+def port_from(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise Unusable(f"PORT={text} is not a valid port: expected a number from 1 to 65535")
+    return int(text)
+
+
+def welcome(url: str, customer: str, engine: Engine, name: str, keys: LocalKeys) -> str:
+    address = f"{url}/v1/pools/{POOL}/customers/{customer}"
+    doors = "\n".join(f"{user:6} {console_address(url, keys.token(user))}" for user in sorted(MEMBERS))
+    return f"""
+customer-pool is running on {url} ({engine.name} at {engine.endpoint}; both on this machine only).
+{DURABILITY[name]}
+
+The console, signed in as one of two members or as their manager, mona, for twelve hours:
+
+{doors}
+
+Or run these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice releases it
+(200):
+
+curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=alice)"
+curl -i -X POST {address}/claim -H "Authorization: Bearer $(make -s token USER=bob)"
+curl -i -X POST {address}/release -H "Authorization: Bearer $(make -s token USER=alice)"
+
+The command line: `bin/poolctl login --local alice`, then `bin/poolctl`.
+
+Ctrl-C stops everything. Requests and published events:
+"""
+
+
+def console_address(url: str, token: str) -> str:
+    """The page takes the token out of its address at once; what follows a # is sent to nobody."""
+    return f"{url}/console#token={token}"
+
+
+def log_request(method: str, path: str, status: int, seconds: float) -> None:
+    """One line per request: no query, no headers and no body, so neither tokens nor customers' data."""
+    shown = ascii(path)[1:-1]
+    shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
+    say(f"{time.strftime('%H:%M:%S')} {method:7} {shown} {status} {seconds * 1000:.0f} ms")
+
+
+def log_event(told: str) -> None:
+    say(f"{time.strftime('%H:%M:%S')} {told}")
+
+
+def say(text: str) -> None:
+    try:
+        print(f"{text}\n", end="", flush=True)
+    except OSError:
+        # The terminal is gone; the service stops for its SIGHUP, not for want of somewhere to write.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,24 @@
+"""`make token USER=alice`: prints a token for the locally running service, and nothing else."""
+
+import argparse
+
+from tools.local.keys import LocalKeys
+from tools.problems import Unusable, fail, run_tool
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make token", description=__doc__)
+    parser.add_argument("--user", required=True)
+    parser.add_argument("--roles", default="", help="comma-separated; admin is the one the service knows")
+    parser.add_argument("--tenant", default="")
+    arguments = parser.parse_args()
+    roles = [role.strip() for role in arguments.roles.split(",") if role.strip()]
+    try:
+        print(LocalKeys().ensure().token(arguments.user, roles, arguments.tenant or None))
+    except Unusable as mistake:
+        fail(str(mistake), status=2)
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)
