@@ -1,7 +1,7 @@
 """Compressed answers, as API Gateway gives them: gzip, for clients that accept it, from a certain size on.
 
-The deployed gateway is configured with the same size:
-`MinimumCompressionSize` in `tools.deploy.template`. This module opens no sockets.
+The deployed gateway is configured with the same size: `MinimumCompressionSize` in `tools.deploy.template`. This module
+opens no sockets.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ def test_the_log_says_which_route_which_exception_and_where(real_table: Any, ear
 
     (told,) = ear.heard
     assert "unexpected: GET /v1/pools/{pool}/customers/{customer}: MalformedRecord at customer_cache.py:" in told
-    assert "; from ValidationError at layout.py:" in told
+    assert "; from ValidationError at items.py:" in told
 
 
 @pytest.mark.parametrize(
