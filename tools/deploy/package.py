@@ -1,7 +1,7 @@
 """`make package STAGE=dev`: what a stage deploys, as a template and a zip in `build/<stage>/`; twice, it is the same.
 
-Chalice makes both from a clean copy of the project. `tools.deploy.template` adds the resources that Chalice does not
-know, and `tools.deploy.bundle` makes the zip small. Packaging calls no AWS account and includes nothing from the machine.
+Chalice makes both from a clean copy of the project. `tools.deploy.template` adds the resources that Chalice leaves out,
+and `tools.deploy.bundle` makes the zip small. Packaging calls no AWS account and includes nothing from the machine.
 """
 
 from __future__ import annotations
