@@ -35,7 +35,7 @@ class Account:
             "AWS_DEFAULT_REGION": "us-east-1", "NO_PROXY": "127.0.0.1",
         }  # fmt: skip
         passed_on = {name: text for name, text in os.environ.items() if name.startswith("PIP_")}
-        command = [sys.executable, "-m", f"tools.{tool}", STAGE.name]
+        command = [sys.executable, "-m", f"tools.deploy.{tool}", STAGE.name]
         environment = kept | passed_on | account | settings
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -92,7 +92,7 @@ ZONE = """
 import sys; sys.path.insert(0, sys.argv[1])
 from zoneinfo import ZoneInfo, reset_tzpath
 reset_tzpath(())
-from chalicelib.times import listed_zone
+from chalicelib.model.times import listed_zone
 assert str(listed_zone("Asia/Shanghai")) == "Asia/Shanghai"
 print(ZoneInfo("Asia/Shanghai"))
 """
@@ -115,9 +115,10 @@ def test_the_sources_of_other_packages_are_as_they_were_published(unpacked: Path
 
 NUMBERS = """
 import sys; sys.path.insert(0, sys.argv[1])
-from chalicelib import contact_keys, masking
+from chalicelib.domain import masking
+from chalicelib.model import normalization
 assert "phonenumbers" not in sys.modules
-print(masking.in_text("021-62345678, +1 202 555 0123", "CN"), contact_keys.known_region("HK"))
+print(masking.in_text("021-62345678, +1 202 555 0123", "CN"), normalization.known_region("HK"))
 """
 
 
@@ -127,7 +128,7 @@ def test_numbers_in_text_are_found_with_what_is_packaged(unpacked: Path) -> None
 
 CONSOLE = """
 import sys; sys.path.insert(0, sys.argv[1])
-from chalicelib import console
+from chalicelib.api import console
 print(len(console.page("once").html))
 """
 
