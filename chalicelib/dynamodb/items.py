@@ -224,7 +224,9 @@ class MalformedPool(NamedTuple):
 def pool_record(tenant: str, stored: Item) -> Pool:
     content = deserialize_item(stored)
     content |= {"tenant": tenant, "id": content["sk"], "policy": msgspec.json.decode(content["policy"])}
-    return msgspec.convert(content, Pool)
+    pool = msgspec.convert(content, Pool)
+    pool.policy.check_stored()
+    return pool
 
 
 def member_record(tenant: str, pool: str, stored: Item) -> Member:

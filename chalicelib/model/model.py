@@ -117,6 +117,13 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         """The region whose phone numbers need no country code, in force."""
         return self.phone_region or "CN"
 
+    def check_stored(self) -> None:
+        """Raise ValueError where a stored duration or time zone has no meaning. Cheaper than `problems`."""
+        for text in (*(getattr(self, name) for name in self.DURATIONS), *(self.reminders or ())):
+            if text is not None:
+                times.duration_ms(text)
+        times.zone(self.time_zone or "UTC")
+
     def length(self, rule: str) -> int | None:
         """The length of that rule's duration in milliseconds, or None where the rule is off."""
         text = getattr(self, rule)
@@ -138,6 +145,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         return min(ends, default=None)
 
 
+ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=32)]
+
+
 class Pool(Struct, frozen=True):
     """`pauses` counts the pauses so far. A paused pool with `resumed_at` is on its way back to open: its claims are
     being shifted. `closing` says what becomes of the claims of a closed one. Its lists are spread over `shards`; where
@@ -156,8 +166,8 @@ class Pool(Struct, frozen=True):
     paused_at: int | None = None
     resumed_at: int | None = None
     closing: Closing | None = None
-    shards: int = 1
-    spread_from: int | None = None
+    shards: ShardCount = 1
+    spread_from: ShardCount | None = None
     spread_at: int | None = None
     day_kept: str | None = None
     day_since: int | None = None
@@ -185,7 +195,9 @@ class Pool(Struct, frozen=True):
         day, tz = self.day(now), times.zone(policy.time_zone or "UTC")
         kept_since = self.day_since if self._keeps_day(now) else None
         since = times.start_of(day, times.zone(self.policy.time_zone or "UTC")) if kept_since is None else kept_since
-        until = max(times.first_midnight(since + times.DAY, tz), times.midnight_after(day, tz))  # of a later date
+        until = max(
+            times.first_midnight(max(since + times.DAY, now), tz), times.midnight_after(day, tz)
+        )  # of a later date
         return replace(after, day_kept=day, day_since=since, day_until=until)
 
     @property

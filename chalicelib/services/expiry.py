@@ -17,9 +17,9 @@ from msgspec import Struct
 from chalicelib.domain import system_transitions
 from chalicelib.domain.transitions import SYSTEM, Actor, Transition
 from chalicelib.dynamodb import items, keys, sharded_query
-from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import DUE, PLACE
-from chalicelib.dynamodb.table import MalformedWrite, Page, Throttled, between
+from chalicelib.dynamodb.items import MALFORMED, Item
+from chalicelib.dynamodb.keys import DUE, PLACE, Key
+from chalicelib.dynamodb.table import MalformedWrite, Page, Table, Throttled, between
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import MARK, Customer, Pool
 from chalicelib.services.pools import count_by_state, members_of
@@ -92,7 +92,7 @@ def expire_due(
 ) -> SweepResult:
     """One pass over one pool. A paused pool's clocks stand still, so only what lapsed before the pause is due."""
     report, horizon = SweepResult(), pool.clock(now)
-    stopped = not confirm and _breaker_trips(backend, pool, horizon)
+    stopped = not confirm and _breaker_trips(backend, pool, horizon, report)
     report.unconfirmed = [pool.id] if stopped else []
 
     def of_shard(claims: str) -> SweepResult:
@@ -134,7 +134,7 @@ def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], 
         report.add(SweepResult(returned=done.moved, changed=done.changed, failed=done.failed, remaining=left))
 
 
-def _breaker_trips(backend: Backend, pool: Pool, horizon: int) -> bool:
+def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResult) -> bool:
     """Whether more than the pool's set share of its customers is due at once (rule 19)."""
     share = pool.policy.sweep_breaker
     if share is None:
@@ -143,8 +143,20 @@ def _breaker_trips(backend: Backend, pool: Pool, horizon: int) -> bool:
     due = sum(len(page.keys) for page in sharded_query.pages(backend.table, claims, index=DUE, between=part))
     if due == 0:
         return False
-    counted = count_by_state(backend.table, pool, list(members_of(backend.table, pool)))
-    return due > Fraction(str(share)) * sum(counted.values())  # 29 of 100 are no more than 0.29, which a float denies
+    customers = _customers_of(backend.table, pool, report)
+    return due > Fraction(str(share)) * customers  # 29 of 100 are no more than 0.29, which a float denies
+
+
+def _customers_of(table: Table, pool: Pool, report: SweepResult) -> int:
+    """Return how many customers the pool has. A malformed counter is left out and counted as failed in the report."""
+    malformed: list[Key] = []
+    members = list(members_of(table, pool, malformed))
+    report.failed += len(malformed)
+    try:
+        return sum(count_by_state(table, pool, members).values())
+    except MALFORMED:
+        report.failed += 1
+        return sum(member.pooled for member in members)
 
 
 def expire_claims_of(ctx: RequestContext, pool: Pool, user: str) -> bool:

@@ -137,12 +137,17 @@ def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     }
 
 
-def members_of(table: Table, pool: Pool) -> Iterator[Member]:
-    """Every member as they are now."""
+def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> Iterator[Member]:
+    """Yield every member as stored now. Raises where one is malformed, unless a list collects the keys of those."""
     roster = keys.member_roster(pool.tenant, pool.id)
     for page in table.pages(roster, index=ROSTER):
-        for stored in table.get(page.keys).values():
-            yield items.member_record(pool.tenant, pool.id, stored)
+        for key, stored in table.get(page.keys).items():
+            try:
+                yield items.member_record(pool.tenant, pool.id, stored)
+            except items.MALFORMED:
+                if malformed is None:
+                    raise
+                malformed.append(key)
 
 
 def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, int]:

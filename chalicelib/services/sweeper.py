@@ -98,10 +98,6 @@ def run_round(
         its = backend.patient(patience())
         try:
             report = _round(its, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
-        except MALFORMED as error:
-            total.failed += 1
-            log.error("malformed pool %s: %s", pool.id, exception_summary(error))
-            continue
         except PoolChanged as error:
             log.warning("pool %s is left for the next round: %s", pool.id, exception_summary(error))
             continue
@@ -141,6 +137,9 @@ def _round(
         raise
     except Throttled:
         report.throttled = True
+    except MALFORMED as error:  # the report keeps what was returned before
+        report.failed += 1
+        log.error("malformed pool %s: %s", pool.id, exception_summary(error))
     return report
 
 

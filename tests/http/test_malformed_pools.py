@@ -17,6 +17,10 @@ SPOILED: dict[str, dict[str, Any]] = {
     "a policy that is a list": {"policy": {"S": "[]"}},
     "a policy nested too deeply": {"policy": {"S": "[" * 100_000}},
     "a rule of another type": {"policy": {"S": '{"holding_limit": "many"}'}},
+    "a duration without meaning": {"policy": {"S": '{"claim_ttl": "bogus"}'}},
+    "a reminder without meaning": {"policy": {"S": '{"reminders": ["bogus"]}'}},
+    "a time zone without meaning": {"policy": {"S": '{"time_zone": "Nowhere/City"}'}},
+    "no shards": {"shards": {"N": "0"}},
     "no policy": {"policy": None},
     "a status that there is not": {"status": {"S": "asleep"}},
     "a version that is text": {"version": {"S": "one"}},
@@ -99,3 +103,21 @@ def test_the_audit_names_it(spoiled: World) -> None:
     audited = spoiled.user("root", admin=True).request("POST", "/v1/audit", {}).json
 
     assert [(each["pool"], each["kind"], each["id"]) for each in audited["drift"]] == [("a", "malformed", "a")]
+
+
+@pytest.mark.parametrize(("user", "counter"), [("bob", "held"), (None, "pooled")])
+def test_a_malformed_counter_is_counted_as_failed_and_stops_no_sweep(
+    moto_world: World, user: str | None, counter: str
+) -> None:
+    moto_world.pool(claim_ttl="PT1H", sweep_breaker=0.9)
+    moto_world.fill(2)
+    moto_world.user("alice").claim("c1")
+    moto_world.clock.forward(HOUR)
+    key = keys.leavers_key("main", "p") if user is None else keys.member_key("main", "p", user)
+    stored = moto_world.table.get([key]).get(key, {"pk": {"S": key.pk}, "sk": {"S": key.sk}})
+    moto_world.table.write([Put(key, stored | {counter: {"S": "many"}})])
+
+    report = moto_world.sweep()
+
+    moto_world.table.write([Put(key, stored)])
+    assert (report.returned, report.failed) == (1, 1)

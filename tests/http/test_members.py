@@ -261,6 +261,22 @@ def test_no_change_of_time_zone_begins_a_second_day_within_24_hours(world: World
     assert alice.claim("c3").code == "daily_limit"
 
 
+def test_a_change_of_time_zone_and_back_begins_no_second_day_at_once(world: World) -> None:
+    world.pool(daily_claim_limit=1)
+    world.fill(2)
+    alice = world.user("alice")
+    world.clock.now = START - 8 * HOUR + HOUR  # an hour after midnight in UTC
+    zone(world, "Asia/Shanghai")
+    world.clock.forward(38 * HOUR)
+    assert alice.claim("c1").status == 200
+
+    zone(world, "UTC")
+
+    assert alice.claim("c2").code == "daily_limit"
+    world.clock.forward(9 * HOUR)  # midnight in UTC
+    assert alice.claim("c2").status == 200
+
+
 def test_a_change_of_time_zone_and_a_removal_together_begin_no_second_day_either(world: World) -> None:
     mona = world.pool(daily_claim_limit=1)
     world.fill(2)
