@@ -38,7 +38,7 @@ def expired(keys: LocalKeys, token: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["hashchange", "load"])
-def test_a_link_of_somebody_else_asks_first_and_the_reader_may_stay(door: Door, team: Team, how: str) -> None:
+def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(door: Door, team: Team, how: str) -> None:
     alice = door.enter("alice")
     if how == "hashchange":
         follow(alice.page, team.url, team.token("mona"))
@@ -57,7 +57,7 @@ def test_a_link_of_somebody_else_asks_first_and_the_reader_may_stay(door: Door, 
     assert alice.page.get_by_role("tab").all_inner_texts() == ["Pool", "Mine"]
 
 
-def test_the_reader_may_switch_and_everything_is_the_other_persons_from_then_on(door: Door, team: Team) -> None:
+def test_confirming_a_link_for_another_user_switches_the_whole_session(door: Door, team: Team) -> None:
     alice = door.enter("alice", "zh")
 
     follow(alice.page, team.url, team.token("mona"))
@@ -70,7 +70,7 @@ def test_the_reader_may_switch_and_everything_is_the_other_persons_from_then_on(
     expect(signed_in(alice.page)).to_contain_text("mona")
 
 
-def test_one_name_in_two_tenants_is_two_people_and_the_question_names_both(door: Door, team: Team) -> None:
+def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(door: Door, team: Team) -> None:
     alice = door.enter("alice")
 
     follow(alice.page, team.url, of_another_tenant(team))
@@ -84,7 +84,7 @@ def test_one_name_in_two_tenants_is_two_people_and_the_question_names_both(door:
 
 
 @pytest.mark.parametrize("how", ["hashchange", "load"])
-def test_a_link_of_the_reader_asks_nothing(door: Door, team: Team, how: str) -> None:
+def test_a_link_for_the_signed_in_user_requires_no_confirmation(door: Door, team: Team, how: str) -> None:
     team.customers("Acme")
     alice = door.enter("alice")
     link = team.token("alice")
@@ -99,7 +99,7 @@ def test_a_link_of_the_reader_asks_nothing(door: Door, team: Team, how: str) -> 
     assert alice.dialog.count() == 0 and clean(alice.page, team.url)
 
 
-def test_a_link_signs_in_where_the_session_that_was_there_has_expired(door: Door, team: Team) -> None:
+def test_a_link_signs_in_when_the_existing_session_has_expired(door: Door, team: Team) -> None:
     console = Console(door.page(), "en")
     console.page.goto(f"{team.url}/console")
     stale = expired(team.keys, team.token("alice"))
@@ -112,7 +112,7 @@ def test_a_link_signs_in_where_the_session_that_was_there_has_expired(door: Door
     assert console.dialog.count() == 0
 
 
-def test_a_link_that_is_opened_at_the_door_signs_in(door: Door, team: Team) -> None:
+def test_a_link_opened_on_the_sign_in_page_signs_in(door: Door, team: Team) -> None:
     console = Console(door.page(), "en")
     console.page.goto(f"{team.url}/console")
     console.page.get_by_label("Access token").wait_for()
@@ -125,7 +125,7 @@ def test_a_link_that_is_opened_at_the_door_signs_in(door: Door, team: Team) -> N
 
 @pytest.mark.parametrize("kind", ["none", "half", "expired"])
 @pytest.mark.parametrize("here", ["alice", None])
-def test_a_link_without_a_valid_token_is_one_sentence_and_changes_nothing(
+def test_a_link_without_a_valid_token_shows_one_sentence_and_changes_nothing(
     door: Door, team: Team, kind: str, here: str | None
 ) -> None:
     token = {"none": "x.y.z", "half": team.token("mona")[:40], "expired": expired(team.keys, team.token("mona"))}[kind]
@@ -142,7 +142,7 @@ def test_a_link_without_a_valid_token_is_one_sentence_and_changes_nothing(
         assert signed_in(console.page).inner_text() == "alice"
 
 
-def test_a_link_that_lies_about_who_signed_it_ends_in_one_sentence(door: Door, team: Team) -> None:
+def test_a_link_with_a_forged_signature_shows_one_sentence(door: Door, team: Team) -> None:
     page = door.page()
 
     page.goto(f"{team.url}/console#token={team.token('alice')[:-9]}AAAAAAAAA")
@@ -152,7 +152,7 @@ def test_a_link_that_lies_about_who_signed_it_ends_in_one_sentence(door: Door, t
 
 
 @pytest.mark.parametrize("how", ["hashchange", "load"])
-def test_where_the_company_has_its_own_sign_in_no_link_signs_anybody_in(
+def test_no_link_signs_in_when_the_company_has_its_own_sign_in(
     door: Door,
     team: Team,
     issuer: Issuer,  # noqa: F811

@@ -20,7 +20,7 @@ def at(door: Door, section: str, user: str = "mona", language: str = "en") -> Co
 # By role
 
 
-def test_a_member_sees_no_tabs_of_managers_and_an_admin_only_what_is_theirs(door: Door) -> None:
+def test_members_see_no_manager_tabs_and_admins_see_only_their_own(door: Door) -> None:
     def tabs(user: str) -> list[str]:
         page = door.page()
         page.goto(f"{door.team.url}/console#token={door.team.token(user)}")
@@ -35,7 +35,7 @@ def test_a_member_sees_no_tabs_of_managers_and_an_admin_only_what_is_theirs(door
 # Giving and taking
 
 
-def test_ticked_customers_are_assigned_as_far_as_there_is_room(door: Door, team: Team) -> None:
+def test_selected_customers_are_assigned_up_to_the_limit(door: Door, team: Team) -> None:
     team.rule(holding_limit=1)
     team.customers("Acme", "Globex")
     mona = at(door, "customers")
@@ -67,7 +67,7 @@ def test_a_claimed_customer_is_transferred_and_taken_back(door: Door, team: Team
     assert (team.customer("c1")["holder"], team.customer("c2")["state"]) == ("bob", "available")
 
 
-def test_what_was_set_aside_is_let_go_again(door: Door, team: Team) -> None:
+def test_a_manager_restores_a_customer_that_was_set_aside(door: Door, team: Team) -> None:
     team.rule(max_returns=1)
     team.customers("Acme")
     team.ask("alice", "POST", "/customers/c1/claim")
@@ -129,7 +129,7 @@ def test_more_rows_than_a_request_carries_are_sent_one_after_the_other_and_undon
     assert team.ask("mona", "GET", "/customers").json["items"] == []
 
 
-def test_the_refused_rows_are_downloaded_put_right_and_imported_again(door: Door, team: Team, tmp_path: Path) -> None:
+def test_rejected_rows_are_downloaded_corrected_and_imported_again(door: Door, team: Team, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text('name,phone,note\nAcme,+12,"=HYPERLINK(""x"")"\n')
     mona = at(door, "import")
     mona.page.get_by_label("File").set_input_files(tmp_path / "bad.csv")
@@ -150,7 +150,7 @@ def test_the_refused_rows_are_downloaded_put_right_and_imported_again(door: Door
     assert entered["fields"] == {"phone": "+12025550101", "note": '=HYPERLINK("x")'}
 
 
-def test_a_file_without_a_name_column_is_told_so(door: Door, team: Team, tmp_path: Path) -> None:
+def test_a_file_without_a_name_column_is_rejected_with_that_reason(door: Door, team: Team, tmp_path: Path) -> None:
     (tmp_path / "odd.csv").write_text("colour,size\nred,1\n")
     mona = at(door, "import")
 
@@ -203,7 +203,7 @@ def test_a_rule_is_tried_and_then_applied_to_all(door: Door, team: Team) -> None
     assert team.ask("mona", "GET").json["policy"]["claim_ttl"] == "P3D"
 
 
-def test_a_rule_that_is_emptied_is_off_and_the_others_stay(door: Door, team: Team) -> None:
+def test_an_emptied_rule_is_turned_off_and_the_others_stay(door: Door, team: Team) -> None:
     team.rule(holding_limit=5, cooldown="PT90M", sweep_breaker=0.5, masked_fields=["phone"], reminders=["P1W"])
     before = team.ask("mona", "GET").json["policy"]
     mona = at(door, "rules")
@@ -215,7 +215,7 @@ def test_a_rule_that_is_emptied_is_off_and_the_others_stay(door: Door, team: Tea
     assert team.ask("mona", "GET").json["policy"] == before | {"holding_limit": None}
 
 
-def test_rules_that_somebody_changed_meanwhile_are_shown_and_not_overwritten(door: Door, team: Team) -> None:
+def test_rules_changed_by_another_user_are_shown_and_not_overwritten(door: Door, team: Team) -> None:
     mona = at(door, "rules")
     team.rule(holding_limit=9)
 
@@ -227,7 +227,7 @@ def test_rules_that_somebody_changed_meanwhile_are_shown_and_not_overwritten(doo
     assert team.ask("mona", "GET").json["policy"]["holding_limit"] == 9
 
 
-def test_a_rule_that_is_none_is_refused_in_words(door: Door, team: Team) -> None:
+def test_an_invalid_rule_is_rejected_with_a_sentence(door: Door, team: Team) -> None:
     mona = at(door, "rules")
 
     mona.page.get_by_label("Time zone").fill("Mars/Olympus")
@@ -250,7 +250,7 @@ def test_an_admin_pauses_resumes_and_closes_the_pool(door: Door, team: Team) -> 
     assert team.ask("mona", "GET").json["status"] == "open"
 
 
-def test_a_sweep_is_looked_at_and_run(door: Door, team: Team) -> None:
+def test_a_sweep_is_previewed_and_run(door: Door, team: Team) -> None:
     team.rule(claim_ttl="PT1S")
     team.customers("Acme")
     team.ask("alice", "POST", "/customers/c1/claim")
@@ -270,7 +270,7 @@ def test_a_sweep_is_looked_at_and_run(door: Door, team: Team) -> None:
 # Statistics
 
 
-def test_what_happened_is_drawn_and_told_in_numbers(door: Door, team: Team) -> None:
+def test_statistics_are_drawn_and_listed_as_numbers(door: Door, team: Team) -> None:
     team.customers("Acme", "Globex")
     team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
     team.ask("alice", "POST", "/customers/c1/release")
@@ -289,7 +289,7 @@ def test_what_happened_is_drawn_and_told_in_numbers(door: Door, team: Team) -> N
 
 
 @pytest.mark.parametrize("days", ["7", "90"])
-def test_another_period_is_drawn_day_by_day(door: Door, team: Team, days: str) -> None:
+def test_statistics_of_another_period_are_drawn_by_day(door: Door, team: Team, days: str) -> None:
     mona = door.enter("mona", tab="statistics")
 
     mona.page.get_by_label("Period").select_option(days)

@@ -36,7 +36,7 @@ def kept_in(waiting: list[Any]) -> Callable[[Any], None]:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_while_pools_load_nobody_reads_that_they_belong_to_none(door: Door, team: Team, language: str) -> None:
+def test_the_no_pool_message_is_hidden_while_pools_load(door: Door, team: Team, language: str) -> None:
     waiting: list[Any] = []
     console = opened(door, team, "alice", language, ("**/v1/pools?*", kept_in(waiting)))
 
@@ -49,13 +49,13 @@ def test_while_pools_load_nobody_reads_that_they_belong_to_none(door: Door, team
     console.page.get_by_role("tab").first.wait_for()
 
 
-def test_who_belongs_to_no_pool_reads_so_once_that_is_known(door: Door, team: Team) -> None:
+def test_the_no_pool_message_appears_once_the_pools_have_loaded(door: Door, team: Team) -> None:
     console = opened(door, team, "stranger")
 
     console.page.get_by_text(console.say("no_pool")).wait_for()
 
 
-def test_pools_that_cannot_be_read_are_an_error_with_a_retry(door: Door, team: Team) -> None:
+def test_a_failure_to_load_pools_shows_an_error_with_a_retry(door: Door, team: Team) -> None:
     broken = [True]
     console = opened(
         door, team, "alice", "en",
@@ -78,7 +78,7 @@ def focused(console: Console) -> str:
     return str(console.page.evaluate("document.activeElement.tagName + ' ' + document.activeElement.textContent"))
 
 
-def test_a_pressed_button_keeps_the_focus_while_it_works_and_is_not_pressed_twice(door: Door, team: Team) -> None:
+def test_a_busy_button_keeps_the_focus_and_ignores_a_second_press(door: Door, team: Team) -> None:
     team.customers("Acme", "Globex")
     alice = door.enter("alice")
     waiting: list[Any] = []
@@ -98,7 +98,7 @@ def test_a_pressed_button_keeps_the_focus_while_it_works_and_is_not_pressed_twic
     assert focused(alice) == "BUTTON Acme", "the row that was claimed"
 
 
-def test_a_row_that_leaves_the_list_hands_the_focus_to_the_next_one(door: Door, team: Team) -> None:
+def test_the_focus_moves_to_the_next_row_when_a_row_leaves_the_list(door: Door, team: Team) -> None:
     held(team, "Acme", "Globex", "Initech")
     alice = door.enter("alice", tab="mine")
     first, second = alice.names()[:2]
@@ -110,7 +110,7 @@ def test_a_row_that_leaves_the_list_hands_the_focus_to_the_next_one(door: Door, 
     expect(alice.row(second).get_by_role("button", name=second, exact=True)).to_be_focused()
 
 
-def test_a_row_that_changes_keeps_the_focus_on_the_button_that_was_pressed(door: Door, team: Team) -> None:
+def test_a_changed_row_keeps_the_focus_on_the_pressed_button(door: Door, team: Team) -> None:
     team.rule(members_may_extend=True, extension="P2D")
     held(team, "Acme")
     alice = door.enter("alice", tab="mine")
@@ -122,7 +122,7 @@ def test_a_row_that_changes_keeps_the_focus_on_the_button_that_was_pressed(door:
     expect(alice.button("mine.extend_name", name="Acme")).to_be_focused()
 
 
-def test_what_came_of_a_batch_is_put_away_and_the_focus_stays_on_the_page(door: Door, team: Team) -> None:
+def test_closing_batch_results_keeps_the_focus_on_the_page(door: Door, team: Team) -> None:
     team.customers("Acme", "Globex")
     alice = door.enter("alice")
     alice.tick("Acme")
@@ -134,7 +134,7 @@ def test_what_came_of_a_batch_is_put_away_and_the_focus_stays_on_the_page(door: 
     assert not focused(alice).startswith("BODY")
 
 
-def test_a_member_that_is_changed_or_removed_does_not_lose_the_focus(door: Door, team: Team) -> None:
+def test_changing_or_removing_a_member_keeps_the_focus(door: Door, team: Team) -> None:
     mona = at(door, "members")
 
     mona.button("members.edit_name", name="alice").press("Enter")
@@ -151,7 +151,7 @@ def test_a_member_that_is_changed_or_removed_does_not_lose_the_focus(door: Door,
 # Expired and won
 
 
-def test_an_expired_row_offers_to_claim_again_and_no_verb_that_is_refused(door: Door, team: Team) -> None:
+def test_an_expired_row_offers_only_to_claim_again(door: Door, team: Team) -> None:
     team.rule(claim_ttl="PT3S")
     held(team, "Acme", "Globex")
     team.rule(claim_ttl="P7D")
@@ -168,7 +168,7 @@ def test_an_expired_row_offers_to_claim_again_and_no_verb_that_is_refused(door: 
     assert team.customer("c1")["holder"] == "alice" and not focused(alice).startswith("BODY")
 
 
-def test_an_expired_row_of_a_managers_list_is_assigned_and_nothing_else(door: Door, team: Team) -> None:
+def test_an_expired_row_in_a_manager_list_offers_only_to_assign(door: Door, team: Team) -> None:
     team.rule(claim_ttl="PT1S")
     held(team, "Acme")
     mona = at(door, "customers")
@@ -184,7 +184,7 @@ def test_an_expired_row_of_a_managers_list_is_assigned_and_nothing_else(door: Do
     assert team.customer("c1")["holder"] == "bob"
 
 
-def test_only_what_was_won_is_called_won(door: Door, team: Team) -> None:
+def test_only_converted_customers_are_labeled_won(door: Door, team: Team) -> None:
     held(team, "Acme", "Globex")
     team.ask("mona", "POST", "/customers/c1/win")
     team.ask("mona", "POST", "/customers/c2/convert")
@@ -198,9 +198,7 @@ def test_only_what_was_won_is_called_won(door: Door, team: Team) -> None:
 # Words
 
 
-def test_the_rows_of_an_import_that_were_refused_say_why_in_the_readers_language(
-    door: Door, team: Team, tmp_path: Path
-) -> None:
+def test_rejected_import_rows_show_the_reason_in_the_readers_language(door: Door, team: Team, tmp_path: Path) -> None:
     (tmp_path / "leads.csv").write_text(FILE)
     mona = at(door, "import", language="zh")
     mona.page.get_by_label("文件").set_input_files(tmp_path / "leads.csv")
@@ -216,7 +214,7 @@ def test_the_rows_of_an_import_that_were_refused_say_why_in_the_readers_language
     assert all(f'"{why}"' in written for why in failed)
 
 
-def test_a_refusal_says_until_when_in_the_words_of_its_reason(door: Door, team: Team) -> None:
+def test_a_refusal_shows_its_end_time_in_the_sentence_of_its_reason(door: Door, team: Team) -> None:
     team.rule(cooldown="P1D")
     held(team, "Acme", "Globex")
     team.ask("alice", "POST", "/customers/c1/release")

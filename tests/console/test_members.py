@@ -12,7 +12,7 @@ from tests.console.pages import Door, Team
 # Signing in
 
 
-def test_a_token_in_the_address_signs_in_and_is_gone_from_the_address_at_once(door: Door, team: Team) -> None:
+def test_a_token_in_the_url_signs_in_and_is_removed_from_the_url(door: Door, team: Team) -> None:
     team.customers("Acme")
 
     console = door.enter("alice")
@@ -22,7 +22,7 @@ def test_a_token_in_the_address_signs_in_and_is_gone_from_the_address_at_once(do
     assert console.page.evaluate("history.length") <= 2
 
 
-def test_a_token_is_pasted_and_what_is_none_is_told_so(door: Door, team: Team) -> None:
+def test_a_pasted_token_signs_in_and_other_text_is_rejected(door: Door, team: Team) -> None:
     page = door.page()
     page.goto(f"{team.url}/console")
 
@@ -35,7 +35,7 @@ def test_a_token_is_pasted_and_what_is_none_is_told_so(door: Door, team: Team) -
     page.get_by_role("tab", name="Pool").wait_for()
 
 
-def test_the_token_is_kept_for_this_tab_of_the_browser_alone_and_signing_out_forgets_it(door: Door, team: Team) -> None:
+def test_the_token_is_kept_in_one_browser_tab_and_signing_out_deletes_it(door: Door, team: Team) -> None:
     console = door.enter("alice")
     console.page.reload()
     console.page.get_by_role("tab", name="Pool").wait_for()
@@ -49,7 +49,7 @@ def test_the_token_is_kept_for_this_tab_of_the_browser_alone_and_signing_out_for
     assert team.token("alice")[:20] not in console.page.evaluate(kept)
 
 
-def test_a_token_that_the_service_no_longer_takes_ends_the_session(door: Door, team: Team) -> None:
+def test_a_rejected_token_ends_the_session(door: Door, team: Team) -> None:
     page = door.page()
 
     page.goto(f"{team.url}/console#token={team.token('alice')[:-9]}AAAAAAAAA")
@@ -60,7 +60,7 @@ def test_a_token_that_the_service_no_longer_takes_ends_the_session(door: Door, t
 # Claiming
 
 
-def test_a_claim_is_shown_as_ones_own_and_the_second_person_is_told_who_has_it(door: Door, team: Team) -> None:
+def test_a_claim_is_shown_to_its_holder_and_the_next_claimer_sees_the_holder(door: Door, team: Team) -> None:
     team.customers("Acme", "Globex")
     alice, bob = door.enter("alice"), door.enter("bob")
 
@@ -75,7 +75,7 @@ def test_a_claim_is_shown_as_ones_own_and_the_second_person_is_told_who_has_it(d
     assert bob.button("claim_name", name="Globex").is_enabled(), "and no dead end"
 
 
-def test_a_refusal_speaks_chinese_to_who_reads_chinese(door: Door, team: Team) -> None:
+def test_a_refusal_is_chinese_for_a_reader_of_chinese(door: Door, team: Team) -> None:
     team.customers("北辰科技")
     bob = door.enter("bob", "zh")
     team.ask("alice", "POST", "/customers/c1/claim")
@@ -85,7 +85,7 @@ def test_a_refusal_speaks_chinese_to_who_reads_chinese(door: Door, team: Team) -
     bob.row("北辰科技").get_by_text("该客户已被他人领取。").wait_for()
 
 
-def test_a_batch_of_claims_tells_what_came_of_each(door: Door, team: Team) -> None:
+def test_a_batch_of_claims_shows_each_result(door: Door, team: Team) -> None:
     team.rule(holding_limit=2)
     team.customers("Acme", "Globex", "Initech", "Umbrella")
     alice = door.enter("alice")
@@ -102,7 +102,7 @@ def test_a_batch_of_claims_tells_what_came_of_each(door: Door, team: Team) -> No
     assert alice.page.locator("#me").inner_text().split("\n") == ["Holding", "2 of 2"]
 
 
-def test_whoever_is_next_is_claimed_without_looking_for_them(door: Door, team: Team) -> None:
+def test_claim_next_claims_a_customer_without_a_search(door: Door, team: Team) -> None:
     team.customers("Acme", "Globex", "Initech")
     alice = door.enter("alice")
 
@@ -114,7 +114,7 @@ def test_whoever_is_next_is_claimed_without_looking_for_them(door: Door, team: T
 
 
 @pytest.mark.parametrize("text", ["glo", "+1 202 555 0102"])
-def test_a_customer_is_found_by_the_beginning_of_a_name_or_by_phone(door: Door, team: Team, text: str) -> None:
+def test_a_customer_is_found_by_name_prefix_or_phone(door: Door, team: Team, text: str) -> None:
     team.customers("Acme", "Globex")
     alice = door.enter("alice")
 
@@ -145,7 +145,7 @@ def held(team: Team, *names: str) -> None:
     assert team.ask("alice", "POST", "/claim", {"customer_ids": ids}).json["summary"]["failed"] == 0
 
 
-def test_a_batch_release_gives_back_what_is_held_and_names_the_one_that_was_taken_back(door: Door, team: Team) -> None:
+def test_a_batch_release_releases_held_customers_and_names_a_reclaimed_one(door: Door, team: Team) -> None:
     held(team, "Acme", "Globex", "Initech")
     alice = door.enter("alice", tab="mine")
     team.ask("mona", "POST", "/customers/c3/release")
@@ -173,7 +173,7 @@ def test_a_deadline_counts_down(door: Door, team: Team) -> None:
     expect(alice.row("Acme").locator("time")).not_to_have_text(first)
 
 
-def test_a_reason_is_asked_for_where_the_pool_wants_one_and_stands_in_the_history(door: Door, team: Team) -> None:
+def test_a_required_reason_is_requested_and_shown_in_the_history(door: Door, team: Team) -> None:
     held(team, "Acme")
     team.rule(reason_required=True)
     alice = door.enter("alice", tab="mine")
@@ -205,7 +205,7 @@ def test_extending_following_up_and_winning(door: Door, team: Team) -> None:
     assert alice.row("Acme").get_by_text("Won", exact=True).is_visible()
 
 
-def test_what_has_changed_since_it_was_shown_updates_the_row(door: Door, team: Team) -> None:
+def test_a_customer_changed_by_another_user_updates_its_row(door: Door, team: Team) -> None:
     held(team, "Acme")
     alice = door.enter("alice", tab="mine")
     team.ask("mona", "POST", "/customers/c1/release")
@@ -217,7 +217,7 @@ def test_what_has_changed_since_it_was_shown_updates_the_row(door: Door, team: T
     assert alice.row("Acme").get_by_text("Available", exact=True).is_visible()
 
 
-def test_the_history_tells_who_did_what(door: Door, team: Team) -> None:
+def test_the_history_shows_each_event_with_its_actor(door: Door, team: Team) -> None:
     held(team, "Acme")
     alice = door.enter("alice", tab="mine")
 
@@ -227,7 +227,7 @@ def test_the_history_tells_who_did_what(door: Door, team: Team) -> None:
     assert alice.dialog.get_by_text("mona created the customer").is_visible()
 
 
-def test_a_reason_that_is_not_for_the_reader_is_shown_as_hidden(door: Door, team: Team) -> None:
+def test_a_reason_the_reader_may_not_see_is_shown_as_hidden(door: Door, team: Team) -> None:
     held(team, "Acme")
     assert team.ask("alice", "POST", "/customers/c1/release", {"reason": "wrong region"}).status == 200
     bob = door.enter("bob")
@@ -238,7 +238,7 @@ def test_a_reason_that_is_not_for_the_reader_is_shown_as_hidden(door: Door, team
     assert "wrong region" not in bob.dialog.inner_text()
 
 
-def test_who_may_not_claim_is_told_every_reason(door: Door, team: Team) -> None:
+def test_eligibility_lists_every_reason_against_a_claim(door: Door, team: Team) -> None:
     team.rule(cooldown="P1D", holding_limit=0)
     team.customers("Acme")
     alice = door.enter("alice")
@@ -251,7 +251,7 @@ def test_who_may_not_claim_is_told_every_reason(door: Door, team: Team) -> None:
 # The network
 
 
-def test_a_change_without_an_answer_is_repeated_with_the_same_key(door: Door, team: Team) -> None:
+def test_a_change_without_a_response_is_retried_with_the_same_key(door: Door, team: Team) -> None:
     team.customers("Acme")
     alice = door.enter("alice")
     keys: list[str] = []

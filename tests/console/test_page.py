@@ -36,7 +36,7 @@ def furnished(team: Team) -> None:
 # Names
 
 
-def test_a_name_that_looks_like_html_is_a_name(door: Door, team: Team) -> None:
+def test_a_name_that_looks_like_html_is_shown_as_text(door: Door, team: Team) -> None:
     team.customers(TRAP, "Acme")
     team.ask("mona", "PATCH", "/customers/c2", {"fields": {TRAP[:64]: TRAP}})
     alice = door.enter("alice")
@@ -51,7 +51,7 @@ def test_a_name_that_looks_like_html_is_a_name(door: Door, team: Team) -> None:
     assert alice.page.title() == "Customer pool"
 
 
-def test_what_did_not_come_with_the_page_does_not_run(door: Door, team: Team) -> None:
+def test_scripts_that_are_not_part_of_the_page_do_not_run(door: Door, team: Team) -> None:
     page = door.enter("alice").page
 
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'document.title = 1'}))")
@@ -64,7 +64,7 @@ def test_what_did_not_come_with_the_page_does_not_run(door: Door, team: Team) ->
 # The keyboard
 
 
-def test_everything_from_signing_in_to_a_batch_release_goes_with_the_keyboard_alone(door: Door, team: Team) -> None:
+def test_the_keyboard_alone_reaches_everything_from_sign_in_to_batch_release(door: Door, team: Team) -> None:
     team.customers("Acme", "Globex")
     console = Console(door.page(), "en")
     page = console.page
@@ -132,7 +132,7 @@ def views(console: Console) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_phone_never_scrolls_sideways(door: Door, team: Team, language: str) -> None:
+def test_no_page_scrolls_sideways_on_a_phone(door: Door, team: Team, language: str) -> None:
     furnished(team)
     mona = door.enter("mona", language, PHONE)
 
@@ -188,7 +188,7 @@ def behind_a_prefix(team: Team) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_stages_prefix_is_part_of_every_address(door: Door, team: Team, behind_a_prefix: str) -> None:
+def test_every_url_includes_the_stage_prefix(door: Door, team: Team, behind_a_prefix: str) -> None:
     team.customers("Acme")
     console = Console(door.page(), "en")
 
@@ -210,7 +210,7 @@ def serious(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_axe_finds_no_serious_fault_in_any_tab(door: Door, team: Team, language: str, scheme: str) -> None:
+def test_axe_finds_no_serious_violation_in_any_tab(door: Door, team: Team, language: str, scheme: str) -> None:
     furnished(team)
     mona = door.enter("mona", language, DESKTOP)
     mona.page.emulate_media(color_scheme=scheme)
@@ -221,7 +221,7 @@ def test_axe_finds_no_serious_fault_in_any_tab(door: Door, team: Team, language:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_nor_in_the_door_and_the_dialogs(door: Door, team: Team, language: str) -> None:
+def test_axe_finds_no_serious_violation_in_sign_in_and_dialogs(door: Door, team: Team, language: str) -> None:
     furnished(team)
     page = door.page(language)
     page.goto(f"{team.url}/console")

@@ -52,7 +52,7 @@ def sign_in(page: Any, user: str) -> None:
     page.get_by_role("button", name="Enter").click()
 
 
-def test_an_issuer_signs_in_and_what_it_said_is_gone_from_the_address(
+def test_an_issuer_signs_in_and_its_response_is_removed_from_the_url(
     page: Any, team: Team, issuer: Issuer, company: str
 ) -> None:
     team.customers("Acme")
@@ -68,7 +68,7 @@ def test_an_issuer_signs_in_and_what_it_said_is_gone_from_the_address(
     assert page.evaluate("Object.keys(sessionStorage).includes('customer-pool.left')") is False
 
 
-def test_who_is_refused_there_comes_back_to_the_door(page: Any, issuer: Issuer) -> None:
+def test_a_user_rejected_by_the_issuer_returns_to_the_sign_in_page(page: Any, issuer: Issuer) -> None:
     issuer.refusing = True
 
     sign_in(page, "alice")
@@ -76,7 +76,7 @@ def test_who_is_refused_there_comes_back_to_the_door(page: Any, issuer: Issuer) 
     page.get_by_text("The sign-in was not completed. Please try again.").wait_for()
 
 
-def test_a_token_that_answers_another_question_is_not_taken(page: Any, issuer: Issuer) -> None:
+def test_a_token_with_another_nonce_is_rejected(page: Any, issuer: Issuer) -> None:
     issuer.spoils_nonce = True
 
     sign_in(page, "alice")
@@ -84,9 +84,7 @@ def test_a_token_that_answers_another_question_is_not_taken(page: Any, issuer: I
     page.get_by_text("The sign-in was not completed. Please try again.").wait_for()
 
 
-def test_a_code_that_comes_without_the_state_that_was_sent_is_not_even_tried(
-    page: Any, issuer: Issuer, company: str
-) -> None:
+def test_a_code_without_the_sent_state_is_never_exchanged(page: Any, issuer: Issuer, company: str) -> None:
     page.get_by_role("button", name=PRESS).click()
     page.get_by_role("button", name="Enter").wait_for()
     before = issuer.exchanges

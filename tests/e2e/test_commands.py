@@ -46,7 +46,7 @@ def account() -> Iterator[Account]:
         yield Account(engine.endpoint)
 
 
-def test_a_new_stack_wants_to_know_whose_tokens_it_shall_believe(account: Account) -> None:
+def test_a_new_stack_requires_the_token_issuer(account: Account) -> None:
     done = account.run("deploy")
 
     assert done.returncode == 1
@@ -54,7 +54,7 @@ def test_a_new_stack_wants_to_know_whose_tokens_it_shall_believe(account: Accoun
     assert "Traceback" not in done.stderr
 
 
-def test_deploying_prints_the_address_and_doing_it_again_changes_nothing(account: Account) -> None:
+def test_deploying_prints_the_address_and_a_second_run_changes_nothing(account: Account) -> None:
     first = account.run("deploy", **WHOSE_TOKENS)
     again = account.run("deploy")
 
@@ -64,7 +64,7 @@ def test_deploying_prints_the_address_and_doing_it_again_changes_nothing(account
     assert again.stderr.splitlines()[-1] == f"nothing has changed in {STAGE.stack}"
 
 
-def test_restoring_looks_first_and_writes_when_told_to(account: Account) -> None:
+def test_restore_counts_first_and_writes_only_when_confirmed(account: Account) -> None:
     cloud = Cloud(account.endpoint)
     engine, table = cloud.client("dynamodb"), cloud.outputs(STAGE.stack)["TableName"]
     engine.create_table(TableName="earlier", **schema.SCHEMA)
@@ -80,7 +80,7 @@ def test_restoring_looks_first_and_writes_when_told_to(account: Account) -> None
     assert again.stdout == f"0 items put and 0 deleted in {table}\n"
 
 
-def test_restoring_from_a_table_that_is_not_there_is_told_in_one_line(account: Account) -> None:
+def test_restoring_from_a_missing_table_fails_with_one_line(account: Account) -> None:
     done = account.run("restore", FROM="nowhere")
 
     (line,) = done.stderr.splitlines()

@@ -128,7 +128,7 @@ def forged(keys: LocalKeys, **changed: Any) -> str:
     return jwt.encode(claims, keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
 
-def test_without_a_token_there_is_health_a_document_and_the_console_and_nothing_else(stack: Stack) -> None:
+def test_only_health_the_document_and_the_console_answer_without_a_token(stack: Stack) -> None:
     assert status(f"{stack.url}/v1/health") == 200
     assert status(f"{stack.url}/v1/openapi.json") == 200
     assert status(f"{stack.url}/console") == 200
@@ -199,7 +199,7 @@ def alone(stack: Stack, unpacked: Path) -> Any:
     return lambda handler, **more: LambdaRuntime(unpacked, sources, handler=handler, settings=settings | more)
 
 
-def test_the_package_lacks_nothing(stack: Stack, begun: None, alone: Any) -> None:
+def test_the_package_contains_every_import(stack: Stack, begun: None, alone: Any) -> None:
     arn = "arn:aws:execute-api:us-east-1:000000000000:api/api/GET/v1/pools"
     token = f"Bearer {stack.keys.token('mona')}"
 
@@ -246,7 +246,7 @@ def test_the_gateway_gives_each_answer_the_id_of_its_request(stack: Stack) -> No
     assert all(ids) and len(set(ids)) == 2
 
 
-def test_what_the_bus_does_not_take_is_asked_for_again(stack: Stack, alone: Any) -> None:
+def test_events_rejected_by_the_bus_are_retried(stack: Stack, alone: Any) -> None:
     """Lambda goes on from the record that is named. The emulator does not: it takes every batch for done."""
     records = [record_of("c1", number) for number in (1, 2, 3)]
     bus = {"EVENT_BUS": stack.outputs["EventBusName"]}
@@ -298,7 +298,7 @@ def test_the_schedule_sweeps(stack: Stack, begun: None) -> None:
     assert (last["type"], last["by"]) == ("expired", "system")
 
 
-def test_a_listener_on_the_bus_hears_of_claims_releases_expiries_and_reminders(
+def test_a_bus_subscriber_receives_claims_releases_expirations_and_reminders(
     stack: Stack, begun: None, listener: Listener
 ) -> None:
     """Of what the tests before have done, the schedule among them."""
@@ -312,7 +312,7 @@ def test_a_listener_on_the_bus_hears_of_claims_releases_expiries_and_reminders(
     assert "Customer" not in json.dumps(listener.heard)  # as all of them are named
 
 
-def test_each_function_has_written_to_its_own_log(stack: Stack, begun: None) -> None:
+def test_each_function_writes_to_its_own_log(stack: Stack, begun: None) -> None:
     logs = stack.cloud.client("logs")
     groups = {group["logGroupName"]: group for group in logs.describe_log_groups()["logGroups"]}
 
@@ -322,7 +322,7 @@ def test_each_function_has_written_to_its_own_log(stack: Stack, begun: None) -> 
         assert logs.describe_log_streams(logGroupName=group)["logStreams"], name
 
 
-def test_no_sweep_and_no_event_has_failed(stack: Stack) -> None:
+def test_no_sweep_and_no_event_failed(stack: Stack) -> None:
     queues = stack.cloud.client("sqs")
     addresses = [each for each in queues.list_queues()["QueueUrls"] if "Failed" in each]
 
@@ -335,7 +335,7 @@ def test_no_sweep_and_no_event_has_failed(stack: Stack) -> None:
     assert counts == ["0", "0"]
 
 
-def test_the_stack_goes_and_the_table_stays(stack: Stack) -> None:
+def test_deleting_the_stack_keeps_the_table(stack: Stack) -> None:
     stack.cloud.remove(STAGE.stack)
 
     tables = stack.cloud.client("dynamodb").list_tables()["TableNames"]

@@ -26,7 +26,7 @@ def names(packaged: Package) -> list[str]:
         return code.namelist()
 
 
-def test_it_is_small(packaged: Package) -> None:
+def test_the_package_is_small(packaged: Package) -> None:
     with zipfile.ZipFile(packaged.code) as code:
         unpacked = sum(entry.file_size for entry in code.infolist())
 
@@ -34,7 +34,7 @@ def test_it_is_small(packaged: Package) -> None:
     assert unpacked < 30 * MEGABYTE
 
 
-def test_every_source_has_its_compiled_form_that_is_never_checked(packaged: Package) -> None:
+def test_every_source_has_an_unchecked_compiled_file(packaged: Package) -> None:
     present = set(names(packaged))
     tag = sys.implementation.cache_tag
 
@@ -46,7 +46,7 @@ def test_every_source_has_its_compiled_form_that_is_never_checked(packaged: Pack
     assert compiled[4:8] == (0b01).to_bytes(4, "little")  # PEP 552: by hash, and the source is not looked at
 
 
-def test_it_holds_what_runs_and_nothing_else(packaged: Package) -> None:
+def test_the_package_contains_only_what_runs(packaged: Package) -> None:
     tops = {name.partition("/")[0] for name in names(packaged)}
     services = {
         name.split("/")[2] for name in names(packaged) if name.startswith("botocore/data/") and name.count("/") > 2
@@ -60,7 +60,7 @@ def test_it_holds_what_runs_and_nothing_else(packaged: Package) -> None:
     assert services == set(OPERATIONS)
 
 
-def test_nothing_in_it_tells_when_or_where_it_was_made(packaged: Package) -> None:
+def test_the_package_contains_no_build_time_or_path(packaged: Package) -> None:
     with zipfile.ZipFile(packaged.code) as code:
         assert {entry.date_time for entry in code.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert code.namelist() == sorted(code.namelist())
@@ -84,7 +84,7 @@ print(app.service().backend.table.connection.client.meta.endpoint_url)
         ("xx-new-9", "https://dynamodb.xx-new-9.amazonaws.com"),
     ],
 )
-def test_it_finds_dynamodb_in_every_region(unpacked: Path, region: str, address: str) -> None:
+def test_the_package_resolves_dynamodb_in_every_region(unpacked: Path, region: str, address: str) -> None:
     assert run(unpacked, ENDPOINT, region) == address
 
 
@@ -98,11 +98,11 @@ print(ZoneInfo("Asia/Shanghai"))
 """
 
 
-def test_it_brings_its_own_time_zones(unpacked: Path) -> None:
+def test_the_package_contains_time_zone_data(unpacked: Path) -> None:
     assert run(unpacked, ZONE, "us-east-1") == "Asia/Shanghai"
 
 
-def test_the_sources_of_other_packages_are_as_they_were_published(unpacked: Path, packaged: Package) -> None:
+def test_third_party_sources_are_unmodified(unpacked: Path, packaged: Package) -> None:
     architecture = architecture_in(json.loads(packaged.template.read_text(encoding="utf-8")))
     published = dependencies(architecture)
     sources = [path.relative_to(published) for path in published.rglob("*.py")]
@@ -122,7 +122,7 @@ print(masking.in_text("021-62345678, +1 202 555 0123", "CN"), normalization.know
 """
 
 
-def test_numbers_in_text_are_found_with_what_is_packaged(unpacked: Path) -> None:
+def test_the_packaged_library_finds_phone_numbers_in_text(unpacked: Path) -> None:
     assert run(unpacked, NUMBERS, "us-east-1") == "021****5678, +12****0123 HK"
 
 
@@ -133,7 +133,7 @@ print(len(console.page("once").html))
 """
 
 
-def test_the_console_is_in_it_to_the_letter(unpacked: Path) -> None:
+def test_the_package_contains_the_console_unchanged(unpacked: Path) -> None:
     assert int(run(unpacked, CONSOLE, "us-east-1")) == len(console.page("once").html)
 
 

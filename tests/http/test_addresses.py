@@ -29,7 +29,7 @@ def test_without_a_caller_every_route_answers_401(no_store: World, route: Route)
         assert reply.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_health_needs_nobody(no_store: World) -> None:
+def test_health_needs_no_caller(no_store: World) -> None:
     assert no_store.request(None, "GET", "/v1/health", None, None, {}).json == {"status": "ok"}
 
 
@@ -37,7 +37,7 @@ UNLIKE_A_USER = ["", "c1\n", "\x00", "a\x7fb", "\x85", "\ud800", "x" * 1_025]
 
 
 @pytest.mark.parametrize("name", ["pool", "customer", "user", "import_id"])
-def test_no_id_smuggles_a_key(moto_world: World, name: str) -> None:
+def test_no_id_injects_a_table_key(moto_world: World, name: str) -> None:
     mona = everything_there(moto_world)
     caller = moto_world.user("root", admin=True) if name == "pool" else mona
 
@@ -50,7 +50,7 @@ def test_no_id_smuggles_a_key(moto_world: World, name: str) -> None:
                 assert told_alike([reply, unknown]), (named(route), smuggled)
 
 
-def test_a_subject_smuggles_no_key(moto_world: World) -> None:
+def test_no_subject_injects_a_table_key(moto_world: World) -> None:
     mona = everything_there(moto_world)
 
     for route in (each for each in GUARDED if "{user}" in each.path):
@@ -63,7 +63,7 @@ def test_a_subject_smuggles_no_key(moto_world: World) -> None:
                 assert_problem(reply, 404, "not_found", (named(route), smuggled))
 
 
-def test_ids_in_a_batch_that_no_customer_can_have_are_not_found_one_by_one(world: World) -> None:
+def test_impossible_ids_in_a_batch_are_each_not_found(world: World) -> None:
     world.pool()
     world.pool("p", "acme")
     world.fill(1, "p", "acme")
@@ -74,7 +74,7 @@ def test_ids_in_a_batch_that_no_customer_can_have_are_not_found_one_by_one(world
     assert set(reply.results) == {"not_found"} and reply.json["summary"]["failed"] == len(smuggled)
 
 
-def test_no_pool_and_no_customer_is_made_under_an_id_that_is_none(no_store: World) -> None:
+def test_no_pool_and_no_customer_is_created_under_an_invalid_id(no_store: World) -> None:
     root = no_store.user("root", admin=True)
 
     for smuggled in SMUGGLED:
@@ -82,7 +82,7 @@ def test_no_pool_and_no_customer_is_made_under_an_id_that_is_none(no_store: Worl
         assert_problem(root.post("/customers", {"id": smuggled, "name": "x"}), 422, "invalid_request")
 
 
-def test_unknown_another_pools_and_another_tenants_customers_are_told_apart_by_nothing(world: World) -> None:
+def test_unknown_and_foreign_customers_get_the_same_response(world: World) -> None:
     mona = everything_there(world)
     world.user("mona", pool="q").post("/customers", {"id": "elsewhere", "name": "E"})
     world.user("mona", tenant="acme").post("/customers", {"id": "abroad", "name": "A"})
@@ -95,7 +95,7 @@ def test_unknown_another_pools_and_another_tenants_customers_are_told_apart_by_n
         assert told_alike(said), named(route)
 
 
-def test_another_tenants_pool_is_as_unknown_as_one_that_nobody_has(world: World) -> None:
+def test_another_tenants_pool_gets_the_response_of_an_unknown_pool(world: World) -> None:
     mona, root = everything_there(world), world.user("root", admin=True)
 
     for route in IN_A_POOL:

@@ -16,7 +16,7 @@ def admin(world: World, name: str = "root", pool: str = "p") -> User:
     return world.user(name, admin=True, pool=pool)
 
 
-def test_an_admin_without_a_membership_uses_every_verb_of_a_manager(world: World) -> None:
+def test_an_admin_without_a_membership_may_use_every_manager_verb(world: World) -> None:
     world.pool(claim_ttl="P7D", extension="P1D", max_returns=1)
     world.pool("q")
     root = admin(world)
@@ -47,7 +47,7 @@ def test_an_admin_without_a_membership_uses_every_verb_of_a_manager(world: World
     assert {each["by"] for each in root.walk("/customers/c1/history") if each["type"] == "assigned"} == {"root"}
 
 
-def test_an_admin_who_is_a_plain_member_manages_the_pool_all_the_same(world: World) -> None:
+def test_an_admin_who_is_a_plain_member_still_manages_the_pool(world: World) -> None:
     world.pool(members="alice anna")
     world.fill(2)
     world.user("alice").claim("c1")
@@ -60,7 +60,7 @@ def test_an_admin_who_is_a_plain_member_manages_the_pool_all_the_same(world: Wor
     assert anna.get("/members/me").json["role"] == "member"
 
 
-def test_what_needs_a_counter_needs_a_membership_also_of_an_admin(world: World) -> None:
+def test_verbs_that_need_a_counter_require_a_membership_even_from_an_admin(world: World) -> None:
     world.pool()
     world.fill(2)
     root = admin(world)
@@ -77,7 +77,7 @@ def test_what_needs_a_counter_needs_a_membership_also_of_an_admin(world: World) 
     assert root.claim_batch(["c1", "c2"]).results == ["not_a_member", "not_a_member"]
 
 
-def test_eligibility_names_the_membership_that_an_admin_lacks(world: World) -> None:
+def test_eligibility_lists_the_missing_membership_of_an_admin(world: World) -> None:
     world.pool(embargo="PT1H")
     world.fill(1)
 
@@ -113,7 +113,7 @@ def test_an_admin_of_another_tenant_finds_nothing(world: World) -> None:
 # What an admin brings in
 
 
-def test_what_an_admin_brings_in_and_takes_out_is_counted(world: World) -> None:
+def test_customers_that_an_admin_adds_and_removes_are_counted(world: World) -> None:
     mona, root = world.pool(), admin(world)
     rows = {"rows": [{"id": f"c{number}", "name": "C"} for number in range(1, 6)]}
 
@@ -128,7 +128,7 @@ def test_what_an_admin_brings_in_and_takes_out_is_counted(world: World) -> None:
     assert root.request("POST", "/v1/audit", {}).json["drifted"] == 0
 
 
-def test_what_an_admin_brings_in_counts_on_the_local_day_of_the_pool(world: World) -> None:
+def test_customers_that_an_admin_adds_count_on_the_local_day_of_the_pool(world: World) -> None:
     mona, root = world.pool(time_zone="Asia/Shanghai"), admin(world)
     root.create("c1")
     world.clock.forward(DAY)
@@ -140,7 +140,7 @@ def test_what_an_admin_brings_in_counts_on_the_local_day_of_the_pool(world: Worl
 
 
 @pytest.mark.parametrize("first", ["put", "create"])
-def test_an_admin_who_becomes_a_member_and_leaves_takes_no_count_along(world: World, first: str) -> None:
+def test_pool_counts_stay_when_an_admin_becomes_a_member_and_leaves(world: World, first: str) -> None:
     mona, root = world.pool(), admin(world)
     steps: dict[str, Any] = {
         "put": lambda: root.request("PUT", "/v1/pools/p/members/root", {"role": "member"}),
@@ -171,7 +171,7 @@ def test_an_admins_create_is_one_transaction(world: World) -> None:
     assert calls["TransactWriteItems"] == 1
 
 
-def test_a_customer_that_came_and_went_leaves_a_trace_on_the_row_of_the_pool(world: World) -> None:
+def test_a_customer_added_and_removed_is_counted_in_the_row_of_the_pool(world: World) -> None:
     world.pool()
     root = admin(world)
 
@@ -203,7 +203,7 @@ def test_an_admin_removes_a_member_whose_customers_go_to_another(world: World) -
     assert root.request("DELETE", "/v1/pools/p/members/bob").status == 200
 
 
-def test_an_admin_does_not_work_on_a_claim_past_its_deadline(world: World) -> None:
+def test_an_admin_cannot_act_on_an_expired_claim(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)
     world.user("alice").claim("c1")

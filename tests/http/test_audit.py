@@ -100,7 +100,7 @@ def test_rule_26_the_audit_recomputes_every_counter_and_reports_or_repairs_any_d
     assert [report["repaired"] for report in reports] == [0, 5, 0]
 
 
-def test_a_pool_in_which_all_sorts_of_things_happened_is_clean(world: World) -> None:
+def test_the_audit_finds_no_drift_after_many_operations(world: World) -> None:
     busy_life(world)
 
     report = audit(world)
@@ -131,7 +131,7 @@ def test_events_replay_to_state_holder_claim_and_deadline() -> None:
 
 
 @pytest.mark.parametrize("counter, right", [("held", 2), ("pins", 1), ("room", 3)])
-def test_a_drifted_counter_of_a_member_is_found_and_put_right(world: World, counter: str, right: int) -> None:
+def test_the_audit_repairs_a_drifted_member_counter(world: World, counter: str, right: int) -> None:
     claimed_and_pinned(world)
     world.user("mona").request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 5})
     plant(world, ALICE, f"SET #{counter} = :n", n=right + 4)
@@ -146,7 +146,7 @@ def test_a_drifted_counter_of_a_member_is_found_and_put_right(world: World, coun
 
 @pytest.mark.parametrize("counter, right", [("pooled", 3), ("aside", 1)])
 @pytest.mark.parametrize("key", [ALICE, LEAVERS])
-def test_a_drifted_sum_of_the_pool_is_found_and_put_right(world: World, counter: str, right: int, key: Key) -> None:
+def test_the_audit_repairs_a_drifted_pool_total(world: World, counter: str, right: int, key: Key) -> None:
     mona = world.pool(max_returns=1)
     world.fill(3)
     world.user("alice").claim("c1")
@@ -162,7 +162,7 @@ def test_a_drifted_sum_of_the_pool_is_found_and_put_right(world: World, counter:
     assert mona.get("/stats").json["now"] == {"available": 2, "claimed": 0, "set_aside": 1}
 
 
-def test_a_counter_that_goes_on_counting_is_put_right_by_exactly_what_it_was_off(threaded: World) -> None:
+def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World) -> None:
     threaded.pool()
     ids = iter(threaded.fill(40))
     threaded.user("alice").claim(next(ids))
@@ -181,7 +181,7 @@ def run(world: World, seconds: float = 60.0, **how: Any) -> audit_service.AuditR
     return audit_service.run(world.table, list(sweeper.pools_of(backend, "main")), lambda: seconds, **how)
 
 
-def test_a_holder_who_is_no_member_is_reported_and_not_invented(table: Table) -> None:
+def test_the_audit_reports_a_holder_without_a_membership_and_creates_none(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
     world.table.connection.client.delete_item(TableName=table.name, Key={"pk": {"S": ALICE.pk}, "sk": {"S": ALICE.sk}})
@@ -206,7 +206,7 @@ MISPLACED = {
 
 
 @pytest.mark.parametrize("change", MISPLACED.values(), ids=MISPLACED.keys())
-def test_a_customer_on_a_wrong_list_is_found_and_put_where_it_belongs(world: World, change: str) -> None:
+def test_the_audit_moves_a_customer_from_a_wrong_list(world: World, change: str) -> None:
     claimed_and_pinned(world)
     before = (world.user("mona").customer("c1"), world.user("mona").events("c1"))
     values = {"bob": keys.place_of_holder("main", "p", "bob"), "n": 5, "text": "someone"}
@@ -221,7 +221,7 @@ def test_a_customer_on_a_wrong_list_is_found_and_put_where_it_belongs(world: Wor
     assert (world.user("mona").customer("c1"), world.user("mona").events("c1")) == before, "a repair is no transition"
 
 
-def test_a_counter_and_a_list_that_drifted_together_are_not_taken_for_each_other(world: World) -> None:
+def test_the_audit_separates_counter_drift_from_list_drift(world: World) -> None:
     claimed_and_pinned(world)
     plant(world, C1, "REMOVE #place, #rank")
     plant(world, ALICE, "ADD #held :n", n=1)
@@ -242,7 +242,7 @@ def rewrite_tail(world: World, change: Callable[[list[list[Any]]], list[list[Any
     plant(world, C1, "SET tail = :tail", tail=json.dumps(tail))
 
 
-def test_a_gap_in_the_events_is_reported_and_left_alone(table: Table) -> None:
+def test_the_audit_reports_a_gap_in_the_events_and_changes_nothing(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
     rewrite_tail(world, lambda tail: [tail[0], *tail[2:]])
@@ -254,7 +254,7 @@ def test_a_gap_in_the_events_is_reported_and_left_alone(table: Table) -> None:
     assert (gap["id"], gap["expected"], gap["found"], gap["repaired"]) == ("c1", "1 to 3, each once", [2], False)
 
 
-def test_events_that_tell_another_story_than_the_customer_are_reported(table: Table) -> None:
+def test_the_audit_reports_events_that_contradict_the_customer(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
     rewrite_tail(world, lambda tail: [[("bob" if part == "alice" else part) for part in event] for event in tail])
@@ -265,7 +265,7 @@ def test_events_that_tell_another_story_than_the_customer_are_reported(table: Ta
     assert (report["drift"][0]["expected"]["holder"], report["drift"][0]["found"]["holder"]) == ("bob", "alice")
 
 
-def test_a_claim_without_a_claim_id_is_reported(table: Table) -> None:
+def test_the_audit_reports_a_claim_without_a_claim_id(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
     plant(world, C1, "REMOVE claim_id")
@@ -273,7 +273,7 @@ def test_a_claim_without_a_claim_id_is_reported(table: Table) -> None:
     assert kinds(audit(world, repair=True)) == [("claim", "c1"), ("replay", "c1")]
 
 
-def test_malformed_records_are_reported_and_stop_nothing(table: Table) -> None:
+def test_the_audit_reports_malformed_records_and_continues(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
     plant(world, C1, "SET version = :text", text="three")

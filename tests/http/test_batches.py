@@ -8,7 +8,7 @@ from tests.support.engine import counted
 from tests.support.world import World
 
 
-def test_a_batch_answers_every_id_in_order_and_one_bad_id_never_fails_the_rest(world: World) -> None:
+def test_a_batch_returns_every_id_in_order_and_one_bad_id_fails_alone(world: World) -> None:
     world.pool()
     world.fill(3)
     world.user("bob").claim("c2")
@@ -54,13 +54,13 @@ def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(thread
 
 
 @pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
-def test_more_than_a_hundred_ids_or_none_are_refused(no_store: World, count: int, code: str) -> None:
+def test_a_batch_of_zero_or_over_a_hundred_ids_is_rejected(no_store: World, count: int, code: str) -> None:
     refused = no_store.user("alice").claim_batch(["c"] * count)
 
     assert (refused.status, refused.code) == (422, code)
 
 
-def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
+def test_an_atomic_batch_is_applied_whole_or_not_at_all(world: World) -> None:
     world.pool()
     world.fill(3)
     world.user("bob").claim("c2")
@@ -74,7 +74,7 @@ def test_an_atomic_batch_is_done_whole_or_not_at_all(world: World) -> None:
     assert alice.claim_batch(["c1", "c3"], atomic=True).status == 200
 
 
-def test_an_atomic_batch_that_is_refused_costs_the_one_transaction_that_says_so(world: World) -> None:
+def test_a_refused_atomic_batch_costs_one_transaction(world: World) -> None:
     world.pool()
     world.fill(2)
     world.user("bob").claim("c2")
@@ -99,7 +99,7 @@ def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: 
     assert alice.held() == 0 and alice.customer("c1")["version"] == 1
 
 
-def test_an_atomic_batch_with_an_impossible_id_is_refused_also_where_its_moves_ask_about_the_pool(world: World) -> None:
+def test_an_atomic_batch_with_an_impossible_id_is_refused_even_with_pool_conditions(world: World) -> None:
     """The transaction named the pool twice, and was no transaction: 503."""
     mona = world.pool()
     world.fill(2)
@@ -117,7 +117,7 @@ def test_an_atomic_batch_with_an_impossible_id_is_refused_also_where_its_moves_a
     assert (mona.customer("c1")["state"], mona.customer("c2")["state"]) == ("private", "claimed")
 
 
-def test_an_atomic_batch_of_98_and_an_impossible_id_is_refused_although_it_leaves_no_room_for_a_doubt(
+def test_an_atomic_batch_of_98_with_an_impossible_id_is_refused(
     threaded: World,
 ) -> None:
     threaded.pool()
@@ -141,7 +141,7 @@ def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threa
     assert alice.events("c1")[-1] == "claimed" and len(alice.events("c1")) == 6
 
 
-def test_an_atomic_batch_that_fits_into_no_transaction_is_refused_and_says_how_many_would(moto_world: World) -> None:
+def test_an_atomic_batch_too_large_for_a_transaction_is_refused_with_the_maximum(moto_world: World) -> None:
     moto_world.pool()
     ids = moto_world.fill(100)
     alice = moto_world.user("alice")
@@ -168,7 +168,7 @@ def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
     assert alice.claim_batch(["c1", "c2"], atomic=True).status == 200
 
 
-def test_a_batch_of_lapsed_claims_of_several_holders_puts_every_counter_right(world: World) -> None:
+def test_a_batch_over_expired_claims_of_several_holders_updates_every_counter(world: World) -> None:
     world.pool(claim_ttl="PT1H", members="alice bob carl")
     ids = world.fill(9)
     for number, name in enumerate(("alice", "bob", "carl")):
@@ -192,7 +192,7 @@ def test_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(worl
     assert alice.claim_next().json == {"items": []}
 
 
-def test_claim_next_gives_what_the_limits_leave_and_refuses_only_when_they_leave_nothing(
+def test_claim_next_fills_the_headroom_and_refuses_only_without_headroom(
     world: World,
 ) -> None:
     world.pool(holding_limit=2)
@@ -204,7 +204,7 @@ def test_claim_next_gives_what_the_limits_leave_and_refuses_only_when_they_leave
     assert world.user("eve").claim_next().code == "not_a_member"
 
 
-def test_claim_next_passes_over_customers_closed_to_the_caller(world: World) -> None:
+def test_claim_next_skips_customers_the_caller_may_not_claim(world: World) -> None:
     world.pool(cooldown="P1D")
     world.fill(3)
     alice = world.user("alice")
@@ -214,7 +214,7 @@ def test_claim_next_passes_over_customers_closed_to_the_caller(world: World) -> 
     assert [each["id"] for each in alice.claim_next(3).json["items"]] == ["c2", "c3"]
 
 
-def test_claim_next_takes_lapsed_claims_when_nothing_else_is_left(world: World) -> None:
+def test_claim_next_takes_expired_claims_when_nothing_else_is_left(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)
     world.user("bob").claim("c1")
@@ -223,7 +223,7 @@ def test_claim_next_takes_lapsed_claims_when_nothing_else_is_left(world: World) 
     assert [each["id"] for each in world.user("alice").claim_next().json["items"]] == ["c1"]
 
 
-def test_a_head_of_closed_customers_is_passed_over_in_few_requests(threaded: World) -> None:
+def test_claim_next_skips_ineligible_customers_in_few_requests(threaded: World) -> None:
     mona = threaded.pool(cooldown="P1D")
     threaded.fill(300)
     alice = threaded.user("alice")
@@ -238,7 +238,7 @@ def test_a_head_of_closed_customers_is_passed_over_in_few_requests(threaded: Wor
     assert made.total() < 25, made
 
 
-def test_claim_next_over_many_that_are_closed_to_the_caller_is_bounded(world: World) -> None:
+def test_claim_next_over_many_ineligible_customers_is_bounded(world: World) -> None:
     world.pool(embargo="P1D")
     world.fill(60)
 
@@ -249,7 +249,7 @@ def test_claim_next_over_many_that_are_closed_to_the_caller_is_bounded(world: Wo
     assert sum(made.values()) < 20
 
 
-def test_claim_next_takes_what_another_process_has_seen_come_back(world: World) -> None:
+def test_claim_next_takes_customers_that_another_process_returned(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -261,7 +261,7 @@ def test_claim_next_takes_what_another_process_has_seen_come_back(world: World) 
     assert [each["id"] for each in world.user("bob").claim_next().json["items"]] == ["c1"]
 
 
-def test_claim_next_tells_who_may_not_claim_at_all_where_all_is_closed_to_them(world: World) -> None:
+def test_claim_next_returns_the_refusal_when_no_customer_is_eligible(world: World) -> None:
     world.pool(embargo="P1D", holding_limit=0)
     world.fill(3)
 

@@ -83,14 +83,14 @@ def test_a_body_of_more_than_256_kb_is_too_large_for_every_route(no_store: World
 
 
 @pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", ";;"])
-def test_a_body_that_does_not_say_it_is_json_is_refused_by_every_route(no_store: World, media: str) -> None:
+def test_a_body_without_a_json_content_type_is_rejected_by_every_route(no_store: World, media: str) -> None:
     for route in BODIED:
         reply = send(no_store.user("alice"), route, b"{}", content_type=media)
         assert_problem(reply, 422, "invalid_request", named(route))
         assert "Content-Type" in reply.json["detail"]
 
 
-def test_json_with_a_charset_is_json(moto_world: World) -> None:
+def test_a_json_content_type_with_a_charset_is_accepted(moto_world: World) -> None:
     mona = moto_world.pool()
 
     reply = mona.request("POST", "/v1/pools/p/claim-next", raw=b"{}", content_type="Application/JSON; charset=utf-8")
@@ -110,7 +110,7 @@ def fields_of(route: Route) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("route", [each for each in BODIED if fields_of(each)], ids=named)
-def test_no_value_of_another_type_in_any_field_is_a_fault(world: World, route: Route) -> None:
+def test_a_value_of_a_wrong_type_never_gets_a_5xx(world: World, route: Route) -> None:
     mona = world.pool()
     world.fill(3)
     world.user("alice").claim("c1")
@@ -136,7 +136,7 @@ BROKEN_ROWS = {
 
 
 @pytest.mark.parametrize("what", BROKEN_ROWS)
-def test_a_hostile_row_of_an_import_is_a_refusal_and_no_fault(moto_world: World, what: str) -> None:
+def test_a_hostile_import_row_is_rejected_without_a_5xx(moto_world: World, what: str) -> None:
     mona = moto_world.pool()
 
     reply = mona.request("POST", "/v1/pools/p/import", raw=b'{"rows": [' + BROKEN_ROWS[what] + b"]}")
@@ -146,7 +146,7 @@ def test_a_hostile_row_of_an_import_is_a_refusal_and_no_fault(moto_world: World,
 
 
 @pytest.mark.parametrize("policy", [b'{"claim_ttl": 1e999}', b'{"time_zone": "\xff"}'])
-def test_a_hostile_policy_with_an_idempotency_key_is_a_refusal_and_no_fault(moto_world: World, policy: bytes) -> None:
+def test_a_hostile_policy_with_an_idempotency_key_is_rejected_without_a_5xx(moto_world: World, policy: bytes) -> None:
     root = moto_world.user("root", admin=True)
 
     raw = b'{"id": "q", "name": "Q", "policy": ' + policy + b"}"
@@ -155,7 +155,7 @@ def test_a_hostile_policy_with_an_idempotency_key_is_a_refusal_and_no_fault(moto
     assert reply.status in (400, 422) and reply.headers["Content-Type"] == "application/problem+json", reply.text
 
 
-def test_a_deadline_cannot_be_extended_beyond_what_a_time_can_say(moto_world: World) -> None:
+def test_a_deadline_cannot_be_extended_beyond_the_largest_time(moto_world: World) -> None:
     mona = moto_world.pool(claim_ttl="P36600D")
     moto_world.fill(1)
     mona.claim("c1")

@@ -16,7 +16,7 @@ def ids(world: World, user: str, count: int = 1) -> list[str]:
 # Lapsed claims
 
 
-def test_a_customer_whose_claim_has_lapsed_stands_in_the_list_by_its_priority_swept_or_not(world: World) -> None:
+def test_an_expired_claim_is_ordered_by_priority_before_and_after_a_sweep(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     for customer, priority in (("low", 1), ("high", 9), ("middle", 5)):
         mona.create(customer, priority=priority)
@@ -27,7 +27,7 @@ def test_a_customer_whose_claim_has_lapsed_stands_in_the_list_by_its_priority_sw
     assert ids(world, "alice", 3) == ["high", "middle", "low"]
 
 
-def test_among_equals_a_lapsed_claim_has_waited_since_its_deadline(world: World) -> None:
+def test_an_expired_claim_waits_since_its_deadline_among_equal_priorities(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     mona.create("lapsed")
     world.user("bob").claim("lapsed")
@@ -39,7 +39,7 @@ def test_among_equals_a_lapsed_claim_has_waited_since_its_deadline(world: World)
     assert ids(world, "alice", 3) == ["before", "lapsed", "after"]
 
 
-def test_a_sweep_changes_nothing_in_the_order(world: World) -> None:
+def test_a_sweep_does_not_change_the_order_of_claim_next(world: World) -> None:
     world.pool(claim_ttl="PT1H", members="alice bob carl")
     world.fill(6)
     world.user("bob").claim_batch(["c2", "c5"])
@@ -54,7 +54,7 @@ def test_a_sweep_changes_nothing_in_the_order(world: World) -> None:
     assert sorted(unswept) == sorted(ids(world, "carl", 6)) and unswept[-2:] == ["c2", "c5"]
 
 
-def test_one_that_would_be_set_aside_is_passed_over(world: World) -> None:
+def test_claim_next_skips_an_expired_claim_that_its_return_would_set_aside(world: World) -> None:
     world.pool(claim_ttl="PT1H", max_returns=1)
     world.fill(2)
     world.user("bob").claim("c1")
@@ -66,7 +66,7 @@ def test_one_that_would_be_set_aside_is_passed_over(world: World) -> None:
 # What this very request takes
 
 
-def test_what_the_caller_got_in_another_way_meanwhile_is_no_result(moto_world: World) -> None:
+def test_claim_next_excludes_customers_the_caller_claimed_concurrently(moto_world: World) -> None:
     world = moto_world
     mona = world.pool()
     world.fill(4)
@@ -79,7 +79,7 @@ def test_what_the_caller_got_in_another_way_meanwhile_is_no_result(moto_world: W
     assert world.user("alice").held() == 4
 
 
-def test_who_meets_only_other_calls_of_their_own_still_gets_the_head_of_the_list(moto_world: World) -> None:
+def test_concurrent_claim_next_calls_of_one_caller_take_the_head_of_the_list(moto_world: World) -> None:
     world = moto_world
     world.pool()
     world.fill(5)
@@ -94,7 +94,7 @@ def test_who_meets_only_other_calls_of_their_own_still_gets_the_head_of_the_list
 # Alone, and in a crowd
 
 
-def test_who_finds_nothing_is_not_told_of_a_limit_that_only_their_lapsed_claims_reach(world: World) -> None:
+def test_an_empty_claim_next_reports_no_limit_reached_only_by_expired_claims(world: World) -> None:
     world.pool(holding_limit=1, claim_ttl="PT1H", cooldown="P1D")
     world.fill(1)
     alice = world.user("alice")
@@ -107,7 +107,7 @@ def test_who_finds_nothing_is_not_told_of_a_limit_that_only_their_lapsed_claims_
     assert alice.held() == 0
 
 
-def test_alone_it_takes_exactly_the_head_of_the_list_for_two_lists_one_reading_and_one_transaction(
+def test_a_single_claim_next_takes_the_head_in_two_queries_one_read_one_write(
     world: World,
 ) -> None:
     world.pool()
@@ -122,7 +122,7 @@ def test_alone_it_takes_exactly_the_head_of_the_list_for_two_lists_one_reading_a
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_64_processes_that_take_1000_customers_hardly_ever_meet_at_one(seed: int) -> None:
+def test_64_processes_taking_1000_customers_rarely_collide(seed: int) -> None:
     taken = crowd(crowded_pool(64, 1_000), 64, seed=seed)
 
     assert len(taken.ids) == len(set(taken.ids)) == 1_000
@@ -131,7 +131,7 @@ def test_64_processes_that_take_1000_customers_hardly_ever_meet_at_one(seed: int
     assert taken.worst <= 8
 
 
-def test_64_callers_of_one_process_share_what_it_has_read() -> None:
+def test_64_callers_of_one_process_share_its_reads() -> None:
     taken = crowd(crowded_pool(64, 1_000), 64, shared=True)
 
     assert len(set(taken.ids)) == 1_000
@@ -139,7 +139,7 @@ def test_64_callers_of_one_process_share_what_it_has_read() -> None:
     assert taken.worst <= 8
 
 
-def test_a_crowd_takes_the_beginning_of_a_long_list_and_none_of_its_end() -> None:
+def test_concurrent_callers_take_the_head_of_a_long_list() -> None:
     world = crowded_pool(8, 1_000)
 
     taken = crowd(world, 8, calls=10)
@@ -148,7 +148,7 @@ def test_a_crowd_takes_the_beginning_of_a_long_list_and_none_of_its_end() -> Non
     assert max(int(each[1:]) for each in taken.ids) <= 600
 
 
-def test_a_crowd_that_has_dispersed_leaves_the_next_caller_the_head_of_the_list() -> None:
+def test_the_next_caller_after_contention_gets_the_head_of_the_list() -> None:
     world = crowded_pool(8, 200)
     crowd(world, 8, calls=2, shared=True)
     left = [each["id"] for each in world.user("mona").walk("/customers?state=available")]
@@ -158,7 +158,7 @@ def test_a_crowd_that_has_dispersed_leaves_the_next_caller_the_head_of_the_list(
     assert ids(world, "m1", 3) == left[:3]
 
 
-def test_batches_of_a_crowd_are_of_different_customers() -> None:
+def test_concurrent_claim_next_batches_are_disjoint() -> None:
     taken = crowd(crowded_pool(16, 400), 16, count=10)
 
     assert len(taken.ids) == len(set(taken.ids)) == 400

@@ -21,7 +21,7 @@ def test_a_claimed_customer_has_a_holder_and_a_deadline(world: World) -> None:
     assert claimed.headers["ETag"] == '"2"'
 
 
-def test_the_second_claimer_is_told_that_the_customer_is_taken_and_until_when(world: World) -> None:
+def test_a_second_claim_is_refused_with_the_end_of_the_first(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)
     expires_at = world.user("alice").claim("c1").json["expires_at"]
@@ -33,7 +33,7 @@ def test_the_second_claimer_is_told_that_the_customer_is_taken_and_until_when(wo
     assert refused.headers["Content-Type"] == "application/problem+json"
 
 
-def test_claiming_what_one_already_holds_succeeds_and_changes_nothing(world: World) -> None:
+def test_claiming_a_customer_already_held_succeeds_and_changes_nothing(world: World) -> None:
     world.pool(holding_limit=1)
     world.fill(1)
     first = world.user("alice").claim("c1")
@@ -110,7 +110,7 @@ def test_the_daily_limit_counts_claims_of_a_local_day_and_releasing_refunds_noth
     assert alice.get("/members/me").json["claimed_today"] == 1
 
 
-def test_a_day_that_is_another_one_in_a_new_time_zone_is_counted_until_that_ends(world: World) -> None:
+def test_a_daily_count_survives_a_time_zone_change_until_the_new_day_ends(world: World) -> None:
     mona = world.pool(daily_claim_limit=1, time_zone="Pacific/Kiritimati")  # 22:00 there, 20:00 of the day before here
     world.fill(2)
     alice = world.user("alice")
@@ -136,7 +136,7 @@ def test_a_refused_claim_uses_nothing_of_the_daily_limit(world: World) -> None:
     assert alice.claim("c2").status == 200
 
 
-def test_a_lapsed_claim_is_free_for_everybody_before_any_sweep(world: World) -> None:
+def test_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: World) -> None:
     world.pool(claim_ttl="PT1H", holding_limit=1)
     world.fill(1)
     world.user("alice").claim("c1")
@@ -149,7 +149,7 @@ def test_a_lapsed_claim_is_free_for_everybody_before_any_sweep(world: World) -> 
     assert world.user("bob").events("c1") == ["imported", "claimed", "expired", "claimed"]
 
 
-def test_nothing_is_taken_from_a_holder_a_millisecond_before_the_deadline(world: World) -> None:
+def test_a_claim_cannot_be_taken_a_millisecond_before_its_deadline(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -159,7 +159,7 @@ def test_nothing_is_taken_from_a_holder_a_millisecond_before_the_deadline(world:
     assert world.sweep().due == 0
 
 
-def test_ones_own_lapsed_claims_never_block_the_headroom(world: World) -> None:
+def test_own_expired_claims_do_not_use_headroom(world: World) -> None:
     world.pool(claim_ttl="PT1H", holding_limit=2)
     world.fill(4)
     alice = world.user("alice")
@@ -182,7 +182,7 @@ def one_lapsed_of_two(world: World) -> User:
     return alice
 
 
-def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_claims_leave(world: World) -> None:
+def test_a_refused_atomic_batch_counts_own_expired_claims_as_headroom(world: World) -> None:
     alice = one_lapsed_of_two(world)
 
     refused = alice.claim_batch(["nobody", "c3", "c4"], atomic=True)
@@ -190,7 +190,7 @@ def test_an_atomic_batch_that_is_refused_counts_the_room_that_ones_own_lapsed_cl
     assert refused.results == ["not_found", "ok", "holding_limit"]
 
 
-def test_ones_own_lapsed_claims_are_looked_for_once_in_a_request(world: World) -> None:
+def test_own_expired_claims_are_queried_once_in_a_request(world: World) -> None:
     alice = one_lapsed_of_two(world)
 
     with counted(world) as made:
@@ -200,7 +200,7 @@ def test_ones_own_lapsed_claims_are_looked_for_once_in_a_request(world: World) -
     assert made == {"BatchGetItem": 2, "TransactWriteItems": 4, "Query": 1}
 
 
-def test_ones_own_lapsed_claim_can_be_claimed_again_at_the_limit(world: World) -> None:
+def test_an_own_expired_claim_can_be_claimed_again_at_the_limit(world: World) -> None:
     world.pool(claim_ttl="PT1H", holding_limit=1)
     world.fill(1)
     alice = world.user("alice")
@@ -213,7 +213,7 @@ def test_ones_own_lapsed_claim_can_be_claimed_again_at_the_limit(world: World) -
     assert alice.held() == 1
 
 
-def test_every_past_holder_waits_for_the_cooldown_not_only_the_last(world: World) -> None:
+def test_the_cooldown_applies_to_every_past_holder(world: World) -> None:
     world.pool(cooldown="PT1H")
     world.fill(1)
     alice, bob = world.user("alice"), world.user("bob")
@@ -232,7 +232,7 @@ def test_every_past_holder_waits_for_the_cooldown_not_only_the_last(world: World
     assert alice.claim("c1").status == 200
 
 
-def test_the_cooldown_of_a_lapsed_claim_runs_from_its_deadline_swept_or_not(world: World) -> None:
+def test_the_cooldown_of_an_expired_claim_starts_at_its_deadline(world: World) -> None:
     world.pool(cooldown="PT1H", claim_ttl="PT1H")
     world.fill(2)
     alice = world.user("alice")
@@ -262,7 +262,7 @@ def test_a_new_customer_cannot_be_claimed_during_the_embargo(world: World) -> No
     assert alice.claim("c1").status == 200
 
 
-def test_refusals_are_named_in_the_order_of_the_rules(world: World) -> None:
+def test_the_first_failing_rule_names_the_refusal(world: World) -> None:
     world.pool(embargo="P1D", holding_limit=0, daily_claim_limit=0)
     world.fill(1)
     alice = world.user("alice")
@@ -284,7 +284,7 @@ def test_a_customer_is_claimed_under_the_rules_of_its_own_pool_only(world: World
     assert world.user("alice", pool="a").claim("c1").code == "holding_limit"
 
 
-def test_a_sweep_that_is_faster_than_a_claim_does_not_cost_it_the_room_of_its_lapsed_claims(world: World) -> None:
+def test_a_claim_that_loses_to_a_sweep_keeps_the_headroom_of_expired_claims(world: World) -> None:
     world.pool(holding_limit=1, claim_ttl="PT1H")
     world.fill(2)
     world.user("alice").claim("c1")

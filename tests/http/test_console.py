@@ -27,14 +27,14 @@ def nonces(reply: Reply) -> set[str]:
     return set(re.findall(r'nonce="(\w+)"', reply.text))
 
 
-def test_anybody_gets_the_page_and_the_store_is_not_asked(no_store: World) -> None:
+def test_the_console_is_public_and_reads_no_table(no_store: World) -> None:
     page = served(no_store)
 
     assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert page.text.startswith("<!doctype html>")
 
 
-def test_only_what_has_this_answers_nonce_runs(no_store: World) -> None:
+def test_only_scripts_with_the_nonce_of_the_response_run(no_store: World) -> None:
     first, second = served(no_store), served(no_store)
 
     (nonce,) = nonces(first)
@@ -44,28 +44,28 @@ def test_only_what_has_this_answers_nonce_runs(no_store: World) -> None:
     assert len(nonce) >= 32 and nonces(second) != {nonce}
 
 
-def test_nothing_comes_from_elsewhere_and_every_address_is_relative(no_store: World) -> None:
+def test_the_console_loads_nothing_external_and_uses_relative_urls(no_store: World) -> None:
     text = served(no_store).text.replace("http://www.w3.org/2000/svg", "")
 
     assert re.findall(r"https?://", text) == []
     assert re.findall(r"""(?:src|href)=["'](?!data:,)""", text) == []
 
 
-def test_nothing_in_it_ends_the_script_early_or_is_left_to_be_filled_in(no_store: World) -> None:
+def test_the_console_contains_no_early_script_end_and_no_placeholder(no_store: World) -> None:
     text = served(no_store).text
 
     assert text.count("</script>") == 2 and text.count("</style>") == 1
     assert not re.search(r"\{(nonce|style|given|script)\}", text)
 
 
-def test_no_script_makes_html_of_text() -> None:
+def test_no_console_script_turns_text_into_html() -> None:
     for name, source in SOURCES.items():
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source), (
             name
         )
 
 
-def test_every_script_says_what_it_is_for_and_none_is_long() -> None:
+def test_every_console_script_opens_with_its_purpose_and_is_short() -> None:
     assert {path.stem for path in console.FOLDER.glob("*.js")} == set(SOURCES)
     for name, source in SOURCES.items():
         assert source.startswith("// "), name
@@ -75,7 +75,7 @@ def test_every_script_says_what_it_is_for_and_none_is_long() -> None:
 # Words
 
 
-def test_both_languages_say_the_same_things() -> None:
+def test_both_console_languages_have_the_same_sentences() -> None:
     english, chinese = console.words("en"), console.words("zh")
 
     assert list(english) == list(chinese)
@@ -90,18 +90,18 @@ def test_a_sentence_takes_the_same_values_in_both_languages(key: str) -> None:
 
 
 @pytest.mark.parametrize("language", console.LANGUAGES)
-def test_every_refusal_has_its_words(language: str) -> None:
+def test_every_refusal_has_a_console_sentence(language: str) -> None:
     said = console.words(language)
 
     assert {Refusal(reason).code for reason in CATALOG} - {key.removeprefix("refusal.") for key in said} == set()
 
 
 @pytest.mark.parametrize("kind", EventType.__args__)
-def test_every_event_has_its_words(kind: str) -> None:
+def test_every_event_has_a_console_sentence(kind: str) -> None:
     assert f"event.{kind}" in console.words("en")
 
 
-def test_everything_that_a_script_says_has_words_and_no_words_are_left_over() -> None:
+def test_every_console_sentence_exists_and_is_used() -> None:
     keys, script = set(console.words("en")), "\n".join(SOURCES.values())
 
     said = set(re.findall(r'\bsay(?:able)?\("([^"]+)"', script))
@@ -113,7 +113,7 @@ def test_everything_that_a_script_says_has_words_and_no_words_are_left_over() ->
     assert {key for key in keys - named if not key.startswith(tuple(made))} == set()
 
 
-def test_no_two_scripts_give_one_name_to_two_things() -> None:
+def test_no_two_console_scripts_define_the_same_name() -> None:
     declared = [
         name
         for source in SOURCES.values()
@@ -126,7 +126,7 @@ def test_no_two_scripts_give_one_name_to_two_things() -> None:
 # The company's own sign-in
 
 
-def test_the_page_may_ask_the_issuer_and_the_named_hosts_and_nobody_else() -> None:
+def test_the_console_may_connect_only_to_the_issuer_and_named_hosts() -> None:
     given = {"SIGN_IN_CLIENT": "c", "SIGN_IN_ISSUER": "https://id.example.com:8443/realms/x"}
 
     page = console.page("n", sign_in(given | {"SIGN_IN_HOSTS": "https://auth.example.com 'unsafe-inline' *"}))
@@ -135,11 +135,11 @@ def test_the_page_may_ask_the_issuer_and_the_named_hosts_and_nobody_else() -> No
     assert "unsafe" not in page.policy and "*" not in page.policy
 
 
-def test_a_setting_cannot_end_the_element_that_it_stands_in() -> None:
+def test_a_setting_cannot_close_its_html_element() -> None:
     page = console.page("n", sign_in({"SIGN_IN_CLIENT": "</script><script>alert(1)</script>"}))
 
     assert page.html.count("</script>") == 2
 
 
-def test_without_a_client_tokens_are_pasted() -> None:
+def test_the_console_accepts_pasted_tokens_when_no_client_is_configured() -> None:
     assert sign_in({"SIGN_IN_ISSUER": "https://id.example.com"}) is None

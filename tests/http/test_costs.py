@@ -19,14 +19,14 @@ from tests.support.world import Reply, World
 COST_OF_A_THOUSAND = Cost(queries=4, reads=0, transactions=12, read_units=68, write_units=5_060)
 
 
-def test_a_sweep_of_a_thousand_reads_two_pages_and_no_customer_and_returns_them_in_a_dozen_transactions() -> None:
+def test_a_sweep_of_a_thousand_claims_costs_two_pages_and_a_dozen_transactions() -> None:
     assert cost_of_sweep(1_000) == COST_OF_A_THOUSAND
 
 
 @pytest.mark.parametrize(
     "customers", [2_500, *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (10_000, 100_000))]
 )
-def test_the_same_sweep_in_a_larger_pool_costs_exactly_the_same(customers: int) -> None:
+def test_the_cost_of_a_sweep_does_not_depend_on_pool_size(customers: int) -> None:
     assert cost_of_sweep(customers) == COST_OF_A_THOUSAND
 
 
@@ -58,7 +58,7 @@ def said() -> dict[str, tuple[str, str]]:
     return {label: (requests, units) for label, requests, units in table}
 
 
-def test_a_members_verbs_cost_what_the_readme_says() -> None:
+def test_member_verbs_match_the_cost_table_of_the_readme() -> None:
     costs = Costs()
     alice, bob = costs.alice, costs.bob
 
@@ -88,7 +88,7 @@ def test_a_claim_or_release_that_moves_older_events_to_a_page_costs_two_units_mo
     assert counted == {plain, moving}
 
 
-def test_a_list_and_a_sweep_cost_what_the_readme_says() -> None:
+def test_a_list_and_a_sweep_match_the_cost_table_of_the_readme() -> None:
     costs, swept = Costs(), cost_of_sweep(1_000)
     requests, written = costs.of(lambda: costs.alice.get("/customers?state=available&limit=20"))
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.world import DAY, MINUTE, World
 
 
-def test_a_customer_is_made_by_a_manager_and_enters_available(world: World) -> None:
+def test_a_manager_creates_a_customer_as_available(world: World) -> None:
     mona = world.pool(embargo="PT1H")
 
     made = mona.create(fields={"phone": "13812345678", "vip": True, "age": 7, "score": 1.5, "note": None}, priority=3)
@@ -24,7 +24,7 @@ def test_a_customer_is_made_by_a_manager_and_enters_available(world: World) -> N
     assert world.user("stranger").create("x").code == "not_a_member"
 
 
-def test_a_customer_without_an_id_gets_one_that_is_an_id(world: World) -> None:
+def test_a_customer_without_an_id_gets_a_valid_new_id(world: World) -> None:
     mona = world.pool()
 
     first, second = mona.create(None).json["id"], mona.create(None).json["id"]
@@ -33,7 +33,7 @@ def test_a_customer_without_an_id_gets_one_that_is_an_id(world: World) -> None:
 
 
 @pytest.mark.parametrize("later", [0, MINUTE])
-def test_a_customer_is_not_made_twice(world: World, later: int) -> None:
+def test_a_customer_is_not_created_twice(world: World, later: int) -> None:
     mona = world.pool()
     mona.create(name="First")
     world.clock.forward(later)
@@ -44,7 +44,7 @@ def test_a_customer_is_not_made_twice(world: World, later: int) -> None:
     assert mona.customer("new")["name"] == "First"
 
 
-def test_the_largest_customer_that_may_be_is_kept_whole(world: World) -> None:
+def test_the_largest_allowed_customer_is_stored_whole(world: World) -> None:
     mona = world.pool()
     fields = {"note": "客" * 1_300, "huge": 10**40}
 
@@ -78,7 +78,7 @@ BAD_CUSTOMERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("said", BAD_CUSTOMERS, ids=lambda said: str(said)[:40])
-def test_a_customer_that_is_none_is_refused(no_store: World, said: dict[str, Any]) -> None:
+def test_an_invalid_customer_is_rejected(no_store: World, said: dict[str, Any]) -> None:
     refused = no_store.user("mona").create(**said)
 
     assert (refused.status, refused.code) == (422, "invalid_request")
@@ -88,7 +88,7 @@ def test_a_customer_that_is_none_is_refused(no_store: World, said: dict[str, Any
 # Editing
 
 
-def test_a_holder_or_a_manager_edits_a_customer_and_nobody_else(world: World) -> None:
+def test_only_the_holder_or_a_manager_edits_a_customer(world: World) -> None:
     mona = world.pool()
     mona.post("/customers", {"id": "c1", "name": "Old", "fields": {"city": "Wuhan", "fax": "1"}})
     alice = world.user("alice")
@@ -104,7 +104,7 @@ def test_a_holder_or_a_manager_edits_a_customer_and_nobody_else(world: World) ->
     assert mona.customer("c1")["fields"] == {"city": "Wuhan", "size": 3}
 
 
-def test_a_manager_edits_a_customer_even_if_it_is_their_own_claim_that_has_lapsed(world: World) -> None:
+def test_a_manager_edits_a_customer_after_their_own_claim_expired(world: World) -> None:
     mona = world.pool(claim_ttl="P1D")
     world.fill(2)
     alice = world.user("alice")
@@ -119,7 +119,7 @@ def test_a_manager_edits_a_customer_even_if_it_is_their_own_claim_that_has_lapse
     assert (edited.status, edited.json["name"]) == (200, "New")
 
 
-def test_who_may_not_edit_a_customer_is_not_told_how_much_it_says(world: World) -> None:
+def test_a_refused_edit_does_not_reveal_the_size_of_the_customer(world: World) -> None:
     mona = world.pool()
     mona.create("c1", fields={"notes": "x" * 3_000})
     more = {"name": "New", "fields": {"more": "y" * 3_000}}
@@ -133,7 +133,7 @@ def test_who_may_not_edit_a_customer_is_not_told_how_much_it_says(world: World) 
     assert [(reply.status, reply.code) for reply in imports] == [(403, "not_manager"), (403, "not_a_member")]
 
 
-def test_an_edit_bound_to_an_old_version_is_refused(world: World) -> None:
+def test_an_edit_with_an_old_version_is_refused(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
@@ -143,7 +143,7 @@ def test_an_edit_bound_to_an_old_version_is_refused(world: World) -> None:
     assert (refused.status, refused.code) == (412, "version_conflict")
 
 
-def test_an_edit_that_lost_a_race_is_not_told_that_it_was_made(world: World) -> None:
+def test_an_edit_that_lost_a_race_is_not_reported_as_done(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     mona.customer("c1")

@@ -9,7 +9,7 @@ def blocking(user: User, customer: str) -> list[str]:
     return [each["code"] for each in user.get(f"/customers/{customer}/eligibility").json["blocking"]]
 
 
-def test_eligibility_names_every_rule_in_the_way_and_when_each_ends(world: World) -> None:
+def test_eligibility_lists_every_blocking_rule_and_its_end(world: World) -> None:
     world.pool(embargo="PT3H", cooldown="P1D", holding_limit=0, daily_claim_limit=0)
     world.fill(1)
     alice = world.user("alice")
@@ -22,7 +22,7 @@ def test_eligibility_names_every_rule_in_the_way_and_when_each_ends(world: World
     assert (answer["blocking"][2]["limit"], answer["blocking"][2]["used"]) == (0, 0)
 
 
-def test_eligibility_agrees_with_what_a_claim_would_answer(world: World) -> None:
+def test_eligibility_agrees_with_the_result_of_a_claim(world: World) -> None:
     world.pool(claim_ttl="PT1H", holding_limit=1)
     world.fill(3)
     alice, bob = world.user("alice"), world.user("bob")
@@ -37,7 +37,7 @@ def test_eligibility_agrees_with_what_a_claim_would_answer(world: World) -> None
     assert alice.get("/customers/nobody/eligibility").status == 404
 
 
-def test_who_holds_a_customer_of_a_paused_pool_may_not_claim_it_again(world: World) -> None:
+def test_a_holder_in_a_paused_pool_may_not_claim_again(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -50,7 +50,7 @@ def test_who_holds_a_customer_of_a_paused_pool_may_not_claim_it_again(world: Wor
     assert told["eligible"] == (reply.status == 200), (told, reply.text)
 
 
-def test_who_has_held_a_customer_twice_is_told_of_one_cooldown_and_when_it_ends(world: World) -> None:
+def test_eligibility_lists_one_cooldown_for_a_customer_held_twice(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H", cooldown="P1D")
     world.fill(1)
     alice = world.user("alice")
@@ -65,7 +65,7 @@ def test_who_has_held_a_customer_twice_is_told_of_one_cooldown_and_when_it_ends(
     assert told[0]["retry_at"] == alice.claim("c1").json["retry_at"]
 
 
-def test_who_owns_a_private_customer_is_told_of_no_cooldown(world: World) -> None:
+def test_eligibility_lists_no_cooldown_for_the_owner_of_a_private_customer(world: World) -> None:
     world.pool(cooldown="P1D")
     world.fill(1)
     world.user("mona").post("/customers/c1/convert", {"to": "alice"})

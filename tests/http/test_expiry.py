@@ -11,7 +11,7 @@ from tests.support.engine import Crash, failing
 from tests.support.world import DAY, HOUR, MINUTE, World
 
 
-def test_due_claims_go_back_to_the_pool_and_counters_with_them(world: World) -> None:
+def test_a_sweep_returns_due_claims_and_updates_counters(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     ids = world.fill(5)
     world.user("alice").claim_batch(ids[:3])
@@ -26,7 +26,7 @@ def test_due_claims_go_back_to_the_pool_and_counters_with_them(world: World) -> 
     assert world.user("mona").events("c1") == ["imported", "claimed", "expired"]
 
 
-def test_sweeping_twice_returns_nothing_the_second_time(world: World) -> None:
+def test_a_second_sweep_returns_nothing(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(3))
     world.clock.forward(2 * HOUR)
@@ -35,7 +35,7 @@ def test_sweeping_twice_returns_nothing_the_second_time(world: World) -> None:
     assert world.sweep().due == 0
 
 
-def test_the_lag_is_the_age_of_the_oldest_due_claim(world: World) -> None:
+def test_the_sweep_lag_is_the_age_of_the_oldest_due_claim(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(1))
     world.clock.forward(HOUR + 90_000)
@@ -64,7 +64,7 @@ def test_claims_without_a_deadline_are_never_due(world: World) -> None:
     assert world.user("alice").held() == 2
 
 
-def test_a_dry_run_counts_and_changes_nothing(world: World) -> None:
+def test_a_dry_run_sweep_counts_and_changes_nothing(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(2))
     world.clock.forward(HOUR)
@@ -75,7 +75,7 @@ def test_a_dry_run_counts_and_changes_nothing(world: World) -> None:
     assert world.user("alice").held() == 2
 
 
-def test_out_of_time_it_stops_and_says_what_remains(world: World) -> None:
+def test_a_sweep_out_of_time_stops_and_reports_the_rest(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(4))
     world.clock.forward(HOUR)
@@ -86,7 +86,7 @@ def test_out_of_time_it_stops_and_says_what_remains(world: World) -> None:
     assert (report.due, report.returned, report.remaining) == (4, 0, 4)
 
 
-def test_one_malformed_record_never_stops_the_rest(world: World) -> None:
+def test_one_malformed_record_does_not_stop_a_sweep(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     ids = world.fill(7)
     world.user("alice").claim_batch(ids)
@@ -103,7 +103,7 @@ def test_one_malformed_record_never_stops_the_rest(world: World) -> None:
     assert world.sweep().returned == 1
 
 
-def test_a_claim_whose_holder_is_no_longer_a_member_still_goes_back(world: World) -> None:
+def test_a_sweep_returns_the_claim_of_a_removed_member(world: World) -> None:
     world.forged = True
     world.pool(claim_ttl="PT1H")
     world.user("alice").claim_batch(world.fill(2))
@@ -116,9 +116,7 @@ def test_a_claim_whose_holder_is_no_longer_a_member_still_goes_back(world: World
 
 
 @pytest.mark.parametrize(("call_number", "moment"), [(1, "before-call"), (1, "after-call"), (2, "after-call")])
-def test_a_sweep_killed_around_any_of_its_transactions_is_finished_by_the_next(
-    threaded: World, call_number: int, moment: str
-) -> None:
+def test_the_next_sweep_finishes_one_killed_at_any_transaction(threaded: World, call_number: int, moment: str) -> None:
     threaded.pool(claim_ttl="PT1H", members="alice bob carl")
     ids = threaded.fill(120)  # more than a transaction takes
     for number, name in enumerate(("alice", "bob", "carl")):
@@ -158,7 +156,7 @@ def test_an_admin_sweeps_their_own_tenant_only(world: World) -> None:
     assert world.user("alice").request("POST", "/v1/sweep", {}).code == "not_admin"
 
 
-def test_a_sweep_of_more_than_the_set_share_of_a_pool_needs_somebody_to_say_yes(world: World) -> None:
+def test_a_sweep_above_the_breaker_share_requires_confirmation(world: World) -> None:
     world.pool(claim_ttl="PT1H", sweep_breaker=0.5)
     world.pool("calm", claim_ttl="PT1H", sweep_breaker=0.5)
     for pool, claims in (("p", 6), ("calm", 5)):
@@ -176,7 +174,7 @@ def test_a_sweep_of_more_than_the_set_share_of_a_pool_needs_somebody_to_say_yes(
     assert (said_yes["due"], said_yes["returned"], said_yes["unconfirmed"]) == (6, 6, [])
 
 
-def test_what_a_breaker_holds_back_is_free_to_claim_all_the_same(world: World) -> None:
+def test_claims_held_back_by_the_breaker_can_still_be_claimed(world: World) -> None:
     world.pool(claim_ttl="PT1H", sweep_breaker=0.1, holding_limit=2)
     world.fill(2)
     world.user("alice").claim_batch(["c1", "c2"])
@@ -187,7 +185,7 @@ def test_what_a_breaker_holds_back_is_free_to_claim_all_the_same(world: World) -
     assert world.user("bob").claim("c2").status == 200
 
 
-def test_exactly_the_share_of_the_breaker_is_swept(threaded: World) -> None:
+def test_a_sweep_of_exactly_the_breaker_share_runs(threaded: World) -> None:
     threaded.pool(claim_ttl="P1D", sweep_breaker=0.29)
     ids = threaded.fill(100)
     threaded.user("alice").claim_batch(ids[:29])

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.world import HOUR, World
 
 
-def test_an_answer_to_an_admin_comes_again_only_to_an_admin(world: World) -> None:
+def test_the_stored_response_of_an_admin_is_replayed_only_to_an_admin(world: World) -> None:
     body, root = {"id": "q", "name": "Q"}, world.user("root", admin=True)
     first = root.request("POST", "/v1/pools", body, idempotency_key="k")
 
@@ -19,7 +19,7 @@ def test_an_answer_to_an_admin_comes_again_only_to_an_admin(world: World) -> Non
     assert (again.status, again.text) == (first.status, first.text)
 
 
-def test_a_release_comes_again_although_a_reason_is_required_by_now(world: World) -> None:
+def test_a_release_is_replayed_after_a_reason_became_required(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     mona.claim("c1")
@@ -31,7 +31,7 @@ def test_a_release_comes_again_although_a_reason_is_required_by_now(world: World
     assert (again.status, again.text) == (first.status, first.text)
 
 
-def test_a_batch_comes_again_although_the_policy_gives_no_extension_by_now(world: World) -> None:
+def test_a_batch_is_replayed_after_the_policy_dropped_extensions(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
     alice = world.user("alice")
     alice.claim_batch(world.fill(2))
@@ -45,7 +45,7 @@ def test_a_batch_comes_again_although_the_policy_gives_no_extension_by_now(world
     assert (again.status, again.text) == (first.status, first.text)
 
 
-def test_batches_in_a_pool_that_is_gone_are_not_found_when_repeated(world: World) -> None:
+def test_a_repeated_batch_in_a_deleted_pool_is_not_found(world: World) -> None:
     mona, root = world.pool(), world.user("root", admin=True)
     requests = [("/claim", {"customer_ids": ["nobody"]}), ("/assign", {"customer_ids": ["nobody"], "to": "bob"})]
     firsts = [mona.post(path, body, idempotency_key="k") for path, body in requests]
@@ -59,7 +59,7 @@ def test_batches_in_a_pool_that_is_gone_are_not_found_when_repeated(world: World
     assert (deleted.status, deleted.json) == (200, {"id": "p"})
 
 
-def test_an_undoing_comes_again_to_whom_is_no_manager_by_now(world: World) -> None:
+def test_an_undo_is_replayed_to_a_former_manager(world: World) -> None:
     mona, root = world.pool(), world.user("root", admin=True)
     made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}]}).json
     first = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
@@ -70,7 +70,7 @@ def test_an_undoing_comes_again_to_whom_is_no_manager_by_now(world: World) -> No
     assert (again.status, again.text) == (first.status, first.text) == (200, first.text)
 
 
-def test_an_atomic_batch_comes_again_although_it_would_no_longer_fit(threaded: World) -> None:
+def test_an_atomic_batch_is_replayed_after_it_became_too_large(threaded: World) -> None:
     threaded.pool(claim_ttl="PT1H")
     ids = threaded.fill(98)
     alice = threaded.user("alice")
@@ -85,7 +85,7 @@ def test_an_atomic_batch_comes_again_although_it_would_no_longer_fit(threaded: W
     assert (again.status, again.text) == (first.status, first.text)
 
 
-def test_a_definite_refusal_is_an_answer_too_even_after_things_have_changed(world: World) -> None:
+def test_a_definite_refusal_is_replayed_after_the_state_changed(world: World) -> None:
     world.pool()
     world.fill(1)
     world.user("bob").claim("c1")
@@ -100,7 +100,7 @@ def test_a_definite_refusal_is_an_answer_too_even_after_things_have_changed(worl
     assert alice.claim("c1", idempotency_key="k2").status == 200
 
 
-def test_a_refusal_comes_again_although_the_same_request_would_now_be_granted(world: World) -> None:
+def test_a_refusal_is_replayed_even_when_the_request_would_now_succeed(world: World) -> None:
     body = {"id": "q", "name": "Q"}
     first = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
 
@@ -122,7 +122,7 @@ REFUSED: list[tuple[str, Any, str]] = [
 ]
 
 
-def test_every_definite_refusal_comes_again_in_the_language_asked_for(world: World) -> None:
+def test_every_definite_refusal_is_replayed_in_the_requested_language(world: World) -> None:
     world.pool(holding_limit=0, reason_required=True)
     world.fill(1)
     alice = world.user("alice")

@@ -36,7 +36,7 @@ def test_text_with_a_visible_character_is_not_blank(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", BLANK[1:], ids=ascii)
-def test_a_follow_up_without_anything_visible_is_refused(world: World, text: str) -> None:
+def test_a_blank_follow_up_is_rejected(world: World, text: str) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -64,7 +64,7 @@ def test_a_note_or_an_outcome_is_enough_and_the_event_has_both(world: World) -> 
     ]  # fmt: skip
 
 
-def test_an_outcome_is_hidden_from_members_whom_it_does_not_concern(world: World) -> None:
+def test_an_outcome_is_hidden_from_unrelated_members(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
@@ -76,7 +76,7 @@ def test_an_outcome_is_hidden_from_members_whom_it_does_not_concern(world: World
 
 
 @pytest.mark.parametrize(("member", "most"), [("note", 2000), ("outcome", 64)])
-def test_a_text_that_is_too_long_is_refused_whatever_its_script(world: World, member: str, most: int) -> None:
+def test_a_text_that_is_too_long_is_rejected_in_any_script(world: World, member: str, most: int) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -103,7 +103,7 @@ def test_an_owner_follows_up_a_private_customer_which_has_no_clock(world: World)
 
 @pytest.mark.parametrize("who", ["mona", "root"])
 @pytest.mark.parametrize("private", [False, True])
-def test_a_managers_follow_up_restarts_no_clock_and_leaves_the_last_one(world: World, who: str, private: bool) -> None:
+def test_a_follow_up_by_a_manager_restarts_no_clock(world: World, who: str, private: bool) -> None:
     world.pool(idle_ttl="PT2H", follow_up_restarts_clock=True)
     world.fill(1)
     alice, manager = world.user("alice"), world.user(who, admin=who == "root")
@@ -134,7 +134,7 @@ def test_a_manager_who_holds_the_customer_follows_up_as_its_holder(world: World)
     assert followed["expires_at"] == rfc3339(world.clock() + 2 * HOUR)
 
 
-def test_nobody_else_follows_up_and_nobody_what_is_in_the_pool_or_has_expired(world: World) -> None:
+def test_only_the_holder_or_a_manager_follows_up_on_a_live_claim(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     world.fill(2)
     alice, bob = world.user("alice"), world.user("bob")
@@ -148,7 +148,7 @@ def test_nobody_else_follows_up_and_nobody_what_is_in_the_pool_or_has_expired(wo
     assert follow_up(bob, "c2", note="called").code == "not_holder"
 
 
-def test_a_blank_reason_is_none_where_the_policy_requires_one(world: World) -> None:
+def test_a_blank_reason_is_refused_when_the_policy_requires_one(world: World) -> None:
     world.pool(reason_required=True)
     world.fill(1)
     alice = world.user("alice")
@@ -162,7 +162,7 @@ def test_a_blank_reason_is_none_where_the_policy_requires_one(world: World) -> N
 
 
 @pytest.mark.parametrize("who", ["alice", "bob", "mona", "root"])
-def test_a_deposit_names_what_the_customer_is(world: World, who: str) -> None:
+def test_a_refused_deposit_names_the_state_of_the_customer(world: World, who: str) -> None:
     world.pool()
     world.fill(2)
     world.user("alice").claim("c1")
@@ -174,7 +174,7 @@ def test_a_deposit_names_what_the_customer_is(world: World, who: str) -> None:
     assert user.post("/deposit", {"customer_ids": ["c1", "c2"]}).results == ["not_private", "already_available"]
 
 
-def test_only_a_manager_of_the_first_pool_deposits_into_another(world: World) -> None:
+def test_only_a_manager_of_the_source_pool_deposits_into_another(world: World) -> None:
     mona = world.pool()
     world.pool("q")
     private_of(world)
@@ -211,7 +211,7 @@ def test_verbs_that_need_a_claim_find_none_on_a_private_customer(world: World) -
     assert all("else" not in each.json["detail"] for each in [*refused, *taken])
 
 
-def test_a_refusal_tells_a_pin_that_is_too_long_from_one_too_many_and_a_claim_without_a_deadline(world: World) -> None:
+def test_pin_refusals_distinguish_length_count_and_missing_deadline(world: World) -> None:
     mona = world.pool(pin_limit=1, max_pin="P1D", extension="PT1H")
     world.fill(2)
     alice = world.user("alice")

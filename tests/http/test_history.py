@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.world import World
 
 
-def test_an_event_tells_who_when_and_from_where_to_where(world: World) -> None:
+def test_an_event_records_actor_time_and_states(world: World) -> None:
     world.pool(claim_ttl="P1D")
     world.fill(1)
     claimed = world.user("alice").claim("c1").json
@@ -24,7 +24,7 @@ def test_an_event_tells_who_when_and_from_where_to_where(world: World) -> None:
     assert (told[1]["expires_at"], told[2]["reason"]) == (claimed["expires_at"], "too slow")
 
 
-def test_a_long_history_is_told_in_order_whatever_the_page(threaded: World) -> None:
+def test_a_long_history_is_listed_in_order_at_any_page_size(threaded: World) -> None:
     threaded.pool()
     threaded.fill(1)
     alice = threaded.user("alice")
@@ -40,7 +40,7 @@ def test_a_long_history_is_told_in_order_whatever_the_page(threaded: World) -> N
     assert [each["reason"].split()[1] for each in events[2::2]] == [str(number) for number in range(35)]
 
 
-def test_a_history_read_while_it_grows_tells_nothing_twice(world: World) -> None:
+def test_a_history_read_while_it_grows_repeats_no_event(world: World) -> None:
     world.pool()
     world.fill(1)
     alice, events = world.user("alice"), world.table.connection.client.meta.events

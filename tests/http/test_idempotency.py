@@ -9,7 +9,7 @@ import pytest
 from tests.support.world import DAY, HOUR, Reply, User, World
 
 
-def test_a_repeated_claim_gets_the_first_answer_again(world: World) -> None:
+def test_a_repeated_claim_replays_the_first_response(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -49,7 +49,7 @@ def test_every_kind_of_request_can_be_repeated(threaded: World) -> None:
         assert again.headers.get("Idempotent-Replayed") == "true", path
 
 
-def test_claim_next_repeated_takes_nothing_more_even_when_the_pool_had_run_dry(world: World) -> None:
+def test_a_repeated_claim_next_takes_nothing_more_even_from_an_emptied_pool(world: World) -> None:
     world.pool()
     world.fill(2)
     alice = world.user("alice")
@@ -62,7 +62,7 @@ def test_claim_next_repeated_takes_nothing_more_even_when_the_pool_had_run_dry(w
     assert alice.held() == 2
 
 
-def test_a_sweep_repeated_with_its_key_sweeps_nothing_more(world: World) -> None:
+def test_a_sweep_repeated_with_its_key_returns_nothing_more(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)
     root = world.user("root", admin=True)
@@ -95,7 +95,7 @@ def patch(mona: User, version: int, key: str, **policy: Any) -> Reply:
     return mona.request("PATCH", "/v1/pools/p", body, if_match=f'"{version}"', idempotency_key=key)
 
 
-def test_a_change_of_policy_repeated_has_the_first_answer(world: World) -> None:
+def test_a_repeated_policy_change_replays_the_first_response(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -105,7 +105,7 @@ def test_a_change_of_policy_repeated_has_the_first_answer(world: World) -> None:
     assert (again.status, again.text) == (first.status, first.text)
 
 
-def test_a_change_of_policy_repeated_does_not_undo_a_later_one(world: World) -> None:
+def test_a_repeated_policy_change_does_not_undo_a_later_one(world: World) -> None:
     mona, alice = world.pool(claim_ttl="P7D"), world.user("alice")
     world.fill(2)
     alice.claim("c1")
@@ -123,13 +123,13 @@ def test_a_change_of_policy_repeated_does_not_undo_a_later_one(world: World) -> 
 
 
 @pytest.mark.parametrize("key", ["a b", "x" * 65, "", "ключ"])
-def test_a_key_that_is_no_key_is_refused(no_store: World, key: str) -> None:
+def test_an_invalid_idempotency_key_is_rejected(no_store: World, key: str) -> None:
     refused = no_store.user("alice").claim("c1", idempotency_key=key)
 
     assert (refused.status, refused.code) == (422, "invalid_request")
 
 
-def test_a_body_of_the_wrong_shape_uses_up_no_key(world: World) -> None:
+def test_an_invalid_body_does_not_use_its_idempotency_key(world: World) -> None:
     mona = world.pool()
 
     wrong = [mona.post("/customers", {"id": "c1"}, idempotency_key="k") for _ in range(2)]
@@ -139,7 +139,7 @@ def test_a_body_of_the_wrong_shape_uses_up_no_key(world: World) -> None:
     assert right.status == 201 and "Idempotent-Replayed" not in right.headers
 
 
-def test_a_key_belongs_to_its_tenant_user_and_resource(world: World) -> None:
+def test_an_idempotency_key_is_scoped_to_tenant_user_and_resource(world: World) -> None:
     world.pool()
     world.pool("p", "acme")
     world.fill(3)
@@ -152,7 +152,7 @@ def test_a_key_belongs_to_its_tenant_user_and_resource(world: World) -> None:
     assert world.user("alice").release("c1", idempotency_key="k").status == 200
 
 
-def test_the_same_key_with_another_body_is_refused_and_does_nothing(world: World) -> None:
+def test_an_idempotency_key_with_another_body_is_refused_and_changes_nothing(world: World) -> None:
     world.pool()
     world.fill(2)
     alice = world.user("alice")
@@ -165,7 +165,7 @@ def test_the_same_key_with_another_body_is_refused_and_does_nothing(world: World
     assert alice.claim_batch(["c1"], idempotency_key="k").text == first.text
 
 
-def test_the_whole_of_a_request_is_what_must_be_the_same(world: World) -> None:
+def test_an_idempotency_key_covers_the_whole_request(world: World) -> None:
     mona = world.pool()
     world.fill(2)
     mona.claim("c1", idempotency_key="k")
@@ -176,7 +176,7 @@ def test_the_whole_of_a_request_is_what_must_be_the_same(world: World) -> None:
     assert other.code == "idempotency_key_reused"
 
 
-def test_the_order_of_names_and_spaces_in_a_body_mean_nothing(world: World) -> None:
+def test_key_order_and_whitespace_do_not_change_the_request_hash(world: World) -> None:
     root = world.user("root", admin=True)
     first = root.request("POST", "/v1/pools", raw=b'{"id":"q","name":"Q"}', idempotency_key="k")
 
@@ -185,7 +185,7 @@ def test_the_order_of_names_and_spaces_in_a_body_mean_nothing(world: World) -> N
     assert (again.status, again.text) == (first.status, first.text) == (201, first.text)
 
 
-def test_a_key_is_kept_for_a_day(world: World) -> None:
+def test_an_idempotency_key_is_kept_for_a_day(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -201,7 +201,7 @@ def test_a_key_is_kept_for_a_day(world: World) -> None:
     assert alice.held() == 1
 
 
-def test_a_key_of_several_transactions_expires_as_a_whole(threaded: World) -> None:
+def test_an_idempotency_record_of_several_transactions_expires_as_a_whole(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(101)
     alice = threaded.user("alice")
@@ -215,7 +215,7 @@ def test_a_key_of_several_transactions_expires_as_a_whole(threaded: World) -> No
     assert alice.held() == 100
 
 
-def test_a_dry_run_under_a_key_is_answered_as_the_first_time(world: World) -> None:
+def test_a_dry_run_with_an_idempotency_key_is_replayed(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(1)
     world.user("alice").claim("c1")
