@@ -38,7 +38,7 @@ def someone(world: World, subject: str) -> User:
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_a_member_put_by_subject_is_read_and_removed_by_subject_and_by_id(world: World, subject: str) -> None:
+def test_a_member_added_by_subject_is_read_and_removed_by_subject_or_id(world: World, subject: str) -> None:
     mona = world.pool()
     user = by_hand(subject)
 
@@ -55,7 +55,7 @@ def test_a_member_put_by_subject_is_read_and_removed_by_subject_and_by_id(world:
 
 
 @pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
-def test_every_request_that_names_a_user_takes_the_subject_and_the_id(world: World, named: str) -> None:
+def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, named: str) -> None:
     mona = world.pool(members="alice")
     erin = by_hand("auth0|erin")
     mona.request("PUT", f"/v1/pools/p/members/{quote(named)}", {"role": "member"})
@@ -77,7 +77,7 @@ def test_every_request_that_names_a_user_takes_the_subject_and_the_id(world: Wor
 
 
 @pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
-def test_customers_of_a_member_who_leaves_go_to_the_user_that_the_query_names(world: World, named: str) -> None:
+def test_customers_of_a_removed_member_go_to_the_user_in_the_query(world: World, named: str) -> None:
     mona = world.pool(members="alice")
     mona.request("PUT", f"/v1/pools/p/members/{by_hand('auth0|erin')}", {"role": "member"})
     world.fill(1)
@@ -89,7 +89,7 @@ def test_customers_of_a_member_who_leaves_go_to_the_user_that_the_query_names(wo
     assert mona.customer("c1")["holder"] == by_hand("auth0|erin")
 
 
-def test_an_idempotency_key_knows_one_user_under_both_names(world: World) -> None:
+def test_an_idempotency_key_treats_subject_and_id_as_one_user(world: World) -> None:
     mona = world.pool()
     subject, user = quote("auth0|erin", safe=""), by_hand("auth0|erin")
 
@@ -100,7 +100,7 @@ def test_an_idempotency_key_knows_one_user_under_both_names(world: World) -> Non
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_subject_that_is_the_id_of_another_user_is_another_user_still() -> None:
+def test_a_subject_equal_to_the_id_of_another_user_names_a_different_user() -> None:
     erin = by_hand("auth0|erin")
 
     impostor = user_of(erin)
@@ -112,7 +112,7 @@ def test_a_subject_that_is_the_id_of_another_user_is_another_user_still() -> Non
 @pytest.mark.parametrize(
     "named", ["", "a\n", "\x00", "a\x7f", "\x85", "x" * 1_025, 7, None, ["alice"], {"id": "alice"}]
 )
-def test_text_that_names_no_user_is_refused_in_a_body(no_store: World, named: object) -> None:
+def test_an_invalid_user_in_a_body_is_rejected(no_store: World, named: object) -> None:
     mona = no_store.user("mona")
 
     for path in ("/customers/c1/assign", "/customers/c1/transfer", "/assign", "/transfer"):
@@ -124,7 +124,7 @@ def test_text_that_names_no_user_is_refused_in_a_body(no_store: World, named: ob
 
 
 @pytest.mark.parametrize("named", ["", "a%0A", "%00", "x" * 1_025])
-def test_text_that_names_no_user_is_refused_in_a_query(no_store: World, named: str) -> None:
+def test_an_invalid_user_in_a_query_is_rejected(no_store: World, named: str) -> None:
     mona = no_store.user("mona")
 
     for query in (f"/customers?holder={named}", f"/members/alice?held=transfer&to={named}"):
@@ -132,7 +132,7 @@ def test_text_that_names_no_user_is_refused_in_a_query(no_store: World, named: s
         assert_problem(mona.request(method, f"/v1/pools/p{query}"), 422, "invalid_request", query)
 
 
-def test_a_local_token_carries_any_subject_as_it_is(tmp_path: object) -> None:
+def test_a_local_token_carries_any_subject_unchanged(tmp_path: object) -> None:
     keys = LocalKeys(tmp_path).ensure()  # type: ignore[arg-type]
 
     for subject in SUBJECTS:

@@ -63,7 +63,7 @@ def test_an_address_in_another_spelling_is_the_same_customer(world: World) -> No
     assert mona.customer(ids(first)[0])["fields"] == {"email": "Li.Wei@Example.COM"}
 
 
-def test_the_id_of_a_row_is_used_for_a_new_customer_and_minted_where_it_is_missing(world: World) -> None:
+def test_a_new_customer_uses_the_id_of_its_row_or_a_generated_one(world: World) -> None:
     mona = world.pool()
 
     reply = imported(mona, row("13800000001", id="mine"), row("13800000002"))
@@ -90,7 +90,7 @@ def test_an_id_that_another_customer_has_is_a_duplicate_in_every_mode(world: Wor
     ("key", "said"),
     [("phone", said) for said in (None, "", "call me", 12, True)] + [("email", said) for said in (None, "a@b", 7)],
 )
-def test_a_row_without_a_key_that_is_one_fails_alone_and_says_why(world: World, key: str, said: Any) -> None:
+def test_a_row_without_a_valid_key_fails_alone_with_its_reason(world: World, key: str, said: Any) -> None:
     mona = world.pool()
     good = {"name": "Good", "fields": {"phone": PHONE, "email": "a@b.cn"}}
 
@@ -101,7 +101,7 @@ def test_a_row_without_a_key_that_is_one_fails_alone_and_says_why(world: World, 
     assert listed(mona) == ids(reply)[3:]
 
 
-def test_a_key_that_stands_earlier_in_the_request_is_told_so_whatever_the_ids(world: World) -> None:
+def test_a_key_repeated_in_the_request_is_reported_for_any_ids(world: World) -> None:
     mona = world.pool()
 
     reply = imported(mona, row("no phone"), row(id="a"), row(SPELLINGS[0], id="b"), row(SPELLINGS[1]))
@@ -115,9 +115,7 @@ def test_a_key_that_stands_earlier_in_the_request_is_told_so_whatever_the_ids(wo
 
 @pytest.mark.parametrize(("mode", "result", "name"), [("skip", "ok", "C1"), ("update", "ok", "Row"),
                                                       ("reject", "duplicate_customer", "C1")])  # fmt: skip
-def test_each_mode_does_its_own_and_none_touches_the_holder_the_state_or_the_clock(
-    world: World, mode: str, result: str, name: str
-) -> None:
+def test_no_import_mode_changes_holder_state_or_clock(world: World, mode: str, result: str, name: str) -> None:
     mona = world.pool(claim_ttl="P7D")
     create(mona, "c1", phone=PHONE, city="上海")
     world.user("alice").claim("c1")
@@ -133,7 +131,7 @@ def test_each_mode_does_its_own_and_none_touches_the_holder_the_state_or_the_clo
     assert after["fields"] == {"phone": SPELLINGS[0] if mode == "update" else PHONE, "city": "上海"}
 
 
-def test_an_import_by_key_is_for_managers_and_tells_others_of_no_number(world: World) -> None:
+def test_an_import_by_key_requires_a_manager_and_reveals_no_number_to_others(world: World) -> None:
     mona = world.pool()
     create(mona, "c1", phone=PHONE)
 
@@ -144,7 +142,7 @@ def test_an_import_by_key_is_for_managers_and_tells_others_of_no_number(world: W
     assert listed(mona) == ["c1"]
 
 
-def test_two_pools_and_two_tenants_have_keys_of_their_own(world: World) -> None:
+def test_unique_keys_are_scoped_to_pool_and_tenant(world: World) -> None:
     monas = [world.pool(), world.pool("q"), world.pool(tenant="acme")]
 
     replies = [imported(mona, row(id=f"c{number}"), on_duplicate="reject") for number, mona in enumerate(monas)]
@@ -156,7 +154,7 @@ def test_two_pools_and_two_tenants_have_keys_of_their_own(world: World) -> None:
 # Whose key it is
 
 
-def test_whoever_was_given_a_key_by_hand_is_found_by_it(world: World) -> None:
+def test_an_import_finds_a_customer_whose_key_was_edited_by_hand(world: World) -> None:
     mona = world.pool()
     create(mona, "made", phone="13800000001")
     mona.post("/import", {"rows": [row("13800000002", id="by-id")]})
@@ -171,7 +169,7 @@ def test_whoever_was_given_a_key_by_hand_is_found_by_it(world: World) -> None:
     assert new not in ("made", "by-id", "edited") and mona.customer(new)["fields"] == {"phone": "13800000003"}
 
 
-def test_of_two_that_were_given_one_number_by_hand_the_newest_is_found(world: World) -> None:
+def test_an_import_finds_the_newest_of_two_customers_with_one_number(world: World) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
     create(mona, "b", phone=SPELLINGS[0])
@@ -181,7 +179,7 @@ def test_of_two_that_were_given_one_number_by_hand_the_newest_is_found(world: Wo
     assert ids(imported(mona, row(id="c"))) == ["c"]
 
 
-def test_rows_of_one_import_by_id_that_say_the_same_number_leave_it_to_the_last(world: World) -> None:
+def test_rows_of_an_import_by_id_with_one_number_give_it_to_the_last(world: World) -> None:
     mona = world.pool()
 
     reply = mona.post("/import", {"rows": [row(id="a"), row(id="b"), row(id="c", phone="13900000000")]})
@@ -190,7 +188,7 @@ def test_rows_of_one_import_by_id_that_say_the_same_number_leave_it_to_the_last(
     assert ids(imported(mona, row())) == ["b"]
 
 
-def test_a_number_that_was_given_back_to_its_owner_meanwhile_is_not_taken_from_it(world: World) -> None:
+def test_an_import_does_not_take_a_number_that_its_owner_regained(world: World) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
     edit(mona, "a", phone="13900000000")
@@ -207,7 +205,7 @@ def test_a_number_that_was_given_back_to_its_owner_meanwhile_is_not_taken_from_i
 
 
 @pytest.mark.parametrize("mode", ["skip", "update"])
-def test_a_customer_that_changes_its_number_while_it_is_met_is_not_updated(world: World, mode: str) -> None:
+def test_an_import_does_not_update_a_customer_whose_number_changed_concurrently(world: World, mode: str) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
     events = world.table.connection.client.meta.events
@@ -223,7 +221,7 @@ def test_a_customer_that_changes_its_number_while_it_is_met_is_not_updated(world
     assert (mona.customer("a")["name"], mona.customer("a")["fields"]) == ("A", {"phone": "13900000000"})
 
 
-def test_a_process_that_knows_an_older_copy_looks_at_the_customer_as_it_is(world: World) -> None:
+def test_an_import_with_a_stale_cache_reads_the_current_customer(world: World) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
     mine, world.service = world.service, world.another_process()
@@ -234,7 +232,7 @@ def test_a_process_that_knows_an_older_copy_looks_at_the_customer_as_it_is(world
         assert ids(imported(mona, row(id=mode), on_duplicate=mode)) == ["reject"], mode
 
 
-def test_no_number_stands_in_any_key(world: World) -> None:
+def test_no_table_key_contains_a_phone_number(world: World) -> None:
     mona = world.pool()
 
     imported(mona, row(email="a@b.cn"))

@@ -18,7 +18,7 @@ def rows_of(*rows: dict[str, Any], **how: Any) -> dict[str, Any]:
     ("mode", "result", "name"),
     [("skip", "ok", "Customer c1"), ("update", "ok", "Row 0"), ("reject", "duplicate_customer", "Customer c1")],
 )
-def test_a_row_that_exists_is_skipped_updated_or_rejected_as_asked(
+def test_an_existing_row_is_skipped_updated_or_rejected_by_mode(
     world: World, mode: str, result: str, name: str
 ) -> None:
     mona = world.pool()
@@ -31,7 +31,7 @@ def test_a_row_that_exists_is_skipped_updated_or_rejected_as_asked(
 
 
 @pytest.mark.parametrize("mode", ["skip", "update", "reject"])
-def test_an_import_never_touches_the_holder_the_state_or_the_clock(world: World, mode: str) -> None:
+def test_an_import_never_changes_holder_state_or_clock(world: World, mode: str) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(3)
     world.user("alice").claim("c1")
@@ -47,7 +47,7 @@ def test_an_import_never_touches_the_holder_the_state_or_the_clock(world: World,
 
 
 @pytest.mark.parametrize("key", ["id", "phone"])
-def test_what_a_row_does_not_say_stays_and_a_field_that_is_null_goes(world: World, key: str) -> None:
+def test_an_absent_field_stays_and_a_null_field_is_removed(world: World, key: str) -> None:
     mona = world.pool()
     mona.create("c1", priority=5, fields={"phone": "13800138000", "email": "a@example.com", "city": "Wuhan"})
 
@@ -61,7 +61,7 @@ def test_what_a_row_does_not_say_stays_and_a_field_that_is_null_goes(world: Worl
 
 
 @pytest.mark.parametrize("key", ["id", "phone"])
-def test_a_row_whose_fields_are_too_many_beside_those_there_fails_alone(world: World, key: str) -> None:
+def test_a_row_that_would_exceed_the_field_limit_fails_alone(world: World, key: str) -> None:
     mona = world.pool()
     mona.create("c1", fields={"phone": "13800138000", "notes": "x" * 3_000})
     rows = rows_of(
@@ -75,7 +75,7 @@ def test_a_row_whose_fields_are_too_many_beside_those_there_fails_alone(world: W
     assert mona.customer("c1")["version"] == 1
 
 
-def test_an_update_that_says_nothing_new_makes_no_event(world: World) -> None:
+def test_an_update_without_changes_writes_no_event(world: World) -> None:
     mona = world.pool()
     rows = rows_of({"id": "c1", "fields": {"a": 1}}, on_duplicate="update")
     mona.post("/import", rows)
@@ -84,7 +84,7 @@ def test_an_update_that_says_nothing_new_makes_no_event(world: World) -> None:
     assert mona.events("c1") == ["imported"]
 
 
-def test_every_row_that_failed_comes_back_with_its_reason_and_the_others_are_there(world: World) -> None:
+def test_failed_rows_are_returned_with_reasons_and_the_others_are_imported(world: World) -> None:
     mona = world.pool()
     rows = [{"id": "a", "name": "A"}, 7, {"id": "b"}, {"id": "a", "name": "A again"}, None, {"name": "No id"}]
 
@@ -103,7 +103,7 @@ def test_every_row_that_failed_comes_back_with_its_reason_and_the_others_are_the
     assert mona.customer("a")["name"] == "A"
 
 
-def test_a_row_that_failed_does_not_make_a_later_good_one_a_duplicate(world: World) -> None:
+def test_a_failed_row_does_not_make_a_later_row_a_duplicate(world: World) -> None:
     mona = world.pool()
 
     reply = mona.post("/import", {"rows": [{"id": "a"}, {"id": "a", "name": "Good"}]})
@@ -111,7 +111,7 @@ def test_a_row_that_failed_does_not_make_a_later_good_one_a_duplicate(world: Wor
     assert reply.results == ["invalid_request", "ok"] and mona.customer("a")["name"] == "Good"
 
 
-def test_a_row_that_is_no_customer_is_refused_and_fails_alone(world: World) -> None:
+def test_an_invalid_row_fails_alone(world: World) -> None:
     mona = world.pool()
     rows = [{"id": f"bad{number}", "name": "New"} | said for number, said in enumerate(BAD_CUSTOMERS)]
 
@@ -123,13 +123,13 @@ def test_a_row_that_is_no_customer_is_refused_and_fails_alone(world: World) -> N
 
 
 @pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
-def test_an_import_takes_1_to_100_rows(no_store: World, count: int, code: str) -> None:
+def test_an_import_accepts_1_to_100_rows(no_store: World, count: int, code: str) -> None:
     refused = no_store.user("mona").post("/import", {"rows": [{"name": "N"}] * count})
 
     assert (refused.status, refused.code) == (422, code)
 
 
-def test_an_import_is_for_managers(world: World) -> None:
+def test_an_import_requires_a_manager(world: World) -> None:
     world.pool()
     world.fill(1)
     rows = rows_of({"id": "c1"}, {"id": "x"}, on_duplicate="skip")
@@ -141,7 +141,7 @@ def test_an_import_is_for_managers(world: World) -> None:
 
 
 @pytest.mark.parametrize(("key", "row"), [("id", 5), ("id", {"id": "no id", "name": "A"}), ("phone", {"name": "A"})])
-def test_so_is_one_of_nothing_but_rows_that_are_no_customers(world: World, key: str, row: Any) -> None:
+def test_an_import_of_only_invalid_rows_requires_a_manager(world: World, key: str, row: Any) -> None:
     mona = world.pool()
     rows = {"rows": [row], "key": key}
 

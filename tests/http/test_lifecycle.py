@@ -66,7 +66,7 @@ def test_a_transfer_respects_the_limit_and_the_claim_that_the_client_knew(world:
     assert world.user("bob").post("/customers/c1/transfer", {"to": "bob"}).code == "not_manager"
 
 
-def test_an_extension_counts_from_the_current_deadline_and_returns_both(world: World) -> None:
+def test_an_extension_starts_at_the_current_deadline_and_returns_both_deadlines(world: World) -> None:
     world.pool(claim_ttl="PT2H", extension="PT1H", members_may_extend=True)
     world.fill(1)
     alice = world.user("alice")
@@ -108,7 +108,7 @@ def test_only_managers_extend_unless_the_policy_lets_members(world: World) -> No
     assert mona.post("/customers/c1/extend").status == 200
 
 
-def test_that_nobody_says_how_long_to_extend_is_told_only_to_those_who_may_extend(world: World) -> None:
+def test_a_missing_extension_length_is_reported_only_to_those_who_may_extend(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     world.fill(2)
     world.user("alice").claim("c1")
@@ -123,7 +123,7 @@ def test_that_nobody_says_how_long_to_extend_is_told_only_to_those_who_may_exten
     assert mona.post("/customers/c1/extend").json["errors"] == ["by: the policy gives no extension of its own"]
 
 
-def test_a_batch_of_extensions_of_no_length_is_refused_as_a_whole_where_length_is_all_that_is_wrong_with_one(
+def test_a_batch_of_extensions_without_a_length_is_rejected_as_a_whole(
     world: World,
 ) -> None:
     mona = world.pool(claim_ttl="PT1H")
@@ -137,7 +137,7 @@ def test_a_batch_of_extensions_of_no_length_is_refused_as_a_whole_where_length_i
     assert alice.post("/extend", body).results == ["extension_not_allowed", "not_claimed", "not_found"]
 
 
-def test_an_extension_by_nothing_is_no_extension(world: World) -> None:
+def test_an_extension_of_zero_is_rejected(world: World) -> None:
     world.pool(claim_ttl="PT1H", extension="PT1H", members_may_extend=True)
     world.fill(1)
     alice = world.user("alice")
@@ -148,7 +148,7 @@ def test_an_extension_by_nothing_is_no_extension(world: World) -> None:
     assert {(reply.status, reply.code) for reply in refused} == {(422, "invalid_request")}
 
 
-def test_a_lapsed_claim_cannot_be_extended(world: World) -> None:
+def test_an_expired_claim_cannot_be_extended(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H", extension="PT1H")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -169,7 +169,7 @@ def test_an_extension_a_millisecond_earlier_wins_over_the_sweep(world: World) ->
     assert world.user("alice").held() == 1
 
 
-def test_a_follow_up_restarts_the_clock_only_if_the_policy_says_so(world: World) -> None:
+def test_a_follow_up_restarts_the_clock_only_if_the_policy_enables_it(world: World) -> None:
     world.pool(claim_ttl="PT2H", follow_up_restarts_clock=True)
     world.pool("q", claim_ttl="PT2H")
     world.fill(1)
@@ -187,7 +187,7 @@ def test_a_follow_up_restarts_the_clock_only_if_the_policy_says_so(world: World)
     assert world.user("bob").post("/customers/c1/follow-up", {"note": "called"}).code == "not_holder"
 
 
-def test_an_idle_clock_runs_beside_the_claims_own_and_the_earlier_ends_it(world: World) -> None:
+def test_the_earlier_of_idle_clock_and_claim_clock_ends_a_claim(world: World) -> None:
     world.pool(claim_ttl="PT5H", idle_ttl="PT2H", max_hold="PT4H")
     world.fill(1)
     alice = world.user("alice")
@@ -200,7 +200,7 @@ def test_an_idle_clock_runs_beside_the_claims_own_and_the_earlier_ends_it(world:
     assert alice.post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"] == rfc3339(start + 4 * HOUR)
 
 
-def test_a_won_customer_is_private_and_out_of_quota_and_clock(world: World) -> None:
+def test_a_converted_customer_is_private_without_quota_or_clock(world: World) -> None:
     world.pool(claim_ttl="PT1H", holding_limit=1)
     world.fill(2)
     alice = world.user("alice")
@@ -216,7 +216,7 @@ def test_a_won_customer_is_private_and_out_of_quota_and_clock(world: World) -> N
     assert world.user("bob").claim("c1").code == "already_claimed"
 
 
-def test_whose_claim_was_converted_for_somebody_else_is_a_past_holder_and_waits_for_the_cooldown(
+def test_a_holder_whose_claim_was_converted_for_another_waits_for_the_cooldown(
     world: World,
 ) -> None:
     mona = world.pool(cooldown="P1D")
@@ -261,7 +261,7 @@ def test_a_private_customer_is_deposited_by_its_holder_or_a_manager(world: World
     assert mona.events("c1") == ["imported", "claimed", "won", "deposited"]
 
 
-def test_a_win_is_remembered_until_the_customer_is_back_in_the_pool(world: World) -> None:
+def test_a_conversion_is_kept_until_the_customer_returns_to_the_pool(world: World) -> None:
     mona = world.pool()
     world.fill(2)
     alice = world.user("alice")

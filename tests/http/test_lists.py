@@ -31,7 +31,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("query", LISTS)
-def test_a_list_shows_everything_exactly_once_whatever_the_page(world: World, query: str) -> None:
+def test_a_list_shows_each_customer_once_at_any_page_size(world: World, query: str) -> None:
     mixed(world)
 
     for limit in (1, 2, 3, 6, 100):
@@ -41,7 +41,7 @@ def test_a_list_shows_everything_exactly_once_whatever_the_page(world: World, qu
         assert all(len(page) == limit for page in pages[:-1]) and (pages[-1] or len(pages) == 1), limit
 
 
-def test_available_customers_are_listed_best_first_and_claims_by_deadline(world: World) -> None:
+def test_available_customers_are_listed_by_priority_and_claims_by_deadline(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(3)
     mona.create("later")
@@ -55,7 +55,7 @@ def test_available_customers_are_listed_best_first_and_claims_by_deadline(world:
     assert [each["id"] for each in mona.walk("/customers?state=claimed")] == ["c2", "c1"]
 
 
-def test_twenty_is_the_length_of_a_page_that_nobody_gave_one(world: World) -> None:
+def test_the_default_page_size_is_twenty(world: World) -> None:
     mona = world.pool()
     world.fill(21)
 

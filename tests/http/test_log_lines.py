@@ -44,7 +44,7 @@ class Asked:
 
 
 @pytest.mark.slow
-def test_every_line_of_make_run_is_whole_while_many_ask_at_once(tmp_path: Path) -> None:
+def test_concurrent_requests_to_make_run_log_whole_lines(tmp_path: Path) -> None:
     """`running_house` sends standard output and standard error to one file, as `make run > log 2>&1` does."""
     with running_house(tmp_path / "customer-pool") as house:
         token = house.run("make -s token USER=mona").strip()
@@ -118,7 +118,7 @@ for each in threads: each.join()
 """
 
 
-def test_no_line_is_joined_with_another_whoever_writes_it_and_to_whichever_stream(tmp_path: Path) -> None:
+def test_log_lines_of_several_writers_are_never_joined(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     with log.open("w") as file:
@@ -150,7 +150,7 @@ class Writes(io.RawIOBase):
         return len(part)
 
 
-def test_a_line_that_is_printed_in_parts_is_one_write() -> None:
+def test_a_line_printed_in_parts_is_one_write() -> None:
     raw = Writes()
     stream = WholeLines(raw)
 
@@ -172,7 +172,7 @@ def test_a_record_with_a_traceback_is_one_write() -> None:
     assert raw.parts == [b"failed\nValueError: x\n"]
 
 
-def test_what_is_left_without_an_end_of_line_is_written_by_a_flush() -> None:
+def test_a_flush_writes_an_unterminated_line() -> None:
     raw = Writes()
     stream = WholeLines(raw)
 
@@ -182,7 +182,7 @@ def test_what_is_left_without_an_end_of_line_is_written_by_a_flush() -> None:
     assert raw.parts == [b"Token: "]
 
 
-def test_a_file_that_takes_less_than_a_line_gets_the_rest_of_it_next() -> None:
+def test_a_partial_write_is_followed_by_the_rest_of_the_line() -> None:
     raw = Writes(most=4)
     stream = WholeLines(raw)
 
@@ -191,7 +191,7 @@ def test_a_file_that_takes_less_than_a_line_gets_the_rest_of_it_next() -> None:
     assert b"".join(raw.parts) == b"a long line\n"
 
 
-def test_a_sign_that_no_encoding_has_costs_no_line() -> None:
+def test_an_unencodable_character_does_not_lose_its_line() -> None:
     raw = Writes()
 
     WholeLines(raw).write("a lone \ud800\n")
@@ -199,7 +199,7 @@ def test_a_sign_that_no_encoding_has_costs_no_line() -> None:
     assert raw.parts == [b"a lone \\ud800\n"]
 
 
-def test_a_pipe_that_is_full_and_does_not_wait_loses_nothing() -> None:
+def test_a_full_nonblocking_pipe_loses_no_line() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     read = list[bytes]()

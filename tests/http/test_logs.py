@@ -39,7 +39,7 @@ def canaries_in(world: World, **policy: Any) -> User:
 # That the ear hears
 
 
-def test_the_ear_hears_a_secret_in_a_message_an_exception_and_what_comes_along(ear: Ear) -> None:
+def test_the_log_capture_finds_secrets_in_messages_exceptions_and_extras(ear: Ear) -> None:
     occasions: list[Callable[[logging.Logger], None]] = [
         lambda log: log.debug("it is %s", NAME),
         lambda log: log.info("a customer", extra={"said": {"phone": PHONE}}),
@@ -58,7 +58,7 @@ def test_the_ear_hears_a_secret_in_a_message_an_exception_and_what_comes_along(e
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_nothing_is_told_to_the_log_of_what_is_done_or_refused(moto_world: World, ear: Ear, route: Any) -> None:
+def test_no_personal_data_is_logged_for_successes_or_refusals(moto_world: World, ear: Ear, route: Any) -> None:
     mona = canaries_in(moto_world)
 
     for who in (mona, moto_world.user("alice"), moto_world.user("root", admin=True), moto_world.user("stranger")):
@@ -67,7 +67,7 @@ def test_nothing_is_told_to_the_log_of_what_is_done_or_refused(moto_world: World
     assert ear.heard == []
 
 
-def test_what_a_client_says_does_not_reach_the_log_however_wrong_it_is(moto_world: World) -> None:
+def test_client_input_is_never_logged_however_malformed(moto_world: World) -> None:
     mona = canaries_in(moto_world)
     rows = [{"name": NAME, "fields": FIELDS}, {"name": NAME, "id": EMAIL}, {"name": NAME, "fields": {PHONE: [NAME]}}]
 
@@ -117,7 +117,7 @@ def misread(**_: Any) -> AWSResponse:
 
 @pytest.mark.parametrize("failure", [no_answer, not_accepted, cancelled, not_there, misread])
 @pytest.mark.parametrize("operation", ["TransactWriteItems", "BatchGetItem", "Query"])
-def test_an_engine_that_fails_tells_the_log_no_secret(
+def test_a_failure_of_dynamodb_logs_no_secret(
     moto_world: World, operation: str, failure: Callable[..., AWSResponse]
 ) -> None:
     mona = canaries_in(moto_world)
@@ -172,7 +172,7 @@ def spoil(world: World, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_a_malformed_record_is_told_to_the_log_without_what_stands_in_it(real_table: Any, ear: Ear, what: str) -> None:
+def test_a_malformed_record_is_logged_without_its_content(real_table: Any, ear: Ear, what: str) -> None:
     world = World(real_table)
     mona, root = canaries_in(world), world.user("root", admin=True)
     spoil(world, what)
@@ -199,7 +199,7 @@ def test_a_malformed_record_is_told_to_the_log_without_what_stands_in_it(real_ta
     assert len(ear.heard) >= sum(reply.status >= 500 for reply in replies)
 
 
-def test_the_log_says_which_route_which_exception_and_where(real_table: Any, ear: Ear) -> None:
+def test_a_defect_is_logged_with_route_exception_and_location(real_table: Any, ear: Ear) -> None:
     world = World(real_table)
     mona = canaries_in(world)
     spoil(world, "a customer in no state")
@@ -214,7 +214,7 @@ def test_the_log_says_which_route_which_exception_and_where(real_table: Any, ear
 @pytest.mark.parametrize(
     "what", ["a pool with a broken number", "a policy with a duration that is none", "a policy that is no JSON"]
 )
-def test_a_malformed_pool_stops_the_sweep_of_no_other(real_table: Any, ear: Ear, what: str) -> None:
+def test_a_malformed_pool_does_not_stop_the_sweep_of_others(real_table: Any, ear: Ear, what: str) -> None:
     world = World(real_table)
     canaries_in(world)
     world.pool("q", claim_ttl="PT1H")
@@ -260,7 +260,7 @@ def authorize(deployed: ModuleType, authorization: str) -> Any:
     return deployed.authorizer({"type": "TOKEN", "authorizationToken": authorization, "methodArn": arn}, None)
 
 
-def test_the_authorizer_tells_the_log_of_no_token_good_or_bad(deployed: ModuleType, ear: Ear) -> None:
+def test_the_authorizer_logs_no_token(deployed: ModuleType, ear: Ear) -> None:
     assert authorize(deployed, token())["principalId"] == "alice"
     assert authorize(deployed, token(sub=NAME))["principalId"].startswith("u_")
     for bad in BAD_TOKENS:
@@ -270,9 +270,7 @@ def test_the_authorizer_tells_the_log_of_no_token_good_or_bad(deployed: ModuleTy
     assert ear.heard == []
 
 
-def test_the_deployed_service_and_its_schedule_tell_the_log_no_secret(
-    deployed: ModuleType, moto_world: World, ear: Ear
-) -> None:
+def test_the_deployed_service_and_its_schedule_log_no_secret(deployed: ModuleType, moto_world: World, ear: Ear) -> None:
     canaries_in(moto_world)
     for path, name in (("/v1/pools/p/customers/c1", "mona"), ("/v1/pools", "stranger"), ("/v1/pools/p/stats", "mona")):
         route, parameters = find("GET", path)
@@ -290,9 +288,7 @@ def test_the_deployed_service_and_its_schedule_tell_the_log_no_secret(
     assert any("swept" in text for text in ear.heard)
 
 
-def test_the_function_that_tells_events_tells_the_log_no_secret(
-    deployed: ModuleType, moto_world: World, ear: Ear
-) -> None:
+def test_the_publisher_function_logs_no_secret(deployed: ModuleType, moto_world: World, ear: Ear) -> None:
     canaries_in(moto_world)
     items = [each for each in everything(moto_world.table) if "tail" in each]
     spoiled = [each | {"tail": {"S": f"[{NAME}"}} for each in items]
@@ -305,7 +301,7 @@ def test_the_function_that_tells_events_tells_the_log_no_secret(
     assert any(f"'told': {len(items)}, 'untold': 0, 'malformed': {len(spoiled)}" in text for text in ear.heard)
 
 
-def test_what_a_token_is_refused_for_is_not_for_the_log_either() -> None:
+def test_the_reason_for_rejecting_a_token_is_not_logged() -> None:
     """The reason quotes what the token says; so nobody but a test may look at it."""
     verifier = Verifier("key set", ISSUER, AUDIENCE, read=lambda _: {"keys": KEYS})
 

@@ -53,7 +53,7 @@ def spoil(world: World, what: str) -> Item:
 
 
 @pytest.mark.parametrize("what", [what for what in SPOILED if what not in READ_BUT_USELESS])
-def test_a_round_counts_a_malformed_pool_as_failed_and_sweeps_the_others(spoiled: World, ear: Ear, what: str) -> None:
+def test_a_scheduled_sweep_counts_a_malformed_pool_as_failed_and_continues(spoiled: World, ear: Ear, what: str) -> None:
     sound = spoil(spoiled, what)
 
     report = spoiled.sweep()
@@ -65,7 +65,7 @@ def test_a_round_counts_a_malformed_pool_as_failed_and_sweeps_the_others(spoiled
 
 
 @pytest.mark.parametrize("pool", [None, "a"])
-def test_a_sweep_by_request_counts_it_too(spoiled: World, pool: str | None) -> None:
+def test_a_requested_sweep_counts_a_malformed_pool_as_failed(spoiled: World, pool: str | None) -> None:
     spoil(spoiled, "a policy that is no JSON")
     root = spoiled.user("root", admin=True)
 
@@ -87,7 +87,7 @@ def test_a_malformed_pool_is_left_out_of_the_list_of_pools(spoiled: World, ear: 
     assert [text for text in ear.heard if "malformed pool a: " in text]
 
 
-def test_a_page_of_pools_goes_on_after_a_malformed_one(spoiled: World) -> None:
+def test_a_page_of_pools_continues_after_a_malformed_one(spoiled: World) -> None:
     spoil(spoiled, "no name")
     root = spoiled.user("root", admin=True)
 
@@ -97,7 +97,7 @@ def test_a_page_of_pools_goes_on_after_a_malformed_one(spoiled: World) -> None:
     assert first["items"] == [] and [pool["id"] for pool in second["items"]] == ["b"]
 
 
-def test_the_audit_names_it(spoiled: World) -> None:
+def test_the_audit_names_a_malformed_pool(spoiled: World) -> None:
     spoil(spoiled, "a status that there is not")
 
     audited = spoiled.user("root", admin=True).request("POST", "/v1/audit", {}).json

@@ -32,7 +32,7 @@ def hidden(customer: dict[str, Any]) -> bool:
     return masked
 
 
-def test_only_the_holder_and_managers_see_masked_fields_on_every_path(world: World) -> None:
+def test_only_the_holder_and_managers_see_masked_fields_on_any_route(world: World) -> None:
     mona, alice, bob = masked_pool(world), world.user("alice"), world.user("bob")
 
     assert not hidden(alice.claim("c1").json) and not hidden(alice.claim_batch(["c1"]).json["results"][0]["customer"])
@@ -47,7 +47,7 @@ def test_only_the_holder_and_managers_see_masked_fields_on_every_path(world: Wor
         assert "1381234" not in alice.get(path).text and "Acme" not in alice.get(path).text
 
 
-def test_a_batch_that_came_to_nothing_shows_no_more_than_a_list(world: World) -> None:
+def test_a_failed_batch_shows_no_more_than_a_list(world: World) -> None:
     masked_pool(world)
 
     refused = world.user("alice").claim_batch(["c1", "c2", "nobody"], atomic=True)
@@ -57,14 +57,14 @@ def test_a_batch_that_came_to_nothing_shows_no_more_than_a_list(world: World) ->
     assert assigned.status in (403, 409) and "1381234" not in assigned.text
 
 
-def test_a_manager_who_takes_a_customer_back_sees_it_whole(world: World) -> None:
+def test_a_manager_who_reclaims_a_customer_sees_it_unmasked(world: World) -> None:
     mona = masked_pool(world)
     world.user("alice").claim("c1")
 
     assert not hidden(mona.release("c1").json)
 
 
-def test_a_manager_who_gives_back_their_own_sees_it_whole_too(world: World) -> None:
+def test_a_manager_who_releases_their_own_customer_sees_it_unmasked(world: World) -> None:
     mona = masked_pool(world)
     alice = world.user("alice")
     alice.claim("c2")
@@ -82,7 +82,7 @@ def test_a_manager_who_gives_back_their_own_sees_it_whole_too(world: World) -> N
 
 
 @pytest.mark.parametrize(("role", "masked"), [("manager", False), ("member", True)])
-def test_who_moves_a_customer_into_another_pool_sees_what_they_may_see_there(
+def test_a_deposit_into_another_pool_is_masked_by_the_policy_of_that_pool(
     world: World, role: str, masked: bool
 ) -> None:
     mona = masked_pool(world)
@@ -94,7 +94,7 @@ def test_who_moves_a_customer_into_another_pool_sees_what_they_may_see_there(
     assert hidden(mona.post("/customers/c1/deposit", {"pool": "q"}).json) == masked
 
 
-def test_a_release_of_what_is_masked_reads_authorizer_and_a_claim_does_not(world: World) -> None:
+def test_a_release_under_a_mask_reads_the_membership_and_a_claim_does_not(world: World) -> None:
     masked_pool(world)
     alice = world.user("alice")
     alice.customer("c1")
@@ -108,7 +108,7 @@ def test_a_release_of_what_is_masked_reads_authorizer_and_a_claim_does_not(world
     assert releasing == {"TransactWriteItems": 1, "BatchGetItem": 1}
 
 
-def test_a_lapsed_holder_sees_no_more_than_others(world: World) -> None:
+def test_a_holder_of_an_expired_claim_sees_masked_fields(world: World) -> None:
     world.pool(claim_ttl="PT1H", masked_fields=["phone"])
     world.user("mona").post("/customers", {"id": "c1", "name": "A", "fields": {"phone": "13812345678"}})
     alice = world.user("alice")
@@ -118,7 +118,7 @@ def test_a_lapsed_holder_sees_no_more_than_others(world: World) -> None:
     assert alice.customer("c1")["fields"]["phone"] == "138****5678"
 
 
-def test_an_edit_of_what_is_masked_does_not_write_the_mask(world: World) -> None:
+def test_an_edit_of_a_masked_field_does_not_store_the_mask(world: World) -> None:
     mona = masked_pool(world)
 
     mona.request("PATCH", "/v1/pools/p/customers/c1", {"fields": {"city": "北京"}})
@@ -167,7 +167,7 @@ def test_an_edit_of_what_is_masked_does_not_write_the_mask(world: World) -> None
         (13812345678, "****"),
     ],
 )
-def test_a_masked_phone_number_is_shown_so(value: Any, masked: Any) -> None:
+def test_a_masked_phone_number_has_the_documented_form(value: Any, masked: Any) -> None:
     mask = masking.of(Policy(masked_fields=("phone",)))
 
     assert mask is not None and mask.field("phone", value) == masked
@@ -177,21 +177,19 @@ def test_a_masked_phone_number_is_shown_so(value: Any, masked: Any) -> None:
     ("value", "masked"),
     [("13812345678", "138****5678"), ("+1 202 555 0123", "+12****0123"), ("622202001234567", "6****")],
 )
-def test_a_masked_field_of_another_name_shows_more_than_a_digit_of_what_is_surely_a_phone_number(
-    value: str, masked: str
-) -> None:
+def test_a_masked_phone_number_in_another_field_shows_more_than_a_digit(value: str, masked: str) -> None:
     assert masking.whole(value) == masked
 
 
 @pytest.mark.parametrize(("masked", "field"), [("Phone", "phone"), ("phone", " PHONE "), ("ｐｈｏｎｅ", "phone")])
-def test_a_field_is_masked_in_whatever_spelling_the_policy_names_it(world: World, masked: str, field: str) -> None:
+def test_a_field_is_masked_under_any_spelling_in_the_policy(world: World, masked: str, field: str) -> None:
     mona = world.pool(masked_fields=[masked])
     mona.create("c1", fields={field: "13812345678"})
 
     assert world.user("alice").customer("c1")["fields"] == {field: "138****5678"}
 
 
-def test_only_text_leaves_something_to_be_seen(world: World) -> None:
+def test_only_masked_text_keeps_visible_characters(world: World) -> None:
     mona = world.pool(masked_fields=["grade"])
 
     for number, value in enumerate(("A", 7, "王", True, 0.5)):
@@ -224,7 +222,7 @@ def test_contacts_in_text_are_masked_in_place(text: str, masked: str) -> None:
     assert masking.in_text(text, "CN") == masked
 
 
-def test_contacts_in_the_text_of_other_fields_and_names_are_masked_for_those_who_do_not_see_them(world: World) -> None:
+def test_contacts_in_other_fields_and_names_are_masked_for_readers_without_access(world: World) -> None:
     mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
     fields = {"remark": "call 13912345678 or zhang@example.com", "size": 13912345678, "phone": "", "email": "z@a.cn"}
     mona.create("c1", name="Wang 13812345678", fields=fields)
@@ -238,7 +236,7 @@ def test_contacts_in_the_text_of_other_fields_and_names_are_masked_for_those_who
         assert (user.customer("c1")["name"], user.customer("c1")["fields"]) == ("Wang 13812345678", fields)
 
 
-def test_a_pool_that_masks_no_contacts_shows_text_as_it_was_written(world: World) -> None:
+def test_a_pool_without_contact_masking_shows_text_unchanged(world: World) -> None:
     for pool, policy in {"p": {}, "q": {"masked_fields": ["city"]}}.items():
         mona = world.pool(pool, **policy)
         mona.create("c1", name="Wang 13812345678", fields={"remark": "13912345678"})
@@ -248,14 +246,14 @@ def test_a_pool_that_masks_no_contacts_shows_text_as_it_was_written(world: World
 
 
 @pytest.mark.parametrize(("region", "masked"), [("HK", "2****"), ("CN", "2123 4567")])
-def test_numbers_are_those_of_the_pools_region(world: World, region: str, masked: str) -> None:
+def test_phone_numbers_are_recognized_by_the_region_of_the_pool(world: World, region: str, masked: str) -> None:
     mona = world.pool(masked_fields=["phone"], phone_region=region)
     mona.create("c1", fields={"remark": "2123 4567"})
 
     assert world.user("alice").customer("c1")["fields"]["remark"] == masked
 
 
-def test_a_number_in_an_address_is_not_found_out_by_searching_for_the_address(world: World) -> None:
+def test_a_masked_number_in_an_address_cannot_be_found_by_search(world: World) -> None:
     mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
     mona.create("c1", fields={"email": "13812345678@qq.com"})
 
@@ -266,7 +264,7 @@ def test_a_number_in_an_address_is_not_found_out_by_searching_for_the_address(wo
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-def test_a_name_that_a_member_does_not_see_in_full_is_not_found_by_them(world: World, limit: int) -> None:
+def test_a_member_cannot_search_a_name_that_is_masked_for_them(world: World, limit: int) -> None:
     mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
     for number, name in enumerate(("Wang", "Wang 13812345670", "Wang 13812345671", "Wang 13812345672", "Wang Wei")):
         mona.create(f"c{number}", name=name)
@@ -280,7 +278,7 @@ def test_a_name_that_a_member_does_not_see_in_full_is_not_found_by_them(world: W
     assert [each["id"] for each in mona.walk("/customers?name=wang")] == ["c0", "c1", "c2", "c3", "c4"]
 
 
-def test_a_long_row_of_hidden_names_ends_a_members_search(world: World) -> None:
+def test_a_long_run_of_hidden_names_ends_a_search_page_of_a_member(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     rows = [{"id": f"c{n:03d}", "name": f"Wang 138{n:08d}"} for n in range(520)] + [{"id": "w", "name": "Wang Wei"}]
     for start in range(0, len(rows), 100):
@@ -292,7 +290,7 @@ def test_a_long_row_of_hidden_names_ends_a_members_search(world: World) -> None:
     assert answer == {"items": [], "next_cursor": None} and sum(calls.values()) <= 21
 
 
-def test_the_library_of_phone_numbers_is_loaded_only_where_a_pool_masks_and_text_has_seven_digits() -> None:
+def test_the_phone_library_is_loaded_only_for_masked_text_with_seven_digits() -> None:
     loaded = """
 import sys
 from chalicelib.api import routes
@@ -317,7 +315,7 @@ VERBS: tuple[tuple[str, dict[str, Any]], ...] = (
 )  # fmt: skip
 
 
-def test_no_route_shows_a_member_what_is_not_for_them(world: World) -> None:
+def test_no_route_shows_a_member_masked_data(world: World) -> None:
     mona, alice, bob = world.pool(masked_fields=["name", "phone"], claim_ttl="P7D"), *map(world.user, ("alice", "bob"))
     fields = FIELDS | {"remark": f"call {PHONE} or {EMAIL}", "level": 0.5}
     for each in ("held", "private", "free"):
@@ -357,7 +355,7 @@ def reasons(user: User, customer: str = "c1") -> list[tuple[str, str | None, boo
     return [(each["type"], each["reason"], each["masked"]) for each in events if each["reason"] or each["masked"]]
 
 
-def test_a_note_is_read_by_its_author_the_holder_and_managers_only(world: World) -> None:
+def test_a_note_is_visible_only_to_its_author_the_holder_and_managers(world: World) -> None:
     mona, alice, bob, carl = world.pool(members="alice bob carl"), *map(world.user, ("alice", "bob", "carl"))
     mona.create("c1")
     alice.claim("c1")
@@ -374,7 +372,7 @@ def test_a_note_is_read_by_its_author_the_holder_and_managers_only(world: World)
     assert reasons(carl) == [("followed_up", None, True), ("released", None, True)]
 
 
-def test_whom_an_event_names_reads_its_reason_and_nothing_else(world: World) -> None:
+def test_a_user_named_by_an_event_sees_its_reason_and_nothing_else(world: World) -> None:
     mona, alice = world.pool(members="alice bob"), world.user("alice")
     mona.create("c1")
     alice.claim("c1")
@@ -385,7 +383,7 @@ def test_whom_an_event_names_reads_its_reason_and_nothing_else(world: World) -> 
     assert reasons(alice) == [("reclaimed", "not your region", False), ("followed_up", None, True)]
 
 
-def test_an_expired_holder_reads_no_more_than_they_wrote(world: World) -> None:
+def test_a_holder_of_an_expired_claim_sees_only_their_own_notes(world: World) -> None:
     mona, alice, bob = world.pool(claim_ttl="PT1H"), world.user("alice"), world.user("bob")
     mona.create("c1")
     alice.claim("c1")
@@ -401,7 +399,7 @@ def test_an_expired_holder_reads_no_more_than_they_wrote(world: World) -> None:
     assert [each[1] for each in reasons(bob)] == [None, None, "mine"]
 
 
-def test_the_owner_of_a_private_customer_reads_what_was_written_before(world: World) -> None:
+def test_the_owner_of_a_private_customer_sees_earlier_notes(world: World) -> None:
     mona, alice, bob = world.pool(), world.user("alice"), world.user("bob")
     mona.create("c1")
     alice.claim("c1")
@@ -429,7 +427,7 @@ def test_notes_may_be_shown_to_the_whole_pool(world: World) -> None:
     assert world.user("quinn").get("/customers/c1/history").code == "not_a_member"
 
 
-def test_the_reasons_that_the_service_gives_are_read_by_every_member(world: World) -> None:
+def test_reasons_written_by_the_service_are_visible_to_every_member(world: World) -> None:
     mona, bob, root = world.pool(claim_ttl="P3D", reminders=["P1D"]), world.user("bob"), world.user("root", admin=True)
     for each in ("removed", "closed", "reminded"):
         mona.create(each)
@@ -453,7 +451,7 @@ def test_the_reasons_that_the_service_gives_are_read_by_every_member(world: Worl
     assert reasons(world.user("bob"), "closed")[-1] == ("reclaimed", "pool closed", False)
 
 
-def test_a_user_whose_name_is_that_of_the_service_hides_what_they_write_too(world: World) -> None:
+def test_notes_of_a_user_named_like_the_service_are_hidden(world: World) -> None:
     mona, system = world.pool(members="system bob"), world.user("system")
     mona.create("c1")
     system.claim("c1")

@@ -15,7 +15,7 @@ def put(user: User, name: str, **body: Any) -> Reply:
     return user.request("PUT", f"/v1/pools/p/members/{name}", {"role": "member"} | body)
 
 
-def test_an_admin_puts_anybody_and_a_manager_only_members(world: World) -> None:
+def test_an_admin_adds_any_role_and_a_manager_adds_only_members(world: World) -> None:
     mona, root = world.pool(), world.user("root", admin=True)
 
     assert put(root, "max", role="manager").status == 200
@@ -32,7 +32,7 @@ def test_an_admin_puts_anybody_and_a_manager_only_members(world: World) -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"role": "admin"}, {"role": None}, {"holding_limit": -1}, {"holding_limit": "1"}, {"held": 0}], ids=str
 )
-def test_a_member_without_a_role_of_a_pool_is_refused(no_store: World, body: dict[str, Any]) -> None:
+def test_a_member_without_a_valid_role_is_rejected(no_store: World, body: dict[str, Any]) -> None:
     sent = body if "role" in body or not body else {"role": "member"} | body
 
     refused = no_store.user("root", admin=True).request("PUT", "/v1/pools/p/members/carl", sent)
@@ -40,7 +40,7 @@ def test_a_member_without_a_role_of_a_pool_is_refused(no_store: World, body: dic
     assert (refused.status, refused.code) == (422, "invalid_request")
 
 
-def test_a_member_who_is_put_again_keeps_what_they_hold_and_have_claimed(world: World) -> None:
+def test_updating_a_member_keeps_held_customers_and_daily_claims(world: World) -> None:
     mona = world.pool(holding_limit=5, daily_claim_limit=5)
     world.fill(3)
     world.user("alice").claim_batch(["c1", "c2"])
@@ -53,7 +53,7 @@ def test_a_member_who_is_put_again_keeps_what_they_hold_and_have_claimed(world: 
     assert world.user("alice").claim("c3").status == 200
 
 
-def test_me_is_whoever_asks_and_others_are_for_managers_to_see(world: World) -> None:
+def test_me_returns_the_caller_and_only_managers_see_other_members(world: World) -> None:
     mona, alice = world.pool(), world.user("alice")
 
     assert alice.get("/members/me").json == alice.get("/members/alice").json == mona.get("/members/alice").json
@@ -64,7 +64,7 @@ def test_me_is_whoever_asks_and_others_are_for_managers_to_see(world: World) -> 
     assert put(mona, "me").status == 404
 
 
-def test_members_are_listed_exactly_once_by_id_whatever_the_page(world: World) -> None:
+def test_members_are_listed_once_by_id_at_any_page_size(world: World) -> None:
     mona = world.pool(members="dora alice carl bob")
 
     for limit in (1, 2, 3, 100):
@@ -76,7 +76,7 @@ def test_members_are_listed_exactly_once_by_id_whatever_the_page(world: World) -
 # Leaving
 
 
-def test_a_member_who_holds_customers_is_not_removed_without_saying_what_becomes_of_them(world: World) -> None:
+def test_removing_a_member_who_holds_customers_requires_a_disposition(world: World) -> None:
     mona = world.pool()
     world.fill(2)
     world.user("alice").claim("c1")
@@ -90,7 +90,7 @@ def test_a_member_who_holds_customers_is_not_removed_without_saying_what_becomes
     assert world.user("alice").request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
 
 
-def test_a_member_all_of_whose_claims_have_lapsed_holds_nothing_that_keeps_them(world: World) -> None:
+def test_a_member_with_only_expired_claims_can_be_removed(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     world.fill(2)
     world.user("alice").claim_batch(["c1", "c2"])
@@ -113,7 +113,7 @@ def test_a_member_may_not_remove_themself_and_a_refused_removal_changes_nothing(
     assert alice.customer("c1")["holder"] == "alice"
 
 
-def test_a_leavers_customers_are_released_to_the_pool(world: World) -> None:
+def test_customers_of_a_removed_member_are_released_to_the_pool(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     ids = world.fill(5)
     world.user("alice").claim_batch(ids[:2])
@@ -127,7 +127,7 @@ def test_a_leavers_customers_are_released_to_the_pool(world: World) -> None:
     assert mona.events("c1")[-1] == "expired" and mona.events("c3")[-1] == "reclaimed"
 
 
-def test_a_leavers_customers_are_transferred_within_the_limit_of_the_heir(world: World) -> None:
+def test_customers_of_a_removed_member_are_transferred_within_the_recipients_limit(world: World) -> None:
     mona = world.pool(holding_limit=2)
     world.fill(4)
     world.user("alice").claim_batch(["c1", "c2"])
@@ -142,7 +142,7 @@ def test_a_leavers_customers_are_transferred_within_the_limit_of_the_heir(world:
     assert mona.get("/members/alice").status == 404
 
 
-def test_somebody_who_left_and_came_back_starts_afresh(world: World) -> None:
+def test_a_member_who_is_added_again_starts_with_no_customers(world: World) -> None:
     mona = world.pool(holding_limit=1)
     world.fill(2)
     world.user("bob").claim("c1")
@@ -154,7 +154,7 @@ def test_somebody_who_left_and_came_back_starts_afresh(world: World) -> None:
 
 
 @pytest.mark.parametrize("by", ["mona", "root"])
-def test_the_claims_of_a_day_survive_removal_and_putting_back_however_often(world: World, by: str) -> None:
+def test_daily_claims_survive_repeated_removal_and_adding(world: World, by: str) -> None:
     world.pool(daily_claim_limit=2)
     world.fill(3)
     alice, whoever = world.user("alice"), world.user(by, admin=by == "root")
@@ -171,7 +171,7 @@ def test_the_claims_of_a_day_survive_removal_and_putting_back_however_often(worl
     assert alice.get("/customers/c3/eligibility").json["blocking"][0]["code"] == "daily_limit"
 
 
-def test_putting_a_member_back_counts_nothing_twice_in_the_statistics(world: World) -> None:
+def test_adding_a_member_again_counts_nothing_twice_in_the_statistics(world: World) -> None:
     mona = world.pool()
     world.fill(2)
     world.user("alice").claim("c1")
@@ -187,7 +187,7 @@ def test_putting_a_member_back_counts_nothing_twice_in_the_statistics(world: Wor
     assert claims == [{"alice": 1, "bob": 0, "mona": 0}, {"alice": 2, "bob": 0, "mona": 0}]
 
 
-def test_whoever_is_put_back_on_a_later_day_has_that_day_whole(world: World) -> None:
+def test_a_member_added_again_on_a_later_day_has_the_whole_daily_limit(world: World) -> None:
     mona = world.pool(daily_claim_limit=1)
     world.fill(2)
     world.user("alice").claim("c1")
@@ -202,7 +202,7 @@ def test_whoever_is_put_back_on_a_later_day_has_that_day_whole(world: World) -> 
     assert days == {"2026-06-01": 1, "2026-06-02": 1}
 
 
-def test_the_counters_in_the_answer_to_a_new_limit_are_those_of_the_moment_at_which_it_is_set(world: World) -> None:
+def test_the_response_to_a_new_limit_has_the_counters_at_its_write(world: World) -> None:
     mona = world.pool(holding_limit=5)
     world.fill(1)
     claims = iter([lambda: world.user("alice").claim("c1")])
@@ -238,7 +238,7 @@ def zone(world: World, name: str | None) -> None:
     ],
     ids=str,
 )
-def test_no_change_of_time_zone_begins_a_second_day_within_24_hours(world: World, zones: list[str], ends: str) -> None:
+def test_no_time_zone_change_starts_a_second_day_within_24_hours(world: World, zones: list[str], ends: str) -> None:
     world.pool(daily_claim_limit=1)
     world.fill(3)
     alice = world.user("alice")
@@ -277,7 +277,7 @@ def test_a_change_of_time_zone_and_back_begins_no_second_day_at_once(world: Worl
     assert alice.claim("c2").status == 200
 
 
-def test_a_change_of_time_zone_and_a_removal_together_begin_no_second_day_either(world: World) -> None:
+def test_a_time_zone_change_with_a_removal_starts_no_second_day(world: World) -> None:
     mona = world.pool(daily_claim_limit=1)
     world.fill(2)
     alice = world.user("alice")

@@ -53,7 +53,7 @@ def test_a_batch_counts_each_of_its_results(moto_world: World, told: Told) -> No
     assert sorted(outcome.codes) == ["already_claimed", "duplicate_in_request", "not_found", "ok"]
 
 
-def test_what_is_told_again_is_counted_as_that(moto_world: World, told: Told) -> None:
+def test_a_replayed_response_is_counted_as_a_replay(moto_world: World, told: Told) -> None:
     canaries_in(moto_world)
     bob = moto_world.user("bob")
 
@@ -66,7 +66,7 @@ def test_what_is_told_again_is_counted_as_that(moto_world: World, told: Told) ->
         assert (list(again.codes), again.status) == (["replayed"], first.status)
 
 
-def test_a_fault_says_in_its_instance_which_request_met_it_and_a_refusal_does_not(moto_world: World) -> None:
+def test_the_instance_of_a_5xx_names_its_request_and_a_refusal_has_none(moto_world: World) -> None:
     mona = canaries_in(moto_world)
     moto_world.service = moto_world.another_process()
 
@@ -93,7 +93,7 @@ def test_a_defect_is_logged_with_the_id_of_the_request(moto_world: World, ear: E
     assert "unexpected: GET" in said and f"'request_id': '{REQUEST_ID}'" in said
 
 
-def test_a_line_makes_a_metric_of_each_code_and_no_dimension_of_who_or_which() -> None:
+def test_a_metric_line_has_each_code_and_no_identifying_dimension() -> None:
     outcome = RequestMetrics("POST /v1/pools/{pool}/claim", 200, ["ok", "holding_limit", "ok"], 12, "r")
     line = logged(lambda tell: tell(outcome))
 
@@ -120,7 +120,7 @@ def logged(say: Callable[[observability.LogRequest], object]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_no_outcome_of_any_route_holds_a_secret(moto_world: World, told: Told, route: Any) -> None:
+def test_no_logged_outcome_of_any_route_contains_a_secret(moto_world: World, told: Told, route: Any) -> None:
     """The ear would hear it in the line, which is logged here as in production."""
     mona = canaries_in(moto_world)
     line = observability.request_logger(logging.getLogger("customer-pool"), "CustomerPool/test", moto_world.clock)

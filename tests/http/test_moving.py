@@ -15,7 +15,7 @@ def two_pools(world: World, **policy: object) -> None:
         world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
 
 
-def test_a_private_customer_enters_another_pool_and_is_gone_from_the_first(world: World) -> None:
+def test_a_deposit_moves_a_private_customer_from_one_pool_to_another(world: World) -> None:
     two_pools(world)
     world.fill(1)
     alice = world.user("alice")
@@ -31,7 +31,7 @@ def test_a_private_customer_enters_another_pool_and_is_gone_from_the_first(world
     assert world.user("bob", pool="q").claim("c1").status == 200
 
 
-def test_its_fields_and_its_whole_history_come_with_it_there_and_back(world: World) -> None:
+def test_a_moved_customer_keeps_its_fields_and_history_there_and_back(world: World) -> None:
     two_pools(world)
     mona = world.user("mona")
     mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"city": "上海"}})
@@ -60,7 +60,7 @@ def test_its_fields_and_its_whole_history_come_with_it_there_and_back(world: Wor
     assert [event["seq"] for event in late["items"]] == [1, 2, 3]
 
 
-def test_it_counts_on_the_day_of_the_pool_that_it_enters(world: World) -> None:
+def test_a_moved_customer_counts_on_the_local_day_of_the_target_pool(world: World) -> None:
     world.pool("p")
     mona = world.pool("q", time_zone="Pacific/Honolulu")  # where it is still the day before
     world.fill(1)
@@ -71,7 +71,7 @@ def test_it_counts_on_the_day_of_the_pool_that_it_enters(world: World) -> None:
     assert {row["day"]: row["entered"] for row in mona.get("/stats").json["by_day"]} == {"2026-05-31": 1}
 
 
-def test_it_stands_in_a_shard_of_the_pool_that_it_enters_and_of_no_other(world: World) -> None:
+def test_a_moved_customer_is_in_one_shard_of_the_target_pool(world: World) -> None:
     two_pools(world)
     root, alice = world.user("root", admin=True), world.user("alice")
     root.post("/spread", {"shards": 8})
@@ -88,7 +88,7 @@ def test_it_stands_in_a_shard_of_the_pool_that_it_enters_and_of_no_other(world: 
     assert len(world.user("alice", pool="q").claim_next(12).json["items"]) == 12
 
 
-def test_the_rules_of_the_new_pool_begin_when_it_enters(world: World) -> None:
+def test_the_rules_of_the_target_pool_apply_from_the_move(world: World) -> None:
     world.pool("p")
     world.pool("q", embargo="P1D")
     world.fill(1)
@@ -104,7 +104,7 @@ def test_the_rules_of_the_new_pool_begin_when_it_enters(world: World) -> None:
     assert (other["now"]["available"], other["totals"]["entered"]) == (1, 1)
 
 
-def test_it_stays_where_it_is_when_the_other_pool_cannot_take_it(world: World) -> None:
+def test_a_customer_stays_when_the_target_pool_cannot_take_it(world: World) -> None:
     two_pools(world)
     world.fill(3)
     world.fill(1, pool="q")
@@ -126,7 +126,7 @@ def test_it_stays_where_it_is_when_the_other_pool_cannot_take_it(world: World) -
     assert outsider.get("/customers").json["items"] == []
 
 
-def test_a_batch_moves_each_by_itself_and_once(world: World) -> None:
+def test_a_batch_deposit_moves_each_customer_once(world: World) -> None:
     two_pools(world)
     world.fill(5)
     mona = world.user("mona")
@@ -155,7 +155,7 @@ def test_a_move_is_one_transaction(world: World) -> None:
     assert made == {"TransactWriteItems": 1}
 
 
-def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) -> None:
+def test_a_moved_customer_is_found_by_number_only_in_the_target_pool(world: World) -> None:
     two_pools(world)
     mona, there = world.user("mona"), world.user("mona", pool="q")
     rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "key": "phone"}
@@ -170,7 +170,7 @@ def test_it_is_found_by_its_number_where_it_is_and_nowhere_else(world: World) ->
     assert again == [["duplicate_customer"], ["ok"]]
 
 
-def test_the_history_of_a_customer_that_moved_away_outlives_a_new_one_of_the_same_id(world: World) -> None:
+def test_a_new_customer_with_a_moved_id_leaves_the_moved_history_intact(world: World) -> None:
     two_pools(world)
     world.fill(1)
     alice, there = world.user("alice"), world.user("mona", pool="q")
@@ -195,7 +195,7 @@ def lives_long(user: User, note: str) -> None:
         assert user.post("/customers/c1/follow-up", {"note": note}).status == 200
 
 
-def test_a_move_whose_answer_was_lost_is_not_taken_for_somebody_elses(threaded: World) -> None:
+def test_a_move_with_a_lost_response_is_recognized_as_the_callers(threaded: World) -> None:
     two_pools(threaded)
     mona = threaded.user("mona")
     mona.create("c1", fields={"city": "上海"})
@@ -207,7 +207,7 @@ def test_a_move_whose_answer_was_lost_is_not_taken_for_somebody_elses(threaded: 
     assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
 
 
-def test_a_move_that_arrives_twice_long_after_one_another_is_shown_as_it_was_made() -> None:
+def test_a_move_repeated_much_later_returns_the_first_move() -> None:
     engine = Memory()
     world = World(memory_table(engine))
     two_pools(world)
@@ -221,7 +221,7 @@ def test_a_move_that_arrives_twice_long_after_one_another_is_shown_as_it_was_mad
     assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
 
 
-def test_the_customer_that_stands_in_the_way_in_the_other_pool_is_not_shown(world: World) -> None:
+def test_a_conflicting_customer_in_the_target_pool_is_not_shown(world: World) -> None:
     two_pools(world)
     world.fill(2)
     world.user("mona", pool="q").create("c1", name="Secret")
@@ -234,7 +234,7 @@ def test_the_customer_that_stands_in_the_way_in_the_other_pool_is_not_shown(worl
     assert "Secret" not in refused.text + again.text
 
 
-def test_a_deposit_elsewhere_from_a_stale_copy_is_one_more_round(world: World) -> None:
+def test_a_move_with_a_stale_cache_costs_one_more_round(world: World) -> None:
     two_pools(world)
     world.fill(1)
     alice = world.user("alice")
@@ -251,7 +251,7 @@ def test_a_deposit_elsewhere_from_a_stale_copy_is_one_more_round(world: World) -
     assert made["TransactWriteItems"] == 2
 
 
-def test_a_refused_deposit_elsewhere_leaves_nothing_of_the_other_customer_in_the_first_pool(world: World) -> None:
+def test_a_refused_move_caches_no_target_customer_in_the_source_pool(world: World) -> None:
     two_pools(world)
     for pool in ("p", "q"):
         mona = world.user("mona", pool=pool)
@@ -265,7 +265,7 @@ def test_a_refused_deposit_elsewhere_leaves_nothing_of_the_other_customer_in_the
     assert alice.customer("c1")["name"] == "Of p"
 
 
-def test_a_copy_of_a_customer_that_moved_away_is_no_copy_of_the_one_that_took_its_id(world: World) -> None:
+def test_a_cached_moved_customer_is_not_used_for_a_new_one_with_its_id(world: World) -> None:
     two_pools(world)
     mona, alice = world.user("mona"), world.user("alice")
     mona.create("c1", name="First", fields={"phone": "13800000001"})
@@ -284,7 +284,7 @@ def test_a_copy_of_a_customer_that_moved_away_is_no_copy_of_the_one_that_took_it
     assert alice.customer("c1")["name"] == "Second"
 
 
-def test_a_copy_of_a_customer_that_moved_away_lends_its_fields_to_nobody(world: World) -> None:
+def test_cached_fields_of_a_moved_customer_are_not_used_for_another(world: World) -> None:
     two_pools(world)
     mona, alice = world.user("mona"), world.user("alice")
     mona.create("c1", name="First", fields={"phone": "13800000001"})
@@ -301,7 +301,7 @@ def test_a_copy_of_a_customer_that_moved_away_lends_its_fields_to_nobody(world: 
     assert reply.json["fields"] == {"phone": "13800000002"}
 
 
-def test_a_deposit_elsewhere_is_masked_as_there(world: World) -> None:
+def test_a_move_response_is_masked_by_the_target_pool(world: World) -> None:
     world.pool("p")
     world.pool("q", masked_fields=["phone", "name"])
     for pool, role in (("p", "manager"), ("q", "member")):

@@ -45,7 +45,7 @@ def test_text_with_a_visible_character_is_not_blank() -> None:
     assert [text for text in GOOD if is_blank(text) or is_blank(f"\u3164{text} ")] == []
 
 
-def test_no_letter_or_digit_that_is_drawn_is_blank() -> None:
+def test_no_visible_letter_or_digit_is_blank() -> None:
     drawn = [sign for sign in map(chr, range(0x3000)) if unicodedata.category(sign) in ("Lu", "Ll", "Lt", "Nd", "Nl")]
 
     assert [sign for sign in drawn if is_blank(sign)] == []
@@ -92,7 +92,7 @@ def test_a_row_with_a_bad_name_fails_alone_and_the_others_are_imported(world: Wo
     assert {each["name"] for each in mona.walk("/customers")} == {"Good", "also good"}
 
 
-def test_good_names_are_stored_as_they_are(world: World) -> None:
+def test_valid_names_are_stored_unchanged(world: World) -> None:
     mona = world.pool()
 
     made = [mona.create(None, name=name) for name in GOOD]

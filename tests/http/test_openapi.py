@@ -42,7 +42,7 @@ def test_the_committed_document_is_the_one_the_service_serves(world: World) -> N
     assert COMMITTED.read_text(encoding="utf-8") == rendered(), "run: make openapi"
 
 
-def test_the_document_is_the_same_on_every_python_whether_it_keeps_the_indentation_of_docstrings_or_not() -> None:
+def test_the_document_does_not_depend_on_docstring_indentation() -> None:
     assert "\\n  " not in rendered()
 
 
@@ -50,7 +50,7 @@ def test_the_document_is_valid_openapi_3_1() -> None:
     validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
 
 
-def test_every_schema_in_it_is_one_that_can_be_checked_against() -> None:
+def test_every_schema_of_the_document_is_a_valid_json_schema() -> None:
     for name in DOCUMENT["components"]["schemas"]:
         compiled({"$ref": f"#/components/schemas/{name}"})
 
@@ -70,14 +70,14 @@ def schemas_with(member: str) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_every_array_says_what_its_items_are() -> None:
+def test_every_array_schema_declares_its_items() -> None:
     arrays = [(at, each) for at, each in schemas_with("type") if each["type"] == "array"]
 
     assert len(arrays) > 20
     assert [at for at, each in arrays if "items" not in each] == []
 
 
-def test_every_enum_and_every_constant_says_its_type() -> None:
+def test_every_enum_and_constant_schema_declares_its_type() -> None:
     listed = [*schemas_with("enum"), *schemas_with("const")]
 
     assert len(listed) > 20
@@ -113,7 +113,7 @@ def test_operation_ids_are_unique_and_the_document_names_license_and_contact() -
     assert DOCUMENT["info"]["contact"]["name"]
 
 
-def test_a_user_in_a_path_may_be_named_by_any_subject() -> None:
+def test_a_user_path_parameter_accepts_any_subject() -> None:
     pattern = DOCUMENT["components"]["parameters"]["user"]["schema"]["pattern"]
 
     assert all(re.search(pattern, subject) for subject in ("alice", "auth0|alice", "张三"))
@@ -121,7 +121,7 @@ def test_a_user_in_a_path_may_be_named_by_any_subject() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_every_route_says_in_one_sentence_what_it_does_and_declares_what_it_answers(route: Route) -> None:
+def test_every_route_has_a_one_sentence_summary_and_declared_responses(route: Route) -> None:
     told = operation(route)
 
     assert route.answers is not None, "give it answers="
@@ -137,7 +137,7 @@ def test_no_two_routes_have_the_same_operation_id() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_only_public_routes_are_asked_without_a_token(route: Route) -> None:
+def test_only_public_routes_declare_no_token(route: Route) -> None:
     told = operation(route)
 
     assert told.get("security", DOCUMENT["security"]) == ([] if route.public else [{"token": []}])
@@ -145,14 +145,14 @@ def test_only_public_routes_are_asked_without_a_token(route: Route) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_every_write_takes_an_idempotency_key_and_no_read_does(route: Route) -> None:
+def test_every_write_and_no_read_declares_an_idempotency_key(route: Route) -> None:
     names = [resolved(each)["name"] for each in operation(route).get("parameters", ())]
 
     assert ("Idempotency-Key" in names) == (route.method != "GET")
     assert len(set(names)) == len(names)
 
 
-def test_a_pool_is_changed_only_under_the_version_that_was_seen() -> None:
+def test_a_pool_change_requires_if_match() -> None:
     takes_version = {
         named(route): header.get("required", False)
         for route in ROUTES
@@ -170,14 +170,14 @@ def test_a_pool_is_changed_only_under_the_version_that_was_seen() -> None:
 
 
 @pytest.mark.parametrize("route", [each for each in ROUTES if each.body is not NoBody], ids=named)
-def test_no_body_takes_a_field_that_it_does_not_name(route: Route) -> None:
+def test_no_body_accepts_an_undeclared_field(route: Route) -> None:
     schema = resolved(operation(route)["requestBody"]["content"]["application/json"]["schema"])
 
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == set(route.body.__struct_fields__)
 
 
-def test_our_own_objects_are_closed_and_name_what_is_always_there() -> None:
+def test_response_schemas_are_closed_and_list_required_members() -> None:
     schema_map = DOCUMENT["components"]["schemas"]
     ours = {kind.__name__ for kind in schemas.Schema.__subclasses__()} & schema_map.keys()
 
@@ -202,7 +202,7 @@ DURATION = Draft202012Validator({"type": "string", "pattern": times.DURATION_PAT
 @example("P1D\n")
 @example("P٣D")
 @example("P1DT")
-def test_what_is_published_of_a_duration_is_what_is_taken_for_one(text: str) -> None:
+def test_the_published_duration_pattern_matches_accepted_durations(text: str) -> None:
     assert DURATION.is_valid(text) == is_duration(text)
 
 
@@ -215,7 +215,7 @@ def is_duration(text: str) -> bool:
     return True
 
 
-def test_an_unset_rule_has_no_default_that_a_client_could_fill_in() -> None:
+def test_an_unset_rule_has_no_default_in_the_document() -> None:
     """Of a change of policy it would switch the rule off."""
     rules = DOCUMENT["components"]["schemas"]["Policy"]["properties"]
 

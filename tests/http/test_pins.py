@@ -52,7 +52,7 @@ def test_unpinning_gives_the_deadline_back_to_the_clock(world: World) -> None:
     assert world.sweep().returned == 1
 
 
-def test_unpinning_what_is_not_pinned_changes_nothing(world: World) -> None:
+def test_unpinning_an_unpinned_claim_changes_nothing(world: World) -> None:
     world.pool()
     world.fill(1)
     claimed = world.user("alice").claim("c1").json
@@ -60,7 +60,7 @@ def test_unpinning_what_is_not_pinned_changes_nothing(world: World) -> None:
     assert world.user("alice").post("/customers/c1/unpin").json == claimed
 
 
-def test_a_member_pins_as_many_as_the_policy_says_and_no_more(world: World) -> None:
+def test_a_member_pins_up_to_the_limit_of_the_policy(world: World) -> None:
     world.pool(claim_ttl="P1D", pin_limit=2)
     world.fill(4)
     alice = world.user("alice")
@@ -75,7 +75,7 @@ def test_a_member_pins_as_many_as_the_policy_says_and_no_more(world: World) -> N
     assert pin(alice, "c3", START + 5 * DAY).status == 200
 
 
-def test_the_cap_is_the_holders_whoever_pins(world: World) -> None:
+def test_a_pin_counts_against_the_holder_even_when_a_manager_pins(world: World) -> None:
     mona = world.pool(pin_limit=1)
     world.fill(2)
     world.user("alice").claim_batch(["c1", "c2"])
@@ -86,7 +86,7 @@ def test_the_cap_is_the_holders_whoever_pins(world: World) -> None:
     assert pin(world.user("alice"), "c2", START + DAY).status == 200
 
 
-def test_a_pin_that_has_ended_by_itself_makes_room_for_another(world: World) -> None:
+def test_an_ended_pin_no_longer_counts_against_the_limit(world: World) -> None:
     world.pool(claim_ttl="P9D", pin_limit=1)
     world.fill(2)
     alice = world.user("alice")
@@ -98,7 +98,7 @@ def test_a_pin_that_has_ended_by_itself_makes_room_for_another(world: World) -> 
     assert alice.events("c1")[-1] == "unpinned"
 
 
-def test_a_pin_that_has_ended_with_its_claim_makes_room_before_any_sweep(world: World) -> None:
+def test_a_pin_of_an_expired_claim_no_longer_counts_before_a_sweep(world: World) -> None:
     world.pool(claim_ttl="PT1H", pin_limit=1)
     world.fill(2)
     alice = world.user("alice")
@@ -111,7 +111,7 @@ def test_a_pin_that_has_ended_with_its_claim_makes_room_before_any_sweep(world: 
     assert alice.events("c1")[-1] == "expired" and alice.held() == 1
 
 
-def test_a_pin_lasts_no_longer_than_the_policy_lets_it_and_ends_in_the_future(world: World) -> None:
+def test_a_pin_ends_in_the_future_and_within_the_policy_limit(world: World) -> None:
     world.pool(max_pin="P10D")
     world.fill(1)
     alice = world.user("alice")
@@ -124,7 +124,7 @@ def test_a_pin_lasts_no_longer_than_the_policy_lets_it_and_ends_in_the_future(wo
     assert pin(alice, "c1", world.clock() + 10 * DAY).status == 200
 
 
-def test_who_may_pin_is_the_holder_and_a_manager(world: World) -> None:
+def test_only_the_holder_or_a_manager_pins(world: World) -> None:
     world.pool()
     world.fill(2)
     world.user("alice").claim("c1")
@@ -134,7 +134,7 @@ def test_who_may_pin_is_the_holder_and_a_manager(world: World) -> None:
     assert pin(world.user("alice"), "c2", START + DAY).code == "not_claimed"
 
 
-def test_a_pinned_claim_has_no_clock_to_extend(world: World) -> None:
+def test_a_pinned_claim_cannot_be_extended(world: World) -> None:
     mona = world.pool(claim_ttl="P1D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -159,7 +159,7 @@ def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
     assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 2 * DAY)
 
 
-def test_a_pause_shifts_the_pin_too(world: World) -> None:
+def test_a_pause_shifts_the_end_of_a_pin(world: World) -> None:
     world.pool(claim_ttl="P1D")
     world.fill(1)
     alice, root = world.user("alice"), world.user("root", admin=True)
@@ -185,7 +185,7 @@ def test_pinning_is_one_transaction(world: World) -> None:
     assert made == {"TransactWriteItems": 1}
 
 
-def test_a_pin_to_the_end_of_time_is_one_and_a_later_one_is_none(world: World) -> None:
+def test_a_pin_may_end_at_the_largest_time_and_no_later(world: World) -> None:
     world.pool(claim_ttl="P1D")
     world.fill(1)
     alice, root = world.user("alice"), world.user("root", admin=True)
@@ -202,7 +202,7 @@ def test_a_pin_to_the_end_of_time_is_one_and_a_later_one_is_none(world: World) -
     assert [each["id"] for each in alice.walk("/customers?holder=me&state=claimed")] == ["c1"]
 
 
-def test_a_pin_that_is_over_needs_room_to_begin_again(world: World) -> None:
+def test_renewing_an_ended_pin_counts_against_the_limit_again(world: World) -> None:
     mona = world.pool(claim_ttl="P30D", pin_limit=1)
     world.fill(1)
     alice = world.user("alice")

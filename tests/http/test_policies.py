@@ -55,7 +55,7 @@ BAD_RULES = {
 
 
 @pytest.mark.parametrize("rule", BAD_RULES)
-def test_no_pool_is_made_with_a_rule_that_means_nothing_and_the_rule_is_named(no_store: World, rule: str) -> None:
+def test_creating_a_pool_with_an_invalid_rule_names_the_rule(no_store: World, rule: str) -> None:
     for wrong in BAD_RULES[rule]:
         refused = make(no_store.user("root", admin=True), {rule: wrong})
 
@@ -63,7 +63,7 @@ def test_no_pool_is_made_with_a_rule_that_means_nothing_and_the_rule_is_named(no
         assert re.search(rf"\b{rule}\b", refused.json["errors"][0]), wrong
 
 
-def test_no_pool_is_given_a_rule_that_means_nothing_later(moto_world: World) -> None:
+def test_changing_a_pool_to_an_invalid_rule_is_rejected(moto_world: World) -> None:
     mona = moto_world.pool()
 
     for rule, values in BAD_RULES.items():
@@ -74,12 +74,12 @@ def test_no_pool_is_given_a_rule_that_means_nothing_later(moto_world: World) -> 
 
 
 @pytest.mark.parametrize("policy", [None, [], "", 7])
-def test_a_policy_that_is_no_object_is_refused(no_store: World, policy: Any) -> None:
+def test_a_policy_that_is_not_an_object_is_rejected(no_store: World, policy: Any) -> None:
     assert make(no_store.user("root", admin=True), policy).code == "policy_invalid"
     assert patch(no_store.user("mona"), 1, policy=policy).code == "policy_invalid"
 
 
-def test_every_time_zone_that_tzdata_lists_rules_a_pool_except_factory() -> None:
+def test_every_tzdata_zone_except_factory_is_accepted() -> None:
     listed = set(files("tzdata").joinpath("zones").read_text().split())
 
     taken = {name for name in listed if not Policy(time_zone=name).problems()}
@@ -88,7 +88,7 @@ def test_every_time_zone_that_tzdata_lists_rules_a_pool_except_factory() -> None
     assert listed - taken == {"Factory"}
 
 
-def test_a_pool_that_was_stored_with_a_zone_and_fields_that_are_refused_today_still_works(moto_world: World) -> None:
+def test_a_stored_pool_with_values_rejected_today_still_works(moto_world: World) -> None:
     mona = moto_world.pool(daily_claim_limit=5)
     moto_world.fill(1)
     pool = RequestContext(moto_world.service.backend, mona.caller, START).pool_now("p")
@@ -107,7 +107,7 @@ def test_a_pool_that_was_stored_with_a_zone_and_fields_that_are_refused_today_st
 # Changing
 
 
-def test_a_change_names_the_version_that_the_manager_saw(world: World) -> None:
+def test_a_policy_change_requires_the_current_version(world: World) -> None:
     mona = world.pool(holding_limit=1)
 
     assert (patch(mona, None, name="New").status, patch(mona, None, name="New").code) == (412, "version_conflict")
@@ -125,7 +125,7 @@ def test_only_a_manager_changes_a_policy(world: World) -> None:
     assert patch(world.user("alice"), 1, name="Mine", dry_run=True).code == "not_manager"
 
 
-def test_who_may_not_change_a_pool_is_told_that_whatever_else_is_wrong_with_the_change(world: World) -> None:
+def test_a_forbidden_policy_change_is_forbidden_even_when_it_is_invalid(world: World) -> None:
     world.pool()
     wrong: list[tuple[int | None, Any]] = [(None, {}), (7, {}), (1, {"claim_ttl": "P0D"}), (1, {"claim_tll": "P1D"})]
 
@@ -134,7 +134,7 @@ def test_who_may_not_change_a_pool_is_told_that_whatever_else_is_wrong_with_the_
     assert [reply.code for reply in refused] == ["not_manager"] * 4 + ["not_a_member"] * 4
 
 
-def test_a_new_limit_rules_the_next_claim(world: World) -> None:
+def test_a_new_limit_applies_to_the_next_claim(world: World) -> None:
     mona = world.pool(holding_limit=1)
     world.fill(2)
     alice = world.user("alice")
@@ -145,7 +145,7 @@ def test_a_new_limit_rules_the_next_claim(world: World) -> None:
     assert alice.claim("c2").status == 200
 
 
-def test_another_process_learns_of_a_change_within_ten_seconds(world: World) -> None:
+def test_another_process_applies_a_policy_change_within_ten_seconds(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     other = world.another_process()
@@ -160,7 +160,7 @@ def test_another_process_learns_of_a_change_within_ten_seconds(world: World) -> 
     assert world.user("alice").claim("c1").code == "holding_limit"
 
 
-def test_a_change_for_new_claims_leaves_the_deadlines_of_others_alone(world: World) -> None:
+def test_a_policy_change_for_new_claims_keeps_existing_deadlines(world: World) -> None:
     mona = world.pool(claim_ttl="P1D")
     world.fill(2)
     alice = world.user("alice")
@@ -172,7 +172,7 @@ def test_a_change_for_new_claims_leaves_the_deadlines_of_others_alone(world: Wor
     assert alice.claim("c2").json["expires_at"] == rfc3339(world.clock.now + 2 * DAY)
 
 
-def test_a_dry_run_counts_exactly_what_applying_to_all_would_change(world: World) -> None:
+def test_a_policy_dry_run_counts_exactly_what_applying_to_all_changes(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", extension="PT1H")
     ids = world.fill(5)
     alice = world.user("alice")
@@ -203,7 +203,7 @@ def test_a_rule_applied_to_all_expires_nothing_before_now(world: World) -> None:
     assert world.sweep().returned == 1
 
 
-def test_the_event_of_a_claim_that_lost_its_deadline_tells_of_none(world: World) -> None:
+def test_the_event_of_a_claim_that_lost_its_deadline_has_no_deadline(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -216,7 +216,7 @@ def test_the_event_of_a_claim_that_lost_its_deadline_tells_of_none(world: World)
     assert world.user("alice").customer("c1")["expires_at"] is None
 
 
-def test_a_new_policy_for_all_reaches_the_clock_under_a_pin(world: World) -> None:
+def test_a_policy_applied_to_all_changes_the_clock_under_a_pin(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(1)
     alice = world.user("alice")
@@ -242,7 +242,7 @@ def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
     assert changed.json["affected"] == 0
 
 
-def test_no_policy_applied_to_all_lets_a_claim_outlast_max_hold(world: World) -> None:
+def test_a_policy_applied_to_all_keeps_claims_within_max_hold(world: World) -> None:
     mona = world.pool(claim_ttl="P7D", members_may_extend=True, extension="P3D", max_hold="P10D")
     world.fill(1)
     alice = world.user("alice")

@@ -14,7 +14,7 @@ def admin(world: World, pool: str = "p") -> User:
 @pytest.mark.parametrize(
     ("mode", "state", "event"), [("drain", "available", "reclaimed"), ("to_private", "private", "converted")]
 )
-def test_closing_leaves_no_claim(world: World, mode: str, state: str, event: str) -> None:
+def test_closing_a_pool_leaves_no_claim(world: World, mode: str, state: str, event: str) -> None:
     world.pool(claim_ttl="P7D")
     world.fill(3)
     alice = world.user("alice")
@@ -29,7 +29,7 @@ def test_closing_leaves_no_claim(world: World, mode: str, state: str, event: str
     assert alice.claim("c3").code == "pool_not_open"
 
 
-def test_a_claim_that_had_lapsed_when_the_pool_closed_goes_back_whatever_the_mode(world: World) -> None:
+def test_closing_a_pool_returns_expired_claims_in_any_mode(world: World) -> None:
     world.pool(claim_ttl="P1D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -41,7 +41,7 @@ def test_a_claim_that_had_lapsed_when_the_pool_closed_goes_back_whatever_the_mod
     assert world.user("alice").events("c1")[-1] == "expired"
 
 
-def test_closing_a_paused_pool_takes_nobodys_claim_for_lapsed(world: World) -> None:
+def test_closing_a_paused_pool_expires_no_claim(world: World) -> None:
     world.pool(claim_ttl="P1D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -53,7 +53,7 @@ def test_closing_a_paused_pool_takes_nobodys_claim_for_lapsed(world: World) -> N
     assert world.user("alice").customer("c1")["holder"] == "alice"
 
 
-def test_a_claim_by_a_process_that_had_not_heard_of_the_closing_is_undone_by_the_schedule(world: World) -> None:
+def test_the_schedule_returns_a_claim_made_with_a_stale_open_pool(world: World) -> None:
     world.pool()
     world.fill(1)
     late = world.another_process()
@@ -69,7 +69,7 @@ def test_a_claim_by_a_process_that_had_not_heard_of_the_closing_is_undone_by_the
     assert world.user("alice").customer("c1")["state"] == "available"
 
 
-def test_a_closed_pool_takes_no_customers_and_opens_again(world: World) -> None:
+def test_a_closed_pool_rejects_customers_until_it_opens_again(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     root = admin(world)
@@ -84,7 +84,7 @@ def test_a_closed_pool_takes_no_customers_and_opens_again(world: World) -> None:
     assert world.user("alice").claim("c1").status == 200
 
 
-def test_a_closed_pool_is_neither_paused_nor_resumed_and_a_paused_one_not_opened(world: World) -> None:
+def test_a_closed_pool_cannot_be_paused_or_resumed_nor_a_paused_one_opened(world: World) -> None:
     world.pool()
     root = admin(world)
     root.post("/pause")
@@ -104,7 +104,7 @@ def test_only_an_admin_pauses_resumes_closes_opens_and_deletes(world: World) -> 
     assert [reply.code for reply in replies] == ["not_admin"] * 5
 
 
-def test_a_version_that_has_passed_changes_nothing(world: World) -> None:
+def test_a_pool_request_with_an_old_version_changes_nothing(world: World) -> None:
     world.pool()
     root = admin(world)
 
@@ -114,7 +114,7 @@ def test_a_version_that_has_passed_changes_nothing(world: World) -> None:
     assert root.get().json["status"] == "open"
 
 
-def test_a_pool_with_customers_is_not_deleted_and_goes_on_as_it_was(world: World) -> None:
+def test_a_pool_with_customers_is_not_deleted_and_keeps_working(world: World) -> None:
     world.pool()
     world.fill(1)
     root = admin(world)
@@ -125,7 +125,7 @@ def test_a_pool_with_customers_is_not_deleted_and_goes_on_as_it_was(world: World
     assert world.user("alice").claim("c1").status == 200
 
 
-def test_a_private_customer_keeps_its_pool_too(world: World) -> None:
+def test_a_pool_with_a_private_customer_is_not_deleted(world: World) -> None:
     world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
@@ -134,7 +134,7 @@ def test_a_private_customer_keeps_its_pool_too(world: World) -> None:
     assert admin(world).request("DELETE", "/v1/pools/p").code == "pool_not_empty"
 
 
-def test_an_empty_pool_is_deleted_with_its_members_and_leaves_nothing_to_one_of_its_name(world: World) -> None:
+def test_a_deleted_pool_leaves_nothing_for_a_new_one_with_its_id(world: World) -> None:
     world.pool()
     root = admin(world)
 
@@ -147,7 +147,7 @@ def test_an_empty_pool_is_deleted_with_its_members_and_leaves_nothing_to_one_of_
     assert root.get("/members").json["items"] == []
 
 
-def test_a_member_put_by_a_process_that_does_not_know_the_pool_is_gone(world: World) -> None:
+def test_a_process_with_a_stale_cache_cannot_add_a_member_to_a_deleted_pool(world: World) -> None:
     world.pool()
     root = world.user("root", admin=True)
     late = world.another_process()

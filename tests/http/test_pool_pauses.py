@@ -10,7 +10,7 @@ from tests.support.engine import Crash, counted, failing, hooked
 from tests.support.world import DAY, HOUR, MINUTE, START, World
 
 
-def test_a_paused_pool_gives_nothing_out_and_takes_back_as_ever(world: World) -> None:
+def test_a_paused_pool_refuses_claims_and_accepts_releases(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(3)
     alice = world.user("alice")
@@ -48,7 +48,7 @@ def test_a_pause_stops_the_clock_and_resuming_shifts_every_deadline_by_exactly_t
     assert alice.claim("c2").json["expires_at"] == rfc3339(world.clock() + 7 * DAY)
 
 
-def test_what_had_lapsed_before_the_pause_goes_back_even_during_it(world: World) -> None:
+def test_a_claim_that_expired_before_the_pause_is_returned_during_it(world: World) -> None:
     world.pool(claim_ttl="P1D")
     world.fill(2)
     world.user("alice").claim("c1")
@@ -65,9 +65,7 @@ def test_what_had_lapsed_before_the_pause_goes_back_even_during_it(world: World)
 
 
 @pytest.mark.parametrize("swept", [True, False])
-def test_a_pause_lengthens_no_cooldown_of_a_claim_that_had_lapsed_before_it_swept_or_not(
-    world: World, swept: bool
-) -> None:
+def test_a_pause_does_not_extend_the_cooldown_of_an_earlier_expired_claim(world: World, swept: bool) -> None:
     world.pool(claim_ttl="PT1H", cooldown="PT4H")
     world.fill(1)
     alice = world.user("alice")
@@ -116,7 +114,7 @@ def test_a_follow_up_during_a_pause_restarts_the_idle_clock_from_the_end_of_the_
     assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 3 * DAY)
 
 
-def test_two_pauses_add_up_and_a_policy_applied_to_all_leaves_them_standing(world: World) -> None:
+def test_two_pauses_add_up_and_survive_a_policy_applied_to_all(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(1)
     alice = world.user("alice")
@@ -145,7 +143,7 @@ def test_max_hold_is_measured_without_the_pauses(world: World) -> None:
     assert mona.post("/customers/c1/extend", {"by": "PT1S"}).code == "extension_limit"
 
 
-def test_pausing_twice_and_resuming_twice_change_nothing_more(world: World) -> None:
+def test_a_second_pause_or_resume_changes_nothing(world: World) -> None:
     world.pool(claim_ttl="P7D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -162,7 +160,7 @@ def test_pausing_twice_and_resuming_twice_change_nothing_more(world: World) -> N
     assert world.user("alice").customer("c1")["expires_at"] == rfc3339(START + 8 * DAY + 1)
 
 
-def test_a_resumption_that_is_killed_anywhere_is_finished_by_the_schedule(threaded: World) -> None:
+def test_the_schedule_finishes_a_resume_killed_at_any_point(threaded: World) -> None:
     threaded.pool(claim_ttl="P7D", members="alice bob")
     ids = threaded.fill(150)
     threaded.user("alice").claim_batch(ids[:100])
@@ -184,7 +182,7 @@ def test_a_resumption_that_is_killed_anywhere_is_finished_by_the_schedule(thread
     assert len({each["expires_at"] for each in shown}) == 1, "all were claimed at once, so all end at once"
 
 
-def test_resuming_costs_one_transaction_for_a_hundred_claims(threaded: World) -> None:
+def test_resuming_costs_one_transaction_per_hundred_claims(threaded: World) -> None:
     threaded.pool(claim_ttl="P7D")
     threaded.user("alice").claim_batch(threaded.fill(90))
     admin(threaded).post("/pause")
@@ -196,7 +194,7 @@ def test_resuming_costs_one_transaction_for_a_hundred_claims(threaded: World) ->
     assert made["TransactWriteItems"] == 3  # the pool's word, the claims, the pool's status
 
 
-def test_who_gets_a_claim_by_transfer_during_a_pause_has_a_clock_that_stands_still_too(world: World) -> None:
+def test_a_claim_transferred_during_a_pause_has_a_stopped_clock(world: World) -> None:
     mona = world.pool(claim_ttl="P7D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -213,7 +211,7 @@ def test_who_gets_a_claim_by_transfer_during_a_pause_has_a_clock_that_stands_sti
     assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock() + 7 * DAY)
 
 
-def test_a_request_that_met_another_one_running_may_be_repeated_with_its_key(world: World) -> None:
+def test_a_request_refused_as_in_progress_can_be_repeated_with_its_key(world: World) -> None:
     world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
@@ -229,7 +227,7 @@ def test_a_request_that_met_another_one_running_may_be_repeated_with_its_key(wor
     assert (first.code, again.status) == ("request_in_progress", 200)
 
 
-def test_a_verb_that_meets_a_pool_being_resumed_is_asked_again_and_then_done_once(world: World) -> None:
+def test_a_verb_during_a_resume_is_retried_and_applied_once(world: World) -> None:
     world.pool(claim_ttl="P7D")
     world.fill(1)
     alice, root = world.user("alice"), world.user("root", admin=True)

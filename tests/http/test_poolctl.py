@@ -27,7 +27,7 @@ def terminal(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # Signing in
 
 
-def test_a_pasted_token_is_kept_for_its_owner_alone_and_used_from_then_on(terminal: Desk) -> None:
+def test_poolctl_stores_a_pasted_token_for_its_owner_and_uses_it(terminal: Desk) -> None:
     pasted = f"  Bearer {terminal.token('alice')}\n"
 
     login = terminal.run("login", user=None, stdin=pasted)
@@ -39,14 +39,14 @@ def test_a_pasted_token_is_kept_for_its_owner_alone_and_used_from_then_on(termin
     assert [each["id"] for each in pools.json["items"]] == ["p"]
 
 
-def test_a_token_that_is_pasted_on_a_terminal_is_not_shown_there(terminal: Desk) -> None:
+def test_poolctl_does_not_echo_a_pasted_token(terminal: Desk) -> None:
     screen = terminal.on_a_terminal("login", user=None, typed=terminal.token("alice") + "\n")
 
     assert "Token: " in screen and " as alice until " in screen
     assert terminal.token("alice")[:20] not in screen
 
 
-def test_a_token_that_the_service_does_not_take_is_not_kept(terminal: Desk) -> None:
+def test_poolctl_does_not_store_a_rejected_token(terminal: Desk) -> None:
     forged = terminal.token("alice")[:-8] + "AAAAAAAA"
 
     login = terminal.run("login", user=None, stdin=forged)
@@ -56,14 +56,14 @@ def test_a_token_that_the_service_does_not_take_is_not_kept(terminal: Desk) -> N
     assert "did not accept the token" in login.told and "poolctl login" in pools.told
 
 
-def test_text_that_is_no_token_is_refused_with_the_form_that_is_expected(terminal: Desk) -> None:
+def test_poolctl_rejects_an_invalid_token_with_the_expected_form(terminal: Desk) -> None:
     assert (
         terminal.run("login", user=None, stdin="hunter2").told
         == "Not a valid token: expected a JWT (three dot-separated parts)."
     )
 
 
-def test_a_token_goes_only_to_the_address_that_it_was_given_for(terminal: Desk) -> None:
+def test_poolctl_sends_a_token_only_to_its_address(terminal: Desk) -> None:
     terminal.run("login", user=None, stdin=terminal.token("alice"))
 
     target_pool = terminal.run("pools", "--url", "http://127.0.0.1:9", user=None, POOLCTL_URL="")
@@ -74,7 +74,7 @@ def test_a_token_goes_only_to_the_address_that_it_was_given_for(terminal: Desk) 
 # Claiming and giving back
 
 
-def test_one_or_many_are_claimed_and_each_says_how_it_went(terminal: Desk) -> None:
+def test_poolctl_claims_one_or_many_and_prints_each_result(terminal: Desk) -> None:
     claimed = terminal.run("claim", "c1", "c2", "nobody", user="alice")
 
     assert claimed.status == 1
@@ -85,7 +85,7 @@ def test_one_or_many_are_claimed_and_each_says_how_it_went(terminal: Desk) -> No
     ]
 
 
-def test_the_limit_is_told_with_its_numbers(terminal: Desk) -> None:
+def test_poolctl_prints_the_limit_with_its_numbers(terminal: Desk) -> None:
     claimed = terminal.run("claim", "c1", "c2", "c3", "c4", "--json", user="alice")
     read = terminal.run("claim", "c5", user="alice")
 
@@ -95,13 +95,13 @@ def test_the_limit_is_told_with_its_numbers(terminal: Desk) -> None:
     assert "3 of 3 in use" in read.out
 
 
-def test_the_best_are_claimed_without_naming_them(terminal: Desk) -> None:
+def test_poolctl_claims_next_without_ids(terminal: Desk) -> None:
     taken = terminal.run("claim", "--next", 2, "--json", user="alice")
 
     assert [each["id"] for each in taken.json["items"]] == ["c1", "c2"]
 
 
-def test_what_one_holds_is_listed_and_given_back_through_a_pipe(terminal: Desk) -> None:
+def test_poolctl_releases_listed_customers_through_a_pipe(terminal: Desk) -> None:
     terminal.run("claim", "c1", "c2", user="alice")
 
     mine = terminal.run("mine", "--ids", user="alice")
@@ -112,7 +112,7 @@ def test_what_one_holds_is_listed_and_given_back_through_a_pipe(terminal: Desk) 
     assert terminal.run("mine", "--json", user="alice").json == {"items": []}
 
 
-def test_more_than_a_hundred_go_in_several_requests(terminal: Desk, threaded: World) -> None:
+def test_poolctl_sends_over_a_hundred_ids_in_several_requests(terminal: Desk, threaded: World) -> None:
     threaded.pool("q")
     ids = threaded.fill(130, pool="q")
 
@@ -122,7 +122,7 @@ def test_more_than_a_hundred_go_in_several_requests(terminal: Desk, threaded: Wo
     assert claimed.json["summary"] == {"ok": 130, "failed": 0}
 
 
-def test_an_atomic_batch_that_is_refused_says_that_nothing_was_done(terminal: Desk) -> None:
+def test_poolctl_reports_that_a_refused_atomic_batch_changed_nothing(terminal: Desk) -> None:
     refused = terminal.run("claim", "c1", "nobody", "--atomic", "--json", user="alice")
 
     assert refused.status == 1
@@ -130,7 +130,7 @@ def test_an_atomic_batch_that_is_refused_says_that_nothing_was_done(terminal: De
     assert terminal.run("mine", "--ids", user="alice").out == ""
 
 
-def test_a_manager_gives_customers_to_a_member_and_from_one_to_another(terminal: Desk) -> None:
+def test_poolctl_assigns_and_transfers_customers(terminal: Desk) -> None:
     assigned = terminal.run("assign", "c1", "--to", "alice", "--json")
     transferred = terminal.run("assign", "c1", "--to", "bob", "--transfer", "--json")
 
@@ -138,7 +138,7 @@ def test_a_manager_gives_customers_to_a_member_and_from_one_to_another(terminal:
     assert transferred.json["results"][0]["customer"]["holder"] == "bob"
 
 
-def test_who_belongs_to_several_pools_has_to_say_which(terminal: Desk, threaded: World) -> None:
+def test_poolctl_requires_a_pool_from_a_member_of_several(terminal: Desk, threaded: World) -> None:
     threaded.pool("q")
 
     unsaid = terminal.run("claim", "c1", user="alice")
@@ -164,7 +164,7 @@ def test_control_characters_of_a_stored_value_never_reach_the_terminal() -> None
 # How it fails
 
 
-def test_an_unknown_pool_is_one_line(terminal: Desk) -> None:
+def test_poolctl_reports_an_unknown_pool_in_one_line(terminal: Desk) -> None:
     unknown = terminal.run("claim", "c1", "-p", "nowhere", user="alice")
 
     assert unknown.status == 1 and "poolctl pools" in unknown.told
@@ -173,32 +173,30 @@ def test_an_unknown_pool_is_one_line(terminal: Desk) -> None:
 @pytest.mark.parametrize(
     "arguments", [["claim"], ["nonsense"], ["claim", "c1", "--next", "3"], ["pools", "--lang", "fr"]]
 )
-def test_a_mistake_on_the_command_line_is_one_line_and_code_2(terminal: Desk, arguments: list[str]) -> None:
+def test_a_command_line_mistake_is_one_line_and_exit_code_2(terminal: Desk, arguments: list[str]) -> None:
     ran = terminal.run(*arguments)
 
     assert ran.status == 2 and ran.told
 
 
-def test_an_id_that_would_name_another_address_is_a_mistake(terminal: Desk) -> None:
+def test_an_id_that_changes_the_url_is_a_command_line_mistake(terminal: Desk) -> None:
     assert terminal.run("mine", "-p", "..").status == 2
 
 
-def test_a_service_that_is_not_there_is_one_line_and_code_3(terminal: Desk) -> None:
+def test_an_unreachable_service_is_one_line_and_exit_code_3(terminal: Desk) -> None:
     ran = ended(terminal.start("pools", "--url", "http://127.0.0.1:9"))
 
     assert ran.status == 3 and "http://127.0.0.1:9" in ran.told and ran.out == ""
 
 
-def test_what_fails_is_json_too_where_json_was_asked_for(terminal: Desk) -> None:
+def test_failures_are_json_when_json_output_is_selected(terminal: Desk) -> None:
     ran = terminal.run("mine", "--json", "-p", "nowhere")
 
     assert json.loads(ran.told)["code"] == "not_found" and json.loads(ran.told)["exit"] == 1
 
 
 @pytest.mark.parametrize("command", [["pools"], ["export", "-"], ["export", "-", "--json"]])
-def test_a_reader_that_has_had_enough_is_no_failure_of_ours(
-    terminal: Desk, threaded: World, command: list[str]
-) -> None:
+def test_a_closed_output_pipe_is_not_a_failure(terminal: Desk, threaded: World, command: list[str]) -> None:
     threaded.fill(300, prefix="more-than-fits-into-a-buffer-")
     program = terminal.start(*command)
     assert program.stdout is not None and program.stderr is not None
@@ -207,7 +205,7 @@ def test_a_reader_that_has_had_enough_is_no_failure_of_ours(
     assert program.wait(60) == 0 and program.stderr.read() == ""
 
 
-def test_a_full_disk_is_one_line_and_code_5(terminal: Desk) -> None:
+def test_a_full_disk_is_one_line_and_exit_code_5(terminal: Desk) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "poolctl", "pools"], env=terminal.environment("mona"), stdout=full,
@@ -220,7 +218,7 @@ def test_a_full_disk_is_one_line_and_code_5(terminal: Desk) -> None:
 # Languages
 
 
-def test_the_language_is_that_of_the_locale_or_the_one_asked_for(terminal: Desk) -> None:
+def test_poolctl_uses_the_locale_or_the_requested_language(terminal: Desk) -> None:
     chinese = terminal.run("claim", "nobody", user="alice", LANG="zh_CN.UTF-8")
     asked = terminal.run("claim", "nobody", "--lang", "en", user="alice", LANG="zh_CN.UTF-8")
 

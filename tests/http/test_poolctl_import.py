@@ -27,7 +27,7 @@ def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
-def test_a_file_is_read_in_whatever_encoding_it_was_saved(office: Desk, threaded: World, encoding: str) -> None:
+def test_an_import_file_is_read_in_any_encoding(office: Desk, threaded: World, encoding: str) -> None:
     file = saved(office, HEADINGS + "北辰科技,138 0013 8000,北辰集团,常联系 𠮷\n", encoding=encoding)
 
     done = office.run("import", file)
@@ -38,7 +38,7 @@ def test_a_file_is_read_in_whatever_encoding_it_was_saved(office: Desk, threaded
     }  # fmt: skip
 
 
-def test_what_is_in_no_encoding_is_refused_in_one_line(office: Desk) -> None:
+def test_an_import_file_in_no_encoding_is_rejected_in_one_line(office: Desk) -> None:
     file = office.home / "broken.csv"
     file.write_bytes(b"name,phone\n\xff\xff\x80,1\n")
 
@@ -47,7 +47,7 @@ def test_what_is_in_no_encoding_is_refused_in_one_line(office: Desk) -> None:
     assert done.status == 5 and "GB18030" in done.told
 
 
-def test_another_encoding_is_named_by_the_person_who_knows_it(office: Desk, threaded: World) -> None:
+def test_the_encoding_of_an_import_file_can_be_given(office: Desk, threaded: World) -> None:
     file = saved(office, "name,phone\nMüller,+4930123456\n", encoding="cp1252")
 
     guessed = office.run("import", file, "--dry-run")
@@ -59,7 +59,7 @@ def test_another_encoding_is_named_by_the_person_who_knows_it(office: Desk, thre
     assert set(customers(threaded)) == {"Müller"}
 
 
-def test_tabs_and_semicolons_part_cells_too(office: Desk, threaded: World) -> None:
+def test_tabs_and_semicolons_separate_cells(office: Desk, threaded: World) -> None:
     office.run("import", saved(office, "姓名\t电话\n甲\t13800000001\n", "tabs.csv", "utf-16"))
     office.run("import", saved(office, 'Name;Phone\n"B; Co";+44 20 7946 0104\n', "semicolons.csv"))
 
@@ -67,7 +67,7 @@ def test_tabs_and_semicolons_part_cells_too(office: Desk, threaded: World) -> No
     assert customers(threaded)["B; Co"]["fields"] == {"phone": "+442079460104"}
 
 
-def test_a_workbook_is_read_with_its_numbers_and_days(office: Desk, threaded: World) -> None:
+def test_a_workbook_is_read_with_numbers_and_dates(office: Desk, threaded: World) -> None:
     path = office.home / "customers.xlsx"
     book = xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd"})
     sheet = book.add_worksheet()
@@ -84,7 +84,7 @@ def test_a_workbook_is_read_with_its_numbers_and_days(office: Desk, threaded: Wo
     assert made["fields"] == {"phone": "13800138001", "员工数": 1.5, "成立日期": "2020-05-01"}
 
 
-def test_a_number_that_excel_has_shortened_is_refused_and_told(office: Desk, threaded: World) -> None:
+def test_a_number_shortened_by_excel_is_rejected_with_its_reason(office: Desk, threaded: World) -> None:
     file = saved(office, HEADINGS + "甲,1.38E+10,,\n乙,13800138002,,\n")
 
     dry = office.run("import", file, "--dry-run", LANG="zh_CN.UTF-8")
@@ -100,7 +100,7 @@ def test_a_number_that_excel_has_shortened_is_refused_and_told(office: Desk, thr
     ("text", "line"),
     [(HEADINGS + '甲,1380,,\n"乙,1381,,\n丙,1382,,\n', 3), ('"name,phone\n', 1), (HEADINGS + '"甲"x,1380,,\n', 2)],
 )
-def test_a_quotation_mark_that_is_out_of_place_is_refused_in_one_line(
+def test_a_misplaced_quotation_mark_is_rejected_in_one_line(
     office: Desk, threaded: World, text: str, line: int
 ) -> None:
     done = office.run("import", saved(office, text))
@@ -109,13 +109,13 @@ def test_a_quotation_mark_that_is_out_of_place_is_refused_in_one_line(
     assert customers(threaded) == {}
 
 
-def test_a_quotation_mark_never_closed_in_a_large_file_is_told_where_it_was_opened(office: Desk) -> None:
+def test_an_unclosed_quotation_mark_is_reported_with_its_position(office: Desk) -> None:
     text = many(20) + '"Open,13900000000\n' + "x,13900000001\n" * 20_000
 
     assert "line 22: a quotation mark is opened" in office.run("import", saved(office, text)).told
 
 
-def test_headings_that_are_not_known_are_fields_and_may_be_mapped(office: Desk, threaded: World) -> None:
+def test_unknown_headings_become_fields_and_can_be_mapped(office: Desk, threaded: World) -> None:
     file = saved(office, "Kunde,手机,Telefon,Farbe\nAcme,13800138000,123,blau\n")
 
     unnamed = office.run("import", file)
@@ -126,13 +126,13 @@ def test_headings_that_are_not_known_are_fields_and_may_be_mapped(office: Desk, 
     assert customers(threaded)["Acme"]["fields"] == {"phone": "13800138000", "Telefon": "123", "Farbe": "blau"}
 
 
-def test_a_heading_that_is_quoted_can_neither_end_the_line_nor_move_the_cursor(office: Desk) -> None:
+def test_control_characters_of_a_heading_never_reach_the_terminal(office: Desk) -> None:
     file = saved(office, '"Kunde\n\x1b[2J",\x85Telefon\nAcme,1\n')
 
     assert "are: Kunde �[2J, Telefon" in office.run("import", file).told
 
 
-def test_a_dry_run_tells_what_each_column_is_and_sends_nothing(office: Desk, threaded: World) -> None:
+def test_an_import_dry_run_prints_the_columns_and_sends_nothing(office: Desk, threaded: World) -> None:
     file = saved(office, HEADINGS + "甲,13800138000,,\n,13800138001,,\n")
 
     read = office.run("import", file, "--dry-run")
@@ -145,7 +145,7 @@ def test_a_dry_run_tells_what_each_column_is_and_sends_nothing(office: Desk, thr
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "folder", "empty.csv", "broken.xlsx"])
-def test_a_file_that_is_none_is_one_line(office: Desk, name: str) -> None:
+def test_an_unreadable_import_file_is_one_line(office: Desk, name: str) -> None:
     (office.home / "folder").mkdir()
     (office.home / "empty.csv").touch()
     (office.home / "broken.xlsx").write_bytes(b"PK\x03\x04 no workbook")
@@ -158,7 +158,7 @@ def test_a_file_that_is_none_is_one_line(office: Desk, name: str) -> None:
 # What was refused
 
 
-def test_what_was_refused_is_put_right_in_the_errors_file_and_imported(office: Desk, threaded: World) -> None:
+def test_a_corrected_errors_file_is_imported(office: Desk, threaded: World) -> None:
     threaded.user("mona").post("/import", {"rows": [{"name": "Old", "fields": {"phone": "13800000009"}}]})
     file = saved(
         office, HEADINGS + "甲,13800000001,,\n,13800000002,=A1,\n丙,13800000009,,\n丁,无,,\n", encoding="gb18030"
@@ -184,7 +184,7 @@ def test_what_was_refused_is_put_right_in_the_errors_file_and_imported(office: D
     assert customers(threaded)["乙"]["fields"] == {"phone": "13800000002", "company": "=A1"}
 
 
-def test_an_errors_file_that_somebody_may_be_mending_is_put_aside(office: Desk) -> None:
+def test_an_existing_errors_file_is_moved_aside(office: Desk) -> None:
     file = saved(office, "name,phone\n,1380000000\n")
     office.run("import", file)
     errors = office.home / "customers.csv.errors.csv"

@@ -27,7 +27,7 @@ def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield made
 
 
-def test_the_same_file_again_imports_nothing_twice(office: Desk, threaded: World) -> None:
+def test_importing_the_same_file_again_imports_nothing_twice(office: Desk, threaded: World) -> None:
     file = saved(office, "name\n" + "".join(f"Nameless {n}\n" for n in range(150)))
 
     first, second = office.run("import", file, "--json"), office.run("import", file, "--json")
@@ -70,7 +70,7 @@ def under_way(office: Desk, world: World, gate: Gate, file: Path) -> Iterator[su
         yield program
 
 
-def test_ctrl_c_lets_the_request_under_way_end_and_the_next_run_goes_on(
+def test_ctrl_c_finishes_the_current_request_and_the_next_run_continues(
     office: Desk, threaded: World, gate: Gate
 ) -> None:
     file = saved(office, many(350))
@@ -87,9 +87,7 @@ def test_ctrl_c_lets_the_request_under_way_end_and_the_next_run_goes_on(
     assert len(customers(threaded)) == 350
 
 
-def test_a_second_ctrl_c_ends_at_once_with_one_line_and_nothing_is_doubled(
-    office: Desk, threaded: World, gate: Gate
-) -> None:
+def test_a_second_ctrl_c_stops_at_once_and_nothing_is_imported_twice(office: Desk, threaded: World, gate: Gate) -> None:
     file = saved(office, many(250))
 
     with under_way(office, threaded, gate, file) as program:
@@ -104,7 +102,7 @@ def test_a_second_ctrl_c_ends_at_once_with_one_line_and_nothing_is_doubled(
     assert second.json["ok"] == len(customers(threaded)) == 250
 
 
-def test_killed_outright_it_goes_on_and_nothing_is_doubled(office: Desk, threaded: World, gate: Gate) -> None:
+def test_a_killed_import_continues_and_nothing_is_imported_twice(office: Desk, threaded: World, gate: Gate) -> None:
     file = saved(office, many(250))
 
     with under_way(office, threaded, gate, file) as program:
@@ -116,7 +114,7 @@ def test_killed_outright_it_goes_on_and_nothing_is_doubled(office: Desk, threade
     assert second.json["ok"] == len(customers(threaded)) == 250
 
 
-def test_two_at_once_on_one_file_are_refused(office: Desk, threaded: World, gate: Gate) -> None:
+def test_a_second_concurrent_import_of_one_file_is_refused(office: Desk, threaded: World, gate: Gate) -> None:
     file = saved(office, many(250))
 
     with under_way(office, threaded, gate, file) as program:
@@ -128,7 +126,7 @@ def test_two_at_once_on_one_file_are_refused(office: Desk, threaded: World, gate
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_service_that_dies_midway_is_one_line_and_the_next_run_goes_on(office: Desk, threaded: World) -> None:
+def test_a_service_lost_during_an_import_is_one_line_and_the_next_run_continues(office: Desk, threaded: World) -> None:
     file, writes = saved(office, many(350)), itertools.count(1)
 
     def die(**_: Any) -> None:
@@ -143,7 +141,7 @@ def test_a_service_that_dies_midway_is_one_line_and_the_next_run_goes_on(office:
     assert resumed.json["ok"] == len(customers(threaded)) == 350
 
 
-def test_a_store_that_fails_for_a_moment_is_asked_again(office: Desk, threaded: World) -> None:
+def test_an_import_retries_a_transient_failure(office: Desk, threaded: World) -> None:
     file = saved(office, many(150))
 
     with failing(threaded, 2, error=lambda: EndpointConnectionError(endpoint_url="engine")):
@@ -153,7 +151,7 @@ def test_a_store_that_fails_for_a_moment_is_asked_again(office: Desk, threaded: 
     assert done.json["ok"] == len(customers(threaded)) == 150
 
 
-def test_a_store_that_goes_on_failing_is_one_line(office: Desk, threaded: World) -> None:
+def test_an_import_reports_a_lasting_failure_in_one_line(office: Desk, threaded: World) -> None:
     file = saved(office, many(50))
 
     def fail(**_: Any) -> None:
@@ -166,7 +164,7 @@ def test_a_store_that_goes_on_failing_is_one_line(office: Desk, threaded: World)
     assert office.run("import", file).status == 0
 
 
-def test_a_disk_that_is_full_midway_is_one_line_and_the_next_run_goes_on(office: Desk, threaded: World) -> None:
+def test_a_full_disk_during_an_import_is_one_line_and_the_next_run_continues(office: Desk, threaded: World) -> None:
     file = saved(office, "id,name\n" + "".join(f"c{n},Customer {n}\n" for n in range(150)))
     rows = [{"id": f"c{n}", "name": f"Customer {n}"} for n in range(100)]
     threaded.user("mona").post("/import", {"rows": rows})
@@ -180,7 +178,7 @@ def test_a_disk_that_is_full_midway_is_one_line_and_the_next_run_goes_on(office:
     assert len(customers(threaded)) == 150
 
 
-def test_a_token_that_is_not_taken_imports_nothing(office: Desk) -> None:
+def test_an_import_with_a_rejected_token_imports_nothing(office: Desk) -> None:
     file = saved(office, many(50))
 
     done = office.run("import", file, POOLCTL_TOKEN=office.token("mona")[:-8] + "AAAAAAAA", user=None)
@@ -188,7 +186,7 @@ def test_a_token_that_is_not_taken_imports_nothing(office: Desk) -> None:
     assert done.status == 4 and "poolctl login" in done.told
 
 
-def test_who_is_no_manager_imports_nothing(office: Desk) -> None:
+def test_an_import_by_a_plain_member_imports_nothing(office: Desk) -> None:
     done = office.run("import", saved(office, many(5)), "--json", user="alice")
 
     assert done.status == 1 and json.loads(done.told)["code"] == "not_manager"

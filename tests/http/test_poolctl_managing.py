@@ -43,7 +43,7 @@ def fill(world: World) -> None:
     assert world.user("alice").claim("good").status == 200
 
 
-def test_a_csv_file_has_its_mark_and_no_formula(office: Desk, threaded: World) -> None:
+def test_an_exported_csv_file_has_a_byte_order_mark_and_no_formula(office: Desk, threaded: World) -> None:
     fill(threaded)
 
     done = office.run("export", office.home / "all.csv", "--json")
@@ -55,7 +55,7 @@ def test_a_csv_file_has_its_mark_and_no_formula(office: Desk, threaded: World) -
     assert (evil["priority"], good["staff"], good["pool_holder"]) == ("-3", "12", "alice")
 
 
-def test_a_workbook_has_chinese_headings_and_no_formula(office: Desk, threaded: World) -> None:
+def test_an_exported_workbook_has_chinese_headings_and_no_formula(office: Desk, threaded: World) -> None:
     fill(threaded)
 
     done = office.run("export", office.home / "all.xlsx", LANG="zh_CN.UTF-8")
@@ -70,7 +70,7 @@ def test_a_workbook_has_chinese_headings_and_no_formula(office: Desk, threaded: 
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
-def test_what_was_exported_is_imported_again_as_it_was(office: Desk, threaded: World, kind: str) -> None:
+def test_an_exported_file_can_be_imported_unchanged(office: Desk, threaded: World, kind: str) -> None:
     fill(threaded)
     threaded.pool("q")
     office.run("export", "-p", "p", office.home / f"all.{kind}", LANG="zh_CN.UTF-8")
@@ -87,9 +87,7 @@ def test_what_was_exported_is_imported_again_as_it_was(office: Desk, threaded: W
     }  # fmt: skip
 
 
-def test_an_export_is_filtered_goes_through_a_pipe_and_writes_over_nothing_unasked(
-    office: Desk, threaded: World
-) -> None:
+def test_an_export_is_filtered_piped_and_overwrites_nothing_by_default(office: Desk, threaded: World) -> None:
     fill(threaded)
     target = office.home / "all.csv"
     target.write_text("mine")
@@ -105,7 +103,7 @@ def test_an_export_is_filtered_goes_through_a_pipe_and_writes_over_nothing_unask
     assert forced.status == 0 and target.read_text(encoding="utf-8-sig") != "mine"
 
 
-def test_an_export_that_cannot_be_written_leaves_nothing_behind(office: Desk, threaded: World) -> None:
+def test_an_export_that_fails_leaves_no_file(office: Desk, threaded: World) -> None:
     fill(threaded)
 
     full = office.run_on_a_full_disk("export", office.home / "all.xlsx")
@@ -121,7 +119,7 @@ def test_an_export_that_cannot_be_written_leaves_nothing_behind(office: Desk, th
 # Policy
 
 
-def test_the_rules_are_shown_tried_and_changed(office: Desk) -> None:
+def test_poolctl_shows_previews_and_changes_rules(office: Desk) -> None:
     shown = office.run("policy")
     tried = office.run("policy", "--set", "claim_ttl=P3D", "--apply-to", "all", "--dry-run")
     changed = office.run("policy", "--set", "masked_fields=phone,email", "--set", "holding_limit=off", "--json")
@@ -133,7 +131,7 @@ def test_the_rules_are_shown_tried_and_changed(office: Desk) -> None:
 
 
 @pytest.mark.parametrize("said", ["claim_ttl=P1M", "nonsense=1", "holding_limit=many"])
-def test_a_rule_that_is_none_is_refused_in_one_line(office: Desk, said: str) -> None:
+def test_poolctl_rejects_an_invalid_rule_in_one_line(office: Desk, said: str) -> None:
     refused = office.run("policy", "--set", said)
 
     assert refused.status == 1 and "policy_invalid" in refused.told
@@ -158,7 +156,7 @@ def changing(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, *polic
     return uow(world, folder, monkeypatch, log=Meanwhile(world, *policies))
 
 
-def test_a_change_goes_on_after_somebody_elses_change_of_another_rule(
+def test_a_rule_change_is_retried_after_a_concurrent_change_of_another_rule(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with changing(threaded, tmp_path, monkeypatch, {"cooldown": "PT1H"}, {"cooldown": "PT2H"}) as office:
@@ -169,7 +167,7 @@ def test_a_change_goes_on_after_somebody_elses_change_of_another_rule(
     assert [line.rpartition(" ")[2] for line in changed.err.splitlines()] == ["2.", "3."]
 
 
-def test_a_change_stops_where_somebody_else_has_changed_the_same_rule(
+def test_a_rule_change_stops_at_a_concurrent_change_of_the_same_rule(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with changing(threaded, tmp_path, monkeypatch, {"holding_limit": 7}) as office:
@@ -179,7 +177,7 @@ def test_a_change_stops_where_somebody_else_has_changed_the_same_rule(
     assert threaded.user("mona").get().json["policy"]["holding_limit"] == 7
 
 
-def test_a_change_bound_to_a_version_is_never_made_under_another(office: Desk) -> None:
+def test_a_rule_change_with_a_version_applies_only_to_that_version(office: Desk) -> None:
     refused = office.run("policy", "--set", "holding_limit=9", "--if-match", 4, "--json")
     made = office.run("policy", "--set", "holding_limit=9", "--if-match", 1, "--json")
 
@@ -188,7 +186,7 @@ def test_a_change_bound_to_a_version_is_never_made_under_another(office: Desk) -
     assert made.json["version"] == 2
 
 
-def test_a_pool_that_never_stands_still_is_given_up_in_one_line(
+def test_a_rule_change_under_constant_conflicts_fails_with_one_line(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = [{"cooldown": f"PT{n}H"} for n in range(1, 20)]
@@ -201,7 +199,7 @@ def test_a_pool_that_never_stands_still_is_given_up_in_one_line(
 # Sweep and audit
 
 
-def test_the_sweep_is_tried_and_made(office: Desk, threaded: World) -> None:
+def test_poolctl_previews_and_runs_a_sweep(office: Desk, threaded: World) -> None:
     threaded.fill(2)
     threaded.user("alice").claim("c1")
     threaded.clock.forward(8 * DAY)
@@ -214,7 +212,7 @@ def test_the_sweep_is_tried_and_made(office: Desk, threaded: World) -> None:
     assert threaded.user("mona").customer("c1")["state"] == "available"
 
 
-def test_a_sweep_of_too_much_says_that_it_wants_a_yes(office: Desk, threaded: World) -> None:
+def test_poolctl_reports_that_a_large_sweep_requires_confirmation(office: Desk, threaded: World) -> None:
     threaded.fill(2)
     office.run("policy", "--set", "sweep_breaker=0.1")
     threaded.clock.forward(10_000)
@@ -228,7 +226,7 @@ def test_a_sweep_of_too_much_says_that_it_wants_a_yes(office: Desk, threaded: Wo
     assert (sure.status, sure.json["returned"]) == (0, 2)
 
 
-def test_the_audit_tells_drift_by_its_exit_code_and_repairs_it(office: Desk, threaded: World) -> None:
+def test_the_audit_command_reports_drift_by_exit_code_and_repairs_it(office: Desk, threaded: World) -> None:
     threaded.fill(2)
     threaded.user("alice").claim("c1")
     plant(threaded, ALICE, "ADD #pins :n", n=2)
@@ -242,7 +240,7 @@ def test_the_audit_tells_drift_by_its_exit_code_and_repairs_it(office: Desk, thr
     assert sound.status == 0 and "0 differences found" in sound.out
 
 
-def test_who_is_no_admin_is_refused(office: Desk) -> None:
+def test_admin_commands_are_refused_for_other_users(office: Desk) -> None:
     assert office.run("sweep").status == office.run("audit").status == 1
 
 
@@ -254,7 +252,7 @@ def next_line(program: subprocess.Popen[str]) -> list[str]:
     return program.stdout.readline().rstrip("\n").split("\t")[:3]
 
 
-def test_through_a_pipe_each_change_is_a_line_and_ctrl_c_is_the_end(office: Desk, threaded: World) -> None:
+def test_a_piped_watch_prints_one_line_per_change_until_ctrl_c(office: Desk, threaded: World) -> None:
     threaded.fill(2)
     alice = threaded.user("alice")
     alice.claim("c1")
@@ -281,7 +279,7 @@ def test_the_history_of_a_customer_is_watched_as_json(office: Desk, threaded: Wo
     assert [(each["type"], each["by"]) for each in events] == [("imported", "mona"), ("claimed", "alice")]
 
 
-def test_a_reason_that_is_not_for_the_reader_is_watched_as_hidden(office: Desk, threaded: World) -> None:
+def test_a_watch_shows_a_reason_the_reader_may_not_see_as_hidden(office: Desk, threaded: World) -> None:
     threaded.fill(1)
     threaded.user("alice").claim("c1")
     threaded.user("alice").release("c1", reason="no budget")
@@ -291,7 +289,7 @@ def test_a_reason_that_is_not_for_the_reader_is_watched_as_hidden(office: Desk, 
     assert "hidden" in watched.out and "no budget" not in watched.out
 
 
-def test_a_watch_outlives_a_service_that_is_away(office: Desk, threaded: World) -> None:
+def test_a_watch_continues_after_the_service_was_unreachable(office: Desk, threaded: World) -> None:
     threaded.fill(1)
     threaded.user("alice").claim("c1")
     queries = itertools.count(1)
@@ -306,7 +304,7 @@ def test_a_watch_outlives_a_service_that_is_away(office: Desk, threaded: World) 
     assert watched.status == 0 and "Still watching" in watched.told
 
 
-def test_on_a_terminal_a_table_stays_current(office: Desk, threaded: World) -> None:
+def test_a_watch_on_a_terminal_keeps_its_table_current(office: Desk, threaded: World) -> None:
     threaded.fill(1)
     threaded.user("alice").claim("c1")
 
@@ -315,7 +313,7 @@ def test_on_a_terminal_a_table_stays_current(office: Desk, threaded: World) -> N
     assert "Customer c1" in screen and "Traceback" not in screen
 
 
-def test_on_a_terminal_an_import_shows_its_rate_and_the_time_left(office: Desk) -> None:
+def test_an_import_on_a_terminal_shows_rate_and_remaining_time(office: Desk) -> None:
     file = office.home / "some.csv"
     file.write_text("name\n" + "".join(f"Customer {n}\n" for n in range(300)))
 

@@ -21,9 +21,7 @@ def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield made
 
 
-def test_what_a_file_brought_in_leaves_again_in_all_its_requests_and_may_come_in_anew(
-    office: Desk, threaded: World
-) -> None:
+def test_undo_removes_all_rows_of_a_file_which_can_be_imported_again(office: Desk, threaded: World) -> None:
     file = saved(office, many(250))
     office.run("import", file)
 
@@ -37,7 +35,7 @@ def test_what_a_file_brought_in_leaves_again_in_all_its_requests_and_may_come_in
     assert len(customers(threaded)) == 250
 
 
-def test_whom_somebody_has_touched_since_stays_and_is_named_with_the_reason(office: Desk, threaded: World) -> None:
+def test_undo_keeps_and_names_customers_changed_since_the_import(office: Desk, threaded: World) -> None:
     file = saved(office, "id,name\n" + "".join(f"c{number},Customer {number}\n" for number in range(20)))
     office.run("import", file)
     threaded.user("alice").claim_batch([f"c{number}" for number in range(12)])
@@ -54,7 +52,7 @@ def test_whom_somebody_has_touched_since_stays_and_is_named_with_the_reason(offi
     assert len(customers(threaded)) == 12
 
 
-def test_what_a_file_changed_says_again_what_it_said(office: Desk, threaded: World) -> None:
+def test_undo_restores_the_fields_that_a_file_changed(office: Desk, threaded: World) -> None:
     threaded.user("mona").create("c1", name="Before", fields={"city": "上海"})
     file = saved(office, "id,name,city\nc1,After,北京\n")
     office.run("import", file, "--on-duplicate", "update")
@@ -65,7 +63,7 @@ def test_what_a_file_changed_says_again_what_it_said(office: Desk, threaded: Wor
     assert customers(threaded)["Before"]["fields"] == {"city": "上海"}
 
 
-def test_a_request_that_changed_nobody_has_nothing_to_take_back(office: Desk, threaded: World) -> None:
+def test_undo_skips_requests_that_changed_nothing(office: Desk, threaded: World) -> None:
     threaded.user("mona").create("c1", name="Here")
     file = saved(office, "id,name\nc1,Here\n")
     office.run("import", file, "--on-duplicate", "skip")
@@ -77,7 +75,7 @@ def test_a_request_that_changed_nobody_has_nothing_to_take_back(office: Desk, th
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_undoing_that_was_cut_short_goes_on_and_takes_back_all(office: Desk, threaded: World) -> None:
+def test_an_interrupted_undo_continues_to_the_end(office: Desk, threaded: World) -> None:
     file, writes = saved(office, many(250)), itertools.count(1)
     office.run("import", file)
 
@@ -94,7 +92,7 @@ def test_an_undoing_that_was_cut_short_goes_on_and_takes_back_all(office: Desk, 
     assert customers(threaded) == {}
 
 
-def test_a_dry_run_says_how_much_it_would_be_and_takes_nothing_back(office: Desk, threaded: World) -> None:
+def test_an_undo_dry_run_counts_and_changes_nothing(office: Desk, threaded: World) -> None:
     file = saved(office, many(5))
     office.run("import", file)
 
@@ -105,7 +103,7 @@ def test_a_dry_run_says_how_much_it_would_be_and_takes_nothing_back(office: Desk
     assert len(customers(threaded)) == 5
 
 
-def test_what_was_never_imported_or_not_in_this_way_is_one_line(office: Desk, threaded: World) -> None:
+def test_undo_of_a_file_without_an_import_is_one_line(office: Desk, threaded: World) -> None:
     file = saved(office, many(5))
     never = office.run("import", file, "--undo")
     office.run("import", file)

@@ -95,7 +95,7 @@ def test_options_stand_before_the_command_or_after_it_and_the_later_one_applies(
     assert [line.split()[0] for line in chosen.out.splitlines()[1:]] == ["q"]
 
 
-def test_an_option_after_two_dashes_is_none(terminal: Desk) -> None:
+def test_an_option_after_two_dashes_is_an_argument(terminal: Desk) -> None:
     ran = terminal.run("claim", "--", "--json", "--lang=zh", user="alice")
 
     assert ran.status == 1
@@ -137,7 +137,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("typed", MISTAKES)
-def test_a_mistake_is_one_line_that_helps_in_either_language(alone: Desk, typed: str) -> None:
+def test_a_usage_mistake_is_one_helpful_line_in_both_languages(alone: Desk, typed: str) -> None:
     english = alone.run(*typed.split())
     chinese = alone.run(*typed.split(), LANG="zh_CN.UTF-8")
 
@@ -145,7 +145,7 @@ def test_a_mistake_is_one_line_that_helps_in_either_language(alone: Desk, typed:
     assert chinese.status == 2 and CHINESE.search(chinese.told)
 
 
-def test_a_pool_of_the_environment_that_is_no_id_is_named(alone: Desk) -> None:
+def test_an_invalid_pool_in_the_environment_is_named(alone: Desk) -> None:
     ran = alone.run("mine", POOLCTL_POOL="..")
 
     assert ran.status == 2 and "POOLCTL_POOL='..'" in ran.told
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(alone: Desk, text: 
 # Streams and characters that are not as usual
 
 
-def test_bytes_that_are_no_text_are_ids_of_nobody(terminal: Desk) -> None:
+def test_ids_that_are_not_utf_8_are_not_found(terminal: Desk) -> None:
     program = subprocess.run(
         [sys.executable, "-m", "poolctl", "claim", "-", b"\xff\xfe"], cwd=PROJECT,
         input=b"\xef\xbb\xbfc1\r\nc2 \xe5\x8c", capture_output=True, check=False, timeout=60,
@@ -174,7 +174,7 @@ def test_bytes_that_are_no_text_are_ids_of_nobody(terminal: Desk) -> None:
 
 
 @pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_is_no_defect(terminal: Desk, redirections: str) -> None:
+def test_a_closed_stream_is_not_a_defect(terminal: Desk, redirections: str) -> None:
     through = ("bash", "-c", f'exec "$@" {redirections}', "-")
 
     done = [ended(terminal.start(*words, through=through)).status for words in (["pools"], ["release", "-"], ["clam"])]
@@ -182,7 +182,7 @@ def test_a_stream_that_is_closed_is_no_defect(terminal: Desk, redirections: str)
     assert done == [0, 0, 2]
 
 
-def test_a_reader_of_errors_that_has_had_enough_changes_no_exit_code(alone: Desk) -> None:
+def test_a_closed_error_pipe_does_not_change_the_exit_code(alone: Desk) -> None:
     program = alone.start("clam")
     assert program.stderr is not None
     program.stderr.close()
@@ -202,7 +202,7 @@ def test_in_a_locale_without_chinese_nothing_fails(terminal: Desk, threaded: Wor
 # Sessions and services
 
 
-def test_a_session_that_has_expired_is_told_from_a_token_that_is_not_accepted(terminal: Desk) -> None:
+def test_an_expired_token_is_reported_apart_from_a_rejected_one(terminal: Desk) -> None:
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": 1_700_000_000}
     expired = jwt.encode(claims, terminal.keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
@@ -237,7 +237,7 @@ def another_server(body: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"a": 1}', b"[]", b""])
-def test_a_server_that_is_another_one_is_said_to_be(alone: Desk, body: bytes) -> None:
+def test_a_server_that_is_not_this_service_is_reported(alone: Desk, body: bytes) -> None:
     file = alone.home / "some.csv"
     file.write_text("name\nA\n")
     typed = (
@@ -279,7 +279,7 @@ def first_two(out: str) -> list[list[str]]:
     return [line.split()[:2] for line in out.splitlines()[1:]]
 
 
-def test_everything_that_is_held_in_several_pools_is_released_through_a_pipe(two_pools: Desk) -> None:
+def test_customers_held_in_several_pools_are_released_through_a_pipe(two_pools: Desk) -> None:
     claimed = two_pools.run("claim", "q/q2", "p/c1", "q/q1", "q/nobody", "p/c2", user="alice")
 
     ids = two_pools.run("mine", "--ids", user="alice")
@@ -294,9 +294,7 @@ def test_everything_that_is_held_in_several_pools_is_released_through_a_pipe(two
     assert released.status == 0 and two_pools.run("mine", "--ids", user="alice").out == ""
 
 
-def test_more_than_a_hundred_of_several_pools_come_back_in_the_order_of_the_input(
-    two_pools: Desk, threaded: World
-) -> None:
+def test_over_a_hundred_ids_of_several_pools_return_in_input_order(two_pools: Desk, threaded: World) -> None:
     threaded.pool("r")
     pairs = zip(threaded.fill(110, pool="q", prefix="m"), threaded.fill(110, pool="r"), strict=True)
     ids = [f"{pool}/{each}" for pair in pairs for pool, each in zip("qr", pair, strict=True)]
@@ -329,7 +327,7 @@ def test_customers_whose_pool_is_not_certain_are_refused_before_anything_is_sent
     assert two_pools.run("mine", "--json").json == {"items": []}
 
 
-def test_the_pool_of_the_environment_is_that_of_ids_which_name_none(two_pools: Desk) -> None:
+def test_ids_without_a_pool_use_the_pool_of_the_environment(two_pools: Desk) -> None:
     claimed = two_pools.run("claim", "q/q1", "c1", user="alice", POOLCTL_POOL="p")
 
     assert first_two(claimed.out) == [["q/q1", "ok"], ["p/c1", "ok"]]
@@ -341,7 +339,7 @@ def test_one_customer_is_watched_by_pool_and_id(two_pools: Desk) -> None:
     assert watched.status == 0 and "\timported\tmona\t" in watched.out
 
 
-def test_who_has_no_pool_is_told_so(terminal: Desk) -> None:
+def test_a_user_without_a_pool_gets_a_clear_message(terminal: Desk) -> None:
     ran = terminal.run("claim", "c1", user="stranger")
 
     assert ran.status == 1 and "not a member of any pool" in ran.told
@@ -354,7 +352,7 @@ def test_who_has_no_pool_is_told_so(terminal: Desk) -> None:
     ("zone", "shown"),
     [("Asia/Shanghai", "2026-06-08 16:00 +08:00"), ("America/St_Johns", "2026-06-08 05:30 -02:30"), ("UTC", "+00:00")],
 )
-def test_times_are_local_and_have_their_zone(terminal: Desk, zone: str, shown: str) -> None:
+def test_times_are_printed_in_local_time_with_the_zone(terminal: Desk, zone: str, shown: str) -> None:
     terminal.run("claim", "c1", user="alice")
     terminal.run("claim", "c2", user="alice")
     terminal.run("release", "c2", user="alice")
@@ -377,7 +375,7 @@ def rows(screen: str) -> list[str]:
     ("columns", "shown"),
     [(40, "id name"), (60, "id name until"), (80, "id name state holder until"), (200, "id name state holder until")],
 )
-def test_a_narrow_terminal_shows_fewer_columns_and_folds_none_into_shreds(
+def test_a_narrow_terminal_shows_fewer_columns_without_wrapping(
     terminal: Desk, threaded: World, columns: int, shown: str
 ) -> None:
     threaded.user("mona").create("rongcheng-food", name="蓉城食品有限责任公司")
@@ -403,7 +401,7 @@ def test_through_a_pipe_no_column_is_dropped(terminal: Desk) -> None:
     assert piped.out.splitlines()[0].split() == ["id", "name", "state", "holder", "until"]
 
 
-def test_no_color_is_used_where_none_is_wanted(terminal: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_used_when_color_is_disabled(terminal: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     assert not re.search(r"\x1b\[\d*(3|4|9)[0-7]m", terminal.on_a_terminal("pools"))

@@ -13,7 +13,7 @@ def new_pool(user: User, pool: str = "q", **policy: Any) -> Reply:
     return user.request("POST", "/v1/pools", {"id": pool, "name": "Q", "policy": policy})
 
 
-def test_a_pool_is_made_by_an_admin_and_by_nobody_else(world: World) -> None:
+def test_only_an_admin_creates_a_pool(world: World) -> None:
     mona = world.pool()
 
     made = new_pool(world.user("root", admin=True), holding_limit=3)
@@ -24,7 +24,7 @@ def test_a_pool_is_made_by_an_admin_and_by_nobody_else(world: World) -> None:
         assert (new_pool(other, "r").status, new_pool(other, "r").code) == (403, "not_admin")
 
 
-def test_a_pool_that_exists_is_not_made_again_but_another_tenant_has_ids_of_its_own(world: World) -> None:
+def test_a_pool_id_is_unique_within_a_tenant(world: World) -> None:
     world.pool("q", holding_limit=3)
     root = world.user("root", admin=True, pool="q")
 
@@ -46,7 +46,7 @@ def test_every_rule_of_a_pool_may_be_absent_or_null(world: World) -> None:
     assert absent == null == dict.fromkeys(absent) | defaults
 
 
-def test_a_pool_is_seen_by_its_members_and_admins_only(world: World) -> None:
+def test_a_pool_is_visible_only_to_its_members_and_admins(world: World) -> None:
     world.pool("p")
     world.pool("q", members="alice")
     world.pool("p", tenant="acme")
@@ -59,7 +59,7 @@ def test_a_pool_is_seen_by_its_members_and_admins_only(world: World) -> None:
     assert world.user("root", admin=True).get().status == world.user("bob").get().status == 200
 
 
-def test_a_member_finds_their_pools_on_the_first_page_however_many_others_there_are_before(world: World) -> None:
+def test_a_member_finds_their_pools_on_the_first_page_among_many(world: World) -> None:
     for number in range(30):
         new_pool(world.user("root", admin=True), f"o{number}")
     world.pool("p")
@@ -75,7 +75,7 @@ def test_a_member_finds_their_pools_on_the_first_page_however_many_others_there_
     assert made == {"Query": 3, "BatchGetItem": 3}
 
 
-def test_a_page_of_a_members_pools_looks_at_a_hundred_pools_of_the_tenant_and_goes_on_after_them(world: World) -> None:
+def test_a_page_of_a_members_pools_reads_a_hundred_pools_of_the_tenant(world: World) -> None:
     for number in range(101):
         new_pool(world.user("root", admin=True), f"o{number:03}")
     world.pool("p")

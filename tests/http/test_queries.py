@@ -19,14 +19,14 @@ BAD_CURSORS = ["", "x", "é", "=", "AAAA", "A" * 5_000, "../..", "%00", "%20", "
 @pytest.mark.parametrize(
     "query", [*(f"limit={bad}" for bad in BAD_LIMITS), "Limit=5", "limit=5&surprise=", "limit=5&limit=6"]
 )
-def test_no_list_takes_a_bad_limit_an_unknown_parameter_or_one_that_is_said_twice(no_store: World, query: str) -> None:
+def test_no_list_accepts_a_bad_limit_or_an_unknown_or_repeated_parameter(no_store: World, query: str) -> None:
     for route in LISTS:
         reply = no_store.user("alice").request("GET", f"{address(route)}?{query}")
         assert_problem(reply, 422, "invalid_request", named(route))
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_no_route_takes_a_parameter_that_it_does_not_know(no_store: World, route: Route) -> None:
+def test_no_route_accepts_an_unknown_parameter(no_store: World, route: Route) -> None:
     reply = send(no_store.user("alice"), route, good_body(route), "?surprise=1")
 
     assert_problem(reply, 422, "invalid_request")
@@ -45,12 +45,12 @@ def test_no_route_takes_a_parameter_that_it_does_not_know(no_store: World, route
         "holder=" + "x" * 1_025,
     ],
 )
-def test_a_list_of_customers_refuses_a_filter_that_means_nothing(no_store: World, query: str) -> None:
+def test_a_list_of_customers_rejects_an_invalid_filter(no_store: World, query: str) -> None:
     assert_problem(no_store.user("alice").get(f"/customers?{query}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("route", LISTS, ids=named)
-def test_no_list_takes_what_is_no_cursor(moto_world: World, route: Route) -> None:
+def test_no_list_accepts_an_invalid_cursor(moto_world: World, route: Route) -> None:
     mona = moto_world.pool()
     moto_world.fill(1)
 
@@ -59,7 +59,7 @@ def test_no_list_takes_what_is_no_cursor(moto_world: World, route: Route) -> Non
 
 
 @pytest.mark.parametrize("query", ["state=available&holder=me", "state=set_aside&holder=bob", "phone=13812345678"])
-def test_nor_does_one_that_has_no_second_page(moto_world: World, query: str) -> None:
+def test_a_list_without_a_second_page_rejects_an_invalid_cursor(moto_world: World, query: str) -> None:
     mona = moto_world.pool()
 
     for cursor in BAD_CURSORS:
@@ -100,7 +100,7 @@ def test_a_cursor_of_another_list_pool_or_tenant_is_refused(world: World) -> Non
         assert mona.get(f"/customers?cursor={cursor}").code == "invalid_cursor"
 
 
-def test_a_cursor_that_somebody_made_themself_is_no_fault_either(world: World) -> None:
+def test_a_forged_cursor_never_gets_a_5xx(world: World) -> None:
     mona = everything_there(world)
     roster, history = Cursor("T#main#P#p#C", "None", "None"), Cursor("T#main#P#p#C#c1", "history")
     waiting = Cursor("T#main#P#p#A", "available", "None")

@@ -35,7 +35,7 @@ def test_every_code_of_the_contract_has_its_status_and_a_sentence_in_both_langua
     assert (meaning.retry_after is not None) == (meaning.status in (429, 503))
 
 
-def test_no_reason_has_a_code_that_the_contract_does_not_know() -> None:
+def test_every_reason_code_is_in_the_contract() -> None:
     for reason, meaning in CATALOG.items():
         assert meaning.en and meaning.zh, reason
         assert Refusal(reason).code in CODES, reason
@@ -43,7 +43,7 @@ def test_no_reason_has_a_code_that_the_contract_does_not_know() -> None:
             assert (meaning.status, meaning.code) == SHARING[reason]
 
 
-def test_a_refusal_that_ends_a_request_says_its_reason_to_whoever_reads_it_as_an_exception() -> None:
+def test_a_refusal_has_its_reason_as_exception_text() -> None:
     assert str(Refused(Refusal("cooldown"))) == "cooldown"
 
 
@@ -61,7 +61,7 @@ ENGLISH = [
 
 
 @pytest.mark.parametrize("accepted", CHINESE + ENGLISH, ids=range(len(CHINESE + ENGLISH)))
-def test_a_refusal_speaks_the_language_that_is_liked_best(no_store: World, accepted: str) -> None:
+def test_a_refusal_uses_the_preferred_language(no_store: World, accepted: str) -> None:
     meaning = CATALOG["invalid_request"]
     spoken = ("zh-CN", meaning.zh) if accepted in CHINESE else ("en", meaning.en)
 
@@ -70,7 +70,7 @@ def test_a_refusal_speaks_the_language_that_is_liked_best(no_store: World, accep
     assert (refused.headers["Content-Language"], refused.json["title"]) == spoken
 
 
-def test_what_the_store_refuses_and_the_results_of_a_batch_speak_it_too(moto_world: World) -> None:
+def test_table_refusals_and_batch_results_use_the_preferred_language(moto_world: World) -> None:
     moto_world.pool()
     alice = moto_world.user("alice")
 

@@ -34,7 +34,7 @@ def test_releasing_twice_decrements_once(world: World) -> None:
     assert alice.held() == 1
 
 
-def test_only_the_holder_or_a_manager_gives_a_customer_back(world: World) -> None:
+def test_only_the_holder_or_a_manager_releases_a_customer(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
@@ -84,7 +84,7 @@ def test_a_policy_may_require_a_reason_and_history_keeps_it(world: World) -> Non
     assert alice.get("/customers/c1/history").json["items"][-1]["reason"] == "号码无效"
 
 
-def test_who_may_not_ask_at_all_is_not_asked_for_a_reason(world: World) -> None:
+def test_a_forbidden_release_does_not_require_a_reason(world: World) -> None:
     world.pool(reason_required=True)
     world.fill(1)
 
@@ -107,7 +107,7 @@ def test_a_manager_releases_their_own_claim_and_those_of_others_in_one_batch(wor
     assert [world.user(name).held() for name in ("mona", "alice", "bob")] == [0, 0, 0]
 
 
-def test_a_members_batch_releases_their_own_and_is_refused_the_rest_one_by_one(world: World) -> None:
+def test_a_member_batch_releases_own_customers_and_refuses_the_others(world: World) -> None:
     world.pool()
     world.fill(3)
     world.user("alice").claim_batch(["c1", "c3"])

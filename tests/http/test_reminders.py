@@ -48,7 +48,7 @@ def test_an_extended_claim_is_not_reminded_again_of_the_level_it_had(world: Worl
     assert [level for level, _ in reminders(mona, "c1")] == ["P3D", "P1D"]
 
 
-def test_a_new_claim_is_reminded_anew(world: World) -> None:
+def test_a_new_claim_gets_its_own_reminders(world: World) -> None:
     world.pool(claim_ttl="P2D", reminders=["P1D"])
     world.fill(1)
     for name in ("alice", "bob"):
@@ -60,7 +60,7 @@ def test_a_new_claim_is_reminded_anew(world: World) -> None:
     assert len(reminders(world.user("alice"), "c1")) == 2
 
 
-def test_two_levels_that_are_due_at_once_are_both_told(world: World) -> None:
+def test_two_reminder_levels_due_at_once_are_both_published(world: World) -> None:
     world.pool(claim_ttl="P7D", reminders=["P1D", "P3D"])
     world.fill(1)
     world.user("alice").claim("c1")
@@ -71,7 +71,7 @@ def test_two_levels_that_are_due_at_once_are_both_told(world: World) -> None:
     assert [level for level, _ in reminders(world.user("alice"), "c1")] == ["P3D", "P1D"]
 
 
-def test_nobody_is_reminded_of_what_has_lapsed_is_paused_or_was_given_back(world: World) -> None:
+def test_expired_paused_or_released_claims_get_no_reminder(world: World) -> None:
     world.pool(claim_ttl="P7D", reminders=["P1D"])
     world.fill(3)
     alice = world.user("alice")
@@ -88,7 +88,7 @@ def test_nobody_is_reminded_of_what_has_lapsed_is_paused_or_was_given_back(world
     assert (paused, report.reminded, report.returned) == (0, 0, 1)
 
 
-def test_a_level_that_the_policy_has_dropped_is_told_to_nobody_and_looked_for_once(world: World) -> None:
+def test_a_dropped_reminder_level_is_not_published_and_queried_once(world: World) -> None:
     mona = world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"])
     world.fill(1)
     world.user("alice").claim("c1")
@@ -110,7 +110,7 @@ def test_a_level_that_the_policy_has_dropped_is_told_to_nobody_and_looked_for_on
     level=st.integers(1, 20),
     at=st.integers(0, 45),
 )
-def test_the_reminded_are_those_whom_a_sweep_so_much_later_would_find(
+def test_reminders_match_the_claims_a_later_sweep_would_return(
     ministack: str, deadlines: list[int], level: int, at: int
 ) -> None:
     world = World(new_table(ministack))

@@ -37,7 +37,7 @@ def remove(world: World, user: str, query: str = "?held=release") -> None:
 # Who may have an answer again
 
 
-def test_a_removed_member_gets_none_of_their_answers_again(world: World) -> None:
+def test_a_removed_member_gets_no_replay(world: World) -> None:
     masked_pool(world)
     alice = world.user("alice")
     requests: list[tuple[str, Any]] = [
@@ -57,7 +57,7 @@ def test_a_removed_member_gets_none_of_their_answers_again(world: World) -> None
     assert [refused(each) for each in again] == [(403, "not_a_member", False)] * len(requests)
 
 
-def test_who_is_a_member_again_gets_their_answers_again(world: World) -> None:
+def test_a_member_added_again_gets_replays(world: World) -> None:
     masked_pool(world)
     alice = world.user("alice")
     first = alice.claim("c1", idempotency_key="k")
@@ -70,7 +70,7 @@ def test_who_is_a_member_again_gets_their_answers_again(world: World) -> None:
     assert hidden(again.json) and not hidden(first.json)
 
 
-def test_who_was_no_member_is_refused_again_as_the_first_time(world: World) -> None:
+def test_a_refusal_to_a_non_member_is_replayed(world: World) -> None:
     world.pool()
     world.fill(1)
     carl = world.user("carl")
@@ -82,7 +82,7 @@ def test_who_was_no_member_is_refused_again_as_the_first_time(world: World) -> N
     assert all(each.headers["Idempotent-Replayed"] == "true" for each in agains)
 
 
-def test_what_is_wrong_with_a_request_is_answered_again_whoever_asks(world: World) -> None:
+def test_an_invalid_request_is_rejected_again_for_any_caller(world: World) -> None:
     world.pool()
     world.user("root", admin=True).post("/pause")
     carl = world.user("carl")
@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_request_is_answered_again_whoever_asks(world: Worl
     assert [(each.status, each.text) for each in agains] == [(each.status, each.text) for each in firsts]
 
 
-def test_who_has_removed_themself_gets_that_answer_again(world: World) -> None:
+def test_a_member_who_removed_themself_gets_that_replay(world: World) -> None:
     mona, path = world.pool(), "/v1/pools/p/members/mona"
     first = mona.request("DELETE", path, idempotency_key="k")
 
@@ -111,7 +111,7 @@ def test_who_has_removed_themself_gets_that_answer_again(world: World) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_who_tried_to_remove_themself_and_was_removed_later_is_no_member(world: World) -> None:
+def test_a_refused_self_removal_is_not_replayed_after_a_later_removal(world: World) -> None:
     mona, path = world.pool(), "/v1/pools/p/members/mona"
     world.fill(1)
     demote(world, "bob", "manager")
@@ -125,7 +125,7 @@ def test_who_tried_to_remove_themself_and_was_removed_later_is_no_member(world: 
     assert refused(again) == (403, "not_a_member", False)
 
 
-def test_a_removal_of_somebody_else_comes_again_only_to_a_member(world: World) -> None:
+def test_the_removal_of_another_member_is_replayed_only_to_a_member(world: World) -> None:
     mona, path = world.pool(), "/v1/pools/p/members/bob"
     first = mona.request("DELETE", path, idempotency_key="k")
     assert world.user("mona").request("DELETE", "/v1/pools/p/members/mona").status == 200
@@ -140,7 +140,7 @@ BY_ADMINS = [each for each in OPERATIONS if each.who == "root"]
 
 
 @pytest.mark.parametrize("operation", BY_ADMINS, ids=lambda operation: operation.name)
-def test_what_an_admin_has_done_comes_again_to_an_admin_only(operation: Operation) -> None:
+def test_a_request_of_an_admin_is_replayed_only_to_an_admin(operation: Operation) -> None:
     world = Trial(operation).begin()
     first = operation.ask(world, "k")
 
@@ -158,7 +158,7 @@ def test_what_an_admin_has_done_comes_again_to_an_admin_only(operation: Operatio
 # What it shows
 
 
-def test_an_answer_that_showed_everything_is_masked_once_the_claim_has_ended(world: World) -> None:
+def test_a_replay_is_masked_once_the_claim_has_ended(world: World) -> None:
     masked_pool(world)
     alice = world.user("alice")
     sent = [
@@ -176,7 +176,7 @@ def test_an_answer_that_showed_everything_is_masked_once_the_claim_has_ended(wor
     assert [facts(each) for each in agains] == [facts(each) for each in firsts]
 
 
-def test_a_manager_who_is_none_any_more_has_the_same_facts_and_sees_what_a_member_sees(world: World) -> None:
+def test_a_replay_to_a_former_manager_is_masked_as_for_a_member(world: World) -> None:
     mona = masked_pool(world)
     rows = {"rows": [{"id": "c1", "name": "Acme Trading"}], "on_duplicate": "update"}
     sent = [
@@ -201,7 +201,7 @@ def _customer(reply: Reply) -> dict[str, Any]:
     return body["results"][0]["customer"] if "results" in body else body
 
 
-def test_an_answer_is_masked_by_the_rules_of_today(world: World) -> None:
+def test_a_replay_is_masked_by_the_current_policy(world: World) -> None:
     mona = world.pool()
     mona.create("c1", fields={"phone": PHONE})
     bob = world.user("bob")
@@ -215,7 +215,7 @@ def test_an_answer_is_masked_by_the_rules_of_today(world: World) -> None:
     assert again.json["masked"] and PHONE not in again.text
 
 
-def test_an_answer_comes_again_with_the_name_and_fields_of_today(world: World) -> None:
+def test_a_replay_has_the_current_name_and_fields(world: World) -> None:
     mona = world.pool()
     mona.create("c1", name="Was", fields={"city": "Bonn"})
     first = mona.claim("c1", idempotency_key="k")
@@ -227,7 +227,7 @@ def test_an_answer_comes_again_with_the_name_and_fields_of_today(world: World) -
     assert (again.json["name"], again.json["fields"]) == ("Is", {"city": "Köln"})
 
 
-def test_an_answer_about_a_customer_that_is_gone_has_neither_name_nor_fields(world: World) -> None:
+def test_a_replay_about_a_removed_customer_has_no_name_and_no_fields(world: World) -> None:
     mona = world.pool()
     rows = {"rows": [{"id": "c1", "name": NAME, "fields": {"phone": PHONE}}]}
     first = mona.post("/import", rows, idempotency_key="k")
@@ -244,7 +244,7 @@ def test_an_answer_about_a_customer_that_is_gone_has_neither_name_nor_fields(wor
         assert facts(shown) == facts(first.json["results"][0]["customer"])
 
 
-def test_an_answer_about_a_customer_in_another_pool_is_masked_as_that_pool_says(world: World) -> None:
+def test_a_replay_about_a_moved_customer_is_masked_by_its_pool(world: World) -> None:
     mona = world.pool()
     world.pool("q", masked_fields=["name"])
     mona.create("c1", name=NAME)
@@ -261,7 +261,7 @@ def test_an_answer_about_a_customer_in_another_pool_is_masked_as_that_pool_says(
     assert mona.claim("c1").code == "not_found"
 
 
-def test_a_hundred_answers_come_again_each_with_its_own_name(threaded: World) -> None:
+def test_a_replayed_batch_of_a_hundred_has_each_customers_own_name(threaded: World) -> None:
     mona = threaded.pool(masked_fields=["phone"])
     ids = threaded.fill(100)
     first = mona.post("/assign", {"customer_ids": ids, "to": "bob"}, idempotency_key="k")
@@ -277,7 +277,7 @@ def test_a_hundred_answers_come_again_each_with_its_own_name(threaded: World) ->
 TEXTS = (NAME.lower(), PHONE, EMAIL, "secret", "canary")
 
 
-def test_no_record_holds_a_name_a_field_or_anything_that_people_wrote(world: World) -> None:
+def test_no_idempotency_record_contains_personal_data(world: World) -> None:
     mona = everything_there(world)
     root = world.user("root", admin=True)
     own = {"name": NAME, "fields": {"phone": PHONE, "email": EMAIL, "secret": "secret"}}
@@ -331,7 +331,7 @@ def test_a_repeated_claim_costs_two_reads_more_than_the_first(world: World) -> N
     assert dict(again) == {"TransactWriteItems": 1, "BatchGetItem": 2}
 
 
-def test_a_refusal_comes_again_in_the_language_of_whoever_asks_again(world: World) -> None:
+def test_a_replayed_refusal_is_in_the_language_of_the_new_request(world: World) -> None:
     mona = world.pool(holding_limit=0)
     world.fill(1)
     mona.claim("c1", idempotency_key="k")
@@ -341,7 +341,7 @@ def test_a_refusal_comes_again_in_the_language_of_whoever_asks_again(world: Worl
     assert (again.code, again.json["detail"]) == ("holding_limit", "持有客户数已达上限。")
 
 
-def test_a_lapsed_claim_shows_no_more_when_it_is_answered_again(world: World) -> None:
+def test_a_replay_about_an_expired_claim_is_masked(world: World) -> None:
     masked_pool(world)
     alice = world.user("alice")
     mona = world.user("mona")

@@ -8,7 +8,7 @@ from tests.support.engine import counted
 from tests.support.world import DAY, HOUR, World
 
 
-def test_a_warm_claim_and_a_warm_release_are_one_transaction_and_no_read(world: World) -> None:
+def test_a_warm_claim_or_release_is_one_transaction_without_reads(world: World) -> None:
     world.pool(holding_limit=5, daily_claim_limit=50, claim_ttl="P7D")
     world.fill(2)
     alice = world.user("alice")
@@ -23,7 +23,7 @@ def test_a_warm_claim_and_a_warm_release_are_one_transaction_and_no_read(world: 
     assert claim == keyed == release == {"TransactWriteItems": 1}
 
 
-def test_a_process_that_has_never_seen_the_customer_reads_it_once(world: World) -> None:
+def test_a_process_without_a_cached_customer_reads_it_once(world: World) -> None:
     world.pool()
     world.fill(1)
     world.service = world.another_process()
@@ -35,7 +35,7 @@ def test_a_process_that_has_never_seen_the_customer_reads_it_once(world: World) 
     assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
 
 
-def test_losing_a_race_costs_no_read_either(world: World) -> None:
+def test_losing_a_race_costs_no_read(world: World) -> None:
     world.pool()
     world.fill(1)
     other = world.another_process()
@@ -50,7 +50,7 @@ def test_losing_a_race_costs_no_read_either(world: World) -> None:
     assert made == {"TransactWriteItems": 1}
 
 
-def test_a_member_at_the_limit_looks_once_for_lapsed_claims_to_return(world: World) -> None:
+def test_a_member_at_the_limit_queries_own_expired_claims_once(world: World) -> None:
     world.pool(holding_limit=1, claim_ttl="PT1H")
     world.fill(3)
     alice = world.user("alice")
@@ -63,7 +63,7 @@ def test_a_member_at_the_limit_looks_once_for_lapsed_claims_to_return(world: Wor
     assert made["Query"] == 1
 
 
-def test_and_does_not_look_where_it_is_the_day_that_is_used_up(world: World) -> None:
+def test_a_member_at_the_daily_limit_does_not_query_expired_claims(world: World) -> None:
     world.pool(holding_limit=1, daily_claim_limit=1, claim_ttl="PT1H")
     world.fill(2)
     alice = world.user("alice")
@@ -76,7 +76,7 @@ def test_and_does_not_look_where_it_is_the_day_that_is_used_up(world: World) -> 
     assert made["Query"] == 0
 
 
-def test_taking_over_a_lapsed_claim_is_one_transaction(world: World) -> None:
+def test_taking_over_an_expired_claim_is_one_transaction(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     world.fill(1)
     world.user("bob").claim("c1")
@@ -110,7 +110,7 @@ def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(
     assert made.total() <= 6
 
 
-def test_a_list_page_is_two_requests_whatever_the_size_of_the_pool(threaded: World) -> None:
+def test_a_list_page_is_two_requests_for_any_pool_size(threaded: World) -> None:
     threaded.pool()
     threaded.fill(130)
     alice = threaded.user("alice")
@@ -185,7 +185,7 @@ def test_a_claim_refused_at_the_limit_is_three_requests(world: World) -> None:
     assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}
 
 
-def test_in_a_paused_pool_the_pool_is_read_besides(world: World) -> None:
+def test_a_verb_in_a_paused_pool_also_reads_the_pool(world: World) -> None:
     world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
@@ -197,7 +197,7 @@ def test_in_a_paused_pool_the_pool_is_read_besides(world: World) -> None:
     assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
 
 
-def test_claim_next_passes_over_what_is_closed_to_the_caller_many_at_a_time(threaded: World) -> None:
+def test_claim_next_skips_ineligible_customers_in_batches(threaded: World) -> None:
     mona = threaded.pool(embargo="P1D")
     threaded.fill(3)
     threaded.clock.forward(2 * DAY)

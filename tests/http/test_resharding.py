@@ -46,7 +46,7 @@ def standing(world: World) -> list[int]:
 # What it is for
 
 
-def test_customers_stand_in_the_shard_of_their_id_and_every_list_is_as_it_was(world: World) -> None:
+def test_resharding_moves_entries_to_their_shards_and_keeps_every_list(world: World) -> None:
     mona = filled(world)
     before = ids(mona.walk("/customers?state=available"))
 
@@ -59,7 +59,7 @@ def test_customers_stand_in_the_shard_of_their_id_and_every_list_is_as_it_was(wo
         assert {len(page) for page in pages[:-1]} in ({limit}, set())
 
 
-def test_a_list_of_claims_goes_by_deadline_over_all_shards(world: World) -> None:
+def test_a_list_of_claims_is_ordered_by_deadline_across_shards(world: World) -> None:
     mona = filled(world, 12)
     spread_over(world, 4)
     for each in ("c7", "c3", "c11", "c0", "c5"):
@@ -70,7 +70,7 @@ def test_a_list_of_claims_goes_by_deadline_over_all_shards(world: World) -> None
     assert ids(list(mona.pages("/customers?state=claimed", 2))[1]) == ["c11", "c0"]
 
 
-def test_those_that_sort_alike_come_each_once(world: World) -> None:
+def test_entries_with_equal_sort_keys_are_each_listed_once(world: World) -> None:
     mona = world.pool()
     entered = world.fill(40)  # at the same millisecond
     spread_over(world, 8)
@@ -91,7 +91,7 @@ def test_claim_next_takes_the_best_of_all_shards(world: World) -> None:
     assert [each for batch in taken for each in batch] == before[:8]
 
 
-def test_a_sweep_goes_through_every_shard(world: World) -> None:
+def test_a_sweep_covers_every_shard(world: World) -> None:
     filled(world)
     spread_over(world, 8)
     world.user("alice").claim_next(12)
@@ -104,7 +104,7 @@ def test_a_sweep_goes_through_every_shard(world: World) -> None:
     assert world.user("alice").held() == world.user("bob").held() == 0
 
 
-def test_reminders_and_a_policy_for_all_reach_every_shard(world: World) -> None:
+def test_reminders_and_a_policy_applied_to_all_cover_every_shard(world: World) -> None:
     mona = filled(world, 12)
     spread_over(world, 4)
     world.user("alice").claim_next(12)
@@ -119,7 +119,7 @@ def test_reminders_and_a_policy_for_all_reach_every_shard(world: World) -> None:
     assert world.sweep().reminded == 12
 
 
-def test_a_page_of_a_list_in_eight_shards_is_a_query_of_each_and_one_of_the_customers(world: World) -> None:
+def test_a_list_page_in_eight_shards_is_a_query_of_each_and_one_read(world: World) -> None:
     mona = filled(world)
     spread_over(world, 8)
     mona.get()
@@ -133,7 +133,7 @@ def test_a_page_of_a_list_in_eight_shards_is_a_query_of_each_and_one_of_the_cust
 # How it comes about
 
 
-def test_it_says_how_far_it_is_and_asking_again_changes_nothing(world: World) -> None:
+def test_resharding_reports_progress_and_a_repeated_request_changes_nothing(world: World) -> None:
     filled(world, 3)
 
     asked = spread(world, 8).json
@@ -147,13 +147,13 @@ def test_it_says_how_far_it_is_and_asking_again_changes_nothing(world: World) ->
 
 
 @pytest.mark.parametrize("number", [0, 33, -1, None, "8", 1.5])
-def test_another_number_of_shards_is_refused(world: World, number: object) -> None:
+def test_an_invalid_number_of_shards_is_rejected(world: World, number: object) -> None:
     world.pool()
 
     assert spread(world, number).code == "invalid_request"  # type: ignore[arg-type]
 
 
-def test_all_lists_are_whole_at_every_moment_of_it(world: World) -> None:
+def test_all_lists_are_complete_throughout_resharding(world: World) -> None:
     mona = filled(world, 12)
     before = ids(mona.walk("/customers?state=available"))
 
@@ -171,7 +171,7 @@ def test_all_lists_are_whole_at_every_moment_of_it(world: World) -> None:
             before = ids(mona.walk("/customers?state=available"))
 
 
-def test_a_process_that_has_not_heard_of_it_puts_nobody_where_nobody_looks(world: World) -> None:
+def test_a_process_unaware_of_resharding_writes_only_to_shards_that_are_read(world: World) -> None:
     mona = filled(world, 12)
     spread_over(world, 8)
     late = world.another_process()
@@ -190,7 +190,7 @@ def test_a_process_that_has_not_heard_of_it_puts_nobody_where_nobody_looks(world
     assert len(mona.walk("/customers?state=available")) == 12
 
 
-def test_moving_an_entry_is_no_transition(world: World) -> None:
+def test_moving_an_entry_between_shards_writes_no_event(world: World) -> None:
     mona = filled(world, 12)
     before = {each["id"]: each for each in mona.walk("/customers")}
 
@@ -202,7 +202,7 @@ def test_moving_an_entry_is_no_transition(world: World) -> None:
 
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
 @pytest.mark.parametrize("call_number", [1, 2, 3])
-def test_a_round_that_dies_is_gone_on_with(world: World, call_number: int, moment: str) -> None:
+def test_resharding_continues_after_a_killed_round(world: World, call_number: int, moment: str) -> None:
     filled(world)
     spread(world, 8)
     world.clock.forward(STALE_MS)
@@ -216,7 +216,7 @@ def test_a_round_that_dies_is_gone_on_with(world: World, call_number: int, momen
     assert not spread(world, 8).json["spreading"]
 
 
-def test_out_of_time_it_notes_how_far_it_has_come(world: World) -> None:
+def test_resharding_out_of_time_stores_its_progress(world: World) -> None:
     filled(world)
     spread(world, 8)
     world.clock.forward(STALE_MS)
@@ -232,7 +232,7 @@ def test_out_of_time_it_notes_how_far_it_has_come(world: World) -> None:
     assert world.table.get([key]) == {} and not spread(world, 8).json["spreading"]
 
 
-def test_the_audit_finds_nobody_astray_before_while_and_after(world: World) -> None:
+def test_the_audit_finds_no_misplaced_entry_around_resharding(world: World) -> None:
     filled(world, 12)
     root = world.user("root", admin=True)
 
@@ -243,7 +243,7 @@ def test_the_audit_finds_nobody_astray_before_while_and_after(world: World) -> N
         assert root.request("POST", "/v1/audit", {}).json["drifted"] == 0
 
 
-def test_jobs_abreast_give_their_results_in_order() -> None:
+def test_concurrent_jobs_return_their_results_in_order() -> None:
     jobs = [lambda number=number: number * number for number in range(20)]
 
     assert (
@@ -254,7 +254,7 @@ def test_jobs_abreast_give_their_results_in_order() -> None:
 
 
 @pytest.mark.race
-def test_shards_are_read_and_swept_abreast_in_a_real_process(threaded: World) -> None:
+def test_shards_are_read_and_swept_concurrently_in_a_real_process(threaded: World) -> None:
     mona = filled(threaded, 40)
     before = ids(mona.walk("/customers?state=available"))
     spread_over(threaded, 8)

@@ -32,14 +32,14 @@ def at_noon(world: World) -> Table:
     return restored
 
 
-def test_a_table_says_again_all_that_it_said_and_nothing_else(world: World, at_noon: Table) -> None:
+def test_a_restore_copies_every_item_and_nothing_else(world: World, at_noon: Table) -> None:
     counts = restore(world.table, at_noon, write=True)
 
     assert contents(world.table) == contents(at_noon)
     assert counts["put"] > 30 and counts["deleted"] >= 80  # of each new customer, itself and its fields
 
 
-def test_the_service_goes_on_from_there(world: World, at_noon: Table) -> None:
+def test_the_service_continues_from_a_restored_table(world: World, at_noon: Table) -> None:
     restore(world.table, at_noon, write=True)
     world.service = world.another_process()
 
@@ -49,13 +49,13 @@ def test_the_service_goes_on_from_there(world: World, at_noon: Table) -> None:
     assert_sound(world.table)
 
 
-def test_done_again_it_writes_nothing(world: World, at_noon: Table) -> None:
+def test_a_repeated_restore_writes_nothing(world: World, at_noon: Table) -> None:
     restore(world.table, at_noon, write=True)
 
     assert not restore(world.table, at_noon, write=True)
 
 
-def test_until_somebody_says_yes_it_only_counts(world: World, at_noon: Table) -> None:
+def test_a_restore_only_counts_without_confirmation(world: World, at_noon: Table) -> None:
     before = contents(world.table)
 
     counts = restore(world.table, at_noon, write=False)
@@ -64,7 +64,7 @@ def test_until_somebody_says_yes_it_only_counts(world: World, at_noon: Table) ->
     assert counts == restore(world.table, at_noon, write=True)
 
 
-def test_killed_on_the_way_it_is_finished_by_the_next(world: World, at_noon: Table) -> None:
+def test_the_next_restore_finishes_a_killed_one(world: World, at_noon: Table) -> None:
     class Killed(BaseException):
         pass
 

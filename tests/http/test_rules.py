@@ -27,7 +27,7 @@ def test_rule_1_state_counter_event_and_answer_change_in_one_conditional_transac
     assert alice.claim("c1", idempotency_key="k").text == claimed.text
 
 
-def test_rule_2_the_pool_is_that_of_the_stored_customer_and_never_the_one_that_the_client_names(world: World) -> None:
+def test_rule_2_the_pool_comes_from_the_stored_customer_and_never_from_the_client(world: World) -> None:
     world.pool("strict", holding_limit=0)
     world.pool("lax")
     world.fill(1, pool="strict")
@@ -98,7 +98,7 @@ def test_rule_5_the_daily_limit_counts_claims_of_a_local_day_refunds_nothing_and
     assert alice.claim("c3").status == 200
 
 
-def test_rule_6_a_claim_past_its_deadline_is_free_for_everybody_swept_or_not(world: World) -> None:
+def test_rule_6_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: World) -> None:
     world.pool(claim_ttl="P1D", holding_limit=1)
     world.fill(2)
     alice, bob = world.user("alice"), world.user("bob")
@@ -135,7 +135,7 @@ def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threade
     assert len(taken) == len(set(taken)) == 40
 
 
-def test_rule_8_claiming_what_one_holds_already_is_success_and_changes_nothing(world: World) -> None:
+def test_rule_8_claiming_a_customer_already_held_succeeds_and_changes_nothing(world: World) -> None:
     world.pool(daily_claim_limit=1, claim_ttl="P7D")
     world.fill(1)
     first = world.user("alice").claim("c1")
@@ -149,7 +149,7 @@ def test_rule_8_claiming_what_one_holds_already_is_success_and_changes_nothing(w
 # Release
 
 
-def test_rule_9_everyone_gives_back_their_own_and_only_a_manager_somebody_elses(world: World) -> None:
+def test_rule_9_members_release_their_own_and_only_managers_those_of_others(world: World) -> None:
     mona = world.pool(reason_required=True)
     world.fill(2)
     alice = world.user("alice")
@@ -196,7 +196,7 @@ def test_rule_11_a_stale_client_can_neither_release_nor_extend_a_newer_claim(wor
 # Batch
 
 
-def test_rule_12_a_batch_answers_each_in_order_and_fills_the_headroom_exactly(world: World) -> None:
+def test_rule_12_a_batch_returns_each_result_in_order_and_fills_the_headroom(world: World) -> None:
     world.pool(holding_limit=2)
     world.fill(4)
     world.user("bob").claim("c2")
@@ -212,7 +212,7 @@ def test_rule_12_a_batch_answers_each_in_order_and_fills_the_headroom_exactly(wo
 # Deadline
 
 
-def test_rule_13_the_deadline_that_is_shown_is_the_one_that_the_sweep_goes_by(world: World) -> None:
+def test_rule_13_the_sweep_uses_the_deadline_that_is_shown(world: World) -> None:
     world.pool(claim_ttl="P7D")
     world.fill(1)
     shown = world.user("alice").claim("c1").json["expires_at"]
@@ -226,7 +226,7 @@ def test_rule_13_the_deadline_that_is_shown_is_the_one_that_the_sweep_goes_by(wo
     assert (shown, early, late) == (rfc3339(deadline), 0, 1)
 
 
-def test_rule_14_the_clock_starts_at_this_holders_claim_and_a_follow_up_restarts_it_if_so_ruled(world: World) -> None:
+def test_rule_14_the_clock_starts_at_the_claim_and_a_follow_up_restarts_it_if_enabled(world: World) -> None:
     world.pool(claim_ttl="P7D", follow_up_restarts_clock=True)
     world.fill(1)
     alice = world.user("alice")
@@ -263,7 +263,7 @@ def test_rule_15_extending_adds_to_the_current_deadline_within_caps_and_never_af
     assert [too_long.code, too_late.code] == ["extension_limit", "expired"]
 
 
-def test_rule_16_what_is_won_has_no_clock_and_what_is_pinned_ends_with_its_pin(world: World) -> None:
+def test_rule_16_a_converted_customer_has_no_clock_and_a_pinned_claim_ends_with_its_pin(world: World) -> None:
     world.pool(claim_ttl="P1D", holding_limit=2, pin_limit=1)
     world.fill(3)
     alice = world.user("alice")
@@ -282,7 +282,7 @@ def test_rule_16_what_is_won_has_no_clock_and_what_is_pinned_ends_with_its_pin(w
     assert [alice.customer(each)["holder"] for each in ("c1", "c2", "c3")] == ["alice", "alice", None]
 
 
-def test_rule_17_a_policy_changes_under_its_version_validated_for_new_or_for_all_and_first_on_trial(
+def test_rule_17_a_policy_change_is_versioned_validated_and_can_be_previewed(
     world: World,
 ) -> None:
     mona = world.pool(claim_ttl="P7D")
@@ -321,7 +321,7 @@ def test_rule_18_the_sweep_returns_what_is_still_due_reports_it_and_may_run_twic
     assert second.due == 0
 
 
-def test_rule_19_a_sweep_of_too_much_waits_for_a_yes_and_what_came_back_too_often_for_a_review(world: World) -> None:
+def test_rule_19_a_large_sweep_needs_confirmation_and_frequent_returns_need_review(world: World) -> None:
     world.pool(claim_ttl="P1D", sweep_breaker=0.5, max_returns=1)
     world.fill(2)
     world.user("alice").claim_batch(["c1", "c2"])
@@ -350,7 +350,7 @@ def test_rule_20_each_reminder_is_sent_once_per_claim_and_level(world: World) ->
 # Managing
 
 
-def test_rule_21_pausing_freezes_the_clocks_closing_leaves_no_claim_and_only_an_empty_pool_goes(world: World) -> None:
+def test_rule_21_pausing_stops_clocks_closing_ends_claims_and_only_empty_pools_are_deleted(world: World) -> None:
     world.pool(claim_ttl="P7D")
     world.fill(1)
     alice, root = world.user("alice"), world.user("root", admin=True)
@@ -367,7 +367,7 @@ def test_rule_21_pausing_freezes_the_clocks_closing_leaves_no_claim_and_only_an_
     assert root.request("DELETE", "/v1/pools/p").code == "pool_not_empty"
 
 
-def test_rule_22_removing_a_member_says_what_happens_to_what_they_hold(world: World) -> None:
+def test_rule_22_removing_a_member_states_what_happens_to_their_customers(world: World) -> None:
     mona = world.pool(members="alice bob carl")
     world.fill(2)
     world.user("alice").claim("c1")
@@ -395,7 +395,7 @@ def test_rule_23_import_adds_or_updates_and_never_touches_holder_or_state(world:
     assert (shown["name"], shown["state"], shown["holder"]) == ("Renamed", "claimed", "alice")
 
 
-def test_rule_24_what_is_masked_is_masked_on_every_path(world: World) -> None:
+def test_rule_24_masked_fields_are_masked_on_every_route(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"phone": "13800001234"}})
     alice, bob = world.user("alice"), world.user("bob")
@@ -411,7 +411,7 @@ def test_rule_24_what_is_masked_is_masked_on_every_path(world: World) -> None:
     assert "13800001234" in mine
 
 
-def test_rule_25_eligibility_says_every_rule_that_blocks_and_when_each_ends(world: World) -> None:
+def test_rule_25_eligibility_lists_every_blocking_rule_and_its_end(world: World) -> None:
     world.pool(embargo="P1D", daily_claim_limit=0, holding_limit=0)
     world.fill(1)
 
@@ -425,7 +425,7 @@ def test_rule_25_eligibility_says_every_rule_that_blocks_and_when_each_ends(worl
     ]
 
 
-def test_rule_32_a_follow_up_says_something_and_a_managers_restarts_no_clock(world: World) -> None:
+def test_rule_32_a_follow_up_has_content_and_a_managers_restarts_no_clock(world: World) -> None:
     mona = world.pool(idle_ttl="PT2H")
     world.fill(1)
     alice = world.user("alice")

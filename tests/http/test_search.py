@@ -67,19 +67,19 @@ def named(world: World) -> World:
         ("%", []),
     ],
 )
-def test_a_name_is_found_by_its_beginning_in_any_case_and_width(named: World, beginning: str, ids: list[str]) -> None:
+def test_a_name_is_found_by_prefix_in_any_case_and_width(named: World, beginning: str, ids: list[str]) -> None:
     assert sorted(found(named.user("bob"), f"name={beginning}")) == ids
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_a_search_shows_everything_once_and_by_name_whatever_the_page(named: World, limit: int) -> None:
+def test_a_search_lists_each_match_once_by_name_at_any_page_size(named: World, limit: int) -> None:
     pages = list(named.user("bob").pages("/customers?name=ac", limit))
 
     assert [each["id"] for page in pages for each in page] == ["c1", "c2", "c3", "c4"]
     assert all(len(page) == limit for page in pages[:-1])
 
 
-def test_namesakes_are_all_found_page_by_page(world: World) -> None:
+def test_customers_with_equal_names_are_all_found_page_by_page(world: World) -> None:
     mona = world.pool()
     for number in range(5):
         create(mona, f"c{number}", "王伟" if number % 2 else "王 伟")
@@ -90,7 +90,7 @@ def test_namesakes_are_all_found_page_by_page(world: World) -> None:
     assert [sorted(each) for each in listed] == [["c0", "c1", "c2", "c3", "c4"], ["c1", "c3"], ["c0", "c2", "c4"]]
 
 
-def test_a_name_that_changed_is_found_by_the_new_one_only(named: World) -> None:
+def test_a_renamed_customer_is_found_only_by_the_new_name(named: World) -> None:
     bob = named.user("bob")
 
     edit(named.user("mona"), "c1", name="Zenith")
@@ -109,7 +109,7 @@ def test_a_name_that_changed_is_found_by_the_new_one_only(named: World) -> None:
     ],
 )
 @pytest.mark.parametrize("limit", [1, 3])
-def test_a_search_among_those_of_a_state_or_holder_finds_all_of_them_on_pages_that_may_be_short(
+def test_a_search_with_a_filter_finds_every_match_on_possibly_short_pages(
     named: World, query: str, ids: list[str], limit: int
 ) -> None:
     pages = list(named.user("bob").pages(f"/customers?name=ac&{query}", limit))
@@ -117,7 +117,7 @@ def test_a_search_among_those_of_a_state_or_holder_finds_all_of_them_on_pages_th
     assert [each["id"] for page in pages for each in page] == ids
 
 
-def test_claims_leave_the_index_of_names_alone(world: World) -> None:
+def test_claims_do_not_write_the_name_index(world: World) -> None:
     world.pool()
     world.fill(1)
     key = keys.customer_key("main", "p", "c1")
@@ -133,7 +133,7 @@ def test_claims_leave_the_index_of_names_alone(world: World) -> None:
 # What is hidden stays hidden
 
 
-def test_a_masked_name_is_searched_by_managers_only(world: World) -> None:
+def test_only_managers_search_a_masked_name(world: World) -> None:
     mona = world.pool(masked_fields=["name"])
     create(mona, "c1", "Acme", phone="13812345678")
     world.user("alice").claim("c1")
@@ -145,7 +145,7 @@ def test_a_masked_name_is_searched_by_managers_only(world: World) -> None:
     assert world.user("bob").get("/customers?phone=13812345678").json["items"][0]["name"] == "A****"
 
 
-def test_what_is_found_is_masked_as_in_the_list(world: World) -> None:
+def test_search_results_are_masked_like_a_list(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     create(mona, "c1", "Acme", phone="13812345678", email="a@b.cn")
     world.user("alice").claim("c1")
@@ -160,7 +160,7 @@ SECRETS = {"phone": "13812345678", "email": "zhang@example.com"}
 
 
 @pytest.mark.parametrize("kind", ["phone", "email"])
-def test_a_masked_key_is_searched_by_managers_and_among_what_a_member_holds(world: World, kind: str) -> None:
+def test_a_masked_key_is_searched_by_managers_or_among_held_customers(world: World, kind: str) -> None:
     mona = world.pool(claim_ttl="PT1H", masked_fields=[kind])
     create(mona, "c1", **SECRETS)
     create(mona, "c2", phone="13900000000", email="li@example.com")
@@ -180,7 +180,7 @@ def test_a_masked_key_is_searched_by_managers_and_among_what_a_member_holds(worl
 
 
 @pytest.mark.parametrize("kind", ["phone", "email"])
-def test_a_masked_key_that_somebody_has_is_refused_like_one_that_nobody_has(world: World, kind: str) -> None:
+def test_a_refused_search_does_not_reveal_whether_a_key_exists(world: World, kind: str) -> None:
     mona = world.pool(masked_fields=["phone", "email"])
     create(mona, "c1", **SECRETS)
     create(mona, "c2", **{kind: "13900000001" if kind == "phone" else "wang@example.com"})
@@ -198,7 +198,7 @@ def test_a_masked_key_that_somebody_has_is_refused_like_one_that_nobody_has(worl
         assert all(each == calls[0] for each in calls), more
 
 
-def test_a_member_finds_what_they_hold_although_another_customer_has_the_same_number_now(world: World) -> None:
+def test_a_member_finds_a_held_customer_whose_number_another_now_has(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     create(mona, "c1", phone="13812345678")
     world.user("alice").claim("c1")
@@ -209,7 +209,7 @@ def test_a_member_finds_what_they_hold_although_another_customer_has_the_same_nu
     assert world.user("bob").get("/customers?phone=13812345678").code == "not_manager"
 
 
-def test_a_masked_name_is_refused_before_anything_is_looked_up(world: World) -> None:
+def test_a_search_of_a_masked_name_is_refused_before_any_query(world: World) -> None:
     mona = world.pool(masked_fields=["name"])
     create(mona, "c1", "Acme")
     calls = []
@@ -223,7 +223,7 @@ def test_a_masked_name_is_refused_before_anything_is_looked_up(world: World) -> 
 
 
 @pytest.mark.parametrize("query", ["name=ac", "phone=13812345678", "email=a@b.cn"])
-def test_a_search_is_for_members_of_that_pool_and_tenant(world: World, query: str) -> None:
+def test_a_search_requires_membership_of_the_pool(world: World, query: str) -> None:
     mona = world.pool()
     world.pool("q")
     world.pool(tenant="acme")
@@ -241,14 +241,14 @@ def test_a_search_is_for_members_of_that_pool_and_tenant(world: World, query: st
 
 
 @pytest.mark.parametrize("said", ["13812345678", "+86 138 1234 5678", "１３８-1234-5678", "0086 13812345678"])
-def test_a_number_is_found_in_every_spelling(world: World, said: str) -> None:
+def test_a_phone_number_is_found_in_every_spelling(world: World, said: str) -> None:
     mona = world.pool()
     create(mona, "c1", phone="+86 (138) 1234-5678")
 
     assert found(mona, f"phone={said}") == ["c1"]
 
 
-def test_who_said_a_number_last_is_found_by_it_until_it_says_another(world: World) -> None:
+def test_the_last_customer_given_a_number_is_found_by_it_until_it_changes(world: World) -> None:
     mona = world.pool()
     create(mona, "c1", phone="13812345678", email="a@b.cn")
     create(mona, "c2", phone="13812345678")
@@ -259,7 +259,7 @@ def test_who_said_a_number_last_is_found_by_it_until_it_says_another(world: Worl
     assert found(mona, "phone=13900000000") == []
 
 
-def test_who_is_found_by_a_number_must_be_of_the_state_and_holder_asked_for(named: World) -> None:
+def test_a_search_by_number_applies_the_state_and_holder_filters(named: World) -> None:
     queries = ["", "&state=claimed", "&holder=alice", "&state=available", "&holder=bob"]
 
     assert [found(named.user("bob"), f"phone=13800000002{query}") for query in queries] == [["c2"]] * 3 + [[]] * 2
@@ -273,7 +273,7 @@ def test_who_is_found_by_a_number_must_be_of_the_state_and_holder_asked_for(name
     ["name=", "name= \u200b", f"name={'x' * 201}", "phone=", "phone=call", "phone=12", "email=a@b", "email=",
      "name=a&phone=13812345678", "phone=13812345678&email=a@b.cn", "nickname=a"],
 )  # fmt: skip
-def test_what_is_no_search_is_refused_as_invalid(world: World, query: str) -> None:
+def test_an_invalid_search_is_rejected(world: World, query: str) -> None:
     mona = world.pool()
 
     reply = mona.get(f"/customers?{query}")
@@ -281,7 +281,7 @@ def test_what_is_no_search_is_refused_as_invalid(world: World, query: str) -> No
     assert (reply.status, reply.code) == (422, "invalid_request") and reply.json["errors"]
 
 
-def test_a_cursor_belongs_to_the_very_search_that_gave_it(named: World) -> None:
+def test_a_search_cursor_is_valid_only_for_its_own_search(named: World) -> None:
     bob = named.user("bob")
     cursor = bob.get("/customers?name=ac&limit=1").json["next_cursor"]
 
@@ -297,7 +297,7 @@ def test_a_cursor_belongs_to_the_very_search_that_gave_it(named: World) -> None:
     [["c1", None], ["c1", 7], ["c1", "zz"], ["c1", ""], ["c#1", "acme"], ["c1", "ac" + "x" * 200], ["c1", True]],
     ids=repr,
 )
-def test_a_forged_place_in_a_search_is_refused_and_no_fault(named: World, position: list[Any]) -> None:
+def test_a_forged_search_position_is_rejected_without_a_5xx(named: World, position: list[Any]) -> None:
     scope = Cursor(keys.names_in("main", "p"), "None", "None", "ac")
 
     refused = named.user("bob").get(f"/customers?name=ac&cursor={scope.write(position)}")
@@ -306,7 +306,7 @@ def test_a_forged_place_in_a_search_is_refused_and_no_fault(named: World, positi
 
 
 @pytest.mark.parametrize("name", ['"\\' * 100, "户" * 200, "ﷺ" * 200, "\u200b\u200ea" * 60])
-def test_a_cursor_is_short_enough_to_come_back_whatever_the_name(world: World, name: str) -> None:
+def test_a_search_cursor_fits_into_a_url_for_any_name(world: World, name: str) -> None:
     mona = world.pool()
     for number in range(3):
         create(mona, f"{number}" * 64, name)
@@ -321,9 +321,7 @@ def test_a_cursor_is_short_enough_to_come_back_whatever_the_name(world: World, n
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters=BIDI), min_size=1, max_size=60),
     st.integers(1, 60),
 )
-def test_whatever_it_is_called_it_is_found_by_the_beginning_of_its_folded_name(
-    searched: User, name: str, end: int
-) -> None:
+def test_any_customer_is_found_by_a_prefix_of_its_folded_name(searched: User, name: str, end: int) -> None:
     edited = edit(searched, "c1", name=name)
     beginning = fold_name(name)[:end]
 
@@ -344,7 +342,7 @@ def searched(world: World) -> User:
 # What it costs
 
 
-def test_a_search_is_two_requests_whatever_the_size_of_the_pool(world: World) -> None:
+def test_a_search_is_two_requests_for_any_pool_size(world: World) -> None:
     mona = world.pool()
     rows = [{"name": f"Acme {number}", "fields": {"phone": f"1380000{number:04d}"}} for number in range(60)]
     mona.post("/import", {"rows": rows})

@@ -73,7 +73,7 @@ def served(ministack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Served(api.url, keys, module)
 
 
-def test_the_conversation_of_the_readme(served: Served) -> None:
+def test_the_conversation_of_the_readme_runs(served: Served) -> None:
     customer = f"/v1/pools/{POOL}/customers/acme"
     alice, bob = served.keys.token("alice"), served.keys.token("bob")
 
@@ -104,7 +104,7 @@ def test_an_unknown_address_is_not_found_with_cors(served: Served) -> None:
     assert headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_what_follows_a_semicolon_is_part_of_the_address(served: Served) -> None:
+def test_a_semicolon_is_part_of_the_path(served: Served) -> None:
     alice = served.keys.token("alice")
 
     answers = [
@@ -118,7 +118,7 @@ def test_what_follows_a_semicolon_is_part_of_the_address(served: Served) -> None
     assert (named[0], named[2]["items"]) == (200, [])
 
 
-def test_a_user_whose_subject_is_no_id_is_a_member_over_http_by_subject_and_by_id(served: Served) -> None:
+def test_a_user_with_a_mapped_subject_is_a_member_by_subject_and_by_id(served: Served) -> None:
     root, erin = served.keys.token("root", ["admin"]), served.keys.token("auth0|erin/é%")
     member = f"/v1/pools/{POOL}/members/auth0%7Cerin%2F%C3%A9%25"
 
@@ -131,7 +131,7 @@ def test_a_user_whose_subject_is_no_id_is_a_member_over_http_by_subject_and_by_i
     assert made[2]["user_id"] == shown[2]["user_id"] == removed[2]["user_id"]
 
 
-def test_spaces_around_the_value_of_a_header_are_none_of_it(served: Served) -> None:
+def test_whitespace_around_a_header_value_is_ignored(served: Served) -> None:
     alice = served.keys.token("alice")
 
     status, _, body = served.call(
@@ -141,7 +141,7 @@ def test_spaces_around_the_value_of_a_header_are_none_of_it(served: Served) -> N
     assert (status, body["code"]) == (404, "not_found")
 
 
-def test_a_browser_may_ask_first(served: Served) -> None:
+def test_a_browser_preflight_is_answered(served: Served) -> None:
     status, headers, _ = served.call("OPTIONS", f"/v1/pools/{POOL}/claim", Origin="https://example.org")
 
     assert status == 200
@@ -149,7 +149,7 @@ def test_a_browser_may_ask_first(served: Served) -> None:
     assert "POST" in headers["Access-Control-Allow-Methods"]
 
 
-def test_every_answer_carries_an_id_of_its_own(served: Served) -> None:
+def test_every_response_has_its_own_request_id(served: Served) -> None:
     alice = served.keys.token("alice")
     asked = [
         ("GET", "/v1/health", None),
@@ -169,7 +169,7 @@ def test_the_schedule_sweeps_through_the_same_app(served: Served) -> None:
     assert report["failed"] == 0 and report["remaining"] == 0
 
 
-def test_a_refusal_speaks_the_language_of_the_client(served: Served) -> None:
+def test_a_served_refusal_uses_the_language_of_the_client(served: Served) -> None:
     path, bob = f"/v1/pools/{POOL}/customers/nobody/claim", served.keys.token("bob")
 
     english = served.call("POST", path, bob, **{"Accept-Language": "en"})[2]
@@ -194,7 +194,7 @@ def raw(served: Served, path: str, accepted: str | None, token: str | None = Non
         connection.close()
 
 
-def test_a_large_answer_is_compressed_for_a_client_that_accepts_gzip(served: Served) -> None:
+def test_a_large_response_is_compressed_for_a_client_that_accepts_gzip(served: Served) -> None:
     plain_headers, plain = raw(served, "/v1/openapi.json", "identity")
 
     headers, body = raw(served, "/v1/openapi.json", "gzip, deflate, br", Origin="https://example.org")
@@ -206,7 +206,7 @@ def test_a_large_answer_is_compressed_for_a_client_that_accepts_gzip(served: Ser
     assert (plain_headers["Content-Encoding"], plain_headers["Vary"]) == (None, "Accept-Encoding")
 
 
-def test_the_console_is_at_most_a_third_of_its_size_on_the_wire(served: Served) -> None:
+def test_the_compressed_console_is_at_most_a_third_of_its_size(served: Served) -> None:
     _, plain = raw(served, "/console", None)
 
     headers, body = raw(served, "/console", "gzip")
@@ -215,7 +215,7 @@ def test_the_console_is_at_most_a_third_of_its_size_on_the_wire(served: Served) 
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-def test_the_etag_of_a_compressed_answer_is_the_version_and_small_answers_stay_plain(served: Served) -> None:
+def test_a_compressed_response_keeps_its_etag_and_small_ones_stay_plain(served: Served) -> None:
     mona = served.keys.token("mona")
     listed, _ = raw(served, f"/v1/pools/{POOL}/customers?limit=100", "gzip", mona)
 
@@ -242,7 +242,7 @@ def test_only_a_client_that_prefers_gzip_gets_it(accepted: str | None) -> None:
     assert ("Content-Encoding" in headers) == (accepted in TAKES_GZIP) == (len(body) < MINIMUM_BYTES)
 
 
-def test_a_body_that_is_encoded_already_or_too_small_is_sent_as_it_is() -> None:
+def test_an_encoded_or_small_body_is_sent_unchanged() -> None:
     encoded = {"Content-Encoding": "br"}
 
     assert compressed(encoded, b"x" * 9999, "gzip") == (encoded, b"x" * 9999)
@@ -261,7 +261,7 @@ wait_until_asked(asked, engine=None)
 """
 
 
-def test_being_told_to_stop_while_being_told_to_stop_is_no_reason_to_go_on() -> None:
+def test_a_second_stop_signal_during_shutdown_still_stops_the_server() -> None:
     ended = subprocess.run([sys.executable, "-c", STOPPED], cwd=PROJECT, timeout=30, check=False)
 
     assert ended.returncode == 0

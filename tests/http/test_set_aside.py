@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.support.world import DAY, World
 
 
-def test_after_so_many_returns_a_customer_is_set_aside_for_review(world: World) -> None:
+def test_a_customer_is_set_aside_for_review_after_too_many_returns(world: World) -> None:
     mona = world.pool(max_returns=2)
     world.fill(2)
     for name in ("alice", "bob"):
@@ -19,7 +19,7 @@ def test_after_so_many_returns_a_customer_is_set_aside_for_review(world: World) 
     assert world.user("bob").events("c1")[-2:] == ["released", "set_aside"]
 
 
-def test_a_manager_finds_what_is_set_aside_and_restores_it(world: World) -> None:
+def test_a_manager_lists_and_restores_customers_set_aside(world: World) -> None:
     mona = world.pool(max_returns=1)
     world.fill(2)
     world.user("alice").claim("c1")
@@ -36,7 +36,7 @@ def test_a_manager_finds_what_is_set_aside_and_restores_it(world: World) -> None
     assert mona.get("/stats").json["now"] == {"available": 1, "claimed": 1, "set_aside": 0}
 
 
-def test_restoring_what_is_not_set_aside_changes_nothing(world: World) -> None:
+def test_restoring_a_customer_not_set_aside_changes_nothing(world: World) -> None:
     mona = world.pool(max_returns=1)
     world.fill(1)
     before = mona.customer("c1")
@@ -45,7 +45,7 @@ def test_restoring_what_is_not_set_aside_changes_nothing(world: World) -> None:
     assert mona.post("/customers/nobody/restore").status == 404
 
 
-def test_a_lapsed_claim_whose_return_sets_it_aside_is_not_claimed_before_the_sweep_either(world: World) -> None:
+def test_an_expired_claim_whose_return_sets_aside_cannot_be_claimed_before_a_sweep(world: World) -> None:
     mona = world.pool(max_returns=1, claim_ttl="P1D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -61,7 +61,7 @@ def test_a_lapsed_claim_whose_return_sets_it_aside_is_not_claimed_before_the_swe
     assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 1}
 
 
-def test_what_its_lapsed_claim_sets_aside_can_be_restored_before_the_sweep_too(world: World) -> None:
+def test_an_expired_claim_whose_return_sets_aside_can_be_restored_before_a_sweep(world: World) -> None:
     mona = world.pool(max_returns=1, claim_ttl="P1D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -74,7 +74,7 @@ def test_what_its_lapsed_claim_sets_aside_can_be_restored_before_the_sweep_too(w
     assert world.user("bob").claim("c1").status == 200
 
 
-def test_why_it_cannot_be_claimed_is_said(world: World) -> None:
+def test_a_refused_claim_names_set_aside_as_its_reason(world: World) -> None:
     world.pool(max_returns=1)
     world.fill(1)
     world.user("alice").claim("c1")
@@ -85,7 +85,7 @@ def test_why_it_cannot_be_claimed_is_said(world: World) -> None:
     assert [rule["code"] for rule in shown["blocking"]] == ["set_aside"]
 
 
-def test_what_is_set_aside_can_be_converted(world: World) -> None:
+def test_a_customer_set_aside_can_be_converted(world: World) -> None:
     mona = world.pool(max_returns=1)
     world.fill(1)
     world.user("alice").claim("c1")

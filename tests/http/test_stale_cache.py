@@ -21,9 +21,7 @@ def target_pool(world: World, *deeds: Any) -> None:
 
 
 @pytest.mark.parametrize("verb", ["release", "extend", "pin", "unpin", "win", "follow-up"])
-def test_who_holds_a_customer_by_now_is_its_holder_for_a_process_that_remembers_another_one(
-    world: World, verb: str
-) -> None:
+def test_a_stale_cache_does_not_hide_the_current_holder(world: World, verb: str) -> None:
     world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
     world.fill(1)
     alice, bob = world.user("alice"), world.user("bob")
@@ -36,7 +34,7 @@ def test_who_holds_a_customer_by_now_is_its_holder_for_a_process_that_remembers_
     assert done.status == 200, done.text
 
 
-def test_a_manager_whom_a_process_remembers_as_the_holder_is_asked_by_now_whether_she_manages(world: World) -> None:
+def test_a_manager_cached_as_the_holder_must_still_be_a_manager(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     mona.claim("c1")
@@ -47,7 +45,7 @@ def test_a_manager_whom_a_process_remembers_as_the_holder_is_asked_by_now_whethe
     assert (reclaimed.status, world.user("mona").events("c1")[-1]) == (200, "reclaimed")
 
 
-def test_who_owns_a_private_customer_by_now_may_put_it_back_and_edit_it(world: World) -> None:
+def test_the_current_owner_may_deposit_and_edit_despite_a_stale_cache(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     alice, bob = world.user("alice"), world.user("bob")
@@ -65,7 +63,7 @@ def test_who_owns_a_private_customer_by_now_may_put_it_back_and_edit_it(world: W
     assert (edited.status, put_back.status) == (200, 200)
 
 
-def test_in_a_batch_each_is_judged_by_who_holds_it_now(world: World) -> None:
+def test_a_batch_uses_the_current_holders_despite_a_stale_cache(world: World) -> None:
     world.pool()
     world.fill(3)
     alice, bob = world.user("alice"), world.user("bob")
@@ -75,7 +73,7 @@ def test_in_a_batch_each_is_judged_by_who_holds_it_now(world: World) -> None:
     assert bob.release_batch(["c1", "c2", "c3"]).results == ["ok", "not_claimed", "not_holder"]
 
 
-def test_an_atomic_batch_that_is_refused_tells_of_each_as_it_is_now_and_leaves_none_out(world: World) -> None:
+def test_a_refused_atomic_batch_returns_the_current_state_of_each(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     made = mona.post("/import", {"rows": [{"id": "gone", "name": "Gone"}]}).json
@@ -95,7 +93,7 @@ def test_an_atomic_batch_that_is_refused_tells_of_each_as_it_is_now_and_leaves_n
     assert alice.release_batch(["no id", "gone"], atomic=True).results == ["not_found", "not_found"]
 
 
-def test_claim_next_finds_what_a_process_remembers_as_set_aside_and_somebody_has_restored(world: World) -> None:
+def test_claim_next_finds_a_restored_customer_cached_as_set_aside(world: World) -> None:
     mona = world.pool(max_returns=1)
     world.fill(1)
     alice, bob = world.user("alice"), world.user("bob")
@@ -108,7 +106,7 @@ def test_claim_next_finds_what_a_process_remembers_as_set_aside_and_somebody_has
     assert [each["id"] for each in taken] == ["c1"]
 
 
-def test_claim_next_takes_the_better_one_that_was_released_meanwhile_also_where_it_looks_further_down(
+def test_claim_next_takes_a_better_customer_released_concurrently(
     world: World,
 ) -> None:
     mona = world.pool(cooldown="P1D")
@@ -125,7 +123,7 @@ def test_claim_next_takes_the_better_one_that_was_released_meanwhile_also_where_
     assert [each["id"] for each in taken] == ["c2"]
 
 
-def test_an_extension_is_measured_by_the_claim_as_it_is_now(world: World) -> None:
+def test_an_extension_applies_to_the_current_claim_despite_a_stale_cache(world: World) -> None:
     world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H")
     world.fill(1)
     alice, bob = world.user("alice"), world.user("bob")
@@ -137,7 +135,7 @@ def test_an_extension_is_measured_by_the_claim_as_it_is_now(world: World) -> Non
     assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock.now + 4 * HOUR)
 
 
-def test_an_old_copy_costs_one_more_transaction_where_it_asks_something_else(world: World) -> None:
+def test_a_stale_cache_with_other_conditions_costs_one_more_transaction(world: World) -> None:
     world.pool()
     world.fill(1)
     alice, bob = world.user("alice"), world.user("bob")
@@ -150,7 +148,7 @@ def test_an_old_copy_costs_one_more_transaction_where_it_asks_something_else(wor
     assert made == {"TransactWriteItems": 2}
 
 
-def test_an_old_copy_that_asks_the_same_is_answered_by_what_refused(world: World) -> None:
+def test_a_stale_cache_with_the_same_conditions_costs_nothing_more(world: World) -> None:
     world.pool()
     world.fill(1)
     target_pool(world, lambda: world.user("bob").claim("c1"))
@@ -161,7 +159,7 @@ def test_an_old_copy_that_asks_the_same_is_answered_by_what_refused(world: World
     assert made == {"TransactWriteItems": 1}
 
 
-def test_an_atomic_batch_is_not_answered_while_one_of_it_is_known_anew(world: World) -> None:
+def test_an_atomic_batch_is_planned_again_after_a_cache_refresh(world: World) -> None:
     world.pool()
     world.fill(2)
     alice, bob = world.user("alice"), world.user("bob")

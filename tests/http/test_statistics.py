@@ -6,7 +6,7 @@ from tests.support.engine import counted
 from tests.support.world import DAY, HOUR, START, World
 
 
-def test_statistics_say_what_happened_by_day_and_by_member_and_how_the_pool_stands(world: World) -> None:
+def test_statistics_count_by_day_and_member_and_include_current_totals(world: World) -> None:
     mona = world.pool(claim_ttl="P1D")
     world.fill(6)
     alice, bob = world.user("alice"), world.user("bob")
@@ -29,7 +29,7 @@ def test_statistics_say_what_happened_by_day_and_by_member_and_how_the_pool_stan
     assert shown["now"] == {"available": 5, "claimed": 0, "set_aside": 0}
 
 
-def test_a_lapsed_claim_that_is_taken_counts_as_expired_for_one_and_claimed_for_the_other(world: World) -> None:
+def test_taking_over_an_expired_claim_counts_an_expiration_and_a_claim(world: World) -> None:
     mona = world.pool(claim_ttl="P1D")
     world.fill(1)
     world.user("alice").claim("c1")
@@ -42,7 +42,7 @@ def test_a_lapsed_claim_that_is_taken_counts_as_expired_for_one_and_claimed_for_
     assert (shown["bob"]["claimed"], shown["bob"]["expired"]) == (1, 0)
 
 
-def test_days_are_those_of_the_pools_time_zone(world: World) -> None:
+def test_statistics_use_days_in_the_time_zone_of_the_pool(world: World) -> None:
     mona = world.pool(time_zone="Asia/Shanghai")
     world.fill(2)
     midnight_in_shanghai = START + 8 * HOUR
@@ -56,7 +56,7 @@ def test_days_are_those_of_the_pools_time_zone(world: World) -> None:
     assert claimed == {"2026-06-01": 1, "2026-06-02": 1}
 
 
-def test_the_first_claim_of_a_day_files_the_day_before_at_the_price_of_one_more_transaction(world: World) -> None:
+def test_the_first_claim_of_a_day_archives_the_day_before_in_one_more_transaction(world: World) -> None:
     world.pool(daily_claim_limit=2)
     world.fill(4)
     alice = world.user("alice")
@@ -87,7 +87,7 @@ def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
     assert shown["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
 
 
-def test_a_manager_who_left_takes_no_customer_out_of_the_count(world: World) -> None:
+def test_removing_a_manager_does_not_change_the_customer_count(world: World) -> None:
     world.pool()
     world.fill(3)
     root = world.user("root", admin=True)
@@ -98,7 +98,7 @@ def test_a_manager_who_left_takes_no_customer_out_of_the_count(world: World) -> 
     assert world.user("max").get("/stats").json["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
 
 
-def test_statistics_cost_the_same_whatever_the_number_of_customers(world: World) -> None:
+def test_statistics_cost_the_same_for_any_number_of_customers(world: World) -> None:
     mona = world.pool()
     world.fill(2)
     with counted(world) as small:
@@ -111,7 +111,7 @@ def test_statistics_cost_the_same_whatever_the_number_of_customers(world: World)
     assert small == large
 
 
-def test_statistics_are_for_managers_and_for_a_span_of_days_that_makes_sense(world: World) -> None:
+def test_statistics_require_a_manager_and_a_valid_range_of_days(world: World) -> None:
     mona = world.pool()
 
     assert world.user("alice").get("/stats").code == "not_manager"
@@ -119,7 +119,7 @@ def test_statistics_are_for_managers_and_for_a_span_of_days_that_makes_sense(wor
         assert mona.get(f"/stats?{span}").status == 422, span
 
 
-def test_the_largest_atomic_batch_goes_through_on_a_new_day_too(threaded: World) -> None:
+def test_the_largest_atomic_batch_succeeds_on_a_new_day(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(98)
     alice = threaded.user("alice")
@@ -134,7 +134,7 @@ def test_the_largest_atomic_batch_goes_through_on_a_new_day_too(threaded: World)
     assert days == {"2026-06-01": 1, "2026-06-02": 98}
 
 
-def test_any_day_may_be_asked_for_and_none_is_a_fault(world: World) -> None:
+def test_statistics_of_any_day_never_get_a_5xx(world: World) -> None:
     mona = world.pool()
 
     for query in ("to=0001-01-05", "to=9999-12-31", "from=0001-01-01&to=0001-01-02"):

@@ -86,7 +86,7 @@ def test_a_claim_whose_transaction_is_throttled_makes_at_most_four_requests(
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_request_makes_at_most_four_requests_where_all_are_throttled(made: World, verb: str, cold: bool) -> None:
+def test_a_throttled_request_makes_at_most_four_attempts(made: World, verb: str, cold: bool) -> None:
     made.service = made.another_process() if cold else made.service
 
     with counted(made) as sent, throttling(made, ERRORS["the table"]):
@@ -97,7 +97,7 @@ def test_a_request_makes_at_most_four_requests_where_all_are_throttled(made: Wor
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("read", "list", "sweep")])
-def test_no_transaction_is_repeated_more_than_twice_for_being_throttled(made: World, verb: str) -> None:
+def test_a_throttled_transaction_is_retried_at_most_twice(made: World, verb: str) -> None:
     with counted(made) as sent, throttling(made, ERRORS["one of the items"], only=WRITE):
         refused = VERBS[verb](made)
 
@@ -106,20 +106,20 @@ def test_no_transaction_is_repeated_more_than_twice_for_being_throttled(made: Wo
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_claim_that_is_throttled_twice_and_then_not_succeeds(made: World, error: str) -> None:
+def test_a_claim_throttled_twice_succeeds(made: World, error: str) -> None:
     with throttling(made, ERRORS[error], times=2, only=WRITE):
         assert made.user("alice").claim("c1").status == 200
 
     assert made.user("mona").events("c1") == ["imported", "claimed"]
 
 
-def test_a_read_that_is_throttled_twice_and_then_not_succeeds(made: World) -> None:
+def test_a_read_throttled_twice_succeeds(made: World) -> None:
     with throttling(made, ERRORS["the table"], times=2):
         assert made.user("alice").get("/customers/c1").status == 200
 
 
 @pytest.mark.parametrize("verb", ["removal", "audit", "pause"])
-def test_a_long_request_that_is_throttled_now_and_then_comes_to_its_end(made: World, verb: str) -> None:
+def test_a_long_request_completes_despite_occasional_throttling(made: World, verb: str) -> None:
     for start in range(0, 250, 50):
         made.user("bob").claim_batch(made.fill(50, prefix=f"d{start}x"))
     root = made.user("root", admin=True)
@@ -142,13 +142,13 @@ def test_a_long_request_that_is_throttled_now_and_then_comes_to_its_end(made: Wo
     assert reply.status == 200
 
 
-def test_each_request_has_its_own_patience(made: World) -> None:
+def test_each_request_has_its_own_retry_budget(made: World) -> None:
     for customer in ("c1", "c2", "c3"):
         with throttling(made, ERRORS["the table"], times=2, only=WRITE):
             assert made.user("alice").claim(customer).status == 200
 
 
-def test_a_client_repeats_nothing_below_the_table(moto_world: World) -> None:
+def test_the_low_level_client_retries_nothing(moto_world: World) -> None:
     moto_world.pool()
     moto_world.fill(1)
     sent: Counter[str] = Counter()
@@ -177,7 +177,7 @@ def two_pools_with_lapsed_claims() -> World:
     return world
 
 
-def test_a_sweep_that_is_throttled_has_failed_nowhere_and_leaves_the_rest_to_the_next() -> None:
+def test_a_throttled_sweep_reports_no_failure_and_leaves_the_rest() -> None:
     world = two_pools_with_lapsed_claims()
 
     with counted(world) as sent, throttling(world, ERRORS["one of the items"], only=WRITE):
@@ -212,7 +212,7 @@ def test_a_sweep_that_is_throttled_midway_reports_what_it_returned() -> None:
     assert report.remaining == 250 - report.returned
 
 
-def test_a_pool_that_is_throttled_does_not_keep_the_next_one_from_its_sweep() -> None:
+def test_a_throttled_pool_does_not_stop_the_sweep_of_the_next() -> None:
     world = two_pools_with_lapsed_claims()
     engine: Any = world.table.connection
 
@@ -228,7 +228,7 @@ def test_a_pool_that_is_throttled_does_not_keep_the_next_one_from_its_sweep() ->
     assert len(world.user("mona", pool="b").walk("/customers?state=available")) == 30
 
 
-def test_a_sweep_goes_on_after_each_transaction_that_was_throttled_now_and_then() -> None:
+def test_a_sweep_continues_after_occasional_throttling() -> None:
     world = World(memory_table(Memory()))
     world.pool(claim_ttl="PT1H")
     ids = world.fill(270)

@@ -14,7 +14,7 @@ from tests.support.world import DAY, User, World
 # What is undone
 
 
-def test_a_customer_that_the_import_made_leaves_with_all_that_it_said(world: World) -> None:
+def test_undo_removes_a_created_customer_with_its_fields(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a", "fields": {"phone": PHONE, "email": "a@b.cn"}}, {"id": "b"})
 
@@ -25,7 +25,7 @@ def test_a_customer_that_the_import_made_leaves_with_all_that_it_said(world: Wor
     assert listed(mona) == listed(mona, f"?phone={PHONE}") == items_about(world, "#C#", "#D#") == []
 
 
-def test_a_customer_that_the_import_changed_says_again_what_it_said(world: World) -> None:
+def test_undo_restores_the_fields_of_an_updated_customer(world: World) -> None:
     mona = world.pool()
     mona.create("a", name="Was", fields={"phone": PHONE, "city": "上海"}, priority=3)
     world.user("alice").claim("a")
@@ -40,7 +40,7 @@ def test_a_customer_that_the_import_changed_says_again_what_it_said(world: World
     assert listed(mona, f"?phone={PHONE}") == ["a"] and listed(mona, "?phone=13900000000") == []
 
 
-def test_the_history_tells_that_an_import_was_undone_and_by_whom(world: World) -> None:
+def test_the_history_records_the_undo_and_its_actor(world: World) -> None:
     mona = world.pool()
     mona.create("a", name="Was")
 
@@ -50,7 +50,7 @@ def test_the_history_tells_that_an_import_was_undone_and_by_whom(world: World) -
     assert (last["type"], last["reason"], last["by"], last["seq"]) == ("updated", "import undone", "mona", 3)
 
 
-def test_an_import_by_phone_number_is_undone_like_any_other(world: World) -> None:
+def test_an_import_by_phone_number_is_undone(world: World) -> None:
     mona = world.pool()
     mona.create("a", name="Was", fields={"phone": PHONE})
     rows = [{"fields": {"phone": PHONE, "vip": True}}, {"id": "b", "fields": {"phone": "13900000000"}}]
@@ -61,7 +61,7 @@ def test_an_import_by_phone_number_is_undone_like_any_other(world: World) -> Non
     assert mona.customer("a")["fields"] == {"phone": PHONE} and listed(mona) == ["a"]
 
 
-def test_rows_that_failed_or_changed_nothing_are_no_part_of_it_and_the_others_keep_their_order(world: World) -> None:
+def test_undo_returns_only_rows_that_changed_a_customer_in_order(world: World) -> None:
     mona = world.pool()
     for each in ("same", "b"):
         mona.create(each, name="Was")
@@ -76,7 +76,7 @@ def test_rows_that_failed_or_changed_nothing_are_no_part_of_it_and_the_others_ke
 
 
 @pytest.mark.parametrize("status", ["pause", "close"])
-def test_an_import_is_undone_in_a_pool_that_is_not_open_too(world: World, status: str) -> None:
+def test_an_import_is_undone_in_a_paused_or_closed_pool(world: World, status: str) -> None:
     mona, root = world.pool(), world.user("root", admin=True)
     mona.create("b", name="Was")
     name = imported(mona, {"id": "a"}, {"id": "b"})
@@ -103,7 +103,7 @@ TOUCHES: dict[str, Callable[[User], Any]] = {
 
 
 @pytest.mark.parametrize("touch", TOUCHES)
-def test_what_somebody_has_touched_since_stays_as_it_is_and_the_rest_goes(world: World, touch: str) -> None:
+def test_undo_keeps_customers_changed_since_the_import(world: World, touch: str) -> None:
     mona = world.pool()
     mona.create("old", name="Was")
     name = imported(mona, {"id": "new"}, {"id": "other"}, {"id": "old"})
@@ -117,7 +117,7 @@ def test_what_somebody_has_touched_since_stays_as_it_is_and_the_rest_goes(world:
     assert mona.customer("new") == before and listed(mona) == ["new", "old"]
 
 
-def test_what_another_process_has_touched_stays_too(world: World) -> None:
+def test_undo_keeps_customers_changed_by_another_process(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
     mine, world.service = world.service, world.another_process()
@@ -128,7 +128,7 @@ def test_what_another_process_has_touched_stays_too(world: World) -> None:
     assert world.user("alice").held() == 1
 
 
-def test_what_has_gone_to_another_pool_is_not_found_and_stays_there(world: World) -> None:
+def test_undo_leaves_customers_that_moved_to_another_pool(world: World) -> None:
     mona = world.pool()
     world.pool("q")
     name = imported(mona, {"id": "a"})
@@ -139,7 +139,7 @@ def test_what_has_gone_to_another_pool_is_not_found_and_stays_there(world: World
     assert listed(world.user("mona", pool="q")) == ["a"]
 
 
-def test_a_new_customer_under_the_id_of_one_that_went_away_is_another_one(world: World) -> None:
+def test_undo_leaves_a_new_customer_with_the_id_of_a_moved_one(world: World) -> None:
     mona = world.pool()
     world.pool("q")
     name = imported(mona, {"id": "a"})
@@ -152,7 +152,7 @@ def test_a_new_customer_under_the_id_of_one_that_went_away_is_another_one(world:
     assert (mona.customer("a")["name"], mona.customer("a")["version"]) == ("Another", 1)
 
 
-def test_the_earlier_of_two_imports_can_be_undone_only_where_the_later_one_changed_nothing(world: World) -> None:
+def test_undo_skips_customers_that_a_later_import_changed(world: World) -> None:
     mona = world.pool()
     first = imported(mona, {"id": "a", "name": "First"}, {"id": "b"})
     second = imported(mona, {"id": "a", "name": "Second"}, {"id": "b"})
@@ -164,7 +164,7 @@ def test_the_earlier_of_two_imports_can_be_undone_only_where_the_later_one_chang
 # Phone numbers and addresses
 
 
-def test_a_number_that_somebody_else_has_said_since_stays_theirs(world: World) -> None:
+def test_undo_leaves_a_number_that_another_customer_took(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a", "fields": {"phone": PHONE, "email": "a@b.cn"}}, {"id": "b"})
     mona.create("c", fields={"phone": PHONE})
@@ -173,7 +173,7 @@ def test_a_number_that_somebody_else_has_said_since_stays_theirs(world: World) -
     assert listed(mona, f"?phone={PHONE}") == ["c"] and len(items_about(world, "#D#")) == 1
 
 
-def test_two_rows_that_said_one_number_leave_none_of_it(world: World) -> None:
+def test_undo_of_two_rows_with_one_number_frees_the_number(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a", "fields": {"phone": PHONE}}, {"id": "b", "fields": {"phone": PHONE}})
 
@@ -181,7 +181,7 @@ def test_two_rows_that_said_one_number_leave_none_of_it(world: World) -> None:
     assert items_about(world, "#C#", "#D#") == []
 
 
-def test_a_number_that_the_import_gave_to_a_new_customer_goes_back_to_who_had_it(world: World) -> None:
+def test_undo_returns_a_number_to_its_previous_customer(world: World) -> None:
     mona = world.pool()
     mona.create("old", fields={"phone": PHONE})
     taken = [{"id": "new", "fields": {"phone": PHONE}}, {"id": "old", "fields": {"phone": "13900000000"}}]
@@ -203,7 +203,7 @@ def in_another_process(world: World, do: Callable[[], Any]) -> Any:
         world.service = mine
 
 
-def test_a_process_that_remembers_who_has_left_is_told_so(world: World) -> None:
+def test_a_process_with_a_cached_removed_customer_gets_not_found(world: World) -> None:
     mona, alice = world.pool(), world.user("alice")
     name = imported(mona, {"id": "a"}, {"id": "b"})
     in_another_process(world, lambda: undo(mona, name))
@@ -213,7 +213,7 @@ def test_a_process_that_remembers_who_has_left_is_told_so(world: World) -> None:
 
 
 @pytest.mark.parametrize("mode", ["skip", "update", "reject"])
-def test_a_process_that_remembers_who_has_left_imports_them_anew(world: World, mode: str) -> None:
+def test_a_process_with_a_cached_removed_customer_can_import_it_again(world: World, mode: str) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
     in_another_process(world, lambda: undo(mona, name))
@@ -223,7 +223,7 @@ def test_a_process_that_remembers_who_has_left_imports_them_anew(world: World, m
     assert listed(mona) == ["a", "b"] and mona.customer("a")["name"] == "Anew" and mona.events("a") == ["imported"]
 
 
-def test_a_process_that_remembers_who_has_left_does_not_take_who_came_anew_for_them(world: World) -> None:
+def test_a_cached_removed_customer_is_not_used_for_its_successor(world: World) -> None:
     mona, alice = world.pool(), world.user("alice")
     name = imported(mona, {"id": "a", "name": "Wrong", "fields": {"phone": PHONE}}, {"id": "b", "name": "Wrong"})
 
@@ -242,7 +242,7 @@ def test_a_process_that_remembers_who_has_left_does_not_take_who_came_anew_for_t
 # Who may, and for how long
 
 
-def test_undoing_is_for_managers_who_alone_learn_which_imports_there_are(world: World) -> None:
+def test_undo_requires_a_manager_and_hides_imports_from_others(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"})
     callers = [world.user("alice"), world.user("stranger")]
@@ -253,7 +253,7 @@ def test_undoing_is_for_managers_who_alone_learn_which_imports_there_are(world: 
     assert undo(callers[0], name).code == "not_manager"
 
 
-def test_an_unknown_import_another_pools_and_one_that_did_nothing_are_told_apart_by_nothing(world: World) -> None:
+def test_unknown_foreign_and_empty_imports_get_the_same_response(world: World) -> None:
     mona, others = world.pool(), [world.pool("q"), world.pool(tenant="acme")]
     names = [imported(each, {"id": "a"}) for each in others]
     imported(mona, {"id": "b", "name": "B"})
@@ -265,7 +265,7 @@ def test_an_unknown_import_another_pools_and_one_that_did_nothing_are_told_apart
     assert len({reply.text for reply in replies}) == 1 and listed(mona) == ["b"]
 
 
-def test_after_thirty_days_an_import_stands(world: World) -> None:
+def test_an_import_cannot_be_undone_after_thirty_days(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"})
     world.clock.forward(RETENTION_SECONDS * 1000)
@@ -276,7 +276,7 @@ def test_after_thirty_days_an_import_stands(world: World) -> None:
 # What is counted
 
 
-def test_who_left_did_enter_and_stands_in_the_pool_no_more(world: World) -> None:
+def test_statistics_count_undone_customers_as_entered_and_removed(world: World) -> None:
     mona = world.pool()
     name = imported(mona, *({"id": f"c{number}"} for number in range(5)))
     world.user("alice").claim("c0")
@@ -289,7 +289,7 @@ def test_who_left_did_enter_and_stands_in_the_pool_no_more(world: World) -> None
     assert [day["day"] for day in shown["by_day"] if day["entered"]] == ["2026-06-01"]
 
 
-def test_an_import_by_a_manager_who_has_left_is_undone_by_another_and_counted_right(world: World) -> None:
+def test_the_import_of_a_removed_manager_is_undone_with_correct_counts(world: World) -> None:
     mona, root = world.pool(), world.user("root", admin=True)
     root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
     name = imported(world.user("max"), {"id": "a"}, {"id": "b"})

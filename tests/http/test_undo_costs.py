@@ -12,7 +12,7 @@ from tests.support.undo_requests import imported, told, undo
 from tests.support.world import World, everything
 
 
-def test_an_import_of_100_rows_notes_in_its_own_transactions_what_it_does(threaded: World) -> None:
+def test_an_import_of_100_rows_writes_its_log_in_its_own_transactions(threaded: World) -> None:
     mona = threaded.pool()
     rows = [{"id": f"c{number}"} for number in range(100)]
     mona.get("/members/me")
@@ -27,7 +27,7 @@ def test_an_import_of_100_rows_notes_in_its_own_transactions_what_it_does(thread
 
 
 @pytest.mark.parametrize("count", [48, 49])
-def test_the_note_is_one_of_a_transactions_hundred_actions(world: World, count: int) -> None:
+def test_the_import_log_is_one_of_a_hundred_transaction_actions(world: World, count: int) -> None:
     mona = world.pool()
     mona.get("/members/me")
 
@@ -52,7 +52,7 @@ def noise(letters: random.Random, length: int) -> str:
 
 
 @pytest.mark.parametrize("changed", ["fields", "name"])
-def test_as_much_as_an_import_can_overwrite_fits_into_its_note(threaded: World, changed: str) -> None:
+def test_the_largest_overwrite_fits_into_the_import_log(threaded: World, changed: str) -> None:
     mona, letters = threaded.pool(), random.Random(5)
     olds = [
         {"id": f"c{number}", "name": noise(letters, 200), "fields": {"note": noise(letters, 1300)}}
@@ -71,7 +71,7 @@ def test_as_much_as_an_import_can_overwrite_fits_into_its_note(threaded: World, 
     assert [mona.customer(old["id"])["fields"] for old in olds] == [old["fields"] for old in olds]
 
 
-def test_a_customer_that_has_left_with_its_import_is_remembered_no_more(world: World) -> None:
+def test_undo_evicts_removed_customers_from_the_cache(world: World) -> None:
     mona = world.pool()
     undo(mona, imported(mona, {"id": "c1"}))
 

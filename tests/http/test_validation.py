@@ -58,7 +58,7 @@ def in_both(errors: tuple[FieldError | str, ...]) -> tuple[list[str], list[str]]
 
 
 @pytest.mark.parametrize("kind", SENTENCES)
-def test_every_kind_of_error_has_a_sentence_in_both_languages_with_the_same_values(kind: str) -> None:
+def test_every_validation_error_has_a_sentence_in_both_languages(kind: str) -> None:
     english, chinese = SENTENCES[kind]
 
     assert english.isascii() and not english.endswith(".")
@@ -84,18 +84,20 @@ def test_every_kind_of_error_has_a_sentence_in_both_languages_with_the_same_valu
         (FieldError("of a later version", "x"), "x: is not valid", "x：无效"),
     ],
 )  # fmt: skip
-def test_an_error_is_one_sentence_that_begins_with_its_path(error: FieldError, english: str, chinese: str) -> None:
+def test_a_validation_error_is_one_sentence_that_begins_with_its_path(
+    error: FieldError, english: str, chinese: str
+) -> None:
     assert (sentence(error, "en"), sentence(error, "zh")) == (english, chinese)
 
 
-def test_text_that_an_earlier_version_stored_is_shown_to_readers_of_english_only() -> None:
+def test_error_text_stored_by_an_earlier_version_is_shown_only_in_english() -> None:
     assert in_both(("Expected `str`, got `int` - at `$.name`", FieldError("missing", "name"))) == (
         ["Expected `str`, got `int` - at `$.name`", "name: is required"],
         ["name：必填"],
     )
 
 
-def test_no_refusal_is_made_with_a_sentence_instead_of_an_error() -> None:
+def test_every_refusal_carries_an_error_instead_of_a_sentence() -> None:
     for path in Path(chalicelib.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "errors" and isinstance(node.value, ast.Tuple):
@@ -170,7 +172,7 @@ MEMBERS = ", ".join(Everything.__struct_fields__)
         ({"content": "x"}, FieldError("invalid", "content")),
     ],
 )  # fmt: skip
-def test_a_message_of_msgspec_becomes_a_kind_a_path_and_its_limits(wrong: dict[str, Any], error: FieldError) -> None:
+def test_a_msgspec_message_becomes_an_error_with_path_and_limits(wrong: dict[str, Any], error: FieldError) -> None:
     with pytest.raises(Refused) as refused:
         decode(json.dumps({"required": 1} | wrong).encode(), Everything, names=True)
 
@@ -186,14 +188,14 @@ def test_a_missing_member_is_named_with_its_path() -> None:
     assert from_msgspec(missing.value, dict) == FieldError("missing", "[...][0].required")
 
 
-def test_a_message_that_is_not_known_is_no_sentence_of_msgspecs_either() -> None:
+def test_an_unknown_msgspec_message_is_not_shown() -> None:
     later = msgspec.ValidationError("Something new: `secret` - at `$.rows[0]`")
 
     assert from_msgspec(later, dict) == FieldError("invalid", "rows[0]")
     assert from_msgspec(ValueError("Exceeds the limit (4300 digits)"), dict) == FieldError("invalid")
 
 
-def test_an_error_is_read_back_as_it_was_stored() -> None:
+def test_a_stored_validation_error_is_read_back_unchanged() -> None:
     refusal = Refusal("invalid_request", errors=(FieldError("too_long", "name", (200,)), "an older sentence"))
 
     assert msgspec.json.decode(msgspec.json.encode(refusal), type=Refusal) == refusal
@@ -221,7 +223,7 @@ def wrong_bodies(kind: type) -> Iterator[bytes]:
             yield json.dumps({field.encode_name: value}).encode()
 
 
-def test_no_route_answers_a_reader_of_chinese_in_the_english_of_msgspec(no_store: World) -> None:
+def test_no_route_returns_english_msgspec_text_to_a_reader_of_chinese(no_store: World) -> None:
     kinds = set()
     for route in BODIED:
         for body in wrong_bodies(route.body):
@@ -283,7 +285,7 @@ def test_a_wrong_rule_is_named_in_the_readers_language(moto_world: World) -> Non
 
 
 @pytest.mark.parametrize("rule", BAD_RULES)
-def test_whatever_is_wrong_with_a_rule_is_a_kind_that_has_its_sentences(no_store: World, rule: str) -> None:
+def test_every_invalid_rule_has_an_error_with_sentences(no_store: World, rule: str) -> None:
     root = no_store.user("root", admin=True)
     for wrong in BAD_RULES[rule]:
         body = {"id": "q", "name": "Q", "policy": {rule: wrong}}
@@ -295,7 +297,7 @@ def test_whatever_is_wrong_with_a_rule_is_a_kind_that_has_its_sentences(no_store
         assert "无效" not in "".join(chinese.json["errors"]) and rule in english.json["errors"][0], wrong
 
 
-def test_each_refused_row_of_an_import_says_what_is_wrong_in_the_readers_language(moto_world: World) -> None:
+def test_each_rejected_import_row_has_its_error_in_the_readers_language(moto_world: World) -> None:
     mona = moto_world.pool()
     rows = [{"name": ""}, {"name": 5}, {}, {"name": "x" * 201}, {"name": "A", "priority": "high"},
             {"name": "A", "colour": "red"}, {"name": "A", "fields": {"phone": "none"}}, 7]  # fmt: skip
@@ -312,7 +314,7 @@ def test_each_refused_row_of_an_import_says_what_is_wrong_in_the_readers_languag
     assert [each["code"] for each in chinese] == [each["code"] for each in english] == ["invalid_request"] * 8
 
 
-def test_a_refusal_that_is_answered_again_is_in_the_language_of_that_request(moto_world: World) -> None:
+def test_a_replayed_validation_error_is_in_the_language_of_the_new_request(moto_world: World) -> None:
     mona = moto_world.pool()
 
     first = mona.post("/import", {"rows": [{"name": ""}]}, idempotency_key="k")

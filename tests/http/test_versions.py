@@ -9,7 +9,7 @@ THE_FIRST = ['"1"', "1", 'W/"1"', ' "1" ', "*"]
 ANOTHER = ['"2"', "2", '"0"', "-1", "one", "", '""', '"' + "9" * 40 + '"', "١"]
 
 
-def test_the_etag_is_the_version_wherever_there_is_one(world: World) -> None:
+def test_every_etag_is_a_version(world: World) -> None:
     mona = everything_there(world)
 
     for path in ("", "/members/alice", "/customers/c1"):
@@ -18,7 +18,7 @@ def test_the_etag_is_the_version_wherever_there_is_one(world: World) -> None:
     assert "ETag" not in mona.get("/customers").headers
 
 
-def test_a_version_that_matches_lets_the_change_through_in_any_of_its_forms(world: World) -> None:
+def test_a_matching_version_in_any_form_allows_the_change(world: World) -> None:
     world.pool()
     ids = world.fill(len(THE_FIRST))
 
@@ -57,7 +57,7 @@ def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> N
     assert alice.claim("c1", if_match=alice.get("/customers/c1").headers["ETag"]).status == 200
 
 
-def test_what_the_caller_holds_already_is_claimed_again_only_at_the_version_that_was_seen(world: World) -> None:
+def test_a_repeated_claim_with_if_match_requires_the_current_version(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -69,7 +69,7 @@ def test_what_the_caller_holds_already_is_claimed_again_only_at_the_version_that
     assert alice.claim("c1", if_match='"2"').json["version"] == 2
 
 
-def test_a_member_is_changed_only_at_the_version_that_was_seen(world: World) -> None:
+def test_a_member_change_with_if_match_requires_the_current_version(world: World) -> None:
     mona = world.pool()
     body = {"role": "member", "holding_limit": 3}
 
@@ -81,7 +81,7 @@ def test_a_member_is_changed_only_at_the_version_that_was_seen(world: World) -> 
     assert mona.get("/members/nobody-yet").status == 404
 
 
-def test_a_member_is_removed_only_at_the_version_that_was_seen_and_loses_nothing_before(world: World) -> None:
+def test_a_member_removal_with_if_match_requires_the_current_version(world: World) -> None:
     mona = world.pool()
     world.fill(1)
     world.user("alice").claim("c1")
