@@ -1,5 +1,5 @@
 """What things cost, counted. The clock's work depends on how much is due, never on how large the pool is; and what
-people ask for costs what the README says."""
+people ask for costs what docs/costs.md says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_cost_of_a_sweep_does_not_depend_on_pool_size(customers: int) -> Non
     assert cost_of_sweep(customers) == COST_OF_A_THOUSAND
 
 
-# The table of the README
+# The table of docs/costs.md
 
 
 class Costs:
@@ -54,18 +54,18 @@ class Costs:
 
 
 def said() -> dict[str, tuple[str, str]]:
-    (table,) = (table for table in tables("README.md") if table[0][0] == "a warm claim")
+    (table,) = (table for table in tables("docs/costs.md") if table[0][0] == "a warm claim")
     return {label: (requests, units) for label, requests, units in table}
 
 
-def test_member_verbs_match_the_cost_table_of_the_readme() -> None:
+def test_member_verbs_match_the_cost_table() -> None:
     costs = Costs()
     alice, bob = costs.alice, costs.bob
 
     counted = {
         "a warm claim": costs.of(lambda: alice.claim("c1")),
         "… with an `Idempotency-Key`": costs.of(lambda: alice.claim("c2", idempotency_key="k")),
-        "a claim of what somebody else has": costs.of(lambda: bob.claim("c1"), 409),
+        "a claim of a customer that another member holds": costs.of(lambda: bob.claim("c1"), 409),
         "an extension": costs.of(lambda: alice.post("/customers/c1/extend")),
         "a follow-up": costs.of(lambda: alice.post("/customers/c2/follow-up", {"note": "rang"})),
         "a batch of 99 claims": costs.of(lambda: alice.claim_batch([f"c{each}" for each in range(50, 149)])),
@@ -83,12 +83,12 @@ def test_a_claim_or_release_that_moves_older_events_to_a_page_costs_two_units_mo
 
     plain, moving = (
         said()["a warm release"],
-        said()["… that moves older events to a page of their own, about every sixth"],
+        said()["… that moves older events to an item of their own, about every sixth"],
     )
     assert counted == {plain, moving}
 
 
-def test_a_list_and_a_sweep_match_the_cost_table_of_the_readme() -> None:
+def test_a_list_and_a_sweep_match_the_cost_table() -> None:
     costs, swept = Costs(), cost_of_sweep(1_000)
     requests, written = costs.of(lambda: costs.alice.get("/customers?state=available&limit=20"))
 

@@ -1,4 +1,4 @@
-"""Every command of the README does what the README says: run as it stands, in a folder of its own, as a newcomer would.
+"""Every command of the README, the tour and the page of commands does what its page says, in a fresh clone.
 
 What takes minutes, or another machine, is not run here; each of these is listed with the reason.
 """
@@ -15,9 +15,9 @@ import pytest
 from tests.support.pages import ROOT, blocks, quoted, tables, text_of
 from tests.support.running_clone import House, running_house
 
-README = "README.md"
+PAGES = ("README.md", "docs/tour.md", "docs/commands.md")
 
-# Targets that the README names and that are run here, with what is run where the README leaves something open.
+# Targets that the pages name and that run here, with the full command where the page leaves an argument open.
 RUN = {
     "run": "",  # it is going all the time
     "token": "make -s token USER=alice",
@@ -58,7 +58,7 @@ class Command:
 
 def conversations() -> list[list[Command]]:
     """The commands of each block, which may rely on one another."""
-    return [list(commands_in(block.text)) for block in blocks(README) if block.language == "console"]
+    return [list(commands_in(block.text)) for page in PAGES for block in blocks(page) if block.language == "console"]
 
 
 def commands_in(text: str) -> Iterator[Command]:
@@ -69,7 +69,7 @@ def commands_in(text: str) -> Iterator[Command]:
 
 def targets_named() -> set[str]:
     """By the tables, and by the blocks."""
-    cells = " ".join(row[0] for table in tables(README) for row in table)
+    cells = " ".join(row[0] for page in PAGES for table in tables(page) for row in table)
     typed = "\n".join([*quoted(cells), *(each.text for talk in conversations() for each in talk)])
     return set(re.findall(r"\bmake (?:-s )?([a-z][a-z0-9-]*)", typed))
 
@@ -84,7 +84,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.mark.slow
-def test_what_is_typed_in_the_order_of_the_page_is_answered_as_it_says(house: House) -> None:
+def test_what_is_typed_in_the_order_of_the_pages_is_answered_as_it_says(house: House) -> None:
     typed = [talk for talk in conversations() if not any(re.match(r"make (?!-s)", each.text) for each in talk)]
     assert sum(map(len, typed)) >= 10
 
@@ -126,12 +126,13 @@ def plainly(text: str) -> str:
 
 
 def test_every_block_of_commands_is_written_so_that_it_can_be_run() -> None:
-    for block in blocks(README):
-        assert block.language in ("console", ""), f"line {block.line}"
-        assert block.language != "console" or block.text.startswith("$ "), f"line {block.line}"
+    for page in PAGES:
+        for block in blocks(page):
+            assert block.language in ("console", ""), f"{page}: line {block.line}"
+            assert block.language != "console" or block.text.startswith("$ "), f"{page}: line {block.line}"
 
 
-def test_every_target_that_the_page_names_is_run_here_or_listed_with_the_reason() -> None:
+def test_every_target_that_a_page_names_is_run_here_or_listed_with_the_reason() -> None:
     assert targets_named() - RUN.keys() - NOT_RUN.keys() == set()
     assert NOT_RUN.keys() & RUN.keys() == set()
 
