@@ -223,7 +223,7 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_who_is_let_in_gets_it_done(another: Callable[[], World], row: str) -> None:
+def test_allowed_callers_succeed_at_every_route(another: Callable[[], World], row: str) -> None:
     world = another()
     before, ours = kept(world), kept(world, "main")
 
@@ -241,7 +241,7 @@ def test_who_is_let_in_gets_it_done(another: Callable[[], World], row: str) -> N
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_who_is_kept_out_is_told_why_and_changes_nothing(another: Callable[[], World], row: str) -> None:
+def test_refused_callers_get_the_reason_and_change_nothing(another: Callable[[], World], row: str) -> None:
     world = another()
     before = kept(world)
 
@@ -292,7 +292,7 @@ def told_alike(one: Reply, other: Reply) -> bool:
 
 
 @pytest.mark.parametrize("row", [row for row, cells in ROWS.items() if "404" in cells])
-def test_another_tenants_pool_is_answered_byte_for_byte_as_one_that_nobody_has(
+def test_another_tenants_pool_gets_the_exact_response_of_an_unknown_pool(
     another: Callable[[], World], row: str
 ) -> None:
     world = another()
@@ -322,7 +322,7 @@ def target_pool(text: str) -> str:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if "/pools/p/" in row])
-def test_in_a_pool_of_the_same_name_another_tenants_customers_and_members_are_as_unknown_as_nobodys(
+def test_customers_and_members_of_another_tenant_are_unknown_in_a_pool_with_the_same_id(
     another: Callable[[], World], row: str
 ) -> None:
     world = another()

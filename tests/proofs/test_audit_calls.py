@@ -13,7 +13,7 @@ from tests.support.threads import at_once
 from tests.support.world import World
 
 
-def test_only_admins_audit_and_only_what_is_their_tenants(world: World) -> None:
+def test_only_admins_audit_and_only_their_own_tenant(world: World) -> None:
     claimed_and_pinned(world)
     world.pool(tenant="other", members="")
     plant(world, ALICE, "ADD #held :n", n=1)
@@ -26,7 +26,7 @@ def test_only_admins_audit_and_only_what_is_their_tenants(world: World) -> None:
     assert audit(world, pool="p", repair=True)["repaired"] == 1
 
 
-def test_the_first_hundred_differences_are_listed_and_all_are_counted_and_repaired(threaded: World) -> None:
+def test_an_audit_lists_a_hundred_differences_and_counts_and_repairs_all(threaded: World) -> None:
     threaded.pool()
     for name in threaded.fill(120):
         plant(threaded, keys.customer_key("main", "p", name), "REMOVE #place, #rank")
@@ -37,7 +37,7 @@ def test_the_first_hundred_differences_are_listed_and_all_are_counted_and_repair
     assert audit(threaded)["drifted"] == 0
 
 
-def test_an_audit_without_time_says_which_pools_remain(world: World) -> None:
+def test_an_audit_out_of_time_returns_the_remaining_pools(world: World) -> None:
     world.pool()
     world.pool("q")
     world.fill(1)

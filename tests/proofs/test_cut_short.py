@@ -33,7 +33,7 @@ def cut_short(world: World, ask: Callable[[str], Reply], undo: Callable[[], Any]
         assert call_number > 1, "nothing was cut short"
 
 
-def test_a_single_claim_cut_short_is_made_once_by_its_repetition(world: World) -> None:
+def test_repeating_an_interrupted_claim_applies_it_once(world: World) -> None:
     world.pool(daily_claim_limit=100)
     world.fill(1)
     alice = world.user("alice")
@@ -43,7 +43,7 @@ def test_a_single_claim_cut_short_is_made_once_by_its_repetition(world: World) -
     assert alice.get("/members/me").json["claimed_today"] == alice.events("c1").count("claimed")
 
 
-def test_a_release_cut_short_is_made_once_by_its_repetition(world: World) -> None:
+def test_repeating_an_interrupted_release_applies_it_once(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -54,7 +54,7 @@ def test_a_release_cut_short_is_made_once_by_its_repetition(world: World) -> Non
 
 
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
-def test_a_batch_cut_short_at_any_call_is_completed_once_by_its_repetition(threaded: World, moment: str) -> None:
+def test_repeating_a_batch_interrupted_at_any_call_completes_it_once(threaded: World, moment: str) -> None:
     threaded.pool()
     ids = [*threaded.fill(100)[1:], "nobody"]
     alice = threaded.user("alice")
@@ -74,7 +74,7 @@ def test_a_batch_cut_short_at_any_call_is_completed_once_by_its_repetition(threa
         alice.release_batch(ids)
 
 
-def test_an_import_without_ids_cut_short_makes_every_row_once(threaded: World) -> None:
+def test_repeating_an_interrupted_import_without_ids_creates_each_row_once(threaded: World) -> None:
     mona = threaded.pool()
     rows = {"rows": [{"name": f"Row {number}"} for number in range(100)]}
     made: set[str] = set()
@@ -87,7 +87,7 @@ def test_an_import_without_ids_cut_short_makes_every_row_once(threaded: World) -
         assert len(listed) == len(made) == number * 100 and set(listed) == made
 
 
-def test_claim_next_cut_short_takes_no_more_than_it_was_asked_for(world: World) -> None:
+def test_repeating_an_interrupted_claim_next_takes_no_more_than_requested(world: World) -> None:
     world.pool()
     world.fill(20)
     alice = world.user("alice")
@@ -99,7 +99,7 @@ def test_claim_next_cut_short_takes_no_more_than_it_was_asked_for(world: World) 
         assert len(reply.json["items"]) == alice.held() == 3
 
 
-def test_claim_next_repeated_after_a_crash_takes_no_more_when_the_head_of_the_list_has_changed(world: World) -> None:
+def test_repeating_a_crashed_claim_next_takes_no_more_after_the_list_changed(world: World) -> None:
     world.pool(cooldown="PT1H")
     mona, alice = world.user("mona"), world.user("alice")
     for each in ("best1", "best2"):
@@ -118,7 +118,7 @@ def test_claim_next_repeated_after_a_crash_takes_no_more_when_the_head_of_the_li
 
 
 @pytest.mark.parametrize("body", [None, {"id": "q", "name": "Q"}])
-def test_a_fault_of_the_store_is_never_kept(world: World, body: Any) -> None:
+def test_a_table_failure_is_never_stored_as_a_response(world: World, body: Any) -> None:
     world.pool()
     world.fill(1)
     root, alice = world.user("root", admin=True), world.user("alice")

@@ -92,13 +92,13 @@ def try_all(operation: Operation, step: int, first: int = 0) -> None:
 
 
 @every_operation
-def test_a_fault_at_some_calls_leaves_every_operation_done_once(operation: Operation) -> None:
+def test_a_fault_at_sampled_calls_leaves_every_operation_applied_once(operation: Operation) -> None:
     try_all(operation, EVERY, OPERATIONS.index(operation) % EVERY)
 
 
 @pytest.mark.exhaustive
 @every_operation
-def test_a_fault_at_any_call_leaves_every_operation_done_once(operation: Operation) -> None:
+def test_a_fault_at_any_call_leaves_every_operation_applied_once(operation: Operation) -> None:
     try_all(operation, 1)
 
 
@@ -108,7 +108,7 @@ def test_every_route_that_writes_is_among_the_operations() -> None:
     assert {route.path + route.method for route in ROUTES if route.method != "GET"} == tried
 
 
-def test_the_cases_are_thousands() -> None:
+def test_there_are_thousands_of_fault_cases() -> None:
     count = sum(len(list(cases(each))) + len(list(late_cases(each))) for each in OPERATIONS)
     print(
         f"{count} faults at {sum(len(trial(each).calls) for each in OPERATIONS)} calls of {len(OPERATIONS)} operations"

@@ -60,7 +60,7 @@ def dies_and_is_repeated(made: Trial, *each: Death) -> None:
 
 
 @every_operation
-def test_an_operation_killed_at_some_calls_is_done_once_by_its_repetition(operation: Operation) -> None:
+def test_repeating_an_operation_killed_at_sampled_calls_applies_it_once(operation: Operation) -> None:
     made, at = trial(operation), OPERATIONS.index(operation)
     for death in deaths(made)[at % SOME :: SOME]:
         dies_and_is_repeated(made, death)
@@ -70,7 +70,7 @@ def test_an_operation_killed_at_some_calls_is_done_once_by_its_repetition(operat
 
 @pytest.mark.exhaustive
 @every_operation
-def test_an_operation_killed_at_any_call_is_done_once_by_its_repetition(operation: Operation) -> None:
+def test_repeating_an_operation_killed_at_any_call_applies_it_once(operation: Operation) -> None:
     made = trial(operation)
     for death in deaths(made):
         dies_and_is_repeated(made, death)
@@ -78,14 +78,14 @@ def test_an_operation_killed_at_any_call_is_done_once_by_its_repetition(operatio
 
 @pytest.mark.exhaustive
 @every_operation
-def test_an_operation_killed_twice_is_done_once_by_its_repetition(operation: Operation) -> None:
+def test_repeating_an_operation_killed_twice_applies_it_once(operation: Operation) -> None:
     made = trial(operation)
     for pair in itertools.islice(pairs(made), 0, None, 1 if len(made.calls) < 12 else 20):
         dies_and_is_repeated(made, *pair)
 
 
 @pytest.mark.parametrize("name", ["claim", "release", "claim several", "deposit elsewhere", "sweep"])
-def test_a_store_that_writes_one_by_one_is_found_out_by_a_death(name: str) -> None:
+def test_a_kill_exposes_a_store_without_transactions(name: str) -> None:
     suspect = Trial(OPERATIONS_BY_NAME[name], careless_stores.WritesOneByOne)
     found = 0
     for death in deaths(suspect):

@@ -32,7 +32,7 @@ def times(count: int, reply: Callable[[], AWSResponse]) -> Strike:
     return strike
 
 
-def test_a_conflict_decides_nothing_and_is_tried_again(world: World) -> None:
+def test_a_transaction_conflict_is_retried(world: World) -> None:
     world.pool()
     world.fill(1)
 
@@ -40,7 +40,7 @@ def test_a_conflict_decides_nothing_and_is_tried_again(world: World) -> None:
         assert world.user("alice").claim("c1").status == 200
 
 
-def test_a_conflict_without_end_asks_the_client_to_come_back(moto_world: World) -> None:
+def test_endless_transaction_conflicts_return_throttled(moto_world: World) -> None:
     moto_world.pool()
     moto_world.fill(1)
 
@@ -51,7 +51,7 @@ def test_a_conflict_without_end_asks_the_client_to_come_back(moto_world: World) 
     assert moto_world.user("alice").claim("c1").status == 200
 
 
-def test_a_throttled_engine_asks_the_client_to_come_back(moto_world: World) -> None:
+def test_endless_throttling_returns_throttled(moto_world: World) -> None:
     moto_world.pool()
     moto_world.fill(1)
 
@@ -61,7 +61,7 @@ def test_a_throttled_engine_asks_the_client_to_come_back(moto_world: World) -> N
     assert (refused.status, refused.code) == (429, "throttled")
 
 
-def test_a_failure_without_an_answer_leaves_the_outcome_unknown_and_the_key_settles_it(world: World) -> None:
+def test_a_lost_response_is_resolved_by_repeating_the_idempotency_key(world: World) -> None:
     world.pool()
     world.fill(1)
     alice = world.user("alice")
@@ -88,7 +88,7 @@ def lost(world: World) -> Strike:
     return strike
 
 
-def test_a_winner_whose_answer_was_lost_is_told_that_they_won(threaded: World) -> None:
+def test_a_claim_whose_response_was_lost_is_reported_as_won(threaded: World) -> None:
     threaded.pool(holding_limit=1)
     threaded.fill(1)
 
@@ -99,7 +99,7 @@ def test_a_winner_whose_answer_was_lost_is_told_that_they_won(threaded: World) -
     assert threaded.user("alice").held() == 1
 
 
-def test_a_release_whose_answer_was_lost_is_made_once(threaded: World) -> None:
+def test_a_release_whose_response_was_lost_is_applied_once(threaded: World) -> None:
     threaded.pool()
     threaded.fill(2)
     threaded.user("alice").claim_batch(["c1", "c2"])
@@ -111,7 +111,7 @@ def test_a_release_whose_answer_was_lost_is_made_once(threaded: World) -> None:
     assert threaded.user("alice").held() == 1
 
 
-def test_a_commit_that_arrives_after_its_request_was_given_up_is_recognised(threaded: World) -> None:
+def test_a_commit_that_arrives_after_its_request_timed_out_is_recognized(threaded: World) -> None:
     """The engine has forgotten the request token: the second attempt is refused by what the first has written."""
     threaded.pool(holding_limit=1)
     threaded.fill(1)
@@ -131,7 +131,7 @@ def test_a_commit_that_arrives_after_its_request_was_given_up_is_recognised(thre
     assert threaded.user("alice").held() == 1
 
 
-def test_reads_that_fail_say_that_the_store_is_away(moto_world: World) -> None:
+def test_failing_reads_return_service_unavailable(moto_world: World) -> None:
     moto_world.pool()
     moto_world.fill(1)
 
@@ -141,7 +141,7 @@ def test_reads_that_fail_say_that_the_store_is_away(moto_world: World) -> None:
     assert (refused.status, refused.code) == (503, "store_unavailable")
 
 
-def test_a_transaction_that_is_tried_again_has_the_token_of_its_first_attempt(moto_world: World) -> None:
+def test_a_retried_transaction_keeps_its_client_request_token(moto_world: World) -> None:
     moto_world.pool()
     moto_world.fill(1)
     tokens: list[str] = []

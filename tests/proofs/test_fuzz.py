@@ -56,26 +56,26 @@ def proves_nothing(authorization: str) -> None:
 @given(TEXT)
 @example("Bearer " + "." * 5_000)
 @example("Bearer a.\ud800.b")
-def test_no_text_is_a_token(text: str) -> None:
+def test_no_random_text_is_a_valid_token(text: str) -> None:
     proves_nothing(text)
     proves_nothing(f"Bearer {text}")
 
 
 @given(JSON, JSON, st.binary(max_size=80))
-def test_no_header_and_no_claims_without_a_good_signature_are_a_token(header: Any, said: Any, by: bytes) -> None:
+def test_no_token_without_a_valid_signature_is_accepted(header: Any, said: Any, by: bytes) -> None:
     proves_nothing(handmade(header, said, lambda _: by))
     proves_nothing(handmade({"alg": "ES256", "kid": "ec"}, claims() | {"x": said}, lambda _: by))
     proves_nothing(handmade({"alg": "RS256", "kid": "rsa", "crit": header}, claims(), lambda _: by))
 
 
 @given(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c", "zip", "cty"]), JSON)
-def test_no_part_of_a_header_is_a_fault(part: str, said: Any) -> None:
+def test_no_token_header_raises_a_defect(part: str, said: Any) -> None:
     proves_nothing(handmade({"alg": "ES256", "kid": "ec"} | {part: said}, claims()))
 
 
 @settings(max_examples=200, deadline=None)
 @given(JSON, st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "tenant", "roles", "jti", "x"]))
-def test_claims_that_are_signed_are_those_of_a_caller_or_prove_nothing(said: Any, claim: str) -> None:
+def test_signed_token_claims_yield_a_caller_or_are_rejected(said: Any, claim: str) -> None:
     """Even who holds the key cannot make the verifier stumble: its issuer may have a defect of its own."""
     for content in (claims() | {claim: said}, said):
         try:
@@ -87,7 +87,7 @@ def test_claims_that_are_signed_are_those_of_a_caller_or_prove_nothing(said: Any
 
 
 @given(st.integers(0, 300), st.integers(1, 255))
-def test_a_good_token_with_a_byte_altered_is_another_ones_or_none(at: int, by: int) -> None:
+def test_a_valid_token_with_altered_content_is_rejected(at: int, by: int) -> None:
     good = token().partition(" ")[2].encode()
     wrong = bytearray(good)
     wrong[at % len(good)] ^= by
@@ -105,7 +105,7 @@ def _unpacked(part: bytes) -> bytes:
 
 @given(JSON | st.dictionaries(st.just("keys"), JSON | st.lists(st.dictionaries(st.sampled_from(
     ["kty", "kid", "alg", "crv", "x", "y", "n", "e", "k", "d", "use", "key_ops"]), JSON))))  # fmt: skip
-def test_no_key_set_is_a_fault_and_none_of_these_lets_anybody_in(published: Any) -> None:
+def test_no_random_key_set_raises_a_defect_or_accepts_a_token(published: Any) -> None:
     broken = Verifier("key set", ISSUER, AUDIENCE, read=lambda _: published)
 
     with pytest.raises((Unauthenticated, KeySetUnavailable)):
@@ -135,7 +135,7 @@ def assert_no_fault(reply: Reply, *allowed: str) -> None:
 @example('"1", "2"')
 @example("٣")
 @example("9" * 15)
-def test_if_match_is_a_version_or_a_conflict(mona: User, text: str) -> None:
+def test_any_if_match_is_a_version_or_a_conflict(mona: User, text: str) -> None:
     assert_no_fault(
         mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 0}, if_match=text), "version_conflict"
     )
@@ -147,7 +147,7 @@ def test_if_match_is_a_version_or_a_conflict(mona: User, text: str) -> None:
 )
 @example("zh;q=" + "9" * 5_000)
 @example("," * 5_000)
-def test_any_accept_language_is_answered_in_one_of_two_languages(mona: User, text: str) -> None:
+def test_any_accept_language_gets_one_of_two_languages(mona: User, text: str) -> None:
     refused = mona.get("/customers/unknown", accept_language=text)
 
     assert (refused.status, refused.code) == (404, "not_found")
@@ -156,7 +156,7 @@ def test_any_accept_language_is_answered_in_one_of_two_languages(mona: User, tex
 
 @FEW
 @given(TEXT | st.from_regex(r"\A[A-Za-z0-9_-]{1,65}\Z"))
-def test_any_idempotency_key_is_kept_or_refused(mona: User, text: str) -> None:
+def test_any_idempotency_key_is_stored_or_rejected(mona: User, text: str) -> None:
     first, second = (mona.post("/claim-next", {"count": 1}, idempotency_key=text) for _ in range(2))
 
     for reply in (first, second):
@@ -186,7 +186,7 @@ ROW = st.fixed_dictionaries(
 @example([{"name": "İ" * 200, "fields": {"email": "İ@x.y"}}], "email", "update")
 @example([{"name": "x", "fields": {"phone": -(2**70)}}], "phone", "reject")
 @example([{"name": "x", "fields": {"f": 5e-324, "g": 1.7e308}}], "id", "reject")
-def test_any_rows_are_imported_or_refused_one_by_one(mona: User, rows: list[Any], key: str, mode: str) -> None:
+def test_any_rows_are_imported_or_rejected_one_by_one(mona: User, rows: list[Any], key: str, mode: str) -> None:
     reply = mona.post("/import", {"rows": rows, "key": key, "on_duplicate": mode})
 
     assert_no_fault(reply, "invalid_request")
@@ -208,7 +208,7 @@ RULES = ["holding_limit", "claim_ttl", "cooldown", "masked_fields", "reminders",
 @example({"time_zone": "x" * 5_000})
 @example({"claim_ttl": "P" + "9" * 400 + "D"})
 @example({"holding_limit": 10**40})
-def test_any_policy_is_a_policy_or_refused(mona: User, policy: Any) -> None:
+def test_any_policy_is_stored_or_rejected(mona: User, policy: Any) -> None:
     root = mona.world.user("root", admin=True)
 
     tried = mona.request("PATCH", "/v1/pools/p", {"policy": policy, "dry_run": True}, if_match="1")

@@ -19,7 +19,7 @@ from tests.support.world import HOUR, Reply, World
 
 @pytest.mark.race
 @pytest.mark.parametrize("mode", ["skip", "update", "reject"])
-def test_of_sixteen_imports_of_one_number_at_once_exactly_one_makes_the_customer(threaded: World, mode: str) -> None:
+def test_exactly_one_of_sixteen_concurrent_imports_creates_a_customer(threaded: World, mode: str) -> None:
     mona = threaded.pool()
 
     replies = at_once(
@@ -33,7 +33,7 @@ def test_of_sixteen_imports_of_one_number_at_once_exactly_one_makes_the_customer
 
 
 @pytest.mark.race
-def test_overlapping_imports_from_two_processes_make_each_customer_once(threaded: World) -> None:
+def test_overlapping_imports_from_two_processes_create_each_customer_once(threaded: World) -> None:
     mona = threaded.pool()
     other = World(threaded.table, threaded.clock)
     other.service = threaded.another_process()
@@ -52,7 +52,7 @@ def test_overlapping_imports_from_two_processes_make_each_customer_once(threaded
 
 
 @pytest.mark.race
-def test_twenty_repetitions_at_once_under_one_key_have_one_effect_and_one_answer(threaded: World) -> None:
+def test_twenty_concurrent_imports_with_one_key_have_one_effect_and_one_response(threaded: World) -> None:
     mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(50)] + [row("no phone")]
 
@@ -66,7 +66,7 @@ def test_twenty_repetitions_at_once_under_one_key_have_one_effect_and_one_answer
 
 
 @pytest.mark.parametrize("mode", ["skip", "update", "reject"])
-def test_an_import_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: World, mode: str) -> None:
+def test_an_import_with_a_lost_response_is_recognized_as_the_callers(world: World, mode: str) -> None:
     mona = world.pool()
 
     with struck(world, lost(world)):
@@ -76,7 +76,7 @@ def test_an_import_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: 
     assert [mona.events(each) for each in ids(reply)] == [["imported"]] * 2
 
 
-def test_a_repetition_under_the_same_key_is_answered_as_the_first(threaded: World) -> None:
+def test_an_import_repeated_with_its_key_is_replayed(threaded: World) -> None:
     mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(40)] + [row("no phone"), row("13800000000")]
     first = imported(mona, *rows, idempotency_key="k")
@@ -91,7 +91,7 @@ def test_a_repetition_under_the_same_key_is_answered_as_the_first(threaded: Worl
     assert len(listed(mona)) == 40
 
 
-def test_an_import_that_was_cut_short_goes_on_where_it_stopped(threaded: World) -> None:
+def test_an_interrupted_import_continues_where_it_stopped(threaded: World) -> None:
     mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(80)]
     events, sent = threaded.table.connection.client.meta.events, []

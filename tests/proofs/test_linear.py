@@ -87,7 +87,7 @@ def history_of(table: Table, seed: int, share: float) -> list[Op]:
 @pytest.mark.parametrize(
     "seed", [1, 2, 3, *(pytest.param(each, marks=pytest.mark.exhaustive) for each in range(4, 40))]
 )
-def test_what_all_were_told_at_once_comes_of_some_order(real_table: Table, seed: int) -> None:
+def test_concurrent_histories_are_linearizable(real_table: Table, seed: int) -> None:
     history = history_of(real_table, seed, 0.04 if seed % 3 else 0.0)
 
     tally.count("histories put in order")
@@ -97,7 +97,7 @@ def test_what_all_were_told_at_once_comes_of_some_order(real_table: Table, seed:
 
 @pytest.mark.race
 @pytest.mark.parametrize("kind", [careless_stores.ChecksFirst, careless_stores.Unlimited])
-def test_no_order_explains_what_a_careless_store_tells(ministack: str, kind: type[Table]) -> None:
+def test_histories_of_a_faulty_store_are_not_linearizable(ministack: str, kind: type[Table]) -> None:
     def histories() -> Iterator[list[Op]]:
         for seed in range(1, 12):
             table = new_table(ministack)
@@ -137,7 +137,7 @@ ORDERS: dict[str, tuple[bool, Any]] = {
 
 
 @pytest.mark.parametrize("name", ORDERS)
-def test_a_history_is_in_order_exactly_if_some_order_explains_it(name: str) -> None:
+def test_the_linearizability_checker_agrees_with_brute_force(name: str) -> None:
     explained, history = ORDERS[name]
 
     assert in_order(history, pool_of(LIMIT)) == explained

@@ -10,7 +10,7 @@ from tests.proofs.load import load
 pytestmark = [pytest.mark.race, pytest.mark.exhaustive]
 
 
-def test_a_crowd_on_a_bad_network_loses_nothing_and_doubles_nothing(real_table: Table) -> None:
+def test_concurrent_clients_on_a_faulty_network_lose_and_repeat_nothing(real_table: Table) -> None:
     figures = load(real_table, seconds=8, people=16, share=0.03)
 
     print(figures.told())

@@ -41,30 +41,30 @@ def on_moto() -> Iterator[Table]:
         yield new_table(None)
 
 
-def test_whatever_is_asked_in_whatever_order_comes_to_what_the_model_says() -> None:
+def test_random_operations_match_the_model() -> None:
     play(in_memory, runs=40)
 
 
-def test_so_it_does_on_moto() -> None:
+def test_random_operations_match_the_model_on_moto() -> None:
     play(on_moto, runs=2)
 
 
-def test_so_it_does_on_ministack(ministack: str) -> None:
+def test_random_operations_match_the_model_on_ministack(ministack: str) -> None:
     play(lambda: nullcontext(new_table(ministack)), runs=3)
 
 
 @pytest.mark.exhaustive
-def test_so_it_does_in_many_runs() -> None:
+def test_many_random_runs_match_the_model() -> None:
     play(in_memory, runs=1_200)
 
 
 @pytest.mark.exhaustive
-def test_so_it_does_in_more_runs_on_engines_of_their_own(ministack: str) -> None:
+def test_more_random_runs_match_the_model_on_separate_engines(ministack: str) -> None:
     play(on_moto, runs=15)
     play(lambda: nullcontext(new_table(ministack)), runs=25)
 
 
 @pytest.mark.parametrize("kind", [careless_stores.Unlimited, careless_stores.Unbound, careless_stores.Forgetful])
-def test_a_store_that_is_careless_is_found_out(kind: type[Table]) -> None:
+def test_the_model_exposes_a_faulty_store(kind: type[Table]) -> None:
     with pytest.raises(AssertionError):
         play(partial(in_memory, kind), 400, Phase.generate)  # it ends with the first run that notices

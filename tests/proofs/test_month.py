@@ -39,7 +39,7 @@ def month(threaded: World, tmp_path: Path) -> Iterator[Month]:
         yield Month(threaded, Wire(api.url), keys)
 
 
-def test_a_month_of_everything_leaves_every_count_right(month: Month) -> None:
+def test_a_simulated_month_leaves_every_count_correct(month: Month) -> None:
     live(month)
 
     assert [deed for deed in HAPPENS if month.did["p", deed] < 5] == []

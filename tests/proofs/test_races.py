@@ -17,7 +17,7 @@ def codes(replies: Iterable[Reply]) -> Counter[str]:
     return Counter("ok" if reply.status == 200 else reply.code for reply in replies)
 
 
-def test_of_fifty_claimers_of_one_customer_exactly_one_wins(threaded: World) -> None:
+def test_exactly_one_of_fifty_concurrent_claims_wins(threaded: World) -> None:
     names = [f"user{number}" for number in range(50)]
     threaded.pool(members=" ".join(names))
     threaded.fill(1)
@@ -52,7 +52,7 @@ def test_overlapping_batches_of_eight_members_claim_each_customer_exactly_once(t
     assert Counter(each for ids_won in won for each in ids_won) == Counter(ids)
 
 
-def test_claims_against_sweeps_at_the_deadline_leave_every_counter_right(threaded: World) -> None:
+def test_claims_racing_sweeps_at_the_deadline_leave_every_counter_correct(threaded: World) -> None:
     threaded.pool(claim_ttl="PT1H")
     ids = threaded.fill(40)
     threaded.user("alice").claim_batch(ids)
@@ -66,7 +66,7 @@ def test_claims_against_sweeps_at_the_deadline_leave_every_counter_right(threade
     assert (threaded.user("alice").held(), threaded.user("bob").held()) == (0, 20)
 
 
-def test_a_release_sent_many_times_at_once_decrements_once(threaded: World) -> None:
+def test_concurrent_repeated_releases_decrement_once(threaded: World) -> None:
     threaded.pool()
     threaded.fill(2)
     threaded.user("alice").claim_batch(["c1", "c2"])
@@ -77,7 +77,7 @@ def test_a_release_sent_many_times_at_once_decrements_once(threaded: World) -> N
     assert threaded.user("alice").held() == 1
 
 
-def test_a_crowd_calling_claim_next_empties_the_pool_without_colliding_much(threaded: World) -> None:
+def test_concurrent_claim_next_calls_empty_the_pool_with_few_collisions(threaded: World) -> None:
     names = [f"user{number}" for number in range(16)]
     threaded.pool(members=" ".join(names))
     ids = threaded.fill(160)
@@ -98,7 +98,7 @@ def test_a_crowd_calling_claim_next_empties_the_pool_without_colliding_much(thre
 
 
 @pytest.mark.parametrize(("calls", "count", "limit"), [(2, 1, None), (4, 2, 5), (8, 3, 10), (6, 5, 60)])
-def test_claim_next_called_by_one_member_at_once_returns_to_each_call_what_it_took(
+def test_concurrent_claim_next_calls_of_one_member_return_what_each_took(
     threaded: World, calls: int, count: int, limit: int | None
 ) -> None:
     mona = threaded.pool(**({} if limit is None else {"holding_limit": limit}))
@@ -115,7 +115,7 @@ def test_claim_next_called_by_one_member_at_once_returns_to_each_call_what_it_to
 
 
 @pytest.mark.parametrize("verb", ["claim", "batch", "claim-next", "create", "import", "put"])
-def test_twenty_at_once_with_one_key_have_one_effect_and_one_answer(threaded: World, verb: str) -> None:
+def test_twenty_concurrent_requests_with_one_key_have_one_effect_and_one_response(threaded: World, verb: str) -> None:
     mona = threaded.pool(holding_limit=9)
     ids = threaded.fill(30)
     rows = {"rows": [{"name": "R"} for _ in range(5)]}

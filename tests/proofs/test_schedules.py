@@ -47,7 +47,7 @@ def play(set_up: SetUp, knows: Memories, torn: bool, tape: list[int]) -> None:
 
 
 @every_race
-def test_what_is_sent_at_once_comes_to_something_right_in_any_schedule(set_up: SetUp) -> None:
+def test_concurrent_requests_end_correctly_in_random_schedules(set_up: SetUp) -> None:
     @settings(drawn, max_examples=FEW)
     @given(memories, st.booleans(), tapes)
     def in_a_schedule(knows: Memories, torn: bool, tape: list[int]) -> None:
@@ -58,7 +58,7 @@ def test_what_is_sent_at_once_comes_to_something_right_in_any_schedule(set_up: S
 
 @pytest.mark.exhaustive
 @every_race
-def test_what_is_sent_at_once_comes_to_something_right_in_many_schedules(set_up: SetUp) -> None:
+def test_concurrent_requests_end_correctly_in_many_random_schedules(set_up: SetUp) -> None:
     @settings(drawn, max_examples=MANY)
     @given(memories, st.booleans(), tapes)
     def in_a_schedule(knows: Memories, torn: bool, tape: list[int]) -> None:
@@ -69,7 +69,7 @@ def test_what_is_sent_at_once_comes_to_something_right_in_many_schedules(set_up:
 
 @pytest.mark.exhaustive
 @every_race
-def test_what_is_sent_at_once_comes_to_something_right_in_every_schedule(set_up: SetUp) -> None:
+def test_concurrent_requests_end_correctly_in_every_schedule(set_up: SetUp) -> None:
     """All of them, where they are not more than `MOST` for one way to begin: else those with the last turns varied."""
     played = 0
     for knows in MEMORIES:
@@ -88,7 +88,7 @@ def test_what_is_sent_at_once_comes_to_something_right_in_every_schedule(set_up:
     [each if at % 6 == 0 else pytest.param(each, marks=pytest.mark.exhaustive) for at, each in enumerate(RACES)],
     ids=lambda set_up: set_up.__name__,
 )
-def test_a_schedule_comes_to_the_same_on_an_engine_of_its_own(set_up: SetUp, real_table: Table) -> None:
+def test_a_schedule_has_the_same_result_on_a_separate_engine(set_up: SetUp, real_table: Table) -> None:
     """The requests take turns at every call: once in memory, and once over HTTP."""
     made = Arena(set_up)
     tape = [1] * 60
@@ -137,7 +137,7 @@ CARELESS: list[tuple[type[Table], SetUp]] = [
 
 
 @pytest.mark.parametrize(("kind", "set_up"), CARELESS, ids=lambda given: given.__name__)
-def test_a_store_that_is_careless_is_found_out_by_a_schedule_that_replays(kind: type[Table], set_up: SetUp) -> None:
+def test_a_replayable_schedule_exposes_a_faulty_store(kind: type[Table], set_up: SetUp) -> None:
     suspect = Arena(set_up, kind=kind)
 
     tape = found_out(suspect, Phase.generate)
@@ -146,7 +146,7 @@ def test_a_store_that_is_careless_is_found_out_by_a_schedule_that_replays(kind: 
     arena(set_up, "cold").run(tape)
 
 
-def test_a_schedule_that_goes_wrong_is_shrunk_to_the_turns_that_matter() -> None:
+def test_a_failing_schedule_is_shrunk_to_the_relevant_turns() -> None:
     suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless_stores.ChecksFirst)
 
     tape = found_out(suspect, Phase.generate, Phase.shrink)
@@ -154,7 +154,7 @@ def test_a_schedule_that_goes_wrong_is_shrunk_to_the_turns_that_matter() -> None
     assert sum(turn != 0 for turn in tape) == 1, "one member is overtaken between looking and writing"
 
 
-def test_what_goes_wrong_tells_the_turns_that_play_it_again() -> None:
+def test_a_failing_schedule_reports_the_turns_that_replay_it() -> None:
     suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless_stores.ChecksFirst)
     with pytest.raises(AssertionError) as failed:
         suspect.run(found_out(suspect, Phase.generate))

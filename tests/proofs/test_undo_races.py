@@ -17,7 +17,7 @@ from tests.support.world import DAY, HOUR, Reply, World
 # The name of an import
 
 
-def test_every_import_has_a_name_of_its_own_and_a_repetition_has_that_of_the_first(world: World) -> None:
+def test_every_import_has_its_own_id_and_a_repetition_the_id_of_the_first(world: World) -> None:
     mona = world.pool()
     first = imported(mona, {"id": "a"}, idempotency_key="k")
     world.clock.forward(HOUR)
@@ -28,7 +28,7 @@ def test_every_import_has_a_name_of_its_own_and_a_repetition_has_that_of_the_fir
     assert again == first and len({first, *others}) == 4
 
 
-def test_a_key_used_again_after_it_was_forgotten_names_another_import(world: World) -> None:
+def test_an_expired_idempotency_key_names_a_new_import(world: World) -> None:
     mona = world.pool()
     first = imported(mona, {"id": "a"}, idempotency_key="k")
     world.clock.forward(DAY + HOUR)
@@ -40,7 +40,7 @@ def test_a_key_used_again_after_it_was_forgotten_names_another_import(world: Wor
     assert told(undo(mona, first)) == {"a": "version_conflict"}
 
 
-def test_an_import_that_was_cut_short_has_one_name_and_is_undone_as_a_whole(threaded: World) -> None:
+def test_an_interrupted_import_has_one_id_and_is_undone_as_a_whole(threaded: World) -> None:
     mona = threaded.pool()
     rows = [{"id": f"c{number}"} for number in range(60)]
     with pytest.raises(Crash), failing(threaded, 2):
@@ -57,7 +57,7 @@ def test_an_import_that_was_cut_short_has_one_name_and_is_undone_as_a_whole(thre
 # Once only
 
 
-def test_undoing_twice_changes_nothing_more_and_is_answered_alike(world: World) -> None:
+def test_a_second_undo_changes_nothing_and_returns_the_same(world: World) -> None:
     mona = world.pool()
     mona.create("b", name="Was")
     name = imported(mona, {"id": "a"}, {"id": "b"}, {"id": "c"})
@@ -73,7 +73,7 @@ def test_undoing_twice_changes_nothing_more_and_is_answered_alike(world: World) 
     assert mona.customer("b")["name"] == "Edited since"
 
 
-def test_undoing_an_import_again_leaves_alone_what_was_imported_anew(world: World) -> None:
+def test_a_second_undo_leaves_customers_imported_again(world: World) -> None:
     mona = world.pool()
     rows = [{"id": "a", "fields": {"phone": PHONE}}, {"id": "b"}]
     first = imported(mona, *rows)
@@ -84,7 +84,7 @@ def test_undoing_an_import_again_leaves_alone_what_was_imported_anew(world: Worl
     assert listed(mona) == ["a", "b"] and listed(mona, f"?phone={PHONE}") == ["a"]
 
 
-def test_a_repetition_under_a_key_has_the_first_answer_whatever_has_happened_since(world: World) -> None:
+def test_an_undo_repeated_with_its_key_replays_the_first_response(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
     world.user("alice").claim("b")
@@ -108,9 +108,7 @@ def test_an_import_repeated_under_its_key_after_it_was_undone_imports_nothing(wo
 
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k"}])
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
-def test_an_undoing_that_was_cut_short_is_finished_by_the_next(
-    threaded: World, moment: str, key: dict[str, str]
-) -> None:
+def test_the_next_undo_finishes_an_interrupted_one(threaded: World, moment: str, key: dict[str, str]) -> None:
     mona = threaded.pool()
     olds = [f"old{number}" for number in range(3)]
     imported(mona, *({"id": each, "name": "Was"} for each in olds))
@@ -127,7 +125,7 @@ def test_an_undoing_that_was_cut_short_is_finished_by_the_next(
         assert listed(mona) == olds and {mona.customer(each)["name"] for each in olds} == {"Was"}
 
 
-def test_an_undoing_whose_answer_was_lost_is_not_taken_for_somebody_elses(world: World) -> None:
+def test_an_undo_with_a_lost_response_is_recognized_as_the_callers(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
 
@@ -137,7 +135,7 @@ def test_an_undoing_whose_answer_was_lost_is_not_taken_for_somebody_elses(world:
     assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
 
 
-def test_an_undoing_that_arrives_after_it_was_given_up_is_recognised(threaded: World) -> None:
+def test_an_undo_that_commits_after_its_timeout_is_recognized(threaded: World) -> None:
     mona = threaded.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
     late: list[Any] = []
@@ -159,7 +157,7 @@ def test_an_undoing_that_arrives_after_it_was_given_up_is_recognised(threaded: W
 
 
 @pytest.mark.race
-def test_of_an_undoing_and_a_claim_of_the_same_customer_exactly_one_wins(threaded: World) -> None:
+def test_exactly_one_of_a_concurrent_undo_and_claim_wins(threaded: World) -> None:
     mona = threaded.pool()
     ids = [f"c{number}" for number in range(40)]
     name = imported(mona, *({"id": each, "fields": {"phone": f"1380000{at:04d}"}} for at, each in enumerate(ids)))
@@ -176,7 +174,7 @@ def test_of_an_undoing_and_a_claim_of_the_same_customer_exactly_one_wins(threade
 
 
 @pytest.mark.race
-def test_of_an_undoing_and_a_later_import_of_the_same_customers_each_one_has_one_of_both(threaded: World) -> None:
+def test_each_customer_gets_one_of_a_concurrent_undo_and_import(threaded: World) -> None:
     mona = threaded.pool()
     ids = [f"c{number}" for number in range(40)]
     imported(mona, *({"id": each, "name": "Was"} for each in ids))
@@ -195,7 +193,7 @@ def test_of_an_undoing_and_a_later_import_of_the_same_customers_each_one_has_one
 
 
 @pytest.mark.race
-def test_an_import_undone_by_eight_at_once_from_two_processes_is_undone_once(threaded: World) -> None:
+def test_eight_concurrent_undos_from_two_processes_undo_once(threaded: World) -> None:
     mona = threaded.pool()
     other = World(threaded.table, threaded.clock)
     monas = [mona, other.user("mona")]
@@ -210,7 +208,7 @@ def test_an_import_undone_by_eight_at_once_from_two_processes_is_undone_once(thr
 
 
 @pytest.mark.race
-def test_an_undoing_against_imports_of_the_same_numbers_leaves_each_number_to_who_says_it(threaded: World) -> None:
+def test_an_undo_racing_imports_leaves_each_number_with_its_customer(threaded: World) -> None:
     mona = threaded.pool()
     rows = [{"fields": {"phone": f"1380000{number:04d}"}} for number in range(40)]
     name = imported(mona, *rows, key="phone")

@@ -41,7 +41,7 @@ def test_a_warm_claim_takes_seven_write_units(engine: Metered, agents: list[User
     assert engine.bill == {"customer": 2, "member": 2, "index place": 2, "index due": 1}
 
 
-def test_a_release_takes_seven_too(engine: Metered, agents: list[User]) -> None:
+def test_a_release_takes_seven_write_units(engine: Metered, agents: list[User]) -> None:
     agents[0].claim(CUSTOMER)
     engine.reset()
 
@@ -50,13 +50,13 @@ def test_a_release_takes_seven_too(engine: Metered, agents: list[User]) -> None:
     assert engine.bill == {"customer": 2, "member": 2, "index place": 2, "index due": 1}
 
 
-def test_an_idempotency_key_adds_two(engine: Metered, agents: list[User]) -> None:
+def test_an_idempotency_key_adds_two_write_units(engine: Metered, agents: list[User]) -> None:
     assert agents[0].claim(CUSTOMER, idempotency_key="k").status == 200
 
     assert engine.bill == {"customer": 2, "member": 2, "index place": 2, "index due": 1, "answer": 2}
 
 
-def test_in_a_long_life_no_claim_takes_more_than_nine_and_most_take_seven(engine: Metered, agents: list[User]) -> None:
+def test_over_a_long_history_claims_take_seven_to_nine_write_units(engine: Metered, agents: list[User]) -> None:
     taken: list[int] = []
     for agent in itertools.islice(itertools.cycle(agents), 40):
         agent.world.clock.forward(10 * MINUTE)

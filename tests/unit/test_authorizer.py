@@ -37,7 +37,7 @@ def authorize(service: ModuleType, authorization: str) -> Any:
     return service.authorizer({"type": "TOKEN", "authorizationToken": authorization, "methodArn": arn}, None)
 
 
-def test_the_authorizer_hands_on_tenant_user_and_role_as_text(service: ModuleType) -> None:
+def test_the_authorizer_returns_tenant_user_and_role_as_text(service: ModuleType) -> None:
     said = authorize(service, token(tenant="acme", roles=["admin"]))
 
     assert said["principalId"] == "alice"
@@ -45,7 +45,7 @@ def test_the_authorizer_hands_on_tenant_user_and_role_as_text(service: ModuleTyp
     assert {each["Effect"] for each in said["policyDocument"]["Statement"]} == {"Allow"}
 
 
-def test_a_subject_that_is_no_id_is_handed_on_as_an_id_in_text_that_the_gateway_can_carry(service: ModuleType) -> None:
+def test_the_authorizer_maps_any_subject_to_an_id_the_gateway_can_carry(service: ModuleType) -> None:
     said = authorize(service, token(sub="auth0|张三\n" * 200))
 
     assert said["principalId"] == said["context"]["user"]
@@ -56,13 +56,15 @@ def test_a_subject_that_is_no_id_is_handed_on_as_an_id_in_text_that_the_gateway_
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer x", handmade({"alg": "none"}, "{}"), token(exp=1)], ids=["", "x", "none", "ended"]
 )
-def test_the_authorizer_tells_the_gateway_401_in_the_words_it_knows(service: ModuleType, authorization: str) -> None:
+def test_the_authorizer_raises_the_message_that_the_gateway_maps_to_401(
+    service: ModuleType, authorization: str
+) -> None:
     with pytest.raises(Exception, match=r"^Unauthorized$"):
         authorize(service, authorization)
 
 
 @pytest.mark.parametrize("caller", [Caller("acme", "alice", True), Caller("main", "bob", False)])
-def test_what_the_authorizer_vouches_for_arrives_whole(caller: Caller) -> None:
+def test_the_authorizer_context_yields_the_caller(caller: Caller) -> None:
     assert caller_from({"authorizer": context_of(caller)}) == caller
 
 
@@ -88,7 +90,7 @@ VOUCHED = {"tenant": "main", "user": "alice", "admin": "false"}
     ],
     ids=str,
 )
-def test_nobody_is_the_caller_unless_the_gateway_vouches_for_all_of_it(context: dict[str, Any]) -> None:
+def test_an_incomplete_authorizer_context_is_unauthenticated(context: dict[str, Any]) -> None:
     with pytest.raises(Refused) as refused:
         caller_from(context)
 

@@ -57,7 +57,7 @@ VERBS: dict[str, Callable[..., Transition]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
-def test_without_a_copy_of_the_customer_a_move_only_asks_its_rules(verb: Callable[..., Transition]) -> None:
+def test_a_transition_without_a_cached_customer_only_checks_its_rules(verb: Callable[..., Transition]) -> None:
     move = verb(None)
 
     assert move == Transition(keys.customer_key("main", "p", "c1"), None, None, move.rules)
@@ -66,7 +66,7 @@ def test_without_a_copy_of_the_customer_a_move_only_asks_its_rules(verb: Callabl
 
 
 @pytest.mark.parametrize("verb", ["release", "extend", "follow up", "pin", "win", "deposit", "transfer", "convert"])
-def test_from_a_copy_that_nobody_holds_there_is_nothing_to_move_and_the_rules_say_why(verb: str) -> None:
+def test_a_transition_of_an_unheld_customer_writes_nothing_and_fails_its_rules(verb: str) -> None:
     move = VERBS[verb](AVAILABLE)
 
     assert (move.before, move.after, move.made, move.recipient) == (AVAILABLE, None, False, None)
@@ -77,7 +77,7 @@ ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "trans
 
 
 @pytest.mark.parametrize("verb", ABOUT_A_CLAIM)
-def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began_until_its_clock_has_been_set(verb: str) -> None:
+def test_a_claim_live_at_the_start_of_a_pause_continues_until_its_clock_is_shifted(verb: str) -> None:
     stored = {"state": "claimed", "holder": "alice", "expires_at": START}
     been_set = replace(LAPSED, pauses=PAUSED.pauses)
 
@@ -87,7 +87,7 @@ def test_in_a_pause_a_claim_goes_on_that_had_not_ended_when_it_began_until_its_c
     assert ("expired" in in_a_pause, ["expired" in each for each in otherwise]) == (False, [True, True])
 
 
-def test_so_does_its_holders_right_to_edit_which_is_then_only_a_managers() -> None:
+def test_the_holder_may_edit_in_a_pause_until_the_clock_is_shifted() -> None:
     edit, been_set = VERBS["edit"], replace(LAPSED, pauses=PAUSED.pauses)
 
     last = [asked(edit(known, home))[-1] for known, home in ((LAPSED, PAUSED), (been_set, PAUSED), (LAPSED, POOL))]
@@ -96,7 +96,7 @@ def test_so_does_its_holders_right_to_edit_which_is_then_only_a_managers() -> No
     assert refused(edit(LAPSED, PAUSED), holder="alice", expires_at=START) == []
 
 
-def test_nor_can_it_be_claimed_by_somebody_else() -> None:
+def test_a_claim_live_at_the_start_of_a_pause_cannot_be_claimed_by_another() -> None:
     stored = {"state": "claimed", "holder": "bob", "expires_at": START}
     been_set = replace(LAPSED, pauses=PAUSED.pauses)
 
@@ -109,7 +109,7 @@ def test_nor_can_it_be_claimed_by_somebody_else() -> None:
 # A member's verbs
 
 
-def test_a_claim_is_a_new_clock_under_the_rules_in_their_order() -> None:
+def test_a_claim_starts_a_clock_and_checks_the_rules_in_order() -> None:
     move = transitions.claim(actor(claim_ttl="P7D", embargo="PT1H", cooldown="P1D"), "c1", AVAILABLE, "a2")
 
     assert changed(move) == {
@@ -125,7 +125,7 @@ def test_a_claim_is_a_new_clock_under_the_rules_in_their_order() -> None:
     )
 
 
-def test_a_claim_of_a_lapsed_one_closes_the_old_claim_as_of_its_deadline() -> None:
+def test_claiming_an_expired_claim_closes_it_at_its_deadline() -> None:
     held_by_bob = replace(LAPSED, holder="bob", expires_at=START - HOUR)
 
     move = transitions.claim(actor(), "c1", held_by_bob, "a2")
@@ -137,18 +137,18 @@ def test_a_claim_of_a_lapsed_one_closes_the_old_claim_as_of_its_deadline() -> No
     }  # fmt: skip
 
 
-def test_if_match_is_asked_right_after_whether_the_customer_is_there() -> None:
+def test_if_match_is_checked_right_after_existence() -> None:
     move = transitions.claim(actor(if_match=2), "c1", AVAILABLE, "a2")
 
     assert asked(move)[:3] == ["not_a_member alice", "not_found c1", "version_conflict c1"]
 
 
-def test_in_a_pool_that_is_not_open_it_is_asked_first_whether_it_still_is_as_it_was_read() -> None:
+def test_a_transition_in_a_closed_or_paused_pool_first_checks_the_pool_version() -> None:
     assert asked(transitions.release(actor(home=PAUSED), "c1", CLAIMED, None, None))[0] == "throttled p"
     assert "throttled p" not in asked(transitions.release(actor(), "c1", CLAIMED, None, None))
 
 
-def test_a_release_gives_back_what_is_ones_own_and_starts_the_cooldown() -> None:
+def test_a_release_by_the_holder_starts_the_cooldown() -> None:
     move = transitions.release(actor(cooldown="P1D"), "c1", CLAIMED, "a1", "no need")
 
     assert asked(move) == [*THEIRS[:4], "claim_changed c1", "expired c1"]
@@ -161,14 +161,14 @@ def test_a_release_gives_back_what_is_ones_own_and_starts_the_cooldown() -> None
     assert (move.managed, move.recipient) == (False, None)
 
 
-def test_a_manager_reclaims_what_somebody_else_holds() -> None:
+def test_a_manager_reclaims_a_customer_held_by_another() -> None:
     move = transitions.release(actor("mona"), "c1", CLAIMED, None, None)
 
     assert (event(move).type, event(move).by, event(move).holder, move.managed) == ("reclaimed", "mona", "alice", True)
     assert asked(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
 
 
-def test_a_return_too_many_sets_aside() -> None:
+def test_a_return_above_the_limit_sets_the_customer_aside() -> None:
     once_more = replace(CLAIMED, returns=1)
 
     aside = transitions.release(actor(max_returns=2), "c1", once_more, None, None)
@@ -180,7 +180,7 @@ def test_a_return_too_many_sets_aside() -> None:
     assert "set_aside_at" not in changed(in_time)
 
 
-def test_past_holders_are_remembered_while_the_cooldown_lasts_and_without_one_the_latest_eight() -> None:
+def test_past_holders_are_kept_for_the_cooldown_or_else_the_latest_eight() -> None:
     many = replace(CLAIMED, past_holders={f"u{number}": START - number * HOUR for number in range(1, 10)})
 
     cooled = changed(transitions.release(actor(cooldown="PT2H"), "c1", many, None, None))["past_holders"]
@@ -190,7 +190,7 @@ def test_past_holders_are_remembered_while_the_cooldown_lasts_and_without_one_th
     assert list(latest) == ["u7", "u6", "u5", "u4", "u3", "u2", "u1", "alice"]
 
 
-def test_an_extension_is_counted_noted_and_starts_at_the_deadline() -> None:
+def test_an_extension_is_counted_recorded_and_starts_at_the_deadline() -> None:
     move = claim_transitions.extend(actor(members_may_extend=True, max_extensions=2), "c1", CLAIMED, HOUR, "a1")
 
     assert changed(move) == {"expires_at": START + 2 * HOUR, "extensions": 1, "extended_ms": HOUR}
@@ -202,14 +202,14 @@ def test_an_extension_is_counted_noted_and_starts_at_the_deadline() -> None:
     assert (event(move).type, event(move).by, move.managed) == ("extended", "alice", False)
 
 
-def test_where_members_may_not_extend_it_takes_a_manager() -> None:
+def test_an_extension_requires_a_manager_when_members_may_not_extend() -> None:
     hers, by_mona = (claim_transitions.extend(actor(user), "c1", CLAIMED, HOUR, None) for user in ("alice", "mona"))
 
     assert asked(hers)[-1] == "extension_not_allowed alice"
     assert (by_mona.managed, changed(by_mona)["extensions"]) == (True, 1)
 
 
-def test_a_longest_hold_is_counted_from_the_claim_with_pauses_left_aside() -> None:
+def test_the_maximum_hold_is_measured_from_the_claim_without_pauses() -> None:
     held = replace(CLAIMED, stopped_ms=HOUR)
 
     move = claim_transitions.extend(actor(max_hold="P1D", members_may_extend=True), "c1", held, HOUR, None)
@@ -219,7 +219,7 @@ def test_a_longest_hold_is_counted_from_the_claim_with_pauses_left_aside() -> No
     assert refused(move, claimed_at=START + HOUR - DAY - 1, **stored) == ["extension_limit"]
 
 
-def test_nothing_is_extended_to_the_end_of_time() -> None:
+def test_no_claim_is_extended_to_the_largest_time() -> None:
     far = replace(CLAIMED, expires_at=keys.NO_DEADLINE - HOUR)
 
     at_it, before_it = (claim_transitions.extend(actor(), "c1", far, by, None) for by in (HOUR, HOUR - 1))
@@ -228,7 +228,7 @@ def test_nothing_is_extended_to_the_end_of_time() -> None:
     assert changed(before_it)["expires_at"] == keys.NO_DEADLINE - 1
 
 
-def test_a_follow_up_is_its_holders_alone_and_restarts_the_clock_if_so_ruled() -> None:
+def test_a_follow_up_requires_the_holder_and_restarts_the_clock_if_enabled() -> None:
     move = claim_transitions.follow_up(actor(idle_ttl="P1D"), "c1", CLAIMED, "called", "interested")
 
     assert asked(move) == THEIRS
@@ -236,14 +236,14 @@ def test_a_follow_up_is_its_holders_alone_and_restarts_the_clock_if_so_ruled() -
     assert (event(move).type, event(move).reason, event(move).outcome) == ("followed_up", "called", "interested")
 
 
-def test_in_a_pause_a_follow_up_counts_from_when_the_clock_stopped() -> None:
+def test_a_follow_up_in_a_pause_counts_from_the_start_of_the_pause() -> None:
     move = claim_transitions.follow_up(actor(home=PAUSED, idle_ttl="P1D"), "c1", CLAIMED, None, "later")
 
     assert changed(move)["last_follow_up_at"] == START
     assert changed(move)["active_at"] == START - 2 * HOUR
 
 
-def test_the_clock_that_has_been_set_after_a_pause_runs_again() -> None:
+def test_a_clock_shifted_after_a_pause_runs_again() -> None:
     resuming = replace(CLAIMED, pauses=PAUSED.pauses)
     pinned = replace(resuming, pinned_until=START - HOUR, clock_ends=START - 3 * HOUR)
 
@@ -257,7 +257,7 @@ def test_the_clock_that_has_been_set_after_a_pause_runs_again() -> None:
     assert asked(repinned)[-1] == "pin_limit alice", "the pin was over"
 
 
-def test_a_pin_holds_the_deadline_up_and_is_counted_only_if_it_is_a_new_one() -> None:
+def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
     pinned = replace(CLAIMED, pinned_until=START + 1)
     over = replace(CLAIMED, pinned_until=START)
 
@@ -272,14 +272,14 @@ def test_a_pin_holds_the_deadline_up_and_is_counted_only_if_it_is_a_new_one() ->
     assert claim_transitions.pin(actor("mona"), "c1", CLAIMED, START + DAY).managed
 
 
-def test_a_pin_is_as_long_as_the_policy_lets_it_be_and_no_millisecond_longer() -> None:
+def test_a_pin_is_limited_by_the_policy_to_the_millisecond() -> None:
     longest, longer = (claim_transitions.pin(actor(max_pin="P1D"), "c1", CLAIMED, START + DAY + ms) for ms in (0, 1))
 
     assert asked(longest) == THEIRS
     assert asked(longer) == [*THEIRS, "pin_too_long c1"]
 
 
-def test_a_claim_without_its_pin_ends_where_its_clock_does_but_not_in_the_past() -> None:
+def test_an_unpinned_claim_ends_at_its_clock_but_not_in_the_past() -> None:
     pinned = replace(CLAIMED, pinned_until=START + DAY, expires_at=START + DAY, clock_ends=START + HOUR)
     overdue = replace(pinned, clock_ends=START - 3 * HOUR)
 
@@ -294,7 +294,7 @@ def test_a_claim_without_its_pin_ends_where_its_clock_does_but_not_in_the_past()
     assert changed(in_a_pause)["expires_at"] == START - 2 * HOUR, "its clock stands still"
 
 
-def test_a_manager_unpins_for_others_and_what_is_not_pinned_stays_as_it_is() -> None:
+def test_a_manager_unpins_for_others_and_an_unpinned_claim_stays_unchanged() -> None:
     pinned = replace(CLAIMED, pinned_until=START + DAY, expires_at=START + DAY, clock_ends=START + HOUR)
 
     move, unchanged = (claim_transitions.unpin(actor("mona"), "c1", known) for known in (pinned, CLAIMED))
@@ -303,7 +303,7 @@ def test_a_manager_unpins_for_others_and_what_is_not_pinned_stays_as_it_is() -> 
     assert (unchanged.result, unchanged.after, unchanged.managed) == (CLAIMED, None, True)
 
 
-def test_what_is_won_becomes_its_holders_own() -> None:
+def test_a_conversion_makes_the_customer_private_to_its_holder() -> None:
     mine, by_mona = (claim_transitions.win(actor(user), "c1", CLAIMED) for user in ("alice", "mona"))
 
     assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private", "won_at": START}

@@ -29,7 +29,7 @@ from tests.support.transition_samples import (  # fmt: skip
 from tests.support.world import DAY, HOUR, START
 
 
-def test_an_assignment_is_a_claim_for_somebody_else_that_waits_for_nothing_but_the_limits() -> None:
+def test_an_assignment_is_a_claim_for_another_member_within_the_limits() -> None:
     mona = actor("mona", claim_ttl="P7D", embargo="P1D", cooldown="P1D", daily_claim_limit=1)
 
     move = claim_transitions.assign(mona, "c1", AVAILABLE, "bob", "b1")
@@ -44,14 +44,14 @@ def test_an_assignment_is_a_claim_for_somebody_else_that_waits_for_nothing_but_t
     )
 
 
-def test_an_assignment_of_a_lapsed_claim_closes_it_first() -> None:
+def test_an_assignment_of_an_expired_claim_closes_it_first() -> None:
     move = claim_transitions.assign(actor("mona"), "c1", LAPSED, "bob", "b1")
 
     assert events(move) == ["expired", "assigned"]
     assert changed(move)["past_holders"] == {"alice": START}
 
 
-def test_a_transfer_is_a_new_claim_with_a_clock_of_its_own_and_the_old_holder_has_left() -> None:
+def test_a_transfer_is_a_new_claim_with_its_own_clock() -> None:
     known = replace(CLAIMED, past_holders={"carl": START - 3 * HOUR, "dora": START - HOUR})
 
     move = claim_transitions.transfer(actor("mona", claim_ttl="P7D", cooldown="PT2H"), "c1", known, "bob", "b1", "a1")
@@ -64,14 +64,14 @@ def test_a_transfer_is_a_new_claim_with_a_clock_of_its_own_and_the_old_holder_ha
     assert (move.recipient, move.daily, events(move)) == ("bob", False, ["transferred"])
 
 
-def test_a_transfer_to_its_holder_changes_nothing_and_uses_no_room() -> None:
+def test_a_transfer_to_the_holder_changes_nothing_and_uses_no_headroom() -> None:
     move = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "alice", "b1", None)
 
     assert (move.before, move.after, move.result, move.stays, move.recipient) == (CLAIMED, None, CLAIMED, True, None)
     assert asked(move)[-2:] == ["not_claimed c1", "expired c1"]
 
 
-def test_in_a_pause_a_claim_is_judged_by_when_the_clock_stopped() -> None:
+def test_a_claim_in_a_pause_is_judged_at_the_start_of_the_pause() -> None:
     in_a_pause, in_time = actor("mona", home=PAUSED), actor("mona")
     stored = {"state": "claimed", "expires_at": START}
 
@@ -84,7 +84,7 @@ def test_in_a_pause_a_claim_is_judged_by_when_the_clock_stopped() -> None:
         assert (refused(move, **stored), refused(running, **stored)) == ([], ["expired"])
 
 
-def test_a_conversion_takes_a_claim_out_of_the_pool_for_its_holder_or_for_whom_the_manager_names() -> None:
+def test_a_conversion_makes_the_holder_or_the_named_user_the_owner() -> None:
     known = replace(CLAIMED, set_aside_at=None)
 
     for_holder, for_bob = (claim_transitions.convert(actor("mona"), "c1", known, to) for to in (None, "bob"))
@@ -96,7 +96,7 @@ def test_a_conversion_takes_a_claim_out_of_the_pool_for_its_holder_or_for_whom_t
     assert (events(for_bob), for_bob.recipient) == (["converted"], None)
 
 
-def test_what_nobody_holds_is_converted_for_somebody_by_name_even_if_it_was_set_aside() -> None:
+def test_an_unheld_customer_is_converted_for_a_named_user_even_when_set_aside() -> None:
     aside = replace(AVAILABLE, set_aside_at=START - HOUR)
 
     named, for_nobody = (claim_transitions.convert(actor("mona"), "c1", aside, to) for to in ("bob", None))
@@ -105,13 +105,13 @@ def test_what_nobody_holds_is_converted_for_somebody_by_name_even_if_it_was_set_
     assert (for_nobody.before, for_nobody.after) == (aside, None)
 
 
-def test_a_lapsed_claim_is_closed_before_it_is_converted_for_somebody() -> None:
+def test_an_expired_claim_is_closed_before_a_conversion() -> None:
     move = claim_transitions.convert(actor("mona"), "c1", LAPSED, "bob")
 
     assert events(move) == ["expired", "converted"]
 
 
-def test_a_claim_that_has_been_shifted_after_a_pause_is_judged_by_the_clock_that_runs_again() -> None:
+def test_a_claim_shifted_after_a_pause_is_judged_by_its_running_clock() -> None:
     shifting = replace(PAUSED, resumed_at=START - HOUR)
     lapsed_since = replace(LAPSED, expires_at=START - HOUR)
 
@@ -126,7 +126,7 @@ def test_a_claim_that_has_been_shifted_after_a_pause_is_judged_by_the_clock_that
 # Back into a pool
 
 
-def test_a_deposit_makes_available_as_of_now_and_who_deposits_has_left() -> None:
+def test_a_deposit_makes_a_customer_available_and_records_a_past_holder() -> None:
     alice = actor(cooldown="PT2H")
     known = replace(PRIVATE, past_holders={"carl": START - 3 * HOUR})
 
@@ -144,7 +144,7 @@ def test_a_deposit_makes_available_as_of_now_and_who_deposits_has_left() -> None
     assert claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona")).managed
 
 
-def test_a_deposit_into_another_pool_asks_that_pool_too_and_keeps_the_history() -> None:
+def test_a_deposit_into_another_pool_checks_that_pool_and_keeps_the_history() -> None:
     there = replace(POOL, id="q")
 
     move = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona", home=there))
@@ -159,14 +159,14 @@ def test_a_deposit_into_another_pool_asks_that_pool_too_and_keeps_the_history() 
     assert (move.target_key is not None and move.target_key.pk, move.managed) == ("T#main#P#q#C#c1", False)
 
 
-def test_only_what_is_private_is_deposited() -> None:
+def test_only_a_private_customer_is_deposited() -> None:
     for known in (AVAILABLE, CLAIMED, None):
         move = claim_transitions.deposit(actor(), "c1", known, actor())
 
         assert (move.before, move.after) == (known, None)
 
 
-def test_who_deposits_elsewhere_waits_as_long_as_the_policy_there_says() -> None:
+def test_a_deposit_into_another_pool_starts_the_cooldown_of_that_pool() -> None:
     past = replace(PRIVATE, past_holders={"carl": START - 3 * HOUR})
     there = replace(POOL, id="q")
 
@@ -175,7 +175,7 @@ def test_who_deposits_elsewhere_waits_as_long_as_the_policy_there_says() -> None
     assert changed(move)["past_holders"] == {"alice": START}
 
 
-def test_one_that_moves_with_its_first_event_leaves_no_history_behind() -> None:
+def test_a_customer_moved_with_its_first_event_leaves_no_history() -> None:
     young = transitions.create(actor("mona"), replace(PRIVATE, version=1), "created").after
     assert young is not None
 
@@ -184,7 +184,7 @@ def test_one_that_moves_with_its_first_event_leaves_no_history_behind() -> None:
     assert move.after is not None and (move.after.homes, len(move.after.tail)) == ({}, 2)
 
 
-def test_and_with_its_second_only_the_first() -> None:
+def test_a_customer_moved_with_its_second_event_leaves_only_the_first() -> None:
     paged_out = replace(PRIVATE, version=1, tail=())
 
     move = claim_transitions.deposit(actor(), "c1", paged_out, actor(home=replace(POOL, id="q")))
@@ -192,7 +192,7 @@ def test_and_with_its_second_only_the_first() -> None:
     assert move.after is not None and move.after.homes == {"p": 2}
 
 
-def test_what_is_restored_waits_from_now_and_its_returns_count_anew() -> None:
+def test_a_restored_customer_waits_from_now_with_a_reset_return_count() -> None:
     aside = replace(AVAILABLE, set_aside_at=START - HOUR, returns=3)
 
     move, unchanged = (claim_transitions.restore(actor("mona"), "c1", known) for known in (aside, AVAILABLE))
@@ -235,7 +235,7 @@ def test_an_update_is_a_version_only_if_it_changes_something() -> None:
     assert event(name) == Event(4, "updated", START, "mona", None, None, None, "available", "available")
 
 
-def test_what_an_import_meets_is_kept_or_refused_and_only_a_manager_learns_it() -> None:
+def test_an_import_keeps_or_rejects_an_existing_customer_only_for_a_manager() -> None:
     kept, refused = (
         transitions.keep_existing(actor("mona"), AVAILABLE),
         transitions.reject_existing(actor("mona"), AVAILABLE),
@@ -245,7 +245,7 @@ def test_what_an_import_meets_is_kept_or_refused_and_only_a_manager_learns_it() 
     assert (asked(refused), refused.made, refused.before) == ([*BY_MANAGER, "duplicate_customer c1"], False, AVAILABLE)
 
 
-def test_a_customer_says_no_more_than_can_be_kept_to_the_very_byte() -> None:
+def test_the_size_limit_of_fields_is_exact_to_the_byte() -> None:
     longest = "x" * (MAX_FIELDS_BYTES - len('{"note":""}'))
 
     most, too_much = (
@@ -260,7 +260,7 @@ def test_a_customer_says_no_more_than_can_be_kept_to_the_very_byte() -> None:
     ]
 
 
-def test_an_edit_is_its_holders_while_the_claim_goes_on_or_a_managers_at_any_time() -> None:
+def test_an_edit_requires_the_holder_of_a_live_claim_or_a_manager() -> None:
     hers, monas, blind, late = (
         claim_transitions.edit(actor(user), "c1", known, lambda customer: {"name": customer.name + "!"})
         for user, known in (("alice", CLAIMED), ("mona", CLAIMED), ("alice", None), ("alice", LAPSED))

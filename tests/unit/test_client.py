@@ -17,7 +17,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Check, Delete, Put, Table, Update
 
 
-def test_a_client_that_found_no_credentials_is_made_again_when_they_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_without_credentials_is_rebuilt_once_they_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -33,7 +33,7 @@ def test_a_client_that_found_no_credentials_is_made_again_when_they_have_come(mo
     assert wire.client is wire.client
 
 
-def test_what_is_sent_is_what_botocore_would_send(real_table: Table) -> None:
+def test_the_client_sends_the_bytes_that_botocore_sends(real_table: Table) -> None:
     key, other, third, fourth = (Key(f"T#main#P#p#C#{name}", "-") for name in "abcd")
     wire, sent = real_table.connection, list[Any]()
     actions = [

@@ -137,7 +137,7 @@ def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
         assert evaluate(condition, {}) == accepted(real_table, condition), condition
 
 
-def test_a_condition_that_could_not_be_explained_is_no_rule() -> None:
+def test_a_condition_that_cannot_be_evaluated_is_rejected_as_a_rule() -> None:
     with pytest.raises(TypeError, match="no rule may use BeginsWith"):
         evaluate(Path("state").startswith("a"), {})
 
@@ -197,7 +197,7 @@ def test_a_condition_is_not_met(condition: Condition) -> None:
     assert not evaluate(condition, ITEM)
 
 
-def test_and_so_says_the_engine(real_table: Table) -> None:
+def test_dynamodb_evaluates_each_condition_like_the_rules(real_table: Table) -> None:
     real_table.write([Put(KEY, ITEM)])
 
     for condition in MET.values():
@@ -206,7 +206,7 @@ def test_and_so_says_the_engine(real_table: Table) -> None:
         assert not accepted(real_table, condition), condition
 
 
-def test_an_item_is_as_it_was_read_while_none_of_what_is_named_has_changed_come_or_gone() -> None:
+def test_an_item_is_unchanged_until_a_named_attribute_changes() -> None:
     same = unchanged(ITEM, ("state", "pinned_until"), did=("claimed", "won"))
     changed: dict[str, dict[str, Any]] = {
         "what was read": {"state": "private"},
@@ -220,14 +220,14 @@ def test_an_item_is_as_it_was_read_while_none_of_what_is_named_has_changed_come_
     assert not evaluate(same, {name: held for name, held in ITEM.items() if name != "state"})
 
 
-def test_a_member_who_has_done_nothing_yet_is_as_read_until_they_have() -> None:
+def test_a_member_without_counters_is_unchanged_until_the_first_count() -> None:
     idle = {name: held for name, held in ITEM.items() if name != "did"}
     same = unchanged(idle, ("state",), did=("claimed",))
 
     assert evaluate(same, idle) and not evaluate(same, ITEM)
 
 
-def test_neither_is_a_condition_on_what_is_worked_out_of_an_item() -> None:
+def test_a_condition_on_a_computed_size_is_rejected_as_a_rule() -> None:
     with pytest.raises(TypeError, match="no rule may use _Size"):
         evaluate(size("state") > 1, ITEM)
 
@@ -241,7 +241,7 @@ def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
         assert ours == theirs, "with the same placeholders, after those that were there"
 
 
-def test_what_no_rule_uses_is_not_written_either() -> None:
+def test_a_condition_that_no_rule_uses_is_not_serialized() -> None:
     with pytest.raises(TypeError, match="no condition here may use Contains"):
         condition_expression(Path("state").contains("a"), {}, {})
     with pytest.raises(AssertionError, match="no condition here may use _Size"):

@@ -34,14 +34,14 @@ def gains(move: Transition) -> dict[str, dict[str, int]]:
 # What a move adds
 
 
-def test_a_claim_is_one_more_held_and_one_more_of_the_day() -> None:
+def test_a_claim_adds_one_to_held_and_to_the_day() -> None:
     move = transitions.claim(actor(), "c1", AVAILABLE, "a2")
 
     assert gains(move) == {"alice": {"held": 1, "claimed": 1}}
     assert set(counter_changes(move)) == {ALICE}
 
 
-def test_an_assignment_and_a_transfer_are_no_claims_of_the_day() -> None:
+def test_an_assignment_or_transfer_does_not_count_as_a_daily_claim() -> None:
     assigned = claim_transitions.assign(actor("mona"), "c1", AVAILABLE, "bob", "b1")
     transferred = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "bob", "b1", None)
 
@@ -49,7 +49,7 @@ def test_an_assignment_and_a_transfer_are_no_claims_of_the_day() -> None:
     assert gains(transferred) == {"alice": {"held": -1}, "bob": {"held": 1}}
 
 
-def test_a_lapsed_claim_is_given_back_by_its_holder_whoever_takes_it_and_on_whatever_occasion() -> None:
+def test_an_expired_claim_is_subtracted_from_its_holder_by_any_transition() -> None:
     bobs = replace(LAPSED, holder="bob", pinned_until=START)
 
     assert gains(transitions.claim(actor(), "c1", bobs, "a2")) == {
@@ -57,7 +57,7 @@ def test_a_lapsed_claim_is_given_back_by_its_holder_whoever_takes_it_and_on_what
     }  # fmt: skip
 
 
-def test_a_release_is_the_holders_also_where_a_manager_made_it() -> None:
+def test_a_release_by_a_manager_counts_for_the_holder() -> None:
     for user in ("alice", "mona"):
         assert gains(transitions.release(actor(user), "c1", CLAIMED, None, None)) == {
             "alice": {"held": -1, "released": 1}
@@ -73,7 +73,7 @@ def test_a_pin_is_counted_once_however_often_it_is_moved() -> None:
     assert gains(claim_transitions.unpin(actor(), "c1", pinned)) == {"alice": {"pins": -1}}
 
 
-def test_what_leaves_the_pool_is_one_less_of_what_its_holder_brought_in() -> None:
+def test_a_customer_leaving_the_pool_is_subtracted_from_its_holder() -> None:
     won = claim_transitions.win(actor(), "c1", CLAIMED)
     taken_out = claim_transitions.convert(actor("mona"), "c1", AVAILABLE, "bob")
 
@@ -82,14 +82,14 @@ def test_what_leaves_the_pool_is_one_less_of_what_its_holder_brought_in() -> Non
     assert gains(claim_transitions.convert(actor("mona"), "c1", PRIVATE, "bob")) == {}, "it had left before"
 
 
-def test_what_enters_is_credited_to_who_brought_it_in() -> None:
+def test_an_entering_customer_counts_for_the_member_who_added_it() -> None:
     created = transitions.create(actor("mona"), replace(AVAILABLE, version=1, tail=()), "imported")
     deposited = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona"))
 
     assert gains(created) == gains(deposited) == {"mona": {"entered": 1, "pooled": 1}}
 
 
-def test_what_is_set_aside_counts_for_its_last_holder_and_restoring_it_for_who_restores() -> None:
+def test_setting_aside_counts_for_the_last_holder_and_restoring_for_the_actor() -> None:
     aside = transitions.release(actor(max_returns=1), "c1", CLAIMED, None, None)
     restored = claim_transitions.restore(actor("mona"), "c1", replace(AVAILABLE, set_aside_at=START))
     won = claim_transitions.convert(actor("mona"), "c1", replace(AVAILABLE, set_aside_at=START), "bob")
@@ -99,14 +99,14 @@ def test_what_is_set_aside_counts_for_its_last_holder_and_restoring_it_for_who_r
     assert gains(won) == {"bob": {"pooled": -1}, "mona": {"aside": -1}}
 
 
-def test_what_is_taken_out_of_the_table_is_no_longer_brought_in() -> None:
+def test_a_deleted_customer_is_subtracted_from_those_added() -> None:
     move = Transition(keys.customer_key("main", "p", "c1"), AVAILABLE, None, (), removed_by="mona")
 
     assert gains(move) == {"mona": {"pooled": -1}}
     assert gains(replace(move, removed_by=None)) == {}
 
 
-def test_events_that_were_there_before_count_no_more() -> None:
+def test_earlier_events_are_not_counted_again() -> None:
     told = transitions.claim(actor(), "c1", AVAILABLE, "a2").after
     assert told is not None and told.tail
 
@@ -114,7 +114,7 @@ def test_events_that_were_there_before_count_no_more() -> None:
     assert gains(transitions.release(actor(), "c1", told, None, None)) == {"alice": {"held": -1, "released": 1}}
 
 
-def test_two_events_of_a_kind_in_one_move_count_twice() -> None:
+def test_two_events_of_one_type_in_a_transition_count_twice() -> None:
     won, won_again = (
         Event(seq, "won", START, "alice", "alice", from_state="claimed", to_state="private") for seq in (4, 5)
     )
@@ -134,7 +134,7 @@ def written(*moves_made: Transition, counters: Counters | None = None) -> dict[K
     return {each.key: [str(change) for change in each.actions] for each in actions if isinstance(each, Update)}
 
 
-def test_the_room_that_is_left_changes_with_what_is_held_and_with_nothing_else() -> None:
+def test_the_headroom_changes_only_with_held_customers() -> None:
     claimed = written(transitions.claim(actor(), "c1", AVAILABLE, "a2"))
     pinned = written(claim_transitions.pin(actor(), "c1", CLAIMED, START + DAY))
 
@@ -142,7 +142,7 @@ def test_the_room_that_is_left_changes_with_what_is_held_and_with_nothing_else()
     assert pinned == {ALICE: ["pins {'N': '1'}"]}
 
 
-def test_a_member_whose_counters_stay_as_they_are_is_not_written_nor_is_one_who_has_left() -> None:
+def test_unchanged_and_removed_members_are_not_written() -> None:
     extended = claim_transitions.extend(actor(), "c1", CLAIMED, HOUR, None)
     released, left = transitions.release(actor("mona"), "c1", CLAIMED, None, None), Counters(actor("mona"))
     left.learn({ALICE: {}})
@@ -151,7 +151,7 @@ def test_a_member_whose_counters_stay_as_they_are_is_not_written_nor_is_one_who_
     assert set(written(released)) == {ALICE} and written(released, counters=left) == {}
 
 
-def test_a_move_takes_an_item_for_each_member_it_counts_for_and_for_each_day_that_is_over() -> None:
+def test_a_transition_needs_one_action_per_counted_member_and_ended_day() -> None:
     claim, counters = transitions.claim(actor(), "c1", AVAILABLE, "a2"), Counters(actor())
     fresh = counters.keys(claim)
 
@@ -190,7 +190,7 @@ def did(memory: Memory) -> tuple[Any, ...]:
     return mine["day"], mine["did"], kept
 
 
-def test_an_old_day_is_filed_under_a_row_of_its_own_and_the_new_one_begins_with_nothing() -> None:
+def test_an_ended_day_is_archived_and_the_new_day_starts_at_zero() -> None:
     table, memory = stored(member())
     counters = Counters(actor())
     counters.learn({ALICE: memory.items[ALICE]})
@@ -201,7 +201,7 @@ def test_an_old_day_is_filed_under_a_row_of_its_own_and_the_new_one_begins_with_
     assert did(memory) == (TODAY, {}, {f"{YESTERDAY}#alice": {"claimed": 2, "won": 1}})
 
 
-def test_a_row_that_is_there_is_added_to() -> None:
+def test_an_existing_archived_day_is_added_to() -> None:
     row = items.build_item(keys.day_key(ALICE, YESTERDAY), {"claimed": 3, "expired": 1})
     table, memory = stored(member(), row)
     counters = Counters(actor())
@@ -212,7 +212,7 @@ def test_a_row_that_is_there_is_added_to() -> None:
     assert did(memory)[2] == {f"{YESTERDAY}#alice": {"claimed": 5, "won": 1, "expired": 1}}
 
 
-def test_a_day_is_begun_once_by_two_that_saw_it_end_and_what_was_done_meanwhile_is_not_lost() -> None:
+def test_two_concurrent_writers_start_a_new_day_once_and_lose_no_count() -> None:
     for meanwhile in ({"did": {"claimed": 3, "won": 1}}, {"did": {"claimed": 2, "won": 1, "expired": 1}}, {"pooled": 1},
                       {"aside": 1}, {"day": TODAY, "did": {}}):  # fmt: skip
         table, memory = stored(member(**meanwhile))
@@ -225,7 +225,7 @@ def test_a_day_is_begun_once_by_two_that_saw_it_end_and_what_was_done_meanwhile_
         assert memory.items == before, meanwhile
 
 
-def test_a_day_that_is_not_over_is_left_alone_in_the_time_zone_of_the_members_pool() -> None:
+def test_a_day_that_has_not_ended_in_the_pools_time_zone_is_not_archived() -> None:
     there = replace(
         POOL, id="q", policy=replace(POOL.policy, time_zone="Pacific/Honolulu")
     )  # where it is yesterday yet
@@ -241,7 +241,7 @@ def test_a_day_that_is_not_over_is_left_alone_in_the_time_zone_of_the_members_po
     assert memory.items == before
 
 
-def test_where_clocks_disagree_a_claim_counts_on_the_later_day_which_the_member_has_seen() -> None:
+def test_a_claim_by_a_slow_clock_counts_on_the_members_later_day() -> None:
     tomorrow = member(day="2026-06-02", held=0)
     table, memory = stored(tomorrow)
     counters = Counters(actor())

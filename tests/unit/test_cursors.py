@@ -59,7 +59,7 @@ def altered(cursor: str) -> Iterator[str]:
             yield cursor[:at] + (other if len(other) != 1 else quote(other)) + cursor[at + 1 :]
 
 
-def test_every_kind_of_list_is_tried() -> None:
+def test_every_kind_of_list_is_covered_by_the_cursor_tests() -> None:
     assert {named(find("GET", path.partition("?")[0])[0]) for path in OURS} == {named(route) for route in LISTS}
 
 
@@ -74,7 +74,7 @@ def test_a_cursor_with_any_byte_altered_is_refused(mona: User, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", OURS)
-def test_no_list_takes_the_cursor_of_another_list_pool_or_tenant(mona: User, path: str) -> None:
+def test_no_list_accepts_the_cursor_of_another_list_pool_or_tenant(mona: User, path: str) -> None:
     theirs = [User(mona.world, mona.caller, "q"), mona.world.user("mona", tenant="acme")]
     foreign = [cursor_of(mona, each) for each in OURS if each != path]
     foreign += [cursor_of(who, path.replace("/p/", f"/{who.pool}/").replace("c1", name)) for who, name in
@@ -103,9 +103,7 @@ POSITIONS = st.recursive(
 @example(position=["c1", "zhang"])
 @example(position=["c1", -(10**17)])
 @example(position=2**62)
-def test_a_cursor_that_somebody_made_themself_is_no_fault_and_shows_nobody_elses(
-    mona: User, path: str, position: Any
-) -> None:
+def test_a_forged_cursor_gets_no_5xx_and_shows_no_foreign_data(mona: User, path: str, position: Any) -> None:
     reply = listed(mona, path, OURS[path].write(position))
 
     assert reply.status in (200, 400), f"{position!r}: {reply.text}"
@@ -114,7 +112,7 @@ def test_a_cursor_that_somebody_made_themself_is_no_fault_and_shows_nobody_elses
 
 
 @pytest.mark.parametrize("path", ["/v1/pools", "/v1/pools/p/members"])
-def test_a_place_that_no_id_can_have_is_no_cursor(no_store: World, path: str) -> None:
+def test_a_cursor_with_an_impossible_position_is_rejected(no_store: World, path: str) -> None:
     """DynamoDB faults on a key that is empty or too long, and the client would be told that the store is away."""
     alice = no_store.user("alice")
     now = no_store.clock()
@@ -132,7 +130,7 @@ def test_a_place_that_no_id_can_have_is_no_cursor(no_store: World, path: str) ->
 @example("\ud800")
 @example("é")
 @example("A" * 513)
-def test_the_reader_of_cursors_refuses_every_text_that_it_did_not_write(text: str) -> None:
+def test_the_cursor_reader_rejects_every_text_it_did_not_write(text: str) -> None:
     with pytest.raises(Refused) as refused:
         Cursor("a list").read(text, tuple[str, int | str | None])
 
@@ -140,9 +138,7 @@ def test_the_reader_of_cursors_refuses_every_text_that_it_did_not_write(text: st
 
 
 @given(st.tuples(st.text(max_size=60), st.integers(-(10**17), 10**17) | st.none()), st.text(), st.text())
-def test_a_cursor_reads_as_what_was_written_in_its_own_list_only(
-    position: tuple[str, int | None], scope: str, other: str
-) -> None:
+def test_a_cursor_is_read_back_only_by_its_own_list(position: tuple[str, int | None], scope: str, other: str) -> None:
     cursor = Cursor(scope).write(position)
 
     assert Cursor(scope).read(cursor, tuple[str, int | None]) == position

@@ -46,7 +46,7 @@ def later(ms: int) -> Any:
     return replace(actor(), now=START + ms)
 
 
-def test_a_copy_is_believed_for_a_minute_and_not_a_millisecond_longer() -> None:
+def test_a_cached_customer_expires_after_exactly_a_minute() -> None:
     table, _, asked = engine(AVAILABLE)
     customer_cache = CustomerCache()
 
@@ -58,7 +58,7 @@ def test_a_copy_is_believed_for_a_minute_and_not_a_millisecond_longer() -> None:
     assert (first, warm, len(asked)) == ({"c1": AVAILABLE}, 1, 2)
 
 
-def test_only_those_that_are_not_known_are_read_and_one_that_is_not_there_is_none() -> None:
+def test_only_uncached_customers_are_read_and_a_missing_one_is_none() -> None:
     other = replace(AVAILABLE, id="c2")
     table, memory, _ = engine(AVAILABLE, other)
     customer_cache = CustomerCache()
@@ -71,7 +71,7 @@ def test_only_those_that_are_not_known_are_read_and_one_that_is_not_there_is_non
     assert customer_cache.get_many(table, actor(), ["c1"]) == {"c1": None}
 
 
-def test_of_very_many_copies_the_one_that_was_remembered_longest_ago_is_given_up() -> None:
+def test_a_full_cache_evicts_the_oldest_customer() -> None:
     table, _, asked = engine()
     customer_cache = CustomerCache()
     many = [replace(AVAILABLE, id=f"n{number}") for number in range(MAX_CUSTOMERS)]
@@ -99,7 +99,7 @@ def test_a_customer_is_read_with_its_fields_in_one_request() -> None:
     assert (keys_of(actor(), ["c1"]), keys_of(actor(), ["c1"], whole=False)) == ([KEY, FIELDS], [KEY])
 
 
-def test_a_customer_whose_fields_are_of_another_version_was_read_around_a_change_and_is_read_again() -> None:
+def test_a_customer_with_fields_of_another_version_is_read_again() -> None:
     table, memory, asked = engine(AVAILABLE)
     changed = replace(AVAILABLE, version=4, fields_version=4, fields={})
     memory.items |= dict(both(changed)[:1])
@@ -115,7 +115,7 @@ def test_a_customer_whose_fields_are_of_another_version_was_read_around_a_change
     assert len(asked) == 3
 
 
-def test_one_that_never_stands_still_asks_the_client_to_come_back() -> None:
+def test_endless_read_skew_raises_throttled() -> None:
     table, memory, asked = engine(AVAILABLE)
     memory.items |= dict(both(replace(AVAILABLE, version=4, fields_version=4))[:1])
 
@@ -125,7 +125,7 @@ def test_one_that_never_stands_still_asks_the_client_to_come_back() -> None:
     assert len(asked) == 8
 
 
-def test_fields_that_were_never_written_are_those_of_version_none() -> None:
+def test_absent_fields_have_no_version() -> None:
     bare = replace(AVAILABLE, fields_version=0, fields={})
     items = dict(both(bare)[:1])
 
@@ -134,7 +134,7 @@ def test_fields_that_were_never_written_are_those_of_version_none() -> None:
         CustomerCache().from_items(actor(), "c1", dict(both(AVAILABLE)[:1]))
 
 
-def test_what_refused_is_known_anew_and_its_fields_are_read_only_if_they_have_changed() -> None:
+def test_a_returned_item_refreshes_the_cache_and_only_changed_fields_are_read() -> None:
     claimed = replace(CLAIMED, version=5)
     edited = replace(claimed, fields_version=5, fields={"city": "Xining"})
     anew = replace(claimed, created_at=START)
@@ -154,7 +154,7 @@ def test_what_refused_is_known_anew_and_its_fields_are_read_only_if_they_have_ch
         )
 
 
-def test_where_fields_do_not_matter_none_are_read_for_it() -> None:
+def test_a_returned_item_is_cached_without_reading_unneeded_fields() -> None:
     table, memory, asked = engine(CLAIMED)
 
     known = CustomerCache(whole=False).from_item(table, actor(), memory.items[KEY], None)
@@ -162,7 +162,7 @@ def test_where_fields_do_not_matter_none_are_read_for_it() -> None:
     assert (known, asked) == (replace(CLAIMED, fields={}), [])
 
 
-def test_where_fields_do_not_matter_only_the_customers_are_read() -> None:
+def test_customers_are_read_without_fields_when_fields_are_not_needed() -> None:
     table, memory, asked = engine(CLAIMED)
     memory.torn = True  # each item would be a request of its own
 
@@ -171,7 +171,7 @@ def test_where_fields_do_not_matter_only_the_customers_are_read() -> None:
     assert (known, asked) == ({"c1": replace(CLAIMED, fields={})}, ["BatchGetItem"])
 
 
-def test_one_that_is_gone_by_the_time_its_fields_are_read_is_told_as_it_refused() -> None:
+def test_a_customer_deleted_before_its_fields_are_read_is_returned_as_it_failed() -> None:
     table, memory, _ = engine(CLAIMED)
     stored = memory.items[KEY]
     memory.load({})

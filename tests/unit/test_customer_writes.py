@@ -41,7 +41,7 @@ def committed(action: Action, **attributes: Any) -> bool:
 # The customer
 
 
-def test_a_customer_is_written_only_over_the_very_one_that_the_move_was_made_from() -> None:
+def test_a_customer_is_written_only_over_the_version_that_was_read() -> None:
     (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, "a2"), {})
 
     assert (type(put), put.key) == (Put, KEY)
@@ -50,7 +50,7 @@ def test_a_customer_is_written_only_over_the_very_one_that_the_move_was_made_fro
     assert not committed(put), "it has left"
 
 
-def test_a_new_customer_is_written_only_where_there_is_none() -> None:
+def test_a_new_customer_is_written_only_if_the_key_is_free() -> None:
     move = transitions.create(actor("mona"), replace(AVAILABLE, version=1, fields_version=1), "created")
 
     writes = actions_of(move, {})
@@ -59,7 +59,7 @@ def test_a_new_customer_is_written_only_where_there_is_none() -> None:
     assert committed(writes[0]) and not committed(writes[0], **AS_KNOWN)
 
 
-def test_a_move_that_changes_nothing_checks_what_it_asks() -> None:
+def test_a_transition_without_a_write_checks_its_conditions() -> None:
     seen, unseen = transitions.keep_existing(actor("mona"), AVAILABLE), transitions.claim(actor(), "c1", None, "a2")
 
     (same,), (there,) = actions_of(seen, {}), actions_of(unseen, {})
@@ -69,7 +69,7 @@ def test_a_move_that_changes_nothing_checks_what_it_asks() -> None:
     assert committed(there, **AS_KNOWN) and not committed(there)
 
 
-def test_what_is_asked_of_the_customer_travels_with_its_write_and_what_is_asked_of_others_does_not() -> None:
+def test_conditions_on_the_customer_are_part_of_its_write_and_others_are_not() -> None:
     other = keys.member_key("main", "p", "alice")
     asked = {KEY: [rules.held_by(KEY, "alice").condition], other: [rules.member(other).condition]}
 
@@ -84,7 +84,7 @@ def test_what_is_asked_of_the_customer_travels_with_its_write_and_what_is_asked_
 # Its fields, and who says a phone number
 
 
-def test_fields_are_written_only_when_they_change_and_a_new_number_says_who_says_it() -> None:
+def test_fields_are_written_on_change_and_a_new_number_writes_its_unique_key() -> None:
     mona = actor("mona")
 
     renamed = actions_of(transitions.update(mona, AVAILABLE, name="New"), {})
@@ -102,7 +102,7 @@ def test_fields_are_written_only_when_they_change_and_a_new_number_says_who_says
     assert guard.condition is None, "by hand, whoever says it last"
 
 
-def test_an_import_says_a_number_only_if_nobody_else_does_meanwhile() -> None:
+def test_an_import_writes_a_unique_key_only_if_no_other_customer_has_it() -> None:
     new = replace(CALLED, version=1, fields_version=1)
     asked = {GUARD: [rules.not_taken(GUARD, None).condition]}
 
@@ -115,7 +115,7 @@ def test_an_import_says_a_number_only_if_nobody_else_does_meanwhile() -> None:
 # From one pool to another, or out of the table
 
 
-def test_a_customer_is_gone_here_and_there_at_once_with_its_fields() -> None:
+def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
     there = replace(POOL, id="q")
     target_key = keys.customer_key("main", "q", "c1")
     move = claim_transitions.deposit(actor(), "c1", PRIVATE, actor(home=there))
@@ -131,7 +131,7 @@ def test_a_customer_is_gone_here_and_there_at_once_with_its_fields() -> None:
     assert not committed(actions_of(move, {})[2], **AS_KNOWN), "asked or not"
 
 
-def test_a_customer_that_is_taken_out_goes_with_its_fields_and_with_the_guards_that_are_still_its_own() -> None:
+def test_a_deleted_customer_takes_along_its_fields_and_its_own_unique_keys() -> None:
     said = items.build_item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
     still = rules.still_written(GUARD, said)
     move = Transition(KEY, CALLED, None, (), removed_by="mona", forgets=(still,))
@@ -164,7 +164,7 @@ def kept(move: Transition) -> list[int]:
     return [event.seq for event in move.after.tail]
 
 
-def test_a_customer_carries_its_events_while_that_costs_no_kilobyte_and_then_only_the_new_ones() -> None:
+def test_recent_events_stay_inline_while_they_cost_no_write_unit() -> None:
     few, long, many = with_events(2), with_events(2, LONG), with_events(16)
 
     moved = [
@@ -175,7 +175,7 @@ def test_a_customer_carries_its_events_while_that_costs_no_kilobyte_and_then_onl
     assert [kept(move) for move in moved] == [[1, 2, 3], [3], [17]]
 
 
-def test_events_stay_where_leaving_them_out_would_save_no_kilobyte_and_while_they_are_not_packed() -> None:
+def test_events_stay_inline_when_moving_them_saves_no_write_unit() -> None:
     packed = replace(with_events(2, 150), name="n" * 600)  # 1.4 kB with its events, and still more than one without
     plain = replace(with_events(1, 159), name="n" * 450)  # more than one with its events, and less without
 
@@ -191,7 +191,7 @@ def test_events_stay_where_leaving_them_out_would_save_no_kilobyte_and_while_the
     )
 
 
-def test_an_atomic_batch_spends_bytes_on_them_but_never_more_than_a_page() -> None:
+def test_an_atomic_batch_keeps_at_most_a_page_of_events_inline() -> None:
     long, full, over = with_events(2, LONG), with_events(15), with_events(16)
 
     moved = [
@@ -202,7 +202,7 @@ def test_an_atomic_batch_spends_bytes_on_them_but_never_more_than_a_page() -> No
     assert [kept(move) for move in moved] == [[1, 2, 3], list(range(1, 17)), [17]]
 
 
-def test_events_that_are_carried_no_more_get_a_page_of_their_own() -> None:
+def test_events_moved_out_get_their_own_page() -> None:
     move = with_paged_events(transitions.release(actor(), "c1", with_events(2, LONG), None, None), roomy=False)
 
     put, page = actions_of(move, {})
@@ -212,7 +212,7 @@ def test_events_that_are_carried_no_more_get_a_page_of_their_own() -> None:
     assert (type(put), page.condition) == (Put, None)
 
 
-def test_a_move_without_a_customer_before_or_after_it_pages_nothing() -> None:
+def test_a_transition_without_a_customer_writes_no_event_page() -> None:
     created = transitions.create(actor("mona"), with_events(1, LONG), "created")
     kept_as_it_is = transitions.keep_existing(actor("mona"), with_events(2, LONG))
 
@@ -223,7 +223,7 @@ def test_a_move_without_a_customer_before_or_after_it_pages_nothing() -> None:
 
 
 @pytest.mark.parametrize("before", [None, with_events(2)], ids=["a new one", "one with events"])
-def test_the_mark_of_a_request_is_in_every_event_that_it_makes_and_in_no_other(before: Customer | None) -> None:
+def test_the_request_marker_is_in_exactly_the_events_of_its_request(before: Customer | None) -> None:
     if before is None:
         move = transitions.create(actor("mona"), replace(AVAILABLE, version=1), "created")
     else:

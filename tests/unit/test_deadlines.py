@@ -25,7 +25,7 @@ def ends(changes: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
 # It begins
 
 
-def test_a_claim_begins_with_nothing_of_an_earlier_one() -> None:
+def test_a_claim_starts_without_clocks_of_an_earlier_one() -> None:
     before = replace(
         PINNED,
         extensions=2,
@@ -52,13 +52,13 @@ def test_a_claim_begins_with_nothing_of_an_earlier_one() -> None:
         ({"claim_ttl": "PT3H", "max_hold": "PT1H"}, HOUR), ({"claim_ttl": "P36600D"}, 36_600 * DAY),
     ],
 )  # fmt: skip
-def test_it_ends_by_the_first_of_its_clocks(clocks: dict[str, str], first: int | None) -> None:
+def test_a_claim_ends_at_the_earliest_of_its_clocks(clocks: dict[str, str], first: int | None) -> None:
     begun = deadlines.started(Policy(**clocks), START, pauses=0)  # type: ignore[arg-type]
 
     assert ends(begun) == (None if first is None else START + first, None, None)
 
 
-def test_no_deadline_is_after_the_end_of_time() -> None:
+def test_no_deadline_is_after_the_largest_time() -> None:
     late = NO_DEADLINE - HOUR
 
     begun = deadlines.started(Policy(claim_ttl="P1D", reminders=("PT1H",)), late, pauses=0)
@@ -82,7 +82,7 @@ def test_a_follow_up_restarts_the_clock_that_the_policy_names() -> None:
     assert "extended_ms" not in neither
 
 
-def test_a_follow_up_restarts_the_idle_clock_alone_where_the_policy_does_not_restart_the_other() -> None:
+def test_a_follow_up_restarts_only_the_idle_clock_by_default() -> None:
     known = replace(CLAIMED, claimed_at=START - HOUR, expires_at=START + HOUR)
 
     followed = deadlines.followed_up(known, Policy(claim_ttl="PT4H", idle_ttl="PT9H"), START)
@@ -90,7 +90,7 @@ def test_a_follow_up_restarts_the_idle_clock_alone_where_the_policy_does_not_res
     assert ends(followed)[0] == START + 3 * HOUR
 
 
-def test_a_follow_up_never_shortens_and_uses_up_what_was_extended_as_far_as_the_clock_comes_after_it() -> None:
+def test_a_follow_up_never_shortens_and_absorbs_earlier_extensions() -> None:
     policy = Policy(idle_ttl="PT2H")
     extended = replace(CLAIMED, expires_at=START + 3 * HOUR, extended_ms=2 * HOUR)
     little = replace(CLAIMED, expires_at=START + 3 * HOUR, extended_ms=MINUTE)
@@ -103,20 +103,20 @@ def test_a_follow_up_never_shortens_and_uses_up_what_was_extended_as_far_as_the_
     ]  # fmt: skip
 
 
-def test_while_it_is_pinned_a_follow_up_moves_the_clock_behind_the_pin() -> None:
+def test_a_follow_up_on_a_pinned_claim_moves_the_clock_under_the_pin() -> None:
     followed = deadlines.followed_up(PINNED, Policy(idle_ttl="PT2H"), START)
 
     assert ends(followed) == (START + DAY, START + 2 * HOUR, None)
 
 
-def test_a_claim_that_has_no_deadline_gets_none_by_a_follow_up() -> None:
+def test_a_follow_up_gives_no_deadline_to_a_claim_without_one() -> None:
     endless = replace(CLAIMED, expires_at=None)
 
     assert ends(deadlines.followed_up(endless, Policy(idle_ttl="PT2H"), START)) == (None, None, None)
     assert ends(deadlines.followed_up(CLAIMED, Policy(follow_up_restarts_clock=True), START))[0] == START + HOUR
 
 
-def test_an_extension_is_counted_and_ends_a_pin_that_is_over() -> None:
+def test_an_extension_is_counted_and_clears_an_ended_pin() -> None:
     over = replace(CLAIMED, pinned_until=START, extensions=1, extended_ms=HOUR)
 
     extended = deadlines.extended(over, Policy(), 2 * HOUR)
@@ -128,7 +128,7 @@ def test_an_extension_is_counted_and_ends_a_pin_that_is_over() -> None:
 # A pin holds it up
 
 
-def test_a_pin_ends_the_claim_only_if_it_ends_after_the_clock() -> None:
+def test_a_pin_sets_the_deadline_only_if_it_ends_after_the_clock() -> None:
     later, earlier, at_it = (deadlines.pinned(CLAIMED, Policy(), START + ms) for ms in (DAY, MINUTE, HOUR))
 
     assert ends(later) == (START + DAY, START + HOUR, None)
@@ -136,7 +136,7 @@ def test_a_pin_ends_the_claim_only_if_it_ends_after_the_clock() -> None:
     assert earlier["pinned_until"] == START + MINUTE
 
 
-def test_a_claim_without_a_deadline_has_none_pinned_either() -> None:
+def test_a_pin_gives_no_deadline_to_a_claim_without_one() -> None:
     endless = replace(CLAIMED, expires_at=None)
 
     assert ends(deadlines.pinned(endless, Policy(), START + DAY)) == (None, None, None)
@@ -146,7 +146,7 @@ def test_a_claim_without_a_deadline_has_none_pinned_either() -> None:
 # The pool stood still
 
 
-def test_a_pause_moves_everything_by_as_much_of_it_as_the_claim_lived_through() -> None:
+def test_a_pause_shifts_clocks_by_its_overlap_with_the_claim() -> None:
     known = replace(PINNED, active_at=START - HOUR, stopped_ms=MINUTE, pauses=1, claimed_at=START - HOUR)
 
     whole = deadlines.shifted(known, Policy(), START, START + DAY, pauses=2)
@@ -161,7 +161,7 @@ def test_a_pause_moves_everything_by_as_much_of_it_as_the_claim_lived_through() 
     assert (none["stopped_ms"], ends(none)[0]) == (MINUTE, START + DAY)
 
 
-def test_a_pause_moves_nothing_that_is_not_there_and_nothing_over_the_end_of_time() -> None:
+def test_a_pause_shifts_no_absent_clock_and_none_beyond_the_largest_time() -> None:
     endless = replace(CLAIMED, expires_at=None)
     last = replace(CLAIMED, expires_at=NO_DEADLINE - HOUR, pinned_until=NO_DEADLINE)
 
@@ -186,7 +186,7 @@ def test_a_pause_moves_nothing_that_is_not_there_and_nothing_over_the_end_of_tim
         ({"active_at": START}, {"idle_ttl": "PT9H"}, 9 * HOUR), ({}, {"idle_ttl": "PT9H"}, 8 * HOUR),
     ],
 )  # fmt: skip
-def test_a_claim_of_an_hour_ago_under_another_policy_ends_as_that_would_have_it_but_not_before_now(
+def test_a_new_policy_recomputes_the_deadline_but_not_before_now(
     changes: dict[str, int], policy: dict[str, str], expected: int | None
 ) -> None:
     anew = deadlines.recomputed(replace(CLAIMED, **changes), Policy(**policy), START)  # type: ignore[arg-type]
@@ -194,14 +194,14 @@ def test_a_claim_of_an_hour_ago_under_another_policy_ends_as_that_would_have_it_
     assert ends(anew)[0] == (None if expected is None else START + expected)
 
 
-def test_and_what_is_pinned_stays_pinned_under_it() -> None:
+def test_a_pinned_claim_stays_pinned_under_a_new_policy() -> None:
     assert ends(deadlines.recomputed(PINNED, Policy(claim_ttl="PT9H"), START)) == (START + DAY, START + 8 * HOUR, None)
 
 
 # Reminders
 
 
-def test_the_next_reminder_is_the_one_that_is_furthest_ahead_of_the_end_and_not_yet_told() -> None:
+def test_the_next_reminder_is_the_earliest_unsent_level() -> None:
     known = replace(CLAIMED, expires_at=START + 2 * DAY)
 
     fresh = deadlines.pinned(known, REMINDING, START)
@@ -224,13 +224,13 @@ def test_the_next_reminder_is_the_one_that_is_furthest_ahead_of_the_end_and_not_
     ],
     ids=["followed up", "extended", "unpinned", "shifted", "anew"],
 )
-def test_whatever_moves_the_deadline_forgets_no_reminder_that_was_told(changes: Any) -> None:
+def test_a_changed_deadline_keeps_the_sent_reminders(changes: Any) -> None:
     told = replace(CLAIMED, reminded={"P1D": 1})
 
     assert changes(told, REMINDING)["remind_at"] == START + HOUR - 2 * HOUR
 
 
-def test_a_level_is_due_from_the_millisecond_at_which_a_sweep_so_much_later_would_return_the_claim() -> None:
+def test_a_reminder_level_is_due_exactly_its_lead_time_before_expiration() -> None:
     known = replace(CLAIMED, expires_at=START + DAY)
     policy = Policy(reminders=("PT2H", "P1D", "PT2H"))
 
@@ -241,7 +241,7 @@ def test_a_level_is_due_from_the_millisecond_at_which_a_sweep_so_much_later_woul
     assert deadlines.levels_due(known, Policy(reminders=None), START + DAY) == []
 
 
-def test_all_that_is_due_is_told_at_once_and_the_next_is_waited_for() -> None:
+def test_all_due_reminder_levels_are_sent_at_once() -> None:
     known = replace(CLAIMED, expires_at=START + DAY)
 
     assert deadlines.reminded(known, REMINDING, START) == {"reminded": {"P1D": START}, "remind_at": START + 22 * HOUR}
@@ -253,7 +253,7 @@ def test_all_that_is_due_is_told_at_once_and_the_next_is_waited_for() -> None:
     }  # fmt: skip
 
 
-def test_where_the_clock_ends_a_claim_is_its_deadline_unless_a_pin_holds_that_up() -> None:
+def test_the_clock_is_the_deadline_unless_a_pin_ends_later() -> None:
     known: list[Customer] = [CLAIMED, PINNED]
 
     assert [deadlines.clock_ends(each) for each in known] == [START + HOUR, START + HOUR]

@@ -36,7 +36,7 @@ def never(issuer: str) -> str:
     raise AssertionError(f"{issuer} was asked")
 
 
-def test_an_issuer_is_asked_where_its_keys_are() -> None:
+def test_deploy_discovers_the_key_set_of_an_issuer() -> None:
     asked: list[str] = []
 
     keys = key_set_of(ISSUER, publishing(DOCUMENT, asked))
@@ -45,7 +45,7 @@ def test_an_issuer_is_asked_where_its_keys_are() -> None:
     assert asked == [f"{ISSUER}/.well-known/openid-configuration"]
 
 
-def test_a_user_pool_of_cognito_is_an_issuer_like_any_other() -> None:
+def test_deploy_discovers_the_key_set_of_a_cognito_user_pool() -> None:
     document = {"issuer": COGNITO, "jwks_uri": f"{COGNITO}/.well-known/jwks.json"}
 
     given = settings(
@@ -55,7 +55,7 @@ def test_a_user_pool_of_cognito_is_an_issuer_like_any_other() -> None:
     assert given == {"Jwks": document["jwks_uri"], "JwtIssuer": COGNITO, "JwtAudience": "client"}
 
 
-def test_an_issuer_that_ends_with_a_slash_is_believed_as_it_writes_itself() -> None:
+def test_deploy_keeps_the_trailing_slash_of_an_issuer() -> None:
     document = DOCUMENT | {"issuer": f"{ISSUER}/"}
 
     assert key_set_of(f"{ISSUER}/", publishing(document)) == DOCUMENT["jwks_uri"]
@@ -76,14 +76,14 @@ UNBELIEVABLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("document", UNBELIEVABLE.values(), ids=list(UNBELIEVABLE))
-def test_a_document_that_cannot_be_believed_is_told_in_one_line(document: Any) -> None:
+def test_deploy_rejects_an_untrusted_discovery_document_in_one_line(document: Any) -> None:
     with pytest.raises(Unusable) as told:
         key_set_of(ISSUER, publishing(document))
 
     assert "\n" not in str(told.value) and ISSUER in str(told.value)
 
 
-def test_an_issuer_that_does_not_answer_is_told_in_one_line() -> None:
+def test_deploy_reports_an_unreachable_issuer_in_one_line() -> None:
     def away(address: str) -> bytes:
         raise OSError("no route to host")
 
@@ -91,12 +91,12 @@ def test_an_issuer_that_does_not_answer_is_told_in_one_line() -> None:
         key_set_of(ISSUER, away)
 
 
-def test_plain_http_is_never_asked() -> None:
+def test_deploy_never_requests_an_issuer_over_plain_http() -> None:
     with pytest.raises(Unusable, match="not an https address"):
         key_set_of("http://id.example.com", never)  # type: ignore[arg-type]
 
 
-def test_keys_that_are_said_are_taken_and_nobody_is_asked() -> None:
+def test_deploy_uses_a_given_key_set_without_discovery() -> None:
     said = {"JWKS": "https://keys.example.com", "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": "a", "ALARM_TOPIC": "arn:x",
             "JWT_CLIENTS": "web app"}  # fmt: skip
 
@@ -106,11 +106,11 @@ def test_keys_that_are_said_are_taken_and_nobody_is_asked() -> None:
     }  # fmt: skip
 
 
-def test_a_later_deployment_says_nothing_and_asks_nobody() -> None:
+def test_a_later_deployment_needs_no_discovery() -> None:
     assert settings({"HOME": "/", "JWKS": ""}, never) == {}
 
 
-def test_keys_at_an_address_that_anybody_could_answer_for_are_refused() -> None:
+def test_deploy_rejects_a_key_set_address_without_https() -> None:
     with pytest.raises(Unusable, match="https"):
         settings({"JWKS": "http://keys.example.com"}, never)
 
@@ -126,7 +126,7 @@ def declared(tmp_path: Path) -> Path:
     return made
 
 
-def test_an_index_can_be_left_out_for_one_deployment_and_nothing_else_is(declared: Path) -> None:
+def test_an_index_can_be_omitted_for_one_deployment(declared: Path) -> None:
     leave_out(DUE, declared)
 
     left = json.loads(declared.read_text())["Resources"]
@@ -137,14 +137,14 @@ def test_an_index_can_be_left_out_for_one_deployment_and_nothing_else_is(declare
     assert table.keys() == SCHEMA.keys() and left["Other"] == {"Properties": {}}
 
 
-def test_an_attribute_that_something_else_is_sorted_by_stays(declared: Path) -> None:
+def test_omitting_an_index_keeps_attributes_of_other_indexes(declared: Path) -> None:
     leave_out(ROSTER, declared)
 
     attributes = json.loads(declared.read_text())["Resources"]["Table"]["Properties"]["AttributeDefinitions"]
     assert {"AttributeName": "pk", "AttributeType": "S"} in attributes
 
 
-def test_an_index_that_is_not_there_is_told_with_those_that_are(declared: Path) -> None:
+def test_omitting_an_unknown_index_lists_the_existing_ones(declared: Path) -> None:
     before = declared.read_text()
 
     with pytest.raises(Unusable, match=r"WITHOUT=duty is no index: choose one of roster, place, due, names, reminder"):

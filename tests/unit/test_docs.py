@@ -72,21 +72,21 @@ def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: str) -> None:
 
 
 @every_page
-def test_every_target_of_make_that_a_page_names_is_one(page: str) -> None:
+def test_every_make_target_on_a_page_exists(page: str) -> None:
     named = re.findall(r"\bmake (?:-\w+ )*([a-z][a-z0-9-]*)", code_of(page))
 
     assert set(named) - targets() == set()
 
 
 @every_page
-def test_every_test_that_a_page_names_is_one(page: str) -> None:
+def test_every_test_on_a_page_exists(page: str) -> None:
     named = set(re.findall(r"(?<![\w/.])test_\w+(?!\.py)\b", code_of(page)))
 
     assert named - known_tests() == set()
 
 
 @every_page
-def test_every_file_that_a_page_names_is_there(page: str) -> None:
+def test_every_file_on_a_page_exists(page: str) -> None:
     file = re.compile(r"[\w.-][\w./-]*\.(py|md|toml|json|svg|sh|txt)")
     named = {each for each in quoted(prose(page)) if file.fullmatch(each)}
     made = {each for each in named if each.startswith(("build/", ".local/"))} | {"sales_pipeline.csv"}
@@ -96,7 +96,7 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 
 
 @every_page
-def test_every_name_of_the_code_that_a_page_quotes_is_in_it(page: str) -> None:
+def test_every_code_name_on_a_page_exists(page: str) -> None:
     """`module.thing` of the service, and what begins with an underscore or is written in capitals, wherever it is."""
     packages = {path.stem for path in (ROOT / "chalicelib").iterdir()}
 
@@ -107,7 +107,7 @@ def test_every_name_of_the_code_that_a_page_quotes_is_in_it(page: str) -> None:
             assert re.search(rf"\b{name}\b", our_code()), f"{page}: {name}"
 
 
-def test_a_heading_is_linked_as_github_links_it() -> None:
+def test_heading_anchors_match_those_of_github() -> None:
     assert slug("What is proven, and how") == "what-is-proven-and-how"
     assert slug("The `audit` of 公海 (rule 26)") == "the-audit-of-公海-rule-26"
 
@@ -150,7 +150,7 @@ def is_there(name: str) -> bool:
     return found is not None
 
 
-def test_every_term_of_the_glossary_is_at_home_in_the_code() -> None:
+def test_every_term_of_the_glossary_is_used_in_the_code() -> None:
     terms = [row for table in tables("docs/glossary.md") for row in table]
 
     assert len(terms) > 40
