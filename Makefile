@@ -30,7 +30,7 @@ chromium:
 	@$(PYTHON) -m tools.browser
 
 load: .venv/ready .venv-engine/ready ## load the service over a faulty network, on each installed engine (DURATION=120, PEOPLE=64)
-	@exec $(PY) -m tests.load
+	@exec $(PY) -m tests.proofs.load
 
 check: .venv/ready ## run ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff check .
