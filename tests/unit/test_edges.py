@@ -35,7 +35,7 @@ def told(asked: Rule | Sequence[Rule], item: Item | None = None, **attributes: A
 # How a refusal is told
 
 
-def test_a_rule_about_an_item_that_was_not_returned_is_not_broken() -> None:
+def test_a_rule_about_an_item_that_was_not_returned_passes() -> None:
     another = Key("T#main#P#p#C#c2", "-")
 
     broken = list(rules.broken_rules([rules.exists(another), rules.exists(KEY)], {KEY: NOT_THERE}))
@@ -43,7 +43,7 @@ def test_a_rule_about_an_item_that_was_not_returned_is_not_broken() -> None:
     assert broken == [Refusal("not_found")]
 
 
-def test_of_several_broken_rules_the_first_is_told() -> None:
+def test_the_first_of_several_failed_rules_is_reported() -> None:
     asked = [rules.exists(KEY), rules.claimed(KEY), rules.held_by(KEY, "alice")]
     held = items.build_item(KEY, {"state": "available"})
 
@@ -52,7 +52,7 @@ def test_of_several_broken_rules_the_first_is_told() -> None:
     assert (first, of_nothing) == (Refusal("not_claimed"), None)
 
 
-def test_rules_are_alike_if_they_ask_the_same_of_the_same_items_in_the_same_order() -> None:
+def test_rules_are_equal_for_the_same_conditions_on_the_same_items_in_order() -> None:
     first, second = rules.unchanged_since(KEY, 1), rules.held_by(KEY, "alice")
     another = Key("T#main#P#p#C#c2", "-")
 
@@ -66,14 +66,14 @@ def test_rules_are_alike_if_they_ask_the_same_of_the_same_items_in_the_same_orde
 # The pool
 
 
-def test_a_pool_takes_customers_in_unless_it_is_closed_or_gone() -> None:
+def test_a_pool_accepts_customers_unless_it_is_closed_or_deleted() -> None:
     takes = rules.pool_accepts_customers(KEY)
 
     assert told(takes, status="open") == told(takes, status="paused") == []
     assert told(takes, status="closed") == told(takes, NOT_THERE) == [Refusal("pool_not_open")]
 
 
-def test_a_pool_of_another_version_decides_nothing_and_is_asked_again() -> None:
+def test_a_pool_of_another_version_decides_nothing_and_is_read_again() -> None:
     assert told(rules.pool_unchanged(KEY, 3), version=3) == []
     assert told(rules.pool_unchanged(KEY, 3), version=4) == [Refusal("throttled")]
 
@@ -87,7 +87,7 @@ def test_a_customer_exists_or_does_not() -> None:
     assert told(rules.does_not_exist(KEY), version=1) == [Refusal("duplicate_customer")]
 
 
-def test_a_customer_that_left_and_came_anew_is_another_one_even_at_the_same_version() -> None:
+def test_a_recreated_customer_is_another_one_even_at_the_same_version() -> None:
     untouched = rules.not_modified_since(KEY, 2, NOW)
 
     assert told(untouched, version=2, created_at=NOW) == []
@@ -95,7 +95,7 @@ def test_a_customer_that_left_and_came_anew_is_another_one_even_at_the_same_vers
         assert told(untouched, version=version, created_at=created_at) == [Refusal("version_conflict")]
 
 
-def test_if_match_is_about_the_version_alone() -> None:
+def test_if_match_compares_only_the_version() -> None:
     assert told(rules.unchanged_since(KEY, 2), version=2, created_at=1) == []
     assert told(rules.unchanged_since(KEY, 2), version=1) == [Refusal("version_conflict")]
 
@@ -103,20 +103,20 @@ def test_if_match_is_about_the_version_alone() -> None:
 # May it be claimed?
 
 
-def test_a_claim_is_free_for_everybody_from_the_millisecond_of_its_deadline() -> None:
+def test_a_claim_is_free_from_the_millisecond_of_its_deadline() -> None:
     free = rules.free_to_claim(KEY, Policy(), NOW)
 
     assert told(free, state="available") == told(free, state="claimed", expires_at=NOW) == []
     assert told(free, state="claimed", expires_at=NOW + 1) == [Refusal("already_claimed", NOW + 1)]
 
 
-def test_one_that_is_private_or_has_no_deadline_is_taken_until_nobody_knows_when() -> None:
+def test_a_private_customer_or_one_without_deadline_is_taken_without_an_end() -> None:
     free = rules.free_to_claim(KEY, Policy(), NOW)
 
     assert told(free, state="private") == told(free, state="claimed") == [Refusal("already_claimed")]
 
 
-def test_one_that_is_set_aside_or_would_be_by_its_next_return_is_not_free() -> None:
+def test_a_customer_set_aside_now_or_at_its_next_return_is_not_free() -> None:
     free = rules.free_to_claim(KEY, Policy(max_returns=3), NOW)
     lapsed = {"state": "claimed", "expires_at": NOW}
 
@@ -125,14 +125,14 @@ def test_one_that_is_set_aside_or_would_be_by_its_next_return_is_not_free() -> N
     assert told(free, state="available", returns=1, set_aside_at=NOW) == [Refusal("set_aside")]
 
 
-def test_an_embargo_ends_at_its_very_millisecond() -> None:
+def test_an_embargo_ends_at_its_exact_millisecond() -> None:
     embargo = rules.past_embargo(KEY, Policy(embargo="PT1S"), NOW)
 
     assert rules.past_embargo(KEY, Policy(), NOW) == told(embargo, entered_at=NOW - 1000) == []
     assert told(embargo, entered_at=NOW - 999) == [Refusal("embargoed", NOW + 1)]
 
 
-def test_a_past_holder_waits_to_the_millisecond_and_nobody_else_does() -> None:
+def test_the_cooldown_blocks_only_past_holders_to_the_millisecond() -> None:
     cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
 
     assert rules.cooled_down(KEY, Policy(), "alice", NOW) == told(cooled, past_holders={"bob": NOW}) == []
@@ -140,7 +140,7 @@ def test_a_past_holder_waits_to_the_millisecond_and_nobody_else_does() -> None:
     assert told(cooled, past_holders={"alice": NOW - 999}) == [Refusal("cooldown", NOW + 1)]
 
 
-def test_one_whose_own_claim_lapsed_waits_from_its_deadline_on() -> None:
+def test_the_cooldown_after_an_own_expired_claim_starts_at_its_deadline() -> None:
     cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
     hers: dict[str, Any] = {"past_holders": {}, "state": "claimed", "holder": "alice"}
 
@@ -159,7 +159,7 @@ def test_one_whose_own_claim_lapsed_waits_from_its_deadline_on() -> None:
 # Whose claim is it, and does it go on?
 
 
-def test_a_claim_is_its_holders_and_the_one_that_the_client_knows() -> None:
+def test_a_claim_must_have_the_holder_and_the_claim_id_of_the_client() -> None:
     same = rules.same_claim(KEY, "a")
 
     assert told(rules.claimed(KEY), state="claimed") == told(rules.held_by(KEY, "alice"), holder="alice") == []
@@ -169,7 +169,7 @@ def test_a_claim_is_its_holders_and_the_one_that_the_client_knows() -> None:
     assert told(same, claim_id="b") == [Refusal("claim_changed")]
 
 
-def test_a_holder_has_rights_until_the_deadline_and_the_sweep_from_then_on() -> None:
+def test_the_holder_acts_before_the_deadline_and_the_sweep_from_then_on() -> None:
     goes_on, lapsed = rules.not_expired(KEY, NOW), rules.due(KEY, NOW)
 
     assert told(goes_on, state="claimed") == told(goes_on, state="claimed", expires_at=NOW + 1) == []
@@ -179,7 +179,7 @@ def test_a_holder_has_rights_until_the_deadline_and_the_sweep_from_then_on() -> 
     assert told(lapsed, state="private", expires_at=NOW) == [Refusal("claim_changed")]
 
 
-def test_what_is_private_is_not_in_the_pool_and_only_that_can_be_put_back() -> None:
+def test_only_a_private_customer_can_be_deposited() -> None:
     private = rules.private(KEY)
 
     assert told(rules.not_private(KEY), state="available") == told(private, state="private") == []
@@ -188,7 +188,7 @@ def test_what_is_private_is_not_in_the_pool_and_only_that_can_be_put_back() -> N
     assert told(private, state="available") == [Refusal("already_available")]
 
 
-def test_a_pin_is_over_at_its_end() -> None:
+def test_a_pin_ends_at_its_exact_millisecond() -> None:
     unpinned = rules.unpinned(KEY, NOW)
 
     assert told(unpinned, state="claimed") == told(unpinned, pinned_until=NOW) == []
@@ -198,35 +198,35 @@ def test_a_pin_is_over_at_its_end() -> None:
 # May it be extended, or pinned?
 
 
-def test_what_has_no_deadline_has_nothing_to_extend() -> None:
+def test_a_claim_without_a_deadline_cannot_be_extended() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, None)
 
     assert told(extendable, expires_at=NOW) == []
     assert told(extendable, state="claimed")[0] == Refusal("no_deadline")
 
 
-def test_no_extension_reaches_the_end_of_time() -> None:
+def test_no_extension_reaches_the_largest_time() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, None)
 
     assert told(extendable, expires_at=NO_DEADLINE - 1001) == []
     assert told(extendable, expires_at=NO_DEADLINE - 1000) == [Refusal("extension_limit")]
 
 
-def test_extensions_are_counted_and_the_refusal_says_how_many_there_were() -> None:
+def test_the_extension_limit_is_checked_and_its_refusal_has_the_count() -> None:
     extendable = rules.extendable(KEY, Policy(max_extensions=2), 1000, None)
 
     assert told(extendable, expires_at=NOW, extensions=1) == []
     assert told(extendable, expires_at=NOW, extensions=2) == [Refusal("extension_limit", limit=2, used=2)]
 
 
-def test_a_claim_is_held_no_longer_than_from_that_moment() -> None:
+def test_an_extension_is_refused_for_a_claim_before_the_given_time() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, NOW)
 
     assert told(extendable, expires_at=NOW, claimed_at=NOW) == []
     assert told(extendable, expires_at=NOW, claimed_at=NOW - 1) == [Refusal("extension_limit")]
 
 
-def test_pins_are_counted_and_the_refusal_says_how_many_there_are() -> None:
+def test_the_pin_limit_is_checked_and_its_refusal_has_the_count() -> None:
     room = rules.room_for_pin(KEY, Policy(pin_limit=2))
 
     assert rules.room_for_pin(KEY, Policy()) == told(room, pins=1) == []
@@ -236,7 +236,7 @@ def test_pins_are_counted_and_the_refusal_says_how_many_there_are() -> None:
 # Phone numbers and e-mail addresses
 
 
-def test_a_key_is_free_while_nobody_has_said_it_or_only_one_who_says_it_no_more() -> None:
+def test_a_unique_key_is_free_if_unused_or_left_by_its_customer() -> None:
     said = {"customer": "c1", "version": 2, "created_at": NOW}
     stale = items.build_item(KEY, said)
     unheard, given_up = rules.not_taken(KEY, None), rules.not_taken(KEY, stale)
@@ -247,7 +247,7 @@ def test_a_key_is_free_while_nobody_has_said_it_or_only_one_who_says_it_no_more(
         assert told(given_up, **(said | other)) == [Refusal("key_taken")]
 
 
-def test_a_key_is_still_said_if_its_guard_is_as_one_customer_wrote_it() -> None:
+def test_a_unique_key_is_still_used_while_its_item_is_unchanged() -> None:
     said = {"customer": "c1", "version": 2, "created_at": NOW}
     still = rules.still_written(KEY, items.build_item(KEY, said))
 
@@ -258,7 +258,7 @@ def test_a_key_is_still_said_if_its_guard_is_as_one_customer_wrote_it() -> None:
 # Members and their limits
 
 
-def test_who_is_no_member_is_told_so_in_the_words_that_fit() -> None:
+def test_a_missing_membership_has_the_matching_refusal() -> None:
     assert told(rules.member(KEY), role="member") == told(rules.manager(KEY), role="manager") == []
     assert told(rules.member(KEY), NOT_THERE) == [Refusal("not_a_member")]
     assert told(rules.member(KEY, "taker_not_a_member"), NOT_THERE) == [Refusal("taker_not_a_member")]
@@ -266,7 +266,7 @@ def test_who_is_no_member_is_told_so_in_the_words_that_fit() -> None:
     assert told(rules.manager(KEY, "not_holder"), role="member") == [Refusal("not_holder")]
 
 
-def test_what_is_never_allowed_is_refused_whatever_the_item_is() -> None:
+def test_the_rule_that_always_fails_fails_for_any_item() -> None:
     assert told(rules.always_fails(KEY, "pin_limit", limit=5), version=1) == [Refusal("pin_limit", limit=5)]
     wrong = rules.always_fails(KEY, "invalid_request", errors=(FieldError("too_many", "fields", (1,)),))
     assert told(wrong, version=1) == [Refusal("invalid_request", errors=(FieldError("too_many", "fields", (1,)),))]
@@ -277,7 +277,7 @@ def allowed(quota: Quota, **attributes: Any) -> bool:
 
 
 @pytest.mark.parametrize(("held", "may"), [(3, True), (4, False)])
-def test_as_many_as_are_taken_must_fit_under_the_limit_of_the_pool(held: int, may: bool) -> None:
+def test_a_batch_must_fit_under_the_holding_limit_of_the_pool(held: int, may: bool) -> None:
     quota = Quota(KEY, Policy(holding_limit=5), NOW, 2)
 
     assert allowed(quota, held=held) is may
@@ -285,7 +285,7 @@ def test_as_many_as_are_taken_must_fit_under_the_limit_of_the_pool(held: int, ma
 
 
 @pytest.mark.parametrize(("room", "may"), [(2, True), (1, False)])
-def test_a_limit_of_ones_own_goes_before_that_of_the_pool(room: int, may: bool) -> None:
+def test_a_members_own_limit_overrides_that_of_the_pool(room: int, may: bool) -> None:
     strict = Quota(KEY, Policy(holding_limit=0), NOW, 2)
 
     assert allowed(strict, held=9, own_limit=9, room=room) is may
@@ -293,7 +293,7 @@ def test_a_limit_of_ones_own_goes_before_that_of_the_pool(room: int, may: bool) 
 
 
 @pytest.mark.parametrize(("did", "may"), [({}, True), ({"claimed": 3}, True), ({"claimed": 4}, False)])
-def test_as_many_as_are_claimed_must_fit_under_the_limit_of_the_day(did: dict[str, int], may: bool) -> None:
+def test_a_batch_must_fit_under_the_daily_limit(did: dict[str, int], may: bool) -> None:
     policy = Policy(daily_claim_limit=5)
 
     assert allowed(Quota(KEY, policy, NOW, 2), did=did) is may
@@ -301,7 +301,7 @@ def test_as_many_as_are_claimed_must_fit_under_the_limit_of_the_day(did: dict[st
     assert allowed(Quota(KEY, policy, NOW, 2, anew=True), did=did), "the day begins with it"
 
 
-def test_more_than_a_whole_day_has_never_fits_even_where_the_day_begins() -> None:
+def test_a_batch_above_the_daily_limit_never_fits_even_on_a_new_day() -> None:
     policy = Policy(daily_claim_limit=2)
 
     assert allowed(Quota(KEY, policy, NOW, 2), did={})
@@ -315,7 +315,7 @@ def member(**attributes: Any) -> Item:
     return items.build_item(KEY, {"day": "2026-06-01", "did": {}, "held": 0} | attributes)
 
 
-def test_what_is_left_is_the_limit_less_what_was_used_and_never_below_none() -> None:
+def test_the_headroom_is_the_limit_minus_the_use_and_never_negative() -> None:
     quota = Quota(KEY, Policy(holding_limit=5, daily_claim_limit=3), NOW, 1)
 
     assert quota.left(member(held=2, did={"claimed": 1})) == (2, 3)
@@ -325,7 +325,7 @@ def test_what_is_left_is_the_limit_less_what_was_used_and_never_below_none() -> 
     assert Quota(KEY, Policy(daily_claim_limit=3), NOW, 1, daily=False).left(member()) == (None, None)
 
 
-def test_what_was_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
+def test_daily_claims_count_on_their_day_or_with_clock_skew_on_the_day_before() -> None:
     quota = Quota(KEY, Policy(daily_claim_limit=3), NOW, 1)
 
     left = [quota.left(member(day=day, did={"claimed": 2}))[0] for day in ("2026-05-31", "2026-06-01", "2026-06-02")]
@@ -333,7 +333,7 @@ def test_what_was_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day
     assert left == [3, 1, 1]
 
 
-def test_a_refusal_at_a_limit_says_what_was_used_with_what_was_granted_and_when_the_day_ends() -> None:
+def test_a_limit_refusal_has_the_use_with_grants_and_the_end_of_the_day() -> None:
     quota = Quota(KEY, Policy(holding_limit=5, daily_claim_limit=3), NOW, 1)
     daily = Refusal("daily_limit", MIDNIGHT, 3, 3)
     holding = Refusal("holding_limit", None, 5, 5)

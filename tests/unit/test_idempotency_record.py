@@ -46,7 +46,7 @@ def written(*parts: dict[int, Result]) -> Memory:
     return memory
 
 
-def test_each_part_is_an_item_of_its_own_that_ends_a_day_after_the_request() -> None:
+def test_each_part_of_an_idempotency_record_is_an_item_that_expires_after_a_day() -> None:
     found_items = written({0: DONE}, {2: ALSO, 1: REFUSED}).items
 
     assert set(found_items) == {key_of(0), key_of(1)}
@@ -54,11 +54,11 @@ def test_each_part_is_an_item_of_its_own_that_ends_a_day_after_the_request() -> 
     assert {items.deserialize(item["fingerprint"]) for item in found_items.values()} == {"f"}
 
 
-def test_a_third_part_goes_behind_the_second() -> None:
+def test_a_third_part_of_an_idempotency_record_follows_the_second() -> None:
     assert set(written({0: DONE}, {1: ALSO}, {2: REFUSED}).items) == {key_of(0), key_of(1), key_of(2)}
 
 
-def test_a_repetition_takes_over_all_parts_in_one_read_and_goes_on_after_them() -> None:
+def test_a_repetition_loads_all_parts_in_one_read_and_continues_after_them() -> None:
     memory = written({0: DONE}, {2: ALSO, 1: REFUSED})
     asked: list[str] = []
     memory.before = asked.append
@@ -71,7 +71,7 @@ def test_a_repetition_takes_over_all_parts_in_one_read_and_goes_on_after_them() 
     assert items.deserialize(again.part({3: DONE}).item["ttl"]) == START // SECOND + 24 * 3600, "all parts end together"
 
 
-def test_a_day_later_a_key_is_a_new_one_and_its_parts_are_written_over() -> None:
+def test_an_idempotency_key_is_new_after_a_day_and_its_parts_are_overwritten() -> None:
     memory = written({0: DONE})
     day_later = journal(START + DAY)
 
@@ -84,7 +84,7 @@ def test_a_day_later_a_key_is_a_new_one_and_its_parts_are_written_over() -> None
     }  # fmt: skip
 
 
-def test_parts_after_a_gap_or_after_one_that_has_ended_are_not_believed() -> None:
+def test_parts_after_a_gap_or_an_expired_part_are_ignored() -> None:
     gap = written({0: DONE}, {1: ALSO}, {2: REFUSED})
     del gap.items[key_of(1)]
     ended = written({0: DONE}, {1: ALSO})
@@ -97,7 +97,7 @@ def test_parts_after_a_gap_or_after_one_that_has_ended_are_not_believed() -> Non
     assert (after_a_gap.answers, after_an_end.answers) == ({0: DONE}, {})
 
 
-def test_a_part_is_written_only_where_there_is_none_that_goes_on() -> None:
+def test_a_part_is_written_only_over_nothing_or_an_expired_part() -> None:
     put = journal().part({0: DONE})
     assert put.condition is not None
 
@@ -109,7 +109,7 @@ def test_a_part_is_written_only_where_there_is_none_that_goes_on() -> None:
     assert (free({}), free(ends_now), free(goes_on)) == (True, True, False)
 
 
-def test_a_key_with_another_body_is_refused() -> None:
+def test_an_idempotency_key_with_another_body_is_refused() -> None:
     memory = written({0: DONE})
 
     with pytest.raises(Refused) as caught:
@@ -118,7 +118,7 @@ def test_a_key_with_another_body_is_refused() -> None:
     assert caught.value.refusal == Refusal("idempotency_key_reused")
 
 
-def test_a_request_that_was_refused_as_a_whole_is_refused_again() -> None:
+def test_a_refused_request_is_refused_again() -> None:
     whole = Result("", refusal=Refusal("batch_too_large", limit=3))
 
     with pytest.raises(Refused) as caught:
@@ -130,7 +130,7 @@ def test_a_request_that_was_refused_as_a_whole_is_refused_again() -> None:
     assert done.answers == {WHOLE: ENDED}
 
 
-def test_at_the_end_the_answers_of_earlier_attempts_stand_and_the_rest_is_written_down() -> None:
+def test_the_final_part_keeps_earlier_results_and_stores_the_rest() -> None:
     memory = written({0: DONE})
     again = journal()
     again.recall(memory_table(memory))
@@ -143,7 +143,7 @@ def test_at_the_end_the_answers_of_earlier_attempts_stand_and_the_rest_is_writte
     assert len(memory.items) == 2, "nothing was missing"
 
 
-def test_two_attempts_at_once_come_to_one_answer() -> None:
+def test_two_concurrent_attempts_return_one_response() -> None:
     memory = Memory()
     first, second = journal(), journal()
     first.close(memory_table(memory), {0: DONE})
@@ -154,7 +154,7 @@ def test_two_attempts_at_once_come_to_one_answer() -> None:
     assert set(memory.items) == {key_of(0), key_of(1)}
 
 
-def test_a_use_of_a_key_has_one_name_for_all_repetitions_and_another_a_day_later() -> None:
+def test_repetitions_share_a_request_marker_that_changes_after_a_day() -> None:
     memory = written({0: DONE})
     first, again, later = journal(), journal(START + 5 * SECOND), journal(START + DAY)
     other = IdempotencyRecord(lambda part: keys.idempotency_record_key("main", "bob", "claim", "k", part), "f", START)
@@ -165,12 +165,12 @@ def test_a_use_of_a_key_has_one_name_for_all_repetitions_and_another_a_day_later
     assert len({first.name, later.name, other.name}) == 3
 
 
-def test_a_refusal_is_asked_for_by_its_reason() -> None:
+def test_a_stored_refusal_is_selected_by_its_reason() -> None:
     assert REFUSED.refused_as("cooldown")
     assert not REFUSED.refused_as("embargoed") and not DONE.refused_as("cooldown")
 
 
-def test_a_record_keeps_the_facts_of_a_customer_and_nothing_personal() -> None:
+def test_an_idempotency_record_stores_facts_and_nothing_personal() -> None:
     seen = Result("c1", FACTS, seen=NEW, managed=True)
     (item,) = written({0: seen}).items.values()
 
@@ -180,7 +180,7 @@ def test_a_record_keeps_the_facts_of_a_customer_and_nothing_personal() -> None:
     assert decoded(item["answers"]["B"]) == {0: DONE}
 
 
-def test_a_record_keeps_no_text_that_was_given_as_an_id() -> None:
+def test_an_idempotency_record_stores_no_text_given_as_an_id() -> None:
     memory, given = Memory(), Result("call Wang", refusal=Refusal("not_found"))
     journal().close(memory_table(memory), {0: given})
 
@@ -192,7 +192,7 @@ def test_a_record_keeps_no_text_that_was_given_as_an_id() -> None:
     assert answers == {0: given}
 
 
-def test_a_record_of_the_release_before_gives_only_its_facts() -> None:
+def test_an_idempotency_record_of_the_previous_release_yields_only_facts() -> None:
     body = serializers.shown(FACTS, serializers.Personal("Acme", {"phone": "13812345678"}, False))
     kept = [(0, {"id": "c1", "body": body}), (WHOLE, {"id": "", "body": {"items": [body]}})]
 

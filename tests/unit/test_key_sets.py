@@ -41,7 +41,7 @@ BROKEN_ENTRIES: list[Any] = [
 
 
 @pytest.mark.parametrize("entry", BROKEN_ENTRIES, ids=range(len(BROKEN_ENTRIES)))
-def test_a_broken_entry_does_not_spoil_the_others(entry: Any) -> None:
+def test_a_malformed_key_does_not_affect_the_others(entry: Any) -> None:
     verifier = Published(entry, *KEYS).verifier()
 
     assert verifier.caller(token()).user == "alice"
@@ -51,7 +51,7 @@ def test_a_broken_entry_does_not_spoil_the_others(entry: Any) -> None:
 # As time goes by
 
 
-def test_a_thousand_tokens_of_unknown_keys_read_the_set_once_a_minute() -> None:
+def test_a_thousand_tokens_with_unknown_keys_fetch_the_key_set_once_a_minute() -> None:
     source = Published(*KEYS)
     verifier = source.verifier()
     assert verifier.caller(token()).user == "alice"
@@ -66,7 +66,7 @@ def test_a_thousand_tokens_of_unknown_keys_read_the_set_once_a_minute() -> None:
 
 
 @pytest.mark.parametrize("before", [[], KEYS], ids=["none before", "others before"])
-def test_a_new_key_is_known_a_minute_after_it_is_published(before: list[Any]) -> None:
+def test_a_new_key_is_accepted_a_minute_after_publication(before: list[Any]) -> None:
     source, new = Published(*before), token(OTHER_EC_KEY, key_id="new")
     verifier = source.verifier()
     for _ in range(5):
@@ -94,7 +94,7 @@ def test_a_withdrawn_key_is_no_longer_accepted_an_hour_later() -> None:
         verifier.caller(token())
 
 
-def test_a_set_that_fails_is_not_hammered_and_known_keys_stay_good() -> None:
+def test_a_failing_key_set_is_fetched_rarely_and_known_keys_stay_valid() -> None:
     source = Published(*KEYS)
     verifier = source.verifier()
     verifier.caller(token())
@@ -108,7 +108,7 @@ def test_a_set_that_fails_is_not_hammered_and_known_keys_stay_good() -> None:
     assert source.reads == 2
 
 
-def test_a_set_that_comes_back_is_read_again() -> None:
+def test_a_recovered_key_set_is_fetched_again() -> None:
     source = Published()
     source.keys = OSError("no route")
     verifier = source.verifier()
@@ -134,7 +134,7 @@ def test_a_key_set_is_read_from_an_address_or_a_file(address: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"keys": 7}', b"{}"])
-def test_a_file_that_is_no_key_set_lets_nobody_in_and_blames_no_token(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_key_set_file_is_reported_as_unavailable(tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "jwks.json"
     source.write_bytes(content)
 
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_key_set_lets_nobody_in_and_blames_no_token(tmp_path: 
 
 
 @pytest.mark.parametrize("source", ["missing.json", "http://127.0.0.1:9/jwks.json", ""])
-def test_a_key_set_that_is_not_there_lets_nobody_in_and_blames_no_token(source: str) -> None:
+def test_a_missing_key_set_is_reported_as_unavailable(source: str) -> None:
     with pytest.raises(KeySetUnavailable):
         Verifier(source, ISSUER, AUDIENCE).caller(token())
 
@@ -161,7 +161,7 @@ asked: list[str] = []
 
 
 @pytest.mark.parametrize("path", MISBEHAVING)
-def test_an_address_that_misbehaves_lets_nobody_in_and_is_not_hammered(address: str, path: str) -> None:
+def test_a_misbehaving_key_set_address_is_unavailable_and_fetched_rarely(address: str, path: str) -> None:
     verifier = Verifier(address + path, ISSUER, AUDIENCE)
 
     for _ in range(3):

@@ -47,7 +47,7 @@ def told(answer: Any) -> tuple[float, dict[str, float]]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_write_by_itself(real_table: Table, change: str) -> None:
+def test_the_write_units_of_a_single_write(real_table: Table, change: str) -> None:
     before, after = items(change)
     client = real_table.connection.client
     if before:
@@ -61,7 +61,7 @@ def test_a_write_by_itself(real_table: Table, change: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_write_in_a_transaction(real_table: Table, change: str) -> None:
+def test_the_write_units_of_a_transaction(real_table: Table, change: str) -> None:
     before, after = items(change)
     client, engine = real_table.connection.client, Metered()
     key = keys.customer_key("main", "p", "c1")
@@ -81,12 +81,12 @@ LARGER = [(PLACE, 90), (DUE, 40), (None, 30)]
 
 
 @pytest.mark.parametrize(("index", "count"), PARTITIONS)
-def test_a_query_of_less_than_four_kilobytes(real_table: Table, index: str | None, count: int) -> None:
+def test_the_read_units_of_a_query_under_four_kilobytes(real_table: Table, index: str | None, count: int) -> None:
     assert_query_is_metered(real_table, index, count)
 
 
 @pytest.mark.parametrize(("index", "count"), PARTITIONS + LARGER)
-def test_a_query_of_any_size(dynamodb_local: Table, index: str | None, count: int) -> None:
+def test_the_read_units_of_a_query_of_any_size(dynamodb_local: Table, index: str | None, count: int) -> None:
     """MiniStack charges the least for every page; Amazon's own engine counts the bytes."""
     assert_query_is_metered(dynamodb_local, index, count)
 
@@ -127,6 +127,6 @@ def filled(index: str | None, count: int) -> Iterator[Item]:
         yield stored if index else stored | {"pk": {"S": "one"}, "sk": {"S": f"{number:03d}"}}
 
 
-def test_a_number_takes_a_byte_for_two_of_its_digits_and_one_more() -> None:
+def test_a_number_takes_one_byte_per_two_digits_plus_one() -> None:
     assert [size({"n": {"N": number}}) for number in ("7", "42", "-421", "1780300800000")] == [3, 3, 4, 9]
     assert [kilobytes(each) for each in (0, 1, 1024, 1025)] == [1, 1, 1, 2]

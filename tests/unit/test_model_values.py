@@ -15,7 +15,7 @@ from tests.support.world import START
 EVENT = Event(2, "claimed", START, "alice")
 
 
-def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybody_has_heard_of_it() -> None:
+def test_a_new_shard_count_applies_to_writes_once_every_process_knows_it() -> None:
     spread = replace(POOL, shards=4, spread_from=1, spread_at=START)
 
     written = [spread.shards_written(START + ms) for ms in (0, POOL_RELOAD_MS - 1, POOL_RELOAD_MS)]
@@ -24,7 +24,7 @@ def test_a_pool_that_is_spread_is_written_over_its_new_shards_from_when_everybod
     assert replace(POOL, shards=4).shards_written(START) == 4, "it always was"
 
 
-def test_what_a_member_claimed_counts_on_its_day_and_where_clocks_disagree_on_the_day_before() -> None:
+def test_a_members_claims_count_on_their_day_or_with_clock_skew_on_the_day_before() -> None:
     alice = Member("main", "p", "alice", "member", did={"claimed": 2})
 
     claimed = [replace(alice, day=day).claimed_on("2026-06-01") for day in ("2026-05-31", "2026-06-01", "2026-06-02")]

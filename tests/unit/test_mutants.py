@@ -9,14 +9,14 @@ from tools.mutants import Found, counted, enough, table, verdict
 NOTICED, SURVIVED, BY_TYPES, NO_TEST, NOT_YET = 1, 0, 37, 33, None
 
 
-def test_a_mutant_is_noticed_by_the_types_or_by_a_test_or_else_has_survived() -> None:
+def test_a_mutant_is_killed_by_types_or_tests_or_has_survived() -> None:
     found = counted([NOTICED, NOTICED, SURVIVED, BY_TYPES, NO_TEST, NOT_YET])
 
     assert found == Found(mutants=6, by_types=1, by_tests=2, not_yet=1)
     assert (found.survived, found.killed) == (2, 0.5), "of those that the types let pass"
 
 
-def test_one_that_ran_for_ever_is_noticed_and_one_whose_tests_could_not_run_is_not() -> None:
+def test_a_mutant_that_times_out_is_killed_and_one_without_a_test_run_is_not() -> None:
     assert counted([-24, 255]).by_tests == 2
     assert counted([2, 4, -9, 35]).survived == 4
 
@@ -30,13 +30,11 @@ def test_one_that_ran_for_ever_is_noticed_and_one_whose_tests_could_not_run_is_n
         (Found(), False),
     ],
 )
-def test_nine_in_ten_of_what_the_types_let_pass_shall_be_noticed_and_none_left_untried(
-    found: Found, will_do: bool
-) -> None:
+def test_the_mutation_verdict_requires_nine_in_ten_killed_and_none_untried(found: Found, will_do: bool) -> None:
     assert enough(found) is will_do
 
 
-def test_the_table_has_a_line_for_each_module_one_for_all_and_a_verdict() -> None:
+def test_the_mutation_table_has_a_line_per_module_a_total_and_a_verdict() -> None:
     modules = {"rules": Found(1200, 800, 390), "moves": Found(100, 50, 50)}
 
     _, moves, rules, total, said = table(modules)

@@ -26,7 +26,7 @@ WIDE = {ord(digit): ord("０") + int(digit) for digit in "0123456789"} | {ord("+
         13812345678,
     ],
 )
-def test_a_mainland_mobile_number_is_one_however_it_is_written(said: Any) -> None:
+def test_a_mainland_mobile_number_has_one_key_in_any_spelling(said: Any) -> None:
     assert phone(said) == "13812345678"
 
 
@@ -41,7 +41,7 @@ def test_a_mainland_mobile_number_is_one_however_it_is_written(said: Any) -> Non
         ("+86 1381234567", "+861381234567"),
     ],
 )
-def test_any_other_number_keeps_the_country_code_that_it_came_with(said: str, key: str) -> None:
+def test_any_other_number_keeps_its_country_code(said: str, key: str) -> None:
     assert phone(said) == key
 
 
@@ -51,12 +51,12 @@ def test_any_other_number_keeps_the_country_code_that_it_came_with(said: str, ke
      "١٣٨١٢٣٤٥٦٧٨", None, True, 1.5, -13812345678, 10**40, "1 " * 400],
     ids=repr,
 )  # fmt: skip
-def test_what_is_no_phone_number_has_no_key(said: Any) -> None:
+def test_text_that_is_not_a_phone_number_has_no_key(said: Any) -> None:
     assert phone(said) is None
 
 
 @given(mobiles, st.sampled_from(["", "+86", "0086"]), st.lists(fillings, min_size=16, max_size=16), st.booleans())
-def test_no_filling_prefix_or_width_makes_another_mobile_number(
+def test_separators_prefix_and_width_do_not_change_a_mobile_number(
     mobile: str, prefix: str, between: list[str], wide: bool
 ) -> None:
     said = "".join(filling + digit for filling, digit in zip(between, prefix + mobile, strict=False))
@@ -65,14 +65,14 @@ def test_no_filling_prefix_or_width_makes_another_mobile_number(
 
 
 @given(st.text("+0123456789 -０１８６", max_size=20))
-def test_the_key_of_a_key_is_itself(said: str) -> None:
+def test_normalizing_a_key_again_returns_it_unchanged(said: str) -> None:
     key = phone(said)
 
     assert key is None or phone(key) == key
 
 
 @given(mobiles, mobiles)
-def test_two_numbers_are_two_keys(one: str, other: str) -> None:
+def test_two_phone_numbers_have_two_keys(one: str, other: str) -> None:
     assert (phone(one) == phone("+86" + other)) == (one == other)
     assert (digest(one) == digest(other)) == (one == other)
 
@@ -86,19 +86,19 @@ def test_two_numbers_are_two_keys(one: str, other: str) -> None:
         "LI.WEI@example\u200b.com",
     ],
 )
-def test_an_address_is_one_in_any_case_and_width(said: str) -> None:
+def test_an_email_address_has_one_key_in_any_case_and_width(said: str) -> None:
     assert email(said) == "li.wei@example.com"
 
 
 @pytest.mark.parametrize(
     "said", ["", "@", "a@b", "a b@c.de", "a@b@c.de", "a@b.", None, 7, f"{'a' * 250}@b.cn"], ids=repr
 )
-def test_what_is_no_address_has_no_key(said: Any) -> None:
+def test_text_that_is_not_an_email_address_has_no_key(said: Any) -> None:
     assert email(said) is None
 
 
 @given(st.text(max_size=40))
-def test_a_folded_text_is_folded_whatever_it_was(text: str) -> None:
+def test_folding_a_folded_text_changes_nothing(text: str) -> None:
     once = fold_name(text)
 
     assert fold_name(once) == once == once.strip()
@@ -106,7 +106,7 @@ def test_a_folded_text_is_folded_whatever_it_was(text: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=80), st.integers(0, 80))
-def test_what_an_index_holds_of_a_name_is_its_beginning_in_whole_characters(name: str, end: int) -> None:
+def test_a_name_index_holds_a_prefix_of_whole_characters(name: str, end: int) -> None:
     held = truncate_name(name)
 
     assert name.startswith(held) and len(held.encode()) <= 120
@@ -114,11 +114,11 @@ def test_what_an_index_holds_of_a_name_is_its_beginning_in_whole_characters(name
     assert truncate_name(name).startswith(truncate_name(name[:end]))
 
 
-def test_only_the_fields_of_those_names_are_keys() -> None:
+def test_only_the_named_fields_are_keys() -> None:
     fields = {"phone": "+86 138 1234 5678", "email": "no address", "mobile": "13900000000", "city": "上海"}
 
     assert keys_in(fields) == {"phone": "13812345678"}
 
 
-def test_a_digest_tells_nothing_of_the_number() -> None:
+def test_a_digest_reveals_nothing_of_the_number() -> None:
     assert len(digest("13812345678")) == 32 and "1381" not in digest("13812345678")

@@ -27,7 +27,7 @@ def values_in(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-def test_every_line_is_there_in_both_languages_with_the_same_values() -> None:
+def test_every_poolctl_sentence_exists_in_both_languages_with_the_same_values() -> None:
     for key, said in WORDS.items():
         assert said.en and said.zh, key
         assert values_in(said.en) == values_in(said.zh), key
@@ -35,7 +35,7 @@ def test_every_line_is_there_in_both_languages_with_the_same_values() -> None:
         assert CHINESE.search(said.zh) or key in SAME, key
 
 
-def test_every_command_and_option_has_its_help() -> None:
+def test_every_poolctl_command_and_option_has_help() -> None:
     for command in [poolctl, *COMMANDS]:
         assert isinstance(command, Told) and f"help.{command.name}" in WORDS
         for param in command.params:
@@ -43,7 +43,7 @@ def test_every_command_and_option_has_its_help() -> None:
                 assert {f"help.{command.name}.{param.name}", f"help.{param.name}"} & WORDS.keys(), param.name
 
 
-def test_nothing_is_said_that_is_not_there_and_nothing_is_there_that_is_never_said() -> None:
+def test_every_poolctl_sentence_exists_and_is_used() -> None:
     text = "\n".join(source for name, source in SOURCES.items() if not name.endswith("words.py"))
     said = set(re.findall(r'(?:say|Ended)\((?:Exit\.\w+, )?"([a-z_.]+)"', text))
 
@@ -52,7 +52,7 @@ def test_nothing_is_said_that_is_not_there_and_nothing_is_there_that_is_never_sa
         assert key.startswith(("help.", "column.", "state.", "sweep.", "heading.", "file.")) or f'"{key}"' in text, key
 
 
-def test_what_the_service_names_has_its_words() -> None:
+def test_every_name_of_the_service_has_a_poolctl_sentence() -> None:
     counts = set(SweepReport.__struct_fields__) - {"unconfirmed"}
 
     assert {key for key in WORDS if key.startswith("sweep.")} == {f"sweep.{name}" for name in counts}
@@ -74,7 +74,7 @@ def test_the_locale_decides_unless_the_command_line_does() -> None:
 PAGE = (Path(__file__).parents[2] / "docs" / "poolctl.md").read_text(encoding="utf-8")
 
 
-def test_the_page_has_every_command_and_every_exit_code() -> None:
+def test_the_poolctl_page_has_every_command_and_exit_code() -> None:
     rows = re.findall(r"^\| `([a-z]+)[ `]", PAGE, re.MULTILINE)
     codes = re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)
 
@@ -82,7 +82,7 @@ def test_the_page_has_every_command_and_every_exit_code() -> None:
     assert [int(code) for code in codes] == sorted(Exit)
 
 
-def test_the_page_has_every_heading_that_is_understood() -> None:
+def test_the_poolctl_page_has_every_known_heading() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
     named = {field: {folded(each) for each in f"{zh}, {en}".split(", ")} for field, zh, en in rows}
 

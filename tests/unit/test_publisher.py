@@ -57,7 +57,7 @@ def bus() -> Bus:
     return Bus()
 
 
-def test_ten_go_in_a_request_in_their_order(bus: Bus) -> None:
+def test_ten_events_are_published_in_one_request_in_order(bus: Bus) -> None:
     again = put(bus, events(23))
 
     assert again == []
@@ -65,12 +65,12 @@ def test_ten_go_in_a_request_in_their_order(bus: Bus) -> None:
     assert [each for ids in bus.requests for each in ids] == [str(number) for number in range(1, 24)]
 
 
-def test_nothing_to_tell_is_no_request(bus: Bus) -> None:
+def test_no_events_make_no_publish_request(bus: Bus) -> None:
     assert put(bus, []) == []
     assert bus.requests == []
 
 
-def test_from_the_first_that_was_not_taken_on_all_come_again_and_no_more_are_sent(bus: Bus) -> None:
+def test_publishing_stops_at_the_first_rejected_event_and_retries_from_there(bus: Bus) -> None:
     def busy(entries: list[Any]) -> AWSResponse:
         refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": NAME}
         ids = [json.loads(entry["Detail"])["id"] for entry in entries]
@@ -92,9 +92,7 @@ def forbidden(entries: list[Any]) -> AWSResponse:
 
 
 @pytest.mark.parametrize("failure", [not_there, forbidden])
-def test_a_request_that_fails_as_a_whole_is_for_later_and_told_by_its_outline(
-    bus: Bus, ear: Ear, failure: Answering
-) -> None:
+def test_a_failed_publish_request_is_retried_later_and_logged_safely(bus: Bus, ear: Ear, failure: Answering) -> None:
     bus.says = failure
 
     assert put(bus, events(3)) == ["record 1"]
@@ -103,7 +101,7 @@ def test_a_request_that_fails_as_a_whole_is_for_later_and_told_by_its_outline(
     assert NAME not in str(ear.heard)
 
 
-def test_a_second_try_tells_the_same_events_again(bus: Bus) -> None:
+def test_a_retry_publishes_the_same_events(bus: Bus) -> None:
     put(bus, events(4))
     put(bus, events(4))
 

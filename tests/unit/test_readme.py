@@ -96,7 +96,7 @@ def test_what_is_typed_in_the_order_of_the_pages_is_answered_as_it_says(house: H
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_table_run_and_what_they_write_again_is_what_was_there(house: House) -> None:
+def test_the_make_targets_of_the_readme_run_and_regenerate_the_same_files(house: House) -> None:
     for command in filter(None, RUN.values()):
         assert house.run(command) or command in ("make openapi", "make pictures"), command
 
@@ -125,7 +125,7 @@ def plainly(text: str) -> str:
 # What is on the page
 
 
-def test_every_block_of_commands_is_written_so_that_it_can_be_run() -> None:
+def test_every_command_block_of_the_readme_can_be_run() -> None:
     for page in PAGES:
         for block in blocks(page):
             assert block.language in ("console", ""), f"{page}: line {block.line}"
@@ -137,7 +137,7 @@ def test_every_target_that_a_page_names_is_run_here_or_listed_with_the_reason() 
     assert NOT_RUN.keys() & RUN.keys() == set()
 
 
-def test_what_is_not_run_here_is_there_all_the_same() -> None:
+def test_every_make_target_listed_as_not_run_exists() -> None:
     settings = ["STAGE=dev", "DATA=somewhere", "FROM=a-table"]
 
     planned = subprocess.run(
@@ -147,7 +147,7 @@ def test_what_is_not_run_here_is_there_all_the_same() -> None:
     assert planned.returncode == 0, planned.stderr
 
 
-def test_an_answer_that_the_page_does_not_tell_is_noticed() -> None:
+def test_an_output_that_differs_from_the_readme_is_detected() -> None:
     assert_says('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   200', "curl")
     with pytest.raises(AssertionError):
         assert_says('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   409', "curl")

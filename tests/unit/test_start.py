@@ -47,9 +47,9 @@ def started() -> tuple[bool, set[str]]:
 
 
 @pytest.mark.parametrize("name", NEVER + NOT_YET)
-def test_a_start_does_not_load(started: tuple[bool, set[str]], name: str) -> None:
+def test_a_cold_start_does_not_import_unneeded_modules(started: tuple[bool, set[str]], name: str) -> None:
     assert name not in started[1]
 
 
-def test_the_collector_is_on_again(started: tuple[bool, set[str]]) -> None:
+def test_garbage_collection_is_enabled_after_the_start(started: tuple[bool, set[str]]) -> None:
     assert started[0]

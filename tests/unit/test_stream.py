@@ -76,7 +76,7 @@ def busy_week(world: World) -> User:
     return mona
 
 
-def test_every_event_of_every_history_is_told_once_and_in_order(streamed: World) -> None:
+def test_every_event_of_every_history_is_published_once_in_order(streamed: World) -> None:
     mona = busy_week(streamed)
 
     heard: dict[str, list[tuple[int, str]]] = defaultdict(list)
@@ -91,7 +91,7 @@ def test_every_event_of_every_history_is_told_once_and_in_order(streamed: World)
     assert {type_ for events in heard.values() for _, type_ in events} == set(get_args(EventType))
 
 
-def test_an_event_says_what_the_history_says_and_where_it_happened(streamed: World) -> None:
+def test_a_published_event_has_the_data_of_the_history_and_its_location(streamed: World) -> None:
     streamed.pool(claim_ttl="P3D")
     streamed.fill(1)
     claim = streamed.user("alice").claim("c1").json
@@ -105,7 +105,7 @@ def test_an_event_says_what_the_history_says_and_where_it_happened(streamed: Wor
     assert (detail["schema"], detail["level"], detail["claim_id"]) == (1, None, claim["claim_id"])
 
 
-def test_a_reminder_says_its_level(streamed: World) -> None:
+def test_a_published_reminder_has_its_level(streamed: World) -> None:
     streamed.pool(claim_ttl="P3D", reminders=["P1D", "PT1H"])
     streamed.fill(1)
     streamed.user("alice").claim("c1")
@@ -117,7 +117,7 @@ def test_a_reminder_says_its_level(streamed: World) -> None:
     assert [(each.holder, each.level) for each in reminders] == [("alice", "P1D"), ("alice", "PT1H")]
 
 
-def test_the_same_records_tell_the_same_ids_and_no_two_events_share_one(streamed: World) -> None:
+def test_the_same_stream_records_yield_the_same_unique_event_ids(streamed: World) -> None:
     busy_week(streamed)
 
     first, again = told_by(streamed), told_by(streamed)
@@ -126,7 +126,7 @@ def test_the_same_records_tell_the_same_ids_and_no_two_events_share_one(streamed
     assert len({told.detail.id for told in first}) == len(first)
 
 
-def test_no_event_tells_anything_personal(streamed: World) -> None:
+def test_no_published_event_contains_personal_data(streamed: World) -> None:
     busy_week(streamed)
 
     entries = [json.dumps(told.entry("bus")).lower() for told in told_by(streamed)]
@@ -135,7 +135,7 @@ def test_no_event_tells_anything_personal(streamed: World) -> None:
     assert [entry for entry in entries if any(canary in entry for canary in CANARIES)] == []
 
 
-def test_what_is_no_transition_tells_nothing(streamed: World) -> None:
+def test_a_stream_record_without_a_transition_publishes_nothing(streamed: World) -> None:
     mona = streamed.pool(claim_ttl="P3D")
     streamed.fill(2)
     before = len(told_by(streamed))
@@ -148,7 +148,7 @@ def test_what_is_no_transition_tells_nothing(streamed: World) -> None:
     assert len(told_by(streamed)) == before
 
 
-def test_a_customer_that_an_undone_import_takes_away_tells_nothing_more(streamed: World) -> None:
+def test_a_customer_removed_by_undo_publishes_nothing_more(streamed: World) -> None:
     mona = streamed.pool()
     made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}], "key": "id"}).json["import_id"]
 
@@ -181,7 +181,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_a_malformed_record_stops_none_of_the_rest_and_is_told_by_its_outline(what: str) -> None:
+def test_a_malformed_stream_record_is_logged_safely_and_stops_no_other(what: str) -> None:
     reading = stream.events_from([change(), MALFORMED[what], change()])
 
     assert [told.detail.type for told in reading.told] == ["created", "created"]
@@ -192,7 +192,7 @@ def test_a_malformed_record_stops_none_of_the_rest_and_is_told_by_its_outline(wh
 # What the documentation says
 
 
-def test_the_page_lists_every_member_and_every_type() -> None:
+def test_the_events_page_lists_every_member_and_type() -> None:
     members = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Types")[0], re.MULTILINE)
     types = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Types")[2], re.MULTILINE)
 
@@ -200,7 +200,7 @@ def test_the_page_lists_every_member_and_every_type() -> None:
     assert types == list(get_args(EventType))
 
 
-def test_the_example_of_the_page_is_an_event() -> None:
+def test_the_example_of_the_events_page_is_valid() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     event = json.loads(example)
 
@@ -208,7 +208,7 @@ def test_the_example_of_the_page_is_an_event() -> None:
     assert list(event["detail"]) == list(Detail.__struct_fields__)
 
 
-def test_no_event_is_told_to_a_log(streamed: World, ear: Ear) -> None:
+def test_no_event_is_logged(streamed: World, ear: Ear) -> None:
     busy_week(streamed)
     ear.heard.clear()
 

@@ -30,7 +30,7 @@ def followed(ask: Callable[[], Reply]) -> tuple[Reply, set[str]]:
         sys.setprofile(None)
 
 
-def test_a_claim_passes_through_the_modules_that_the_picture_marks_and_no_others(real_table: Table) -> None:
+def test_a_claim_runs_through_exactly_the_modules_the_picture_marks(real_table: Table) -> None:
     world = World(real_table)
     world.pool(claim_ttl="P7D", holding_limit=5)
     world.fill(1)

@@ -27,11 +27,11 @@ def kept(table: Table, *due: dict[str, Any], **other: Any) -> Table:
     return made
 
 
-def test_a_table_as_it_is_declared_today_is_current(table: Table) -> None:
+def test_a_table_with_the_declared_schema_is_current(table: Table) -> None:
     assert kept(table, TODAY).is_current()
 
 
-def test_one_without_an_index_or_with_one_that_holds_less_is_not(table: Table) -> None:
+def test_a_table_with_a_missing_or_smaller_index_is_not_current(table: Table) -> None:
     without = kept(table)
     assert not without.is_current()
     table.connection.client.delete_table(TableName=without.name)
@@ -39,7 +39,7 @@ def test_one_without_an_index_or_with_one_that_holds_less_is_not(table: Table) -
     assert not kept(table, TODAY | {"Projection": {"ProjectionType": "KEYS_ONLY"}}).is_current()
 
 
-def test_one_without_its_stream_is_not(table: Table) -> None:
+def test_a_table_without_its_stream_is_not_current(table: Table) -> None:
     assert not kept(table, TODAY, StreamSpecification={"StreamEnabled": False}).is_current()
 
 
@@ -50,7 +50,7 @@ def empty(name: str) -> Table:
     return Table(name, new_id=lambda: "t", jitter=lambda: 1.0, region="us-east-1")
 
 
-def test_a_table_is_asked_for_where_it_is_said_to_be() -> None:
+def test_a_table_is_requested_at_its_configured_endpoint() -> None:
     here = Table("t", new_id=lambda: "t", jitter=lambda: 1.0, region="eu-west-1", endpoint="http://engine:8000")
 
     assert here.connection.client.meta.region_name == "eu-west-1"
@@ -58,7 +58,7 @@ def test_a_table_is_asked_for_where_it_is_said_to_be() -> None:
 
 
 @mock_aws
-def test_a_table_is_made_once_with_its_indexes_its_stream_and_an_end_for_what_has_expired() -> None:
+def test_a_table_is_created_once_with_indexes_stream_and_time_to_live() -> None:
     table = empty("one")
 
     assert (table.create(), table.create(), table.is_current()) == (True, False, True)
@@ -69,7 +69,7 @@ def test_a_table_is_made_once_with_its_indexes_its_stream_and_an_end_for_what_ha
 
 
 @mock_aws
-def test_a_table_may_be_made_without_an_end_for_what_has_expired_and_without_a_stream() -> None:
+def test_a_table_can_be_created_without_time_to_live_and_stream() -> None:
     bare = empty("bare")
 
     assert bare.create(expiry=False, stream=False)
@@ -80,7 +80,7 @@ def test_a_table_may_be_made_without_an_end_for_what_has_expired_and_without_a_s
 
 
 @mock_aws
-def test_a_table_that_lacks_an_index_is_not_that_of_today() -> None:
+def test_a_table_that_lost_an_index_is_not_current() -> None:
     older = empty("older")
     older.create()
     client: Any = older.connection.client

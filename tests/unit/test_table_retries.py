@@ -92,7 +92,7 @@ def door() -> Door:
 # Reading
 
 
-def test_each_key_is_read_once_a_hundred_in_a_request_and_what_is_absent_left_out(door: Door) -> None:
+def test_each_key_is_read_once_in_requests_of_a_hundred_without_absent_items(door: Door) -> None:
     keys = [Key(f"k{number:03d}", "-") for number in range(101)]
     door.holds(*keys[1:])
 
@@ -103,7 +103,7 @@ def test_each_key_is_read_once_a_hundred_in_a_request_and_what_is_absent_left_ou
     assert (door.table.get([]), door.paused) == ({}, [])
 
 
-def test_what_the_engine_left_unread_is_asked_again_after_a_pause(door: Door) -> None:
+def test_unprocessed_keys_are_read_again_after_a_pause(door: Door) -> None:
     door.holds(KEY, OTHER)
     door.memory.torn = True
 
@@ -112,7 +112,7 @@ def test_what_the_engine_left_unread_is_asked_again_after_a_pause(door: Door) ->
     assert (set(found), len(door.asked), door.paused) == ({KEY, OTHER}, 2, FULL_SPEED[:1])
 
 
-def test_an_engine_that_has_none_of_the_items_need_not_name_the_table() -> None:
+def test_a_batch_read_response_may_omit_a_table_without_items() -> None:
     class Curt(Memory):
         def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
             return {"Responses": {}}
@@ -120,7 +120,7 @@ def test_an_engine_that_has_none_of_the_items_need_not_name_the_table() -> None:
     assert memory_table(Curt()).get([KEY]) == {}
 
 
-def test_an_engine_that_leaves_too_much_unread_asks_to_slow_down(door: Door) -> None:
+def test_endless_unprocessed_keys_raise_throttled(door: Door) -> None:
     keys = [Key(f"k{number:03d}", "-") for number in range(41)]
     door.holds(*keys)
     door.memory.torn = True
@@ -133,7 +133,7 @@ def test_an_engine_that_leaves_too_much_unread_asks_to_slow_down(door: Door) -> 
 
 @pytest.mark.parametrize("code", [*THROTTLES, "InternalServerError", "TransactionConflictException"])
 @pytest.mark.parametrize("read", [lambda table: table.get([KEY]), lambda table: table.query("a")], ids=["get", "query"])
-def test_a_read_that_fails_is_throttled_or_the_store_is_away(door: Door, read: Any, code: str) -> None:
+def test_a_failed_read_raises_throttled_or_unavailable(door: Door, read: Any, code: str) -> None:
     door.fails(lambda: said("Query", code))
 
     with pytest.raises(Throttled if code in THROTTLES else StoreUnavailable) as caught:
@@ -142,7 +142,7 @@ def test_a_read_that_fails_is_throttled_or_the_store_is_away(door: Door, read: A
     assert caught.value.reason == ("throttled" if code in THROTTLES else "store_unavailable")
 
 
-def test_a_page_says_where_it_ends_only_where_there_is_more(door: Door) -> None:
+def test_a_query_page_has_a_last_key_only_if_there_is_more(door: Door) -> None:
     keys = [Key("a", str(number)) for number in range(3)]
     door.holds(*keys)
 
@@ -153,7 +153,7 @@ def test_a_page_says_where_it_ends_only_where_there_is_more(door: Door) -> None:
     assert (door.asked, door.memory.limits) == (["Query", "Query"], [3, 4]), "one more, to know"
 
 
-def test_pages_are_read_to_the_last_though_one_be_empty(door: Door) -> None:
+def test_query_pages_are_read_to_the_end_across_an_empty_page(door: Door) -> None:
     keys = [Key("a", str(number)) for number in range(3)]
     door.holds(*keys)
     door.memory.blank = True
@@ -163,7 +163,7 @@ def test_pages_are_read_to_the_last_though_one_be_empty(door: Door) -> None:
     assert read == [[], keys[1:]]
 
 
-def test_each_page_goes_on_where_the_one_before_it_ended(door: Door) -> None:
+def test_each_query_page_starts_after_the_previous_one(door: Door) -> None:
     keys = [Key("a", str(number)) for number in range(3)]
     door.holds(*keys)
 
@@ -172,7 +172,7 @@ def test_each_page_goes_on_where_the_one_before_it_ended(door: Door) -> None:
     assert read == [[key] for key in keys]
 
 
-def test_a_condition_on_the_sort_key_is_of_the_table_or_of_the_index() -> None:
+def test_a_sort_key_condition_uses_the_key_of_the_table_or_index() -> None:
     asked = [between(None, 0, 0), between("due", 1), between("due", high=1), begins_with("names", "ac")]
 
     assert [str(each) for each in asked] == [
@@ -185,7 +185,7 @@ def test_a_condition_on_the_sort_key_is_of_the_table_or_of_the_index() -> None:
 # Writing
 
 
-def test_all_of_a_transaction_is_done_or_the_items_that_refused_come_back(door: Door) -> None:
+def test_a_transaction_is_applied_whole_or_returns_the_failed_items(door: Door) -> None:
     door.holds(OTHER)
 
     done = door.table.write([Put(KEY, items.build_item(KEY, {"n": 1})), Check(OTHER, THERE)])
@@ -204,7 +204,7 @@ def test_all_of_a_transaction_is_done_or_the_items_that_refused_come_back(door: 
     ],
     ids=["a conflict", "still under way", "a conflict by its other name"],
 )  # fmt: skip
-def test_what_decides_nothing_is_tried_again_under_the_same_token(door: Door, passing: Callable[[], Exception]) -> None:
+def test_an_undecided_transaction_is_retried_with_the_same_token(door: Door, passing: Callable[[], Exception]) -> None:
     door.fails(passing, times=3)
 
     assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
@@ -213,7 +213,7 @@ def test_what_decides_nothing_is_tried_again_under_the_same_token(door: Door, pa
     assert door.memory.sent.token == "t1"
 
 
-def test_what_is_throttled_is_tried_again_twice_under_the_same_token(door: Door) -> None:
+def test_a_throttled_transaction_is_retried_twice_with_the_same_token(door: Door) -> None:
     door.fails(lambda: cancelled([{}, None], "ThrottlingError"), times=2)
 
     assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
@@ -221,7 +221,7 @@ def test_what_is_throttled_is_tried_again_twice_under_the_same_token(door: Door)
     assert (len(door.asked), door.paused, door.memory.sent.token) == (3, [0.1, 0.2], "t1")
 
 
-def test_a_read_that_gets_none_of_its_items_is_throttled(door: Door) -> None:
+def test_a_batch_read_without_any_item_is_treated_as_throttled(door: Door) -> None:
     class Stingy(Listening):
         def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
             self.before("BatchGetItem")
@@ -238,7 +238,7 @@ def test_a_read_that_gets_none_of_its_items_is_throttled(door: Door) -> None:
     assert len(door.asked) == 3
 
 
-def test_but_not_for_ever(door: Door) -> None:
+def test_an_undecided_transaction_is_not_retried_forever(door: Door) -> None:
     door.fails(lambda: cancelled([{}], "TransactionConflict"))
 
     with pytest.raises(Throttled):
@@ -247,7 +247,7 @@ def test_but_not_for_ever(door: Door) -> None:
     assert (len(door.asked), door.paused) == (40, FULL_SPEED)
 
 
-def test_a_conflict_beside_a_refusal_decides_nothing(door: Door) -> None:
+def test_a_conflict_next_to_a_failed_condition_decides_nothing(door: Door) -> None:
     both = cancelled([{}, {}])
     both.response["CancellationReasons"][1]["Code"] = "TransactionConflict"
     door.fails(lambda: both, times=1)
@@ -264,7 +264,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("code", "fault"), FAULTS, ids=[code for code, _ in FAULTS])
-def test_a_write_that_fails_has_changed_nothing_unless_nobody_can_know(
+def test_a_failed_write_changed_nothing_unless_its_outcome_is_unknown(
     door: Door, code: str, fault: type[Exception]
 ) -> None:
     door.fails(lambda: said("TransactWriteItems", code))
@@ -276,7 +276,7 @@ def test_a_write_that_fails_has_changed_nothing_unless_nobody_can_know(
     assert len(door.asked) == (3 if fault is Throttled else 1)
 
 
-def test_a_write_without_an_answer_may_have_been_made(door: Door) -> None:
+def test_a_write_without_a_response_has_an_unknown_outcome(door: Door) -> None:
     door.fails(lambda: EndpointConnectionError(endpoint_url="engine"))
 
     with pytest.raises(OutcomeUnknown) as caught:
@@ -285,7 +285,7 @@ def test_a_write_without_an_answer_may_have_been_made(door: Door) -> None:
     assert caught.value.reason == "outcome_unknown"
 
 
-def test_a_transaction_that_the_engine_does_not_understand_is_a_defect_of_ours(door: Door) -> None:
+def test_a_transaction_rejected_as_invalid_is_a_defect(door: Door) -> None:
     door.fails(lambda: cancelled([{}], "ValidationError"))
 
     with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction: \['ValidationError'\]$"):
@@ -296,7 +296,7 @@ def test_a_transaction_that_the_engine_does_not_understand_is_a_defect_of_ours(d
         door.table.write([Put(KEY, {})])
 
 
-def test_a_refusal_that_does_not_say_of_each_action_why_is_never_guessed_at(door: Door) -> None:
+def test_a_cancellation_without_reasons_for_each_action_is_never_guessed(door: Door) -> None:
     untold, too_few = cancelled([{}]), cancelled([{}])
     del untold.response["CancellationReasons"]
 
@@ -312,7 +312,7 @@ def test_a_refusal_that_does_not_say_of_each_action_why_is_never_guessed_at(door
 # How it is written for the engine
 
 
-def test_each_action_is_requested_under_its_condition_and_gives_back_what_it_met() -> None:
+def test_each_action_has_its_condition_and_returns_the_item_that_failed_it() -> None:
     key = {"pk": {"S": "a"}, "sk": {"S": "-"}}
     there = {
         "ConditionExpression": "attribute_exists (#0)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

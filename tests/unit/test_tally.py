@@ -23,7 +23,7 @@ def test_another():
 """
 
 
-def test_the_last_lines_of_a_run_tell_what_all_its_processes_have_gone_through(tmp_path: Path) -> None:
+def test_the_summary_of_a_run_adds_up_the_counts_of_all_processes(tmp_path: Path) -> None:
     (tmp_path / "test_proofs.py").write_text(PROOFS, encoding="utf-8")
 
     options = ["-p", "xdist", "-p", "tests.support.tally", "-n", "2", f"--rootdir={tmp_path}"]
@@ -34,10 +34,10 @@ def test_the_last_lines_of_a_run_tell_what_all_its_processes_have_gone_through(t
     assert told.index("        1 schedules played\n") < told.index("    1,234 faults tried\n")
 
 
-def test_only_what_has_a_name_is_counted() -> None:
+def test_only_named_counts_are_accepted() -> None:
     with pytest.raises(AssertionError, match="no kind of case"):
         tally.count("sheep")
 
 
-def test_what_a_run_has_not_gone_through_is_not_told() -> None:
+def test_the_summary_of_a_run_omits_absent_counts() -> None:
     assert tally.lines({"faults tried": 0, "tables audited": 12}) == ["       12 tables audited"]

@@ -61,7 +61,7 @@ def api(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return dict(resources["RestAPI"]["DefinitionBody"])
 
 
-def test_cloudformation_would_take_it(packaged: Path) -> None:
+def test_the_template_is_valid_cloudformation(packaged: Path) -> None:
     linter = [sys.executable, "-c", "import sys; from cfnlint.runner import main; sys.exit(main())"]
     said = subprocess.run([*linter, str(packaged)], capture_output=True, text=True, check=False)
 
@@ -96,7 +96,7 @@ def statements(resources: dict[str, dict[str, Any]], function: str) -> Iterator[
 
 
 @pytest.mark.parametrize("function", ENOUGH)
-def test_a_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[str, Any]], function: str) -> None:
+def test_each_function_has_only_the_permissions_it_uses(resources: dict[str, dict[str, Any]], function: str) -> None:
     allowed = {action for each in statements(resources, function) for action in each["Action"]}
 
     assert {action.partition(":")[2] for action in allowed if action.startswith("dynamodb:")} == ENOUGH[function]
@@ -104,7 +104,7 @@ def test_a_function_may_do_what_it_does_and_no_more(resources: dict[str, dict[st
 
 
 @pytest.mark.parametrize("function", ENOUGH)
-def test_no_policy_has_a_wildcard_but_for_parts_of_the_table(
+def test_no_iam_policy_has_a_wildcard_except_for_parts_of_the_table(
     resources: dict[str, dict[str, Any]], function: str
 ) -> None:
     for each in statements(resources, function):
@@ -114,7 +114,7 @@ def test_no_policy_has_a_wildcard_but_for_parts_of_the_table(
         assert "*" not in said or each["Resource"] in PARTS_OF_THE_TABLE
 
 
-def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, dict[str, Any]]) -> None:
+def test_only_the_authorizer_gets_the_token_settings(resources: dict[str, dict[str, Any]]) -> None:
     variables = {function.resource: set(function.settings) for function in FUNCTIONS}
 
     assert variables["Authorizer"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"}
@@ -128,7 +128,7 @@ def test_the_settings_of_tokens_reach_the_authorizer_alone(resources: dict[str, 
 # The gateway
 
 
-def test_every_route_but_the_public_ones_asks_who_it_is(api: dict[str, Any]) -> None:
+def test_every_route_except_public_ones_uses_the_authorizer(api: dict[str, Any]) -> None:
     methods = {
         (method.upper(), path): told
         for path, methods in api["paths"].items()
@@ -141,7 +141,7 @@ def test_every_route_but_the_public_ones_asks_who_it_is(api: dict[str, Any]) -> 
         assert told.get("security") == (None if address in PUBLIC else [{"authorizer": []}]), address
 
 
-def test_every_route_lets_a_browser_ask_first(api: dict[str, Any]) -> None:
+def test_every_route_answers_a_preflight(api: dict[str, Any]) -> None:
     for path, methods in api["paths"].items():
         parameters = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
         assert parameters["method.response.header.Access-Control-Allow-Origin"] == "'*'", path
@@ -149,7 +149,7 @@ def test_every_route_lets_a_browser_ask_first(api: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", REASONS)
-def test_what_the_gateway_says_itself_is_a_problem_with_cors(api: dict[str, Any], kind: str) -> None:
+def test_responses_of_the_gateway_are_problems_with_cors(api: dict[str, Any], kind: str) -> None:
     answer = api["x-amazon-apigateway-gateway-responses"][kind]
     headers = {
         name.removeprefix("gatewayresponse.header."): value for name, value in answer["responseParameters"].items()
@@ -165,7 +165,7 @@ def test_what_the_gateway_says_itself_is_a_problem_with_cors(api: dict[str, Any]
     assert "$" not in answer["responseTemplates"]["application/json"]  # the gateway would put something in its place
 
 
-def test_401_403_404_and_429_are_among_them() -> None:
+def test_the_gateway_responses_include_401_403_404_and_429() -> None:
     told = {CATALOG[reason].status for reason in REASONS.values()}
 
     assert {401, 403, 404, 429} <= told
@@ -178,7 +178,7 @@ def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) ->
     assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
 
 
-def test_the_gateway_compresses_answers_from_one_kilobyte_on(resources: dict[str, dict[str, Any]]) -> None:
+def test_the_gateway_compresses_responses_from_one_kilobyte(resources: dict[str, dict[str, Any]]) -> None:
     assert resources["RestAPI"]["MinimumCompressionSize"] == 1024
 
 
@@ -204,7 +204,7 @@ def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dic
     assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
 
 
-def test_the_stream_brings_all_customers_to_the_function_and_keeps_what_it_gives_up(
+def test_the_stream_invokes_the_publisher_and_keeps_failed_records(
     resources: dict[str, dict[str, Any]],
 ) -> None:
     ((_, stream),) = resources["PublishEvents"]["Events"].items()
@@ -217,7 +217,7 @@ def test_the_stream_brings_all_customers_to_the_function_and_keeps_what_it_gives
     assert told["MaximumRecordAgeInSeconds"] <= 24 * 3600 / 2
 
 
-def test_only_writes_of_customers_wake_the_function_that_tells_events(resources: dict[str, dict[str, Any]]) -> None:
+def test_only_writes_of_customers_invoke_the_publisher(resources: dict[str, dict[str, Any]]) -> None:
     ((_, stream),) = resources["PublishEvents"]["Events"].items()
     (pattern,) = [json.loads(each["Pattern"]) for each in stream["Properties"]["FilterCriteria"]["Filters"]]
 
@@ -226,7 +226,7 @@ def test_only_writes_of_customers_wake_the_function_that_tells_events(resources:
     assert "tail" not in items.member_item(A_MEMBER) | items.pool_item(A_POOL) | items.fields_item(A_CUSTOMER)
 
 
-def test_every_function_has_a_log_that_ends_some_day(resources: dict[str, dict[str, Any]]) -> None:
+def test_every_function_has_a_log_with_a_retention(resources: dict[str, dict[str, Any]]) -> None:
     for function in FUNCTIONS:
         log = resources[function.resource]["LoggingConfig"]["LogGroup"]["Ref"]
         assert resources[log]["RetentionInDays"] == STAGES["prod"].log_days
@@ -252,7 +252,7 @@ def test_the_alarm_of_a_late_sweep_watches_what_the_sweep_logs(resources: dict[s
     assert {"Name": alarm["MetricName"], "Unit": "Seconds"} in directive["Metrics"]
 
 
-def test_the_alarm_of_malformed_records_goes_off_when_a_round_has_failed_at_one(
+def test_the_alarm_of_malformed_records_fires_after_a_failed_sweep(
     resources: dict[str, dict[str, Any]],
 ) -> None:
     alarm, settings = resources["MalformedRecords"], resources["SweepExpired"]["Environment"]["Variables"]

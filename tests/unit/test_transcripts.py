@@ -24,7 +24,7 @@ def page() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
-def test_every_exchange_of_the_guide_is_what_the_service_answers_now(ministack: str) -> None:
+def test_every_exchange_of_the_guide_matches_the_service(ministack: str) -> None:
     questions = ANSWER.sub("", page())
     assert "HTTP/1.1" not in questions, "nothing is taken over from the page"
 
@@ -33,14 +33,14 @@ def test_every_exchange_of_the_guide_is_what_the_service_answers_now(ministack: 
     assert told == page(), "run: make transcripts"
 
 
-def test_the_guide_shows_every_route_doing_what_it_is_for() -> None:
+def test_the_guide_shows_a_success_of_every_route() -> None:
     done = [request_in(exchange) for _, exchange in exchanges(page()) if "\nHTTP/1.1 2" in exchange]
     shown = {route_of(each.method, each.path) for each in done}
 
     assert [f"{each.method} {each.path}" for at, each in enumerate(ROUTES) if at not in shown] == []
 
 
-def test_the_guide_shows_every_refusal_that_a_request_can_bring_about_and_names_the_others() -> None:
+def test_the_guide_shows_every_reachable_refusal_and_lists_the_others() -> None:
     codes = {meaning.code or reason for reason, meaning in CATALOG.items()}
     shown = set(re.findall(r'"code": "(\w+)"', page()))
     named = page().rpartition("Not shown above")[2]
@@ -49,7 +49,7 @@ def test_the_guide_shows_every_refusal_that_a_request_can_bring_about_and_names_
     assert all(f"`{code}`" in named for code in NOT_SHOWN)
 
 
-def test_what_is_left_out_of_an_answer_is_marked() -> None:
+def test_an_omission_in_a_shown_response_is_marked() -> None:
     customer = {"id": "acme", "state": "available", "holder": None, "claim_id": None, "entered_pool_at": "noon"}
 
     assert printed(shortened({"customer": customer})) == (
@@ -58,7 +58,7 @@ def test_what_is_left_out_of_an_answer_is_marked() -> None:
     assert shortened(customer | {"claim_id": "k"}, also=["entered_pool_at"]) == customer | {"claim_id": "k"}
 
 
-def test_an_answer_fills_its_lines_and_goes_on_on_the_next() -> None:
+def test_a_shown_response_fills_its_lines() -> None:
     many = {f"member{number}": "x" * 20 for number in range(9)}
 
     lines = printed(many).splitlines()

@@ -23,11 +23,11 @@ def rows() -> dict[str, list[str]]:
     return {quoted(first)[0]: rest for first, *rest in tables(PAGE)[0]}
 
 
-def test_the_list_of_transitions_has_every_event_of_the_contract_and_no_other() -> None:
+def test_the_transition_table_has_exactly_the_events_of_the_contract() -> None:
     assert set(TRANSITIONS) == set(get_args(EventType))
 
 
-def test_the_page_has_a_row_for_each_event_with_the_transitions_of_the_list() -> None:
+def test_the_transition_page_has_a_row_for_each_event() -> None:
     told = {
         event: {(start or None, end) for start, end in re.findall(r"(\w*) ?→ (\w+)", cells[0])}
         for event, cells in rows().items()
@@ -36,26 +36,26 @@ def test_the_page_has_a_row_for_each_event_with_the_transitions_of_the_list() ->
     assert told == {event: set(steps) for event, steps in TRANSITIONS.items()}
 
 
-def test_the_page_names_functions_that_write_that_event() -> None:
+def test_functions_on_the_transition_page_exist() -> None:
     for event, cells in rows().items():
         for name in quoted(cells[-1]):
             module, _, function = name.rpartition(".")
             assert hasattr(importlib.import_module(f"chalicelib.{module}"), function), f"{event}: {name}"
 
 
-def test_the_pictures_are_those_that_are_drawn_of_the_code() -> None:
+def test_the_committed_pictures_match_the_code() -> None:
     for name, draw in PAGES.items():
         assert (PICTURES / name).read_text(encoding="utf-8") == draw(), "run: make pictures"
         assert f"pictures/{name}" in text_of(PAGE) + text_of("docs/architecture.md"), f"no page shows {name}"
 
 
-def test_a_step_that_is_not_in_the_list_is_no_transition() -> None:
+def test_a_change_outside_the_transition_table_is_rejected() -> None:
     assert is_transition(Event(2, "claimed", 0, "alice", from_state="available", to_state="claimed"))
     assert not is_transition(Event(2, "claimed", 0, "alice", from_state="private", to_state="claimed"))
     assert not is_transition(Event(2, "stolen", 0, "alice", from_state="available", to_state="claimed"))
 
 
-def test_every_transition_of_the_list_is_one_that_customers_take(moto_world: World) -> None:
+def test_every_transition_of_the_table_occurs_in_the_samples(moto_world: World) -> None:
     mona = moto_world.pool(claim_ttl="P2D", extension="P1D", members_may_extend=True, max_returns=2, reminders=["PT1H"])
     alice = moto_world.user("alice")
     moto_world.fill(4)
