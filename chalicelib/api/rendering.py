@@ -67,18 +67,29 @@ class _Answer:
         return shown
 
     def _read(self, wanted: list[Facts]) -> dict[tuple[str, str], Customer | None]:
-        """The customers as they are now. One that is gone, or in a pool that is gone, is None or left out."""
+        """The customers as they are now. One that is gone, or in a pool that the caller may not see, is None or left
+        out."""
         ids: dict[str, list[str]] = {}
         for facts in wanted:
             ids.setdefault(facts.pool_id, []).append(facts.id)
         read: dict[tuple[str, str], Customer | None] = {}
         for pool_id, those in ids.items():
-            pool = self._pool(pool_id)
+            pool = self._visible_pool(pool_id)
             if pool is not None:
                 customer_cache, table = self.ctx.backend.customer_cache, self.ctx.backend.table
                 now = customer_cache.read(table, self.ctx.actor(pool), list(dict.fromkeys(those)))
                 read |= {(pool_id, each): customer for each, customer in now.items()}
         return read
+
+    def _visible_pool(self, pool_id: str) -> Pool | None:
+        """Return the pool, or None where the caller is not a member of it by now. Membership in the pool of the path
+        does not suffice for a customer that was moved into another one."""
+        if keys.pool_key(self.ctx.caller.tenant, pool_id) not in self.found:
+            try:
+                self.found = {**self.found, **still_belongs(self.ctx, pool_id)}
+            except Refused:
+                return None
+        return self._pool(pool_id)
 
     def _personal(self, customer: Customer, managed: bool) -> Personal:
         pool = self._pool(customer.pool)

@@ -261,6 +261,40 @@ def test_a_replay_about_a_moved_customer_is_masked_by_its_pool(world: World) -> 
     assert mona.claim("c1").code == "not_found"
 
 
+@pytest.mark.parametrize("form", ["one", "batch"])
+def test_a_replayed_deposit_hides_the_customer_from_a_former_member_of_its_pool(world: World, form: str) -> None:
+    mona = masked_pool(world)
+    world.pool("q", masked_fields=["phone"])
+    for step in ("claim", "win"):
+        mona.post(f"/customers/c1/{step}")
+    path, ids = ("/customers/c1/deposit", {}) if form == "one" else ("/deposit", {"customer_ids": ["c1"]})
+    first = mona.post(path, {"pool": "q", **ids}, idempotency_key="k")
+    root = world.user("root", admin=True)
+    root.request("DELETE", "/v1/pools/q/members/mona")
+
+    again = mona.post(path, {"pool": "q", **ids}, idempotency_key="k")
+
+    shown, before = _customer(again), _customer(first)
+    assert world.user("mona", pool="q").get("/customers/c1").code == "not_a_member"
+    assert (again.status, facts(shown), before["pool_id"]) == (200, facts(before), "q")
+    assert before["name"] is not None
+    assert (shown["name"], shown["fields"], shown["masked"]) == (None, None, False)
+
+
+def test_a_replayed_deposit_shows_an_admin_the_customer_in_its_pool(world: World) -> None:
+    mona = masked_pool(world)
+    world.pool("q", masked_fields=["phone"])
+    for step in ("claim", "win"):
+        mona.post(f"/customers/c1/{step}")
+    root = world.user("root", admin=True)
+    first = root.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+
+    again = root.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+
+    assert (first.status, again.status, again.text) == (200, 200, first.text)
+    assert again.json["name"] is not None
+
+
 def test_a_replayed_batch_of_a_hundred_has_each_customers_own_name(threaded: World) -> None:
     mona = threaded.pool(masked_fields=["phone"])
     ids = threaded.fill(100)
