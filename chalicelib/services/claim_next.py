@@ -6,7 +6,7 @@ ordinary one, and decides. A search has an end, however many customers at the he
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Final
 
@@ -207,9 +207,11 @@ class _Search:
             return None
         first = max([self.position, *(at + 1 for at in self.taken)])
         self.position = first + len(chosen)
-        results = attempt(self.uow, {first + at: each for at, each in enumerate(chosen)}, self.plan).results
+        ids = {first + at: each for at, each in enumerate(chosen)}
+        results = attempt(self.uow, ids, self.plan, stop_at_stored=True).results
         self.taken |= {at: result for at, result in results.items() if result.facts is not None}
         self.taken |= taken_before(self.uow.idempotency)
+        self._reconsider(set(chosen) - {result.id for result in results.values()})
         refused = {result.id: result.refusal for result in results.values() if result.refusal is not None}
         self.lost = self._lost([each for each in refused if refused[each].reason == ALREADY_CLAIMED]) or self.lost
         return self._stopping(refused)
@@ -224,9 +226,14 @@ class _Search:
         first = next(iter(about_caller.values()), None)
         if first is None or first.reason not in LIMITS or len(about_caller) == len(refused):
             return first
-        self.passed -= about_caller.keys()
-        self.exhausted.clear()
+        self._reconsider(about_caller.keys())
         return None
+
+    def _reconsider(self, untried: Set[str]) -> None:
+        """Makes those candidates again, which were chosen and neither taken nor lost."""
+        if untried:
+            self.passed -= untried
+            self.exhausted.clear()
 
     def _lost(self, taken: Sequence[str]) -> bool:
         """Whether those were taken by a crowd. Another call of the same caller is none, unless it is met repeatedly."""

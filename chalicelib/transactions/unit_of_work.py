@@ -102,13 +102,16 @@ def attempt(
     atomic: bool = False,
     known: Mapping[str, Customer | None] | None = None,
     outcome: Outcome | None = None,
+    stop_at_stored: bool = False,
 ) -> Outcome:
     """As `settle`, for ids at given positions, and leaving the refusals out of the journal: more may be tried.
 
     `known` are the customers as the caller has just read them, or None for a new one; without it they are looked up.
-    The results are added to `outcome`: a fault leaves those before it there.
+    The results are added to `outcome`: a fault leaves those before it there. With `stop_at_stored`, the attempt ends
+    as soon as it reads a part that another attempt with the same Idempotency-Key stored, and leaves the other
+    positions without a result: that part may hold all that was wanted, under positions that are not in `ids`.
     """
-    return _Execution(uow, ids, plan, atomic, known, outcome).run()
+    return _Execution(uow, ids, plan, atomic, known, outcome, stop_at_stored).run()
 
 
 class _Execution:
@@ -120,8 +123,10 @@ class _Execution:
         atomic: bool,
         known: Mapping[str, Customer | None] | None = None,
         outcome: Outcome | None = None,
+        stop_at_stored: bool = False,
     ) -> None:
         self.uow, self.ids, self.plan, self.atomic = uow, ids, plan, atomic
+        self.stop_at_stored, self.met_stored = stop_at_stored, False
         self.outcome = outcome or Outcome()
         self.outcome.results |= _reject_invalid_ids(ids)
         self.known: dict[str, Customer | None] = dict(known or {})
@@ -137,7 +142,7 @@ class _Execution:
             self.known = self.uow.customer_cache.get_many(self.uow.table, self.uow.actor, wanted)
         for _ in range(MAX_ROUNDS):
             pending = [position for position in self.ids if position not in self.outcome.results]
-            if not pending or self._is_finished():
+            if not pending or self._is_finished() or (self.stop_at_stored and self.met_stored):
                 return self.outcome
             anew = self._attempt(self._pack(self._plan(pending[:MAX_ACTIONS])))
             if self.atomic and self.outcome.refused and not anew:
@@ -235,6 +240,7 @@ class _Execution:
         idempotency = self.uow.idempotency
         if idempotency is not None and idempotency.key in refusing:
             idempotency.absorb(refusing[idempotency.key])
+            self.met_stored = True
             self._merge_stored_results(idempotency)
             return False
         sound: dict[int, Transition] = {}

@@ -67,6 +67,23 @@ def claim_next_with_one_key_sent_three_times(world: World) -> Race:
 
 
 @race
+def claim_next_with_one_key_sent_twice_while_another_member_claims(world: World) -> Race:
+    """Each attempt may lose a customer to the other member, and looks for another one in its place."""
+    world.pool()
+    ids = world.fill(6)
+
+    def so(world: World, results: list[Any]) -> None:
+        first, again, _ = results
+        assert (first.status, first.text) == (again.status, again.text) and first.status == 200
+        taken = [each["id"] for each in first.json["items"]]
+        held = [each["id"] for each in world.user("mona").walk("/customers?holder=alice")]
+        assert sorted(taken) == sorted(held) and len(held) == 2
+
+    nexts = [lambda w: w.user("alice").claim_next(2, idempotency_key="k")] * 2
+    return Race([*nexts, lambda w: w.user("bob").claim("c2")], so, serial=False, sees=ids)
+
+
+@race
 def an_import_by_phone_with_one_key_sent_three_times(world: World) -> Race:
     world.pool()
 

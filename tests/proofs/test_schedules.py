@@ -80,6 +80,14 @@ def test_concurrent_requests_end_correctly_in_every_schedule(set_up: SetUp) -> N
     tally.count("schedules played", played)
 
 
+@pytest.mark.parametrize(("knows", "turns"), [("cold", "0210001121001000010001"), ("warm", "00210010001")])
+def test_attempts_of_claim_next_with_one_key_take_no_more_than_count_together(knows: Memories, turns: str) -> None:
+    """In these schedules an attempt meets a part of the other one while it has lost a customer to another member."""
+    race = races_of_repetitions.claim_next_with_one_key_sent_twice_while_another_member_claims
+
+    Arena(race, knows).run([int(turn) for turn in turns])
+
+
 # The engine in memory
 
 
