@@ -1,18 +1,17 @@
-"""The whole service at a glance: the routes, who is asking, the sweep on its schedule, and what others are told of it
-all. Wiring only."""
+"""The four Lambda functions: API, authorizer, scheduled sweep and event publisher. Wiring only."""
 
 from __future__ import annotations
 
 import gc
 
-gc.disable()  # loading makes next to no garbage, and looking for it is a twentieth of a cold start
+gc.disable()  # imports create almost no garbage, and collecting takes 5 % of a cold start
 
 import os
 from functools import cache
 from typing import Any
 
-# First, and from up here: where calls straddle the end of one of Python's stack chunks each costs two system calls, and
-# deep down in a chain of imports, what this compiles (regular expressions) did so five thousand times.
+# Imported first, at a shallow stack: a call across the end of one of Python's stack chunks costs two system calls, and
+# deep in an import chain the regular expressions that this module compiles made 5,000 such calls.
 import botocore.session  # noqa: F401
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
 
@@ -23,10 +22,10 @@ from chalicelib.api.handler import Route, Service, respond
 from chalicelib.bootstrap import backend, clock
 from chalicelib.services import sweeper
 
-# Lambda makes JSON of what is logged; chalice's own handler would make text of it first.
+# Lambda formats log records as JSON; chalice's own handler would turn them into text first.
 app = Chalice(app_name="customer-pool", configure_logs=False)
 settings = config.read(os.environ)
-tell = observability.request_logger(app.log, settings.metrics, clock)
+log_request = observability.request_logger(app.log, settings.metrics, clock)
 cors = CORSConfig(
     allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
     expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language", "X-Request-Id"],
@@ -36,7 +35,7 @@ cors = CORSConfig(
 
 @cache
 def service() -> Service:
-    """Made with the first request, so that loading the app touches nothing."""
+    """Create the service with the first request, so that importing the app connects to nothing."""
     return Service(backend(settings), clock)
 
 
@@ -54,7 +53,7 @@ def bus() -> Any:
 
 @app.authorizer(ttl_seconds=60)
 def authorizer(request: AuthRequest) -> AuthResponse:
-    """The gateway answers 401 to exactly this exception, and passes the caller on otherwise."""
+    """Return the verified caller as request context. API Gateway answers 401 to exactly this exception."""
     try:
         caller = verifier().caller(request.token)
     except Unauthenticated:
@@ -63,30 +62,30 @@ def authorizer(request: AuthRequest) -> AuthResponse:
 
 
 def serve(route: Route) -> None:
-    """Every route goes through the one wrapper."""
+    """Register a route; `respond` handles every request."""
 
     def view(**parameters: str) -> Response:
         assert app.current_request is not None
-        return respond(service, route, app.current_request, parameters, tell)
+        return respond(service, route, app.current_request, parameters, log_request)
 
     options: dict[str, Any] = {} if route.public else {"authorizer": authorizer}
     name = route.handler.__name__
     app.route(route.path, methods=[route.method], name=name, cors=cors, content_types=["*/*"], **options)(view)
 
 
-for each in routes.ROUTES:
-    serve(each)
+for route in routes.ROUTES:
+    serve(route)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
-    """One round of every pool: lapsed claims go back, holders are reminded. Stops before the function's time is up."""
-    made = service()
+    """Sweep every pool: return expired claims, send reminders. Stops before the function times out."""
+    current = service()
     context: Any = event.context
     report = sweeper.run_round(
-        made.backend,
-        sweeper.all_pools(made.backend),
-        made.clock(),
+        current.backend,
+        sweeper.all_pools(current.backend),
+        current.clock(),
         lambda: context.get_remaining_time_in_millis() / 1000,
     )
     measured = observability.emf_record(
@@ -98,19 +97,19 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
 
 @app.lambda_function()
 def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Tells the event bus what the table's stream says has happened. What the bus did not take comes again."""
-    from chalicelib.events import publisher, stream  # no other function needs them
+    """Publish stream records to EventBridge. Rejected entries are retried through partial batch failure."""
+    from chalicelib.events import publisher, stream  # only this function needs them
 
-    reading = stream.events_from(event["Records"])
-    for malformed in reading.malformed:
+    batch = stream.events_from(event["Records"])
+    for malformed in batch.malformed:
         app.log.error("malformed record: %s", malformed)
-    entries = [told.entry(settings.event_bus) for told in reading.told]
-    first_untold = publisher.publish(bus(), entries)
-    told = len(entries) if first_untold is None else first_untold
-    numbers = {"told": told, "untold": len(entries) - told, "malformed": len(reading.malformed)}
-    app.log.info("told", extra=observability.emf_record(settings.metrics, "events", clock(), numbers))
-    return stream.batch_item_failures(reading.told, first_untold)
+    entries = [each.entry(settings.event_bus) for each in batch.events]
+    first_rejected = publisher.publish(bus(), entries)
+    published = len(entries) if first_rejected is None else first_rejected
+    numbers = {"published": published, "rejected": len(entries) - published, "malformed": len(batch.malformed)}
+    app.log.info("published", extra=observability.emf_record(settings.metrics, "events", clock(), numbers))
+    return stream.batch_item_failures(batch.events, first_rejected)
 
 
-gc.freeze()  # what is loaded stays
+gc.freeze()  # loaded modules stay: exclude them from later collections
 gc.enable()

@@ -1,4 +1,4 @@
-"""What a process is made of: the real table, the real clock, real randomness. Tests make their own of each."""
+"""The production dependencies: table, clock, ids and randomness. Tests pass their own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from chalicelib.transactions.context import Backend
 
 
 def clock() -> int:
-    """Epoch milliseconds."""
+    """Return the time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def new_id() -> str:
-    """An id that nobody can guess."""
+    """Return a random id that cannot be guessed."""
     return uuid.uuid4().hex
 
 

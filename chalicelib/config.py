@@ -1,4 +1,4 @@
-"""The settings that a deployment gives through its environment. Read once, here."""
+"""Settings from environment variables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from msgspec import Struct
 
 
 class Config(Struct, frozen=True):
-    """`endpoint` is None on AWS; `key_set` is the address or the path of the issuer's JSON Web Key Set. `clients` are
-    the client ids whose tokens need no audience. `event_bus` is the name of the bus on which events are told, `metrics`
-    the namespace of what is counted."""
+    """The settings of the service.
+
+    `endpoint` is None on AWS; `key_set` is the URL or path of the issuer's JSON Web Key Set. `clients` are the client
+    ids whose tokens need no audience. `event_bus` is the EventBridge bus, `metrics` the CloudWatch namespace.
+    """
 
     table: str
     endpoint: str | None
@@ -24,7 +26,7 @@ class Config(Struct, frozen=True):
 
 
 def read(environment: Mapping[str, str]) -> Config:
-    """Without a key set, an issuer, and an audience or a client, no token is accepted."""
+    """Read the settings. Without a key set, an issuer, and an audience or a client, every token is rejected."""
     return Config(
         table=environment.get("TABLE_NAME", "customer-pool"),
         endpoint=environment.get("DYNAMODB_ENDPOINT"),
@@ -39,8 +41,11 @@ def read(environment: Mapping[str, str]) -> Config:
 
 
 class SignIn(Struct, frozen=True):
-    """The company's own sign-in, for the console: an OpenID Connect client without a secret. `token` names the token
-    that the service is shown; `hosts` are origins beside the issuer's own that the sign-in has to be able to ask."""
+    """Sign-in of the console: a public OpenID Connect client.
+
+    `token` names the token that the console sends to the API. `hosts` are origins besides the issuer's that the
+    sign-in may connect to.
+    """
 
     issuer: str
     client: str
@@ -50,7 +55,7 @@ class SignIn(Struct, frozen=True):
 
 
 def sign_in(environment: Mapping[str, str]) -> SignIn | None:
-    """None where no client is named: then tokens are pasted."""
+    """Return the sign-in settings, or None without a client: then users paste tokens."""
     client = environment.get("SIGN_IN_CLIENT", "")
     if not client:
         return None

@@ -1,7 +1,7 @@
-"""What operators count: numbers in a line of the log, which CloudWatch reads as metrics (its embedded metric format).
+"""Metrics in log lines (CloudWatch embedded metric format), and summaries of exceptions without personal data.
 
-Codes, patterns of routes, ids of requests and numbers; never anything that a client has sent. A dictionary, and no
-library for it, because each import here is part of every cold start.
+Log lines contain codes, route patterns, request ids and numbers, never anything that a client sent. No metrics library
+is used, because each import adds to every cold start.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-NOT_COUNTED: Final = {"lag_s": "Seconds"}  # the unit of each number that is no count
+UNITS: Final = {"lag_s": "Seconds"}  # of metrics other than counts
 
 
 class RequestMetrics(Struct, frozen=True):
-    """What came of one request. `codes` has one entry for each thing that was asked for: `ok`, or why not."""
+    """The outcome of one request. `codes` has one entry for each requested item: `ok` or the code of its refusal."""
 
     route: str
     status: int
@@ -32,23 +32,23 @@ LogRequest = Callable[[RequestMetrics], object]
 
 
 def emf_record(namespace: str, function: str, now: int, numbers: Mapping[str, float], **extra: Any) -> dict[str, Any]:
-    """The `extra` of a log line that makes metrics of those numbers, by function; `beside` is only to be read."""
-    metrics = [{"Name": name, "Unit": NOT_COUNTED.get(name, "Count")} for name in numbers]
+    """Return the `extra` of a log line. `numbers` become metrics by function; `extra` values are only logged."""
+    metrics = [{"Name": name, "Unit": UNITS.get(name, "Count")} for name in numbers]
     directive = {"Namespace": namespace, "Dimensions": [["function"]], "Metrics": metrics}
     return {"function": function, **extra, **numbers, "_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}}
 
 
 def request_logger(log: Logger, namespace: str, clock: Callable[[], int]) -> LogRequest:
-    """Logs one line a request, with a metric for each code that it was answered with."""
+    """Return a function that logs one line a request, with a metric for each code."""
 
-    def tell(outcome: RequestMetrics) -> None:
+    def log_request(outcome: RequestMetrics) -> None:
         extra = {
             "route": outcome.route, "status": outcome.status, "took_ms": outcome.took_ms,
             "request_id": outcome.request_id,
         }  # fmt: skip
         log.info("answered", extra=emf_record(namespace, "api", clock(), Counter(outcome.codes), **extra))
 
-    return tell
+    return log_request
 
 
 # Exceptions
@@ -57,16 +57,19 @@ FRAMES: Final = 8
 
 
 def exception_summary(error: BaseException) -> str:
-    """`KeyError at layout.py:268 plain < copies.py:128 record; from …`: the innermost place first, then the cause."""
-    told: list[str] = []
+    """Return `KeyError at items.py:68 deserialize < items.py:120 customer_record; from …`: innermost frame first.
+
+    Values and messages are left out: they may be personal data.
+    """
+    parts: list[str] = []
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         places = reversed(traceback.extract_tb(cause.__traceback__)[-FRAMES:])
-        told.append(f"{type(cause).__name__} at {' < '.join(_place(frame) for frame in places)}")
+        parts.append(f"{type(cause).__name__} at {' < '.join(_place(frame) for frame in places)}")
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    return "; from ".join(told)
+    return "; from ".join(parts)
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -1,1 +1,1 @@
-"""Access to the one DynamoDB table: keys, items, conditions, operations and the low-level client. It knows no rule."""
+"""Access to the DynamoDB table: keys, items, conditions, operations and the low-level client. No business rules."""

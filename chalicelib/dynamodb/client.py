@@ -2,9 +2,9 @@
 
 Callers have typed everything already, so a request is encoded as JSON without validation, and the address and headers
 are computed once. Signing, errors and event hooks are botocore's own. A request without an answer, or with a 5xx, is
-sent again; a throttled one is not, since the table decides that. This needs one private method of botocore,
-`_make_request`; where botocore has no such method, the client's public methods send the same requests. Knows no rule
-and no record.
+retried; a throttled one is not, since `table` decides that. This needs one private method of botocore, `_make_request`;
+where botocore has no such method, the client's public methods send the same requests. It contains no rule and no
+record.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SETTINGS: Final[dict[str, Any]] = {
 }  # fmt: skip
 ATTEMPTS: Final = 3
 PAUSE_S: Final = 0.05
-PASSING: Final = frozenset((500, 502, 503, 504))
+TRANSIENT_STATUSES: Final = frozenset((500, 502, 503, 504))
 THROTTLES: Final = frozenset(
     ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "ThrottlingError",
      "ProvisionedThroughputExceeded", "Throttling", "ThroughputExceeded")
@@ -46,8 +46,10 @@ T = TypeVar("T")
 
 
 class Client:
-    """To one table. `endpoint` is None on AWS. The client is made when it is first wanted. `wait` and `jitter` are how
-    it pauses between two attempts."""
+    """A client of one table, connected on first use.
+
+    `endpoint` is None on AWS. `wait` sleeps between two attempts, `jitter` returns a factor of the pause.
+    """
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class Client:
     ) -> None:
         self.table, self.region, self.endpoint = table, region, endpoint
         self._wait, self._jitter = wait, jitter
-        self.session: Any = None  # given where several clients shall share what was read about AWS
+        self.session: Any = None  # set it to share loaded service models between several clients
         self._client: Any = None
         self._credentials: Any = None
         self._lock = Lock()
@@ -70,16 +72,16 @@ class Client:
 
     @property
     def client(self) -> Any:
-        """The client, for what is not done in requests. One that found no credentials is made again: they may come."""
+        """Return the botocore client. One created without credentials is created again: they may exist by now."""
         if not self._usable():
             with self._lock:
-                self._client = self._client if self._usable() else self._made()
+                self._client = self._client if self._usable() else self._create()
         return self._client
 
     def _usable(self) -> bool:
         return self._client is not None and self._credentials is not None
 
-    def _made(self) -> Any:
+    def _create(self) -> Any:
         session = self.session or botocore.session.get_session()
         self._credentials = session.get_credentials()
         client: Any = session.create_client(
@@ -88,71 +90,73 @@ class Client:
         self._url = client.meta.endpoint_url.rstrip("/") + "/"
         return client
 
-    # What is asked
+    # Operations
 
     def get(self, keys: Sequence[Key]) -> dict[str, Any]:
-        """The items under those keys, as they are now."""
+        """Read items by key, strongly consistent. Return the raw response."""
         wanted = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in keys]
         return self.call("BatchGetItem", {"RequestItems": {self.table: {"Keys": wanted, "ConsistentRead": True}}})
 
     def query(
         self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None
     ) -> dict[str, Any]:
-        """One page of one partition, of the table as it is now or of an index."""
+        """Query one page of one partition, strongly consistent in the table, eventually in an index."""
         names, values = {index or "pk": "#0"}, {":0": {"S": hash_value}}
         text = "#0 = :0" if between is None else f"#0 = :0 AND {condition_expression(between, names, values)}"
-        asked = {"TableName": self.table, "KeyConditionExpression": text, **expression_names(names, values)}
-        further = {"IndexName": index, "ExclusiveStartKey": after, "Limit": limit, "ConsistentRead": index is None}
-        return self.call("Query", asked | {name: told for name, told in further.items() if told})
+        request = {"TableName": self.table, "KeyConditionExpression": text, **expression_names(names, values)}
+        options = {"IndexName": index, "ExclusiveStartKey": after, "Limit": limit, "ConsistentRead": index is None}
+        return self.call("Query", request | {name: value for name, value in options.items() if value})
 
     def transact(self, actions: Sequence[Action], token: str) -> None:
-        """Commits all of them or none, once for that token."""
+        """Commit all actions or none, once per token."""
         items = [request_entry(action, self.table) for action in actions]
         self.call("TransactWriteItems", {"TransactItems": items, "ClientRequestToken": token})
 
-    # How it is asked
+    # Transport
 
-    def call(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """The engine's answer to that request. Raises ClientError if it refuses, BotoCoreError if it is silent."""
+    def call(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Return DynamoDB's response. Raises ClientError for an error response, BotoCoreError for none."""
         client = self.client
         send = getattr(client, "_make_request", None)
         if send is None:
             public = getattr(client, xform_name(operation))
-            return dict(self._answered(lambda: public(**asked), dict))
-        model = self._models.get(operation) or self._described(client, operation)
+            return dict(self._with_retries(lambda: public(**parameters), dict))
+        model = self._models.get(operation) or self._load_model(client, operation)
         context = {
             "client_region": client.meta.region_name, "client_config": client.meta.config,
             "has_streaming_input": False, "auth_type": model.resolved_auth_type,
         }  # fmt: skip
         request = {
             "url": self._url, "url_path": "/", "query_string": "", "method": "POST", "context": context,
-            "headers": dict(self._headers[operation]), "body": msgspec.json.encode(asked),
+            "headers": dict(self._headers[operation]), "body": msgspec.json.encode(parameters),
         }  # fmt: skip
         events = client.meta.events
         events.emit(f"before-call.dynamodb.{operation}", model=model, params=request, context=context)
-        http, answer = self._answered(lambda: send(model, request, context), lambda made: made[1])
+        http, answer = self._with_retries(lambda: send(model, request, context), lambda made: made[1])
         events.emit(f"after-call.dynamodb.{operation}", http_response=http, parsed=answer, model=model, context=context)
         if http.status_code >= 300:
             raise client.exceptions.from_code(answer.get("Error", {}).get("Code"))(answer, operation)
         return dict(answer)
 
-    def _answered(self, send: Callable[[], T], parsed: Callable[[T], dict[str, Any]]) -> T:
-        """What `send` returns, of another attempt where one fails for the moment only. A transaction is made once for
-        its token, however often it is sent. Raises the fault of the last attempt."""
+    def _with_retries(self, send: Callable[[], T], parsed: Callable[[T], dict[str, Any]]) -> T:
+        """Return the result of `send`, retried after transient failures. Raises the error of the last attempt.
+
+        A transaction may be resent: DynamoDB applies it once per token.
+        """
         for attempt in range(1, ATTEMPTS):
             try:
                 answer = send()
-                if not _for_the_moment(parsed(answer)):
+                if not _is_transient(parsed(answer)):
                     return answer
             except (ConnectionError, HTTPClientError):
                 pass
             except ClientError as error:
-                if not _for_the_moment(dict(error.response)):
+                if not _is_transient(dict(error.response)):
                     raise
             self._wait(self._jitter() * PAUSE_S * attempt)
         return send()
 
-    def _described(self, client: Any, operation: str) -> Any:
+    def _load_model(self, client: Any, operation: str) -> Any:
         service = client.meta.service_model
         self._headers[operation] = {
             "X-Amz-Target": f"{service.metadata['targetPrefix']}.{operation}",
@@ -162,7 +166,7 @@ class Client:
         return self._models.setdefault(operation, service.operation_model(operation))
 
 
-def _for_the_moment(answer: dict[str, Any]) -> bool:
-    """Whether that answer is a failure of the moment: a 5xx that does not ask to slow down."""
+def _is_transient(answer: dict[str, Any]) -> bool:
+    """Return whether a response is a 5xx other than throttling."""
     status, code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode"), answer.get("Error", {}).get("Code")
-    return status in PASSING and code not in THROTTLES
+    return status in TRANSIENT_STATUSES and code not in THROTTLES

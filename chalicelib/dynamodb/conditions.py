@@ -1,7 +1,7 @@
-"""A condition, written for the engine; and what the engine does with it, done again on an item that it returned.
+"""Conditions: serialization for DynamoDB, and evaluation against an item that a cancelled transaction returned.
 
-The engine decides, while writing; `holds` only explains afterwards which part of a condition a returned item broke. It
-must never be used to decide whether to write. It knows the operators that the rules use and refuses any other.
+DynamoDB decides while it writes. `evaluate` only explains afterwards which condition a returned item failed, and must
+never decide whether to write. It supports the operators that the rules use and raises TypeError for any other.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ _ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 class Attribute(Path):
-    """An attribute of an item, or of a map in one, to be compared or changed. Values are typed as those of items are:
-    PynamoDB would ask its models first, at several times the work."""
+    """The path of an attribute, for conditions and updates.
+
+    Values are serialized directly: PynamoDB's own way through its models takes several times as long.
+    """
 
     def _to_operand(self, given: Any) -> Any:
         return given if isinstance(given, _Operand) else Value(serialize(given))
@@ -35,7 +37,7 @@ class Attribute(Path):
 
 
 def unchanged(stored: Item, names: Iterable[str], *, did: Iterable[str] = ()) -> Condition:
-    """That nothing of this has changed since the item was read; nor, with `did`, what the member did of that today."""
+    """Return the condition that these attributes, and the daily counts in `did`, are as in the item that was read."""
     read = [(Attribute(name), stored.get(name)) for name in names]
     today = stored.get("did", {}).get("M", {})
     read += [(Attribute(["did", kind]), today.get(kind)) for kind in did]
@@ -43,9 +45,9 @@ def unchanged(stored: Item, names: Iterable[str], *, did: Iterable[str] = ()) ->
 
 
 def condition_expression(condition: Condition, names: dict[str, str], values: Item) -> str:
-    """Its text. The placeholders that it uses are added to `names`, by name, and to `values`, by placeholder.
+    """Return the expression text. Adds its placeholders to `names` (by name) and `values` (by placeholder).
 
-    PynamoDB writes the same, in several times as long.
+    PynamoDB's own serializer returns the same in several times as long.
     """
     kind = type(condition)
     if kind is And or kind is Or:
@@ -53,28 +55,28 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
         return f"({f' {condition.operator} '.join(parts)})"
     if kind is Not:
         return f"(NOT {condition_expression(condition.values[0], names, values)})"
-    sides = [_placed(side, names, values) for side in condition.values]
+    sides = [_placeholders(side, names, values) for side in condition.values]
     if kind is Comparison:
         return f"{sides[0]} {condition.operator} {sides[1]}"
     if kind is Between:
         return f"{sides[0]} BETWEEN {sides[1]} AND {sides[2]}"
     if kind in (Exists, NotExists, BeginsWith):
         return f"{condition.operator} ({', '.join(sides)})"
-    raise TypeError(f"no condition here may use {kind.__name__}")
+    raise TypeError(f"unsupported condition: {kind.__name__}")
 
 
-def _placed(operand: Any, names: dict[str, str], values: Item) -> str:
-    """The placeholders of a path, or of a value: many names are words that the engine keeps for itself."""
+def _placeholders(operand: Any, names: dict[str, str], values: Item) -> str:
+    """Return the placeholders of a path or a value. Names need them: DynamoDB reserves many words."""
     if isinstance(operand, Path):
         return ".".join([names.setdefault(name, f"#{len(names)}") for name in operand.path])
-    assert isinstance(operand, Value), f"no condition here may use {type(operand).__name__}"
+    assert isinstance(operand, Value), f"unsupported operand: {type(operand).__name__}"
     placeholder = f":{len(values)}"
     values[placeholder] = operand.value
     return placeholder
 
 
 def evaluate(condition: Condition, item: Item) -> bool:
-    """Whether the item meets the condition, as the engine would see it. An absent item is `{}`."""
+    """Return whether the item meets the condition, as DynamoDB would evaluate it. An absent item is `{}`."""
     if isinstance(condition, And):
         return all(evaluate(part, item) for part in condition.values)
     if isinstance(condition, Or):
@@ -88,14 +90,14 @@ def evaluate(condition: Condition, item: Item) -> bool:
     if isinstance(condition, Comparison):
         left, right = (_operand(side, item) for side in condition.values)
         return _compare(condition.operator, left, right)
-    raise TypeError(f"no rule may use {type(condition).__name__}: it cannot be explained")
+    raise TypeError(f"unsupported condition in a rule: {type(condition).__name__}")
 
 
 def _operand(operand: Any, item: Item) -> Any:
     if isinstance(operand, Value):
         return deserialize(operand.value)
     if not isinstance(operand, Path):
-        raise TypeError(f"no rule may use {type(operand).__name__}: it cannot be explained")
+        raise TypeError(f"unsupported operand in a rule: {type(operand).__name__}")
     found: Any = {"M": item}
     for name in operand.path:
         found = found["M"].get(name) if "M" in found else None
@@ -105,7 +107,7 @@ def _operand(operand: Any, item: Item) -> Any:
 
 
 def _compare(sign: str, left: Any, right: Any) -> bool:
-    """An absent side makes every comparison false but `<>`; so do two sides of different types."""
+    """Compare as DynamoDB does: with an absent side or different types, only `<>` is true."""
     comparable = type(left) is type(right) and left is not _ABSENT and right is not _ABSENT
     if sign == "<>":
         return not (comparable and left == right)

@@ -1,28 +1,6 @@
-"""Where each record lives in the one table, and how it is written there: keys, indexes, attributes.
+"""Conversion of records to DynamoDB items and back. Keys and index attributes come from `keys`.
 
-A customer's index attributes are derived from its state, by `places`, in `customer_item` and nowhere else, so they
-cannot disagree with it. Nothing here talks to the engine.
-
-    customer   T#<tenant>#P#<pool>#C#<id>    -              state, claim, latest events
-               same                          F              its free fields, which a claim never rewrites
-               same                          E#<born>#<seq> older events, a few to a page
-    member     T#<tenant>#P#<pool>#M#<user>  -              role, own limit, counters
-    guard      T#<tenant>#P#<pool>#D#<kind>#<digest>  -     which customer said that phone number or e-mail last
-    statistics T#<tenant>#P#<pool>#S         <day>#<user>   what a member did on a day that is over
-    import     T#<tenant>#P#<pool>#I#<import>  <part>       what it did to which customers; the engine drops it in time
-    undone     T#<tenant>#P#<pool>#U#<import>  <part>       what its undoing answered; likewise
-    spread     T#<tenant>#P#<pool>#X         -              how far the spreading of its lists has come
-    pool       T#<tenant>#POOLS              <pool>         policy and status
-    tenant     TENANTS                       <tenant>       so that the schedule finds every pool
-    answer     T#<tenant>#K#<user>#<route>#<key>  <part>    what an Idempotency-Key did; the engine drops it after a day
-
-    index roster   everything of one kind in a pool, by id: its customers, its members. Claims never touch it
-    index place    where a customer is: in its pool, by priority and waiting time, or with its holder, by deadline;
-                   a holder's private customers come after all deadlines
-    index names    the customers of a pool by folded name, for a search by its beginning. Claims never touch it
-    index due      the claimed customers of a pool, by deadline: what the sweep reads; and, apart, its private ones.
-                   Whole customers, so that what has lapsed is returned without another read
-    index reminder the claimed customers of a pool whose holders are to be reminded, by when
+Nothing here calls DynamoDB.
 """
 
 from __future__ import annotations
@@ -43,17 +21,14 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 Fields: TypeAlias = dict[str, str | int | float | bool | None]
 
 
-# The engine charges for each kilobyte begun of what is written. So a customer's latest events are packed where they are
-# many, and the older ones get a page of their own where the customer takes a kilobyte less without them.
+# DynamoDB charges writes by started kilobyte. So many recent events are stored compressed, and
+# older ones move to a page item of their own where that saves the customer item a kilobyte.
 KILOBYTE: Final = 1024
 MAX_PLAIN_BYTES: Final = 320
-EVENTS_PER_PAGE: Final = 16  # at most, whatever their size
+EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
 
 
-# Keys
-
-
-# Values: the engine's tagged form. Numbers are integers throughout; an absent attribute is None.
+# Values in DynamoDB's JSON: {"S": …}, {"N": …}, {"M": …}. Numbers are integers; an absent attribute is None.
 
 
 def serialize(plain: str | int | dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +47,7 @@ def deserialize(tagged: dict[str, Any]) -> Any:
 
 
 def build_item(key: Key, attributes: dict[str, Any]) -> Item:
-    """A whole item; attributes that are None are left out."""
+    """Return a whole item without the attributes that are None."""
     present = {name: serialize(given) for name, given in attributes.items() if given is not None}
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}, **present}
 
@@ -87,10 +62,10 @@ def _text(content: Any) -> str:
 
 # Records
 
-# What reading one that is none ends in.
+# The exceptions that decoding a malformed record raises.
 MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
 _LEFT_OUT_WHEN_EMPTY: Final = ("priority", "extended_ms", "stopped_ms", "pauses", "reminded", "homes", "past_holders")
-# Every other attribute of a customer is stored as it is, except those in the key, in an item or a form of their own.
+# Stored as they are: all attributes but those in the key, in an item of their own, or in a special encoding.
 _STORED: Final = tuple(
     name
     for name in Customer.__struct_fields__
@@ -99,7 +74,7 @@ _STORED: Final = tuple(
 
 
 def customer_item(customer: Customer) -> Item:
-    """The whole item. Faster than `item`, because a claim spends much of its time here."""
+    """Return the whole item. Avoids `build_item`, which is slower: a claim spends much of its time here."""
     key = keys.customer_key(customer.tenant, customer.pool, customer.id)
     stored: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "tail": {"S": encode_events(customer.tail)}}
     for name in _STORED:
@@ -116,7 +91,7 @@ def customer_item(customer: Customer) -> Item:
 
 
 def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
-    """The customer in that item, without its fields. Raises msgspec.ValidationError where the item is malformed."""
+    """Return the customer without its fields. Raises msgspec.ValidationError if the item is malformed."""
     content = deserialize_item(stored)
     content["tail"] = msgspec.json.decode(_decode_events(content.get("tail", "[]")))
     content |= {"tenant": tenant, "pool": pool, "id": keys.id_from_pk(content["pk"])}
@@ -124,19 +99,19 @@ def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
 
 
 def recent_events_record(stored: Item) -> tuple[Event, ...]:
-    """The latest events of the customer in that item, oldest first. Raises msgspec.ValidationError."""
+    """Return the recent events in a customer item, oldest first. Raises msgspec.ValidationError."""
     return msgspec.json.decode(_decode_events(stored["tail"]["S"]), type=tuple[Event, ...])
 
 
 @lru_cache(maxsize=128)
 def encode_events(events: tuple[Event, ...]) -> str:
-    """The events as a customer carries them: in plain JSON or, where they are many, packed to less than half of it."""
+    """Return events as plain JSON or, over MAX_PLAIN_BYTES, compressed to less than half of that."""
     text = msgspec.json.encode([_row(event) for event in events])
     return text.decode() if len(text) <= MAX_PLAIN_BYTES else b64encode(zlib.compress(text)).decode()
 
 
 def _row(event: Event) -> tuple[Any, ...]:
-    """Its elements; without the last one where that is empty, since bytes are charged for."""
+    """Return the event as an array, without an empty `outcome`: stored bytes cost money."""
     row = msgspec.structs.astuple(event)
     return row if event.outcome is not None else row[:-1]
 
@@ -147,7 +122,7 @@ def _decode_events(text: str) -> bytes | str:
     try:
         return zlib.decompress(b64decode(text))
     except (ValueError, zlib.error) as error:
-        raise msgspec.ValidationError("events that cannot be unpacked") from error
+        raise msgspec.ValidationError("events cannot be decompressed") from error
 
 
 def fields_item(customer: Customer) -> Item:
@@ -156,32 +131,32 @@ def fields_item(customer: Customer) -> Item:
 
 
 def fields_record(stored: Item) -> tuple[int, dict[str, Any]]:
-    """The version of the customer that these fields belong to, and the fields. Raises msgspec.ValidationError."""
+    """Return the customer version that wrote these fields, and the fields. Raises msgspec.ValidationError."""
     return deserialize(stored["version"]), msgspec.json.decode(stored["fields"]["S"], type=Fields)
 
 
 def unique_key_items(customer: Customer) -> dict[Key, Item]:
-    """The guards of what those fields say, with the version that says so: each time it is said, another one."""
+    """Return the unique-key items for a customer's fields, with the customer version that writes them."""
     unique_keys = {}
     for kind, contact in keys_in(customer.fields).items():
         key = keys.unique_key(customer.tenant, customer.pool, kind, contact)
-        said_by = {"customer": customer.id, "created_at": customer.created_at, "version": customer.version}
-        unique_keys[key] = build_item(key, said_by)
+        owner = {"customer": customer.id, "created_at": customer.created_at, "version": customer.version}
+        unique_keys[key] = build_item(key, owner)
     return unique_keys
 
 
 def unique_key_owner(stored: Item) -> str:
-    """The customer that a guard names."""
+    """Return the customer id in a unique-key item."""
     return str(deserialize(stored["customer"]))
 
 
 def kilobytes(size: int) -> int:
-    """As the engine counts them: those begun."""
+    """Return `size` bytes in kilobytes as DynamoDB bills them: rounded up, at least 1."""
     return max(-(-size // KILOBYTE), 1)
 
 
 def size(stored: Item) -> int:
-    """The bytes that are charged for: names and texts in UTF-8, a byte for two digits of a number, and one more."""
+    """Return the billed bytes of an item: UTF-8 names and strings; a byte per two digits of a number, plus one."""
     return sum(len(name.encode()) + _bytes(content) for name, content in stored.items())
 
 
@@ -216,7 +191,7 @@ def pool_item(pool: Pool) -> Item:
 
 
 class MalformedPool(NamedTuple):
-    """Stands for a pool whose record is malformed, where every pool of a tenant is gone through."""
+    """Stands for a malformed pool record in a scan of all pools of a tenant."""
 
     id: str
 
@@ -235,7 +210,7 @@ def member_record(tenant: str, pool: str, stored: Item) -> Member:
 
 
 def member_item(member: Member) -> Item:
-    """A new member's item. `room` is what their own limit leaves; where there is none it means nothing."""
+    """Return a new member's item. `room` is their own limit minus `held`; without an own limit it is unused."""
     attributes = {
         "role": member.role, "own_limit": member.own_limit, "held": member.held, "pins": member.pins,
         "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
@@ -246,7 +221,7 @@ def member_item(member: Member) -> Item:
 
 
 def index_position(index: str, hash_value: str, key: Key | None, rank: int | str | None = None) -> Item | None:
-    """The engine's name for a place in an index: that of the item under `key`, at `rank` where the index has one."""
+    """Return the ExclusiveStartKey after the item `key`; `rank` is its index sort value, if any."""
     if key is None:
         return None
     ranked = {} if rank is None else {INDEX_RANGE[index]: serialize(rank)}

@@ -1,8 +1,35 @@
-"""On which lists a customer stands: the partitions of the indexes, and what puts a customer on them.
+"""Table keys and index partitions: the layout of the one DynamoDB table.
 
-The lists that claims change, of the available and of the claimed customers, may be spread over several partitions, or
-shards, since one takes no more than a thousand writes a second. Over how many, a customer says itself: so it was
-written. The first has the name that the only one has, so the shards of a few are among those of more.
+A customer's index attributes are derived from its state by `index_attributes` and nowhere else, so they cannot disagree
+with it. Nothing here calls DynamoDB.
+
+    record             pk                                     sk                   content
+    customer           T#<tenant>#P#<pool>#C#<id>             -                    state, claim, recent events
+    fields             same                                   F                    free fields; no claim writes them
+    older events       same                                   E#<created_at>#<seq> a page of up to 16 events
+    member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
+    unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone or e-mail
+    statistics         T#<tenant>#P#<pool>#S                  <day>#<user>         a member's counts of a past day
+    pool statistics    same                                   -                    entries by admins, members who left
+    import log         T#<tenant>#P#<pool>#I#<import>         <part>               changes of an import (TTL)
+    undo log           T#<tenant>#P#<pool>#U#<import>         <part>               results of its undo (TTL)
+    resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
+    pool               T#<tenant>#POOLS                       <pool>               policy and status
+    tenant             TENANTS                                <tenant>             lets the sweep find every pool
+    idempotency record T#<tenant>#K#<user>#<route>#<key>      <part>               results of a request (TTL)
+
+    index    sorted by  content
+    roster   pk         the customers of a pool, and its members, by id. Claims never write it
+    place    rank       available customers by priority and waiting time, customers set aside, and each holder's
+                        customers: claims by deadline, then private ones
+    due      due_at     the claims of a pool by deadline, and its private customers. Projects whole items, so the sweep
+                        needs no second read
+    names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
+    reminder remind_at  the claims of a pool whose holders get a reminder, by time
+
+One partition takes at most 1,000 writes a second, so the lists that claims write (available customers, claims by
+deadline) can be split into shards. Each customer item stores the shard count that it was written with. Shard 0 has the
+name of an unsharded list, so raising the count keeps it valid.
 """
 
 from __future__ import annotations
@@ -13,27 +40,125 @@ from zlib import crc32
 from chalicelib.model.model import Customer
 from chalicelib.model.normalization import Kind, digest, fold_name, truncate_name
 
+
+class Key(NamedTuple):
+    pk: str
+    sk: str
+
+
 ROSTER: Final = "roster"
 PLACE: Final = "place"
 DUE: Final = "due"
 NAMES: Final = "names"
 REMINDER: Final = "reminder"
 
-NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of the year 9999: the deadline of a claim that has none
-PRIORITY_STEP: Final = 10**14  # more than any waiting time, so that priority always comes first
+INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
+COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
+
+NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the sort value of a claim without a deadline
+PRIORITY_STEP: Final = 10**14  # more than any waiting time, so priority always comes first
 
 
 def prefix(tenant: str, pool: str) -> str:
-    """What every key of a pool begins with."""
+    """Return the prefix of every partition key of a pool."""
     return f"T#{tenant}#P#{pool}"
 
 
-def shard_of(customer: str, shards: int) -> int:
-    """Which of so many shards that customer's id belongs to."""
-    return crc32(customer.encode()) % shards
+# Table keys
 
 
-# Partitions
+def customer_key(tenant: str, pool: str, customer: str) -> Key:
+    return Key(f"{prefix(tenant, pool)}#C#{customer}", "-")
+
+
+def fields_key(tenant: str, pool: str, customer: str) -> Key:
+    return Key(customer_key(tenant, pool, customer).pk, "F")
+
+
+def event_page_key(customer: Customer, pool: str, seq: int) -> Key:
+    """Return the key of the page that starts with event `seq`, in `pool`, where the customer is or was.
+
+    The creation time separates it from pages of another customer that reused the id later.
+    """
+    return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
+
+
+def member_key(tenant: str, pool: str, user: str) -> Key:
+    return Key(f"{prefix(tenant, pool)}#M#{user}", "-")
+
+
+def absent_key(member: Key) -> Key:
+    """Return a key that is never written: a condition that it exists always fails, which cancels a transaction."""
+    return Key(member.pk, "never")
+
+
+def unique_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
+    """Return the key for a phone number or e-mail address, as a digest: consoles and errors show keys."""
+    return Key(f"{prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
+
+
+def import_key(tenant: str, pool: str, import_id: str, part: str) -> Key:
+    return Key(f"{prefix(tenant, pool)}#I#{import_id}", part)
+
+
+def undone_key(tenant: str, pool: str, import_id: str, part: int) -> Key:
+    return Key(f"{prefix(tenant, pool)}#U#{import_id}", f"{part:03d}")
+
+
+def days_of(tenant: str, pool: str) -> str:
+    """Return the partition of a pool's statistics."""
+    return f"{prefix(tenant, pool)}#S"
+
+
+def day_key(member: Key, day: str) -> Key:
+    """Return the key of a member's statistics for a local day."""
+    pool, _, user = member.pk.rpartition("#M#")
+    return Key(f"{pool}#S", f"{day}#{user}")
+
+
+def end_of_day(day: str) -> str:
+    """Return a sort key after the statistics of that day and before those of the next."""
+    return f"{day}#~"
+
+
+def leavers_key(tenant: str, pool: str) -> Key:
+    """Return the key of the pool's own counts: entries made by admins, and members who have left."""
+    return Key(days_of(tenant, pool), "-")
+
+
+def resharding_key(tenant: str, pool: str) -> Key:
+    """Return the key of the progress of a change of the pool's shard count."""
+    return Key(f"{prefix(tenant, pool)}#X", "-")
+
+
+def pool_key(tenant: str, pool: str) -> Key:
+    return Key(f"T#{tenant}#POOLS", pool)
+
+
+def tenant_key(tenant: str) -> Key:
+    return Key("TENANTS", tenant)
+
+
+def idempotency_record_key(tenant: str, user: str, route: str, idempotency_key: str, part: int) -> Key:
+    return Key(f"T#{tenant}#K#{user}#{route}#{idempotency_key}", f"{part:03d}")
+
+
+def id_from_pk(pk: str) -> str:
+    """Return the id at the end of a customer's or a member's partition key."""
+    return pk.rpartition("#")[2]
+
+
+def tenant_from_pk(pk: str) -> str:
+    """Return the tenant in a customer's or a member's partition key."""
+    return pk.split("#")[1]
+
+
+def pool_from_pk(pk: str) -> str:
+    """Return the pool in a customer's or a member's partition key."""
+    return pk.split("#")[3]
+
+
+# Index partitions
 
 
 def customer_roster(tenant: str, pool: str) -> str:
@@ -61,7 +186,7 @@ def private_in(tenant: str, pool: str) -> str:
 
 
 def due_in(tenant: str, pool: str, shard: int = 0) -> str:
-    """Of the claims, both in the index of deadlines and in that of reminders."""
+    """Return the partition of a pool's claims in both `due` and `reminder`."""
     return _shard(f"{prefix(tenant, pool)}#D", shard)
 
 
@@ -73,126 +198,30 @@ def _shard(partition: str, shard: int) -> str:
     return f"{partition}#{shard}" if shard else partition
 
 
-# Places
+def shard_of(customer: str, shards: int) -> int:
+    """Return the shard of a customer id among `shards` shards."""
+    return crc32(customer.encode()) % shards
 
 
 def index_attributes(customer: Customer) -> dict[str, Any]:
-    """The lists on which a customer stands, by its state and its name."""
+    """Return the index attributes of a customer, derived from its state and name."""
     tenant, pool = customer.tenant, customer.pool
     shard = shard_of(customer.id, customer.shards)
-    places: dict[str, Any] = {ROSTER: customer_roster(tenant, pool)}
-    if name := truncate_name(fold_name(customer.name)):  # a name of blanks has nothing to be found by
-        places |= {NAMES: names_in(tenant, pool), "folded": name}
+    attributes: dict[str, Any] = {ROSTER: customer_roster(tenant, pool)}
+    if name := truncate_name(fold_name(customer.name)):  # DynamoDB rejects an empty index key
+        attributes |= {NAMES: names_in(tenant, pool), "folded": name}
     if customer.set_aside_at is not None:
-        places |= {PLACE: place_set_aside(tenant, pool), "rank": customer.set_aside_at}
+        attributes |= {PLACE: place_set_aside(tenant, pool), "rank": customer.set_aside_at}
     elif customer.state == "available":
         rank = customer.waiting_since - customer.priority * PRIORITY_STEP
-        places |= {PLACE: place_available(tenant, pool, shard), "rank": rank}
+        attributes |= {PLACE: place_available(tenant, pool, shard), "rank": rank}
     elif customer.state == "claimed" and customer.holder is not None:
         deadline = NO_DEADLINE if customer.expires_at is None else customer.expires_at
-        places |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": deadline}
+        attributes |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": deadline}
         claims = due_in(tenant, pool, shard)
-        places |= {DUE: claims, "due_at": deadline}
-        places |= {} if customer.remind_at is None else {REMINDER: claims}
+        attributes |= {DUE: claims, "due_at": deadline}
+        attributes |= {} if customer.remind_at is None else {REMINDER: claims}
     elif customer.state == "private" and customer.holder is not None:
-        places |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": NO_DEADLINE + customer.updated_at}
-        places |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
-    return places
-
-
-COVERING: Final = frozenset((DUE,))  # the indexes that hold whole items; the others lead to them
-
-
-INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
-
-
-class Key(NamedTuple):
-    pk: str
-    sk: str
-
-
-def customer_key(tenant: str, pool: str, customer: str) -> Key:
-    return Key(f"{prefix(tenant, pool)}#C#{customer}", "-")
-
-
-def fields_key(tenant: str, pool: str, customer: str) -> Key:
-    return Key(customer_key(tenant, pool, customer).pk, "F")
-
-
-def event_page_key(customer: Customer, pool: str, seq: int) -> Key:
-    """In that pool, where the customer is or was. Another one of the same id may be there by now, made later."""
-    return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
-
-
-def member_key(tenant: str, pool: str, user: str) -> Key:
-    return Key(f"{prefix(tenant, pool)}#M#{user}", "-")
-
-
-def absent_key(member: Key) -> Key:
-    """Beside that member, where nothing is ever written: a check that something is there refuses a transaction."""
-    return Key(member.pk, "never")
-
-
-def unique_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
-    """Named by a digest: keys are shown in consoles and errors, where no phone number may be."""
-    return Key(f"{prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
-
-
-def import_key(tenant: str, pool: str, import_id: str, part: str) -> Key:
-    return Key(f"{prefix(tenant, pool)}#I#{import_id}", part)
-
-
-def undone_key(tenant: str, pool: str, import_id: str, part: int) -> Key:
-    return Key(f"{prefix(tenant, pool)}#U#{import_id}", f"{part:03d}")
-
-
-def day_key(member: Key, day: str) -> Key:
-    """The row for what that member did on that local day."""
-    pool, _, user = member.pk.rpartition("#M#")
-    return Key(f"{pool}#S", f"{day}#{user}")
-
-
-def days_of(tenant: str, pool: str) -> str:
-    return f"{prefix(tenant, pool)}#S"
-
-
-def end_of_day(day: str) -> str:
-    """Sorts after the rows of that day and before those of the next."""
-    return f"{day}#~"
-
-
-def leavers_key(tenant: str, pool: str) -> Key:
-    """The pool's own row: what admins brought into the pool, and the members who have left."""
-    return Key(days_of(tenant, pool), "-")
-
-
-def pool_key(tenant: str, pool: str) -> Key:
-    return Key(f"T#{tenant}#POOLS", pool)
-
-
-def resharding_key(tenant: str, pool: str) -> Key:
-    """How far the spreading of the pool's lists has come."""
-    return Key(f"{prefix(tenant, pool)}#X", "-")
-
-
-def tenant_key(tenant: str) -> Key:
-    return Key("TENANTS", tenant)
-
-
-def idempotency_record_key(tenant: str, user: str, route: str, idempotency_key: str, part: int) -> Key:
-    return Key(f"T#{tenant}#K#{user}#{route}#{idempotency_key}", f"{part:03d}")
-
-
-def id_from_pk(pk: str) -> str:
-    """The id at the end of a customer's or a member's partition key."""
-    return pk.rpartition("#")[2]
-
-
-def tenant_from_pk(pk: str) -> str:
-    """The tenant in a customer's or a member's partition key."""
-    return pk.split("#")[1]
-
-
-def pool_from_pk(pk: str) -> str:
-    """The pool in a customer's or a member's partition key."""
-    return pk.split("#")[3]
+        attributes |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": NO_DEADLINE + customer.updated_at}
+        attributes |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
+    return attributes

@@ -1,6 +1,6 @@
-"""What a transaction is made of, and how each part is written for the engine: keys, items and conditions only.
+"""The actions of a transaction, and their form in a TransactWriteItems request.
 
-`settling` and others say what shall be written; `table` sends it. Nothing here knows a rule, a record or a client.
+The transactions package builds actions; `table` sends them. Nothing here knows a rule, a record or a client.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Put(Struct, frozen=True):
 
 
 class Update(Struct, frozen=True):
-    """Change some attributes of an item that others change too."""
+    """Change some attributes of an item; the others stay."""
 
     key: Key
     actions: list[Any]
@@ -33,7 +33,7 @@ class Update(Struct, frozen=True):
 
 
 class Check(Struct, frozen=True):
-    """Write nothing, but only commit if the condition holds."""
+    """Write nothing; cancel the transaction if the condition fails."""
 
     key: Key
     condition: Condition
@@ -46,11 +46,11 @@ class Delete(Struct, frozen=True):
 
 Action = Put | Update | Check | Delete
 
-_CALLED: Final = {Check: "ConditionCheck", Delete: "Delete", Put: "Put", Update: "Update"}
+_ENTRY_NAMES: Final = {Check: "ConditionCheck", Delete: "Delete", Put: "Put", Update: "Update"}
 
 
 def request_entry(action: Action, table: str) -> dict[str, Any]:
-    """One of the `TransactItems` of a request. A condition that does not hold gives back the item that it met."""
+    """Return one entry of `TransactItems`. A failed condition returns the existing item."""
     key = {"pk": {"S": action.key.pk}, "sk": {"S": action.key.sk}}
     names, values = dict[str, str](), dict[str, Any]()
     request: dict[str, Any] = {"TableName": table}
@@ -63,14 +63,14 @@ def request_entry(action: Action, table: str) -> dict[str, Any]:
     if action.condition is not None:
         request["ConditionExpression"] = condition_expression(action.condition, names, values)
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-    return {_CALLED[type(action)]: request | expression_names(names, values)}
+    return {_ENTRY_NAMES[type(action)]: request | expression_names(names, values)}
 
 
 def expression_names(names: dict[str, str], values: Item) -> dict[str, Any]:
-    """What the placeholders of an expression stand for; the engine refuses a list of none."""
-    said: dict[str, Any] = {}
+    """Return the request members that define the placeholders. DynamoDB rejects empty ones, so they are left out."""
+    defined: dict[str, Any] = {}
     if names:
-        said["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
+        defined["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in names.items()}
     if values:
-        said["ExpressionAttributeValues"] = values
-    return said
+        defined["ExpressionAttributeValues"] = values
+    return defined

@@ -1,4 +1,4 @@
-"""What the table and its indexes are declared as: where they are made by hand, and in the template that is deployed."""
+"""The declaration of the table and its indexes, for local tables and the deployed template alike."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ SCHEMA: Final[dict[str, Any]] = {
     ],
     "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],
     "BillingMode": "PAY_PER_REQUEST",
-    # Both, so that a reader sees which events a write has added to those that the customer carried before.
+    # Both images, so that a consumer sees which events a write has added.
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 }  # fmt: skip

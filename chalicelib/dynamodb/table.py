@@ -1,8 +1,8 @@
-"""The only door to the engine: strong reads, index queries, and conditional transactions.
+"""The only access to DynamoDB: strongly consistent reads, index queries and conditional transactions.
 
-A transaction either commits, or is refused and says which items refused it, or raises one of three faults. Conflicts
-are retried here many times, since they decide nothing; what is throttled only as far as the request's patience goes. It
-knows no rule and no record: keys, items and conditions only.
+A transaction commits, or returns the items whose conditions failed, or raises one of three faults. Conflicts are
+retried many times, since they decide nothing; throttled calls only as often as `Patience` allows. It contains no rule
+and no record: keys, items and conditions only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chalicelib.dynamodb.keys import INDEX_RANGE, Key
 from chalicelib.dynamodb.operations import Action, Check, Delete, Put, Update
 from chalicelib.dynamodb.schema import SCHEMA
 
-__all__ = (  # with the operations that are written through it
+__all__ = (  # includes the operations that a transaction takes
     "MAX_ACTIONS", "MAX_KEYS_PER_READ", "Action", "Check", "Delete", "FailedItems", "Fault", "MalformedWrite",
     "OutcomeUnknown", "Page", "Patience", "Put", "StoreUnavailable", "Table", "Throttled", "Update", "begins_with",
     "between",
@@ -39,7 +39,7 @@ _PASSING: Final = frozenset(("TransactionConflict", "TransactionConflictExceptio
 
 
 class Fault(Exception):
-    """The store did not do its part. Each subclass names the refusal that a client sees."""
+    """DynamoDB failed. `reason` names the refusal that a client gets."""
 
     reason = "store_unavailable"
 
@@ -49,22 +49,22 @@ class StoreUnavailable(Fault):
 
 
 class OutcomeUnknown(Fault):
-    """The engine was asked to write and no answer came back."""
+    """A write was sent and no definite response came back."""
 
     reason = "outcome_unknown"
 
 
 class Throttled(Fault):
-    """The engine asked to slow down; nothing was changed."""
+    """DynamoDB throttled the request; nothing was changed."""
 
     reason = "throttled"
 
 
 class Patience:
-    """How often the calls of one request may be repeated because DynamoDB throttles them: `retries` times in a row.
+    """The retry budget of one request for throttled calls: `retries` times in a row.
 
-    A request that was throttled twice among its first `most` calls makes no more than these. A longer one may be
-    throttled again after each call that succeeds. `pause_s` is how long it waits at most before a call is repeated.
+    A request that is throttled twice within its first `most` calls sends no further call. After these, each successful
+    call resets the budget. `pause_s` is the longest pause before a retry.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Patience:
         self.sent = self.throttled = 0
 
     def sending(self) -> None:
-        """Counts a call that is about to be sent. Raises Throttled where the request may send no more."""
-        if self._at_its_end():
+        """Count a call that is about to be sent. Raises Throttled if the budget is spent."""
+        if self._is_spent():
             raise Throttled
         self.sent += 1
 
@@ -84,17 +84,17 @@ class Patience:
             self.throttled = 0
 
     def slow_down(self) -> float:
-        """How long to wait at most before the throttled call is repeated. Raises Throttled where it may not be."""
+        """Return the longest pause, in seconds, before the retry. Raises Throttled if the budget is spent."""
         self.throttled += 1
-        if self.throttled > self.retries or self._at_its_end():
+        if self.throttled > self.retries or self._is_spent():
             raise Throttled
         return self.pause_s * self.throttled / self.retries
 
-    def _at_its_end(self) -> bool:
+    def _is_spent(self) -> bool:
         return self.sent == self.most and self.throttled > 1
 
 
-FailedItems = dict[Key, Item]  # the items that refused, as they stood; {} for one that was absent
+FailedItems = dict[Key, Item]  # items whose conditions failed, as they were; {} if absent
 
 
 class Page(Struct, frozen=True):
@@ -104,7 +104,7 @@ class Page(Struct, frozen=True):
 
 
 class Table:
-    """`wait` and `jitter` are how it pauses between two attempts; `mint` makes request tokens."""
+    """One table. `new_id` returns request tokens; `wait` sleeps, `jitter` returns a factor of each pause."""
 
     def __init__(
         self,
@@ -117,12 +117,12 @@ class Table:
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self._mint, self._jitter, self._wait = new_id, jitter, wait
+        self._new_id, self._jitter, self._wait = new_id, jitter, wait
         self._patience: Patience | None = None
         self.connection = Client(name, region, endpoint, wait=wait, jitter=jitter)
 
     def patient(self, patience: Patience) -> Self:
-        """The same table for one request, whose calls share that patience. Otherwise each call has its own."""
+        """Return this table with one retry budget for all calls of a request. Without it each call has its own."""
         table = copy.copy(self)
         table._patience = patience
         return table
@@ -130,7 +130,7 @@ class Table:
     # Reading
 
     def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """The items under those keys, as they are now; absent ones are left out. One request per 100 keys."""
+        """Read items by key, strongly consistent; absent ones are left out. One call per 100 keys."""
         found: dict[Key, Item] = {}
         wanted, patience = list(dict.fromkeys(keys)), self._patience or Patience()
         for round_number in range(MAX_CONFLICT_RETRIES):
@@ -156,23 +156,23 @@ class Table:
         after: Item | None = None,
         limit: int | None = None,
     ) -> Page:
-        """One page of one partition, of the table (as it is now) or of an index (a moment late), in ascending order."""
+        """Return one page of a partition in ascending order. Strongly consistent in the table, not in an index."""
         ask = partial(self.connection.query, hash_value, index, between, after, limit)
         answer = self._read(ask, self._patience or Patience())
         return Page([_key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
 
-    def page(self, hash_value: str, limit: int, **asked: Any) -> Page:
-        """At most `limit` items of a partition, with `last` set only where there are more of them."""
-        got = self.query(hash_value, limit=limit + 1, **asked)
+    def page(self, hash_value: str, limit: int, **options: Any) -> Page:
+        """Return at most `limit` items of a partition; `last` is set only if there are more."""
+        got = self.query(hash_value, limit=limit + 1, **options)
         if len(got.items) <= limit:
             return got
         return Page(got.keys[:limit], got.items[:limit], got.items[limit - 1])
 
-    def pages(self, hash_value: str, **asked: Any) -> Iterator[Page]:
-        """Every page of a partition, one request each; arguments as for `query`."""
+    def pages(self, hash_value: str, **options: Any) -> Iterator[Page]:
+        """Yield every page of a partition, one call each. Options as for `query`."""
         after: Item | None = None
         while True:
-            page = self.query(hash_value, after=after, **asked)
+            page = self.query(hash_value, after=after, **options)
             yield page
             after = page.last
             if after is None:
@@ -194,8 +194,8 @@ class Table:
     # Writing
 
     def write(self, actions: Sequence[Action]) -> FailedItems | None:
-        """Commits all of the actions or none. None when committed, else the items whose conditions did not hold."""
-        token = self._mint()  # of all attempts: should an earlier one turn out to have been made, it is not made again
+        """Commit all actions or none. Return None if committed, else the items whose conditions failed."""
+        token = self._new_id()  # shared by all attempts: DynamoDB applies the transaction once
         patience = self._patience or Patience()
         for round_number in range(MAX_CONFLICT_RETRIES):
             patience.sending()
@@ -223,10 +223,10 @@ class Table:
     # Setting up
 
     def create(self, *, expiry: bool = True, stream: bool = True) -> bool:
-        """Makes the table and its indexes, and lets the engine drop what has expired. False if it was there already.
+        """Create the table and its indexes. Return False if the table exists.
 
-        The engine goes by its own clock: without `expiry` the service may live by another one. Without `stream` it
-        keeps no record of every write, which nobody may be there to read.
+        `expiry` enables DynamoDB's TTL, which goes by DynamoDB's clock: leave it out where the service has another
+        one. `stream` enables the stream; leave it out where nothing reads it.
         """
         client: Any = self.connection.client
         declared = SCHEMA if stream else {name: SCHEMA[name] for name in SCHEMA if name != "StreamSpecification"}
@@ -236,13 +236,12 @@ class Table:
             return False
         client.get_waiter("table_exists").wait(TableName=self.name, WaiterConfig={"Delay": 1})
         if expiry:
-            lapse = {"Enabled": True, "AttributeName": "ttl"}
-            client.update_time_to_live(TableName=self.name, TimeToLiveSpecification=lapse)
+            ttl = {"Enabled": True, "AttributeName": "ttl"}
+            client.update_time_to_live(TableName=self.name, TimeToLiveSpecification=ttl)
         return True
 
     def is_current(self) -> bool:
-        """Whether the table has the indexes and the stream of today, and holds in them what it holds today: one of an
-        earlier version may lack some of it."""
+        """Return whether the indexes, their projections and the stream are as in SCHEMA."""
         client: Any = self.connection.client
         described = client.describe_table(TableName=self.name)["Table"]
         streams = described.get("StreamSpecification") == SCHEMA["StreamSpecification"]
@@ -250,7 +249,7 @@ class Table:
 
 
 def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[tuple[str, str]]]]:
-    """What each index of a table holds, and by which keys."""
+    """Return the projection and the keys of each index of a table."""
     return {
         index["IndexName"]: (
             index["Projection"]["ProjectionType"],
@@ -261,13 +260,13 @@ def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[tuple[str, s
 
 
 class _Retry(Struct, frozen=True):
-    """An attempt that decided nothing: it was throttled, or met another transaction."""
+    """An attempt without a decision: throttled, or in conflict with another transaction."""
 
     throttled: bool
 
 
 def _failed_items(actions: Sequence[Action], error: Exception) -> FailedItems | _Retry:
-    """The refusing items of a cancelled transaction. A conflict is no refusal: it carries no item. Raises a Fault."""
+    """Return the items whose conditions failed, or _Retry for a conflict or throttling. Raises a Fault."""
     code = _code(error)
     if code in THROTTLES:
         return _Retry(throttled=True)
@@ -280,7 +279,7 @@ def _failed_items(actions: Sequence[Action], error: Exception) -> FailedItems | 
     if codes & THROTTLES or codes & _PASSING:
         return _Retry(throttled=bool(codes & THROTTLES))
     if codes != {"ConditionalCheckFailed"}:
-        raise MalformedWrite(f"the engine does not accept this transaction: {sorted(codes)}") from error
+        raise MalformedWrite(f"DynamoDB rejects this transaction: {sorted(codes)}") from error
     return {
         action.key: dict(reason.get("Item") or {})
         for action, reason in zip(actions, reasons, strict=True)
@@ -290,17 +289,17 @@ def _failed_items(actions: Sequence[Action], error: Exception) -> FailedItems | 
 
 def _write_fault(code: str | None) -> Exception:
     if code in {"ValidationException", "SerializationException"}:
-        return MalformedWrite("the engine does not accept this transaction")
+        return MalformedWrite("DynamoDB rejects this transaction")
     definite = {"ResourceNotFoundException", "AccessDeniedException", "UnrecognizedClientException"}
     return StoreUnavailable() if code in definite else OutcomeUnknown()
 
 
 class MalformedWrite(Exception):
-    """The engine says that the request itself is wrong: a record of ours is malformed. Nothing was changed."""
+    """DynamoDB rejected the request as invalid: a defect of the service. Nothing was changed."""
 
 
 def _code(error: Exception) -> str | None:
-    """The engine's word for it; None where it said nothing."""
+    """Return DynamoDB's error code; None without a response."""
     return str(error.response.get("Error", {}).get("Code")) if isinstance(error, ClientError) else None
 
 
@@ -309,12 +308,12 @@ def _key_of(item: Item) -> Key:
 
 
 def begins_with(index: str, text: str) -> Condition:
-    """A condition on the sort key: it starts with that text."""
+    """Return the condition that the sort key begins with `text`."""
     return Attribute(INDEX_RANGE[index]).startswith(text)
 
 
 def between(index: str | None, low: int | str | None = None, high: int | str | None = None) -> Condition | None:
-    """A condition on the sort key: from `low` up to `high`, both included."""
+    """Return the condition that the sort key is between `low` and `high`, both included. None without bounds."""
     path = Attribute("sk" if index is None else INDEX_RANGE[index])
     if low is not None and high is not None:
         return path.between(low, high)

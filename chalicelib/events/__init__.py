@@ -1,1 +1,1 @@
-"""From the table's stream to EventBridge."""
+"""Publishes the table's stream to EventBridge."""

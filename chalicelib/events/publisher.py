@@ -1,7 +1,7 @@
-"""Puts events on the EventBridge bus, in order, and says which was the first that the bus did not take.
+"""Publishes entries to the EventBridge bus in order, up to the first that is rejected.
 
-What came before that one is told; it and the rest are for the caller to bring again. It knows nothing of what an event
-says, and logs nothing of it either.
+Entries before that one are published; the caller retries it and the rest. Nothing here reads or logs the content of an
+event.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ log = logging.getLogger("customer-pool")
 
 
 def connect(region: str) -> Any:
-    """A client that gives up early: what was not taken comes again with the stream."""
-    patience = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-    return botocore.session.get_session().create_client("events", region_name=region, config=patience)
+    """Return a client with short timeouts: the stream retries rejected entries."""
+    settings = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+    return botocore.session.get_session().create_client("events", region_name=region, config=settings)
 
 
 def publish(client: Any, entries: Sequence[dict[str, Any]]) -> int | None:
-    """The position of the first entry that was not taken; None if all were. After that one no more are sent."""
+    """Return the index of the first rejected entry, or None. No batch is sent after a rejection."""
     for start in range(0, len(entries), MAX_ENTRIES):
-        refused = _refused(client, entries[start : start + MAX_ENTRIES])
-        if refused is not None:
-            return start + refused
+        rejected = _first_rejected(client, entries[start : start + MAX_ENTRIES])
+        if rejected is not None:
+            return start + rejected
     return None
 
 
-def _refused(client: Any, entries: Sequence[dict[str, Any]]) -> int | None:
+def _first_rejected(client: Any, entries: Sequence[dict[str, Any]]) -> int | None:
     try:
         answer = client.put_events(Entries=list(entries))
     except (BotoCoreError, ClientError) as error:
@@ -45,4 +45,4 @@ def _refused(client: Any, entries: Sequence[dict[str, Any]]) -> int | None:
     if not any(codes):
         return None
     log.warning("events not taken: %s", ", ".join(sorted({str(code) for code in codes if code})))
-    return next(position for position, code in enumerate(codes) if code)
+    return next(index for index, code in enumerate(codes) if code)

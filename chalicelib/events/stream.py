@@ -1,8 +1,8 @@
-"""What the table's stream says has happened, as events for other systems: pure, and the same however often it is asked.
+"""Converts records of the table's stream to EventBridge events. Pure: a repeated record yields the same events.
 
-A customer carries its latest events, so a record of the stream tells all that one write did: the events later than the
-version before it. docs/events.md is what others rely on. Nothing personal goes out: no name, no field, and no text that
-somebody wrote.
+A customer item holds its recent events, so a stream record contains every event of one write: those later than the old
+image's version. docs/events.md is the contract with consumers. No personal data is published: no name, no field, no
+text that a person wrote.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from chalicelib.model.times import rfc3339
 from chalicelib.observability import exception_summary
 
 SOURCE: Final = "customer-pool"
-SCHEMA: Final = 1  # raised when a member changes its meaning or goes; one that is added changes nothing
+SCHEMA: Final = 1  # raised when a member changes its meaning or is removed, not when one is added
 
 
 class Detail(Struct, frozen=True):
-    """One transition of one customer, as others are told it. `id` is its own for ever; `level` is a reminder's."""
+    """The published detail: one transition of one customer. `id` is unique and stable; `level` is set for reminders."""
 
     schema: int
     id: str
@@ -43,49 +43,49 @@ class Detail(Struct, frozen=True):
 
 
 class StreamEvent(Struct, frozen=True):
-    """An event, and the number in the stream of the record that tells it."""
+    """An event and the sequence number of its stream record."""
 
     number: str
     detail: Detail
 
     def entry(self, bus: str) -> dict[str, Any]:
-        """As EventBridge takes it."""
-        said = msgspec.json.encode(self.detail).decode()
-        return {"EventBusName": bus, "Source": SOURCE, "DetailType": self.detail.type, "Detail": said}
+        """Return the entry for PutEvents."""
+        detail = msgspec.json.encode(self.detail).decode()
+        return {"EventBusName": bus, "Source": SOURCE, "DetailType": self.detail.type, "Detail": detail}
 
 
 class Batch(Struct, frozen=True):
-    """What some records tell, in their order, and outlines of those that do not read as any."""
+    """The events of some stream records, in order, and summaries of the malformed records."""
 
-    told: list[StreamEvent]
+    events: list[StreamEvent]
     malformed: list[str]
 
 
 def events_from(records: Iterable[Mapping[str, Any]]) -> Batch:
-    """A malformed record tells nothing, today as tomorrow: it is passed over, so that it stops none of the rest."""
-    reading = Batch([], [])
+    """Return the events of these records. Skips malformed records: a retry cannot repair them."""
+    batch = Batch([], [])
     for record in records:
         try:
-            reading.told.extend(_told_by(record["dynamodb"]))
+            batch.events.extend(_events_in(record["dynamodb"]))
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            reading.malformed.append(exception_summary(error))
-    return reading
+            batch.malformed.append(exception_summary(error))
+    return batch
 
 
-def batch_item_failures(told: Sequence[StreamEvent], first_untold: int | None) -> dict[str, Any]:
-    """The function's answer to the stream: from the record of the first event that was not taken, all come again."""
-    missing = [] if first_untold is None else [{"itemIdentifier": told[first_untold].number}]
-    return {"batchItemFailures": missing}
+def batch_item_failures(events: Sequence[StreamEvent], first_rejected: int | None) -> dict[str, Any]:
+    """Return the partial batch response: Lambda retries from the record of the first rejected event on."""
+    failures = [] if first_rejected is None else [{"itemIdentifier": events[first_rejected].number}]
+    return {"batchItemFailures": failures}
 
 
-def _told_by(change: Mapping[str, Any]) -> list[StreamEvent]:
+def _events_in(change: Mapping[str, Any]) -> list[StreamEvent]:
     after, before = change.get("NewImage") or {}, change.get("OldImage") or {}
-    if "tail" not in after:  # not a customer, or one that has left
+    if "tail" not in after:  # not a customer item, or a removed one
         return []
-    # A new item tells its last event only: a customer that comes from another pool brings those that were told there.
-    seen = items.deserialize((before or after)["version"]) - (0 if before else 1)
+    # A new item yields its last event only: a customer moved from another pool brings events published there.
+    published = items.deserialize((before or after)["version"]) - (0 if before else 1)
     pk, born = items.deserialize(after["pk"]), items.deserialize(after["created_at"])
-    new = [event for event in items.recent_events_record(after) if event.seq > seen]
+    new = [event for event in items.recent_events_record(after) if event.seq > published]
     return [StreamEvent(str(change["SequenceNumber"]), _detail(pk, born, event)) for event in new]
 
 

@@ -298,7 +298,7 @@ def test_the_publisher_function_logs_no_secret(deployed: ModuleType, moto_world:
     assert deployed.publish_events({"Records": records}, None) == {"batchItemFailures": []}
 
     assert sum("malformed record: " in text for text in ear.heard) == 2 * len(spoiled)
-    assert any(f"'told': {len(items)}, 'untold': 0, 'malformed': {len(spoiled)}" in text for text in ear.heard)
+    assert any(f"'published': {len(items)}, 'rejected': 0, 'malformed': {len(spoiled)}" in text for text in ear.heard)
 
 
 def test_the_reason_for_rejecting_a_token_is_not_logged() -> None:

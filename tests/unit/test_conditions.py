@@ -138,7 +138,7 @@ def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
 
 
 def test_a_condition_that_cannot_be_evaluated_is_rejected_as_a_rule() -> None:
-    with pytest.raises(TypeError, match="no rule may use BeginsWith"):
+    with pytest.raises(TypeError, match="unsupported condition in a rule: BeginsWith"):
         evaluate(Path("state").startswith("a"), {})
 
 
@@ -228,7 +228,7 @@ def test_a_member_without_counters_is_unchanged_until_the_first_count() -> None:
 
 
 def test_a_condition_on_a_computed_size_is_rejected_as_a_rule() -> None:
-    with pytest.raises(TypeError, match="no rule may use _Size"):
+    with pytest.raises(TypeError, match="unsupported operand in a rule: _Size"):
         evaluate(size("state") > 1, ITEM)
 
 
@@ -242,7 +242,7 @@ def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
 
 
 def test_a_condition_that_no_rule_uses_is_not_serialized() -> None:
-    with pytest.raises(TypeError, match="no condition here may use Contains"):
+    with pytest.raises(TypeError, match="unsupported condition: Contains"):
         condition_expression(Path("state").contains("a"), {}, {})
-    with pytest.raises(AssertionError, match="no condition here may use _Size"):
+    with pytest.raises(AssertionError, match="unsupported operand: _Size"):
         condition_expression(size("state") > 1, {}, {})

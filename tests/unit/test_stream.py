@@ -40,7 +40,7 @@ def records(world: World) -> list[dict[str, Any]]:
 def told_by(world: World) -> list[StreamEvent]:
     reading = stream.events_from(records(world))
     assert reading.malformed == []
-    return reading.told
+    return reading.events
 
 
 def busy_week(world: World) -> User:
@@ -184,7 +184,7 @@ MALFORMED = {
 def test_a_malformed_stream_record_is_logged_safely_and_stops_no_other(what: str) -> None:
     reading = stream.events_from([change(), MALFORMED[what], change()])
 
-    assert [told.detail.type for told in reading.told] == ["created", "created"]
+    assert [told.detail.type for told in reading.events] == ["created", "created"]
     (outlined,) = reading.malformed
     assert " at " in outlined and not any(canary in outlined.lower() for canary in CANARIES)
 

@@ -288,11 +288,11 @@ def test_a_write_without_a_response_has_an_unknown_outcome(door: Door) -> None:
 def test_a_transaction_rejected_as_invalid_is_a_defect(door: Door) -> None:
     door.fails(lambda: cancelled([{}], "ValidationError"))
 
-    with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction: \['ValidationError'\]$"):
+    with pytest.raises(MalformedWrite, match=r"^DynamoDB rejects this transaction: \['ValidationError'\]$"):
         door.table.write([Put(KEY, {})])
 
     door.fails(lambda: said("TransactWriteItems", "ValidationException"))
-    with pytest.raises(MalformedWrite, match=r"^the engine does not accept this transaction$"):
+    with pytest.raises(MalformedWrite, match=r"^DynamoDB rejects this transaction$"):
         door.table.write([Put(KEY, {})])
 
 

@@ -146,7 +146,7 @@ def _about_functions() -> list[dict[str, Any]]:
     return [
         _graph("Age of the oldest lapsed claim (s)", _ours("sweep", "lag_s"), "Maximum"),
         _graph("The sweep", _ours("sweep", *SweepResult.COUNTS), "Sum"),
-        _graph("Events", _ours("events", "told", "untold", "malformed"), "Sum"),
+        _graph("Events", _ours("events", "published", "rejected", "malformed"), "Sum"),
         _graph("Functions: errors and throttles", failures, "Sum"),
         _graph("Age of the oldest event not yet told (ms)", waiting, "Maximum"),
     ]

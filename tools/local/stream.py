@@ -78,7 +78,7 @@ def event_log(table_stream: Stream, say: Callable[[str], None]) -> Repeating:
         except (BotoCoreError, ClientError) as error:
             logger.warning("the events cannot be read just now: %s", type(error).__name__)
             return
-        for told in reading.told:
+        for told in reading.events:
             say(f"event {told.detail.type} {msgspec.json.encode(told.detail).decode()}")
         for malformed in reading.malformed:
             logger.error("malformed record: %s", malformed)
