@@ -36,7 +36,11 @@ def mine(session: Session, only_ids: bool) -> int:
     # A pool that is the only one need not be named with its ids.
     known = session.pools() if chosen is None or only_ids else [chosen]
     several = known != [chosen] if chosen else len(known) != 1
-    held = [each for pool in ([chosen] if chosen else known) for each in _held_in(session, pool, chosen=pool == chosen)]
+    held = [
+        each
+        for pool in ([chosen] if chosen else known)
+        for each in _held_in(session, pool, chosen=pool == chosen, only_claims=only_ids)
+    ]
     if only_ids:
         _print_ids(session, [f"{each['pool_id']}/{each['id']}" if several else each["id"] for each in held])
     else:
@@ -46,10 +50,14 @@ def mine(session: Session, only_ids: bool) -> int:
     return Exit.DONE
 
 
-def _held_in(session: Session, pool: str, *, chosen: bool) -> list[dict[str, Any]]:
-    """An admin sees pools of which they are no member; there they hold nothing."""
+def _held_in(session: Session, pool: str, *, chosen: bool, only_claims: bool) -> list[dict[str, Any]]:
+    """Return the caller's customers in a pool; with `only_claims` only those that they claimed.
+
+    An admin sees pools without being a member; they hold nothing there.
+    """
     try:
-        return list(session.walk(f"/v1/pools/{pool}/customers", holder="me"))
+        state = {"state": "claimed"} if only_claims else {}
+        return list(session.walk(f"/v1/pools/{pool}/customers", holder="me", **state))
     except NotDone as refused:
         if chosen or refused.reply.code != "not_a_member":
             raise

@@ -21,10 +21,11 @@ _ANYWHERE: Final = re.compile(r"\+[0-9]{10,}|1[3-9][0-9]{9}")  # a phone number 
 _JOINER: Final = "\u200d"
 _DIGITS: Final = 7  # fewer are no phone number, and not worth loading the library
 
-_LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+-"
+_LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+\\-"
+_LOCAL: Final = _LATIN + r"!#$&=?\^`{}~"  # RFC 5322 allows these in front of the @
 _OTHER: Final = r"""\s@＠﹫<>()（）\[\],，;；:：、。."'“”‘’《》*|/"""
 _ADDRESSES: Final = (  # of Latin letters, which end where Chinese text goes on without a space; and of any script
-    re.compile(rf"(?<![{_LATIN}.])([{_LATIN}.]+)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"),
+    re.compile(rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"),
     re.compile(rf"(?<![^{_OTHER}])([^{_OTHER}]+)[@＠﹫]([^{_OTHER}.．]+(?:[.．][^{_OTHER}.．]+)+)"),
 )
 
