@@ -113,7 +113,7 @@ def win(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:
 
 
 def pin(ctx: RequestContext, pool_id: str, customer: str, until: int) -> Outcome:
-    """Pins of the holder that have ended of themselves make room first, where room is what is wanting."""
+    """Pin a claim. If the pin limit is reached, first end the expired pins of the holder and try again."""
     pool = ctx.pool(pool_id)
     if not ctx.now < until <= keys.NO_DEADLINE:
         raise Refused(Refusal("invalid_request", errors=(FieldError("future", "until"),)))
@@ -163,7 +163,7 @@ def convert(ctx: RequestContext, pool_id: str, ids: Sequence[str], to: str | Non
 def deposit(
     ctx: RequestContext, pool_id: str, ids: Sequence[str], into: str | None, *, atomic: bool = False
 ) -> Outcome:
-    """Into that pool again or, with `into`, into another one of the tenant."""
+    """Deposit customers into the same pool or, with `into`, into another pool of the tenant."""
     pool, target = ctx.pool(pool_id), ctx.pool(into or pool_id)
     uow = ctx.uow(pool, target_pool=target if target.id != pool.id else None)
     there = replace(ctx.actor(target), if_match=None)
@@ -183,16 +183,16 @@ def _move(
 
 
 def remove_member(ctx: RequestContext, pool_id: str, user: str, held: Held | None, to: str | None) -> dict[str, Any]:
-    """Removes a member who holds nothing, or whose customers are released or transferred first (rule 22).
+    """Remove a member who holds nothing, or whose customers are released or transferred first (rule 22).
 
-    Whatever is held at the last moment keeps them: the counter's zero is a condition of the removal.
+    The removal requires that the counter of held customers is zero.
     """
     pool = ctx.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None:
         raise Refused(Refusal("not_found"))
     if held is not None:
         require_manager(ctx, pool)
-        _still_as_seen(ctx, pool, user)
+        _require_same_version(ctx, pool, user)
     for _ in range(REMOVALS):
         if held is not None:
             _hand_back(ctx, pool, user, held, to)
@@ -207,24 +207,24 @@ def remove_member(ctx: RequestContext, pool_id: str, user: str, held: Held | Non
     raise Refused(Refusal("member_has_claims"))
 
 
-def _still_as_seen(ctx: RequestContext, pool: Pool, user: str) -> None:
-    """Nothing is handed back where the client knows another version. Raises Refused."""
+def _require_same_version(ctx: RequestContext, pool: Pool, user: str) -> None:
+    """Raise Refused if the client sent another version in If-Match, before any customer is handed back."""
     leaver = keys.member_key(pool.tenant, pool.id, user)
     stored = {} if ctx.if_match is None else ctx.backend.table.get([leaver])
-    refusal = rules.first_broken(_as_seen(ctx, leaver), stored)
+    refusal = rules.first_broken(_version_rules(ctx, leaver), stored)
     if refusal is not None:
         raise Refused(refusal)
 
 
-def _as_seen(ctx: RequestContext, leaver: Key) -> list[Rule]:
+def _version_rules(ctx: RequestContext, leaver: Key) -> list[Rule]:
     return [] if ctx.if_match is None else [rules.unchanged_since(leaver, ctx.if_match)]
 
 
 def _hand_back(ctx: RequestContext, pool: Pool, user: str, held: Held, to: str | None) -> None:
-    """Releases or transfers what the member holds. Raises Refused with the first refusal."""
+    """Release or transfer the customers that the member holds. Raises Refused with the first refusal."""
     expiry.expire_claims_of(ctx, pool, user)
     if held == "transfer" and to not in (None, user):
-        _room_for_all(ctx, pool, user, to)
+        _require_room_for_all(ctx, pool, user, to)
     quiet = replace(quota_unit_of_work(ctx, pool, manager=True), idempotency=None)
     actor, new_id = replace(quiet.actor, if_match=None), ctx.backend.new_id
 
@@ -233,9 +233,8 @@ def _hand_back(ctx: RequestContext, pool: Pool, user: str, held: Held, to: str |
             made = claim_transitions.transfer(actor, customer, known, to, new_id(), None)
         else:
             made = transitions.release(actor, customer, known, None, MEMBER_REMOVED)
-        return claim_transitions.from_holder(
-            made, user
-        )  # their list is a moment late: it may name what others hold by now
+        # The index is eventually consistent: it may list customers that others hold by now.
+        return claim_transitions.from_holder(made, user)
 
     for page in expiry.claims_of(ctx, pool, user, limit=LARGEST_PAGE):
         results = execute(quiet, [keys.id_from_pk(key.pk) for key in page.keys], plan).results
@@ -244,13 +243,13 @@ def _hand_back(ctx: RequestContext, pool: Pool, user: str, held: Held, to: str |
             raise Refused(refusals[0])
 
 
-def _room_for_all(ctx: RequestContext, pool: Pool, user: str, heir: str) -> None:
-    """An heir without room for all gets none, so that a removal that is refused has moved nobody. Raises Refused.
+def _require_room_for_all(ctx: RequestContext, pool: Pool, user: str, recipient_user: str) -> None:
+    """Raise Refused if the recipient has no room for all customers, so that a refused removal has moved none.
 
-    Only looked at here: each transfer is held to the limit all the same.
+    This is only a check in advance: each transfer still has the limit as its condition.
     """
-    expiry.expire_claims_of(ctx, pool, heir)
-    leaver, recipient = (keys.member_key(pool.tenant, pool.id, each) for each in (user, heir))
+    expiry.expire_claims_of(ctx, pool, recipient_user)
+    leaver, recipient = (keys.member_key(pool.tenant, pool.id, each) for each in (user, recipient_user))
     found = ctx.backend.table.get([leaver, recipient])
     if len(found) < 2:
         return
@@ -262,23 +261,23 @@ def _room_for_all(ctx: RequestContext, pool: Pool, user: str, heir: str) -> None
 
 
 def _remove(ctx: RequestContext, pool: Pool, user: str) -> dict[str, Any]:
-    """What they did stays in the statistics: their day is filed; what they brought in is added to the pool's row."""
+    """Remove the member. Archive their counts of the day, and add the customers they added to the pool's row."""
     caller, leaver = ctx.actor(pool), keys.member_key(pool.tenant, pool.id, user)
     stored = ctx.backend.table.get([leaver]).get(leaver)
-    asked = [
+    required = [
         *caller.member_rules(),
         *caller.manager_rules(),
         rules.exists(leaver),
-        *_as_seen(ctx, leaver),
+        *_version_rules(ctx, leaver),
         Rule("member_has_claims", leaver, rules.held == 0),
     ]
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in caller.manager_rules() if rule.key != leaver]
-    if stored is None:  # one who was put meanwhile has a day to file: their item is read again
-        asked.append(Rule(AT_WORK, leaver, rules.pk.does_not_exist()))
+    if stored is None:  # a member added meanwhile has counts to archive: read again
+        required.append(Rule(AT_WORK, leaver, rules.pk.does_not_exist()))
     else:
         member = items.member_record(pool.tenant, pool.id, stored)
-        asked.append(Rule(AT_WORK, leaver, activity_unchanged(stored)))
+        required.append(Rule(AT_WORK, leaver, activity_unchanged(stored)))
         writes.append(archive_day(keys.day_key(leaver, member.day), member.did))
         writes.append(brought_in(keys.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
-    writes.append(Delete(leaver, rules.all_of([rule.condition for rule in asked if rule.key == leaver])))
-    return ctx.commit(writes, asked, {"pool_id": pool.id, "user_id": user})
+    writes.append(Delete(leaver, rules.all_of([rule.condition for rule in required if rule.key == leaver])))
+    return ctx.commit(writes, required, {"pool_id": pool.id, "user_id": user})

@@ -1,7 +1,7 @@
-"""Claim-next: finds the best customers for whoever asks, and claims them.
+"""Claim-next: find the best available customers for the caller, and claim them.
 
-The lists are a moment late and copies may be stale, so what is found here is only worth trying: the claim is the
-ordinary one, and decides. A search has an end, however many customers at the head are closed to the caller.
+Indexes are eventually consistent and cached customers may be stale, so a search only finds candidates; the ordinary
+claim decides under its conditions. A search is bounded, however many customers at the head the caller may not claim.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def claim_next(ctx: RequestContext, pool_id: str, count: int) -> Outcome:
 
 
 def taken_before(idempotency: IdempotencyRecord | None) -> dict[int, Result]:
-    """The customers that attempts with this Idempotency-Key have taken, by position."""
+    """Return the results of customers taken by attempts with this Idempotency-Key, by position."""
     return {at: result for at, result in known_answers(idempotency).items() if result.facts is not None}
 
 
@@ -80,7 +80,7 @@ class _Search:
         return self.count - len(self.taken)
 
     def run(self) -> Refusal | None:
-        """The refusal about the caller that stopped it, if one did."""
+        """Run the search. Return the refusal about the caller that stopped it, if any."""
         for _ in range(MAX_READS):
             if self.wanted <= 0 or self._is_finished():
                 break
@@ -94,13 +94,13 @@ class _Search:
         return None if self.taken else self._standing()
 
     def _is_finished(self) -> bool:
-        """An earlier attempt with this Idempotency-Key came to its end."""
+        """Return whether an earlier attempt with this Idempotency-Key has finished."""
         return self.uow.idempotency is not None and WHOLE in self.uow.idempotency.answers
 
-    # Whom to try
+    # Candidates
 
     def _candidates(self) -> list[Candidate]:
-        """The next to try: exactly the head of the list or, in a crowd, some from further down.
+        """Return the next candidates: the head of the list or, under contention, some from further down.
 
         A crowd is spread over a head that is about as long as what it takes at once, whoever gets which of it.
         """
@@ -116,18 +116,18 @@ class _Search:
         return best or self.candidate_pool.take(count, now, passed)
 
     def _head(self, length: int) -> list[Candidate]:
-        """That many of the best, without those passed; fewer where there are no more.
+        """Return the best `length` candidates that were not passed; fewer at the end of the lists.
 
-        A lapsed claim is free for everybody: its customer stands in the list by its priority and since its deadline, as
-        it will once it has been swept. Of very many that have lapsed only those who wait longest are looked at.
+        An expired claim is free for everyone: its customer ranks by its priority and its deadline, as it will after the
+        sweep. If very many have expired, only those that have waited longest are considered.
         """
         head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length)
         if self.candidate_pool.may_have_expired(self.ctx.now):
             due, until = sharded_query.partitions_of(keys.due_in, self.pool), between(DUE, high=self.ctx.now)
-            lapsed = self._spread(DUE, due, min(length, MAX_EXPIRED), until)
-            if not lapsed:
+            expired = self._spread(DUE, due, min(length, MAX_EXPIRED), until)
+            if not expired:
                 self.candidate_pool.none_expired(self.ctx.now)
-            head = sorted({*head, *lapsed})
+            head = sorted({*head, *expired})
         return head[:length]
 
     def _spread(
@@ -147,7 +147,7 @@ class _Search:
         return sorted(candidate for head in heads for candidate in head)[:length]
 
     def _listed(self, index: str, partition: str, length: int, part: Condition | None = None) -> list[Candidate]:
-        """That many of one list, from its beginning; and none any more once it has come to its end."""
+        """Return the first `length` candidates of one list; none once the list is exhausted."""
         found: list[Candidate] = []
         if partition in self.exhausted:
             return found
@@ -160,16 +160,16 @@ class _Search:
         return found
 
     def _chosen(self, candidates: Sequence[Candidate]) -> list[str]:
-        """As many of the candidates as are wanted, without those whose copies show them closed to the caller."""
+        """Return up to `wanted` candidates, without those that the caller may not claim according to the cache."""
         table, customer_cache = self.uow.table, self.uow.customer_cache
         seen = [each.id for each in candidates]
         copied = customer_cache.seen(self.uow.actor, seen)
         closed = self._closed(customer_cache.get_many(table, self.uow.actor, seen))
         ahead = self._ahead(seen, closed)
-        doubtful = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
-        if doubtful:  # or the copy is old: it was released, or restored, and is better than one that would be taken
-            closed = {each: closed[each] for each in closed if each not in doubtful}
-            closed |= self._closed(customer_cache.read(table, self.uow.actor, doubtful))
+        maybe_stale = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
+        if maybe_stale:  # or the copy is old: it was released, or restored, and is better than one that would be taken
+            closed = {each: closed[each] for each in closed if each not in maybe_stale}
+            closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale))
         free = [each for each in seen if each not in closed]
         spare = free[self.wanted :]
         self.passed |= set(seen) - set(spare)
@@ -188,7 +188,7 @@ class _Search:
         return seen[: free[self.wanted - 1]] if len(free) >= self.wanted else seen
 
     def _closed(self, known: dict[str, Customer | None]) -> dict[str, str]:
-        """Those that the caller may not claim as they are known, with the reason."""
+        """Return the reason for each cached customer that the caller may not claim, by customer id."""
         closed = {}
         for customer_id, customer in known.items():
             planned = self.plan(customer_id, customer)
@@ -199,7 +199,7 @@ class _Search:
                     closed[customer_id] = refusal.reason
         return closed
 
-    # Claiming them
+    # Claims
 
     def _claim(self, chosen: Sequence[str]) -> Refusal | None:
         """Claims those; the refusal about the caller among what came of it, if there is one."""
@@ -247,7 +247,7 @@ class _Search:
         return bool(others) or self.met_own > OWN_MEETINGS
 
     def _standing(self) -> Refusal | None:
-        """Where nothing was taken: whether the caller might claim at all, once their lapsed claims are returned."""
+        """Return the rule that keeps the caller from claiming at all, after their expired claims are returned."""
         refusal = self._closed_to_caller()
         if refusal is None or refusal.reason != "holding_limit":
             return refusal
@@ -266,7 +266,7 @@ class _Search:
 
 
 def _candidate(index: str, item: Item) -> Candidate:
-    """Where that item of an index stands among those that may be taken."""
+    """Return the candidate of an index item, with its rank."""
     rank = (
         deserialize(item["rank"]) if index == PLACE else deserialize(item["due_at"]) - _priority(item) * PRIORITY_STEP
     )

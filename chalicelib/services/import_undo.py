@@ -1,9 +1,8 @@
-"""Undoes one import, for the customers that nobody has touched since: what was changed says again what it said
-before, what was new leaves the pool.
+"""Undo one import: restore the customers that it changed and remove the customers that it created.
 
-What an import did is known from its log, and says nothing of what stands now: each customer is written under the
-condition that it is still at the very version which the import made. So a claim a moment earlier wins. An undoing
-keeps a journal of its own: it has one effect, however often, by whomever and after whatever crash it is asked for.
+The import log records what the import wrote. Each customer is written under the condition that it is still at the
+version that the import wrote, so any later change, such as a claim, wins. The undo has its own idempotency record: it
+takes effect once, however often it is requested, by any manager, and after any crash.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from chalicelib.transactions.import_log import RETENTION_SECONDS, ImportedRow
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork, attempt
 
 UNDO_REASON: Final = "import undone"  # of the event
-MAX_ROUNDS: Final = 50  # each is lost to somebody who said the same number meanwhile; only a defect could use them up
-RESULTS_PER_PART: Final = 50  # of a journal, whose parts are items of limited size
+MAX_ROUNDS: Final = 50  # a round fails when another customer takes a unique key meanwhile; only a defect uses up all
+RESULTS_PER_PART: Final = 50  # a part of an idempotency record is an item of limited size
 
-Guards = dict[Key, Item]
+UniqueKeys = dict[Key, Item]
 
 
 def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
-    """One result for each customer that the import wrote. Raises Refused, the same to whoever is no manager."""
+    """Return one result per customer that the import wrote. Raises Refused, identically for all who do not manage."""
     pool = ctx.pool(pool_id)
     answered = known_answers(ctx.idempotency)
     if not answered:
@@ -47,23 +46,23 @@ def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
     if not written:
         raise Refused(Refusal("not_found"))
     left = {at: each for at, each in written.items() if at not in answered}
-    uow = replace(ctx.uow(pool, manager=True), idempotency=_own_journal(ctx, pool, import_id))
-    # What says a number again first: then its guard is no longer that of a new customer which says it too.
-    results = _restored(uow, {at: each for at, each in left.items() if each.before is not None})
-    results |= _removed(uow, {at: each for at, each in left.items() if each.before is None})
-    return Outcome(_kept(ctx, answered | results))
+    uow = replace(ctx.uow(pool, manager=True), idempotency=_undo_record(ctx, pool, import_id))
+    # Restore first: a restored customer then owns its unique keys before a new one with the same keys is removed.
+    results = _restore_all(uow, {at: each for at, each in left.items() if each.before is not None})
+    results |= _remove_all(uow, {at: each for at, each in left.items() if each.before is None})
+    return Outcome(_store_results(ctx, answered | results))
 
 
-def _own_journal(ctx: RequestContext, pool: Pool, import_id: str) -> IdempotencyRecord:
-    """What was undone before, by whomever: nothing of it is undone again, whatever has come in its place."""
+def _undo_record(ctx: RequestContext, pool: Pool, import_id: str) -> IdempotencyRecord:
+    """Load the results of earlier undos of this import by anyone. These customers are not undone a second time."""
     wanted_keys = partial(keys.undone_key, pool.tenant, pool.id, import_id)
     idempotency = IdempotencyRecord(wanted_keys, "", ctx.now, RETENTION_SECONDS)
     idempotency.recall(ctx.backend.table)
     return idempotency
 
 
-def _kept(ctx: RequestContext, results: dict[int, Result]) -> dict[int, Result]:
-    """The results as they are answered, under the Idempotency-Key too."""
+def _store_results(ctx: RequestContext, results: dict[int, Result]) -> dict[int, Result]:
+    """Store the results under the Idempotency-Key, if there is one, and return the results to send."""
     if ctx.idempotency is None:
         return results
     given = list(results.items())
@@ -73,7 +72,7 @@ def _kept(ctx: RequestContext, results: dict[int, Result]) -> dict[int, Result]:
     return kept
 
 
-def _restored(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
+def _restore_all(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
     by_id = {each.id: each for each in written.values()}
 
     def plan(customer_id: str, known: Customer | None) -> Transition:
@@ -83,13 +82,13 @@ def _restored(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, 
 
 
 def _restore(actor: Actor, written: ImportedRow, known: Customer | None) -> Transition:
-    asked = _asked(actor, written)
+    required = _conditions(actor, written)
     if known is None or not _as_written(known, written):
-        return Transition(actor.customer_key(written.id), known, None, asked)
-    return transitions.updated(actor, known, asked, written.before or {}, UNDO_REASON)
+        return Transition(actor.customer_key(written.id), known, None, required)
+    return transitions.updated(actor, known, required, written.before or {}, UNDO_REASON)
 
 
-def _asked(actor: Actor, written: ImportedRow) -> tuple[Rule, ...]:
+def _conditions(actor: Actor, written: ImportedRow) -> tuple[Rule, ...]:
     key = actor.customer_key(written.id)
     untouched = rules.not_modified_since(key, written.version, written.created_at)
     return (*transitions.manager_rules(actor), rules.exists(key), untouched)
@@ -99,15 +98,15 @@ def _as_written(known: Customer, written: ImportedRow) -> bool:
     return (known.version, known.created_at) == (written.version, written.created_at)
 
 
-def _removed(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
-    """Customers leave, each with the guards that are still its own: no other's are touched."""
+def _remove_all(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
+    """Remove the customers and the unique keys that they still own. Keys of other customers stay."""
     by_id = {each.id: each for each in written.values()}
-    unique_keys: dict[str, Guards] = {}
-    others: set[Key] = set()
+    unique_keys: dict[str, UniqueKeys] = {}
+    foreign: set[Key] = set()
 
     def plan(customer_id: str, known: Customer | None) -> Transition:
         unique_keys[customer_id] = {} if known is None else items.unique_key_items(known)
-        own = {key: item for key, item in unique_keys[customer_id].items() if key not in others}
+        own = {key: item for key, item in unique_keys[customer_id].items() if key not in foreign}
         return _remove(uow.actor, by_id[customer_id], known, own)
 
     results: dict[int, Result] = {}
@@ -117,19 +116,19 @@ def _removed(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, R
         results |= {at: result for at, result in settled.items() if not result.refused_as(rules.KEY_TAKEN)}
         if len(results) == len(written):
             return results
-        others |= _others(uow, [unique_keys[settled[at].id] for at in pending if at not in results])
+        foreign |= _foreign_keys(uow, [unique_keys[settled[at].id] for at in pending if at not in results])
     raise Throttled
 
 
-def _others(uow: UnitOfWork, believed: list[Guards]) -> set[Key]:
-    """The guards that are not as those customers wrote them. Such a one is never theirs again: they do not change."""
+def _foreign_keys(uow: UnitOfWork, believed: list[UniqueKeys]) -> set[Key]:
+    """Return the unique keys that are no longer as these customers wrote them; such a key never returns to them."""
     stored = uow.table.get([key for unique_keys in believed for key in unique_keys])
     return {key for unique_keys in believed for key, item in unique_keys.items() if stored.get(key) != item}
 
 
-def _remove(actor: Actor, written: ImportedRow, known: Customer | None, own: Guards) -> Transition:
-    key, asked = actor.customer_key(written.id), _asked(actor, written)
+def _remove(actor: Actor, written: ImportedRow, known: Customer | None, own: UniqueKeys) -> Transition:
+    key, required = actor.customer_key(written.id), _conditions(actor, written)
     if known is None or not _as_written(known, written):
-        return Transition(key, known, None, asked)
+        return Transition(key, known, None, required)
     forgets = tuple(rules.still_written(unique_key, item) for unique_key, item in own.items())
-    return Transition(key, known, None, (*asked, *forgets), removed_by=actor.user, forgets=forgets)
+    return Transition(key, known, None, (*required, *forgets), removed_by=actor.user, forgets=forgets)

@@ -1,7 +1,7 @@
-"""Cursors: where a list goes on. Opaque to clients, and without authority: a cursor names a position, never a key.
+"""Encode and decode the pagination cursors of lists.
 
-The list that a cursor belongs to is checked by a digest, so one that was altered, or comes from another list, is
-refused rather than misread. Keys are always built from the request's own tenant and pool.
+A cursor is opaque to clients and grants no access: it holds a position, never a key. A digest binds it to its list, so
+an altered cursor, or one of another list, is rejected. Keys are always built from the request's own tenant and pool.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONGEST: Final = 512
 
 
 class Cursor:
-    """The cursors of one list, which is named by everything that makes it what it is."""
+    """Encode and decode cursors of the list that `scope` identifies."""
 
     def __init__(self, *scope: str) -> None:
         self._scope = "\n".join(scope).encode()
@@ -30,13 +30,13 @@ class Cursor:
         return urlsafe_b64encode(self._digest(content) + content).decode().rstrip("=")
 
     def read(self, text: str | None, kind: type[T]) -> T | None:
-        """The position in that cursor; None where there is no cursor yet. Raises Refused for any other text."""
+        """Return the position in the cursor, or None if `text` is None. Raises Refused if the cursor is invalid."""
         if text is None:
             return None
         try:
             raw = urlsafe_b64decode(text[:_LONGEST].encode("ascii") + b"=" * (-len(text) % 4))
             content = raw[_DIGEST:]
-            # Written again, so that no second spelling of a cursor passes for it.
+            # Encode again and compare: a non-canonical encoding of the same cursor is rejected.
             if (
                 self._digest(content) == raw[:_DIGEST]
                 and self.write(position := msgspec.json.decode(content, type=kind)) == text

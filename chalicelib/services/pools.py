@@ -48,7 +48,7 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) ->
 
 
 def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, Put, Rule]:
-    """The changed pool at its next version, its write, and the rule that the write is bound to: it is still `known`."""
+    """Return the changed pool at its next version, its write, and the rule of the write: `known` is unchanged."""
     after = replace(changed, version=known.version + 1, updated_at=now)
     key = keys.pool_key(known.tenant, known.id)
     same = rules.unchanged_since(key, known.version)
@@ -62,10 +62,10 @@ def get_pool(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
 
 
 def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> dict[str, Any]:
-    """The pools that the caller belongs to; for an admin, all.
+    """Return the pools that the caller is a member of; for an admin, all pools of the tenant.
 
-    A page of a member's list has those among the next pools of the tenant, as many as one read can tell of. So it may
-    be short, even empty, where the tenant has more.
+    A member's page holds their pools among the next MAX_KEYS_PER_READ pools of the tenant. It may be short, even empty,
+    although the tenant has more.
     """
     tenant, admin = ctx.caller.tenant, ctx.caller.admin
     place = Cursor(keys.pool_key(tenant, "").pk)
@@ -86,7 +86,7 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> dict[str,
 
 
 def _sound(pools: Iterable[tuple[Key, T]], read: Callable[[T], R]) -> list[R]:
-    """What `read` makes of each. A malformed pool is left out of a list, and logged."""
+    """Return the result of `read` for each pool. A malformed pool is logged and left out."""
     found = []
     for key, pool in pools:
         try:
@@ -97,14 +97,14 @@ def _sound(pools: Iterable[tuple[Key, T]], read: Callable[[T], R]) -> list[R]:
 
 
 def only_members(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
-    """Raises Refused unless the caller may read the pool, by their item among those found, or as it is now."""
+    """Raise Refused unless the caller may read the pool. Reads the member item if `found` is not given."""
     refusal = ctx.unmet(pool, ctx.actor(pool).member_rules(), found)
     if refusal is not None:
         raise Refused(refusal)
 
 
 def get_member(ctx: RequestContext, pool_id: str, user: str) -> dict[str, Any]:
-    """A member with their counters; `me` is the caller. Others are for managers to see."""
+    """Return a member with their counters; `me` is the caller. Only managers may read other members."""
     pool = ctx.pool(pool_id)
     wanted = ctx.caller.user if user == "me" else user
     if IDENTIFIER.fullmatch(wanted) is None:
@@ -119,7 +119,7 @@ def get_member(ctx: RequestContext, pool_id: str, user: str) -> dict[str, Any]:
 
 
 def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
-    """The members of a pool, by user id."""
+    """Return the members of a pool, ordered by user id."""
     pool = ctx.pool(pool_id)
     roster = keys.member_roster(pool.tenant, pool.id)
     place = Cursor(roster)
@@ -151,7 +151,7 @@ def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> 
 
 
 def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, int]:
-    """How many customers of the pool may be claimed, are claimed, or are set aside: the members' counters, summed."""
+    """Return the numbers of available, claimed and set-aside customers, summed from the members' counters."""
     key = keys.leavers_key(pool.tenant, pool.id)
     left = items.deserialize_item(table.get([key]).get(key, {}))
     pooled, aside = (
@@ -162,7 +162,7 @@ def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> dict[
 
 
 def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
-    """Raises Refused unless the caller manages the pool: for what no write asks about."""
+    """Raise Refused unless the caller manages the pool. For operations without a write that checks it."""
     actor = ctx.actor(pool)
     refusal = ctx.unmet(pool, [*actor.member_rules(), *actor.manager_rules()], found)
     if refusal is not None:
@@ -170,12 +170,12 @@ def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] |
 
 
 def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
-    """Makes `user` a member or manager, or changes their role and limit; what they hold stays as it is.
+    """Add a member or manager, or change their role and limit. Their claims stay.
 
-    The counters in the answer are those of the moment at which it is done. Somebody who was removed earlier in the day
-    gets the counts of that day back (rule 5).
+    The counters in the response are those at the time of the write. A member who was removed earlier in the day gets
+    the counts of that day back (rule 5).
 
-    An admin may put anyone; a manager may put members, but neither make nor unmake a manager.
+    An admin may put anyone. A manager may put members, but neither promote to manager nor demote one.
     """
     pool = ctx.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None or user == "me":
@@ -198,7 +198,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_lim
 
 
 def _may_put(ctx: RequestContext, pool: Pool, user: str, role: Role) -> list[Rule]:
-    """The rules under which the caller may put that member. Raises Refused where no state of theirs would do."""
+    """Return the rules under which the caller may put the member. Raises Refused if the caller never may."""
     if ctx.caller.admin:
         return []
     if role == "manager" or user == ctx.caller.user:
@@ -219,7 +219,7 @@ def _as_put(
     known: Member | None,
     did: dict[str, int],
 ) -> Member:
-    """The member one version after the one that the write will be bound to; a new one with what they did today."""
+    """Return the member one version after the required one; a new member gets the counts of today in `did`."""
     known = known or Member(pool.tenant, pool.id, user, role, day=pool.day(ctx.now), did=did, version=0)
     version = known.version if ctx.if_match is None else ctx.if_match
     return replace(known, role=role, own_limit=own_limit, version=version + 1)
@@ -236,26 +236,26 @@ def _put_member(
     key = keys.member_key(member.tenant, member.pool, member.user)
     expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
-    # The pool as remembered may be gone: nobody shall belong to one of the same name that is made later.
+    # The cached pool may be deleted: no member may be left for a later pool with the same id.
     there = Rule("not_found", keys.pool_key(member.tenant, member.pool), rules.pk.exists())
-    asked = [there, *by_whom, Rule("version_conflict", key, same), *as_counted]
-    on_target = rules.all_of([rule.condition for rule in asked if rule.key == key])
+    required = [there, *by_whom, Rule("version_conflict", key, same), *as_counted]
+    on_target = rules.all_of([rule.condition for rule in required if rule.key == key])
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key))]
     if member.version == 1:
         writes += [Put(key, items.member_item(member), on_target), day_taken]
-        asked += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
+        required += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
     else:
         writes.append(Update(key, _settings(member), on_target))
-    return ctx.commit(writes, asked, serializers.member(member, pool, ctx.now))
+    return ctx.commit(writes, required, serializers.member(member, pool, ctx.now))
 
 
 def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:
-    """The strictest rule about the caller: a manager is a member."""
+    """Return only the strictest rule about the caller: a manager is also a member."""
     return [rule for rule in by_whom if rule.key != target][-1:]
 
 
 def _settings(member: Member) -> list[Any]:
-    """Role and limit only: claims may be changing the counters at this very moment."""
+    """Return updates of role and limit only, since claims may change the counters concurrently."""
     own = rules.own_limit
     limit = [own.remove()] if member.own_limit is None else [own.set(member.own_limit)]
     room = rules.room.set(Value(member.own_limit or 0) - rules.held)

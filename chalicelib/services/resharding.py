@@ -1,8 +1,8 @@
-"""Spreads the lists of a pool over more shards, or fewer: moves the entries that still stand where they used to.
+"""Move the index entries of a pool to their new shards after its shard count has changed.
 
-Ten seconds after it was asked for, whatever is written goes to its new place, and readers read both. A quarter of an
-hour after it, no process is left that knows of the old number only, so one way through the lists moves all that did not
-move by itself. A move is no transition: the same customer at the same version, with no event, where it belongs.
+Ten seconds after the request, every write uses the new shard count and every read covers the old and the new shards.
+After 15 minutes no process is left that knows only the old count, so one pass over the lists moves all entries that no
+write has moved. Such a move is not a transition: customer and version stay the same, and no event is published.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from chalicelib.model.model import Pool
 from chalicelib.observability import exception_summary
 from chalicelib.services.pools import updated_pool
 
-STALE_MS: Final = 15 * 60_000  # longer than any function lives
-MIN_SECONDS_LEFT: Final = 3.0  # what a page may take at worst
+STALE_MS: Final = 15 * 60_000  # longer than any Lambda invocation
+MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 log = logging.getLogger("customer-pool")
 
 
 def continue_resharding(table: Table, pool: Pool, now: int, seconds_left: Callable[[], float]) -> None:
-    """Moves entries for as long as there is time; once none is left to move, the old places are read no more."""
+    """Move entries while there is time. After the last one, stop reading the old shards."""
     if pool.spread_from is None or pool.spread_at is None or now < pool.spread_at + STALE_MS:
         return
     lists = [(PLACE, each) for each in sharded_query.partitions_of(keys.place_available, pool)]
     lists += [(DUE, each) for each in sharded_query.partitions_of(keys.due_in, pool)]
-    first, after = _noted(table, pool)
+    first, after = _load_progress(table, pool)
     for number in range(first, len(lists)):
         index, partition = lists[number]
         while True:
             if seconds_left() < MIN_SECONDS_LEFT:
-                _note(table, pool, number, after)
+                _save_progress(table, pool, number, after)
                 return
             page = table.query(partition, index=index, after=after, limit=MAX_KEYS_PER_READ)
             _move(table, pool, page.keys, number % pool.shards_read)
@@ -48,21 +48,20 @@ def continue_resharding(table: Table, pool: Pool, now: int, seconds_left: Callab
             if after is None:
                 break
     _, write, _ = updated_pool(pool, replace(pool, spread_from=None, spread_at=None), now)
-    table.write(
-        [write, Delete(keys.resharding_key(pool.tenant, pool.id))]
-    )  # refused: the pool changed, the next goes on
+    # If the condition fails, the pool has changed and the next round continues.
+    table.write([write, Delete(keys.resharding_key(pool.tenant, pool.id))])
 
 
 def _move(table: Table, pool: Pool, found: Sequence[Key], shard: int) -> None:
-    """Those that stand in that shard and belong to another one now. What has moved meanwhile is where it belongs."""
-    astray = [key for key in found if shard_of(keys.id_from_pk(key.pk), pool.shards) != shard]
-    waiting = {key: put for key, item in table.get(astray).items() if (put := _moved(pool, key, item))}
-    while waiting:
-        refusing = table.write(list(waiting.values()))
-        waiting = {key: put for key, put in waiting.items() if refusing and key not in refusing}
+    """Move the entries of `shard` that belong to another shard. An entry written meanwhile is already in its shard."""
+    misplaced = [key for key in found if shard_of(keys.id_from_pk(key.pk), pool.shards) != shard]
+    pending = {key: put for key, item in table.get(misplaced).items() if (put := _relocation(pool, key, item))}
+    while pending:
+        refusing = table.write(list(pending.values()))
+        pending = {key: put for key, put in pending.items() if refusing and key not in refusing}
 
 
-def _moved(pool: Pool, key: Key, stored: Item) -> Put | None:
+def _relocation(pool: Pool, key: Key, stored: Item) -> Put | None:
     try:
         customer = items.customer_record(pool.tenant, pool.id, stored)
     except MALFORMED as error:
@@ -72,11 +71,11 @@ def _moved(pool: Pool, key: Key, stored: Item) -> Put | None:
     return Put(key, items.customer_item(replace(customer, shards=pool.shards)), same)
 
 
-# How far it has come
+# Progress
 
 
-def _noted(table: Table, pool: Pool) -> tuple[int, Item | None]:
-    """Where to go on: in which of the lists, and after which entry."""
+def _load_progress(table: Table, pool: Pool) -> tuple[int, Item | None]:
+    """Return where to continue: the number of the list, and the entry after which to read."""
     key = keys.resharding_key(pool.tenant, pool.id)
     note = table.get([key]).get(key)
     if note is None or items.deserialize(note["since"]) != pool.spread_at:
@@ -84,7 +83,7 @@ def _noted(table: Table, pool: Pool) -> tuple[int, Item | None]:
     return items.deserialize(note["list"]), msgspec.json.decode(note["after"]["S"])
 
 
-def _note(table: Table, pool: Pool, number: int, after: Item | None) -> None:
+def _save_progress(table: Table, pool: Pool, number: int, after: Item | None) -> None:
     key = keys.resharding_key(pool.tenant, pool.id)
     noted = {"since": pool.spread_at, "list": number, "after": msgspec.json.encode(after).decode()}
     table.write([Put(key, items.build_item(key, noted))])

@@ -1,7 +1,8 @@
-"""What the schedule does, pool by pool: finishes what an admin has begun, returns what has lapsed, reminds.
+"""Run the scheduled work of every pool: continue lifecycle changes, return expired claims, send reminders, reshard.
 
-Each step finds its customers through an index and moves each on conditions of its own, so a round may be killed
-anywhere, or overlap with another; the next one goes on. It stops before its time is up and says what is left.
+Each step finds customers through an index and writes each under its own conditions. A round may therefore be killed at
+any point or overlap with another one; the next round continues. A round stops before its time is up and reports the
+work that is left.
 """
 
 from __future__ import annotations
@@ -37,33 +38,33 @@ from chalicelib.transactions.unit_of_work import PoolChanged
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
 Listed: TypeAlias = Pool | MalformedPool
-PATIENCE: Final = partial(Patience, most=None, pause_s=1.0)  # for one pool: the schedule has time
-NO_PATIENCE: Final = partial(Patience, retries=0, most=None)  # for the pool after one that was throttled
-REQUEST_SECONDS: Final = 20.0  # the gateway gives up after 29; what is left then is for the schedule
+PATIENCE: Final = partial(Patience, most=None, pause_s=1.0)  # for one pool: a scheduled run can wait
+NO_PATIENCE: Final = partial(Patience, retries=0, most=None)  # for the pool after a throttled one
+REQUEST_SECONDS: Final = 20.0  # API Gateway times out after 29; the schedule does the rest
 
 
 def request_time_left() -> SecondsLeft:
-    """How much is left of the time that a request may take from now on."""
+    """Return a function that returns the seconds left of REQUEST_SECONDS, counted from now."""
     stop_at = time.monotonic() + REQUEST_SECONDS
     return lambda: stop_at - time.monotonic()
 
 
 def all_pools(backend: Backend) -> Iterator[Listed]:
-    """Every pool of every tenant, for the schedule."""
+    """Yield every pool of every tenant."""
     for page in backend.table.pages(keys.tenant_key("").pk):
         for key in page.keys:
             yield from pools_of(backend, key.sk)
 
 
 def pools_of(backend: Backend, tenant: str) -> Iterator[Listed]:
-    """The pools of a tenant. One whose record is malformed stops no other, and stands among them."""
+    """Yield the pools of a tenant. A malformed record is yielded as MalformedPool and does not stop the others."""
     for page in backend.table.pages(keys.pool_key(tenant, "").pk):
         for key, stored in zip(page.keys, page.items, strict=True):
             yield _listed(key.sk, partial(items.pool_record, tenant, stored))
 
 
 def pool_named(ctx: RequestContext, pool_id: str) -> list[Listed]:
-    """That pool alone. Raises Refused where the tenant has none of this name."""
+    """Return a list of that one pool. Raises Refused if the tenant has no such pool."""
     return [_listed(pool_id, partial(ctx.pool_now, pool_id))]
 
 
@@ -84,20 +85,20 @@ def run_round(
     dry_run: bool = False,
     confirm: bool = False,
 ) -> SweepResult:
-    """One round of those pools, up to the horizon `now`. With `dry_run` it only counts what has lapsed.
+    """Run one round over the pools, up to the time `now`. With `dry_run`, only count expired claims.
 
-    A pool counts as one failure where its record, its policy or its members are malformed, and stops no other. One that
-    DynamoDB throttles is left for the next round, and after two of them in a row so are all others: none of their
-    customers has failed.
+    A pool with a malformed record, policy or member counts as one failure and does not stop the others. A pool that
+    DynamoDB throttles is left for the next round; after two in a row, so are all remaining pools. Their customers do
+    not count as failures.
     """
     total, patience = SweepResult(), PATIENCE
     for pool in _until_throttled(pools):
         if isinstance(pool, MalformedPool):
             total.failed += 1
             continue
-        its = backend.patient(patience())
+        patient_backend = backend.patient(patience())
         try:
-            report = _round(its, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
+            report = _round(patient_backend, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
         except PoolChanged as error:
             log.warning("pool %s is left for the next round: %s", pool.id, exception_summary(error))
             continue
@@ -111,7 +112,7 @@ def run_round(
 
 
 def _until_throttled(pools: Iterable[Listed]) -> Iterator[Listed]:
-    """Those that could be listed. Raises Throttled where it was none."""
+    """Yield pools until the listing is throttled. Raises Throttled if it yielded none."""
     listed = False
     try:
         for pool in pools:
@@ -144,7 +145,7 @@ def _round(
 
 
 def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> Pool:
-    """Goes on with what an admin has begun, and gives the pool as it is then: maybe open again, maybe not yet."""
+    """Continue closing or resuming a pool. Return the pool afterwards, which may be open or still unfinished."""
     if pool.closing is not None:
         _all_claims(backend, pool, now, seconds_left, system_transitions.close)
     if pool.resumed_at is None:
@@ -153,12 +154,12 @@ def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: Sec
         moved = _all_claims(backend, pool, now, seconds_left, system_transitions.resume)
         if moved is None:
             return pool
-        if moved == 0:  # an index is a moment late, so the last pass is one that finds nothing to do
+        if moved == 0:  # indexes are eventually consistent: stop after a pass that moves nothing
             return _reopen(backend, pool, now)
 
 
 def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: MakeTransition) -> int | None:
-    """Makes that move with every claim of the pool, and counts those moved; None where the time was up before."""
+    """Apply the transition to every claim of the pool. Return how many were moved, or None if time ran out."""
     moved = 0
     for page in sharded_query.pages(
         backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE_SIZE
@@ -175,11 +176,11 @@ def _reopen(backend: Backend, pool: Pool, now: int) -> Pool:
     if refusing is None:
         return opened
     stored = refusing[write.key]
-    return items.pool_record(pool.tenant, stored) if stored else pool  # another round was faster
+    return items.pool_record(pool.tenant, stored) if stored else pool  # another round wrote the pool first
 
 
 def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:
-    """Reminds the holders of claims that end soon: what a sweep that much later would return (rule 20)."""
+    """Send reminders for the claims that expire soon (rule 20). Return how many were sent."""
     reminded = 0
     if pool.status != "open" or not pool.policy.reminders:
         return 0
