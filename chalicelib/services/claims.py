@@ -1,6 +1,7 @@
-"""Claim and release: what members do. Single and batch are the same, a single verb being a batch of one.
+"""Claim and release customers, one or many: a single verb is a batch of one.
 
-The plans here choose a move for each customer; `settling` carries them out. No limit, state or role is looked at.
+The planners here choose a transition for each customer, and the unit of work executes it. Do not check limits, states
+or roles here: they are conditions of the transition.
 """
 
 from __future__ import annotations
@@ -46,8 +47,11 @@ def release(
 
 
 def claim_planner(ctx: RequestContext, pool: Pool, actor: Actor, *, by_id: bool = True) -> Planner:
-    """A claim of each customer. With `by_id` false the client named none: one that the actor holds already is refused
-    then, since only what this very request takes is its result."""
+    """Return a planner that claims each customer.
+
+    With `by_id` false (claim-next), a customer that the actor already holds is refused: only customers that this
+    request takes are its results.
+    """
 
     def plan(customer: str, known: Customer | None) -> Transition | Refusal:
         if pool.status != "open":
@@ -59,15 +63,15 @@ def claim_planner(ctx: RequestContext, pool: Pool, actor: Actor, *, by_id: bool 
 
 
 def quota_unit_of_work(ctx: RequestContext, pool: Pool, *, manager: bool = False) -> UnitOfWork:
-    """For verbs that use up a limit: a taker's lapsed claims are returned before the limit is said to be reached."""
+    """Return a unit of work that returns the recipient's expired claims before it refuses because of a limit."""
     return ctx.uow(pool, manager=manager, make_room=lambda user: expiry.expire_claims_of(ctx, pool, user))
 
 
 def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Refusal]:
-    """Every rule that keeps the caller from claiming that customer now, in order; none if they may, or hold it.
+    """Return every rule that keeps the caller from claiming the customer now, in order; none if they may, or hold it.
 
-    An answer for people to read, true at its moment: a claim asks again. Raises Refused for who may not read the pool.
-    An admin may, and is blocked where they are no member.
+    The result is informational: a claim checks all rules again. Raises Refused if the caller may not read the pool. An
+    admin may read it, but needs a membership to claim.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
@@ -80,18 +84,18 @@ def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Ref
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
     if customer.held_by(actor.user, actor.clock(customer)):
         return closed
-    asked = transitions.claim(actor, customer_id, customer, "").rules
+    required = transitions.claim(actor, customer_id, customer, "").rules
     own = found.get(actor.member_key, {})
     stands = {actor.member_key: own, actor.customer_key(customer_id): items.customer_item(customer)}
-    return [*closed, *broken_rules(asked, stands), *(_limit_refusals(ctx, pool, own) if own else [])]
+    return [*closed, *broken_rules(required, stands), *(_limit_refusals(ctx, pool, own) if own else [])]
 
 
 def _limit_refusals(ctx: RequestContext, pool: Pool, member_item: Item) -> list[Refusal]:
-    """The caller's own lapsed claims are not counted: a claim would return them first."""
+    """Return the limits that are reached, without the caller's expired claims: a claim returns these first."""
     actor = ctx.actor(pool)
-    lapsed = expiry.expired_claims_of(ctx, pool, actor.user)
-    kept = items.deserialize(member_item["held"]) - len(lapsed)
-    room = items.deserialize(member_item["room"]) + len(lapsed)
+    expired = expiry.expired_claims_of(ctx, pool, actor.user)
+    kept = items.deserialize(member_item["held"]) - len(expired)
+    room = items.deserialize(member_item["room"]) + len(expired)
     standing = member_item | {"held": items.serialize(kept), "room": items.serialize(room)}
     return Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home).refusals(standing, 0)
 

@@ -1,5 +1,7 @@
-"""Customers as records: creating, importing, editing, reading, listing, searching, their history. Nothing here changes
-who holds them."""
+"""Create, import, edit, read, list and search customers, and read their history.
+
+Nothing here changes the holder of a customer.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,17 @@ from chalicelib.transactions.unit_of_work import Outcome, execute
 
 _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
-_A_LOOK: Final = 100  # how many names are looked at together, and how often in one request
-_ROUNDS: Final = 5
+_NAMES_PER_READ: Final = 100
+_ROUNDS: Final = 5  # reads of names per request
 
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
 
 class Row(Struct, frozen=True):
-    """What a client says of a customer; the id is `minted` where the client gave none. A priority that is not said is
-    that of the customer, or 0."""
+    """A customer as a client sent it. `generated_id` is set if the client gave no id.
+
+    Without a priority, the customer keeps its own, or gets 0.
+    """
 
     id: str
     name: str
@@ -57,7 +61,7 @@ def create(ctx: RequestContext, pool_id: str, row: Row) -> Outcome:
 def import_rows(
     ctx: RequestContext, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate, log: ImportLog
 ) -> Outcome:
-    """Adds or updates one customer a row, never its holder or state. A row that came as a Result has failed already."""
+    """Add or update one customer per row, never its holder or state. A row that is a Result has already failed."""
     pool = ctx.pool(pool_id)
     uow = ctx.uow(pool, manager=True, log=log)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
@@ -83,7 +87,7 @@ def import_rows(
 
 
 def update(actor: Actor, row: Row, known: Customer) -> Transition:
-    """The row is about a customer of the pool, whose holder and state it leaves alone."""
+    """Return the transition that updates a known customer from the row; holder and state stay."""
     return transitions.update(actor, known, **changes(known, row.name, row.fields, row.priority))
 
 
@@ -100,16 +104,16 @@ def edit(
 
 
 def changes(known: Customer, name: str | None, fields: dict[str, Any], priority: int | None) -> dict[str, Any]:
-    """What a customer says from then on: what is left out stays, a field that is null goes."""
+    """Return the customer's attributes after the change. Omitted ones stay, a null field is removed."""
     return {
         "name": name or known.name,
-        "fields": {field: said for field, said in (known.fields | fields).items() if said is not None},
+        "fields": {field: value for field, value in (known.fields | fields).items() if value is not None},
         "priority": known.priority if priority is None else priority,
     }
 
 
 def new_customer(actor: Actor, row: Row) -> Customer:
-    """The customer that the row makes, available from now on."""
+    """Return a new, available customer made from the row."""
     now = actor.now
     return Customer(
         actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
@@ -127,7 +131,7 @@ def get(ctx: RequestContext, pool_id: str, customer_id: str) -> dict[str, Any]:
 
 
 def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, bool]:
-    """The customer as it is now, and whether the caller is a manager. Raises Refused."""
+    """Return the stored customer, and whether the caller is a manager. Raises Refused."""
     actor = ctx.actor(pool)
     wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
     while True:
@@ -143,7 +147,7 @@ def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, 
 
 
 class Filter(Struct, frozen=True):
-    """Which customers to list: of one state, of one holder, with a name that begins so when folded, or all of it."""
+    """Select customers by state, holder and prefix of the folded name, all optional and combined."""
 
     state: State | Literal["set_aside"] | None = None
     holder: str | None = None
@@ -156,9 +160,9 @@ class Filter(Struct, frozen=True):
 
 
 def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> dict[str, Any]:
-    """A page: two requests, one to an index and one for the customers as they are now, whatever the pool's size.
+    """Return a page of customers in two reads, one of an index and one of the customers, at any size of the pool.
 
-    Where a name is asked for, the page is one of its list, and those of other states or holders are left out of it.
+    With a name, the page is taken from the index of names, and customers of other states or holders are left out of it.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
@@ -183,8 +187,10 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
 
 
 def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
-    """Whether the caller sees every name in full. Raises Refused where they see none: before anything is looked up, so
-    that not even the time that it takes depends on a name."""
+    """Return whether the caller sees every name in full. Raises Refused if they see none.
+
+    It refuses before any lookup, so that the response time does not depend on a name.
+    """
     mask = masking.of(pool.policy)
     if mask is None:
         return True
@@ -198,22 +204,22 @@ def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
 def _found_by_name(
     ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: _Last | None, place: Cursor
 ) -> dict[str, Any]:
-    """The page for a member who may not see every name in full: the others are passed over, as if there were none.
+    """Return the page for a member who may not see every name in full. Customers with masked names are skipped.
 
-    No cursor stands at one of those. Where very many come one after the other, the list ends before them.
+    A cursor never points at a skipped customer. If very many follow one another, the list ends before them.
     """
     actor, (index, partitions, part) = ctx.actor(pool), _list(pool, wanted)
     seen: list[tuple[_Last, Customer]] = []
     standing: _Last | None = None
     for _ in range(_ROUNDS):
-        listed = _page(ctx, actor, index, partitions, part, last, _A_LOOK)
+        listed = _page(ctx, actor, index, partitions, part, last, _NAMES_PER_READ)
         known = ctx.backend.customer_cache.read(ctx.backend.table, actor, [each.id for each in listed])
         for at in listed:
             customer = known[at.id]
             if customer is not None and _in_full(actor, customer, "name", customer.name):
                 standing = at
                 seen += [(at, customer)] if wanted.fits(customer) else []
-        more = len(listed) > _A_LOOK
+        more = len(listed) > _NAMES_PER_READ
         if len(seen) > limit or not more:
             break
         last = listed[-1]
@@ -225,14 +231,14 @@ def _found_by_name(
 
 
 def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
-    """Whether an actor who is no manager sees that value of the customer as it is."""
+    """Return whether an actor who is not a manager sees this value of the customer unmasked."""
     mask = masking.of(actor.policy)
     theirs = customer.belongs_to(actor.user, actor.clock(customer))
     return mask is None or theirs or mask.field(field, value) == value
 
 
 class _Last(Struct, frozen=True, array_like=True):
-    """Where a page ends: at a customer, by what its list is sorted by, in one of the shards of the list."""
+    """The last customer of a page, with its sort value and its shard of the list."""
 
     id: str
     rank: int | str | None
@@ -240,7 +246,7 @@ class _Last(Struct, frozen=True, array_like=True):
 
 
 def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> _Last | None:
-    """Where the list goes on. Raises Refused for a place that it cannot have: the engine faults on one."""
+    """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
     last = place.read(cursor, _Last)
     if last is None:
         return None
@@ -265,7 +271,7 @@ def _page(
     last: _Last | None,
     limit: int,
 ) -> list[_Last]:
-    """The customers of a page and one more, if there are more: a query of each partition of the list."""
+    """Return the positions of a page, and one more if there are more, with one query per partition of the list."""
     key = None if last is None else actor.customer_key(last.id)
     if len(partitions) > 1:
         after = None
@@ -279,10 +285,10 @@ def _page(
 
 
 def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> dict[str, Any]:
-    """The list of the one customer that said this normalised key last, if it says it still: two requests.
+    """Return a list with the owner of this normalized unique key, if it still has that contact, in two reads.
 
-    Where the policy masks that value, a member finds only what they hold. Whether another customer has the value
-    changes neither the refusal nor the requests before it, or few attempts would complete a masked number.
+    If the policy masks the value, a member finds only customers they hold. Whether another customer has the value
+    changes neither the refusal nor the reads before it; otherwise a few attempts would complete a masked number.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
@@ -292,20 +298,22 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Fi
     manager = ctx.manages(pool, found)
     secret = not manager and masking.hides(pool.policy, kind, contact)
     named = [items.unique_key_owner(found[unique_key])] if unique_key in found else [_NOBODY] if secret else []
-    saying = _saying(ctx, actor, named, kind, contact, wanted)
+    matches = _with_contact(ctx, actor, named, kind, contact, wanted)
     if secret:
-        saying = _theirs(actor, saying) or _theirs(actor, _saying(ctx, actor, _own(ctx, actor), kind, contact, wanted))
-        if not saying:
+        matches = _theirs(actor, matches) or _theirs(
+            actor, _with_contact(ctx, actor, _own(ctx, actor), kind, contact, wanted)
+        )
+        if not matches:
             raise Refused(Refusal("not_manager"))
     elif not manager:
-        saying = [each for each in saying if _in_full(actor, each, kind, each.fields[kind])]
-    return {"items": [ctx.shown(pool, each, manager) for each in saying], "next_cursor": None}
+        matches = [each for each in matches if _in_full(actor, each, kind, each.fields[kind])]
+    return {"items": [ctx.shown(pool, each, manager) for each in matches], "next_cursor": None}
 
 
-def _saying(
+def _with_contact(
     ctx: RequestContext, actor: Actor, ids: Sequence[str], kind: Kind, contact: str, wanted: Filter
 ) -> list[Customer]:
-    """Those of the wanted customers that say that key now."""
+    """Return the customers with this contact now that pass the filter."""
     read = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids).values()
     return [each for each in read if each and key_in(kind, each.fields) == contact and wanted.fits(each)]
 
@@ -315,13 +323,13 @@ def _theirs(actor: Actor, customers: Sequence[Customer]) -> list[Customer]:
 
 
 def _own(ctx: RequestContext, actor: Actor) -> list[str]:
-    """The first hundred customers of the caller: another customer may have said the same key later."""
+    """Return the caller's first _OWN customers: another customer may have taken the unique key since."""
     partition = keys.place_of_holder(actor.tenant, actor.pool, actor.user)
     return [keys.id_from_pk(key.pk) for key in ctx.backend.table.query(partition, index=PLACE, limit=_OWN).keys]
 
 
 def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:
-    """The index, the partitions in it and the part of them which hold the wanted customers, and hardly any others."""
+    """Return the index, the partitions and the key condition that best select the wanted customers."""
     if wanted.name is not None:
         return NAMES, [keys.names_in(pool.tenant, pool.id)], begins_with(NAMES, truncate_name(wanted.name))
     if wanted.state == "available":
@@ -343,7 +351,7 @@ def _rank(index: str, item: Item) -> int | str | None:
 
 
 def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Key, Item]) -> list[Customer]:
-    """The customers among the items found; those caught in the middle of a change are read once more."""
+    """Return the customers among the items found. One that changed during the read is read again."""
     customers: dict[str, Customer | None] = {}
     for customer_id in ids:
         try:
@@ -354,7 +362,7 @@ def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Ke
 
 
 def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
-    """The customer's events, oldest first: its older ones from their pages, the latest from the customer itself."""
+    """Return the customer's events, oldest first: older ones from event pages, recent ones from the customer item."""
     pool = ctx.pool(pool_id)
     customer, manager = _read(ctx, pool, customer_id)
     theirs = customer.belongs_to(ctx.caller.user, ctx.actor(pool).clock(customer))
@@ -383,7 +391,7 @@ def _events_from(ctx: RequestContext, customer: Customer, start: int, limit: int
 
 
 def _paged(ctx: RequestContext, customer: Customer, pool: str, first: int, last: int) -> list[Event]:
-    """The events in the pages that were written, in that pool, from the one version to the other."""
+    """Return the events in the event pages of `pool` from version `first` to `last`."""
     low, high = (keys.event_page_key(customer, pool, seq) for seq in (first, last))
     stored = ctx.backend.table.query(low.pk, between=between(None, low.sk, high.sk))
     return [event for item in stored.items for event in items.event_page_record(item)]

@@ -1,8 +1,8 @@
-"""Returns lapsed claims to their pools: for the schedule, for `POST /sweep`, and for a member short of headroom.
+"""Return expired claims to their pools: for the schedule, for `POST /sweep`, and for a member at their limit.
 
-The horizon is fixed once. Due claims are found through an index, page by page, and each is returned on the condition
-that it is still the same claim and still due: so an extension a moment earlier wins, and a sweep may run twice, in
-parallel, or be killed anywhere. It must never take a claim that is not past its deadline.
+The horizon is fixed once per pass. Due claims are found through an index, page by page. Each is returned under the
+condition that it is still the same claim and still due, so an earlier extension wins, and a sweep may run twice, in
+parallel, or be killed at any point. A sweep must never return a claim before its deadline.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ from chalicelib.transactions.customer_cache import CustomerCache, MalformedRecor
 from chalicelib.transactions.unit_of_work import Outcome, PoolChanged, UnitOfWork, attempt
 
 PAGE_SIZE: Final = 500
-MIN_SECONDS_LEFT: Final = 3.0  # what one page may take at worst
+MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 
 MakeTransition = Callable[[Actor, Customer], Transition | Refusal]
 
 
 class SweepResult(Struct):
-    """What one pass did. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim;
-    `unconfirmed` are the pools of which so much was due that somebody has to say yes first; `throttled` means that
-    DynamoDB throttled the pass before its end."""
+    """Counts of one pass. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim.
+
+    `unconfirmed` are the pools with so many due claims that an admin has to confirm the sweep; `throttled` means that
+    DynamoDB throttled the pass before its end.
+    """
 
     due: int = 0
     returned: int = 0
@@ -65,7 +67,7 @@ class SweepResult(Struct):
 
 
 class Applied(Struct):
-    """What came of the customers that a pass found: moved, not concerned any more, or malformed."""
+    """Counts of the customers that a pass found: moved, changed meanwhile, or failed as malformed."""
 
     moved: int = 0
     changed: int = 0
@@ -90,7 +92,7 @@ def expire_due(
     dry_run: bool = False,
     confirm: bool = False,
 ) -> SweepResult:
-    """One pass over one pool. A paused pool's clocks stand still, so only what lapsed before the pause is due."""
+    """Run one pass over one pool. In a paused pool only claims that expired before the pause are due."""
     report, horizon = SweepResult(), pool.clock(now)
     stopped = not confirm and _breaker_trips(backend, pool, horizon, report)
     report.unconfirmed = [pool.id] if stopped else []
@@ -125,7 +127,7 @@ def _expire_shard(
 
 
 def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], report: SweepResult) -> None:
-    """Adds to the report what came of those; where a fault ends it, the others remain."""
+    """Return the claims of one page and add the counts to the report; after a fault, the rest count as remaining."""
     done = Applied()
     try:
         apply_to_found(backend, pool, now, found, system_transitions.expire, whole=True, done=done)
@@ -135,7 +137,7 @@ def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], 
 
 
 def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResult) -> bool:
-    """Whether more than the pool's set share of its customers is due at once (rule 19)."""
+    """Return whether more than `sweep_breaker` of the pool's customers is due at once (rule 19)."""
     share = pool.policy.sweep_breaker
     if share is None:
         return False
@@ -144,7 +146,7 @@ def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResu
     if due == 0:
         return False
     customers = _customers_of(backend.table, pool, report)
-    return due > Fraction(str(share)) * customers  # 29 of 100 are no more than 0.29, which a float denies
+    return due > Fraction(str(share)) * customers  # exact: as floats, 0.29 * 100 < 29
 
 
 def _customers_of(table: Table, pool: Pool, report: SweepResult) -> int:
@@ -160,7 +162,7 @@ def _customers_of(table: Table, pool: Pool, report: SweepResult) -> int:
 
 
 def expire_claims_of(ctx: RequestContext, pool: Pool, user: str) -> bool:
-    """Returns a member's lapsed claims, so that they do not count against their limit. True if there were any."""
+    """Return a member's expired claims to the pool, to free their limit. Return whether there were any."""
     return (
         apply_to_found(ctx.backend, pool, ctx.now, expired_claims_of(ctx, pool, user), system_transitions.expire).moved
         > 0
@@ -168,7 +170,7 @@ def expire_claims_of(ctx: RequestContext, pool: Pool, user: str) -> bool:
 
 
 def expired_claims_of(ctx: RequestContext, pool: Pool, user: str) -> list[Item]:
-    """The customers that the member holds past their deadlines, as their list names them; at most a page of them."""
+    """Return index items of the claims that the member holds past their deadlines; at most one page."""
     pages = claims_of(ctx, pool, user, until=pool.clock(ctx.now), limit=PAGE_SIZE)
     return next((page.items for page in pages if page.items), [])
 
@@ -176,7 +178,7 @@ def expired_claims_of(ctx: RequestContext, pool: Pool, user: str) -> list[Item]:
 def claims_of(
     ctx: RequestContext, pool: Pool, user: str, *, until: int = keys.NO_DEADLINE, limit: int | None = None
 ) -> Iterator[Page]:
-    """Those of a member's claims whose deadlines come no later than that, as their list has them, page by page."""
+    """Yield pages of the member's claims, by the index, with deadlines no later than `until`."""
     place = keys.place_of_holder(pool.tenant, pool.id, user)
     return ctx.backend.table.pages(place, index=PLACE, between=between(PLACE, high=until), limit=limit)
 
@@ -191,16 +193,14 @@ def apply_to_found(
     whole: bool = False,
     done: Applied | None = None,
 ) -> Applied:
-    """Makes that move with each customer found in an index. Where the index holds them `whole` they are not read: a
-    move is bound to the version that it was made from, so it does no harm if that is a moment old.
+    """Apply the transition to each customer found in an index. Return the counts, added to `done` even after a fault.
 
-    Where a malformed record spoils it, the halves are tried apart until it is alone. What came of them is added to
-    `done`, also where a fault ends it.
+    With `whole`, the index holds complete customers and they are not read again. An old version is safe: each
+    transition has its version as a condition. If a malformed record fails the batch, the halves are tried separately.
     """
     done = Applied() if done is None else done
-    actor = Actor(
-        pool, SYSTEM, now, request_marker=backend.new_id()[-MARK:]
-    )  # what another sweep moves is not counted here
+    # A request marker of its own: claims that another sweep returns are not counted here.
+    actor = Actor(pool, SYSTEM, now, request_marker=backend.new_id()[-MARK:])
     uow = UnitOfWork(backend.table, CustomerCache(whole=False), actor)
 
     def plan(_: str, known: Customer | None) -> Transition | Refusal:

@@ -1,8 +1,8 @@
-"""Import by phone number or e-mail address: finds which customer each row is about, and adds or updates it.
+"""Import by phone number or e-mail address: find the customer of each row, and add or update it.
 
-Who said a phone number last stands in its guard. A guard is a hint, as a copy is: the customer it names may say
-something else by now, and then the row is about a new one. That one enters under the condition that the guard is
-still as it was seen, so two imports at once make one customer: the other finds the key taken, and looks again.
+A unique-key item names the last customer with that contact. It is only a hint: the customer may have another contact
+by now, and then the row creates a new one. A new customer is written under the condition that the unique-key item has
+not changed. Of two concurrent imports one creates the customer; the other finds the key taken and reads again.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from chalicelib.transactions.idempotency import Result, known_answers
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork, attempt, finished
 
-MAX_ROUNDS: Final = 50  # each is lost to somebody who took a key meanwhile; only a defect could use them up
+MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 
 
 class Keyed(Struct, frozen=True):
-    """A row, and the normalised key that says which customer it is about."""
+    """A row and the normalized contact that identifies its customer."""
 
     row: Row
     contact: str
 
 
 class Target(Struct, frozen=True):
-    """A row with what stands under its key: the guard, and the customer that says it. A guard alone is stale."""
+    """A row, its unique-key item and the customer with that contact. An item without such a customer is stale."""
 
     row: Row
     contact: str
@@ -59,7 +59,7 @@ def import_by_key(
     on_duplicate: OnDuplicate,
     log: ImportLog,
 ) -> Outcome:
-    """One result a row, with the id of its customer. The id of a row is used only where the customer is new."""
+    """Return one result per row, with the id of its customer. The id of a row is used only for a new customer."""
     pool = ctx.pool(pool_id)
     uow = ctx.uow(pool, manager=True, log=log)
     keyed, failed = _keyed(kind, rows)
@@ -70,13 +70,13 @@ def import_by_key(
         pending = {at: each for at, each in keyed.items() if at not in outcome.results}
         if not pending:
             return finished(uow, outcome)
-        results = _attempted(uow, kind, pending, on_duplicate)
+        results = _attempt(uow, kind, pending, on_duplicate)
         outcome.results |= {at: result for at, result in results.items() if not result.refused_as(rules.KEY_TAKEN)}
     raise Throttled
 
 
 def _keyed(kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict[int, Keyed], dict[int, Result]]:
-    """The rows by position with their keys, and those that fail: they say none, or one said earlier in the request."""
+    """Return rows with their contacts, and failures (contact missing or repeated), by position."""
     keyed: dict[int, Keyed] = {}
     failed: dict[int, Result] = {}
     earlier: set[str] = set()
@@ -99,47 +99,45 @@ def _failed(row: Row, refusal: Refusal) -> Result:
     return Result("" if row.generated_id else row.id, refusal=refusal)
 
 
-def _attempted(
-    uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed], on_duplicate: OnDuplicate
-) -> dict[int, Result]:
-    """Looks each row's customer up, and settles all. Where a key was taken meanwhile, that is the refusal."""
-    aims = _aims(uow, kind, pending)
-    known = {aim.customer.id: aim.customer for aim in aims.values() if aim.customer is not None}
-    others = {at for at, aim in aims.items() if aim.customer is None and aim.id in known}
-    by_id = {aim.id: aim for at, aim in reversed(aims.items()) if at not in others}
+def _attempt(uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed], on_duplicate: OnDuplicate) -> dict[int, Result]:
+    """Look up the customer of each row and write all. A key taken meanwhile is refused as KEY_TAKEN."""
+    targets = _targets(uow, kind, pending)
+    known = {target.customer.id: target.customer for target in targets.values() if target.customer is not None}
+    others = {at for at, target in targets.items() if target.customer is None and target.id in known}
+    by_id = {target.id: target for at, target in reversed(targets.items()) if at not in others}
 
     def plan(customer_id: str, current: Customer | None) -> Transition | Refusal:
-        return _move(uow.actor, kind, by_id[customer_id], current, on_duplicate)
+        return _transition(uow.actor, kind, by_id[customer_id], current, on_duplicate)
 
-    ids = {at: aim.id for at, aim in aims.items() if at not in others}
-    failed = {at: _failed(aims[at].row, Refusal("duplicate_customer")) for at in others}
+    ids = {at: target.id for at, target in targets.items() if at not in others}
+    failed = {at: _failed(targets[at].row, Refusal("duplicate_customer")) for at in others}
     return failed | attempt(uow, ids, plan, known=known).results
 
 
-def _aims(uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed]) -> dict[int, Target]:
-    """What is there now: a read of the guards and, where there are any, one of each 50 customers that they name."""
+def _targets(uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed]) -> dict[int, Target]:
+    """Return the target of each row: one read of the unique keys, and one per 50 customers that they name."""
     actor = uow.actor
     wanted_keys = {at: keys.unique_key(actor.tenant, actor.pool, kind, each.contact) for at, each in pending.items()}
     unique_keys = uow.table.get(list(wanted_keys.values()))
     named = {at: items.unique_key_owner(unique_keys[key]) for at, key in wanted_keys.items() if key in unique_keys}
     customers = uow.customer_cache.read(uow.table, actor, list(dict.fromkeys(named.values())))
-    aims = {}
+    targets = {}
     for at, each in pending.items():
         customer = customers.get(named.get(at, ""))
-        says = customer is not None and key_in(kind, customer.fields) == each.contact
-        aims[at] = Target(each.row, each.contact, unique_keys.get(wanted_keys[at]), customer if says else None)
-    return aims
+        matches = customer is not None and key_in(kind, customer.fields) == each.contact
+        targets[at] = Target(each.row, each.contact, unique_keys.get(wanted_keys[at]), customer if matches else None)
+    return targets
 
 
-def _move(
-    actor: Actor, kind: Kind, aim: Target, current: Customer | None, on_duplicate: OnDuplicate
+def _transition(
+    actor: Actor, kind: Kind, target: Target, current: Customer | None, on_duplicate: OnDuplicate
 ) -> Transition | Refusal:
-    if aim.customer is None:
-        unique_key = keys.unique_key(actor.tenant, actor.pool, kind, aim.contact)
-        first = [rules.not_taken(unique_key, aim.unique_key)]
-        return transitions.create(actor, new_customer(actor, aim.row), "imported", first=first)
-    if current is None or key_in(kind, current.fields) != aim.contact:
+    if target.customer is None:
+        unique_key = keys.unique_key(actor.tenant, actor.pool, kind, target.contact)
+        first = [rules.not_taken(unique_key, target.unique_key)]
+        return transitions.create(actor, new_customer(actor, target.row), "imported", first=first)
+    if current is None or key_in(kind, current.fields) != target.contact:
         return Refusal(rules.KEY_TAKEN)
     if on_duplicate == "reject":
         return transitions.reject_existing(actor, current)
-    return transitions.keep_existing(actor, current) if on_duplicate == "skip" else update(actor, aim.row, current)
+    return transitions.keep_existing(actor, current) if on_duplicate == "skip" else update(actor, target.row, current)

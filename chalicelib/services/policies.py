@@ -1,7 +1,7 @@
-"""Changing a pool's policy: for new claims only or for all, and how many claims that would concern.
+"""Change a pool's policy, for new claims or for all, and count the affected claims.
 
-A change is bound to the version that the manager saw. Applying it to all claims works out each deadline again from the
-stored facts alone, so repeating the request finishes what was cut short.
+A change requires the version that the manager saw. Applying it to all claims recomputes each deadline from stored
+attributes only, so a repeated request completes an interrupted one.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ PAGE: Final = 100
 def change(
     ctx: RequestContext, pool_id: str, name: str | None, policy: dict[str, Any], *, to_all: bool, dry_run: bool
 ) -> dict[str, Any]:
-    """The pool as changed; with `to_all` or `dry_run` also `affected`, the number of claims whose deadline changes.
+    """Return the changed pool; with `to_all` or `dry_run` also `affected`, the number of claims whose deadline changes.
 
-    Rules left out of `policy` stay as they are. Raises Refused, also where the client names no version.
+    Rules left out of `policy` stay. Raises Refused, also if the client sends no version.
     """
     pool = ctx.pool_now(pool_id)
     if ctx.if_match is None:
-        raise _wrong(ctx, pool, "version_conflict", [FieldError("no_version")])
-    # What the client saw decides: if that is not how the pool stands, the write is refused.
+        raise _invalid_change(ctx, pool, "version_conflict", [FieldError("no_version")])
+    # The client's version is the condition: the write is refused if the pool has another.
     seen = replace(pool, version=ctx.if_match)
     wanted = replace(seen, name=name or pool.name).ruled_by(_merged(ctx, pool, policy), ctx.now)
     if dry_run:
@@ -55,28 +55,28 @@ def change(
     if ctx.idempotency is None or 0 not in ctx.idempotency.answers:
         ctx.commit(*by_manager, serializers.pool(changed), position=0)
         ctx.forget(pool_id)
-    now_ruling = ctx.pool_now(pool_id)
-    return ctx.finish(serializers.pool(now_ruling) | {"affected": _apply(ctx, now_ruling)})
+    current = ctx.pool_now(pool_id)
+    return ctx.finish(serializers.pool(current) | {"affected": _apply(ctx, current)})
 
 
 def _merged(ctx: RequestContext, pool: Pool, given: dict[str, Any]) -> Policy:
     try:
         merged = msgspec.convert(msgspec.to_builtins(pool.policy) | given, Policy)
     except msgspec.ValidationError as error:
-        raise _wrong(ctx, pool, "policy_invalid", [from_msgspec(error, Policy, names=True)]) from error
+        raise _invalid_change(ctx, pool, "policy_invalid", [from_msgspec(error, Policy, names=True)]) from error
     if problems := merged.problems():
-        raise _wrong(ctx, pool, "policy_invalid", problems)
+        raise _invalid_change(ctx, pool, "policy_invalid", problems)
     return merged
 
 
-def _wrong(ctx: RequestContext, pool: Pool, reason: str, errors: list[FieldError]) -> Refused:
-    """What is wrong with a change, for those who may change the pool. Raises Refused for all others."""
+def _invalid_change(ctx: RequestContext, pool: Pool, reason: str, errors: list[FieldError]) -> Refused:
+    """Return the refusal of an invalid change. Raises Refused if the caller may not change the pool at all."""
     require_manager(ctx, pool)
     return Refused(Refusal(reason, errors=tuple(errors)))
 
 
 def _by_manager(caller: Actor, write: Put, same: Rule) -> tuple[list[Check | Put], list[Rule]]:
-    """That write, provided that the caller manages the pool; and what it asks, in order."""
+    """Return the write with checks that the caller manages the pool, and all its rules in order."""
     manages = caller.manager_rules()
     checks = [Check(rule.key, rule.condition) for rule in manages]
     return [*checks, write], [*caller.member_rules(), *manages, same]
@@ -89,7 +89,7 @@ def _may_change(ctx: RequestContext, pool: Pool) -> None:
 
 
 def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[str]]:
-    """The ids of the claims whose deadline the policy changes, page by page. A lapsed one is past changing."""
+    """Yield ids of the claims whose deadline the policy changes, page by page. Expired claims never change."""
     actor = ctx.actor(pool)
     for page in sharded_query.pages(
         ctx.backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE
@@ -103,23 +103,23 @@ def _changes(actor: Actor, customer: Customer) -> bool:
     moment = actor.clock(customer)
     if customer.state != "claimed" or customer.lapsed(moment):
         return False
-    anew = deadlines.recomputed(customer, actor.policy, moment)
-    return any(anew[name] != getattr(customer, name) for name in ("expires_at", "clock_ends", "remind_at"))
+    recomputed = deadlines.recomputed(customer, actor.policy, moment)
+    return any(recomputed[name] != getattr(customer, name) for name in ("expires_at", "clock_ends", "remind_at"))
 
 
 def _apply(ctx: RequestContext, pool: Pool) -> int:
-    """Each page is found before it is changed: a claim with a new deadline moves on in the index."""
+    """Recompute the deadlines and return how many changed. List first: a new deadline moves a claim in the index."""
     actor = ctx.actor(pool)
     uow = UnitOfWork(ctx.backend.table, CustomerCache(whole=False), replace(actor, if_match=None))
     done = 0
     for ids in list(_affected(ctx, pool)):
-        outcome = execute(uow, ids, lambda each, known: _clocked(actor, known))
+        outcome = execute(uow, ids, lambda each, known: _recompute(actor, known))
         done += len(outcome.changed)
     return done
 
 
-def _clocked(actor: Actor, known: Customer | None) -> Transition | Refusal:
-    """One that has its new deadline by now, through another attempt of this request, gets no second one."""
+def _recompute(actor: Actor, known: Customer | None) -> Transition | Refusal:
+    """Return the transition to the new deadline; none if another attempt of this request has made it."""
     if known is None or not _changes(actor, known):
         return system_transitions.NOT_APPLICABLE
     return system_transitions.recompute_deadline(actor, known)

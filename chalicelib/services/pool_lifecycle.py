@@ -1,7 +1,7 @@
-"""What an admin does with a pool as a whole: pause, resume, close, open again, spread, delete (rule 21).
+"""Pause, resume, close, reopen, reshard and delete a pool (rule 21). Admins only.
 
-The pool's own record changes at once and says what is still to be done with its claims; `rounds` does that, here and
-in every later round until it is done, however many there are. Nothing here moves a customer.
+The pool's record changes at once and stores the work that is left to do on its claims. `sweeper` does that work, first
+within the request and then in every scheduled round until it is complete. Nothing here writes a customer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chalicelib.transactions.context import RequestContext
 
 
 def pause(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
-    """No more claims, and every deadline stands still until the pool is resumed."""
+    """Stop new claims, and stop every deadline until the pool is resumed."""
 
     def paused(pool: Pool) -> Pool:
         if pool.status == "closed":
@@ -37,7 +37,7 @@ def pause(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
 
 
 def resume(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
-    """Every deadline moves by exactly the pause; then the pool is open. With very many claims, in a later round."""
+    """Move every deadline by exactly the pause, then open the pool; with very many claims, in a later round."""
 
     def resumed(pool: Pool) -> Pool:
         if pool.status == "closed":
@@ -48,7 +48,7 @@ def resume(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
 
 
 def close(ctx: RequestContext, pool_id: str, mode: Closing) -> dict[str, Any]:
-    """No more claims, and none is left: they go back to the pool, or to their holders for good."""
+    """Stop new claims and end the existing ones: return them to the pool, or give them to their holders for good."""
 
     def closed(pool: Pool) -> Pool:
         if pool.status == "closed" and pool.closing == mode:
@@ -59,7 +59,7 @@ def close(ctx: RequestContext, pool_id: str, mode: Closing) -> dict[str, Any]:
 
 
 def reopen(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
-    """A closed pool is open again. A paused one is resumed, not opened: its clocks have to be put right."""
+    """Open a closed pool again. A paused pool must be resumed instead, since its deadlines have to move."""
 
     def opened(pool: Pool) -> Pool:
         if pool.status == "paused":
@@ -75,7 +75,7 @@ def _changed(
     change: Callable[[Pool], Pool],
     shown: Callable[[Pool], dict[str, Any]] = serializers.pool,
 ) -> dict[str, Any]:
-    """The pool after that change, and after as much of its consequences as there was time for."""
+    """Return the pool after the change, and after as much of the work on its claims as time allows."""
     ctx.by_admin()
     if ctx.idempotency is None or 0 not in ctx.idempotency.answers:
         _write(ctx, pool_id, change)
@@ -86,7 +86,7 @@ def _changed(
 
 def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) -> None:
     while True:
-        pool = _as_asked(ctx, pool_id)
+        pool = _required_version(ctx, pool_id)
         changed = change(pool)
         if changed == pool:
             return
@@ -99,8 +99,8 @@ def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) ->
                 raise
 
 
-def _as_asked(ctx: RequestContext, pool_id: str) -> Pool:
-    """The pool as it is now. Raises Refused where that is not the version which the client insists on."""
+def _required_version(ctx: RequestContext, pool_id: str) -> Pool:
+    """Return the stored pool. Raises Refused if its version is not the one in If-Match."""
     pool = ctx.pool_now(pool_id)
     if ctx.if_match not in (None, pool.version):
         raise Refused(Refusal("version_conflict"))
@@ -108,7 +108,7 @@ def _as_asked(ctx: RequestContext, pool_id: str) -> Pool:
 
 
 def spread(ctx: RequestContext, pool_id: str, shards: int) -> dict[str, Any]:
-    """The pool's lists shall stand in so many shards: the schedule moves them there, beside all that goes on."""
+    """Set the number of shards of the pool's lists. The schedule moves the entries while the pool is in use."""
 
     def spreading(pool: Pool) -> Pool:
         if pool.shards == shards:
@@ -124,16 +124,16 @@ def spread(ctx: RequestContext, pool_id: str, shards: int) -> dict[str, Any]:
 
 
 def delete(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
-    """Takes away a pool without customers, its members and its statistics. Raises Refused where there are any.
+    """Delete a pool without customers, with its members and statistics. Raises Refused if it has customers.
 
-    It is closed first, which keeps customers from entering while it is looked at; and opened again if it has some.
+    The pool is closed first, so that no customer enters during the check, and restored if it has customers.
     """
     ctx.by_admin()
-    before = _as_asked(ctx, pool_id)
-    _empty(ctx, before)
+    before = _required_version(ctx, pool_id)
+    _require_empty(ctx, before)
     closed = _shut(ctx, before)
     try:
-        _empty(ctx, closed)
+        _require_empty(ctx, closed)
     except Refused:
         _put(ctx, closed, before)
         raise
@@ -143,14 +143,14 @@ def delete(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
     return ctx.commit([Delete(same.key, same.condition)], [same], {"id": closed.id})
 
 
-def _empty(ctx: RequestContext, pool: Pool) -> None:
+def _require_empty(ctx: RequestContext, pool: Pool) -> None:
     roster = keys.customer_roster(pool.tenant, pool.id)
     if ctx.backend.table.query(roster, index=ROSTER, limit=1).keys:
         raise Refused(Refusal("pool_not_empty"))
 
 
 def _shut(ctx: RequestContext, before: Pool) -> Pool:
-    """The pool, closed: by whoever was first, since an earlier attempt of this very request may have been late."""
+    """Close and return the pool. It may already be closed by an earlier attempt of this request."""
     try:
         _put(ctx, before, replace(before, status="closed", closing="drain"))
     except Refused:
@@ -169,7 +169,7 @@ def _put(ctx: RequestContext, known: Pool, changed: Pool) -> None:
 
 
 def _clear(ctx: RequestContext, pool: Pool) -> None:
-    """Members hold nothing here any more; nobody shall belong to a pool of the same name that is made later."""
+    """Delete members and statistics, so that no member is left for a later pool with the same id."""
     table = ctx.backend.table
     members = table.pages(keys.member_roster(pool.tenant, pool.id), index=ROSTER, limit=MAX_ACTIONS)
     days = table.pages(keys.days_of(pool.tenant, pool.id), limit=MAX_ACTIONS)

@@ -1,7 +1,7 @@
-"""What happened in a pool, by day and by member, and how it stands now. Reads members and their days, never customers.
+"""Report the activity in a pool by day and by member, and its current counts.
 
-Whatever is counted here was counted by the transactions that did it (`counters`), so the sums are exact. Days are
-those of the pool's time zone. Nothing here writes.
+Read members and their archived days, never customers. The transactions themselves keep these counters (`counters`), so
+the sums are exact. Days are in the pool's time zone. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_DAYS: Final = 30
 
 
 def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | None) -> dict[str, Any]:
-    """Both days are included; without them, the last thirty. Raises Refused."""
+    """Return the statistics from `first` to `last`, both included; by default the last 30 days. Raises Refused."""
     pool = ctx.pool(pool_id)
     require_manager(ctx, pool)
     to = last or date.fromisoformat(pool.day(ctx.now))
@@ -51,7 +51,7 @@ def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | 
 def _days(
     ctx: RequestContext, pool: Pool, members: list[Member], since: str, to: str
 ) -> Iterator[tuple[str, str, dict[str, int]]]:
-    """Day, user and what they did: the days that are over from their rows, the latest from the members themselves."""
+    """Yield day, user and activity: archived days from their items, the latest day from the member items."""
     rows = keys.days_of(pool.tenant, pool.id)
     for page in ctx.backend.table.pages(rows, between=between(None, since, keys.end_of_day(to))):
         for key, stored in zip(page.keys, page.items, strict=True):
