@@ -41,6 +41,9 @@ Bodies: TypeAlias = Mapping[int, dict[str, Any]]  # of customers, by position
 
 # What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
 NOT_STORED: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
+
+# Requests about one customer, and claim-next: they send few calls to DynamoDB, also where it throttles them.
+SHORT: Final = frozenset(("one", "items"))
 log = logging.getLogger("customer-pool")
 
 
@@ -140,7 +143,7 @@ def _respond(
         now = made.clock()
         idempotency = _idempotency_record(request, route, parameters, caller, now)
         ctx = RequestContext(
-            made.backend.patient(Patience()),
+            made.backend.patient(Patience(short=route.form in SHORT)),
             caller,
             now,
             _if_match(request),

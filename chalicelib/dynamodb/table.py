@@ -63,14 +63,19 @@ class Throttled(Fault):
 class Patience:
     """The retry budget of one request for throttled calls: `retries` times in a row.
 
-    A request that is throttled twice within its first `most` calls sends no further call. After these, each successful
-    call resets the budget. `pause_s` is the longest pause before a retry.
+    A request that is throttled twice within its first `most` calls sends no further call. From the last of these on, a
+    `short` request repeats no throttled call; for any other, each later call that succeeds resets the budget. `pause_s`
+    is the longest pause before a retry.
     """
 
     def __init__(
-        self, retries: int = THROTTLE_RETRIES, most: int | None = REQUESTS_WHEN_THROTTLED, pause_s: float = 0.2
+        self,
+        retries: int = THROTTLE_RETRIES,
+        most: int | None = REQUESTS_WHEN_THROTTLED,
+        pause_s: float = 0.2,
+        short: bool = False,
     ) -> None:
-        self.retries, self.most, self.pause_s = retries, most, pause_s
+        self.retries, self.most, self.pause_s, self.short = retries, most, pause_s, short
         self.sent = self.throttled = 0
 
     def sending(self) -> None:
@@ -86,7 +91,8 @@ class Patience:
     def slow_down(self) -> float:
         """Return the longest pause, in seconds, before the retry. Raises Throttled if the budget is spent."""
         self.throttled += 1
-        if self.throttled > self.retries or self._is_spent():
+        late = self.short and self.most is not None and self.sent >= self.most
+        if self.throttled > self.retries or late or self._is_spent():
             raise Throttled
         return self.pause_s * self.throttled / self.retries
 
@@ -141,9 +147,11 @@ class Table:
             found |= {_key_of(item): item for item in answer["Responses"].get(self.name, [])}
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             wanted += [_key_of(each) for each in unread]
-            if len(unread) == len(batch):
+            if len(unread) == len(batch):  # an answer without a single item is a throttled call
                 self._wait(self._jitter() * patience.slow_down())
-            elif unread:
+                continue
+            patience.succeeded()
+            if unread:
                 self._pause(round_number)
         raise Throttled
 
@@ -158,7 +166,9 @@ class Table:
     ) -> Page:
         """Return one page of a partition in ascending order. Strongly consistent in the table, not in an index."""
         ask = partial(self.connection.query, hash_value, index, between, after, limit)
-        answer = self._read(ask, self._patience or Patience())
+        patience = self._patience or Patience()
+        answer = self._read(ask, patience)
+        patience.succeeded()
         return Page([_key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
 
     def page(self, hash_value: str, limit: int, **options: Any) -> Page:
@@ -179,17 +189,15 @@ class Table:
                 return
 
     def _read(self, ask: Callable[[], dict[str, Any]], patience: Patience) -> dict[str, Any]:
+        """Return the answer. The caller decides whether it counts as a success."""
         while True:
             patience.sending()
             try:
-                answer = ask()
+                return ask()
             except (ClientError, BotoCoreError) as error:
                 if _code(error) not in THROTTLES:
                     raise StoreUnavailable from error
                 self._wait(self._jitter() * patience.slow_down())
-            else:
-                patience.succeeded()
-                return answer
 
     # Writing
 

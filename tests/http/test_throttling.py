@@ -14,7 +14,7 @@ from tests.support.engine import counted, hooked, operation_of
 from tests.support.faults import WRITE, said
 from tests.support.memory import Memory, cancelled, memory_table
 from tests.support.network_faults import throttled
-from tests.support.world import HOUR, Reply, World
+from tests.support.world import DAY, HOUR, Reply, World
 
 MOST = 4
 ERRORS: dict[str, Callable[[str], Exception]] = {
@@ -40,16 +40,16 @@ VERBS: dict[str, Callable[[World], Reply]] = {
 
 @contextmanager
 def throttling(
-    world: World, error: Callable[[str], Exception], *, times: int = 10**6, only: str = ""
+    world: World, error: Callable[[str], Exception], *, times: int = 10**6, only: str = "", spared: int = 0
 ) -> Iterator[None]:
-    """DynamoDB throttles so many calls from now on: all of them, or those of one operation."""
-    engine, left = world.table.connection, iter(range(times))
+    """DynamoDB throttles so many calls from now on: all of them, or those of one operation, after those spared."""
+    engine, left, unharmed = world.table.connection, iter(range(times)), iter(range(spared))
     assert isinstance(engine, Memory)
     before = engine.before
 
     def strike(call: str) -> None:
         before(call)
-        if only in ("", call) and next(left, None) is not None:
+        if only in ("", call) and next(unharmed, None) is None and next(left, None) is not None:
             raise error(call)
 
     engine.before = strike
@@ -94,6 +94,59 @@ def test_a_throttled_request_makes_at_most_four_attempts(made: World, verb: str,
 
     assert (refused.status, refused.code) == (429, "throttled")
     assert sent.total() <= MOST
+
+
+LATE: dict[str, Callable[[World], Reply]] = {  # some need several calls even where nothing is throttled
+    "the first claim of the day": lambda w: w.user("alice").claim("c1"),
+    "a claim with a key": lambda w: w.user("alice").claim("c1", idempotency_key="k"),
+    "a claim at the limit, beside an own expired claim": lambda w: w.user("carl").claim("c1"),
+    "a claim-next at the limit, beside an own expired claim": lambda w: w.user("carl").claim_next(1),
+    "claim-next": lambda w: w.user("alice").claim_next(2),
+    "claim-next with a key": lambda w: w.user("alice").claim_next(2, idempotency_key="k"),
+}
+
+
+def at_a_limit() -> World:
+    """A pool where carl holds all he may, of which one claim has expired; alice last claimed yesterday."""
+    world = World(memory_table(Memory()))
+    world.pool(claim_ttl="PT1H", holding_limit=2, daily_claim_limit=5, members="alice bob carl")
+    world.fill(40)
+    world.user("alice").claim("c38")
+    world.user("alice").release("c38")
+    world.clock.forward(DAY)
+    world.user("carl").claim("c39")
+    world.clock.forward(HOUR - 1)
+    world.user("carl").claim("c40")
+    world.clock.forward(1)
+    return world
+
+
+@pytest.mark.parametrize("only", ["", WRITE], ids=["calls", "writes"])
+@pytest.mark.parametrize("times", [1, 2, 10**6], ids=["once", "twice", "from then on"])
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
+@pytest.mark.parametrize("claim", LATE)
+def test_a_claim_throttled_at_any_of_its_calls_makes_at_most_four_or_one_more_than_undisturbed(
+    claim: str, cold: bool, times: int, only: str
+) -> None:
+    needed = undisturbed(claim, cold)
+
+    for spared in range(needed):
+        world = at_a_limit()
+        world.service = world.another_process() if cold else world.service
+        with counted(world) as sent, throttling(world, ERRORS["the table"], times=times, spared=spared, only=only):
+            reply = LATE[claim](world)
+
+        assert reply.status == 200 or (reply.status, reply.code) == (429, "throttled")
+        assert sent.total() <= max(MOST, needed + (times == 1)), spared
+
+
+def undisturbed(claim: str, cold: bool) -> int:
+    """How many requests to DynamoDB that claim makes where nothing is throttled."""
+    world = at_a_limit()
+    world.service = world.another_process() if cold else world.service
+    with counted(world) as sent:
+        assert LATE[claim](world).status == 200
+    return sent.total()
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("read", "list", "sweep")])

@@ -20,6 +20,7 @@ from chalicelib.dynamodb.table import (
     Delete,
     MalformedWrite,
     OutcomeUnknown,
+    Patience,
     Put,
     StoreUnavailable,
     Table,
@@ -221,7 +222,10 @@ def test_a_throttled_transaction_is_retried_twice_with_the_same_token(door: Door
     assert (len(door.asked), door.paused, door.memory.sent.token) == (3, [0.1, 0.2], "t1")
 
 
-def test_a_batch_read_without_any_item_is_treated_as_throttled(door: Door) -> None:
+@pytest.mark.parametrize(
+    "patience", [Patience(), Patience(most=None), Patience(most=1)], ids=["default", "unlimited", "long"]
+)
+def test_a_batch_read_without_any_item_is_treated_as_throttled(door: Door, patience: Patience) -> None:
     class Stingy(Listening):
         def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
             self.before("BatchGetItem")
@@ -233,7 +237,7 @@ def test_a_batch_read_without_any_item_is_treated_as_throttled(door: Door) -> No
     door.memory.before = door.asked.append
 
     with pytest.raises(Throttled):
-        door.table.get([KEY, OTHER])
+        door.table.patient(patience).get([KEY, OTHER])
 
     assert len(door.asked) == 3
 
