@@ -1,8 +1,8 @@
-"""Recomputes from the customers what is kept beside them, and reports, or puts right, what has drifted (rule 26).
+"""Recompute counters and derived attributes from the customers, and report or repair drift (rule 26).
 
-It walks a pool page by page, and keeps no more of it than sums by member. What one item says against itself, or against
-its events, is drift at once; where a counter differs from the walk, `recounting` has the last word. What no other
-record tells is reported and left alone. A repair makes no transition: it has no event, and raises no version.
+The audit reads a pool page by page and keeps only sums per member in memory. An item that contradicts itself or its
+events is drift at once; a counter that differs from the pages is decided by `recount`. Drift in facts that no other
+record holds is reported, never repaired. A repair is not a transition: it writes no event and raises no version.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ A_RECORD: Final = "a record that reads as one"
 
 
 class Drift(Struct, frozen=True):
-    """One difference: `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
-    or the events, say."""
+    """One difference. `id` is that of a customer, a member or, for sums, the pool.
+
+    `expected` is the value computed from the customers or the events.
+    """
 
     pool: str
     kind: str
@@ -43,8 +45,10 @@ class Drift(Struct, frozen=True):
 
 
 class AuditResult(Struct):
-    """What was looked at and what has drifted; `drift` lists the first hundred of `drifted`. `unsettled` are members,
-    or pools, that never stood still long enough to be sure; `remaining` the pools that time did not suffice for."""
+    """Counts of audited records and drift; `drift` lists the first hundred of `drifted`.
+
+    `unsettled` are members or pools that changed too often to be counted; `remaining` are pools left for lack of time.
+    """
 
     customers: int = 0
     members: int = 0
@@ -73,7 +77,7 @@ def run(
     repair: bool = False,
     wait: Callable[[float], None] = time.sleep,
 ) -> AuditResult:
-    """Audits those pools, one after the other, as far as time suffices."""
+    """Audit the pools one after the other while there is time. Return the totals."""
     report = AuditResult()
     for pool in pools:
         if isinstance(pool, MalformedPool):
@@ -87,15 +91,15 @@ def run(
 
 
 class _Audit:
-    """Of one pool. `astray` are the customers that stand on a wrong list, or on none."""
+    """The audit of one pool. `misplaced` are the customers in a wrong index partition, or in none."""
 
     def __init__(self, lists: Lists, report: AuditResult, repair: bool, wait: Callable[[float], None]) -> None:
         self.lists, self.table, self.pool = lists, lists.table, lists.pool
         self.report, self.repair = report, repair
-        self.astray: set[Key] = set()
+        self.misplaced: set[Key] = set()
         self.held: dict[str, Counter[str]] = {}
         self.sums: Counter[str] = Counter()
-        self.recount = Recount(lists, self.astray, self._found, repair, wait)
+        self.recount = Recount(lists, self.misplaced, self._found, repair, wait)
 
     def run(self) -> None:
         for stored in self.lists.customers():
@@ -108,7 +112,7 @@ class _Audit:
             self.report.unsettled += self.recount.of_pool()
 
     def _not_on_roster(self) -> Iterator[Item]:
-        """What stands on a list by state, and not on the one that holds all."""
+        """Yield customers that a list by state contains and the roster does not."""
         tenant, pool = self.pool.tenant, self.pool.id
         by_state = (
             *((PLACE, each) for each in sharded_query.partitions_of(keys.place_available, self.pool)),
@@ -118,13 +122,13 @@ class _Audit:
         for index, partition in by_state:
             for stored in self.lists.of(index, partition):
                 listed = stored.get(ROSTER) == items.serialize(keys.customer_roster(tenant, pool))
-                if not listed and key_of(stored) not in self.astray:
+                if not listed and key_of(stored) not in self.misplaced:
                     yield stored
 
     # Customers
 
     def _customer(self, stored: Item) -> None:
-        """Whatever is wrong with one stops no other."""
+        """Audit one customer. A malformed one does not stop the others."""
         at = keys.id_from_pk(stored["pk"]["S"])
         self.report.customers += 1
         try:
@@ -138,8 +142,8 @@ class _Audit:
             self._found(at, difference)
         listed = customer if self.pool.spread_from is not None else replace(customer, shards=self.pool.shards)
         for difference in invariants.check_indexes(stored, listed):
-            self.astray.add(key_of(stored))
-            self._found(at, difference, self.repair and self._listed_anew(stored, listed))
+            self.misplaced.add(key_of(stored))
+            self._found(at, difference, self.repair and self._rewrite_index_keys(stored, listed))
 
     def _count(self, stored: Item) -> None:
         holder, counts = invariants.stored_counters(stored)
@@ -147,8 +151,8 @@ class _Audit:
         if holder is not None:
             self.held.setdefault(holder, Counter()).update(counts)
 
-    def _listed_anew(self, stored: Item, customer: Customer) -> bool:
-        """The same customer at the same version, on the lists that are its own. False where it has moved meanwhile."""
+    def _rewrite_index_keys(self, stored: Item, customer: Customer) -> bool:
+        """Write the same version with correct index keys. Return False if the customer changed meanwhile."""
         same = unchanged(stored, ["version"])
         try:
             return self.table.write([Put(key_of(stored), items.customer_item(customer), same)]) is None
@@ -156,7 +160,7 @@ class _Audit:
             return False
 
     def _events(self, customer: Customer) -> list[Event]:
-        """All of them. The pages are read after the customer, so what it does not carry any more is there."""
+        """Return all events. Read the pages after the customer, so that events moved to a page are not missed."""
         tail = list(customer.tail)
         first = tail[0].seq if tail else customer.version + 1
         homes = {customer.pool, *customer.homes} if first > 1 else set()
@@ -171,7 +175,7 @@ class _Audit:
     # Members
 
     def _suspects(self) -> dict[str, Key]:
-        """Members whose item counts otherwise than the walk did, and holders who are no members."""
+        """Return members whose counters differ from the audited customers, and holders who are not members."""
         waiting, suspects = dict(self.held), {}
         for stored in self.lists.members():
             key = key_of(stored)

@@ -1,7 +1,7 @@
-"""The verbs beyond claim and release: assign, transfer, extend, follow-up, win, pin, restore, convert, deposit; single
-and, where it makes sense, batch. And how a member leaves.
+"""Assign, transfer, extend, follow up, win, pin, restore, convert and deposit customers, and remove members.
 
-As in `claiming`, a plan chooses the move and `settling` carries it out; what may be done is said by the move's rules.
+As in `claims`, a planner chooses the transition and the unit of work executes it. The rules of the transition decide
+whether it is allowed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pools and their people: who may claim here, and under which policy.
+"""Create and read pools; add, change and read their members.
 
 A member's item also carries the counters that claims change, so putting a member touches only role and limit.
 """
@@ -33,7 +33,7 @@ AT_WORK: Final = "request_in_progress"  # the member's counters have changed sin
 
 
 def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
-    """A new pool, open. Only a tenant's admin may."""
+    """Create an open pool. Only an admin of the tenant may."""
     ctx.by_admin()
     pool = Pool(ctx.caller.tenant, pool_id, name, "open", policy, 1, ctx.now, ctx.now)
     key = keys.pool_key(pool.tenant, pool.id)

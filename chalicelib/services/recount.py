@@ -1,8 +1,8 @@
-"""Counts customers again where a counter seems to have drifted, until it is sure; and puts it right if it shall.
+"""Count customers again where a counter seems to have drifted, until the drift is certain; repair it on request.
 
-A pool in use does not stand still while it is counted. So a count stands only if what it is compared with is the same
-before and after, and a difference is drift only if several counts in a row find it. A repair is bound to what was read
-and makes no transition. Nothing here looks at more of a customer than how it counts.
+A pool in use changes during a count. So a count is valid only if the compared records are the same before and after,
+and a difference is drift only if several counts in a row find it. A repair requires the records as they were read and
+is not a transition. Nothing here reads more of a customer than its contribution to the counters.
 """
 
 from __future__ import annotations
@@ -22,32 +22,34 @@ from chalicelib.dynamodb.keys import NO_DEADLINE, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Table, Update, between
 from chalicelib.model.model import ACTIVITIES, Pool
 
-MIN_SECONDS_LEFT: Final = 1.0  # what a page may take at worst
-MAX_ROUNDS: Final = 12  # of counting again
-CONFIRMED: Final = 3  # as many in a row that find the same
-PAUSE_S: Final = 0.25  # between two of them: an index is a moment late
+MIN_SECONDS_LEFT: Final = 1.0  # upper bound for one page
+MAX_ROUNDS: Final = 12  # of counting
+CONFIRMED: Final = 3  # equal counts in a row that confirm drift
+PAUSE_S: Final = 0.25  # between rounds: indexes are eventually consistent
 COUNTED: Final = (*invariants.COUNTERS, *SUMS, "own_limit", "version", "day")
 
 Found = Callable[[str, Difference, bool], None]
 Counted: TypeAlias = tuple[Item, list[Difference]]
 Count = Callable[[str, Key], Counted | None]
-Judged = Callable[[str, Key, Item, list[Difference]], bool]
+Report = Callable[[str, Key, Item, list[Difference]], bool]
 
 
 class OutOfTime(Exception):
-    """The rest is for another audit."""
+    """The time is used up; another audit continues."""
 
 
 class Lists(Struct, frozen=True):
-    """The lists of one pool. Each gives the items that it leads to, as they are now; an item may come twice where it
-    moves meanwhile. Raises OutOfTime."""
+    """The lists of one pool. Each yields the stored items of its entries; one that moves meanwhile may come twice.
+
+    Raises OutOfTime.
+    """
 
     table: Table
     pool: Pool
     seconds_left: Callable[[], float]
 
-    def of(self, index: str, partition: str, **asked: Any) -> Iterator[Item]:
-        for page in self.table.pages(partition, index=index, limit=MAX_KEYS_PER_READ, **asked):
+    def of(self, index: str, partition: str, **options: Any) -> Iterator[Item]:
+        for page in self.table.pages(partition, index=index, limit=MAX_KEYS_PER_READ, **options):
             if self.seconds_left() < MIN_SECONDS_LEFT:
                 raise OutOfTime
             yield from self.table.get(page.keys).values()
@@ -64,24 +66,26 @@ class Lists(Struct, frozen=True):
 
 
 class Recount(Struct, frozen=True):
-    """Of one pool. `astray` are customers to which the lists may not lead, so that they are looked at in any case;
-    `found` takes what has drifted, and whether it was put right. Each count answers with what it could not settle."""
+    """The recount of one pool. `misplaced` are customers that the lists may miss, so they are always counted.
+
+    `found` receives each drift and whether it was repaired. Each recount returns the ids it could not decide.
+    """
 
     lists: Lists
-    astray: set[Key]
+    misplaced: set[Key]
     found: Found
     repair: bool
     wait: Callable[[float], None]
 
     def of_members(self, suspects: dict[str, Key]) -> list[str]:
-        return self._until_sure(suspects, self._member, self._judged_member)
+        return self._until_sure(suspects, self._member, self._report_member)
 
     def of_pool(self) -> list[str]:
         key = keys.leavers_key(self.lists.pool.tenant, self.lists.pool.id)
-        return self._until_sure({self.lists.pool.id: key}, self._sums, self._judged_sums)
+        return self._until_sure({self.lists.pool.id: key}, self._sums, self._report_sums)
 
-    def _until_sure(self, waiting: dict[str, Key], count: Count, judged: Judged) -> list[str]:
-        """Counts in rounds until each is cleared or judged, and gives those that never stood still."""
+    def _until_sure(self, waiting: dict[str, Key], count: Count, report: Report) -> list[str]:
+        """Count in rounds until each counter is cleared or reported. Return those that kept changing."""
         waiting, seen = dict(waiting), dict[str, list[list[Any]]]()
         for number in range(MAX_ROUNDS):
             if not waiting:
@@ -92,17 +96,17 @@ class Recount(Struct, frozen=True):
                 by = None if counted is None else [(each.kind, _by(each)) for each in counted[1]]
                 seen[name] = [*(seen[name] if by in seen.get(name, []) else []), *([] if by is None else [by])]
                 sure = not by or len(seen[name]) >= CONFIRMED
-                if counted is not None and sure and (not by or judged(name, key, *counted)):
+                if counted is not None and sure and (not by or report(name, key, *counted)):
                     del waiting[name]
         return list(waiting)
 
     # Members
 
     def _member(self, user: str, key: Key) -> Counted | None:
-        """The member's item and what is wrong with it; None where it moved while their customers were counted."""
+        """Return the member's item and its differences; None if it changed during the count."""
         before = self._now(key)
-        astray = self.lists.table.get(list(self.astray)).values()
-        claims = {key_of(item): item for item in (*self.lists.claims_of(user), *astray)}
+        misplaced = self.lists.table.get(list(self.misplaced)).values()
+        claims = {key_of(item): item for item in (*self.lists.claims_of(user), *misplaced)}
         if self._now(key) != before:
             return None
         held: Counter[str] = Counter()
@@ -113,23 +117,23 @@ class Recount(Struct, frozen=True):
             return before, invariants.check_counters(before, held["held"], held["pins"])
         return before, [Difference("held", held["held"], None)] if held["held"] else []
 
-    def _judged_member(self, user: str, key: Key, stored: Item, drift: list[Difference]) -> bool:
-        """It is drift. False where the repair came too late, so that there is something new to count."""
+    def _report_member(self, user: str, key: Key, stored: Item, drift: list[Difference]) -> bool:
+        """Repair and report the drift. Return False if the item changed before the repair: count again."""
         right = [Attribute(each.kind).set(each.expected) for each in drift]
-        mended = self.repair and stored != {}
+        repaired = self.repair and stored != {}
         if (
-            mended
+            repaired
             and self.lists.table.write([Update(key, right, unchanged(stored, COUNTED, did=ACTIVITIES))]) is not None
         ):
             return False
         for each in drift:
-            self.found(user, each, mended)
+            self.found(user, each, repaired)
         return True
 
-    # What the members' counters make together
+    # Sums of the members' counters
 
     def sums_kept(self) -> tuple[Counter[str], list[Any]]:
-        """How many customers the pool has by its members and those who left; and what moves whenever that does."""
+        """Return the sums over members and leavers, and the values that change whenever the sums do."""
         left = self._now(keys.leavers_key(self.lists.pool.tenant, self.lists.pool.id))
         kept = Counter(_sums_in(left))
         moving: list[Any] = [left]
@@ -140,11 +144,11 @@ class Recount(Struct, frozen=True):
         return kept, moving
 
     def _sums(self, pool: str, key: Key) -> Counted | None:
-        """The pool's own row, and what is wrong with the sums; None where a customer entered or left."""
+        """Return the pool's own row and the differences of the sums; None if a customer entered or left."""
         kept, moving = self.sums_kept()
         items = {
             key_of(item): invariants.stored_counters(item)[1]
-            for item in self.lists.table.get(list(self.astray)).values()
+            for item in self.lists.table.get(list(self.misplaced)).values()
         }
         counted = sum((Counter(counts) for counts in items.values()), Counter[str]())
         for item in self.lists.customers():
@@ -153,8 +157,8 @@ class Recount(Struct, frozen=True):
             return None
         return moving[0], [Difference(name, counted[name], kept[name]) for name in SUMS if counted[name] != kept[name]]
 
-    def _judged_sums(self, pool: str, key: Key, left: Item, drift: list[Difference]) -> bool:
-        """It is drift. The difference goes to the pool's own row, since it is nobody's in particular."""
+    def _report_sums(self, pool: str, key: Key, left: Item, drift: list[Difference]) -> bool:
+        """Repair and report the drift. The repair changes the pool's own row, since no member owns the difference."""
         more = [Attribute(each.kind).add(each.expected - each.found) for each in drift]
         if self.repair and self.lists.table.write([Update(key, more, unchanged(left, (*SUMS, "changes")))]) is not None:
             return False
@@ -171,11 +175,11 @@ def key_of(stored: Item) -> Key:
 
 
 def _by(difference: Difference) -> Any:
-    """How far off it is: what stays, when a drifted counter goes on counting."""
+    """Return the size of the drift, which stays constant while the counter goes on counting."""
     return None if difference.found is None else difference.expected - difference.found
 
 
 def _sums_in(stored: Item) -> dict[str, int]:
-    """A malformed counter counts nothing."""
+    """Return the sums stored in an item. A malformed counter counts as nothing."""
     sums = {name: items.deserialize(stored[name]) for name in SUMS if name in stored}
     return {name: count for name, count in sums.items() if isinstance(count, int)}
