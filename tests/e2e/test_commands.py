@@ -61,7 +61,7 @@ def test_deploying_prints_the_address_and_a_second_run_changes_nothing(account: 
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     assert first.stdout == again.stdout and first.stdout.startswith("https://")
     assert first.stderr.splitlines()[-1] == f"deployed {STAGE.stack}"
-    assert again.stderr.splitlines()[-1] == f"nothing has changed in {STAGE.stack}"
+    assert again.stderr.splitlines()[-1] == f"no changes in {STAGE.stack}"
 
 
 def test_restore_counts_first_and_writes_only_when_confirmed(account: Account) -> None:

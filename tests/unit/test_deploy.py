@@ -1,18 +1,14 @@
-"""Whose tokens a deployment believes: what is said, or what the issuer's discovery document says. And an index that it
-leaves out."""
+"""Deployment settings: taken from the environment, or from the issuer's discovery document."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, ROSTER
-from chalicelib.dynamodb.schema import SCHEMA
-from tools.deploy.deploy import leave_out, settings
+from tools.deploy.deploy import settings
 from tools.local.oidc import key_set_of
 from tools.problems import Unusable
 
@@ -113,41 +109,3 @@ def test_a_later_deployment_needs_no_discovery() -> None:
 def test_deploy_rejects_a_key_set_address_without_https() -> None:
     with pytest.raises(Unusable, match="https"):
         settings({"JWKS": "http://keys.example.com"}, never)
-
-
-# An index that is made anew
-
-
-@pytest.fixture
-def declared(tmp_path: Path) -> Path:
-    """A template with the table and something beside it."""
-    made = tmp_path / "sam.json"
-    made.write_text(json.dumps({"Resources": {"Table": {"Properties": SCHEMA}, "Other": {"Properties": {}}}}))
-    return made
-
-
-def test_an_index_can_be_omitted_for_one_deployment(declared: Path) -> None:
-    leave_out(DUE, declared)
-
-    left = json.loads(declared.read_text())["Resources"]
-    table = left["Table"]["Properties"]
-    assert {each["IndexName"] for each in table["GlobalSecondaryIndexes"]} == INDEX_RANGE.keys() - {DUE}
-    gone = [each for each in SCHEMA["AttributeDefinitions"] if each not in table["AttributeDefinitions"]]
-    assert {each["AttributeName"] for each in gone} == {DUE, INDEX_RANGE[DUE]}
-    assert table.keys() == SCHEMA.keys() and left["Other"] == {"Properties": {}}
-
-
-def test_omitting_an_index_keeps_attributes_of_other_indexes(declared: Path) -> None:
-    leave_out(ROSTER, declared)
-
-    attributes = json.loads(declared.read_text())["Resources"]["Table"]["Properties"]["AttributeDefinitions"]
-    assert {"AttributeName": "pk", "AttributeType": "S"} in attributes
-
-
-def test_omitting_an_unknown_index_lists_the_existing_ones(declared: Path) -> None:
-    before = declared.read_text()
-
-    with pytest.raises(Unusable, match=r"WITHOUT=duty is no index: choose one of roster, place, due, names, reminder"):
-        leave_out("duty", declared)
-
-    assert declared.read_text() == before

@@ -1,20 +1,15 @@
-"""`make deploy STAGE=prod`: packages a stage, deploys it to the account of the environment, and prints its address.
+"""`make deploy STAGE=prod`: package a stage, deploy it to the AWS account of the environment and print its URL.
 
-JWT_ISSUER and JWT_AUDIENCE say whose tokens are believed, JWT_CLIENTS which clients' tokens need no audience, JWKS
-where the keys are if the issuer does not say so itself, ALARM_TOPIC who is told of alarms, and SIGN_IN_CLIENT as whom
-the console signs people in; each is needed once and kept by the stack. A second deployment of the same commit changes
-nothing. WITHOUT=<index> leaves that index out, until the next deployment: one that has to hold something else can only
-be made anew.
+Reads the stack's parameters from environment variables (`SETTINGS`). The stack keeps them, so each is needed only for
+the first deployment and to change it. A second deployment of the same commit changes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from tools.deploy.cloudformation import Cloud
 from tools.deploy.package import package
@@ -36,29 +31,17 @@ SETTINGS = {
 
 
 def settings(environment: Mapping[str, str], key_set_of: Callable[[str], str] = key_set_of) -> dict[str, str]:
-    """What the environment says, by the template's names. An issuer that comes without its keys is asked for them.
+    """Return the environment's settings by the template's parameter names.
 
-    Raises `Unusable` for a key set that nobody should trust.
+    An issuer given without JWKS is resolved through its discovery document. Raises `Unusable` for a key set address
+    without https.
     """
     given = {name: environment[variable] for name, variable in SETTINGS.items() if environment.get(variable)}
     if "JwtIssuer" in given and "Jwks" not in given:
         given["Jwks"] = key_set_of(given["JwtIssuer"])
     if not given.get("Jwks", "https://").startswith("https://"):
-        raise Unusable(f"JWKS={given['Jwks']} is not an https address: anybody on the way could put their keys there")
+        raise Unusable(f"JWKS={given['Jwks']} is not https: anybody on the network path could replace the keys")
     return given
-
-
-def leave_out(index: str, template: Path) -> None:
-    """Takes that index from the table that a template declares. Raises `Unusable` where there is none of that name."""
-    content = json.loads(template.read_text(encoding="utf-8"))
-    table = content["Resources"]["Table"]["Properties"]
-    kept = [each for each in table["GlobalSecondaryIndexes"] if each["IndexName"] != index]
-    if len(kept) == len(table["GlobalSecondaryIndexes"]):
-        raise Unusable(f"WITHOUT={index} is no index: choose one of {', '.join(each['IndexName'] for each in kept)}")
-    used = {key["AttributeName"] for each in (table, *kept) for key in each["KeySchema"]}
-    table["GlobalSecondaryIndexes"] = kept
-    table["AttributeDefinitions"] = [each for each in table["AttributeDefinitions"] if each["AttributeName"] in used]
-    template.write_text(json.dumps(content), encoding="utf-8")
 
 
 def main() -> int:
@@ -66,14 +49,11 @@ def main() -> int:
     parser.add_argument("stage")
     stage = stage_named(parser.parse_args().stage)
     if stage.name == "e2e":
-        raise Unusable("the stage e2e is for the emulator: run `make e2e`")
+        raise Unusable("the stage e2e is deployed only to the emulator: run `make e2e`")
     given, cloud = settings(os.environ), Cloud()
     print(f"packaging {stage.stack} and deploying it to account {cloud.account()} ...", file=sys.stderr)
-    packaged = package(stage)
-    if index := os.environ.get("WITHOUT"):
-        leave_out(index, packaged.template)
-    deployed = cloud.deploy(stage.stack, packaged, given)
-    print(f"{'deployed' if deployed.changed else 'nothing has changed in'} {stage.stack}", file=sys.stderr)
+    deployed = cloud.deploy(stage.stack, package(stage), given)
+    print(f"{'deployed' if deployed.changed else 'no changes in'} {stage.stack}", file=sys.stderr)
     print(deployed.outputs["EndpointURL"])
     return 0
 
