@@ -27,11 +27,12 @@ async function run(host, rows, how) {
   const bar = element("progress", { max: rows.length, value: 0, "aria-label": say("import.progress") });
   const told = element("p", { "aria-live": "polite" });
   const failed = [], imports = [];
+  const path = inPool("/import"); // the reader may choose another pool meanwhile
   let sent = 0, ok = 0;
   fill(host, bar, told);
   for (const piece of piecesOf(rows)) {
     try {
-      const answer = await change(inPool("/import"), { ...how, rows: piece.map(({ row }) => row) });
+      const answer = await change(path, { ...how, rows: piece.map(({ row }) => row) });
       imports.push(answer.import_id);
       ok += answer.summary.ok;
       answer.results.forEach((result, i) => { if (!result.ok) failed.push({ ...piece[i], why: reason(result) }); });
@@ -42,11 +43,11 @@ async function run(host, rows, how) {
     bar.value = sent;
     fill(told, say("import.so_far", { sent: number(sent), all: number(rows.length) }));
   }
-  fill(host, imported(ok, failed, imports));
+  fill(host, imported(ok, failed, imports.map((id) => `${path}s/${encodeURIComponent(id)}/undo`)));
   host.firstChild.focus();
 }
 
-function imported(ok, failed, imports) {
+function imported(ok, failed, undos) {
   const host = element("div", { class: "imported", tabindex: -1 },
     element("h3", {}, failed.length ? say("import.mixed", { ok: number(ok), failed: number(failed.length) })
       : say("import.all_done", { ok: number(ok) })),
@@ -54,7 +55,7 @@ function imported(ok, failed, imports) {
       failedTable(failed),
       button(say("import.download"), () => download(failed)),
     ],
-    imports.length > 0 && ok > 0 && button(say("import.undo"), () => undo(host, imports), { class: "warn" }));
+    undos.length > 0 && ok > 0 && button(say("import.undo"), () => undo(host, undos), { class: "warn" }));
   return host;
 }
 
@@ -80,11 +81,11 @@ function download(failed) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-function undo(host, imports) {
+function undo(host, undos) {
   askFirst(say("import.undo"), standing(say("import.undo_about")), say("import.undo"), async () => {
     const sum = { ok: 0, failed: 0 };
-    for (const each of imports) {
-      const { summary } = await change(inPool(`/imports/${each}/undo`));
+    for (const each of undos) {
+      const { summary } = await change(each);
       sum.ok += summary.ok;
       sum.failed += summary.failed;
     }

@@ -140,16 +140,16 @@ async function refreshMe() {
 }
 
 /** A link that was opened in this very tab. */
-window.addEventListener("hashchange", () => {
+window.addEventListener("hashchange", async () => {
   const [given, before] = [linkedToken(), session.token];
   if (given === null) return;
-  receiveToken(given);
+  await receiveToken(given);
   if (session.token !== before || before === null) start();
 });
 
 const linked = linkedToken();
 if (session.token !== null && !session.begin(session.token)) session.end();
-comeBack().then(() => {
-  if (linked !== null) receiveToken(linked);
+comeBack().then(async () => {
+  if (linked !== null) await receiveToken(linked);
   return start();
 });

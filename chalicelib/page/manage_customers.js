@@ -93,7 +93,8 @@ async function restore(list, [id]) {
 
 /** The batch verb of that name, in pieces; each row is then as the customer is. */
 async function inBatch(list, ids, verb, given, words) {
-  const answer = await inPieces(ids, (piece) => change(inPool(`/${verb}`), { customer_ids: piece, ...given }));
+  const path = inPool(`/${verb}`);
+  const answer = await inPieces(ids, (piece) => change(path, { customer_ids: piece, ...given }));
   setTimeout(() => list.results(answer, words));
   for (const result of answer.results) {
     if (result.ok) list.update(result.customer, words, "good");

@@ -120,7 +120,8 @@ function releaseSeveral(list, ids) {
     ids.length > 10 && element("li", {}, say("and_more", { count: ids.length - 10 })));
   askFirst(say("mine.release_count", { count: ids.length }), [names, view], say("mine.release"), async () => {
     const given = box.value.trim() && { reason: box.value.trim() };
-    const answer = await inPieces(ids, (piece) => change(inPool("/release"), { customer_ids: piece, ...given }));
+    const path = inPool("/release");
+    const answer = await inPieces(ids, (piece) => change(path, { customer_ids: piece, ...given }));
     setTimeout(() => list.results(answer, say("mine.released")));
     for (const result of answer.results) {
       if (result.ok) list.remove(result.id);

@@ -80,7 +80,8 @@ async function claimOne(list, customer) {
 }
 
 async function claimSeveral(list, ids) {
-  const answer = await inPieces(ids, (piece) => change(inPool("/claim"), { customer_ids: piece }));
+  const path = inPool("/claim");
+  const answer = await inPieces(ids, (piece) => change(path, { customer_ids: piece }));
   list.results(answer, say("pool.claimed"));
   for (const result of answer.results) {
     if (result.ok) list.update(result.customer, say("pool.claimed"), "good");

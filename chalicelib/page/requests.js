@@ -27,7 +27,9 @@ const change = (path, body, more) => ask("POST", path, body, more);
 async function ask(method, path, body, { ifMatch } = {}) {
   // Whoever signed in later must not send what somebody began before.
   if (session.token === null) throw new Refused(401, { code: "unauthenticated" });
-  const headers = { Authorization: `Bearer ${session.token}`, "Accept-Language": TAGS[language] };
+  const { token } = session;
+  session.used = true;
+  const headers = { Authorization: `Bearer ${token}`, "Accept-Language": TAGS[language] };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch !== undefined) headers["If-Match"] = `"${ifMatch}"`;
   if (method !== "GET") headers["Idempotency-Key"] = newKey();
@@ -35,17 +37,24 @@ async function ask(method, path, body, { ifMatch } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await fetch(new URL(`v1${path}`, HOME), request).catch(() => null);
     const again = answer === null || answer.status === 429 || answer.status === 503;
-    if (!again || attempt === ATTEMPTS) return told(answer);
+    if (!again || attempt === ATTEMPTS) return told(answer, token);
     await pause(PAUSE_MS * 2 ** (attempt - 1) + 1000 * Number(answer?.headers.get("Retry-After") ?? 0));
   }
 }
 
-async function told(answer) {
+async function told(answer, token) {
   if (answer === null) throw new Refused(0, { code: "unreachable" });
   const body = await answer.json().catch(() => ({ code: "unreachable" }));
-  if (answer.status === 401) session.lost();
+  if (answer.status === 401 && session.token === token) session.lost();
   if (!answer.ok) throw new Refused(answer.status, body);
   return body;
+}
+
+/** The status of one small read with that token, which need not be that of the session; 0 without an answer. */
+async function statusWith(token) {
+  const request = { headers: { Authorization: `Bearer ${token}` }, cache: "no-store" };
+  const answer = await fetch(new URL("v1/pools?limit=1", HOME), request).catch(() => null);
+  return answer?.status ?? 0;
 }
 
 function newKey() {

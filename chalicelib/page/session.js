@@ -8,14 +8,24 @@ const session = {
   ended: false,
   failed: false,
   refused: null, // why the token of a link was not taken, as a key of the words
+  used: false, // whether this page has sent a request for somebody
   claims: {},
 
-  /** Raises nothing: what cannot be read is no token, and the service would say so too. */
+  /**
+   * Raises nothing: what cannot be read is no token, and the service would say so too. A page that has worked for a
+   * session that ended, or for another person, is loaded again, and sends nothing until then: its unfinished work must
+   * not continue under the new session.
+   */
   begin(token) {
     const claims = claimsOf(token);
     if (claims === null) return false;
-    Object.assign(session, { token, claims, ended: false, failed: false, refused: null });
+    const reload = session.used && !(session.alive && samePerson(session.claims, claims));
     sessionStorage.setItem(TOKEN_KEPT, token);
+    Object.assign(session, { token, claims, ended: false, failed: false, refused: null });
+    if (reload) {
+      session.token = null;
+      location.reload();
+    }
     return true;
   },
   end() {
@@ -32,9 +42,9 @@ const session = {
   get user() {
     return session.claims.sub;
   },
-  /** Whether somebody is signed in whose token has not expired. */
+  /** Whether somebody is signed in. Only the service decides that a token has expired: the clock here may be wrong. */
   get alive() {
-    return session.token !== null && !expired(session.claims);
+    return session.token !== null;
   },
   get admin() {
     return Array.isArray(session.claims.roles) && session.claims.roles.includes("admin");
@@ -73,15 +83,20 @@ function linkedToken() {
 }
 
 /**
- * What a link's token does: it signs nobody in where the company has a sign-in of its own, and replaces nobody's
- * session before the reader has chosen to.
+ * What a link's token does: it signs nobody in where the company has a sign-in of its own, and replaces no session that
+ * the service accepts before the reader has chosen to. Claims that are not verified replace nothing.
  */
-function receiveToken(given) {
+async function receiveToken(given) {
   const next = claimsOf(given);
-  const refused = GIVEN.signIn ? "link.not_here" : next === null ? "link.no_token" : expired(next) ? "link.expired" : null;
-  if (refused !== null) refuseLink(refused);
-  else if (!session.alive || samePerson(session.claims, next)) session.begin(given);
-  else askWhoSignsIn(given, next);
+  if (GIVEN.signIn || next === null) return refuseLink(GIVEN.signIn ? "link.not_here" : "link.no_token");
+  const current = session.token;
+  const checked = current !== null || expired(next);
+  const [mine, theirs] = await Promise.all([current && statusWith(current), checked && statusWith(given)]);
+  if (theirs === 401) return refuseLink(expired(next) ? "link.expired" : "link.no_token");
+  if (mine === 401 && session.token === current) session.end();
+  if (!session.alive) session.begin(given);
+  else if (!samePerson(session.claims, next)) askWhoSignsIn(given, next);
+  else if (theirs === 200) session.begin(given);
 }
 
 /** One sentence: under the page of whoever is signed in, else at the door. */
@@ -99,8 +114,7 @@ function called(claims, other) {
 function askWhoSignsIn(token, next) {
   document.querySelectorAll("dialog[data-stays]").forEach((open) => open.close());
   const [here, there] = [called(session.claims, next), called(next, session.claims)];
-  // The page begins again, so that nothing that one person began goes on as the other.
-  const change = () => { if (session.begin(token)) location.reload(); };
+  const change = () => session.begin(token);
   const made = dialog(say("link.title"), (close) => element("div", {},
     element("p", {}, say("link.about", { now: here, next: there })),
     element("div", { class: "buttons" },

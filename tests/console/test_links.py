@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from tests.console.issuer import Issuer
 from tests.console.pages import Console, Door, Team
@@ -32,8 +34,8 @@ def of_another_tenant(team: Team) -> str:
     return team.keys.token("alice", None, "acme")
 
 
-def expired(keys: LocalKeys, token: str) -> str:
-    claims = jwt.decode(token, options={"verify_signature": False}) | {"exp": int(time.time()) - 600}
+def expired(keys: LocalKeys, token: str, seconds: int = 600) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False}) | {"exp": int(time.time()) - seconds}
     return jwt.encode(claims, keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
 
@@ -149,6 +151,111 @@ def test_a_link_with_a_forged_signature_shows_one_sentence(door: Door, team: Tea
 
     page.get_by_text("Your session has ended. Please sign in again.").wait_for()
     assert clean(page, team.url)
+
+
+def forged(token: str) -> str:
+    return f"{token[:-9]}AAAAAAAAA"
+
+
+# Much longer than a token is valid.
+FAST_CLOCK = "const now = Date.now; Date.now = () => now() + 48 * 3600 * 1000"
+
+
+def test_a_fast_browser_clock_ends_no_session_and_rejects_no_link(door: Door, team: Team) -> None:
+    alice = Console(door.page(), "en")
+    alice.page.add_init_script(FAST_CLOCK)
+    alice.page.goto(f"{team.url}/console#token={team.token('alice')}")
+    alice.tab("pool")
+
+    follow(alice.page, team.url, team.token("mona"))
+
+    alice.button("link.keep", user="alice").click()
+    assert signed_in(alice.page).inner_text() == "alice"
+
+
+def test_a_link_requires_confirmation_while_the_service_accepts_an_expired_token(door: Door, team: Team) -> None:
+    alice = Console(door.page(), "en")
+    recent = expired(team.keys, team.token("alice"), 5)
+    alice.page.goto(f"{team.url}/console")
+    alice.page.evaluate("token => sessionStorage.setItem('customer-pool.token', token)", recent)
+    alice.page.reload()
+    alice.tab("pool")
+
+    follow(alice.page, team.url, team.token("mona"))
+
+    alice.button("link.keep", user="alice").click()
+    assert signed_in(alice.page).inner_text() == "alice"
+
+
+@pytest.mark.parametrize("way", ["link", "paste", "switch"])
+def test_an_import_never_continues_under_another_session(door: Door, team: Team, tmp_path: Path, way: str) -> None:
+    (tmp_path / "many.csv").write_text("name,phone\n" + "".join(f"Row {n},+1202555{n:04}\n" for n in range(150)))
+    other = Team(team.url, team.keys, f"{team.tenant}-other")
+    other.found()
+    mona = door.enter("mona", tab="manage")
+    mona.button("manage.import", mona.page.get_by_role("navigation")).click()
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    mona.page.route("**/import", hold)
+
+    mona.page.get_by_label("File").set_input_files(tmp_path / "many.csv")
+    with mona.page.expect_request("**/import"):
+        mona.button("import.go").click()
+    if way != "switch":
+        mona.button("sign_out").click()
+        mona.page.get_by_label("Access token").wait_for()
+    if way == "paste":
+        mona.page.get_by_label("Access token").fill(other.token("mona"))
+        mona.button("sign_in.enter").click()
+    else:
+        follow(mona.page, team.url, other.token("mona"))
+    if way == "switch":
+        mona.dialog.get_by_role("button", name="Switch to mona").click()
+    mona.page.get_by_role("tab").first.wait_for()
+    with contextlib.suppress(Error):  # the page that sent the request is gone
+        held[0].fulfill(status=409, json={"code": "unreachable"})
+    mona.page.wait_for_timeout(500)
+
+    assert len(held) == 1
+    assert other.ask("mona", "GET", "/customers").json["items"] == []
+
+
+@pytest.mark.parametrize("how", ["hashchange", "load"])
+def test_a_forged_link_for_the_signed_in_user_keeps_the_session(door: Door, team: Team, how: str) -> None:
+    alice = door.enter("alice")
+    link = forged(team.token("alice"))
+
+    if how == "load":
+        alice.page.goto("about:blank")
+        alice.page.goto(f"{team.url}/console#token={link}")
+    else:
+        follow(alice.page, team.url, link)
+    alice.page.get_by_text(alice.say("link.no_token")).wait_for()
+    alice.page.reload()
+
+    expect(signed_in(alice.page)).to_have_text("alice")
+
+
+def test_a_forged_link_for_another_user_keeps_the_session(door: Door, team: Team) -> None:
+    alice = door.enter("alice")
+
+    follow(alice.page, team.url, forged(team.token("mona")))
+    alice.page.get_by_text(alice.say("link.no_token")).wait_for()
+
+    assert alice.dialog.count() == 0 and signed_in(alice.page).inner_text() == "alice"
+
+
+def test_a_link_renews_the_token_of_the_signed_in_user(door: Door, team: Team) -> None:
+    alice = door.enter("alice")
+    renewed = expired(team.keys, team.token("alice"), -5000)
+
+    follow(alice.page, team.url, renewed)
+
+    alice.page.wait_for_function("token => sessionStorage.getItem('customer-pool.token') === token", arg=renewed)
+    expect(signed_in(alice.page)).to_have_text("alice")
 
 
 @pytest.mark.parametrize("how", ["hashchange", "load"])
