@@ -1,4 +1,4 @@
-"""Routes of the verbs: what members, managers and holders do with customers. One short function each."""
+"""Routes for claims: claim, release, assign, transfer and other actions on customers. One short function each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chalicelib.transactions.context import RequestContext
 
 @route("POST", CUSTOMER + "/claim", answers=schemas.Customer, recalls=False, form="one")
 def claim(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Claim a customer; one that the caller holds already stays as it is."""
+    """Claim a customer. If the caller already holds it, nothing changes."""
     return single(claims.claim(ctx, pool, [customer]))
 
 
@@ -33,13 +33,13 @@ class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=schemas.Customer, recalls=False, form="one")
 def release(ctx: RequestContext, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Give a customer back to the pool: one's own, or as a manager anybody's."""
+    """Release a customer to the pool, as its holder or a manager."""
     return single(claims.release(ctx, pool, [customer], claim_id=body.claim_id, reason=body.reason))
 
 
 @route("POST", POOL + "/claim", body=BatchBody, answers=schemas.Batch, form="each")
 def claim_batch(ctx: RequestContext, body: BatchBody, query: NoBody, pool: str) -> Answer:
-    """Claim several customers, as far as the caller's limits go."""
+    """Claim several customers, up to the caller's limits."""
     return batch(ctx, body, lambda ids: claims.claim(ctx, pool, ids, atomic=body.atomic))
 
 
@@ -49,7 +49,7 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/release", body=ReleaseBatchBody, answers=schemas.Batch, form="each")
 def release_batch(ctx: RequestContext, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
-    """Give several customers back to the pool."""
+    """Release several customers to the pool."""
     return batch(
         ctx,
         body,
@@ -68,7 +68,7 @@ def claim_next(ctx: RequestContext, body: ClaimNextBody, query: NoBody, pool: st
     return Answer(results=claim_next_service.claim_next(ctx, pool, body.count).results)
 
 
-# A manager's verbs
+# Actions of managers
 
 
 class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,7 +77,7 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", CUSTOMER + "/assign", body=AssignBody, answers=schemas.Customer, recalls=False, form="one")
 def assign(ctx: RequestContext, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Give an available customer to a member."""
+    """Assign an available customer to a member."""
     return single(claim_admin.assign(ctx, pool, [customer], body.to.id))
 
 
@@ -87,7 +87,7 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
 
 @route("POST", POOL + "/assign", body=AssignBatchBody, answers=schemas.Batch, form="each")
 def assign_batch(ctx: RequestContext, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
-    """Give several available customers to a member."""
+    """Assign several available customers to a member."""
     return batch(ctx, body, lambda ids: claim_admin.assign(ctx, pool, ids, body.to.id, atomic=body.atomic))
 
 
@@ -98,13 +98,13 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=schemas.Customer, recalls=False, form="one")
 def transfer(ctx: RequestContext, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Give a claimed customer to another member, with a claim and a deadline of their own."""
+    """Transfer a claimed customer to another member, with a new claim and deadline."""
     return single(claim_admin.transfer(ctx, pool, [customer], body.to.id, claim_id=body.claim_id))
 
 
 @route("POST", POOL + "/transfer", body=AssignBatchBody, answers=schemas.Batch, form="each")
 def transfer_batch(ctx: RequestContext, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
-    """Give several claimed customers to another member."""
+    """Transfer several claimed customers to another member."""
     return batch(ctx, body, lambda ids: claim_admin.transfer(ctx, pool, ids, body.to.id, atomic=body.atomic))
 
 
@@ -114,7 +114,7 @@ class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=schemas.Customer, recalls=False, form="one")
 def convert(ctx: RequestContext, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Take a customer out of the pool, as the private customer of its holder or a named member."""
+    """Convert a customer to a private customer of its holder or of a named member."""
     return single(claim_admin.convert(ctx, pool, [customer], body.to and body.to.id))
 
 
@@ -124,11 +124,11 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/convert", body=ConvertBatchBody, answers=schemas.Batch, form="each")
 def convert_batch(ctx: RequestContext, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
-    """Take several customers out of the pool."""
+    """Convert several customers to private customers."""
     return batch(ctx, body, lambda ids: claim_admin.convert(ctx, pool, ids, body.to and body.to.id, atomic=body.atomic))
 
 
-# A holder's verbs
+# Actions of holders
 
 
 class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +138,7 @@ class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=schemas.ExtendedCustomer, recalls=False, form="one")
 def extend(ctx: RequestContext, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Move the deadline of a claim later, counted from where it is now."""
+    """Extend a claim, counted from its current deadline."""
     return single(claim_admin.extend(ctx, pool, [customer], body.by, claim_id=body.claim_id))
 
 
@@ -148,7 +148,7 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/extend", body=ExtendBatchBody, answers=schemas.ExtendedBatch, form="each")
 def extend_batch(ctx: RequestContext, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
-    """Move the deadlines of several claims later."""
+    """Extend several claims, each from its current deadline."""
     return batch(
         ctx,
         body,
@@ -170,7 +170,7 @@ def follow_up(ctx: RequestContext, body: FollowUpBody, query: NoBody, pool: str,
 
 @route("POST", CUSTOMER + "/win", answers=schemas.Customer, recalls=False, form="one")
 def win(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Close a claim with its goal reached: the customer becomes its holder's private customer."""
+    """Close a claim as won: the customer becomes its holder's private customer."""
     return single(claim_admin.win(ctx, pool, customer))
 
 
@@ -180,7 +180,7 @@ class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", CUSTOMER + "/deposit", body=DepositBody, answers=schemas.Customer, recalls=False, form="one")
 def deposit(ctx: RequestContext, body: DepositBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Put a private customer into the pool, or into another one, available to all."""
+    """Return a private customer to this pool or another one, available to all."""
     return single(claim_admin.deposit(ctx, pool, [customer], body.pool))
 
 
@@ -190,7 +190,7 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/deposit", body=DepositBatchBody, answers=schemas.Batch, form="each")
 def deposit_batch(ctx: RequestContext, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
-    """Put several private customers into the pool, or into another one."""
+    """Return several private customers to this pool or another one."""
     return batch(ctx, body, lambda ids: claim_admin.deposit(ctx, pool, ids, body.pool, atomic=body.atomic))
 
 
@@ -206,11 +206,11 @@ def pin(ctx: RequestContext, body: PinBody, query: NoBody, pool: str, customer: 
 
 @route("POST", CUSTOMER + "/unpin", answers=schemas.Customer, recalls=False, form="one")
 def unpin(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """End a pin: the clock rules again."""
+    """End a pin: the claim can expire again."""
     return single(claim_admin.unpin(ctx, pool, customer))
 
 
 @route("POST", CUSTOMER + "/restore", answers=schemas.Customer, recalls=False, form="one")
 def restore(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Let a customer that was set aside be claimed again."""
+    """Make a customer that was set aside available again."""
     return single(claim_admin.restore(ctx, pool, customer))

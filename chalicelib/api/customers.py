@@ -1,4 +1,4 @@
-"""Routes about customers as records: create, import, list, read, edit, history. One short function each."""
+"""Routes for customer records: create, import, list, read, edit, history. One short function each."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         checked_field_names(self.fields)
 
     def row(self, new_id: Callable[[], str]) -> Row:
-        """Raises Refused where its fields are too many."""
+        """Return the row of this body. Raises Refused if the fields are too large."""
         if errors := field_errors(self.fields):
             raise Refused(Refusal("invalid_request", errors=errors))
         priority = None if self.priority is UNSET else self.priority
@@ -60,7 +60,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/customers", body=CustomerBody, answers=schemas.Customer, status=201, form="one")
 def create_customer(ctx: RequestContext, body: CustomerBody, query: NoBody, pool: str) -> Answer:
-    """Create a customer in the pool, available."""
+    """Create an available customer in the pool."""
     return single(customers.create(ctx, pool, body.row(ctx.backend.new_id)), status=201)
 
 
@@ -72,7 +72,7 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/import", body=ImportBody, answers=schemas.Import, form="each")
 def import_customers(ctx: RequestContext, body: ImportBody, query: NoBody, pool: str) -> Answer:
-    """Add or update one customer for each row, never its holder or state; rows fail one by one."""
+    """Create or update one customer per row, never its holder or state. Each row succeeds or fails on its own."""
     check_batch_size(len(body.rows))
     log = ctx.import_log(pool)
     outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
@@ -81,7 +81,7 @@ def import_customers(ctx: RequestContext, body: ImportBody, query: NoBody, pool:
 
 @route("POST", POOL + "/imports/{import_id}/undo", answers=schemas.Undoing, form="each")
 def undo_import(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
-    """Undo an import, customer by customer: those that somebody has touched since stay as they are."""
+    """Undo an import, customer by customer. Customers that have changed since stay as they are."""
     return batch_answer(import_undo.undo(ctx, pool, import_id))
 
 
@@ -93,7 +93,7 @@ def _imported(ctx: RequestContext, body: ImportBody, pool: str, log: ImportLog) 
 
 
 def _row(ctx: RequestContext, raw: msgspec.Raw) -> Row | Result:
-    """The row, or why it is none: one bad row fails alone."""
+    """Return the row, or the refusal of an invalid one."""
     try:
         body: CustomerBody = decode(raw, CustomerBody)
         return body.row(ctx.backend.new_id)
@@ -120,7 +120,7 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     ] = None
     name: Annotated[
         Search | None,
-        Meta(description="Only customers whose name begins so, without regard to case, width and spaces."),
+        Meta(description="Only customers whose name begins with this text, ignoring case, width and spaces."),
     ] = None
     phone: Annotated[Text | None, Meta(description="Only the customer with this phone number.")] = None
     email: Annotated[Text | None, Meta(description="Only the customer with this e-mail address.")] = None
@@ -128,7 +128,7 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 
 @route("GET", POOL + "/customers", query=CustomersQuery, answers=schemas.CustomerPage)
 def list_customers(ctx: RequestContext, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
-    """List the customers of a pool, by state or holder."""
+    """List the customers of a pool. Filter by state, holder, name, phone or e-mail."""
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
@@ -138,31 +138,31 @@ def list_customers(ctx: RequestContext, body: NoBody, query: CustomersQuery, poo
 
 
 def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
-    """The folded beginning of a name, or the normalised key, that is searched for. Raises Refused."""
-    asked = [said for said in (query.name, query.phone, query.email) if said is not None]
-    if len(asked) > 1:
+    """Return the folded name prefix, or the normalized contact, to search for. Raises Refused."""
+    given = [text for text in (query.name, query.phone, query.email) if text is not None]
+    if len(given) > 1:
         raise invalid("one_search", "name, phone, email")
     if query.name is not None and not fold_name(query.name):
         raise invalid("blank", "name")
     kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
-    for kind, said in kinds:
-        if said is not None:
-            return None, (kind, _contact(query, kind, said))
+    for kind, text in kinds:
+        if text is not None:
+            return None, (kind, _contact(query, kind, text))
     return None if query.name is None else fold_name(query.name), None
 
 
-def _contact(query: CustomersQuery, kind: Kind, said: str) -> str:
-    contact = normalized(kind, said)
+def _contact(query: CustomersQuery, kind: Kind, text: str) -> str:
+    contact = normalized(kind, text)
     if contact is None:
         raise invalid(kind, kind)
     if query.cursor is not None:
-        raise Refused(Refusal("invalid_cursor"))  # one customer is no list that goes on
+        raise Refused(Refusal("invalid_cursor"))  # a search by contact has a single page
     return contact
 
 
 @route("GET", CUSTOMER, answers=schemas.Customer)
 def get_customer(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Show a customer, as the caller may see it."""
+    """Return a customer as the caller may see it."""
     return Answer(customers.get(ctx, pool, customer))
 
 
@@ -178,17 +178,17 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("PATCH", CUSTOMER, body=CustomerPatch, answers=schemas.Customer, form="one")
 def edit_customer(ctx: RequestContext, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
-    """Change what a customer says: what is left out stays, a field that is null goes."""
+    """Edit a customer. Members left out stay; a field that is null is removed."""
     return single(customers.edit(ctx, pool, customer, body.name, body.fields, body.priority))
 
 
 @route("GET", CUSTOMER + "/eligibility", answers=schemas.Eligibility)
 def get_eligibility(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
-    """Tell why the caller may not claim a customer now, and when each reason ends."""
+    """Return whether the caller may claim a customer now, and if not, why and until when."""
     return Answer(blocking=claims.eligibility(ctx, pool, customer))
 
 
 @route("GET", CUSTOMER + "/history", query=PageQuery, answers=schemas.EventPage)
 def get_history(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
-    """List what has happened to a customer, oldest first."""
+    """List the events of a customer, oldest first."""
     return Answer(customers.history(ctx, pool, customer, query.limit, query.cursor))

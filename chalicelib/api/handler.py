@@ -24,7 +24,7 @@ from chalicelib.api.auth import caller_from
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown, Patience
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.identities import decoded_user, user_named
+from chalicelib.model.identities import decode_user, user_named
 from chalicelib.model.model import IDENTIFIER, MARK
 from chalicelib.model.validation import FieldError, Value, from_msgspec
 from chalicelib.observability import LogRequest, RequestMetrics, exception_summary
@@ -291,7 +291,7 @@ def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request",
     """
     try:
         try:
-            return msgspec.json.decode(raw, type=kind, dec_hook=decoded_user)
+            return msgspec.json.decode(raw, type=kind, dec_hook=decode_user)
         except msgspec.ValidationError as error:
             # Decoding stops at the first wrong type; what comes after it may not be JSON at all.
             msgspec.json.decode(raw)
@@ -308,7 +308,7 @@ def _query(request: Request, kind: type) -> Any:
             raise invalid("repeated", name)
     given = {name: texts[0] for name, texts in said.items()}
     try:
-        query: Any = msgspec.convert(given, kind, strict=False, dec_hook=decoded_user)
+        query: Any = msgspec.convert(given, kind, strict=False, dec_hook=decode_user)
     except (msgspec.ValidationError, ValueError) as error:
         raise Refused(Refusal("invalid_request", errors=(from_msgspec(error, kind, names=True),))) from error
     for field in msgspec.structs.fields(kind):

@@ -1,4 +1,4 @@
-"""Routes about a pool as a whole: health, pools, policy, members, the sweep, the audit. One short function each."""
+"""Routes for pools, policies, members, statistics, the sweep, the audit and the service. One short function each."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from chalicelib.transactions.context import RequestContext
 
 @route("GET", "/v1/health", answers=report_schemas.Health, public=True)
 def health() -> Answer:
-    """Tell that the service answers."""
+    """Return ok if the service is running."""
     return Answer({"status": "ok"})
 
 
 @route("GET", "/v1/openapi.json", answers=dict, public=True)
 def get_openapi() -> Answer:
-    """Show this document."""
-    from chalicelib.api.openapi import document  # at the first request for it: no other one should wait for this
+    """Return this document."""
+    from chalicelib.api.openapi import document  # imported on first use: keeps cold starts short
 
     return Answer(document(tuple(ROUTES)))
 
 
 @route("GET", "/console", answers=str, media=HTML, public=True)
 def get_console() -> Answer:
-    """Show the console, a page in which people use all this."""
+    """Return the console, the web page for people."""
     from chalicelib.api import console  # as above
 
     return Answer(page=console.page(bootstrap.new_id(), config.sign_in(os.environ)))
@@ -70,7 +70,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", "/v1/pools", body=PoolBody, answers=schemas.Pool, status=201, admins=True)
 def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
-    """Create a pool, open and without members."""
+    """Create an open pool without members."""
     policy = decode(body.policy, Policy, "policy_invalid", names=True)
     if problems := policy.problems():
         raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
@@ -79,13 +79,13 @@ def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
 
 @route("GET", "/v1/pools", query=PageQuery, answers=schemas.PoolPage)
 def list_pools(ctx: RequestContext, body: NoBody, query: PageQuery) -> Answer:
-    """List the pools that the caller belongs to; for an admin, all of the tenant."""
+    """List the caller's pools; for an admin, all pools of the tenant."""
     return Answer(pools.list_pools(ctx, query.limit, query.cursor))
 
 
 @route("GET", POOL, answers=schemas.Pool)
 def get_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
-    """Show a pool and its policy."""
+    """Return a pool and its policy."""
     return Answer(pools.get_pool(ctx, pool))
 
 
@@ -101,7 +101,7 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("PATCH", POOL, body=PoolPatch, answers=schemas.ChangedPool)
 def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) -> Answer:
-    """Change the name or rules of a pool, for new claims or all; rules left out stay."""
+    """Change the name or rules of a pool, for new claims or all claims. Rules left out stay."""
     policy = decode(body.policy, dict[str, Any], "policy_invalid")
     to_all = body.apply_to == "all"
     return Answer(policies.change(ctx, pool, body.name, policy, to_all=to_all, dry_run=body.dry_run))
@@ -109,13 +109,13 @@ def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) 
 
 @route("POST", POOL + "/pause", answers=schemas.Pool, admins=True)
 def pause_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
-    """Stop claims and all clocks of a pool."""
+    """Pause a pool: nobody can claim, and no deadline passes."""
     return Answer(pool_lifecycle.pause(ctx, pool))
 
 
 @route("POST", POOL + "/resume", answers=schemas.Pool, admins=True)
 def resume_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
-    """Let a paused pool go on: every deadline moves by exactly the pause."""
+    """Resume a paused pool. Every deadline moves by the length of the pause."""
     return Answer(pool_lifecycle.resume(ctx, pool))
 
 
@@ -125,13 +125,13 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/close", body=CloseBody, answers=schemas.Pool, admins=True)
 def close_pool(ctx: RequestContext, body: CloseBody, query: NoBody, pool: str) -> Answer:
-    """Close a pool and end its claims: back to the pool, or to their holders."""
+    """Close a pool and end its claims: release the customers, or convert them to private customers of their holders."""
     return Answer(pool_lifecycle.close(ctx, pool, body.mode))
 
 
 @route("POST", POOL + "/open", answers=schemas.Pool, admins=True)
 def open_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
-    """Open a closed pool again."""
+    """Reopen a closed pool."""
     return Answer(pool_lifecycle.reopen(ctx, pool))
 
 
@@ -141,7 +141,7 @@ class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", POOL + "/spread", body=SpreadBody, answers=schemas.ReshardedPool, admins=True)
 def spread_pool(ctx: RequestContext, body: SpreadBody, query: NoBody, pool: str) -> Answer:
-    """Spread the lists of a pool over so many partitions, for more writes a second."""
+    """Set the number of partitions for a pool's lists, for more writes a second."""
     return Answer(pool_lifecycle.spread(ctx, pool, body.shards))
 
 
@@ -170,20 +170,20 @@ def list_members(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str)
 
 @route("GET", POOL + "/members/{user}", answers=schemas.Member)
 def get_member(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, user: str) -> Answer:
-    """Show a member with their counters; `me` is the caller."""
+    """Return a member with their counters; `me` is the caller."""
     return Answer(pools.get_member(ctx, pool, user))
 
 
 class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     held: Annotated[
-        claim_admin.Held | None, Meta(description="What becomes of the customers that the member holds.")
+        claim_admin.Held | None, Meta(description="How to dispose of the customers that the member holds.")
     ] = None
-    to: Annotated[User | None, Meta(description="Who gets them where `held` is `transfer`, by id or subject.")] = None
+    to: Annotated[User | None, Meta(description="The recipient if `held` is `transfer`, by id or subject.")] = None
 
 
 @route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=schemas.RemovedMember, removes=True)
 def remove_member(ctx: RequestContext, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
-    """Remove a member, who holds nothing or whose customers are released or transferred first."""
+    """Remove a member. Customers that the member holds are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
         raise invalid("transfer_only", "to")
     return Answer(claim_admin.remove_member(ctx, pool, user, query.held, query.to and query.to.id))
@@ -196,15 +196,15 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
 
 @route("GET", POOL + "/stats", query=StatsQuery, answers=report_schemas.Statistics)
 def get_stats(ctx: RequestContext, body: NoBody, query: StatsQuery, pool: str) -> Answer:
-    """Show what happened by day and by member, and how the pool stands now."""
+    """Return counts of activities by day and by member, and the current counts by state."""
     return Answer(statistics.of_pool(ctx, pool, query.since, query.to))
 
 
-# What an admin asks of one pool, or of all
+# Maintenance by admins, of one pool or all
 
 
-def _pools_named(ctx: RequestContext, pool: str | None) -> Iterable[sweeper.Listed]:
-    """That one, or all of the tenant. Raises Refused for who is no admin."""
+def _selected_pools(ctx: RequestContext, pool: str | None) -> Iterable[sweeper.Listed]:
+    """Return that pool, or all pools of the tenant. Raises Refused if the caller is not an admin."""
     ctx.by_admin()
     return sweeper.pool_named(ctx, pool) if pool else sweeper.pools_of(ctx.backend, ctx.caller.tenant)
 
@@ -217,8 +217,8 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", "/v1/sweep", body=SweepBody, answers=report_schemas.SweepReport, admins=True)
 def sweep(ctx: RequestContext, body: SweepBody, query: NoBody) -> Answer:
-    """Return the claims that are past their deadlines to their pools: one pass, now."""
-    which, left = _pools_named(ctx, body.pool), sweeper.request_time_left()
+    """Run one sweep now: return expired claims to their pools and send reminders."""
+    which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = sweeper.run_round(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
     return Answer(ctx.finish(report.body()))
 
@@ -230,7 +230,7 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("POST", "/v1/audit", body=AuditBody, answers=report_schemas.AuditReport, admins=True)
 def audit(ctx: RequestContext, body: AuditBody, query: NoBody) -> Answer:
-    """Recompute counters, lists and events from the customers of one pool or of all; report what drifted, or repair."""
-    which, left = _pools_named(ctx, body.pool), sweeper.request_time_left()
+    """Recompute counters, lists and events from the customers of one pool or all. Report drift, or repair it."""
+    which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = audit_service.run(ctx.backend.table, which, left, repair=body.repair)
     return Answer(ctx.finish(report.body()))

@@ -1,1 +1,1 @@
-"""The values of the domain: records, errors, normalized keys and times. It imports nothing of the service."""
+"""Values: records, errors, normalized keys and times. Imports no other package of the service."""

@@ -1,7 +1,7 @@
-"""Every way in which the service says no: the code, its status, and its sentence in two languages.
+"""The catalog of refusals: code, HTTP status, and a sentence in English and Chinese.
 
-A refusal is a value, expected and returned; only faults are exceptions. This is the one place that maps a
-reason to a status and to words. It must not know about HTTP objects, the store or any rule.
+A refusal is an expected result and is returned as a value; only faults are exceptions. This module must not import
+HTTP objects, the table or any rule.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from chalicelib.model.validation import FieldError
 
 
 class Refusal(Struct, frozen=True, omit_defaults=True):
-    """Why something was not done.
+    """The reason why a request, or an item of a batch, was not carried out.
 
-    `reason` is a key of `MEANINGS`. `retry_at` is in epoch milliseconds and set where the refusal ends at a known
-    time; `limit` and `used` are set where it is about a limit; `errors` lists what is wrong with a request. Text among
-    them was stored by an earlier version of the service, for a repeated request.
+    `reason` is a key of `CATALOG`. `retry_at`, in epoch milliseconds, is set if the refusal ends at a known time;
+    `limit` and `used` if it is about a limit. `errors` lists validation errors; an idempotency record of an earlier
+    version may contain them as text.
     """
 
     reason: str
@@ -37,7 +37,7 @@ class Refusal(Struct, frozen=True, omit_defaults=True):
 
 
 class Refused(Exception):
-    """Ends a request that cannot go on: nothing has been attempted, or nothing was changed."""
+    """Raised to end a request with a refusal; nothing was changed."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
@@ -45,7 +45,7 @@ class Refused(Exception):
 
 
 class ErrorSpec(Struct, frozen=True):
-    """What a reason means to a client. `code` is set only where several reasons share one code of the contract."""
+    """The public form of a reason. `code` is set only if several reasons share one public code."""
 
     status: int
     en: str
@@ -57,9 +57,9 @@ class ErrorSpec(Struct, frozen=True):
 CATALOG: Final[dict[str, ErrorSpec]] = {
     # the request itself
     "malformed": ErrorSpec(400, "The body is not valid JSON.", "请求体不是有效的 JSON。", code="invalid_request"),
-    "invalid_cursor": ErrorSpec(400, "The cursor is not one that this list gave out.", "分页游标无效。"),
+    "invalid_cursor": ErrorSpec(400, "The cursor is not valid for this list.", "分页游标无效。"),
     "invalid_request": ErrorSpec(422, "The request is not valid.", "请求无效。"),
-    "batch_too_large": ErrorSpec(422, "The batch holds too many ids.", "批量请求的数量超出上限。"),
+    "batch_too_large": ErrorSpec(422, "The batch contains too many ids.", "批量请求的数量超出上限。"),
     "payload_too_large": ErrorSpec(413, "The body is larger than 256 KB.", "请求体超过 256 KB。"),
     "reason_required": ErrorSpec(422, "This pool requires a reason.", "该公海要求填写原因。"),
     "policy_invalid": ErrorSpec(422, "The policy is not valid.", "公海规则无效。"),
@@ -68,9 +68,9 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     ),
     "request_in_progress": ErrorSpec(409, "An earlier request is still running.", "之前的请求仍在处理中。"),
     "duplicate_in_request": ErrorSpec(
-        409, "The same customer stands earlier in this request.", "该客户在本次请求中重复出现。"
+        409, "The same customer appears earlier in this request.", "该客户在本次请求中重复出现。"
     ),
-    # who is asking
+    # the caller
     "unauthenticated": ErrorSpec(401, "A valid bearer token is required.", "需要有效的访问令牌。"),
     "not_a_member": ErrorSpec(403, "You are not a member of this pool.", "您不是该公海的成员。"),
     "taker_not_a_member": ErrorSpec(
@@ -79,19 +79,21 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "not_manager": ErrorSpec(403, "Only a manager of this pool may do this.", "只有公海管理员可以执行此操作。"),
     "not_admin": ErrorSpec(403, "Only an administrator may do this.", "只有系统管理员可以执行此操作。"),
     "not_holder": ErrorSpec(403, "You are not the holder of this customer.", "您不是该客户的负责人。"),
-    "not_found": ErrorSpec(404, "There is no such thing here.", "未找到。"),
+    "not_found": ErrorSpec(404, "The resource was not found.", "未找到。"),
     # rules of the pool
     "pool_not_open": ErrorSpec(409, "The pool is not open.", "公海未开放。"),
-    "pool_exists": ErrorSpec(409, "A pool with this id exists already.", "该公海编号已存在。", code="version_conflict"),
+    "pool_exists": ErrorSpec(409, "A pool with this id already exists.", "该公海编号已存在。", code="version_conflict"),
     "pool_not_empty": ErrorSpec(409, "The pool still holds customers.", "公海中仍有客户。"),
     "member_has_claims": ErrorSpec(409, "The member still holds customers.", "该成员仍持有客户。"),
-    "already_claimed": ErrorSpec(409, "Somebody already has this customer.", "该客户已有负责人。"),
+    "already_claimed": ErrorSpec(409, "This customer already has a holder.", "该客户已有负责人。"),
     "already_available": ErrorSpec(409, "This customer is already in the pool.", "该客户已在公海中。"),
     "not_claimed": ErrorSpec(409, "This customer is not claimed.", "该客户未被领取。"),
     "not_private": ErrorSpec(409, "This customer is not a private customer.", "该客户不是普通客户。"),
-    "claim_changed": ErrorSpec(409, "The claim is no longer the one you know.", "领取记录已变更。"),
+    "claim_changed": ErrorSpec(409, "The claim has changed since you last read it.", "领取记录已变更。"),
     "expired": ErrorSpec(409, "The claim has expired.", "领取已到期。"),
-    "embargoed": ErrorSpec(409, "The customer is new and may not be claimed yet.", "新入公海的客户暂不可领取。"),
+    "embargoed": ErrorSpec(
+        409, "The customer entered the pool too recently to be claimed.", "新入公海的客户暂不可领取。"
+    ),
     "cooldown": ErrorSpec(409, "You held this customer too recently.", "您近期负责过该客户，暂不可再次领取。"),
     "daily_limit": ErrorSpec(409, "You have used up today's claims.", "您今日的领取次数已用完。"),
     "holding_limit": ErrorSpec(409, "The holding limit is reached.", "持有客户数已达上限。"),
@@ -108,20 +110,25 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
         409, "The pin would last longer than this pool allows.", "保护时间超过该公海的上限。", code="pin_limit"
     ),
     "set_aside": ErrorSpec(409, "The customer has been set aside for review.", "该客户已被搁置，等待复核。"),
-    "duplicate_customer": ErrorSpec(409, "This customer exists already.", "该客户已存在。"),
+    "duplicate_customer": ErrorSpec(409, "This customer already exists.", "该客户已存在。"),
     "key_taken": ErrorSpec(
-        409, "Another customer has this key.", "该客户的手机号或邮箱已存在。", code="duplicate_customer"
+        409,
+        "Another customer already has this phone number or e-mail address.",
+        "该客户的手机号或邮箱已存在。",
+        code="duplicate_customer",
     ),
-    "version_conflict": ErrorSpec(412, "It has changed since the version you know.", "版本已变更，请刷新后重试。"),
-    # the store
+    "version_conflict": ErrorSpec(
+        412, "The resource has changed since the version that you read.", "版本已变更，请刷新后重试。"
+    ),
+    # the database
     "throttled": ErrorSpec(429, "Too many requests; try again shortly.", "请求过于频繁，请稍后重试。", retry_after=1),
     "outcome_unknown": ErrorSpec(
         503,
-        "It is not known whether this was done: repeat the request with the same Idempotency-Key.",
+        "The outcome is unknown: repeat the request with the same Idempotency-Key.",
         "操作结果未知：请使用相同的幂等键重试。",
         retry_after=1,
     ),
     "store_unavailable": ErrorSpec(
-        503, "The store does not answer; nothing was changed.", "存储暂不可用。", retry_after=1
+        503, "The database is unavailable; nothing was changed.", "数据库暂不可用，未作任何更改。", retry_after=1
     ),
 }

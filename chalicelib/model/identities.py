@@ -1,4 +1,4 @@
-"""How the subject of a token becomes the id of a user, and how a request names a user. Pure text to text.
+"""Maps token subjects, and the users that requests name, to user ids. Pure functions of text.
 
 A subject that fits an id is the id. Any other one, and any that begins with `u_`, is mapped to `u_` and the beginning
 of its digest, so that no subject can take the id of another one.
@@ -46,13 +46,13 @@ def user_named(text: str) -> str:
     if _MAPPED.fullmatch(text):
         return text
     if _SUBJECT.fullmatch(text) is None:
-        raise ValueError("user")  # a kind of `validation`
+        raise ValueError("user")  # a key of `validation.SENTENCES`
     return user_of(text)
 
 
 @final
 class UserRef:
-    """The user that a request names. Decoding makes it, so no route can use the text as it was sent."""
+    """The user that a request names. Decoding creates it, so no route can use the raw text."""
 
     __slots__ = ("id",)
 
@@ -60,8 +60,8 @@ class UserRef:
         self.id = user_named(text)
 
 
-def decoded_user(kind: type, given: object) -> UserRef:
-    """For msgspec: the value of a request member whose type is `UserRef`. Raise ValueError for a bad one."""
+def decode_user(kind: type, given: object) -> UserRef:
+    """Decode a `UserRef`, as msgspec's `dec_hook`. Raise ValueError for an invalid value."""
     if kind is not UserRef:
         raise NotImplementedError(kind)
     if not isinstance(given, str):

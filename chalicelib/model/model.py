@@ -1,7 +1,6 @@
-"""The nouns of the domain: policy, pool, member, customer, claim events. Values only, frozen, no behaviour that
-reaches outside them.
+"""The records of the domain: policy, pool, member, customer, event. Frozen values.
 
-Times are epoch milliseconds. Nothing here knows how a record is stored, ruled over or shown.
+Times are epoch milliseconds. Storage, rules and rendering are elsewhere.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ Closing: TypeAlias = Literal["drain", "to_private"]
 Readers: TypeAlias = Literal["holder", "pool"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
-Duration: TypeAlias = Annotated[  # what it may be is checked, and said, by `Policy.problems`
+Duration: TypeAlias = Annotated[  # `Policy.problems` validates it and reports errors
     str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
 ]
 
-Region: TypeAlias = Annotated[  # checked there too
+Region: TypeAlias = Annotated[  # validated there too
     str, Meta(extra_json_schema={"pattern": "^[A-Z]{2}$", "examples": ["CN"]})
 ]
 
-# Reasons that the service gives for an event whose reason is a person's otherwise.
+# Event reasons that the service itself writes; all other reasons are written by people.
 POOL_CLOSED: Final = "pool closed"
 MEMBER_REMOVED: Final = "member removed"
 
-MARK: Final = 6  # so much of an id tells a request from all others about one customer in one millisecond
-POOL_RELOAD_MS: Final = 10_000  # by then every process knows of a change to a pool
+MARK: Final = 6  # characters of an id; enough to distinguish requests about one customer in the same millisecond
+POOL_RELOAD_MS: Final = 10_000  # after this time every process has reloaded a changed pool
 
-ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # what statistics count
+ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # the events that statistics count
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -57,7 +56,7 @@ _FILLERS: Final = re.compile(
 )
 
 Fields: TypeAlias = dict[str, str | int | float | bool | None]
-MAX_FIELDS_BYTES: Final = 4_096  # bytes of JSON: an answer to 100 customers must fit through the gateway
+MAX_FIELDS_BYTES: Final = 4_096  # of JSON: a response of 100 customers must fit through API Gateway
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +91,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     )  # fmt: skip
 
     def problems(self) -> list[FieldError]:
-        """What is wrong with it beyond the types; an empty list when it is valid."""
+        """Return the validation errors beyond the types; an empty list if the policy is valid."""
         found = []
         checks: list[tuple[str, Callable[[str], object], str | None]]
         checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
@@ -109,36 +108,36 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def notes_readers(self) -> Readers:
-        """Who reads what people wrote, managers aside, in force."""
+        """Return who, besides managers, may read text that people wrote: the effective value."""
         return self.notes_visible_to or "holder"
 
     @property
     def region(self) -> str:
-        """The region whose phone numbers need no country code, in force."""
+        """Return the region whose phone numbers need no country code: the effective value."""
         return self.phone_region or "CN"
 
     def check_stored(self) -> None:
-        """Raise ValueError where a stored duration or time zone has no meaning. Cheaper than `problems`."""
+        """Raise ValueError for an invalid stored duration or time zone. Cheaper than `problems`."""
         for text in (*(getattr(self, name) for name in self.DURATIONS), *(self.reminders or ())):
             if text is not None:
                 times.duration_ms(text)
         times.zone(self.time_zone or "UTC")
 
     def length(self, rule: str) -> int | None:
-        """The length of that rule's duration in milliseconds, or None where the rule is off."""
+        """Return the duration of a rule in milliseconds, or None if the rule is off."""
         text = getattr(self, rule)
         return None if text is None else times.duration_ms(text)
 
     def day(self, now: int) -> str:
-        """The local day of `now`, the one on which a claim made now counts."""
+        """Return the local day on which a claim made `now` counts."""
         return times.local_day(now, times.zone(self.time_zone or "UTC"))
 
     def day_ends(self, now: int, counted: str) -> int:
-        """When the local day ends or, where a later one is `counted`, when that does: clocks, or zones, may differ."""
+        """Return when the local day ends, or the `counted` day if that is later: clocks or zones may differ."""
         return times.midnight_after(max(self.day(now), counted), times.zone(self.time_zone or "UTC"))
 
     def deadline(self, claimed_at: int, active_at: int) -> int | None:
-        """When a claim expires whose holder was last active at `active_at`: the one function that says so (rule 13)."""
+        """Return when a claim expires, or None. The only function that computes a deadline from the rules (rule 13)."""
         ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
         clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", claimed_at))
         ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
@@ -149,10 +148,13 @@ ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=32)]
 
 
 class Pool(Struct, frozen=True):
-    """`pauses` counts the pauses so far. A paused pool with `resumed_at` is on its way back to open: its claims are
-    being shifted. `closing` says what becomes of the claims of a closed one. Its lists are spread over `shards`; where
-    they are on their way from another number, `spread_from` is that, and `spread_at` when it was asked for. After a
-    change of time zone the local day is still `day_kept`, which began at `day_since`, until `day_until`."""
+    """A pool with its policy.
+
+    `pauses` counts the pauses so far. A paused pool with `resumed_at` is being resumed: its claims are being shifted.
+    `closing` is how the claims of a closed pool end. `shards` is the shard count; during resharding, `spread_from` is
+    the old count and `spread_at` the time of the request. After a change of time zone the local day stays `day_kept`,
+    which began at `day_since`, until `day_until`.
+    """
 
     tenant: str
     id: str
@@ -174,11 +176,11 @@ class Pool(Struct, frozen=True):
     day_until: int | None = None
 
     def day(self, now: int) -> str:
-        """The local day on which a claim made now counts."""
+        """Return the local day on which a claim made `now` counts."""
         return self.day_kept if self._keeps_day(now) and self.day_kept else self.policy.day(now)
 
     def day_ends(self, now: int, counted: str) -> int:
-        """When the local day ends or, where a later one is `counted`, when that does."""
+        """Return when the local day ends, or the `counted` day if that is later."""
         if self._keeps_day(now) and self.day_until is not None and counted <= self.day(now):
             return self.day_until
         return self.policy.day_ends(now, counted)
@@ -187,8 +189,11 @@ class Pool(Struct, frozen=True):
         return self.day_until is not None and now < self.day_until
 
     def ruled_by(self, policy: Policy, now: int) -> Pool:
-        """The pool under another policy. A change of time zone keeps the day until a midnight of the new zone that is
-        24 hours or more after the day began, so that no second day begins earlier (rule 5)."""
+        """Return the pool with another policy.
+
+        A change of time zone keeps the current day until a midnight of the new zone at least 24 hours after the day
+        began, so that the daily limit is not reset early (rule 5).
+        """
         after = replace(self, policy=policy)
         if (policy.time_zone or "UTC") == (self.policy.time_zone or "UTC"):
             return after
@@ -202,27 +207,30 @@ class Pool(Struct, frozen=True):
 
     @property
     def shards_read(self) -> int:
-        """Over how many shards its lists may be found: while they are on their way, those of both numbers."""
+        """Return the shard count for reads. During resharding it covers the old and the new count."""
         return max(self.shards, self.spread_from or 0)
 
     def shards_written(self, now: int) -> int:
-        """Over how many a customer is put on a list now: not the new number before everybody has heard of it."""
-        heard = self.spread_at is None or now >= self.spread_at + POOL_RELOAD_MS
-        return self.shards if heard or self.spread_from is None else self.spread_from
+        """Return the shard count for writes. A new count applies once every process has reloaded the pool."""
+        reloaded = self.spread_at is None or now >= self.spread_at + POOL_RELOAD_MS
+        return self.shards if reloaded or self.spread_from is None else self.spread_from
 
     @property
     def pauses_over(self) -> int:
-        """How many of its pauses a claim that begins now has nothing to do with."""
+        """Return the number of pauses that are over: a claim that begins now is unaffected by them."""
         return self.pauses if self.paused_at is None else self.pauses - 1
 
     def clock(self, now: int) -> int:
-        """The moment by which its deadlines are judged: it stands still from a pause until all claims were shifted."""
+        """Return the time for comparing deadlines. It stops at a pause until all claims have been shifted."""
         return now if self.paused_at is None else min(now, self.paused_at)
 
 
 class Member(Struct, frozen=True):
-    """`own_limit` overrides the pool's holding limit. `did` counts what they did on `day`, by kind. `pooled` is how
-    many customers they brought into the pool less those that they took out, ever; `aside` likewise for review."""
+    """A member of a pool with counters.
+
+    `own_limit` overrides the pool's holding limit. `did` counts activities on `day`, by kind. `pooled` is the number of
+    customers that the member ever added to the pool minus those removed; `aside` the same for customers set aside.
+    """
 
     tenant: str
     pool: str
@@ -238,15 +246,15 @@ class Member(Struct, frozen=True):
     version: int = 1
 
     def claimed_on(self, day: str) -> int:
-        """The claims that count against the daily limit on that local day."""
+        """Return the number of claims that count against the daily limit of that local day."""
         return self.did.get("claimed", 0) if self.day >= day else 0
 
 
 class Event(Struct, frozen=True, array_like=True):
-    """One transition. `seq` is the version that it made; kept as an array because a customer carries its latest.
+    """One transition of a customer, stored as an array to save space in the customer item.
 
-    `mark` is of the request that made it: two that ask for the same in one millisecond are told apart by nothing else.
-    `outcome` is that of a follow-up.
+    `seq` is the customer version that it created. `request_marker` identifies the request: nothing else distinguishes
+    two equal requests in the same millisecond. `outcome` is that of a follow-up.
     """
 
     seq: int
@@ -264,7 +272,7 @@ class Event(Struct, frozen=True, array_like=True):
 
     @property
     def written(self) -> bool:
-        """Whether a person wrote its reason or outcome. Types that people give no reason for have the service's own."""
+        """Whether a person wrote the reason or outcome, rather than the service."""
         if self.outcome is not None:
             return True
         if self.reason is None or self.type in ("updated", "reminded"):
@@ -273,11 +281,14 @@ class Event(Struct, frozen=True, array_like=True):
 
 
 class Customer(Struct, frozen=True):
-    """A customer as stored. `past_holders` says when each left; `tail` holds the latest events, oldest first;
-    `fields_version` is the version that last changed `fields`, which are kept apart from the rest. `homes` are the
-    pools that hold its older events, each with the first version that they do not hold. What belongs to a claim's end
-    is explained in `deadlines`: `stopped_ms` is how long its clock has stood still, `pauses` the pool's count then.
-    `shards` is over how many partitions its lists were spread when it was written."""
+    """A customer as stored.
+
+    `past_holders` maps each former holder to the time of leaving. `tail` contains the recent events, oldest first.
+    `fields_version` is the version that last changed `fields`, which are an item of their own. `homes` maps each pool
+    that stores older events to the first version that it does not store. `domain.deadlines` explains the attributes of
+    deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that time.
+    `shards` is the shard count with which the item was written.
+    """
 
     tenant: str
     pool: str
@@ -315,36 +326,36 @@ class Customer(Struct, frozen=True):
     fields: Fields = {}
 
     def lapsed(self, now: int) -> bool:
-        """Claimed, and past its deadline: free for everybody, swept or not."""
+        """Return whether the claim has expired. Anybody may claim the customer then, swept or not."""
         return self.state == "claimed" and self.expires_at is not None and self.expires_at <= now
 
     def held_by(self, user: str, now: int) -> bool:
         return self.state == "claimed" and self.holder == user and not self.lapsed(now)
 
     def belongs_to(self, user: str, now: int) -> bool:
-        """Whether that user holds it under a claim that has not expired, or owns it as a private customer."""
+        """Return whether the user holds it under an unexpired claim, or owns it as a private customer."""
         return self.held_by(user, now) or (self.state == "private" and self.holder == user)
 
 
 def is_field_name(text: str) -> bool:
-    """Whether a customer may have a field of that name."""
+    """Return whether a customer may have a field of that name."""
     return len(text) <= LONGEST_FIELD_NAME and re.search(NAME_PATTERN, text) is not None and not is_blank(text)
 
 
 def _field_name(text: str) -> None:
-    """Raises ValueError with a kind of `validation` for a name that no field can have."""
+    """Raise ValueError with a key of `validation.SENTENCES` for an invalid field name."""
     if not is_field_name(text):
         raise ValueError("field_names")
 
 
 def field_errors(fields: Fields) -> tuple[FieldError, ...]:
-    """What is wrong with the fields of a customer beyond their types: that they are too many to be kept."""
+    """Return the validation errors of a customer's fields beyond their types: too many bytes."""
     size = len(msgspec.json.encode(fields))
     return () if size <= MAX_FIELDS_BYTES else (FieldError("bytes", "fields", (size, MAX_FIELDS_BYTES)),)
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing in the text is visible (rule 32): it is empty but for separators, controls and fillers."""
+    """Return whether the text contains only separators, controls and fillers (rule 32)."""
     return not any(_is_visible(character) for character in unicodedata.normalize("NFKC", text))
 
 
@@ -358,10 +369,10 @@ def transitioned(
     before: Customer, event_type: str, by: str, at: int, reason: str | None = None, outcome: str | None = None,
     **changes: Any,
 ) -> Customer:  # fmt: skip
-    """The customer after one transition: `changes` applied, one version later, with the event that tells it.
+    """Return the customer after one transition: `changes` applied, the next version, and its event.
 
-    The event names the holder and claim as they are afterwards or, where there is none, as they were before; and the
-    deadline of that claim, which may have none.
+    The event names the holder and claim after the transition or, if there is none, those before it, with the deadline
+    of that claim.
     """
     after = replace(before, version=before.version + 1, updated_at=at, **changes)
     holder, claim_id = after.holder or before.holder, after.claim_id or before.claim_id
@@ -374,6 +385,6 @@ def transitioned(
 
 
 def created(customer: Customer, event_type: str, by: str) -> Customer:
-    """A customer that has just entered its pool, with its first event."""
+    """Return a new customer with its first event."""
     event = Event(customer.version, event_type, customer.entered_at, by, to_state=customer.state)
     return replace(customer, tail=(event,))

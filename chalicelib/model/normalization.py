@@ -1,7 +1,7 @@
-"""How a phone number, an e-mail address or a name is spelled one way, so that two spellings of it are found equal.
+"""Normalization of phone numbers, e-mail addresses and names, so that two spellings compare equal.
 
-Pure text to text. What a client wrote is stored and shown as it was written; a normalised form serves to find it
-again, and leaves this module only as a digest where it names an item: no phone number may stand in a key.
+Pure functions of text. The original spelling is stored and shown; the normalized form is for searching. In table keys
+it appears only as a digest: no key may contain a phone number.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ KINDS: Final[tuple[Kind, ...]] = ("phone", "email")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{5,15}")  # a country code and 15 digits at most (E.164)
 _MAINLAND_MOBILE: Final = re.compile(r"\+86(1[3-9][0-9]{9})")
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_MAX_ADDRESS_LENGTH: Final = 254  # characters, as mail itself has it
+_MAX_ADDRESS_LENGTH: Final = 254  # characters, the limit of e-mail itself
 _MAX_WRITTEN_LENGTH: Final = 500
-_NAME_BYTES: Final = 120  # of a name in an index: 40 Chinese characters tell names apart, and a cursor stays short
+_NAME_BYTES: Final = 120  # of a name in an index: 40 Chinese characters distinguish names, and cursors stay short
 
 
-def phone(said: Any) -> str | None:
-    """Digits, with `+` and a country code where one was given; None where it is no phone number.
+def phone(text: Any) -> str | None:
+    """Return the digits, with `+` and the country code if given; None for no phone number.
 
-    A mainland mobile number is the same with and without its country code: eleven digits.
+    A mainland China mobile number is normalized to eleven digits, with or without its country code.
     """
-    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < 10**15:
-        said = str(said)
-    if not isinstance(said, str) or len(said) > _MAX_WRITTEN_LENGTH:
+    if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < 10**15:
+        text = str(text)
+    if not isinstance(text, str) or len(text) > _MAX_WRITTEN_LENGTH:
         return None
-    number = "".join(sign for sign in unicodedata.normalize("NFKC", said) if not _between_digits(sign))
+    number = "".join(sign for sign in unicodedata.normalize("NFKC", text) if not _between_digits(sign))
     if number.startswith("00"):
-        number = "+" + number.removeprefix("00")  # how an international number is dialled
+        number = "+" + number.removeprefix("00")  # the international dialing prefix
     if _NUMBER.fullmatch(number) is None:
         return None
     mobile = _MAINLAND_MOBILE.fullmatch(number)
@@ -42,44 +42,44 @@ def phone(said: Any) -> str | None:
 
 
 def _between_digits(sign: str) -> bool:
-    """Spaces, dashes, dots, brackets, and what cannot be seen at all: it comes along when a cell is copied."""
+    """Return whether a sign separates digits: space, dash, dot, bracket, or an invisible sign of a copied cell."""
     return sign in ".\u2212" or sign.isspace() or unicodedata.category(sign) in ("Pd", "Ps", "Pe", "Cf")
 
 
-def email(said: Any) -> str | None:
-    """The address in small letters; None where it is none. Mail tells capitals apart, people do not."""
-    if not isinstance(said, str) or len(said) > _MAX_WRITTEN_LENGTH:
+def email(text: Any) -> str | None:
+    """Return the address in lower case; None for no address. Mail distinguishes case, people do not."""
+    if not isinstance(text, str) or len(text) > _MAX_WRITTEN_LENGTH:
         return None
-    address = fold_name(said)
+    address = fold_name(text)
     return address if len(address) <= _MAX_ADDRESS_LENGTH and _ADDRESS.fullmatch(address) else None
 
 
 _NORMALIZERS: Final[dict[Kind, Callable[[Any], str | None]]] = {"phone": phone, "email": email}
 
 
-def normalized(kind: Kind, said: Any) -> str | None:
-    return _NORMALIZERS[kind](said)
+def normalized(kind: Kind, text: Any) -> str | None:
+    return _NORMALIZERS[kind](text)
 
 
 def key_in(kind: Kind, fields: Mapping[str, Any]) -> str | None:
-    """The normalised key of that kind in the fields of a customer."""
+    """Return the normalized phone number or e-mail address in a customer's fields."""
     return normalized(kind, fields.get(kind))
 
 
 def keys_in(fields: Mapping[str, Any]) -> dict[Kind, str]:
-    """The normalised keys that those fields say."""
+    """Return the normalized keys in a customer's fields, by kind."""
     found = {kind: key_in(kind, fields) for kind in _NORMALIZERS}
     return {kind: key for kind, key in found.items() if key is not None}
 
 
-def known_region(said: str) -> str:
-    """That ISO 3166 code of a region. Raises ValueError with a kind of `validation` where libphonenumber
-    knows no such region."""
-    if re.fullmatch("[A-Z]{2}", said):
-        from phonenumbers import SUPPORTED_REGIONS  # large: loaded by those who need it
+def known_region(text: str) -> str:
+    """Return the ISO 3166 region code. Raises ValueError with a key of `validation.SENTENCES` if libphonenumber does
+    not know it."""
+    if re.fullmatch("[A-Z]{2}", text):
+        from phonenumbers import SUPPORTED_REGIONS  # large: loaded only on use
 
-        if said in SUPPORTED_REGIONS:
-            return said
+        if text in SUPPORTED_REGIONS:
+            return text
     raise ValueError("region")
 
 
@@ -88,14 +88,14 @@ def digest(key: str) -> str:
 
 
 def fold_name(text: str) -> str:
-    """Without capitals, widths and signs that cannot be seen, and with single spaces: for comparing, never to show."""
+    """Return a name for comparison: case and width folded, invisible signs removed, single spaces. Never shown."""
     seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cc", "Cf", "Cs") or sign.isspace())
-    # Folding may undo the normal form and the normal form may bring capitals back, so each is done twice.
+    # Case folding may undo normalization, and normalization may restore capitals: do both twice.
     for _ in range(2):
         seen = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
     return " ".join(seen.split())
 
 
 def truncate_name(name: str) -> str:
-    """So much of a folded name as an index holds; never half a character."""
+    """Cut a folded name to the length of an index key, at a character boundary."""
     return name.encode()[:_NAME_BYTES].decode(errors="ignore")

@@ -1,6 +1,6 @@
-"""Time as the service knows it: epoch milliseconds inside, RFC 3339 and ISO 8601 at the edges.
+"""Time conversions: epoch milliseconds inside, RFC 3339 and ISO 8601 in requests and responses.
 
-Nothing here reads a clock: the present moment is always an argument.
+Nothing here reads a clock: the current time is always an argument.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rfc3339(ms: int) -> str:
-    """1764547200123 → `2025-12-01T00:00:00.123Z`."""
+    """Return RFC 3339: 1764547200123 → `2025-12-01T00:00:00.123Z`."""
     moment = _EPOCH + timedelta(milliseconds=ms)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
 def epoch_ms(moment: datetime) -> int:
-    """The milliseconds of a moment that names its offset; anything finer is cut off."""
+    """Return epoch milliseconds of an aware datetime, rounded down."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 @lru_cache(maxsize=1024)
 def duration_ms(text: str) -> int:
-    """`P30D`, `PT15M` and the like, in milliseconds. Raises ValueError with a kind of `validation`."""
+    """Return a duration such as `P30D` in milliseconds. Raises ValueError with a key of `validation.SENTENCES`."""
     match = _DURATION.fullmatch(text)
     if match is None or len(text) > 32 or text == "P":
         raise ValueError("duration")
@@ -48,7 +48,7 @@ def duration_ms(text: str) -> int:
 
 @lru_cache(maxsize=256)
 def zone(name: str) -> ZoneInfo:
-    """The IANA time zone of that name. Raises ValueError with a kind of `validation`."""
+    """Return the IANA time zone of that name. Raises ValueError with a key of `validation.SENTENCES`."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
@@ -57,17 +57,17 @@ def zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def _listed_zones() -> frozenset[str]:
-    """The time zones of tzdata's own list. `Factory` is in it, but is the mark of a clock that nobody has set."""
-    from importlib.resources import files  # only where a policy is written
+    """Return the time zones that tzdata lists, without `Factory`, which stands for an unset clock."""
+    from importlib.resources import files  # needed only when a policy is written
 
     listed = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     return frozenset(listed) - {"Factory"}
 
 
 def listed_zone(name: str) -> ZoneInfo:
-    """The IANA time zone of that name, as a policy may name it. Raises ValueError.
+    """Return the IANA time zone of that name if tzdata lists it. Raises ValueError otherwise.
 
-    A system's own folder has more: `localtime`, `posixrules` and `right/...` mean another thing on each machine.
+    A system's zone folder has more: `localtime`, `posixrules` and `right/...` differ between machines.
     """
     if name not in _listed_zones():
         raise ValueError("time_zone")
@@ -75,24 +75,24 @@ def listed_zone(name: str) -> ZoneInfo:
 
 
 def local_day(ms: int, tz: ZoneInfo) -> str:
-    """The calendar day on which `ms` falls in that zone: `2026-11-23`."""
+    """Return the calendar day of `ms` in that zone: `2026-11-23`."""
     return datetime.fromtimestamp(ms / 1000, tz).date().isoformat()
 
 
 def start_of(day: str, tz: ZoneInfo) -> int:
-    """When that day begins."""
+    """Return when that day begins, in epoch milliseconds."""
     return midnight_after((date.fromisoformat(day) - timedelta(days=1)).isoformat(), tz)
 
 
 def first_midnight(ms: int, tz: ZoneInfo) -> int:
-    """The first moment from `ms` on at which a day begins in that zone."""
+    """Return the first start of a day in that zone at or after `ms`."""
     day = local_day(ms, tz)
     begun = start_of(day, tz)
     return begun if begun >= ms else midnight_after(day, tz)
 
 
 def midnight_after(day: str, tz: ZoneInfo) -> int:
-    """When that day ends. The next date is taken before the zone is applied: days may have 23 or 25 hours."""
+    """Return when that day ends. The date is advanced before the zone is applied: days may have 23 or 25 hours."""
     tomorrow = date.fromisoformat(day) + timedelta(days=1)
     midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=tz)
     return int(midnight.timestamp() * 1000)

@@ -1,8 +1,8 @@
-"""What is wrong with a request, as data: one `FieldError` for each member that is not valid, and its sentences.
+"""Validation errors as data: one `FieldError` for each invalid member, and its sentences in two languages.
 
-An error names a kind and a path and holds no value that a client sent, so it can be stored and rendered later, in the
-language of whoever reads it. This is the one place that turns msgspec's messages into errors and errors into
-sentences. It must not know about HTTP, the store or any route.
+An error names a kind and a path and contains no value that a client sent, so it can be stored, and rendered later in
+the reader's language. Only this module converts msgspec's messages to errors, and errors to sentences. It must not
+know HTTP, the table or any route.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ Value: TypeAlias = str | int | float
 
 
 class FieldError(Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One thing that is wrong: `kind` is a key of `SENTENCES`, `path` names the member, as in `rows[0].name`, and
-    `values` are what the sentence mentions, such as a limit. In a path, `[...]` is some member of an object and
-    `{}` the name of one."""
+    """One invalid member. `kind` is a key of `SENTENCES`, `path` names the member, as in `rows[0].name`; `values` fill
+    the sentence, such as a limit. In a path, `[...]` stands for a value in an object and `{}` for a name in it."""
 
     kind: str
     path: str = ""
@@ -28,10 +27,10 @@ class FieldError(Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 SENTENCES: Final[dict[str, tuple[str, str]]] = {
-    # what msgspec finds
+    # errors that msgspec finds
     "missing": ("is required", "必填"),
     "unknown": ("is not a known member", "不是可用的字段"),
-    "unknown_name": ("has a member that is not known: it may have {0}", "含有未知字段，可用字段为 {0}"),
+    "unknown_name": ("has an unknown member: allowed are {0}", "含有未知字段，可用字段为 {0}"),
     "wrong_type": ("must be {0}", "必须是{0}"),
     "not_one_of": ("must be one of {0}", "只能是以下之一：{0}"),
     "not_allowed": ("has a value that is not allowed", "取值不在允许范围内"),
@@ -61,24 +60,24 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "must name its offset, as in 2026-06-01T08:00:00+08:00", "须带时区偏移，例如 2026-06-01T08:00:00+08:00"
     ),
     "invalid": ("is not valid", "无效"),
-    # what the routes find
+    # errors that routes find
     "content_type": ("send the body with Content-Type: application/json", "请求须带 Content-Type: application/json"),
     "repeated": ("is given more than once", "重复给出"),
     "null_parameter": ("must not be null: leave it out", "不能为 null，不需要时请省略"),
     "not_digits": ("must be a whole number in digits", "须为数字形式的整数"),
     "none_given": ("expected at least one", "至少需要一项"),
-    "one_search": ("search by only one of them", "只能按其中一项查询"),
+    "one_search": ("search by only one of these", "只能按其中一项查询"),
     "blank": ("must not be blank", "不能只有空白"),
     "phone": ("expected a phone number", "须为有效的电话号码"),
     "email": ("expected an e-mail address", "须为有效的邮箱地址"),
-    "transfer_only": ("goes with held=transfer", "须与 held=transfer 一起使用"),
-    "days": ("at least one day and at most {0}", "至少 1 天，最多 {0} 天"),
+    "transfer_only": ("requires held=transfer, and held=transfer requires it", "须与 held=transfer 一起使用"),
+    "days": ("must be at least one day and at most {0}", "至少 1 天，最多 {0} 天"),
     "atomic": (
-        "an atomic batch has to fit into one transaction of 100 writes", "原子批量须能在一个含 100 次写入的事务中完成"
+        "an atomic batch must fit into one transaction of 100 writes", "原子批量须能在一个含 100 次写入的事务中完成"
     ),
-    # what rules of the domain find
+    # errors that the domain finds
     "nothing_said": ("expected a note that is not blank, or an outcome", "请填写跟进内容（不能只有空白）或跟进结果"),
-    "bytes": ("{0} bytes, at most {1}", "共 {0} 字节，最多 {1} 字节"),
+    "bytes": ("has {0} bytes, but at most {1} are allowed", "共 {0} 字节，最多 {1} 字节"),
     "duration": ("must be a duration such as P30D or PT15M", "须为时长，例如 P30D 或 PT15M"),
     "duration_length": (
         "must be longer than zero and at most a century; null switches a rule off",
@@ -88,7 +87,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "region": (
         "must be the two capital letters of a region (ISO 3166), such as CN", "须为两个大写字母的地区代码，例如 CN"
     ),
-    "no_extension": ("the policy gives no extension of its own", "公海规则未设置默认延期时长，请指定"),
+    "no_extension": ("the policy has no default extension: send `by`", "公海规则未设置默认延期时长，请指定"),
     "future": ("must lie in the future, and before the year 10000", "须晚于当前时间，且早于公元 10000 年"),
     "no_version": ("send If-Match with the version of the pool", "请在 If-Match 中给出公海的版本号"),
 }  # fmt: skip
@@ -109,7 +108,7 @@ TYPES: Final[dict[str, tuple[str, str]]] = {
 
 
 def sentence(error: FieldError, language: str) -> str:
-    """The error in `en` or `zh`, beginning with the path of the member that it is about."""
+    """Return the error as a sentence in `en` or `zh`, starting with the path of the member."""
     at = 1 if language == "zh" else 0
     values = error.values if error.kind != "wrong_type" else (_types(str(error.values[0]), at),)
     text = SENTENCES.get(error.kind, SENTENCES["invalid"])[at].format(*values)
@@ -121,9 +120,9 @@ def sentence(error: FieldError, language: str) -> str:
 
 
 def _types(names: str, at: int) -> str:
-    """`int | null` in words."""
+    """Return `int | null` in words."""
     given = [name.strip() for name in names.split("|")]
-    # A whole number is a number: one of them is enough.
+    # "a number" includes "a whole number".
     words = [TYPES[name][at] for name in given if name in TYPES and not (name == "int" and "float" in given)]
     if len(words) < 2:
         return words[0] if words else ("of another type", "其他类型")[at]
@@ -133,9 +132,9 @@ def _types(names: str, at: int) -> str:
 # msgspec's messages
 
 _PLACE: Final = re.compile(r"(?P<text>.*?)(?: - at (?P<name>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
-_IDENTIFIER: Final = "{1,64}"  # in the patterns of our types: that of ids, and that of text without controls
+_IDENTIFIER: Final = "{1,64}"  # occurs in the pattern of ids; `_EXCLUDING` in that of text without control characters
 _EXCLUDING: Final = "[^"
-_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")  # anything else may be somebody's number or address
+_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")  # any other name may be a phone number or an address
 _MESSAGES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), kind)
     for pattern, kind in (
@@ -168,16 +167,16 @@ _MESSAGES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 
 
 def from_msgspec(error: Exception, kind: Any, names: bool = False) -> FieldError:
-    """The error that msgspec found when it read something as `kind`. A message that is not known here is `invalid`.
+    """Return the FieldError for msgspec's error while decoding `kind`; `invalid` for an unrecognized message.
 
-    An unknown member is named only with `names`, and where it is a plain word: else the known ones are.
+    An unknown member is named only with `names` and if it is a plain word; otherwise the known members are listed.
     """
     place = _PLACE.fullmatch(str(error))
     text, path = str(error), ""
     if place is not None:
         text, path = place["text"], (place["path"] or "").removeprefix(".") + ("{}" if place["name"] else "")
     if text in SENTENCES:
-        return FieldError(text, path)  # raised as a kind by a type of ours
+        return FieldError(text, path)  # raised by one of our own types
     for pattern, name in _MESSAGES:
         if found := pattern.fullmatch(text):
             return _as_error(name, path, found, kind, names)
@@ -199,7 +198,7 @@ def _as_error(name: str, path: str, found: re.Match[str], kind: Any, names: bool
 
 
 def _number(text: str) -> Value:
-    """`1.0` is 1 to a reader; text that is no number stays as it is."""
+    """Return text as a number, `1.0` as 1; other text unchanged."""
     try:
         number = float(text)
     except ValueError:
@@ -208,12 +207,12 @@ def _number(text: str) -> Value:
 
 
 def _options(kind: Any, path: str) -> list[str]:
-    """The texts that the member of that name may have."""
+    """Return the allowed values of the member of that name."""
     return [str(option) for option in _literals(_members(kind).get(path))]
 
 
 def _members(kind: Any) -> dict[str, Any]:
-    """The type of each member by its name; nothing where `kind` has no members of its own."""
+    """Return the type of each member by name; empty if `kind` has no members."""
     try:
         return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     except TypeError:

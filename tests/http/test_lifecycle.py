@@ -120,7 +120,7 @@ def test_a_missing_extension_length_is_reported_only_to_those_who_may_extend(wor
     assert refusals("bob") == ["not_holder", "not_claimed", "not_found"]
     assert refusals("alice") == ["extension_not_allowed", "not_claimed", "not_found"]
     assert refusals("mona") == ["invalid_request", "not_claimed", "not_found"]
-    assert mona.post("/customers/c1/extend").json["errors"] == ["by: the policy gives no extension of its own"]
+    assert mona.post("/customers/c1/extend").json["errors"] == ["by: the policy has no default extension: send `by`"]
 
 
 def test_a_batch_of_extensions_without_a_length_is_rejected_as_a_whole(

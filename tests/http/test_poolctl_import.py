@@ -176,7 +176,7 @@ def test_a_corrected_errors_file_is_imported(office: Desk, threaded: World) -> N
     assert [line[:2] for line in lines] == [
         ["poolctl_line", "poolctl_error"],
         ["3", "no_name: The name is missing."],
-        ["4", "duplicate_customer: This customer exists already."],
+        ["4", "duplicate_customer: This customer already exists."],
         ["5", "no_phone: 无 is not a phone number."],
     ]
     assert second.status == 0, second.err
