@@ -77,7 +77,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     # errors that the domain finds
     "nothing_said": ("expected a note that is not blank, or an outcome", "请填写跟进内容（不能只有空白）或跟进结果"),
-    "bytes": ("has {0} bytes, but at most {1} are allowed", "共 {0} 字节，最多 {1} 字节"),
+    "bytes": ("{0} bytes, but at most {1} are allowed", "共 {0} 字节，最多 {1} 字节"),
     "duration": ("must be a duration such as P30D or PT15M", "须为时长，例如 P30D 或 PT15M"),
     "duration_length": (
         "must be longer than zero and at most a century; null switches a rule off",

@@ -150,7 +150,7 @@ def test_an_atomic_batch_too_large_for_a_transaction_is_refused_with_the_maximum
 
     assert (refused.status, refused.code) == (422, "batch_too_large")
     assert (refused.json["limit"], refused.json["used"]) == (99, 100)
-    assert refused.json["errors"] == ["An atomic batch has to fit into one transaction of 100 writes"]
+    assert refused.json["errors"] == ["An atomic batch must fit into one transaction of 100 writes"]
     assert alice.held() == 0
 
 

@@ -128,7 +128,7 @@ def test_a_refused_edit_does_not_reveal_the_size_of_the_customer(world: World) -
     rows = {"rows": [{"id": "c1"} | more], "on_duplicate": "update"}
     imports = [world.user(name).post("/import", rows) for name in ("bob", "zed")]
 
-    assert edits[0].json["errors"] == ["fields: 6022 bytes, at most 4096"]
+    assert edits[0].json["errors"] == ["fields: 6022 bytes, but at most 4096 are allowed"]
     assert [reply.code for reply in edits] == ["invalid_request", "not_holder", "not_a_member"]
     assert [(reply.status, reply.code) for reply in imports] == [(403, "not_manager"), (403, "not_a_member")]
 

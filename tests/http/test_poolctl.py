@@ -223,7 +223,7 @@ def test_poolctl_uses_the_locale_or_the_requested_language(terminal: Desk) -> No
     asked = terminal.run("claim", "nobody", "--lang", "en", user="alice", LANG="zh_CN.UTF-8")
 
     assert "未找到" in chinese.out and "编号" in chinese.out
-    assert "There is no such thing" in asked.out
+    assert "The resource was not found" in asked.out
 
 
 def test_help_is_in_both_languages_and_names_the_page(terminal: Desk) -> None:
