@@ -1,7 +1,7 @@
-"""Who is asking: verifies a bearer token against a key set, and yields tenant, user and role, or nobody.
+"""Authentication: verifies a bearer token against a key set and returns the caller with tenant, user and admin role.
 
-Everything fails closed. Algorithms are fixed here and never taken from the token. Pool roles are stored with the
-members and are no business of this module.
+Everything fails closed. Algorithms are fixed here and never taken from the token. Pool roles are stored with members
+and are not checked here.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from chalicelib.transactions.context import Caller
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ALGORITHMS: Final = ("RS256", "ES256")
-REFETCH_S: Final = 60.0  # at most this often is an unknown key id looked for in a newer key set
-STALE_S: Final = 1800.0  # after this long a withdrawn key is noticed
-RETRY_S: Final = 5.0  # and this often in one that could not be read
+REFETCH_S: Final = 60.0  # minimum interval between refreshes for an unknown key id
+STALE_S: Final = 1800.0  # maximum age of a key set: after this a withdrawn key is rejected
+RETRY_S: Final = 5.0  # interval of retries while the key set cannot be read
 FETCH_TIMEOUT_S: Final = 3.0
-LEEWAY_S: Final = 60  # so far may the issuer's clock and ours differ
+LEEWAY_S: Final = 60  # allowed difference between the issuer's clock and ours
 LATEST_S: Final = 253_402_300_799  # the last second of the year 9999
 
 
 class Unauthenticated(Exception):
-    """The token proves nothing."""
+    """The token is not valid."""
 
 
 class KeySetUnavailable(Exception):
-    """Nobody can be recognised just now. Not the token's fault, so it is no 401; but nobody gets in."""
+    """The key set cannot be read. Access is denied, but not with 401: the token may be valid."""
 
 
 def read_key_set(source: str) -> dict[str, Any]:
-    """The JSON Web Key Set at an https address, or in a file. Plain http is for this very machine only."""
+    """Return the JSON Web Key Set at an https URL or in a file. Plain http is allowed for loopback only."""
     address = urlsplit(source)
     if address.scheme == "https" or (address.scheme == "http" and address.hostname in LOOPBACK):
-        with urlopen(source, timeout=FETCH_TIMEOUT_S) as answer:  # noqa: S310 - the scheme was just checked
-            return dict(json.load(answer))
+        with urlopen(source, timeout=FETCH_TIMEOUT_S) as response:  # noqa: S310 - the scheme was just checked
+            return dict(json.load(response))
     return dict(json.loads(Path(source).read_text(encoding="utf-8")))
 
 
 class Verifier:
-    """Tokens of one issuer, for one audience or, where a token names no audience, issued to one of the `clients`.
+    """Verifies tokens of one issuer, for one audience or, if a token has no audience, for one of the `clients`.
 
-    `read` returns the key set; `clock` counts seconds between readings.
+    `read` returns the key set; `clock` returns seconds for the intervals between refreshes.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Verifier:
         self._read_again_at = self._stale_at = 0.0
 
     def caller(self, authorization: str) -> Caller:
-        """The caller proved by that header. Raises Unauthenticated for every other header, however it is wrong."""
-        # Imported here because only the authorizer needs it, and it is slow to load.
+        """Return the caller of a valid Authorization header. Raises Unauthenticated for any other header."""
+        # Imported here: only the authorizer needs it, and it loads slowly.
         import jwt
 
         if not (self._issuer and (self._audience or self._clients)):
@@ -91,7 +91,7 @@ class Verifier:
         return _caller(claims)
 
     def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
-        """An audience decides wherever there is one, a null included; the client only where there is none."""
+        """Check the audience if the token has one, even null; otherwise the client."""
         if "aud" not in claims:
             return claims.get("client_id") in self._clients
         named = claims["aud"]
@@ -111,7 +111,7 @@ class Verifier:
         raise Unauthenticated("unknown key")
 
     def _refresh(self) -> None:
-        """Reads the key set; the keys known so far stay good when it cannot be read."""
+        """Read the key set. If it cannot be read, keep the known keys."""
         now = self._clock()
         try:
             self._keys, self._unreadable = _usable(self._read(self._source)), False
@@ -122,7 +122,7 @@ class Verifier:
 
 
 def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
-    """The public keys of a set that an allowed algorithm can use, by id."""
+    """Return the public keys for an allowed algorithm, by id."""
     import jwt
 
     usable = {}
@@ -140,17 +140,17 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     user, tenant, roles = claims["sub"], claims.get("tenant", "main"), claims.get("roles", [])
     moments = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
     if not (_is_subject(user) and _is_id(tenant) and isinstance(roles, list) and all(map(_is_moment, moments))):
-        raise Unauthenticated("a claim is not of its form")
+        raise Unauthenticated("a claim has an invalid form")
     return Caller(tenant, user_of(user), "admin" in roles)
 
 
 def _is_subject(claim: object) -> bool:
-    """Any text is one, except half a surrogate pair, which JSON can carry and UTF-8 cannot."""
+    """Return whether a claim is non-empty text without lone surrogates, which UTF-8 cannot encode."""
     return isinstance(claim, str) and claim != "" and not any("\ud800" <= sign <= "\udfff" for sign in claim)
 
 
 def _is_moment(claim: object) -> bool:
-    """Seconds since 1970, up to the year 9999. The library itself takes text and booleans for numbers too."""
+    """Return whether a claim is seconds since 1970, up to 9999. PyJWT itself also accepts text and booleans."""
     return isinstance(claim, int | float) and not isinstance(claim, bool) and 0 <= claim <= LATEST_S
 
 
@@ -159,15 +159,15 @@ def _is_id(claim: object) -> bool:
 
 
 def context_of(caller: Caller) -> dict[str, str]:
-    """What the authorizer hands to the function through the gateway, which carries only text."""
+    """Return the caller as authorizer context: API Gateway passes only strings on."""
     return {"tenant": caller.tenant, "user": caller.user, "admin": "true" if caller.admin else "false"}
 
 
 def caller_from(request_context: Mapping[str, Any]) -> Caller:
-    """The caller that the gateway's authorizer vouches for. Raises Refused unless all of it is there."""
-    vouched = request_context.get("authorizer")
-    if isinstance(vouched, Mapping):
-        tenant, user, admin = (vouched.get(name) for name in ("tenant", "user", "admin"))
+    """Return the caller in the authorizer context. Raises Refused unless it is complete and valid."""
+    context = request_context.get("authorizer")
+    if isinstance(context, Mapping):
+        tenant, user, admin = (context.get(name) for name in ("tenant", "user", "admin"))
         if _is_id(tenant) and _is_id(user) and admin in ("true", "false"):
             return Caller(str(tenant), str(user), admin == "true")
     raise Refused(Refusal("unauthenticated"))

@@ -1,7 +1,7 @@
-"""The console: one page for people, put together from the files in `page/` when somebody first asks for it.
+"""The console: one HTML page, built from the files in `page/` at the first request.
 
-The page is a client like any other and has no rights of its own. It loads nothing from elsewhere: style, script and
-words are in it, under a policy that lets nothing else run. Nothing here knows a customer or a caller.
+The page is an API client without rights of its own. Style, script and texts are inline, under a Content-Security-Policy
+that lets nothing else run. Nothing here knows a customer or a caller.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chalicelib.config import SignIn
 
 FOLDER: Final = Path(__file__).parent.parent / "page"
 LANGUAGES: Final = ("en", "zh")
-# In the order in which they stand in the page; each says at its top what it is for.
+# In page order; each file starts with a description.
 SCRIPTS: Final = (
     "element", "words", "session", "requests", "parts", "durations", "results", "customer_list", "customer_dialog",
     "oidc", "sign_in", "pool_tab", "mine_tab", "manage_customers", "import_file", "import_section", "members_section",
@@ -35,25 +35,25 @@ ORIGIN: Final = re.compile(r"https?://[\w.-]+(:[0-9]+)?", re.ASCII)
 
 
 def page(nonce: str, sign_in: SignIn | None = None) -> HtmlPage:
-    """The page under that nonce, which nobody can guess and which is used once."""
+    """Return the page. `nonce` must be unpredictable and used once."""
     policy = POLICY.replace("{hosts}", "".join(f" {host}" for host in _hosts(sign_in)))
     return HtmlPage(_page(sign_in).replace("{nonce}", nonce), policy.replace("{nonce}", nonce))
 
 
 def _hosts(sign_in: SignIn | None) -> list[str]:
-    """The origins that the sign-in asks. What is no origin would be another rule of the policy, and is left out."""
+    """Return the origins that the sign-in connects to. Anything else could inject a policy directive: left out."""
     named = () if sign_in is None else (sign_in.issuer, *sign_in.hosts)
     return list(dict.fromkeys(found[0] for name in named if (found := ORIGIN.match(name))))
 
 
 def words(language: str) -> dict[str, str]:
-    """What the page says in that language, by key."""
+    """Return the texts of the page in that language, by key."""
     return dict(json.loads(_text(f"{language}.json")))
 
 
 @cache
 def _page(sign_in: SignIn | None) -> str:
-    """All but the nonce."""
+    """Return the page with a placeholder for the nonce."""
     script = "\n".join(_text(f"{name}.js") for name in SCRIPTS)
     parts = {
         "style": _text("page.css"),
@@ -76,5 +76,5 @@ def _text(name: str) -> str:
 
 
 def _embedded(given: Any) -> str:
-    """JSON that cannot end the element in which it stands."""
+    """Return JSON that cannot close its HTML element."""
     return json.dumps(given, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,8 +1,7 @@
-"""Between the gateway's request and a handler: who asks, what they say, and how the answer or the refusal is told.
+"""The wrapper around every route: decodes the request, calls the handler and renders the response.
 
-One wrapper stands around every route. It decodes the raw body, finds the caller, keeps the Idempotency-Key, and turns
-every outcome into JSON or problem+json, in the client's language; nothing that a client sends may pass it as an
-exception. It knows no route and no rule.
+It finds the caller, applies the Idempotency-Key, and renders every outcome as JSON or problem+json in the client's
+language. No request may raise an exception past it. It contains no route and no rule.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
 MAX_BODY_BYTES: Final = 256 * 1024
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
-OK: Final = "ok"  # what is counted beside the codes of refusals
+OK: Final = "ok"  # a metric code like those of refusals
 REPLAYED: Final = "replayed"
 Headers: TypeAlias = dict[str, str | list[str]]
 Bodies: TypeAlias = Mapping[int, dict[str, Any]]  # of customers, by position
 
-# What is no answer to the request: nobody asked, something else was asked, or it has to be asked again.
+# Never stored as the response to an Idempotency-Key: no caller, another request, or one to be repeated.
 NOT_STORED: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
 
 # Requests about one customer, and claim-next: they send few calls to DynamoDB, also where it throttles them.
@@ -48,11 +47,11 @@ log = logging.getLogger("customer-pool")
 
 
 class NoBody(Struct, forbid_unknown_fields=True):
-    """For a route that takes nothing."""
+    """The body or query of a route without parameters."""
 
 
 class HtmlPage(Struct, frozen=True):
-    """For a person: HTML, and the Content-Security-Policy that it is under."""
+    """HTML with its Content-Security-Policy."""
 
     html: str
     policy: str
@@ -62,8 +61,8 @@ Form: TypeAlias = Literal["body", "one", "each", "items"]
 
 
 class Answer(Struct, frozen=True):
-    """What a handler found: a body, the `results` of customers (an `atomic` batch is refused as a whole) with what the
-    body says beside them, what is `blocking` a claim, or a `page`."""
+    """The answer of a handler: a `body`, the `results` of customers with extra members in `body`, the refusals that are
+    `blocking` a claim, or an HTML `page`. An `atomic` batch is refused as a whole."""
 
     body: dict[str, Any] = {}
     status: int = 200
@@ -74,16 +73,16 @@ class Answer(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """One row of the contract: what it takes, and the function that does it.
+    """The declaration of a route.
 
-    `handler(call, body, query, **path parameters)` returns an Answer or raises Refused. `query` is the type of the
-    query string, `answers` that of the body that comes with `status`, `media` its media type, `public` that no token is
-    needed. `recalls` is for requests that take several steps: what an earlier attempt with the same Idempotency-Key has
-    done is read first. One that is a single transaction meets it there.
+    `handler(ctx, body, query, **path parameters)` returns an Answer or raises Refused. `body` and `query` are request
+    types; `answers` is the type of a response with `status`, `media` its media type. A `public` route needs no token.
+    `recalls` is for requests of several steps: the idempotency record is read first. A request of one transaction finds
+    it in that transaction.
 
-    `form` is how results are answered: `one` customer, the result of `each` id, or the `items` that were taken.
-    `admins` says that only an admin of the tenant may do this; `removes` that it removes the member `user`: who has
-    removed themself has that answer again.
+    `form` is the response form of results: `one` customer, a result for `each` id, or a list of claimed `items`.
+    `admins` restricts the route to admins of the tenant. `removes` marks the removal of the member `user`: members who
+    removed themselves still get the replayed response.
     """
 
     method: str
@@ -102,7 +101,7 @@ class Route(Struct, frozen=True):
 
 
 class Service(Struct, frozen=True):
-    """What the wrapper needs of the process: the backend and the clock, in epoch milliseconds."""
+    """The dependencies of the wrapper: the backend, and a clock in epoch milliseconds."""
 
     backend: Backend
     clock: Callable[[], int]
@@ -113,23 +112,23 @@ def respond(
     route: Route,
     request: Request,
     parameters: Mapping[str, str],
-    tell: LogRequest = lambda outcome: None,
+    log_request: LogRequest = lambda outcome: None,
 ) -> Response:
-    """The response to one request, whose outcome is told. Never raises."""
+    """Return the response to one request and log its metrics. Never raises."""
     started = time.perf_counter()
     request_id = request.context.get("requestId")
     response, codes = _respond(service, route, request, parameters)
     if request_id is not None:
         response.headers["X-Request-Id"] = request_id
     took_ms = round((time.perf_counter() - started) * 1000)
-    tell(RequestMetrics(f"{route.method} {route.path}", response.status_code, codes, took_ms, request_id))
+    log_request(RequestMetrics(f"{route.method} {route.path}", response.status_code, codes, took_ms, request_id))
     return response
 
 
 def _respond(
     service: Callable[[], Service], route: Route, request: Request, parameters: Mapping[str, str]
 ) -> tuple[Response, list[str]]:
-    """The response, and the code of each thing that was asked for."""
+    """Return the response, and a metric code for each requested item."""
     language = problems.language_of(request.headers.get("accept-language"))
     idempotency: IdempotencyRecord | None = None
     try:
@@ -161,21 +160,21 @@ def _respond(
     except Fault as fault:
         return _fault(fault.reason, language, route, request)
     except Exception as error:
-        # A defect, or a record that reads as none. What was attempted is not known here, and the client must not guess.
+        # A defect or a malformed record. Whether a write was sent is unknown here.
         known = {"request_id": request.context.get("requestId")}
         log.error("unexpected: %s %s: %s", route.method, route.path, exception_summary(error), extra=known)
         return _fault("store_unavailable" if request.method == "GET" else "outcome_unknown", language, route, request)
 
 
 def _fault(reason: str, language: str, route: Route, request: Request) -> tuple[Response, list[str]]:
-    """No answer: it happened to this very request, which the log knows by its id."""
+    """Return a fault as a response, with the request id that the log contains."""
     refusal = Refusal(reason)
     return problems.problem_response(refusal, language, route.path, request.context.get("requestId")), [refusal.code]
 
 
 @contextmanager
 def _after_the_effect() -> Iterator[None]:
-    """A read that fails here does not mean that nothing was changed: the client has to repeat the request."""
+    """Turn a fault after the write into OutcomeUnknown: the client must repeat the request."""
     try:
         yield
     except Fault as fault:
@@ -183,7 +182,7 @@ def _after_the_effect() -> Iterator[None]:
 
 
 def _codes(answer: Answer, route: Route, idempotency: IdempotencyRecord | None) -> list[str]:
-    """Each result of a batch by its code; what is only told again, as that."""
+    """Return the metric codes: one per result of a batch, or `replayed`."""
     if idempotency is not None and idempotency.replayed:
         return [REPLAYED]
     if answer.results is None or route.form != "each":
@@ -198,8 +197,7 @@ def _code(refusal: Refusal, idempotency: IdempotencyRecord | None) -> str:
 def _with_idempotency(
     ctx: RequestContext, route: Route, parameters: Mapping[str, str], handle: Callable[[], Answer]
 ) -> tuple[Answer, rendering.Found]:
-    """The answer, or the one that this Idempotency-Key had first, and what was read to see whether the caller may have
-    that one again."""
+    """Return the answer, or the stored one of this Idempotency-Key, with the items read to check access to a replay."""
     idempotency = ctx.idempotency
     if idempotency is None:
         return handle(), {}
@@ -219,7 +217,7 @@ def _with_idempotency(
 def _answered(
     ctx: RequestContext, route: Route, idempotency: IdempotencyRecord, handle: Callable[[], Answer]
 ) -> Answer:
-    """The handler's answer. A definite refusal is an answer too, and is kept."""
+    """Return the handler's answer. A definite refusal is stored as an answer too."""
     try:
         return handle()
     except Refused as refused:
@@ -238,7 +236,7 @@ def _answered(
 
 
 def _first(route: Route, idempotency: IdempotencyRecord) -> Answer | None:
-    """What an earlier attempt has answered, if its end is known here. Raises Refused if that is a refusal."""
+    """Return the stored answer of an earlier attempt, if complete. Raises Refused if it is a refusal."""
     whole = idempotency.answers.get(WHOLE)
     results = {position: result for position, result in idempotency.answers.items() if position != WHOLE}
     only = whole or (results.get(0) if route.form == "one" else None)
@@ -254,7 +252,7 @@ def _first(route: Route, idempotency: IdempotencyRecord) -> Answer | None:
 def _may_see(
     ctx: RequestContext, route: Route, parameters: Mapping[str, str], idempotency: IdempotencyRecord
 ) -> rendering.Found:
-    """Raises Refused where the caller may no longer have an earlier answer. One that says nothing comes again."""
+    """Check access to a replay. Raises Refused, except for an answer that reveals nothing."""
     first = idempotency.answers.get(WHOLE)
     left = route.removes and parameters.get("user") == ctx.caller.user and first is not None and first.refusal is None
     try:
@@ -270,7 +268,7 @@ def _may_see(
     return {}
 
 
-# What the request says
+# Decoding
 
 
 def _body(request: Request, kind: type) -> Any:
@@ -285,9 +283,9 @@ def _body(request: Request, kind: type) -> Any:
 
 
 def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request", *, names: bool = False) -> Any:
-    """That JSON as that type. Raises Refused: `malformed` where it is no JSON, `reason` where it is another type.
+    """Decode JSON as a type. Raises Refused: `malformed` for invalid JSON, `reason` for another type.
 
-    An unknown member is only named with `names`: an Idempotency-Key must not keep what may be about a person.
+    An unknown member is named only with `names`: idempotency records must not store personal data.
     """
     try:
         try:
@@ -302,11 +300,11 @@ def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request",
 
 def _query(request: Request, kind: type) -> Any:
     params = request.query_params
-    said = {} if params is None else {name: params.getlist(name) for name in params}
-    for name, texts in said.items():
+    lists = {} if params is None else {name: params.getlist(name) for name in params}
+    for name, texts in lists.items():
         if len(texts) > 1:
             raise invalid("repeated", name)
-    given = {name: texts[0] for name, texts in said.items()}
+    given = {name: texts[0] for name, texts in lists.items()}
     try:
         query: Any = msgspec.convert(given, kind, strict=False, dec_hook=decode_user)
     except (msgspec.ValidationError, ValueError) as error:
@@ -321,7 +319,7 @@ def _query(request: Request, kind: type) -> Any:
 
 
 def invalid(kind: str, path: str = "", *values: Value) -> Refused:
-    """The request is not valid, for that one reason (`validation`)."""
+    """Return the refusal of an invalid request with one validation error."""
     return Refused(Refusal("invalid_request", errors=(FieldError(kind, path, values),)))
 
 
@@ -354,7 +352,7 @@ def _if_match(request: Request) -> int | None:
 def _idempotency_record(
     request: Request, route: Route, parameters: Mapping[str, str], caller: Caller, now: int
 ) -> IdempotencyRecord | None:
-    """The journal of this request's Idempotency-Key; its scope is tenant, user and the very resource."""
+    """Return the record of this request's Idempotency-Key; its scope is tenant, user and resource."""
     given = request.headers.get("idempotency-key")
     if given is None or route.method == "GET":
         return None
@@ -364,22 +362,22 @@ def _idempotency_record(
         raise Refused(Refusal("not_found"))
     resource = f"{route.method} {route.path.format(**parameters)}"
     queried = None if request.query_params is None else dict(request.query_params)
-    said = [_canonical_json(request.raw_body or b"{}"), request.headers.get("if-match"), queried]
-    fingerprint = blake2b(msgspec.json.encode(said, order="sorted"), digest_size=16).hexdigest()
+    compared = [_canonical_json(request.raw_body or b"{}"), request.headers.get("if-match"), queried]
+    fingerprint = blake2b(msgspec.json.encode(compared, order="sorted"), digest_size=16).hexdigest()
     return IdempotencyRecord(
         lambda part: keys.idempotency_record_key(caller.tenant, caller.user, resource, given, part), fingerprint, now
     )
 
 
 def _canonical_json(raw: bytes | str) -> Any:
-    """The body without the accidents of its spelling; one that is no JSON, as it is."""
+    """Return the decoded body, so that spelling does not matter; invalid JSON as it is."""
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return repr(raw)
 
 
-# What is answered
+# Rendering
 
 
 def _render(
@@ -424,7 +422,7 @@ def _html_response(page: HtmlPage) -> Response:
 
 
 def _results(results: Mapping[int, Result], bodies: Bodies, language: str) -> dict[str, Any]:
-    """One entry per input, in input order, and how many went well."""
+    """Return one entry per input, in input order, and the summary."""
     entries = [_entry(result, bodies.get(position), language) for position, result in sorted(results.items())]
     ok = sum(entry["ok"] for entry in entries)
     return {"results": entries, "summary": {"ok": ok, "failed": len(entries) - ok}}

@@ -1,7 +1,7 @@
-"""The published description of the HTTP surface: OpenAPI 3.1, made of the declarations that decode the requests.
+"""Generates the OpenAPI 3.1 document from the declarations of the routes.
 
-Pure: routes in, a document out. It knows no route by name. What a route takes and answers is said by its types, who
-may ask by `public`, and what may go wrong by the kind of request that it is; so a new route needs nothing here.
+Pure: routes in, document out. No route is named here: types declare requests and responses, `public` declares access,
+and possible errors follow from the kind of request. A new route needs no change here.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Schema: TypeAlias = dict[str, Any]
 ABOUT: Final = """\
 A pool of customers that a team shares: two people never hold the same customer, and nobody holds more than they may.
 
-Durations are ISO 8601, times RFC 3339 in UTC with milliseconds. Unknown request fields are refused; answers may gain \
-fields, and clients ignore those that they do not know. Cursors are opaque.
+Durations are ISO 8601, times RFC 3339 in UTC with milliseconds. Unknown request fields are refused; responses may \
+gain fields, and clients must ignore unknown ones. Cursors are opaque.
 
-A request with an `Idempotency-Key` that got 429, 503 or no answer is repeated with the same key."""
+Repeat a request with an `Idempotency-Key` that got 429, 503 or no response with the same key."""
 TAGS: Final = {
-    "claims": "What members, holders and managers do with customers, one by one or in batches.",
-    "customers": "Customers as records: create, import, list, read, edit, history.",
-    "members": "Who belongs to a pool, in which role and with what limits.",
+    "claims": "Actions of members, holders and managers on customers, one by one or in batches.",
+    "customers": "Customer records: create, import, list, read, edit, history.",
+    "members": "Members of a pool, their roles and limits.",
     "pools": "Pools and their policies.",
     "service": "The service itself.",
 }
@@ -44,18 +44,18 @@ CONTACT: Final = {"name": "The maintainers of customer-pool"}
 PATH_PARAMETERS: Final = {
     "pool": "The id of a pool.",
     "customer": "The id of a customer.",
-    "user": "A user, by id or by the subject of their token. `me` is the caller, where a member is read.",
-    "import_id": "The id of an import, from the answer to it.",
+    "user": "A user, by id or by the subject of their token. `me` is the caller when reading a member.",
+    "import_id": "The id of an import, from its response.",
 }
 DONE: Final = {200: "Done.", 201: "Created."}
 
 JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 RETRY_AFTER: Final = (429, 503)
-KEPT: Final = (403, 404, 409, 412, 422)  # under an Idempotency-Key; the others decide nothing
+KEPT: Final = (403, 404, 409, 412, 422)  # stored under an Idempotency-Key; the others decide nothing
 HEADERS: Final[dict[str, Schema]] = {
     "ETag": {"description": "The version.", "required": True, "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
     "Idempotent-Replayed": {
-        "description": "There where the answer is the one that this Idempotency-Key had first.",
+        "description": "Present if this is the first response to this Idempotency-Key, replayed.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {
@@ -64,7 +64,7 @@ HEADERS: Final[dict[str, Schema]] = {
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
     "Content-Language": {
-        "description": "The language in which `title` and `detail` are told.",
+        "description": "The language of `title` and `detail`.",
         "required": True,
         "schema": {"type": "string", "enum": ["en", "zh-CN"]},
     },
@@ -79,7 +79,7 @@ HEADERS: Final[dict[str, Schema]] = {
 
 @cache
 def document(routes: tuple[Route, ...]) -> dict[str, Any]:
-    """The document of those routes. Made once in a process."""
+    """Return the document of these routes, cached per process."""
     schemas, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -108,7 +108,7 @@ def document(routes: tuple[Route, ...]) -> dict[str, Any]:
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
-    """The schema of each type that routes take or answer, and the named ones that those refer to."""
+    """Return the schema of each request and response type, and the named schemas they refer to."""
     taken = [route.body for route in routes if route.body is not NoBody]
     kinds = list(dict.fromkeys([*taken, *(route.answers for route in routes if route.answers), *schemas.ALL]))
     each, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
@@ -117,9 +117,8 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Sche
 
 
 def _portable(schema: Any) -> Any:
-    r"""Python's end of text, `\Z`, is `$` in the expressions of JSON Schema. Docstrings lose their indentation, as they
-    do by themselves since Python 3.13. And there is no empty default: a client that filled one in would switch off the
-    rules which it leaves out of a change of policy."""
+    r"""Return the schema in portable form: `$` instead of Python's `\Z`, descriptions without indentation, and no empty
+    defaults. A client that sends an empty default would switch off the rules that it leaves out of a policy change."""
     if isinstance(schema, list):
         return [_portable(each) for each in schema]
     if not isinstance(schema, dict):
@@ -134,7 +133,7 @@ def _portable(schema: Any) -> Any:
 
 
 def _typed(schema: Schema) -> Schema:
-    """The schema with the type of the values that it lists: many generators do not look at the values for it."""
+    """Return the schema with the type of its listed values: many generators do not infer it."""
     values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]] if "const" in schema else []
     if "type" in schema or not values:
         return schema
@@ -169,17 +168,17 @@ def _operation(route: Route, schemas: dict[Any, Schema]) -> dict[str, Any]:
 
 
 def _description(route: Route) -> str:
-    """The docstring of the handler, and what follows from the kind of request that it is."""
+    """Return the docstring of the handler, and sentences that follow from the kind of request."""
     sentences = [inspect.cleandoc(route.handler.__doc__ or "")]
     sentences.append("No token is needed." if route.public else "A token is needed.")
     if "next_cursor" in _members(route.answers):
         sentences.append("The list ends where `next_cursor` is null.")
     if "results" in _members(route.answers):
-        sentences.append("There is one result for each input, in the order of the request.")
+        sentences.append("Returns one result for each input, in the order of the request.")
     if _atomic(route):
-        sentences.append("With `atomic`, all are done or none.")
+        sentences.append("With `atomic`, all succeed or none.")
     if route.method != "GET":
-        sentences.append("A request that is repeated with its `Idempotency-Key` has no further effect.")
+        sentences.append("A request repeated with the same `Idempotency-Key` has no further effect.")
     return " ".join(sentences)
 
 
@@ -195,7 +194,7 @@ def _json(schema: Schema, kind: str = JSON) -> dict[str, Any]:
     return {kind: {"schema": schema}}
 
 
-# What it takes beside a body
+# Parameters
 
 
 def _named_parameters(route: Route) -> Iterator[Schema]:
@@ -214,7 +213,7 @@ def _path_parameters(route: Route) -> list[str]:
 
 
 def _versioned(route: Route) -> bool:
-    """It changes something that has had a version before."""
+    """Return whether the route changes something that already has a version."""
     return route.method != "GET" and route.status != 201 and (route.path.endswith("}") or _shows_a_version(route))
 
 
@@ -234,13 +233,13 @@ def _query_parameters(route: Route) -> Iterator[Schema]:
     schema = _portable(msgspec.json.schema_components([route.query])[1][route.query.__name__])
     for name, property_ in schema["properties"].items():
         required = name in schema.get("required", ())
-        said = _said(property_)
-        described = {"description": said.pop("description")} if "description" in said else {}
-        yield {"name": name, "in": "query", "required": required, **described, "schema": said}
+        schema_of_value = _without_null(property_)
+        described = {"description": schema_of_value.pop("description")} if "description" in schema_of_value else {}
+        yield {"name": name, "in": "query", "required": required, **described, "schema": schema_of_value}
 
 
-def _said(schema: Schema) -> Schema:
-    """The schema of a parameter that is given: null is how Python says that it is not."""
+def _without_null(schema: Schema) -> Schema:
+    """Return the schema of a parameter without null, which stands for an absent parameter in Python."""
     dropped = ("anyOf", "enum", "type") if "enum" in schema else ("anyOf",)
     others = {name: part for name, part in schema.items() if name not in dropped and part is not None}
     if "enum" in schema:
@@ -265,12 +264,14 @@ def _parameters(routes: Sequence[Route]) -> dict[str, Schema]:
     }
     return in_paths | {
         "Idempotency-Key": _header(
-            "Idempotency-Key", "The same key with the same body gets the first answer again, for 24 hours.", identifier
+            "Idempotency-Key",
+            "The same key with the same body returns the first response again, for 24 hours.",
+            identifier,
         ),
         "If-Match": _header(
-            "If-Match", "The version that the client has seen: the change is made only if it is still that.", version
+            "If-Match", "The version that the client has read: the change is made only if it is current.", version
         ),
-        "If-Match-of-a-pool": _header("If-Match", "The version of the pool that the client has seen.", version)
+        "If-Match-of-a-pool": _header("If-Match", "The version of the pool that the client has read.", version)
         | {"required": True},
         "Accept-Language": _header(
             "Accept-Language", "The language of `title` and `detail`: en or zh-CN.", {"type": "string"}
@@ -282,7 +283,7 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
-# What it answers
+# Responses
 
 
 def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, Schema]]:
@@ -297,7 +298,7 @@ def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, 
 
 
 def _may_refuse_with(route: Route) -> list[int]:
-    """By the kind of request. Every one may be throttled, or meet a fault."""
+    """Return the error statuses, by the kind of request. Every request may be throttled or meet a fault."""
     writes = route.method != "GET"
     about_a_pool = "{" in route.path
     reasons = {
@@ -318,7 +319,7 @@ def _atomic(route: Route) -> bool:
 
 
 def _refused_batch() -> Schema:
-    """A refusal of the request itself, or of an atomic batch, with what came of each id."""
+    """Return the response for a refused request, or a refused atomic batch with a result for each id."""
     batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": _typed({"const": 409})}}
     schema = {"anyOf": [_refusal(409), batch]}
     return _refusals_of(409) | {"content": _json(schema, "application/problem+json")}
@@ -333,27 +334,27 @@ def _statuses() -> list[int]:
 
 
 def _refusals_of(status: int) -> Schema:
-    """A response with that status, and its codes in words."""
-    told = [f"- `{code}`: {sentence}" for code, sentence in _codes(status).items()]
+    """Return the response of that status, which describes its codes."""
+    lines = [f"- `{code}`: {sentence}" for code, sentence in _codes(status).items()]
     names = ["Content-Language", "X-Request-Id"]
     names += ["Idempotent-Replayed"] if status in KEPT else []
     names += ["Retry-After"] if status in RETRY_AFTER else []
     names += ["WWW-Authenticate"] if status == 401 else []
     return {
-        "description": "\n".join(told),
+        "description": "\n".join(lines),
         "headers": _headers(names),
         "content": _json(_refusal(status), "application/problem+json"),
     }
 
 
 def _refusal(status: int) -> Schema:
-    """A problem with that status, and a code that has it."""
+    """Return the schema of a problem with that status and its codes."""
     only = {"status": _typed({"const": status}), "code": _typed({"enum": list(_codes(status))})}
     return {"$ref": REFERENCE.format(name="Problem"), "properties": only}
 
 
 def _codes(status: int) -> dict[str, str]:
-    """The codes of that status, with what the first reason behind each says."""
+    """Return the codes of that status, each with the sentence of its first reason."""
     found: dict[str, str] = {}
     for reason, meaning in CATALOG.items():
         if meaning.status == status:

@@ -1,6 +1,6 @@
-"""How a refusal is told: problem+json (RFC 9457) or a result among others, in the client's language.
+"""Renders refusals in the client's language: as problem+json (RFC 9457), or as an item of a batch result.
 
-Code, status and sentences come from `refusals`. It knows no route and no request, only where a refusal happened.
+Codes, statuses and sentences come from `model.errors`. Nothing here knows a route or a request.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ MEDIA: Final = "application/problem+json"
 
 
 def language_of(accepted: str | None) -> str:
-    """`zh` where the client likes Chinese best, or names it first among those it likes equally; else `en`."""
-    liked: dict[str, float] = {}
+    """Return `zh` if the Accept-Language header prefers Chinese, or names it first among equals; else `en`."""
+    weights: dict[str, float] = {}
     for part in (accepted or "").lower().split(","):
         tag, _, parameter = part.partition(";")
         weight = re.fullmatch(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", parameter.strip() or "q=1")
         name = tag.strip().partition("-")[0]
         if weight and name in ("en", "zh"):
-            liked[name] = max(liked.get(name, 0.0), float(weight[1]))
-    best = max(liked, key=lambda name: liked[name], default="en")
-    return best if liked.get(best) else "en"
+            weights[name] = max(weights.get(name, 0.0), float(weight[1]))
+    best = max(weights, key=lambda name: weights[name], default="en")
+    return best if weights.get(best) else "en"
 
 
 def content_language(language: str) -> str:
@@ -36,7 +36,7 @@ def content_language(language: str) -> str:
 
 
 def refusal_body(refusal: Refusal, language: str) -> dict[str, Any]:
-    """The members that tell a refusal, in a problem and in a result alike."""
+    """Return the members that a problem and a batch result share."""
     members: dict[str, Any] = {"code": refusal.code, "detail": getattr(refusal.meaning, language)}
     if refusal.retry_at is not None:
         members["retry_at"] = rfc3339(refusal.retry_at)
@@ -50,13 +50,13 @@ def refusal_body(refusal: Refusal, language: str) -> dict[str, Any]:
 
 
 def errors_in(refusal: Refusal, language: str) -> list[str]:
-    """What is wrong with the request, one sentence each. Text is English: an earlier version knew nothing else."""
+    """Return the validation errors as sentences. Text, stored by an earlier version, is English only."""
     known = [each for each in refusal.errors if language == "en" or not isinstance(each, str)]
     return [each if isinstance(each, str) else sentence(each, language) for each in known]
 
 
 def problem(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> dict[str, Any]:
-    """`instance` names the route, and only of a fault the request: two refusals are told apart by nothing."""
+    """Return the problem body. `instance` names the route, and for a fault also the request (`occurrence`)."""
     where = re.sub(r"\{(\w+)\}", r":\1", path)
     return {
         "type": f"urn:customer-pool:problem:{refusal.code}",
@@ -68,7 +68,7 @@ def problem(refusal: Refusal, language: str, path: str = "/", occurrence: str | 
 
 
 def problem_response(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> Response:
-    """A refusal as an answer of its own; a fault, with the id of the request that met it."""
+    """Return a refusal or fault as a response; for a fault, `occurrence` is the request id."""
     headers: dict[str, str | list[str]] = {
         "Content-Type": MEDIA,
         "Content-Language": content_language(language),
@@ -83,5 +83,5 @@ def problem_response(refusal: Refusal, language: str, path: str = "/", occurrenc
 
 
 def gateway_response(code: str, accept_language: str | None) -> Response:
-    """From before any route: what the gateway itself refuses."""
+    """Return the response that API Gateway itself gives before any route runs."""
     return problem_response(Refusal(code), language_of(accept_language))

@@ -1,7 +1,7 @@
-"""What an answer shows of the customers that a request was about, and who may have an earlier answer again.
+"""Renders the customers in a response, and checks access to a replayed response.
 
-A result carries facts of one moment. Name and fields are shown beside them as they are now, masked for the caller as of
-now: in the first answer they are at hand, in a repeated one they are read. Nothing here is decided or written.
+A result contains facts as of the first response. Name and fields are added as they are now, masked for the caller as of
+now: a first response has them at hand, a replay reads them. Nothing here decides or writes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.serializers import Facts, Personal
 
-Found = Mapping[Key, Item]  # items that were read for this answer already
+Found = Mapping[Key, Item]  # items already read for this response
 
 
 def still_belongs(ctx: RequestContext, pool_id: str) -> Found:
-    """The pool and the caller's membership as they are now. Raises Refused where the caller may not see the pool.
+    """Read the pool and the caller's membership. Raises Refused if the caller may not see the pool.
 
-    An admin of the tenant may see what they were answered even where the pool is gone by now.
+    An admin of the tenant may see a replay even if the pool has been deleted.
     """
     tenant = ctx.caller.tenant
     key = keys.pool_key(tenant, pool_id)
@@ -43,12 +43,12 @@ def still_belongs(ctx: RequestContext, pool_id: str) -> Found:
 
 
 def bodies(ctx: RequestContext, results: Mapping[int, Result], found: Found) -> dict[int, dict[str, Any]]:
-    """By position, the body of each customer that is shown. At most two reads for each hundred that are not at hand."""
-    return _Answer(ctx, found).bodies(results)
+    """Return the customer bodies by index. At most two reads for each hundred customers not at hand."""
+    return _Renderer(ctx, found).bodies(results)
 
 
-class _Answer:
-    """One answer: each pool and each role is read once, and only where it makes a difference."""
+class _Renderer:
+    """One response. Reads each pool and role once, and only if needed."""
 
     def __init__(self, ctx: RequestContext, found: Found) -> None:
         self.ctx, self.found = ctx, found
@@ -56,19 +56,18 @@ class _Answer:
         self.roles: dict[str, bool] = {}
 
     def bodies(self, results: Mapping[int, Result]) -> dict[int, dict[str, Any]]:
-        about = {at: (each, each.facts) for at, each in results.items() if each.facts is not None}
-        read = self._read([facts for each, facts in about.values() if each.seen is None])
+        with_facts = {index: (each, each.facts) for index, each in results.items() if each.facts is not None}
+        read = self._read([facts for each, facts in with_facts.values() if each.seen is None])
         shown = {}
-        for at, (each, facts) in about.items():
+        for index, (each, facts) in with_facts.items():
             customer = each.seen or read.get((facts.pool_id, facts.id))
             same = customer is not None and rfc3339(customer.created_at) == facts.created_at
             own = self._personal(customer, each.managed) if customer is not None and same else Personal()
-            shown[at] = serializers.shown(facts, own)
+            shown[index] = serializers.shown(facts, own)
         return shown
 
     def _read(self, wanted: list[Facts]) -> dict[tuple[str, str], Customer | None]:
-        """The customers as they are now. One that is gone, or in a pool that the caller may not see, is None or left
-        out."""
+        """Read the customers. Those deleted, or in a pool that the caller may not see, are None or left out."""
         ids: dict[str, list[str]] = {}
         for facts in wanted:
             ids.setdefault(facts.pool_id, []).append(facts.id)

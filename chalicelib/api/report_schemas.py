@@ -1,7 +1,4 @@
-"""What the service answers about itself and many customers at once, as types: statistics, what a sweep or an audit did.
-
-They describe and never build, like those of `shapes`.
-"""
+"""Response types of statistics, sweeps and audits: they describe bodies and never build them."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class MemberActivities(Activities):
 
 
 class StateCounts(Schema):
-    """How the customers of the pool stand now, private ones left aside."""
+    """The current customers of the pool by state, without private ones."""
 
     available: int
     claimed: int
@@ -43,7 +40,7 @@ class StateCounts(Schema):
 
 
 class Statistics(Schema, rename={"since": "from"}):
-    """What happened on those local days of the pool, both included, and how it stands now."""
+    """Activities on the local days from `from` to `to`, both included, and the current counts."""
 
     since: Day
     to: Day
@@ -57,8 +54,8 @@ class Statistics(Schema, rename={"since": "from"}):
 
 
 class SweepReport(Schema):
-    """What one pass did. `changed` were no longer due when written; `lag_s` is the age of the oldest due claim;
-    `unconfirmed` are the pools of which so much was due that somebody has to confirm it."""
+    """The result of one sweep. `changed` claims were no longer due when written; `lag_s` is how long the oldest due
+    claim had been expired; `unconfirmed` lists the pools with so many due claims that an admin must confirm."""
 
     due: Natural
     returned: Natural
@@ -71,8 +68,8 @@ class SweepReport(Schema):
 
 
 class Drift(Schema):
-    """One difference. `id` is a customer's, a member's or, for the sums, the pool's; `expected` is what the customers,
-    or the events, say."""
+    """One difference. `id` is that of a customer, a member or, for sums, the pool; `expected` is computed from the
+    customers or the events."""
 
     pool: str
     kind: Literal[
@@ -85,8 +82,8 @@ class Drift(Schema):
 
 
 class AuditReport(Schema):
-    """What was looked at and what had drifted: `drift` lists the first hundred of `drifted`. `unsettled` never stood
-    still long enough to be sure; `remaining` are the pools that time did not suffice for."""
+    """The result of an audit. `drift` lists the first hundred of `drifted`. `unsettled` lists what kept changing during
+    the audit; `remaining` lists the pools that the audit had no time for."""
 
     customers: Natural
     members: Natural

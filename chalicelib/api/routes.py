@@ -1,4 +1,4 @@
-"""The whole HTTP surface, as one list: `app.py` serves it, and the tests walk it."""
+"""All routes of the API in one list."""
 
 from chalicelib.api import claims, customers, pools
 from chalicelib.api.routing import ROUTES

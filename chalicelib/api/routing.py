@@ -1,4 +1,4 @@
-"""What routes are made of: the list they are on, the types that several take, the answers to what was settled."""
+"""Shared parts of routes: registration, common request types, and responses of single and batch requests."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ Limit = Annotated[int, Meta(ge=1, le=100)]
 Priority = Annotated[int, Meta(ge=-1000, le=1000)]
 FieldName = Annotated[str, Meta(min_length=1, max_length=LONGEST_FIELD_NAME, pattern=NAME_PATTERN)]
 Fields = dict[FieldName, str | int | float | bool | None]
-Batched: Final = Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH})  # `checked_size` has its own code
+Batched: Final = Meta(
+    extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH}
+)  # `check_batch_size` refuses with a code of its own
 
 POOL: Final = "/v1/pools/{pool}"
 CUSTOMER: Final = POOL + "/customers/{customer}"
 
 
 def route(method: str, path: str, **takes: Any) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    def registered(handler: Callable[..., Answer]) -> Callable[..., Answer]:
+    def register(handler: Callable[..., Answer]) -> Callable[..., Answer]:
         ROUTES.append(Route(method, path, handler, **takes))
         return handler
 
-    return registered
+    return register
 
 
 class PageQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    limit: Annotated[Limit, Meta(description="The most items of a page.")] = 20
-    cursor: Annotated[str | None, Meta(description="The `next_cursor` of the page before.")] = None
+    limit: Annotated[Limit, Meta(description="The maximum number of items in a page.")] = 20
+    cursor: Annotated[str | None, Meta(description="The `next_cursor` of the previous page.")] = None
 
 
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +50,7 @@ class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
     atomic: bool = False
 
 
-# What the types of a body cannot express
+# Checks that types of a body cannot express
 
 
 def checked_name(name: str | None) -> None:
@@ -63,7 +65,7 @@ def checked_field_names(fields: Fields) -> None:
         raise ValueError("Expected `str` with a visible character - at `key` in `$.fields`")
 
 
-# How a settled request is answered
+# Responses
 
 
 def check_batch_size(count: int) -> None:
@@ -81,18 +83,18 @@ def single(outcome: Outcome, status: int = 200) -> Answer:
 
 
 def batch(
-    ctx: RequestContext, body: BatchBody, settled: Callable[[Sequence[str]], Outcome], *, of_all: Sequence[str] = ()
+    ctx: RequestContext, body: BatchBody, execute: Callable[[Sequence[str]], Outcome], *, of_all: Sequence[str] = ()
 ) -> Answer:
-    """One result for each id of the body: those of an earlier attempt or, where there was none, as they are settled."""
+    """Return one result per id: those of an earlier attempt with the same Idempotency-Key, else those of `execute`."""
     check_batch_size(len(body.customer_ids))
-    outcome = ctx.answered(body.customer_ids) or settled(body.customer_ids)
+    outcome = ctx.answered(body.customer_ids) or execute(body.customer_ids)
     return batch_answer(outcome, atomic=body.atomic, of_all=of_all)
 
 
 def batch_answer(
     outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = (), extra: dict[str, Any] | None = None
 ) -> Answer:
-    """Raises Refused where something was refused for a reason that is about the request as a whole."""
+    """Return the batch response. Raises Refused for a reason in `of_all`, which concerns the whole request."""
     for result in outcome.results.values():
         if result.refusal is not None and result.refusal.reason in of_all:
             raise Refused(result.refusal)

@@ -1,8 +1,7 @@
-"""What the service answers, as types: the objects of the contract, from which the published document is made.
+"""Response types, from which the OpenAPI document is generated.
 
-They describe and never build: `views` and `http` make the bodies, and the tests hold every answer against these. A
-member that may be missing is UNSET by default; every other one is always there. What is reported of many customers
-at once is in `reports`.
+They describe bodies and never build them: `transactions.serializers` and `handler` build bodies, and tests validate
+every response against these types. An optional member is UNSET by default; every other one is always present.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from chalicelib.model.model import Policy, Role, State
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
-# Texts of one form that stand in many objects, under a name of their own.
+# String formats that many objects use.
 NAMED: Final[dict[str, dict[str, Any]]] = {
     "Time": {
         "type": "string",
@@ -29,7 +28,7 @@ NAMED: Final[dict[str, dict[str, Any]]] = {
 
 
 def same_schema_as(*names: str) -> Meta:
-    """Annotates what Python takes for text, JSON or anything, and is one of these schemas to a client."""
+    """Return an annotation that publishes a type as one of these schemas."""
     refs = [{"$ref": REFERENCE.format(name=name)} for name in names]
     return Meta(extra_json_schema=refs[0] if len(refs) == 1 else {"anyOf": refs})
 
@@ -60,16 +59,16 @@ EventType: TypeAlias = Literal[
 
 
 class Schema(Struct, forbid_unknown_fields=True):
-    """All of them say exactly what they hold."""
+    """The base of all response types: no additional members."""
 
 
 # The objects
 
 
 class Customer(Schema):
-    """A customer as the caller may see it. `masked`: some of its fields are hidden from them. `won_at`: since when it
-    is private because its goal was reached. A repeated answer shows the facts of the first one, with the name and the
-    fields of today: null where the customer is gone."""
+    """A customer as the caller may see it. `masked`: some of its fields are hidden. `won_at`: when the claim was won
+    and the customer became private. A replayed response has the facts of the first one with the current name and
+    fields, which are null if the customer no longer exists."""
 
     id: str
     pool_id: str
@@ -96,13 +95,13 @@ class Customer(Schema):
 
 
 class ExtendedCustomer(Customer):
-    """A customer whose deadline was moved, with the one that it had before."""
+    """An extended customer, with its deadline before."""
 
     old_expires_at: Time
 
 
 class Member(Schema):
-    """A member with the limits in force for them. A limit that is null is none; `resets_at` ends the day's count."""
+    """A member with their effective limits. Null means no limit; `resets_at` is when the count of the day resets."""
 
     pool_id: str
     user_id: str
@@ -117,14 +116,14 @@ class Member(Schema):
 
 
 class RemovedMember(Schema):
-    """Who has left which pool."""
+    """A member who was removed from a pool."""
 
     pool_id: str
     user_id: str
 
 
 class Pool(Schema):
-    """A pool with every rule of its policy; a rule that is null is off."""
+    """A pool with every rule of its policy. A rule that is null is off."""
 
     id: str
     name: str
@@ -136,26 +135,26 @@ class Pool(Schema):
 
 
 class ReshardedPool(Pool):
-    """A pool whose lists stand in so many shards, or, while they are `spreading`, are on their way there."""
+    """A pool with its number of shards. While `spreading`, its lists are being moved to that number."""
 
     shards: Annotated[int, Meta(ge=1, le=32)]
     spreading: bool
 
 
 class DeletedPool(Schema):
-    """The pool that is no more."""
+    """A deleted pool."""
 
     id: str
 
 
 class ChangedPool(Pool):
-    """A pool after a change. `affected` claims got another deadline or, in a dry run, would get one."""
+    """A pool after a change. `affected` is how many claims get another deadline; in a dry run, would get one."""
 
     affected: Natural | UnsetType = UNSET
 
 
 class Event(Schema):
-    """One transition of a customer. `seq` is the version that it made. `masked`: the caller may not read its reason."""
+    """One transition of a customer. `seq` is the version that it created. `masked`: its reason is hidden."""
 
     seq: Version
     type: EventType
@@ -195,7 +194,7 @@ class EventPage(Schema):
 
 
 class ClaimedCustomers(Schema):
-    """The customers that were taken, best first; maybe fewer than asked for, or none."""
+    """The claimed customers, best first; may be fewer than requested, or none."""
 
     items: list[Customer]
 
@@ -204,7 +203,7 @@ class ClaimedCustomers(Schema):
 
 
 class RefusalBody(Schema):
-    """Why something may not be done. `retry_at` is there where that ends at a known time."""
+    """The reason for a refusal. `retry_at` is present if the refusal ends at a known time."""
 
     code: Code
     detail: str
@@ -215,7 +214,7 @@ class RefusalBody(Schema):
 
 
 class Problem(RefusalBody, kw_only=True):
-    """RFC 9457. `code` is for programs and never changes; `title` and `detail` are for people, in their language."""
+    """A problem (RFC 9457). `code` is for programs and stable; `title` and `detail` are for people."""
 
     type: Annotated[str, Meta(pattern="^urn:customer-pool:problem:[a-z_]+$")]
     title: str
@@ -224,13 +223,13 @@ class Problem(RefusalBody, kw_only=True):
 
 
 class Eligibility(Schema):
-    """Whether the caller may claim the customer now, and every rule that stands in the way."""
+    """Whether the caller may claim the customer now, and every rule that forbids it."""
 
     eligible: bool
     blocking: list[RefusalBody]
 
 
-# What came of several
+# Batches
 
 
 class BatchSuccess(Schema):
@@ -263,7 +262,7 @@ class Batch(Schema):
 
 
 class Import(Schema):
-    """As of any batch; `import_id` is what the import is undone by."""
+    """A batch result. `import_id` identifies the import when it is undone."""
 
     results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure")]]
     summary: Summary
@@ -271,7 +270,7 @@ class Import(Schema):
 
 
 class Undone(Schema):
-    """The customer, saying again what it said before the import; null where that had made it: it has left the pool."""
+    """The customer as before the import; null if the import created it: it is deleted."""
 
     id: str
     ok: Yes
@@ -279,21 +278,21 @@ class Undone(Schema):
 
 
 class Undoing(Schema):
-    """One result for each customer that the import had made or changed, in its order. Those that stay say why."""
+    """One result for each customer that the import created or changed, in its order. Failures give the reason."""
 
     results: list[Annotated[Any, same_schema_as("Undone", "BatchFailure")]]
     summary: Summary
 
 
 class ExtendedBatch(Schema):
-    """As of any batch; what was extended shows the deadline that it had before."""
+    """A batch result. Extended customers include their deadline before."""
 
     results: list[Annotated[Any, same_schema_as("ExtendSuccess", "BatchFailure")]]
     summary: Summary
 
 
 class RefusedBatch(Problem, kw_only=True):
-    """An atomic batch in which something was refused: nothing was changed, and `code` is that of the first refusal."""
+    """A refused atomic batch: nothing was changed. `code` is that of the first refusal."""
 
     results: list[Annotated[Any, same_schema_as("BatchSuccess", "ExtendSuccess", "BatchFailure")]]
     summary: Summary
@@ -306,4 +305,4 @@ ALL: Final = (
     ExtendSuccess,
     Undone,
     BatchFailure,
-)  # those that no route names itself
+)  # types that no route names itself
