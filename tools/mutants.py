@@ -1,8 +1,7 @@
-"""`make mutants`: changes the rules in small ways, one at a time, and counts how many of the changes are noticed.
+"""`make mutants`: run mutmut on the rules and require that the tests kill most of the mutants.
 
-mutmut makes the mutants, runs the tests that come by each, and goes on where it stopped; `pyproject.toml` says of which
-modules, with which tests. This runs it and holds what it found to a bound. What `make check` finds is counted apart:
-the bound is on what is left for the tests.
+`pyproject.toml` lists the modules and the tests. mutmut continues where it stopped. Mutants that mypy rejects are
+counted apart: the bound applies to the others.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ from tools.paths import PROJECT
 from tools.problems import Unusable, run_tool
 
 BOUND: Final = 0.9
-MADE: Final = PROJECT / "mutants" / "chalicelib"
+RESULTS: Final = PROJECT / "mutants" / "chalicelib"
 BIN: Final = Path(sys.executable).parent
 
 BY_TYPES: Final = (37,)
-BY_TESTS: Final = (1, 3, -24, 24, 152, 255)  # a test failed, in one way or another; or it took far longer than it does
+BY_TESTS: Final = (1, 3, -24, 24, 152, 255)  # exit codes of failed tests and of timeouts
 
 
 @dataclass(frozen=True)
-class Found:
-    """What became of the mutants of one module, or of several: how many there are, and who noticed them."""
+class Counts:
+    """The mutants of one or several modules, by what killed them."""
 
     mutants: int = 0
     by_types: int = 0
     by_tests: int = 0
     not_yet: int = 0
 
-    def __add__(self, other: Found) -> Found:
+    def __add__(self, other: Counts) -> Counts:
         mine, theirs = vars(self).values(), vars(other).values()
-        return Found(*(one + another for one, another in zip(mine, theirs, strict=True)))
+        return Counts(*(one + another for one, another in zip(mine, theirs, strict=True)))
 
     @property
     def survived(self) -> int:
@@ -47,52 +46,52 @@ class Found:
 
     @property
     def killed(self) -> float:
-        """The share that the tests notice, of those that the types let pass and that have been tried."""
+        """Return the share of mutants killed by tests, among those that mypy accepts and that were tried."""
         tried = self.by_tests + self.survived
         return self.by_tests / tried if tried else 1.0
 
 
-def counted(verdicts: Iterable[int | None]) -> Found:
-    """The exit codes of the tests, None for a mutant that was not tried yet. One that no test comes by has survived."""
+def count(verdicts: Iterable[int | None]) -> Counts:
+    """Count mutants by the exit codes of their tests; None stands for untried. A mutant without a test has survived."""
     codes = list(verdicts)
     by_types = sum(code in BY_TYPES for code in codes)
-    return Found(len(codes), by_types, sum(code in BY_TESTS for code in codes), sum(code is None for code in codes))
+    return Counts(len(codes), by_types, sum(code in BY_TESTS for code in codes), sum(code is None for code in codes))
 
 
-def table(modules: Mapping[str, Found]) -> list[str]:
-    """The figures for a person to read, and a last line that says whether they will do."""
-    total = sum(modules.values(), Found())
-    lines = [f"{'':14}{'mutants':>9}{'by types':>10}{'by tests':>10}{'survived':>10}{'not yet':>9}{'killed':>9}"]
+def table(modules: Mapping[str, Counts]) -> list[str]:
+    """Return the lines of a table with one row per module and a final verdict."""
+    total = sum(modules.values(), Counts())
+    lines = [f"{'':20}{'mutants':>9}{'by types':>10}{'by tests':>10}{'survived':>10}{'not yet':>9}{'killed':>9}"]
     for name, found in (*sorted(modules.items()), ("all", total)):
         lines.append(
-            f"{name:14}{found.mutants:9,}{found.by_types:10,}{found.by_tests:10,}{found.survived:10,}"
+            f"{name:20}{found.mutants:9,}{found.by_types:10,}{found.by_tests:10,}{found.survived:10,}"
             f"{found.not_yet:9,}{found.killed:9.1%}"
         )
     return [*lines, verdict(total)]
 
 
-def verdict(total: Found) -> str:
+def verdict(total: Counts) -> str:
     if total.not_yet:
-        return f"{total.not_yet:,} have not been tried yet: make mutants goes on with them"
-    words = "that is enough" if enough(total) else "that is too few"
-    return f"{total.killed:.1%} of what the types let pass is noticed by a test, {BOUND:.0%} shall be: {words}"
+        return f"{total.not_yet:,} mutants are untried: run make mutants again to continue"
+    result = "passed" if enough(total) else "failed"
+    return f"{result}: tests kill {total.killed:.1%} of the mutants that mypy accepts (required: {BOUND:.0%})"
 
 
-def enough(total: Found) -> bool:
+def enough(total: Counts) -> bool:
     return total.mutants > 0 and total.not_yet == 0 and total.killed >= BOUND
 
 
 def verdicts() -> dict[str, dict[str, int | None]]:
-    """What mutmut remembers: by module, what came of each mutant."""
-    kept = {path.name.removesuffix(".py.meta"): json.loads(path.read_text()) for path in MADE.glob("*.py.meta")}
+    """Return the exit code of each mutant by module, as stored by mutmut."""
+    kept = {path.name.removesuffix(".py.meta"): json.loads(path.read_text()) for path in RESULTS.rglob("*.py.meta")}
     return {name: each["exit_code_by_key"] for name, each in kept.items() if each["exit_code_by_key"]}
 
 
 def survivors() -> list[str]:
     return sorted(
         mutant
-        for of_module in verdicts().values()
-        for mutant, code in of_module.items()
+        for codes in verdicts().values()
+        for mutant, code in codes.items()
         if code is not None and code not in (*BY_TYPES, *BY_TESTS)
     )
 
@@ -100,14 +99,14 @@ def survivors() -> list[str]:
 def main() -> int:
     again = survivors() if os.environ.get("AGAIN", "0") not in ("", "0") else []
     command = [str(BIN / "mutmut"), "run", "--max-children", os.environ.get("AT_ONCE") or "1", *again]
-    found_there = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])  # mypy, among others
-    working = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"PATH": found_there})
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops mutmut in order, and what it has found is told
-    if working.wait() != 0:
-        raise Unusable("mutmut could not do its work: it says why above")
-    modules = {name: counted(of_module.values()) for name, of_module in verdicts().items()}
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])  # mutmut runs mypy from there
+    process = subprocess.Popen(command, cwd=PROJECT, env=os.environ | {"PATH": path})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops mutmut alone; its results are still printed
+    if process.wait() != 0:
+        raise Unusable("mutmut failed: see its output above")
+    modules = {name: count(codes.values()) for name, codes in verdicts().items()}
     print("\n".join(["", *survivors(), "", *table(modules)]))
-    return 0 if enough(sum(modules.values(), Found())) else 1
+    return 0 if enough(sum(modules.values(), Counts())) else 1
 
 
 if __name__ == "__main__":
