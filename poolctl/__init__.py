@@ -1,1 +1,1 @@
-"""`poolctl`, the customer pool from the command line. Goes through the HTTP API like any client; docs/poolctl.md."""
+"""`poolctl`, the command line of the customer pool: a client of the HTTP API. See docs/poolctl.md."""

@@ -1,4 +1,4 @@
-"""`python -m tools.poolctl`."""
+"""`python -m poolctl`."""
 
 import sys
 

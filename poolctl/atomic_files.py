@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, however their writer ends."""
+"""Atomic files: a file appears with its complete content or not at all, even if its writer is killed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 
 @contextmanager
-def drafted(path: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A file to write, which gets its name when all went well: two tools may start at once, and either may be
-    interrupted. Raises OSError."""
+def atomic_draft(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """Yield a draft to write; rename it to `path` on success and delete it on an error. Raises OSError.
+
+    The draft's name contains the process id, so two processes may write the same file at once.
+    """
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
@@ -20,10 +22,10 @@ def drafted(path: Path, mode: int = 0o644) -> Iterator[Path]:
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # a write that fails does not say where
+            error.filename = error.filename or str(path)  # a failed write has no file name
         raise
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
-    with drafted(path, mode) as draft:
+def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
+    with atomic_draft(path, mode) as draft:
         draft.write_bytes(content)

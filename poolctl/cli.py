@@ -1,4 +1,4 @@
-"""All of poolctl: its commands, and how each failure becomes one line and an exit code, never a traceback."""
+"""The entry point of poolctl. Collects the commands and turns each failure into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import click
 
 from chalicelib import __version__
 from poolctl import exports, imports, login, maintenance, policies, usage, verbs, watch, words
-from poolctl.client import NotDone, Unreachable
-from poolctl.commands_base import COMMANDS, ToldGroup, shared
-from poolctl.exits import Ended, Exit
-from poolctl.output import shown
+from poolctl.client import Refused, Unreachable
+from poolctl.commands_base import COMMANDS, LocalizedGroup, shared
+from poolctl.exits import CommandFailed, Exit
+from poolctl.output import printable
 from poolctl.session import Session
-from poolctl.words import say
+from poolctl.words import message
 
 MODULES = (
     login,
@@ -29,7 +29,7 @@ MODULES = (
     policies,
     maintenance,
     watch,
-)  # importing them has put their commands on the list
+)  # each import registers its commands
 
 
 def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -38,13 +38,13 @@ def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-poolctl = shared(ToldGroup("poolctl", commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}))
+poolctl = shared(LocalizedGroup("poolctl", commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}))
 poolctl.params.append(click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """One run; the exit code. Never raises."""
-    words.speak(words.language_of(arguments, os.environ))
+    """Run one command. Return the exit code; raises only with POOLCTL_DEBUG."""
+    words.set_language(words.language_of(arguments, os.environ))
     _open_streams()
     session = Session(json="--json" in words.before_dashes(arguments), language=words.language())
     try:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: list[str], session: Session) -> int:
-    """Without `click.Command.main`, which writes a line of its own at Ctrl-C."""
+    """Run without `click.Command.main`, which prints its own line at Ctrl-C."""
     try:
         with poolctl.make_context("poolctl", arguments, obj=session) as context:
             return int(poolctl.invoke(context) or 0)
@@ -65,8 +65,7 @@ def _run(arguments: list[str], session: Session) -> int:
 
 
 def _open_streams() -> None:
-    """Make every stream usable: one that the caller has closed, a terminal that cannot show every customer's name, and
-    a standard input with bytes that are not text."""
+    """Replace closed standard streams, and keep text that cannot be encoded or decoded from raising."""
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open as long as the process
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
@@ -79,45 +78,45 @@ def _failed(session: Session, error: BaseException, *, debug: bool) -> int:
     if debug:
         raise error
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has read enough. Python would complain about it once more while it ends.
+        # The reader has closed the pipe. Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.DONE
     reason = _reason(session, error)
-    line = shown(" ".join(str(reason).split()))  # it may quote a file, whatever that holds
-    told = {"code": reason.code, "detail": line, "exit": int(reason.status)}
+    line = printable(" ".join(str(reason).split()))  # it may quote the content of a file
+    report = {"code": reason.code, "detail": line, "exit": int(reason.status)}
     try:
-        print(json.dumps(told, ensure_ascii=False) if session.json else line, file=sys.stderr, flush=True)
-    except OSError:  # nobody reads that either
+        print(json.dumps(report, ensure_ascii=False) if session.json else line, file=sys.stderr, flush=True)
+    except OSError:  # standard error is closed too
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     return reason.status
 
 
-def _reason(session: Session, error: BaseException) -> Ended:
+def _reason(session: Session, error: BaseException) -> CommandFailed:
     match error:
-        case Ended():
+        case CommandFailed():
             reason = error
-        case NotDone() | Unreachable():
-            reason = session.ended(error)
+        case Refused() | Unreachable():
+            reason = session.failure(error)
         case click.Abort() | KeyboardInterrupt():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a third one would only disturb the end
-            reason = Ended(Exit.STOPPED, "stopped")
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore further Ctrl-C during the exit
+            reason = CommandFailed(Exit.STOPPED, "stopped")
         case click.UsageError():
             command = error.ctx.command_path if error.ctx else "poolctl"
-            reason = Ended(Exit.USAGE, "usage", told=usage.told(error), command=command)
+            reason = CommandFailed(Exit.USAGE, "usage", error=usage.describe(error), command=command)
         case OSError():
-            reason = _of_file(error)
+            reason = _file_error(error)
         case _:
-            reason = Ended(Exit.DEFECT, "defect", kind=type(error).__name__)
+            reason = CommandFailed(Exit.DEFECT, "defect", kind=type(error).__name__)
     return reason
 
 
-def _of_file(error: OSError) -> Ended:
-    file = error.filename or say("output")
+def _file_error(error: OSError) -> CommandFailed:
+    file = error.filename or message("output")
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return Ended(Exit.FILE, "disk_full", file=file)
+        return CommandFailed(Exit.FILE, "disk_full", file=file)
     key = f"file.{errno.errorcode.get(error.errno or 0)}"
-    why = say(key) if key in words.WORDS else error.strerror or type(error).__name__
-    return Ended(Exit.FILE, "file", file=file, why=why)
+    why = message(key) if key in words.WORDS else error.strerror or type(error).__name__
+    return CommandFailed(Exit.FILE, "file", file=file, why=why)
 
 
 def run() -> Any:
@@ -125,6 +124,6 @@ def run() -> Any:
     try:
         sys.stdout.flush()
     except OSError:
-        # It has been told already; what Python would say while it ends is a second time.
+        # Reported already. Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)

@@ -1,7 +1,7 @@
-"""Calls to the service over HTTP, on connections that stay open. Knows the wire, not the routes.
+"""An HTTP client of the service with persistent connections. Contains no routes. Threads may share a client.
 
-What may be sent twice is sent again where no answer came, or one that asks for patience: a GET, and whatever has an
-Idempotency-Key. Everything else is sent once. Threads may share a client.
+A GET, and any request with an Idempotency-Key, is retried after a lost response and after 429, 502, 503 and 504. Every
+other request is sent once.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from urllib3.exceptions import HTTPError, SSLError
 from tools.problems import Unusable
 
 TIMEOUT = urllib3.Timeout(connect=5, read=35)  # seconds; the gateway itself gives up after 29
-# How often, and after which answers. A service that does not listen at all is told at once.
-PATIENCE = urllib3.Retry(
+# A refused connection is not retried: it is reported at once.
+RETRIES = urllib3.Retry(
     total=4, connect=0, read=2, redirect=False, allowed_methods=None, status_forcelist=(429, 502, 503, 504),
     raise_on_status=False, backoff_factor=0.2, backoff_jitter=0.2,
 )  # fmt: skip
 
 
 class Unreachable(Unusable):
-    """Nobody answers at that address; `untrusted`, because its certificate is not accepted."""
+    """No response from the address. `untrusted`: its certificate was not accepted."""
 
     def __init__(self, text: str, *, untrusted: bool = False) -> None:
         super().__init__(text)
         self.untrusted = untrusted
 
 
-class NotDone(Unusable):
-    """The service has answered, and refused. Its words are the text, its answer is `reply`."""
+class Refused(Unusable):
+    """The service refused the request; `reply` is its response."""
 
     def __init__(self, method: str, path: str, reply: Reply) -> None:
         super().__init__(f"{method} {path} was refused: {reply.status} {reply.code} {reply.detail}".rstrip())
@@ -42,27 +42,27 @@ class NotDone(Unusable):
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, whatever the status."""
+    """A response of any status."""
 
     status: int
     body: Any
 
     @property
     def code(self) -> str:
-        """The problem's code, empty if it has none."""
+        """Return the code of the problem, or an empty string."""
         return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
 
     @property
     def detail(self) -> str:
-        """What the problem says to people, empty if it says nothing."""
+        """Return the detail of the problem, or an empty string."""
         return str(self.body.get("detail", "")) if isinstance(self.body, dict) else ""
 
 
 @dataclass(frozen=True)
 class Client:
-    """One user's calls to the service at `base_url`; `headers` go with each of them.
+    """Send one user's requests to the service at `base_url`, each with `headers`.
 
-    Raises `Unreachable` when nobody answers there. No proxy of the environment is asked: it is not for the loopback
+    Raises `Unreachable` without a response. Ignores the proxies of the environment, which do not serve the loopback
     interface.
     """
 
@@ -74,7 +74,7 @@ class Client:
     )
 
     def call(self, method: str, path: str, body: object = None, **named: str) -> Reply:
-        """`named` are headers by their names in Python: `idempotency_key="…"`."""
+        """Send a request. `named` are headers by their Python names: `idempotency_key="…"`."""
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **self.headers}
         sent |= {name.replace("_", "-"): text for name, text in named.items()}
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")
@@ -82,7 +82,7 @@ class Client:
         try:
             answer = self.connections.request(
                 method, self.base_url + path, body=data, headers=sent,
-                retries=PATIENCE if repeatable else False, redirect=False,
+                retries=RETRIES if repeatable else False, redirect=False,
             )  # fmt: skip
         except HTTPError as error:
             untrusted = isinstance(getattr(error, "reason", error), SSLError)
@@ -91,15 +91,15 @@ class Client:
         return Reply(answer.status, _decoded(answer.data))
 
     def must(self, method: str, path: str, body: object = None, **named: str) -> Any:
-        """The body of a successful call. Raises `NotDone` with the problem's own words otherwise."""
+        """Return the body of a successful response. Raises `Refused` otherwise."""
         reply = self.call(method, path, body, **named)
         if reply.status >= 300:
-            raise NotDone(method, path, reply)
+            raise Refused(method, path, reply)
         return reply.body
 
 
 def _decoded(text: bytes) -> Any:
-    """JSON if it is JSON; something else may be listening on that port."""
+    """Return the parsed JSON, or None: another program may listen on the port."""
     try:
         return json.loads(text) if text else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""Which column says what of a customer, in Chinese and English headings, and a line of cells as a row of the API.
+"""Map Chinese and English column headings to attributes of a customer, and lines of cells to rows of the API.
 
-A heading that is not known becomes a field of that name. What a line lacks or spoils is told as a mistake, in words of
-the person's language; the service checks everything again.
+An unknown heading becomes a field of that name. An invalid line becomes a `Mistake` in the user's language. The service
+validates every row again.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from chalicelib.model.normalization import phone
-from poolctl.exits import Ended, Exit
+from poolctl.exits import CommandFailed, Exit
 from poolctl.spreadsheets import Cell
-from poolctl.words import say
+from poolctl.words import message
 
-# What a column may say: the Chinese heading first, which `export` writes, then the others that are understood.
+# The headings of each attribute. `export` writes the first one in Chinese.
 HEADINGS: Final[dict[str, tuple[str, ...]]] = {
     "id": ("编号", "客户编号", "客户id", "客户代码", "id", "customer id", "external id", "customer number", "code"),
     "name": ("客户名称", "名称", "客户", "客户姓名", "姓名", "名字", "name", "customer", "customer name", "full name"),
@@ -40,9 +40,9 @@ HEADINGS: Final[dict[str, tuple[str, ...]]] = {
     "level": ("等级", "客户等级", "客户级别", "level", "grade"),
     "note": ("备注", "说明", "描述", "note", "notes", "remark", "remarks", "comment", "comments"),
 }  # fmt: skip
-OWN: Final = ("id", "name", "priority")  # the rest are fields
-ERROR, LINE = "poolctl_error", "poolctl_line"  # what an errors file says beside the line itself
-# What `export` writes beside, and nobody can import: it is the pool's to say.
+OWN: Final = ("id", "name", "priority")  # all others are fields
+ERROR, LINE = "poolctl_error", "poolctl_line"  # extra columns of an errors file
+# Columns that `export` adds and `import` ignores: only the service sets these attributes.
 OF_THE_POOL: Final = {
     "state": ("公海状态", "pool_state"),
     "holder": ("公海负责人", "pool_holder"),
@@ -58,14 +58,14 @@ Row: TypeAlias = dict[str, Any]
 
 
 class Mistake(NamedTuple):
-    """Why a line cannot be imported; `code` is for programs."""
+    """The reason why a line cannot be imported; `code` is for programs."""
 
     code: str
     text: str
 
 
 def folded(heading: str) -> str:
-    """Without what headings are decorated with: widths, capitals, a star or a note in brackets, blanks of all kinds."""
+    """Return the heading without differences of width and case, stars, notes in brackets and repeated blanks."""
     plain = unicodedata.normalize("NFKC", heading).casefold()
     plain = re.sub(r"\([^)]*\)|\[[^\]]*\]|[*:]", "", plain)
     return " ".join(re.split(r"[\s_./-]+", plain)).strip()
@@ -76,73 +76,74 @@ _LEFT_OUT: Final = {folded(each) for each in (ERROR, LINE, *(name for pair in OF
 
 
 def targets(headings: Sequence[str], given: Mapping[str, str]) -> list[str | None]:
-    """What each column says: `id`, `name`, `priority` or a field; None for one that is left out.
+    """Return the attribute of each column: `id`, `name`, `priority` or a field; None for an ignored column.
 
-    `given` goes before all that is known here. Of two columns that would say the same the first does; the other is a
-    field named as its heading. Raises `Ended` where no column says the name, or two headings are the same.
+    `given` overrides the known headings. If two columns map to the same attribute, the first one wins and the other
+    becomes a field named after its heading. Raises `CommandFailed` without a column for the
+    name, or for two equal headings.
     """
     if unknown := given.keys() - set(headings):
-        raise Ended(Exit.USAGE, "no_column", column=", ".join(sorted(unknown)), headings=", ".join(headings))
+        raise CommandFailed(Exit.USAGE, "no_column", column=", ".join(sorted(unknown)), headings=", ".join(headings))
     found: list[str | None] = [given.get(each) for each in headings]
-    for at, heading in enumerate(headings):
-        if found[at] is None and folded(heading) not in _LEFT_OUT and heading:
+    for index, heading in enumerate(headings):
+        if found[index] is None and folded(heading) not in _LEFT_OUT and heading:
             known = _KNOWN.get(folded(heading), heading[:64])
-            found[at] = heading[:64] if known in found else known
+            found[index] = heading[:64] if known in found else known
     if "name" not in found and "company" in found:
         found[found.index("company")] = "name"
-    said = [each for each in found if each is not None]
-    if "name" not in said:
-        raise Ended(Exit.FILE, "no_name_column", headings=", ".join(headings)[:500])
-    if twice := sorted({each for each in said if said.count(each) > 1}):
-        raise Ended(Exit.FILE, "column_twice", column=twice[0])
+    mapped = [each for each in found if each is not None]
+    if "name" not in mapped:
+        raise CommandFailed(Exit.FILE, "no_name_column", headings=", ".join(headings)[:500])
+    if twice := sorted({each for each in mapped if mapped.count(each) > 1}):
+        raise CommandFailed(Exit.FILE, "column_twice", column=twice[0])
     return found
 
 
 def row_of(columns: Sequence[str | None], cells: Sequence[Cell], key: str) -> Row | Mistake:
-    """The line as the API takes it, or why it cannot be. `key` is what tells customers apart."""
+    """Return a line as a row of the API, or its mistake. `key` is the attribute that identifies customers."""
     if any(cell != "" for cell in cells[len(columns) :]):
-        return Mistake("too_many_cells", say("too_many_cells", count=len(columns)))
-    said = {target: cell for target, cell in zip(columns, cells, strict=False) if target is not None and cell != ""}
-    for check in (_shortened, _named, _numbered):
-        if mistake := check(said):
+        return Mistake("too_many_cells", message("too_many_cells", count=len(columns)))
+    values = {target: cell for target, cell in zip(columns, cells, strict=False) if target is not None and cell != ""}
+    for check in (_check_digits, _check_name, _check_id_and_priority):
+        if mistake := check(values):
             return mistake
-    if "phone" in said:
-        number = phone(said["phone"])
+    if "phone" in values:
+        number = phone(values["phone"])
         if number is None and key == "phone":
-            return Mistake("no_phone", say("no_phone", phone=said["phone"]))
-        said["phone"] = number or str(said["phone"])
-    if key != "id" and key not in said:
-        return Mistake(f"no_{key}", say("no_key", key=key))
-    row: Row = {name: said.pop(name) for name in OWN if name in said}
-    return row | {"fields": said}
+            return Mistake("no_phone", message("no_phone", phone=values["phone"]))
+        values["phone"] = number or str(values["phone"])
+    if key != "id" and key not in values:
+        return Mistake(f"no_{key}", message("no_key", key=key))
+    row: Row = {name: values.pop(name) for name in OWN if name in values}
+    return row | {"fields": values}
 
 
-def _shortened(said: dict[str, Any]) -> Mistake | None:
-    """Excel shows a long number as 1.38E+10, and saves it so: its last digits are lost."""
+def _check_digits(values: dict[str, Any]) -> Mistake | None:
+    """Find a number that Excel saved as 1.38E+10, without its last digits."""
     for target in ("phone", "id"):
-        cell = said.get(target, "")
+        cell = values.get(target, "")
         if (isinstance(cell, str) and _SHORTENED.fullmatch(cell)) or isinstance(cell, float):
-            return Mistake("digits_lost", say("digits_lost", cell=cell))
+            return Mistake("digits_lost", message("digits_lost", cell=cell))
     return None
 
 
-def _named(said: dict[str, Any]) -> Mistake | None:
-    if "name" not in said:
-        return Mistake("no_name", say("no_name"))
-    said["name"] = str(said["name"])
-    if len(said["name"]) > LONGEST_NAME:
-        return Mistake("name_too_long", say("name_too_long", most=LONGEST_NAME))
+def _check_name(values: dict[str, Any]) -> Mistake | None:
+    if "name" not in values:
+        return Mistake("no_name", message("no_name"))
+    values["name"] = str(values["name"])
+    if len(values["name"]) > LONGEST_NAME:
+        return Mistake("name_too_long", message("name_too_long", most=LONGEST_NAME))
     return None
 
 
-def _numbered(said: dict[str, Any]) -> Mistake | None:
-    if "id" in said:
-        said["id"] = str(said["id"])
-        if _ID.fullmatch(said["id"]) is None:
-            return Mistake("no_id", say("no_id", id=said["id"]))
-    if "priority" in said:
+def _check_id_and_priority(values: dict[str, Any]) -> Mistake | None:
+    if "id" in values:
+        values["id"] = str(values["id"])
+        if _ID.fullmatch(values["id"]) is None:
+            return Mistake("no_id", message("no_id", id=values["id"]))
+    if "priority" in values:
         try:
-            said["priority"] = int(str(said["priority"]))
+            values["priority"] = int(str(values["priority"]))
         except ValueError:
-            return Mistake("no_priority", say("no_priority", priority=said["priority"]))
+            return Mistake("no_priority", message("no_priority", priority=values["priority"]))
     return None

@@ -1,5 +1,7 @@
-"""`<file>.errors.csv`: the lines that were refused, as they were, with the reason beside them: to be put right there
-and imported like any other file."""
+"""Write `<file>.errors.csv`: the refused lines, unchanged, each with its line number and reason.
+
+The user corrects the lines in this file and imports it like any other file.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,19 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from poolctl.atomic_files import drafted
+from poolctl.atomic_files import atomic_draft
 from poolctl.columns import ERROR, LINE
 from poolctl.formula_guard import guarded
 from poolctl.spreadsheets import Spreadsheet
 
 
 def write(file: Spreadsheet, failed: Mapping[int, tuple[str, str]]) -> Path:
-    """`failed`: code and text by line. A file that somebody may be mending is put aside. Raises OSError."""
+    """Write the lines in `failed` (code and text by line number). Return the path.
+
+    An existing errors file with other content is kept as `.bak`. Raises OSError.
+    """
     path = file.path.with_name(f"{file.path.name}.errors.csv")
-    with drafted(path) as draft:
+    with atomic_draft(path) as draft:
         with draft.open("w", encoding="utf-8-sig", newline="") as text:
             writer = csv.writer(text)
             writer.writerow([LINE, ERROR, *(guarded(each) for each in file.headings)])

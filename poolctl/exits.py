@@ -1,30 +1,32 @@
-"""How a command ends: its exit codes, and the one line that goes with each failure. Programs may rely on the codes."""
+"""Exit codes, and the exception that ends a command with one of them and one line of text. The codes are stable."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from poolctl.words import say
+from poolctl.words import message
 from tools.problems import Unusable
 
 
 class Exit(IntEnum):
-    """What docs/poolctl.md promises."""
+    """The exit codes documented in docs/poolctl.md."""
 
     DONE = 0
-    REFUSED = 1  # by a rule of the pool or by the service; all of it, or some
+    REFUSED = 1  # all or some of it, by a rule of the pool or by the service
     USAGE = 2  # the command line itself
-    UNREACHABLE = 3  # nobody answers, or not soon enough
-    NOT_SIGNED_IN = 4  # no token, or one that the service does not take
-    FILE = 5  # a file that cannot be read, understood or written
-    DEFECT = 70  # poolctl's own fault
+    UNREACHABLE = 3  # no response, or none in time
+    NOT_SIGNED_IN = 4  # no token, or one that the service rejects
+    FILE = 5  # a file that cannot be read, parsed or written
+    DEFECT = 70  # an error in poolctl itself
     STOPPED = 130  # Ctrl-C
 
 
-class Ended(Unusable):
-    """The command ends with that exit code; `key` and `values` are the line that says why, in `words`; `code` is for
-    programs: that of the service, where it has given one."""
+class CommandFailed(Unusable):
+    """End the command with an exit code. `key` and `values` select the printed line from `words`.
+
+    `code` is for programs: the code from the service if there is one, else `key`.
+    """
 
     def __init__(self, status: Exit, key: str, /, **values: object) -> None:
-        super().__init__(say(key, **values))
+        super().__init__(message(key, **values))
         self.status, self.code = status, str(values.get("code", key))

@@ -1,7 +1,6 @@
-"""`poolctl export`: the customers of a pool as the caller sees them, as a CSV file or a workbook.
+"""`poolctl export`: write the customers of a pool, as the caller sees them, to a CSV file or a workbook.
 
-What is exported can be imported again: headings are those that `import` knows. Nothing in it is a formula. A file is
-there whole or not at all.
+`import` reads every exported file: it knows the headings. No cell is a formula. Files are written atomically.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
 
 from poolctl import output
-from poolctl.atomic_files import drafted
+from poolctl.atomic_files import atomic_draft
 from poolctl.columns import HEADINGS, OF_THE_POOL
 from poolctl.commands_base import command
-from poolctl.exits import Ended, Exit
+from poolctl.exits import CommandFailed, Exit
 from poolctl.formula_guard import guarded
 from poolctl.progress import progress
 from poolctl.session import Session
-from poolctl.words import say
+from poolctl.words import message
 
 FIRST: Final = ("id", "name", *OF_THE_POOL, "priority")  # then the fields
-LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, its headings among them
+LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, headings included
 
 
 @command("export")
@@ -40,9 +39,9 @@ LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, its headings among them
 def export(session: Session, file: Path, state: str | None, holder: str | None, force: bool) -> int:
     kind = file.suffix.lower()
     if str(file) != "-" and kind not in (".csv", ".xlsx"):
-        raise Ended(Exit.USAGE, "no_kind", file=file)
+        raise CommandFailed(Exit.USAGE, "no_kind", file=file)
     if file.exists() and not force:
-        raise Ended(Exit.FILE, "file_exists", file=file)
+        raise CommandFailed(Exit.FILE, "file_exists", file=file)
     listed = session.walk(f"/v1/pools/{session.pool()}/customers", state=state, holder=holder)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         count, fields = _collect(listed, spool)
@@ -55,18 +54,18 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
             _write_csv(rows, sys.stdout)
             return Exit.DONE
         if kind == ".xlsx" and count >= LONGEST_SHEET:
-            raise Ended(Exit.FILE, "too_long_for_a_sheet", most=f"{LONGEST_SHEET - 1:,}")
-        with drafted(file, 0o600) as draft:
+            raise CommandFailed(Exit.FILE, "too_long_for_a_sheet", most=f"{LONGEST_SHEET - 1:,}")
+        with atomic_draft(file, 0o600) as draft:
             _write(kind, rows, draft)
     if session.json:
         output.as_json({"exported": count, "file": str(file)})
     else:
-        output.lines(say("exported", count=f"{count:,}", file=file))
+        output.lines(message("exported", count=f"{count:,}", file=file))
     return Exit.DONE
 
 
 def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, list[str]]:
-    """All customers put by, one a line; how many, and what fields they have: those with a heading of ours first."""
+    """Write all customers to `spool`, one per line. Return their number and fields, known fields first."""
     count, fields = 0, dict.fromkeys(HEADINGS, False)
     with progress(None) as advance:
         for customer in listed:
@@ -74,7 +73,7 @@ def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, lis
             fields |= dict.fromkeys(customer["fields"], True)
             count += 1
             advance(1)
-    return count, [name for name, there in fields.items() if there]
+    return count, [name for name, used in fields.items() if used]
 
 
 def _rows(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[Any]]:
@@ -96,7 +95,7 @@ def _write(kind: str, rows: Iterable[list[Any]], draft: Path) -> None:
     if kind == ".xlsx":
         _write_workbook(rows, draft)
         return
-    with draft.open("w", encoding="utf-8-sig", newline="") as text:  # with its mark, or Excel would guess
+    with draft.open("w", encoding="utf-8-sig", newline="") as text:  # with a byte order mark; Excel guesses otherwise
         _write_csv(rows, text)
 
 
@@ -105,14 +104,14 @@ def _write_csv(rows: Iterable[list[Any]], text: IO[str]) -> None:
 
 
 def _write_workbook(rows: Iterable[list[Any]], draft: Path) -> None:
-    """A row at a time: xlsxwriter would keep all of them. Text stays text, whatever it looks like."""
+    """Write row by row, in constant memory. Text stays text, even if it looks like a formula, URL or number."""
     plain = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     book = Workbook(str(draft), {"constant_memory": True, **plain})
     sheet = book.add_worksheet()
-    for at, row in enumerate(rows):
-        sheet.write_row(at, 0, row)
+    for index, row in enumerate(rows):
+        sheet.write_row(index, 0, row)
     sheet.freeze_panes(1, 0)
     try:
         book.close()
     except FileCreateError as error:
-        raise error.args[0] from None  # the OSError that it was
+        raise error.args[0] from None  # the original OSError

@@ -1,4 +1,4 @@
-"""Text that a spreadsheet would take for a formula: an apostrophe before it keeps it text, and goes when it is read."""
+"""Prefix text that a spreadsheet would run as a formula with an apostrophe; remove the apostrophe on reading."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def guarded(cell: Any) -> Any:
-    """Numbers stay what they are: -5 as a number is harmless."""
+    """Return text with the apostrophe if needed. Numbers stay unchanged: -5 as a number is harmless."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_BEGINS_A_FORMULA) else cell
 
 

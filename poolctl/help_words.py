@@ -1,4 +1,4 @@
-"""The help of every command and option, in English and Chinese; `asking` builds the keys."""
+"""The help text of every command and option in English and Chinese; `commands_base` builds the keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What an import has done so far, kept beside the login, so that it goes on where it stopped, however it stopped.
+"""The journal of an import, stored in the settings folder, so that an interrupted import can continue.
 
-One line a request, written when the service has answered. A line that was cut short counts for nothing: its request is
-sent again under the same Idempotency-Key, and done once. Only one poolctl at a time may work on an import.
+Each response appends one line. An incomplete last line is ignored: its request is sent again with the same
+Idempotency-Key and is executed once. A lock admits one process per import.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any, Self
 
-from poolctl.exits import Ended, Exit
+from poolctl.exits import CommandFailed, Exit
 from poolctl.session import folder
 
 KEPT_DAYS = 30
@@ -25,7 +25,7 @@ KEPT_DAYS = 30
 
 @dataclass
 class ImportJournal:
-    """`chunks` by number: `ok`, the lines that `failed` with code and text, and the `import_id` to undo it by."""
+    """`chunks` by number: the count `ok`, the `failed` lines with code and text, and the `import_id` for undo."""
 
     name: str
     attempt: int
@@ -33,11 +33,11 @@ class ImportJournal:
     chunks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def key(self, chunk: int) -> str:
-        """The Idempotency-Key of that request: of the file, how it is imported, and its number."""
+        """Return the Idempotency-Key of a request, derived from the file, the import options and the chunk number."""
         return sha256(f"{self.name}/{self.attempt}/{chunk}".encode()).hexdigest()[:48]
 
     def write(self, chunk: int, done: dict[str, Any]) -> None:
-        """Raises OSError; the request is then sent again by the next run, and not done again."""
+        """Append the result of a request. Raises OSError; the next run then repeats the request without effect."""
         try:
             self.file.write(json.dumps({"chunk": chunk, **done}).encode() + b"\n")
             self.file.flush()
@@ -47,7 +47,7 @@ class ImportJournal:
         self.chunks[chunk] = done
 
     def begin(self) -> None:
-        """Nothing is done of another attempt, whose requests are others."""
+        """Start a new attempt without results; its requests have other Idempotency-Keys."""
         self.attempt, self.chunks = self.attempt + 1, {}
         self.file.seek(0)
         self.file.truncate()
@@ -64,7 +64,7 @@ class ImportJournal:
 
     @property
     def failed(self) -> dict[int, tuple[str, str]]:
-        """Code and text by line of the file."""
+        """Return code and text by line of the file."""
         return {line: (code, text) for each in self.chunks.values() for line, code, text in each["failed"]}
 
     @property
@@ -74,26 +74,26 @@ class ImportJournal:
     @classmethod
     @contextmanager
     def of(cls, identity: list[Any], *, again: bool) -> Iterator[Self]:
-        """The journal of that import: what was done of it, or nothing yet; with `again`, nothing in any case.
+        """Yield the journal of an import, with its results so far; with `again`, as a new attempt.
 
-        Raises `Ended` while another process has it, and OSError.
+        Raises `CommandFailed` while another process holds it, and OSError.
         """
         name = sha256(json.dumps(identity).encode()).hexdigest()[:32]
-        with _locked(_place(name)) as file:
+        with _locked(_path(name)) as file:
             lines = [json.loads(line) for line in file.read().split(b"\n")[:-1]]
             attempt = int(lines[0]["attempt"]) if lines else 0
             journal = cls(name, attempt, file, {each.pop("chunk"): each for each in lines[1:]})
             if again or not lines:
                 journal.begin()
             else:
-                # What comes after the last whole line was cut short.
+                # Drop an incomplete last line.
                 file.seek(0)
                 file.seek(file.read().rfind(b"\n") + 1)
                 file.truncate()
             yield journal
 
 
-def _place(name: str) -> Path:
+def _path(name: str) -> Path:
     kept = folder() / "imports"
     kept.mkdir(mode=0o700, exist_ok=True)
     for old in kept.glob("*.jsonl"):
@@ -109,5 +109,5 @@ def _locked(path: Path) -> Iterator[BufferedRandom]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Ended(Exit.REFUSED, "import_under_way") from None
+            raise CommandFailed(Exit.REFUSED, "import_under_way") from None
         yield file

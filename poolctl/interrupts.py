@@ -1,4 +1,4 @@
-"""Ctrl-C while something must not be left half said: the first lets the request under way end, the second does not."""
+"""Ctrl-C during a series of requests: the first one lets the current request end, the second one stops at once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
-from poolctl.words import say
+from poolctl.words import message
 
 
 class Interruptible:
-    """`asked` turns True at the first Ctrl-C; a second one is a KeyboardInterrupt as ever."""
+    """`requested` becomes True at the first Ctrl-C; the second one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -28,7 +28,7 @@ class Interruptible:
             signal.signal(signal.SIGINT, self._before)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
-        print(say("finishing"), file=sys.stderr, flush=True)
+        self.requested = True
+        print(message("finishing"), file=sys.stderr, flush=True)

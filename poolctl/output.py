@@ -1,6 +1,6 @@
-"""What people see: tables for a terminal, plain columns for a pipe, JSON for programs. Never asks the service anything.
+"""Print tables to a terminal, plain columns to a pipe and JSON to programs. Sends no requests.
 
-What a customer is called is somebody else's text: it may neither colour the table nor move the cursor.
+Names of customers are untrusted text: control characters are replaced, so they cannot color or move the cursor.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from rich.table import Table
 from rich.text import Text
 
 from poolctl.session import Session, moment, refusal_of
-from poolctl.words import WORDS, say
+from poolctl.words import WORDS, message
 
-WIDE = 10_000  # columns: nothing is cut where no terminal is
+WIDE = 10_000  # columns: without a terminal nothing is cut
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """rich would end the process here."""
+        """Raise instead of ending the process, as rich does."""
         raise BrokenPipeError
 
 
@@ -39,31 +39,31 @@ def as_json(body: Any) -> None:
     print(json.dumps(body, ensure_ascii=False, indent=2))
 
 
-def lines(*told: str) -> None:
-    for each in told:
-        print(shown(each))
+def lines(*texts: str) -> None:
+    for each in texts:
+        print(printable(each))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Keys of `words`, under `column.`. A narrow terminal shows them without some of `dropped`, the first one first."""
+    """Column names, with headings `column.<name>` in `words`. A narrow terminal drops those in `dropped`, in order."""
 
     names: tuple[str, ...]
     dropped: tuple[str, ...] = ()
 
 
-# Columns whose text may be folded, and the width down to which that reads well. All others are shown whole.
+# Columns whose text may be folded, with the smallest readable width. All others are shown whole.
 FOLDED: Final = {
     "id": 24, "name": 16, "outcome": 20, "reason": 16, "rule": 16, "was": 12, "now": 12, "heading": 12, "says": 12,
     "first": 20, "counted": 12,
 }  # fmt: skip
-GAP: Final = 3  # between two columns of a terminal
+GAP: Final = 3  # blanks between two columns on a terminal
 
 
 def table(columns: Columns, rows: Iterable[Sequence[Any]]) -> Table:
     on_terminal = sys.stdout.isatty()
-    cells = [[shown(cell) for cell in row] for row in rows]
-    heads = [say(f"column.{name}") for name in columns.names]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    heads = [message(f"column.{name}") for name in columns.names]
     natural = [max(map(cell_len, each)) for each in zip(heads, *cells, strict=True)]
     width = console().width if on_terminal else WIDE
     fitted = _fitted(columns, dict(zip(columns.names, natural, strict=True)), width)
@@ -77,7 +77,7 @@ def table(columns: Columns, rows: Iterable[Sequence[Any]]) -> Table:
 
 
 def _fitted(columns: Columns, natural: dict[str, int], width: int) -> dict[str, int]:
-    """The columns that are shown, with their widths."""
+    """Return the width of each column that is shown."""
     needed = {name: min(each, FOLDED.get(name, each)) for name, each in natural.items()}
     for name in columns.dropped:
         if _total(needed) <= width:
@@ -86,7 +86,7 @@ def _fitted(columns: Columns, natural: dict[str, int], width: int) -> dict[str, 
     folded = [name for name in needed if name in FOLDED]
     spare = width - _total(needed)
     for name in folded:
-        # What is left goes to the columns that have been cut; what is missing is taken from the widest of them.
+        # Distribute spare width to the folded columns; take missing width from the widest of them.
         more = min(natural[name] - needed[name], max(spare, 0))
         needed[name], spare = needed[name] + more, spare - more
     while spare < 0 and folded and needed[widest := max(folded, key=lambda name: needed[name])] > 1:
@@ -103,17 +103,17 @@ def print_table(columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
     if made.row_count:
         console().print(made)
     else:
-        lines(say("nothing"))
+        lines(message("nothing"))
 
 
-def shown(cell: Any) -> str:
-    """A value as text that does nothing but stand there."""
+def printable(cell: Any) -> str:
+    """Return a value as text without control characters."""
     if cell is None:
         return "-"
     return "".join(sign if unicodedata.category(sign)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for sign in str(cell))
 
 
-# Customers, and what came of several
+# Customers, and results of batches
 
 
 CUSTOMER: Final = Columns(("id", "name", "state", "holder", "expires_at"), dropped=("holder", "state", "expires_at"))
@@ -121,35 +121,35 @@ RESULT: Final = Columns(("id", "outcome", "holder", "expires_at"), dropped=("hol
 
 
 def customer_row(customer: dict[str, Any], *, pools: bool = False) -> list[Any]:
-    """With `pools`, the id is that which commands take where several pools are concerned."""
+    """Return the cells of a customer. With `pools`, the id is written as POOL/ID."""
     name = f"{customer['pool_id']}/{customer['id']}" if pools else customer["id"]
     key = f"state.{customer['state']}"
-    state = say(key) if key in WORDS else customer["state"]  # a later service may have others
+    state = message(key) if key in WORDS else customer["state"]  # a newer service may have other states
     return [name, customer["name"], state, customer["holder"], moment(customer["expires_at"])]
 
 
-def customers(session: Session, items: list[dict[str, Any]], *, pools: bool = False) -> None:
+def print_customers(session: Session, items: list[dict[str, Any]], *, pools: bool = False) -> None:
     if session.json:
         as_json({"items": items})
     else:
         print_table(CUSTOMER, (customer_row(each, pools=pools) for each in items))
 
 
-def results(session: Session, of: list[dict[str, Any]]) -> bool:
-    """Shows one line for each result, and returns whether all went well. Each names its pool as `pool_id`."""
-    ok = sum(bool(each["ok"]) for each in of)
+def print_results(session: Session, results: list[dict[str, Any]]) -> bool:
+    """Print one line for each result, which contains its `pool_id`. Return whether all succeeded."""
+    ok = sum(bool(each["ok"]) for each in results)
     if session.json:
-        as_json({"results": of, "summary": {"ok": ok, "failed": len(of) - ok}})
+        as_json({"results": results, "summary": {"ok": ok, "failed": len(results) - ok}})
     else:
-        pools = len({each["pool_id"] for each in of}) > 1
-        print_table(RESULT, (_result_row(each, pools=pools) for each in of))
-    return ok == len(of)
+        pools = len({each["pool_id"] for each in results}) > 1
+        print_table(RESULT, (_result_row(each, pools=pools) for each in results))
+    return ok == len(results)
 
 
 def _result_row(result: dict[str, Any], *, pools: bool) -> list[Any]:
     name = f"{result['pool_id']}/{result['id']}" if pools else result["id"]
     if not result["ok"]:
-        told = refusal_of(result)
-        return [name, f"{told['code']}: {told['detail']}", None, None]
+        refusal = refusal_of(result)
+        return [name, f"{refusal['code']}: {refusal['detail']}", None, None]
     customer = result["customer"]
     return [name, "ok", customer["holder"], moment(customer["expires_at"])]

@@ -1,7 +1,6 @@
-"""`poolctl policy`: the rules of a pool, shown, tried and changed under the version that was seen.
+"""`poolctl policy`: show the rules of a pool, or change them with If-Match on the version that was read.
 
-Where somebody else has changed the pool meanwhile, it is read again. If the rules in question still stand as they were
-seen, the change goes on; if not, a person has to look first.
+After a version conflict the pool is read again. The change is retried only if nobody changed the same rules.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import Any
 import click
 
 from poolctl import output
-from poolctl.client import NotDone
+from poolctl.client import Refused
 from poolctl.commands_base import command, dry_run_option
-from poolctl.exits import Ended, Exit
+from poolctl.exits import CommandFailed, Exit
 from poolctl.session import Session
-from poolctl.words import say
+from poolctl.words import message
 
 LISTS = ("masked_fields", "reminders")
-TRIES = 5  # each is lost to somebody who changes the same pool at the same moment
+TRIES = 5  # each attempt loses to a concurrent change of the pool
 
 
 @command("policy")
@@ -30,7 +29,7 @@ TRIES = 5  # each is lost to somebody who changes the same pool at the same mome
 @dry_run_option
 def policy(session: Session, changes: tuple[str, ...], apply_to: str | None, version: int | None, dry_run: bool) -> int:
     if not changes and (apply_to or version or dry_run):
-        raise Ended(Exit.USAGE, "only_set")
+        raise CommandFailed(Exit.USAGE, "only_set")
     wanted = dict(_rule(each) for each in changes)
     path = f"/v1/pools/{session.pool()}"
     seen = session.get(path)
@@ -44,57 +43,59 @@ def policy(session: Session, changes: tuple[str, ...], apply_to: str | None, ver
     else:
         was, now = seen["policy"], changed["policy"]
         output.print_table(
-            output.Columns(("rule", "was", "now")), ((each, _told(was[each]), _told(now[each])) for each in wanted)
+            output.Columns(("rule", "was", "now")), ((each, _format(was[each]), _format(now[each])) for each in wanted)
         )
         affected = changed.get("affected")
-        told = say("would_rule" if dry_run else "rules", version=changed["version"])
-        output.lines(told, *([] if affected is None else [say("affected", count=f"{affected:,}")]))
+        summary = message("would_rule" if dry_run else "rules", version=changed["version"])
+        output.lines(summary, *([] if affected is None else [message("affected", count=f"{affected:,}")]))
     return Exit.DONE
 
 
-def _rule(said: str) -> tuple[str, Any]:
-    """`holding_limit=5`, `cooldown=off`, `masked_fields=phone,email`, `members_may_extend=true`."""
-    name, equals, text = said.partition("=")
+def _rule(text: str) -> tuple[str, Any]:
+    """Parse a rule: `holding_limit=5`, `cooldown=off`, `masked_fields=phone,email`, `members_may_extend=true`."""
+    name, equals, value = text.partition("=")
     if not equals or not name:
-        raise Ended(Exit.USAGE, "no_rule", said=said)
-    if text in ("off", "null", ""):
+        raise CommandFailed(Exit.USAGE, "no_rule", value=text)
+    if value in ("off", "null", ""):
         return name, None
-    if name in LISTS and not text.startswith("["):
-        return name, [each.strip() for each in text.split(",")]
+    if name in LISTS and not value.startswith("["):
+        return name, [each.strip() for each in value.split(",")]
     try:
-        return name, json.loads(text)
+        return name, json.loads(value)
     except ValueError:
-        return name, text
+        return name, value
 
 
 def _changed(session: Session, path: str, seen: Any, body: dict[str, Any], version: int | None) -> Any:
-    """The pool as it answers to the change, made under `version` or else under the one that was seen."""
+    """Change the pool at `version`, or else at the version that was read. Return the response."""
     now = seen
     for _ in range(TRIES):
         try:
             return session.write("PATCH", path, body, if_match=f'"{version or now["version"]}"')
-        except NotDone as refused:
+        except Refused as refused:
             if refused.reply.status != 412:
                 raise
         now = session.get(path)
         if version is not None:
-            raise Ended(Exit.REFUSED, "another_version", code="version_conflict", asked=version, now=now["version"])
+            raise CommandFailed(
+                Exit.REFUSED, "another_version", code="version_conflict", expected=version, now=now["version"]
+            )
         if moved := [each for each in body["policy"] if seen["policy"].get(each) != now["policy"].get(each)]:
-            told = ", ".join(f"{each}={_told(now['policy'].get(each))}" for each in moved)
-            raise Ended(Exit.REFUSED, "rules_moved", code="version_conflict", rules=told)
-        print(say("read_again", version=now["version"]), file=sys.stderr)
-    raise Ended(Exit.REFUSED, "rules_unsettled", code="version_conflict")
+            rules = ", ".join(f"{each}={_format(now['policy'].get(each))}" for each in moved)
+            raise CommandFailed(Exit.REFUSED, "rules_moved", code="version_conflict", rules=rules)
+        print(message("read_again", version=now["version"]), file=sys.stderr)
+    raise CommandFailed(Exit.REFUSED, "rules_unsettled", code="version_conflict")
 
 
 def _show(session: Session, pool: Any) -> None:
     if session.json:
         output.as_json(pool)
         return
-    output.lines(say("pool_is", name=pool["name"], status=pool["status"], version=pool["version"]))
+    output.lines(message("pool_is", name=pool["name"], status=pool["status"], version=pool["version"]))
     output.print_table(
-        output.Columns(("rule", "now")), ((name, _told(value)) for name, value in pool["policy"].items())
+        output.Columns(("rule", "now")), ((name, _format(value)) for name, value in pool["policy"].items())
     )
 
 
-def _told(value: Any) -> str:
-    return say("off") if value in (None, []) else value if isinstance(value, str) else json.dumps(value)
+def _format(value: Any) -> str:
+    return message("off") if value in (None, []) else value if isinstance(value, str) else json.dumps(value)

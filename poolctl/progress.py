@@ -1,4 +1,4 @@
-"""A bar on standard error for who watches, with rate and time left; nothing where no terminal is."""
+"""A progress bar on standard error with rate and time left, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from poolctl import output
-from poolctl.words import say
+from poolctl.words import message
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else say("rows_a_second", rate=f"{speed:,.0f}"))
+        return Text("" if speed is None else message("rows_a_second", rate=f"{speed:,.0f}"))
 
 
 @contextmanager
 def progress(rows: int | None) -> Iterator[Callable[[int], None]]:
-    """What is called inside moves it on; `rows` is None where nobody knows how many there will be."""
-    shown = output.console(stderr=True)
+    """Yield a function that advances the bar. `rows` is None if the total is unknown."""
+    console = output.console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=shown, disable=not shown.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("", total=rows)
         yield lambda count: bar.advance(task, count)

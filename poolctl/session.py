@@ -1,6 +1,6 @@
-"""Who asks which service: the tokens kept from `poolctl login`, and the client that the commands share.
+"""The session of one run: the stored tokens of `poolctl login`, and the client that all commands share.
 
-A token is kept for the address that it was given for and sent nowhere else. It is never shown.
+A token is stored for one address and sent nowhere else. It is never printed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 
 import click
 
-from poolctl.atomic_files import write_whole
-from poolctl.client import Client, NotDone, Unreachable
-from poolctl.exits import Ended, Exit
-from poolctl.words import say
+from poolctl.atomic_files import write_atomically
+from poolctl.client import Client, Refused, Unreachable
+from poolctl.exits import CommandFailed, Exit
+from poolctl.words import message
 
 LOCAL_SERVICE = "http://127.0.0.1:8000"
 ID_PATTERN = r"[0-9A-Za-z_-]{1,64}"
@@ -31,8 +31,11 @@ _URL = re.compile(r"https?://[^\s/]+(/[^\s?#]*)?")
 
 
 class Answer(dict[str, Any]):
-    """The object that the service answers with. Some other server may answer with a web page or another object: then
-    making it, or reading a member, raises `Ended`."""
+    """A JSON object from the service.
+
+    Another server may respond with a web page or other members: then creating it, or reading a missing member, raises
+    `CommandFailed`.
+    """
 
     address: str
 
@@ -43,12 +46,12 @@ class Answer(dict[str, Any]):
         return answer if isinstance(body, dict) else answer.__missing__("")
 
     def __missing__(self, name: str) -> NoReturn:
-        raise Ended(Exit.UNREACHABLE, "not_our_service", url=self.address, answer=200)
+        raise CommandFailed(Exit.UNREACHABLE, "not_our_service", url=self.address, answer=200)
 
 
 @dataclass
 class Session:
-    """One run of poolctl. `url` and `pool_id` are those of the command line, if it names them."""
+    """One run of poolctl. `url` and `pool_id` come from the command line, if given."""
 
     json: bool
     language: str
@@ -60,15 +63,15 @@ class Session:
     def address(self) -> str:
         if self.url is not None:
             return checked_url(self.url)
-        return checked_url(os.environ.get("POOLCTL_URL") or kept()["current"] or LOCAL_SERVICE)
+        return checked_url(os.environ.get("POOLCTL_URL") or stored_logins()["current"] or LOCAL_SERVICE)
 
     @property
     def client(self) -> Client:
-        """Raises `Ended` where there is no token for that address."""
+        """Return the shared client. Raises `CommandFailed` without a token for the address."""
         if self._client is None:
-            token = os.environ.get("POOLCTL_TOKEN") or kept()["tokens"].get(self.address)
+            token = os.environ.get("POOLCTL_TOKEN") or stored_logins()["tokens"].get(self.address)
             if not token:
-                raise Ended(Exit.NOT_SIGNED_IN, "not_signed_in", url=self.address)
+                raise CommandFailed(Exit.NOT_SIGNED_IN, "not_signed_in", url=self.address)
             self._client = self.client_with(checked_token(token))
         return self._client
 
@@ -76,11 +79,11 @@ class Session:
         return Client(self.address, token, {"Accept-Language": "zh-CN" if self.language == "zh" else "en"})
 
     def get(self, path: str, **query: object) -> Any:
-        asked = urlencode({name: said for name, said in query.items() if said is not None})
-        return self._object("GET", f"{path}?{asked}" if asked else path)
+        encoded = urlencode({name: value for name, value in query.items() if value is not None})
+        return self._object("GET", f"{path}?{encoded}" if encoded else path)
 
     def walk(self, path: str, **query: object) -> Iterator[dict[str, Any]]:
-        """Every item of a list."""
+        """Yield every item of a list, page by page."""
         cursor = None
         while True:
             page = self.get(path, limit=100, cursor=cursor, **query)
@@ -90,7 +93,7 @@ class Session:
                 return
 
     def write(self, method: str, path: str, body: object, **named: str) -> Any:
-        """A write with a key of its own, so that it may be sent again where no answer came."""
+        """Send a write with a new Idempotency-Key, so that it can be retried after a lost response."""
         return self._object(method, path, body, **{"idempotency_key": uuid.uuid4().hex, **named})
 
     def _object(self, method: str, path: str, body: object = None, **named: str) -> Answer:
@@ -98,46 +101,46 @@ class Session:
 
     @property
     def chosen_pool(self) -> str | None:
-        """The pool of `--pool`, or else of the environment. Raises `Ended` for a name that is not an id."""
+        """Return the pool from `--pool` or POOLCTL_POOL, or None. Raises `CommandFailed` for an invalid id."""
         if self.pool_id is not None:
             return self.pool_id
         chosen = os.environ.get("POOLCTL_POOL") or None
         if chosen is not None and re.fullmatch(ID_PATTERN, chosen) is None:
-            raise Ended(Exit.USAGE, "no_id", id=f"POOLCTL_POOL={chosen!a}")
+            raise CommandFailed(Exit.USAGE, "no_id", id=f"POOLCTL_POOL={chosen!a}")
         return chosen
 
     def pool(self, otherwise: str = "say_which_pool") -> str:
-        """The chosen pool, or the only one of the caller. Raises `Ended` where there is none, or several."""
+        """Return the chosen pool, or the caller's only pool. Raises `CommandFailed` for none or several."""
         if (chosen := self.chosen_pool) is not None:
             return chosen
         known = self.pools()
         if not known:
-            raise Ended(Exit.REFUSED, "no_pool", url=self.address)
+            raise CommandFailed(Exit.REFUSED, "no_pool", url=self.address)
         if len(known) > 1:
-            raise Ended(Exit.USAGE, otherwise, code="say_which_pool", pools=", ".join(known[:20]))
+            raise CommandFailed(Exit.USAGE, otherwise, code="say_which_pool", pools=", ".join(known[:20]))
         return known[0]
 
     def pools(self) -> list[str]:
-        """The ids of the caller's pools."""
+        """Return the ids of the caller's pools."""
         return [str(each["id"]) for each in self.walk("/v1/pools")]
 
-    def ended(self, fault: NotDone | Unreachable) -> Ended:
-        """How a command ends that the service has refused, or not answered."""
-        return ended(fault, self.address, "" if self._client is None else self._client.token)
+    def failure(self, fault: Refused | Unreachable) -> CommandFailed:
+        """Return the failure of the command after a refused or unanswered request."""
+        return failure_of(fault, self.address, "" if self._client is None else self._client.token)
 
 
-# What is kept
+# Settings
 
 
 def folder() -> Path:
-    """Where this user's programs keep their settings. Raises OSError."""
+    """Return the user's settings folder for poolctl; create it if needed. Raises OSError."""
     path = Path(click.get_app_dir("poolctl"))
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
-def kept() -> dict[str, Any]:
-    """The address last signed in at and the tokens by address; none of them where nothing is kept, or nothing sound."""
+def stored_logins() -> dict[str, Any]:
+    """Return the address of the last login and the tokens by address; empty if the file is missing or invalid."""
     try:
         found = json.loads((folder() / "login.json").read_bytes())
         return {"current": str(found["current"]), "tokens": dict(found["tokens"])}
@@ -145,40 +148,40 @@ def kept() -> dict[str, Any]:
         return {"current": None, "tokens": {}}
 
 
-def keep(url: str, token: str) -> Path:
+def store_login(url: str, token: str) -> Path:
     path = folder() / "login.json"
-    known = kept()
+    known = stored_logins()
     known = {"current": url, "tokens": known["tokens"] | {url: token}}
-    write_whole(path, json.dumps(known, indent=2).encode(), 0o600)
+    write_atomically(path, json.dumps(known, indent=2).encode(), 0o600)
     return path
 
 
-# What a person gives
+# Input
 
 
-def checked_url(said: str) -> str:
-    url = said.strip().rstrip("/")
+def checked_url(text: str) -> str:
+    url = text.strip().rstrip("/")
     if _URL.fullmatch(url) is None:
-        raise Ended(Exit.USAGE, "no_url", url=repr(said))
+        raise CommandFailed(Exit.USAGE, "no_url", url=repr(text))
     return url
 
 
-def checked_token(said: str) -> str:
-    """The token alone, of what was pasted."""
-    token = "".join(said.split()).removeprefix("Bearer")
+def checked_token(text: str) -> str:
+    """Return the token without blanks and a `Bearer` prefix. Raises `CommandFailed` for text that is no JWT."""
+    token = "".join(text.split()).removeprefix("Bearer")
     if _TOKEN.fullmatch(token) is None:
-        raise Ended(Exit.NOT_SIGNED_IN, "no_token")
+        raise CommandFailed(Exit.NOT_SIGNED_IN, "no_token")
     return token
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What the token says of itself, for showing only: nobody has verified it here."""
+    """Return the unverified claims of a token, for display only."""
     part = token.split(".")[1]
     try:
-        said = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return claims if isinstance(claims, dict) else {}
 
 
 def expiry_of(claims: dict[str, Any]) -> datetime | None:
@@ -189,44 +192,47 @@ def expiry_of(claims: dict[str, Any]) -> datetime | None:
 
 
 def moment(time: str | None) -> str | None:
-    """`2026-11-30T12:00:00.000Z` as `2026-11-30 20:00 +08:00`, in the zone of this machine (TZ)."""
+    """Format `2026-11-30T12:00:00.000Z` as `2026-11-30 20:00 +08:00`, in the time zone of this machine (TZ)."""
     if time is None:
         return None
     try:
         local = datetime.fromisoformat(time).astimezone()
-    except (ValueError, OverflowError):  # not a time, or one at the end of the calendar
+    except (ValueError, OverflowError):  # not a time, or out of range
         return time
     offset = local.strftime("%z")
     return f"{local:%Y-%m-%d %H:%M} {offset[:3]}:{offset[3:5]}"
 
 
-def ended(fault: NotDone | Unreachable, address: str, token: str) -> Ended:
-    """How a command ends that the service has refused, or not answered."""
+def failure_of(fault: Refused | Unreachable, address: str, token: str) -> CommandFailed:
+    """Return the failure of the command after a refused or unanswered request."""
     if isinstance(fault, Unreachable):
-        return Ended(Exit.UNREACHABLE, "untrusted" if fault.untrusted else "unreachable", url=address)
+        return CommandFailed(Exit.UNREACHABLE, "untrusted" if fault.untrusted else "unreachable", url=address)
     reply = fault.reply
     if reply.status == 401:
         return _not_accepted(address, token)
     if not reply.code:
-        return Ended(Exit.UNREACHABLE, "not_our_service", url=address, answer=reply.status)
+        return CommandFailed(Exit.UNREACHABLE, "not_our_service", url=address, answer=reply.status)
     if reply.status == 429 or reply.status >= 500:
-        return Ended(Exit.UNREACHABLE, "service_failing", code=reply.code, detail=reply.detail)
+        return CommandFailed(Exit.UNREACHABLE, "service_failing", code=reply.code, detail=reply.detail)
     if reply.status == 404:
-        return Ended(Exit.REFUSED, "not_found", code=reply.code, detail=reply.detail)
-    return Ended(Exit.REFUSED, "refused", **refusal_of(reply.body))
+        return CommandFailed(Exit.REFUSED, "not_found", code=reply.code, detail=reply.detail)
+    return CommandFailed(Exit.REFUSED, "refused", **refusal_of(reply.body))
 
 
-def _not_accepted(address: str, token: str) -> Ended:
+def _not_accepted(address: str, token: str) -> CommandFailed:
     if os.environ.get("POOLCTL_TOKEN") == token:
-        return Ended(Exit.NOT_SIGNED_IN, "environment_refused", code="token_refused", url=address)
+        return CommandFailed(Exit.NOT_SIGNED_IN, "environment_refused", code="token_refused", url=address)
     expiry = expiry_of(claims_of(token)) if token else None
     if expiry is not None and expiry < datetime.now(UTC):
-        return Ended(Exit.NOT_SIGNED_IN, "session_expired", url=address, at=moment(expiry.isoformat()))
-    return Ended(Exit.NOT_SIGNED_IN, "token_refused", url=address)
+        return CommandFailed(Exit.NOT_SIGNED_IN, "session_expired", url=address, at=moment(expiry.isoformat()))
+    return CommandFailed(Exit.NOT_SIGNED_IN, "token_refused", url=address)
 
 
-def refusal_of(said: dict[str, Any]) -> dict[str, str]:
-    """Code and detail of a problem or of a result, with the numbers and the moment that go with them."""
-    more = [say("used_of", used=said["used"], limit=said["limit"])] if {"used", "limit"} <= said.keys() else []
-    more += [say("again_at", at=moment(said["retry_at"]))] if "retry_at" in said else []
-    return {"code": said["code"], "detail": " ".join([said["detail"], *more])}
+def refusal_of(problem: dict[str, Any]) -> dict[str, str]:
+    """Return code and detail of a problem or a result; the detail includes the limit and the retry time."""
+    more = []
+    if {"used", "limit"} <= problem.keys():
+        more.append(message("used_of", used=problem["used"], limit=problem["limit"]))
+    if "retry_at" in problem:
+        more.append(message("again_at", at=moment(problem["retry_at"])))
+    return {"code": problem["code"], "detail": " ".join([problem["detail"], *more])}

@@ -1,4 +1,4 @@
-"""Errors in the form of a command line, in one sentence of the reader's language; click has them in English only."""
+"""Describe usage errors in one sentence in the user's language. click has them in English only."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from collections.abc import Sequence
 
 import click
 
-from poolctl.words import say
+from poolctl.words import message
 
 
-def told(error: click.UsageError) -> str:
+def describe(error: click.UsageError) -> str:
+    """Return the error as one sentence."""
     match error:
         case click.NoSuchCommand():
-            text = _with_similar(say("usage.unknown_command", name=error.command_name), error.possibilities)
+            text = _with_similar(message("usage.unknown_command", name=error.command_name), error.possibilities)
         case click.NoSuchOption():
-            text = _with_similar(say("usage.unknown_option", name=error.option_name), error.possibilities)
+            text = _with_similar(message("usage.unknown_option", name=error.option_name), error.possibilities)
         case click.BadOptionUsage():
-            # click has one exception for both mistakes.
+            # click raises the same exception for both mistakes.
             takes_none = "does not take" in error.message
-            text = say("usage.takes_no_value" if takes_none else "usage.needs_value", name=error.option_name)
+            text = message("usage.takes_no_value" if takes_none else "usage.needs_value", name=error.option_name)
         case click.MissingParameter():
-            text = say("usage.missing", name=_name(error))
+            text = message("usage.missing", name=_name(error))
         case click.BadParameter():
-            text = say("usage.value", name=_name(error), why=_why(error))
+            text = message("usage.value", name=_name(error), why=_reason(error))
         case _:
-            text = _without_class_of_its_own(error)
+            text = _generic_error(error)
     return text
 
 
-def _without_class_of_its_own(error: click.UsageError) -> str:
+def _generic_error(error: click.UsageError) -> str:
     if error.message == "Missing command.":
-        return say("usage.no_command")
+        return message("usage.no_command")
     if extra := re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", error.message, re.DOTALL):
-        return say("usage.unexpected", name=extra[1])
+        return message("usage.unexpected", name=extra[1])
     return error.format_message()
 
 
 def _with_similar(text: str, names: Sequence[str] | None) -> str:
-    return text + say("usage.similar", names=", ".join(names)) if names else text
+    return text + message("usage.similar", names=", ".join(names)) if names else text
 
 
 def _name(error: click.BadParameter) -> str:
@@ -47,10 +48,10 @@ def _name(error: click.BadParameter) -> str:
     return "" if error.param is None else error.param.human_readable_name.removesuffix("...")
 
 
-def _why(error: click.BadParameter) -> str:
+def _reason(error: click.BadParameter) -> str:
     kind = None if error.param is None else error.param.type
     if isinstance(kind, click.Choice):
-        return say("usage.choice", choices=", ".join(map(str, kind.choices)))
+        return message("usage.choice", choices=", ".join(map(str, kind.choices)))
     if isinstance(kind, click.IntRange):
         return _range(kind)
     return error.message
@@ -58,7 +59,7 @@ def _why(error: click.BadParameter) -> str:
 
 def _range(kind: click.IntRange) -> str:
     if kind.min is None:
-        return say("usage.number")
+        return message("usage.number")
     if kind.max is None:
-        return say("usage.number_from", least=kind.min)
-    return say("usage.number_between", least=kind.min, most=kind.max)
+        return message("usage.number_from", least=kind.min)
+    return message("usage.number_between", least=kind.min, most=kind.max)

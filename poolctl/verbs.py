@@ -1,4 +1,4 @@
-"""Everyday commands: the pools, what the caller holds, claiming and releasing, and assignments by a manager."""
+"""Everyday commands: `pools`, `mine`, `claim`, `release`, and `assign` for managers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, Final
 import click
 
 from poolctl import output
-from poolctl.client import NotDone
-from poolctl.commands_base import BATCH, command, ids_argument, named
-from poolctl.exits import Ended, Exit
+from poolctl.client import Refused
+from poolctl.commands_base import BATCH, command, ids_argument, parse_customers
+from poolctl.exits import CommandFailed, Exit
 from poolctl.session import Session, refusal_of
-from poolctl.words import say
+from poolctl.words import message
 
 POOL: Final = output.Columns(("id", "name", "status", "version"), dropped=("version", "status"))
 
@@ -33,7 +33,7 @@ def pools(session: Session) -> int:
 @click.option("--ids", "only_ids", is_flag=True)
 def mine(session: Session, only_ids: bool) -> int:
     chosen = session.chosen_pool
-    # A pool that is the only one need not be named with its ids.
+    # Ids need their pool only if the caller has several.
     known = session.pools() if chosen is None or only_ids else [chosen]
     several = known != [chosen] if chosen else len(known) != 1
     held = [
@@ -44,7 +44,7 @@ def mine(session: Session, only_ids: bool) -> int:
     if only_ids:
         _print_ids(session, [f"{each['pool_id']}/{each['id']}" if several else each["id"] for each in held])
     else:
-        output.customers(session, held, pools=several)
+        output.print_customers(session, held, pools=several)
         if not session.json and not several:
             _print_headroom(session, known[0])
     return Exit.DONE
@@ -58,7 +58,7 @@ def _held_in(session: Session, pool: str, *, chosen: bool, only_claims: bool) ->
     try:
         state = {"state": "claimed"} if only_claims else {}
         return list(session.walk(f"/v1/pools/{pool}/customers", holder="me", **state))
-    except NotDone as refused:
+    except Refused as refused:
         if chosen or refused.reply.code != "not_a_member":
             raise
         return []
@@ -74,12 +74,12 @@ def _print_ids(session: Session, ids: list[str]) -> None:
 def _print_headroom(session: Session, pool: str) -> None:
     try:
         me = session.get(f"/v1/pools/{pool}/members/me")
-    except NotDone as refused:
+    except Refused as refused:
         if refused.reply.code == "not_a_member":  # an admin
             return
         raise
     limit = me["holding_limit"]
-    output.lines(say("no_limit" if limit is None else "headroom", held=me["held"], limit=limit))
+    output.lines(message("no_limit" if limit is None else "headroom", held=me["held"], limit=limit))
 
 
 @command("claim")
@@ -88,13 +88,13 @@ def _print_headroom(session: Session, pool: str) -> None:
 @click.option("--atomic", is_flag=True)
 def claim(session: Session, ids: tuple[str, ...], count: int | None, atomic: bool) -> int:
     if bool(ids) == (count is not None):
-        raise Ended(Exit.USAGE, "ids_or_next")
+        raise CommandFailed(Exit.USAGE, "ids_or_next")
     if count is None:
-        return _batch(session, "claim", named(session, ids), atomic=atomic)
+        return _batch(session, "claim", parse_customers(session, ids), atomic=atomic)
     if atomic:
-        raise Ended(Exit.USAGE, "next_is_whole")
-    taken = session.write("POST", f"/v1/pools/{session.pool()}/claim-next", {"count": count})
-    output.customers(session, taken["items"])
+        raise CommandFailed(Exit.USAGE, "next_is_whole")
+    claimed = session.write("POST", f"/v1/pools/{session.pool()}/claim-next", {"count": count})
+    output.print_customers(session, claimed["items"])
     return Exit.DONE
 
 
@@ -103,8 +103,8 @@ def claim(session: Session, ids: tuple[str, ...], count: int | None, atomic: boo
 @click.option("--reason")
 @click.option("--atomic", is_flag=True)
 def release(session: Session, ids: tuple[str, ...], reason: str | None, atomic: bool) -> int:
-    said = {"reason": reason} if reason else {}
-    return _batch(session, "release", named(session, ids), atomic=atomic, **said)
+    extra = {"reason": reason} if reason else {}
+    return _batch(session, "release", parse_customers(session, ids), atomic=atomic, **extra)
 
 
 @command("assign")
@@ -113,33 +113,35 @@ def release(session: Session, ids: tuple[str, ...], reason: str | None, atomic: 
 @click.option("--transfer", "held", is_flag=True)
 @click.option("--atomic", is_flag=True)
 def assign(session: Session, ids: tuple[str, ...], to: str, held: bool, atomic: bool) -> int:
-    return _batch(session, "transfer" if held else "assign", named(session, ids), atomic=atomic, to=to)
+    return _batch(session, "transfer" if held else "assign", parse_customers(session, ids), atomic=atomic, to=to)
 
 
-# Many at a time
+# Batches
 
 
-def _batch(session: Session, verb: str, customers: list[tuple[str, str]], *, atomic: bool, **said: str) -> int:
-    """The verb on customers of one pool or several, at most `BATCH` a request. Results are shown in the order of
-    `customers`; if the service fails on the way, those that have come are shown before the command ends."""
+def _batch(session: Session, verb: str, customers: list[tuple[str, str]], *, atomic: bool, **extra: str) -> int:
+    """Send the verb for customers of one or several pools, at most `BATCH` per request. Return the exit code.
+
+    Print the results in the order of `customers`. If a request fails, print the results so far and raise.
+    """
     pools = list(dict.fromkeys(pool for pool, _ in customers))
     if atomic and len(pools) > 1:
-        raise Ended(Exit.USAGE, "atomic_in_one_pool", pools=", ".join(pools))
+        raise CommandFailed(Exit.USAGE, "atomic_in_one_pool", pools=", ".join(pools))
     if atomic and len(customers) > BATCH:
-        raise Ended(Exit.USAGE, "too_many_at_once", most=BATCH, count=len(customers))
+        raise CommandFailed(Exit.USAGE, "too_many_at_once", most=BATCH, count=len(customers))
     done = dict[int, dict[str, Any]]()
     try:
         for pool in pools:
             positions = [index for index, (each, _) in enumerate(customers) if each == pool]
             for chunk in _chunks(positions):
-                body = {"customer_ids": [customers[index][1] for index in chunk], "atomic": atomic, **said}
+                body = {"customer_ids": [customers[index][1] for index in chunk], "atomic": atomic, **extra}
                 answer = _results(session, f"/v1/pools/{pool}/{verb}", body, alone=len(pools) == 1)
                 done.update(zip(chunk, ({"pool_id": pool, **each} for each in answer), strict=True))
     except BaseException:
         if done:
-            output.results(session, _in_order(done))
+            output.print_results(session, _in_order(done))
         raise
-    return Exit.DONE if output.results(session, _in_order(done)) else Exit.REFUSED
+    return Exit.DONE if output.print_results(session, _in_order(done)) else Exit.REFUSED
 
 
 def _chunks(positions: list[int]) -> list[list[int]]:
@@ -151,13 +153,15 @@ def _in_order(done: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _results(session: Session, path: str, body: dict[str, Any], *, alone: bool) -> list[dict[str, Any]]:
-    """One for each id. An atomic batch that is refused as a whole names the ids that were refused. A pool that refuses
-    the caller is the end of the command only if it is the only one."""
+    """Send one request. Return a result for each id, also after a refused atomic batch.
+
+    A pool that refuses the caller fails only its own ids, unless it is the only pool (`alone`).
+    """
     try:
         return list(session.write("POST", path, body)["results"])
-    except NotDone as refused:
+    except Refused as refused:
         if "results" in (refused.reply.body or {}):
-            undone = {"ok": False, "code": "not_done", "detail": say("not_done")}
+            undone = {"ok": False, "code": "not_done", "detail": message("not_done")}
             return [{"id": each["id"], **undone} if each["ok"] else each for each in refused.reply.body["results"]]
         if alone or refused.reply.status not in (403, 404, 409):
             raise

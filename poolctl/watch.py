@@ -1,7 +1,7 @@
-"""`poolctl watch`: who holds what, or what happens to one customer, looked at again and again.
+"""`poolctl watch`: poll the claims of a pool, or the history of one customer, until Ctrl-C.
 
-On a terminal a table that stays current; through a pipe, or as JSON, a line for each change. It outlives a service that
-is away for a while. Ctrl-C is how it ends.
+On a terminal it updates a table; through a pipe, or with --json, it prints a line for each change. It continues after
+an interruption of the service.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import click
 from rich.live import Live
 
 from poolctl import output
-from poolctl.client import NotDone, Unreachable
-from poolctl.commands_base import command, one_named
-from poolctl.exits import Ended, Exit
+from poolctl.client import Refused, Unreachable
+from poolctl.commands_base import command, parse_customer
+from poolctl.exits import CommandFailed, Exit
 from poolctl.session import Session, moment
-from poolctl.words import say
+from poolctl.words import message
 
 
 class _Seconds(click.ParamType[float]):
@@ -33,15 +33,15 @@ class _Seconds(click.ParamType[float]):
             seconds = float(value)
         except ValueError:
             seconds = 0.0
-        if not SHORTEST <= seconds <= LONGEST:  # which `nan` is not either
-            self.fail(say("usage.seconds", least=SHORTEST, most=LONGEST), param, ctx)
+        if not SHORTEST <= seconds <= LONGEST:  # also false for nan
+            self.fail(message("usage.seconds", least=SHORTEST, most=LONGEST), param, ctx)
         return seconds
 
 
 SHORTEST: Final = 0.1
 LONGEST: Final = 86_400
 SECONDS: Final = _Seconds()
-Look: TypeAlias = dict[str, dict[str, Any]]  # what there is, by what it is known by
+Snapshot: TypeAlias = dict[str, dict[str, Any]]  # customers by id, or events by seq
 
 
 @command("watch")
@@ -51,55 +51,55 @@ Look: TypeAlias = dict[str, dict[str, Any]]  # what there is, by what it is know
 @click.option("--times", type=click.IntRange(1), metavar="N")
 def watch(session: Session, customer: str | None, mine: bool, every: float, times: int | None) -> int:
     if customer is not None and mine:
-        raise Ended(Exit.USAGE, "only_pool")
-    pool, known = (session.pool(), None) if customer is None else one_named(session, customer)
+        raise CommandFailed(Exit.USAGE, "only_pool")
+    pool, known = (session.pool(), None) if customer is None else parse_customer(session, customer)
     path = f"/v1/pools/{pool}/customers"
-    asked = {"holder": "me"} if mine else {"state": "claimed"}
+    query = {"holder": "me"} if mine else {"state": "claimed"}
 
-    def look() -> Look:
+    def poll() -> Snapshot:
         if known is None:
-            return {each["id"]: each for each in session.walk(path, **asked)}
+            return {each["id"]: each for each in session.walk(path, **query)}
         return {str(each["seq"]): each for each in session.walk(f"{path}/{quote(known, safe='')}/history")}
 
     try:
-        _watch(session, look, every, times, history=customer is not None)
+        _watch(session, poll, every, times, history=customer is not None)
     except KeyboardInterrupt:
         pass
     return Exit.DONE
 
 
-def _watch(session: Session, look: Callable[[], Look], every: float, times: int | None, *, history: bool) -> None:
-    seen: Look = {}
+def _watch(session: Session, poll: Callable[[], Snapshot], every: float, times: int | None, *, history: bool) -> None:
+    seen: Snapshot = {}
     live = None if session.json or not sys.stdout.isatty() else Live(console=output.console(), auto_refresh=False)
     with live or nullcontext():
-        for now in _looks(session, look, every, times):
+        for now in _snapshots(session, poll, every, times):
             if live is not None:
                 live.update(_table(now, history=history), refresh=True)
             else:
-                _tell(session, seen, now, history=history)
+                _print_changes(session, seen, now, history=history)
             seen = now
 
 
-def _looks(session: Session, look: Callable[[], Look], every: float, times: int | None) -> Iterator[Look]:
-    """The first has to succeed. After that an absence is told, and waited out."""
-    yield look()
+def _snapshots(session: Session, poll: Callable[[], Snapshot], every: float, times: int | None) -> Iterator[Snapshot]:
+    """Yield snapshots. The first poll has to succeed; later failures are reported once and polling continues."""
+    yield poll()
     done, away = 1, False
     while times is None or done < times:
         time.sleep(every)
         try:
-            now = look()
-        except (Unreachable, NotDone) as fault:
-            if (reason := session.ended(fault)).status is not Exit.UNREACHABLE:
+            now = poll()
+        except (Unreachable, Refused) as fault:
+            if (reason := session.failure(fault)).status is not Exit.UNREACHABLE:
                 raise
             if not away:
-                print(say("away", why=reason), file=sys.stderr, flush=True)
+                print(message("away", why=reason), file=sys.stderr, flush=True)
             away = True
         else:
             done, away = done + 1, False
             yield now
 
 
-def _table(now: Look, *, history: bool) -> Any:
+def _table(now: Snapshot, *, history: bool) -> Any:
     if history:
         return output.table(EVENT, (_event_row(each) for each in now.values()))
     return output.table(HELD, (output.customer_row(each) for each in now.values()))
@@ -114,11 +114,11 @@ def _event_row(event: dict[str, Any]) -> list[Any]:
 
 
 def _reason(event: dict[str, Any]) -> str | None:
-    return say("hidden") if event.get("masked") else event["reason"]
+    return message("hidden") if event.get("masked") else event["reason"]
 
 
-def _tell(session: Session, before: Look, now: Look, *, history: bool) -> None:
-    """One line for what is new or changed, and for what is gone."""
+def _print_changes(session: Session, before: Snapshot, now: Snapshot, *, history: bool) -> None:
+    """Print one line for each new, changed or removed entry."""
     changed = [("+" if key not in before else "~", each) for key, each in now.items() if before.get(key) != each]
     for sign, each in [*changed, *(("-", each) for key, each in before.items() if key not in now)]:
         if session.json:
@@ -127,4 +127,4 @@ def _tell(session: Session, before: Look, now: Look, *, history: bool) -> None:
             )
         else:
             cells = _event_row(each) if history else output.customer_row(each)
-            print(sign, *(output.shown(cell) for cell in cells), sep="\t", flush=True)
+            print(sign, *(output.printable(cell) for cell in cells), sep="\t", flush=True)

@@ -1,6 +1,6 @@
-"""Every message of poolctl itself, in English and Chinese. The service answers in the same language.
+"""Every message of poolctl in English and Chinese. Accept-Language requests the same language from the service.
 
-Each row has a key, the English and the Chinese; both name the same values. Help texts are in `help_words`.
+Each row has a key, the English and the Chinese text; both use the same values. Help texts are in `help_words`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 from poolctl.help_words import HELP
 
 
-class Said(NamedTuple):
+class Message(NamedTuple):
     en: str
     zh: str
 
 
 LANGUAGES: Final = ("zh", "en")
 _ROWS: Final = {
-    # how a command ends
+    # how a command fails
     "not_signed_in": (
         "You are not signed in to {url}. Run `poolctl login` first.",
         "您尚未登录 {url}，请先运行 `poolctl login`。",
@@ -77,7 +77,7 @@ _ROWS: Final = {
         "{detail} Run `poolctl pools` to list your pools. ({code})",
         "{detail}运行 `poolctl pools` 可查看您的公海。（{code}）",
     ),
-    "as_told": ("{told}", "{told}"),
+    "as_told": ("{text}", "{text}"),
     "say_which_pool": (
         "You have several pools. Choose one with --pool: {pools}",
         "您有多个公海，请用 --pool 指定其一：{pools}",
@@ -123,8 +123,8 @@ _ROWS: Final = {
         "poolctl failed unexpectedly ({kind}). Set POOLCTL_DEBUG=1 to see where, and please report it.",
         "poolctl 发生内部错误（{kind}）。设置 POOLCTL_DEBUG=1 可查看出错位置，请反馈给我们。",
     ),
-    # the form of the command line
-    "usage": ("{told} See `{command} --help`.", "{told}参见 `{command} --help`。"),
+    # usage errors
+    "usage": ("{error} See `{command} --help`.", "{error}参见 `{command} --help`。"),
     "usage.no_command": ("Missing command.", "缺少命令。"),
     "usage.unknown_command": ("Unknown command: {name}.", "未知命令：{name}。"),
     "usage.unknown_option": ("Unknown option: {name}.", "未知选项：{name}。"),
@@ -166,8 +166,8 @@ _ROWS: Final = {
     "broken_workbook": ("{file} cannot be read as a workbook: {why}.", "无法将 {file} 作为工作簿读取：{why}。"),
     "no_sheet": ("{file} has no sheet named {sheet}.", "{file} 中没有工作表 {sheet}。"),
     "no_mapping": (
-        "Invalid value for --map: {said}. Expected HEADING=FIELD, for example Client=name.",
-        "--map 的值无效：{said}。应为 列名=字段，例如 客户简称=name。",
+        "Invalid value for --map: {value}. Expected HEADING=FIELD, for example Client=name.",
+        "--map 的值无效：{value}。应为 列名=字段，例如 客户简称=name。",
     ),
     "no_column": (
         "No column is named {column}. The columns are: {headings}",
@@ -182,7 +182,7 @@ _ROWS: Final = {
         "Two columns map to {column}. Rename one of them.",
         "有两列都对应 {column}，请修改其中一列的列名。",
     ),
-    # lines to import
+    # invalid lines
     "too_many_cells": ("There are more cells than the {count} headings.", "单元格数多于列名数（{count}）。"),
     "digits_lost": (
         "{cell}: Excel shortened this number and its last digits are lost. Format the column as text and enter it "
@@ -197,7 +197,7 @@ _ROWS: Final = {
         "Priority {priority} is not valid: expected a whole number.",
         "优先级 {priority} 无效：应为整数。",
     ),
-    # how an import goes
+    # progress of an import
     "import_under_way": ("Another poolctl is importing this file.", "另一个 poolctl 正在导入该文件。"),
     "finishing": (
         "Stopping after the current request. Press Ctrl-C again to stop at once.",
@@ -252,8 +252,8 @@ _ROWS: Final = {
     "exported": ("{count} customers exported to {file}.", "已将 {count} 个客户导出到 {file}。"),
     # a pool's rules
     "no_rule": (
-        "Invalid value for --set: {said}. Expected RULE=VALUE, for example holding_limit=5.",
-        "--set 的值无效：{said}。应为 规则=值，例如 holding_limit=5。",
+        "Invalid value for --set: {value}. Expected RULE=VALUE, for example holding_limit=5.",
+        "--set 的值无效：{value}。应为 规则=值，例如 holding_limit=5。",
     ),
     "off": ("off", "关闭"),
     "hidden": ("hidden", "已隐藏"),
@@ -268,7 +268,7 @@ _ROWS: Final = {
         "Somebody else changed the pool; it was read again, at version {version}.",
         "公海已被他人修改，已重新读取，版本为 {version}。",
     ),
-    "another_version": ("The pool is at version {now}, not {asked}.", "公海版本为 {now}，而非 {asked}。"),
+    "another_version": ("The pool is at version {now}, not {expected}.", "公海版本为 {now}，而非 {expected}。"),
     "rules_moved": (
         "Somebody else just changed the same rules. Check them first: {rules}",
         "相同的规则刚被他人修改，请先确认：{rules}",
@@ -277,7 +277,7 @@ _ROWS: Final = {
         "The pool is being changed by others at this moment; try again.",
         "公海正被他人频繁修改，请稍后重试。",
     ),
-    # upkeep
+    # sweep and audit
     "sweep.due": ("due", "到期"),
     "sweep.returned": ("returned", "已回收"),
     "sweep.changed": ("changed meanwhile", "期间有变动"),
@@ -310,7 +310,7 @@ _ROWS: Final = {
     ),
     # watching
     "away": ("{why} Still watching.", "{why}继续观察。"),
-    # what is shown
+    # output
     "nothing": ("Nothing to show.", "没有可显示的内容。"),
     "again_at": ("Possible again at {at}.", "{at} 后可重试。"),
     "used_of": ("{used} of {limit} in use.", "已用 {used}，上限 {limit}。"),
@@ -351,26 +351,26 @@ _ROWS: Final = {
     "state.private": ("private", "普通客户"),
 }
 
-WORDS: Final = {key: Said(*pair) for key, pair in (_ROWS | HELP).items()}
-_speaking = "en"
+WORDS: Final = {key: Message(*pair) for key, pair in (_ROWS | HELP).items()}
+_language = "en"
 
 
-def speak(language: str) -> None:
-    global _speaking  # noqa: PLW0603 - one process speaks one language at a time
-    _speaking = language
+def set_language(language: str) -> None:
+    global _language  # noqa: PLW0603 - one language per process
+    _language = language
 
 
 def language() -> str:
-    return _speaking
+    return _language
 
 
-def say(key: str, /, **values: object) -> str:
-    text: str = getattr(WORDS[key], _speaking)
+def message(key: str, /, **values: object) -> str:
+    text: str = getattr(WORDS[key], _language)
     return text.format(**values) if values else text
 
 
 def language_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The language of `--lang` or of the locale: `zh` for Chinese, `en` for all others."""
+    """Return the language of `--lang`, or else of the locale: `zh` for Chinese, `en` for all others."""
     wanted = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
     options = before_dashes(arguments)
     for index, argument in enumerate(options):
@@ -381,5 +381,5 @@ def language_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str
 
 
 def before_dashes(arguments: Sequence[str]) -> Sequence[str]:
-    """The arguments that may be options: none after `--` is."""
+    """Return the arguments before `--`, which may be options."""
     return arguments[: arguments.index("--")] if "--" in arguments else arguments

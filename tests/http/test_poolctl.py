@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from poolctl.output import shown
+from poolctl.output import printable
 from tests.support.command_line import Desk, ended, uow
 from tests.support.world import World
 
@@ -158,7 +158,7 @@ def test_markup_in_a_name_is_printed_as_text(terminal: Desk, threaded: World) ->
 
 
 def test_control_characters_of_a_stored_value_never_reach_the_terminal() -> None:
-    assert shown("x \x1b[2J\u202e") == "x \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
+    assert printable("x \x1b[2J\u202e") == "x \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
 
 
 # How it fails

@@ -14,7 +14,7 @@ from chalicelib.model.model import State
 from poolctl import output, watch
 from poolctl.cli import poolctl
 from poolctl.columns import HEADINGS, folded
-from poolctl.commands_base import COMMANDS, Told
+from poolctl.commands_base import COMMANDS, LocalizedCommand
 from poolctl.exits import Exit
 from poolctl.words import WORDS, language_of
 
@@ -37,7 +37,7 @@ def test_every_poolctl_sentence_exists_in_both_languages_with_the_same_values() 
 
 def test_every_poolctl_command_and_option_has_help() -> None:
     for command in [poolctl, *COMMANDS]:
-        assert isinstance(command, Told) and f"help.{command.name}" in WORDS
+        assert isinstance(command, LocalizedCommand) and f"help.{command.name}" in WORDS
         for param in command.params:
             if isinstance(param, click.Option):
                 assert {f"help.{command.name}.{param.name}", f"help.{param.name}"} & WORDS.keys(), param.name
@@ -45,9 +45,9 @@ def test_every_poolctl_command_and_option_has_help() -> None:
 
 def test_every_poolctl_sentence_exists_and_is_used() -> None:
     text = "\n".join(source for name, source in SOURCES.items() if not name.endswith("words.py"))
-    said = set(re.findall(r'(?:say|Ended)\((?:Exit\.\w+, )?"([a-z_.]+)"', text))
+    used = set(re.findall(r'(?:message|CommandFailed)\(\s*(?:Exit\.\w+,\s*)?"([a-z_.]+)"', text))
 
-    assert said - WORDS.keys() == set()
+    assert used - WORDS.keys() == set()
     for key in WORDS:
         assert key.startswith(("help.", "column.", "state.", "sweep.", "heading.", "file.")) or f'"{key}"' in text, key
 

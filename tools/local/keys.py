@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from poolctl.atomic_files import write_whole
+from poolctl.atomic_files import write_atomically
 from tools.paths import KEYS
 from tools.problems import Unusable
 
@@ -50,12 +50,12 @@ class LocalKeys:
         """Make the pair unless it is there already."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.private.exists():
-            write_whole(self.private, _new_private_key(), 0o600)
+            write_atomically(self.private, _new_private_key(), 0o600)
         # Always derived, so that a run which was cut short cannot leave two halves that do not belong together.
         public_key = serialization.load_pem_private_key(self.private.read_bytes(), None).public_key()
         assert isinstance(public_key, ec.EllipticCurvePublicKey)
         jwk = ECAlgorithm.to_jwk(public_key, as_dict=True) | {"kid": KEY_ID, "use": "sig", "alg": ALGORITHM}
-        write_whole(self.jwks, json.dumps({"keys": [jwk]}, indent=2).encode())
+        write_atomically(self.jwks, json.dumps({"keys": [jwk]}, indent=2).encode())
         return self
 
     def token(self, user: str, roles: list[str] | None = None, tenant: str | None = None) -> str:
