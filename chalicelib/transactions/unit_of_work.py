@@ -1,9 +1,9 @@
-"""Carries out moves: packs them into conditional transactions, and says of each what came of it.
+"""Write transitions as conditional DynamoDB transactions and return one result per id.
 
-One algorithm serves a single verb, a batch, an import and the sweep. Each transaction holds the customers, their
-events, the members' counters and the answer of the Idempotency-Key. When one is refused, the returned items name who
-refused; those are answered, and the rest is tried again at once. Nothing is decided before a write, only explained
-after it. It knows no verb: what to do with one customer is the `plan` that it is given.
+One algorithm serves a single verb, a batch, an import and the sweep. A transaction holds the customers, their events,
+the members' counters and the results of the Idempotency-Key. When DynamoDB cancels it, the returned items show which
+rules failed: their ids get a refusal, and the rest is written again at once. Nothing is decided before a write. This
+module must not know any verb: the caller's `plan` function turns a customer into a transition.
 """
 
 from __future__ import annotations
@@ -32,20 +32,23 @@ from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.serializers import Facts
 from chalicelib.transactions.transaction_builder import TransactionBuilder
 
-MAX_ROUNDS: Final = 200  # far more than any batch needs; only a defect could use them up
+MAX_ROUNDS: Final = 200  # far more than any batch needs; only a defect can exhaust it
 
 Planner = Callable[[str, Customer | None], Transition | Refusal]
 
 
 class PoolChanged(Throttled):
-    """A pool that is not open was changed meanwhile: all has to be asked again, of the pool as it is."""
+    """A paused or closed pool changed since it was read. The caller must read it and plan again."""
 
 
 class UnitOfWork(Struct, frozen=True):
-    """What one request works with. `facts` gives what the record keeps of a customer, None where no answer is about
-    it; `make_room` returns a member's lapsed claims to the pool and says whether there were any; `elsewhere`
-    is the pool that customers are moved into, if it is another one; `log` keeps what has to be known to undo it all;
-    `managed` says that only a manager could have made the moves."""
+    """The collaborators of one request.
+
+    `facts` returns the facts of a customer that a result stores, or None if the result needs none. `make_room` returns
+    a member's expired claims to the pool, and returns whether there were any. `target_pool` is the pool that customers
+    move into, if it is another one. `log` stores what is needed to undo an import. `managed` is True if only a manager
+    can have made the transitions.
+    """
 
     table: Table
     customer_cache: CustomerCache
@@ -59,7 +62,7 @@ class UnitOfWork(Struct, frozen=True):
 
 
 class Outcome(Struct):
-    """Results by position in the request, and the customers that were changed."""
+    """Results by index in the request, and the changed customers."""
 
     results: dict[int, Result] = {}
     changed: list[Customer] = []
@@ -77,18 +80,19 @@ def execute(
     atomic: bool = False,
     failed: Mapping[int, Result] | None = None,
 ) -> Outcome:
-    """One result per id, in order; with `atomic`, either all are done or nothing is. Raises a Fault, or Refused.
+    """Return one result per id. With `atomic`, write all transitions or none.
 
-    `failed` are results that stand already, by position.
+    `failed` holds, by index, the results of ids that have failed already. Raises a Fault, or Refused.
     """
     failed = failed or {}
-    outcome = attempt(uow, {at: each for at, each in enumerate(ids) if at not in failed}, plan, atomic=atomic)
+    remaining = {index: customer_id for index, customer_id in enumerate(ids) if index not in failed}
+    outcome = attempt(uow, remaining, plan, atomic=atomic)
     outcome.results |= failed
     return finished(uow, outcome)
 
 
 def finished(uow: UnitOfWork, outcome: Outcome) -> Outcome:
-    """The outcome as it is answered: with its refusals in the journal too, since nothing more is tried."""
+    """Store the refusals in the idempotency record too, and return the outcome to answer with."""
     if uow.idempotency is not None:
         outcome.results = uow.idempotency.close(uow.table, outcome.results)
     return outcome
@@ -104,17 +108,19 @@ def attempt(
     outcome: Outcome | None = None,
     stop_at_stored: bool = False,
 ) -> Outcome:
-    """As `settle`, for ids at given positions, and leaving the refusals out of the journal: more may be tried.
+    """Execute ids given by index. Leave refusals out of the idempotency record, so that the caller can try more.
 
-    `known` are the customers as the caller has just read them, or None for a new one; without it they are looked up.
-    The results are added to `outcome`: a fault leaves those before it there. With `stop_at_stored`, the attempt ends
-    as soon as it reads a part that another attempt with the same Idempotency-Key stored, and leaves the other
-    positions without a result: that part may hold all that was wanted, under positions that are not in `ids`.
+    `known` holds the customers that the caller has just read, None for a new one. Without it they are loaded here.
+    Results are added to `outcome`, so they survive a fault that follows. With `stop_at_stored`, end as soon as another
+    attempt with the same Idempotency-Key turns out to have stored results, and leave the other ids without a result:
+    the stored part may hold all that was requested, under indexes that are not in `ids`.
     """
-    return _Execution(uow, ids, plan, atomic, known, outcome, stop_at_stored).run()
+    return _Execution(uow, ids, plan, atomic, known, outcome, stop_at_stored).execute()
 
 
 class _Execution:
+    """One run over a set of ids: the results so far, and the customers as this run knows them."""
+
     def __init__(
         self,
         uow: UnitOfWork,
@@ -134,215 +140,227 @@ class _Execution:
         self.counters = Counters(uow.actor, uow.target_pool)
         self.room_made = False
 
-    def run(self) -> Outcome:
-        if self.uow.idempotency is not None:
-            self._merge_stored_results(self.uow.idempotency)
-        if not self.loaded:
-            wanted = [customer_id for at, customer_id in self.ids.items() if at not in self.outcome.results]
-            self.known = self.uow.customer_cache.get_many(self.uow.table, self.uow.actor, wanted)
+    def execute(self) -> Outcome:
+        """Plan, write and explain until every id has a result. Raises Throttled after MAX_ROUNDS."""
+        self._merge_stored_results()
+        self._load_customers()
         for _ in range(MAX_ROUNDS):
-            pending = [position for position in self.ids if position not in self.outcome.results]
-            if not pending or self._is_finished() or (self.stop_at_stored and self.met_stored):
+            pending = self._pending()
+            if not pending or self._overtaken():
                 return self.outcome
-            anew = self._attempt(self._pack(self._plan(pending[:MAX_ACTIONS])))
-            if self.atomic and self.outcome.refused and not anew:
+            transaction = self._build(self._plan(pending[:MAX_ACTIONS]))
+            plan_again = self._write(transaction)
+            if self.atomic and self.outcome.refused and not plan_again:
                 return self._unchanged_outcome()
         raise Throttled
 
-    def _is_finished(self) -> bool:
-        """An earlier attempt with this Idempotency-Key came to its end, so nothing more may be done now."""
-        return self.uow.idempotency is not None and WHOLE in self.uow.idempotency.answers
+    # Load
 
-    # Planning
+    def _merge_stored_results(self) -> None:
+        """Take over the results that earlier attempts with this Idempotency-Key stored."""
+        if self.uow.idempotency is not None:
+            stored = self.uow.idempotency.answers
+            self.outcome.results |= {index: result for index, result in stored.items() if index in self.ids}
+
+    def _load_customers(self) -> None:
+        if not self.loaded:
+            ids = [self.ids[index] for index in self._pending()]
+            self.known = self.uow.customer_cache.get_many(self.uow.table, self.uow.actor, ids)
+
+    def _pending(self) -> list[int]:
+        return [index for index in self.ids if index not in self.outcome.results]
+
+    def _overtaken(self) -> bool:
+        """Return whether another attempt with this Idempotency-Key ended, or stored results that must be counted."""
+        ended = self.uow.idempotency is not None and WHOLE in self.uow.idempotency.answers
+        return ended or (self.stop_at_stored and self.met_stored)
+
+    # Plan
 
     def _plan(self, pending: Sequence[int]) -> dict[int, Transition]:
         transitions = {}
-        for position in pending:
-            planned = self.plan(self.ids[position], self.known.get(self.ids[position]))
+        for index in pending:
+            planned = self.plan(self.ids[index], self.known.get(self.ids[index]))
             if isinstance(planned, Refusal):
-                self._answer(position, planned)
+                self._refuse(index, planned)
             else:
-                transitions[position] = with_paged_events(self._placed(planned), roomy=self.atomic)
+                transitions[index] = with_paged_events(self._addressed(planned), roomy=self.atomic)
         return transitions
 
-    def _placed(self, transition: Transition) -> Transition:
-        """With the mark of the request, and on the lists of the pool where the customer shall be."""
+    def _addressed(self, transition: Transition) -> Transition:
+        """Add the request marker, and the shards of the pool that the customer will be in."""
         actor, target_pool = self.uow.actor, self.uow.target_pool
-        there = target_pool if target_pool is not None and transition.target_key is not None else actor.home
-        return with_shards(with_request_marker(transition, actor.request_marker), there, actor.now)
+        pool = target_pool if target_pool is not None and transition.target_key is not None else actor.home
+        return with_shards(with_request_marker(transition, actor.request_marker), pool, actor.now)
 
-    def _pack(self, transitions: dict[int, Transition]) -> TransactionBuilder:
-        """As many moves, in order, as one transaction holds."""
+    def _build(self, transitions: dict[int, Transition]) -> TransactionBuilder:
+        """Build a transaction of as many transitions as fit, in order. Raises Refused if an atomic batch exceeds it."""
         idempotency = [] if self.uow.idempotency is None else [self.uow.idempotency.key]
-        draft = TransactionBuilder(
-            self.counters, self.uow.log, [*idempotency, *(action.key for action in self._abort_check())]
-        )
-        for position, transition in transitions.items():
-            if not draft.take(position, transition):
+        reserved_keys = [*idempotency, *(action.key for action in self._abort_check())]
+        transaction = TransactionBuilder(self.counters, self.uow.log, reserved_keys)
+        for index, transition in transitions.items():
+            if not transaction.take(index, transition):
                 if self.atomic and not self.outcome.refused:
-                    fit, asked = len(draft.transitions), len(self.ids)
-                    raise Refused(Refusal("batch_too_large", limit=fit, used=asked, errors=(_ATOMIC_LIMIT,)))
+                    fitting, requested = len(transaction.transitions), len(self.ids)
+                    raise Refused(Refusal("batch_too_large", limit=fitting, used=requested, errors=(_ATOMIC_LIMIT,)))
                 break
-        return draft
+        return transaction
 
-    # Writing
+    # Write
 
-    def _attempt(self, draft: TransactionBuilder) -> bool:
-        """True where it was refused and something is known anew, so that all has to be asked again."""
-        transitions = draft.transitions
+    def _write(self, transaction: TransactionBuilder) -> bool:
+        """Write the transaction with its results. Return True if it was canceled and some ids must be planned again."""
+        transitions = transaction.transitions
         if not transitions:
             return False
-        answers = {
-            at: self._shown(at, transition.result, transition)
-            for at, transition in transitions.items()
+        results = {
+            index: self._result(index, transition.result, transition)
+            for index, transition in transitions.items()
             if transition.made
         }
-        parts = [] if self.uow.idempotency is None else [self.uow.idempotency.part(answers)]
-        refusing = self.uow.table.write([*draft.actions(), *parts, *self._abort_check()])
-        if refusing is not None:
-            return self._explain_cancellation(transitions, refusing)
-        self._record_commit(transitions, answers)
+        idempotency = [] if self.uow.idempotency is None else [self.uow.idempotency.part(results)]
+        failed_items = self.uow.table.write([*transaction.actions(), *idempotency, *self._abort_check()])
+        if failed_items is not None:
+            return self._explain_cancellation(transitions, failed_items)
+        self._commit(transitions, results)
         return False
 
     def _abort_check(self) -> list[Action]:
-        """An atomic batch that is refused already is only asked about, so that every id gets its own answer.
+        """Return a check that always fails, once an atomic batch has failed: the rest is evaluated, never written.
 
-        The check is of an item that no move asks about: a transaction may name each only once.
+        It checks an item that no transition uses, since a transaction may name each item only once.
         """
         if not (self.atomic and self.outcome.refused):
             return []
         return [Check(keys.absent_key(self.uow.actor.member_key), rules.pk.exists())]
 
-    def _shown(self, position: int, customer: Customer | None, transition: Transition) -> Result:
+    def _result(self, index: int, customer: Customer | None, transition: Transition) -> Result:
         if customer is None:
-            return Result(self.ids[position])
+            return Result(self.ids[index])
         facts = self.uow.facts(customer)
-        noted = replace(facts, **transition.note) if facts is not None and transition.note else facts
+        if facts is not None and transition.note:
+            facts = replace(facts, **transition.note)
         managed = self.uow.managed or transition.managed
-        return Result(self.ids[position], noted, seen=customer, managed=managed)
+        return Result(self.ids[index], facts, seen=customer, managed=managed)
 
-    def _record_commit(self, transitions: dict[int, Transition], answers: dict[int, Result]) -> None:
+    def _commit(self, transitions: dict[int, Transition], results: dict[int, Result]) -> None:
+        """Record a committed transaction: results, changed customers, cache. Reload ids that still have no result."""
         if self.uow.idempotency is not None:
-            self.uow.idempotency.wrote(answers)
-        self.outcome.results |= answers
+            self.uow.idempotency.wrote(results)
+        self.outcome.results |= results
         for transition in transitions.values():
             if transition.after is not None:
                 self.outcome.changed.append(transition.after)
                 self.uow.customer_cache.remember(transition.after, self.uow.actor.now)
             elif transition.removed_by is not None:
                 self.uow.customer_cache.forget(transition.key)
-        self._reload([self.ids[at] for at in transitions if at not in answers])
+        self._reload([self.ids[index] for index in transitions if index not in results])
 
-    # Explaining a refusal
+    def _reload(self, ids: list[str]) -> None:
+        if ids:
+            self.known |= self.uow.customer_cache.read(self.uow.table, self.uow.actor, ids)
 
-    def _explain_cancellation(self, transitions: dict[int, Transition], refusing: FailedItems) -> bool:
-        """Answers what was refused. True where something is known that was not when it was planned."""
+    # Explain a canceled transaction
+
+    def _explain_cancellation(self, transitions: dict[int, Transition], failed_items: FailedItems) -> bool:
+        """Give the failed ids a refusal. Return True if some ids have no result but must be planned again."""
         idempotency = self.uow.idempotency
-        if idempotency is not None and idempotency.key in refusing:
-            idempotency.absorb(refusing[idempotency.key])
+        if idempotency is not None and idempotency.key in failed_items:
+            idempotency.absorb(failed_items[idempotency.key])
             self.met_stored = True
-            self._merge_stored_results(idempotency)
+            self._merge_stored_results()
             return False
-        sound: dict[int, Transition] = {}
-        for position, transition in transitions.items():
-            if not self._explain_one(position, transition, refusing):
-                sound[position] = transition
-        anew = len(sound) + sum(at in self.outcome.results for at in transitions) < len(transitions)
-        self.counters.learn(refusing)
+        passing: dict[int, Transition] = {}
+        for index, transition in transitions.items():
+            if not self._explain_one(index, transition, failed_items):
+                passing[index] = transition
+        with_result = sum(index in self.outcome.results for index in transitions)
+        plan_again = len(passing) + with_result < len(transitions)
+        self.counters.learn(failed_items)
         if self.atomic:
             self.counters.begin_days(self.uow.table)
-        quota = self.counters.quota(sound.values())
-        if quota is None or not refusing.get(quota.key):
-            return anew
-        return (
-            self._apply_quota(
-                {at: transition for at, transition in sound.items() if transition.recipient}, quota, refusing[quota.key]
-            )
-            or anew
-        )
+        quota = self.counters.quota(passing.values())
+        if quota is None or not failed_items.get(quota.key):
+            return plan_again
+        takes = [index for index, transition in passing.items() if transition.recipient]
+        return self._apply_quota(takes, quota, failed_items[quota.key]) or plan_again
 
-    def _merge_stored_results(self, idempotency: IdempotencyRecord) -> None:
-        self.outcome.results |= {at: result for at, result in idempotency.answers.items() if at in self.ids}
-
-    def _explain_one(self, position: int, transition: Transition, refusing: FailedItems) -> bool:
-        """True where the position needs nothing more in this round: answered, or known anew and to be planned again."""
-        current = self._current(transition, refusing)
+    def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems) -> bool:
+        """Return True if the id needs nothing more in this round: it has a result, or must be planned again."""
+        current = self._current(transition, failed_items)
         if current is not None and _already_applied(transition, current, self.uow.actor):
-            self.outcome.results[position] = self._shown(position, current, transition)
+            self.outcome.results[index] = self._result(index, current, transition)
             return True
-        if transition.before is not None and refusing.get(transition.key) == {}:
+        if transition.before is not None and failed_items.get(transition.key) == {}:
             self._evict_missing(transition)
             return True
-        if self._rules_changed(position, transition):
+        if self._rules_changed(index, transition):
             return True
-        refusal = first_broken(transition.rules, refusing)
+        refusal = first_broken(transition.rules, failed_items)
         if refusal is not None and refusal.reason == rules.RETRY:
             raise PoolChanged
         if refusal is not None:
-            self._answer(position, refusal)
-        return refusal is not None or transition.key in refusing
+            self._refuse(index, refusal)
+        return refusal is not None or transition.key in failed_items
 
-    def _current(self, transition: Transition, refusing: FailedItems) -> Customer | None:
-        """The customer as it stands, if it is among what refused: known anew or, where it landed, looked at only."""
-        if transition.target_key is not None and refusing.get(transition.target_key) and transition.after is not None:
-            there = items.customer_record(self.uow.actor.tenant, transition.after.pool, refusing[transition.target_key])
-            return replace(there, fields=transition.after.fields)
-        stored = refusing.get(transition.key)
+    def _current(self, transition: Transition, failed_items: FailedItems) -> Customer | None:
+        """Return the stored customer if it is among the failed items, and cache it unless it is in the target pool."""
+        target_key, after = transition.target_key, transition.after
+        if target_key is not None and failed_items.get(target_key) and after is not None:
+            moved = items.customer_record(self.uow.actor.tenant, after.pool, failed_items[target_key])
+            return replace(moved, fields=after.fields)
+        stored = failed_items.get(transition.key)
         if not stored:
             return None
         current = self.uow.customer_cache.from_item(self.uow.table, self.uow.actor, stored, transition.before)
         self.known[current.id] = current
         return current
 
-    def _rules_changed(self, position: int, transition: Transition) -> bool:
-        """The copy was old, and other things are asked of the customer as it is: what the move's rules say is void."""
-        current = self.known.get(self.ids[position])
+    def _rules_changed(self, index: int, transition: Transition) -> bool:
+        """Return whether the cached customer was stale and the stored one is under other rules: then plan again."""
+        current = self.known.get(self.ids[index])
         if current is None or current == transition.before:
             return False
         planned = self.plan(current.id, current)
         return isinstance(planned, Refusal) or not rules.same_rules(planned.rules, transition.rules)
 
     def _evict_missing(self, transition: Transition) -> None:
-        """The copy has outlived its customer: what is to be done is planned anew, for one that is not there."""
+        """The cached customer no longer exists. Evict it and plan again as "not found"."""
         self.uow.customer_cache.forget(transition.key)
         self.known[keys.id_from_pk(transition.key.pk)] = None
 
-    def _apply_quota(self, takes: dict[int, Transition], quota: Quota, member_item: Item) -> bool:
-        """Gives what is left of the taker's limits to the first, and names the limit to the rest; unless there is more
-        room by now, which is True."""
+    def _apply_quota(self, takes: Sequence[int], quota: Quota, member_item: Item) -> bool:
+        """Refuse the takes that exceed the limits of the member. Return True if room was made instead."""
         today, headroom = quota.left(member_item)
         if headroom is not None and headroom < quota.count and self._make_room(quota.key, member_item):
             return True
         fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
-        for position in list(takes)[fitting:]:
-            self._answer(position, quota.refusals(member_item, fitting)[0])
+        for index in takes[fitting:]:
+            self._refuse(index, quota.refusals(member_item, fitting)[0])
         return False
 
-    def _make_room(self, member: Key, as_refused: Item) -> bool:
-        """Own lapsed claims never block the headroom (rule 6): they are returned first, once in a request. True where
-        the member holds less than they did: also if a sweep was faster, and there were none to return any more."""
+    def _make_room(self, member: Key, member_item: Item) -> bool:
+        """Return the member's expired claims to the pool, once in a request: they never use up headroom (rule 6).
+
+        Return True if the member holds fewer customers than `member_item` counts, also if a sweep was faster.
+        """
         if self.room_made:
             return False
         self.room_made = True
         if self.uow.make_room(keys.id_from_pk(member.pk)):
             return True
-        return self.uow.table.get([member]).get(member, {}).get("held") != as_refused["held"]
+        return self.uow.table.get([member]).get(member, {}).get("held") != member_item["held"]
 
-    def _answer(self, position: int, refusal: Refusal) -> None:
-        self.outcome.results[position] = Result(self.ids[position], refusal=refusal)
-
-    def _reload(self, ids: list[str]) -> None:
-        if ids:
-            self.known |= self.uow.customer_cache.read(self.uow.table, self.uow.actor, ids)
+    def _refuse(self, index: int, refusal: Refusal) -> None:
+        self.outcome.results[index] = Result(self.ids[index], refusal=refusal)
 
     def _unchanged_outcome(self) -> Outcome:
-        """An atomic batch that was refused: what would have been done is shown as it stands, unchanged."""
-        for position, customer_id in self.ids.items():
-            known = self.known.get(customer_id)
-            if position not in self.outcome.results and known is not None:
+        """Return the outcome of a failed atomic batch: ids without a refusal show their customer unchanged."""
+        for index in self._pending():
+            known = self.known.get(self.ids[index])
+            if known is not None:
                 facts = self.uow.facts(known)
-                result = Result(customer_id, facts, seen=known, managed=self.uow.managed)
-                self.outcome.results[position] = result
+                self.outcome.results[index] = Result(self.ids[index], facts, seen=known, managed=self.uow.managed)
         return self.outcome
 
 
@@ -350,25 +368,22 @@ _ATOMIC_LIMIT: Final = FieldError("atomic")
 
 
 def _reject_invalid_ids(ids: Mapping[int, str]) -> dict[int, Result]:
-    """Ids that stand earlier in the request, and ids that no customer can have: never part of a key."""
+    """Return refusals for repeated ids, and for ids that no customer can have: they never become part of a key."""
     results: dict[int, Result] = {}
     seen: set[str] = set()
-    for position, customer_id in ids.items():
+    for index, customer_id in ids.items():
         if customer_id in seen:
-            results[position] = Result(customer_id, refusal=Refusal("duplicate_in_request"))
+            results[index] = Result(customer_id, refusal=Refusal("duplicate_in_request"))
         elif IDENTIFIER.fullmatch(customer_id) is None:
-            results[position] = Result(customer_id, refusal=Refusal("not_found"))
+            results[index] = Result(customer_id, refusal=Refusal("not_found"))
         seen.add(customer_id)
     return results
 
 
 def _already_applied(transition: Transition, current: Customer, actor: Actor) -> bool:
-    """The actor holds it already, or the engine had committed this very move and its answer was lost."""
-    as_seen = actor.if_match in (None, current.version)
-    if (
-        as_seen
-        and transition.already_held_by is not None
-        and current.held_by(transition.already_held_by, actor.clock(current))
-    ):
-        return True
+    """Return whether the actor holds the customer already, or this transition was committed and its response lost."""
+    if actor.if_match in (None, current.version):
+        holder = transition.already_held_by
+        if holder is not None and current.held_by(holder, actor.clock(current)):
+            return True
     return transition.after is not None and transition.after.tail[-1] in current.tail
