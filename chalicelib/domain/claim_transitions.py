@@ -1,6 +1,6 @@
-"""What else may become of a customer: given to a member, extended, followed up, won, taken out of the pool, put back.
+"""Plan the transitions of managers and holders: assign, transfer, extend, pin, win, convert, deposit and restore.
 
-Pure moves like those of `moves`, and built of the same pieces. A manager's verbs first, then those of a claim.
+Pure, like `transitions`, and built from the same parts. The verbs of managers come first, then those of a claim.
 """
 
 from __future__ import annotations
@@ -35,59 +35,59 @@ _NO_LENGTH: Final = FieldError("no_extension", "by")
 
 
 def assign(actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str) -> Transition:
-    """A manager gives an available customer to a member, or to themself. Limits hold; cooldown and embargo do not."""
+    """Assign an available customer to a member. Limits apply; cooldown and embargo do not."""
     key = actor.customer_key(customer)
-    asked = (*_recipient_rules(actor, key, to), *rules.free_to_claim(key, actor.policy, actor.now))
+    required = (*_recipient_rules(actor, key, to), *rules.free_to_claim(key, actor.policy, actor.now))
     if known is None:
-        return Transition(key, None, None, asked)
+        return Transition(key, None, None, required)
     after = with_new_claim(without_expired(actor, known), "assigned", actor, to, claim_id)
-    return Transition(key, known, after, asked, recipient=to)
+    return Transition(key, known, after, required, recipient=to)
 
 
 def transfer(
     actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str, known_claim: str | None
 ) -> Transition:
-    """A manager gives a claimed customer to another member: a new claim, with a clock of its own."""
+    """Transfer a claimed customer to another member, as a new claim with its own clock."""
     key = actor.customer_key(customer)
-    asked = (
+    required = (
         *_recipient_rules(actor, key, to),
         rules.claimed(key),
         *rules.same_claim(key, known_claim),
         rules.not_expired(key, actor.clock(known)),
     )
     if known is None or known.holder is None:
-        return Transition(key, known, None, asked)
+        return Transition(key, known, None, required)
     if known.holder == to:
-        return Transition(key, known, None, asked, stays=True)
+        return Transition(key, known, None, required, no_op=True)
     past = past_holders(known, actor.policy, actor.now, actor.now)
     after = with_new_claim(known, "transferred", actor, to, claim_id, past_holders=past)
-    return Transition(key, known, after, asked, recipient=to)
+    return Transition(key, known, after, required, recipient=to)
 
 
 def from_holder(transition: Transition, user: str) -> Transition:
-    """The move, of a customer that this user holds: from anybody else it takes nothing."""
-    asked = (*transition.rules, rules.held_by(transition.key, user))
+    """Require that this user holds the customer."""
+    required = (*transition.rules, rules.held_by(transition.key, user))
     if transition.before is not None and transition.before.holder == user:
-        return replace(transition, rules=asked)
-    return Transition(transition.key, transition.before, None, asked)
+        return replace(transition, rules=required)
+    return Transition(transition.key, transition.before, None, required)
 
 
 def convert(actor: Actor, customer: str, known: Customer | None, to: str | None) -> Transition:
-    """A manager takes a customer out of the pool: for its holder or, also where it has none, for a named member."""
+    """Make a customer private: to its holder, or to the named member."""
     key = actor.customer_key(customer)
     if to is None:
-        goes_on = rules.not_expired(key, actor.clock(known))
-        asked = (*manager_rules(actor), *customer_rules(actor, key), rules.claimed(key), goes_on)
+        not_expired = rules.not_expired(key, actor.clock(known))
+        required = (*manager_rules(actor), *customer_rules(actor, key), rules.claimed(key), not_expired)
     else:
-        asked = (*_recipient_rules(actor, key, to), rules.not_private(key))
+        required = (*_recipient_rules(actor, key, to), rules.not_private(key))
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
-        return Transition(key, known, None, asked)
-    return Transition(key, known, made_private(actor, without_expired(actor, known), "converted", holder), asked)
+        return Transition(key, known, None, required)
+    return Transition(key, known, made_private(actor, without_expired(actor, known), "converted", holder), required)
 
 
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
-    """A manager acts for the good of a member of the pool."""
+    """Require a manager as the actor, and a member of the pool as the recipient."""
     recipient = rules.member(keys.member_key(actor.tenant, actor.pool, to), "taker_not_a_member")
     return [*manager_rules(actor), recipient, *customer_rules(actor, key)]
 
@@ -96,12 +96,12 @@ def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
 
 
 def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, claim_id: str | None) -> Transition:
-    """The deadline moves later, counted from where it is now (rule 15). The move's note says where it was.
+    """Move the deadline later by `by` ms, counted from the current deadline (rule 15). The note has the old deadline.
 
-    Where nobody says `by` how much, that is refused last: first come those who may not extend at all.
+    A missing `by` is refused last, after the rules about permission.
     """
     key, length = actor.customer_key(customer), by or 0
-    asked = (
+    required = (
         *claim_rules(actor, key, known, claim_id),
         rules.unpinned(key, actor.clock(known)),
         *rules.extendable(key, actor.policy, length, _earliest_start(actor.policy, known, length)),
@@ -109,14 +109,14 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, 
         *([rules.always_fails(key, "invalid_request", errors=(_NO_LENGTH,))] if by is None else []),
     )
     if by is None or known is None or known.expires_at is None or known.expires_at + by >= keys.NO_DEADLINE:
-        return Transition(key, known, None, asked)
+        return Transition(key, known, None, required)
     after = transitioned(known, "extended", actor.user, actor.now, **deadlines.extended(known, actor.policy, by))
     note = {"old_expires_at": rfc3339(known.expires_at)}
-    return Transition(key, known, after, asked, note=note, managed=known.holder != actor.user)
+    return Transition(key, known, after, required, note=note, managed=known.holder != actor.user)
 
 
 def _earliest_start(policy: Policy, known: Customer | None, by: int) -> int | None:
-    """When a claim must have begun to be held for at most `max_hold` after such an extension, pauses left aside."""
+    """Return the earliest start of a claim that stays within `max_hold` after the extension, without pauses."""
     longest = policy.length("max_hold")
     if known is None or known.expires_at is None or longest is None:
         return None
@@ -124,68 +124,68 @@ def _earliest_start(policy: Policy, known: Customer | None, by: int) -> int | No
 
 
 def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | None, outcome: str | None) -> Transition:
-    """A contact is recorded: by the holder of a claim, by the owner of a private customer, by a manager of either.
+    """Record a contact by the holder of a claim, the owner of a private customer, or a manager.
 
-    Under a policy that says so, a holder's follow-up restarts the clock, and never shortens it. A manager's leaves
-    clock and `last_follow_up_at` as they are, unless they are the holder (rule 32).
+    A holder's follow-up restarts the clock if the policy requires it, and never shortens it. A manager's follow-up
+    leaves the clock and `last_follow_up_at` unchanged, unless the manager is the holder (rule 32).
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
-    asked = (
+    required = (
         *customer_rules(actor, key),
         rules.in_hand(key),
         *holder_or_manager(actor, key, known),
         rules.not_expired(key, moment),
     )
     if known is None or known.holder is None:
-        return Transition(key, known, None, asked)
-    theirs, changes = known.holder == actor.user, dict[str, Any]()
-    if theirs:
+        return Transition(key, known, None, required)
+    is_holder, changes = known.holder == actor.user, dict[str, Any]()
+    if is_holder:
         clock = deadlines.followed_up(known, actor.policy, moment) if known.state == "claimed" else {}
         changes = {"last_follow_up_at": actor.now} | clock
     after = transitioned(known, "followed_up", actor.user, actor.now, note, outcome, **changes)
-    return Transition(key, known, after, asked, managed=not theirs)
+    return Transition(key, known, after, required, managed=not is_holder)
 
 
 def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Transition:
-    """The claim does not end before that moment (rule 16). Pinned already, it moves its pin and needs no other."""
+    """Keep the claim at least until `until` (rule 16). A claim that is pinned already uses no further pin."""
     key = actor.customer_key(customer)
-    asked = list(claim_rules(actor, key, known))
+    required = list(claim_rules(actor, key, known))
     if known is not None and known.holder is not None and (known.pinned_until or 0) <= actor.clock(known):
-        asked += rules.room_for_pin(keys.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
+        required += rules.room_for_pin(keys.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
     longest = actor.policy.length("max_pin")
     if longest is not None and until > actor.now + longest:
-        asked.append(rules.always_fails(key, "pin_too_long"))
+        required.append(rules.always_fails(key, "pin_too_long"))
     if known is None or known.holder is None:
-        return Transition(key, known, None, tuple(asked))
+        return Transition(key, known, None, tuple(required))
     after = transitioned(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, actor.policy, until))
-    return Transition(key, known, after, tuple(asked), managed=known.holder != actor.user)
+    return Transition(key, known, after, tuple(required), managed=known.holder != actor.user)
 
 
 def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:
-    """The clock rules again; a claim that it would have ended while the pin held ends now."""
+    """End the pin. A claim whose clock ran out during the pin ends now."""
     key = actor.customer_key(customer)
-    asked = claim_rules(actor, key, known)
+    required = claim_rules(actor, key, known)
     managed = known is not None and known.holder != actor.user
     if known is None or known.pinned_until is None:
-        return Transition(key, known, None, asked, stays=known is not None, managed=managed)
+        return Transition(key, known, None, required, no_op=known is not None, managed=managed)
     after = transitioned(
         known, "unpinned", actor.user, actor.now, **deadlines.unpinned(known, actor.policy, actor.clock(known))
     )
-    return Transition(key, known, after, asked, managed=managed)
+    return Transition(key, known, after, required, managed=managed)
 
 
 def win(actor: Actor, customer: str, known: Customer | None) -> Transition:
-    """The goal is reached: the customer becomes its holder's own, out of quota and clock."""
+    """Make the customer private to its holder: it counts for no limit and has no deadline."""
     key = actor.customer_key(customer)
-    asked = claim_rules(actor, key, known)
+    required = claim_rules(actor, key, known)
     if known is None or known.holder is None:
-        return Transition(key, known, None, asked)
-    others = known.holder != actor.user
-    return Transition(key, known, made_private(actor, known, "won", known.holder), asked, managed=others)
+        return Transition(key, known, None, required)
+    managed = known.holder != actor.user
+    return Transition(key, known, made_private(actor, known, "won", known.holder), required, managed=managed)
 
 
 def made_private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
-    """The customer as its holder's own: no clock, no quota. Whoever held it before somebody else gets it has left."""
+    """Return the customer private to `holder`, without a clock. A different previous holder becomes a past holder."""
     changes = deadlines.CLEARED | {"state": "private", "holder": holder, "set_aside_at": None}
     if event_type == "won":
         changes["won_at"] = actor.now
@@ -195,13 +195,13 @@ def made_private(actor: Actor, start: Customer, event_type: str, holder: str) ->
 
 
 def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) -> Transition:
-    """A private customer enters the pool (again), by its owner or by a manager; or another one, by a manager.
+    """Return a private customer to its pool, by its owner or a manager; or move it to another pool, by a manager.
 
-    `into` is the actor in the pool where it shall be; who brings it there belongs there. An embargo starts anew.
+    `into` is the actor in the target pool, and must be a member of it. The embargo starts again.
     """
     key, target_key = actor.customer_key(customer), into.customer_key(customer)
     target_pool = target_key if target_key != key else None
-    asked = [
+    required = [
         *([] if target_pool is None else manager_rules(actor)),
         *customer_rules(actor, key),
         *rules.private(key),
@@ -209,24 +209,22 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
         *pool_accepts(into),
     ]
     if target_pool is not None:
-        asked += [*into.member_rules(), rules.does_not_exist(target_pool)]
+        required += [*into.member_rules(), rules.does_not_exist(target_pool)]
     if known is None or known.holder is None or known.state != "private":
-        return Transition(key, known, None, tuple(asked))
+        return Transition(key, known, None, tuple(required))
     past = past_holders(known, into.policy, actor.now, actor.now)
     after = transitioned(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past, won_at=None,
     )  # fmt: skip
-    seen_whole = (
-        known.holder != actor.user and target_pool is None
-    )  # who manages the one pool need not manage the other
-    return Transition(
-        key, known, _relocated(after, actor, into), tuple(asked), managed=seen_whole, target_key=target_pool
-    )
+    # A manager of one pool need not manage the other.
+    managed = known.holder != actor.user and target_pool is None
+    relocated = _relocated(after, actor, into)
+    return Transition(key, known, relocated, tuple(required), managed=managed, target_key=target_pool)
 
 
 def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
-    """In another pool a customer keeps its history: it remembers the homes that have the older events."""
+    """Return the customer in the target pool. `homes` records which pools hold its older events."""
     if actor.pool == into.pool:
         return after
     first = after.tail[0].seq
@@ -235,38 +233,38 @@ def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
 
 
 def restore(actor: Actor, customer: str, known: Customer | None) -> Transition:
-    """A manager has looked at a customer that was set aside: it may be claimed again, and its returns count anew.
+    """Make a customer that was set aside claimable again, and reset its number of returns.
 
-    One whose claim has lapsed for the last time is set aside already, swept or not.
+    A customer whose last allowed claim has expired counts as set aside, even before the sweep.
     """
     key = actor.customer_key(customer)
-    asked = (*manager_rules(actor), *customer_rules(actor, key))
+    required = (*manager_rules(actor), *customer_rules(actor, key))
     aside = None if known is None else without_expired(actor, known)
     if aside is None or aside.set_aside_at is None:
-        return Transition(key, known, None, asked, stays=known is not None)
+        return Transition(key, known, None, required, no_op=known is not None)
     after = transitioned(
         aside, "restored", actor.user, actor.now, set_aside_at=None, returns=0, waiting_since=actor.now
     )
-    return Transition(key, known, after, asked)
+    return Transition(key, known, after, required)
 
 
-# Changes that leave the holder
+# Changes that keep the holder
 
 
 def edit(
     actor: Actor, customer: str, known: Customer | None, changes: Callable[[Customer], dict[str, Any]]
 ) -> Transition:
-    """What a customer says is changed by its holder or by a manager, who may be one whose own claim has lapsed."""
+    """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired."""
     key, moment = actor.customer_key(customer), actor.clock(known)
-    asked = customer_rules(actor, key)
+    required = customer_rules(actor, key)
     if known is not None and known.holder == actor.user and known.lapsed(moment):
-        asked += actor.manager_rules("expired")
+        required += actor.manager_rules("expired")
     else:
-        asked += holder_or_manager(actor, key, known)
+        required += holder_or_manager(actor, key, known)
         if known is None or known.holder == actor.user:
-            asked.append(rules.not_expired(key, moment))
+            required.append(rules.not_expired(key, moment))
     return (
-        Transition(key, None, None, tuple(asked))
+        Transition(key, None, None, tuple(required))
         if known is None
-        else updated(actor, known, tuple(asked), changes(known))
+        else updated(actor, known, tuple(required), changes(known))
     )

@@ -1,7 +1,7 @@
-"""When a claim ends, and when its holder is reminded: the one place that works these moments out (rule 13).
+"""Compute when a claim ends and when its holder is reminded (rule 13). No other module may compute these times.
 
-Each function gives the attributes of a customer that a transition sets; nothing else may set them. `clock_ends` is
-where the clocks of the policy would end the claim, and is kept only beside a pin, which holds `expires_at` up.
+Each function returns the attributes of a customer that a transition sets; nothing else may set them. `clock_ends` is
+the deadline by the clocks of the policy. It is stored only while a pin holds `expires_at` later. Times are in ms.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ CLEARED: Final[dict[str, Any]] = {
 
 
 def started(policy: Policy, now: int, pauses: int) -> dict[str, Any]:
-    """A new claim, from now, whatever went before (rule 14)."""
+    """Start a new claim now, regardless of earlier claims (rule 14)."""
     start = CLEARED | {"claimed_at": now, "last_follow_up_at": None, "pauses": pauses}
     return start | _ending(policy, policy.deadline(now, now), None, {})
 
 
 def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """The holder was active now: the idle clock starts again, which never shortens a claim.
+    """Restart the idle clock at the holder's activity, without shortening the claim.
 
-    What it had been extended by is used up as far as the clock has come after it.
+    The restart uses up earlier extensions as far as the new deadline passes them.
     """
     ends, fresh = clock_ends(known), policy.deadline(_first_claimed_at(known), now)
     active: dict[str, Any] = {"active_at": now}
@@ -39,28 +39,28 @@ def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
 
 
 def extended(known: Customer, policy: Policy, by: int) -> dict[str, Any]:
-    """Later by so much, counted from where the deadline is now (rule 15)."""
+    """Move the deadline later by `by`, counted from the current deadline (rule 15)."""
     ends = None if known.expires_at is None else known.expires_at + by
     counted = {"extensions": known.extensions + 1, "extended_ms": known.extended_ms + by}
     return counted | _ending(policy, ends, None, known.reminded) | {"pinned_until": known.pinned_until}
 
 
 def pinned(known: Customer, policy: Policy, until: int) -> dict[str, Any]:
-    """Not before the pin ends (rule 16)."""
+    """Keep the claim until the pin ends (rule 16)."""
     return {"pinned_until": until} | _ending(policy, clock_ends(known), until, known.reminded)
 
 
 def unpinned(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """Where the clocks would have ended it, but never before now."""
+    """Restore the deadline of the clocks, but never before now."""
     ends = clock_ends(known)
     ends = None if ends is None else max(ends, now)
     return {"pinned_until": None} | _ending(policy, ends, None, known.reminded)
 
 
 def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, pauses: int) -> dict[str, Any]:
-    """After a pause: everything by exactly as much of it as the claim lived through (rule 21).
+    """Shift all times by the part of a pause that the claim existed in (rule 21).
 
-    One that began while the claims were being shifted already, or where clocks disagree, lived through none of it.
+    The shift is 0 for a claim that began while claims were being shifted, or on a clock that differs.
     """
     by = max(resumed_at - max(stopped_at, known.claimed_at or 0), 0)
     ends, until = _later(clock_ends(known), by), _later(known.pinned_until, by)
@@ -74,7 +74,7 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
 
 
 def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """As that policy would have it, extensions included as far as it lets a claim be held, but never before now."""
+    """Compute the deadline under `policy`, with extensions up to `max_hold`, but never before now."""
     ends, longest = (
         policy.deadline(_first_claimed_at(known), known.active_at or _first_claimed_at(known)),
         policy.length("max_hold"),
@@ -86,40 +86,40 @@ def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
 
 
 def reminded(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """Every level that is due has been told; each is told once in a claim (rule 20)."""
-    told = known.reminded | dict.fromkeys(levels_due(known, policy, now), now)
-    return {"reminded": told, "remind_at": _next_reminder(policy, known.expires_at, told)}
+    """Mark every level that is due as reminded; each level is due once in a claim (rule 20)."""
+    levels = known.reminded | dict.fromkeys(levels_due(known, policy, now), now)
+    return {"reminded": levels, "remind_at": _next_reminder(policy, known.expires_at, levels)}
 
 
 def levels_due(known: Customer, policy: Policy, now: int) -> list[str]:
-    """The levels not yet told at which a sweep that much later would find the claim lapsed; the earliest first."""
+    """Return the levels (durations before the deadline) that are reached and not yet reminded, longest first."""
     waiting = [level for level in policy.reminders or () if level not in known.reminded]
     due = [level for level in waiting if known.lapsed(now + duration_ms(level))]
     return sorted(dict.fromkeys(due), key=duration_ms, reverse=True)
 
 
 def clock_ends(known: Customer) -> int | None:
-    """Where the clocks end the claim, a pin left aside."""
+    """Return when the clocks end the claim, without a pin."""
     return known.expires_at if known.clock_ends is None else known.clock_ends
 
 
-def _ending(policy: Policy, ends: int | None, pinned_until: int | None, told: Mapping[str, int]) -> dict[str, Any]:
+def _ending(policy: Policy, ends: int | None, pinned_until: int | None, reminded: Mapping[str, int]) -> dict[str, Any]:
     ends = None if ends is None else min(ends, NO_DEADLINE)
     expires_at = ends if ends is None or pinned_until is None else max(ends, pinned_until)
     return {
         "expires_at": expires_at,
         "clock_ends": None if expires_at == ends else ends,
-        "remind_at": _next_reminder(policy, expires_at, told),
+        "remind_at": _next_reminder(policy, expires_at, reminded),
     }
 
 
-def _next_reminder(policy: Policy, expires_at: int | None, told: Mapping[str, int]) -> int | None:
-    waiting = [duration_ms(level) for level in policy.reminders or () if level not in told]
+def _next_reminder(policy: Policy, expires_at: int | None, reminded: Mapping[str, int]) -> int | None:
+    waiting = [duration_ms(level) for level in policy.reminders or () if level not in reminded]
     return None if expires_at is None or not waiting else expires_at - max(waiting)
 
 
 def _first_claimed_at(known: Customer) -> int:
-    """When the claim began, on a clock that stood still while the pool was paused."""
+    """Return when the claim began, on a clock that stops while the pool is paused."""
     return (known.claimed_at or 0) + known.stopped_ms
 
 

@@ -1,8 +1,8 @@
-"""Every rule of the pool, each written once: a condition that travels with the write, and the reason it names.
+"""Define every rule of the pool once: a condition that travels with the write, and the reason of its refusal.
 
-The engine evaluates the condition when it writes. If it refuses, the item that it returns is put through the same
-condition (`first_broken`) to say which rule it was. So no function here returns a permission: none could be checked
-first and relied on later. A list of rules is in the order in which they name a refusal (rule 3 of the domain).
+DynamoDB evaluates the condition on write. If it fails, `first_broken` evaluates the same condition on the returned item
+to find the broken rule. No function here may return a permission: a check before the write would be a race. A list of
+rules is in the order in which they give a refusal (rule 3 of the domain).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), 
 aside, changes = Attribute("aside"), Attribute("changes")
 
 
-KEY_TAKEN: Final = "key_taken"  # somebody else has said that phone number or e-mail address meanwhile
-RETRY: Final = "throttled"  # no refusal of what was asked: it decides nothing
+KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
+RETRY: Final = "throttled"  # not a refusal of the request: the caller reads again and retries
 
 
 class Rule(Struct, frozen=True):
-    """A condition on one item and the reason it gives when it is broken.
+    """A condition on one item, and the reason of the refusal if it fails.
 
-    Where the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms. Where
-    it is about a limit, `used` is the attribute that counts. `errors` is what is wrong with the request.
+    If the refusal ends at a known time, that time is attribute `ends_with` of the item plus `ends_after` ms. For a
+    `limit`, `used` is the attribute that counts. `errors` are errors in the request.
     """
 
     reason: str
@@ -64,7 +64,7 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
 
 
 def broken_rules(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refusal]:
-    """The refusals named by the rules that returned items break, in order. Items not returned broke nothing."""
+    """Yield a refusal for each rule that a returned item breaks, in order. Items not returned broke nothing."""
     for rule in rules:
         item = returned.get(rule.key)
         if item is not None and not evaluate(rule.condition, item):
@@ -73,12 +73,12 @@ def broken_rules(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterato
 
 
 def first_broken(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Refusal | None:
-    """The refusal that is told: the first."""
+    """Return the refusal of the first broken rule, or None."""
     return next(broken_rules(rules, returned), None)
 
 
 def same_rules(some: Sequence[Rule], others: Sequence[Rule]) -> bool:
-    """Whether the same is asked of the same items, in the same order. Nested conditions compare as text only."""
+    """Return whether both require the same of the same items, in the same order. Conditions compare as text."""
     return [_identity(rule) for rule in some] == [_identity(rule) for rule in others]
 
 
@@ -100,18 +100,18 @@ def _end(rule: Rule, item: Item) -> int | None:
 
 @lru_cache(maxsize=64)
 def pool_accepts_customers(key: Key) -> Rule:
-    """A pool that is closed, or gone, takes no customers."""
+    """Require a pool that exists and is not closed."""
     return Rule("pool_not_open", key, pk.exists() & (status != "closed"))
 
 
 @lru_cache(maxsize=64)
 def pool_unchanged(key: Key, read: int) -> Rule:
-    """A pool that is paused or closed has not been changed since; else all has to be asked again of the new one."""
+    """Require that the pool is unchanged since it was read. Otherwise everything is planned again."""
     return Rule(RETRY, key, version == read)
 
 
 def does_not_exist(key: Key) -> Rule:
-    """No such customer yet."""
+    """Require that no such customer exists."""
     return Rule("duplicate_customer", key, pk.does_not_exist())
 
 
@@ -120,33 +120,33 @@ def exists(key: Key) -> Rule:
 
 
 def same_version(known_version: int, known_created_at: int) -> Condition:
-    """That very customer at that version: one that left and entered anew under its id counts from 1 again."""
+    """Require the same customer at this version. A customer created again under the id restarts at version 1."""
     condition: Condition = (version == known_version) & (created_at == known_created_at)
     return condition
 
 
 def not_modified_since(key: Key, written: int, known_created_at: int) -> Rule:
-    """Nobody has changed it, claimed it or anything else since that version was written."""
+    """Require that nothing has changed the customer since this version was written."""
     return Rule("version_conflict", key, same_version(written, known_created_at))
 
 
 def unchanged_since(key: Key, known: int) -> Rule:
-    """The client said If-Match."""
+    """Require the version of the client's If-Match."""
     return Rule("version_conflict", key, version == known)
 
 
 def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
-    """Available, or claimed past its deadline: a lapsed claim is free for everybody, swept or not (rule 6).
+    """Require an available customer, or one whose claim has expired, swept or not (rule 6).
 
-    One whose return would set it aside is set aside already (rule 19).
+    A customer whose return would set it aside counts as set aside already (rule 19).
     """
-    lapsed = (state == "claimed") & (expires_at <= now)
-    going_round: Condition = set_aside_at.does_not_exist()
+    expired = (state == "claimed") & (expires_at <= now)
+    not_set_aside: Condition = set_aside_at.does_not_exist()
     if policy.max_returns is not None:
-        going_round = going_round & ((state != "claimed") | (returns < policy.max_returns - 1))
+        not_set_aside = not_set_aside & ((state != "claimed") | (returns < policy.max_returns - 1))
     return [
-        Rule("already_claimed", key, (state == "available") | lapsed, ends_with=("expires_at",)),
-        Rule("set_aside", key, going_round),
+        Rule("already_claimed", key, (state == "available") | expired, ends_with=("expires_at",)),
+        Rule("set_aside", key, not_set_aside),
     ]
 
 
@@ -158,12 +158,12 @@ def past_embargo(key: Key, policy: Policy, now: int) -> list[Rule]:
 
 
 def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
-    """Every past holder waits, not only the last one, from when they last left: for a lapsed claim, its deadline."""
+    """Require that the cooldown of every past holder is over. For an expired claim it starts at the deadline."""
     cooldown = policy.length("cooldown")
     if cooldown is None:
         return []
-    left_at, theirs = past_holders[user], (holder == user) & (state == "claimed")
-    long_ago = theirs | left_at.does_not_exist() | (left_at <= now - cooldown)
+    left_at, is_holder = past_holders[user], (holder == user) & (state == "claimed")
+    long_ago = is_holder | left_at.does_not_exist() | (left_at <= now - cooldown)
     expired_long_ago = (holder != user) | (state != "claimed") | (expires_at <= now - cooldown)
     return [
         Rule("cooldown", key, expired_long_ago, ends_with=("expires_at",), ends_after=cooldown),
@@ -180,7 +180,7 @@ def held_by(key: Key, user: str) -> Rule:
 
 
 def same_claim(key: Key, known: str | None) -> list[Rule]:
-    """A client that names the claim it knew cannot touch a newer one (rule 11)."""
+    """Require the claim that the client names, so that it cannot change a newer one (rule 11)."""
     return [] if known is None else [Rule("claim_changed", key, claim_id == known)]
 
 
@@ -189,12 +189,12 @@ def not_private(key: Key) -> Rule:
 
 
 def in_hand(key: Key) -> Rule:
-    """Claimed by its holder or private to its owner."""
+    """Require a claimed or a private customer."""
     return Rule("not_claimed", key, state != "available")
 
 
 def unpinned(key: Key, now: int) -> Rule:
-    """While a pin holds the deadline up, there is no clock to move."""
+    """Require that no pin is active: a pin overrides the deadline."""
     pin_over = pinned_until.does_not_exist() | (pinned_until <= now)
     return Rule("pinned", key, pin_over, ends_with=("pinned_until",))
 
@@ -203,21 +203,21 @@ def private(key: Key) -> list[Rule]:
     return [Rule("not_private", key, state != "claimed"), Rule("already_available", key, state == "private")]
 
 
-def extendable(key: Key, policy: Policy, by: int, longest_from: int | None) -> list[Rule]:
-    """How often and for how long a claim may be extended; one without a deadline has nothing to extend.
+def extendable(key: Key, policy: Policy, by: int, earliest_start: int | None) -> list[Rule]:
+    """Require a deadline, and the limits on the number and length of extensions.
 
-    `longest_from` is when a claim must have begun to be held at most as long as the policy lets it.
+    `earliest_start` is the earliest `claimed_at` that keeps the claim within the policy's `max_hold`.
     """
-    found = [
+    conditions = [
         Rule("no_deadline", key, expires_at.exists()),
         Rule("extension_limit", key, expires_at < NO_DEADLINE - by),
     ]
     if policy.max_extensions is not None:
         most = policy.max_extensions
-        found.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
-    if longest_from is not None:
-        found.append(Rule("extension_limit", key, claimed_at >= longest_from))
-    return found
+        conditions.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
+    if earliest_start is not None:
+        conditions.append(Rule("extension_limit", key, claimed_at >= earliest_start))
+    return conditions
 
 
 def not_expired(key: Key, now: int) -> Rule:
@@ -225,7 +225,7 @@ def not_expired(key: Key, now: int) -> Rule:
 
 
 def due(key: Key, now: int) -> Rule:
-    """What the sweep returns: exactly the claims that `not_expired` has given up."""
+    """Require an expired claim: the exact opposite of `not_expired`."""
     return Rule("claim_changed", key, (state == "claimed") & (expires_at <= now))
 
 
@@ -233,15 +233,15 @@ def due(key: Key, now: int) -> Rule:
 
 
 def not_taken(unique_key: Key, stale: Item | None) -> Rule:
-    """Nobody has said it since it was looked up: then it was unheard of, or said by one that says it no more."""
-    unheard: Condition = pk.does_not_exist()
+    """Require that no customer has got the unique key since it was read: it was free, or `stale`."""
+    free: Condition = pk.does_not_exist()
     if stale is not None:
-        unheard = unheard | written_as(stale)
-    return Rule(KEY_TAKEN, unique_key, unheard)
+        free = free | written_as(stale)
+    return Rule(KEY_TAKEN, unique_key, free)
 
 
 def still_written(unique_key: Key, item: Item) -> Rule:
-    """The guard is as one customer wrote it: nobody has said the same since."""
+    """Require that the unique-key item is unchanged since it was read."""
     return Rule(KEY_TAKEN, unique_key, written_as(item))
 
 
@@ -255,7 +255,7 @@ def written_as(unique_key: Item) -> Condition:
 # About a member
 
 
-# The moves of one request share these: the same rule, so asked once in a transaction.
+# Cached, so that the transitions of one request share a rule object and a transaction checks it once.
 
 
 @lru_cache(maxsize=1024)
@@ -275,23 +275,23 @@ def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
 
 
 def always_fails(key: Key, reason: str, limit: int | None = None, errors: tuple[FieldError, ...] = ()) -> Rule:
-    """What no state of the item allows: told only after the rules before it."""
+    """A rule that always fails; reported only if all earlier rules pass."""
     return Rule(reason, key, pk.does_not_exist(), limit=limit, errors=errors)
 
 
 def reason_given(key: Key, policy: Policy, reason: str | None) -> list[Rule]:
-    """The policy may want to know why a customer is given back (rule 9): asked of whoever belongs to the pool."""
+    """Require a reason for a release, if the policy requires one (rule 9). Comes after the membership rules."""
     return [always_fails(key, "reason_required")] if policy.reason_required and is_blank(reason or "") else []
 
 
 class Quota(Struct, frozen=True):
     """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
 
-    An assignment takes too, but is not `daily`: it does not count as a claim of the day. `anew` says that this
-    transaction begins the member's day. `home` is the pool whose day it is, which it may keep when its zone changes.
+    An assignment counts for the holding limit only: it is not `daily`. `starts_day` is True if this transaction starts
+    the member's day. `home` is the pool that defines the day, which it may keep when its time zone changes.
 
-    A condition has no arithmetic: what must be left is worked out here, and `room` is kept by the counter's updates
-    where the limit is the member's own.
+    A condition has no arithmetic. So the remaining number is computed here, and for a member's own limit the updates of
+    the counters maintain `room`.
     """
 
     key: Key
@@ -299,7 +299,7 @@ class Quota(Struct, frozen=True):
     now: int
     count: int
     daily: bool = True
-    anew: bool = False
+    starts_day: bool = False
     home: Pool | None = None
 
     def condition(self) -> Condition:
@@ -313,7 +313,7 @@ class Quota(Struct, frozen=True):
         today = did["claimed"]
         if left < 0:
             return pk.does_not_exist()
-        fits: Condition = pk.exists() if self.anew else (today <= left) | today.does_not_exist()
+        fits: Condition = pk.exists() if self.starts_day else (today <= left) | today.does_not_exist()
         return fits
 
     def _holding(self) -> Condition:
@@ -325,23 +325,23 @@ class Quota(Struct, frozen=True):
         return fits
 
     def left(self, member_item: Item) -> tuple[int | None, int | None]:
-        """How many claims that member may still make today, and how many they have room for; None where unlimited."""
+        """Return the remaining claims of today and the remaining headroom; None means unlimited."""
         used, kept = self._used(member_item)
         limit = _limit(self.policy, member_item)
         today = max((self.policy.daily_claim_limit or 0) - used, 0) if self._counts_today() else None
         return today, None if limit is None else max(limit - kept, 0)
 
     def refusals(self, member_item: Item, granted: int) -> list[Refusal]:
-        """Why that member may not take one more after `granted` others, in the order of the rules; none if they may."""
+        """Return the refusals of one more customer after `granted` others, in the order of the rules."""
         today, headroom = self.left(member_item)
         used, kept = self._used(member_item)
-        found = []
+        refusals = []
         if today is not None and granted >= today:
             ends = (self.home or self.policy).day_ends(self.now, deserialize(member_item["day"]))
-            found.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
+            refusals.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
         if headroom is not None and granted >= headroom:
-            found.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))
-        return found
+            refusals.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))
+        return refusals
 
     def _used(self, member_item: Item) -> tuple[int, int]:
         today = (self.home or self.policy).day(self.now)

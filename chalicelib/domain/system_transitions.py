@@ -1,7 +1,7 @@
-"""Moves that nobody asks for by a customer's name: what the clock does, what a policy does, what a whole pool does.
+"""Plan the transitions of schedules, policy changes and whole pools: expire, remind, end pins, resume, close.
 
-Pure, like those of `moves` and `lifecycle`. Each answers with a Refusal where the customer turns out not to be
-concerned any more: what found it, an index, may be a moment late.
+Pure, like `transitions`. A function returns a Refusal if the customer no longer qualifies: customers are found through
+an index, which is eventually consistent.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ NOT_APPLICABLE = Refusal("claim_changed")
 
 
 def expire(actor: Actor, known: Customer) -> Transition:
-    """A lapsed claim is returned, provided that it is still the same claim and still due (rule 18)."""
+    """Return an expired claim to the pool, if it is still the same claim and still due (rule 18)."""
     key = actor.customer_key(known.id)
     return Transition(key, known, expired(actor, known), (*pool_rules(actor), rules.due(key, actor.clock(known))))
 
 
 def remind(actor: Actor, known: Customer) -> Transition | Refusal:
-    """The holder is told that the claim ends soon: one event for each level that is due, with the level as reason."""
+    """Write one `reminded` event for each level that is due, with the level as its reason."""
     levels = deadlines.levels_due(known, actor.policy, actor.now)
     if known.state != "claimed" or known.lapsed(actor.now) or (known.remind_at or actor.now + 1) > actor.now:
         return NOT_APPLICABLE
@@ -38,28 +38,30 @@ def remind(actor: Actor, known: Customer) -> Transition | Refusal:
 
 
 def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
-    """A pin that has ended of itself makes room for another; its claim may have ended with it."""
+    """Clear a pin that has ended, which makes room for another. Expire the claim if it ended with the pin."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
     if known.pinned_until is None or known.pinned_until > moment:
         return NOT_APPLICABLE
     if known.lapsed(moment):
         return expire(actor, known)
-    asked = (*pool_rules(actor), rules.claimed(key), rules.not_expired(key, moment))
+    required = (*pool_rules(actor), rules.claimed(key), rules.not_expired(key, moment))
     after = transitioned(known, "unpinned", SYSTEM, actor.now, **deadlines.unpinned(known, actor.policy, moment))
-    return Transition(key, known, after, asked)
+    return Transition(key, known, after, required)
 
 
 def recompute_deadline(actor: Actor, known: Customer) -> Transition:
-    """A new policy applies to a claim that goes on: its deadline is worked out again, but never before now."""
+    """Compute the deadline of an active claim under a new policy, but never before now."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
-    asked = (*pool_rules(actor), *actor.manager_rules(), rules.claimed(key), rules.not_expired(key, moment))
+    required = (*pool_rules(actor), *actor.manager_rules(), rules.claimed(key), rules.not_expired(key, moment))
     after = transitioned(known, "updated", actor.user, actor.now, **deadlines.recomputed(known, actor.policy, moment))
-    return Transition(key, known, after, asked)
+    return Transition(key, known, after, required)
 
 
 def resume(actor: Actor, known: Customer) -> Transition | Refusal:
-    """After a pause every deadline is later by as much of it as the claim lived through; one that had lapsed before has
-    no clock to shift, and its customer has been free since the deadline, swept or not."""
+    """Shift the deadlines of a claim by the part of the pause that it existed in.
+
+    A claim that expired before the pause has no clock to shift: its customer is free since the deadline.
+    """
     pool, key = actor.home, actor.customer_key(known.id)
     if known.pauses == pool.pauses or known.state != "claimed" or pool.paused_at is None or pool.resumed_at is None:
         return NOT_APPLICABLE
@@ -71,13 +73,13 @@ def resume(actor: Actor, known: Customer) -> Transition | Refusal:
 
 
 def close(actor: Actor, known: Customer) -> Transition | Refusal:
-    """A pool that closes gives up its claims: back to the pool, or to their holders for good."""
+    """End a claim of a pool that closes: return the customer to the pool, or make it private to its holder."""
     key = actor.customer_key(known.id)
     if known.state != "claimed" or known.holder is None:
         return NOT_APPLICABLE
-    asked = (*pool_rules(actor), rules.claimed(key))
+    required = (*pool_rules(actor), rules.claimed(key))
     if known.lapsed(actor.clock(known)):
-        return Transition(key, known, expired(actor, known), asked)
+        return Transition(key, known, expired(actor, known), required)
     if actor.home.closing == "to_private":
-        return Transition(key, known, made_private(actor, known, "converted", known.holder), asked)
-    return Transition(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED), asked)
+        return Transition(key, known, made_private(actor, known, "converted", known.holder), required)
+    return Transition(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED), required)

@@ -1,7 +1,7 @@
-"""What each verb does to one customer: a move from the copy we know to the customer as it shall be, with its rules.
+"""Plan a transition of one customer: from the cached customer to the new one, with the rules it needs.
 
-Pure: the present moment and new ids are arguments, nothing is read or written. A move decides nothing. It carries
-rules that the engine holds against the stored item while writing, and it is bound to the version it was made from.
+Pure: the current time and new ids are arguments; nothing is read or written here. A transition decides nothing. It
+carries rules that DynamoDB evaluates on write, and it is bound to the version it was planned from.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.model import Customer, Policy, Pool, created, field_errors, transitioned
 
-SYSTEM = "system"  # who expires a claim
-PAST_HOLDERS_KEPT = 8  # where no cooldown needs them
+SYSTEM = "system"  # the actor of scheduled transitions
+PAST_HOLDERS_KEPT = 8  # without a cooldown
 
 
 class Actor(Struct, frozen=True):
-    """Who acts, in which pool, and when. `if_match` is the version that a client insists on; `mark` tells this request
-    from any other, in the events that it makes. `admin` is a tenant's admin, as the verified token says.
+    """The user who acts, in which pool, and when.
 
-    Which conditions the actor's role needs is decided here and nowhere else, for every verb and every read.
+    `if_match` is the version that a client requires. `request_marker` identifies the request in the events it writes.
+    `admin` is True for an admin of the tenant, from the verified token. Only this class decides which conditions a role
+    needs, for every verb and every read.
     """
 
     home: Pool
@@ -53,31 +54,35 @@ class Actor(Struct, frozen=True):
         return keys.member_key(self.tenant, self.pool, self.user)
 
     def member_rules(self) -> list[Rule]:
-        """The actor belongs to the pool. An admin need not: the token vouches for them."""
+        """Require a member of the pool. An admin needs no membership: the token is enough."""
         return [] if self.admin else [rules.member(self.member_key)]
 
     def manager_rules(self, reason: str = "not_manager") -> list[Rule]:
-        """The actor manages the pool. An admin manages every pool of the tenant (rule 47)."""
+        """Require a manager of the pool. An admin manages every pool of the tenant (rule 47)."""
         return [] if self.admin else [rules.manager(self.member_key, reason)]
 
     def customer_key(self, customer: str) -> Key:
         return keys.customer_key(self.tenant, self.pool, customer)
 
     def clock(self, known: Customer | None) -> int:
-        """The moment by which that deadline is judged. A pause stops it, until the claim has been shifted."""
+        """Return the time to compare the deadline with. A pause stops it until the claim has been shifted."""
         shifted = known is not None and known.pauses == self.home.pauses
         return self.now if shifted else self.home.clock(self.now)
 
 
 class Transition(Struct, frozen=True):
-    """One customer's change. `before` is the copy known, `after` what to write: None where there is nothing to move.
+    """The change of one customer.
 
-    `taker` is the member whose limits it uses, the `daily` one too if it is a claim; `kept_by` says that the move is
-    done already if that user holds the customer; `stays` that it is done if the rules hold, without a change; `note` is
-    shown beside the customer; `managed` says that only a manager can have made it, and so sees what is masked.
-    `lands` is where the customer shall be, if it may be under another key.
-    `removed_by` is who takes the customer out of the table altogether, and `forgets` the rules under which guards of
-    its phone number and address go with it.
+    before, after: the cached customer, and the one to write. `after` is None if there is nothing to write.
+    rules: the conditions, in the order in which they give a refusal.
+    recipient: the member whose limits it uses; `daily` is True for a claim, which uses the daily limit too.
+    already_held_by: if this user holds the customer, the transition is done already.
+    no_op: passing the rules completes it, without a write.
+    note: extra members of the result.
+    managed: only a manager can have made it, so the result is not masked.
+    target_key: the new key, if the customer moves to another pool.
+    removed_by: the user who deletes the customer; `unique_key_rules` are the conditions for deleting the unique-key
+        items of its phone number and e-mail address.
     """
 
     key: Key
@@ -87,43 +92,43 @@ class Transition(Struct, frozen=True):
     recipient: str | None = None
     daily: bool = False
     already_held_by: str | None = None
-    stays: bool = False
+    no_op: bool = False
     note: dict[str, Any] = {}
     managed: bool = False
     target_key: Key | None = None
     removed_by: str | None = None
-    forgets: tuple[Rule, ...] = ()
+    unique_key_rules: tuple[Rule, ...] = ()
 
     @property
-    def made(self) -> bool:
-        """Whether it is done once it is written; if not, its copy was too old to make one."""
+    def completes(self) -> bool:
+        """Return whether a commit completes it. If not, the cached customer was too stale to plan a change from."""
         return self.result is not None or self.removed_by is not None
 
     @property
     def result(self) -> Customer | None:
-        """The customer to show once the move is made; None where there is none."""
-        return self.before if self.stays else self.after
+        """Return the customer that the result shows after the commit, or None."""
+        return self.before if self.no_op else self.after
 
 
 def pool_rules(actor: Actor) -> list[Rule]:
-    """What every move asks first where the pool is not open: that it is still as it was read.
+    """Require that a paused or closed pool is unchanged since it was read.
 
-    An open pool's item is never asked, or every claim would meet every other at it; its state and policy may be some
-    seconds old.
+    The item of an open pool is never checked: it would be a hot item that every claim contends for. So its status and
+    policy may be some seconds old.
     """
     pool = actor.home
     return [] if pool.status == "open" else [rules.pool_unchanged(keys.pool_key(pool.tenant, pool.id), pool.version)]
 
 
 def pool_accepts(actor: Actor) -> list[Rule]:
-    """A customer enters the pool, which must be there and not closed: so a pool found empty stays empty."""
+    """Require that the pool exists and is not closed, so that an empty pool that closes stays empty."""
     return [rules.pool_accepts_customers(keys.pool_key(actor.tenant, actor.pool))]
 
 
 def customer_rules(actor: Actor, key: Key, *, counted: bool = False) -> list[Rule]:
-    """What comes first in every verb: the actor belongs to the pool, and the customer is there, at their version.
+    """Return the first rules of every verb: the actor is a member, the customer exists and matches If-Match.
 
-    A verb that is `counted` needs the actor's own counters: also an admin has to be a member for it.
+    A `counted` verb changes the actor's own counters, so an admin must be a member for it too.
     """
     belongs = [rules.member(actor.member_key)] if counted else actor.member_rules()
     first = [*pool_rules(actor), *belongs, rules.exists(key)]
@@ -133,74 +138,75 @@ def customer_rules(actor: Actor, key: Key, *, counted: bool = False) -> list[Rul
 def create(
     actor: Actor, customer: Customer, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()
 ) -> Transition:
-    """A new customer enters the pool, available. With `unique`, one that exists already is a refusal, after `first`."""
+    """Create an available customer. With `unique`, refuse one that exists, after the rules of `first`."""
     key = actor.customer_key(customer.id)
     taken = [rules.does_not_exist(key)] if unique else []
-    asked = (*manager_rules(actor), *pool_accepts(actor), *first, *taken)
-    return Transition(key, None, created(customer, event_type, actor.user), asked)
+    required = (*manager_rules(actor), *pool_accepts(actor), *first, *taken)
+    return Transition(key, None, created(customer, event_type, actor.user), required)
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Transition:
-    """What a customer says changes; where it is and who holds it does not (rule 23)."""
+    """Change the content of a customer; its state and its holder stay (rule 23)."""
     key = actor.customer_key(known.id)
     return updated(actor, known, (*manager_rules(actor), rules.exists(key)), changes)
 
 
 def updated(
-    actor: Actor, known: Customer, asked: tuple[Rule, ...], changes: dict[str, Any], reason: str | None = None
+    actor: Actor, known: Customer, required: tuple[Rule, ...], changes: dict[str, Any], reason: str | None = None
 ) -> Transition:
-    """Those changes under those rules; without any it stays as it is. Too many fields are refused after those rules."""
+    """Apply the changes under these rules, if they change anything. Refuse too many fields after all rules."""
     key = actor.customer_key(known.id)
     if all(getattr(known, name) == changed for name, changed in changes.items()):
-        return Transition(key, known, None, asked, stays=True)
+        return Transition(key, known, None, required, no_op=True)
     after = transitioned(known, "updated", actor.user, actor.now, reason, **changes)
     if after.fields == known.fields:
-        return Transition(key, known, after, asked)
+        return Transition(key, known, after, required)
     if errors := field_errors(after.fields):
-        return Transition(key, known, None, (*asked, rules.always_fails(key, "invalid_request", errors=errors)))
-    return Transition(key, known, replace(after, fields_version=after.version), asked)
+        return Transition(key, known, None, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
+    return Transition(key, known, replace(after, fields_version=after.version), required)
 
 
 def keep_existing(actor: Actor, known: Customer) -> Transition:
-    """Nothing changes; but only a manager is shown the customer."""
+    """Change nothing, but require a manager: only managers may see the customer."""
     key = actor.customer_key(known.id)
-    return Transition(key, known, None, (*manager_rules(actor), rules.exists(key)), stays=True)
+    return Transition(key, known, None, (*manager_rules(actor), rules.exists(key)), no_op=True)
 
 
 def reject_existing(actor: Actor, known: Customer) -> Transition:
-    """A customer that is there already is refused; but only a manager is told so, and by the engine."""
+    """Refuse a customer that exists. The manager rules come first, so only managers learn that it exists."""
     key = actor.customer_key(known.id)
     return Transition(key, known, None, (*manager_rules(actor), rules.does_not_exist(key)))
 
 
 def manager_rules(actor: Actor) -> list[Rule]:
+    """Require a manager, and an unchanged pool."""
     return [*pool_rules(actor), *actor.member_rules(), *actor.manager_rules()]
 
 
 def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) -> Transition:
-    """The actor takes an available customer, or one whose claim has lapsed: then that claim is closed on the way."""
+    """Claim an available customer, or one whose claim has expired: then close that claim first."""
     key, now = actor.customer_key(customer), actor.now
-    asked = (
+    required = (
         *customer_rules(actor, key, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
         *rules.past_embargo(key, actor.policy, now),
         *rules.cooled_down(key, actor.policy, actor.user, now),
     )
     if known is None:
-        return Transition(key, None, None, asked)
+        return Transition(key, None, None, required)
     after = with_new_claim(without_expired(actor, known), "claimed", actor, actor.user, claim_id)
-    return Transition(key, known, after, asked, recipient=actor.user, daily=True, already_held_by=actor.user)
+    return Transition(key, known, after, required, recipient=actor.user, daily=True, already_held_by=actor.user)
 
 
 def without_expired(actor: Actor, known: Customer) -> Customer:
-    """The customer with a lapsed claim closed."""
+    """Return the customer with an expired claim closed."""
     return expired(actor, known) if known.lapsed(actor.clock(known)) else known
 
 
 def with_new_claim(
     start: Customer, event_type: str, actor: Actor, holder: str, claim_id: str, **changes: Any
 ) -> Customer:
-    """The customer under a new claim. Its clock starts now, whatever went before (rule 14)."""
+    """Return the customer under a new claim. Its clock starts now, regardless of earlier claims (rule 14)."""
     clock = deadlines.started(actor.policy, actor.now, actor.home.pauses_over) | {"claim_id": claim_id}
     return transitioned(start, event_type, actor.user, actor.now, state="claimed", holder=holder, **clock, **changes)
 
@@ -208,18 +214,18 @@ def with_new_claim(
 def release(
     actor: Actor, customer: str, known: Customer | None, claim_id: str | None, reason: str | None
 ) -> Transition:
-    """A customer goes back to the pool early: by its holder or, from somebody else, by a manager."""
+    """Return a customer to the pool before its deadline: by its holder, or by a manager."""
     key = actor.customer_key(customer)
-    asked = claim_rules(actor, key, known, claim_id, first=rules.reason_given(key, actor.policy, reason))
+    required = claim_rules(actor, key, known, claim_id, first=rules.reason_given(key, actor.policy, reason))
     if known is None or known.holder is None:
-        return Transition(key, known, None, asked)
-    verb = "released" if known.holder == actor.user else "reclaimed"
-    after = returned(actor, known, verb, actor.user, actor.now, reason)
-    return Transition(key, known, after, asked, managed=known.holder != actor.user)
+        return Transition(key, known, None, required)
+    event_type = "released" if known.holder == actor.user else "reclaimed"
+    after = returned(actor, known, event_type, actor.user, actor.now, reason)
+    return Transition(key, known, after, required, managed=known.holder != actor.user)
 
 
 def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
-    """Whoever holds it; for everybody else, a manager of the pool."""
+    """Require the holder. Require a manager of the pool for any other user."""
     if known is not None and known.holder != actor.user:
         return actor.manager_rules("not_holder")
     return [rules.held_by(key, actor.user)]
@@ -228,7 +234,7 @@ def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Ru
 def claim_rules(
     actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None, *, first: Sequence[Rule] = ()
 ) -> tuple[Rule, ...]:
-    """What holds for whoever does something with a claim: it is theirs or they manage the pool, and it goes on."""
+    """Require an active claim that belongs to the actor, or to anybody if the actor manages the pool."""
     return (
         *customer_rules(actor, key),
         *first,
@@ -240,7 +246,7 @@ def claim_rules(
 
 
 def expired(actor: Actor, known: Customer) -> Customer:
-    """The customer after its claim lapsed. It has been free since the deadline, however late that is noticed."""
+    """Return the customer after its claim expired. It is free since the deadline, not since the sweep."""
     since = actor.now if known.expires_at is None else known.expires_at
     return returned(actor, known, "expired", SYSTEM, since)
 
@@ -248,7 +254,7 @@ def expired(actor: Actor, known: Customer) -> Customer:
 def returned(
     actor: Actor, known: Customer, event_type: str, by: str, since: int, reason: str | None = None
 ) -> Customer:
-    """The customer back in its pool since that moment; or set aside, after it has come back too often (rule 19)."""
+    """Return the customer available since that time, or set aside after too many returns (rule 19)."""
     after = transitioned(
         known, event_type, by, actor.now, reason, state="available", holder=None, waiting_since=since,
         returns=known.returns + 1, past_holders=past_holders(known, actor.policy, since, actor.now),
@@ -261,8 +267,10 @@ def returned(
 
 
 def past_holders(known: Customer, policy: Policy, since: int, now: int) -> dict[str, int]:
-    """When each left, once whoever holds it has left at that moment: those whom the cooldown still keeps waiting;
-    without a cooldown, the latest few."""
+    """Return when each past holder left, including the current holder at `since`.
+
+    Keep those whose cooldown has not ended; without a cooldown, keep the latest few.
+    """
     past = known.past_holders if known.holder is None else known.past_holders | {known.holder: since}
     cooldown = policy.length("cooldown")
     if cooldown is not None:

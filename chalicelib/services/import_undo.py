@@ -130,5 +130,5 @@ def _remove(actor: Actor, written: ImportedRow, known: Customer | None, own: Uni
     key, required = actor.customer_key(written.id), _conditions(actor, written)
     if known is None or not _as_written(known, written):
         return Transition(key, known, None, required)
-    forgets = tuple(rules.still_written(unique_key, item) for unique_key, item in own.items())
-    return Transition(key, known, None, (*required, *forgets), removed_by=actor.user, forgets=forgets)
+    own_keys = tuple(rules.still_written(unique_key, item) for unique_key, item in own.items())
+    return Transition(key, known, None, (*required, *own_keys), removed_by=actor.user, unique_key_rules=own_keys)

@@ -67,9 +67,9 @@ def _relocate(
 
 def _remove(transition: Transition, bound: Condition, asked: dict[Key, list[Condition]]) -> list[Action]:
     """Gone with its fields and those guards. Two that leave may have said the same number: it is the last one's."""
-    for rule in transition.forgets:
+    for rule in transition.unique_key_rules:
         asked.pop(rule.key, None)
-    forgotten = [Delete(rule.key, rule.condition) for rule in transition.forgets]
+    forgotten = [Delete(rule.key, rule.condition) for rule in transition.unique_key_rules]
     return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *forgotten]
 
 

@@ -216,7 +216,7 @@ class _Execution:
         results = {
             index: self._result(index, transition.result, transition)
             for index, transition in transitions.items()
-            if transition.made
+            if transition.completes
         }
         idempotency = [] if self.uow.idempotency is None else [self.uow.idempotency.part(results)]
         failed_items = self.uow.table.write([*transaction.actions(), *idempotency, *self._abort_check()])

@@ -61,7 +61,7 @@ def test_a_transition_without_a_cached_customer_only_checks_its_rules(verb: Call
     move = verb(None)
 
     assert move == Transition(keys.customer_key("main", "p", "c1"), None, None, move.rules)
-    assert not move.made
+    assert not move.completes
     assert "not_found c1" in asked(move)
 
 
@@ -69,7 +69,7 @@ def test_a_transition_without_a_cached_customer_only_checks_its_rules(verb: Call
 def test_a_transition_of_an_unheld_customer_writes_nothing_and_fails_its_rules(verb: str) -> None:
     move = VERBS[verb](AVAILABLE)
 
-    assert (move.before, move.after, move.made, move.recipient) == (AVAILABLE, None, False, None)
+    assert (move.before, move.after, move.completes, move.recipient) == (AVAILABLE, None, False, None)
     assert asked(move)
 
 

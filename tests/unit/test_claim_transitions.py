@@ -67,7 +67,7 @@ def test_a_transfer_is_a_new_claim_with_its_own_clock() -> None:
 def test_a_transfer_to_the_holder_changes_nothing_and_uses_no_headroom() -> None:
     move = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "alice", "b1", None)
 
-    assert (move.before, move.after, move.result, move.stays, move.recipient) == (CLAIMED, None, CLAIMED, True, None)
+    assert (move.before, move.after, move.result, move.no_op, move.recipient) == (CLAIMED, None, CLAIMED, True, None)
     assert asked(move)[-2:] == ["not_claimed c1", "expired c1"]
 
 
@@ -242,7 +242,8 @@ def test_an_import_keeps_or_rejects_an_existing_customer_only_for_a_manager() ->
     )
 
     assert (asked(kept), kept.result) == ([*BY_MANAGER, "not_found c1"], AVAILABLE)
-    assert (asked(refused), refused.made, refused.before) == ([*BY_MANAGER, "duplicate_customer c1"], False, AVAILABLE)
+    assert (asked(refused), refused.before) == ([*BY_MANAGER, "duplicate_customer c1"], AVAILABLE)
+    assert not refused.completes
 
 
 def test_the_size_limit_of_fields_is_exact_to_the_byte() -> None:

@@ -134,7 +134,7 @@ def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
 def test_a_deleted_customer_takes_along_its_fields_and_its_own_unique_keys() -> None:
     said = items.build_item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
     still = rules.still_written(GUARD, said)
-    move = Transition(KEY, CALLED, None, (), removed_by="mona", forgets=(still,))
+    move = Transition(KEY, CALLED, None, (), removed_by="mona", unique_key_rules=(still,))
     asked = {GUARD: [still.condition]}
 
     writes = actions_of(move, asked)

@@ -298,16 +298,16 @@ def test_a_batch_must_fit_under_the_daily_limit(did: dict[str, int], may: bool) 
 
     assert allowed(Quota(KEY, policy, NOW, 2), did=did) is may
     assert allowed(Quota(KEY, policy, NOW, 2, daily=False), did=did), "an assignment is no claim of the day"
-    assert allowed(Quota(KEY, policy, NOW, 2, anew=True), did=did), "the day begins with it"
+    assert allowed(Quota(KEY, policy, NOW, 2, starts_day=True), did=did), "the day begins with it"
 
 
 def test_a_batch_above_the_daily_limit_never_fits_even_on_a_new_day() -> None:
     policy = Policy(daily_claim_limit=2)
 
     assert allowed(Quota(KEY, policy, NOW, 2), did={})
-    assert allowed(Quota(KEY, policy, NOW, 2, anew=True), did={"claimed": 2})
+    assert allowed(Quota(KEY, policy, NOW, 2, starts_day=True), did={"claimed": 2})
     assert not allowed(Quota(KEY, policy, NOW, 3), did={})
-    assert not allowed(Quota(KEY, policy, NOW, 3, anew=True), did={})
+    assert not allowed(Quota(KEY, policy, NOW, 3, starts_day=True), did={})
     assert not allowed(Quota(KEY, Policy(daily_claim_limit=0), NOW, 1), did={})
 
 
