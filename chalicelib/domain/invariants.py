@@ -1,7 +1,6 @@
-"""What is true of every stored record, whatever has happened to it: pure checks, for the audit.
+"""Check the invariants of stored records, for the audit. Pure functions.
 
-Each compares what a record says in one place with what it says in another. Nothing here reads, writes, or knows what
-could be done about a difference.
+Each check compares redundant data of a record. Nothing here may read, write or repair.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ COUNTERS: Final = ("held", "pins", "room")
 SUMS: Final = ("pooled", "aside")
 MAX_SHOWN: Final = 5  # of the missing events
 
-# Every transition that there is: from which state to which state each type of event may lead.
+# All allowed transitions: the states before and after each type of event.
 TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
     "created": ((None, "available"),),
     "imported": ((None, "available"),),
@@ -47,7 +46,7 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
 
 
 class ClaimState(NamedTuple):
-    """Where a customer is, and under which claim."""
+    """The state of a customer and its claim."""
 
     state: State
     holder: str | None = None
@@ -56,7 +55,7 @@ class ClaimState(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What should be there, and what is."""
+    """An expected value and the stored one."""
 
     kind: str
     expected: Any
@@ -64,10 +63,10 @@ class Difference(NamedTuple):
 
 
 def replayed(events: Iterable[Event]) -> ClaimState:
-    """Where those events, from the customer's first one on, leave it (I4).
+    """Return the state after all events of a customer (I4).
 
-    A holder comes only with an event that gives the customer to somebody, a claim only with one that begins a claim;
-    every event may move the deadline. So one that was lost or rewritten on the way shows at the end.
+    Only an event that gives the customer to a user sets the holder, and only one that begins a claim sets the claim.
+    Every event may move the deadline. So a lost or rewritten event shows in the final state.
     """
     now = ClaimState("available")
     for event in events:
@@ -86,15 +85,15 @@ def claim_state_of(customer: Customer) -> ClaimState:
 
 
 def check_events(customer: Customer, events: Sequence[Event]) -> list[Difference]:
-    """The events are numbered 1 to `version` without a gap, and lead to where the customer is (I4)."""
+    """Check that events are numbered 1 to `version` without a gap, and lead to the stored state (I4)."""
     times = Counter(event.seq for event in events)
     numbers = range(1, customer.version + 1)
     odd = [seq for seq in sorted({*times, *numbers}) if times[seq] != (seq in numbers)]
     found = [] if not odd else [Difference("events", f"1 to {customer.version}, each once", odd[:MAX_SHOWN])]
-    if unheard_of := [event.seq for event in events if not is_transition(event)]:
-        found.append(Difference("events", "transitions that there are", unheard_of[:MAX_SHOWN]))
-    told, stored = replayed(sorted(events, key=lambda event: event.seq)), claim_state_of(customer)
-    return found if told == stored else [*found, Difference("replay", told._asdict(), stored._asdict())]
+    if unknown := [event.seq for event in events if not is_transition(event)]:
+        found.append(Difference("events", "transitions that there are", unknown[:MAX_SHOWN]))
+    final, stored = replayed(sorted(events, key=lambda event: event.seq)), claim_state_of(customer)
+    return found if final == stored else [*found, Difference("replay", final._asdict(), stored._asdict())]
 
 
 def is_transition(event: Event) -> bool:
@@ -102,7 +101,7 @@ def is_transition(event: Event) -> bool:
 
 
 def check_claim(customer: Customer) -> list[Difference]:
-    """State, holder, claim and deadline agree (I1)."""
+    """Check that state, holder, claim and deadline agree (I1)."""
     claimed, there = customer.state == "claimed", customer.claim_id is not None
     agree = (
         there == claimed
@@ -117,7 +116,7 @@ def check_claim(customer: Customer) -> list[Difference]:
 
 
 def check_indexes(stored: Item, customer: Customer) -> list[Difference]:
-    """It stands on the lists that its state puts it on, and on no other."""
+    """Check that the index attributes match the state."""
     derived = items.customer_item(customer)
     wrong = [name for name in INDEXED if name != "pk" and stored.get(name) != derived.get(name)]
     if not wrong:
@@ -127,19 +126,19 @@ def check_indexes(stored: Item, customer: Customer) -> list[Difference]:
 
 
 def _shown(stored: Item, name: str) -> Any:
-    """A customer's name is in no report."""
+    """Hide the name of a customer: no report may contain it."""
     return "****" if name == INDEX_RANGE[NAMES] and name in stored else _plain(stored, name)
 
 
 def check_counters(stored: Item, held: int, pins: int) -> list[Difference]:
-    """What a member's item counts is what the customers say (I2), and `room` what that leaves of their own limit."""
+    """Check that a member's counters match the customers (I2), and that `room` is the rest of their own limit."""
     expected = dict(zip(COUNTERS, (held, pins, (_plain(stored, "own_limit") or 0) - held), strict=True))
     found = {name: _plain(stored, name) for name in COUNTERS}
     return [Difference(name, expected[name], found[name]) for name in COUNTERS if expected[name] != found[name]]
 
 
 def stored_counters(stored: Item) -> tuple[str | None, Counter[str]]:
-    """Whose it is if it is claimed, and for how much a customer's item counts; right for a malformed one too."""
+    """Return the holder of a claimed item and what the item counts for; works for a malformed item too."""
     state, holder = _plain(stored, "state"), _plain(stored, "holder")
     counts: Counter[str] = Counter(pooled=int(state != "private"), aside=int("set_aside_at" in stored))
     if state != "claimed" or not isinstance(holder, str):

@@ -1,6 +1,6 @@
-"""How a value looks to somebody who may not see it in full. Pure, and the only place that knows the formats.
+"""Mask values for viewers who may not see them in full. Pure; no other module may know the formats.
 
-Who may see what is decided in `views`. Here a policy becomes a mask, and a mask changes one value at a time.
+`serializers` decides who sees what. Here a policy becomes a mask, and a mask changes one value at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HIDDEN: Final = "****"
 _SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden
 _ANYWHERE: Final = re.compile(r"\+[0-9]{10,}|1[3-9][0-9]{9}")  # a phone number also in a field of another name
 _JOINER: Final = "\u200d"
-_DIGITS: Final = 7  # fewer are no phone number, and not worth loading the library
+_DIGITS: Final = 7  # fewer digits are no phone number: skip loading the library
 
 _LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+\\-"
 _LOCAL: Final = _LATIN + r"!#$&=?\^`{}~"  # RFC 5322 allows these in front of the @
@@ -31,17 +31,17 @@ _ADDRESSES: Final = (  # of Latin letters, which end where Chinese text goes on 
 
 
 class Mask(Struct, frozen=True):
-    """What one policy masks: the folded names of its masked fields, and whether contacts are among them."""
+    """The mask of a policy: the folded names of its masked fields, and whether they include contacts."""
 
     fields: frozenset[str]
     contacts: bool
     region: str
 
     def field(self, name: str, value: Any) -> Any:
-        """The value of that field as everybody else sees it.
+        """Return the masked value of a field.
 
-        Where phone numbers or e-mail addresses are masked, so are those that other text holds. A field of the other
-        kind, which the policy leaves open, keeps what it is for.
+        If phone numbers or e-mail addresses are masked, those inside other text are masked too. A contact field that
+        the policy does not mask keeps its own kind of contact.
         """
         if fold_name(name) in self.fields:
             return whole(value, _kind(name))
@@ -49,12 +49,12 @@ class Mask(Struct, frozen=True):
 
 
 def of(policy: Policy) -> Mask | None:
-    """The mask of that policy; None where it masks nothing."""
+    """Return the mask of a policy; None if it masks nothing."""
     return _of(policy.masked_fields, policy.region) if policy.masked_fields else None
 
 
 def hides(policy: Policy, kind: Kind, contact: str) -> bool:
-    """Whether that normalized contact is masked in the field of its kind, for those who do not see it in full."""
+    """Return whether the policy masks this normalized contact in the field of its kind."""
     mask = of(policy)
     return mask is not None and mask.field(kind, contact) != contact
 
@@ -67,15 +67,15 @@ def _of(masked_fields: tuple[str, ...], region: str) -> Mask:
 
 @lru_cache(maxsize=1024)
 def _kind(field: str) -> Kind | None:
-    """The kind of contact that a field of that name holds, in whatever spelling."""
+    """Return the kind of contact that a field of this name holds, in any spelling."""
     name = fold_name(field)
     return next((kind for kind in KINDS if kind == name), None)
 
 
 def whole(value: Any, kind: Kind | None = None) -> Any:
-    """A value that is masked as a whole: a phone number, an e-mail address, other text, or no text at all.
+    """Mask a whole value: a phone number, an e-mail address, other text, or no text.
 
-    Nothing and an empty text have nothing to hide.
+    None and an empty text stay as they are.
     """
     if value is None or value == "":
         return value
@@ -89,7 +89,7 @@ def whole(value: Any, kind: Kind | None = None) -> Any:
 
 @lru_cache(maxsize=4096)
 def in_text(text: str, region: str, kept: Kind | None = None) -> str:
-    """The text with the phone numbers and the e-mail addresses in it masked in place, but those of the `kept` kind."""
+    """Mask phone numbers and e-mail addresses inside a text, except those of the `kept` kind."""
     if kept != "email" and any(sign in text for sign in "@＠﹫"):
         for pattern in _ADDRESSES:
             text = pattern.sub(lambda found: f"{_first(found[1])}{HIDDEN}@{found[2]}", text)
@@ -99,7 +99,7 @@ def in_text(text: str, region: str, kept: Kind | None = None) -> str:
 
 
 def _without_numbers(text: str, region: str) -> str:
-    from phonenumbers import Leniency, PhoneNumberMatcher  # large, and only wanted here
+    from phonenumbers import Leniency, PhoneNumberMatcher  # a large library that only this function needs
 
     parts, end = [], 0
     for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
@@ -110,12 +110,12 @@ def _without_numbers(text: str, region: str) -> str:
 
 
 def _number(number: str) -> str:
-    """13812345678 → 138****5678. A shorter number keeps its first digit only, or few attempts would complete it."""
+    """13812345678 → 138****5678. A shorter number keeps only its first digit, or it could be guessed."""
     return f"{number[:3]}{HIDDEN}{number[-4:]}" if len(number) >= _SHORTEST else _first(number) + HIDDEN
 
 
 def _address(text: str) -> str | None:
-    """zhang@example.com → z****@example.com; None where that is no e-mail address."""
+    """zhang@example.com → z****@example.com; None if it is no e-mail address."""
     if email(text) is None:
         return None
     local, _, domain = unicodedata.normalize("NFKC", text).strip().rpartition("@")
@@ -123,7 +123,7 @@ def _address(text: str) -> str | None:
 
 
 def _first(text: str) -> str:
-    """The first character as a reader counts them; nothing where that is the whole text."""
+    """Return the first visible character; empty if it is the whole text."""
     seen = "".join(sign for sign in text if sign == _JOINER or unicodedata.category(sign) not in ("Cc", "Cf"))
     seen = seen.strip().lstrip(_JOINER)
     end = 2 if all("\U0001f1e6" <= sign <= "\U0001f1ff" for sign in seen[:2]) else 1  # a flag is two signs
@@ -133,5 +133,5 @@ def _first(text: str) -> str:
 
 
 def _continues(sign: str) -> bool:
-    """An accent, a variation, a color of skin or a joiner: part of the character before it."""
+    """Return whether the sign belongs to the character before it: an accent, variation, skin tone or joiner."""
     return sign == _JOINER or "\U0001f3fb" <= sign <= "\U0001f3ff" or unicodedata.category(sign) in ("Mn", "Mc", "Me")

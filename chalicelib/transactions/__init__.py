@@ -1,1 +1,1 @@
-"""How planned transitions become conditional DynamoDB transactions: the unit of work and what it is made of."""
+"""Turn planned transitions into conditional DynamoDB transactions: the unit of work and its parts."""

@@ -1,7 +1,7 @@
-"""What one request is made with: who asks, when, on which table, and the pool whose policy rules it.
+"""Provide the context of a request: the caller, the time, the table, and the pool with its policy.
 
-The policy is kept in memory for a few seconds, because a check on one pool item in every claim would make that item a
-hot spot. So a change of policy reaches every process within `POLICY_MS`, well inside the ten seconds promised.
+Pools are cached in memory for a few seconds, because a check of the pool item in every claim would make it a hot item.
+So a change of policy reaches every process within `POOL_CACHE_MS`, well inside the promised ten seconds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ POOL_CACHE_MS: Final = 5_000
 
 
 class Caller(Struct, frozen=True):
-    """Who is asking, as the verified token says. Pool roles are stored, not in the token."""
+    """The user of the verified token. Roles in pools are stored in the table, not in the token."""
 
     tenant: str
     user: str
@@ -42,8 +42,10 @@ class Caller(Struct, frozen=True):
 
 
 class Backend:
-    """What a process keeps between requests. `mint` makes ids; `choose` draws so many of a range at random;
-    `abreast` does jobs that do not wait for each other."""
+    """The state of a process between requests.
+
+    `new_id` returns a new id. `sample` draws a number of random values from a range. `run_jobs` runs independent jobs.
+    """
 
     def __init__(
         self,
@@ -60,14 +62,14 @@ class Backend:
         self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}
 
     def patient(self, patience: Patience) -> Backend:
-        """The same for one request, or one part of a long one, whose calls to DynamoDB share that patience."""
+        """Return a copy for one request, or a part of a long one, whose DynamoDB calls share a time limit."""
         backend = copy.copy(self)
         backend.table = self.table.patient(patience)
         return backend
 
 
 class RequestContext(Struct, frozen=True):
-    """One request. `now` is its moment: every deadline and rule in it sees the same one. `mark` is in its events."""
+    """One request. All rules and deadlines in it use the same `now`. Its events carry `request_marker`."""
 
     backend: Backend
     caller: Caller
@@ -77,7 +79,7 @@ class RequestContext(Struct, frozen=True):
     request_marker: str = ""
 
     def pool(self, pool_id: str) -> Pool:
-        """The pool, if it is open at most a few seconds old. Raises Refused where the tenant has no such pool."""
+        """Return the pool; an open one may be cached for a few seconds. Raises Refused if it does not exist."""
         seen_at, pool = self.backend.pools.get((self.caller.tenant, pool_id), (0, None))
         if pool is None or pool.status != "open" or not 0 <= self.now - seen_at < POOL_CACHE_MS:
             pool = self.pool_now(pool_id)
@@ -100,11 +102,11 @@ class RequestContext(Struct, frozen=True):
         return pool
 
     def forget(self, pool_id: str) -> None:
-        """The pool has changed: this process shall see it at once."""
+        """Evict a pool that has changed, so that this process reads it again."""
         self.backend.pools.pop((self.caller.tenant, pool_id), None)
 
     def by_admin(self) -> None:
-        """Raises Refused unless an admin of the tenant is asking."""
+        """Require an admin of the tenant. Raises Refused."""
         if not self.caller.admin:
             raise Refused(Refusal("not_admin"))
 
@@ -120,22 +122,24 @@ class RequestContext(Struct, frozen=True):
         target_pool: Pool | None = None,
         log: ImportLog | None = None,
     ) -> UnitOfWork:
-        """Where moves are settled. `manager` says that only a manager can have made the moves, who sees what is masked.
-        Where that is not known, the role is read before something is masked."""
+        """Return a unit of work. With `manager`, only a manager can make the transitions, so results are not masked.
+
+        Otherwise the role of the caller is read before a result is masked.
+        """
 
         def facts(customer: Customer) -> Facts:
-            there = target_pool if target_pool is not None and customer.pool == target_pool.id else pool
-            return serializers.facts(customer, there.policy)
+            home = target_pool if target_pool is not None and customer.pool == target_pool.id else pool
+            return serializers.facts(customer, home.policy)
 
         table, customer_cache, actor = self.backend.table, self.backend.customer_cache, self.actor(pool)
         return UnitOfWork(table, customer_cache, actor, facts, make_room, self.idempotency, target_pool, log, manager)
 
     def manages(self, pool: Pool, found: Mapping[Key, Item] | None = None) -> bool:
-        """Whether the caller manages that pool, by their member item among those found, or as it is now."""
+        """Return whether the caller manages the pool, by the member item in `found` or by a read."""
         return self.unmet(pool, self.actor(pool).manager_rules(), found) is None
 
     def unmet(self, pool: Pool, asked: Sequence[Rule], found: Mapping[Key, Item] | None = None) -> Refusal | None:
-        """The first of those rules about the caller that does not hold, for what no write asks about."""
+        """Return the refusal of the first rule about the caller that fails. Only for requests without a write."""
         key = self.actor(pool).member_key
         if not asked:
             return None
@@ -143,17 +147,19 @@ class RequestContext(Struct, frozen=True):
         return first_broken(asked, {key: stored.get(key, {})})
 
     def shown(self, pool: Pool, customer: Customer, manager: bool) -> dict[str, Any]:
-        """A customer of that pool, as the caller may see it."""
+        """Return the body of a customer, masked for the caller."""
         clock = self.actor(pool).clock(customer)
         return serializers.customer(customer, pool.policy, clock, self.caller.user, lambda: manager)
 
     def import_log(self, pool_id: str) -> ImportLog:
-        """Where an import into that pool notes what it does."""
+        """Return the log that an import into the pool writes."""
         return ImportLog(self.caller.tenant, pool_id, self.now, self.backend.new_id(), self.idempotency)
 
     def answered(self, ids: Sequence[str]) -> Outcome | None:
-        """What an earlier attempt with this Idempotency-Key answered to all of those ids, if it came to its end: no
-        more is asked then, since by now there may be no such pool."""
+        """Return the stored outcome if an earlier attempt with this Idempotency-Key has a result for every id.
+
+        Then nothing else is checked: the pool may no longer exist.
+        """
         answers = known_answers(self.idempotency)
         if len(answers) < len(ids):
             return None
@@ -162,7 +168,7 @@ class RequestContext(Struct, frozen=True):
     def commit(
         self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE
     ) -> dict[str, Any]:
-        """One transaction, with its answer at that position. Raises Refused with the first rule broken."""
+        """Write one transaction and store its answer at `position`. Raises Refused for the first broken rule."""
         answer = {position: Result("", body=body)}
         parts = [] if self.idempotency is None else [self.idempotency.part(answer)]
         refusing = self.backend.table.write([*actions, *parts])
@@ -177,7 +183,7 @@ class RequestContext(Struct, frozen=True):
         raise StoreUnavailable if refusal is None else Refused(refusal)
 
     def finish(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer of a request of several steps, kept under its Idempotency-Key; the first one, if there was one."""
+        """Store the answer of a request of several steps. Return the stored one if there is one already."""
         if self.idempotency is None:
             return body
         return self.idempotency.close(self.backend.table, {WHOLE: Result("", body=body)})[WHOLE].body or {}

@@ -1,8 +1,8 @@
-"""What a request changes in members' items: their counters, and the statistics of the day.
+"""Compute how a request changes members' items: their counters and the statistics of the day.
 
-All of it is derived from the moves: where a customer was, where it shall be, and the events between. No verb counts
-anything itself, so no counter can disagree with the customers. The day's statistics ride in the member's item, which
-the move writes anyway; the first write of a new day files the old day's under a row of their own, in its transaction.
+All changes are derived from transitions: the customer before and after, and the new events. No verb may count anything
+itself, so counters always agree with the customers. The statistics of the current day are part of the member's item,
+which the transition writes anyway. The first write of a new day archives the old day in its own row.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ ACTIVITY_OF_EVENT: Final = {
 
 
 def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
-    """By how much each member's counters change, and which of the day's statistics count one more."""
+    """Return the changes of each member's counters and of their statistics of the day."""
     if transition.removed_by is not None and transition.before is not None:
-        return {
-            _member(transition.before, transition.removed_by): Counter(pooled=-1)
-        }  # it was available: nobody had touched it
+        # Only an available customer can be removed.
+        return {_member(transition.before, transition.removed_by): Counter(pooled=-1)}
     if transition.after is None:
         return {}
     sums: dict[Key, Counter[str]] = defaultdict(Counter)
@@ -62,7 +61,7 @@ def _is_set_aside(customer: Customer | None) -> int:
 
 
 def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
-    """What enters is credited to who brought it in; all else to the holder that the event names."""
+    """Credit an entry to the actor of the event, and everything else to the holder in the event."""
     entered = event.from_state in (None, "private") and event.to_state == "available"
     left = event.from_state != "private" and event.to_state == "private"
     whose = _member(customer, event.by if entered or event.holder is None else event.holder)
@@ -77,31 +76,31 @@ def _member(customer: Customer, user: str) -> Key:
 
 
 class Counters:
-    """The members' items as one request writes them."""
+    """The members' items that one request writes."""
 
     def __init__(self, actor: Actor, target_pool: Pool | None = None) -> None:
-        self._actor, self._elsewhere = actor, target_pool
+        self._actor, self._target_pool = actor, target_pool
         self._seen: dict[Key, Item] = {}
 
-    def learn(self, refusing: Mapping[Key, Item]) -> None:
-        """Takes the members among the items that refused; {} is one who is no member any more."""
-        self._seen |= {key: item for key, item in refusing.items() if not item or "day" in item}
+    def learn(self, failed_items: Mapping[Key, Item]) -> None:
+        """Store the member items among the failed items; {} means that the member was removed."""
+        self._seen |= {key: item for key, item in failed_items.items() if not item or "day" in item}
 
     def begin_days(self, table: Table) -> None:
-        """Files the old days that were seen, apart from any move: an atomic batch may leave no space for that."""
+        """Archive old days in transactions of their own: an atomic batch may leave no space for that."""
         for key in [key for key in self._seen if self._turns(key)]:
             begin = [rules.day.set(self._today(key)), rules.did.set({})]
             table.write([Update(key, begin, activity_unchanged(self._seen[key])), self._filed(key)])
-            del self._seen[key]  # whether it was this process or another that did it
+            del self._seen[key]  # this process or another one has done it
 
     def keys(self, transition: Transition) -> set[Key]:
-        """The items, besides the customer's own, that a move's counters need."""
+        """Return the keys of the items that hold the counters of a transition."""
         sums, rows = self._credited([transition])
         members = {key for key in sums if self._seen.get(key) != {}}
         return members | rows.keys() | {self._row(key) for key in members if self._turns(key)}
 
     def quota(self, transitions: Iterable[Transition]) -> Quota | None:
-        """The limits of the one member who takes customers in this request, if it is about taking."""
+        """Return the limits of the member who takes customers in this request, or None."""
         takes = [transition for transition in transitions if transition.recipient is not None]
         if not takes or takes[0].recipient is None:
             return None
@@ -112,7 +111,7 @@ class Counters:
     def actions(
         self, transitions: Iterable[Transition], asked: dict[Key, list[Condition]], quota: Quota | None
     ) -> list[Action]:
-        """Each member's item once, under the conditions asked of it, whatever the number of customers."""
+        """Return one action per member item, with all its conditions, for any number of customers."""
         sums, credited = self._credited(transitions)
         asked = {key: list(conditions) for key, conditions in asked.items()}
         updates, rows = {}, [_added_to_row(key, counts) for key, counts in credited.items()]
@@ -128,10 +127,10 @@ class Counters:
         return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in updates.items()), *rows]
 
     def _credited(self, transitions: Iterable[Transition]) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
-        """What those moves add to members' items and to the pools' rows.
+        """Return the changes of members' items and of rows.
 
-        What an admin brings in counts on the pool's own row, and on the row of their day: they need not be a member.
-        Both rows only add up, so it makes no difference whether they are one meanwhile.
+        Customers that an admin creates count in the pool's own row and in the row of the day, since an admin need not
+        be a member. Both rows are sums, so it makes no difference if the admin becomes a member.
         """
         sums: dict[Key, Counter[str]] = defaultdict(Counter)
         rows: dict[Key, Counter[str]] = defaultdict(Counter)
@@ -144,7 +143,7 @@ class Counters:
         return sums, {row: counts for row, counts in rows.items() if any(counts.values())}
 
     def _row_for(self, member: Key, counter: str) -> Key | None:
-        """Where that counter of an admin is kept, if it is not in their own item."""
+        """Return the row that holds this counter of an admin, or None for their member item."""
         if counter in ("pooled", "aside"):
             return keys.leavers_key(self._actor.tenant, keys.pool_from_pk(member.pk))
         return keys.day_key(member, self._today(member)) if counter == "entered" else None
@@ -162,19 +161,19 @@ class Counters:
         return [*changes, *counted], [rules.day == self._day(key)]
 
     def _today(self, key: Key) -> str:
-        """The local day of the pool whose member that is."""
+        """Return today in the time zone of the member's pool."""
         pool = self._actor.home
-        if self._elsewhere is not None and keys.pool_from_pk(key.pk) == self._elsewhere.id:
-            pool = self._elsewhere
+        if self._target_pool is not None and keys.pool_from_pk(key.pk) == self._target_pool.id:
+            pool = self._target_pool
         return pool.day(self._actor.now)
 
     def _day(self, key: Key) -> str:
-        """The day on which the member's item counts now: today or, where clocks disagree, the later one it has seen."""
+        """Return the day that the member's item counts: today, or a later stored day if clocks differ."""
         seen = self._seen.get(key)
         return max(self._today(key), str(items.deserialize(seen["day"]))) if seen else self._today(key)
 
     def _turns(self, key: Key) -> bool:
-        """Whether that item was seen to count a day that is over."""
+        """Return whether the stored item counts a day that is over."""
         seen = self._seen.get(key)
         return seen is not None and seen != {} and items.deserialize(seen["day"]) < self._today(key)
 
@@ -182,11 +181,11 @@ class Counters:
         return keys.day_key(key, items.deserialize(self._seen[key]["day"]))
 
     def _filed(self, key: Key) -> Update:
-        """Adds the old day to its row: one may be there if the member was removed that day and came back."""
+        """Add the old day to its row, which exists if the member was removed and added again on that day."""
         return archive_day(self._row(key), items.deserialize(self._seen[key]["did"]))
 
 
-# Hardly any two claims change a counter by another number.
+# Cached, since nearly all claims change a counter by the same number.
 
 
 @lru_cache(maxsize=256)
@@ -196,24 +195,26 @@ def _added(counter: str, count: int) -> Any:
 
 @lru_cache(maxsize=256)
 def _counted(kind: str, count: int) -> Any:
-    """To what was done today; an absent count is none."""
+    """Add to the count of today; an absent count is 0."""
     return rules.did[kind].set((rules.did[kind] | 0) + count)
 
 
 def archive_day(row: Key, did: Mapping[str, int]) -> Update:
-    """Adds to a row what was done on its day."""
+    """Add the activities of a day to its row."""
     return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in ACTIVITIES])
 
 
 def day_filed(row: Item | None) -> dict[str, int]:
-    """What is filed in the row of a day."""
+    """Return the counts in the row of a day."""
     counts = {kind: items.deserialize(row[kind]) for kind in ACTIVITIES if kind in row} if row else {}
     return {kind: count for kind, count in counts.items() if count}
 
 
 def take_day(key: Key, row: Item | None) -> Action:
-    """Takes out of the row of a day what was read in it, provided that it still says that; where none was read, that
-    there is none. So a day is counted in one place, the row or the item of the member who was put back."""
+    """Subtract the counts read from the row of a day, if it is unchanged. Require no row if none was read.
+
+    So a day is counted in one place: in the row, or in the item of the member who was added again.
+    """
     if row is None:
         return Check(key, rules.pk.does_not_exist())
     taken = [Attribute(kind).add(-count) for kind, count in day_filed(row).items()]
@@ -222,9 +223,9 @@ def take_day(key: Key, row: Item | None) -> Action:
 
 
 def brought_in(row: Key, pooled: int, aside: int) -> Update:
-    """Adds to the pool's own row: what those who left, and admins, have brought in.
+    """Add to the pool's own row, which counts the customers that removed members and admins have created.
 
-    `changes` only grows: an audit that reads the row twice sees from it that nothing came and went in between.
+    `changes` only grows, so an audit that reads the row twice detects a change in between.
     """
     return Update(row, [rules.pooled.add(pooled), rules.aside.add(aside), rules.changes.add(1)])
 
@@ -236,7 +237,7 @@ def _added_to_row(row: Key, counts: Counter[str]) -> Update:
 
 
 def activity_unchanged(member_item: Item) -> Condition:
-    """That the member has done nothing since that item was seen."""
+    """Require that the member has done nothing since the item was read."""
     return unchanged(member_item, ("day", "pooled", "aside"), did=ACTIVITIES)
 
 

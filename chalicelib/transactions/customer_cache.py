@@ -1,7 +1,7 @@
-"""Copies of customers that this process has seen lately: what lets a warm claim do without a read.
+"""Cache customers that this process has read or written recently, so that a warm claim needs no read.
 
-A copy is a hint. Every move made from one is bound to its version, so a stale copy costs one more transaction and can
-never be acted upon. Nothing may be answered from here without the engine having confirmed it.
+A cached customer is a hint. Every transition planned from it is bound to its version, so a stale one costs an extra
+transaction and is never written. No answer may come from this cache unless DynamoDB has confirmed it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MAX_READS: Final = 8
 
 
 class MalformedRecord(Exception):
-    """An item of the table does not read as the record that it should be."""
+    """An item of the table cannot be decoded as its record."""
 
 
 class ReadSkew(Exception):
-    """The customer and its fields were read on two sides of a change."""
+    """The customer and its fields were read before and after a change."""
 
 
 class CustomerCache:
-    """With `whole` false, customers are read and known without their fields: enough to move them, not to show them."""
+    """Without `whole`, customers are read without their fields: enough for a transition, not for a response."""
 
     def __init__(self, *, whole: bool = True) -> None:
         self.whole = whole
@@ -55,12 +55,12 @@ class CustomerCache:
             self._kept.pop(key, None)
 
     def get_many(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
-        """A copy of each: one seen lately, or else one read now. None for a customer that does not exist."""
+        """Return each customer, from the cache or by a read. None for one that does not exist."""
         seen = self.seen(actor, ids)
         return seen | self.read(table, actor, [customer_id for customer_id in ids if customer_id not in seen])
 
     def seen(self, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:
-        """The copies there are, of those seen lately."""
+        """Return the customers that are cached and not too old."""
         found = {}
         for customer_id in ids:
             seen_at, customer = self._kept.get(actor.customer_key(customer_id), (0, None))
@@ -69,7 +69,7 @@ class CustomerCache:
         return found
 
     def read(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
-        """Each as it is now. One request per 50 customers, since the fields are an item of their own."""
+        """Read each customer. One request per 50 customers, since the fields are a separate item."""
         read: dict[str, Customer | None] = {}
         for _ in range(MAX_READS):
             missing = [customer_id for customer_id in ids if customer_id not in read]
@@ -82,40 +82,40 @@ class CustomerCache:
         raise Throttled
 
     def from_items(self, actor: Actor, customer_id: str, found_items: Mapping[Key, Item]) -> Customer | None:
-        """The customer among items that were read together, remembered. Raises TornRead."""
+        """Cache and return the customer from items that were read together. Raises ReadSkew."""
         stored = found_items.get(actor.customer_key(customer_id))
         if stored is None:
             return None
         customer = customer_of(actor, stored)
         if not self.whole:
-            return self._noted(actor, customer)
+            return self._cached(actor, customer)
         written = found_items.get(keys.fields_key(actor.tenant, actor.pool, customer_id))
         fields_version, fields = (0, {}) if written is None else items.fields_record(written)
         if fields_version != customer.fields_version:
             raise ReadSkew(customer_id)
-        return self._noted(actor, replace(customer, fields=fields))
+        return self._cached(actor, replace(customer, fields=fields))
 
     def from_item(self, table: Table, actor: Actor, stored: Item, known: Customer | None) -> Customer:
-        """The customer that the engine returned without its fields; they are read again only if they have changed."""
+        """Return the customer of an item without fields. The fields are read only if they have changed."""
         customer = customer_of(actor, stored)
         if not self.whole:
-            return self._noted(actor, customer)
+            return self._cached(actor, customer)
         if known is not None and _same_fields(known, customer):
-            return self._noted(actor, replace(customer, fields=known.fields))
+            return self._cached(actor, replace(customer, fields=known.fields))
         return self.read(table, actor, [customer.id])[customer.id] or customer
 
-    def _noted(self, actor: Actor, customer: Customer) -> Customer:
+    def _cached(self, actor: Actor, customer: Customer) -> Customer:
         self.remember(customer, actor.now)
         return customer
 
 
 def _same_fields(known: Customer, stored: Customer) -> bool:
-    """Whether the copy's fields are those of the stored customer, and not of one that had its id before."""
+    """Return whether the cached fields belong to the stored customer, not to an earlier one with its id."""
     return (known.fields_version, known.created_at) == (stored.fields_version, stored.created_at)
 
 
 def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key]:
-    """The keys of those customers and, for whole ones, of their fields."""
+    """Return the keys of the customers and, with `whole`, of their fields."""
     wanted_keys = []
     for customer_id in ids:
         key = actor.customer_key(customer_id)
@@ -124,7 +124,7 @@ def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key
 
 
 def customer_of(actor: Actor, stored: Item) -> Customer:
-    """The customer in that item, without its fields. Raises MalformedRecord."""
+    """Decode the customer of an item, without its fields. Raises MalformedRecord."""
     try:
         return items.customer_record(actor.tenant, actor.pool, stored)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:

@@ -1,9 +1,8 @@
-"""What one move writes: the customer and its newest events, a page of its older ones, its fields where they changed,
-the guards of the phone number and the e-mail address that they say now.
+"""Build the writes of one transition: the customer with its recent events, a page of older events, changed fields, and
+the unique-key items of its phone number and e-mail address.
 
-Here every write of a customer is bound to the version that the move was made from, and to when the customer was
-created: one that moved to another pool may leave its id to a new one, with the same version some day. There is no other
-way to write one.
+Every write of a customer is bound to the version that the transition was planned from, and to `created_at`: after a
+customer moves to another pool, a new one may get its id and reach the same version. No other module writes customers.
 """
 
 from __future__ import annotations
@@ -22,24 +21,21 @@ from chalicelib.dynamodb.table import Action, Check, Delete, Put
 from chalicelib.model.model import Customer, Event, Pool
 
 
-def actions_of(transition: Transition, asked: dict[Key, list[Condition]]) -> list[Action]:
-    """The customer under the conditions asked of it, always bound to the version that the move was made from.
-
-    The conditions that these writes carry are taken out of `asked`.
-    """
+def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> list[Action]:
+    """Return the actions of a transition. Their conditions are removed from `required`."""
     known, after = transition.before, transition.after
-    conditions = asked.pop(transition.key, [])
+    conditions = required.pop(transition.key, [])
     if known is None and after is not None:
         conditions = [*conditions, rules.pk.does_not_exist()]
     elif known is not None:
         conditions = [*conditions, rules.same_version(known.version, known.created_at)]
     bound = rules.all_of(conditions or [rules.pk.exists()])
     if transition.removed_by is not None:
-        return _remove(transition, bound, asked)
+        return _remove(transition, bound, required)
     if after is None:
         return [Check(transition.key, bound)]
     writes: list[Action] = (
-        _relocate(transition, transition.target_key, bound, asked)
+        _relocate(transition, transition.target_key, bound, required)
         if transition.target_key
         else [_put(transition.key, after, bound)]
     )
@@ -48,7 +44,7 @@ def actions_of(transition: Transition, asked: dict[Key, list[Condition]]) -> lis
         writes.append(Put(key, items.event_page_item(after, page)))
     if after.fields_version == after.version:
         writes.append(Put(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(after)))
-        writes += _unique_keys(transition, after, asked)
+        writes += _unique_keys(transition, after, required)
     return writes
 
 
@@ -57,33 +53,33 @@ def _put(key: Key, after: Customer, bound: Condition) -> Put:
 
 
 def _relocate(
-    transition: Transition, target_key: Key, bound: Condition, asked: dict[Key, list[Condition]]
+    transition: Transition, target_key: Key, bound: Condition, required: dict[Key, list[Condition]]
 ) -> list[Action]:
-    """From one pool to another: gone here and there at once. Pages of events stay where they were written."""
+    """Move the customer to another key in one transaction. Pages of events stay where they were written."""
     assert transition.after is not None
-    new = rules.all_of([*asked.pop(target_key, []), rules.pk.does_not_exist()])
+    new = rules.all_of([*required.pop(target_key, []), rules.pk.does_not_exist()])
     return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), _put(target_key, transition.after, new)]
 
 
-def _remove(transition: Transition, bound: Condition, asked: dict[Key, list[Condition]]) -> list[Action]:
-    """Gone with its fields and those guards. Two that leave may have said the same number: it is the last one's."""
+def _remove(transition: Transition, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
+    """Delete the customer, its fields and its unique keys. Two customers may share a number: the last one owns it."""
     for rule in transition.unique_key_rules:
-        asked.pop(rule.key, None)
-    forgotten = [Delete(rule.key, rule.condition) for rule in transition.unique_key_rules]
-    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *forgotten]
+        required.pop(rule.key, None)
+    deleted_keys = [Delete(rule.key, rule.condition) for rule in transition.unique_key_rules]
+    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *deleted_keys]
 
 
-def _unique_keys(transition: Transition, after: Customer, asked: dict[Key, list[Condition]]) -> Iterator[Put]:
-    """Who says a phone number or an e-mail address last is found by it; only an import by key asks who did before."""
-    said_before = {} if transition.before is None else items.unique_key_items(transition.before)
+def _unique_keys(transition: Transition, after: Customer, required: dict[Key, list[Condition]]) -> Iterator[Put]:
+    """Write new unique-key items. The last writer owns a key; only an import by key requires that it is free."""
+    existing = {} if transition.before is None else items.unique_key_items(transition.before)
     for key, item in items.unique_key_items(after).items():
-        if key not in said_before:
-            conditions = asked.pop(key, [])
+        if key not in existing:
+            conditions = required.pop(key, [])
             yield Put(key, item, rules.all_of(conditions) if conditions else None)
 
 
 def with_request_marker(transition: Transition, request_marker: str) -> Transition:
-    """The move with the mark of its request in every event that it makes."""
+    """Add the request marker to every new event."""
     if transition.after is None:
         return transition
     known = 0 if transition.before is None else transition.before.version
@@ -94,16 +90,16 @@ def with_request_marker(transition: Transition, request_marker: str) -> Transiti
 
 
 def with_shards(transition: Transition, pool: Pool, now: int) -> Transition:
-    """The move with a customer that goes to the shard which is its own in the pool where it shall be."""
+    """Set the shard count of the pool that the customer will be in."""
     if transition.after is None:
         return transition
     return replace(transition, after=replace(transition.after, shards=pool.shards_written(now)))
 
 
 def with_paged_events(transition: Transition, *, roomy: bool) -> Transition:
-    """The move with a customer that carries its older events only while that costs nothing.
+    """Move older events to their own item once keeping them inline costs another write unit.
 
-    `roomy` spends bytes rather than an action of the transaction: an atomic batch has to fit into one.
+    With `roomy`, keep them inline longer, which saves an action: an atomic batch must fit into one transaction.
     """
     if transition.before is None or transition.after is None:
         return transition
@@ -115,7 +111,7 @@ def with_paged_events(transition: Transition, *, roomy: bool) -> Transition:
 
 
 def _saves_a_kilobyte(customer: Customer, newest: tuple[Event, ...]) -> bool:
-    """Whether the customer begins a kilobyte less with only those events."""
+    """Return whether the item is a kilobyte (a write unit) smaller with only these events."""
     text = items.encode_events(customer.tail)
     if len(text) <= MAX_PLAIN_BYTES:
         return False
@@ -124,7 +120,7 @@ def _saves_a_kilobyte(customer: Customer, newest: tuple[Event, ...]) -> bool:
 
 
 def _paged_out(transition: Transition) -> tuple[Event, ...]:
-    """The events that the known copy carried and the new one no longer does: they get an item of their own."""
+    """Return the events that move from the customer item to their own item."""
     if transition.before is None or transition.after is None:
         return ()
     return tuple(event for event in transition.before.tail if event not in transition.after.tail)

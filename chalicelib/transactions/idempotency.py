@@ -1,10 +1,10 @@
-"""What an Idempotency-Key has done so far: its answers, kept in the transactions that they are about.
+"""Store the results of an Idempotency-Key, in the same transactions as their changes.
 
-Only facts are kept: of each id the refusal, or what the customer was at that moment. Name, fields and whatever people
-wrote are never in a record; `answering` reads them when an answer is given again.
+Only facts are stored: for each id the refusal, or the state of the customer at that time. A record never holds names,
+fields or other text of people; they are read again when a result is replayed.
 
-A request with a key commits in parts, each with the answers of that part, put only if that part is not there yet. A
-repetition meets the parts, takes their answers, and goes on after them; so a key has one effect, also after a crash.
+A request with a key commits in parts. Each part holds its results and is put only if it does not exist yet. A
+repetition reads the stored parts and continues after them, so a key has one effect, even after a crash.
 """
 
 from __future__ import annotations
@@ -27,17 +27,16 @@ from chalicelib.model.model import IDENTIFIER, Customer
 from chalicelib.transactions.serializers import Facts
 
 RETENTION_SECONDS: Final = 24 * 3600
-# Refusals that come before the question who is asking.
+# Refusals that do not depend on the caller.
 OPEN_TO_ALL: Final = ("invalid_request", "policy_invalid", "batch_too_large", "duplicate_in_request", "pool_not_open")
 WHOLE: Final = -1  # the position of an answer about the request as a whole
 
 
 class Result(Struct, frozen=True):
-    """What came of one id of a request: the facts of its customer at that moment, or the refusal. A customer that has
-    left the table has neither. `body` is the answer of a request that is not about customers.
+    """The result of one id: the facts of its customer, or the refusal. A deleted customer has neither.
 
-    `seen` is the customer as this very attempt has written or read it, and `managed` says that only a manager can have
-    done this. Neither is kept.
+    `body` is the answer of a request that is not about customers. `seen` is the customer that this attempt wrote or
+    read, and `managed` is True if only a manager can have done this. Neither is stored.
     """
 
     id: str
@@ -52,7 +51,7 @@ class Result(Struct, frozen=True):
 
 
 class _Kept(Struct, omit_defaults=True):
-    """A result as the record keeps it: `body` has the facts of a customer, or the answer about something else."""
+    """A stored result: `body` has the facts of a customer, or another answer."""
 
     id: str
     body: dict[str, Any] | None = None
@@ -60,7 +59,7 @@ class _Kept(Struct, omit_defaults=True):
 
 
 def encoded(answers: Mapping[int, Result]) -> bytes:
-    """Those answers as a record keeps them. An id that is none is free text: it stands in the request, not here."""
+    """Encode results for storage. An invalid id is free text, so it is not stored; the request has it."""
     kept = [
         (
             position,
@@ -76,7 +75,7 @@ def encoded(answers: Mapping[int, Result]) -> bytes:
 
 
 def decoded(content: bytes) -> dict[int, Result]:
-    """The answers in a record. Those of the release before this one have the customers whole: only facts are taken."""
+    """Decode stored results. Records of the previous release hold whole customers: only the facts are used."""
     kept = msgspec.json.decode(zlib.decompress(content), type=list[tuple[int, _Kept]])
     return {position: _result(each) for position, each in kept}
 
@@ -91,17 +90,17 @@ def _result(kept: _Kept) -> Result:
 
 
 def known_answers(idempotency: IdempotencyRecord | None) -> dict[int, Result]:
-    """What earlier attempts with the same Idempotency-Key have answered: nothing, where there is no key."""
+    """Return the results of earlier attempts with this Idempotency-Key; empty without a key."""
     return {} if idempotency is None else dict(idempotency.answers)
 
 
 def named(result: Result, given: str) -> Result:
-    """The result under the id that the request gives, where the record keeps none."""
+    """Return the result with the id of the request, if the record stores none."""
     return result if result.id else replace(result, id=given)
 
 
-def _says_nothing(position: int, result: Result, reason: str) -> bool:
-    """An id that is none is not found, whoever asks; the record keeps it empty."""
+def _discloses_nothing(position: int, result: Result, reason: str) -> bool:
+    """An invalid id is not found for any caller; the record stores it as empty."""
     if result.refusal is None:
         return False
     if result.refused_as("not_found"):
@@ -110,9 +109,9 @@ def _says_nothing(position: int, result: Result, reason: str) -> bool:
 
 
 class IdempotencyRecord:
-    """The parts of one key. `fingerprint` tells whether a repetition has the same body.
+    """The parts of one key. The `fingerprint` detects a repetition with another body.
 
-    `met` says that an earlier attempt has left answers; `replayed`, that nothing was added to them.
+    `met` is True if an earlier attempt has stored results; `replayed` if this attempt has added none.
     """
 
     def __init__(
@@ -127,17 +126,19 @@ class IdempotencyRecord:
 
     @property
     def key(self) -> Key:
-        """Where the next part goes."""
+        """The key of the next part."""
         return self._key_of_part(self._part)
 
     @property
     def name(self) -> str:
-        """Names this use of the key: one for all repetitions, and another after the key was forgotten. It is certain
-        as soon as a part is written or met."""
+        """The name of this use of the key: the same for all repetitions, and a new one after the key has expired.
+
+        It is final once a part is written or read.
+        """
         return blake2b(f"{self._key_of_part(0).pk} {self._ends}".encode(), digest_size=16).hexdigest()
 
     def recall(self, table: Table) -> None:
-        """Takes over all that earlier attempts wrote, in one read. Raises Refused as `absorb` does."""
+        """Load the parts of earlier attempts, in one read. Raises Refused like `absorb`."""
         for page in table.pages(self.key.pk):
             for stored in page.items:
                 if stored["sk"] != serialize(self.key.sk) or deserialize(stored["ttl"]) <= self._seconds:
@@ -145,7 +146,7 @@ class IdempotencyRecord:
                 self.absorb(stored)
 
     def part(self, answers: Mapping[int, Result]) -> Put:
-        """The action that writes those answers as the next part; the engine may have kept one older than a day."""
+        """Return the action that writes the next part. DynamoDB may not have deleted an expired one yet."""
         ttl = Attribute("ttl")
         unwritten = Attribute("pk").does_not_exist() | (ttl <= self._seconds)
         item = {
@@ -159,7 +160,7 @@ class IdempotencyRecord:
         self._part += 1
 
     def absorb(self, stored: Item) -> None:
-        """Takes over a part that an earlier attempt wrote. Raises Refused where that was about another body."""
+        """Add a part of an earlier attempt. Raises Refused if that attempt had another body."""
         if deserialize(stored["fingerprint"]) != self._fingerprint:
             raise Refused(Refusal("idempotency_key_reused"))
         self.answers.update(decoded(stored["answers"]["B"]))
@@ -170,19 +171,21 @@ class IdempotencyRecord:
             raise Refused(whole.refusal)
 
     def says_nothing(self, reason: str) -> bool:
-        """Whether an earlier attempt was refused for that reason, which is about the caller, or for what is wrong with
-        the request: then its answer says nothing that the caller may not know."""
+        """Return whether the stored results are only refusals for this reason or for errors in the request.
+
+        Then a replay discloses nothing that the caller may not know.
+        """
         whole = self.answers.get(WHOLE)
-        told = self.answers if whole is None or whole.refusal is None else {WHOLE: whole}
-        return all(_says_nothing(position, result, reason) for position, result in told.items())
+        results = self.answers if whole is None or whole.refusal is None else {WHOLE: whole}
+        return all(_discloses_nothing(position, result, reason) for position, result in results.items())
 
     def close(self, table: Table, results: Mapping[int, Result]) -> dict[int, Result]:
-        """The answers to give: those of earlier attempts where they exist, the rest written down now."""
+        """Store the missing results. Return all, with those of earlier attempts first."""
         while missing := {position: result for position, result in results.items() if position not in self.answers}:
             self.replayed = False
-            refusing = table.write([self.part(missing)])
-            if refusing is None:
+            failed_items = table.write([self.part(missing)])
+            if failed_items is None:
                 self.wrote(missing)
             else:
-                self.absorb(refusing[self.key])
+                self.absorb(failed_items[self.key])
         return {position: named(self.answers[position], result.id) for position, result in results.items()}

@@ -1,7 +1,7 @@
-"""What an import leaves behind so that it can be undone: whom it made or changed, and what they said before.
+"""Store what is needed to undo an import: the customers it created or changed, and their content before.
 
-Each transaction of an import also puts one record, named by its first row, so no two of them write the same. The
-engine drops the records in time. Nothing is undone here, and nobody's word but the engine's is taken for what stands.
+Each transaction of an import also puts one record, named by its first row, so no two transactions put the same record.
+DynamoDB deletes the records by TTL. This module must not undo anything.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from chalicelib.model.model import IDENTIFIER
 from chalicelib.transactions.idempotency import IdempotencyRecord
 
 RETENTION_SECONDS: Final = 30 * 24 * 3600
-IMPORTED_ATTRIBUTES: Final = ("name", "fields", "priority")  # all that an import says of a customer
+IMPORTED_ATTRIBUTES: Final = ("name", "fields", "priority")  # all attributes that an import sets
 
 
 class ImportedRow(Struct, frozen=True, array_like=True):
-    """One customer that an import wrote: the row's place in it, the version that it made, and of what it changed the
-    content before. That is None where the customer is new."""
+    """One customer that an import wrote: the index of its row, the version written, and the changed content before.
+
+    `before` is None if the customer is new.
+    """
 
     at: int
     id: str
@@ -37,7 +39,7 @@ class ImportedRow(Struct, frozen=True, array_like=True):
 
 
 class ImportLog(Struct, frozen=True):
-    """The records of one import. `minted` is its name, unless an Idempotency-Key names it."""
+    """The records of one import. `generated_id` is its id, unless an Idempotency-Key determines it."""
 
     tenant: str
     pool: str
@@ -47,15 +49,15 @@ class ImportLog(Struct, frozen=True):
 
     @property
     def import_id(self) -> str:
-        """The same for all repetitions under a key; certain once the first of its transactions is written."""
+        """The same id for all repetitions under a key; final once the first transaction is written."""
         return self.generated_id if self.idempotency is None else self.idempotency.name
 
     def keys(self, transition: Transition) -> set[Key]:
-        """The one item more that a transaction needs if it holds that move."""
+        """Return the key of the extra item that a transaction with this transition needs."""
         return set() if transition.after is None else {keys.import_key(self.tenant, self.pool, self.generated_id, "")}
 
     def part(self, transitions: Mapping[int, Transition]) -> list[Put]:
-        """The record of those moves, by row; none where they change nothing."""
+        """Return the record of the transitions, or nothing if they change nothing."""
         written = [
             _imported_row(at, transition) for at, transition in transitions.items() if transition.after is not None
         ]
@@ -71,17 +73,17 @@ class ImportLog(Struct, frozen=True):
 
 
 def _imported_row(at: int, transition: Transition) -> ImportedRow:
-    """What stays as it was is not kept: with whole fields, as many rows as a transaction holds would not fit."""
+    """Store only the changed content: the whole fields of all rows of a transaction would not fit."""
     after, before = transition.after, None
     assert after is not None
     if transition.before is not None:
-        said = {name: getattr(transition.before, name) for name in IMPORTED_ATTRIBUTES}
-        before = {name: then for name, then in said.items() if then != getattr(after, name)}
+        content = {name: getattr(transition.before, name) for name in IMPORTED_ATTRIBUTES}
+        before = {name: then for name, then in content.items() if then != getattr(after, name)}
     return ImportedRow(at, after.id, after.version, after.created_at, before)
 
 
 def read(table: Table, tenant: str, pool: str, import_id: str, now: int) -> dict[int, ImportedRow]:
-    """All that an import wrote, by row; nothing where there is no such import, or only too long ago."""
+    """Return the rows that an import wrote, by index; empty if the import is unknown or expired."""
     if IDENTIFIER.fullmatch(import_id) is None:
         return {}
     latest: dict[str, ImportedRow] = {}

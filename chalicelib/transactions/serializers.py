@@ -1,6 +1,6 @@
-"""How records are shown: the objects of the contract, with their times in RFC 3339 and hidden fields masked.
+"""Serialize records as the objects of the API, with RFC 3339 times and masked fields. Return plain dicts.
 
-Every body that shows a customer is built here, so masking cannot be forgotten on one path. Plain dicts come out.
+Every body with a customer must be built here, so that no path can skip the masking.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def spread_pool(record: Pool) -> dict[str, Any]:
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
-    """Every rule in force; null where it is off, and an empty list for the two that are lists."""
+    """Return every setting: null if it is off, and an empty list for the two lists."""
     shown: dict[str, Any] = msgspec.to_builtins(policy)
     shown |= {"notes_visible_to": policy.notes_readers, "phone_region": policy.region}
     return shown | {name: shown[name] or [] for name in ("masked_fields", "reminders")}
 
 
 def member(record: Member, home: Pool, now: int) -> dict[str, Any]:
-    """With the limits in force for that member, and what is left of them."""
+    """Return a member with their limits and the remaining numbers."""
     policy = home.policy
     limit = policy.holding_limit if record.own_limit is None else record.own_limit
     return {
@@ -62,8 +62,10 @@ def member(record: Member, home: Pool, now: int) -> dict[str, Any]:
 
 
 class Facts(Struct, frozen=True):
-    """A customer at one moment, without anything personal: what the record of an Idempotency-Key may keep. The name and
-    the fields are not here; they are shown beside the facts, as they are when the answer is given."""
+    """A customer at one time without personal data, which an idempotency record may store.
+
+    Name and fields are added when the response is built.
+    """
 
     id: str
     pool_id: str
@@ -88,7 +90,7 @@ class Facts(Struct, frozen=True):
 
 
 class Personal(Struct, frozen=True):
-    """What identifies a customer, as one viewer may see it now. Both are None where the customer is gone."""
+    """Name and fields as one viewer may see them now. Both are None if the customer no longer exists."""
 
     name: str | None = None
     fields: dict[str, Any] | None = None
@@ -99,19 +101,19 @@ _AFTER_PERSONAL: Final = ("version", "created_at", "updated_at", "old_expires_at
 
 
 def customer(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> dict[str, Any]:
-    """The customer as `viewer` may see it now."""
+    """Return the customer as `viewer` may see it now."""
     return shown(facts(record, policy), personal(record, policy, now, viewer, manages))
 
 
 def shown(known: Facts, own: Personal) -> dict[str, Any]:
-    """The body of a customer: the facts of one moment, with name and fields."""
+    """Return the body of a customer: its facts, with name and fields."""
     body = msgspec.to_builtins(known)
     last = {name: body.pop(name) for name in _AFTER_PERSONAL if name in body}
     return {**body, "name": own.name, "fields": own.fields, "masked": own.masked, **last}
 
 
 def facts(record: Customer, policy: Policy) -> Facts:
-    """What the customer is at this moment, without anything personal."""
+    """Return the facts of a customer, without personal data."""
     return Facts(
         id=record.id,
         pool_id=record.pool,
@@ -136,9 +138,9 @@ def facts(record: Customer, policy: Policy) -> Facts:
 
 
 def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> Personal:
-    """Name and fields as `viewer` may see them: only the customer's holder and managers see masked fields in full.
+    """Return name and fields: only the holder and managers see masked fields in full.
 
-    Whether the viewer `manages` the pool is asked only where that makes a difference.
+    `manages` is called only if it makes a difference, since it may read the table.
     """
     mask = masking.of(policy)
     if mask is not None and (record.belongs_to(viewer, now) or manages()):
@@ -150,14 +152,14 @@ def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: C
 
 
 def _available_at(record: Customer, policy: Policy) -> int | None:
-    """Since when an available customer may be claimed, or from when it may be."""
+    """Return the time from which an available customer may be claimed, in the past or future."""
     if record.state != "available" or record.set_aside_at is not None:
         return None
     return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
 
 
 def event(record: Event, viewer: str, reads_all: bool) -> dict[str, Any]:
-    """The event as `viewer` may see it: what a person wrote is read by its author and the person it names, too."""
+    """Return the event as `viewer` may see it. Its author and its holder always see the written text."""
     hidden = record.written and not reads_all and viewer not in (record.by, record.holder)
     return {
         "seq": record.seq,
