@@ -40,7 +40,7 @@ def ear() -> Iterator[Ear]:
 
 @pytest.fixture(scope="session")
 def ministack() -> Iterator[str]:
-    """The address of an engine of its own, which keeps nothing."""
+    """Return the address of a separate engine that persists nothing."""
     with (
         tempfile.TemporaryDirectory() as folder,
         MiniStack(port=0, state_dir=Path(folder), persistent=False) as engine,
@@ -91,7 +91,7 @@ def table_in_process(config: pytest.Config) -> Iterator[Table]:
 
 @pytest.fixture(params=["moto", pytest.param("ministack", marks=pytest.mark.ministack)])
 def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    """An empty table on each engine in turn."""
+    """Return an empty table on each engine in turn."""
     if request.param == "moto":
         with table_in_process(request.config) as made:
             yield made

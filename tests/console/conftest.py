@@ -45,7 +45,7 @@ def team(service: LocalApi, keys: LocalKeys) -> Team:
 
 @pytest.fixture
 def door(browser: Any, team: Team) -> Iterator[Door]:
-    """Opens pages. However the test ends, none of them may have met an error or asked for what its policy forbids."""
+    """Open pages. At the end, fail if a page met an error or violated its content security policy."""
     made = Door(browser, team)
     yield made
     made.close()

@@ -16,14 +16,14 @@ from tests.support.world import Reply
 from tools.local.keys import LocalKeys
 
 DESKTOP, PHONE = (1200, 850), (360, 740)
-# The browser itself notes each refusal that it fetches; what the page does about it is for the tests to say.
+# The browser logs each refused fetch as an error; the tests check how the page handles it.
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (401|403|404|409|412|422) ")
 NO_NETWORK = "Failed to load resource: net::ERR_FAILED"
 
 
 @dataclass
 class Team:
-    """A tenant with a pool `p`. `ask` speaks to the service beside all pages."""
+    """A tenant with a pool `p`. `ask` calls the service directly, outside any page."""
 
     url: str
     keys: LocalKeys

@@ -1,4 +1,4 @@
-"""A link with a token: it signs in whoever is nobody yet, replaces nobody without a question, and leaves no trace."""
+"""A link with a token signs in a signed-out user, replaces a session only after confirmation, and leaves no trace."""
 
 from __future__ import annotations
 

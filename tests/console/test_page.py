@@ -1,4 +1,4 @@
-"""The page for everybody: whatever names say, with a keyboard alone, on a phone, behind a prefix, read out aloud."""
+"""The page with hostile names, by keyboard alone, on a phone, behind a stage prefix, and for screen readers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOCUSED = """(() => {
 
 
 def furnished(team: Team) -> None:
-    """A bit of everything: long names, held ones, one that lapsed, one that was won."""
+    """Create customers of every kind: long names, claimed, expired, converted."""
     team.customers("Acme", "北辰科技有限公司", "Globex " * 20, "x" * 150, "Initech", "Umbrella")
     team.rule(holding_limit=4, daily_claim_limit=9, cooldown="P1D", members_may_extend=True, extension="P1D")
     for user in ("alice", "mona"):

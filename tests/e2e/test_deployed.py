@@ -262,7 +262,7 @@ def test_events_rejected_by_the_bus_are_retried(stack: Stack, alone: Any) -> Non
 
 
 def record_of(customer: str, version: int) -> dict[str, Any]:
-    """As the table's stream tells of a customer that is new."""
+    """Return a stream record of a new customer, as DynamoDB sends it."""
     image = {
         "pk": {"S": f"T#main#P#elsewhere#C#{customer}"}, "sk": {"S": "-"}, "version": {"N": str(version)},
         "created_at": {"N": "1"}, "tail": {"S": json.dumps([[version, "updated", 1, "mona"]])},

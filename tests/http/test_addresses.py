@@ -1,4 +1,4 @@
-"""Addresses and callers: what is unknown and what is another's are told apart by nothing, and nobody is a stranger."""
+"""Addresses and callers: unknown and foreign resources get the same response, and every route requires a caller."""
 
 from __future__ import annotations
 

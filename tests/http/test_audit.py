@@ -1,4 +1,4 @@
-"""The audit: whatever is planted in the table is found and, where another record tells what is right, put right."""
+"""The audit finds every planted fault and repairs it where another record has the correct value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: one result per input, exact limits, all or nothing where that is asked for."""
+"""Batches: one result per input, exact limits, and all or nothing where `atomic` is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claim-next: the best first, whoever has to be passed over, and however many call at once."""
+"""Claim next: highest priority first, ineligible customers skipped, with any number of concurrent callers."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def test_own_expired_claims_do_not_use_headroom(world: World) -> None:
 
 
 def one_lapsed_of_two(world: World) -> User:
-    """Alice holds c1, whose claim has lapsed, and c2; she may hold no more than that."""
+    """Give alice the expired claim c1 and the live claim c2, at a limit of two."""
     world.pool(claim_ttl="PT1H", holding_limit=2)
     world.fill(4)
     alice = world.user("alice")

@@ -1,6 +1,6 @@
-"""The console as it is served: one page, under a policy of its own, that says everything in both languages.
+"""The console as it is served: one page, with its own content security policy, complete in both languages.
 
-What it does in a browser is tested in `tests/console`, for which there has to be one.
+`tests/console` tests its behavior in a browser.
 """
 
 from __future__ import annotations

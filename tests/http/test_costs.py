@@ -1,5 +1,6 @@
-"""What things cost, counted. The clock's work depends on how much is due, never on how large the pool is; and what
-people ask for costs what docs/costs.md says."""
+"""Counted costs. The cost of a sweep depends on the number of due claims, never on the size of the pool; requests cost
+what docs/costs.md states.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def test_the_cost_of_a_sweep_does_not_depend_on_pool_size(customers: int) -> Non
 
 
 class Costs:
-    """A pool on the engine with a meter, of whose customers this process has a copy."""
+    """Return a pool on the metered engine whose customers are in the cache of this process."""
 
     def __init__(self) -> None:
         self.engine = Metered()

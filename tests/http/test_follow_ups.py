@@ -1,4 +1,4 @@
-"""Follow-ups: whose they are, what they say, and what they leave alone. And refusals that name the fact."""
+"""Follow-ups: who may write them, what they contain, and what they leave unchanged. Refusals name the fact."""
 
 from __future__ import annotations
 

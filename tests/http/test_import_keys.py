@@ -13,7 +13,7 @@ PHONE, SPELLINGS = "13812345678", ["+86 138 1234 5678", "１３８１２３４�
 
 
 def row(phone: Any = PHONE, name: str = "Row", **said: Any) -> dict[str, Any]:
-    """A row that says that phone number, and other fields beside it."""
+    """Return an import row with that phone number and other fields."""
     own = {name: said.pop(name) for name in ("id", "priority") if name in said}
     return own | {"name": name, "fields": {"phone": phone} | said}
 

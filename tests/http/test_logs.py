@@ -28,7 +28,7 @@ from tests.support.world import HOUR, User, World, everything, find, gateway_eve
 
 
 def canaries_in(world: World, **policy: Any) -> User:
-    """Customers c1 and c2 with canaries all over, of which alice holds the first for an hour."""
+    """Create customers c1 and c2 full of canaries; alice holds c1 for an hour."""
     mona = world.pool(claim_ttl="PT1H", **policy)
     for each in ("c1", "c2"):
         mona.create(each, name=NAME, fields=FIELDS)
@@ -54,7 +54,7 @@ def test_the_log_capture_finds_secrets_in_messages_exceptions_and_extras(ear: Ea
     ear.heard.clear()
 
 
-# What is asked
+# Requests
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
@@ -89,7 +89,7 @@ def test_client_input_is_never_logged_however_malformed(moto_world: World) -> No
     assert all(reply.status < 500 for reply in replies), [reply.text for reply in replies]
 
 
-# When the engine fails
+# When DynamoDB fails
 
 
 def no_answer(**_: Any) -> AWSResponse:
@@ -302,7 +302,7 @@ def test_the_publisher_function_logs_no_secret(deployed: ModuleType, moto_world:
 
 
 def test_the_reason_for_rejecting_a_token_is_not_logged() -> None:
-    """The reason quotes what the token says; so nobody but a test may look at it."""
+    """The reason quotes the token, so only tests may read it."""
     verifier = Verifier("key set", ISSUER, AUDIENCE, read=lambda _: {"keys": KEYS})
 
     for bad in BAD_TOKENS:

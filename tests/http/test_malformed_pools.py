@@ -33,7 +33,7 @@ READ_BUT_USELESS = ("a time after all years",)  # a round needs none of it
 
 @pytest.fixture
 def spoiled(moto_world: World) -> World:
-    """Two pools, a and b, with a lapsed claim in each."""
+    """Create two pools, a and b, each with an expired claim."""
     for pool in ("a", "b"):
         moto_world.pool(pool, claim_ttl="PT1H")
         moto_world.fill(1, pool=pool)

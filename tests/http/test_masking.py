@@ -25,7 +25,7 @@ def masked_pool(world: World) -> User:
 
 
 def hidden(customer: dict[str, Any]) -> bool:
-    """Whether all that the policy masks is masked, and the answer says so; or nothing is."""
+    """Return True if every field of the policy is masked and listed, False if none is. Any mixture fails."""
     masked = customer["fields"]["phone"] == "138****5678" and "****" in customer["name"]
     assert masked == customer["masked"] and customer["fields"]["city"] == "上海"
     assert masked or "****" not in str(customer)

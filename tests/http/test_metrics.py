@@ -107,7 +107,7 @@ def test_a_metric_line_has_each_code_and_no_identifying_dimension() -> None:
 
 
 def logged(say: Callable[[observability.LogRequest], object]) -> dict[str, Any]:
-    """What the one line holds that is told."""
+    """Return the content of the one logged line."""
     lines: list[dict[str, Any]] = []
 
     class Log:

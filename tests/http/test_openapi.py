@@ -1,6 +1,6 @@
-"""The published description of the HTTP surface: that it is sound, whole, and the one that is served.
+"""The published OpenAPI document is valid, complete, and the one that is served.
 
-That every answer is as it says is checked wherever a test makes a request: see `conformance`.
+`conformance` checks every response of every test against it.
 """
 
 from __future__ import annotations
@@ -207,7 +207,9 @@ def test_the_published_duration_pattern_matches_accepted_durations(text: str) ->
 
 
 def is_duration(text: str) -> bool:
-    """Taken, or refused for its length only: that a pattern cannot say."""
+    """Return True if the service accepts the duration, or rejects it only for its length, which a pattern cannot
+    express.
+    """
     try:
         times.duration_ms(text)
     except ValueError as error:

@@ -23,7 +23,7 @@ def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield made
 
 
-# What a file says
+# Content of a file
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])

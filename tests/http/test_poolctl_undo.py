@@ -1,4 +1,4 @@
-"""poolctl import --undo: a file is taken back as it was imported, however far that had come, and may come in anew."""
+"""poolctl import --undo: a complete or partial import of a file is undone, and the file can be imported again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reminders: what the sweep would return so much later, told once per claim and level (rule 20)."""
+"""Reminders: claims that a later sweep would return are published once per claim and level (rule 20)."""
 
 from __future__ import annotations
 

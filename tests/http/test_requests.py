@@ -1,4 +1,4 @@
-"""What each request costs the engine: counted, not hoped."""
+"""The exact number of DynamoDB requests of each operation."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_claim_refused_at_the_limit_is_three_requests(world: World) -> None:
     with counted(world) as made:
         assert world.user("alice").claim("c1").code == "holding_limit"
 
-    # Own lapsed claims are looked for before the limit is told, and whether a sweep has just returned some.
+    # Own expired claims are queried before the limit is reported, in case a sweep has just returned some.
     assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}
 
 

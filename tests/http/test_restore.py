@@ -1,4 +1,4 @@
-"""Going back to a moment before a mistake: the table says again, item for item, what the restored one says."""
+"""Restore: the table becomes, item for item, a copy of the restored table."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The twenty-six rules of the domain, one test each, in their order; `docs/rules.md` says where each is written.
+"""The rules of the domain, one test each, in order; `docs/rules.md` names the function of each.
 
-Each shows its rule once, as a reader would; the other files look at the same rules from all sides.
+Each test shows its rule once, in the simplest case; the other files test the same rules in detail.
 """
 
 from __future__ import annotations

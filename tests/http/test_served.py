@@ -52,7 +52,7 @@ class Served:
 
 
 def told(method: str, path: str, sent: bytes, status: int, headers: Any, text: bytes) -> tuple[int, Any, Any]:
-    """What the gateway says itself, of an address that is a route, is in the document too."""
+    """The document also declares the responses of the gateway itself for an existing route."""
     try:
         route, _ = find(method, path.partition("?")[0])
     except LookupError:

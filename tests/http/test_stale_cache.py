@@ -1,5 +1,6 @@
-"""A process that remembers a customer as it was some seconds ago, while others have changed it: a copy proposes, and
-never decides. What is asked follows from the customer as it is now."""
+"""Stale caches: another process has changed a customer that this one has cached. The cache only proposes a transition;
+the rules are checked against the stored customer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Undoing an import: what nobody has touched since is as it was before, and the rest stays and says why."""
+"""Undo of an import: unchanged customers go back to their earlier state; the others stay, each with its reason."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_undo_returns_a_number_to_its_previous_customer(world: World) -> None:
         assert listed(mona, f"?phone={PHONE}") == ["old"]
 
 
-# Copies that outlive their customers
+# Cached customers that no longer exist
 
 
 def in_another_process(world: World, do: Callable[[], Any]) -> Any:

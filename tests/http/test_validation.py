@@ -216,7 +216,7 @@ def spoken(reply: Reply, language: str) -> Iterator[str]:
 
 
 def wrong_bodies(kind: type) -> Iterator[bytes]:
-    """Bodies with one member that is wrong, beside others that may be missing."""
+    """Return bodies with one invalid member; other members may be missing."""
     yield from (b"[]", b"null", b"7", b'{"surprise": 1}')
     for field in msgspec.structs.fields(kind):
         for value in WRONG:

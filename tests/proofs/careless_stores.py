@@ -66,7 +66,7 @@ def _names(condition: Condition) -> set[str]:
 
 
 class Unbound(_Without):
-    """Writes customers without asking whether they are still as they were."""
+    """Write customers without the condition that they are unchanged."""
 
     about = staticmethod(
         lambda action, condition: isinstance(condition, Comparison) and _names(condition) == {"version"}
@@ -74,18 +74,18 @@ class Unbound(_Without):
 
 
 class Unlimited(_Without):
-    """Counts what members hold and do, and never asks how many that are."""
+    """Update member counters without the condition on limits."""
 
     about = staticmethod(lambda action, condition: bool(_names(condition) & {"held", "room", "did", "pins"}))
 
 
 class Forgetful(_Without):
-    """Keeps the answers of an Idempotency-Key without asking whether there are some already."""
+    """Store the results of an Idempotency-Key without the condition that there are none yet."""
 
     about = staticmethod(lambda action, condition: isinstance(action, Put) and "#K#" in action.key.pk)
 
 
 class Unguarded(_Without):
-    """Takes a phone number without asking whether somebody else has."""
+    """Write a unique key without the condition that no other customer has it."""
 
     about = staticmethod(lambda action, condition: isinstance(action, Put) and "#D#" in action.key.pk)

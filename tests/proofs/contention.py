@@ -1,6 +1,6 @@
-"""A crowd at one pool: many processes that take the next customer, again and again, until there is none left.
+"""Contention: many simulated processes call claim next until the pool is empty.
 
-Whose turn it is at each call of the engine is drawn, so a crowd of one seed is the same every time.
+A seeded draw decides which process runs at each DynamoDB call, so a seed always gives the same run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether what many were told at once could have come of one request after the other: the search of Wing and Gong.
+"""A linearizability checker: the search of Wing and Gong.
 
-A history says of each request when it was sent, when it was answered, and with what. It is in order if each can be
-given a moment between the two, such that one after the other, each does what the rules say and is told just that.
+A history records when each request was sent, when it was answered, and its result. It is linearizable if each request
+can be given a moment between the two such that, one after the other, each has the result the rules give.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ UNKNOWN = "?"
 
 @dataclass(frozen=True)
 class Op:
-    """One request. `told` is what came of it: `ok`, a code, what was seen, or UNKNOWN; then it may have been done at
-    any later time, or never."""
+    """One request. `told` is its result: `ok`, a code, the state that was read, or UNKNOWN; an unknown request may take
+    effect at any later time, or never.
+    """
 
     start: float
     end: float
@@ -36,8 +37,9 @@ Step = Callable[[State, Op], Iterable[State]]
 
 
 def in_order(history: Sequence[Op], step: Step, state: State = ()) -> bool:
-    """Whether there is such an order, from that state. `step` gives the states to which a request may lead that is told
-    what it was told: none if it cannot be told so."""
+    """Return True if the history is linearizable from that state. `step` returns the states a request may lead to with
+    its recorded result, or none if that result is impossible.
+    """
     ops = sorted(history, key=lambda op: op.start)
     certain = sum(1 << at for at, op in enumerate(ops) if op.told != UNKNOWN)
     tried: set[tuple[int, State]] = set()
@@ -69,7 +71,7 @@ def pool_of(limit: int) -> Step:
 
 
 def outcomes(state: State, op: Op, limit: int) -> list[tuple[str, State]]:
-    """What that request is told in that state, and the state after it."""
+    """Return the result of that request in that state, and the next state."""
     held = dict(state)
     holder = held.get(op.about)
     if op.verb == "look":

@@ -1,7 +1,7 @@
-"""Load: a crowd over HTTP who do everything at once, over a bad network to the engine, with the sweep at work.
+"""Load: concurrent HTTP clients on a faulty network to DynamoDB, with the sweep running.
 
-Whoever gets no answer repeats the request under its key until there is one; so what they were told is all that was
-done, and at the end the service's own counts have to agree with it. `make load` runs it for two minutes.
+A client without a response repeats its request under its key until it gets one; the recorded responses are therefore
+everything that was done, and the final counts of the service must agree with them. `make load` runs it for two minutes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Figures:
     took: list[float] = field(default_factory=list)  # seconds, of each request
     befell: Counter[str] = field(default_factory=Counter)
     swept: int = 0
-    begun: set[str] = field(default_factory=set)  # the claims that somebody was told were theirs
+    begun: set[str] = field(default_factory=set)  # claims that a client got as its own
     faults: list[str] = field(default_factory=list)
     used: list[float] = field(default_factory=list)  # megabytes
     kept: list[int] = field(default_factory=list)
@@ -100,7 +100,7 @@ def memory() -> float:
 
 
 class Client:
-    """One connection, and what came of what was asked over it."""
+    """One connection and the results of its requests."""
 
     def __init__(self, url: str, token: str) -> None:
         self.token, self.figures = token, Figures()
@@ -135,7 +135,7 @@ class Client:
 
 
 class Person:
-    """Who does at random what there is to do for a member or a manager, until `goes_on` says no more."""
+    """A client that does random member or manager operations until `goes_on` returns False."""
 
     def __init__(self, client: Client, name: str, manager: bool, goes_on: Callable[[], bool]) -> None:
         self.client, self.name, self.goes_on = client, name, goes_on
@@ -238,7 +238,7 @@ def load(table: Table, seconds: float, people: int, share: float) -> Figures:
 
 
 class _heard(logging.Handler):
-    """Whatever the service logs as an error: there shall be nothing."""
+    """Collect every error that the service logs; there must be none."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

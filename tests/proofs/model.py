@@ -1,7 +1,7 @@
-"""The service said a second time, in the plainest way: dictionaries, one request after the other, no store.
+"""A second, plain implementation of the service: dictionaries, one request after the other, no store.
 
-Here is what there is, and what can become of a customer; the verbs are in `model_verbs`, what concerns a whole pool in
-`model_pools`. Durations are milliseconds. It must not import what it is held against: no rule and no move.
+This module has the state and the life cycle of a customer; the verbs are in `model_verbs`, operations on pools in
+`model_pools`. Durations are milliseconds. It must not import the rules or transitions that it is compared with.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Member:
 
 @dataclass
 class Written:
-    """What an import did to one customer: `was` is what the customer said before, None where it is new."""
+    """The effect of an import on one customer: `was` holds its earlier name and fields, None if it is new."""
 
     id: str
     created: int
@@ -216,7 +216,7 @@ class Model:
     # What becomes of a customer
 
     def begin(self, customer: Customer, event: str, holder: str, now: int) -> None:
-        """A claim, whose clock starts now; one that has lapsed is closed first."""
+        """Start a claim now; close an expired one first."""
         pool = self.pools[customer.pool]
         if customer.lapsed(pool.moment(now)):
             self.expire(customer, now)
@@ -258,7 +258,7 @@ class Model:
 
 @dataclass
 class Ask:
-    """Who asks what of which pool, and when; `seen` is the version that they insist on."""
+    """The caller, pool and time of a request; `seen` is the version in If-Match."""
 
     model: Model
     who: str
@@ -307,7 +307,7 @@ class Ask:
         refuse_if(not self.admin, "not_admin")
 
     def customer(self, customer: str) -> Customer:
-        """For a member or an admin who asks about a customer, at the version that they have seen."""
+        """Return the customer for a member or an admin, at the version in If-Match."""
         self.belongs()
         found = self.model.customers.get((self.pool, customer))
         if found is None:

@@ -1,7 +1,7 @@
-"""One run of the service and of the model side by side: what is asked of the one is asked of the other, and after each
-request the answer and all that can be seen must be the same.
+"""Run the service and the model side by side: each request goes to both, and afterwards responses and visible state
+must be equal.
 
-Requests go to one of two processes, whose memories may be old; some carry an Idempotency-Key and are sent again.
+Requests go to one of two processes with possibly stale caches; some carry an Idempotency-Key and are repeated.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def written(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def said(**what: Any) -> dict[str, Any]:
-    """A body with what is said, without what is not."""
+    """Return a body of the given members without absent ones."""
     return {name: each for name, each in what.items() if each}
 
 
@@ -121,7 +121,7 @@ class Playing(RuleBasedStateMachine):
         assert_sound(self.world.table)
         self.opened.__exit__(None, None, None)
 
-    # Asking
+    # Requests
 
     def user(self, name: str, pool: str) -> User:
         return self.world.user(name, admin=name == "root", pool=pool)
@@ -130,8 +130,9 @@ class Playing(RuleBasedStateMachine):
         self, how: How, who: str, pool: str, path: str, body: Any, do: Callable[[Ask], Any],
         method: str = "POST", version: int | None = None,
     ) -> tuple[Reply, Any]:  # fmt: skip
-        """The model does it and the service does it: they must come to the same. `version` is what If-Match may say.
-        The answer, and what the model gave."""
+        """Send the request to model and service and compare the results. `version` is a possible If-Match. Return the
+        response and the result of the model.
+        """
         seen = None if version is None or how.seen is None else version + (7 if how.seen == "wrong" else 0)
         headers = {} if seen is None else {"if_match": str(seen)}
         headers |= {"idempotency_key": f"k{len(self.sent)}"} if how.keyed else {}
@@ -273,7 +274,9 @@ class Playing(RuleBasedStateMachine):
         return current if known == "current" else known
 
     def room_was_made(self, ask: Ask, taken: list[str]) -> bool:
-        """Whether what the caller had let lapse went back first; it has to, where there was no room for all."""
+        """Return True if the service returned the caller's expired claims first; it must where the headroom was too
+        small.
+        """
         lapsed = [each for each in self.model.held_by(ask.pool, ask.who) if each.lapsed(ask.moment)]
         if not lapsed:
             return False

@@ -78,7 +78,7 @@ def undo_one(ask: Ask, written: Written) -> None:
         found.step("updated", ask.now)
 
 
-# Claim-next: which customers it takes is for the service to say, as long as there are no better ones
+# Claim next: the service chooses the customers, as long as there are no better ones
 
 
 def may_claim_next(ask: Ask, count: int) -> int:
@@ -104,7 +104,9 @@ def not_for(ask: Ask, each: Customer) -> bool:
 
 
 def next_taken(ask: Ask, taken: Sequence[str], room_made: bool) -> None:
-    """Takes those, which must be the best: by priority, then by waiting, what has lapsed since its deadline."""
+    """Take those customers. They must be the best by priority, then by waiting time; an expired claim waits since its
+    deadline.
+    """
     if room_made:
         ask.model.return_lapsed(ask.pool, ask.who, ask.now)
     chosen = [ask.model.customers[ask.pool, each] for each in taken]
@@ -222,8 +224,9 @@ def pause(ask: Ask) -> None:
 
 
 def resume(ask: Ask) -> None:
-    """Every deadline is later by as much of the pause as its claim has seen, unless it had lapsed before; one version
-    says so, another that it is done."""
+    """Shift every live deadline by the part of the pause within its claim. One version records the resume, another its
+    end.
+    """
     ask.by_admin()
     refuse_if(ask.home.status == "closed", "pool_not_open")
     if ask.home.paused is None:

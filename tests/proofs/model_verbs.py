@@ -38,7 +38,7 @@ def settle(
 
 
 def ration(ask: Ask, recipient: str, wanted: int, daily: bool) -> tuple[int, str]:
-    """How many of those they may take, and what the others are refused with. Their lapsed claims make room first."""
+    """Return how many of those they may take, and the refusal of the others. Expired claims are returned first."""
     model, home = ask.model, ask.home
     limit = model.limit(ask.pool, recipient)
     if limit is not None and limit - len(model.held_by(ask.pool, recipient)) < wanted:
@@ -114,7 +114,7 @@ def eligibility(ask: Ask, customer: str) -> list[str]:
 
 
 def limits(ask: Ask) -> list[str]:
-    """Which keep them from one more, their lapsed claims left aside."""
+    """Return the limits that block one more claim, without counting expired claims."""
     goes_on = [each for each in ask.model.held_by(ask.pool, ask.who) if not each.lapsed(ask.moment)]
     limit, told = ask.model.limit(ask.pool, ask.who), []
     if ask.by_member().claims[ask.home.day(ask.now)] >= ask.policy.get("daily_claim_limit", 10**9):

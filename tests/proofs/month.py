@@ -42,7 +42,7 @@ class Month:
         self.did: Counter[tuple[str, str]] = Counter()  # what succeeded, by pool and kind
         self.imported = 0
 
-    # Asking
+    # Requests
 
     def ask(self, user: str, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         if user not in self.tokens:
@@ -83,7 +83,7 @@ class Month:
     # Who and what
 
     def held_by(self, user: str) -> list[Any]:
-        """What they hold as far as it was shown; now and then with what has lapsed or is not theirs any more."""
+        """Return their claims as last shown; now and then include expired or lost ones."""
         now = rfc3339(self.world.clock.now)
         lapsed = self.draw.random() < 0.1
         mine = [each for each in self.seen.values() if each["holder"] == user and each["state"] == "claimed"]
@@ -236,7 +236,7 @@ class Month:
         return report
 
     def leave(self, name: str, held: str) -> None:
-        """Swept first, so that none of what they give back has lapsed."""
+        """Sweep first, so that no released claim has expired."""
         self.sweep(confirm=True)
         holds = self.must("mona", "GET", f"/pools/p/members/{name}")["held"]
         self.must("mona", "DELETE", f"/pools/p/members/{name}?held={held}{'&to=max' if held == 'transfer' else ''}")
@@ -246,7 +246,7 @@ class Month:
             self.begun.add(each["claim_id"])
 
     def change_policy(self, **policy: Any) -> int:
-        """What a dry run says is what comes of it."""
+        """Check that a dry run predicts the result."""
         version = str(self.must("mona", "GET", "/pools/p")["version"])
         change = {"policy": policy, "apply_to": "all"}
         now = self.world.clock.now
@@ -279,7 +279,7 @@ class Month:
         assert self.must("mona", "GET", "/pools/q/stats")["now"]["claimed"] == 0
 
     def held_back(self) -> None:
-        """A policy that ends very many claims at once: the breaker holds the sweep back until somebody says yes."""
+        """Apply a policy that ends many claims at once: the breaker stops the sweep until it is confirmed."""
         assert self.change_policy(claim_ttl="PT12H") > 0
         self.world.clock.forward(MINUTE)
         report = self.sweep()

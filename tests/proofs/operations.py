@@ -1,8 +1,8 @@
-"""Every operation that writes, each with a world to do it in: a table that proofs about faults and crashes go through.
+"""Every operation that writes, each with a world to run it in: the table of cases for proofs about faults and kills.
 
-A `Trial` does one of them on the engine in memory, again and again from the same world, disturbed in one way each
-time. What must be true is the same for all: together with its repetition under the same Idempotency-Key it comes to
-what it comes to undisturbed, in its answer and in the whole table.
+A `Trial` runs one operation on the in-memory engine from the same world each time, with one disturbance. The
+requirement is the same for all: together with its repetition under the same Idempotency-Key, the disturbed operation
+has the response and the table of the undisturbed one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ UNSURE = ("outcome_unknown", "store_unavailable", "throttled")
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """A request with a body, sent by somebody in a world that `set_up` makes. `finds` says that it goes by an index,
-    and so may find less while that is late. `reports` that its answer counts what this very pass has done. `told` that
-    it leaves an event by which a transaction that was made before is recognised, even without key or token."""
+    """A request by a user of the world that `set_up` creates. `finds`: it reads an index, and may find less while the
+    index is late. `reports`: its response counts the work of this very run. `told`: it writes an event that identifies
+    an earlier transaction even without key or token.
+    """
 
     name: str
     set_up: Callable[[World], Any]
@@ -81,7 +82,7 @@ class Trial:
         return anew(World(self.table, Clock(self.now)))
 
     def rest(self) -> None:
-        """The engine does as it is told from now on."""
+        """Make the engine follow its settings from now on."""
         self.engine.before = self.engine.after = lambda call: None
         self.engine.torn = self.engine.late = self.engine.blank = self.engine.twice = False
         self.engine.remembers = True

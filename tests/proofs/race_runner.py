@@ -50,7 +50,7 @@ def race(set_up: SetUp) -> SetUp:
 
 
 class Arena:
-    """One race set up, to be run again and again: `memories` says what the processes know when it begins."""
+    """One prepared race that can be run repeatedly: `memories` states what the processes have cached at the start."""
 
     def __init__(self, set_up: SetUp, memories: Memories = "cold", kind: type[Table] = Table) -> None:
         self.name = set_up.__name__
@@ -139,7 +139,7 @@ def _unnamed(text: str) -> str:
 
 
 def anew(world: World) -> World:
-    """That world from now on: what is minted is told from what was minted while it was set up."""
+    """Return that world with new ids that differ from those created during the set-up."""
     generated_id = itertools.count(1)
     world.new_id = lambda: f"new{next(generated_id):06d}"
     world.service = world.another_process()

@@ -1,8 +1,8 @@
-"""Races: a few requests that are sent at once, and what must be true however their calls of the engine interleave.
+"""Races: a few concurrent requests, and what must hold however their DynamoDB calls interleave.
 
-Each function of `races_of_…` sets its world up and says who does what. A proof plays it in schedule after schedule,
-each time from the world as it was set up. Unless a race says otherwise, its answers and the whole table afterwards must
-be those of some order in which the requests might have come one by one. A new file is found by its name.
+Each function of `races_of_…` sets up its world and returns the requests. A proof plays them in one schedule after
+another, each time from the same world. Unless a race states otherwise, its responses and the final table must be those
+of some sequential order of the requests. New files are found by their names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A scheduler for requests that run at once: who goes on at each call of the engine is decided by a tape.
+"""A scheduler for concurrent requests: a tape decides which job continues at each DynamoDB call.
 
-Each job runs in a thread of its own, and is parked before each call that it makes; exactly one goes on at a time. So a
-run is decided by its tape alone: it can be drawn, made smaller, told, and played again.
+Each job runs in its own thread and is parked before each of its calls; exactly one continues at a time. A run is
+therefore determined by its tape: it can be drawn, shrunk, printed and replayed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Worker(Thread):
 
 
 def park(call: str) -> None:
-    """What the engine calls first of all. It holds up workers only: whoever sets up or looks on goes ahead."""
+    """The hook before each engine call. It parks only workers; the thread that sets up or inspects continues."""
     thread = current_thread()
     if isinstance(thread, _Worker):
         thread.park(call)

@@ -1,4 +1,6 @@
-"""Who may: every route, asked by everybody. Who is let in gets it done; who is kept out changes and learns nothing."""
+"""The access matrix: every route, called by every kind of caller. An allowed caller succeeds; a refused one changes and
+learns nothing.
+"""
 
 from __future__ import annotations
 
@@ -198,7 +200,7 @@ def prepare(world: World) -> None:
 
 @pytest.fixture(scope="module")
 def another(ministack: str) -> Callable[[], World]:
-    """Makes copies of a prepared world."""
+    """Return copies of a prepared world."""
     original = World(new_table(ministack))
     prepare(original)
     items = list(everything(original.table))

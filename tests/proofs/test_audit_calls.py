@@ -1,4 +1,4 @@
-"""How the audit is asked: who may, how much it lists, how long it takes, and in a pool that is in use."""
+"""Calls of the audit: who may run it, how many differences it lists, how it uses its time, and a pool in use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A fault at every call of every operation: what is asked for is done once, and the client learns what to do.
+"""A fault at every call of every operation: each is applied once, and the client learns what to do.
 
-Either the outcome is right at once, or it is one of three codes and the repetition with the same Idempotency-Key makes
-it right. By default every seventh case is tried, `-m exhaustive` tries all.
+Either the result is correct at once, or it is one of three codes and the repetition with the same Idempotency-Key
+corrects it. By default every seventh case runs; `-m exhaustive` runs all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda op
 
 
 def cases(operation: Operation) -> Iterator[Case]:
-    """Each fault at each call that it can befall, with a key; and without one where a client shall notice nothing."""
+    """Yield each fault at each call it can hit, with a key; and without one where a client must notice nothing."""
     made = trial(operation)
     for fault in FAULTS:
         for key, calls in (("k", made.calls), (None, made.calls_without_key)):

@@ -1,4 +1,6 @@
-"""When the engine fails: nothing is lost, nothing is done twice, and the client learns which of the two to fear."""
+"""Failures of DynamoDB: nothing is lost, nothing is applied twice, and the client learns whether the outcome is
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ Strike = Callable[..., AWSResponse | None]
 
 
 def struck(world: World, strike: Strike) -> AbstractContextManager[None]:
-    """Lets `strike` answer in the engine's stead, or not, for every transaction sent."""
+    """Let `strike` replace the response of every transaction sent."""
     return hooked(world, "before-send.dynamodb.TransactWriteItems", strike)
 
 
@@ -75,7 +77,7 @@ def test_a_lost_response_is_resolved_by_repeating_the_idempotency_key(world: Wor
 
 
 def lost(world: World) -> Strike:
-    """The engine commits; its first answer never arrives, and botocore sends the request again."""
+    """DynamoDB commits; its first response is lost, and botocore retries the request."""
     state = {"sent": 0}
 
     def strike(request: Any, **_: Any) -> AWSResponse | None:
@@ -112,7 +114,7 @@ def test_a_release_whose_response_was_lost_is_applied_once(threaded: World) -> N
 
 
 def test_a_commit_that_arrives_after_its_request_timed_out_is_recognized(threaded: World) -> None:
-    """The engine has forgotten the request token: the second attempt is refused by what the first has written."""
+    """DynamoDB has forgotten the request token: the retry fails on what the first attempt wrote."""
     threaded.pool(holding_limit=1)
     threaded.fill(1)
     late: list[Any] = []

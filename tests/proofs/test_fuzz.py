@@ -27,7 +27,7 @@ JSON = st.recursive(
 
 
 def finite(said: Any) -> bool:
-    """Whether JSON can say it."""
+    """Return True if the value can be encoded as JSON."""
     try:
         json.dumps(said, allow_nan=False)
     except ValueError:
@@ -92,7 +92,7 @@ def test_a_valid_token_with_altered_content_is_rejected(at: int, by: int) -> Non
     wrong = bytearray(good)
     wrong[at % len(good)] ^= by
     parts = [_unpacked(part) for part in bytes(wrong).split(b".")]
-    if parts != [_unpacked(part) for part in good.split(b".")]:  # the last bits of base64 say nothing
+    if parts != [_unpacked(part) for part in good.split(b".")]:  # the last bits of base64 are padding
         proves_nothing("Bearer " + wrong.decode("latin-1"))
 
 

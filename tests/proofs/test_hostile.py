@@ -124,7 +124,7 @@ def gateway(ministack: str, people: list[dict[str, Any]]) -> Gateway:
     return GATEWAY
 
 
-# What is wrong with a request is told after what is wrong with its version, and never by a 5xx.
+# Errors of a request are reported after those of its version, and never as a 5xx.
 REJECTED = {"negative_data_rejection": {"expected-statuses": [400, 401, 403, 404, 409, 412, 413, 422]}}
 SCHEMA = schemathesis.openapi.from_dict(
     json.loads(json.dumps(document(tuple(ROUTES)))), config=schemathesis.Config.from_dict({"checks": REJECTED})

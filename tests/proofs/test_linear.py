@@ -1,5 +1,4 @@
-"""Many at once over a bad network: what each was told, and what was seen meanwhile, could all have come of one request
-after the other."""
+"""Concurrent histories recorded over a faulty network are checked for linearizability."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ UNSURE = ("outcome_unknown", "store_unavailable", "throttled")
 
 
 class Client:
-    """One who asks, through a process with a memory of its own. What got no answer is mostly repeated, with its key."""
+    """A client of one process with its own cache. It usually repeats a request without a response under its key."""
 
     def __init__(self, world: World, number: int, seed: int) -> None:
         self.world, self.number = process(world), number
@@ -73,7 +72,7 @@ def told(verb: str, reply: Reply) -> str:
 
 
 def history_of(table: Table, seed: int, share: float) -> list[Op]:
-    """What six clients were told who asked at once, on a table of their own."""
+    """Return the history of six concurrent clients on their own table."""
     world = World(table)
     world.pool(members=" ".join(MEMBERS), holding_limit=LIMIT)
     world.fill(len(IDS))

@@ -1,4 +1,4 @@
-"""A few seconds of load: everything at once, over HTTP, on a bad network, beside the sweep. `make load` is longer."""
+"""A few seconds of load over HTTP on a faulty network, with the sweep running. `make load` runs longer."""
 
 from __future__ import annotations
 

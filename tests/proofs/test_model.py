@@ -1,5 +1,6 @@
-"""The whole API, in any order, by anybody, with the clock as one of the players: after each request the answer and all
-that can be seen must be what the model says. See `model` for that, and `model_rules` for what may happen."""
+"""The whole API in random order, by any caller, with an advancing clock: after each request the response and all
+visible state must match the model. `model` has the state, `model_machine` the possible steps.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ Make = Callable[[], AbstractContextManager[Table]]
 
 
 def play(make: Make, runs: int, *phases: Phase) -> None:
-    """So many runs of forty requests or so: always the same ones. What goes wrong is shrunk, and told."""
+    """Play that many runs of about forty requests, always the same ones. A failure is shrunk and reported."""
     machine = type("Machine", (Everything,), {"make": staticmethod(make)})
     how = settings(
         max_examples=runs, stateful_step_count=40, deadline=None, derandomize=True, database=None,

@@ -1,4 +1,4 @@
-"""Many at once, on an engine that really runs them at once: the numbers are exact all the same."""
+"""Concurrent requests on an engine with real concurrency: the numbers stay exact."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every interleaving of requests that are sent at once comes to something right: see `races` for what, and for which.
+"""Every interleaving of concurrent requests ends correctly: `races` has the cases and their requirements.
 
-By default each race is played in a few schedules that are drawn, `-m exhaustive` plays all that there are. What fails
-is shrunk to as few changes between the requests as it takes, and tells its schedule.
+By default each race is played in a few random schedules; `-m exhaustive` plays all of them. A failure is shrunk to the
+fewest switches between requests, and its schedule is reported.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def test_a_schedule_has_the_same_result_on_a_separate_engine(set_up: SetUp, real
 
 
 def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Ran, Shape]:
-    """That schedule on an engine that is asked over the network."""
+    """Play that schedule on an engine over the network."""
     world = World(table)
     race = set_up(world)
     world = anew(world)

@@ -40,7 +40,7 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
         happened[customer.tenant, "pooled"] += customer.state != "private"
         happened[customer.tenant, "aside"] += customer.set_aside_at is not None
         happened[customer.tenant, "pins"] += customer.pinned_until is not None
-    # Whoever left with the import that had made them took their events along, and nothing else: they did enter.
+    # Customers removed with their import took only their own events along; they still count as entered.
     happened.update((tenant, "entered") for tenant in _left(items))
     if statistics:
         assert +happened == +_counted(items), "statistics differ from events"
@@ -48,14 +48,17 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
 
 
 def assert_no_key_twice(table: Table) -> None:
-    """What holds where every customer was imported by key: no two say the same. By hand they may."""
+    """Check that no two customers have the same key, which holds if all were imported by key. Edits by hand may repeat
+    a key.
+    """
     said = Counter(guard for _, unique_keys in _said(list(everything(table))) for guard in unique_keys)
     assert all(count == 1 for count in said.values()), f"{sum(count > 1 for count in said.values())} keys said twice"
 
 
 def _check_guards(found_items: list[dict[str, Any]]) -> None:
-    """Each phone number and address that is said has a guard: that of the customer that says it, or of one that said
-    it later. A guard may name one that is gone or says another by now, but knows no version that it never had."""
+    """Check that each phone number and address has a unique-key item of a customer that has it, or had it later. The
+    item may name a customer that is gone or has another number now, but no version it never had.
+    """
     stored = {item["pk"]["S"]: item for item in found_items if "#D#" in item["pk"]["S"]}
     versions = {item["pk"]["S"]: items.deserialize(item["version"]) for item in _customer_items(found_items)}
     for customer, unique_keys in _said(found_items):
@@ -67,7 +70,7 @@ def _check_guards(found_items: list[dict[str, Any]]) -> None:
 
 
 def _said(found_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
-    """Each customer with its fields, and the guards that these ask for."""
+    """Yield each customer with its fields and the unique-key items these require."""
     fields = {item["pk"]["S"]: items.fields_record(item)[1] for item in found_items if item["sk"]["S"] == "F"}
     for item in _customer_items(found_items):
         customer = replace(_customer(item), fields=fields.get(item["pk"]["S"], {}))

@@ -20,10 +20,10 @@ OURS = ("customer-pool", "chalice")
 
 
 class Ear(logging.Handler):
-    """Everything that is logged, as it would be written: with its exceptions' text, and all that came along with it.
+    """Collect everything that is logged, as it would be written: with the text of exceptions and all extras.
 
-    Of our own loggers it hears all. Of other people's what production writes, warnings and worse: the debug logging of
-    botocore and pynamodb tells whole requests, and is off.
+    Of our own loggers it records every level. Of other loggers it records what production writes, warnings and above:
+    the debug logging of botocore and pynamodb contains whole requests and is off.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Ear(logging.Handler):
 
 @contextmanager
 def listening() -> Iterator[Ear]:
-    """Our loggers tell all that they can; none of it is a secret."""
+    """Enable every level of our loggers; no record may contain a secret."""
     ear, loggers = Ear(), [logging.getLogger(), *map(logging.getLogger, OURS)]
     levels = [each.level for each in loggers]
     for each in loggers:

@@ -29,7 +29,7 @@ from tools.paths import PROJECT
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended, and what it said."""
+    """The exit code and the output of a run."""
 
     status: int
     out: str

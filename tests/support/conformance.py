@@ -21,7 +21,7 @@ DOCUMENT = "urn:document"
 
 
 def assert_conforms(route: Route, request: bytes, status: int, headers: Mapping[str, str], text: str) -> None:
-    """The answer is one that the document declares for that route; and what was done was asked as it says."""
+    """Check that the document declares this response for the route and that the request was valid."""
     tally.count("answers held against the document")
     where = f"{route.method} {route.path} {status}"
     validator, media, named = answer(route, status)

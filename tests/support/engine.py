@@ -1,4 +1,4 @@
-"""What tests do at the door between the service and its engine: count the requests, or let one of them fail."""
+"""Hooks at the client of the service for DynamoDB: count the requests, or let one of them fail."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def counted(world: World) -> Iterator[Counter[str]]:
 
 
 def operation_of(request: Any) -> str:
-    """What a request on its way to the engine asks for."""
+    """Return the operation of a request to DynamoDB."""
     return str(request.headers["X-Amz-Target"].decode().partition(".")[2])
 
 
 class Crash(BaseException):
-    """The process ends here, as far as the service can tell."""
+    """Simulate the end of the process, as far as the service can see."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def failing(
     operation: str = ".TransactWriteItems",
     error: Callable[[], BaseException] = Crash,
 ) -> Iterator[None]:
-    """The engine's n-th call from now does not arrive (`before-call`), or its answer does not (`after-call`)."""
+    """Lose the n-th call from now (`before-call`) or its response (`after-call`)."""
     seen = iter(range(1, 1_000))
 
     def fail(**_: Any) -> None:
@@ -75,7 +75,7 @@ def hooked(world: World, event: str, hook: Callable[..., Any]) -> Iterator[None]
 
 @contextmanager
 def _told(engine: Memory, moment: str, hear: Callable[[str], Any]) -> Iterator[None]:
-    """Tells of each call of the engine in memory, before or after it."""
+    """Call `hear` before or after each call of the in-memory engine."""
     earlier = getattr(engine, moment)
     setattr(engine, moment, hear)
     try:

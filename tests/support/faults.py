@@ -1,4 +1,6 @@
-"""What can befall one call of the engine: it is lost, its answer is, it is refused, it arrives late, it is stale."""
+"""Faults of one DynamoDB call: the request is lost, its response is lost, it is rejected, it arrives late, or it is
+stale.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ ANY = (*READS, WRITE)
 
 @dataclass(frozen=True)
 class Fault:
-    """Befalls calls that do one of `hits`. `before` and `after` surround each call of a request and are told how many
-    calls it is since the one that is hit, which is 0. `unseen` says that a client notices nothing, `forgotten` that
-    the engine has forgotten all tokens, `stale` that an index is late."""
+    """A fault of calls of the operations in `hits`. `before` and `after` surround each call of a request and receive
+    its distance from the call that is hit, which is 0. `unseen`: a client notices nothing. `forgotten`: the engine has
+    forgotten all tokens. `stale`: an index is late.
+    """
 
     name: str
     hits: tuple[str, ...]
@@ -31,7 +34,7 @@ class Fault:
 
 
 def befall(engine: Memory, fault: Fault, at: int) -> None:
-    """Lets it befall the engine's call of that number, counted from 0, from now on."""
+    """Apply the fault to the call with that number, counted from 0, from now on."""
     engine.remembers = not fault.forgotten
     number = itertools.count(-at)
     current = [0]

@@ -13,7 +13,7 @@ from tests.support.world import Reply, find
 
 
 class Wire:
-    """One connection, kept open. Counts what is asked and refused; a fault of the service fails the test at once."""
+    """One open connection. Counts requests and refusals; a 5xx of the service fails the test at once."""
 
     def __init__(self, url: str) -> None:
         self._connection = HTTPConnection(urlsplit(url).netloc, timeout=35)

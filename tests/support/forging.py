@@ -27,7 +27,7 @@ KEYS = [published(EC_KEY, "ec"), published(RSA_KEY, "rsa")]
 
 
 def claims(left_out: str = "", **changes: Any) -> dict[str, Any]:
-    """What a good token says, but for the changes."""
+    """Return the claims of a valid token with those changes."""
     said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(time.time()) + 600} | changes
     return {name: claim for name, claim in said.items() if name != left_out}
 
@@ -45,7 +45,7 @@ def handmade(header: Any, said: Any, sign: Callable[[bytes], bytes] = lambda _: 
 
 
 def signed(said: Any) -> str:
-    """A token with a good signature, whatever it says."""
+    """Return a token with a valid signature and any claims."""
     return handmade({"alg": "ES256", "kid": "ec"}, said, lambda content: _ES256.sign(content, EC_KEY))
 
 

@@ -1,4 +1,4 @@
-"""Pools of any size on an engine with a meter, and what a sweep of them costs: for tests and for benchmarks."""
+"""Pools of any size on a metered engine, and the cost of sweeping them: for tests and benchmarks."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""An engine in memory: a connection that `Table` takes for the wire, for proofs that need very many requests.
+"""An in-memory engine: a connection that `Table` uses instead of the client, for proofs with very many requests.
 
-It does one call at a time, each at once and as a whole, which is all that DynamoDB promises. What it adds is what a
-proof has to steer: a hook before and after each call, batches read in parts, and indexes that are late. Conditions are
-evaluated by `chalicelib.conditions`, which a property test holds against a real engine; `test_schedules` holds the
-whole against one.
+It runs one call at a time, each at once and atomically, as DynamoDB promises. It adds what a proof has to control: a
+hook before and after each call, batch reads in parts, and late indexes. `chalicelib.dynamodb.conditions` evaluates
+conditions; a property test compares it with a real engine, and `test_schedules` compares the whole.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _tokens = itertools.count(1)  # of all tables: an engine does nothing twice for 
 
 
 def memory_table(connection: Memory, kind: type[Table] = Table) -> Table:
-    """A table on that engine. It never really waits between two attempts, since nobody else is at work meanwhile."""
+    """Return a table on that engine. It never waits between two attempts, since nothing else runs meanwhile."""
     table = kind(
         NAME,
         new_id=lambda: f"token{next(_tokens):07d}",
@@ -50,13 +49,12 @@ class Sent:
 
 
 class Memory:
-    """The part of the wire that `Table` uses. Items are never changed in place, so a copy of `items` is
-    a snapshot.
+    """The part of the client that `Table` uses. Items are never changed in place, so a copy of `items` is a snapshot.
 
-    `before` and `after` are told the operation around each call, and may raise. `torn` reads batches one item at a
-    time. `late` answers from the indexes as they were before the latest transaction. `blank` answers a query with a
-    page of nothing that is not the last. `twice` is a transaction that arrives twice, and whose first answer is lost;
-    the second does nothing as long as the engine `remembers` the tokens of what it has committed.
+    `before` and `after` receive the operation around each call, and may raise. `torn` reads batches one item at a time.
+    `late` reads the indexes as they were before the latest transaction. `blank` returns an empty query page that is not
+    the last. `twice` is a transaction that arrives twice and whose first response is lost; the second does nothing as
+    long as the engine `remembers` the tokens it has committed.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""What the engine would charge for a call: counted from the sizes of the items, by DynamoDB's published rules.
+"""The capacity units that DynamoDB would charge for a call, computed from item sizes by its published rules.
 
-It is quick with a hundred thousand items, and says what was charged for what; `test_meter` holds it against an engine.
+It is fast with a hundred thousand items and itemizes the charges; `test_meter` compares it with an engine.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ KB = 1024
 
 
 class Metered(Memory):
-    """The engine in memory, with a meter: `requests` by operation, and the units that they take.
+    """The in-memory engine with a meter: `requests` by operation, and their capacity units.
 
-    A strong read of an item takes a unit for each 4 KB begun, a page of an index half a unit for each 4 KB of it; a
-    write in a transaction two units for each KB begun, and each change of an index one for each KB begun.
+    A strongly consistent read takes a unit for each started 4 KB, a page of an index half a unit for each 4 KB; a
+    transactional write takes two units for each started KB, and each index change one unit for each started KB.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""A network that does not hold what it promises, before an engine that is asked over HTTP: what can befall a request.
+"""A faulty network in front of an engine over HTTP.
 
-The engine is the real one. A request is lost, or its answer is; it is throttled, or meets another transaction; or
-somebody in between answers with a page.
+The engine is real. A request or its response is lost; a request is throttled or conflicts with another transaction; or
+a proxy answers with an HTML page.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def deliver(table: Table, request: Any) -> None:
 
 
 class Storm:
-    """Befalls about that share of a table's requests, as `draw` says. `befell` counts what."""
+    """Apply faults to about that share of a table's requests, drawn from `draw`. `befell` counts them."""
 
     def __init__(self, table: Table, share: float, draw: random.Random) -> None:
         self.table, self.share, self.draw = table, share, draw

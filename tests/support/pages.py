@@ -14,7 +14,7 @@ MADE_HERE = re.compile(r"\.venv|\.local$|\.dynamodb-local$|\.hypothesis$|\.pytes
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: what it is said to be, its text, and the line on which it begins."""
+    """A block of code: its language, its text, and its first line number."""
 
     language: str
     text: str

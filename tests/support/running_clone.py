@@ -33,7 +33,7 @@ class House:
         return kept | ours | {"LANG": "C.UTF-8"}
 
     def run(self, script: str) -> str:
-        """What a shell in that folder says to it. Fails where anything is complained of."""
+        """Return what a shell in that folder prints. Fails on any error output."""
         ours, theirs = f"127.0.0.1:{self.port}", "127.0.0.1:8000"
         ran = subprocess.run(
             ["bash", "-c", script.replace(theirs, ours)],

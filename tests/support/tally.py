@@ -1,6 +1,6 @@
-"""How much the proofs of a run have gone through: what its last lines tell.
+"""Counts of what the proofs of a run covered, for its last lines.
 
-Each proof counts its cases here, in whichever process it runs; the hooks of pytest bring the processes together.
+Each proof counts its cases here, in any process; the hooks of pytest add the processes up.
 """
 
 from __future__ import annotations

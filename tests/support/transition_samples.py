@@ -1,4 +1,4 @@
-"""Moves as values: a customer in each state, who acts upon it, and what a move changes and asks."""
+"""Transitions as values: a customer in each state, the callers, and what a transition changes and requires."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAPSED = replace(CLAIMED, expires_at=START)
 PRIVATE = replace(AVAILABLE, state="private", holder="alice")
 CLEARED = {"claim_id": None, "claimed_at": None, "expires_at": None}
 
-# What is asked, in order: of whoever acts upon a claim of alice's, of a manager, of a manager who gives to bob.
+# The rules, in order: for a caller acting on a claim of alice, for a manager, for a manager who gives to bob.
 THEIRS = ["not_a_member alice", "not_found c1", "not_claimed c1", "not_holder c1", "expired c1"]
 BY_MANAGER = ["not_a_member mona", "not_manager mona"]
 TO_BOB = [*BY_MANAGER, "taker_not_a_member bob", "not_a_member mona", "not_found c1"]
@@ -51,7 +51,7 @@ def event(move: Transition) -> Event:
 
 
 def asked(move: Transition) -> list[str]:
-    """Which rules the move asks, each with the id that it is about: of a pool, a member or a customer."""
+    """Return the rules of the transition, each with the id of its pool, member or customer."""
     return [f"{rule.reason} {_id(rule.key)}" for rule in move.rules]
 
 
@@ -60,7 +60,7 @@ def _id(key: Key) -> str:
 
 
 def refused(move: Transition, **attributes: Any) -> list[str]:
-    """What the move's rules would say of its customer, stored with these attributes."""
+    """Return the refusals of the transition's rules for its customer stored with these attributes."""
     rules_of_it = [rule for rule in move.rules if rule.key == move.key]
     return [refusal.reason for refusal in broken_rules(rules_of_it, {move.key: items.build_item(move.key, attributes)})]
 

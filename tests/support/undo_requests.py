@@ -10,7 +10,7 @@ PHONE = "13812345678"
 
 
 def imported(user: User, *rows: dict[str, Any], on_duplicate: str = "update", **how: Any) -> str:
-    """Imports those rows, all of which go well; the name of the import."""
+    """Import those rows, all of which succeed. Return the id of the import."""
     headers = {name: how.pop(name) for name in ("idempotency_key",) if name in how}
     body = {"rows": [{"name": "Imported"} | row for row in rows], "on_duplicate": on_duplicate} | how
     reply = user.post("/import", body, **headers)
@@ -23,7 +23,7 @@ def undo(user: User, import_id: str, **headers: str) -> Reply:
 
 
 def told(reply: Reply) -> dict[str, str]:
-    """What came of each customer: `left`, `restored`, or the code that says why it stays."""
+    """Return the result of each customer: `left`, `restored`, or the code of why it stays."""
     assert reply.status == 200, reply.text
     results = reply.json["results"]
     done = {each["id"]: "restored" if each["customer"] else "left" for each in results if each["ok"]}

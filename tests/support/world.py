@@ -232,7 +232,7 @@ def gateway_event(
 
 
 def everything(table: Table) -> Iterator[dict[str, Any]]:
-    """Every item of the table, by the engine's own scan."""
+    """Return every item of the table by a scan of the engine."""
     start: dict[str, Any] = {}
     while True:
         page = table.connection.client.scan(TableName=table.name, ConsistentRead=True, **start)

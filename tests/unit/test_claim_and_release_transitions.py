@@ -1,7 +1,7 @@
-"""What each verb makes of one customer, and under which rules: moves as values, without an engine.
+"""The effect and the rules of each verb on one customer: transitions as values, without DynamoDB.
 
-The other files show what comes of a move at a real engine. Here stands, once for each verb, everything that it changes
-and everything that it asks, in the order in which a refusal is named. Managers' verbs are in `test_managers_moves`.
+The HTTP tests show the result on a real engine. These show, once per verb, everything a transition changes and every
+rule it requires, in the order in which refusals are named. Verbs of managers are in `test_claim_transitions`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.support.transition_samples import (
 )
 from tests.support.world import DAY, HOUR, START
 
-# Without a copy of the customer, or from one that is too old
+# Without a cached customer, or from a stale one
 
 
 VERBS: dict[str, Callable[..., Transition]] = {

@@ -202,7 +202,7 @@ def test_a_restored_customer_waits_from_now_with_a_reset_return_count() -> None:
     assert (unchanged.result, unchanged.after) == (AVAILABLE, None)
 
 
-# What a customer says
+# Name and fields of a customer
 
 
 def test_a_new_customer_enters_with_its_first_event_unless_it_exists() -> None:

@@ -1,4 +1,4 @@
-"""The two evaluations of a rule agree: the engine's while writing, ours when explaining a refusal."""
+"""The two evaluations of a rule agree: by DynamoDB on a write, and in Python to explain a failure."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_condition_that_cannot_be_evaluated_is_rejected_as_a_rule() -> None:
         evaluate(Path("state").startswith("a"), {})
 
 
-# What the engine does with a condition, said once in so many words
+# How DynamoDB evaluates a condition, one case each
 
 ITEM = items.build_item(KEY, {"state": "claimed", "expires_at": 5, "did": {"claimed": 2}, "by": "bob"})
 state, expires_at, by, pinned_until = Path("state"), Path("expires_at"), Path("by"), Path("pinned_until")

@@ -1,4 +1,4 @@
-"""What a move adds to whose counters, told by the move alone; and how a new day begins."""
+"""The counters that a transition changes, derived from the transition alone; and the start of a new day."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_two_events_of_one_type_in_a_transition_count_twice() -> None:
 
 
 def written(*moves_made: Transition, counters: Counters | None = None) -> dict[Key, list[str]]:
-    """What is changed of which member's item."""
+    """Return the changes of each member's item."""
     actions = (counters or Counters(actor())).actions(moves_made, {}, None)
     return {each.key: [str(change) for change in each.actions] for each in actions if isinstance(each, Update)}
 
@@ -180,7 +180,7 @@ def stored(*items: Item) -> tuple[Table, Memory]:
 
 
 def did(memory: Memory) -> tuple[Any, ...]:
-    """What the member has done on which day, as their item and the rows of days that are over tell it."""
+    """Return the member's counts by day, from the member item and the archived days."""
     rows = {key.sk: items.deserialize({"M": item}) for key, item in memory.items.items() if key != ALICE}
     mine = items.deserialize({"M": memory.items[ALICE]})
     kept = {

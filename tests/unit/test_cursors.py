@@ -1,4 +1,4 @@
-"""Cursors, mutilated and forged: the list goes on as was meant or says `invalid_cursor`, and shows nobody else's."""
+"""Damaged and forged cursors: the list continues as intended or returns `invalid_cursor`, and shows no foreign data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FEW = settings(deadline=None, max_examples=60, suppress_health_check=list(Health
 
 @pytest.fixture(scope="module")
 def mona(ministack: str) -> User:
-    """Lists of several pages in our pools p and q, and in another tenant's p; theirs say so by their names."""
+    """Create lists of several pages in our pools p and q, and in another tenant's p, whose names are marked."""
     world = World(new_table(ministack))
     for pool, tenant, prefix in (("p", "main", "c"), ("q", "main", "other"), ("p", "acme", "foreign")):
         manager = world.pool(pool, tenant, claim_ttl="P7D")
@@ -113,7 +113,7 @@ def test_a_forged_cursor_gets_no_5xx_and_shows_no_foreign_data(mona: User, path:
 
 @pytest.mark.parametrize("path", ["/v1/pools", "/v1/pools/p/members"])
 def test_a_cursor_with_an_impossible_position_is_rejected(no_store: World, path: str) -> None:
-    """DynamoDB faults on a key that is empty or too long, and the client would be told that the store is away."""
+    """DynamoDB rejects an empty or oversized key, which the client would see as unavailable."""
     alice = no_store.user("alice")
     now = no_store.clock()
     known = Pool("main", "p", "P", "open", Policy(), 1, now, now)

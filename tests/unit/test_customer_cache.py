@@ -1,4 +1,4 @@
-"""How long a copy is believed, how many are kept, and what is read again: without an engine that could be slow."""
+"""The lifetime, size and refresh of the customer cache, without a real engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIELDS = Key(KEY.pk, "F")
 
 
 def engine(*customers: Customer) -> tuple[Table, Memory, list[str]]:
-    """A table that holds them, and what it is asked from now on."""
+    """Return a table with those customers and the list of its requests from now on."""
     memory, asked = Memory(), list[str]()
     memory.before = asked.append
     memory.load(dict(item for each in customers for item in both(each)))

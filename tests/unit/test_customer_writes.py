@@ -1,4 +1,4 @@
-"""What one move writes, action by action, and under which condition each: as values, without an engine."""
+"""The writes of one transition, action by action, each with its condition: as values, without DynamoDB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def done(writes: Sequence[Action]) -> list[tuple[type, Key]]:
 
 
 def committed(action: Action, **attributes: Any) -> bool:
-    """Whether the engine would carry it out on an item with these attributes, or on none."""
+    """Return True if DynamoDB would apply the action to an item with these attributes, or to none."""
     item: Item = items.build_item(action.key, attributes) if attributes else {}
     return action.condition is None or evaluate(action.condition, item)
 
@@ -81,7 +81,7 @@ def test_conditions_on_the_customer_are_part_of_its_write_and_others_are_not() -
     assert set(asked) == {other}
 
 
-# Its fields, and who says a phone number
+# Fields and unique keys
 
 
 def test_fields_are_written_on_change_and_a_new_number_writes_its_unique_key() -> None:

@@ -1,4 +1,4 @@
-"""The pages say what is there: links, anchors, files, targets, functions and tests that they name exist."""
+"""The pages are correct: every link, anchor, file, target, function and test they name exists."""
 
 from __future__ import annotations
 

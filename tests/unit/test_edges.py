@@ -1,7 +1,7 @@
-"""Each rule at its edge: the last item that meets it, the first that breaks it, and what the refusal then says.
+"""Each rule at its boundary: the last item that passes, the first that fails, and the refusal.
 
-No engine: an item is put through a rule as `rules.broken` does with what an engine returned. That an engine sees the
-condition in the same way is shown in `test_conditions`.
+Without DynamoDB: an item goes through a rule as `rules.broken` does with a returned item. `test_conditions` shows that
+DynamoDB evaluates the condition in the same way.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ NOT_THERE: Item = {}
 
 
 def told(asked: Rule | Sequence[Rule], item: Item | None = None, **attributes: Any) -> list[Refusal]:
-    """What those rules say of an item with these attributes."""
+    """Return the refusals of those rules for an item with these attributes."""
     asked = [asked] if isinstance(asked, Rule) else asked
     return list(rules.broken_rules(asked, {KEY: items.build_item(KEY, attributes) if item is None else item}))
 
 
-# How a refusal is told
+# Refusals
 
 
 def test_a_rule_about_an_item_that_was_not_returned_passes() -> None:

@@ -38,7 +38,7 @@ def journal(now: int = START, fingerprint: str = "f") -> IdempotencyRecord:
 
 
 def written(*parts: dict[int, Result]) -> Memory:
-    """An engine that holds what an attempt at that time has answered, in so many parts."""
+    """Return an engine with the stored results of an attempt at that time, in that many parts."""
     memory, kept = Memory(), journal()
     for answers in parts:
         memory_table(memory).write([kept.part(answers)])

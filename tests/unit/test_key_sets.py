@@ -173,7 +173,7 @@ def test_a_misbehaving_key_set_address_is_unavailable_and_fetched_rarely(address
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Answers as the path says, and keeps the paths that were `asked` for."""
+    """Respond as the path selects, and record the requested paths in `asked`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

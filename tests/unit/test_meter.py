@@ -1,4 +1,4 @@
-"""The meter counts what the engine says that it charges: for single writes, for transactions and for queries."""
+"""The meter computes the capacity units that DynamoDB reports for single writes, transactions and queries."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def items(change: str) -> tuple[Item, Item]:
 
 
 def told(answer: Any) -> tuple[float, dict[str, float]]:
-    """What the engine charges: for the table and for each index."""
+    """Return the reported capacity units of the table and of each index."""
     of_indexes = {name: each["CapacityUnits"] for name, each in answer.get("GlobalSecondaryIndexes", {}).items()}
     return answer["CapacityUnits"] - sum(of_indexes.values()), of_indexes
 
@@ -87,7 +87,7 @@ def test_the_read_units_of_a_query_under_four_kilobytes(real_table: Table, index
 
 @pytest.mark.parametrize(("index", "count"), PARTITIONS + LARGER)
 def test_the_read_units_of_a_query_of_any_size(dynamodb_local: Table, index: str | None, count: int) -> None:
-    """MiniStack charges the least for every page; Amazon's own engine counts the bytes."""
+    """MiniStack charges the minimum for every page; DynamoDB Local counts the bytes."""
     assert_query_is_metered(dynamodb_local, index, count)
 
 

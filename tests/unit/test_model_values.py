@@ -1,4 +1,4 @@
-"""What the nouns of the domain say of themselves at a moment: no engine, no rule."""
+"""Computed values of the domain objects: no DynamoDB, no rule."""
 
 from __future__ import annotations
 

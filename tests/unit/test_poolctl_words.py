@@ -1,4 +1,4 @@
-"""What poolctl says: complete in both languages, and nothing in it that nobody says."""
+"""The sentences of poolctl: complete in both languages, and all in use."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def events(count: int) -> list[StreamEvent]:
 
 
 def put(bus: Bus, told: list[StreamEvent]) -> list[str]:
-    """The records that are asked for again."""
+    """Return the records that are reported for retry."""
     first = publisher.publish(bus.client, [each.entry("bus") for each in told])
     return [each["itemIdentifier"] for each in stream.batch_item_failures(told, first)["batchItemFailures"]]
 

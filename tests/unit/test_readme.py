@@ -1,6 +1,6 @@
-"""Every command of the README, the tour and the page of commands does what its page says, in a fresh clone.
+"""Every command of the README, the tour and the page of commands works as its page shows, in a fresh clone.
 
-What takes minutes, or another machine, is not run here; each of these is listed with the reason.
+Commands that take minutes or another machine are not run here; each is listed with its reason.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ NOT_RUN = {
 
 @dataclass(frozen=True)
 class Command:
-    """One line after a `$`, and what the page says that it answers."""
+    """One line after a `$`, and the output that the page shows for it."""
 
     text: str
     told: str
@@ -105,7 +105,7 @@ def test_the_make_targets_of_the_readme_run_and_regenerate_the_same_files(house:
 
 
 def with_status(command: str) -> str:
-    """curl says the status too, as the page does at the end of the line."""
+    """curl prints the status at the end of the line, as the page does."""
     return re.sub(r"^curl ", r"curl -s -w '   %{http_code}\\n' ", command)
 
 

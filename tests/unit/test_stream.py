@@ -1,4 +1,4 @@
-"""What other systems are told: each event of a history once, in order, and nothing that is personal."""
+"""Published events: each event of a history once, in order, without personal data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def streamed(ministack: str) -> Iterator[World]:
 
 
 def records(world: World) -> list[dict[str, Any]]:
-    """All that the stream has said so far."""
+    """Return all records of the stream so far."""
     endpoint = world.table.connection.client.meta.endpoint_url
     return Stream(endpoint, "us-east-1", world.table.name, whole=True).read()
 
@@ -189,7 +189,7 @@ def test_a_malformed_stream_record_is_logged_safely_and_stops_no_other(what: str
     assert " at " in outlined and not any(canary in outlined.lower() for canary in CANARIES)
 
 
-# What the documentation says
+# The documentation
 
 
 def test_the_events_page_lists_every_member_and_type() -> None:

@@ -15,7 +15,7 @@ from chalicelib.dynamodb.table import Table
 
 
 def kept(table: Table, *due: dict[str, Any], **other: Any) -> Table:
-    """A table beside that one, kept from a version that declared the due index so, if at all, and those properties."""
+    """Return another table, kept from a version with that due index, if any, and with those properties."""
     indexes = [*(index for index in SCHEMA["GlobalSecondaryIndexes"] if index["IndexName"] != DUE), *due]
     made = Table(
         f"{table.name}-kept", new_id=str, jitter=float, endpoint=str(table.connection.client.meta.endpoint_url)

@@ -1,4 +1,4 @@
-"""The door to the engine: how much is asked at once, what is asked again, and which fault comes of what goes wrong."""
+"""The requests of `Table`: batch sizes, retries, and the exception for each failure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Listening(Memory):
 
 @dataclass
 class Door:
-    """A table on an engine in memory, with what it asked and how long it paused, were it never lucky."""
+    """A table on an in-memory engine, its requests, and the longest pauses it would make."""
 
     memory: Listening = field(default_factory=Listening)
     asked: list[str] = field(default_factory=list)
@@ -313,7 +313,7 @@ def test_a_cancellation_without_reasons_for_each_action_is_never_guessed(door: D
         door.table.write([Put(KEY, {}), Put(OTHER, {})])
 
 
-# How it is written for the engine
+# Serialization for DynamoDB
 
 
 def test_each_action_has_its_condition_and_returns_the_item_that_failed_it() -> None:

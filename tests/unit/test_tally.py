@@ -1,4 +1,4 @@
-"""What a run says at its end of all that its proofs have gone through."""
+"""The summary at the end of a run counts what its proofs covered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: what proves who is asking, and that everything else proves nothing."""
+"""Tokens: a valid one identifies the caller, and everything else is rejected."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_signed_token_with_any_byte_altered_is_rejected(verifier: Verifier) ->
     refuses(verifier, good + ".x")
 
 
-# What it says
+# Claims of a token
 
 
 MALFORMED = [

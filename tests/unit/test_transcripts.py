@@ -1,4 +1,4 @@
-"""The API guide says what the service answers: each of its exchanges is played again, and compared."""
+"""The API guide matches the service: each of its exchanges is replayed and compared."""
 
 from __future__ import annotations
 
