@@ -73,12 +73,15 @@ class Everything(Playing):
         """Through a process that remembers nothing, and so knows the best."""
         self.processes[how.process], now = self.world.another_process(), self.world.clock.now
         reply, number = self.ask(
-            how, who, pool, "/claim-next", {"count": count}, lambda ask: model_pools.may_claim_next(ask, count)
-        )
+            how, who, pool, "/claim-next", {"count": count}, lambda ask: model_pools.may_claim_next(ask, count),
+            repeat=False,
+        )  # fmt: skip
         taken = [each["id"] for each in reply.json["items"]] if reply.status == 200 else []
         assert len(taken) == (number or 0)
         ask = Ask(self.model, who, pool, now)
         model_pools.next_taken(ask, taken, self.room_was_made(ask, taken))
+        if how.keyed:
+            self.again(self.sent[-1], 1 - how.process)
         self.same()
 
     @rule(how=hows, who=people, pool=pools, customer=ids)
