@@ -81,7 +81,7 @@ def test_poolctl_claims_one_or_many_and_prints_each_result(terminal: Desk) -> No
     assert [line.split()[:3] for line in claimed.out.splitlines()[1:]] == [
         ["c1", "ok", "alice"],
         ["c2", "ok", "alice"],
-        ["nobody", "not_found:", "There"],
+        ["nobody", "not_found:", "The"],
     ]
 
 
