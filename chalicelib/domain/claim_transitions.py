@@ -257,7 +257,7 @@ def edit(
     """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired."""
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = customer_rules(actor, key)
-    if known is not None and known.holder == actor.user and known.lapsed(moment):
+    if known is not None and known.holder == actor.user and known.expired(moment):
         required += actor.manager_rules("expired")
     else:
         required += holder_or_manager(actor, key, known)

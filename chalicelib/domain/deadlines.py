@@ -94,7 +94,7 @@ def reminded(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
 def levels_due(known: Customer, policy: Policy, now: int) -> list[str]:
     """Return the levels (durations before the deadline) that are reached and not yet reminded, longest first."""
     waiting = [level for level in policy.reminders or () if level not in known.reminded]
-    due = [level for level in waiting if known.lapsed(now + duration_ms(level))]
+    due = [level for level in waiting if known.expired(now + duration_ms(level))]
     return sorted(dict.fromkeys(due), key=duration_ms, reverse=True)
 
 

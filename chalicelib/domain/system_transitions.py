@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.claim_transitions import made_private
-from chalicelib.domain.transitions import SYSTEM, Actor, Transition, expired, pool_rules, returned
+from chalicelib.domain.transitions import SYSTEM, Actor, Transition, pool_rules, returned, with_claim_expired
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import POOL_CLOSED, Customer, transitioned
 
@@ -20,13 +20,15 @@ NOT_APPLICABLE = Refusal("claim_changed")
 def expire(actor: Actor, known: Customer) -> Transition:
     """Return an expired claim to the pool, if it is still the same claim and still due (rule 18)."""
     key = actor.customer_key(known.id)
-    return Transition(key, known, expired(actor, known), (*pool_rules(actor), rules.due(key, actor.clock(known))))
+    return Transition(
+        key, known, with_claim_expired(actor, known), (*pool_rules(actor), rules.due(key, actor.clock(known)))
+    )
 
 
 def remind(actor: Actor, known: Customer) -> Transition | Refusal:
     """Write one `reminded` event for each level that is due, with the level as its reason."""
     levels = deadlines.levels_due(known, actor.policy, actor.now)
-    if known.state != "claimed" or known.lapsed(actor.now) or (known.remind_at or actor.now + 1) > actor.now:
+    if known.state != "claimed" or known.expired(actor.now) or (known.remind_at or actor.now + 1) > actor.now:
         return NOT_APPLICABLE
     key, after = actor.customer_key(known.id), known
     if not levels:  # the policy has dropped the level since the claim began
@@ -42,7 +44,7 @@ def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
     key, moment = actor.customer_key(known.id), actor.clock(known)
     if known.pinned_until is None or known.pinned_until > moment:
         return NOT_APPLICABLE
-    if known.lapsed(moment):
+    if known.expired(moment):
         return expire(actor, known)
     required = (*pool_rules(actor), rules.claimed(key), rules.not_expired(key, moment))
     after = transitioned(known, "unpinned", SYSTEM, actor.now, **deadlines.unpinned(known, actor.policy, moment))
@@ -65,7 +67,7 @@ def resume(actor: Actor, known: Customer) -> Transition | Refusal:
     pool, key = actor.home, actor.customer_key(known.id)
     if known.pauses == pool.pauses or known.state != "claimed" or pool.paused_at is None or pool.resumed_at is None:
         return NOT_APPLICABLE
-    if known.lapsed(pool.paused_at):
+    if known.expired(pool.paused_at):
         return NOT_APPLICABLE
     clock = deadlines.shifted(known, actor.policy, pool.paused_at, pool.resumed_at, pool.pauses)
     after = transitioned(known, "updated", SYSTEM, actor.now, "pool resumed", **clock)
@@ -78,8 +80,8 @@ def close(actor: Actor, known: Customer) -> Transition | Refusal:
     if known.state != "claimed" or known.holder is None:
         return NOT_APPLICABLE
     required = (*pool_rules(actor), rules.claimed(key))
-    if known.lapsed(actor.clock(known)):
-        return Transition(key, known, expired(actor, known), required)
+    if known.expired(actor.clock(known)):
+        return Transition(key, known, with_claim_expired(actor, known), required)
     if actor.home.closing == "to_private":
         return Transition(key, known, made_private(actor, known, "converted", known.holder), required)
     return Transition(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED), required)

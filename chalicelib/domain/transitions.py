@@ -200,7 +200,7 @@ def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) ->
 
 def without_expired(actor: Actor, known: Customer) -> Customer:
     """Return the customer with an expired claim closed."""
-    return expired(actor, known) if known.lapsed(actor.clock(known)) else known
+    return with_claim_expired(actor, known) if known.expired(actor.clock(known)) else known
 
 
 def with_new_claim(
@@ -245,7 +245,7 @@ def claim_rules(
     )
 
 
-def expired(actor: Actor, known: Customer) -> Customer:
+def with_claim_expired(actor: Actor, known: Customer) -> Customer:
     """Return the customer after its claim expired. It is free since the deadline, not since the sweep."""
     since = actor.now if known.expires_at is None else known.expires_at
     return returned(actor, known, "expired", SYSTEM, since)

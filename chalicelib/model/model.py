@@ -325,12 +325,12 @@ class Customer(Struct, frozen=True):
     tail: tuple[Event, ...] = ()
     fields: Fields = {}
 
-    def lapsed(self, now: int) -> bool:
+    def expired(self, now: int) -> bool:
         """Return whether the claim has expired. Anybody may claim the customer then, swept or not."""
         return self.state == "claimed" and self.expires_at is not None and self.expires_at <= now
 
     def held_by(self, user: str, now: int) -> bool:
-        return self.state == "claimed" and self.holder == user and not self.lapsed(now)
+        return self.state == "claimed" and self.holder == user and not self.expired(now)
 
     def belongs_to(self, user: str, now: int) -> bool:
         """Return whether the user holds it under an unexpired claim, or owns it as a private customer."""

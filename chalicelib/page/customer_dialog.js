@@ -28,11 +28,11 @@ function stateBadges(customer) {
 /** As a person would say it: a claim past its deadline is free, swept or not. */
 function stateOf(customer) {
   if (customer.set_aside_at) return "set_aside";
-  if (customer.state === "claimed" && lapsed(customer)) return "lapsed";
+  if (customer.state === "claimed" && claimExpired(customer)) return "expired";
   return customer.state;
 }
 
-function lapsed(customer) {
+function claimExpired(customer) {
   return customer.expires_at !== null && now.pool.status === "open" && new Date(customer.expires_at) <= Date.now();
 }
 

@@ -47,12 +47,12 @@ function managedList(state, text) {
 
 /** An expired claim is refused every deed but one: the customer is free, and may be assigned. */
 function deedsFor(customer, state, deeds) {
-  if (stateOf(customer) === "lapsed") return now.pool.status === "open" ? [{ key: "assign", act: give }] : [];
+  if (stateOf(customer) === "expired") return now.pool.status === "open" ? [{ key: "assign", act: give }] : [];
   return sameStill(customer, state) ? deeds : [];
 }
 
 function sameStill(customer, state) {
-  if (stateOf(customer) === "lapsed") return false;
+  if (stateOf(customer) === "expired") return false;
   return state === "set_aside" ? Boolean(customer.set_aside_at) : customer.state === state && !customer.set_aside_at;
 }
 

@@ -46,7 +46,7 @@ setInterval(() => {
 
 function mineActions(list, customer) {
   if (customer.holder !== myId()) return null;
-  if (stateOf(customer) === "lapsed") return expiredActions(list, customer);
+  if (stateOf(customer) === "expired") return expiredActions(list, customer);
   return customer.state === "claimed" ? heldActions(list, customer) : privateActions(list, customer);
 }
 

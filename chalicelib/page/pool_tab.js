@@ -37,7 +37,7 @@ function searched(text) {
 }
 
 function claimable(customer) {
-  return (customer.state === "available" && !customer.set_aside_at) || stateOf(customer) === "lapsed";
+  return (customer.state === "available" && !customer.set_aside_at) || stateOf(customer) === "expired";
 }
 
 function availableFacts(customer) {
@@ -62,7 +62,7 @@ function since(text) {
 
 /** Of a row that was available a moment ago. */
 function holding(customer) {
-  const mine = customer.holder === myId() && customer.state === "claimed" && !lapsed(customer);
+  const mine = customer.holder === myId() && customer.state === "claimed" && !claimExpired(customer);
   return [
     mine ? badge(say("state.yours"), "claimed-by-me") : stateBadges(customer),
     customer.holder && !mine && element("span", { class: "quiet-text" }, say("customer.holder", { holder: customer.holder })),

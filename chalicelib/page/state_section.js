@@ -1,4 +1,4 @@
-// The pool as a whole: open, paused or closed, and how the sweep that returns lapsed claims is doing.
+// The pool as a whole: open, paused or closed, and how the sweep that returns expired claims is doing.
 
 function stateSection() {
   return [
@@ -42,7 +42,7 @@ function sweepCard() {
 /** For a manager: how many claims are past their deadline and still on the list, which begins with the earliest. */
 async function overdue(told) {
   const { items } = await read(inPool("/customers?state=claimed&limit=100"));
-  const late = items.filter((customer) => stateOf(customer) === "lapsed");
+  const late = items.filter((customer) => stateOf(customer) === "expired");
   fill(told, element("p", {}, late.length === 0 ? say("sweep.none_due") : say("sweep.due", {
     count: late.length, length: length(Date.now() - Math.min(...late.map((each) => new Date(each.expires_at)))),
   })));

@@ -101,7 +101,7 @@ def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[str]]:
 
 def _changes(actor: Actor, customer: Customer) -> bool:
     moment = actor.clock(customer)
-    if customer.state != "claimed" or customer.lapsed(moment):
+    if customer.state != "claimed" or customer.expired(moment):
         return False
     recomputed = deadlines.recomputed(customer, actor.policy, moment)
     return any(recomputed[name] != getattr(customer, name) for name in ("expires_at", "clock_ends", "remind_at"))

@@ -163,7 +163,7 @@ def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
         refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
 
     assert (refused.status, refused.code) == (409, "holding_limit")
-    assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}, "and whether she has lapsed claims"
+    assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}, "and whether she has expired claims"
     assert alice.held() == 0
     assert alice.claim_batch(["c1", "c2"], atomic=True).status == 200
 

@@ -13,7 +13,7 @@ def ids(world: World, user: str, count: int = 1) -> list[str]:
     return [each["id"] for each in world.user(user).claim_next(count).json["items"]]
 
 
-# Lapsed claims
+# Expired claims
 
 
 def test_an_expired_claim_is_ordered_by_priority_before_and_after_a_sweep(world: World) -> None:
@@ -29,14 +29,14 @@ def test_an_expired_claim_is_ordered_by_priority_before_and_after_a_sweep(world:
 
 def test_an_expired_claim_waits_since_its_deadline_among_equal_priorities(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
-    mona.create("lapsed")
-    world.user("bob").claim("lapsed")
+    mona.create("expired")
+    world.user("bob").claim("expired")
     world.clock.forward(30 * MINUTE)
     mona.create("before")
     world.clock.forward(30 * MINUTE + 1)
     mona.create("after")
 
-    assert ids(world, "alice", 3) == ["before", "lapsed", "after"]
+    assert ids(world, "alice", 3) == ["before", "expired", "after"]
 
 
 def test_a_sweep_does_not_change_the_order_of_claim_next(world: World) -> None:

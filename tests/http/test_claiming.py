@@ -171,7 +171,7 @@ def test_own_expired_claims_do_not_use_headroom(world: World) -> None:
     assert alice.claim("c4").status == 200
 
 
-def one_lapsed_of_two(world: World) -> User:
+def one_expired_of_two(world: World) -> User:
     """Give alice the expired claim c1 and the live claim c2, at a limit of two."""
     world.pool(claim_ttl="PT1H", holding_limit=2)
     world.fill(4)
@@ -183,7 +183,7 @@ def one_lapsed_of_two(world: World) -> User:
 
 
 def test_a_refused_atomic_batch_counts_own_expired_claims_as_headroom(world: World) -> None:
-    alice = one_lapsed_of_two(world)
+    alice = one_expired_of_two(world)
 
     refused = alice.claim_batch(["nobody", "c3", "c4"], atomic=True)
 
@@ -191,7 +191,7 @@ def test_a_refused_atomic_batch_counts_own_expired_claims_as_headroom(world: Wor
 
 
 def test_own_expired_claims_are_queried_once_in_a_request(world: World) -> None:
-    alice = one_lapsed_of_two(world)
+    alice = one_expired_of_two(world)
 
     with counted(world) as made:
         assert alice.claim_batch(["c3", "c4"]).results == ["ok", "holding_limit"]

@@ -123,12 +123,12 @@ def test_reminders_match_the_claims_a_later_sweep_would_return(
             mona.post(f"/customers/{customer}/extend", {"by": f"PT{hours - 1}H"})
 
     world.clock.now = START + at * HOUR
-    lapsed = due_at(world, 0)
+    expired = due_at(world, 0)
     later = due_at(world, level)
     world.sweep()
 
     told = {each for each in ids if reminders(mona, each)}
-    assert told == later - lapsed
+    assert told == later - expired
 
 
 def due_at(world: World, hours: int) -> set[str]:

@@ -106,10 +106,10 @@ def test_rule_6_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: 
     world.clock.forward(DAY)
 
     taken = bob.claim("c1")
-    bob_lapsed_later = alice.claim("c2")
+    bob_expired_later = alice.claim("c2")
 
     assert (taken.json["holder"], alice.events("c1")[-2:]) == ("bob", ["expired", "claimed"])
-    assert bob_lapsed_later.status == 200, "her own lapsed claim does not block her headroom"
+    assert bob_expired_later.status == 200, "her own expired claim does not block her headroom"
 
 
 def test_rule_7_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(world: World) -> None:

@@ -220,7 +220,7 @@ def test_the_low_level_client_retries_nothing(moto_world: World) -> None:
 # The sweep
 
 
-def two_pools_with_lapsed_claims() -> World:
+def two_pools_with_expired_claims() -> World:
     """Thirty due claims in the pool a, and thirty in b."""
     world = World(memory_table(Memory()))
     for pool in ("a", "b"):
@@ -231,7 +231,7 @@ def two_pools_with_lapsed_claims() -> World:
 
 
 def test_a_throttled_sweep_reports_no_failure_and_leaves_the_rest() -> None:
-    world = two_pools_with_lapsed_claims()
+    world = two_pools_with_expired_claims()
 
     with counted(world) as sent, throttling(world, ERRORS["one of the items"], only=WRITE):
         report = world.sweep()
@@ -266,7 +266,7 @@ def test_a_sweep_that_is_throttled_midway_reports_what_it_returned() -> None:
 
 
 def test_a_throttled_pool_does_not_stop_the_sweep_of_the_next() -> None:
-    world = two_pools_with_lapsed_claims()
+    world = two_pools_with_expired_claims()
     engine: Any = world.table.connection
 
     def strike(call: str) -> None:

@@ -65,7 +65,7 @@ class Claim:
         """On a clock that stands still while the pool is paused."""
         return self.began + self.stopped
 
-    def lapsed(self, moment: int) -> bool:
+    def expired(self, moment: int) -> bool:
         return self.expires is not None and self.expires <= moment
 
 
@@ -98,8 +98,8 @@ class Customer:
         self.events.append(event)
         self.updated = now
 
-    def lapsed(self, moment: int) -> bool:
-        return self.claim is not None and self.claim.lapsed(moment)
+    def expired(self, moment: int) -> bool:
+        return self.claim is not None and self.claim.expired(moment)
 
     def shown(self, embargo: int) -> dict[str, Any]:
         """As an answer shows it, with its times in milliseconds."""
@@ -184,7 +184,7 @@ class Model:
         return self.shown(pool)[customer] | {"name": NAMES[known.name][masked[0]], "masked": True}
 
     def sees_all(self, known: Customer, who: str, now: int) -> bool:
-        has = known.holder == who and not known.lapsed(self.pools[known.pool].moment(now))
+        has = known.holder == who and not known.expired(self.pools[known.pool].moment(now))
         return has or Ask(self, who, known.pool, now).manages
 
     def notes_seen(self, known: Customer, who: str, now: int) -> dict[int, str | None]:
@@ -218,7 +218,7 @@ class Model:
     def begin(self, customer: Customer, event: str, holder: str, now: int) -> None:
         """Start a claim now; close an expired one first."""
         pool = self.pools[customer.pool]
-        if customer.lapsed(pool.moment(now)):
+        if customer.expired(pool.moment(now)):
             self.expire(customer, now)
         customer.claim = Claim(now, pool.deadline(now, now))
         customer.state, customer.holder, customer.followed_up = "claimed", holder, None
@@ -239,7 +239,7 @@ class Model:
             customer.step("set_aside", now)
 
     def make_private(self, customer: Customer, event: str, holder: str, now: int) -> None:
-        if customer.lapsed(self.pools[customer.pool].moment(now)):
+        if customer.expired(self.pools[customer.pool].moment(now)):
             self.expire(customer, now)
         if customer.holder is not None and customer.holder != holder:
             customer.left[customer.holder] = now
@@ -247,13 +247,13 @@ class Model:
         customer.won = now if event == "won" else None
         customer.step(event, now)
 
-    def return_lapsed(self, pool: str, user: str | None, now: int) -> int:
+    def return_expired(self, pool: str, user: str | None, now: int) -> int:
         """Those of one member, or of all. How many that were."""
         moment = self.pools[pool].moment(now)
-        lapsed = [each for each in self.of_pool(pool) if each.lapsed(moment) and user in (None, each.holder)]
-        for each in lapsed:
+        expired = [each for each in self.of_pool(pool) if each.expired(moment) and user in (None, each.holder)]
+        for each in expired:
             self.expire(each, now)
-        return len(lapsed)
+        return len(expired)
 
 
 @dataclass
@@ -326,7 +326,7 @@ class Ask:
             raise No("not_claimed")
         self.theirs(found)
         refuse_if(claim_id not in (None, found.claim.id), "claim_changed")
-        refuse_if(found.lapsed(self.moment), "expired")
+        refuse_if(found.expired(self.moment), "expired")
         return found, found.claim
 
 

@@ -279,11 +279,11 @@ class Playing(RuleBasedStateMachine):
         """Return True if the service returned the caller's expired claims first; it must where the headroom was too
         small.
         """
-        lapsed = [each for each in self.model.held_by(ask.pool, ask.who) if each.lapsed(ask.moment)]
-        if not lapsed:
+        expired = [each for each in self.model.held_by(ask.pool, ask.who) if each.expired(ask.moment)]
+        if not expired:
             return False
         shown = {each["id"]: each for each in self.user("mona", ask.pool).walk("/customers")}
-        return any(shown[each.id]["version"] > each.version for each in lapsed if each.id not in taken)
+        return any(shown[each.id]["version"] > each.version for each in expired if each.id not in taken)
 
     def heard(self) -> None:
         """Every process hears of a change of the pool within five seconds."""

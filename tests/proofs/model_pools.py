@@ -95,11 +95,11 @@ def may_claim_next(ask: Ask, count: int) -> int:
 
 
 def kept(ask: Ask) -> int:
-    return sum(not each.lapsed(ask.moment) for each in ask.model.held_by(ask.pool, ask.who))
+    return sum(not each.expired(ask.moment) for each in ask.model.held_by(ask.pool, ask.who))
 
 
 def not_for(ask: Ask, each: Customer) -> bool:
-    mine = each.holder == ask.who and each.state == "claimed" and not each.lapsed(ask.moment)
+    mine = each.holder == ask.who and each.state == "claimed" and not each.expired(ask.moment)
     return mine or bool(blocking(ask, each))
 
 
@@ -108,7 +108,7 @@ def next_taken(ask: Ask, taken: Sequence[str], room_made: bool) -> None:
     deadline.
     """
     if room_made:
-        ask.model.return_lapsed(ask.pool, ask.who, ask.now)
+        ask.model.return_expired(ask.pool, ask.who, ask.now)
     chosen = [ask.model.customers[ask.pool, each] for each in taken]
     assert not any(not_for(ask, each) for each in chosen), "it took what may not be claimed"
     left = [each for each in ask.model.of_pool(ask.pool) if each not in chosen and not not_for(ask, each)]
@@ -119,8 +119,8 @@ def next_taken(ask: Ask, taken: Sequence[str], room_made: bool) -> None:
 
 
 def rank(customer: Customer) -> tuple[int, int]:
-    lapsed = customer.claim and customer.claim.expires
-    return -customer.priority, lapsed or customer.waiting
+    expired = customer.claim and customer.claim.expires
+    return -customer.priority, expired or customer.waiting
 
 
 # People
@@ -141,7 +141,7 @@ def put_member(ask: Ask, user: str, role: str, limit: int | None) -> None:
 
 def remove_member(ask: Ask, user: str, held: str | None, to: str | None) -> None:
     ask.by_manager()
-    ask.model.return_lapsed(ask.pool, user, ask.now)
+    ask.model.return_expired(ask.pool, user, ask.now)
     if held is not None:
         hand_back(ask, user, held, to)
     refuse_if((ask.pool, user) not in ask.model.members, "not_found")
@@ -152,7 +152,7 @@ def remove_member(ask: Ask, user: str, held: str | None, to: str | None) -> None
 def hand_back(ask: Ask, user: str, held: str, to: str | None) -> None:
     """All that the member still holds, to an heir who has room for all of it, or to nobody."""
     if to is not None and to != user:
-        ask.model.return_lapsed(ask.pool, to, ask.now)
+        ask.model.return_expired(ask.pool, to, ask.now)
     holds = ask.model.held_by(ask.pool, user)
     if not holds or to == user:
         return
@@ -181,7 +181,7 @@ def change_policy(ask: Ask, rules: Mapping[str, Any], to_all: bool, dry_run: boo
     affected = [
         each
         for each in ask.model.of_pool(ask.pool)
-        if each.claim is not None and not each.claim.lapsed(moment) and anew(ask, each.claim) != ends(each.claim)
+        if each.claim is not None and not each.claim.expired(moment) and anew(ask, each.claim) != ends(each.claim)
     ]
     if dry_run:
         ask.home.policy = before
@@ -232,7 +232,7 @@ def resume(ask: Ask) -> None:
     if ask.home.paused is None:
         return
     for each in ask.model.of_pool(ask.pool):
-        if each.claim is not None and not each.lapsed(ask.home.paused):
+        if each.claim is not None and not each.expired(ask.home.paused):
             shift(each.claim, max(ask.now - max(ask.home.paused, each.claim.began), 0))
             each.step("updated", ask.now)
     ask.home.status, ask.home.paused = "open", None
@@ -250,7 +250,7 @@ def close(ask: Ask, mode: str) -> None:
     def change() -> None:
         ask.home.status, ask.home.closing = "closed", mode
         for each in ask.model.of_pool(ask.pool):
-            if each.lapsed(ask.moment):
+            if each.expired(ask.moment):
                 ask.model.expire(each, ask.now)
             elif each.state == "claimed" and each.holder is not None:
                 if mode == "drain":
@@ -279,4 +279,4 @@ def delete(ask: Ask) -> None:
 def sweep(ask: Ask) -> int:
     """One pass over all pools. How many claims went back."""
     ask.by_admin()
-    return sum(ask.model.return_lapsed(pool, None, ask.now) for pool in ask.model.pools)
+    return sum(ask.model.return_expired(pool, None, ask.now) for pool in ask.model.pools)

@@ -42,7 +42,7 @@ def ration(ask: Ask, recipient: str, wanted: int, daily: bool) -> tuple[int, str
     model, home = ask.model, ask.home
     limit = model.limit(ask.pool, recipient)
     if limit is not None and limit - len(model.held_by(ask.pool, recipient)) < wanted:
-        model.return_lapsed(ask.pool, recipient, ask.now)
+        model.return_expired(ask.pool, recipient, ask.now)
     room = wanted if limit is None else max(limit - len(model.held_by(ask.pool, recipient)), 0)
     today = wanted
     if daily and "daily_claim_limit" in ask.policy:
@@ -68,10 +68,10 @@ def one(told: list[str]) -> None:
 def blocking(ask: Ask, found: Customer) -> list[str]:
     """Every rule about the customer that keeps them from claiming it."""
     policy, told = ask.policy, []
-    lapsed = found.lapsed(ask.moment)
-    if found.state == "private" or (found.state == "claimed" and not lapsed):
+    expired = found.expired(ask.moment)
+    if found.state == "private" or (found.state == "claimed" and not expired):
         told.append("already_claimed")
-    once_more = lapsed and found.returns >= policy.get("max_returns", 10**9) - 1
+    once_more = expired and found.returns >= policy.get("max_returns", 10**9) - 1
     if found.aside is not None or once_more:
         told.append("set_aside")
     if ask.now - found.entered < policy.get("embargo", 0):
@@ -87,7 +87,7 @@ def plan_claim(ask: Ask, customer: str) -> tuple[Do, bool]:
     refuse_if(ask.home.status != "open", "pool_not_open")
     ask.by_member()
     found = ask.customer(customer)
-    if found.state == "claimed" and found.holder == ask.who and not found.lapsed(ask.moment):
+    if found.state == "claimed" and found.holder == ask.who and not found.expired(ask.moment):
         return nothing, False
     for code in blocking(ask, found):
         raise No(code)
@@ -106,7 +106,7 @@ def claim(ask: Ask, ids: Sequence[str], atomic: bool = False) -> list[str]:
 def eligibility(ask: Ask, customer: str) -> list[str]:
     found = ask.customer(customer)
     closed = [] if ask.home.status == "open" else ["pool_not_open"]
-    if found.state == "claimed" and found.holder == ask.who and not found.lapsed(ask.moment):
+    if found.state == "claimed" and found.holder == ask.who and not found.expired(ask.moment):
         return closed
     if (ask.pool, ask.who) not in ask.model.members:
         return [*closed, "not_a_member", *blocking(ask, found)]
@@ -115,7 +115,7 @@ def eligibility(ask: Ask, customer: str) -> list[str]:
 
 def limits(ask: Ask) -> list[str]:
     """Return the limits that block one more claim, without counting expired claims."""
-    goes_on = [each for each in ask.model.held_by(ask.pool, ask.who) if not each.lapsed(ask.moment)]
+    goes_on = [each for each in ask.model.held_by(ask.pool, ask.who) if not each.expired(ask.moment)]
     limit, told = ask.model.limit(ask.pool, ask.who), []
     if ask.by_member().claims[ask.home.day(ask.now)] >= ask.policy.get("daily_claim_limit", 10**9):
         told.append("daily_limit")
@@ -200,7 +200,7 @@ def restore(ask: Ask, customer: str) -> None:
     ask.by_manager()
     found = ask.customer(customer)
     if "set_aside" in blocking(ask, found):
-        if found.lapsed(ask.moment):
+        if found.expired(ask.moment):
             ask.model.expire(found, ask.now)
         found.aside, found.returns, found.waiting = None, 0, ask.now
         found.step("restored", ask.now)
@@ -244,7 +244,7 @@ def follow_up(ask: Ask, customer: str, note: str) -> None:
     found = ask.customer(customer)
     refuse_if(found.state == "available", "not_claimed")
     ask.theirs(found)
-    refuse_if(found.lapsed(ask.moment), "expired")
+    refuse_if(found.expired(ask.moment), "expired")
     found.step("followed_up", ask.now)
     found.notes[found.version] = (ask.who, found.holder or "", note)
     if found.holder != ask.who:
@@ -327,7 +327,7 @@ def end_pins(ask: Ask, customer: str) -> None:
     """Those of the holder that have ended of themselves make room, and their claims end with them where they have."""
     for each in pinnable(ask, ask.model.customers[ask.pool, customer]):
         over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= ask.moment
-        if over and each.lapsed(ask.moment):
+        if over and each.expired(ask.moment):
             ask.model.expire(each, ask.now)
         elif over:
             each_unpinned(ask, each)
@@ -350,7 +350,7 @@ def each_unpinned(ask: Ask, found: Customer) -> None:
 def edit(ask: Ask, customer: str, name: str, priority: int | None) -> None:
     found = ask.customer(customer)
     ask.theirs(found)
-    refuse_if(found.holder == ask.who and found.lapsed(ask.moment) and not ask.manages, "expired")
+    refuse_if(found.holder == ask.who and found.expired(ask.moment) and not ask.manages, "expired")
     said = (name, found.priority if priority is None else priority)
     if said != (found.name, found.priority):
         found.name, found.priority = said

@@ -85,9 +85,9 @@ class Month:
     def held_by(self, user: str) -> list[Any]:
         """Return their claims as last shown; now and then include expired or lost ones."""
         now = rfc3339(self.world.clock.now)
-        lapsed = self.draw.random() < 0.1
+        expired = self.draw.random() < 0.1
         mine = [each for each in self.seen.values() if each["holder"] == user and each["state"] == "claimed"]
-        return [each for each in mine if lapsed or each["expires_at"] > now]
+        return [each for each in mine if expired or each["expires_at"] > now]
 
     def some(self, found: list[Any], most: int = 1) -> list[Any]:
         return self.draw.sample(found, min(len(found), self.draw.randint(1, most)))

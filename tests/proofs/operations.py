@@ -130,7 +130,7 @@ def held(world: World, **policy: Any) -> None:
     world.clock.forward(MINUTE)
 
 
-def lapsed(world: World) -> None:
+def expired(world: World) -> None:
     """The claims of alice are over, and nobody has swept."""
     held(world, holding_limit=2, reminders=["PT1H"])
     world.clock.forward(DAY)
@@ -256,8 +256,8 @@ OPERATIONS = [
         filled(world), world.user("root", admin=True).request(
             "PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 1})
     ), "alice", "POST", f"{C1}/claim"),
-    Operation("claim what has lapsed", lapsed, "bob", "POST", f"{C1}/claim"),
-    Operation("claim in place of lapsed claims", lapsed, "alice", "POST", f"{P}/customers/c3/claim", finds=True),
+    Operation("claim what has expired", expired, "bob", "POST", f"{C1}/claim"),
+    Operation("claim in place of expired claims", expired, "alice", "POST", f"{P}/customers/c3/claim", finds=True),
     Operation("claim on a new day", tomorrow, "alice", "POST", f"{P}/customers/c2/claim"),
     Operation("claim several", lambda world: filled(world, holding_limit=2), "alice", "POST", f"{P}/claim", SIX),
     Operation("claim several on a new day", tomorrow, "alice", "POST", f"{P}/claim",
@@ -304,7 +304,7 @@ OPERATIONS = [
     Operation("deposit several, by an admin", private, "root", "POST", f"{P}/deposit", SIX),
     Operation("deposit elsewhere, by an admin", private, "root", "POST", f"{C1}/deposit", {"pool": "q"}),
     Operation("restore, by an admin", aside, "root", "POST", f"{C1}/restore"),
-    Operation("sweep", lapsed, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep", expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and remind", to_be_reminded, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("audit", held, "root", "POST", "/audit", {"repair": True}),

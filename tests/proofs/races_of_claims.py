@@ -44,7 +44,7 @@ def a_member_with_room_for_one_claims_two(world: World) -> Race:
 
 
 @race
-def a_member_whose_room_is_taken_by_a_lapsed_claim_claims_two(world: World) -> Race:
+def a_member_whose_room_is_taken_by_a_expired_claim_claims_two(world: World) -> Race:
     world.pool(holding_limit=1, claim_ttl="PT1H")
     world.fill(3)
     world.user("alice").claim("c3")

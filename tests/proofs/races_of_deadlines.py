@@ -138,11 +138,11 @@ def two_pins_where_one_is_allowed(world: World) -> Race:
 
 
 @race
-def a_claim_in_place_of_a_lapsed_one_and_a_sweep(world: World) -> Race:
+def a_claim_in_place_of_a_expired_one_and_a_sweep(world: World) -> Race:
     held_for_an_hour(world, holding_limit=1)
     world.fill(1, prefix="d")
 
     def so(world: World, results: list[Any]) -> None:
-        assert results[0].status == 200, "one's own lapsed claims never block the headroom"
+        assert results[0].status == 200, "one's own expired claims never block the headroom"
 
     return Race([lambda w: w.user("alice").claim("d1"), swept], so, serial=False, sees=("c1", "d1"))

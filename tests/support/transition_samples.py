@@ -22,7 +22,7 @@ AVAILABLE = Customer(
 CLAIMED = replace(
     AVAILABLE, state="claimed", holder="alice", claim_id="a1", claimed_at=START - HOUR, expires_at=START + HOUR
 )
-LAPSED = replace(CLAIMED, expires_at=START)
+EXPIRED = replace(CLAIMED, expires_at=START)
 PRIVATE = replace(AVAILABLE, state="private", holder="alice")
 CLEARED = {"claim_id": None, "claimed_at": None, "expires_at": None}
 

@@ -19,7 +19,7 @@ from tests.support.transition_samples import (
     AVAILABLE,
     CLAIMED,
     CLEARED,
-    LAPSED,
+    EXPIRED,
     PAUSED,
     POOL,
     THEIRS,
@@ -79,29 +79,31 @@ ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "trans
 @pytest.mark.parametrize("verb", ABOUT_A_CLAIM)
 def test_a_claim_live_at_the_start_of_a_pause_continues_until_its_clock_is_shifted(verb: str) -> None:
     stored = {"state": "claimed", "holder": "alice", "expires_at": START}
-    been_set = replace(LAPSED, pauses=PAUSED.pauses)
+    been_set = replace(EXPIRED, pauses=PAUSED.pauses)
 
-    in_a_pause = refused(VERBS[verb](LAPSED, PAUSED), **stored)
-    otherwise = [refused(VERBS[verb](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
+    in_a_pause = refused(VERBS[verb](EXPIRED, PAUSED), **stored)
+    otherwise = [refused(VERBS[verb](known, home), **stored) for known, home in ((been_set, PAUSED), (EXPIRED, POOL))]
 
     assert ("expired" in in_a_pause, ["expired" in each for each in otherwise]) == (False, [True, True])
 
 
 def test_the_holder_may_edit_in_a_pause_until_the_clock_is_shifted() -> None:
-    edit, been_set = VERBS["edit"], replace(LAPSED, pauses=PAUSED.pauses)
+    edit, been_set = VERBS["edit"], replace(EXPIRED, pauses=PAUSED.pauses)
 
-    last = [asked(edit(known, home))[-1] for known, home in ((LAPSED, PAUSED), (been_set, PAUSED), (LAPSED, POOL))]
+    last = [asked(edit(known, home))[-1] for known, home in ((EXPIRED, PAUSED), (been_set, PAUSED), (EXPIRED, POOL))]
 
     assert last == ["expired c1", "expired alice", "expired alice"]
-    assert refused(edit(LAPSED, PAUSED), holder="alice", expires_at=START) == []
+    assert refused(edit(EXPIRED, PAUSED), holder="alice", expires_at=START) == []
 
 
 def test_a_claim_live_at_the_start_of_a_pause_cannot_be_claimed_by_another() -> None:
     stored = {"state": "claimed", "holder": "bob", "expires_at": START}
-    been_set = replace(LAPSED, pauses=PAUSED.pauses)
+    been_set = replace(EXPIRED, pauses=PAUSED.pauses)
 
-    in_a_pause = refused(VERBS["claim"](LAPSED, PAUSED), **stored)
-    otherwise = [refused(VERBS["claim"](known, home), **stored) for known, home in ((been_set, PAUSED), (LAPSED, POOL))]
+    in_a_pause = refused(VERBS["claim"](EXPIRED, PAUSED), **stored)
+    otherwise = [
+        refused(VERBS["claim"](known, home), **stored) for known, home in ((been_set, PAUSED), (EXPIRED, POOL))
+    ]
 
     assert (in_a_pause, otherwise) == (["already_claimed"], [[], []])
 
@@ -126,7 +128,7 @@ def test_a_claim_starts_a_clock_and_checks_the_rules_in_order() -> None:
 
 
 def test_claiming_an_expired_claim_closes_it_at_its_deadline() -> None:
-    held_by_bob = replace(LAPSED, holder="bob", expires_at=START - HOUR)
+    held_by_bob = replace(EXPIRED, holder="bob", expires_at=START - HOUR)
 
     move = transitions.claim(actor(), "c1", held_by_bob, "a2")
 

@@ -14,7 +14,7 @@ from tests.support.transition_samples import (  # fmt: skip
     BY_MANAGER,
     CLAIMED,
     CLEARED,
-    LAPSED,
+    EXPIRED,
     PAUSED,
     POOL,
     PRIVATE,
@@ -45,7 +45,7 @@ def test_an_assignment_is_a_claim_for_another_member_within_the_limits() -> None
 
 
 def test_an_assignment_of_an_expired_claim_closes_it_first() -> None:
-    move = claim_transitions.assign(actor("mona"), "c1", LAPSED, "bob", "b1")
+    move = claim_transitions.assign(actor("mona"), "c1", EXPIRED, "bob", "b1")
 
     assert events(move) == ["expired", "assigned"]
     assert changed(move)["past_holders"] == {"alice": START}
@@ -76,10 +76,10 @@ def test_a_claim_in_a_pause_is_judged_at_the_start_of_the_pause() -> None:
     stored = {"state": "claimed", "expires_at": START}
 
     for move, running in (
-        (claim_transitions.transfer(in_a_pause, "c1", LAPSED, "bob", "b1", None),
-         claim_transitions.transfer(in_time, "c1", LAPSED, "bob", "b1", None)),
-        (claim_transitions.convert(in_a_pause, "c1", LAPSED, None),
-         claim_transitions.convert(in_time, "c1", LAPSED, None)),
+        (claim_transitions.transfer(in_a_pause, "c1", EXPIRED, "bob", "b1", None),
+         claim_transitions.transfer(in_time, "c1", EXPIRED, "bob", "b1", None)),
+        (claim_transitions.convert(in_a_pause, "c1", EXPIRED, None),
+         claim_transitions.convert(in_time, "c1", EXPIRED, None)),
     ):  # fmt: skip
         assert (refused(move, **stored), refused(running, **stored)) == ([], ["expired"])
 
@@ -106,17 +106,17 @@ def test_an_unheld_customer_is_converted_for_a_named_user_even_when_set_aside() 
 
 
 def test_an_expired_claim_is_closed_before_a_conversion() -> None:
-    move = claim_transitions.convert(actor("mona"), "c1", LAPSED, "bob")
+    move = claim_transitions.convert(actor("mona"), "c1", EXPIRED, "bob")
 
     assert events(move) == ["expired", "converted"]
 
 
 def test_a_claim_shifted_after_a_pause_is_judged_by_its_running_clock() -> None:
     shifting = replace(PAUSED, resumed_at=START - HOUR)
-    lapsed_since = replace(LAPSED, expires_at=START - HOUR)
+    expired_since = replace(EXPIRED, expires_at=START - HOUR)
 
     shifted, waiting = (
-        claim_transitions.convert(actor("mona", home=shifting), "c1", replace(lapsed_since, pauses=pauses), "bob")
+        claim_transitions.convert(actor("mona", home=shifting), "c1", replace(expired_since, pauses=pauses), "bob")
         for pauses in (1, 0)
     )
 
@@ -264,7 +264,7 @@ def test_the_size_limit_of_fields_is_exact_to_the_byte() -> None:
 def test_an_edit_requires_the_holder_of_a_live_claim_or_a_manager() -> None:
     hers, monas, blind, late = (
         claim_transitions.edit(actor(user), "c1", known, lambda customer: {"name": customer.name + "!"})
-        for user, known in (("alice", CLAIMED), ("mona", CLAIMED), ("alice", None), ("alice", LAPSED))
+        for user, known in (("alice", CLAIMED), ("mona", CLAIMED), ("alice", None), ("alice", EXPIRED))
     )
 
     assert changed(hers) == changed(monas) == {"name": "Acme!"}

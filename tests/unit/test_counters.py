@@ -15,7 +15,7 @@ from chalicelib.dynamodb.table import Put, Table, Update
 from chalicelib.model.model import Event
 from chalicelib.transactions.counters import Counters, counter_changes
 from tests.support.memory import Memory, memory_table
-from tests.support.transition_samples import AVAILABLE, CLAIMED, LAPSED, POOL, PRIVATE, actor
+from tests.support.transition_samples import AVAILABLE, CLAIMED, EXPIRED, POOL, PRIVATE, actor
 from tests.support.world import DAY, HOUR, START
 
 TODAY, YESTERDAY = "2026-06-01", "2026-05-31"
@@ -50,7 +50,7 @@ def test_an_assignment_or_transfer_does_not_count_as_a_daily_claim() -> None:
 
 
 def test_an_expired_claim_is_subtracted_from_its_holder_by_any_transition() -> None:
-    bobs = replace(LAPSED, holder="bob", pinned_until=START)
+    bobs = replace(EXPIRED, holder="bob", pinned_until=START)
 
     assert gains(transitions.claim(actor(), "c1", bobs, "a2")) == {
         "bob": {"held": -1, "pins": -1, "expired": 1}, "alice": {"held": 1, "claimed": 1}

@@ -118,10 +118,10 @@ def test_a_private_customer_or_one_without_deadline_is_taken_without_an_end() ->
 
 def test_a_customer_set_aside_now_or_at_its_next_return_is_not_free() -> None:
     free = rules.free_to_claim(KEY, Policy(max_returns=3), NOW)
-    lapsed = {"state": "claimed", "expires_at": NOW}
+    expired = {"state": "claimed", "expires_at": NOW}
 
-    assert told(free, returns=1, **lapsed) == told(free, state="available", returns=2) == []
-    assert told(free, returns=2, **lapsed) == [Refusal("set_aside")]
+    assert told(free, returns=1, **expired) == told(free, state="available", returns=2) == []
+    assert told(free, returns=2, **expired) == [Refusal("set_aside")]
     assert told(free, state="available", returns=1, set_aside_at=NOW) == [Refusal("set_aside")]
 
 
@@ -170,13 +170,13 @@ def test_a_claim_must_have_the_holder_and_the_claim_id_of_the_client() -> None:
 
 
 def test_the_holder_acts_before_the_deadline_and_the_sweep_from_then_on() -> None:
-    goes_on, lapsed = rules.not_expired(KEY, NOW), rules.due(KEY, NOW)
+    goes_on, expired = rules.not_expired(KEY, NOW), rules.due(KEY, NOW)
 
     assert told(goes_on, state="claimed") == told(goes_on, state="claimed", expires_at=NOW + 1) == []
-    assert told(lapsed, state="claimed", expires_at=NOW) == []
+    assert told(expired, state="claimed", expires_at=NOW) == []
     assert told(goes_on, state="claimed", expires_at=NOW) == [Refusal("expired")]
-    assert told(lapsed, state="claimed", expires_at=NOW + 1) == [Refusal("claim_changed")]
-    assert told(lapsed, state="private", expires_at=NOW) == [Refusal("claim_changed")]
+    assert told(expired, state="claimed", expires_at=NOW + 1) == [Refusal("claim_changed")]
+    assert told(expired, state="private", expires_at=NOW) == [Refusal("claim_changed")]
 
 
 def test_only_a_private_customer_can_be_deposited() -> None:

@@ -64,8 +64,8 @@ def test_a_table_is_created_once_with_indexes_stream_and_time_to_live() -> None:
     assert (table.create(), table.create(), table.is_current()) == (True, False, True)
 
     client: Any = table.connection.client
-    lapse = client.describe_time_to_live(TableName="one")["TimeToLiveDescription"]
-    assert lapse == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+    ttl = client.describe_time_to_live(TableName="one")["TimeToLiveDescription"]
+    assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
 
 
 @mock_aws
