@@ -66,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--memory", action="store_true", help="an engine in memory, and only that: very many quick runs")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
     if config.getoption("--memory"):
         over_http = [item for item in items if "ministack" in item.keywords or "ministack" in item.fixturenames]
         config.hook.pytest_deselected(items=over_http)

@@ -23,14 +23,14 @@ def told_alike(replies: list[Reply]) -> bool:
 @pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_without_a_caller_every_route_answers_401(no_store: World, route: Route) -> None:
     for body in (b"", good_body(route), b"{"):
-        reply = no_store.request(None, route.method, address(route), None, body, {})
+        reply = no_store.request(None, route.method, address(route), body)
 
         assert_problem(reply, 401, "unauthenticated")
         assert reply.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_health_needs_no_caller(no_store: World) -> None:
-    assert no_store.request(None, "GET", "/v1/health", None, None, {}).json == {"status": "ok"}
+    assert no_store.request(None, "GET", "/v1/health").json == {"status": "ok"}
 
 
 UNLIKE_A_USER = ["", "c1\n", "\x00", "a\x7fb", "\x85", "\ud800", "x" * 1_025]

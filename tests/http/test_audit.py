@@ -31,7 +31,7 @@ def plant(world: World, key: Key, change: str, **values: Any) -> None:
         for word in ("held", "pins", "room", "state", "place", "rank", "roster")
         if f"#{word}" in change
     }
-    asked = {"ExpressionAttributeValues": tagged} if tagged else {}
+    asked: dict[str, Any] = {"ExpressionAttributeValues": tagged} if tagged else {}
     asked |= {"ExpressionAttributeNames": names} if names else {}
     world.table.connection.client.update_item(
         TableName=world.table.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, UpdateExpression=change, **asked

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
@@ -20,7 +21,7 @@ LONGEST = 350
 
 
 def served(world: World) -> Reply:
-    return world.request(None, "GET", "/console", None, None, {})
+    return world.request(None, "GET", "/console")
 
 
 def nonces(reply: Reply) -> set[str]:
@@ -96,7 +97,7 @@ def test_every_refusal_has_a_console_sentence(language: str) -> None:
     assert {Refusal(reason).code for reason in CATALOG} - {key.removeprefix("refusal.") for key in said} == set()
 
 
-@pytest.mark.parametrize("kind", EventType.__args__)
+@pytest.mark.parametrize("kind", get_args(EventType))
 def test_every_event_has_a_console_sentence(kind: str) -> None:
     assert f"event.{kind}" in console.words("en")
 

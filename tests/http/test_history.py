@@ -47,7 +47,7 @@ def test_a_history_read_while_it_grows_repeats_no_event(world: World) -> None:
 
     def goes_on(**_: Any) -> None:
         events.unregister("before-call.dynamodb.Query", goes_on)
-        for _ in range(6):
+        for _number in range(6):
             alice.claim("c1")
             alice.release("c1", reason="because")
 

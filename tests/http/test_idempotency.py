@@ -178,9 +178,9 @@ def test_an_idempotency_key_covers_the_whole_request(world: World) -> None:
 
 def test_key_order_and_whitespace_do_not_change_the_request_hash(world: World) -> None:
     root = world.user("root", admin=True)
-    first = root.request("POST", "/v1/pools", raw=b'{"id":"q","name":"Q"}', idempotency_key="k")
+    first = root.request("POST", "/v1/pools", b'{"id":"q","name":"Q"}', idempotency_key="k")
 
-    again = root.request("POST", "/v1/pools", raw=b' { "name" : "Q", "id" : "q" } ', idempotency_key="k")
+    again = root.request("POST", "/v1/pools", b' { "name" : "Q", "id" : "q" } ', idempotency_key="k")
 
     assert (again.status, again.text) == (first.status, first.text) == (201, first.text)
 

@@ -75,7 +75,7 @@ def test_client_input_is_never_logged_however_malformed(moto_world: World) -> No
         mona.create(NAME, name=NAME),
         mona.create("c1", name=NAME, fields=FIELDS),
         mona.create("c3", name=NAME, fields={"phone": [PHONE]}),
-        mona.request("POST", "/v1/pools/p/customers", raw=f'{{"name": "{NAME}", "fields": {{'.encode()),
+        mona.request("POST", "/v1/pools/p/customers", f'{{"name": "{NAME}", "fields": {{'.encode()),
         mona.post("/import", {"rows": rows, "key": "phone"}),
         mona.get(f"/customers?phone={PHONE}&email={EMAIL}"),
         mona.get(f"/customers?cursor={PHONE}"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.proofs.test_faults import lost, struck
 from tests.support.engine import counted
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, User, World
 
 
-def two_pools(world: World, **policy: object) -> None:
+def two_pools(world: World, **policy: Any) -> None:
     """Alice manages both: only a manager of the first one deposits into the other."""
     for pool in ("p", "q"):
         world.pool(pool, **policy)

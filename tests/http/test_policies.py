@@ -29,7 +29,7 @@ def patch(user: User, version: int | None, **body: Any) -> Reply:
 # Rules that mean nothing
 
 
-BAD_RULES = {
+BAD_RULES: dict[str, list[Any]] = {
     "holding_limit": [-1, 1.5, "3", True, 1_000_001, [], {}],
     "daily_claim_limit": [-1, "many"],
     "claim_ttl": [

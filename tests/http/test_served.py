@@ -229,13 +229,13 @@ def test_a_compressed_response_keeps_its_etag_and_small_ones_stay_plain(served: 
 
 
 TAKES_GZIP = ["gzip", "GZIP", "x-gzip", "br, gzip;q=0.1", "*", "deflate;q=1, *;q=0.5", "gzip ; q=1.000, identity;q=0.5"]
-TAKES_NONE = [
+TAKES_NONE: list[str | None] = [
     None, "", "identity", "br", "gzip;q=0", "gzip;q=0.000, *;q=1", "*;q=0", "gzip;q=0.5, identity", "gzip;q=2",
     "gzip;q=x", "gzip;level=9", "gzipped", ";;;", "gzip;q=0.5, *;q=0, identity;q=0.6",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("accepted", TAKES_GZIP + TAKES_NONE)
+@pytest.mark.parametrize("accepted", [*TAKES_GZIP, *TAKES_NONE])
 def test_only_a_client_that_prefers_gzip_gets_it(accepted: str | None) -> None:
     headers, body = compressed({"ETag": '"1"'}, b"x" * MINIMUM_BYTES, accepted)
 

@@ -53,7 +53,10 @@ def test_the_history_records_the_undo_and_its_actor(world: World) -> None:
 def test_an_import_by_phone_number_is_undone(world: World) -> None:
     mona = world.pool()
     mona.create("a", name="Was", fields={"phone": PHONE})
-    rows = [{"fields": {"phone": PHONE, "vip": True}}, {"id": "b", "fields": {"phone": "13900000000"}}]
+    rows: list[dict[str, Any]] = [
+        {"fields": {"phone": PHONE, "vip": True}},
+        {"id": "b", "fields": {"phone": "13900000000"}},
+    ]
 
     reply = undo(mona, imported(mona, *rows, key="phone"))
 

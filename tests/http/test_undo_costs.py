@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def noise(letters: random.Random, length: int) -> str:
 @pytest.mark.parametrize("changed", ["fields", "name"])
 def test_the_largest_overwrite_fits_into_the_import_log(threaded: World, changed: str) -> None:
     mona, letters = threaded.pool(), random.Random(5)
-    olds = [
+    olds: list[dict[str, Any]] = [
         {"id": f"c{number}", "name": noise(letters, 200), "fields": {"note": noise(letters, 1300)}}
         for number in range(50)
     ]
@@ -63,7 +64,7 @@ def test_the_largest_overwrite_fits_into_the_import_log(threaded: World, changed
     news = [old | ({"name": "New"} if changed == "name" else {"name": "New", "fields": {}}) for old in olds]
 
     body = json.dumps({"rows": news, "on_duplicate": "update"}, ensure_ascii=False).encode()
-    name = mona.request("POST", "/v1/pools/p/import", raw=body).json["import_id"]
+    name = mona.request("POST", "/v1/pools/p/import", body).json["import_id"]
 
     stored = [item["rows"]["B"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"]]
     assert max(len(each) for each in stored) < 300_000

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.proofs.race_runner import process
 from tests.proofs.schedules import park, run
@@ -82,7 +83,7 @@ def crowd(
     return taken
 
 
-def crowded_pool(callers: int, customers: int, **policy: object) -> World:
+def crowded_pool(callers: int, customers: int, **policy: Any) -> World:
     world = World(memory_table(Metered()))
     world.pool(members=" ".join(f"m{number}" for number in range(1, callers + 1)), **policy)
     world.fill(customers)

@@ -122,6 +122,12 @@ def filled(world: World, **policy: Any) -> None:
     world.user("carl").post("/customers/c5/win")
 
 
+def filled_with_own_limit(world: World) -> None:
+    filled(world)
+    role = {"role": "member", "holding_limit": 1}
+    world.user("root", admin=True).request("PUT", "/v1/pools/p/members/alice", role)
+
+
 def held(world: World, **policy: Any) -> None:
     """Alice holds c1 and c2, and there is another pool."""
     filled(world, **({"claim_ttl": "PT4H", "members_may_extend": True, "pin_limit": 1} | policy))
@@ -252,10 +258,7 @@ OPERATIONS = [
     Operation("undo an import", imported, "mona", "POST", f"{P}/imports/id000006/undo"),
     Operation("edit", held, "alice", "PATCH", C1, {"name": "Other", "fields": {"phone": "+49 30 1234567"}}),
     Operation("claim", filled, "alice", "POST", f"{C1}/claim"),
-    Operation("claim with a limit of one's own", lambda world: (
-        filled(world), world.user("root", admin=True).request(
-            "PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 1})
-    ), "alice", "POST", f"{C1}/claim"),
+    Operation("claim with a limit of one's own", filled_with_own_limit, "alice", "POST", f"{C1}/claim"),
     Operation("claim what has expired", expired, "bob", "POST", f"{C1}/claim"),
     Operation("claim in place of expired claims", expired, "alice", "POST", f"{P}/customers/c3/claim", finds=True),
     Operation("claim on a new day", tomorrow, "alice", "POST", f"{P}/customers/c2/claim"),

@@ -161,7 +161,7 @@ def ask(world: World, row: str, name: str, body: Any = None, path: str = "", **h
         headers.setdefault("if_match", "1")
     content = json.dumps(BODIES.get(row, {}) if body is None else body).encode() if method != "GET" else b""
     caller = None if name == "nobody" else who.caller
-    return world.request(caller, method, at(path or own_path), None, content, headers)
+    return world.request(caller, method, at(path or own_path), content, **headers)
 
 
 def at(path: str) -> str:

@@ -64,7 +64,8 @@ def _check_guards(found_items: list[dict[str, Any]]) -> None:
     for customer, unique_keys in _said(found_items):
         assert all(key.pk in stored for key in unique_keys), f"{customer.id} says what no guard knows"
     for pk, guard in stored.items():
-        owner = keys.customer_key(*pk.split("#")[1:4:2], items.unique_key_owner(guard)).pk
+        _, tenant, _, pool, *_ = pk.split("#")
+        owner = keys.customer_key(tenant, pool, items.unique_key_owner(guard)).pk
         known = items.deserialize(guard["version"])
         assert versions.get(owner, known) >= known, f"a guard knows {owner} better than itself"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from tests.support.memory import Memory, cancelled
+from tests.support.memory import Memory, Sent, cancelled
 
 READS = ("BatchGetItem", "Query")
 WRITE = "TransactWriteItems"
@@ -133,7 +133,8 @@ class Late:
     """A transaction that is held up on its way: its sender hears nothing, and it arrives when it is let go."""
 
     def __init__(self, engine: Memory, at: int) -> None:
-        self.engine, self.held = engine, None
+        self.engine = engine
+        self.held: Sent | None = None
         befall(engine, Fault("it is held up", (WRITE,), before=self._hold), at)
 
     def _hold(self, engine: Memory, since: int, call: str) -> None:

@@ -28,9 +28,9 @@ class Wire:
         text = answer.read().decode()
         self.requests += 1
         assert answer.status < 500 and answer.status != 429, f"{method} {path}: {answer.status} {text}"
-        route, _ = find(method, path.partition("?")[0])
-        assert_conforms(route, content, answer.status, answer.headers, text)
         reply = Reply(answer.status, dict(answer.headers), text)
+        route, _ = find(method, path.partition("?")[0])
+        assert_conforms(route, content, reply.status, reply.headers, text)
         self._count(reply)
         return reply
 

@@ -159,8 +159,8 @@ class Memory:
 def cancelled(refused: Iterable[Item | None], code: str = "ConditionalCheckFailed") -> ClientError:
     """What is raised for a transaction that those items have refused, or met."""
     reasons = [{"Code": "None"} if item is None else {"Code": code, "Item": item} for item in refused]
-    told = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons}
-    return ClientError(told, "TransactWriteItems")
+    response: Any = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons}
+    return ClientError(response, "TransactWriteItems")
 
 
 def _named(key: Key) -> Item:
@@ -218,12 +218,12 @@ def _updated(item: Item, actions: Sequence[Any]) -> Item:
     """Every operand is of the item as it was, as DynamoDB has it."""
     after = dict(item)
     for action in actions:
-        path = action.values[0].path
+        path, operand = action.values[0].path, action.values[-1]
         if isinstance(action, SetAction):
-            _set(after, path, _number_or_value(action.values[1], item))
+            _set(after, path, _number_or_value(operand, item))
         elif isinstance(action, AddAction):
             before = _found(item, path)
-            added = deserialize(action.values[1].value) + (0 if before is None else deserialize(before))
+            added = deserialize(operand.value) + (0 if before is None else deserialize(before))
             _set(after, path, serialize(added))
         elif isinstance(action, RemoveAction):
             after.pop(path[0], None)

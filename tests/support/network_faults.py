@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from chalicelib.dynamodb.table import Table
@@ -37,7 +37,8 @@ class Body:
 
 def answer(status: int, content: dict[str, Any] | str) -> AWSResponse:
     text = content if isinstance(content, str) else json.dumps(content)
-    return AWSResponse(ENGINE, status, {"content-type": "application/x-amz-json-1.0"}, Body(text.encode()))
+    headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0"})
+    return AWSResponse(ENGINE, status, headers, Body(text.encode()))
 
 
 def cancelled(*codes: str) -> AWSResponse:

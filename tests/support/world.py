@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -69,8 +69,8 @@ class User:
     caller: Caller
     pool: str = "p"
 
-    def request(self, method: str, path: str, body: Any = None, raw: bytes | None = None, **headers: str) -> Reply:
-        return self.world.request(self.caller, method, path, body, raw, headers)
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        return self.world.request(self.caller, method, path, body, **headers)
 
     def get(self, path: str = "", **headers: str) -> Reply:
         return self.request("GET", f"/v1/pools/{self.pool}{path}", **headers)
@@ -139,17 +139,22 @@ class World:
         draw = random.Random(self.seed)
         return Service(Backend(self.table, self.new_id, draw.sample), self.clock)
 
-    def request(
-        self,
-        caller: Caller | None,
-        method: str,
-        path: str,
-        body: Any,
-        raw: bytes | None,
-        headers: dict[str, str],
-    ) -> Reply:
+    def request(self, caller: Caller | None, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """Send this body as JSON; bytes are sent as they are, and None sends no body."""
         route, parameters = find(method, path.partition("?")[0])
-        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return self.call(route, parameters, caller, path, content, headers)
+
+    def call(
+        self,
+        route: Route,
+        parameters: dict[str, str],
+        caller: Caller | None,
+        path: str,
+        content: bytes,
+        headers: Mapping[str, str],
+    ) -> Reply:
+        """Call the route with these path parameters; the response must conform to the OpenAPI document."""
         event = gateway_event(route, parameters, caller, path, content, headers)
         reply = respond(lambda: self.service, route, Request(event), parameters).to_dict()
         assert_conforms(route, content, reply["statusCode"], reply["headers"], reply["body"])
@@ -209,7 +214,7 @@ def gateway_event(
     caller: Caller | None,
     path: str,
     body: bytes,
-    headers: dict[str, str],
+    headers: Mapping[str, str],
 ) -> dict[str, Any]:
     """What API Gateway sends for that request, the authorizer's word included."""
     pairs = [pair.partition("=")[::2] for pair in path.partition("?")[2].split("&") if pair]
