@@ -39,7 +39,7 @@ UNLIKE_A_USER = ["", "c1\n", "\x00", "a\x7fb", "\x85", "\ud800", "x" * 1_025]
 @pytest.mark.parametrize("name", ["pool", "customer", "user", "import_id"])
 def test_no_id_injects_a_table_key(moto_world: World, name: str) -> None:
     mona = everything_there(moto_world)
-    caller = moto_world.user("root", admin=True) if name == "pool" else mona
+    caller = moto_world.root if name == "pool" else mona
 
     for route in (each for each in GUARDED if f"{{{name}}}" in each.path):
         unknown = send_to(caller, route, pool="unknown")
@@ -65,17 +65,16 @@ def test_no_subject_injects_a_table_key(moto_world: World) -> None:
 
 def test_impossible_ids_in_a_batch_are_each_not_found(world: World) -> None:
     world.pool()
-    world.pool("p", "acme")
-    world.fill(1, "p", "acme")
+    world.pool("p", "acme", customers=1)
     smuggled = [*SMUGGLED, "", "\x00"]
 
-    reply = world.user("alice").claim_batch(smuggled)
+    reply = world.alice.claim_batch(smuggled)
 
     assert set(reply.results) == {"not_found"} and reply.json["summary"]["failed"] == len(smuggled)
 
 
 def test_no_pool_and_no_customer_is_created_under_an_invalid_id(no_store: World) -> None:
-    root = no_store.user("root", admin=True)
+    root = no_store.root
 
     for smuggled in SMUGGLED:
         assert_problem(root.request("POST", "/v1/pools", {"id": smuggled, "name": "x"}), 422, "invalid_request")
@@ -96,7 +95,7 @@ def test_unknown_and_foreign_customers_get_the_same_response(world: World) -> No
 
 
 def test_another_tenants_pool_gets_the_response_of_an_unknown_pool(world: World) -> None:
-    mona, root = everything_there(world), world.user("root", admin=True)
+    mona, root = everything_there(world), world.root
 
     for route in IN_A_POOL:
         for who in (root, mona, world.user("stranger")):

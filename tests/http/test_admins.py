@@ -48,9 +48,8 @@ def test_an_admin_without_a_membership_may_use_every_manager_verb(world: World) 
 
 
 def test_an_admin_who_is_a_plain_member_still_manages_the_pool(world: World) -> None:
-    world.pool(members="alice anna")
-    world.fill(2)
-    world.user("alice").claim("c1")
+    world.pool(members="alice anna", customers=2)
+    world.alice.claim("c1")
     anna = admin(world, "anna")
 
     assert anna.release("c1").status == 200
@@ -61,8 +60,7 @@ def test_an_admin_who_is_a_plain_member_still_manages_the_pool(world: World) -> 
 
 
 def test_verbs_that_need_a_counter_require_a_membership_even_from_an_admin(world: World) -> None:
-    world.pool()
-    world.fill(2)
+    world.pool(customers=2)
     root = admin(world)
 
     refused = [
@@ -78,8 +76,7 @@ def test_verbs_that_need_a_counter_require_a_membership_even_from_an_admin(world
 
 
 def test_eligibility_lists_the_missing_membership_of_an_admin(world: World) -> None:
-    world.pool(embargo="PT1H")
-    world.fill(1)
+    world.pool(embargo="PT1H", customers=1)
 
     shown = admin(world).get("/customers/c1/eligibility").json
 
@@ -103,8 +100,7 @@ def test_an_admin_reads_as_a_manager_and_sees_masked_fields_in_full(world: World
 
 
 def test_an_admin_of_another_tenant_finds_nothing(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
     stranger = world.user("root", admin=True, tenant="acme")
 
     assert {stranger.get("/customers").status, stranger.customer("c1")["status"], stranger.create("c2").status} == {404}
@@ -189,9 +185,8 @@ def test_a_customer_added_and_removed_is_counted_in_the_row_of_the_pool(world: W
 
 
 def test_an_admin_removes_a_member_whose_customers_go_to_another(world: World) -> None:
-    world.pool(holding_limit=2, claim_ttl="PT1H")
-    world.fill(3)
-    world.user("alice").claim_batch(["c1", "c2"])
+    world.pool(holding_limit=2, claim_ttl="PT1H", customers=3)
+    world.alice.claim_batch(["c1", "c2"])
     root = admin(world)
 
     assert root.request("DELETE", "/v1/pools/p/members/alice").code == "member_has_claims"
@@ -204,9 +199,8 @@ def test_an_admin_removes_a_member_whose_customers_go_to_another(world: World) -
 
 
 def test_an_admin_cannot_act_on_an_expired_claim(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="PT1H", customers=1)
+    world.alice.claim("c1")
     world.clock.forward(HOUR)
     root = admin(world)
 

@@ -39,7 +39,7 @@ def plant(world: World, key: Key, change: str, **values: Any) -> None:
 
 
 def audit(world: World, **body: Any) -> Any:
-    reply = world.user("root", admin=True).request("POST", "/v1/audit", body)
+    reply = world.root.request("POST", "/v1/audit", body)
     assert reply.status == 200, reply.text
     return reply.json
 
@@ -50,11 +50,9 @@ def kinds(report: Any) -> list[tuple[str, str]]:
 
 def claimed_and_pinned(world: World) -> None:
     """Alice holds c1 and c2 of three, the first one pinned."""
-    world.pool(claim_ttl="P7D")
-    world.fill(3)
-    alice = world.user("alice")
-    assert alice.claim_batch(["c1", "c2"]).results == ["ok", "ok"]
-    assert alice.post("/customers/c1/pin", {"until": "2026-06-20T00:00:00Z"}).status == 200
+    world.pool(claim_ttl="P7D", customers=3)
+    assert world.alice.claim_batch(["c1", "c2"]).results == ["ok", "ok"]
+    assert world.alice.post("/customers/c1/pin", {"until": "2026-06-20T00:00:00Z"}).status == 200
 
 
 def busy_life(world: World) -> None:
@@ -62,7 +60,7 @@ def busy_life(world: World) -> None:
     mona = world.pool(claim_ttl="P2D", max_returns=2, pin_limit=2)
     world.pool("q")
     world.fill(12)
-    alice, bob = world.user("alice"), world.user("bob")
+    alice, bob = world.alice, world.bob
     alice.claim_batch([f"c{number}" for number in range(1, 7)])
     for _ in range(5):
         alice.post("/customers/c1/follow-up", {"note": "called them, and they asked for a better offer"})
@@ -133,7 +131,7 @@ def test_events_replay_to_state_holder_claim_and_deadline() -> None:
 @pytest.mark.parametrize("counter, right", [("held", 2), ("pins", 1), ("room", 3)])
 def test_the_audit_repairs_a_drifted_member_counter(world: World, counter: str, right: int) -> None:
     claimed_and_pinned(world)
-    world.user("mona").request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 5})
+    world.mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 5})
     plant(world, ALICE, f"SET #{counter} = :n", n=right + 4)
 
     found, repaired = audit(world), audit(world, repair=True)
@@ -147,10 +145,9 @@ def test_the_audit_repairs_a_drifted_member_counter(world: World, counter: str, 
 @pytest.mark.parametrize("counter, right", [("pooled", 3), ("aside", 1)])
 @pytest.mark.parametrize("key", [ALICE, LEAVERS])
 def test_the_audit_repairs_a_drifted_pool_total(world: World, counter: str, right: int, key: Key) -> None:
-    mona = world.pool(max_returns=1)
-    world.fill(3)
-    world.user("alice").claim("c1")
-    world.user("alice").release("c1")
+    mona = world.pool(max_returns=1, customers=3)
+    world.alice.claim("c1")
+    world.alice.release("c1")
     plant(world, key, f"ADD {counter} :n", n=7)
 
     repaired = audit(world, repair=True)
@@ -165,11 +162,11 @@ def test_the_audit_repairs_a_drifted_pool_total(world: World, counter: str, righ
 def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World) -> None:
     threaded.pool()
     ids = iter(threaded.fill(40))
-    threaded.user("alice").claim(next(ids))
+    threaded.alice.claim(next(ids))
     plant(threaded, ALICE, "ADD #held :n", n=3)
 
     def claims_once_more(seconds: float) -> None:
-        assert threaded.user("alice").claim(next(ids)).status == 200
+        assert threaded.alice.claim(next(ids)).status == 200
 
     report = run(threaded, repair=True, wait=claims_once_more)
 
@@ -208,7 +205,7 @@ MISPLACED = {
 @pytest.mark.parametrize("change", MISPLACED.values(), ids=MISPLACED.keys())
 def test_the_audit_moves_a_customer_from_a_wrong_list(world: World, change: str) -> None:
     claimed_and_pinned(world)
-    before = (world.user("mona").customer("c1"), world.user("mona").events("c1"))
+    before = (world.mona.customer("c1"), world.mona.events("c1"))
     values = {"bob": keys.place_of_holder("main", "p", "bob"), "n": 5, "text": "someone"}
     plant(world, C1, change, **{name: given for name, given in values.items() if f":{name}" in change})
 
@@ -218,7 +215,7 @@ def test_the_audit_moves_a_customer_from_a_wrong_list(world: World, change: str)
     assert (found["repaired"], repaired["repaired"]) == (0, 1)
     assert "someone" not in str(found), "a report names nobody"
     assert audit(world)["drift"] == []
-    assert (world.user("mona").customer("c1"), world.user("mona").events("c1")) == before, "a repair is no transition"
+    assert (world.mona.customer("c1"), world.mona.events("c1")) == before, "a repair is no transition"
 
 
 def test_the_audit_separates_counter_drift_from_list_drift(world: World) -> None:

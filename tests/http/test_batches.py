@@ -9,11 +9,10 @@ from tests.support.world import World
 
 
 def test_a_batch_returns_every_id_in_order_and_one_bad_id_fails_alone(world: World) -> None:
-    world.pool()
-    world.fill(3)
-    world.user("bob").claim("c2")
+    world.pool(customers=3)
+    world.bob.claim("c2")
 
-    batch = world.user("alice").claim_batch(["c3", "c2", "nobody", "c3", "a#b", "c1"])
+    batch = world.alice.claim_batch(["c3", "c2", "nobody", "c3", "a#b", "c1"])
 
     assert batch.status == 200
     assert batch.results == ["ok", "already_claimed", "not_found", "duplicate_in_request", "not_found", "ok"]
@@ -23,21 +22,19 @@ def test_a_batch_returns_every_id_in_order_and_one_bad_id_fails_alone(world: Wor
 
 
 def test_a_batch_fills_the_headroom_exactly_in_input_order(world: World) -> None:
-    world.pool(holding_limit=3)
-    world.fill(6)
-    world.user("bob").claim("c2")
+    world.pool(holding_limit=3, customers=6)
+    world.bob.claim("c2")
 
-    batch = world.user("alice").claim_batch(["c1", "c2", "c3", "c4", "c5", "c6"])
+    batch = world.alice.claim_batch(["c1", "c2", "c3", "c4", "c5", "c6"])
 
     assert batch.results == ["ok", "already_claimed", "ok", "ok", "holding_limit", "holding_limit"]
-    assert world.user("alice").held() == 3
+    assert world.alice.held() == 3
 
 
 def test_the_first_batch_of_a_new_member_cannot_exceed_the_limits(world: World) -> None:
-    world.pool(holding_limit=4, daily_claim_limit=2)
-    world.fill(5)
+    world.pool(holding_limit=4, daily_claim_limit=2, customers=5)
 
-    batch = world.user("alice").claim_batch(["c1", "c2", "c3", "c4", "c5"])
+    batch = world.alice.claim_batch(["c1", "c2", "c3", "c4", "c5"])
 
     assert batch.results == ["ok", "ok", "daily_limit", "daily_limit", "daily_limit"]
 
@@ -45,7 +42,7 @@ def test_the_first_batch_of_a_new_member_cannot_exceed_the_limits(world: World) 
 def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(100)
-    alice = threaded.user("alice")
+    alice = threaded.alice
 
     assert alice.claim_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
     assert alice.held() == 100
@@ -55,16 +52,15 @@ def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(thread
 
 @pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
 def test_a_batch_of_zero_or_over_a_hundred_ids_is_rejected(no_store: World, count: int, code: str) -> None:
-    refused = no_store.user("alice").claim_batch(["c"] * count)
+    refused = no_store.alice.claim_batch(["c"] * count)
 
     assert (refused.status, refused.code) == (422, code)
 
 
 def test_an_atomic_batch_is_applied_whole_or_not_at_all(world: World) -> None:
-    world.pool()
-    world.fill(3)
-    world.user("bob").claim("c2")
-    alice = world.user("alice")
+    world.pool(customers=3)
+    world.bob.claim("c2")
+    alice = world.alice
 
     refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
 
@@ -75,41 +71,37 @@ def test_an_atomic_batch_is_applied_whole_or_not_at_all(world: World) -> None:
 
 
 def test_a_refused_atomic_batch_costs_one_transaction(world: World) -> None:
-    world.pool()
-    world.fill(2)
-    world.user("bob").claim("c2")
+    world.pool(customers=2)
+    world.bob.claim("c2")
 
     with counted(world) as made:
-        refused = world.user("alice").claim_batch(["c1", "c2"], atomic=True)
+        refused = world.alice.claim_batch(["c1", "c2"], atomic=True)
 
     assert refused.results == ["ok", "already_claimed"]
     assert made == {"TransactWriteItems": 1}
 
 
 def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: World) -> None:
-    world.pool()
-    world.fill(3)
-    world.user("bob").claim("c3")
-    alice = world.user("alice")
+    world.pool(customers=3)
+    world.bob.claim("c3")
 
-    refused = alice.claim_batch(["c1", "c1", "c2", "c3", "a#b"], atomic=True)
+    refused = world.alice.claim_batch(["c1", "c1", "c2", "c3", "a#b"], atomic=True)
 
     assert (refused.status, refused.code) == (409, "duplicate_in_request")
     assert refused.results == ["ok", "duplicate_in_request", "ok", "already_claimed", "not_found"]
-    assert alice.held() == 0 and alice.customer("c1")["version"] == 1
+    assert world.alice.held() == 0 and world.alice.customer("c1")["version"] == 1
 
 
 def test_an_atomic_batch_with_an_impossible_id_is_refused_even_with_pool_conditions(world: World) -> None:
     """The transaction named the pool twice, and was no transaction: 503."""
-    mona = world.pool()
-    world.fill(2)
+    mona = world.pool(customers=2)
     mona.post("/convert", {"customer_ids": ["c1"], "to": "alice"})
-    world.user("alice").claim("c2")
+    world.alice.claim("c2")
     ask = {"atomic": True, "customer_ids": ["c1", "c1"]}
 
-    deposited = [world.user("alice").post("/deposit", ask), mona.post("/deposit", ask | {"customer_ids": ["c1", "#"]})]
-    world.user("root", admin=True).post("/pause")
-    released = world.user("alice").post("/release", ask | {"customer_ids": ["c2", "#"]})
+    deposited = [world.alice.post("/deposit", ask), mona.post("/deposit", ask | {"customer_ids": ["c1", "#"]})]
+    world.root.post("/pause")
+    released = world.alice.post("/release", ask | {"customer_ids": ["c2", "#"]})
 
     assert [each.status for each in (*deposited, released)] == [409, 409, 409], released.text
     assert [each.results for each in deposited] == [["ok", "duplicate_in_request"], ["ok", "not_found"]]
@@ -123,16 +115,16 @@ def test_an_atomic_batch_of_98_with_an_impossible_id_is_refused(
     threaded.pool()
     ids = threaded.fill(98)
 
-    refused = threaded.user("alice").claim_batch([*ids, "#"], atomic=True, idempotency_key="k")
+    refused = threaded.alice.claim_batch([*ids, "#"], atomic=True, idempotency_key="k")
 
     assert (refused.status, refused.code) == (409, "not_found")
-    assert threaded.user("alice").held() == 0
+    assert threaded.alice.held() == 0
 
 
 def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(98)
-    alice = threaded.user("alice")
+    alice = threaded.alice
     for _ in range(2):
         alice.claim_batch(ids)
         alice.release_batch(ids)
@@ -144,28 +136,25 @@ def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threa
 def test_an_atomic_batch_too_large_for_a_transaction_is_refused_with_the_maximum(moto_world: World) -> None:
     moto_world.pool()
     ids = moto_world.fill(100)
-    alice = moto_world.user("alice")
 
-    refused = alice.claim_batch(ids, atomic=True)
+    refused = moto_world.alice.claim_batch(ids, atomic=True)
 
     assert (refused.status, refused.code) == (422, "batch_too_large")
     assert (refused.json["limit"], refused.json["used"]) == (99, 100)
     assert refused.json["errors"] == ["An atomic batch must fit into one transaction of 100 writes"]
-    assert alice.held() == 0
+    assert moto_world.alice.held() == 0
 
 
 def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
-    world.pool(holding_limit=2)
-    world.fill(3)
-    alice = world.user("alice")
+    world.pool(holding_limit=2, customers=3)
 
     with counted(world) as made:
-        refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
+        refused = world.alice.claim_batch(["c1", "c2", "c3"], atomic=True)
 
     assert (refused.status, refused.code) == (409, "holding_limit")
     assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}, "and whether she has expired claims"
-    assert alice.held() == 0
-    assert alice.claim_batch(["c1", "c2"], atomic=True).status == 200
+    assert world.alice.held() == 0
+    assert world.alice.claim_batch(["c1", "c2"], atomic=True).status == 200
 
 
 def test_a_batch_over_expired_claims_of_several_holders_updates_every_counter(world: World) -> None:
@@ -175,7 +164,7 @@ def test_a_batch_over_expired_claims_of_several_holders_updates_every_counter(wo
         world.user(name).claim_batch(ids[number * 3 : number * 3 + 3])
     world.clock.forward(3_600_000)
 
-    assert world.user("alice").claim_batch(ids).json["summary"]["ok"] == 9
+    assert world.alice.claim_batch(ids).json["summary"]["ok"] == 9
     assert [world.user(name).held() for name in ("alice", "bob", "carl")] == [9, 0, 0]
 
 
@@ -184,7 +173,7 @@ def test_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(worl
     for number, priority in enumerate((0, 5, 5, 9)):
         mona.post("/customers", {"id": f"c{number}", "name": "N", "priority": priority})
         world.clock.forward(1)
-    alice = world.user("alice")
+    alice = world.alice
 
     assert [each["id"] for each in alice.claim_next().json["items"]] == ["c3"]
     assert [each["id"] for each in alice.claim_next(2).json["items"]] == ["c1", "c2"]
@@ -195,75 +184,64 @@ def test_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(worl
 def test_claim_next_fills_the_headroom_and_refuses_only_without_headroom(
     world: World,
 ) -> None:
-    world.pool(holding_limit=2)
-    world.fill(3)
-    alice = world.user("alice")
+    world.pool(holding_limit=2, customers=3)
 
-    assert len(alice.claim_next(3).json["items"]) == 2
-    assert (alice.claim_next().status, alice.claim_next().code) == (409, "holding_limit")
+    assert len(world.alice.claim_next(3).json["items"]) == 2
+    assert (world.alice.claim_next().status, world.alice.claim_next().code) == (409, "holding_limit")
     assert world.user("eve").claim_next().code == "not_a_member"
 
 
 def test_claim_next_skips_customers_the_caller_may_not_claim(world: World) -> None:
-    world.pool(cooldown="P1D")
-    world.fill(3)
-    alice = world.user("alice")
-    alice.claim("c1")
-    alice.release("c1")
+    world.pool(cooldown="P1D", customers=3)
+    world.alice.claim("c1")
+    world.alice.release("c1")
 
-    assert [each["id"] for each in alice.claim_next(3).json["items"]] == ["c2", "c3"]
+    assert [each["id"] for each in world.alice.claim_next(3).json["items"]] == ["c2", "c3"]
 
 
 def test_claim_next_takes_expired_claims_when_nothing_else_is_left(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    world.user("bob").claim("c1")
+    world.pool(claim_ttl="PT1H", customers=1)
+    world.bob.claim("c1")
     world.clock.forward(3_600_000)
 
-    assert [each["id"] for each in world.user("alice").claim_next().json["items"]] == ["c1"]
+    assert [each["id"] for each in world.alice.claim_next().json["items"]] == ["c1"]
 
 
 def test_claim_next_skips_ineligible_customers_in_few_requests(threaded: World) -> None:
-    mona = threaded.pool(cooldown="P1D")
-    threaded.fill(300)
-    alice = threaded.user("alice")
-    while items := alice.claim_next(100).json["items"]:
-        alice.release_batch([each["id"] for each in items])
+    mona = threaded.pool(cooldown="P1D", customers=300)
+    while items := threaded.alice.claim_next(100).json["items"]:
+        threaded.alice.release_batch([each["id"] for each in items])
     mona.create("late", priority=-1)
 
     with counted(threaded) as made:
-        taken = alice.claim_next().json["items"]
+        taken = threaded.alice.claim_next().json["items"]
 
     assert [each["id"] for each in taken] == ["late"]
     assert made.total() < 25, made
 
 
 def test_claim_next_over_many_ineligible_customers_is_bounded(world: World) -> None:
-    world.pool(embargo="P1D")
-    world.fill(60)
+    world.pool(embargo="P1D", customers=60)
 
     with counted(world) as made:
-        reply = world.user("alice").claim_next(1)
+        reply = world.alice.claim_next(1)
 
     assert reply.json == {"items": []}
     assert sum(made.values()) < 20
 
 
 def test_claim_next_takes_customers_that_another_process_returned(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(customers=1)
+    world.alice.claim("c1")
     mine, world.service = world.service, world.another_process()
-    alice.release("c1")
+    world.alice.release("c1")
     world.service = mine
 
-    assert [each["id"] for each in world.user("bob").claim_next().json["items"]] == ["c1"]
+    assert [each["id"] for each in world.bob.claim_next().json["items"]] == ["c1"]
 
 
 def test_claim_next_returns_the_refusal_when_no_customer_is_eligible(world: World) -> None:
-    world.pool(embargo="P1D", holding_limit=0)
-    world.fill(3)
+    world.pool(embargo="P1D", holding_limit=0, customers=3)
 
     assert world.user("eve").claim_next().code == "not_a_member"
-    assert world.user("alice").claim_next().code == "holding_limit"
+    assert world.alice.claim_next().code == "holding_limit"

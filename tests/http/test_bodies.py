@@ -56,7 +56,7 @@ WRONG_TYPES: list[Any] = [None, 0, -1, 1.5, True, "", "x" * 10_000, "a#b", [], [
 def test_malformed_json_is_400_at_every_route(no_store: World, what: str) -> None:
     for route in BODIED:
         for headers in ({}, {"idempotency_key": "k"}):
-            reply = send(no_store.user("alice"), route, MALFORMED[what], **headers)
+            reply = send(no_store.alice, route, MALFORMED[what], **headers)
             assert_problem(reply, 400, "invalid_request", named(route))
 
 
@@ -64,20 +64,20 @@ def test_malformed_json_is_400_at_every_route(no_store: World, what: str) -> Non
 def test_json_of_another_shape_is_422_at_every_route(no_store: World, what: str) -> None:
     for route in BODIED:
         for headers in ({}, {"idempotency_key": "k"}):
-            reply = send(no_store.user("alice"), route, MISSHAPEN[what], **headers)
+            reply = send(no_store.alice, route, MISSHAPEN[what], **headers)
             assert_problem(reply, 422, "invalid_request", named(route))
             assert reply.json["errors"], named(route)
 
 
 def test_the_first_wrong_field_is_named(no_store: World) -> None:
-    refused = no_store.user("alice").post("/claim", {"customer_ids": 1})
+    refused = no_store.alice.post("/claim", {"customer_ids": 1})
 
     assert "customer_ids" in refused.json["errors"][0]
 
 
 def test_a_body_of_more_than_256_kb_is_too_large_for_every_route(no_store: World) -> None:
     for route in BODIED:
-        reply = send(no_store.user("alice"), route, b'{"name": "' + b"x" * 256 * 1024 + b'"}')
+        reply = send(no_store.alice, route, b'{"name": "' + b"x" * 256 * 1024 + b'"}')
         assert_problem(reply, 413, "payload_too_large", named(route))
         assert (reply.json["limit"], reply.json["used"]) == (262_144, 262_156)
 
@@ -85,7 +85,7 @@ def test_a_body_of_more_than_256_kb_is_too_large_for_every_route(no_store: World
 @pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", ";;"])
 def test_a_body_without_a_json_content_type_is_rejected_by_every_route(no_store: World, media: str) -> None:
     for route in BODIED:
-        reply = send(no_store.user("alice"), route, b"{}", content_type=media)
+        reply = send(no_store.alice, route, b"{}", content_type=media)
         assert_problem(reply, 422, "invalid_request", named(route))
         assert "Content-Type" in reply.json["detail"]
 
@@ -111,9 +111,8 @@ def fields_of(route: Route) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("route", [each for each in BODIED if fields_of(each)], ids=named)
 def test_a_value_of_a_wrong_type_never_gets_a_5xx(world: World, route: Route) -> None:
-    mona = world.pool()
-    world.fill(3)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=3)
+    world.alice.claim("c1")
 
     for field in fields_of(route):
         for wrong in WRONG_TYPES:
@@ -147,17 +146,15 @@ def test_a_hostile_import_row_is_rejected_without_a_5xx(moto_world: World, what:
 
 @pytest.mark.parametrize("policy", [b'{"claim_ttl": 1e999}', b'{"time_zone": "\xff"}'])
 def test_a_hostile_policy_with_an_idempotency_key_is_rejected_without_a_5xx(moto_world: World, policy: bytes) -> None:
-    root = moto_world.user("root", admin=True)
 
     raw = b'{"id": "q", "name": "Q", "policy": ' + policy + b"}"
-    reply = root.request("POST", "/v1/pools", raw, idempotency_key="k")
+    reply = moto_world.root.request("POST", "/v1/pools", raw, idempotency_key="k")
 
     assert reply.status in (400, 422) and reply.headers["Content-Type"] == "application/problem+json", reply.text
 
 
 def test_a_deadline_cannot_be_extended_beyond_the_largest_time(moto_world: World) -> None:
-    mona = moto_world.pool(claim_ttl="P36600D")
-    moto_world.fill(1)
+    mona = moto_world.pool(claim_ttl="P36600D", customers=1)
     mona.claim("c1")
 
     replies = [mona.post("/customers/c1/extend", {"by": "P36600D"}) for _ in range(82)]

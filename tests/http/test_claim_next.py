@@ -20,8 +20,8 @@ def test_an_expired_claim_is_ordered_by_priority_before_and_after_a_sweep(world:
     mona = world.pool(claim_ttl="PT1H")
     for customer, priority in (("low", 1), ("high", 9), ("middle", 5)):
         mona.create(customer, priority=priority)
-    world.user("bob").claim("high")
-    world.user("bob").claim("low")
+    world.bob.claim("high")
+    world.bob.claim("low")
     world.clock.forward(HOUR)
 
     assert ids(world, "alice", 3) == ["high", "middle", "low"]
@@ -30,7 +30,7 @@ def test_an_expired_claim_is_ordered_by_priority_before_and_after_a_sweep(world:
 def test_an_expired_claim_waits_since_its_deadline_among_equal_priorities(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     mona.create("expired")
-    world.user("bob").claim("expired")
+    world.bob.claim("expired")
     world.clock.forward(30 * MINUTE)
     mona.create("before")
     world.clock.forward(30 * MINUTE + 1)
@@ -40,14 +40,13 @@ def test_an_expired_claim_waits_since_its_deadline_among_equal_priorities(world:
 
 
 def test_a_sweep_does_not_change_the_order_of_claim_next(world: World) -> None:
-    world.pool(claim_ttl="PT1H", members="alice bob carl")
-    world.fill(6)
-    world.user("bob").claim_batch(["c2", "c5"])
+    world.pool(claim_ttl="PT1H", members="alice bob carl", customers=6)
+    world.bob.claim_batch(["c2", "c5"])
     world.clock.forward(HOUR)
 
     unswept = ids(world, "alice", 6)
-    world.user("alice").release_batch(unswept)
-    world.user("bob").claim_batch(["c2", "c5"])
+    world.alice.release_batch(unswept)
+    world.bob.claim_batch(["c2", "c5"])
     world.clock.forward(HOUR)
     world.sweep()
 
@@ -55,9 +54,8 @@ def test_a_sweep_does_not_change_the_order_of_claim_next(world: World) -> None:
 
 
 def test_claim_next_skips_an_expired_claim_that_its_return_would_set_aside(world: World) -> None:
-    world.pool(claim_ttl="PT1H", max_returns=1)
-    world.fill(2)
-    world.user("bob").claim("c1")
+    world.pool(claim_ttl="PT1H", max_returns=1, customers=2)
+    world.bob.claim("c1")
     world.clock.forward(HOUR)
 
     assert ids(world, "alice", 2) == ["c2"]
@@ -68,21 +66,19 @@ def test_claim_next_skips_an_expired_claim_that_its_return_would_set_aside(world
 
 def test_claim_next_excludes_customers_the_caller_claimed_concurrently(moto_world: World) -> None:
     world = moto_world
-    mona = world.pool()
-    world.fill(4)
+    mona = world.pool(customers=4)
     others = iter([lambda: ids(world, "alice"), lambda: mona.post("/customers/c2/assign", {"to": "alice"})])
 
     with hooked(world, "before-call.dynamodb.TransactWriteItems", lambda **_: next(others, lambda: None)()):
         taken = ids(world, "alice", 2)
 
     assert sorted([*taken, "c1", "c2"]) == ["c1", "c2", "c3", "c4"]
-    assert world.user("alice").held() == 4
+    assert world.alice.held() == 4
 
 
 def test_concurrent_claim_next_calls_of_one_caller_take_the_head_of_the_list(moto_world: World) -> None:
     world = moto_world
-    world.pool()
-    world.fill(5)
+    world.pool(customers=5)
     others = iter([lambda: ids(world, "alice")])
 
     with hooked(world, "before-call.dynamodb.TransactWriteItems", lambda **_: next(others, lambda: None)()):
@@ -95,25 +91,22 @@ def test_concurrent_claim_next_calls_of_one_caller_take_the_head_of_the_list(mot
 
 
 def test_an_empty_claim_next_reports_no_limit_reached_only_by_expired_claims(world: World) -> None:
-    world.pool(holding_limit=1, claim_ttl="PT1H", cooldown="P1D")
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(holding_limit=1, claim_ttl="PT1H", cooldown="P1D", customers=1)
+    world.alice.claim("c1")
     world.clock.forward(2 * HOUR)
 
-    found = alice.claim_next()
+    found = world.alice.claim_next()
 
     assert (found.status, found.json) == (200, {"items": []}), "its one customer is closed to her by the cooldown"
-    assert alice.held() == 0
+    assert world.alice.held() == 0
 
 
 def test_a_single_claim_next_takes_the_head_in_two_queries_one_read_one_write(
     world: World,
 ) -> None:
-    world.pool()
-    world.fill(5)
+    world.pool(customers=5)
     world.service = world.another_process()
-    world.user("alice").claim_next()
+    world.alice.claim_next()
 
     with counted(world) as made:
         assert ids(world, "alice") == ["c2"]
@@ -151,7 +144,7 @@ def test_concurrent_callers_take_the_head_of_a_long_list() -> None:
 def test_the_next_caller_after_contention_gets_the_head_of_the_list() -> None:
     world = crowded_pool(8, 200)
     crowd(world, 8, calls=2, shared=True)
-    left = [each["id"] for each in world.user("mona").walk("/customers?state=available")]
+    left = [each["id"] for each in world.mona.walk("/customers?state=available")]
 
     world.clock.forward(10_000)
 

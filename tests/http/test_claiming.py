@@ -10,10 +10,9 @@ from tests.support.world import DAY, HOUR, MINUTE, START, User, World
 
 
 def test_a_claimed_customer_has_a_holder_and_a_deadline(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(1)
+    world.pool(claim_ttl="P7D", customers=1)
 
-    claimed = world.user("alice").claim("c1")
+    claimed = world.alice.claim("c1")
 
     assert claimed.status == 200
     assert claimed.json["holder"] == "alice" and claimed.json["state"] == "claimed"
@@ -22,11 +21,10 @@ def test_a_claimed_customer_has_a_holder_and_a_deadline(world: World) -> None:
 
 
 def test_a_second_claim_is_refused_with_the_end_of_the_first(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    expires_at = world.user("alice").claim("c1").json["expires_at"]
+    world.pool(claim_ttl="PT1H", customers=1)
+    expires_at = world.alice.claim("c1").json["expires_at"]
 
-    refused = world.user("bob").claim("c1")
+    refused = world.bob.claim("c1")
 
     assert (refused.status, refused.code) == (409, "already_claimed")
     assert refused.json["retry_at"] == expires_at
@@ -34,22 +32,19 @@ def test_a_second_claim_is_refused_with_the_end_of_the_first(world: World) -> No
 
 
 def test_claiming_a_customer_already_held_succeeds_and_changes_nothing(world: World) -> None:
-    world.pool(holding_limit=1)
-    world.fill(1)
-    first = world.user("alice").claim("c1")
+    world.pool(holding_limit=1, customers=1)
+    first = world.alice.claim("c1")
 
-    again = world.user("alice").claim("c1")
+    again = world.alice.claim("c1")
 
     assert again.status == 200 and again.json == first.json
-    assert world.user("alice").held() == 1
+    assert world.alice.held() == 1
 
 
 def test_the_holding_limit_is_reached_exactly(world: World) -> None:
-    world.pool(holding_limit=2)
-    world.fill(3)
-    alice = world.user("alice")
+    world.pool(holding_limit=2, customers=3)
 
-    replies = [alice.claim(each) for each in ("c1", "c2", "c3")]
+    replies = [world.alice.claim(each) for each in ("c1", "c2", "c3")]
 
     assert [reply.status for reply in replies] == [200, 200, 409]
     assert replies[2].code == "holding_limit"
@@ -62,27 +57,24 @@ def test_a_limit_of_zero_means_none_and_an_absent_one_means_unlimited(world: Wor
     world.fill(1)
     world.fill(1, "open")
 
-    assert world.user("alice").claim("c1").code == "holding_limit"
+    assert world.alice.claim("c1").code == "holding_limit"
     assert world.user("alice", pool="open").claim("c1").status == 200
     assert mona.get("/members/alice").json["headroom"] == 0
 
 
 def test_a_members_own_limit_overrides_the_pools(world: World) -> None:
-    mona = world.pool(holding_limit=1)
-    world.fill(4)
+    mona = world.pool(holding_limit=1, customers=4)
     mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 2})
-    alice = world.user("alice")
 
-    replies = [alice.claim(each).status for each in ("c1", "c2", "c3")]
+    replies = [world.alice.claim(each).status for each in ("c1", "c2", "c3")]
 
     assert replies == [200, 200, 409]
-    assert alice.get("/members/me").json["headroom"] == 0
+    assert world.alice.get("/members/me").json["headroom"] == 0
 
 
 def test_a_lowered_limit_takes_nothing_away_but_stops_claims_until_below_it(world: World) -> None:
-    mona = world.pool()
-    world.fill(4)
-    alice = world.user("alice")
+    mona = world.pool(customers=4)
+    alice = world.alice
     alice.claim_batch(["c1", "c2", "c3"])
 
     mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 2})
@@ -94,9 +86,8 @@ def test_a_lowered_limit_takes_nothing_away_but_stops_claims_until_below_it(worl
 
 
 def test_the_daily_limit_counts_claims_of_a_local_day_and_releasing_refunds_nothing(world: World) -> None:
-    world.pool(daily_claim_limit=2, time_zone="Asia/Shanghai")
-    world.fill(4)
-    alice = world.user("alice")
+    world.pool(daily_claim_limit=2, time_zone="Asia/Shanghai", customers=4)
+    alice = world.alice
     alice.claim("c1")
     alice.release("c1")
     alice.claim("c2")
@@ -113,7 +104,7 @@ def test_the_daily_limit_counts_claims_of_a_local_day_and_releasing_refunds_noth
 def test_a_daily_count_survives_a_time_zone_change_until_the_new_day_ends(world: World) -> None:
     mona = world.pool(daily_claim_limit=1, time_zone="Pacific/Kiritimati")  # 22:00 there, 20:00 of the day before here
     world.fill(2)
-    alice = world.user("alice")
+    alice = world.alice
     alice.claim("c1")
     mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": "Etc/GMT+12"}}, if_match="1")
 
@@ -126,43 +117,38 @@ def test_a_daily_count_survives_a_time_zone_change_until_the_new_day_ends(world:
 
 
 def test_a_refused_claim_uses_nothing_of_the_daily_limit(world: World) -> None:
-    world.pool(daily_claim_limit=1)
-    world.fill(2)
-    world.user("bob").claim("c1")
-    alice = world.user("alice")
+    world.pool(daily_claim_limit=1, customers=2)
+    world.bob.claim("c1")
 
-    alice.claim("c1")
+    world.alice.claim("c1")
 
-    assert alice.claim("c2").status == 200
+    assert world.alice.claim("c2").status == 200
 
 
 def test_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: World) -> None:
-    world.pool(claim_ttl="PT1H", holding_limit=1)
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="PT1H", holding_limit=1, customers=1)
+    world.alice.claim("c1")
     world.clock.forward(HOUR)
 
-    taken = world.user("bob").claim("c1")
+    taken = world.bob.claim("c1")
 
     assert taken.status == 200 and taken.json["holder"] == "bob"
-    assert (world.user("alice").held(), world.user("bob").held()) == (0, 1)
-    assert world.user("bob").events("c1") == ["imported", "claimed", "expired", "claimed"]
+    assert (world.alice.held(), world.bob.held()) == (0, 1)
+    assert world.bob.events("c1") == ["imported", "claimed", "expired", "claimed"]
 
 
 def test_a_claim_cannot_be_taken_a_millisecond_before_its_deadline(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="PT1H", customers=1)
+    world.alice.claim("c1")
     world.clock.forward(HOUR - 1)
 
-    assert world.user("bob").claim("c1").code == "already_claimed"
+    assert world.bob.claim("c1").code == "already_claimed"
     assert world.sweep().due == 0
 
 
 def test_own_expired_claims_do_not_use_headroom(world: World) -> None:
-    world.pool(claim_ttl="PT1H", holding_limit=2)
-    world.fill(4)
-    alice = world.user("alice")
+    world.pool(claim_ttl="PT1H", holding_limit=2, customers=4)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
     world.clock.forward(HOUR)
 
@@ -173,13 +159,11 @@ def test_own_expired_claims_do_not_use_headroom(world: World) -> None:
 
 def one_expired_of_two(world: World) -> User:
     """Give alice the expired claim c1 and the live claim c2, at a limit of two."""
-    world.pool(claim_ttl="PT1H", holding_limit=2)
-    world.fill(4)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(claim_ttl="PT1H", holding_limit=2, customers=4)
+    world.alice.claim("c1")
     world.clock.forward(HOUR)
-    alice.claim("c2")
-    return alice
+    world.alice.claim("c2")
+    return world.alice
 
 
 def test_a_refused_atomic_batch_counts_own_expired_claims_as_headroom(world: World) -> None:
@@ -201,22 +185,19 @@ def test_own_expired_claims_are_queried_once_in_a_request(world: World) -> None:
 
 
 def test_an_own_expired_claim_can_be_claimed_again_at_the_limit(world: World) -> None:
-    world.pool(claim_ttl="PT1H", holding_limit=1)
-    world.fill(1)
-    alice = world.user("alice")
-    first = alice.claim("c1").json
+    world.pool(claim_ttl="PT1H", holding_limit=1, customers=1)
+    first = world.alice.claim("c1").json
     world.clock.forward(HOUR)
 
-    again = alice.claim("c1")
+    again = world.alice.claim("c1")
 
     assert again.status == 200 and again.json["claim_id"] != first["claim_id"]
-    assert alice.held() == 1
+    assert world.alice.held() == 1
 
 
 def test_the_cooldown_applies_to_every_past_holder(world: World) -> None:
-    world.pool(cooldown="PT1H")
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
+    world.pool(cooldown="PT1H", customers=1)
+    alice, bob = world.alice, world.bob
     alice.claim("c1")
     alice.release("c1")
     world.clock.forward(10 * MINUTE)
@@ -233,9 +214,8 @@ def test_the_cooldown_applies_to_every_past_holder(world: World) -> None:
 
 
 def test_the_cooldown_of_an_expired_claim_starts_at_its_deadline(world: World) -> None:
-    world.pool(cooldown="PT1H", claim_ttl="PT1H")
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(cooldown="PT1H", claim_ttl="PT1H", customers=2)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
     world.clock.forward(HOUR + 30 * MINUTE)
 
@@ -250,29 +230,25 @@ def test_the_cooldown_of_an_expired_claim_starts_at_its_deadline(world: World) -
 
 
 def test_a_new_customer_cannot_be_claimed_during_the_embargo(world: World) -> None:
-    world.pool(embargo="PT2H")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(embargo="PT2H", customers=1)
 
-    refused = alice.claim("c1")
+    refused = world.alice.claim("c1")
 
     assert refused.code == "embargoed"
-    assert refused.json["retry_at"] == alice.customer("c1")["available_at"] == rfc3339(START + 2 * HOUR)
+    assert refused.json["retry_at"] == world.alice.customer("c1")["available_at"] == rfc3339(START + 2 * HOUR)
     world.clock.forward(2 * HOUR)
-    assert alice.claim("c1").status == 200
+    assert world.alice.claim("c1").status == 200
 
 
 def test_the_first_failing_rule_names_the_refusal(world: World) -> None:
-    world.pool(embargo="P1D", holding_limit=0, daily_claim_limit=0)
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(embargo="P1D", holding_limit=0, daily_claim_limit=0, customers=1)
 
     assert world.user("eve").claim("c1").code == "not_a_member"
     assert world.user("eve").claim("nobody").code == "not_a_member"
-    assert alice.claim("nobody").code == "not_found"
-    assert alice.claim("c1").code == "embargoed"
+    assert world.alice.claim("nobody").code == "not_found"
+    assert world.alice.claim("c1").code == "embargoed"
     world.clock.forward(DAY)
-    assert alice.claim("c1").code == "daily_limit"
+    assert world.alice.claim("c1").code == "daily_limit"
 
 
 def test_a_customer_is_claimed_under_the_rules_of_its_own_pool_only(world: World) -> None:
@@ -285,9 +261,8 @@ def test_a_customer_is_claimed_under_the_rules_of_its_own_pool_only(world: World
 
 
 def test_a_claim_that_loses_to_a_sweep_keeps_the_headroom_of_expired_claims(world: World) -> None:
-    world.pool(holding_limit=1, claim_ttl="PT1H")
-    world.fill(2)
-    world.user("alice").claim("c1")
+    world.pool(holding_limit=1, claim_ttl="PT1H", customers=2)
+    world.alice.claim("c1")
     world.clock.forward(HOUR)
     sweeps = iter([world.sweep])
 
@@ -296,6 +271,6 @@ def test_a_claim_that_loses_to_a_sweep_keeps_the_headroom_of_expired_claims(worl
             sweep()
 
     with hooked(world, "before-call.dynamodb.Query", sweep_meanwhile):
-        claimed = world.user("alice").claim("c2")
+        claimed = world.alice.claim("c2")
 
     assert (claimed.status, claimed.json["holder"]) == (200, "alice")

@@ -45,7 +45,7 @@ class Costs:
         self.world.service = self.world.another_process()
         self.world.pool(claim_ttl="P7D", holding_limit=500, extension="P1D", members_may_extend=True)
         self.world.fill(200)
-        self.alice, self.bob = self.world.user("alice"), self.world.user("bob")
+        self.alice, self.bob = self.world.alice, self.world.bob
 
     def of(self, ask: Callable[[], Reply], status: int = 200) -> tuple[str, str]:
         """Requests and write units."""

@@ -20,7 +20,7 @@ def test_a_manager_creates_a_customer_as_available(world: World) -> None:
     assert made.json["fields"] == {"phone": "13812345678", "vip": True, "age": 7, "score": 1.5, "note": None}
     assert made.json["available_at"] == "2026-06-01T09:00:00.000Z"
     assert mona.events("new") == ["created"]
-    assert world.user("alice").create("x").code == "not_manager"
+    assert world.alice.create("x").code == "not_manager"
     assert world.user("stranger").create("x").code == "not_a_member"
 
 
@@ -79,7 +79,7 @@ BAD_CUSTOMERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("said", BAD_CUSTOMERS, ids=lambda said: str(said)[:40])
 def test_an_invalid_customer_is_rejected(no_store: World, said: dict[str, Any]) -> None:
-    refused = no_store.user("mona").create(**said)
+    refused = no_store.mona.create(**said)
 
     assert (refused.status, refused.code) == (422, "invalid_request")
     assert refused.json["errors"]
@@ -91,12 +91,11 @@ def test_an_invalid_customer_is_rejected(no_store: World, said: dict[str, Any]) 
 def test_only_the_holder_or_a_manager_edits_a_customer(world: World) -> None:
     mona = world.pool()
     mona.post("/customers", {"id": "c1", "name": "Old", "fields": {"city": "Wuhan", "fax": "1"}})
-    alice = world.user("alice")
     edit = {"name": "New", "fields": {"fax": None, "size": 3}}
 
-    assert alice.request("PATCH", "/v1/pools/p/customers/c1", edit).code == "not_holder"
-    alice.claim("c1")
-    edited = alice.request("PATCH", "/v1/pools/p/customers/c1", edit)
+    assert world.alice.request("PATCH", "/v1/pools/p/customers/c1", edit).code == "not_holder"
+    world.alice.claim("c1")
+    edited = world.alice.request("PATCH", "/v1/pools/p/customers/c1", edit)
 
     assert (edited.json["name"], edited.json["fields"]) == ("New", {"city": "Wuhan", "size": 3})
     assert (edited.json["holder"], edited.json["version"]) == ("alice", 3)
@@ -105,14 +104,12 @@ def test_only_the_holder_or_a_manager_edits_a_customer(world: World) -> None:
 
 
 def test_a_manager_edits_a_customer_after_their_own_claim_expired(world: World) -> None:
-    mona = world.pool(claim_ttl="P1D")
-    world.fill(2)
-    alice = world.user("alice")
+    mona = world.pool(claim_ttl="P1D", customers=2)
     mona.claim("c1")
-    alice.claim("c2")
+    world.alice.claim("c2")
     world.clock.forward(DAY)
 
-    refused = alice.request("PATCH", "/v1/pools/p/customers/c2", {"name": "New"})
+    refused = world.alice.request("PATCH", "/v1/pools/p/customers/c2", {"name": "New"})
     edited = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"})
 
     assert refused.code == "expired"
@@ -134,9 +131,8 @@ def test_a_refused_edit_does_not_reveal_the_size_of_the_customer(world: World) -
 
 
 def test_an_edit_with_an_old_version_is_refused(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
 
     refused = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match='"1"')
 
@@ -144,8 +140,7 @@ def test_an_edit_with_an_old_version_is_refused(world: World) -> None:
 
 
 def test_an_edit_that_lost_a_race_is_not_reported_as_done(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
     mona.customer("c1")
     mine, world.service = world.service, world.another_process()
     mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Theirs"})

@@ -10,22 +10,19 @@ def blocking(user: User, customer: str) -> list[str]:
 
 
 def test_eligibility_lists_every_blocking_rule_and_its_end(world: World) -> None:
-    world.pool(embargo="PT3H", cooldown="P1D", holding_limit=0, daily_claim_limit=0)
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(embargo="PT3H", cooldown="P1D", holding_limit=0, daily_claim_limit=0, customers=1)
 
-    answer = alice.get("/customers/c1/eligibility").json
+    answer = world.alice.get("/customers/c1/eligibility").json
 
     assert answer["eligible"] is False
-    assert blocking(alice, "c1") == ["embargoed", "daily_limit", "holding_limit"]
-    assert answer["blocking"][0]["retry_at"] == alice.customer("c1")["available_at"]
+    assert blocking(world.alice, "c1") == ["embargoed", "daily_limit", "holding_limit"]
+    assert answer["blocking"][0]["retry_at"] == world.alice.customer("c1")["available_at"]
     assert (answer["blocking"][2]["limit"], answer["blocking"][2]["used"]) == (0, 0)
 
 
 def test_eligibility_agrees_with_the_result_of_a_claim(world: World) -> None:
-    world.pool(claim_ttl="PT1H", holding_limit=1)
-    world.fill(3)
-    alice, bob = world.user("alice"), world.user("bob")
+    world.pool(claim_ttl="PT1H", holding_limit=1, customers=3)
+    alice, bob = world.alice, world.bob
     alice.claim("c1")
 
     assert blocking(alice, "c1") == [] and alice.claim("c1").status == 200
@@ -38,22 +35,19 @@ def test_eligibility_agrees_with_the_result_of_a_claim(world: World) -> None:
 
 
 def test_a_holder_in_a_paused_pool_may_not_claim_again(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-    world.user("root", admin=True).post("/pause")
+    world.pool(customers=1)
+    world.alice.claim("c1")
+    world.root.post("/pause")
 
-    told = alice.get("/customers/c1/eligibility").json
-    reply = alice.claim("c1")
+    told = world.alice.get("/customers/c1/eligibility").json
+    reply = world.alice.claim("c1")
 
     assert told["eligible"] == (reply.status == 200), (told, reply.text)
 
 
 def test_eligibility_lists_one_cooldown_for_a_customer_held_twice(world: World) -> None:
-    mona = world.pool(claim_ttl="PT1H", cooldown="P1D")
-    world.fill(1)
-    alice = world.user("alice")
+    mona = world.pool(claim_ttl="PT1H", cooldown="P1D", customers=1)
+    alice = world.alice
     alice.claim("c1")
     alice.release("c1")
     mona.post("/customers/c1/assign", {"to": "alice"})
@@ -66,8 +60,7 @@ def test_eligibility_lists_one_cooldown_for_a_customer_held_twice(world: World) 
 
 
 def test_eligibility_lists_no_cooldown_for_the_owner_of_a_private_customer(world: World) -> None:
-    world.pool(cooldown="P1D")
-    world.fill(1)
-    world.user("mona").post("/customers/c1/convert", {"to": "alice"})
+    world.pool(cooldown="P1D", customers=1)
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
 
-    assert blocking(world.user("alice"), "c1") == ["already_claimed"]
+    assert blocking(world.alice, "c1") == ["already_claimed"]

@@ -14,21 +14,21 @@ from tests.support.world import DAY, HOUR, MINUTE, World
 def test_a_sweep_returns_due_claims_and_updates_counters(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     ids = world.fill(5)
-    world.user("alice").claim_batch(ids[:3])
+    world.alice.claim_batch(ids[:3])
     world.clock.forward(30 * MINUTE)
-    world.user("bob").claim_batch(ids[3:])
+    world.bob.claim_batch(ids[3:])
     world.clock.forward(30 * MINUTE)
 
     report = world.sweep()
 
     assert (report.due, report.returned, report.changed, report.failed, report.remaining) == (3, 3, 0, 0, 0)
-    assert (world.user("alice").held(), world.user("bob").held()) == (0, 2)
-    assert world.user("mona").events("c1") == ["imported", "claimed", "expired"]
+    assert (world.alice.held(), world.bob.held()) == (0, 2)
+    assert world.mona.events("c1") == ["imported", "claimed", "expired"]
 
 
 def test_a_second_sweep_returns_nothing(world: World) -> None:
     world.pool(claim_ttl="PT1H")
-    world.user("alice").claim_batch(world.fill(3))
+    world.alice.claim_batch(world.fill(3))
     world.clock.forward(2 * HOUR)
 
     assert world.sweep().returned == 3
@@ -37,16 +37,15 @@ def test_a_second_sweep_returns_nothing(world: World) -> None:
 
 def test_the_sweep_lag_is_the_age_of_the_oldest_due_claim(world: World) -> None:
     world.pool(claim_ttl="PT1H")
-    world.user("alice").claim_batch(world.fill(1))
+    world.alice.claim_batch(world.fill(1))
     world.clock.forward(HOUR + 90_000)
 
     assert world.sweep().body()["lag_s"] == 90.0
 
 
 def test_a_swept_customer_counts_as_waiting_since_its_deadline(world: World) -> None:
-    mona = world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    expires_at = world.user("alice").claim("c1").json["expires_at"]
+    mona = world.pool(claim_ttl="PT1H", customers=1)
+    expires_at = world.alice.claim("c1").json["expires_at"]
     world.clock.forward(3 * HOUR)
 
     world.sweep()
@@ -57,27 +56,27 @@ def test_a_swept_customer_counts_as_waiting_since_its_deadline(world: World) -> 
 
 def test_claims_without_a_deadline_are_never_due(world: World) -> None:
     world.pool()
-    world.user("alice").claim_batch(world.fill(2))
+    world.alice.claim_batch(world.fill(2))
     world.clock.forward(365 * 24 * HOUR)
 
     assert world.sweep().due == 0
-    assert world.user("alice").held() == 2
+    assert world.alice.held() == 2
 
 
 def test_a_dry_run_sweep_counts_and_changes_nothing(world: World) -> None:
     world.pool(claim_ttl="PT1H")
-    world.user("alice").claim_batch(world.fill(2))
+    world.alice.claim_batch(world.fill(2))
     world.clock.forward(HOUR)
 
     report = world.sweep(dry_run=True)
 
     assert (report.due, report.returned, report.remaining) == (2, 0, 2)
-    assert world.user("alice").held() == 2
+    assert world.alice.held() == 2
 
 
 def test_a_sweep_out_of_time_stops_and_reports_the_rest(world: World) -> None:
     world.pool(claim_ttl="PT1H")
-    world.user("alice").claim_batch(world.fill(4))
+    world.alice.claim_batch(world.fill(4))
     world.clock.forward(HOUR)
     backend = world.another_process().backend
 
@@ -89,7 +88,7 @@ def test_a_sweep_out_of_time_stops_and_reports_the_rest(world: World) -> None:
 def test_one_malformed_record_does_not_stop_a_sweep(world: World) -> None:
     world.pool(claim_ttl="PT1H")
     ids = world.fill(7)
-    world.user("alice").claim_batch(ids)
+    world.alice.claim_batch(ids)
     key = keys.customer_key("main", "p", "c4")
     sound = world.table.get([key])[key]
     spoilt = {**sound, "state": {"S": "in limbo"}}
@@ -106,7 +105,7 @@ def test_one_malformed_record_does_not_stop_a_sweep(world: World) -> None:
 def test_a_sweep_returns_the_claim_of_a_removed_member(world: World) -> None:
     world.forged = True
     world.pool(claim_ttl="PT1H")
-    world.user("alice").claim_batch(world.fill(2))
+    world.alice.claim_batch(world.fill(2))
     key = keys.member_key("main", "p", "alice")
     at = {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
     world.table.connection.client.delete_item(TableName=world.table.name, Key=at)
@@ -152,8 +151,8 @@ def test_an_admin_sweeps_their_own_tenant_only(world: World) -> None:
 
     counted = {name: swept.json[name] for name in ("due", "returned", "changed", "failed", "remaining", "lag_s")}
     assert counted == {"due": 2, "returned": 2, "changed": 0, "failed": 0, "remaining": 0, "lag_s": 0.0}
-    assert world.user("alice").held() == 2
-    assert world.user("alice").request("POST", "/v1/sweep", {}).code == "not_admin"
+    assert world.alice.held() == 2
+    assert world.alice.request("POST", "/v1/sweep", {}).code == "not_admin"
 
 
 def test_a_sweep_above_the_breaker_share_requires_confirmation(world: World) -> None:
@@ -166,29 +165,27 @@ def test_a_sweep_above_the_breaker_share_requires_confirmation(world: World) -> 
 
     held_back = world.sweep()
     assert (held_back.due, held_back.returned, held_back.remaining, held_back.unconfirmed) == (11, 5, 6, ["p"])
-    root = world.user("root", admin=True)
-    dry = root.request("POST", "/v1/sweep", {"pool": "p", "dry_run": True}).json
-    said_yes = root.request("POST", "/v1/sweep", {"pool": "p", "confirm": True}).json
+    dry = world.root.request("POST", "/v1/sweep", {"pool": "p", "dry_run": True}).json
+    said_yes = world.root.request("POST", "/v1/sweep", {"pool": "p", "confirm": True}).json
 
     assert (dry["due"], dry["unconfirmed"]) == (6, ["p"])
     assert (said_yes["due"], said_yes["returned"], said_yes["unconfirmed"]) == (6, 6, [])
 
 
 def test_claims_held_back_by_the_breaker_can_still_be_claimed(world: World) -> None:
-    world.pool(claim_ttl="PT1H", sweep_breaker=0.1, holding_limit=2)
-    world.fill(2)
-    world.user("alice").claim_batch(["c1", "c2"])
+    world.pool(claim_ttl="PT1H", sweep_breaker=0.1, holding_limit=2, customers=2)
+    world.alice.claim_batch(["c1", "c2"])
     world.clock.forward(2 * HOUR)
 
     assert world.sweep().returned == 0
-    assert world.user("bob").claim_next().json["items"][0]["id"] == "c1"
-    assert world.user("bob").claim("c2").status == 200
+    assert world.bob.claim_next().json["items"][0]["id"] == "c1"
+    assert world.bob.claim("c2").status == 200
 
 
 def test_a_sweep_of_exactly_the_breaker_share_runs(threaded: World) -> None:
     threaded.pool(claim_ttl="P1D", sweep_breaker=0.29)
     ids = threaded.fill(100)
-    threaded.user("alice").claim_batch(ids[:29])
+    threaded.alice.claim_batch(ids[:29])
     threaded.clock.forward(DAY + 1)
 
     assert threaded.sweep().returned == 29

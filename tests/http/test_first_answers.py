@@ -8,7 +8,7 @@ from tests.support.world import HOUR, World
 
 
 def test_the_stored_response_of_an_admin_is_replayed_only_to_an_admin(world: World) -> None:
-    body, root = {"id": "q", "name": "Q"}, world.user("root", admin=True)
+    body, root = {"id": "q", "name": "Q"}, world.root
     first = root.request("POST", "/v1/pools", body, idempotency_key="k")
 
     by_nobody = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
@@ -20,8 +20,7 @@ def test_the_stored_response_of_an_admin_is_replayed_only_to_an_admin(world: Wor
 
 
 def test_a_release_is_replayed_after_a_reason_became_required(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
     mona.claim("c1")
     first = mona.release("c1", idempotency_key="k")
     mona.request("PATCH", "/v1/pools/p", {"policy": {"reason_required": True}}, if_match="1")
@@ -33,20 +32,19 @@ def test_a_release_is_replayed_after_a_reason_became_required(world: World) -> N
 
 def test_a_batch_is_replayed_after_the_policy_dropped_extensions(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
-    alice = world.user("alice")
-    alice.claim_batch(world.fill(2))
+    world.alice.claim_batch(world.fill(2))
     body = {"customer_ids": ["c1", "c2", "nobody"]}
-    first = alice.post("/extend", body, idempotency_key="k")
+    first = world.alice.post("/extend", body, idempotency_key="k")
     mona.request("PATCH", "/v1/pools/p", {"policy": {"extension": None}}, if_match="1")
 
-    again = alice.post("/extend", body, idempotency_key="k")
+    again = world.alice.post("/extend", body, idempotency_key="k")
 
     assert first.results == ["ok", "ok", "not_found"]
     assert (again.status, again.text) == (first.status, first.text)
 
 
 def test_a_repeated_batch_in_a_deleted_pool_is_not_found(world: World) -> None:
-    mona, root = world.pool(), world.user("root", admin=True)
+    mona, root = world.pool(), world.root
     requests = [("/claim", {"customer_ids": ["nobody"]}), ("/assign", {"customer_ids": ["nobody"], "to": "bob"})]
     firsts = [mona.post(path, body, idempotency_key="k") for path, body in requests]
     assert root.request("DELETE", "/v1/pools/p", idempotency_key="k").status == 200
@@ -60,7 +58,7 @@ def test_a_repeated_batch_in_a_deleted_pool_is_not_found(world: World) -> None:
 
 
 def test_an_undo_is_replayed_to_a_former_manager(world: World) -> None:
-    mona, root = world.pool(), world.user("root", admin=True)
+    mona, root = world.pool(), world.root
     made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}]}).json
     first = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
     root.request("PUT", "/v1/pools/p/members/mona", {"role": "member"})
@@ -73,38 +71,35 @@ def test_an_undo_is_replayed_to_a_former_manager(world: World) -> None:
 def test_an_atomic_batch_is_replayed_after_it_became_too_large(threaded: World) -> None:
     threaded.pool(claim_ttl="PT1H")
     ids = threaded.fill(98)
-    alice = threaded.user("alice")
-    first = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+    first = threaded.alice.claim_batch(ids, atomic=True, idempotency_key="k")
     threaded.clock.forward(HOUR)
-    threaded.user("bob").claim("c1")
+    threaded.bob.claim("c1")
     threaded.clock.forward(HOUR)
 
-    again = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+    again = threaded.alice.claim_batch(ids, atomic=True, idempotency_key="k")
 
     assert first.status == 200
     assert (again.status, again.text) == (first.status, first.text)
 
 
 def test_a_definite_refusal_is_replayed_after_the_state_changed(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    world.user("bob").claim("c1")
-    alice = world.user("alice")
-    first = alice.claim("c1", idempotency_key="k")
-    world.user("bob").release("c1")
+    world.pool(customers=1)
+    world.bob.claim("c1")
+    first = world.alice.claim("c1", idempotency_key="k")
+    world.bob.release("c1")
 
-    again = alice.claim("c1", idempotency_key="k")
+    again = world.alice.claim("c1", idempotency_key="k")
 
     assert (first.code, again.status, again.text) == ("already_claimed", 409, first.text)
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert alice.claim("c1", idempotency_key="k2").status == 200
+    assert world.alice.claim("c1", idempotency_key="k2").status == 200
 
 
 def test_a_refusal_is_replayed_even_when_the_request_would_now_succeed(world: World) -> None:
     body = {"id": "q", "name": "Q"}
     first = world.user("root").request("POST", "/v1/pools", body, idempotency_key="k")
 
-    again = world.user("root", admin=True).request("POST", "/v1/pools", body, idempotency_key="k")
+    again = world.root.request("POST", "/v1/pools", body, idempotency_key="k")
 
     assert (first.code, again.status, again.text) == ("not_admin", 403, first.text)
     assert again.headers["Idempotent-Replayed"] == "true"
@@ -123,13 +118,11 @@ REFUSED: list[tuple[str, Any, str]] = [
 
 
 def test_every_definite_refusal_is_replayed_in_the_requested_language(world: World) -> None:
-    world.pool(holding_limit=0, reason_required=True)
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(holding_limit=0, reason_required=True, customers=1)
 
     for number, (path, body, code) in enumerate(REFUSED):
-        first = alice.post(path, body, idempotency_key=f"k{number}")
-        again = alice.post(path, body, idempotency_key=f"k{number}", accept_language="zh-CN")
+        first = world.alice.post(path, body, idempotency_key=f"k{number}")
+        again = world.alice.post(path, body, idempotency_key=f"k{number}", accept_language="zh-CN")
 
         assert (first.code, again.code, again.status) == (code, code, first.status), path
         assert again.headers["Idempotent-Replayed"] == "true" and again.headers["Content-Language"] == "zh-CN"

@@ -22,7 +22,7 @@ def follow_up(user: User, customer: str = "c1", **said: Any) -> Reply:
 def private_of(world: World, owner: str = "alice") -> None:
     """c1 is a private customer of that user."""
     world.fill(1)
-    assert world.user("mona").post("/customers/c1/convert", {"to": owner}).status == 200
+    assert world.mona.post("/customers/c1/convert", {"to": owner}).status == 200
 
 
 @pytest.mark.parametrize("text", BLANK, ids=ascii)
@@ -37,9 +37,8 @@ def test_text_with_a_visible_character_is_not_blank(text: str) -> None:
 
 @pytest.mark.parametrize("text", BLANK[1:], ids=ascii)
 def test_a_blank_follow_up_is_rejected(world: World, text: str) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(customers=1)
+    alice = world.alice
     alice.claim("c1")
 
     refused = [follow_up(alice), follow_up(alice, note=text), follow_up(alice, note=text, outcome=text)]
@@ -49,9 +48,8 @@ def test_a_blank_follow_up_is_rejected(world: World, text: str) -> None:
 
 
 def test_a_note_or_an_outcome_is_enough_and_the_event_has_both(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(customers=1)
+    alice = world.alice
     alice.claim("c1")
 
     done = [follow_up(alice, note="called"), follow_up(alice, outcome="interested", note=" "),
@@ -65,21 +63,19 @@ def test_a_note_or_an_outcome_is_enough_and_the_event_has_both(world: World) -> 
 
 
 def test_an_outcome_is_hidden_from_unrelated_members(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
-    follow_up(world.user("alice"), outcome="interested")
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
+    follow_up(world.alice, outcome="interested")
 
-    shown = [user.get("/customers/c1/history").json["items"][-1] for user in (world.user("bob"), mona)]
+    shown = [user.get("/customers/c1/history").json["items"][-1] for user in (world.bob, mona)]
 
     assert [(each["outcome"], each["masked"]) for each in shown] == [(None, True), ("interested", False)]
 
 
 @pytest.mark.parametrize(("member", "most"), [("note", 2000), ("outcome", 64)])
 def test_a_text_that_is_too_long_is_rejected_in_any_script(world: World, member: str, most: int) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(customers=1)
+    alice = world.alice
     alice.claim("c1")
 
     longest, longer = (follow_up(alice, **{member: "电" * length}) for length in (most, most + 1))
@@ -91,22 +87,20 @@ def test_a_text_that_is_too_long_is_rejected_in_any_script(world: World, member:
 def test_an_owner_follows_up_a_private_customer_which_has_no_clock(world: World) -> None:
     world.pool(idle_ttl="PT1H", follow_up_restarts_clock=True)
     private_of(world)
-    alice = world.user("alice")
     world.clock.forward(HOUR)
 
-    followed = follow_up(alice, note="called")
+    followed = follow_up(world.alice, note="called")
 
     assert (followed.status, followed.json["state"], followed.json["holder"]) == (200, "private", "alice")
     assert followed.json["last_follow_up_at"] == rfc3339(world.clock()) and followed.json["expires_at"] is None
-    assert alice.events("c1")[-1] == "followed_up"
+    assert world.alice.events("c1")[-1] == "followed_up"
 
 
 @pytest.mark.parametrize("who", ["mona", "root"])
 @pytest.mark.parametrize("private", [False, True])
 def test_a_follow_up_by_a_manager_restarts_no_clock(world: World, who: str, private: bool) -> None:
-    world.pool(idle_ttl="PT2H", follow_up_restarts_clock=True)
-    world.fill(1)
-    alice, manager = world.user("alice"), world.user(who, admin=who == "root")
+    world.pool(idle_ttl="PT2H", follow_up_restarts_clock=True, customers=1)
+    alice, manager = world.alice, world.user(who, admin=who == "root")
     alice.claim("c1")
     follow_up(alice, note="called")
     if private:
@@ -123,8 +117,7 @@ def test_a_follow_up_by_a_manager_restarts_no_clock(world: World, who: str, priv
 
 
 def test_a_manager_who_holds_the_customer_follows_up_as_its_holder(world: World) -> None:
-    mona = world.pool(idle_ttl="PT2H")
-    world.fill(1)
+    mona = world.pool(idle_ttl="PT2H", customers=1)
     mona.claim("c1")
     world.clock.forward(HOUR)
 
@@ -135,27 +128,23 @@ def test_a_manager_who_holds_the_customer_follows_up_as_its_holder(world: World)
 
 
 def test_only_the_holder_or_a_manager_follows_up_on_a_live_claim(world: World) -> None:
-    mona = world.pool(claim_ttl="PT1H")
-    world.fill(2)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim("c1")
+    mona = world.pool(claim_ttl="PT1H", customers=2)
+    world.alice.claim("c1")
 
-    assert follow_up(bob, note="called").code == "not_holder"
+    assert follow_up(world.bob, note="called").code == "not_holder"
     assert follow_up(mona, "c2", note="called").code == "not_claimed"
     world.clock.forward(HOUR)
-    assert [follow_up(each, note="called").code for each in (alice, mona)] == ["expired", "expired"]
+    assert [follow_up(each, note="called").code for each in (world.alice, mona)] == ["expired", "expired"]
     mona.post("/customers/c2/convert", {"to": "alice"})
-    assert follow_up(bob, "c2", note="called").code == "not_holder"
+    assert follow_up(world.bob, "c2", note="called").code == "not_holder"
 
 
 def test_a_blank_reason_is_refused_when_the_policy_requires_one(world: World) -> None:
-    world.pool(reason_required=True)
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(reason_required=True, customers=1)
+    world.alice.claim("c1")
 
-    assert alice.release("c1", reason=" \u3164").code == "reason_required"
-    assert alice.release("c1", reason="no time").status == 200
+    assert world.alice.release("c1", reason=" \u3164").code == "reason_required"
+    assert world.alice.release("c1", reason="no time").status == 200
 
 
 # Refusals that name the fact
@@ -163,9 +152,8 @@ def test_a_blank_reason_is_refused_when_the_policy_requires_one(world: World) ->
 
 @pytest.mark.parametrize("who", ["alice", "bob", "mona", "root"])
 def test_a_refused_deposit_names_the_state_of_the_customer(world: World, who: str) -> None:
-    world.pool()
-    world.fill(2)
-    world.user("alice").claim("c1")
+    world.pool(customers=2)
+    world.alice.claim("c1")
     user = world.user(who, admin=who == "root")
 
     refused = [user.post(f"/customers/{each}/deposit") for each in ("c1", "c2")]
@@ -178,19 +166,18 @@ def test_only_a_manager_of_the_source_pool_deposits_into_another(world: World) -
     mona = world.pool()
     world.pool("q")
     private_of(world)
-    alice = world.user("alice")
 
-    refused = alice.post("/customers/c1/deposit", {"pool": "q"})
+    refused = world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert (refused.status, refused.code) == (403, "not_manager")
-    assert alice.post("/deposit", {"customer_ids": ["c1"], "pool": "q"}).results == ["not_manager"]
+    assert world.alice.post("/deposit", {"customer_ids": ["c1"], "pool": "q"}).results == ["not_manager"]
     assert mona.post("/customers/c1/deposit", {"pool": "q"}).json["pool_id"] == "q"
 
 
 def test_verbs_that_need_a_claim_find_none_on_a_private_customer(world: World) -> None:
     mona = world.pool(extension="PT1H", members_may_extend=True)
     private_of(world)
-    alice = world.user("alice")
+    alice = world.alice
 
     refused = [
         alice.release("c1"),
@@ -212,9 +199,8 @@ def test_verbs_that_need_a_claim_find_none_on_a_private_customer(world: World) -
 
 
 def test_pin_refusals_distinguish_length_count_and_missing_deadline(world: World) -> None:
-    mona = world.pool(pin_limit=1, max_pin="P1D", extension="PT1H")
-    world.fill(2)
-    alice = world.user("alice")
+    mona = world.pool(pin_limit=1, max_pin="P1D", extension="PT1H", customers=2)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
     alice.post("/customers/c1/pin", {"until": rfc3339(START + 2 * HOUR)})
 

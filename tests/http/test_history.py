@@ -8,12 +8,11 @@ from tests.support.world import World
 
 
 def test_an_event_records_actor_time_and_states(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(1)
-    claimed = world.user("alice").claim("c1").json
-    world.user("mona").release("c1", reason="too slow")
+    world.pool(claim_ttl="P1D", customers=1)
+    claimed = world.alice.claim("c1").json
+    world.mona.release("c1", reason="too slow")
 
-    told = world.user("mona").get("/customers/c1/history").json["items"]
+    told = world.mona.get("/customers/c1/history").json["items"]
 
     assert [(each["type"], each["by"], each["from_state"], each["to_state"]) for each in told] == [
         ("imported", "mona", None, "available"),
@@ -25,9 +24,8 @@ def test_an_event_records_actor_time_and_states(world: World) -> None:
 
 
 def test_a_long_history_is_listed_in_order_at_any_page_size(threaded: World) -> None:
-    threaded.pool()
-    threaded.fill(1)
-    alice = threaded.user("alice")
+    threaded.pool(customers=1)
+    alice = threaded.alice
     for number in range(35):
         alice.claim("c1")
         alice.release("c1", reason=f"round {number} " + "理由" * (number % 7) * 9)
@@ -41,9 +39,8 @@ def test_a_long_history_is_listed_in_order_at_any_page_size(threaded: World) -> 
 
 
 def test_a_history_read_while_it_grows_repeats_no_event(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice, events = world.user("alice"), world.table.connection.client.meta.events
+    world.pool(customers=1)
+    alice, events = world.alice, world.table.connection.client.meta.events
 
     def goes_on(**_: Any) -> None:
         events.unregister("before-call.dynamodb.Query", goes_on)

@@ -60,7 +60,7 @@ def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, na
     erin = by_hand("auth0|erin")
     mona.request("PUT", f"/v1/pools/p/members/{quote(named)}", {"role": "member"})
     world.fill(6)
-    world.user("alice").claim_batch(["c2", "c4"])
+    world.alice.claim_batch(["c2", "c4"])
 
     given = [
         mona.post("/customers/c1/assign", {"to": named}).json,
@@ -81,7 +81,7 @@ def test_customers_of_a_removed_member_go_to_the_user_in_the_query(world: World,
     mona = world.pool(members="alice")
     mona.request("PUT", f"/v1/pools/p/members/{by_hand('auth0|erin')}", {"role": "member"})
     world.fill(1)
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     removed = mona.request("DELETE", f"/v1/pools/p/members/alice?held=transfer&to={quote(named)}")
 
@@ -113,23 +113,21 @@ def test_a_subject_equal_to_the_id_of_another_user_names_a_different_user() -> N
     "named", ["", "a\n", "\x00", "a\x7f", "\x85", "x" * 1_025, 7, None, ["alice"], {"id": "alice"}]
 )
 def test_an_invalid_user_in_a_body_is_rejected(no_store: World, named: object) -> None:
-    mona = no_store.user("mona")
 
     for path in ("/customers/c1/assign", "/customers/c1/transfer", "/assign", "/transfer"):
         ids = {} if "customers" in path else {"customer_ids": ["c1"]}
-        assert_problem(mona.post(path, ids | {"to": named}), 422, "invalid_request", path)
+        assert_problem(no_store.mona.post(path, ids | {"to": named}), 422, "invalid_request", path)
     for path, ids in (("/customers/c1/convert", {}), ("/convert", {"customer_ids": ["c1"]})):
         if named is not None:
-            assert_problem(mona.post(path, ids | {"to": named}), 422, "invalid_request", path)
+            assert_problem(no_store.mona.post(path, ids | {"to": named}), 422, "invalid_request", path)
 
 
 @pytest.mark.parametrize("named", ["", "a%0A", "%00", "x" * 1_025])
 def test_an_invalid_user_in_a_query_is_rejected(no_store: World, named: str) -> None:
-    mona = no_store.user("mona")
 
     for query in (f"/customers?holder={named}", f"/members/alice?held=transfer&to={named}"):
         method = "GET" if "holder" in query else "DELETE"
-        assert_problem(mona.request(method, f"/v1/pools/p{query}"), 422, "invalid_request", query)
+        assert_problem(no_store.mona.request(method, f"/v1/pools/p{query}"), 422, "invalid_request", query)
 
 
 def test_a_local_token_carries_any_subject_unchanged(tmp_path: object) -> None:

@@ -118,7 +118,7 @@ def test_a_key_repeated_in_the_request_is_reported_for_any_ids(world: World) -> 
 def test_no_import_mode_changes_holder_state_or_clock(world: World, mode: str, result: str, name: str) -> None:
     mona = world.pool(claim_ttl="P7D")
     create(mona, "c1", phone=PHONE, city="上海")
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
     before = mona.customer("c1")
 
     reply = imported(mona, row(SPELLINGS[0], priority=9), on_duplicate=mode)

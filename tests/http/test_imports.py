@@ -21,8 +21,7 @@ def rows_of(*rows: dict[str, Any], **how: Any) -> dict[str, Any]:
 def test_an_existing_row_is_skipped_updated_or_rejected_by_mode(
     world: World, mode: str, result: str, name: str
 ) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
 
     reply = mona.post("/import", rows_of({"id": "c1"}, {"id": "c2"}, on_duplicate=mode))
 
@@ -32,9 +31,8 @@ def test_an_existing_row_is_skipped_updated_or_rejected_by_mode(
 
 @pytest.mark.parametrize("mode", ["skip", "update", "reject"])
 def test_an_import_never_changes_holder_state_or_clock(world: World, mode: str) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(3)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P7D", customers=3)
+    world.alice.claim("c1")
     mona.post("/customers/c2/convert", {"to": "bob"})
     world.clock.forward(HOUR)
     kept = ("state", "holder", "claim_id", "claimed_at", "expires_at", "available_at", "entered_pool_at", "returns")
@@ -43,7 +41,7 @@ def test_an_import_never_changes_holder_state_or_clock(world: World, mode: str) 
     mona.post("/import", rows_of({"id": "c1"}, {"id": "c2"}, {"id": "c3"}, on_duplicate=mode))
 
     assert [[mona.customer(each)[name] for name in kept] for each in ("c1", "c2", "c3")] == before
-    assert world.user("alice").held() == 1
+    assert world.alice.held() == 1
 
 
 @pytest.mark.parametrize("key", ["id", "phone"])
@@ -124,14 +122,13 @@ def test_an_invalid_row_fails_alone(world: World) -> None:
 
 @pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
 def test_an_import_accepts_1_to_100_rows(no_store: World, count: int, code: str) -> None:
-    refused = no_store.user("mona").post("/import", {"rows": [{"name": "N"}] * count})
+    refused = no_store.mona.post("/import", {"rows": [{"name": "N"}] * count})
 
     assert (refused.status, refused.code) == (422, code)
 
 
 def test_an_import_requires_a_manager(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
     rows = rows_of({"id": "c1"}, {"id": "x"}, on_duplicate="skip")
 
     replies = [world.user(name).post("/import", rows) for name in ("alice", "stranger")]

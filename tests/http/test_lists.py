@@ -9,9 +9,8 @@ from tests.support.world import DAY, MINUTE, World
 
 def mixed(world: World) -> None:
     """Twelve customers: c1, c2 are alice's, c3, c4 bob's, c5, c6 his private ones; six are free, c12 first."""
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(12)
-    world.user("alice").claim_batch(["c1", "c2"])
+    mona = world.pool(claim_ttl="P7D", customers=12)
+    world.alice.claim_batch(["c1", "c2"])
     mona.post("/assign", {"customer_ids": ["c3", "c4"], "to": "bob"})
     mona.post("/convert", {"customer_ids": ["c5", "c6"], "to": "bob"})
     mona.request("PATCH", "/v1/pools/p/customers/c12", {"priority": 5})
@@ -35,20 +34,19 @@ def test_a_list_shows_each_customer_once_at_any_page_size(world: World, query: s
     mixed(world)
 
     for limit in (1, 2, 3, 6, 100):
-        pages = list(world.user("bob").pages(f"/customers{query}", limit))
+        pages = list(world.bob.pages(f"/customers{query}", limit))
         listed = [each["id"] for page in pages for each in page]
         assert sorted(listed) == sorted(LISTS[query]) and listed[:1] == LISTS[query][:1], limit
         assert all(len(page) == limit for page in pages[:-1]) and (pages[-1] or len(pages) == 1), limit
 
 
 def test_available_customers_are_listed_by_priority_and_claims_by_deadline(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(3)
+    mona = world.pool(claim_ttl="P7D", customers=3)
     mona.create("later")
     mona.create("urgent", priority=1)
     world.clock.forward(DAY)
     for each in ("c2", "c1"):
-        world.user("alice").claim(each)
+        world.alice.claim(each)
         world.clock.forward(MINUTE)
 
     assert [each["id"] for each in mona.walk("/customers?state=available")] == ["urgent", "c3", "later"]
@@ -56,15 +54,13 @@ def test_available_customers_are_listed_by_priority_and_claims_by_deadline(world
 
 
 def test_the_default_page_size_is_twenty(world: World) -> None:
-    mona = world.pool()
-    world.fill(21)
+    mona = world.pool(customers=21)
 
     assert len(mona.get("/customers").json["items"]) == 20
 
 
 def test_a_list_is_for_members_only(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
 
     for path in ("/customers", "/customers/c1", "/customers/c1/history", "/customers/c1/eligibility"):
         assert world.user("stranger").get(path).code == "not_a_member", path

@@ -32,7 +32,7 @@ def canaries_in(world: World, **policy: Any) -> User:
     mona = world.pool(claim_ttl="PT1H", **policy)
     for each in ("c1", "c2"):
         mona.create(each, name=NAME, fields=FIELDS)
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
     return mona
 
 
@@ -61,7 +61,7 @@ def test_the_log_capture_finds_secrets_in_messages_exceptions_and_extras(ear: Ea
 def test_no_personal_data_is_logged_for_successes_or_refusals(moto_world: World, ear: Ear, route: Any) -> None:
     mona = canaries_in(moto_world)
 
-    for who in (mona, moto_world.user("alice"), moto_world.user("root", admin=True), moto_world.user("stranger")):
+    for who in (mona, moto_world.alice, moto_world.root, moto_world.user("stranger")):
         send_to(who, route)
 
     assert ear.heard == []
@@ -128,12 +128,12 @@ def test_a_failure_of_dynamodb_logs_no_secret(
             mona.get("/customers/c1"),
             mona.get("/customers?name=zhang"),
             mona.get(f"/customers?phone={PHONE}"),
-            moto_world.user("alice").release("c1", idempotency_key="k"),
+            moto_world.alice.release("c1", idempotency_key="k"),
             mona.create("c3", name=NAME, fields=FIELDS),
             mona.post("/import", {"rows": [{"name": NAME, "fields": FIELDS}], "key": "phone"}),
             mona.request("PATCH", "/v1/pools/p/customers/c2", {"name": NAME + "!"}),
-            moto_world.user("root", admin=True).request("POST", "/v1/sweep", {}),
-            moto_world.user("root", admin=True).request("POST", "/v1/audit", {}),
+            moto_world.root.request("POST", "/v1/sweep", {}),
+            moto_world.root.request("POST", "/v1/audit", {}),
         ]
 
     assert any(reply.status in (429, 503) for reply in replies)
@@ -174,7 +174,7 @@ def spoil(world: World, what: str) -> None:
 @pytest.mark.parametrize("what", MALFORMED)
 def test_a_malformed_record_is_logged_without_its_content(real_table: Any, ear: Ear, what: str) -> None:
     world = World(real_table)
-    mona, root = canaries_in(world), world.user("root", admin=True)
+    mona, root = canaries_in(world), world.root
     spoil(world, what)
     world.clock.forward(HOUR)
     asked: list[tuple[str, str, Any]] = [
@@ -217,8 +217,7 @@ def test_a_defect_is_logged_with_route_exception_and_location(real_table: Any, e
 def test_a_malformed_pool_does_not_stop_the_sweep_of_others(real_table: Any, ear: Ear, what: str) -> None:
     world = World(real_table)
     canaries_in(world)
-    world.pool("q", claim_ttl="PT1H")
-    world.fill(1, "q")
+    world.pool("q", claim_ttl="PT1H", customers=1)
     world.user("alice", pool="q").claim("c1")
     spoil(world, what)
     world.clock.forward(HOUR)

@@ -67,9 +67,8 @@ def test_a_scheduled_sweep_counts_a_malformed_pool_as_failed_and_continues(spoil
 @pytest.mark.parametrize("pool", [None, "a"])
 def test_a_requested_sweep_counts_a_malformed_pool_as_failed(spoiled: World, pool: str | None) -> None:
     spoil(spoiled, "a policy that is no JSON")
-    root = spoiled.user("root", admin=True)
 
-    report = root.request("POST", "/v1/sweep", {} if pool is None else {"pool": pool})
+    report = spoiled.root.request("POST", "/v1/sweep", {} if pool is None else {"pool": pool})
 
     assert report.status == 200
     assert (report.json["failed"], report.json["returned"]) == (1, 1 if pool is None else 0)
@@ -89,10 +88,9 @@ def test_a_malformed_pool_is_left_out_of_the_list_of_pools(spoiled: World, ear: 
 
 def test_a_page_of_pools_continues_after_a_malformed_one(spoiled: World) -> None:
     spoil(spoiled, "no name")
-    root = spoiled.user("root", admin=True)
 
-    first = root.request("GET", "/v1/pools?limit=1").json
-    second = root.request("GET", f"/v1/pools?limit=1&cursor={first['next_cursor']}").json
+    first = spoiled.root.request("GET", "/v1/pools?limit=1").json
+    second = spoiled.root.request("GET", f"/v1/pools?limit=1&cursor={first['next_cursor']}").json
 
     assert first["items"] == [] and [pool["id"] for pool in second["items"]] == ["b"]
 
@@ -109,9 +107,8 @@ def test_the_audit_names_a_malformed_pool(spoiled: World) -> None:
 def test_a_malformed_counter_is_counted_as_failed_and_stops_no_sweep(
     moto_world: World, user: str | None, counter: str
 ) -> None:
-    moto_world.pool(claim_ttl="PT1H", sweep_breaker=0.9)
-    moto_world.fill(2)
-    moto_world.user("alice").claim("c1")
+    moto_world.pool(claim_ttl="PT1H", sweep_breaker=0.9, customers=2)
+    moto_world.alice.claim("c1")
     moto_world.clock.forward(HOUR)
     key = keys.leavers_key("main", "p") if user is None else keys.member_key("main", "p", user)
     stored = moto_world.table.get([key]).get(key, {"pk": {"S": key.pk}, "sk": {"S": key.sk}})

@@ -33,7 +33,7 @@ def hidden(customer: dict[str, Any]) -> bool:
 
 
 def test_only_the_holder_and_managers_see_masked_fields_on_any_route(world: World) -> None:
-    mona, alice, bob = masked_pool(world), world.user("alice"), world.user("bob")
+    mona, alice, bob = masked_pool(world), world.alice, world.bob
 
     assert not hidden(alice.claim("c1").json) and not hidden(alice.claim_batch(["c1"]).json["results"][0]["customer"])
     assert not hidden(alice.customer("c1")) and hidden(bob.customer("c1")) and not hidden(mona.customer("c1"))
@@ -50,8 +50,8 @@ def test_only_the_holder_and_managers_see_masked_fields_on_any_route(world: Worl
 def test_a_failed_batch_shows_no_more_than_a_list(world: World) -> None:
     masked_pool(world)
 
-    refused = world.user("alice").claim_batch(["c1", "c2", "nobody"], atomic=True)
-    assigned = world.user("alice").post("/assign", {"customer_ids": ["c1"], "to": "alice", "atomic": True})
+    refused = world.alice.claim_batch(["c1", "c2", "nobody"], atomic=True)
+    assigned = world.alice.post("/assign", {"customer_ids": ["c1"], "to": "alice", "atomic": True})
 
     assert refused.status == 409 and [hidden(each["customer"]) for each in refused.json["results"][:2]] == [True, True]
     assert assigned.status in (403, 409) and "1381234" not in assigned.text
@@ -59,15 +59,14 @@ def test_a_failed_batch_shows_no_more_than_a_list(world: World) -> None:
 
 def test_a_manager_who_reclaims_a_customer_sees_it_unmasked(world: World) -> None:
     mona = masked_pool(world)
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     assert not hidden(mona.release("c1").json)
 
 
 def test_a_manager_who_releases_their_own_customer_sees_it_unmasked(world: World) -> None:
     mona = masked_pool(world)
-    alice = world.user("alice")
-    alice.claim("c2")
+    world.alice.claim("c2")
     mona.claim("c1")
 
     refused = mona.claim_batch(["c1", "c2"], atomic=True).json["results"]
@@ -87,7 +86,7 @@ def test_a_deposit_into_another_pool_is_masked_by_the_policy_of_that_pool(
 ) -> None:
     mona = masked_pool(world)
     world.pool("q", members="", masked_fields=["name", "phone"])
-    world.user("root", admin=True).request("PUT", "/v1/pools/q/members/mona", {"role": role})
+    world.root.request("PUT", "/v1/pools/q/members/mona", {"role": role})
     mona.claim("c1")
     mona.post("/customers/c1/win")
 
@@ -96,13 +95,12 @@ def test_a_deposit_into_another_pool_is_masked_by_the_policy_of_that_pool(
 
 def test_a_release_under_a_mask_reads_the_membership_and_a_claim_does_not(world: World) -> None:
     masked_pool(world)
-    alice = world.user("alice")
-    alice.customer("c1")
+    world.alice.customer("c1")
 
     with counted(world) as claiming:
-        alice.claim("c1")
+        world.alice.claim("c1")
     with counted(world) as releasing:
-        alice.release("c1")
+        world.alice.release("c1")
 
     assert claiming == {"TransactWriteItems": 1}
     assert releasing == {"TransactWriteItems": 1, "BatchGetItem": 1}
@@ -110,12 +108,11 @@ def test_a_release_under_a_mask_reads_the_membership_and_a_claim_does_not(world:
 
 def test_a_holder_of_an_expired_claim_sees_masked_fields(world: World) -> None:
     world.pool(claim_ttl="PT1H", masked_fields=["phone"])
-    world.user("mona").post("/customers", {"id": "c1", "name": "A", "fields": {"phone": "13812345678"}})
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.mona.post("/customers", {"id": "c1", "name": "A", "fields": {"phone": "13812345678"}})
+    world.alice.claim("c1")
     world.clock.forward(HOUR)
 
-    assert alice.customer("c1")["fields"]["phone"] == "138****5678"
+    assert world.alice.customer("c1")["fields"]["phone"] == "138****5678"
 
 
 def test_an_edit_of_a_masked_field_does_not_store_the_mask(world: World) -> None:
@@ -186,7 +183,7 @@ def test_a_field_is_masked_under_any_spelling_in_the_policy(world: World, masked
     mona = world.pool(masked_fields=[masked])
     mona.create("c1", fields={field: "13812345678"})
 
-    assert world.user("alice").customer("c1")["fields"] == {field: "138****5678"}
+    assert world.alice.customer("c1")["fields"] == {field: "138****5678"}
 
 
 def test_only_masked_text_keeps_visible_characters(world: World) -> None:
@@ -194,7 +191,7 @@ def test_only_masked_text_keeps_visible_characters(world: World) -> None:
 
     for number, value in enumerate(("A", 7, "王", True, 0.5)):
         mona.create(f"c{number}", fields={"grade": value})
-        assert world.user("alice").customer(f"c{number}")["fields"]["grade"] == "****"
+        assert world.alice.customer(f"c{number}")["fields"]["grade"] == "****"
 
 
 # Contacts inside text
@@ -228,7 +225,7 @@ def test_contacts_in_text_are_masked_in_place(text: str, masked: str) -> None:
 
 
 def test_contacts_in_other_fields_and_names_are_masked_for_readers_without_access(world: World) -> None:
-    mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
+    mona, alice = world.pool(masked_fields=["phone"]), world.alice
     fields = {"remark": "call 13912345678 or zhang@example.com", "size": 13912345678, "phone": "", "email": "z@a.cn"}
     mona.create("c1", name="Wang 13812345678", fields=fields)
 
@@ -255,11 +252,11 @@ def test_phone_numbers_are_recognized_by_the_region_of_the_pool(world: World, re
     mona = world.pool(masked_fields=["phone"], phone_region=region)
     mona.create("c1", fields={"remark": "2123 4567"})
 
-    assert world.user("alice").customer("c1")["fields"]["remark"] == masked
+    assert world.alice.customer("c1")["fields"]["remark"] == masked
 
 
 def test_a_masked_number_in_an_address_cannot_be_found_by_search(world: World) -> None:
-    mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
+    mona, alice = world.pool(masked_fields=["phone"]), world.alice
     mona.create("c1", fields={"email": "13812345678@qq.com"})
 
     refused = [alice.get(f"/customers?email={number}@qq.com") for number in ("13812345678", "13812345679")]
@@ -270,7 +267,7 @@ def test_a_masked_number_in_an_address_cannot_be_found_by_search(world: World) -
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
 def test_a_member_cannot_search_a_name_that_is_masked_for_them(world: World, limit: int) -> None:
-    mona, alice = world.pool(masked_fields=["phone"]), world.user("alice")
+    mona, alice = world.pool(masked_fields=["phone"]), world.alice
     for number, name in enumerate(("Wang", "Wang 13812345670", "Wang 13812345671", "Wang 13812345672", "Wang Wei")):
         mona.create(f"c{number}", name=name)
     alice.claim("c3")
@@ -290,7 +287,7 @@ def test_a_long_run_of_hidden_names_ends_a_search_page_of_a_member(world: World)
         assert mona.post("/import", {"rows": rows[start : start + 100]}).json["summary"]["failed"] == 0
 
     with counted(world) as calls:
-        answer = world.user("alice").get("/customers?name=wang").json
+        answer = world.alice.get("/customers?name=wang").json
 
     assert answer == {"items": [], "next_cursor": None} and sum(calls.values()) <= 21
 
@@ -373,23 +370,23 @@ def test_a_note_is_visible_only_to_its_author_the_holder_and_managers(world: Wor
 
     assert NOTE not in others.text and [each["masked"] for each in others.json["items"]] == [False, False, True]
     assert reasons(alice) == reasons(bob) == reasons(mona) == [said, ("released", "no budget", False)]
-    assert reasons(world.user("root", admin=True)) == reasons(mona)
+    assert reasons(world.root) == reasons(mona)
     assert reasons(carl) == [("followed_up", None, True), ("released", None, True)]
 
 
 def test_a_user_named_by_an_event_sees_its_reason_and_nothing_else(world: World) -> None:
-    mona, alice = world.pool(members="alice bob"), world.user("alice")
+    mona, alice = world.pool(members="alice bob"), world.alice
     mona.create("c1")
     alice.claim("c1")
     mona.release("c1", reason="not your region")
-    world.user("bob").claim("c1")
-    world.user("bob").post("/customers/c1/follow-up", {"note": NOTE})
+    world.bob.claim("c1")
+    world.bob.post("/customers/c1/follow-up", {"note": NOTE})
 
     assert reasons(alice) == [("reclaimed", "not your region", False), ("followed_up", None, True)]
 
 
 def test_a_holder_of_an_expired_claim_sees_only_their_own_notes(world: World) -> None:
-    mona, alice, bob = world.pool(claim_ttl="PT1H"), world.user("alice"), world.user("bob")
+    mona, alice, bob = world.pool(claim_ttl="PT1H"), world.alice, world.bob
     mona.create("c1")
     alice.claim("c1")
     alice.post("/customers/c1/follow-up", {"note": NOTE})
@@ -405,7 +402,7 @@ def test_a_holder_of_an_expired_claim_sees_only_their_own_notes(world: World) ->
 
 
 def test_the_owner_of_a_private_customer_sees_earlier_notes(world: World) -> None:
-    mona, alice, bob = world.pool(), world.user("alice"), world.user("bob")
+    mona, alice, bob = world.pool(), world.alice, world.bob
     mona.create("c1")
     alice.claim("c1")
     alice.release("c1", reason=NOTE)
@@ -416,7 +413,7 @@ def test_the_owner_of_a_private_customer_sees_earlier_notes(world: World) -> Non
 
 
 def test_notes_may_be_shown_to_the_whole_pool(world: World) -> None:
-    mona, alice, bob = world.pool(masked_fields=["phone"]), world.user("alice"), world.user("bob")
+    mona, alice, bob = world.pool(masked_fields=["phone"]), world.alice, world.bob
     mona.create("c1")
     alice.claim("c1")
     alice.release("c1", reason=NOTE)
@@ -433,10 +430,10 @@ def test_notes_may_be_shown_to_the_whole_pool(world: World) -> None:
 
 
 def test_reasons_written_by_the_service_are_visible_to_every_member(world: World) -> None:
-    mona, bob, root = world.pool(claim_ttl="P3D", reminders=["P1D"]), world.user("bob"), world.user("root", admin=True)
+    mona, bob, root = world.pool(claim_ttl="P3D", reminders=["P1D"]), world.bob, world.root
     for each in ("removed", "closed", "reminded"):
         mona.create(each)
-        world.user("alice").claim(each)
+        world.alice.claim(each)
     imported = mona.post("/import", {"rows": [{"id": "c1", "name": "A"}]}).json
     changed = mona.post("/import", {"rows": [{"id": "c1", "name": "B"}], "on_duplicate": "update"}).json
     mona.post(f"/imports/{changed['import_id']}/undo")
@@ -453,7 +450,7 @@ def test_reasons_written_by_the_service_are_visible_to_every_member(world: World
     assert reasons(bob, "c1") == [("updated", "import undone", False)]
     removed = [("reminded", "P1D", False), ("updated", "pool resumed", False), ("reclaimed", "member removed", False)]
     assert reasons(bob, "removed") == removed
-    assert reasons(world.user("bob"), "closed")[-1] == ("reclaimed", "pool closed", False)
+    assert reasons(world.bob, "closed")[-1] == ("reclaimed", "pool closed", False)
 
 
 def test_notes_of_a_user_named_like_the_service_are_hidden(world: World) -> None:
@@ -463,4 +460,4 @@ def test_notes_of_a_user_named_like_the_service_are_hidden(world: World) -> None
 
     system.release("c1", reason=NOTE)
 
-    assert reasons(world.user("bob")) == [("released", None, True)]
+    assert reasons(world.bob) == [("released", None, True)]

@@ -16,15 +16,15 @@ def put(user: User, name: str, **body: Any) -> Reply:
 
 
 def test_an_admin_adds_any_role_and_a_manager_adds_only_members(world: World) -> None:
-    mona, root = world.pool(), world.user("root", admin=True)
+    mona, root = world.pool(), world.root
 
     assert put(root, "max", role="manager").status == 200
     assert put(mona, "carl").status == 200
     assert put(mona, "carl", role="manager").code == "not_admin"
     assert put(mona, "max").code == "not_admin"
     assert put(mona, "mona", holding_limit=99).code == "not_admin"
-    assert put(world.user("alice"), "carl").code == "not_manager"
-    assert put(world.user("alice"), "alice", holding_limit=99).code == "not_manager"
+    assert put(world.alice, "carl").code == "not_manager"
+    assert put(world.alice, "alice", holding_limit=99).code == "not_manager"
     assert put(world.user("stranger"), "stranger").code == "not_a_member"
     assert mona.get("/members/max").json["role"] == "manager"
 
@@ -35,26 +35,25 @@ def test_an_admin_adds_any_role_and_a_manager_adds_only_members(world: World) ->
 def test_a_member_without_a_valid_role_is_rejected(no_store: World, body: dict[str, Any]) -> None:
     sent = body if "role" in body or not body else {"role": "member"} | body
 
-    refused = no_store.user("root", admin=True).request("PUT", "/v1/pools/p/members/carl", sent)
+    refused = no_store.root.request("PUT", "/v1/pools/p/members/carl", sent)
 
     assert (refused.status, refused.code) == (422, "invalid_request")
 
 
 def test_updating_a_member_keeps_held_customers_and_daily_claims(world: World) -> None:
-    mona = world.pool(holding_limit=5, daily_claim_limit=5)
-    world.fill(3)
-    world.user("alice").claim_batch(["c1", "c2"])
+    mona = world.pool(holding_limit=5, daily_claim_limit=5, customers=3)
+    world.alice.claim_batch(["c1", "c2"])
 
     changed = put(mona, "alice", holding_limit=2)
 
     assert changed.json == mona.get("/members/alice").json
     assert [changed.json[name] for name in ("held", "headroom", "claimed_today", "version")] == [2, 0, 2, 2]
     assert put(mona, "alice").json["holding_limit"] == 5
-    assert world.user("alice").claim("c3").status == 200
+    assert world.alice.claim("c3").status == 200
 
 
 def test_me_returns_the_caller_and_only_managers_see_other_members(world: World) -> None:
-    mona, alice = world.pool(), world.user("alice")
+    mona, alice = world.pool(), world.alice
 
     assert alice.get("/members/me").json == alice.get("/members/alice").json == mona.get("/members/alice").json
     assert alice.get("/members/bob").code == alice.get("/members").code == "not_manager"
@@ -77,23 +76,21 @@ def test_members_are_listed_once_by_id_at_any_page_size(world: World) -> None:
 
 
 def test_removing_a_member_who_holds_customers_requires_a_disposition(world: World) -> None:
-    mona = world.pool()
-    world.fill(2)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=2)
+    world.alice.claim("c1")
 
     refused = mona.request("DELETE", "/v1/pools/p/members/alice")
 
     assert (refused.status, refused.code) == (409, "member_has_claims")
     assert mona.request("DELETE", "/v1/pools/p/members/bob").status == 200
-    assert world.user("bob").claim("c2").code == "not_a_member"
+    assert world.bob.claim("c2").code == "not_a_member"
     assert mona.request("DELETE", "/v1/pools/p/members/bob").code == "not_found"
-    assert world.user("alice").request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
+    assert world.alice.request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
 
 
 def test_a_member_with_only_expired_claims_can_be_removed(world: World) -> None:
-    mona = world.pool(claim_ttl="PT1H")
-    world.fill(2)
-    world.user("alice").claim_batch(["c1", "c2"])
+    mona = world.pool(claim_ttl="PT1H", customers=2)
+    world.alice.claim_batch(["c1", "c2"])
     world.clock.forward(HOUR)
 
     assert mona.request("DELETE", "/v1/pools/p/members/alice").status == 200
@@ -102,23 +99,21 @@ def test_a_member_with_only_expired_claims_can_be_removed(world: World) -> None:
 
 
 def test_a_member_may_not_remove_themself_and_a_refused_removal_changes_nothing(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(customers=1)
+    world.alice.claim("c1")
 
-    refused = alice.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    refused = world.alice.request("DELETE", "/v1/pools/p/members/alice?held=release")
 
     assert (refused.status, refused.code) == (403, "not_manager")
-    assert alice.customer("c1")["holder"] == "alice"
+    assert world.alice.customer("c1")["holder"] == "alice"
 
 
 def test_customers_of_a_removed_member_are_released_to_the_pool(world: World) -> None:
     mona = world.pool(claim_ttl="PT1H")
     ids = world.fill(5)
-    world.user("alice").claim_batch(ids[:2])
+    world.alice.claim_batch(ids[:2])
     world.clock.forward(HOUR)
-    world.user("alice").claim_batch(ids[2:])
+    world.alice.claim_batch(ids[2:])
 
     removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
 
@@ -128,14 +123,13 @@ def test_customers_of_a_removed_member_are_released_to_the_pool(world: World) ->
 
 
 def test_customers_of_a_removed_member_are_transferred_within_the_recipients_limit(world: World) -> None:
-    mona = world.pool(holding_limit=2)
-    world.fill(4)
-    world.user("alice").claim_batch(["c1", "c2"])
-    world.user("bob").claim("c3")
+    mona = world.pool(holding_limit=2, customers=4)
+    world.alice.claim_batch(["c1", "c2"])
+    world.bob.claim("c3")
 
     refused = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
-    assert refused.code == "holding_limit" and world.user("alice").held() == 2
-    world.user("bob").release("c3")
+    assert refused.code == "holding_limit" and world.alice.held() == 2
+    world.bob.release("c3")
     removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
 
     assert removed.status == 200
@@ -143,21 +137,19 @@ def test_customers_of_a_removed_member_are_transferred_within_the_recipients_lim
 
 
 def test_a_member_who_is_added_again_starts_with_no_customers(world: World) -> None:
-    mona = world.pool(holding_limit=1)
-    world.fill(2)
-    world.user("bob").claim("c1")
+    mona = world.pool(holding_limit=1, customers=2)
+    world.bob.claim("c1")
     mona.request("DELETE", "/v1/pools/p/members/bob?held=release")
 
     put(mona, "bob")
 
-    assert world.user("bob").held() == 0 and world.user("bob").claim("c2").status == 200
+    assert world.bob.held() == 0 and world.bob.claim("c2").status == 200
 
 
 @pytest.mark.parametrize("by", ["mona", "root"])
 def test_daily_claims_survive_repeated_removal_and_adding(world: World, by: str) -> None:
-    world.pool(daily_claim_limit=2)
-    world.fill(3)
-    alice, whoever = world.user("alice"), world.user(by, admin=by == "root")
+    world.pool(daily_claim_limit=2, customers=3)
+    alice, whoever = world.alice, world.user(by, admin=by == "root")
 
     shown = []
     for each in ("c1", "c2", "c3"):
@@ -172,15 +164,14 @@ def test_daily_claims_survive_repeated_removal_and_adding(world: World, by: str)
 
 
 def test_adding_a_member_again_counts_nothing_twice_in_the_statistics(world: World) -> None:
-    mona = world.pool()
-    world.fill(2)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=2)
+    world.alice.claim("c1")
     before = mona.get("/stats").json["by_member"]
 
     for _ in range(3):
         mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
         put(mona, "alice")
-    world.user("alice").claim("c2")
+    world.alice.claim("c2")
     after = mona.get("/stats").json["by_member"]
 
     claims = [{row["user_id"]: row["claimed"] for row in rows} for rows in (before, after)]
@@ -188,24 +179,22 @@ def test_adding_a_member_again_counts_nothing_twice_in_the_statistics(world: Wor
 
 
 def test_a_member_added_again_on_a_later_day_has_the_whole_daily_limit(world: World) -> None:
-    mona = world.pool(daily_claim_limit=1)
-    world.fill(2)
-    world.user("alice").claim("c1")
+    mona = world.pool(daily_claim_limit=1, customers=2)
+    world.alice.claim("c1")
     mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
 
     world.clock.forward(DAY)
     put_back = put(mona, "alice")
 
     assert put_back.json["claimed_today"] == 0
-    assert world.user("alice").claim("c2").status == 200
+    assert world.alice.claim("c2").status == 200
     days = {row["day"]: row["claimed"] for row in mona.get("/stats").json["by_day"]}
     assert days == {"2026-06-01": 1, "2026-06-02": 1}
 
 
 def test_the_response_to_a_new_limit_has_the_counters_at_its_write(world: World) -> None:
-    mona = world.pool(holding_limit=5)
-    world.fill(1)
-    claims = iter([lambda: world.user("alice").claim("c1")])
+    mona = world.pool(holding_limit=5, customers=1)
+    claims = iter([lambda: world.alice.claim("c1")])
 
     def claim_meanwhile(**_: Any) -> None:
         for claim in claims:
@@ -221,9 +210,8 @@ def test_the_response_to_a_new_limit_has_the_counters_at_its_write(world: World)
 
 
 def zone(world: World, name: str | None) -> None:
-    mona = world.user("mona")
-    version = mona.request("GET", "/v1/pools/p").json["version"]
-    changed = mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": name}}, if_match=str(version))
+    version = world.mona.request("GET", "/v1/pools/p").json["version"]
+    changed = world.mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": name}}, if_match=str(version))
     assert changed.status == 200, changed.text
     world.clock.forward(10_000)
 
@@ -239,9 +227,8 @@ def zone(world: World, name: str | None) -> None:
     ids=str,
 )
 def test_no_time_zone_change_starts_a_second_day_within_24_hours(world: World, zones: list[str], ends: str) -> None:
-    world.pool(daily_claim_limit=1)
-    world.fill(3)
-    alice = world.user("alice")
+    world.pool(daily_claim_limit=1, customers=3)
+    alice = world.alice
     world.clock.now = START + 7 * HOUR  # 15:00 of the day in UTC
     assert alice.claim("c1").status == 200
 
@@ -262,27 +249,23 @@ def test_no_time_zone_change_starts_a_second_day_within_24_hours(world: World, z
 
 
 def test_a_change_of_time_zone_and_back_begins_no_second_day_at_once(world: World) -> None:
-    world.pool(daily_claim_limit=1)
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(daily_claim_limit=1, customers=2)
     world.clock.now = START - 8 * HOUR + HOUR  # an hour after midnight in UTC
     zone(world, "Asia/Shanghai")
     world.clock.forward(38 * HOUR)
-    assert alice.claim("c1").status == 200
+    assert world.alice.claim("c1").status == 200
 
     zone(world, "UTC")
 
-    assert alice.claim("c2").code == "daily_limit"
+    assert world.alice.claim("c2").code == "daily_limit"
     world.clock.forward(9 * HOUR)  # midnight in UTC
-    assert alice.claim("c2").status == 200
+    assert world.alice.claim("c2").status == 200
 
 
 def test_a_time_zone_change_with_a_removal_starts_no_second_day(world: World) -> None:
-    mona = world.pool(daily_claim_limit=1)
-    world.fill(2)
-    alice = world.user("alice")
+    mona = world.pool(daily_claim_limit=1, customers=2)
     world.clock.now = START + 7 * HOUR
-    alice.claim("c1")
+    world.alice.claim("c1")
 
     zone(world, "Asia/Shanghai")
     world.clock.now = START + 9 * HOUR
@@ -290,4 +273,4 @@ def test_a_time_zone_change_with_a_removal_starts_no_second_day(world: World) ->
     put_back = put(mona, "alice")
 
     assert put_back.json["claimed_today"] == 1
-    assert alice.claim("c2").code == "daily_limit"
+    assert world.alice.claim("c2").code == "daily_limit"

@@ -48,19 +48,18 @@ def test_a_batch_counts_each_of_its_results(moto_world: World, told: Told) -> No
     canaries_in(moto_world, holding_limit=2)
     body = b'{"customer_ids": ["c1", "c2", "nobody", "c2"]}'
 
-    outcome = told.of(moto_world.user("bob"), "POST", "/v1/pools/p/claim", body)
+    outcome = told.of(moto_world.bob, "POST", "/v1/pools/p/claim", body)
 
     assert sorted(outcome.codes) == ["already_claimed", "duplicate_in_request", "not_found", "ok"]
 
 
 def test_a_replayed_response_is_counted_as_a_replay(moto_world: World, told: Told) -> None:
     canaries_in(moto_world)
-    bob = moto_world.user("bob")
 
     for customer in ("c1", "c2"):
         path = f"/v1/pools/p/customers/{customer}/claim"
-        first = told.of(bob, "POST", path, idempotency_key="k")
-        again = told.of(bob, "POST", path, idempotency_key="k")
+        first = told.of(moto_world.bob, "POST", path, idempotency_key="k")
+        again = told.of(moto_world.bob, "POST", path, idempotency_key="k")
 
         assert list(first.codes) == (["already_claimed"] if customer == "c1" else ["ok"])
         assert (list(again.codes), again.status) == (["replayed"], first.status)

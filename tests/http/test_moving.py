@@ -14,13 +14,13 @@ def two_pools(world: World, **policy: Any) -> None:
     """Alice manages both: only a manager of the first one deposits into the other."""
     for pool in ("p", "q"):
         world.pool(pool, **policy)
-        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
+        world.root.request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
 
 
 def test_a_deposit_moves_a_private_customer_from_one_pool_to_another(world: World) -> None:
     two_pools(world)
     world.fill(1)
-    alice = world.user("alice")
+    alice = world.alice
     alice.claim("c1")
     alice.post("/customers/c1/win")
 
@@ -29,21 +29,20 @@ def test_a_deposit_moves_a_private_customer_from_one_pool_to_another(world: Worl
     assert (moved.status, moved.json["pool_id"], moved.json["state"]) == (200, "q", "available")
     assert alice.get("/customers/c1").status == 404
     assert alice.claim("c1").status == 404
-    assert [each["id"] for each in world.user("mona").get("/customers").json["items"]] == []
+    assert [each["id"] for each in world.mona.get("/customers").json["items"]] == []
     assert world.user("bob", pool="q").claim("c1").status == 200
 
 
 def test_a_moved_customer_keeps_its_fields_and_history_there_and_back(world: World) -> None:
     two_pools(world)
-    mona = world.user("mona")
-    mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"city": "上海"}})
+    world.mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"city": "上海"}})
     for _ in range(12):
-        world.user("alice").claim("c1")
-        world.user("alice").release("c1", reason="no answer for the third time this week")
-    mona.post("/customers/c1/convert", {"to": "alice"})
-    before = mona.get("/customers/c1/history?limit=100").json["items"]
+        world.alice.claim("c1")
+        world.alice.release("c1", reason="no answer for the third time this week")
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
+    before = world.mona.get("/customers/c1/history?limit=100").json["items"]
 
-    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+    world.alice.post("/customers/c1/deposit", {"pool": "q"})
     there = world.user("alice", pool="q")
     told = there.get("/customers/c1/history?limit=100").json["items"]
     for _ in range(12):
@@ -51,7 +50,7 @@ def test_a_moved_customer_keeps_its_fields_and_history_there_and_back(world: Wor
         there.release("c1", reason="no answer for the third time this week")
     world.user("mona", pool="q").post("/customers/c1/convert", {"to": "alice"})
     there.post("/customers/c1/deposit", {"pool": "p"})
-    back = world.user("alice")
+    back = world.alice
 
     assert told[:-1] == before
     assert told[-1]["type"] == "deposited"
@@ -66,24 +65,23 @@ def test_a_moved_customer_counts_on_the_local_day_of_the_target_pool(world: Worl
     world.pool("p")
     mona = world.pool("q", time_zone="Pacific/Honolulu")  # where it is still the day before
     world.fill(1)
-    world.user("mona").post("/customers/c1/convert", {"to": "alice"})
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
 
-    world.user("mona").post("/customers/c1/deposit", {"pool": "q"})
+    world.mona.post("/customers/c1/deposit", {"pool": "q"})
 
     assert {row["day"]: row["entered"] for row in mona.get("/stats").json["by_day"]} == {"2026-05-31": 1}
 
 
 def test_a_moved_customer_is_in_one_shard_of_the_target_pool(world: World) -> None:
     two_pools(world)
-    root, alice = world.user("root", admin=True), world.user("alice")
-    root.post("/spread", {"shards": 8})
+    world.root.post("/spread", {"shards": 8})
     world.clock.forward(DAY)
     world.sweep()
     ids = world.fill(12)
-    alice.claim_batch(ids)
-    world.user("mona").post("/convert", {"customer_ids": ids})
+    world.alice.claim_batch(ids)
+    world.mona.post("/convert", {"customer_ids": ids})
 
-    moved = alice.post("/deposit", {"customer_ids": ids, "pool": "q"})
+    moved = world.alice.post("/deposit", {"customer_ids": ids, "pool": "q"})
 
     assert moved.json["summary"]["ok"] == 12
     assert sorted(each["id"] for each in world.user("mona", pool="q").walk("/customers?state=available")) == sorted(ids)
@@ -94,14 +92,13 @@ def test_the_rules_of_the_target_pool_apply_from_the_move(world: World) -> None:
     world.pool("p")
     world.pool("q", embargo="P1D")
     world.fill(1)
-    mona = world.user("mona")
-    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
     world.clock.forward(5 * DAY)
 
-    mona.post("/customers/c1/deposit", {"pool": "q"})
+    world.mona.post("/customers/c1/deposit", {"pool": "q"})
 
     assert world.user("bob", pool="q").claim("c1").code == "embargoed"
-    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
+    assert world.mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
     other = world.user("mona", pool="q").get("/stats").json
     assert (other["now"]["available"], other["totals"]["entered"]) == (1, 1)
 
@@ -110,15 +107,15 @@ def test_a_customer_stays_when_the_target_pool_cannot_take_it(world: World) -> N
     two_pools(world)
     world.fill(3)
     world.fill(1, pool="q")
-    mona = world.user("mona")
+    mona = world.mona
     mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
     outsider = world.pool("r", members="")
     closed = world.user("root", admin=True, pool="q")
 
     refused = [mona.post("/customers/c1/deposit", {"pool": "q"}).code]
-    refused += [world.user("alice").post("/customers/c1/deposit", {"pool": "r"}).code]
+    refused += [world.alice.post("/customers/c1/deposit", {"pool": "r"}).code]
     refused += [mona.post("/customers/c1/deposit", {"pool": "nowhere"}).code]
-    refused += [world.user("bob").post("/customers/c2/deposit", {"pool": "q"}).code]
+    refused += [world.bob.post("/customers/c2/deposit", {"pool": "q"}).code]
     closed.post("/close", {"mode": "drain"})
     world.clock.forward(6_000)
     refused += [mona.post("/customers/c2/deposit", {"pool": "q"}).code]
@@ -131,12 +128,11 @@ def test_a_customer_stays_when_the_target_pool_cannot_take_it(world: World) -> N
 def test_a_batch_deposit_moves_each_customer_once(world: World) -> None:
     two_pools(world)
     world.fill(5)
-    mona = world.user("mona")
-    mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
+    world.mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
 
     body = {"customer_ids": ["c1", "c4", "c2", "c9"], "pool": "q"}
-    first = mona.post("/deposit", body, idempotency_key="k")
-    again = mona.post("/deposit", body, idempotency_key="k")
+    first = world.mona.post("/deposit", body, idempotency_key="k")
+    again = world.mona.post("/deposit", body, idempotency_key="k")
 
     assert first.results == ["ok", "already_available", "ok", "not_found"]
     assert again.text == first.text
@@ -146,24 +142,23 @@ def test_a_batch_deposit_moves_each_customer_once(world: World) -> None:
 def test_a_move_is_one_transaction(world: World) -> None:
     two_pools(world)
     world.fill(1)
-    mona = world.user("mona")
-    mona.post("/customers/c1/convert", {"to": "alice"})
-    mona.get("/customers/c1")
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
+    world.mona.get("/customers/c1")
     world.user("mona", pool="q").get("/customers")
 
     with counted(world) as made:
-        assert mona.post("/customers/c1/deposit", {"pool": "q"}).status == 200
+        assert world.mona.post("/customers/c1/deposit", {"pool": "q"}).status == 200
 
     assert made == {"TransactWriteItems": 1}
 
 
 def test_a_moved_customer_is_found_by_number_only_in_the_target_pool(world: World) -> None:
     two_pools(world)
-    mona, there = world.user("mona"), world.user("mona", pool="q")
+    mona, there = world.mona, world.user("mona", pool="q")
     rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "key": "phone"}
     mona.post("/import", rows)
     mona.post("/customers/c1/convert", {"to": "alice"})
-    world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+    world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     found = [[each["id"] for each in user.get("/customers?phone=13812345678").json["items"]] for user in (mona, there)]
     again = [user.post("/import", rows).results for user in (there, mona)]
@@ -175,7 +170,7 @@ def test_a_moved_customer_is_found_by_number_only_in_the_target_pool(world: Worl
 def test_a_new_customer_with_a_moved_id_leaves_the_moved_history_intact(world: World) -> None:
     two_pools(world)
     world.fill(1)
-    alice, there = world.user("alice"), world.user("mona", pool="q")
+    alice, there = world.alice, world.user("mona", pool="q")
     lives_long(alice, "the first life")
     alice.post("/customers/c1/win")
     alice.post("/customers/c1/deposit", {"pool": "q"})
@@ -199,12 +194,11 @@ def lives_long(user: User, note: str) -> None:
 
 def test_a_move_with_a_lost_response_is_recognized_as_the_callers(threaded: World) -> None:
     two_pools(threaded)
-    mona = threaded.user("mona")
-    mona.create("c1", fields={"city": "上海"})
-    mona.post("/customers/c1/convert", {"to": "alice"})
+    threaded.mona.create("c1", fields={"city": "上海"})
+    threaded.mona.post("/customers/c1/convert", {"to": "alice"})
 
     with struck(threaded, lost(threaded)):
-        moved = threaded.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+        moved = threaded.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
 
@@ -213,12 +207,11 @@ def test_a_move_repeated_much_later_returns_the_first_move() -> None:
     engine = Memory()
     world = World(memory_table(engine))
     two_pools(world)
-    mona = world.user("mona")
-    mona.create("c1", fields={"city": "上海"})
-    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.mona.create("c1", fields={"city": "上海"})
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
     engine.twice, engine.remembers = True, False
 
-    moved = world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+    moved = world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert (moved.status, moved.json["pool_id"], moved.json["fields"]) == (200, "q", {"city": "上海"})
 
@@ -227,10 +220,10 @@ def test_a_conflicting_customer_in_the_target_pool_is_not_shown(world: World) ->
     two_pools(world)
     world.fill(2)
     world.user("mona", pool="q").create("c1", name="Secret")
-    world.user("mona").post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
+    world.mona.post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
 
-    refused = world.user("alice").post("/deposit", {"customer_ids": ["c2", "c1"], "pool": "q", "atomic": True})
-    again = world.user("alice").post("/customers/c1/deposit", {"pool": "q"})
+    refused = world.alice.post("/deposit", {"customer_ids": ["c2", "c1"], "pool": "q", "atomic": True})
+    again = world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert [refused.code, again.code] == ["duplicate_customer"] * 2
     assert "Secret" not in refused.text + again.text
@@ -239,7 +232,7 @@ def test_a_conflicting_customer_in_the_target_pool_is_not_shown(world: World) ->
 def test_a_move_with_a_stale_cache_costs_one_more_round(world: World) -> None:
     two_pools(world)
     world.fill(1)
-    alice = world.user("alice")
+    alice = world.alice
     alice.claim("c1")
     alice.post("/customers/c1/win")
     mine, world.service = world.service, world.another_process()
@@ -259,17 +252,16 @@ def test_a_refused_move_caches_no_target_customer_in_the_source_pool(world: Worl
         mona = world.user("mona", pool=pool)
         mona.create("c1", name=f"Of {pool}", fields={"phone": f"1380000000{'pq'.index(pool)}"})
         mona.post("/customers/c1/convert", {"to": "alice"})
-    alice = world.user("alice")
-    alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
-    alice.post("/customers/c1/deposit")
+    world.alice.post("/customers/c1/deposit")
 
-    assert alice.customer("c1")["name"] == "Of p"
+    assert world.alice.customer("c1")["name"] == "Of p"
 
 
 def test_a_cached_moved_customer_is_not_used_for_a_new_one_with_its_id(world: World) -> None:
     two_pools(world)
-    mona, alice = world.user("mona"), world.user("alice")
+    mona, alice = world.mona, world.alice
     mona.create("c1", name="First", fields={"phone": "13800000001"})
     world.clock.forward(10)
     mona.post("/customers/c1/convert", {"to": "alice"})
@@ -288,17 +280,16 @@ def test_a_cached_moved_customer_is_not_used_for_a_new_one_with_its_id(world: Wo
 
 def test_cached_fields_of_a_moved_customer_are_not_used_for_another(world: World) -> None:
     two_pools(world)
-    mona, alice = world.user("mona"), world.user("alice")
-    mona.create("c1", name="First", fields={"phone": "13800000001"})
+    world.mona.create("c1", name="First", fields={"phone": "13800000001"})
     world.clock.forward(10)
-    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
     mine, world.service = world.service, world.another_process()
-    alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.alice.post("/customers/c1/deposit", {"pool": "q"})
     world.clock.forward(10)
-    mona.create("c1", name="Second", fields={"phone": "13800000002"})
+    world.mona.create("c1", name="Second", fields={"phone": "13800000002"})
     world.service = mine
 
-    reply = alice.claim("c1")
+    reply = world.alice.claim("c1")
 
     assert reply.json["fields"] == {"phone": "13800000002"}
 
@@ -307,8 +298,8 @@ def test_a_move_response_is_masked_by_the_target_pool(world: World) -> None:
     world.pool("p")
     world.pool("q", masked_fields=["phone", "name"])
     for pool, role in (("p", "manager"), ("q", "member")):
-        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/max", {"role": role})
-    mona, boss = world.user("mona"), world.user("max")
+        world.root.request("PUT", f"/v1/pools/{pool}/members/max", {"role": role})
+    mona, boss = world.mona, world.user("max")
     mona.create("c1", name="Acme Corporation", fields={"phone": "13800000001"})
     mona.post("/customers/c1/convert", {"to": "alice"})
 

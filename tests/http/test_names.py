@@ -52,7 +52,7 @@ def test_no_visible_letter_or_digit_is_blank() -> None:
 
 
 def test_a_name_of_a_pool_is_refused_when_it_is_blank_or_contains_controls(moto_world: World) -> None:
-    mona, root = moto_world.pool(), moto_world.user("root", admin=True)
+    mona, root = moto_world.pool(), moto_world.root
 
     for wrong in WRONG:
         made = root.request("POST", "/v1/pools", {"id": "q", "name": wrong})
@@ -65,8 +65,7 @@ def test_a_name_of_a_pool_is_refused_when_it_is_blank_or_contains_controls(moto_
 
 
 def test_a_name_of_a_customer_is_refused_when_it_is_blank_or_contains_controls(moto_world: World) -> None:
-    mona = moto_world.pool()
-    moto_world.fill(1)
+    mona = moto_world.pool(customers=1)
 
     for wrong in WRONG:
         made = mona.create("c2", name=wrong)
@@ -103,8 +102,7 @@ def test_valid_names_are_stored_unchanged(world: World) -> None:
 
 @pytest.mark.parametrize("wrong", ["", " ", "\u3164", "a\n", "\u202ephone", "\x00", "x" * 65], ids=ascii)
 def test_no_field_has_a_name_that_is_blank_or_contains_controls(moto_world: World, wrong: str) -> None:
-    mona = moto_world.pool()
-    moto_world.fill(1)
+    mona = moto_world.pool(customers=1)
     said: dict[str, Any] = {"fields": {"city": "Jinan", wrong: "x"}}
 
     replies = [mona.create("c2", **said), mona.request("PATCH", "/v1/pools/p/customers/c1", said)]
@@ -125,5 +123,5 @@ def test_every_body_with_a_name_refuses_a_blank_one(no_store: World) -> None:
         path = route.path.format(pool="p", customer="c1")
         body = {"id": "q", "name": "\u3164"}
         taken = {name: value for name, value in body.items() if name in {each.name for each in fields(route.body)}}
-        reply = no_store.user("mona").request(route.method, path, taken)
+        reply = no_store.mona.request(route.method, path, taken)
         assert_problem(reply, 422, "invalid_request", path)

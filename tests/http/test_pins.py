@@ -12,12 +12,10 @@ def pin(user: User, customer: str, until: int) -> Reply:
 
 
 def test_a_pinned_claim_does_not_expire_until_its_pin_ends(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(claim_ttl="P1D", customers=1)
+    world.alice.claim("c1")
 
-    pinned = pin(alice, "c1", START + 10 * DAY).json
+    pinned = pin(world.alice, "c1", START + 10 * DAY).json
 
     assert pinned["pinned_until"] == pinned["expires_at"] == rfc3339(START + 10 * DAY)
     world.clock.now = START + 10 * DAY - 1
@@ -27,18 +25,15 @@ def test_a_pinned_claim_does_not_expire_until_its_pin_ends(world: World) -> None
 
 
 def test_a_pin_shorter_than_the_clock_leaves_the_deadline_where_it_is(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(1)
-    alice = world.user("alice")
-    deadline = alice.claim("c1").json["expires_at"]
+    world.pool(claim_ttl="P7D", customers=1)
+    deadline = world.alice.claim("c1").json["expires_at"]
 
-    assert pin(alice, "c1", START + DAY).json["expires_at"] == deadline
+    assert pin(world.alice, "c1", START + DAY).json["expires_at"] == deadline
 
 
 def test_unpinning_gives_the_deadline_back_to_the_clock(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P7D", customers=2)
+    alice = world.alice
     deadline = alice.claim("c1").json["expires_at"]
     pin(alice, "c1", START + 30 * DAY)
 
@@ -53,17 +48,15 @@ def test_unpinning_gives_the_deadline_back_to_the_clock(world: World) -> None:
 
 
 def test_unpinning_an_unpinned_claim_changes_nothing(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    claimed = world.user("alice").claim("c1").json
+    world.pool(customers=1)
+    claimed = world.alice.claim("c1").json
 
-    assert world.user("alice").post("/customers/c1/unpin").json == claimed
+    assert world.alice.post("/customers/c1/unpin").json == claimed
 
 
 def test_a_member_pins_up_to_the_limit_of_the_policy(world: World) -> None:
-    world.pool(claim_ttl="P1D", pin_limit=2)
-    world.fill(4)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P1D", pin_limit=2, customers=4)
+    alice = world.alice
     alice.claim_batch(["c1", "c2", "c3"])
 
     replies = [pin(alice, each, START + 5 * DAY) for each in ("c1", "c2", "c1", "c3")]
@@ -76,20 +69,18 @@ def test_a_member_pins_up_to_the_limit_of_the_policy(world: World) -> None:
 
 
 def test_a_pin_counts_against_the_holder_even_when_a_manager_pins(world: World) -> None:
-    mona = world.pool(pin_limit=1)
-    world.fill(2)
-    world.user("alice").claim_batch(["c1", "c2"])
+    mona = world.pool(pin_limit=1, customers=2)
+    world.alice.claim_batch(["c1", "c2"])
 
     assert pin(mona, "c1", START + DAY).status == 200
-    assert pin(world.user("alice"), "c2", START + DAY).code == "pin_limit"
+    assert pin(world.alice, "c2", START + DAY).code == "pin_limit"
     assert mona.post("/customers/c1/transfer", {"to": "bob"}).json["pinned_until"] is None
-    assert pin(world.user("alice"), "c2", START + DAY).status == 200
+    assert pin(world.alice, "c2", START + DAY).status == 200
 
 
 def test_an_ended_pin_no_longer_counts_against_the_limit(world: World) -> None:
-    world.pool(claim_ttl="P9D", pin_limit=1)
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P9D", pin_limit=1, customers=2)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
     pin(alice, "c1", START + DAY)
     world.clock.forward(2 * DAY)
@@ -99,9 +90,8 @@ def test_an_ended_pin_no_longer_counts_against_the_limit(world: World) -> None:
 
 
 def test_a_pin_of_an_expired_claim_no_longer_counts_before_a_sweep(world: World) -> None:
-    world.pool(claim_ttl="PT1H", pin_limit=1)
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(claim_ttl="PT1H", pin_limit=1, customers=2)
+    alice = world.alice
     alice.claim("c1")
     pin(alice, "c1", START + DAY)
     world.clock.forward(2 * DAY)
@@ -112,9 +102,8 @@ def test_a_pin_of_an_expired_claim_no_longer_counts_before_a_sweep(world: World)
 
 
 def test_a_pin_ends_in_the_future_and_within_the_policy_limit(world: World) -> None:
-    world.pool(max_pin="P10D")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(max_pin="P10D", customers=1)
+    alice = world.alice
     alice.claim("c1")
 
     assert pin(alice, "c1", world.clock() + 10 * DAY + 1).code == "pin_limit"
@@ -125,19 +114,17 @@ def test_a_pin_ends_in_the_future_and_within_the_policy_limit(world: World) -> N
 
 
 def test_only_the_holder_or_a_manager_pins(world: World) -> None:
-    world.pool()
-    world.fill(2)
-    world.user("alice").claim("c1")
+    world.pool(customers=2)
+    world.alice.claim("c1")
 
-    assert pin(world.user("bob"), "c1", START + DAY).code == "not_holder"
+    assert pin(world.bob, "c1", START + DAY).code == "not_holder"
     assert pin(world.user("stranger"), "c1", START + DAY).code == "not_a_member"
-    assert pin(world.user("alice"), "c2", START + DAY).code == "not_claimed"
+    assert pin(world.alice, "c2", START + DAY).code == "not_claimed"
 
 
 def test_a_pinned_claim_cannot_be_extended(world: World) -> None:
-    mona = world.pool(claim_ttl="P1D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P1D", customers=1)
+    world.alice.claim("c1")
     pin(mona, "c1", START + 5 * DAY)
 
     refused = mona.post("/customers/c1/extend", {"by": "P1D"})
@@ -147,9 +134,8 @@ def test_a_pinned_claim_cannot_be_extended(world: World) -> None:
 
 
 def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
-    world.pool(idle_ttl="P2D")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(idle_ttl="P2D", customers=1)
+    alice = world.alice
     alice.claim("c1")
     pin(alice, "c1", START + 3 * DAY)
     world.clock.forward(DAY + HOUR)
@@ -160,35 +146,31 @@ def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
 
 
 def test_a_pause_shifts_the_end_of_a_pin(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(1)
-    alice, root = world.user("alice"), world.user("root", admin=True)
-    alice.claim("c1")
-    pin(alice, "c1", START + 5 * DAY)
-    root.post("/pause")
+    world.pool(claim_ttl="P1D", customers=1)
+    world.alice.claim("c1")
+    pin(world.alice, "c1", START + 5 * DAY)
+    world.root.post("/pause")
     world.clock.forward(DAY)
-    root.post("/resume")
+    world.root.post("/resume")
 
-    shown = alice.customer("c1")
+    shown = world.alice.customer("c1")
 
     assert shown["pinned_until"] == shown["expires_at"] == rfc3339(START + 6 * DAY)
 
 
 def test_pinning_is_one_transaction(world: World) -> None:
-    world.pool(pin_limit=3)
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(pin_limit=3, customers=1)
+    world.alice.claim("c1")
 
     with counted(world) as made:
-        pin(world.user("alice"), "c1", START + DAY)
+        pin(world.alice, "c1", START + DAY)
 
     assert made == {"TransactWriteItems": 1}
 
 
 def test_a_pin_may_end_at_the_largest_time_and_no_later(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(1)
-    alice, root = world.user("alice"), world.user("root", admin=True)
+    world.pool(claim_ttl="P1D", customers=1)
+    alice, root = world.alice, world.root
     alice.claim("c1")
 
     later = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999-12:00"})
@@ -203,12 +185,10 @@ def test_a_pin_may_end_at_the_largest_time_and_no_later(world: World) -> None:
 
 
 def test_renewing_an_ended_pin_counts_against_the_limit_again(world: World) -> None:
-    mona = world.pool(claim_ttl="P30D", pin_limit=1)
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-    alice.post("/customers/c1/pin", {"until": rfc3339(START + DAY)})
+    mona = world.pool(claim_ttl="P30D", pin_limit=1, customers=1)
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/pin", {"until": rfc3339(START + DAY)})
     mona.request("PATCH", "/v1/pools/p", {"policy": {"pin_limit": 0}}, if_match="1")
     world.clock.forward(2 * DAY)
 
-    assert alice.post("/customers/c1/pin", {"until": rfc3339(START + 9 * DAY)}).json.get("code") == "pin_limit"
+    assert world.alice.post("/customers/c1/pin", {"until": rfc3339(START + 9 * DAY)}).json.get("code") == "pin_limit"

@@ -57,7 +57,7 @@ BAD_RULES: dict[str, list[Any]] = {
 @pytest.mark.parametrize("rule", BAD_RULES)
 def test_creating_a_pool_with_an_invalid_rule_names_the_rule(no_store: World, rule: str) -> None:
     for wrong in BAD_RULES[rule]:
-        refused = make(no_store.user("root", admin=True), {rule: wrong})
+        refused = make(no_store.root, {rule: wrong})
 
         assert (refused.status, refused.code) == (422, "policy_invalid"), (wrong, refused.text)
         assert re.search(rf"\b{rule}\b", refused.json["errors"][0]), wrong
@@ -75,8 +75,8 @@ def test_changing_a_pool_to_an_invalid_rule_is_rejected(moto_world: World) -> No
 
 @pytest.mark.parametrize("policy", [None, [], "", 7])
 def test_a_policy_that_is_not_an_object_is_rejected(no_store: World, policy: Any) -> None:
-    assert make(no_store.user("root", admin=True), policy).code == "policy_invalid"
-    assert patch(no_store.user("mona"), 1, policy=policy).code == "policy_invalid"
+    assert make(no_store.root, policy).code == "policy_invalid"
+    assert patch(no_store.mona, 1, policy=policy).code == "policy_invalid"
 
 
 def test_every_tzdata_zone_except_factory_is_accepted() -> None:
@@ -89,15 +89,14 @@ def test_every_tzdata_zone_except_factory_is_accepted() -> None:
 
 
 def test_a_stored_pool_with_values_rejected_today_still_works(moto_world: World) -> None:
-    mona = moto_world.pool(daily_claim_limit=5)
-    moto_world.fill(1)
+    mona = moto_world.pool(daily_claim_limit=5, customers=1)
     pool = RequestContext(moto_world.service.backend, mona.caller, START).pool_now("p")
     policy = replace(pool.policy, time_zone="Factory", masked_fields=("",))
     stored = items.pool_item(replace(pool, policy=policy))
     moto_world.table.write([Put(keys.pool_key("main", "p"), stored)])
     moto_world.service = moto_world.another_process()
 
-    claimed = moto_world.user("alice").claim("c1")
+    claimed = moto_world.alice.claim("c1")
     shown = mona.get()
 
     assert claimed.status == 200
@@ -120,9 +119,9 @@ def test_a_policy_change_requires_the_current_version(world: World) -> None:
 def test_only_a_manager_changes_a_policy(world: World) -> None:
     world.pool()
 
-    assert patch(world.user("alice"), 1, name="Mine").code == "not_manager"
+    assert patch(world.alice, 1, name="Mine").code == "not_manager"
     assert patch(world.user("eve"), 1, name="Mine").code == "not_a_member"
-    assert patch(world.user("alice"), 1, name="Mine", dry_run=True).code == "not_manager"
+    assert patch(world.alice, 1, name="Mine", dry_run=True).code == "not_manager"
 
 
 def test_a_forbidden_policy_change_is_forbidden_even_when_it_is_invalid(world: World) -> None:
@@ -135,49 +134,43 @@ def test_a_forbidden_policy_change_is_forbidden_even_when_it_is_invalid(world: W
 
 
 def test_a_new_limit_applies_to_the_next_claim(world: World) -> None:
-    mona = world.pool(holding_limit=1)
-    world.fill(2)
-    alice = world.user("alice")
-    alice.claim("c1")
+    mona = world.pool(holding_limit=1, customers=2)
+    world.alice.claim("c1")
 
     patch(mona, 1, policy={"holding_limit": None})
 
-    assert alice.claim("c2").status == 200
+    assert world.alice.claim("c2").status == 200
 
 
 def test_another_process_applies_a_policy_change_within_ten_seconds(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
     other = world.another_process()
     mine, world.service = world.service, other
-    world.user("alice").customer("c1")
+    world.alice.customer("c1")
     world.service = mine
     patch(mona, 1, policy={"holding_limit": 0})
 
     world.clock.forward(10_000)
     world.service = other
 
-    assert world.user("alice").claim("c1").code == "holding_limit"
+    assert world.alice.claim("c1").code == "holding_limit"
 
 
 def test_a_policy_change_for_new_claims_keeps_existing_deadlines(world: World) -> None:
-    mona = world.pool(claim_ttl="P1D")
-    world.fill(2)
-    alice = world.user("alice")
-    old = alice.claim("c1").json["expires_at"]
+    mona = world.pool(claim_ttl="P1D", customers=2)
+    old = world.alice.claim("c1").json["expires_at"]
 
     patch(mona, 1, policy={"claim_ttl": "P2D"})
 
-    assert alice.customer("c1")["expires_at"] == old
-    assert alice.claim("c2").json["expires_at"] == rfc3339(world.clock.now + 2 * DAY)
+    assert world.alice.customer("c1")["expires_at"] == old
+    assert world.alice.claim("c2").json["expires_at"] == rfc3339(world.clock.now + 2 * DAY)
 
 
 def test_a_policy_dry_run_counts_exactly_what_applying_to_all_changes(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", extension="PT1H")
     ids = world.fill(5)
-    alice = world.user("alice")
     claimed_at = world.clock.now
-    alice.claim_batch(ids[:3])
+    world.alice.claim_batch(ids[:3])
     mona.post("/customers/c1/extend")
 
     dry = patch(mona, 1, policy={"claim_ttl": "P2D"}, apply_to="all", dry_run=True)
@@ -186,56 +179,51 @@ def test_a_policy_dry_run_counts_exactly_what_applying_to_all_changes(world: Wor
     applied = patch(mona, 1, policy={"claim_ttl": "P2D"}, apply_to="all")
 
     assert applied.json["affected"] == 3
-    assert alice.customer("c2")["expires_at"] == rfc3339(claimed_at + 2 * DAY)
-    assert alice.customer("c1")["expires_at"] == rfc3339(claimed_at + 2 * DAY + HOUR)
+    assert world.alice.customer("c2")["expires_at"] == rfc3339(claimed_at + 2 * DAY)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(claimed_at + 2 * DAY + HOUR)
     assert patch(mona, 2, apply_to="all").json["affected"] == 0
 
 
 def test_a_rule_applied_to_all_expires_nothing_before_now(world: World) -> None:
-    mona = world.pool(claim_ttl="P9D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P9D", customers=1)
+    world.alice.claim("c1")
     world.clock.forward(3 * DAY)
 
     patch(mona, 1, policy={"claim_ttl": "P1D"}, apply_to="all")
 
-    assert world.user("alice").customer("c1")["expires_at"] == rfc3339(world.clock.now)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(world.clock.now)
     assert world.sweep().returned == 1
 
 
 def test_the_event_of_a_claim_that_lost_its_deadline_has_no_deadline(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P7D", customers=1)
+    world.alice.claim("c1")
 
     change = {"policy": {"claim_ttl": None}, "apply_to": "all"}
     assert mona.request("PATCH", "/v1/pools/p", change, if_match=str(mona.get().json["version"])).json["affected"] == 1
 
     event = mona.get("/customers/c1/history").json["items"][-1]
     assert (event["type"], event["expires_at"]) == ("updated", None)
-    assert world.user("alice").customer("c1")["expires_at"] is None
+    assert world.alice.customer("c1")["expires_at"] is None
 
 
 def test_a_policy_applied_to_all_changes_the_clock_under_a_pin(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-    alice.post("/customers/c1/pin", {"until": rfc3339(START + 30 * DAY)})
+    mona = world.pool(claim_ttl="P7D", customers=1)
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/pin", {"until": rfc3339(START + 30 * DAY)})
 
     mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P3D"}, "apply_to": "all"}, if_match="1")
 
-    assert alice.post("/customers/c1/unpin").json["expires_at"] == rfc3339(START + 1 + 3 * DAY)
+    assert world.alice.post("/customers/c1/unpin").json["expires_at"] == rfc3339(START + 1 + 3 * DAY)
 
 
 def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
     mona = world.pool(claim_ttl="P7D", follow_up_restarts_clock=True, members_may_extend=True, extension="P3D")
     world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-    alice.post("/customers/c1/extend")
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/extend")
     world.clock.forward(5 * DAY)
-    alice.post("/customers/c1/follow-up", {"note": "called"})
+    world.alice.post("/customers/c1/follow-up", {"note": "called"})
 
     changed = mona.request("PATCH", "/v1/pools/p", {"name": "x", "apply_to": "all"}, if_match="1")
 
@@ -243,12 +231,10 @@ def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
 
 
 def test_a_policy_applied_to_all_keeps_claims_within_max_hold(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D", members_may_extend=True, extension="P3D", max_hold="P10D")
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-    assert alice.post("/customers/c1/extend").status == 200
+    mona = world.pool(claim_ttl="P7D", members_may_extend=True, extension="P3D", max_hold="P10D", customers=1)
+    world.alice.claim("c1")
+    assert world.alice.post("/customers/c1/extend").status == 200
 
     mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P9D"}, "apply_to": "all"}, if_match="1")
 
-    assert alice.customer("c1")["expires_at"] == rfc3339(START + 1 + 10 * DAY)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(START + 1 + 10 * DAY)

@@ -15,9 +15,8 @@ def admin(world: World, pool: str = "p") -> User:
     ("mode", "state", "event"), [("drain", "available", "reclaimed"), ("to_private", "private", "converted")]
 )
 def test_closing_a_pool_leaves_no_claim(world: World, mode: str, state: str, event: str) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(3)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P7D", customers=3)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
 
     closed = admin(world).post("/close", {"mode": mode}).json
@@ -30,48 +29,44 @@ def test_closing_a_pool_leaves_no_claim(world: World, mode: str, state: str, eve
 
 
 def test_closing_a_pool_returns_expired_claims_in_any_mode(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="P1D", customers=1)
+    world.alice.claim("c1")
     world.clock.forward(2 * DAY)
 
     admin(world).post("/close", {"mode": "to_private"})
 
-    assert world.user("alice").customer("c1")["state"] == "available"
-    assert world.user("alice").events("c1")[-1] == "expired"
+    assert world.alice.customer("c1")["state"] == "available"
+    assert world.alice.events("c1")[-1] == "expired"
 
 
 def test_closing_a_paused_pool_expires_no_claim(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="P1D", customers=1)
+    world.alice.claim("c1")
     admin(world).post("/pause")
     world.clock.forward(9 * DAY)
 
     admin(world).post("/close", {"mode": "to_private"})
 
-    assert world.user("alice").customer("c1")["holder"] == "alice"
+    assert world.alice.customer("c1")["holder"] == "alice"
 
 
 def test_the_schedule_returns_a_claim_made_with_a_stale_open_pool(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
     late = world.another_process()
     ours, world.service = world.service, late
-    world.user("alice").customer("c1")
+    world.alice.customer("c1")
     world.service = ours
     admin(world).post("/close", {"mode": "drain"})
 
     world.service = late
-    assert world.user("alice").claim("c1").status == 200
+    assert world.alice.claim("c1").status == 200
     world.sweep()
 
-    assert world.user("alice").customer("c1")["state"] == "available"
+    assert world.alice.customer("c1")["state"] == "available"
 
 
 def test_a_closed_pool_rejects_customers_until_it_opens_again(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
     root = admin(world)
     root.post("/close", {"mode": "drain"})
 
@@ -81,7 +76,7 @@ def test_a_closed_pool_rejects_customers_until_it_opens_again(world: World) -> N
     assert refused.code == "pool_not_open"
     world.clock.forward(10 * SECOND)
     assert mona.post("/customers", {"name": "New"}).status == 201
-    assert world.user("alice").claim("c1").status == 200
+    assert world.alice.claim("c1").status == 200
 
 
 def test_a_closed_pool_cannot_be_paused_or_resumed_nor_a_paused_one_opened(world: World) -> None:
@@ -115,21 +110,19 @@ def test_a_pool_request_with_an_old_version_changes_nothing(world: World) -> Non
 
 
 def test_a_pool_with_customers_is_not_deleted_and_keeps_working(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
     root = admin(world)
 
     refused = root.request("DELETE", "/v1/pools/p")
 
     assert (refused.status, refused.code) == (409, "pool_not_empty")
-    assert world.user("alice").claim("c1").status == 200
+    assert world.alice.claim("c1").status == 200
 
 
 def test_a_pool_with_a_private_customer_is_not_deleted(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
-    world.user("alice").post("/customers/c1/win")
+    world.pool(customers=1)
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/win")
 
     assert admin(world).request("DELETE", "/v1/pools/p").code == "pool_not_empty"
 
@@ -143,23 +136,22 @@ def test_a_deleted_pool_leaves_nothing_for_a_new_one_with_its_id(world: World) -
     root.request("POST", "/v1/pools", {"id": "p", "name": "Anew"})
 
     assert gone.status == 404
-    assert world.user("mona").get().code == "not_a_member"
+    assert world.mona.get().code == "not_a_member"
     assert root.get("/members").json["items"] == []
 
 
 def test_a_process_with_a_stale_cache_cannot_add_a_member_to_a_deleted_pool(world: World) -> None:
     world.pool()
-    root = world.user("root", admin=True)
     late = world.another_process()
     mine, world.service = world.service, late
-    world.user("alice").get("/customers")
+    world.alice.get("/customers")
     world.service = mine
-    root.request("DELETE", "/v1/pools/p")
+    world.root.request("DELETE", "/v1/pools/p")
 
     world.service = late
-    put = root.request("PUT", "/v1/pools/p/members/eve", {"role": "manager"})
+    put = world.root.request("PUT", "/v1/pools/p/members/eve", {"role": "manager"})
     world.service = mine
-    root.request("POST", "/v1/pools", {"id": "p", "name": "P", "policy": {}})
+    world.root.request("POST", "/v1/pools", {"id": "p", "name": "P", "policy": {}})
 
     assert put.status == 404
     assert world.user("eve").get("/customers").code == "not_a_member"

@@ -11,9 +11,8 @@ from tests.support.world import DAY, HOUR, MINUTE, START, World
 
 
 def test_a_paused_pool_refuses_claims_and_accepts_releases(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(3)
-    alice = world.user("alice")
+    mona = world.pool(claim_ttl="P7D", customers=3)
+    alice = world.alice
     alice.claim("c1")
 
     paused = admin(world).post("/pause").json
@@ -30,9 +29,8 @@ def test_a_paused_pool_refuses_claims_and_accepts_releases(world: World) -> None
 
 
 def test_a_pause_stops_the_clock_and_resuming_shifts_every_deadline_by_exactly_the_pause(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P7D", customers=2)
+    alice = world.alice
     before = alice.claim("c1").json["expires_at"]
     world.clock.forward(3 * DAY)
     admin(world).post("/pause")
@@ -49,11 +47,10 @@ def test_a_pause_stops_the_clock_and_resuming_shifts_every_deadline_by_exactly_t
 
 
 def test_a_claim_that_expired_before_the_pause_is_returned_during_it(world: World) -> None:
-    world.pool(claim_ttl="P1D")
-    world.fill(2)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="P1D", customers=2)
+    world.alice.claim("c1")
     world.clock.forward(DAY - HOUR)
-    world.user("bob").claim("c2")
+    world.bob.claim("c2")
     world.clock.forward(2 * HOUR)
     admin(world).post("/pause")
     world.clock.forward(5 * DAY)
@@ -61,14 +58,13 @@ def test_a_claim_that_expired_before_the_pause_is_returned_during_it(world: Worl
     report = world.sweep()
 
     assert (report.due, report.returned) == (1, 1)
-    assert world.user("bob").release("c2").status == 200
+    assert world.bob.release("c2").status == 200
 
 
 @pytest.mark.parametrize("swept", [True, False])
 def test_a_pause_does_not_extend_the_cooldown_of_an_earlier_expired_claim(world: World, swept: bool) -> None:
-    world.pool(claim_ttl="PT1H", cooldown="PT4H")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(claim_ttl="PT1H", cooldown="PT4H", customers=1)
+    alice = world.alice
     alice.claim("c1")
     world.clock.forward(2 * HOUR)
     if swept:
@@ -84,41 +80,35 @@ def test_a_pause_does_not_extend_the_cooldown_of_an_earlier_expired_claim(world:
 
 
 def test_the_holder_keeps_all_rights_while_the_clock_stands_still(world: World) -> None:
-    world.pool(claim_ttl="P1D", extension="P1D", members_may_extend=True)
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(claim_ttl="P1D", extension="P1D", members_may_extend=True, customers=1)
+    world.alice.claim("c1")
     admin(world).post("/pause")
     world.clock.forward(9 * DAY)
 
-    extended = alice.post("/customers/c1/extend").json
+    extended = world.alice.post("/customers/c1/extend").json
     admin(world).post("/resume")
 
     assert extended["expires_at"] == rfc3339(START + 2 * DAY + 1)
-    assert alice.customer("c1")["expires_at"] == rfc3339(START + 11 * DAY + 1)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(START + 11 * DAY + 1)
 
 
 def test_a_follow_up_during_a_pause_restarts_the_idle_clock_from_the_end_of_the_pause(world: World) -> None:
-    world.pool(idle_ttl="P3D", follow_up_restarts_clock=True)
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(idle_ttl="P3D", follow_up_restarts_clock=True, customers=1)
+    world.alice.claim("c1")
     world.clock.forward(2 * DAY)
     admin(world).post("/pause")
     world.clock.forward(4 * DAY)
 
-    alice.post("/customers/c1/follow-up", {"note": "called"})
+    world.alice.post("/customers/c1/follow-up", {"note": "called"})
     world.clock.forward(DAY)
     admin(world).post("/resume")
 
-    assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 3 * DAY)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 3 * DAY)
 
 
 def test_two_pauses_add_up_and_survive_a_policy_applied_to_all(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    mona = world.pool(claim_ttl="P7D", customers=1)
+    world.alice.claim("c1")
     for days in (1, 2):
         admin(world).post("/pause")
         world.clock.forward(days * DAY)
@@ -128,13 +118,12 @@ def test_two_pauses_add_up_and_survive_a_policy_applied_to_all(world: World) -> 
     patch = {"policy": {"claim_ttl": "P8D"}, "apply_to": "all"}
     assert mona.request("PATCH", "/v1/pools/p", patch, if_match=str(version)).json["affected"] == 1
 
-    assert alice.customer("c1")["expires_at"] == rfc3339(START + 11 * DAY + 1)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(START + 11 * DAY + 1)
 
 
 def test_max_hold_is_measured_without_the_pauses(world: World) -> None:
-    mona = world.pool(claim_ttl="P2D", max_hold="P4D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P2D", max_hold="P4D", customers=1)
+    world.alice.claim("c1")
     admin(world).post("/pause")
     world.clock.forward(20 * DAY)
     admin(world).post("/resume")
@@ -144,9 +133,8 @@ def test_max_hold_is_measured_without_the_pauses(world: World) -> None:
 
 
 def test_a_second_pause_or_resume_changes_nothing(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="P7D", customers=1)
+    world.alice.claim("c1")
     root = admin(world)
 
     versions = [root.post("/pause").json["version"]]
@@ -157,14 +145,14 @@ def test_a_second_pause_or_resume_changes_nothing(world: World) -> None:
 
     assert versions[0] == versions[1]
     assert first == again
-    assert world.user("alice").customer("c1")["expires_at"] == rfc3339(START + 8 * DAY + 1)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(START + 8 * DAY + 1)
 
 
 def test_the_schedule_finishes_a_resume_killed_at_any_point(threaded: World) -> None:
     threaded.pool(claim_ttl="P7D", members="alice bob")
     ids = threaded.fill(150)
-    threaded.user("alice").claim_batch(ids[:100])
-    threaded.user("bob").claim_batch(ids[100:])
+    threaded.alice.claim_batch(ids[:100])
+    threaded.bob.claim_batch(ids[100:])
     root = admin(threaded)
 
     for call_number in range(1, 9):
@@ -178,13 +166,13 @@ def test_the_schedule_finishes_a_resume_killed_at_any_point(threaded: World) -> 
         assert root.get().json["status"] in ("open", "paused")
         root.post("/resume")
 
-    shown = threaded.user("mona").get("/customers?state=claimed&limit=100").json["items"]
+    shown = threaded.mona.get("/customers?state=claimed&limit=100").json["items"]
     assert len({each["expires_at"] for each in shown}) == 1, "all were claimed at once, so all end at once"
 
 
 def test_resuming_costs_one_transaction_per_hundred_claims(threaded: World) -> None:
     threaded.pool(claim_ttl="P7D")
-    threaded.user("alice").claim_batch(threaded.fill(90))
+    threaded.alice.claim_batch(threaded.fill(90))
     admin(threaded).post("/pause")
     threaded.clock.forward(HOUR)
 
@@ -195,27 +183,24 @@ def test_resuming_costs_one_transaction_per_hundred_claims(threaded: World) -> N
 
 
 def test_a_claim_transferred_during_a_pause_has_a_stopped_clock(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(1)
-    world.user("alice").claim("c1")
-    root = world.user("root", admin=True)
-    root.post("/pause")
+    mona = world.pool(claim_ttl="P7D", customers=1)
+    world.alice.claim("c1")
+    world.root.post("/pause")
     world.clock.forward(DAY)
     mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
     world.clock.forward(30 * DAY)
 
-    kept = world.user("bob").post("/customers/c1/follow-up", {"note": "called"})
-    root.post("/resume")
+    kept = world.bob.post("/customers/c1/follow-up", {"note": "called"})
+    world.root.post("/resume")
 
     assert kept.status == 200
-    assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock() + 7 * DAY)
+    assert world.bob.customer("c1")["expires_at"] == rfc3339(world.clock() + 7 * DAY)
 
 
 def test_a_request_refused_as_in_progress_can_be_repeated_with_its_key(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
-    root = world.user("root", admin=True)
+    world.pool(customers=1)
+    world.alice.claim("c1")
+    root = world.root
     root.post("/pause")
     with failing(world, 2), pytest.raises(Crash):
         root.post("/resume")
@@ -228,9 +213,8 @@ def test_a_request_refused_as_in_progress_can_be_repeated_with_its_key(world: Wo
 
 
 def test_a_verb_during_a_resume_is_retried_and_applied_once(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(1)
-    alice, root = world.user("alice"), world.user("root", admin=True)
+    world.pool(claim_ttl="P7D", customers=1)
+    alice, root = world.alice, world.root
     alice.claim("c1")
     root.post("/pause")
     ours, other = world.service, world.another_process()

@@ -18,8 +18,7 @@ from tests.support.world import World
 
 @pytest.fixture
 def terminal(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool(holding_limit=3, claim_ttl="P7D")
-    threaded.fill(5)
+    threaded.pool(holding_limit=3, claim_ttl="P7D", customers=5)
     with uow(threaded, tmp_path, monkeypatch) as made:
         yield made
 
@@ -149,7 +148,7 @@ def test_poolctl_requires_a_pool_from_a_member_of_several(terminal: Desk, thread
 
 
 def test_markup_in_a_name_is_printed_as_text(terminal: Desk, threaded: World) -> None:
-    threaded.user("mona").create("evil", name="[red]x[/red]")
+    threaded.mona.create("evil", name="[red]x[/red]")
     terminal.run("claim", "evil", user="alice")
 
     mine = terminal.run("mine", user="alice")

@@ -159,7 +159,7 @@ def test_an_unreadable_import_file_is_one_line(office: Desk, name: str) -> None:
 
 
 def test_a_corrected_errors_file_is_imported(office: Desk, threaded: World) -> None:
-    threaded.user("mona").post("/import", {"rows": [{"name": "Old", "fields": {"phone": "13800000009"}}]})
+    threaded.mona.post("/import", {"rows": [{"name": "Old", "fields": {"phone": "13800000009"}}]})
     file = saved(
         office, HEADINGS + "甲,13800000001,,\n,13800000002,=A1,\n丙,13800000009,,\n丁,无,,\n", encoding="gb18030"
     )

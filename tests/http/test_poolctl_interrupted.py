@@ -167,7 +167,7 @@ def test_an_import_reports_a_lasting_failure_in_one_line(office: Desk, threaded:
 def test_a_full_disk_during_an_import_is_one_line_and_the_next_run_continues(office: Desk, threaded: World) -> None:
     file = saved(office, "id,name\n" + "".join(f"c{n},Customer {n}\n" for n in range(150)))
     rows = [{"id": f"c{n}", "name": f"Customer {n}"} for n in range(100)]
-    threaded.user("mona").post("/import", {"rows": rows})
+    threaded.mona.post("/import", {"rows": rows})
     threaded.clock.forward(1)
 
     full = office.run_on_a_full_disk("import", file)

@@ -35,12 +35,11 @@ def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def fill(world: World) -> None:
     """One customer that is all formulas, and one that alice holds."""
-    mona = world.user("mona")
-    mona.create(
+    world.mona.create(
         "evil", name="=cmd()", priority=-3, fields={"note": "x", **{f"f{n}": t for n, t in enumerate(DANGEROUS)}}
     )
-    mona.create("good", name="北辰科技", fields={"phone": "13800138000", "城市": "北京", "staff": 12})
-    assert world.user("alice").claim("good").status == 200
+    world.mona.create("good", name="北辰科技", fields={"phone": "13800138000", "城市": "北京", "staff": 12})
+    assert world.alice.claim("good").status == 200
 
 
 def test_an_exported_csv_file_has_a_byte_order_mark_and_no_formula(office: Desk, threaded: World) -> None:
@@ -145,7 +144,7 @@ class Meanwhile:
 
     def __call__(self, method: str, path: str, status: int, seconds: float) -> None:
         if method == "GET" and path == "/v1/pools/p" and self.policies:
-            mona = self.world.user("mona")
+            mona = self.world.mona
             version = mona.get().json["version"]
             body = {"policy": self.policies.pop(0)}
             assert mona.request("PATCH", "/v1/pools/p", body, if_match=f'"{version}"').status == 200
@@ -174,7 +173,7 @@ def test_a_rule_change_stops_at_a_concurrent_change_of_the_same_rule(
         refused = office.run("policy", "-p", "p", "--set", "holding_limit=9")
 
     assert refused.status == 1 and "holding_limit=7" in refused.told
-    assert threaded.user("mona").get().json["policy"]["holding_limit"] == 7
+    assert threaded.mona.get().json["policy"]["holding_limit"] == 7
 
 
 def test_a_rule_change_with_a_version_applies_only_to_that_version(office: Desk) -> None:
@@ -201,7 +200,7 @@ def test_a_rule_change_under_constant_conflicts_fails_with_one_line(
 
 def test_poolctl_previews_and_runs_a_sweep(office: Desk, threaded: World) -> None:
     threaded.fill(2)
-    threaded.user("alice").claim("c1")
+    threaded.alice.claim("c1")
     threaded.clock.forward(8 * DAY)
 
     tried = office.run("sweep", "--dry-run", "--json", user="root")
@@ -209,14 +208,14 @@ def test_poolctl_previews_and_runs_a_sweep(office: Desk, threaded: World) -> Non
 
     assert (tried.json["due"], tried.json["returned"]) == (1, 0)
     assert made.status == 0 and ["returned", "1"] in [line.split() for line in made.out.splitlines()]
-    assert threaded.user("mona").customer("c1")["state"] == "available"
+    assert threaded.mona.customer("c1")["state"] == "available"
 
 
 def test_poolctl_reports_that_a_large_sweep_requires_confirmation(office: Desk, threaded: World) -> None:
     threaded.fill(2)
     office.run("policy", "--set", "sweep_breaker=0.1")
     threaded.clock.forward(10_000)
-    threaded.user("alice").claim_batch(["c1", "c2"])
+    threaded.alice.claim_batch(["c1", "c2"])
     threaded.clock.forward(8 * DAY)
 
     unsure = office.run("sweep", user="root")
@@ -228,7 +227,7 @@ def test_poolctl_reports_that_a_large_sweep_requires_confirmation(office: Desk, 
 
 def test_the_audit_command_reports_drift_by_exit_code_and_repairs_it(office: Desk, threaded: World) -> None:
     threaded.fill(2)
-    threaded.user("alice").claim("c1")
+    threaded.alice.claim("c1")
     plant(threaded, ALICE, "ADD #pins :n", n=2)
 
     found = office.run("audit", user="root")
@@ -254,14 +253,13 @@ def next_line(program: subprocess.Popen[str]) -> list[str]:
 
 def test_a_piped_watch_prints_one_line_per_change_until_ctrl_c(office: Desk, threaded: World) -> None:
     threaded.fill(2)
-    alice = threaded.user("alice")
-    alice.claim("c1")
+    threaded.alice.claim("c1")
 
     program = office.start("watch", "--every", "0.1")
     told = [next_line(program)]
-    alice.claim("c2")
+    threaded.alice.claim("c2")
     told.append(next_line(program))
-    alice.release("c1")
+    threaded.alice.release("c1")
     told.append(next_line(program))
     program.send_signal(signal.SIGINT)
 
@@ -271,7 +269,7 @@ def test_a_piped_watch_prints_one_line_per_change_until_ctrl_c(office: Desk, thr
 
 def test_the_history_of_a_customer_is_watched_as_json(office: Desk, threaded: World) -> None:
     threaded.fill(1)
-    threaded.user("alice").claim("c1")
+    threaded.alice.claim("c1")
 
     watched = office.run("watch", "c1", "--times", 1, "--json")
 
@@ -281,8 +279,8 @@ def test_the_history_of_a_customer_is_watched_as_json(office: Desk, threaded: Wo
 
 def test_a_watch_shows_a_reason_the_reader_may_not_see_as_hidden(office: Desk, threaded: World) -> None:
     threaded.fill(1)
-    threaded.user("alice").claim("c1")
-    threaded.user("alice").release("c1", reason="no budget")
+    threaded.alice.claim("c1")
+    threaded.alice.release("c1", reason="no budget")
 
     watched = office.run("watch", "c1", "--times", 1, user="bob")
 
@@ -291,7 +289,7 @@ def test_a_watch_shows_a_reason_the_reader_may_not_see_as_hidden(office: Desk, t
 
 def test_a_watch_continues_after_the_service_was_unreachable(office: Desk, threaded: World) -> None:
     threaded.fill(1)
-    threaded.user("alice").claim("c1")
+    threaded.alice.claim("c1")
     queries = itertools.count(1)
 
     def away(**_: Any) -> None:
@@ -306,7 +304,7 @@ def test_a_watch_continues_after_the_service_was_unreachable(office: Desk, threa
 
 def test_a_watch_on_a_terminal_keeps_its_table_current(office: Desk, threaded: World) -> None:
     threaded.fill(1)
-    threaded.user("alice").claim("c1")
+    threaded.alice.claim("c1")
 
     screen = office.on_a_terminal("watch", "--mine", "--times", "2", "--every", "0.1", user="alice")
 

@@ -38,7 +38,7 @@ def test_undo_removes_all_rows_of_a_file_which_can_be_imported_again(office: Des
 def test_undo_keeps_and_names_customers_changed_since_the_import(office: Desk, threaded: World) -> None:
     file = saved(office, "id,name\n" + "".join(f"c{number},Customer {number}\n" for number in range(20)))
     office.run("import", file)
-    threaded.user("alice").claim_batch([f"c{number}" for number in range(12)])
+    threaded.alice.claim_batch([f"c{number}" for number in range(12)])
 
     undone = office.run("import", file, "--undo")
 
@@ -53,7 +53,7 @@ def test_undo_keeps_and_names_customers_changed_since_the_import(office: Desk, t
 
 
 def test_undo_restores_the_fields_that_a_file_changed(office: Desk, threaded: World) -> None:
-    threaded.user("mona").create("c1", name="Before", fields={"city": "上海"})
+    threaded.mona.create("c1", name="Before", fields={"city": "上海"})
     file = saved(office, "id,name,city\nc1,After,北京\n")
     office.run("import", file, "--on-duplicate", "update")
 
@@ -64,7 +64,7 @@ def test_undo_restores_the_fields_that_a_file_changed(office: Desk, threaded: Wo
 
 
 def test_undo_skips_requests_that_changed_nothing(office: Desk, threaded: World) -> None:
-    threaded.user("mona").create("c1", name="Here")
+    threaded.mona.create("c1", name="Here")
     file = saved(office, "id,name\nc1,Here\n")
     office.run("import", file, "--on-duplicate", "skip")
 

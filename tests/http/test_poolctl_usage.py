@@ -32,8 +32,7 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 
 @pytest.fixture
 def terminal(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool(holding_limit=5, claim_ttl="P7D", cooldown="PT1H")
-    threaded.fill(5)
+    threaded.pool(holding_limit=5, claim_ttl="P7D", cooldown="PT1H", customers=5)
     with uow(threaded, tmp_path, monkeypatch) as made:
         yield made
 
@@ -191,7 +190,7 @@ def test_a_closed_error_pipe_does_not_change_the_exit_code(alone: Desk) -> None:
 
 
 def test_in_a_locale_without_chinese_nothing_fails(terminal: Desk, threaded: World) -> None:
-    threaded.user("mona").create("north", name="北辰科技")
+    threaded.mona.create("north", name="北辰科技")
     poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
     ran = ended(terminal.start("export", "-", **poor))
@@ -378,8 +377,8 @@ def rows(screen: str) -> list[str]:
 def test_a_narrow_terminal_shows_fewer_columns_without_wrapping(
     terminal: Desk, threaded: World, columns: int, shown: str
 ) -> None:
-    threaded.user("mona").create("rongcheng-food", name="蓉城食品有限责任公司")
-    threaded.user("alice").claim("rongcheng-food")
+    threaded.mona.create("rongcheng-food", name="蓉城食品有限责任公司")
+    threaded.alice.claim("rongcheng-food")
 
     mine = rows(terminal.on_a_terminal("mine", user="alice", columns=columns))
     claimed = rows(terminal.on_a_terminal("claim", "rongcheng-food", "nobody", user="alice", columns=columns))

@@ -16,11 +16,11 @@ def new_pool(user: User, pool: str = "q", **policy: Any) -> Reply:
 def test_only_an_admin_creates_a_pool(world: World) -> None:
     mona = world.pool()
 
-    made = new_pool(world.user("root", admin=True), holding_limit=3)
+    made = new_pool(world.root, holding_limit=3)
 
     assert made.status == 201 and made.headers["ETag"] == '"1"'
     assert (made.json["id"], made.json["status"], made.json["policy"]["holding_limit"]) == ("q", "open", 3)
-    for other in (mona, world.user("alice"), world.user("stranger")):
+    for other in (mona, world.alice, world.user("stranger")):
         assert (new_pool(other, "r").status, new_pool(other, "r").code) == (403, "not_admin")
 
 
@@ -36,10 +36,9 @@ def test_a_pool_id_is_unique_within_a_tenant(world: World) -> None:
 
 
 def test_every_rule_of_a_pool_may_be_absent_or_null(world: World) -> None:
-    root = world.user("root", admin=True)
 
-    absent = new_pool(root, "q").json["policy"]
-    null = new_pool(root, "r", **dict.fromkeys(absent)).json["policy"]
+    absent = new_pool(world.root, "q").json["policy"]
+    null = new_pool(world.root, "r", **dict.fromkeys(absent)).json["policy"]
 
     defaults = {"notes_visible_to": "holder", "phone_region": "CN", "masked_fields": [], "reminders": []}
     assert len(absent) == 21
@@ -51,23 +50,22 @@ def test_a_pool_is_visible_only_to_its_members_and_admins(world: World) -> None:
     world.pool("q", members="alice")
     world.pool("p", tenant="acme")
 
-    assert pools_of(world.user("root", admin=True)) == ["p", "q"]
-    assert pools_of(world.user("alice")) == ["p", "q"]
-    assert pools_of(world.user("bob")) == ["p"]
+    assert pools_of(world.root) == ["p", "q"]
+    assert pools_of(world.alice) == ["p", "q"]
+    assert pools_of(world.bob) == ["p"]
     assert pools_of(world.user("stranger")) == []
     assert world.user("bob", pool="q").get().code == "not_a_member"
-    assert world.user("root", admin=True).get().status == world.user("bob").get().status == 200
+    assert world.root.get().status == world.bob.get().status == 200
 
 
 def test_a_member_finds_their_pools_on_the_first_page_among_many(world: World) -> None:
     for number in range(30):
-        new_pool(world.user("root", admin=True), f"o{number}")
+        new_pool(world.root, f"o{number}")
     world.pool("p")
     world.pool("q", members="alice")
-    alice = world.user("alice")
 
     with counted(world) as made:
-        pages = [alice.request("GET", f"/v1/pools{query}").json for query in ("", "?limit=2", "?limit=1")]
+        pages = [world.alice.request("GET", f"/v1/pools{query}").json for query in ("", "?limit=2", "?limit=1")]
 
     assert [([pool["id"] for pool in page["items"]], page["next_cursor"] is None) for page in pages] == [
         (["p", "q"], True), (["p", "q"], True), (["p"], False)
@@ -77,13 +75,13 @@ def test_a_member_finds_their_pools_on_the_first_page_among_many(world: World) -
 
 def test_a_page_of_a_members_pools_reads_a_hundred_pools_of_the_tenant(world: World) -> None:
     for number in range(101):
-        new_pool(world.user("root", admin=True), f"o{number:03}")
+        new_pool(world.root, f"o{number:03}")
     world.pool("p")
 
-    pages = list(pages_of(world.user("alice"), 20))
+    pages = list(pages_of(world.alice, 20))
 
     assert pages == [[], ["p"]]
-    assert len(pools_of(world.user("root", admin=True), 20)) == 102
+    assert len(pools_of(world.root, 20)) == 102
 
 
 def pools_of(user: User, limit: int = 1) -> list[str]:

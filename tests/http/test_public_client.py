@@ -64,14 +64,13 @@ def moto_world(world: World) -> World:
 
 def test_each_request_goes_through_the_public_method_of_its_operation(world: World) -> None:
     client: Any = world.table.connection.client
-    world.pool(claim_ttl="PT1H")
-    world.fill(2)
+    world.pool(claim_ttl="PT1H", customers=2)
 
-    world.user("alice").claim("c1")
-    world.user("alice").claim_next()
+    world.alice.claim("c1")
+    world.alice.claim_next()
     world.clock.forward(HOUR)
     world.sweep()
 
     assert not hasattr(client, "_make_request")
     assert {"transact_write_items", "batch_get_item", "query"} <= client.used
-    assert world.user("mona").events("c1") == ["imported", "claimed", "expired"]
+    assert world.mona.events("c1") == ["imported", "claimed", "expired"]

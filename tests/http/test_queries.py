@@ -21,13 +21,13 @@ BAD_CURSORS = ["", "x", "é", "=", "AAAA", "A" * 5_000, "../..", "%00", "%20", "
 )
 def test_no_list_accepts_a_bad_limit_or_an_unknown_or_repeated_parameter(no_store: World, query: str) -> None:
     for route in LISTS:
-        reply = no_store.user("alice").request("GET", f"{address(route)}?{query}")
+        reply = no_store.alice.request("GET", f"{address(route)}?{query}")
         assert_problem(reply, 422, "invalid_request", named(route))
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_no_route_accepts_an_unknown_parameter(no_store: World, route: Route) -> None:
-    reply = send(no_store.user("alice"), route, good_body(route), "?surprise=1")
+    reply = send(no_store.alice, route, good_body(route), "?surprise=1")
 
     assert_problem(reply, 422, "invalid_request")
 
@@ -46,13 +46,12 @@ def test_no_route_accepts_an_unknown_parameter(no_store: World, route: Route) ->
     ],
 )
 def test_a_list_of_customers_rejects_an_invalid_filter(no_store: World, query: str) -> None:
-    assert_problem(no_store.user("alice").get(f"/customers?{query}"), 422, "invalid_request")
+    assert_problem(no_store.alice.get(f"/customers?{query}"), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("route", LISTS, ids=named)
 def test_no_list_accepts_an_invalid_cursor(moto_world: World, route: Route) -> None:
-    mona = moto_world.pool()
-    moto_world.fill(1)
+    mona = moto_world.pool(customers=1)
 
     for cursor in BAD_CURSORS:
         assert_problem(mona.request("GET", f"{address(route)}?cursor={cursor}"), 400, "invalid_cursor", cursor)
@@ -68,8 +67,7 @@ def test_a_list_without_a_second_page_rejects_an_invalid_cursor(moto_world: Worl
 
 
 def test_a_cursor_altered_in_any_one_character_is_refused(moto_world: World) -> None:
-    mona = moto_world.pool()
-    moto_world.fill(3)
+    mona = moto_world.pool(customers=3)
     cursor = mona.get("/customers?limit=1").json["next_cursor"]
 
     for at, was in enumerate(cursor):

@@ -65,17 +65,16 @@ def test_a_refusal_uses_the_preferred_language(no_store: World, accepted: str) -
     meaning = CATALOG["invalid_request"]
     spoken = ("zh-CN", meaning.zh) if accepted in CHINESE else ("en", meaning.en)
 
-    refused = no_store.user("alice").get("/customers?surprise=1", accept_language=accepted)
+    refused = no_store.alice.get("/customers?surprise=1", accept_language=accepted)
 
     assert (refused.headers["Content-Language"], refused.json["title"]) == spoken
 
 
 def test_table_refusals_and_batch_results_use_the_preferred_language(moto_world: World) -> None:
     moto_world.pool()
-    alice = moto_world.user("alice")
 
-    refused = alice.claim("nobody", accept_language="zh-CN")
-    batch = alice.claim_batch(["nobody"], accept_language="zh-CN")
+    refused = moto_world.alice.claim("nobody", accept_language="zh-CN")
+    batch = moto_world.alice.claim_batch(["nobody"], accept_language="zh-CN")
 
     assert (refused.json["title"], refused.headers["Content-Language"]) == ("未找到。", "zh-CN")
     assert batch.headers["Content-Language"] == "zh-CN"

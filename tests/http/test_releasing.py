@@ -6,12 +6,10 @@ from tests.support.world import HOUR, World
 
 
 def test_a_released_customer_can_be_claimed_by_others_at_once(world: World) -> None:
-    world.pool(holding_limit=1)
-    world.fill(2)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(holding_limit=1, customers=2)
+    world.alice.claim("c1")
 
-    released = alice.release("c1")
+    released = world.alice.release("c1")
 
     assert released.status == 200
     assert (released.json["state"], released.json["holder"], released.json["claim_id"]) == (
@@ -19,14 +17,13 @@ def test_a_released_customer_can_be_claimed_by_others_at_once(world: World) -> N
         None,
         None,
     )
-    assert world.user("bob").claim("c1").status == 200
-    assert alice.claim("c2").status == 200
+    assert world.bob.claim("c1").status == 200
+    assert world.alice.claim("c2").status == 200
 
 
 def test_releasing_twice_decrements_once(world: World) -> None:
-    world.pool()
-    world.fill(2)
-    alice = world.user("alice")
+    world.pool(customers=2)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
 
     assert alice.release("c1").status == 200
@@ -35,24 +32,22 @@ def test_releasing_twice_decrements_once(world: World) -> None:
 
 
 def test_only_the_holder_or_a_manager_releases_a_customer(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
 
-    assert (world.user("bob").release("c1").status, world.user("bob").release("c1").code) == (
+    assert (world.bob.release("c1").status, world.bob.release("c1").code) == (
         403,
         "not_holder",
     )
     assert world.user("eve").release("c1").code == "not_a_member"
     assert mona.release("c1").status == 200
     assert mona.events("c1")[-1] == "reclaimed"
-    assert world.user("alice").held() == 0
+    assert world.alice.held() == 0
 
 
 def test_a_stale_client_cannot_release_a_newer_claim(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(customers=1)
+    alice = world.alice
     old = alice.claim("c1").json["claim_id"]
     alice.release("c1")
     new = alice.claim("c1").json["claim_id"]
@@ -62,9 +57,8 @@ def test_a_stale_client_cannot_release_a_newer_claim(world: World) -> None:
 
 
 def test_past_the_deadline_the_holder_has_no_rights(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(claim_ttl="PT1H", customers=1)
+    alice = world.alice
     alice.claim("c1")
     world.clock.forward(HOUR)
 
@@ -74,9 +68,8 @@ def test_past_the_deadline_the_holder_has_no_rights(world: World) -> None:
 
 
 def test_a_policy_may_require_a_reason_and_history_keeps_it(world: World) -> None:
-    world.pool(reason_required=True)
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(reason_required=True, customers=1)
+    alice = world.alice
     alice.claim("c1")
 
     assert (alice.release("c1").status, alice.release("c1").code) == (422, "reason_required")
@@ -85,21 +78,19 @@ def test_a_policy_may_require_a_reason_and_history_keeps_it(world: World) -> Non
 
 
 def test_a_forbidden_release_does_not_require_a_reason(world: World) -> None:
-    world.pool(reason_required=True)
-    world.fill(1)
+    world.pool(reason_required=True, customers=1)
 
-    outsider, unknown = world.user("stranger").release("c1"), world.user("alice").release("nobody")
+    outsider, unknown = world.user("stranger").release("c1"), world.alice.release("nobody")
 
     assert (outsider.status, outsider.code) == (403, "not_a_member")
     assert (unknown.status, unknown.code) == (404, "not_found")
 
 
 def test_a_manager_releases_their_own_claim_and_those_of_others_in_one_batch(world: World) -> None:
-    mona = world.pool()
-    world.fill(4)
+    mona = world.pool(customers=4)
     mona.claim("c1")
-    world.user("alice").claim_batch(["c2"])
-    world.user("bob").claim_batch(["c3"])
+    world.alice.claim_batch(["c2"])
+    world.bob.claim_batch(["c3"])
 
     batch = mona.release_batch(["c1", "c2", "c3", "c4"])
 
@@ -108,11 +99,10 @@ def test_a_manager_releases_their_own_claim_and_those_of_others_in_one_batch(wor
 
 
 def test_a_member_batch_releases_own_customers_and_refuses_the_others(world: World) -> None:
-    world.pool()
-    world.fill(3)
-    world.user("alice").claim_batch(["c1", "c3"])
-    world.user("bob").claim("c2")
+    world.pool(customers=3)
+    world.alice.claim_batch(["c1", "c3"])
+    world.bob.claim("c2")
 
-    batch = world.user("alice").release_batch(["c1", "c2", "c3", "nobody"])
+    batch = world.alice.release_batch(["c1", "c2", "c3", "nobody"])
 
     assert batch.results == ["ok", "not_holder", "ok", "not_found"]

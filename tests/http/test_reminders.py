@@ -18,10 +18,8 @@ def reminders(user: User, customer: str) -> list[tuple[str, str]]:
 
 
 def test_the_holder_is_reminded_at_each_level_once(world: World) -> None:
-    world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"])
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"], customers=1)
+    world.alice.claim("c1")
 
     counts = []
     for _ in range(7 * 4):
@@ -29,13 +27,12 @@ def test_the_holder_is_reminded_at_each_level_once(world: World) -> None:
         world.clock.forward(6 * HOUR)
 
     assert sum(counts) == 2
-    assert [level for level, _ in reminders(alice, "c1")] == ["P3D", "P1D"]
+    assert [level for level, _ in reminders(world.alice, "c1")] == ["P3D", "P1D"]
 
 
 def test_an_extended_claim_is_not_reminded_again_of_the_level_it_had(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"])
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"], customers=1)
+    world.alice.claim("c1")
     world.clock.forward(5 * DAY)
     world.sweep()
 
@@ -49,38 +46,34 @@ def test_an_extended_claim_is_not_reminded_again_of_the_level_it_had(world: Worl
 
 
 def test_a_new_claim_gets_its_own_reminders(world: World) -> None:
-    world.pool(claim_ttl="P2D", reminders=["P1D"])
-    world.fill(1)
+    world.pool(claim_ttl="P2D", reminders=["P1D"], customers=1)
     for name in ("alice", "bob"):
         world.user(name).claim("c1")
         world.clock.forward(DAY + HOUR)
         assert world.sweep().reminded == 1
         world.user(name).release("c1")
 
-    assert len(reminders(world.user("alice"), "c1")) == 2
+    assert len(reminders(world.alice, "c1")) == 2
 
 
 def test_two_reminder_levels_due_at_once_are_both_published(world: World) -> None:
-    world.pool(claim_ttl="P7D", reminders=["P1D", "P3D"])
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="P7D", reminders=["P1D", "P3D"], customers=1)
+    world.alice.claim("c1")
     world.clock.forward(6 * DAY + HOUR)
 
     assert world.sweep().reminded == 1
 
-    assert [level for level, _ in reminders(world.user("alice"), "c1")] == ["P3D", "P1D"]
+    assert [level for level, _ in reminders(world.alice, "c1")] == ["P3D", "P1D"]
 
 
 def test_expired_paused_or_released_claims_get_no_reminder(world: World) -> None:
-    world.pool(claim_ttl="P7D", reminders=["P1D"])
-    world.fill(3)
-    alice = world.user("alice")
-    alice.claim_batch(["c1", "c2"])
-    alice.release("c1")
-    world.user("root", admin=True).post("/pause")
+    world.pool(claim_ttl="P7D", reminders=["P1D"], customers=3)
+    world.alice.claim_batch(["c1", "c2"])
+    world.alice.release("c1")
+    world.root.post("/pause")
     world.clock.forward(6 * DAY + HOUR)
     paused = world.sweep().reminded
-    world.user("root", admin=True).post("/resume")
+    world.root.post("/resume")
     world.clock.forward(7 * DAY)
 
     report = world.sweep()
@@ -89,9 +82,8 @@ def test_expired_paused_or_released_claims_get_no_reminder(world: World) -> None
 
 
 def test_a_dropped_reminder_level_is_not_published_and_queried_once(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"])
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"], customers=1)
+    world.alice.claim("c1")
     version = mona.get().json["version"]
     mona.request("PATCH", "/v1/pools/p", {"policy": {"reminders": ["P1D"]}}, if_match=str(version))
     world.clock.forward(5 * DAY)
@@ -117,7 +109,7 @@ def test_reminders_match_the_claims_a_later_sweep_would_return(
     mona = world.pool(claim_ttl="PT1H", reminders=[f"PT{level}H"])
     ids = world.fill(len(deadlines))
     world.clock.now = START
-    world.user("alice").claim_batch(ids)
+    world.alice.claim_batch(ids)
     for customer, hours in zip(ids, deadlines, strict=True):
         if hours > 1:
             mona.post(f"/customers/{customer}/extend", {"by": f"PT{hours - 1}H"})
@@ -133,7 +125,7 @@ def test_reminders_match_the_claims_a_later_sweep_would_return(
 
 def due_at(world: World, hours: int) -> set[str]:
     """Whom a sweep that much later would return."""
-    shown: list[Any] = world.user("mona").get("/customers?state=claimed&limit=100").json["items"]
+    shown: list[Any] = world.mona.get("/customers?state=claimed&limit=100").json["items"]
     moment = world.clock() + hours * HOUR
     from chalicelib.model.times import rfc3339
 

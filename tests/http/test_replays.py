@@ -27,11 +27,11 @@ def refused(reply: Reply) -> tuple[int, str, bool]:
 
 def demote(world: World, user: str, role: str = "member") -> None:
     path = f"/v1/pools/p/members/{user}"
-    assert world.user("root", admin=True).request("PUT", path, {"role": role}).status == 200
+    assert world.root.request("PUT", path, {"role": role}).status == 200
 
 
 def remove(world: World, user: str, query: str = "?held=release") -> None:
-    assert world.user("mona").request("DELETE", f"/v1/pools/p/members/{user}{query}").status == 200
+    assert world.mona.request("DELETE", f"/v1/pools/p/members/{user}{query}").status == 200
 
 
 # Who may have an answer again
@@ -39,7 +39,6 @@ def remove(world: World, user: str, query: str = "?held=release") -> None:
 
 def test_a_removed_member_gets_no_replay(world: World) -> None:
     masked_pool(world)
-    alice = world.user("alice")
     requests: list[tuple[str, Any]] = [
         ("/customers/c1/claim", None),
         ("/customers/nobody/claim", None),
@@ -49,30 +48,28 @@ def test_a_removed_member_gets_no_replay(world: World) -> None:
         ("/customers/c1/assign", {"to": "bob"}),
     ]
     for number, (path, body) in enumerate(requests):
-        alice.post(path, body, idempotency_key=f"k{number}")
+        world.alice.post(path, body, idempotency_key=f"k{number}")
     remove(world, "alice")
 
-    again = [alice.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
+    again = [world.alice.post(path, body, idempotency_key=f"k{number}") for number, (path, body) in enumerate(requests)]
 
     assert [refused(each) for each in again] == [(403, "not_a_member", False)] * len(requests)
 
 
 def test_a_member_added_again_gets_replays(world: World) -> None:
     masked_pool(world)
-    alice = world.user("alice")
-    first = alice.claim("c1", idempotency_key="k")
+    first = world.alice.claim("c1", idempotency_key="k")
     remove(world, "alice")
     demote(world, "alice")
 
-    again = alice.claim("c1", idempotency_key="k")
+    again = world.alice.claim("c1", idempotency_key="k")
 
     assert (again.status, facts(again.json)) == (200, facts(first.json))
     assert hidden(again.json) and not hidden(first.json)
 
 
 def test_a_refusal_to_a_non_member_is_replayed(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
     carl = world.user("carl")
     firsts = [carl.claim("c1", idempotency_key="k"), carl.claim_batch(["c1", "c1"], idempotency_key="k")]
 
@@ -84,7 +81,7 @@ def test_a_refusal_to_a_non_member_is_replayed(world: World) -> None:
 
 def test_an_invalid_request_is_rejected_again_for_any_caller(world: World) -> None:
     world.pool()
-    world.user("root", admin=True).post("/pause")
+    world.root.post("/pause")
     carl = world.user("carl")
     requests: list[tuple[str, Any]] = [
         ("/claim", {"customer_ids": []}),
@@ -117,7 +114,7 @@ def test_a_refused_self_removal_is_not_replayed_after_a_later_removal(world: Wor
     demote(world, "bob", "manager")
     mona.claim("c1")
     first = mona.request("DELETE", path, idempotency_key="k")
-    assert world.user("bob").request("DELETE", f"{path}?held=release").status == 200
+    assert world.bob.request("DELETE", f"{path}?held=release").status == 200
 
     again = mona.request("DELETE", path, idempotency_key="k")
 
@@ -128,7 +125,7 @@ def test_a_refused_self_removal_is_not_replayed_after_a_later_removal(world: Wor
 def test_the_removal_of_another_member_is_replayed_only_to_a_member(world: World) -> None:
     mona, path = world.pool(), "/v1/pools/p/members/bob"
     first = mona.request("DELETE", path, idempotency_key="k")
-    assert world.user("mona").request("DELETE", "/v1/pools/p/members/mona").status == 200
+    assert world.mona.request("DELETE", "/v1/pools/p/members/mona").status == 200
 
     again = mona.request("DELETE", path, idempotency_key="k")
 
@@ -160,7 +157,7 @@ def test_a_request_of_an_admin_is_replayed_only_to_an_admin(operation: Operation
 
 def test_a_replay_is_masked_once_the_claim_has_ended(world: World) -> None:
     masked_pool(world)
-    alice = world.user("alice")
+    alice = world.alice
     sent = [
         lambda: alice.claim("c1", idempotency_key="one").json,
         lambda: alice.claim_batch(["c1"], idempotency_key="batch").json["results"][0]["customer"],
@@ -204,12 +201,11 @@ def _customer(reply: Reply) -> dict[str, Any]:
 def test_a_replay_is_masked_by_the_current_policy(world: World) -> None:
     mona = world.pool()
     mona.create("c1", fields={"phone": PHONE})
-    bob = world.user("bob")
-    bob.claim("c1")
-    first = bob.release("c1", idempotency_key="k")
+    world.bob.claim("c1")
+    first = world.bob.release("c1", idempotency_key="k")
     mona.request("PATCH", "/v1/pools/p", {"policy": {"masked_fields": ["phone"]}}, if_match="1")
 
-    again = bob.release("c1", idempotency_key="k")
+    again = world.bob.release("c1", idempotency_key="k")
 
     assert (first.json["fields"]["phone"], first.json["masked"]) == (PHONE, False)
     assert again.json["masked"] and PHONE not in again.text
@@ -248,8 +244,8 @@ def test_a_replay_about_a_moved_customer_is_masked_by_its_pool(world: World) -> 
     mona = world.pool()
     world.pool("q", masked_fields=["name"])
     mona.create("c1", name=NAME)
-    alice = world.user("alice")
-    world.user("root", admin=True).request("PUT", "/v1/pools/p/members/alice", {"role": "manager"})
+    alice = world.alice
+    world.root.request("PUT", "/v1/pools/p/members/alice", {"role": "manager"})
     alice.claim("c1")
     alice.post("/customers/c1/win")
     first = alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
@@ -269,8 +265,7 @@ def test_a_replayed_deposit_hides_the_customer_from_a_former_member_of_its_pool(
         mona.post(f"/customers/c1/{step}")
     path, ids = ("/customers/c1/deposit", {}) if form == "one" else ("/deposit", {"customer_ids": ["c1"]})
     first = mona.post(path, {"pool": "q", **ids}, idempotency_key="k")
-    root = world.user("root", admin=True)
-    root.request("DELETE", "/v1/pools/q/members/mona")
+    world.root.request("DELETE", "/v1/pools/q/members/mona")
 
     again = mona.post(path, {"pool": "q", **ids}, idempotency_key="k")
 
@@ -286,10 +281,9 @@ def test_a_replayed_deposit_shows_an_admin_the_customer_in_its_pool(world: World
     world.pool("q", masked_fields=["phone"])
     for step in ("claim", "win"):
         mona.post(f"/customers/c1/{step}")
-    root = world.user("root", admin=True)
-    first = root.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+    first = world.root.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
 
-    again = root.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+    again = world.root.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
 
     assert (first.status, again.status, again.text) == (200, 200, first.text)
     assert again.json["name"] is not None
@@ -313,7 +307,6 @@ TEXTS = (NAME.lower(), PHONE, EMAIL, "secret", "canary")
 
 def test_no_idempotency_record_contains_personal_data(world: World) -> None:
     mona = everything_there(world)
-    root = world.user("root", admin=True)
     own = {"name": NAME, "fields": {"phone": PHONE, "email": EMAIL, "secret": "secret"}}
     rows = [own, {"id": "c2"} | own, {"id": "secret id"} | own, {"name": NAME, "secret": 1}, {"name": "n" * 201} | own]
     sent: list[tuple[User, str, str, Any]] = [
@@ -327,8 +320,8 @@ def test_no_idempotency_record_contains_personal_data(world: World) -> None:
         (mona, "POST", "/v1/pools/p/claim-next", {"count": 3}),
         (mona, "POST", "/v1/pools/p/release", {"customer_ids": ["k1", "secret id"], "reason": "secret"}),
         (mona, "POST", "/v1/pools/p/extend", {"customer_ids": ["k1"], "by": "secret"}),
-        (root, "POST", "/v1/pools", {"id": "x", "name": "X", "policy": {"time_zone": "secret"}}),
-        (root, "POST", "/v1/pools", {"id": "x", "name": "X", "policy": {"claim_ttl": "secret", "secret 1": 1}}),
+        (world.root, "POST", "/v1/pools", {"id": "x", "name": "X", "policy": {"time_zone": "secret"}}),
+        (world.root, "POST", "/v1/pools", {"id": "x", "name": "X", "policy": {"claim_ttl": "secret", "secret 1": 1}}),
         (mona, "PATCH", "/v1/pools/p", {"policy": {"secret 1": 1}}),
         (mona, "PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "secret"}}),
     ]
@@ -339,7 +332,7 @@ def test_no_idempotency_record_contains_personal_data(world: World) -> None:
         about_customers = "/customers" in route.path or "/import" in route.path
         body = good_body(route).replace(b'"New"', f'"{NAME}"'.encode()) if about_customers else good_body(route)
         send(mona, route, body, idempotency_key="mona")
-        send(root, route, body, idempotency_key="root")
+        send(world.root, route, body, idempotency_key="root")
 
     kept = [
         (item["pk"]["S"], zlib.decompress(item["answers"]["B"]).decode())
@@ -352,7 +345,7 @@ def test_no_idempotency_record_contains_personal_data(world: World) -> None:
 
 def test_a_repeated_claim_costs_two_reads_more_than_the_first(world: World) -> None:
     masked_pool(world)
-    alice = world.user("alice")
+    alice = world.alice
     alice.get("/customers/c1")
     with counted(world) as first:
         alice.claim("c1", idempotency_key="k")
@@ -366,8 +359,7 @@ def test_a_repeated_claim_costs_two_reads_more_than_the_first(world: World) -> N
 
 
 def test_a_replayed_refusal_is_in_the_language_of_the_new_request(world: World) -> None:
-    mona = world.pool(holding_limit=0)
-    world.fill(1)
+    mona = world.pool(holding_limit=0, customers=1)
     mona.claim("c1", idempotency_key="k")
 
     again = mona.claim("c1", idempotency_key="k", accept_language="zh-CN")
@@ -377,13 +369,11 @@ def test_a_replayed_refusal_is_in_the_language_of_the_new_request(world: World) 
 
 def test_a_replay_about_an_expired_claim_is_masked(world: World) -> None:
     masked_pool(world)
-    alice = world.user("alice")
-    mona = world.user("mona")
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "PT1H"}}, if_match="1")
-    first = alice.claim("c1", idempotency_key="k")
+    world.mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "PT1H"}}, if_match="1")
+    first = world.alice.claim("c1", idempotency_key="k")
     world.clock.forward(HOUR)
 
-    again = alice.claim("c1", idempotency_key="k")
+    again = world.alice.claim("c1", idempotency_key="k")
 
     assert not hidden(first.json) and hidden(again.json)
     assert facts(again.json) == facts(first.json)

@@ -63,7 +63,7 @@ def test_a_list_of_claims_is_ordered_by_deadline_across_shards(world: World) -> 
     mona = filled(world, 12)
     spread_over(world, 4)
     for each in ("c7", "c3", "c11", "c0", "c5"):
-        world.user("alice").claim(each)
+        world.alice.claim(each)
         world.clock.forward(1)
 
     assert ids(mona.walk("/customers?state=claimed")) == ["c7", "c3", "c11", "c0", "c5"]
@@ -86,7 +86,7 @@ def test_claim_next_takes_the_best_of_all_shards(world: World) -> None:
     before = ids(mona.walk("/customers?state=available"))
     spread_over(world, 8)
 
-    taken = [ids(world.user("alice").claim_next(count).json["items"]) for count in (1, 2, 5)]
+    taken = [ids(world.alice.claim_next(count).json["items"]) for count in (1, 2, 5)]
 
     assert [each for batch in taken for each in batch] == before[:8]
 
@@ -94,20 +94,20 @@ def test_claim_next_takes_the_best_of_all_shards(world: World) -> None:
 def test_a_sweep_covers_every_shard(world: World) -> None:
     filled(world)
     spread_over(world, 8)
-    world.user("alice").claim_next(12)
-    world.user("bob").claim_next(5)
+    world.alice.claim_next(12)
+    world.bob.claim_next(5)
     world.clock.forward(DAY)
 
     report = world.sweep()
 
     assert (report.due, report.returned, report.remaining) == (17, 17, 0)
-    assert world.user("alice").held() == world.user("bob").held() == 0
+    assert world.alice.held() == world.bob.held() == 0
 
 
 def test_reminders_and_a_policy_applied_to_all_cover_every_shard(world: World) -> None:
     mona = filled(world, 12)
     spread_over(world, 4)
-    world.user("alice").claim_next(12)
+    world.alice.claim_next(12)
     version = mona.get().headers["ETag"]
 
     changed = mona.request(
@@ -163,10 +163,10 @@ def test_all_lists_are_complete_throughout_resharding(world: World) -> None:
             world.clock.forward(passed)
             world.sweep()
             assert ids(mona.walk("/customers?state=available")) == before
-            taken = ids(world.user("alice").claim_next(2).json["items"])
+            taken = ids(world.alice.claim_next(2).json["items"])
             assert taken == before[:2]
             for each in taken:
-                world.user("alice").release(each)
+                world.alice.release(each)
                 world.clock.forward(1)
             before = ids(mona.walk("/customers?state=available"))
 
@@ -176,11 +176,11 @@ def test_a_process_unaware_of_resharding_writes_only_to_shards_that_are_read(wor
     spread_over(world, 8)
     late = world.another_process()
     mine, world.service = world.service, late
-    world.user("alice").claim_next(12)  # it knows of eight shards
+    world.alice.claim_next(12)  # it knows of eight shards
     world.service = mine
     spread(world, 1)
     world.service = late
-    world.user("alice").release_batch([f"c{number}" for number in range(12)])
+    world.alice.release_batch([f"c{number}" for number in range(12)])
     world.service = mine
 
     assert len(mona.walk("/customers?state=available")) == 12
@@ -234,13 +234,12 @@ def test_resharding_out_of_time_stores_its_progress(world: World) -> None:
 
 def test_the_audit_finds_no_misplaced_entry_around_resharding(world: World) -> None:
     filled(world, 12)
-    root = world.user("root", admin=True)
 
     for passed in (0, HEARD_MS, STALE_MS):
         spread(world, 8)
         world.clock.forward(passed)
         world.sweep()
-        assert root.request("POST", "/v1/audit", {}).json["drifted"] == 0
+        assert world.root.request("POST", "/v1/audit", {}).json["drifted"] == 0
 
 
 def test_concurrent_jobs_return_their_results_in_order() -> None:
@@ -262,9 +261,8 @@ def test_shards_are_read_and_swept_concurrently_in_a_real_process(threaded: Worl
     threaded.service.backend.run_jobs = sharded_query.run_concurrently
 
     assert ids(mona.walk("/customers?state=available")) == before
-    assert ids(threaded.user("alice").claim_next(20).json["items"]) == before[:20]
-    threaded.user("bob").claim_batch(before[20:])
+    assert ids(threaded.alice.claim_next(20).json["items"]) == before[:20]
+    threaded.bob.claim_batch(before[20:])
     threaded.clock.forward(DAY)
-    root = threaded.user("root", admin=True)
-    report = root.request("POST", "/v1/sweep", {}).json
+    report = threaded.root.request("POST", "/v1/sweep", {}).json
     assert (report["due"], report["returned"], report["failed"]) == (40, 40, 0)

@@ -20,13 +20,12 @@ def contents(table: Table) -> dict[tuple[str, str], Any]:
 @pytest.fixture
 def at_noon(world: World) -> Table:
     """What AWS would restore: the table as it was, in another one. Since then there has been a mistake."""
-    mona = world.pool(holding_limit=40)
-    world.fill(60)
-    world.user("alice").claim_batch([f"c{number}" for number in range(1, 31)])
+    mona = world.pool(holding_limit=40, customers=60)
+    world.alice.claim_batch([f"c{number}" for number in range(1, 31)])
     restored = new_table(str(world.table.connection.client.meta.endpoint_url))
     for item in everything(world.table):
         restored.connection.client.put_item(TableName=restored.name, Item=item)
-    world.user("alice").release_batch([f"c{number}" for number in range(1, 31)])
+    world.alice.release_batch([f"c{number}" for number in range(1, 31)])
     mona.post("/import", {"rows": [{"id": f"new{number}", "name": "New"} for number in range(40)], "key": "id"})
     mona.request("DELETE", "/v1/pools/p/members/bob")
     return restored
@@ -43,9 +42,9 @@ def test_the_service_continues_from_a_restored_table(world: World, at_noon: Tabl
     restore(world.table, at_noon, write=True)
     world.service = world.another_process()
 
-    assert world.user("bob").claim("c1").code == "already_claimed"
-    assert world.user("alice").claim("c60").status == 200
-    assert world.user("alice").held() == 31
+    assert world.bob.claim("c1").code == "already_claimed"
+    assert world.alice.claim("c60").status == 200
+    assert world.alice.held() == 31
     assert_sound(world.table)
 
 

@@ -15,9 +15,8 @@ from tests.support.world import DAY, HOUR, MINUTE, START, World
 
 
 def test_rule_1_state_counter_event_and_answer_change_in_one_conditional_transaction(world: World) -> None:
-    world.pool(holding_limit=5, claim_ttl="P7D")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(holding_limit=5, claim_ttl="P7D", customers=1)
+    alice = world.alice
 
     with counted(world) as made:
         claimed = alice.claim("c1", idempotency_key="k")
@@ -40,7 +39,7 @@ def test_rule_3_checks_run_in_a_fixed_order_and_the_first_that_fails_names_the_r
     mona = world.pool(
         holding_limit=1, daily_claim_limit=1, cooldown="P1D", embargo="PT1H", claim_ttl="P7D", members="alice bob"
     )
-    root, alice = world.user("root", admin=True), world.user("alice")
+    root, alice = world.root, world.alice
     world.fill(2)
     refusals = [alice.claim("c1").code]
     world.clock.forward(HOUR)
@@ -51,7 +50,7 @@ def test_rule_3_checks_run_in_a_fixed_order_and_the_first_that_fails_names_the_r
     mona.post("/customers/c1/assign", {"to": "alice"})
     world.clock.forward(DAY)
     refusals.append(alice.claim("c2").code)
-    refusals.append(world.user("bob").claim("c1").code)
+    refusals.append(world.bob.claim("c1").code)
     refusals.append(world.user("stranger").claim("c1").code)
     root.post("/pause")
     world.clock.forward(MINUTE)
@@ -64,9 +63,8 @@ def test_rule_3_checks_run_in_a_fixed_order_and_the_first_that_fails_names_the_r
 
 
 def test_rule_4_the_holding_limit_counts_all_that_is_held_and_a_members_own_limit_overrides_it(world: World) -> None:
-    mona = world.pool(holding_limit=2)
-    world.fill(4)
-    alice, root = world.user("alice"), world.user("root", admin=True)
+    mona = world.pool(holding_limit=2, customers=4)
+    alice, root = world.alice, world.root
     alice.claim("c1")
     mona.post("/customers/c2/assign", {"to": "alice"})
 
@@ -81,9 +79,8 @@ def test_rule_4_the_holding_limit_counts_all_that_is_held_and_a_members_own_limi
 
 
 def test_rule_5_the_daily_limit_counts_claims_of_a_local_day_refunds_nothing_and_no_assignment(world: World) -> None:
-    mona = world.pool(daily_claim_limit=2, time_zone="Asia/Shanghai")
-    world.fill(6)
-    alice = world.user("alice")
+    mona = world.pool(daily_claim_limit=2, time_zone="Asia/Shanghai", customers=6)
+    alice = world.alice
     world.clock.now = START + 7 * HOUR  # 23:00 in Shanghai
     alice.claim("c1")
     alice.release("c1")
@@ -99,16 +96,14 @@ def test_rule_5_the_daily_limit_counts_claims_of_a_local_day_refunds_nothing_and
 
 
 def test_rule_6_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: World) -> None:
-    world.pool(claim_ttl="P1D", holding_limit=1)
-    world.fill(2)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim("c1")
+    world.pool(claim_ttl="P1D", holding_limit=1, customers=2)
+    world.alice.claim("c1")
     world.clock.forward(DAY)
 
-    taken = bob.claim("c1")
-    bob_expired_later = alice.claim("c2")
+    taken = world.bob.claim("c1")
+    bob_expired_later = world.alice.claim("c2")
 
-    assert (taken.json["holder"], alice.events("c1")[-2:]) == ("bob", ["expired", "claimed"])
+    assert (taken.json["holder"], world.alice.events("c1")[-2:]) == ("bob", ["expired", "claimed"])
     assert bob_expired_later.status == 200, "her own expired claim does not block her headroom"
 
 
@@ -118,15 +113,14 @@ def test_rule_7_claim_next_takes_the_highest_priority_and_then_the_longest_waiti
         mona.post("/customers", {"id": name, "name": name, "priority": priority})
         world.clock.forward(MINUTE)
 
-    taken = world.user("alice").claim_next(2).json["items"]
+    taken = world.alice.claim_next(2).json["items"]
 
     assert [each["id"] for each in taken] == ["urgent", "old"]
 
 
 def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threaded: World) -> None:
     names = " ".join(f"u{number}" for number in range(8))
-    threaded.pool(members=names)
-    threaded.fill(40)
+    threaded.pool(members=names, customers=40)
 
     with ThreadPoolExecutor(8) as threads:
         replies = list(threads.map(lambda name: threaded.user(name).claim_next(5), names.split()))
@@ -136,12 +130,11 @@ def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threade
 
 
 def test_rule_8_claiming_a_customer_already_held_succeeds_and_changes_nothing(world: World) -> None:
-    world.pool(daily_claim_limit=1, claim_ttl="P7D")
-    world.fill(1)
-    first = world.user("alice").claim("c1")
+    world.pool(daily_claim_limit=1, claim_ttl="P7D", customers=1)
+    first = world.alice.claim("c1")
     world.clock.forward(HOUR)
 
-    again = world.user("alice").claim("c1")
+    again = world.alice.claim("c1")
 
     assert (again.status, again.json) == (200, first.json)
 
@@ -150,13 +143,12 @@ def test_rule_8_claiming_a_customer_already_held_succeeds_and_changes_nothing(wo
 
 
 def test_rule_9_members_release_their_own_and_only_managers_those_of_others(world: World) -> None:
-    mona = world.pool(reason_required=True)
-    world.fill(2)
-    alice = world.user("alice")
+    mona = world.pool(reason_required=True, customers=2)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
 
     without = alice.release("c1")
-    others = world.user("bob").release("c1", reason="mine now")
+    others = world.bob.release("c1", reason="mine now")
     own = alice.release("c1", reason="wrong number")
     reclaimed = mona.release("c2", reason="on leave")
 
@@ -166,9 +158,8 @@ def test_rule_9_members_release_their_own_and_only_managers_those_of_others(worl
 
 
 def test_rule_10_a_release_counts_down_once_starts_the_cooldown_and_frees_the_customer_for_others(world: World) -> None:
-    world.pool(cooldown="P3D")
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(cooldown="P3D", customers=1)
+    alice = world.alice
     alice.claim("c1")
 
     codes = [alice.release("c1").status, alice.release("c1").status]
@@ -176,13 +167,12 @@ def test_rule_10_a_release_counts_down_once_starts_the_cooldown_and_frees_the_cu
     assert (codes, alice.held()) == ([200, 409], 0)
     waiting = alice.claim("c1").json
     assert (waiting["code"], waiting["retry_at"]) == ("cooldown", rfc3339(world.clock() + 3 * DAY))
-    assert world.user("bob").claim("c1").status == 200
+    assert world.bob.claim("c1").status == 200
 
 
 def test_rule_11_a_stale_client_can_neither_release_nor_extend_a_newer_claim(world: World) -> None:
-    world.pool(claim_ttl="P7D", members_may_extend=True)
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P7D", members_may_extend=True, customers=1)
+    alice = world.alice
     old = alice.claim("c1").json["claim_id"]
     alice.release("c1")
     alice.claim("c1")
@@ -197,25 +187,22 @@ def test_rule_11_a_stale_client_can_neither_release_nor_extend_a_newer_claim(wor
 
 
 def test_rule_12_a_batch_returns_each_result_in_order_and_fills_the_headroom(world: World) -> None:
-    world.pool(holding_limit=2)
-    world.fill(4)
-    world.user("bob").claim("c2")
-    alice = world.user("alice")
+    world.pool(holding_limit=2, customers=4)
+    world.bob.claim("c2")
 
-    results = alice.claim_batch(["c1", "nobody", "c2", "c1", "c3", "c4"]).results
-    atomic = world.user("bob").claim_batch(["c4", "c1"], atomic=True)
+    results = world.alice.claim_batch(["c1", "nobody", "c2", "c1", "c3", "c4"]).results
+    atomic = world.bob.claim_batch(["c4", "c1"], atomic=True)
 
     assert results == ["ok", "not_found", "already_claimed", "duplicate_in_request", "ok", "holding_limit"]
-    assert (atomic.status, atomic.code, world.user("bob").held()) == (409, "already_claimed", 1)
+    assert (atomic.status, atomic.code, world.bob.held()) == (409, "already_claimed", 1)
 
 
 # Deadline
 
 
 def test_rule_13_the_sweep_uses_the_deadline_that_is_shown(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(1)
-    shown = world.user("alice").claim("c1").json["expires_at"]
+    world.pool(claim_ttl="P7D", customers=1)
+    shown = world.alice.claim("c1").json["expires_at"]
     deadline = START + 7 * DAY + 1
 
     world.clock.now = deadline - 1
@@ -227,32 +214,28 @@ def test_rule_13_the_sweep_uses_the_deadline_that_is_shown(world: World) -> None
 
 
 def test_rule_14_the_clock_starts_at_the_claim_and_a_follow_up_restarts_it_if_enabled(world: World) -> None:
-    world.pool(claim_ttl="P7D", follow_up_restarts_clock=True)
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-    alice.release("c1")
+    world.pool(claim_ttl="P7D", follow_up_restarts_clock=True, customers=1)
+    world.alice.claim("c1")
+    world.alice.release("c1")
     world.clock.forward(30 * DAY)
-    claimed = world.user("bob").claim("c1").json["expires_at"]
+    claimed = world.bob.claim("c1").json["expires_at"]
     world.clock.forward(DAY)
 
-    followed = world.user("bob").post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"]
+    followed = world.bob.post("/customers/c1/follow-up", {"note": "called"}).json["expires_at"]
 
     assert claimed == rfc3339(world.clock() + 6 * DAY)
     assert followed == rfc3339(world.clock() + 7 * DAY)
 
 
 def test_rule_15_extending_adds_to_the_current_deadline_within_caps_and_never_after_it(world: World) -> None:
-    mona = world.pool(claim_ttl="P7D", extension="P2D", max_extensions=2, max_hold="P30D")
-    world.fill(2)
-    alice = world.user("alice")
-    old = alice.claim("c1").json["expires_at"]
+    mona = world.pool(claim_ttl="P7D", extension="P2D", max_extensions=2, max_hold="P30D", customers=2)
+    old = world.alice.claim("c1").json["expires_at"]
 
-    by_member = alice.post("/customers/c1/extend")
+    by_member = world.alice.post("/customers/c1/extend")
     extended = mona.post("/customers/c1/extend").json
     mona.post("/customers/c1/extend")
     third = mona.post("/customers/c1/extend").json
-    alice.claim("c2")
+    world.alice.claim("c2")
     too_long = mona.post("/customers/c2/extend", {"by": "P24D"})
     world.clock.forward(20 * DAY)
     too_late = mona.post("/customers/c2/extend")
@@ -264,9 +247,8 @@ def test_rule_15_extending_adds_to_the_current_deadline_within_caps_and_never_af
 
 
 def test_rule_16_a_converted_customer_has_no_clock_and_a_pinned_claim_ends_with_its_pin(world: World) -> None:
-    world.pool(claim_ttl="P1D", holding_limit=2, pin_limit=1)
-    world.fill(3)
-    alice = world.user("alice")
+    world.pool(claim_ttl="P1D", holding_limit=2, pin_limit=1, customers=3)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
     won = alice.post("/customers/c1/win").json
     until = rfc3339(START + 5 * DAY)
@@ -285,31 +267,29 @@ def test_rule_16_a_converted_customer_has_no_clock_and_a_pinned_claim_ends_with_
 def test_rule_17_a_policy_change_is_versioned_validated_and_can_be_previewed(
     world: World,
 ) -> None:
-    mona = world.pool(claim_ttl="P7D")
-    world.fill(2)
-    world.user("alice").claim_batch(["c1", "c2"])
+    mona = world.pool(claim_ttl="P7D", customers=2)
+    world.alice.claim_batch(["c1", "c2"])
     longer = {"policy": {"claim_ttl": "P9D"}}
 
     stale = mona.request("PATCH", "/v1/pools/p", longer, if_match="7")
     zero = mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P0D"}}, if_match="1")
     trial = mona.request("PATCH", "/v1/pools/p", longer | {"apply_to": "all", "dry_run": True}, if_match="1").json
     for_new = mona.request("PATCH", "/v1/pools/p", longer, if_match="1").json
-    untouched = world.user("alice").customer("c1")["expires_at"]
+    untouched = world.alice.customer("c1")["expires_at"]
     for_all = mona.request("PATCH", "/v1/pools/p", longer | {"apply_to": "all"}, if_match="2").json
 
     assert [stale.status, zero.code] == [412, "policy_invalid"]
     assert (trial["affected"], for_new["version"], for_all["affected"]) == (2, 2, 2)
     assert untouched == rfc3339(START + 7 * DAY + 1)
-    assert world.user("alice").customer("c1")["expires_at"] == rfc3339(START + 9 * DAY + 1)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(START + 9 * DAY + 1)
 
 
 # Sweep
 
 
 def test_rule_18_the_sweep_returns_what_is_still_due_reports_it_and_may_run_twice(world: World) -> None:
-    mona = world.pool(claim_ttl="P1D")
-    world.fill(3)
-    world.user("alice").claim_batch(["c1", "c2", "c3"])
+    mona = world.pool(claim_ttl="P1D", customers=3)
+    world.alice.claim_batch(["c1", "c2", "c3"])
     world.clock.forward(DAY - 1)
     mona.post("/customers/c3/extend", {"by": "P1D"})
     world.clock.forward(MINUTE)
@@ -322,38 +302,35 @@ def test_rule_18_the_sweep_returns_what_is_still_due_reports_it_and_may_run_twic
 
 
 def test_rule_19_a_large_sweep_needs_confirmation_and_frequent_returns_need_review(world: World) -> None:
-    world.pool(claim_ttl="P1D", sweep_breaker=0.5, max_returns=1)
-    world.fill(2)
-    world.user("alice").claim_batch(["c1", "c2"])
+    world.pool(claim_ttl="P1D", sweep_breaker=0.5, max_returns=1, customers=2)
+    world.alice.claim_batch(["c1", "c2"])
     world.clock.forward(DAY)
 
     held_back = world.sweep()
     confirmed = world.sweep(confirm=True)
 
     assert (held_back.returned, held_back.unconfirmed, confirmed.returned) == (0, ["p"], 2)
-    assert world.user("bob").claim("c1").code == "set_aside"
+    assert world.bob.claim("c1").code == "set_aside"
 
 
 def test_rule_20_each_reminder_is_sent_once_per_claim_and_level(world: World) -> None:
-    world.pool(claim_ttl="P7D", reminders=["P1D"])
-    world.fill(1)
-    world.user("alice").claim("c1")
+    world.pool(claim_ttl="P7D", reminders=["P1D"], customers=1)
+    world.alice.claim("c1")
 
     world.clock.now = START + 6 * DAY
     early = world.sweep().reminded
     world.clock.forward(1)
 
     assert [early, world.sweep().reminded, world.sweep().reminded] == [0, 1, 0]
-    assert world.user("alice").events("c1")[-1] == "reminded"
+    assert world.alice.events("c1")[-1] == "reminded"
 
 
 # Managing
 
 
 def test_rule_21_pausing_stops_clocks_closing_ends_claims_and_only_empty_pools_are_deleted(world: World) -> None:
-    world.pool(claim_ttl="P7D")
-    world.fill(1)
-    alice, root = world.user("alice"), world.user("root", admin=True)
+    world.pool(claim_ttl="P7D", customers=1)
+    alice, root = world.alice, world.root
     alice.claim("c1")
 
     root.post("/pause")
@@ -368,10 +345,9 @@ def test_rule_21_pausing_stops_clocks_closing_ends_claims_and_only_empty_pools_a
 
 
 def test_rule_22_removing_a_member_states_what_happens_to_their_customers(world: World) -> None:
-    mona = world.pool(members="alice bob carl")
-    world.fill(2)
-    world.user("alice").claim("c1")
-    world.user("bob").claim("c2")
+    mona = world.pool(members="alice bob carl", customers=2)
+    world.alice.claim("c1")
+    world.bob.claim("c2")
 
     refused = mona.request("DELETE", "/v1/pools/p/members/alice")
     mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=carl")
@@ -382,9 +358,8 @@ def test_rule_22_removing_a_member_states_what_happens_to_their_customers(world:
 
 
 def test_rule_23_import_adds_or_updates_and_never_touches_holder_or_state(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
     rows = [{"id": "c1", "name": "Renamed"}, {"id": "new", "name": "New"}, {"id": "bad", "name": 7}]
 
     results = mona.post("/import", {"rows": rows, "on_duplicate": "update"})
@@ -398,13 +373,12 @@ def test_rule_23_import_adds_or_updates_and_never_touches_holder_or_state(world:
 def test_rule_24_masked_fields_are_masked_on_every_route(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     mona.post("/customers", {"id": "c1", "name": "Acme", "fields": {"phone": "13800001234"}})
-    alice, bob = world.user("alice"), world.user("bob")
 
     paths = ("/customers", "/customers/c1", "/customers/c1/history", "/customers/c1/eligibility")
-    before = [alice.get(path).text for path in paths]
-    mine = alice.claim("c1").text
-    others = bob.get("/customers?holder=alice").text
-    refused = bob.claim_batch(["c1"]).text
+    before = [world.alice.get(path).text for path in paths]
+    mine = world.alice.claim("c1").text
+    others = world.bob.get("/customers?holder=alice").text
+    refused = world.bob.claim_batch(["c1"]).text
 
     assert not any("13800001234" in text for text in [*before, others, refused])
     assert "138****1234" in before[0]
@@ -412,10 +386,9 @@ def test_rule_24_masked_fields_are_masked_on_every_route(world: World) -> None:
 
 
 def test_rule_25_eligibility_lists_every_blocking_rule_and_its_end(world: World) -> None:
-    world.pool(embargo="P1D", daily_claim_limit=0, holding_limit=0)
-    world.fill(1)
+    world.pool(embargo="P1D", daily_claim_limit=0, holding_limit=0, customers=1)
 
-    shown = world.user("alice").get("/customers/c1/eligibility").json
+    shown = world.alice.get("/customers/c1/eligibility").json
 
     assert not shown["eligible"]
     assert [(rule["code"], rule.get("retry_at")) for rule in shown["blocking"]] == [
@@ -426,15 +399,13 @@ def test_rule_25_eligibility_lists_every_blocking_rule_and_its_end(world: World)
 
 
 def test_rule_32_a_follow_up_has_content_and_a_managers_restarts_no_clock(world: World) -> None:
-    mona = world.pool(idle_ttl="PT2H")
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    mona = world.pool(idle_ttl="PT2H", customers=1)
+    world.alice.claim("c1")
     world.clock.forward(HOUR)
 
-    refused = alice.post("/customers/c1/follow-up", {"note": " "})
+    refused = world.alice.post("/customers/c1/follow-up", {"note": " "})
     managers = mona.post("/customers/c1/follow-up", {"outcome": "seen"}).json
-    holders = alice.post("/customers/c1/follow-up", {"note": "called"}).json
+    holders = world.alice.post("/customers/c1/follow-up", {"note": "called"}).json
 
     assert (refused.status, refused.code) == (422, "invalid_request")
     assert (managers["last_follow_up_at"], managers["expires_at"]) == (None, rfc3339(START + 1 + 2 * HOUR))
@@ -442,9 +413,8 @@ def test_rule_32_a_follow_up_has_content_and_a_managers_restarts_no_clock(world:
 
 
 def test_rule_34_refusals_name_the_fact(world: World) -> None:
-    mona = world.pool()
-    world.fill(2)
-    alice = world.user("alice")
+    mona = world.pool(customers=2)
+    alice = world.alice
     alice.claim("c1")
 
     claimed = alice.post("/customers/c1/deposit")
@@ -457,7 +427,7 @@ def test_rule_34_refusals_name_the_fact(world: World) -> None:
 
 def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_counters(world: World) -> None:
     world.pool()
-    root = world.user("root", admin=True)
+    root = world.root
 
     created = root.create("c1")
     assigned = root.post("/customers/c1/assign", {"to": "alice"})

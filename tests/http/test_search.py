@@ -43,7 +43,7 @@ def named(world: World) -> World:
     mona = world.pool(claim_ttl="P7D")
     rows = [{"id": each, "name": name, "fields": {"phone": f"138{each[1:]:0>8}"}} for each, name in NAMED.items()]
     assert mona.post("/import", {"rows": rows}).json["summary"]["failed"] == 0
-    world.user("alice").claim_batch(["c2", "c3", "c6"])
+    world.alice.claim_batch(["c2", "c3", "c6"])
     return world
 
 
@@ -91,11 +91,10 @@ def test_customers_with_equal_names_are_all_found_page_by_page(world: World) -> 
 
 
 def test_a_renamed_customer_is_found_only_by_the_new_name(named: World) -> None:
-    bob = named.user("bob")
 
     edit(named.user("mona"), "c1", name="Zenith")
 
-    assert found(bob, "name=zen") == ["c1"] and "c1" not in found(bob, "name=ac")
+    assert found(named.bob, "name=zen") == ["c1"] and "c1" not in found(named.bob, "name=ac")
 
 
 @pytest.mark.parametrize(
@@ -118,12 +117,11 @@ def test_a_search_with_a_filter_finds_every_match_on_possibly_short_pages(
 
 
 def test_claims_do_not_write_the_name_index(world: World) -> None:
-    world.pool()
-    world.fill(1)
+    world.pool(customers=1)
     key = keys.customer_key("main", "p", "c1")
     before = world.table.get([key])[key]
 
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     after = world.table.get([key])[key]
     assert [before[name] for name in (NAMES, "folded")] == [after[name] for name in (NAMES, "folded")]
@@ -136,19 +134,19 @@ def test_claims_do_not_write_the_name_index(world: World) -> None:
 def test_only_managers_search_a_masked_name(world: World) -> None:
     mona = world.pool(masked_fields=["name"])
     create(mona, "c1", "Acme", phone="13812345678")
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     for path in ("/customers?name=acme", "/customers?name=nobody", "/customers?name=acme&holder=me"):
-        refused = world.user("alice").get(path)
+        refused = world.alice.get(path)
         assert (refused.status, refused.code) == (403, "not_manager") and "Acme" not in refused.text, path
     assert [each["name"] for each in mona.walk("/customers?name=acme")] == ["Acme"]
-    assert world.user("bob").get("/customers?phone=13812345678").json["items"][0]["name"] == "A****"
+    assert world.bob.get("/customers?phone=13812345678").json["items"][0]["name"] == "A****"
 
 
 def test_search_results_are_masked_like_a_list(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     create(mona, "c1", "Acme", phone="13812345678", email="a@b.cn")
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     for query in ("name=ac", "email=A@B.cn"):
         shown = [world.user(name).walk(f"/customers?{query}") for name in ("alice", "mona", "bob")]
@@ -164,7 +162,7 @@ def test_a_masked_key_is_searched_by_managers_or_among_held_customers(world: Wor
     mona = world.pool(claim_ttl="PT1H", masked_fields=[kind])
     create(mona, "c1", **SECRETS)
     create(mona, "c2", phone="13900000000", email="li@example.com")
-    alice, query = world.user("alice"), f"{kind}={SECRETS[kind]}"
+    alice, query = world.alice, f"{kind}={SECRETS[kind]}"
 
     before = alice.get(f"/customers?{query}")
     alice.claim("c1")
@@ -185,14 +183,13 @@ def test_a_refused_search_does_not_reveal_whether_a_key_exists(world: World, kin
     create(mona, "c1", **SECRETS)
     create(mona, "c2", **{kind: "13900000001" if kind == "phone" else "wang@example.com"})
     mona.claim("c2")
-    alice = world.user("alice")
 
     for more in ("", "&state=available", "&state=claimed", "&holder=me", "&holder=mona"):
         answers, calls = [], []
         for said in (SECRETS[kind], "13900000001", "13999999999", "wang@example.com", "nobody@example.com"):
             if ("@" in said) == (kind == "email"):
                 with counted(world) as requests:
-                    answers.append(alice.get(f"/customers?{kind}={said}{more}"))
+                    answers.append(world.alice.get(f"/customers?{kind}={said}{more}"))
                 calls.append(requests)
         assert {(each.status, each.text) for each in answers} == {(403, answers[0].text)}, more
         assert all(each == calls[0] for each in calls), more
@@ -201,12 +198,12 @@ def test_a_refused_search_does_not_reveal_whether_a_key_exists(world: World, kin
 def test_a_member_finds_a_held_customer_whose_number_another_now_has(world: World) -> None:
     mona = world.pool(masked_fields=["phone"])
     create(mona, "c1", phone="13812345678")
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     create(mona, "c2", phone="13812345678")
 
-    assert found(world.user("alice"), "phone=13812345678") == ["c1"]
-    assert world.user("bob").get("/customers?phone=13812345678").code == "not_manager"
+    assert found(world.alice, "phone=13812345678") == ["c1"]
+    assert world.bob.get("/customers?phone=13812345678").code == "not_manager"
 
 
 def test_a_search_of_a_masked_name_is_refused_before_any_query(world: World) -> None:
@@ -216,7 +213,7 @@ def test_a_search_of_a_masked_name_is_refused_before_any_query(world: World) -> 
 
     for name in ("acme", "nobody"):
         with counted(world) as requests:
-            assert world.user("bob").get(f"/customers?name={name}").code == "not_manager"
+            assert world.bob.get(f"/customers?name={name}").code == "not_manager"
         calls.append(requests)
 
     assert calls == [{"BatchGetItem": 1}] * 2
@@ -234,7 +231,7 @@ def test_a_search_requires_membership_of_the_pool(world: World, query: str) -> N
         [],
         [],
     ]
-    assert found(world.user("alice"), query) == ["c1"]
+    assert found(world.alice, query) == ["c1"]
 
 
 # By phone number and e-mail address
@@ -282,14 +279,13 @@ def test_an_invalid_search_is_rejected(world: World, query: str) -> None:
 
 
 def test_a_search_cursor_is_valid_only_for_its_own_search(named: World) -> None:
-    bob = named.user("bob")
-    cursor = bob.get("/customers?name=ac&limit=1").json["next_cursor"]
+    cursor = named.bob.get("/customers?name=ac&limit=1").json["next_cursor"]
 
     for query in ("name=acm", "name=ac&state=available", "name=ac&holder=me", "state=available", "limit=1",
                   "phone=13800000002"):  # fmt: skip
-        refused = bob.get(f"/customers?{query}&cursor={cursor}")
+        refused = named.bob.get(f"/customers?{query}&cursor={cursor}")
         assert (refused.status, refused.code) == (400, "invalid_cursor"), query
-    assert bob.get(f"/customers?name=AC&limit=1&cursor={cursor}").status == 200
+    assert named.bob.get(f"/customers?name=AC&limit=1&cursor={cursor}").status == 200
 
 
 @pytest.mark.parametrize(
@@ -346,14 +342,13 @@ def test_a_search_is_two_requests_for_any_pool_size(world: World) -> None:
     mona = world.pool()
     rows = [{"name": f"Acme {number}", "fields": {"phone": f"1380000{number:04d}"}} for number in range(60)]
     mona.post("/import", {"rows": rows})
-    alice = world.user("alice")
 
     with counted(world) as by_name:
-        assert len(alice.get("/customers?name=acme").json["items"]) == 20
+        assert len(world.alice.get("/customers?name=acme").json["items"]) == 20
     with counted(world) as by_phone:
-        assert len(alice.get("/customers?phone=13800000059").json["items"]) == 1
+        assert len(world.alice.get("/customers?phone=13800000059").json["items"]) == 1
     with counted(world) as by_none:
-        assert alice.get("/customers?phone=13900000059").json["items"] == []
+        assert world.alice.get("/customers?phone=13900000059").json["items"] == []
 
     assert by_name == {"Query": 1, "BatchGetItem": 1}
     assert by_phone == {"BatchGetItem": 2} and by_none == {"BatchGetItem": 1}

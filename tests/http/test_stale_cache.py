@@ -23,62 +23,54 @@ def target_pool(world: World, *deeds: Any) -> None:
 
 @pytest.mark.parametrize("verb", ["release", "extend", "pin", "unpin", "win", "follow-up"])
 def test_a_stale_cache_does_not_hide_the_current_holder(world: World, verb: str) -> None:
-    world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True)
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim("c1")
-    target_pool(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+    world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True, customers=1)
+    world.alice.claim("c1")
+    target_pool(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
     bodies = {"pin": {"until": rfc3339(START + 2 * DAY)}, "follow-up": {"note": "called"}}
-    done = bob.post(f"/customers/c1/{verb}", bodies.get(verb))
+    done = world.bob.post(f"/customers/c1/{verb}", bodies.get(verb))
 
     assert done.status == 200, done.text
 
 
 def test_a_manager_cached_as_the_holder_must_still_be_a_manager(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
     mona.claim("c1")
     target_pool(world, lambda: mona.post("/customers/c1/transfer", {"to": "bob"}))
 
     reclaimed = mona.release("c1")
 
-    assert (reclaimed.status, world.user("mona").events("c1")[-1]) == (200, "reclaimed")
+    assert (reclaimed.status, world.mona.events("c1")[-1]) == (200, "reclaimed")
 
 
 def test_the_current_owner_may_deposit_and_edit_despite_a_stale_cache(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
+    mona = world.pool(customers=1)
     mona.post("/customers/c1/convert", {"to": "alice"})
-    alice.customer("c1")
+    world.alice.customer("c1")
     target_pool(
         world,
-        lambda: alice.post("/customers/c1/deposit"),
+        lambda: world.alice.post("/customers/c1/deposit"),
         lambda: mona.post("/customers/c1/convert", {"to": "bob"}),
     )
 
-    edited = bob.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
-    put_back = bob.post("/customers/c1/deposit")
+    edited = world.bob.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
+    put_back = world.bob.post("/customers/c1/deposit")
 
     assert (edited.status, put_back.status) == (200, 200)
 
 
 def test_a_batch_uses_the_current_holders_despite_a_stale_cache(world: World) -> None:
-    world.pool()
-    world.fill(3)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim_batch(["c1", "c2", "c3"])
-    target_pool(world, lambda: alice.release_batch(["c1", "c2"]), lambda: bob.claim("c1"))
+    world.pool(customers=3)
+    world.alice.claim_batch(["c1", "c2", "c3"])
+    target_pool(world, lambda: world.alice.release_batch(["c1", "c2"]), lambda: world.bob.claim("c1"))
 
-    assert bob.release_batch(["c1", "c2", "c3"]).results == ["ok", "not_claimed", "not_holder"]
+    assert world.bob.release_batch(["c1", "c2", "c3"]).results == ["ok", "not_claimed", "not_holder"]
 
 
 def test_a_refused_atomic_batch_returns_the_current_state_of_each(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
     made = mona.post("/import", {"rows": [{"id": "gone", "name": "Gone"}]}).json
-    alice, bob = world.user("alice"), world.user("bob")
+    alice, bob = world.alice, world.bob
     alice.claim("c1")
     target_pool(
         world,
@@ -95,14 +87,12 @@ def test_a_refused_atomic_batch_returns_the_current_state_of_each(world: World) 
 
 
 def test_claim_next_finds_a_restored_customer_cached_as_set_aside(world: World) -> None:
-    mona = world.pool(max_returns=1)
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim("c1")
-    alice.release("c1")
+    mona = world.pool(max_returns=1, customers=1)
+    world.alice.claim("c1")
+    world.alice.release("c1")
     target_pool(world, lambda: mona.post("/customers/c1/restore"))
 
-    taken = bob.claim_next().json["items"]
+    taken = world.bob.claim_next().json["items"]
 
     assert [each["id"] for each in taken] == ["c1"]
 
@@ -113,57 +103,50 @@ def test_claim_next_takes_a_better_customer_released_concurrently(
     mona = world.pool(cooldown="P1D")
     for customer, priority in (("c1", 2), ("c2", 1), ("c3", 0)):
         mona.create(customer, priority=priority)
-    alice, bob = world.user("alice"), world.user("bob")
-    bob.claim("c1")
-    bob.release("c1")
-    alice.claim("c2")
-    target_pool(world, lambda: alice.release("c2"))
+    world.bob.claim("c1")
+    world.bob.release("c1")
+    world.alice.claim("c2")
+    target_pool(world, lambda: world.alice.release("c2"))
 
-    taken = bob.claim_next().json["items"]
+    taken = world.bob.claim_next().json["items"]
 
     assert [each["id"] for each in taken] == ["c2"]
 
 
 def test_an_extension_applies_to_the_current_claim_despite_a_stale_cache(world: World) -> None:
-    world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H")
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim("c1")
-    alice.post("/customers/c1/extend", {"by": "PT2H"})
-    target_pool(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+    world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H", customers=1)
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/extend", {"by": "PT2H"})
+    target_pool(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
-    assert bob.post("/customers/c1/extend", {"by": "PT2H"}).status == 200
-    assert world.user("bob").customer("c1")["expires_at"] == rfc3339(world.clock.now + 4 * HOUR)
+    assert world.bob.post("/customers/c1/extend", {"by": "PT2H"}).status == 200
+    assert world.bob.customer("c1")["expires_at"] == rfc3339(world.clock.now + 4 * HOUR)
 
 
 def test_a_stale_cache_with_other_conditions_costs_one_more_transaction(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim("c1")
-    target_pool(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+    world.pool(customers=1)
+    world.alice.claim("c1")
+    target_pool(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
     with counted(world) as made:
-        assert bob.release("c1").status == 200
+        assert world.bob.release("c1").status == 200
 
     assert made == {"TransactWriteItems": 2}
 
 
 def test_a_stale_cache_with_the_same_conditions_costs_nothing_more(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    target_pool(world, lambda: world.user("bob").claim("c1"))
+    world.pool(customers=1)
+    target_pool(world, lambda: world.bob.claim("c1"))
 
     with counted(world) as made:
-        assert world.user("alice").claim("c1").code == "already_claimed"
+        assert world.alice.claim("c1").code == "already_claimed"
 
     assert made == {"TransactWriteItems": 1}
 
 
 def test_an_atomic_batch_is_planned_again_after_a_cache_refresh(world: World) -> None:
-    world.pool()
-    world.fill(2)
-    alice, bob = world.user("alice"), world.user("bob")
+    world.pool(customers=2)
+    alice, bob = world.alice, world.bob
     alice.claim_batch(["c1", "c2"])
     target_pool(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
 

@@ -7,16 +7,14 @@ from tests.support.world import DAY, HOUR, START, World
 
 
 def test_statistics_count_by_day_and_member_and_include_current_totals(world: World) -> None:
-    mona = world.pool(claim_ttl="P1D")
-    world.fill(6)
-    alice, bob = world.user("alice"), world.user("bob")
-    alice.claim_batch(["c1", "c2", "c3"])
-    alice.release("c1")
+    mona = world.pool(claim_ttl="P1D", customers=6)
+    world.alice.claim_batch(["c1", "c2", "c3"])
+    world.alice.release("c1")
 
     world.clock.forward(DAY + HOUR)
-    bob.claim("c1")
+    world.bob.claim("c1")
     world.sweep()
-    bob.post("/customers/c1/win")
+    world.bob.post("/customers/c1/win")
     shown = mona.get("/stats?from=2026-06-01&to=2026-06-02").json
 
     first = {"day": "2026-06-01", "entered": 6, "claimed": 3, "released": 1, "expired": 0, "won": 0}
@@ -30,12 +28,11 @@ def test_statistics_count_by_day_and_member_and_include_current_totals(world: Wo
 
 
 def test_taking_over_an_expired_claim_counts_an_expiration_and_a_claim(world: World) -> None:
-    mona = world.pool(claim_ttl="P1D")
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(claim_ttl="P1D", customers=1)
+    world.alice.claim("c1")
 
     world.clock.forward(2 * DAY)
-    world.user("bob").claim("c1")
+    world.bob.claim("c1")
 
     shown = {row["user_id"]: row for row in mona.get("/stats").json["by_member"]}
     assert (shown["alice"]["claimed"], shown["alice"]["expired"]) == (1, 1)
@@ -43,23 +40,21 @@ def test_taking_over_an_expired_claim_counts_an_expiration_and_a_claim(world: Wo
 
 
 def test_statistics_use_days_in_the_time_zone_of_the_pool(world: World) -> None:
-    mona = world.pool(time_zone="Asia/Shanghai")
-    world.fill(2)
+    mona = world.pool(time_zone="Asia/Shanghai", customers=2)
     midnight_in_shanghai = START + 8 * HOUR
     world.clock.now = midnight_in_shanghai - 1
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
 
     world.clock.now = midnight_in_shanghai
-    world.user("alice").claim("c2")
+    world.alice.claim("c2")
 
     claimed = {row["day"]: row["claimed"] for row in mona.get("/stats").json["by_day"]}
     assert claimed == {"2026-06-01": 1, "2026-06-02": 1}
 
 
 def test_the_first_claim_of_a_day_archives_the_day_before_in_one_more_transaction(world: World) -> None:
-    world.pool(daily_claim_limit=2)
-    world.fill(4)
-    alice = world.user("alice")
+    world.pool(daily_claim_limit=2, customers=4)
+    alice = world.alice
     alice.claim_batch(["c1", "c2"])
     world.clock.forward(DAY)
     alice.get("/members/me")
@@ -67,7 +62,7 @@ def test_the_first_claim_of_a_day_archives_the_day_before_in_one_more_transactio
 
     with counted(world) as first:
         assert alice.claim("c3").status == 200
-    world.user("alice").customer("c4")
+    world.alice.customer("c4")
     with counted(world) as second:
         assert alice.claim("c4").status == 200
 
@@ -76,9 +71,8 @@ def test_the_first_claim_of_a_day_archives_the_day_before_in_one_more_transactio
 
 
 def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
-    mona = world.pool()
-    world.fill(3)
-    world.user("alice").claim_batch(["c1", "c2"])
+    mona = world.pool(customers=3)
+    world.alice.claim_batch(["c1", "c2"])
 
     assert mona.request("DELETE", "/v1/pools/p/members/alice?held=release").status == 200
 
@@ -88,10 +82,8 @@ def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
 
 
 def test_removing_a_manager_does_not_change_the_customer_count(world: World) -> None:
-    world.pool()
-    world.fill(3)
-    root = world.user("root", admin=True)
-    root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
+    world.pool(customers=3)
+    world.root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
 
     world.user("max").request("DELETE", "/v1/pools/p/members/mona")
 
@@ -99,8 +91,7 @@ def test_removing_a_manager_does_not_change_the_customer_count(world: World) -> 
 
 
 def test_statistics_cost_the_same_for_any_number_of_customers(world: World) -> None:
-    mona = world.pool()
-    world.fill(2)
+    mona = world.pool(customers=2)
     with counted(world) as small:
         mona.get("/stats")
 
@@ -114,7 +105,7 @@ def test_statistics_cost_the_same_for_any_number_of_customers(world: World) -> N
 def test_statistics_require_a_manager_and_a_valid_range_of_days(world: World) -> None:
     mona = world.pool()
 
-    assert world.user("alice").get("/stats").code == "not_manager"
+    assert world.alice.get("/stats").code == "not_manager"
     for span in ("from=2026-06-02&to=2026-06-01", "from=2020-01-01&to=2026-06-01", "from=yesterday", "to=2026-02-30"):
         assert mona.get(f"/stats?{span}").status == 422, span
 
@@ -122,15 +113,14 @@ def test_statistics_require_a_manager_and_a_valid_range_of_days(world: World) ->
 def test_the_largest_atomic_batch_succeeds_on_a_new_day(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(98)
-    alice = threaded.user("alice")
-    alice.claim("c1")
-    alice.release("c1")
+    threaded.alice.claim("c1")
+    threaded.alice.release("c1")
     threaded.clock.forward(DAY)
 
-    claimed = alice.claim_batch(ids, atomic=True, idempotency_key="k")
+    claimed = threaded.alice.claim_batch(ids, atomic=True, idempotency_key="k")
 
     assert claimed.status == 200, claimed.text[:300]
-    days = {row["day"]: row["claimed"] for row in threaded.user("mona").get("/stats").json["by_day"]}
+    days = {row["day"]: row["claimed"] for row in threaded.mona.get("/stats").json["by_day"]}
     assert days == {"2026-06-01": 1, "2026-06-02": 98}
 
 

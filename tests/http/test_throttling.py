@@ -63,9 +63,8 @@ def throttling(
 def made() -> World:
     """A pool of forty customers, of whom bob holds the last."""
     world = World(memory_table(Memory()))
-    world.pool(claim_ttl="PT1H")
-    world.fill(40)
-    world.user("bob").claim("c40")
+    world.pool(claim_ttl="PT1H", customers=40)
+    world.bob.claim("c40")
     return world
 
 
@@ -77,11 +76,11 @@ def test_a_claim_whose_transaction_is_throttled_makes_at_most_four_requests(
     made.service = made.another_process() if cold else made.service
 
     with counted(made) as sent, throttling(made, ERRORS[error], only=WRITE):
-        refused = made.user("alice").claim("c1")
+        refused = made.alice.claim("c1")
 
     assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "throttled", "1")
     assert sent[WRITE] > 1 and sent.total() <= MOST
-    assert made.user("alice").claim("c1").status == 200
+    assert made.alice.claim("c1").status == 200
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
@@ -109,10 +108,9 @@ LATE: dict[str, Callable[[World], Reply]] = {  # some need several calls even wh
 def at_a_limit() -> World:
     """A pool where carl holds all he may, of which one claim has expired; alice last claimed yesterday."""
     world = World(memory_table(Memory()))
-    world.pool(claim_ttl="PT1H", holding_limit=2, daily_claim_limit=5, members="alice bob carl")
-    world.fill(40)
-    world.user("alice").claim("c38")
-    world.user("alice").release("c38")
+    world.pool(claim_ttl="PT1H", holding_limit=2, daily_claim_limit=5, members="alice bob carl", customers=40)
+    world.alice.claim("c38")
+    world.alice.release("c38")
     world.clock.forward(DAY)
     world.user("carl").claim("c39")
     world.clock.forward(HOUR - 1)
@@ -161,25 +159,24 @@ def test_a_throttled_transaction_is_retried_at_most_twice(made: World, verb: str
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_claim_throttled_twice_succeeds(made: World, error: str) -> None:
     with throttling(made, ERRORS[error], times=2, only=WRITE):
-        assert made.user("alice").claim("c1").status == 200
+        assert made.alice.claim("c1").status == 200
 
-    assert made.user("mona").events("c1") == ["imported", "claimed"]
+    assert made.mona.events("c1") == ["imported", "claimed"]
 
 
 def test_a_read_throttled_twice_succeeds(made: World) -> None:
     with throttling(made, ERRORS["the table"], times=2):
-        assert made.user("alice").get("/customers/c1").status == 200
+        assert made.alice.get("/customers/c1").status == 200
 
 
 @pytest.mark.parametrize("verb", ["removal", "audit", "pause"])
 def test_a_long_request_completes_despite_occasional_throttling(made: World, verb: str) -> None:
     for start in range(0, 250, 50):
-        made.user("bob").claim_batch(made.fill(50, prefix=f"d{start}x"))
-    root = made.user("root", admin=True)
+        made.bob.claim_batch(made.fill(50, prefix=f"d{start}x"))
     asked: dict[str, Callable[[], Reply]] = {
         "removal": lambda: VERBS["removal"](made),
-        "audit": lambda: root.request("POST", "/v1/audit", {}),
-        "pause": lambda: root.post("/pause"),
+        "audit": lambda: made.root.request("POST", "/v1/audit", {}),
+        "pause": lambda: made.root.post("/pause"),
     }
     calls = itertools.count(1)
     engine: Any = made.table.connection
@@ -198,12 +195,11 @@ def test_a_long_request_completes_despite_occasional_throttling(made: World, ver
 def test_each_request_has_its_own_retry_budget(made: World) -> None:
     for customer in ("c1", "c2", "c3"):
         with throttling(made, ERRORS["the table"], times=2, only=WRITE):
-            assert made.user("alice").claim(customer).status == 200
+            assert made.alice.claim(customer).status == 200
 
 
 def test_the_low_level_client_retries_nothing(moto_world: World) -> None:
-    moto_world.pool()
-    moto_world.fill(1)
+    moto_world.pool(customers=1)
     sent: Counter[str] = Counter()
 
     def strike(request: Any, **_: Any) -> Any:
@@ -211,7 +207,7 @@ def test_the_low_level_client_retries_nothing(moto_world: World) -> None:
         return throttled()
 
     with hooked(moto_world, "before-send.dynamodb", strike):
-        refused = moto_world.user("alice").claim("c1")
+        refused = moto_world.alice.claim("c1")
 
     assert (refused.status, refused.code) == (429, "throttled")
     assert sent == {WRITE: 3}
@@ -247,7 +243,7 @@ def test_a_sweep_that_is_throttled_midway_reports_what_it_returned() -> None:
     world.pool(claim_ttl="PT1H")
     ids = world.fill(250)
     for start in (0, 90, 180):
-        world.user("alice").claim_batch(ids[start : start + 90])
+        world.alice.claim_batch(ids[start : start + 90])
     world.clock.forward(HOUR)
     engine: Any = world.table.connection
     calls = iter([False])
@@ -261,7 +257,7 @@ def test_a_sweep_that_is_throttled_midway_reports_what_it_returned() -> None:
     engine.before = lambda call: None
 
     assert report.due == 250 and report.failed == 0
-    assert report.returned == len(world.user("mona").walk("/customers?state=available")) > 0
+    assert report.returned == len(world.mona.walk("/customers?state=available")) > 0
     assert report.remaining == 250 - report.returned
 
 
@@ -286,7 +282,7 @@ def test_a_sweep_continues_after_occasional_throttling() -> None:
     world.pool(claim_ttl="PT1H")
     ids = world.fill(270)
     for start in (0, 90, 180):
-        world.user("alice").claim_batch(ids[start : start + 90])
+        world.alice.claim_batch(ids[start : start + 90])
     world.clock.forward(HOUR)
     engine: Any = world.table.connection
     turns = iter([True, True, False] * 100)

@@ -21,14 +21,14 @@ def test_undo_removes_a_created_customer_with_its_fields(world: World) -> None:
     reply = undo(mona, name)
 
     assert told(reply) == {"a": "left", "b": "left"} and reply.json["summary"] == {"ok": 2, "failed": 0}
-    assert mona.get("/customers/a").code == world.user("alice").claim("b").code == "not_found"
+    assert mona.get("/customers/a").code == world.alice.claim("b").code == "not_found"
     assert listed(mona) == listed(mona, f"?phone={PHONE}") == items_about(world, "#C#", "#D#") == []
 
 
 def test_undo_restores_the_fields_of_an_updated_customer(world: World) -> None:
     mona = world.pool()
     mona.create("a", name="Was", fields={"phone": PHONE, "city": "上海"}, priority=3)
-    world.user("alice").claim("a")
+    world.alice.claim("a")
     name = imported(mona, {"id": "a", "name": "Is", "fields": {"phone": "13900000000"}, "priority": 9})
 
     reply = undo(mona, name)
@@ -80,7 +80,7 @@ def test_undo_returns_only_rows_that_changed_a_customer_in_order(world: World) -
 
 @pytest.mark.parametrize("status", ["pause", "close"])
 def test_an_import_is_undone_in_a_paused_or_closed_pool(world: World, status: str) -> None:
-    mona, root = world.pool(), world.user("root", admin=True)
+    mona, root = world.pool(), world.root
     mona.create("b", name="Was")
     name = imported(mona, {"id": "a"}, {"id": "b"})
     assert root.post(f"/{status}", {"mode": "drain"} if status == "close" else None).status == 200
@@ -124,11 +124,11 @@ def test_undo_keeps_customers_changed_by_another_process(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"}, {"id": "b"})
     mine, world.service = world.service, world.another_process()
-    world.user("alice").claim("a")
+    world.alice.claim("a")
     world.service = mine
 
     assert told(undo(mona, name)) == {"a": "version_conflict", "b": "left"}
-    assert world.user("alice").held() == 1
+    assert world.alice.held() == 1
 
 
 def test_undo_leaves_customers_that_moved_to_another_pool(world: World) -> None:
@@ -207,7 +207,7 @@ def in_another_process(world: World, do: Callable[[], Any]) -> Any:
 
 
 def test_a_process_with_a_cached_removed_customer_gets_not_found(world: World) -> None:
-    mona, alice = world.pool(), world.user("alice")
+    mona, alice = world.pool(), world.alice
     name = imported(mona, {"id": "a"}, {"id": "b"})
     in_another_process(world, lambda: undo(mona, name))
 
@@ -227,7 +227,7 @@ def test_a_process_with_a_cached_removed_customer_can_import_it_again(world: Wor
 
 
 def test_a_cached_removed_customer_is_not_used_for_its_successor(world: World) -> None:
-    mona, alice = world.pool(), world.user("alice")
+    mona, alice = world.pool(), world.alice
     name = imported(mona, {"id": "a", "name": "Wrong", "fields": {"phone": PHONE}}, {"id": "b", "name": "Wrong"})
 
     def again() -> None:
@@ -248,7 +248,7 @@ def test_a_cached_removed_customer_is_not_used_for_its_successor(world: World) -
 def test_undo_requires_a_manager_and_hides_imports_from_others(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a"})
-    callers = [world.user("alice"), world.user("stranger")]
+    callers = [world.alice, world.user("stranger")]
 
     for there in (name, "unknown"):
         assert [undo(each, there).code for each in callers] == ["not_manager", "not_a_member"]
@@ -282,7 +282,7 @@ def test_an_import_cannot_be_undone_after_thirty_days(world: World) -> None:
 def test_statistics_count_undone_customers_as_entered_and_removed(world: World) -> None:
     mona = world.pool()
     name = imported(mona, *({"id": f"c{number}"} for number in range(5)))
-    world.user("alice").claim("c0")
+    world.alice.claim("c0")
     world.clock.forward(DAY)
 
     undo(mona, name)
@@ -293,7 +293,7 @@ def test_statistics_count_undone_customers_as_entered_and_removed(world: World) 
 
 
 def test_the_import_of_a_removed_manager_is_undone_with_correct_counts(world: World) -> None:
-    mona, root = world.pool(), world.user("root", admin=True)
+    mona, root = world.pool(), world.root
     root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
     name = imported(world.user("max"), {"id": "a"}, {"id": "b"})
     assert mona.request("DELETE", "/v1/pools/p/members/max").status == 200

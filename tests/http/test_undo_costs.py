@@ -77,6 +77,6 @@ def test_undo_evicts_removed_customers_from_the_cache(world: World) -> None:
     undo(mona, imported(mona, {"id": "c1"}))
 
     with counted(world) as made:
-        assert world.user("alice").claim("c1").status == 404
+        assert world.alice.claim("c1").status == 404
 
     assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}

@@ -256,10 +256,9 @@ QUERIES = [
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_wrong_parameter_is_named_in_the_readers_language(no_store: World, query: str) -> None:
-    alice = no_store.user("alice")
     path = "/stats" if query.startswith("from=") else "/customers"
 
-    english, chinese = (alice.get(f"{path}?{query}", accept_language=each) for each in ("en", "zh-CN"))
+    english, chinese = (no_store.alice.get(f"{path}?{query}", accept_language=each) for each in ("en", "zh-CN"))
 
     assert english.status == chinese.status == 422
     assert all(CHINESE.search(said) and not MSGSPEC.search(said) for said in spoken(chinese, "zh-CN"))
@@ -268,7 +267,7 @@ def test_a_wrong_parameter_is_named_in_the_readers_language(no_store: World, que
 
 def test_a_wrong_rule_is_named_in_the_readers_language(moto_world: World) -> None:
     mona = moto_world.pool()
-    root = moto_world.user("root", admin=True)
+    root = moto_world.root
     policy = {"claim_ttl": "a week", "time_zone": "Mars/Olympus", "reminders": ["P0D"]}
 
     made = root.request("POST", "/v1/pools", {"id": "q", "name": "Q", "policy": policy}, accept_language="zh-CN")
@@ -286,12 +285,11 @@ def test_a_wrong_rule_is_named_in_the_readers_language(moto_world: World) -> Non
 
 @pytest.mark.parametrize("rule", BAD_RULES)
 def test_every_invalid_rule_has_an_error_with_sentences(no_store: World, rule: str) -> None:
-    root = no_store.user("root", admin=True)
     for wrong in BAD_RULES[rule]:
         body = {"id": "q", "name": "Q", "policy": {rule: wrong}}
 
-        chinese = root.request("POST", "/v1/pools", body, accept_language="zh")
-        english = root.request("POST", "/v1/pools", body)
+        chinese = no_store.root.request("POST", "/v1/pools", body, accept_language="zh")
+        english = no_store.root.request("POST", "/v1/pools", body)
 
         assert all(CHINESE.search(said) and not MSGSPEC.search(said) for said in spoken(chinese, "zh-CN")), wrong
         assert "无效" not in "".join(chinese.json["errors"]) and rule in english.json["errors"][0], wrong

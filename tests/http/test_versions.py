@@ -22,14 +22,13 @@ def test_a_matching_version_in_any_form_allows_the_change(world: World) -> None:
     world.pool()
     ids = world.fill(len(THE_FIRST))
 
-    replies = [world.user("alice").claim(each, if_match=form) for each, form in zip(ids, THE_FIRST, strict=True)]
+    replies = [world.alice.claim(each, if_match=form) for each, form in zip(ids, THE_FIRST, strict=True)]
 
     assert [reply.status for reply in replies] == [200] * len(THE_FIRST)
 
 
 def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
+    mona = world.pool(customers=1)
 
     for number, form in enumerate(ANOTHER):
         replies = [
@@ -44,9 +43,8 @@ def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> No
 
 
 def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice, bob = world.user("alice"), world.user("bob")
+    world.pool(customers=1)
+    alice, bob = world.alice, world.bob
     seen = alice.get("/customers/c1").headers["ETag"]
     bob.claim("c1")
     bob.release("c1")
@@ -58,15 +56,13 @@ def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> N
 
 
 def test_a_repeated_claim_with_if_match_requires_the_current_version(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
+    world.pool(customers=1)
+    world.alice.claim("c1")
 
-    refused = alice.claim("c1", if_match='"1"')
+    refused = world.alice.claim("c1", if_match='"1"')
 
     assert (refused.status, refused.code) == (412, "version_conflict")
-    assert alice.claim("c1", if_match='"2"').json["version"] == 2
+    assert world.alice.claim("c1", if_match='"2"').json["version"] == 2
 
 
 def test_a_member_change_with_if_match_requires_the_current_version(world: World) -> None:
@@ -82,13 +78,12 @@ def test_a_member_change_with_if_match_requires_the_current_version(world: World
 
 
 def test_a_member_removal_with_if_match_requires_the_current_version(world: World) -> None:
-    mona = world.pool()
-    world.fill(1)
-    world.user("alice").claim("c1")
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
 
     def remove(version: str, query: str = "") -> int:
         return mona.request("DELETE", f"/v1/pools/p/members/alice{query}", if_match=version).status
 
     assert [remove('"2"'), remove("x"), remove('"2"', "?held=release")] == [412, 412, 412]
-    assert world.user("alice").held() == 1
+    assert world.alice.held() == 1
     assert [remove('"1"'), remove('"1"', "?held=release")] == [409, 200]

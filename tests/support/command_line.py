@@ -137,7 +137,7 @@ def saved(office: Desk, text: str, name: str = "customers.csv", encoding: str = 
 
 def customers(world: World) -> dict[str, Any]:
     """Every customer of the pool, by name."""
-    listed = world.user("mona").walk("/customers")
+    listed = world.mona.walk("/customers")
     by_name = {each["name"]: each for each in listed}
     assert len(by_name) == len(listed), "one was imported twice"
     return by_name

@@ -63,5 +63,5 @@ def everything_there(world: World) -> User:
     world.fill(3)
     world.fill(3, "q")
     world.fill(3, "p", "acme")
-    world.user("alice").claim("c1")
+    world.alice.claim("c1")
     return mona

@@ -163,14 +163,35 @@ class World:
     def user(self, name: str, *, admin: bool = False, tenant: str = "main", pool: str = "p") -> User:
         return User(self, Caller(tenant, name, admin), pool)
 
-    def pool(self, pool: str = "p", tenant: str = "main", members: str = "alice bob", **policy: Any) -> User:
-        """A pool with those members and the manager mona, whose client is returned."""
+    @property
+    def alice(self) -> User:
+        return self.user("alice")
+
+    @property
+    def bob(self) -> User:
+        return self.user("bob")
+
+    @property
+    def mona(self) -> User:
+        """The manager of the pools of a test."""
+        return self.user("mona")
+
+    @property
+    def root(self) -> User:
+        """An admin of the tenant, who is no member."""
+        return self.user("root", admin=True)
+
+    def pool(
+        self, pool: str = "p", tenant: str = "main", members: str = "alice bob", *, customers: int = 0, **policy: Any
+    ) -> User:
+        """Create a pool with those members, that many customers and the manager mona. Return mona's client."""
         root = self.user("root", admin=True, tenant=tenant, pool=pool)
         made = root.request("POST", "/v1/pools", {"id": pool, "name": pool.upper(), "policy": policy})
         assert made.status == 201, made.text
         for name in [*members.split(), "mona"]:
             role = "manager" if name == "mona" else "member"
             assert root.request("PUT", f"/v1/pools/{pool}/members/{name}", {"role": role}).status == 200
+        self.fill(customers, pool, tenant)
         return self.user("mona", tenant=tenant, pool=pool)
 
     def fill(self, count: int, pool: str = "p", tenant: str = "main", prefix: str = "c") -> list[str]:
