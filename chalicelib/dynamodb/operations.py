@@ -5,6 +5,7 @@ The transactions package builds actions; `table` sends them. Nothing here knows 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -24,8 +25,20 @@ class Put(Struct, frozen=True):
     condition: Condition | None = None
 
 
+class SetAttributes(Struct, frozen=True):
+    """Write the changed attributes of an item and remove others. Create the item if it is absent.
+
+    All other attributes stay, also those that this version of the service does not know.
+    """
+
+    key: Key
+    changed: Item
+    removed: tuple[str, ...] = ()
+    condition: Condition | None = None
+
+
 class Update(Struct, frozen=True):
-    """Change some attributes of an item; the others stay."""
+    """Change some attributes of an item by expressions, such as a sum; the others stay."""
 
     key: Key
     actions: list[Any]
@@ -44,9 +57,14 @@ class Delete(Struct, frozen=True):
     condition: Condition | None = None
 
 
-Action = Put | Update | Check | Delete
+MAX_ATTRIBUTES: Final = 100  # of one SetAttributes
 
-_ENTRY_NAMES: Final = {Check: "ConditionCheck", Delete: "Delete", Put: "Put", Update: "Update"}
+Action = Put | SetAttributes | Update | Check | Delete
+
+_ENTRY_NAMES: Final = {
+    Check: "ConditionCheck", Delete: "Delete", Put: "Put", SetAttributes: "Update", Update: "Update"
+}  # fmt: skip
+_VALUES: Final = tuple(f":{index}" for index in range(MAX_ATTRIBUTES))
 
 
 def request_entry(action: Action, table: str) -> dict[str, Any]:
@@ -58,12 +76,25 @@ def request_entry(action: Action, table: str) -> dict[str, Any]:
         request["Item"] = action.item | key
     else:
         request["Key"] = key
-    if isinstance(action, Update):
+    if isinstance(action, SetAttributes):
+        request["UpdateExpression"], placeholders = _set_expression(tuple(action.changed), action.removed)
+        names.update(placeholders)
+        values.update(zip(_VALUES, action.changed.values(), strict=False))
+    elif isinstance(action, Update):
         request["UpdateExpression"] = update.Update(*action.actions).serialize(names, values)
     if action.condition is not None:
         request["ConditionExpression"] = condition_expression(action.condition, names, values)
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return {_ENTRY_NAMES[type(action)]: request | expression_names(names, values)}
+
+
+@lru_cache(maxsize=256)
+def _set_expression(changed: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """Return the expression text, and the placeholders of the names. Cached, since a verb changes the same names."""
+    names = {name: f"#{index}" for index, name in enumerate((*changed, *removed))}
+    assigned = ", ".join([f"{names[name]} = {value}" for name, value in zip(changed, _VALUES, strict=False)])
+    cleared = ", ".join([names[name] for name in removed])
+    return f"SET {assigned}" + (f" REMOVE {cleared}" if removed else ""), names
 
 
 def expression_names(names: dict[str, str], values: Item) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from chalicelib.dynamodb.client import THROTTLES, Client
 from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import INDEX_RANGE, Key
-from chalicelib.dynamodb.operations import Action, Check, Delete, Put, Update
+from chalicelib.dynamodb.operations import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.dynamodb.schema import SCHEMA
 
 __all__ = (  # includes the operations that a transaction takes
     "MAX_ACTIONS", "MAX_KEYS_PER_READ", "Action", "Check", "Delete", "FailedItems", "Fault", "MalformedWrite",
-    "OutcomeUnknown", "Page", "Patience", "Put", "StoreUnavailable", "Table", "Throttled", "Update", "begins_with",
-    "between",
+    "OutcomeUnknown", "Page", "Patience", "Put", "SetAttributes", "StoreUnavailable", "Table", "Throttled", "Update",
+    "begins_with", "between",
 )  # fmt: skip
 
 MAX_ACTIONS: Final = 100

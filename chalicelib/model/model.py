@@ -153,7 +153,8 @@ class Pool(Struct, frozen=True):
     `pauses` counts the pauses so far. A paused pool with `resumed_at` is being resumed: its claims are being shifted.
     `closing` is how the claims of a closed pool end. `shards` is the shard count; during resharding, `spread_from` is
     the old count and `spread_at` the time of the request. After a change of time zone the local day stays `day_kept`,
-    which began at `day_since`, until `day_until`.
+    which began at `day_since`, until `day_until`. `unknown_policy` holds stored rules that a later version
+    of the service wrote: they are kept and have no effect.
     """
 
     tenant: str
@@ -174,6 +175,7 @@ class Pool(Struct, frozen=True):
     day_kept: str | None = None
     day_since: int | None = None
     day_until: int | None = None
+    unknown_policy: dict[str, Any] = {}
 
     def day(self, now: int) -> str:
         """Return the local day on which a claim made `now` counts."""
@@ -254,7 +256,8 @@ class Event(Struct, frozen=True, array_like=True):
     """One transition of a customer, stored as an array to save space in the customer item.
 
     `seq` is the customer version that it created. `request_marker` identifies the request: nothing else distinguishes
-    two equal requests in the same millisecond. `outcome` is that of a follow-up.
+    two equal requests in the same millisecond. `outcome` is that of a follow-up. `unknown` holds stored elements
+    that a later version of the service wrote: they are kept.
     """
 
     seq: int
@@ -269,6 +272,7 @@ class Event(Struct, frozen=True, array_like=True):
     expires_at: int | None = None
     request_marker: str = ""
     outcome: str | None = None
+    unknown: tuple[Any, ...] = ()
 
     @property
     def written(self) -> bool:
@@ -287,7 +291,8 @@ class Customer(Struct, frozen=True):
     `fields_version` is the version that last changed `fields`, which are an item of their own. `homes` maps each pool
     that stores older events to the first version that it does not store. `domain.deadlines` explains the attributes of
     deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that time.
-    `shards` is the shard count with which the item was written.
+    `shards` is the shard count with which the item was written. `unknown` holds stored attributes, in DynamoDB's JSON,
+    that a later version of the service wrote: they are kept.
     """
 
     tenant: str
@@ -324,6 +329,7 @@ class Customer(Struct, frozen=True):
     shards: int = 1
     tail: tuple[Event, ...] = ()
     fields: Fields = {}
+    unknown: dict[str, Any] = {}
 
     def expired(self, now: int) -> bool:
         """Return whether the claim has expired. Anybody may claim the customer then, swept or not."""

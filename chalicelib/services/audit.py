@@ -21,13 +21,14 @@ from chalicelib.domain.invariants import COUNTERS, SUMS, Difference
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
-from chalicelib.dynamodb.keys import DUE, PLACE, ROSTER, Key
-from chalicelib.dynamodb.table import MalformedWrite, Put, Table, between
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, ROSTER, Key
+from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
 from chalicelib.model.model import Customer, Event, Pool
 from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
 
 MAX_LISTED: Final = 100
 A_RECORD: Final = "a record that reads as one"
+_INDEX_ATTRIBUTES: Final = frozenset((*INDEX_RANGE, *INDEX_RANGE.values())) - {"pk"}
 
 
 class Drift(Struct, frozen=True):
@@ -155,7 +156,7 @@ class _Audit:
         """Write the same version with correct index keys. Return False if the customer changed meanwhile."""
         same = unchanged(stored, ["version"])
         try:
-            return self.table.write([Put(key_of(stored), items.customer_item(customer), same)]) is None
+            return self.table.write([SetAttributes(key_of(stored), *_index_changes(stored, customer), same)]) is None
         except MalformedWrite:
             return False
 
@@ -200,3 +201,10 @@ class _Audit:
 
     def _found(self, at: str, difference: Difference, repaired: bool = False) -> None:
         self.report.add(Drift(self.pool.id, difference.kind, at, difference.expected, difference.found, repaired))
+
+
+def _index_changes(stored: Item, customer: Customer) -> tuple[Item, tuple[str, ...]]:
+    """Return the index attributes to write and to remove, so that they agree with the customer."""
+    correct = items.customer_item(customer)
+    now, then = ({name: item[name] for name in _INDEX_ATTRIBUTES & item.keys()} for item in (stored, correct))
+    return items.attribute_changes(now, then)

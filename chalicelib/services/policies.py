@@ -17,7 +17,7 @@ from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import keys, sharded_query
 from chalicelib.dynamodb.keys import DUE
-from chalicelib.dynamodb.table import Check, Put
+from chalicelib.dynamodb.table import Check, SetAttributes
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Policy, Pool
 from chalicelib.model.validation import FieldError, from_msgspec
@@ -75,7 +75,7 @@ def _invalid_change(ctx: RequestContext, pool: Pool, reason: str, errors: list[F
     return Refused(Refusal(reason, errors=tuple(errors)))
 
 
-def _by_manager(caller: Actor, write: Put, same: Rule) -> tuple[list[Check | Put], list[Rule]]:
+def _by_manager(caller: Actor, write: SetAttributes, same: Rule) -> tuple[list[Check | SetAttributes], list[Rule]]:
     """Return the write with checks that the caller manages the pool, and all its rules in order."""
     manages = caller.manager_rules()
     checks = [Check(rule.key, rule.condition) for rule in manages]

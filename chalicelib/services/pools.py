@@ -17,7 +17,7 @@ from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
-from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, Table, Update
+from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Update
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Policy, Pool, Role
 from chalicelib.observability import exception_summary
@@ -47,12 +47,13 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) ->
     return body
 
 
-def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, Put, Rule]:
+def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttributes, Rule]:
     """Return the changed pool at its next version, its write, and the rule of the write: `known` is unchanged."""
     after = replace(changed, version=known.version + 1, updated_at=now)
     key = keys.pool_key(known.tenant, known.id)
     same = rules.unchanged_since(key, known.version)
-    return after, Put(key, items.pool_item(after), same.condition), same
+    changes = items.attribute_changes(items.pool_item(known), items.pool_item(after))
+    return after, SetAttributes(key, *changes, same.condition), same
 
 
 def get_pool(ctx: RequestContext, pool_id: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from chalicelib.domain import rules
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, PLACE, Key, shard_of
-from chalicelib.dynamodb.operations import Delete, Put
+from chalicelib.dynamodb.operations import Delete, Put, SetAttributes
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Table
 from chalicelib.model.model import Pool
 from chalicelib.observability import exception_summary
@@ -61,14 +61,15 @@ def _move(table: Table, pool: Pool, found: Sequence[Key], shard: int) -> None:
         pending = {key: put for key, put in pending.items() if refusing and key not in refusing}
 
 
-def _relocation(pool: Pool, key: Key, stored: Item) -> Put | None:
+def _relocation(pool: Pool, key: Key, stored: Item) -> SetAttributes | None:
     try:
         customer = items.customer_record(pool.tenant, pool.id, stored)
     except MALFORMED as error:
         log.error("malformed customer %s: %s", keys.id_from_pk(key.pk), exception_summary(error))
         return None
     same = rules.same_version(customer.version, customer.created_at)
-    return Put(key, items.customer_item(replace(customer, shards=pool.shards)), same)
+    changes = items.customer_changes(customer, replace(customer, shards=pool.shards))
+    return SetAttributes(key, *changes, same)
 
 
 # Progress

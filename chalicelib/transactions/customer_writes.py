@@ -15,9 +15,9 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import rules
 from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES
+from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Action, Check, Delete, Put
+from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes
 from chalicelib.model.model import Customer, Event, Pool
 
 
@@ -37,19 +37,28 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
     writes: list[Action] = (
         _relocate(transition, transition.target_key, bound, required)
         if transition.target_key
-        else [_put(transition.key, after, bound)]
+        else [_write(transition.key, known, after, bound)]
     )
     if page := _paged_out(transition):
         key = keys.event_page_key(after, after.pool, page[0].seq)
         writes.append(Put(key, items.event_page_item(after, page)))
     if after.fields_version == after.version:
-        writes.append(Put(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(after)))
+        writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(after)))
         writes += _unique_keys(transition, after, required)
     return writes
 
 
-def _put(key: Key, after: Customer, bound: Condition) -> Put:
-    return Put(key, items.customer_item(after), bound)
+def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) -> Action:
+    """Put a new customer. Of a stored one write only the changed attributes, so that unknown attributes survive."""
+    if known is None:
+        return Put(key, items.customer_item(after), bound)
+    return SetAttributes(key, *items.customer_changes(known, after), bound)
+
+
+def _upsert(key: Key, item: Item, condition: Condition | None = None) -> SetAttributes:
+    """Write an item that may exist already."""
+    content = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    return SetAttributes(key, content, condition=condition)
 
 
 def _relocate(
@@ -58,7 +67,11 @@ def _relocate(
     """Move the customer to another key in one transaction. Pages of events stay where they were written."""
     assert transition.after is not None
     new = rules.all_of([*required.pop(target_key, []), rules.pk.does_not_exist()])
-    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), _put(target_key, transition.after, new)]
+    return [
+        Delete(transition.key, bound),
+        Delete(Key(transition.key.pk, "F")),
+        _write(target_key, None, transition.after, new),
+    ]
 
 
 def _remove(transition: Transition, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
@@ -69,13 +82,15 @@ def _remove(transition: Transition, bound: Condition, required: dict[Key, list[C
     return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *deleted_keys]
 
 
-def _unique_keys(transition: Transition, after: Customer, required: dict[Key, list[Condition]]) -> Iterator[Put]:
+def _unique_keys(
+    transition: Transition, after: Customer, required: dict[Key, list[Condition]]
+) -> Iterator[SetAttributes]:
     """Write new unique-key items. The last writer owns a key; only an import by key requires that it is free."""
     existing = {} if transition.before is None else items.unique_key_items(transition.before)
     for key, item in items.unique_key_items(after).items():
         if key not in existing:
             conditions = required.pop(key, [])
-            yield Put(key, item, rules.all_of(conditions) if conditions else None)
+            yield _upsert(key, item, rules.all_of(conditions) if conditions else None)
 
 
 def with_request_marker(transition: Transition, request_marker: str) -> Transition:

@@ -20,7 +20,7 @@ from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 from chalicelib.dynamodb.conditions import evaluate
 from chalicelib.dynamodb.items import Item, deserialize, serialize
 from chalicelib.dynamodb.keys import COVERING, INDEX_RANGE, Key
-from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, Table, Update
+from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, SetAttributes, Table, Update
 
 Items = dict[Key, Item]
 NAME = "memory"
@@ -151,6 +151,9 @@ class Memory:
             self.items.pop(key, None)
         elif isinstance(action, Put):
             self.items[key] = action.item | _named(key)
+        elif isinstance(action, SetAttributes):
+            stored = {name: content for name, content in self.items.get(key, {}).items() if name not in action.removed}
+            self.items[key] = stored | action.changed | _named(key)
         elif isinstance(action, Update):
             assert action.actions, "DynamoDB takes no update that changes nothing"
             self.items[key] = _updated(self.items.get(key, {}) | _named(key), action.actions)

@@ -16,7 +16,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import evaluate
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Action, Check, Delete, Put
+from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes
 from chalicelib.model.model import Customer, Event
 from chalicelib.transactions.customer_writes import actions_of, with_paged_events, with_request_marker
 from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, actor
@@ -42,12 +42,27 @@ def committed(action: Action, **attributes: Any) -> bool:
 
 
 def test_a_customer_is_written_only_over_the_version_that_was_read() -> None:
-    (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, "a2"), {})
+    (write,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, "a2"), {})
 
-    assert (type(put), put.key) == (Put, KEY)
-    assert committed(put, **AS_KNOWN)
-    assert not committed(put, **AS_KNOWN | {"version": 4}) and not committed(put, **AS_KNOWN | {"created_at": START})
-    assert not committed(put), "it has left"
+    assert (type(write), write.key) == (SetAttributes, KEY)
+    assert committed(write, **AS_KNOWN)
+    assert not committed(write, **AS_KNOWN | {"version": 4})
+    assert not committed(write, **AS_KNOWN | {"created_at": START})
+    assert not committed(write), "the customer no longer exists"
+
+
+def test_a_claim_and_a_release_write_only_the_attributes_that_they_change() -> None:
+    (claim,) = actions_of(transitions.claim(actor(claim_ttl="PT1H"), "c1", AVAILABLE, "a2"), {})
+    (release,) = actions_of(transitions.release(actor(), "c1", CLAIMED, None, None), {})
+
+    assert isinstance(claim, SetAttributes) and isinstance(release, SetAttributes)
+    assert set(claim.changed) == {
+        "state", "holder", "claim_id", "claimed_at", "expires_at", "version", "updated_at", "tail", "place",
+        "rank", "due", "due_at",
+    }  # fmt: skip
+    assert claim.removed == ()
+    assert set(release.removed) == {"holder", "claim_id", "claimed_at", "expires_at", "due", "due_at"}
+    assert not {"name", "created_at", "fields_version"} & release.changed.keys()
 
 
 def test_a_new_customer_is_written_only_if_the_key_is_free() -> None:
@@ -55,7 +70,7 @@ def test_a_new_customer_is_written_only_if_the_key_is_free() -> None:
 
     writes = actions_of(move, {})
 
-    assert done(writes) == [(Put, KEY), (Put, FIELDS)]
+    assert done(writes) == [(Put, KEY), (SetAttributes, FIELDS)]
     assert committed(writes[0]) and not committed(writes[0], **AS_KNOWN)
 
 
@@ -91,14 +106,14 @@ def test_fields_are_written_on_change_and_a_new_number_writes_its_unique_key() -
     called = actions_of(transitions.update(mona, AVAILABLE, fields=CALLED.fields), {})
     said_before = actions_of(transitions.update(mona, CALLED, fields=CALLED.fields | {"city": "Xi'an"}), {})
 
-    assert done(renamed) == [(Put, KEY)]
-    assert done(called) == [(Put, KEY), (Put, FIELDS), (Put, GUARD)]
-    assert done(said_before) == [(Put, KEY), (Put, FIELDS)]
+    assert done(renamed) == [(SetAttributes, KEY)]
+    assert done(called) == [(SetAttributes, KEY), (SetAttributes, FIELDS), (SetAttributes, GUARD)]
+    assert done(said_before) == [(SetAttributes, KEY), (SetAttributes, FIELDS)]
     fields, guard = called[1:]
-    assert isinstance(fields, Put) and items.fields_record(fields.item) == (4, CALLED.fields)
-    assert isinstance(guard, Put) and guard.item == items.build_item(
-        GUARD, {"customer": "c1", "created_at": AVAILABLE.created_at, "version": 4}
-    )
+    assert isinstance(fields, SetAttributes) and items.fields_record(fields.changed) == (4, CALLED.fields)
+    assert isinstance(guard, SetAttributes) and items.deserialize_item(guard.changed) == {
+        "customer": "c1", "created_at": AVAILABLE.created_at, "version": 4
+    }  # fmt: skip
     assert guard.condition is None, "by hand, whoever says it last"
 
 
@@ -123,7 +138,12 @@ def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
 
     writes = actions_of(move, asked)
 
-    assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Put, target_key), (Put, Key(target_key.pk, "F"))]
+    assert done(writes) == [
+        (Delete, KEY),
+        (Delete, FIELDS),
+        (Put, target_key),
+        (SetAttributes, Key(target_key.pk, "F")),
+    ]
     leaves, _, enters, _ = writes
     assert committed(leaves, **AS_KNOWN) and not committed(leaves, **AS_KNOWN | {"version": 4})
     assert committed(enters) and not committed(enters, **AS_KNOWN)
@@ -209,7 +229,7 @@ def test_events_moved_out_get_their_own_page() -> None:
 
     assert page.key == keys.event_page_key(CLAIMED, "p", 1) and isinstance(page, Put)
     assert [event.seq for event in items.event_page_record(page.item)] == [1, 2]
-    assert (type(put), page.condition) == (Put, None)
+    assert (type(put), page.condition) == (SetAttributes, None)
 
 
 def test_a_transition_without_a_customer_writes_no_event_page() -> None:

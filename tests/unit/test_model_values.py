@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec.structs import fields, replace
 
-from chalicelib.dynamodb.items import customer_item, customer_record
+from chalicelib.dynamodb.items import attribute_changes, customer_changes, customer_item, customer_record
 from chalicelib.model.model import POOL_RELOAD_MS, Customer, Event, Member
-from tests.support.transition_samples import POOL
+from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE
 from tests.support.world import START
 
 EVENT = Event(2, "claimed", START, "alice")
@@ -35,7 +35,13 @@ def test_a_members_claims_count_on_their_day_or_with_clock_skew_on_the_day_befor
 
 def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
     numbers = count(2)
-    of_type: dict[Any, Any] = {str: "a", str | None: "b", dict[str, int]: {"p": 7}, tuple[Event, ...]: (EVENT,)}
+    of_type: dict[Any, Any] = {
+        str: "a",
+        str | None: "b",
+        dict[str, int]: {"p": 7},
+        tuple[Event, ...]: (EVENT,),
+        dict[str, Any]: {"later": {"BOOL": True}},
+    }
     given = {each.name: of_type.get(each.type) or next(numbers) for each in fields(Customer)}
     customer = Customer(**given | {"state": "claimed", "fields": {}})
 
@@ -43,3 +49,15 @@ def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
 
     assert read == customer
     assert [each.name for each in fields(Customer) if each.name != "fields" and given[each.name] == each.default] == []
+
+
+def test_the_changes_of_a_customer_are_those_between_its_items() -> None:
+    claimed = replace(CLAIMED, reminded={"PT1H": START}, shards=4, tail=(EVENT,), unknown={"later": {"BOOL": True}})
+    states = (AVAILABLE, CLAIMED, claimed, PRIVATE, replace(AVAILABLE, set_aside_at=START, name="\u3164"))
+
+    pairs = [(before, after) for before in states for after in states]
+
+    for before, after in pairs:
+        changed, removed = customer_changes(before, replace(after, unknown=before.unknown))
+        written = attribute_changes(customer_item(before), customer_item(replace(after, unknown=before.unknown)))
+        assert (changed, set(removed)) == (written[0], set(written[1]))

@@ -1,0 +1,101 @@
+"""Two versions of the service on one table: attributes, rules and event elements of a later one survive (I11)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.items import event_page_record as _events
+from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.table import SetAttributes
+from tests.support.world import HOUR, World
+
+CUSTOMER, POOL = keys.customer_key("main", "p", "c1"), keys.pool_key("main", "p")
+LATER: Item = {"score": {"N": "1.5"}, "tags": {"L": [{"S": "vip"}]}, "archived": {"BOOL": False}}
+
+
+def stored(world: World, key: Key) -> Item:
+    return world.table.get([key])[key]
+
+
+def written_by_a_later_version(world: World, key: Key, changed: Item) -> None:
+    """Add the attributes as another process does, and start a process that has read nothing yet."""
+    world.table.write([SetAttributes(key, changed)])
+    world.service = world.another_process()
+
+
+def later(world: World, key: Key) -> Item:
+    return {name: content for name, content in stored(world, key).items() if name in LATER}
+
+
+def test_no_transition_of_a_customer_loses_an_attribute_that_it_does_not_know(world: World) -> None:
+    world.pool(claim_ttl="PT1H")
+    world.fill(1)
+    alice, mona = world.user("alice"), world.user("mona")
+    written_by_a_later_version(world, CUSTOMER, LATER)
+
+    answers = [alice.claim("c1"), alice.release("c1"), alice.claim("c1")]
+    answers.append(mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Acme", "fields": {"city": "上海"}}))
+    world.clock.forward(HOUR)
+    swept = world.sweep()
+
+    assert [answer.status for answer in answers] == [200] * 4
+    assert swept.returned == 1
+    assert later(world, CUSTOMER) == LATER
+    assert "score" not in mona.customer("c1")
+
+
+def test_a_customer_takes_unknown_attributes_along_into_another_pool(world: World) -> None:
+    for pool in ("p", "q"):
+        world.pool(pool)
+        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
+    world.fill(1)
+    alice = world.user("alice")
+    written_by_a_later_version(world, CUSTOMER, LATER)
+
+    alice.claim("c1")
+    alice.post("/customers/c1/win")
+    moved = alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    assert moved.status == 200
+    assert later(world, keys.customer_key("main", "q", "c1")) == LATER
+
+
+def test_unknown_attributes_and_rules_of_a_pool_survive_every_change_of_it(world: World) -> None:
+    world.pool(holding_limit=1)
+    root = world.user("root", admin=True)
+    policy = json.loads(stored(world, POOL)["policy"]["S"]) | {"lottery": {"draws": 3}}
+    written_by_a_later_version(world, POOL, LATER | {"policy": {"S": json.dumps(policy)}})
+
+    answers = [
+        root.request("PATCH", "/v1/pools/p", {"policy": {"holding_limit": 2}}, if_match='"1"'),
+        root.post("/pause"), root.post("/resume"), root.post("/close", {"mode": "drain"}),
+    ]  # fmt: skip
+
+    assert [answer.status for answer in answers] == [200] * 4
+    assert later(world, POOL) == LATER
+    assert json.loads(stored(world, POOL)["policy"]["S"]) == policy | {"holding_limit": 2}
+    assert "lottery" not in root.get().json["policy"]
+
+
+def test_unknown_elements_of_events_are_kept_inline_and_in_a_page(world: World) -> None:
+    world.pool()
+    world.fill(1)
+    alice = world.user("alice")
+    alice.claim("c1")
+    events: list[list[Any]] = json.loads(stored(world, CUSTOMER)["tail"]["S"])
+    last = events[-1] + [None] * (12 - len(events[-1])) + ["approved", 7]
+    written_by_a_later_version(world, CUSTOMER, {"tail": {"S": json.dumps([*events[:-1], last])}})
+
+    alice.release("c1")
+    inline: list[list[Any]] = json.loads(stored(world, CUSTOMER)["tail"]["S"])
+    for _ in range(8):
+        alice.claim("c1")
+        alice.release("c1", reason="no answer")
+    paged = [event for page in world.table.query(CUSTOMER.pk).items if "events" in page for event in _events(page)]
+
+    assert inline[1] == last
+    assert alice.events("c1")[:3] == ["imported", "claimed", "released"]
+    assert [event.unknown for event in paged if event.unknown] == [("approved", 7)]
