@@ -31,6 +31,7 @@ from chalicelib.api import problems
 from tools.compression import compressed
 
 GATEWAY_TIMEOUT = 29  # seconds: API Gateway answers for the function after that
+MAX_BODY = 10 * 1024 * 1024  # bytes
 
 logger = logging.getLogger("local.gateway")
 
@@ -62,6 +63,8 @@ class LambdaProxy(LocalGateway):
         return Answer(answer.status, sent, content)
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, language: str | None) -> Answer:
+        if len(body) > MAX_BODY:
+            return self.problem("payload_too_large", language)
         path = path.replace(";", "%3B")  # part of the address like any other: chalice would leave out what follows
         try:
             match = self._match(path)
