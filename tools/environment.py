@@ -1,7 +1,8 @@
-"""Makes a virtual environment from a requirements file: `python -m tools.environment .venv requirements-dev.txt`.
+"""Create a virtual environment from a group of uv.lock: `python -m tools.environment .venv dev`.
 
-Runs on whatever Python is there, before anything is installed: standard library only, and no syntax that an old Python
-would stumble over before it can be told that it is too old. Two at once wait for each other. Speaks on standard error.
+This module runs before anything is installed, so it imports only the standard library. It installs uv itself too, at
+the version of requirements-uv.txt. Two processes at the same time wait for each other. An environment gets its marker,
+the file `ready`, as the last step: without it, or with another one, the environment is built again from nothing.
 """
 
 from __future__ import annotations
@@ -11,52 +12,81 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
+from tools.paths import PROJECT
 from tools.problems import Unusable, run_tool
 
-OLDEST = (3, 11)
+LOCK = PROJECT / "uv.lock"
+UV_REQUIREMENTS = PROJECT / "requirements-uv.txt"
+UV_FOLDER = PROJECT / ".uv"
 
 
 def main() -> int:
-    folder, requirements = Path(sys.argv[1]), Path(sys.argv[2])
-    if sys.version_info < OLDEST:
-        raise Unusable(f"{sys.executable} is older than Python 3.11: name a newer one with PYTHON=")
-    with Path(f"{folder}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = described(requirements)
+    folder, group = Path(sys.argv[1]), sys.argv[2]
+    with one_process_at_a_time(LOCK):
         ready = folder / "ready"
+        wanted = f"{sys.version}\n{group}\n{sha256(LOCK.read_bytes()).hexdigest()}\n"
         if not ready.exists() or ready.read_text() != wanted:
-            build(folder, requirements)
+            build(folder, group)
             ready.write_text(wanted)
-        os.utime(ready)
+        os.utime(ready)  # make compares its time with the time of uv.lock
     return 0
 
 
-def described(requirements: Path) -> str:
-    """The requirements with those that they include, and the Python they are for."""
-    lines = requirements.read_text().splitlines()
-    included = [described(requirements.with_name(line[3:].strip())) for line in lines if line.startswith("-r ")]
-    return "\n".join([sys.version, *lines, *included])
+def build(folder: Path, group: str) -> None:
+    """Create the environment from nothing. uv takes most files from its cache, so that this is quick."""
+    uv = installed_uv()
+    print(f"Creating {folder} ...", file=sys.stderr)
+    delete(folder)
+    sync = [str(uv), "sync", "--quiet", "--frozen", "--python", sys.executable, "--only-group", group]
+    run(sync, f"could not create {folder}", UV_PROJECT_ENVIRONMENT=str(folder), UV_PYTHON_DOWNLOADS="never")
 
 
-def build(folder: Path, requirements: Path) -> None:
-    print(f"Creating {folder} (once, about a minute) ...", file=sys.stderr)
+def installed_uv() -> Path:
+    """Return the path of the pinned uv, after installing it if necessary. Raise `Unusable` if pip fails."""
+    uv, ready = UV_FOLDER / "bin" / "uv", UV_FOLDER / "ready"
+    with one_process_at_a_time(UV_REQUIREMENTS):
+        wanted = UV_REQUIREMENTS.read_text()
+        if not ready.exists() or ready.read_text() != wanted or not uv.exists():
+            print("Installing uv (once) ...", file=sys.stderr)
+            delete(UV_FOLDER)
+            venv = [sys.executable, "-m", "venv", str(UV_FOLDER)]
+            run(venv, "could not run Python's venv module (on Debian: apt-get install python3-venv)")
+            pip = [str(UV_FOLDER / "bin" / "python"), "-m", "pip", "install", "--no-input", "--require-hashes"]
+            run([*pip, "--quiet", "-r", str(UV_REQUIREMENTS)], "could not install uv")
+            ready.write_text(wanted)
+    return uv
+
+
+@contextmanager
+def one_process_at_a_time(file: Path) -> Iterator[None]:
+    """Hold an exclusive lock on an existing file, which stays unchanged."""
+    with file.open() as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+
+
+def delete(folder: Path) -> None:
+    """Delete a folder, or only the link if it is a link to an environment elsewhere."""
     if folder.is_symlink():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
-    run([sys.executable, "-m", "venv", str(folder)], f"could not make {folder}")
-    python = str(folder / "bin" / "python")
-    install = [python, "-m", "pip", "install", "--quiet", "--quiet", "--no-input", "--disable-pip-version-check"]
-    run([*install, "-r", str(requirements)], f"could not install {requirements}")
 
 
-def run(command: list[str], failure: str) -> None:
-    """Run quietly. Raises `Unusable` with the last thing that the command said."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def run(command: list[str], failure: str, **settings: str) -> None:
+    """Run a command without showing its output. Raise `Unusable` with the last line of the output if it fails."""
+    environment = os.environ | settings
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True, check=False
+    )
     if done.returncode != 0:
-        said = [line.strip() for line in done.stdout.splitlines() if line.strip() and not line.startswith("WARNING")]
-        raise Unusable(f"{failure}: {said[-1] if said else f'exit code {done.returncode}'}")
+        lines = [line.strip() for line in done.stdout.splitlines()]
+        shown = [line for line in lines if line and not line.startswith(("WARNING", "[notice]", "hint:"))]
+        raise Unusable(f"{failure}: {shown[-1] if shown else f'exit code {done.returncode}'}")
 
 
 if __name__ == "__main__":

@@ -7,5 +7,6 @@ LOCAL = PROJECT / ".local"
 KEYS = LOCAL / "keys"
 BUILD = PROJECT / "build"
 
+JAVA_PACKAGES = PROJECT / ".venv-java" / "lib"
 ENGINE_PYTHON = PROJECT / ".venv-engine" / "bin" / "python"
 DYNAMODB_LOCAL = PROJECT / ".dynamodb-local" / "package" / "emulator"

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-MADE_HERE = re.compile(r"\.venv|\.local$|\.dynamodb-local$|\.hypothesis$|\.pytest_cache$|build$|mutants$")
+MADE_HERE = re.compile(r"\.venv|\.uv$|\.local$|\.dynamodb-local$|\.hypothesis$|\.pytest_cache$|build$|mutants$")
 
 
 @dataclass(frozen=True)

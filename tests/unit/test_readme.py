@@ -45,6 +45,7 @@ NOT_RUN = {
     "bench-scale": "takes minutes",
     "bench-cold": "takes minutes, and measures",
     "transcripts": "test_transcripts does the same",
+    "lock": "fetches the index of packages; test_environments exports the same files",
     "dynamodb-local": "fetches Amazon's engine",
     "setup": "other targets run it",
     "format": "rewrites the code",

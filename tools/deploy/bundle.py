@@ -28,7 +28,7 @@ ROOT = "/var/task"  # where Lambda unpacks it, for tracebacks
 # METADATA stays, for those who look for packages with known faults.
 UNUSED = (
     "bin/*", "*/tests/*", "*/__pycache__/*", "*.pyi", "*/py.typed", "*.c", "*.h", "*.pxd", "*.tar.gz",
-    "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "cffi/*",
+    "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "cffi/*", "pycparser/*",
     "phonenumbers/shortdata/region_*",  # read for emergency numbers and the like, which nobody looks for
 )  # fmt: skip
 SHARED_DATA = ("_retry.json", "sdk-default-configuration.json")

@@ -1,6 +1,6 @@
-"""What runs in Lambda, as wheels for its processor, unpacked into a folder that is made once per list.
+"""Install a group of uv.lock for Lambda's processor and system, in a folder that is created once per content.
 
-A list is complete and pinned; nothing is resolved here, and nothing is built from source.
+Nothing is resolved here and nothing is built from source: the lock pins every wheel with its hash.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ import tempfile
 from hashlib import sha256
 from pathlib import Path
 
-from tools.environment import run
+from tools.environment import installed_uv, run
 from tools.paths import BUILD, PROJECT
 
-REQUIREMENTS = PROJECT / "requirements-package.txt"
-RUNTIME = PROJECT / "requirements-runtime.txt"
+SERVICE, RUNTIME = "service", "lambda-runtime"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # The C library of Lambda's system: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023.
-OLD_GLIBC, NEW_GLIBC = 26, 34
+SYSTEM = "manylinux2014" if sys.version_info < (3, 12) else "manylinux_2_34"
 
 
-def dependencies(architecture: str, requirements: Path = REQUIREMENTS) -> Path:
-    """The folder with all of them. Raises `Unusable` with pip's last words."""
-    made_of = f"{requirements.read_text()}\n{sys.version_info[:2]}\n{architecture}"
-    folder = BUILD / "dependencies" / f"{architecture}-{sha256(made_of.encode()).hexdigest()[:12]}"
+def dependencies(architecture: str, group: str = SERVICE) -> Path:
+    """Return the folder with the packages of the group. Raise `Unusable` with the last line that uv prints."""
+    folder = BUILD / "dependencies" / f"{group}-{architecture}-{_fingerprint()}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-            _install(architecture, requirements, Path(draft) / "made")
-            if not folder.exists():  # another one may have been faster
-                shutil.move(Path(draft) / "made", folder)
+            _install(architecture, group, Path(draft))
+            if not folder.exists():  # another process may have been faster
+                shutil.move(Path(draft) / "packages", folder)
     return folder
 
 
-def _install(architecture: str, requirements: Path, target: Path) -> None:
+def _fingerprint() -> str:
+    contents = f"{(PROJECT / 'uv.lock').read_text(encoding='utf-8')}\n{sys.version_info[:2]}"
+    return sha256(contents.encode()).hexdigest()[:12]
+
+
+def _install(architecture: str, group: str, draft: Path) -> None:
+    uv, requirements, target = str(installed_uv()), draft / "requirements.txt", draft / "packages"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    print(f"fetching what {requirements.name} lists, for {architecture} (once) ...", file=sys.stderr)
-    command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--no-input", "--disable-pip-version-check",
-        "--no-deps", "--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={version}",
-        *(f"--platform={platform}" for platform in _platforms(MACHINES[architecture])),
-        f"--target={target}", "-r", str(requirements),
+    print(f"Fetching the packages of the group {group} for {architecture} (once) ...", file=sys.stderr)
+    export = [uv, "export", "--quiet", "--frozen", "--only-group", group, "--output-file", str(requirements)]
+    run([*export, "--project", str(PROJECT)], f"could not export the group {group}")
+    install = [
+        uv, "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
+        f"--python={sys.executable}", f"--python-version={version}",
+        f"--python-platform={MACHINES[architecture]}-{SYSTEM}", f"--target={target}", "-r", str(requirements),
     ]  # fmt: skip
-    run(command, f"could not fetch {requirements.name} for {architecture}")
-
-
-def _platforms(machine: str) -> list[str]:
-    """pip takes platforms literally, so each older one that would do as well has to be named."""
-    newest = OLD_GLIBC if sys.version_info < (3, 12) else NEW_GLIBC
-    return [f"manylinux2014_{machine}", *(f"manylinux_2_{minor}_{machine}" for minor in range(17, newest + 1))]
+    run(install, f"could not fetch the group {group} for {architecture}")
+    (target / ".lock").unlink(missing_ok=True)  # uv's own

