@@ -92,7 +92,7 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
         settings.metrics, "sweep", clock(), report.numbers(), unconfirmed=report.unconfirmed
     )
     app.log.info("swept", extra=measured)
-    return report.body()
+    return report.numbers() | {"unconfirmed": report.unconfirmed}
 
 
 @app.lambda_function()

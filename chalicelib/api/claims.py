@@ -7,9 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chalicelib.api import schemas
 from chalicelib.api.handler import Answer, NoBody
 from chalicelib.api.routing import CUSTOMER, POOL, BatchBody, Limit, Text, batch, route, single
+from chalicelib.model import responses
 from chalicelib.model.identities import User
 from chalicelib.model.model import Duration, Identifier
 from chalicelib.model.times import epoch_ms
@@ -20,7 +20,7 @@ from chalicelib.transactions.context import RequestContext
 # Claim and release
 
 
-@route("POST", CUSTOMER + "/claim", answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/claim", answers=responses.Customer, recalls=False, form="one")
 def claim(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Claim a customer. If the caller already holds it, nothing changes."""
     return single(claims.claim(ctx, pool, [customer]))
@@ -31,13 +31,13 @@ class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/release", body=ReleaseBody, answers=responses.Customer, recalls=False, form="one")
 def release(ctx: RequestContext, body: ReleaseBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Release a customer to the pool, as its holder or a manager."""
     return single(claims.release(ctx, pool, [customer], claim_id=body.claim_id, reason=body.reason))
 
 
-@route("POST", POOL + "/claim", body=BatchBody, answers=schemas.Batch, form="each")
+@route("POST", POOL + "/claim", body=BatchBody, answers=responses.Batch, form="each")
 def claim_batch(ctx: RequestContext, body: BatchBody, query: NoBody, pool: str) -> Answer:
     """Claim several customers, up to the caller's limits."""
     return batch(ctx, body, lambda ids: claims.claim(ctx, pool, ids, atomic=body.atomic))
@@ -47,7 +47,7 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     reason: Text | None = None
 
 
-@route("POST", POOL + "/release", body=ReleaseBatchBody, answers=schemas.Batch, form="each")
+@route("POST", POOL + "/release", body=ReleaseBatchBody, answers=responses.Batch, form="each")
 def release_batch(ctx: RequestContext, body: ReleaseBatchBody, query: NoBody, pool: str) -> Answer:
     """Release several customers to the pool."""
     return batch(
@@ -62,7 +62,7 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
     count: Limit = 1
 
 
-@route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=schemas.ClaimedCustomers, form="items")
+@route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=responses.ClaimedCustomers, form="items")
 def claim_next(ctx: RequestContext, body: ClaimNextBody, query: NoBody, pool: str) -> Answer:
     """Claim the best available customers: highest priority first, then longest waiting."""
     return Answer(results=claim_next_service.claim_next(ctx, pool, body.count).results)
@@ -75,7 +75,7 @@ class AssignBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: User
 
 
-@route("POST", CUSTOMER + "/assign", body=AssignBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/assign", body=AssignBody, answers=responses.Customer, recalls=False, form="one")
 def assign(ctx: RequestContext, body: AssignBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Assign an available customer to a member."""
     return single(claim_admin.assign(ctx, pool, [customer], body.to.id))
@@ -85,7 +85,7 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
     to: User
 
 
-@route("POST", POOL + "/assign", body=AssignBatchBody, answers=schemas.Batch, form="each")
+@route("POST", POOL + "/assign", body=AssignBatchBody, answers=responses.Batch, form="each")
 def assign_batch(ctx: RequestContext, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Assign several available customers to a member."""
     return batch(ctx, body, lambda ids: claim_admin.assign(ctx, pool, ids, body.to.id, atomic=body.atomic))
@@ -96,13 +96,13 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/transfer", body=TransferBody, answers=responses.Customer, recalls=False, form="one")
 def transfer(ctx: RequestContext, body: TransferBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Transfer a claimed customer to another member, with a new claim and deadline."""
     return single(claim_admin.transfer(ctx, pool, [customer], body.to.id, claim_id=body.claim_id))
 
 
-@route("POST", POOL + "/transfer", body=AssignBatchBody, answers=schemas.Batch, form="each")
+@route("POST", POOL + "/transfer", body=AssignBatchBody, answers=responses.Batch, form="each")
 def transfer_batch(ctx: RequestContext, body: AssignBatchBody, query: NoBody, pool: str) -> Answer:
     """Transfer several claimed customers to another member."""
     return batch(ctx, body, lambda ids: claim_admin.transfer(ctx, pool, ids, body.to.id, atomic=body.atomic))
@@ -112,7 +112,7 @@ class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
     to: User | None = None
 
 
-@route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/convert", body=ConvertBody, answers=responses.Customer, recalls=False, form="one")
 def convert(ctx: RequestContext, body: ConvertBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Convert a customer to a private customer of its holder or of a named member."""
     return single(claim_admin.convert(ctx, pool, [customer], body.to and body.to.id))
@@ -122,7 +122,7 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     to: User | None = None
 
 
-@route("POST", POOL + "/convert", body=ConvertBatchBody, answers=schemas.Batch, form="each")
+@route("POST", POOL + "/convert", body=ConvertBatchBody, answers=responses.Batch, form="each")
 def convert_batch(ctx: RequestContext, body: ConvertBatchBody, query: NoBody, pool: str) -> Answer:
     """Convert several customers to private customers."""
     return batch(ctx, body, lambda ids: claim_admin.convert(ctx, pool, ids, body.to and body.to.id, atomic=body.atomic))
@@ -136,7 +136,7 @@ class ExtendBody(Struct, frozen=True, forbid_unknown_fields=True):
     claim_id: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=schemas.ExtendedCustomer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/extend", body=ExtendBody, answers=responses.ExtendedCustomer, recalls=False, form="one")
 def extend(ctx: RequestContext, body: ExtendBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Extend a claim, counted from its current deadline."""
     return single(claim_admin.extend(ctx, pool, [customer], body.by, claim_id=body.claim_id))
@@ -146,7 +146,7 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     by: Duration | None = None
 
 
-@route("POST", POOL + "/extend", body=ExtendBatchBody, answers=schemas.ExtendedBatch, form="each")
+@route("POST", POOL + "/extend", body=ExtendBatchBody, answers=responses.ExtendedBatch, form="each")
 def extend_batch(ctx: RequestContext, body: ExtendBatchBody, query: NoBody, pool: str) -> Answer:
     """Extend several claims, each from its current deadline."""
     return batch(
@@ -162,13 +162,13 @@ class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Annotated[str, Meta(max_length=64)] | None = None
 
 
-@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/follow-up", body=FollowUpBody, answers=responses.Customer, recalls=False, form="one")
 def follow_up(ctx: RequestContext, body: FollowUpBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Record a contact with a customer, as its holder, its owner or a manager."""
     return single(claim_admin.follow_up(ctx, pool, customer, body.note, body.outcome))
 
 
-@route("POST", CUSTOMER + "/win", answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/win", answers=responses.Customer, recalls=False, form="one")
 def win(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Close a claim as won: the customer becomes its holder's private customer."""
     return single(claim_admin.win(ctx, pool, customer))
@@ -178,7 +178,7 @@ class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
     pool: Identifier | None = None
 
 
-@route("POST", CUSTOMER + "/deposit", body=DepositBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/deposit", body=DepositBody, answers=responses.Customer, recalls=False, form="one")
 def deposit(ctx: RequestContext, body: DepositBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Return a private customer to this pool or another one, available to all."""
     return single(claim_admin.deposit(ctx, pool, [customer], body.pool))
@@ -188,7 +188,7 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
     pool: Identifier | None = None
 
 
-@route("POST", POOL + "/deposit", body=DepositBatchBody, answers=schemas.Batch, form="each")
+@route("POST", POOL + "/deposit", body=DepositBatchBody, answers=responses.Batch, form="each")
 def deposit_batch(ctx: RequestContext, body: DepositBatchBody, query: NoBody, pool: str) -> Answer:
     """Return several private customers to this pool or another one."""
     return batch(ctx, body, lambda ids: claim_admin.deposit(ctx, pool, ids, body.pool, atomic=body.atomic))
@@ -198,19 +198,19 @@ class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[datetime, Meta(tz=True)]
 
 
-@route("POST", CUSTOMER + "/pin", body=PinBody, answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/pin", body=PinBody, answers=responses.Customer, recalls=False, form="one")
 def pin(ctx: RequestContext, body: PinBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Keep a claim from expiring until a given moment."""
     return single(claim_admin.pin(ctx, pool, customer, epoch_ms(body.until)))
 
 
-@route("POST", CUSTOMER + "/unpin", answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/unpin", answers=responses.Customer, recalls=False, form="one")
 def unpin(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """End a pin: the claim can expire again."""
     return single(claim_admin.unpin(ctx, pool, customer))
 
 
-@route("POST", CUSTOMER + "/restore", answers=schemas.Customer, recalls=False, form="one")
+@route("POST", CUSTOMER + "/restore", answers=responses.Customer, recalls=False, form="one")
 def restore(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Make a customer that was set aside available again."""
     return single(claim_admin.restore(ctx, pool, customer))

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.api import schemas
 from chalicelib.api.handler import Answer, NoBody, decode, invalid
 from chalicelib.api.routing import (
     CUSTOMER,
@@ -27,11 +26,12 @@ from chalicelib.api.routing import (
     route,
     single,
 )
-from chalicelib.api.schemas import same_schema_as
+from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier, State, field_errors
 from chalicelib.model.normalization import Kind, fold_name, normalized
+from chalicelib.model.responses import same_schema_as
 from chalicelib.services import claims, customers, import_undo, imports
 from chalicelib.services.customers import Filter, OnDuplicate, Row
 from chalicelib.transactions.context import RequestContext
@@ -58,7 +58,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         return Row(self.id or new_id(), self.name, self.fields, priority, generated_id=self.id is None)
 
 
-@route("POST", POOL + "/customers", body=CustomerBody, answers=schemas.Customer, status=201, form="one")
+@route("POST", POOL + "/customers", body=CustomerBody, answers=responses.Customer, status=201, form="one")
 def create_customer(ctx: RequestContext, body: CustomerBody, query: NoBody, pool: str) -> Answer:
     """Create an available customer in the pool."""
     return single(customers.create(ctx, pool, body.row(ctx.backend.new_id)), status=201)
@@ -70,16 +70,16 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     on_duplicate: OnDuplicate = "reject"
 
 
-@route("POST", POOL + "/import", body=ImportBody, answers=schemas.Import, form="each")
+@route("POST", POOL + "/import", body=ImportBody, answers=responses.Import, form="each")
 def import_customers(ctx: RequestContext, body: ImportBody, query: NoBody, pool: str) -> Answer:
     """Create or update one customer per row, never its holder or state. Each row succeeds or fails on its own."""
     check_batch_size(len(body.rows))
     log = ctx.import_log(pool)
     outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
-    return batch_answer(outcome, of_all=("not_a_member", "not_manager"), extra={"import_id": log.import_id})
+    return batch_answer(outcome, of_all=("not_a_member", "not_manager"), import_id=log.import_id)
 
 
-@route("POST", POOL + "/imports/{import_id}/undo", answers=schemas.Undoing, form="each")
+@route("POST", POOL + "/imports/{import_id}/undo", answers=responses.Undoing, form="each")
 def undo_import(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
     """Undo an import, customer by customer. Customers that have changed since stay as they are."""
     return batch_answer(import_undo.undo(ctx, pool, import_id))
@@ -126,7 +126,7 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     email: Annotated[Text | None, Meta(description="Only the customer with this e-mail address.")] = None
 
 
-@route("GET", POOL + "/customers", query=CustomersQuery, answers=schemas.CustomerPage)
+@route("GET", POOL + "/customers", query=CustomersQuery, answers=responses.CustomerPage)
 def list_customers(ctx: RequestContext, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
     """List the customers of a pool. Filter by state, holder, name, phone or e-mail."""
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
@@ -160,7 +160,7 @@ def _contact(query: CustomersQuery, kind: Kind, text: str) -> str:
     return contact
 
 
-@route("GET", CUSTOMER, answers=schemas.Customer)
+@route("GET", CUSTOMER, answers=responses.Customer)
 def get_customer(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Return a customer as the caller may see it."""
     return Answer(customers.get(ctx, pool, customer))
@@ -176,19 +176,19 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
         checked_field_names(self.fields)
 
 
-@route("PATCH", CUSTOMER, body=CustomerPatch, answers=schemas.Customer, form="one")
+@route("PATCH", CUSTOMER, body=CustomerPatch, answers=responses.Customer, form="one")
 def edit_customer(ctx: RequestContext, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
     """Edit a customer. Members left out stay; a field that is null is removed."""
     return single(customers.edit(ctx, pool, customer, body.name, body.fields, body.priority))
 
 
-@route("GET", CUSTOMER + "/eligibility", answers=schemas.Eligibility)
+@route("GET", CUSTOMER + "/eligibility", answers=responses.Eligibility)
 def get_eligibility(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
     """Return whether the caller may claim a customer now, and if not, why and until when."""
     return Answer(blocking=claims.eligibility(ctx, pool, customer))
 
 
-@route("GET", CUSTOMER + "/history", query=PageQuery, answers=schemas.EventPage)
+@route("GET", CUSTOMER + "/history", query=PageQuery, answers=responses.EventPage)
 def get_history(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
     """List the events of a customer, oldest first."""
     return Answer(customers.history(ctx, pool, customer, query.limit, query.cursor))

@@ -17,14 +17,17 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from chalice.app import Request, Response
 from msgspec import Struct
+from msgspec.structs import asdict
 
-from chalicelib.api import problems, rendering
+from chalicelib.api import problems, results
 from chalicelib.api.auth import caller_from
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown, Patience
+from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import decode_user, user_named
 from chalicelib.model.model import IDENTIFIER, MARK
+from chalicelib.model.responses import Body
 from chalicelib.model.validation import FieldError, Value, from_msgspec
 from chalicelib.observability import LogRequest, RequestMetrics, exception_summary
 from chalicelib.transactions.context import Backend, Caller, RequestContext
@@ -36,7 +39,7 @@ HTML: Final = "text/html; charset=utf-8"
 OK: Final = "ok"  # a metric code like those of refusals
 REPLAYED: Final = "replayed"
 Headers: TypeAlias = dict[str, str | list[str]]
-Bodies: TypeAlias = Mapping[int, dict[str, Any]]  # of customers, by position
+Bodies: TypeAlias = Mapping[int, responses.Customer]  # by position
 
 # Never stored as the response to an Idempotency-Key: no caller, another request, or one to be repeated.
 NOT_STORED: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
@@ -61,13 +64,14 @@ Form: TypeAlias = Literal["body", "one", "each", "items"]
 
 
 class Answer(Struct, frozen=True):
-    """The answer of a handler: a `body`, the `results` of customers with extra members in `body`, the refusals that are
-    `blocking` a claim, or an HTML `page`. An `atomic` batch is refused as a whole."""
+    """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or an
+    HTML `page`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results."""
 
-    body: dict[str, Any] = {}
+    body: Body = {}
     status: int = 200
     results: dict[int, Result] | None = None
     atomic: bool = False
+    import_id: str | None = None
     blocking: list[Refusal] | None = None
     page: HtmlPage | None = None
 
@@ -151,7 +155,7 @@ def _respond(
         )
         answer, found = _with_idempotency(ctx, route, parameters, lambda: route.handler(ctx, body, query, **parameters))
         with _after_the_effect():
-            bodies = rendering.bodies(ctx, answer.results or {}, found)
+            bodies = results.bodies(ctx, answer.results or {}, found)
         return _render(answer, bodies, language, route, idempotency), _codes(answer, route, idempotency)
     except Refused as refused:
         response = problems.problem_response(refused.refusal, language, route.path)
@@ -196,7 +200,7 @@ def _code(refusal: Refusal, idempotency: IdempotencyRecord | None) -> str:
 
 def _with_idempotency(
     ctx: RequestContext, route: Route, parameters: Mapping[str, str], handle: Callable[[], Answer]
-) -> tuple[Answer, rendering.Found]:
+) -> tuple[Answer, results.Found]:
     """Return the answer, or the stored one of this Idempotency-Key, with the items read to check access to a replay."""
     idempotency = ctx.idempotency
     if idempotency is None:
@@ -251,7 +255,7 @@ def _first(route: Route, idempotency: IdempotencyRecord) -> Answer | None:
 
 def _may_see(
     ctx: RequestContext, route: Route, parameters: Mapping[str, str], idempotency: IdempotencyRecord
-) -> rendering.Found:
+) -> results.Found:
     """Check access to a replay. Raises Refused, except for an answer that reveals nothing."""
     first = idempotency.answers.get(WHOLE)
     left = route.removes and parameters.get("user") == ctx.caller.user and first is not None and first.refusal is None
@@ -260,7 +264,7 @@ def _may_see(
             ctx.by_admin()
         elif "pool" in parameters and not left:
             with _after_the_effect():
-                return rendering.still_belongs(ctx, parameters["pool"])
+                return results.still_belongs(ctx, parameters["pool"])
     except Refused as refused:
         if not idempotency.says_nothing(refused.refusal.reason):
             idempotency.replayed = False
@@ -385,29 +389,33 @@ def _render(
 ) -> Response:
     if answer.page is not None:
         return _html_response(answer.page)
-    body, status, kind = answer.body, answer.status, JSON
-    if route.form == "one":
-        body = bodies[0]
-    if route.form == "items":
-        body = {"items": [bodies[position] for position in sorted(bodies)]}
-    version = body.get("version")
-    if answer.blocking is not None:
-        body = {
-            "eligible": not answer.blocking,
-            "blocking": [problems.refusal_body(each, language) for each in answer.blocking],
-        }
-    if route.form == "each" and answer.results is not None:
-        body = _results(answer.results, bodies, language) | answer.body
-        first = next((each.refusal for _, each in sorted(answer.results.items()) if each.refusal), None)
-        if answer.atomic and first is not None:
-            kind, status = problems.MEDIA, 409
-            body = problems.problem(first, language, route.path) | {"status": status} | body
-    headers: Headers = {"Content-Type": kind, "Cache-Control": "no-store", **_replayed(idempotency)}
-    if isinstance(version, int):
+    body = _answer_body(answer, bodies, language, route)
+    headers: Headers = {"Content-Type": JSON, "Cache-Control": "no-store", **_replayed(idempotency)}
+    status = answer.status
+    if isinstance(body, responses.RefusedBatch):
+        headers["Content-Type"], status = problems.MEDIA, body.status
+    elif (version := _version(body)) is not None:
         headers["ETag"] = f'"{version}"'
     if route.form == "each" or answer.blocking is not None:
         headers["Content-Language"] = problems.content_language(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
+
+
+def _answer_body(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body:
+    if route.form == "one":
+        return bodies[0]
+    if route.form == "items":
+        return responses.ClaimedCustomers([bodies[position] for position in sorted(bodies)])
+    if answer.blocking is not None:
+        blocking = [problems.refusal_body(each, language) for each in answer.blocking]
+        return responses.Eligibility(not blocking, blocking)
+    if route.form == "each" and answer.results is not None:
+        return _batch(answer, answer.results, bodies, language, route)
+    return answer.body
+
+
+def _version(body: Body) -> int | None:
+    return body.get("version") if isinstance(body, dict) else getattr(body, "version", None)
 
 
 def _html_response(page: HtmlPage) -> Response:
@@ -421,17 +429,24 @@ def _html_response(page: HtmlPage) -> Response:
     return Response(page.html, headers)
 
 
-def _results(results: Mapping[int, Result], bodies: Bodies, language: str) -> dict[str, Any]:
-    """Return one entry per input, in input order, and the summary."""
+def _batch(answer: Answer, results: Mapping[int, Result], bodies: Bodies, language: str, route: Route) -> Body:
+    """Return one entry per input, in input order, and the summary. A refused atomic batch is a problem too."""
     entries = [_entry(result, bodies.get(position), language) for position, result in sorted(results.items())]
-    ok = sum(entry["ok"] for entry in entries)
-    return {"results": entries, "summary": {"ok": ok, "failed": len(entries) - ok}}
+    refusals = [result.refusal for _, result in sorted(results.items()) if result.refusal is not None]
+    summary = responses.Summary(ok=len(entries) - len(refusals), failed=len(refusals))
+    if answer.atomic and refusals:
+        problem = problems.problem(refusals[0], language, route.path)
+        problem.status = 409
+        return responses.RefusedBatch(**asdict(problem), results=entries, summary=summary)
+    if answer.import_id is not None:
+        return responses.Import(entries, summary, answer.import_id)
+    return responses.Batch(entries, summary)
 
 
-def _entry(result: Result, body: dict[str, Any] | None, language: str) -> dict[str, Any]:
+def _entry(result: Result, body: responses.Customer | None, language: str) -> responses.Schema:
     if result.refusal is not None:
-        return {"id": result.id, "ok": False, **problems.refusal_body(result.refusal, language)}
-    return {"id": result.id, "ok": True, "customer": body}
+        return responses.BatchFailure(result.id, False, **asdict(problems.refusal_body(result.refusal, language)))
+    return responses.Undone(result.id, True, None) if body is None else responses.BatchSuccess(result.id, True, body)
 
 
 def _replayed(idempotency: IdempotencyRecord | None) -> Headers:

@@ -16,12 +16,12 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from chalicelib import __version__
-from chalicelib.api import schemas
 from chalicelib.api.handler import JSON, NoBody, Route
-from chalicelib.api.schemas import REFERENCE
+from chalicelib.model import responses
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.identities import USER_SCHEMA
 from chalicelib.model.model import Identifier
+from chalicelib.model.responses import REFERENCE
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -110,9 +110,9 @@ def document(routes: tuple[Route, ...]) -> dict[str, Any]:
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
     """Return the schema of each request and response type, and the named schemas they refer to."""
     taken = [route.body for route in routes if route.body is not NoBody]
-    kinds = list(dict.fromkeys([*taken, *(route.answers for route in routes if route.answers), *schemas.ALL]))
+    kinds = list(dict.fromkeys([*taken, *(route.answers for route in routes if route.answers), *responses.ALL]))
     each, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
-    portable: dict[str, Schema] = _portable(named | schemas.NAMED)
+    portable: dict[str, Schema] = _portable(named | responses.NAMED)
     return dict(zip(kinds, each, strict=True)), dict(sorted(portable.items()))
 
 

@@ -11,13 +11,13 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from chalicelib import bootstrap, config
-from chalicelib.api import report_schemas, schemas
 from chalicelib.api.handler import HTML, Answer, NoBody, decode, invalid
 from chalicelib.api.routing import POOL, ROUTES, Name, PageQuery, checked_name, route
-from chalicelib.api.schemas import same_schema_as
+from chalicelib.model import reports, responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Policy, Role
+from chalicelib.model.responses import same_schema_as
 from chalicelib.services import (
     audit as audit_service,
 )
@@ -34,10 +34,10 @@ from chalicelib.transactions.context import RequestContext
 # The service itself
 
 
-@route("GET", "/v1/health", answers=report_schemas.Health, public=True)
+@route("GET", "/v1/health", answers=reports.Health, public=True)
 def health() -> Answer:
     """Return ok if the service is running."""
-    return Answer({"status": "ok"})
+    return Answer(reports.Health("ok"))
 
 
 @route("GET", "/v1/openapi.json", answers=dict, public=True)
@@ -68,7 +68,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
         checked_name(self.name)
 
 
-@route("POST", "/v1/pools", body=PoolBody, answers=schemas.Pool, status=201, admins=True)
+@route("POST", "/v1/pools", body=PoolBody, answers=responses.Pool, status=201, admins=True)
 def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
     """Create an open pool without members."""
     policy = decode(body.policy, Policy, "policy_invalid", names=True)
@@ -77,13 +77,13 @@ def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
     return Answer(pools.create_pool(ctx, body.id, body.name, policy), 201)
 
 
-@route("GET", "/v1/pools", query=PageQuery, answers=schemas.PoolPage)
+@route("GET", "/v1/pools", query=PageQuery, answers=responses.PoolPage)
 def list_pools(ctx: RequestContext, body: NoBody, query: PageQuery) -> Answer:
     """List the caller's pools; for an admin, all pools of the tenant."""
     return Answer(pools.list_pools(ctx, query.limit, query.cursor))
 
 
-@route("GET", POOL, answers=schemas.Pool)
+@route("GET", POOL, answers=responses.Pool)
 def get_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Return a pool and its policy."""
     return Answer(pools.get_pool(ctx, pool))
@@ -99,7 +99,7 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
         checked_name(self.name)
 
 
-@route("PATCH", POOL, body=PoolPatch, answers=schemas.ChangedPool)
+@route("PATCH", POOL, body=PoolPatch, answers=responses.ChangedPool)
 def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) -> Answer:
     """Change the name or rules of a pool, for new claims or all claims. Rules left out stay."""
     policy = decode(body.policy, dict[str, Any], "policy_invalid")
@@ -107,13 +107,13 @@ def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) 
     return Answer(policies.change(ctx, pool, body.name, policy, to_all=to_all, dry_run=body.dry_run))
 
 
-@route("POST", POOL + "/pause", answers=schemas.Pool, admins=True)
+@route("POST", POOL + "/pause", answers=responses.Pool, admins=True)
 def pause_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Pause a pool: nobody can claim, and no deadline passes."""
     return Answer(pool_lifecycle.pause(ctx, pool))
 
 
-@route("POST", POOL + "/resume", answers=schemas.Pool, admins=True)
+@route("POST", POOL + "/resume", answers=responses.Pool, admins=True)
 def resume_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Resume a paused pool. Every deadline moves by the length of the pause."""
     return Answer(pool_lifecycle.resume(ctx, pool))
@@ -123,13 +123,13 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
     mode: Closing
 
 
-@route("POST", POOL + "/close", body=CloseBody, answers=schemas.Pool, admins=True)
+@route("POST", POOL + "/close", body=CloseBody, answers=responses.Pool, admins=True)
 def close_pool(ctx: RequestContext, body: CloseBody, query: NoBody, pool: str) -> Answer:
     """Close a pool and end its claims: release the customers, or convert them to private customers of their holders."""
     return Answer(pool_lifecycle.close(ctx, pool, body.mode))
 
 
-@route("POST", POOL + "/open", answers=schemas.Pool, admins=True)
+@route("POST", POOL + "/open", answers=responses.Pool, admins=True)
 def open_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Reopen a closed pool."""
     return Answer(pool_lifecycle.reopen(ctx, pool))
@@ -139,13 +139,13 @@ class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
     shards: Annotated[int, Meta(ge=1, le=32)]
 
 
-@route("POST", POOL + "/spread", body=SpreadBody, answers=schemas.ReshardedPool, admins=True)
+@route("POST", POOL + "/spread", body=SpreadBody, answers=responses.ReshardedPool, admins=True)
 def spread_pool(ctx: RequestContext, body: SpreadBody, query: NoBody, pool: str) -> Answer:
     """Set the number of partitions for a pool's lists, for more writes a second."""
     return Answer(pool_lifecycle.spread(ctx, pool, body.shards))
 
 
-@route("DELETE", POOL, answers=schemas.DeletedPool, admins=True)
+@route("DELETE", POOL, answers=responses.DeletedPool, admins=True)
 def delete_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
     """Delete a pool without customers."""
     return Answer(pool_lifecycle.delete(ctx, pool))
@@ -156,19 +156,19 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
     holding_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
 
 
-@route("PUT", POOL + "/members/{user}", body=MemberBody, answers=schemas.Member)
+@route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, query: NoBody, pool: str, user: str) -> Answer:
     """Make a user a member or manager of the pool, or change their role and limit."""
     return Answer(pools.put_member(ctx, pool, user, body.role, body.holding_limit))
 
 
-@route("GET", POOL + "/members", query=PageQuery, answers=schemas.MemberPage)
+@route("GET", POOL + "/members", query=PageQuery, answers=responses.MemberPage)
 def list_members(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str) -> Answer:
     """List the members of a pool with their counters."""
     return Answer(pools.list_members(ctx, pool, query.limit, query.cursor))
 
 
-@route("GET", POOL + "/members/{user}", answers=schemas.Member)
+@route("GET", POOL + "/members/{user}", answers=responses.Member)
 def get_member(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, user: str) -> Answer:
     """Return a member with their counters; `me` is the caller."""
     return Answer(pools.get_member(ctx, pool, user))
@@ -181,7 +181,7 @@ class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     to: Annotated[User | None, Meta(description="The recipient if `held` is `transfer`, by id or subject.")] = None
 
 
-@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=schemas.RemovedMember, removes=True)
+@route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=responses.RemovedMember, removes=True)
 def remove_member(ctx: RequestContext, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
     """Remove a member. Customers that the member holds are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
@@ -194,7 +194,7 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
     to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
 
 
-@route("GET", POOL + "/stats", query=StatsQuery, answers=report_schemas.Statistics)
+@route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)
 def get_stats(ctx: RequestContext, body: NoBody, query: StatsQuery, pool: str) -> Answer:
     """Return counts of activities by day and by member, and the current counts by state."""
     return Answer(statistics.of_pool(ctx, pool, query.since, query.to))
@@ -215,7 +215,7 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
     confirm: bool = False
 
 
-@route("POST", "/v1/sweep", body=SweepBody, answers=report_schemas.SweepReport, admins=True)
+@route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport, admins=True)
 def sweep(ctx: RequestContext, body: SweepBody, query: NoBody) -> Answer:
     """Run one sweep now: return expired claims to their pools and send reminders."""
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
@@ -228,9 +228,9 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
     repair: bool = False
 
 
-@route("POST", "/v1/audit", body=AuditBody, answers=report_schemas.AuditReport, admins=True)
+@route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport, admins=True)
 def audit(ctx: RequestContext, body: AuditBody, query: NoBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or all. Report drift, or repair it."""
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = audit_service.run(ctx.backend.table, which, left, repair=body.repair)
-    return Answer(ctx.finish(report.body()))
+    return Answer(ctx.finish(report))

@@ -6,12 +6,15 @@ Codes, statuses and sentences come from `model.errors`. Nothing here knows a rou
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from chalice.app import Response
+from msgspec import UNSET
+from msgspec.structs import asdict
 
 from chalicelib.model.errors import Refusal
+from chalicelib.model.responses import Problem, RefusalBody
 from chalicelib.model.times import rfc3339
 from chalicelib.model.validation import sentence
 
@@ -35,36 +38,32 @@ def content_language(language: str) -> str:
     return "zh-CN" if language == "zh" else "en"
 
 
-def refusal_body(refusal: Refusal, language: str) -> dict[str, Any]:
+def refusal_body(refusal: Refusal, language: str) -> RefusalBody:
     """Return the members that a problem and a batch result share."""
-    members: dict[str, Any] = {"code": refusal.code, "detail": getattr(refusal.meaning, language)}
-    if refusal.retry_at is not None:
-        members["retry_at"] = rfc3339(refusal.retry_at)
-    for name in ("limit", "used"):
-        if getattr(refusal, name) is not None:
-            members[name] = getattr(refusal, name)
-    if errors := errors_in(refusal, language):
-        members["errors"] = errors
-        members["detail"] += f"{'；'.join(errors)}。" if language == "zh" else f" {'; '.join(errors)}."
-    return members
+    errors = [sentence(each, language) for each in refusal.errors]
+    detail = getattr(refusal.meaning, language)
+    if errors:
+        detail += f"{'；'.join(errors)}。" if language == "zh" else f" {'; '.join(errors)}."
+    return RefusalBody(
+        code=refusal.code,
+        detail=detail,
+        retry_at=UNSET if refusal.retry_at is None else rfc3339(refusal.retry_at),
+        limit=UNSET if refusal.limit is None else refusal.limit,
+        used=UNSET if refusal.used is None else refusal.used,
+        errors=errors or UNSET,
+    )
 
 
-def errors_in(refusal: Refusal, language: str) -> list[str]:
-    """Return the validation errors as sentences. Text, stored by an earlier version, is English only."""
-    known = [each for each in refusal.errors if language == "en" or not isinstance(each, str)]
-    return [each if isinstance(each, str) else sentence(each, language) for each in known]
-
-
-def problem(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> dict[str, Any]:
+def problem(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> Problem:
     """Return the problem body. `instance` names the route, and for a fault also the request (`occurrence`)."""
     where = re.sub(r"\{(\w+)\}", r":\1", path)
-    return {
-        "type": f"urn:customer-pool:problem:{refusal.code}",
-        "title": getattr(refusal.meaning, language),
-        "status": refusal.meaning.status,
-        "instance": where if occurrence is None else f"{where}#{occurrence}",
-        **refusal_body(refusal, language),
-    }
+    return Problem(
+        type=f"urn:customer-pool:problem:{refusal.code}",
+        title=getattr(refusal.meaning, language),
+        status=refusal.meaning.status,
+        instance=where if occurrence is None else f"{where}#{occurrence}",
+        **asdict(refusal_body(refusal, language)),
+    )
 
 
 def problem_response(refusal: Refusal, language: str, path: str = "/", occurrence: str | None = None) -> Response:

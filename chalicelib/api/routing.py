@@ -92,10 +92,10 @@ def batch(
 
 
 def batch_answer(
-    outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = (), extra: dict[str, Any] | None = None
+    outcome: Outcome, *, atomic: bool = False, of_all: Sequence[str] = (), import_id: str | None = None
 ) -> Answer:
     """Return the batch response. Raises Refused for a reason in `of_all`, which concerns the whole request."""
     for result in outcome.results.values():
         if result.refusal is not None and result.refusal.reason in of_all:
             raise Refused(result.refusal)
-    return Answer(extra or {}, results=outcome.results, atomic=atomic)
+    return Answer(results=outcome.results, atomic=atomic, import_id=import_id)

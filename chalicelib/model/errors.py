@@ -17,15 +17,14 @@ class Refusal(Struct, frozen=True, omit_defaults=True):
     """The reason why a request, or an item of a batch, was not carried out.
 
     `reason` is a key of `CATALOG`. `retry_at`, in epoch milliseconds, is set if the refusal ends at a known time;
-    `limit` and `used` if it is about a limit. `errors` lists validation errors; an idempotency record of an earlier
-    version may contain them as text.
+    `limit` and `used` if it is about a limit. `errors` lists validation errors.
     """
 
     reason: str
     retry_at: int | None = None
     limit: int | None = None
     used: int | None = None
-    errors: tuple[FieldError | str, ...] = ()
+    errors: tuple[FieldError, ...] = ()
 
     @property
     def meaning(self) -> ErrorSpec:

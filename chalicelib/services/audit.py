@@ -10,10 +10,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Final, cast
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import invariants
@@ -24,50 +22,12 @@ from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
 from chalicelib.model.model import Customer, Event, Pool
+from chalicelib.model.reports import AuditReport, Drift, DriftKind
 from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
 
 MAX_LISTED: Final = 100
 A_RECORD: Final = "a record that reads as one"
 _INDEX_ATTRIBUTES: Final = frozenset((*INDEX_RANGE, *INDEX_RANGE.values())) - {"pk"}
-
-
-class Drift(Struct, frozen=True):
-    """One difference. `id` is that of a customer, a member or, for sums, the pool.
-
-    `expected` is the value computed from the customers or the events.
-    """
-
-    pool: str
-    kind: str
-    id: str
-    expected: Any
-    found: Any
-    repaired: bool
-
-
-class AuditResult(Struct):
-    """Counts of audited records and drift; `drift` lists the first hundred of `drifted`.
-
-    `unsettled` are members or pools that changed too often to be counted; `remaining` are pools left for lack of time.
-    """
-
-    customers: int = 0
-    members: int = 0
-    drifted: int = 0
-    repaired: int = 0
-    drift: list[Drift] = []
-    unsettled: list[str] = []
-    remaining: list[str] = []
-
-    def add(self, drift: Drift) -> None:
-        self.drifted += 1
-        self.repaired += drift.repaired
-        if len(self.drift) < MAX_LISTED:
-            self.drift.append(drift)
-
-    def body(self) -> dict[str, Any]:
-        shown: dict[str, Any] = msgspec.to_builtins(self)
-        return shown | {"complete": not self.remaining and not self.unsettled}
 
 
 def run(
@@ -77,24 +37,32 @@ def run(
     *,
     repair: bool = False,
     wait: Callable[[float], None] = time.sleep,
-) -> AuditResult:
+) -> AuditReport:
     """Audit the pools one after the other while there is time. Return the totals."""
-    report = AuditResult()
+    report = AuditReport(0, 0, 0, 0, drift=[], unsettled=[], remaining=[], complete=True)
     for pool in pools:
         if isinstance(pool, MalformedPool):
-            report.add(Drift(pool.id, "malformed", pool.id, A_RECORD, "none", False))
+            _add(report, Drift(pool.id, "malformed", pool.id, A_RECORD, "none", False))
             continue
         try:
             _Audit(Lists(table, pool, seconds_left), report, repair, wait).run()
         except OutOfTime:
             report.remaining.append(pool.id)
+    report.complete = not report.remaining and not report.unsettled
     return report
+
+
+def _add(report: AuditReport, drift: Drift) -> None:
+    report.drifted += 1
+    report.repaired += drift.repaired
+    if len(report.drift) < MAX_LISTED:
+        report.drift.append(drift)
 
 
 class _Audit:
     """The audit of one pool. `misplaced` are the customers in a wrong index partition, or in none."""
 
-    def __init__(self, lists: Lists, report: AuditResult, repair: bool, wait: Callable[[float], None]) -> None:
+    def __init__(self, lists: Lists, report: AuditReport, repair: bool, wait: Callable[[float], None]) -> None:
         self.lists, self.table, self.pool = lists, lists.table, lists.pool
         self.report, self.repair = report, repair
         self.misplaced: set[Key] = set()
@@ -200,7 +168,8 @@ class _Audit:
         self._found(at, Difference("malformed", A_RECORD, type(error).__name__))
 
     def _found(self, at: str, difference: Difference, repaired: bool = False) -> None:
-        self.report.add(Drift(self.pool.id, difference.kind, at, difference.expected, difference.found, repaired))
+        kind = cast(DriftKind, difference.kind)
+        _add(self.report, Drift(self.pool.id, kind, at, difference.expected, difference.found, repaired))
 
 
 def _index_changes(stored: Item, customer: Customer) -> tuple[Item, tuple[str, ...]]:

@@ -7,7 +7,7 @@ whether it is allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
@@ -19,6 +19,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Customer, Pool, is_blank
+from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.model.times import duration_ms
 from chalicelib.model.validation import FieldError
 from chalicelib.services import expiry
@@ -182,7 +183,7 @@ def _move(
 # A member leaves
 
 
-def remove_member(ctx: RequestContext, pool_id: str, user: str, held: Held | None, to: str | None) -> dict[str, Any]:
+def remove_member(ctx: RequestContext, pool_id: str, user: str, held: Held | None, to: str | None) -> Body:
     """Remove a member who holds nothing, or whose customers are released or transferred first (rule 22).
 
     The removal requires that the counter of held customers is zero.
@@ -260,7 +261,7 @@ def _require_room_for_all(ctx: RequestContext, pool: Pool, user: str, recipient_
         raise Refused(quota.refusals(found[recipient], headroom)[0])
 
 
-def _remove(ctx: RequestContext, pool: Pool, user: str) -> dict[str, Any]:
+def _remove(ctx: RequestContext, pool: Pool, user: str) -> Body:
     """Remove the member. Archive their counts of the day, and add the customers they added to the pool's row."""
     caller, leaver = ctx.actor(pool), keys.member_key(pool.tenant, pool.id, user)
     stored = ctx.backend.table.get([leaver]).get(leaver)
@@ -280,4 +281,4 @@ def _remove(ctx: RequestContext, pool: Pool, user: str) -> dict[str, Any]:
         writes.append(archive_day(keys.day_key(leaver, member.day), member.did))
         writes.append(brought_in(keys.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
     writes.append(Delete(leaver, rules.all_of([rule.condition for rule in required if rule.key == leaver])))
-    return ctx.commit(writes, required, {"pool_id": pool.id, "user_id": user})
+    return ctx.commit(writes, required, RemovedMember(pool.id, user))

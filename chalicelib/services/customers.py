@@ -11,18 +11,19 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import claim_transitions, masking, transitions
+from chalicelib.domain import claim_transitions, masking, rendering, transitions
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, Item
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import begins_with, between
+from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.model.normalization import Kind, fold_name, key_in, truncate_name
+from chalicelib.model.responses import CustomerPage, EventPage
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
-from chalicelib.transactions import serializers
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import ReadSkew, keys_of
 from chalicelib.transactions.idempotency import Result
@@ -124,7 +125,7 @@ def new_customer(actor: Actor, row: Row) -> Customer:
 # Reading
 
 
-def get(ctx: RequestContext, pool_id: str, customer_id: str) -> dict[str, Any]:
+def get(ctx: RequestContext, pool_id: str, customer_id: str) -> responses.Customer:
     pool = ctx.pool(pool_id)
     customer, manager = _read(ctx, pool, customer_id)
     return ctx.shown(pool, customer, manager)
@@ -159,7 +160,7 @@ class Filter(Struct, frozen=True):
         return named and self.state in (None, state) and self.holder in (None, customer.holder)
 
 
-def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> dict[str, Any]:
+def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> CustomerPage:
     """Return a page of customers in two reads, one of an index and one of the customers, at any size of the pool.
 
     With a name, the page is taken from the index of names, and customers of other states or holders are left out of it.
@@ -171,7 +172,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     last = _last(place, cursor, index, wanted)
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         only_members(ctx, pool)
-        return {"items": [], "next_cursor": None}
+        return CustomerPage([], None)
     if wanted.name is not None and not _sees_names(ctx, pool):
         return _found_by_name(ctx, pool, wanted, limit, last, place)
     listed = _page(ctx, actor, index, partitions, part, last, limit)
@@ -180,10 +181,10 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
     customers = _among(ctx, actor, ids, found)
-    return {
-        "items": [ctx.shown(pool, customer, manager) for customer in customers if wanted.fits(customer)],
-        "next_cursor": place.write(listed[limit - 1]) if len(listed) > limit else None,
-    }
+    return CustomerPage(
+        [ctx.shown(pool, customer, manager) for customer in customers if wanted.fits(customer)],
+        place.write(listed[limit - 1]) if len(listed) > limit else None,
+    )
 
 
 def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
@@ -203,7 +204,7 @@ def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
 
 def _found_by_name(
     ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: _Last | None, place: Cursor
-) -> dict[str, Any]:
+) -> CustomerPage:
     """Return the page for a member who may not see every name in full. Customers with masked names are skipped.
 
     A cursor never points at a skipped customer. If very many follow one another, the list ends before them.
@@ -223,11 +224,11 @@ def _found_by_name(
         if len(seen) > limit or not more:
             break
         last = listed[-1]
-    shown, end = [customer for _, customer in seen[:limit]], standing if more else None
-    return {
-        "items": [ctx.shown(pool, each, manager=False) for each in shown],
-        "next_cursor": place.write(seen[limit - 1][0]) if len(seen) > limit else end and place.write(end),
-    }
+    end = seen[limit - 1][0] if len(seen) > limit else standing if more else None
+    return CustomerPage(
+        [ctx.shown(pool, each, manager=False) for _, each in seen[:limit]],
+        None if end is None else place.write(end),
+    )
 
 
 def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
@@ -284,7 +285,7 @@ def _page(
     return [_Last(keys.id_from_pk(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
 
 
-def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> dict[str, Any]:
+def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> CustomerPage:
     """Return a list with the owner of this normalized unique key, if it still has that contact, in two reads.
 
     If the policy masks the value, a member finds only customers they hold. Whether another customer has the value
@@ -307,7 +308,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Fi
             raise Refused(Refusal("not_manager"))
     elif not manager:
         matches = [each for each in matches if _in_full(actor, each, kind, each.fields[kind])]
-    return {"items": [ctx.shown(pool, each, manager) for each in matches], "next_cursor": None}
+    return CustomerPage([ctx.shown(pool, each, manager) for each in matches], None)
 
 
 def _with_contact(
@@ -361,7 +362,7 @@ def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Ke
     return [customer for customer in customers.values() if customer is not None]
 
 
-def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
+def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cursor: str | None) -> EventPage:
     """Return the customer's events, oldest first: older ones from event pages, recent ones from the customer item."""
     pool = ctx.pool(pool_id)
     customer, manager = _read(ctx, pool, customer_id)
@@ -371,10 +372,10 @@ def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cur
     start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
     events = [event for event in _events_from(ctx, customer, start, limit) if event.seq >= start][:limit]
     more = bool(events) and events[-1].seq < customer.version
-    return {
-        "items": [serializers.event(event, ctx.caller.user, reads_all) for event in events],
-        "next_cursor": place.write(events[-1].seq) if more else None,
-    }
+    return EventPage(
+        [rendering.event(event, ctx.caller.user, reads_all) for event in events],
+        place.write(events[-1].seq) if more else None,
+    )
 
 
 def _events_from(ctx: RequestContext, customer: Customer, start: int, limit: int) -> list[Event]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from chalicelib.domain import system_transitions
 from chalicelib.domain.transitions import SYSTEM, Actor, Transition
@@ -22,6 +23,7 @@ from chalicelib.dynamodb.keys import DUE, PLACE, Key
 from chalicelib.dynamodb.table import MalformedWrite, Page, Table, Throttled, between
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import MARK, Customer, Pool
+from chalicelib.model.reports import SweepReport
 from chalicelib.services.pools import count_by_state, members_of
 from chalicelib.transactions.context import Backend, RequestContext
 from chalicelib.transactions.customer_cache import CustomerCache, MalformedRecord, customer_of
@@ -59,11 +61,11 @@ class SweepResult(Struct):
         self.unconfirmed += other.unconfirmed
         self.throttled = self.throttled or other.throttled
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.COUNTS} | {"lag_s": self.lag_ms / 1000}
 
-    def body(self) -> dict[str, Any]:
-        return self.numbers() | {"unconfirmed": self.unconfirmed}
+    def body(self) -> SweepReport:
+        return SweepReport(**self.numbers(), unconfirmed=self.unconfirmed)
 
 
 class Applied(Struct):
@@ -155,7 +157,7 @@ def _customers_of(table: Table, pool: Pool, report: SweepResult) -> int:
     members = list(members_of(table, pool, malformed))
     report.failed += len(malformed)
     try:
-        return sum(count_by_state(table, pool, members).values())
+        return sum(astuple(count_by_state(table, pool, members)))
     except MALFORMED:
         report.failed += 1
         return sum(member.pooled for member in members)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib.domain import deadlines, system_transitions
+from chalicelib.domain import deadlines, rendering, system_transitions
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import keys, sharded_query
@@ -20,9 +20,9 @@ from chalicelib.dynamodb.keys import DUE
 from chalicelib.dynamodb.table import Check, SetAttributes
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Policy, Pool
+from chalicelib.model.responses import Body
 from chalicelib.model.validation import FieldError, from_msgspec
 from chalicelib.services.pools import require_manager, updated_pool
-from chalicelib.transactions import serializers
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.unit_of_work import UnitOfWork, execute
@@ -32,7 +32,7 @@ PAGE: Final = 100
 
 def change(
     ctx: RequestContext, pool_id: str, name: str | None, policy: dict[str, Any], *, to_all: bool, dry_run: bool
-) -> dict[str, Any]:
+) -> Body:
     """Return the changed pool; with `to_all` or `dry_run` also `affected`, the number of claims whose deadline changes.
 
     Rules left out of `policy` stay. Raises Refused, also if the client sends no version.
@@ -45,18 +45,19 @@ def change(
     wanted = replace(seen, name=name or pool.name).ruled_by(_merged(ctx, pool, policy), ctx.now)
     if dry_run:
         _may_change(ctx, pool)
-        return ctx.finish(serializers.pool(wanted) | {"affected": sum(len(page) for page in _affected(ctx, wanted))})
+        affected = sum(len(page) for page in _affected(ctx, wanted))
+        return ctx.finish(rendering.changed_pool(wanted, affected))
     changed, write, same = updated_pool(seen, wanted, ctx.now)
     by_manager = _by_manager(ctx.actor(pool), write, same)
     if not to_all:
-        body = ctx.commit(*by_manager, serializers.pool(changed))
+        body = ctx.commit(*by_manager, rendering.pool(changed))
         ctx.forget(pool_id)
         return body
     if ctx.idempotency is None or 0 not in ctx.idempotency.answers:
-        ctx.commit(*by_manager, serializers.pool(changed), position=0)
+        ctx.commit(*by_manager, rendering.pool(changed), position=0)
         ctx.forget(pool_id)
     current = ctx.pool_now(pool_id)
-    return ctx.finish(serializers.pool(current) | {"affected": _apply(ctx, current)})
+    return ctx.finish(rendering.changed_pool(current, _apply(ctx, current)))
 
 
 def _merged(ctx: RequestContext, pool: Pool, given: dict[str, Any]) -> Policy:

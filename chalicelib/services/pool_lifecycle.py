@@ -7,23 +7,22 @@ within the request and then in every scheduled round until it is complete. Nothi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain import rules
+from chalicelib.domain import rendering, rules
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import ROSTER
 from chalicelib.dynamodb.table import MAX_ACTIONS, Delete
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Closing, Pool
+from chalicelib.model.responses import Body, DeletedPool, Schema
 from chalicelib.services import sweeper
 from chalicelib.services.pools import updated_pool
-from chalicelib.transactions import serializers
 from chalicelib.transactions.context import RequestContext
 
 
-def pause(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
+def pause(ctx: RequestContext, pool_id: str) -> Body:
     """Stop new claims, and stop every deadline until the pool is resumed."""
 
     def paused(pool: Pool) -> Pool:
@@ -36,7 +35,7 @@ def pause(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
     return _changed(ctx, pool_id, paused)
 
 
-def resume(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
+def resume(ctx: RequestContext, pool_id: str) -> Body:
     """Move every deadline by exactly the pause, then open the pool; with very many claims, in a later round."""
 
     def resumed(pool: Pool) -> Pool:
@@ -47,7 +46,7 @@ def resume(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
     return _changed(ctx, pool_id, resumed)
 
 
-def close(ctx: RequestContext, pool_id: str, mode: Closing) -> dict[str, Any]:
+def close(ctx: RequestContext, pool_id: str, mode: Closing) -> Body:
     """Stop new claims and end the existing ones: return them to the pool, or give them to their holders for good."""
 
     def closed(pool: Pool) -> Pool:
@@ -58,7 +57,7 @@ def close(ctx: RequestContext, pool_id: str, mode: Closing) -> dict[str, Any]:
     return _changed(ctx, pool_id, closed)
 
 
-def reopen(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
+def reopen(ctx: RequestContext, pool_id: str) -> Body:
     """Open a closed pool again. A paused pool must be resumed instead, since its deadlines have to move."""
 
     def opened(pool: Pool) -> Pool:
@@ -73,15 +72,15 @@ def _changed(
     ctx: RequestContext,
     pool_id: str,
     change: Callable[[Pool], Pool],
-    shown: Callable[[Pool], dict[str, Any]] = serializers.pool,
-) -> dict[str, Any]:
+    render: Callable[[Pool], Body] = rendering.pool,
+) -> Body:
     """Return the pool after the change, and after as much of the work on its claims as time allows."""
     ctx.by_admin()
     if ctx.idempotency is None or 0 not in ctx.idempotency.answers:
         _write(ctx, pool_id, change)
     pool = sweeper.continue_lifecycle(ctx.backend, ctx.pool_now(pool_id), ctx.now, sweeper.request_time_left())
     ctx.forget(pool_id)
-    return ctx.finish(shown(pool))
+    return ctx.finish(render(pool))
 
 
 def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) -> None:
@@ -92,7 +91,7 @@ def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) ->
             return
         _, write, same = updated_pool(pool, changed, ctx.now)
         try:
-            ctx.commit([write], [same], {}, position=0)
+            ctx.commit([write], [same], Schema(), position=0)
             return
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or ctx.if_match is not None:
@@ -107,7 +106,7 @@ def _required_version(ctx: RequestContext, pool_id: str) -> Pool:
     return pool
 
 
-def spread(ctx: RequestContext, pool_id: str, shards: int) -> dict[str, Any]:
+def spread(ctx: RequestContext, pool_id: str, shards: int) -> Body:
     """Set the number of shards of the pool's lists. The schedule moves the entries while the pool is in use."""
 
     def spreading(pool: Pool) -> Pool:
@@ -117,13 +116,13 @@ def spread(ctx: RequestContext, pool_id: str, shards: int) -> dict[str, Any]:
             raise Refused(Refusal("request_in_progress"))
         return replace(pool, shards=shards, spread_from=pool.shards, spread_at=ctx.now)
 
-    return _changed(ctx, pool_id, spreading, serializers.spread_pool)
+    return _changed(ctx, pool_id, spreading, rendering.resharded_pool)
 
 
 # Delete
 
 
-def delete(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
+def delete(ctx: RequestContext, pool_id: str) -> Body:
     """Delete a pool without customers, with its members and statistics. Raises Refused if it has customers.
 
     The pool is closed first, so that no customer enters during the check, and restored if it has customers.
@@ -140,7 +139,7 @@ def delete(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
     _clear(ctx, closed)
     same = rules.unchanged_since(keys.pool_key(closed.tenant, closed.id), closed.version)
     ctx.forget(pool_id)
-    return ctx.commit([Delete(same.key, same.condition)], [same], {"id": closed.id})
+    return ctx.commit([Delete(same.key, same.condition)], [same], DeletedPool(closed.id))
 
 
 def _require_empty(ctx: RequestContext, pool: Pool) -> None:

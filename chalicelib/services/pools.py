@@ -12,17 +12,19 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 from pynamodb.expressions.operand import Value
 
-from chalicelib.domain import rules
+from chalicelib.domain import rendering, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Update
+from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Policy, Pool, Role
+from chalicelib.model.reports import StateCounts
+from chalicelib.model.responses import Body, MemberPage, PoolPage
 from chalicelib.observability import exception_summary
 from chalicelib.services.pagination import Cursor
-from chalicelib.transactions import serializers
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, day_filed, take_day
 
@@ -32,7 +34,7 @@ log = logging.getLogger("customer-pool")
 AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
 
 
-def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) -> dict[str, Any]:
+def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) -> Body:
     """Create an open pool. Only an admin of the tenant may."""
     ctx.by_admin()
     pool = Pool(ctx.caller.tenant, pool_id, name, "open", policy, 1, ctx.now, ctx.now)
@@ -41,7 +43,7 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) ->
     tenant = keys.tenant_key(pool.tenant)
     known_to_schedule = Put(tenant, items.build_item(tenant, {}))
     body = ctx.commit(
-        [Put(key, items.pool_item(pool), free.condition), known_to_schedule], [free], serializers.pool(pool)
+        [Put(key, items.pool_item(pool), free.condition), known_to_schedule], [free], rendering.pool(pool)
     )
     ctx.forget(pool.id)
     return body
@@ -56,13 +58,13 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
     return after, SetAttributes(key, *changes, same.condition), same
 
 
-def get_pool(ctx: RequestContext, pool_id: str) -> dict[str, Any]:
+def get_pool(ctx: RequestContext, pool_id: str) -> responses.Pool:
     pool = ctx.pool_now(pool_id)
     only_members(ctx, pool)
-    return serializers.pool(pool)
+    return rendering.pool(pool)
 
 
-def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> dict[str, Any]:
+def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     """Return the pools that the caller is a member of; for an admin, all pools of the tenant.
 
     A member's page holds their pools among the next MAX_KEYS_PER_READ pools of the tenant. It may be short, even empty,
@@ -82,8 +84,8 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> dict[str,
     next_cursor = None
     if left or page.last is not None:
         next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
-    found_items = _sound(((keys.pool_key(tenant, pool.id), pool) for pool in shown), serializers.pool)
-    return {"items": found_items, "next_cursor": next_cursor}
+    found_items = _sound(((keys.pool_key(tenant, pool.id), pool) for pool in shown), rendering.pool)
+    return PoolPage(found_items, next_cursor)
 
 
 def _sound(pools: Iterable[tuple[Key, T]], read: Callable[[T], R]) -> list[R]:
@@ -104,7 +106,7 @@ def only_members(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | No
         raise Refused(refusal)
 
 
-def get_member(ctx: RequestContext, pool_id: str, user: str) -> dict[str, Any]:
+def get_member(ctx: RequestContext, pool_id: str, user: str) -> responses.Member:
     """Return a member with their counters; `me` is the caller. Only managers may read other members."""
     pool = ctx.pool(pool_id)
     wanted = ctx.caller.user if user == "me" else user
@@ -116,10 +118,10 @@ def get_member(ctx: RequestContext, pool_id: str, user: str) -> dict[str, Any]:
         require_manager(ctx, pool, found)
     if other not in found:
         raise Refused(Refusal("not_a_member" if own == other else "not_found"))
-    return serializers.member(items.member_record(pool.tenant, pool.id, found[other]), pool, ctx.now)
+    return rendering.member(items.member_record(pool.tenant, pool.id, found[other]), pool, ctx.now)
 
 
-def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
+def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | None) -> MemberPage:
     """Return the members of a pool, ordered by user id."""
     pool = ctx.pool(pool_id)
     roster = keys.member_roster(pool.tenant, pool.id)
@@ -132,10 +134,7 @@ def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     require_manager(ctx, pool, found)
     members = [items.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
     next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
-    return {
-        "items": [serializers.member(each, pool, ctx.now) for each in members],
-        "next_cursor": next_cursor,
-    }
+    return MemberPage([rendering.member(each, pool, ctx.now) for each in members], next_cursor)
 
 
 def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> Iterator[Member]:
@@ -151,7 +150,7 @@ def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> 
                 malformed.append(key)
 
 
-def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> dict[str, int]:
+def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> StateCounts:
     """Return the numbers of available, claimed and set-aside customers, summed from the members' counters."""
     key = keys.leavers_key(pool.tenant, pool.id)
     left = items.deserialize_item(table.get([key]).get(key, {}))
@@ -159,7 +158,7 @@ def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> dict[
         left.get(name, 0) + sum(getattr(member, name) for member in members) for name in ("pooled", "aside")
     )
     claimed = sum(member.held for member in members)
-    return {"available": pooled - claimed - aside, "claimed": claimed, "set_aside": aside}
+    return StateCounts(available=pooled - claimed - aside, claimed=claimed, set_aside=aside)
 
 
 def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:
@@ -170,7 +169,7 @@ def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] |
         raise Refused(refusal)
 
 
-def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_limit: int | None) -> dict[str, Any]:
+def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_limit: int | None) -> Body:
     """Add a member or manager, or change their role and limit. Their claims stay.
 
     The counters in the response are those at the time of the write. A member who was removed earlier in the day gets
@@ -233,7 +232,7 @@ def _as_counted(key: Key, stored: Item) -> list[Rule]:
 
 def _put_member(
     ctx: RequestContext, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule], day_taken: Action
-) -> dict[str, Any]:
+) -> Body:
     key = keys.member_key(member.tenant, member.pool, member.user)
     expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
@@ -247,7 +246,7 @@ def _put_member(
         required += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
     else:
         writes.append(Update(key, _settings(member), on_target))
-    return ctx.commit(writes, required, serializers.member(member, pool, ctx.now))
+    return ctx.commit(writes, required, rendering.member(member, pool, ctx.now))
 
 
 def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:

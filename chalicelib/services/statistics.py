@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.table import between
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import ACTIVITIES, Member, Pool
+from chalicelib.model.reports import Activities, DayActivities, MemberActivities, Statistics
 from chalicelib.model.validation import FieldError
 from chalicelib.services.pools import count_by_state, members_of, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -23,7 +24,7 @@ MAX_DAYS: Final = 92
 DEFAULT_DAYS: Final = 30
 
 
-def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | None) -> dict[str, Any]:
+def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | None) -> Statistics:
     """Return the statistics from `first` to `last`, both included; by default the last 30 days. Raises Refused."""
     pool = ctx.pool(pool_id)
     require_manager(ctx, pool)
@@ -38,14 +39,14 @@ def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | 
     for day, user, did in _days(ctx, pool, members, *days):
         by_day[day].update(did)
         by_member[user].update(did)
-    return {
-        "from": days[0],
-        "to": days[1],
-        "totals": _kinds(sum(by_day.values(), Counter())),
-        "by_day": [{"day": day, **_kinds(did)} for day, did in sorted(by_day.items())],
-        "by_member": [{"user_id": user, **_kinds(did)} for user, did in sorted(by_member.items())],
-        "now": count_by_state(ctx.backend.table, pool, members),
-    }
+    return Statistics(
+        since=days[0],
+        to=days[1],
+        totals=Activities(**_kinds(sum(by_day.values(), Counter()))),
+        by_day=[DayActivities(day, **_kinds(did)) for day, did in sorted(by_day.items())],
+        by_member=[MemberActivities(user, **_kinds(did)) for user, did in sorted(by_member.items())],
+        now=count_by_state(ctx.backend.table, pool, members),
+    )
 
 
 def _days(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from chalicelib.domain import rendering
 from chalicelib.domain.rules import Rule, first_broken
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys
@@ -20,14 +21,14 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.sharded_query import RunJobs, run_in_order
 from chalicelib.dynamodb.table import Action, Patience, StoreUnavailable, Table
+from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
-from chalicelib.transactions import serializers
+from chalicelib.model.responses import Body, Facts
 from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, known_answers, named
 from chalicelib.transactions.import_log import ImportLog
-from chalicelib.transactions.serializers import Facts
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 
 POOL_CACHE_MS: Final = 5_000
@@ -129,7 +130,7 @@ class RequestContext(Struct, frozen=True):
 
         def facts(customer: Customer) -> Facts:
             home = target_pool if target_pool is not None and customer.pool == target_pool.id else pool
-            return serializers.facts(customer, home.policy)
+            return rendering.facts(customer, home.policy)
 
         table, customer_cache, actor = self.backend.table, self.backend.customer_cache, self.actor(pool)
         return UnitOfWork(table, customer_cache, actor, facts, make_room, self.idempotency, target_pool, log, manager)
@@ -146,10 +147,10 @@ class RequestContext(Struct, frozen=True):
         stored = self.backend.table.get([key]) if found is None else found
         return first_broken(asked, {key: stored.get(key, {})})
 
-    def shown(self, pool: Pool, customer: Customer, manager: bool) -> dict[str, Any]:
+    def shown(self, pool: Pool, customer: Customer, manager: bool) -> responses.Customer:
         """Return the body of a customer, masked for the caller."""
         clock = self.actor(pool).clock(customer)
-        return serializers.customer(customer, pool.policy, clock, self.caller.user, lambda: manager)
+        return rendering.customer(customer, pool.policy, clock, self.caller.user, lambda: manager)
 
     def import_log(self, pool_id: str) -> ImportLog:
         """Return the log that an import into the pool writes."""
@@ -165,9 +166,7 @@ class RequestContext(Struct, frozen=True):
             return None
         return Outcome({at: named(answers[at], given) for at, given in enumerate(ids)})
 
-    def commit(
-        self, actions: Sequence[Action], asked: Sequence[Rule], body: dict[str, Any], position: int = WHOLE
-    ) -> dict[str, Any]:
+    def commit(self, actions: Sequence[Action], asked: Sequence[Rule], body: Body, position: int = WHOLE) -> Body:
         """Write one transaction and store its answer at `position`. Raises Refused for the first broken rule."""
         answer = {position: Result("", body=body)}
         parts = [] if self.idempotency is None else [self.idempotency.part(answer)]
@@ -182,7 +181,7 @@ class RequestContext(Struct, frozen=True):
         refusal = first_broken(asked, refusing)
         raise StoreUnavailable if refusal is None else Refused(refusal)
 
-    def finish(self, body: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, body: Body) -> Body:
         """Store the answer of a request of several steps. Return the stored one if there is one already."""
         if self.idempotency is None:
             return body

@@ -24,7 +24,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Put, Table
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer
-from chalicelib.transactions.serializers import Facts
+from chalicelib.model.responses import Body, Facts
 
 RETENTION_SECONDS: Final = 24 * 3600
 # Refusals that do not depend on the caller.
@@ -41,7 +41,7 @@ class Result(Struct, frozen=True):
 
     id: str
     facts: Facts | None = None
-    body: dict[str, Any] | None = None
+    body: Body | None = None
     refusal: Refusal | None = None
     seen: Customer | None = None
     managed: bool = False
@@ -65,7 +65,7 @@ def encoded(answers: Mapping[int, Result]) -> bytes:
             position,
             _Kept(
                 result.id if IDENTIFIER.fullmatch(result.id) else "",
-                result.body if result.facts is None else msgspec.to_builtins(result.facts),
+                msgspec.to_builtins(result.body if result.facts is None else result.facts),
                 result.refusal,
             ),
         )

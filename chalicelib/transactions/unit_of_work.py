@@ -23,13 +23,13 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
+from chalicelib.model.responses import Facts
 from chalicelib.model.validation import FieldError
 from chalicelib.transactions.counters import Counters
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.customer_writes import with_paged_events, with_request_marker, with_shards
 from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
 from chalicelib.transactions.import_log import ImportLog
-from chalicelib.transactions.serializers import Facts
 from chalicelib.transactions.transaction_builder import TransactionBuilder
 
 MAX_ROUNDS: Final = 200  # far more than any batch needs; only a defect can exhaust it

@@ -14,6 +14,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.model import Event
+from chalicelib.model.reports import AuditReport
 from chalicelib.services import audit as audit_service
 from chalicelib.services import sweeper
 from tests.support.world import DAY, HOUR, World
@@ -173,7 +174,7 @@ def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World
     assert [(each.kind, each.found - each.expected, each.repaired) for each in report.drift] == [("held", 3, True)]
 
 
-def run(world: World, seconds: float = 60.0, **how: Any) -> audit_service.AuditResult:
+def run(world: World, seconds: float = 60.0, **how: Any) -> AuditReport:
     backend = world.service.backend
     return audit_service.run(world.table, list(sweeper.pools_of(backend, "main")), lambda: seconds, **how)
 

@@ -11,9 +11,9 @@ from typing import get_args
 import pytest
 
 from chalicelib.api import console
-from chalicelib.api.schemas import EventType
 from chalicelib.config import sign_in
 from chalicelib.model.errors import CATALOG, Refusal
+from chalicelib.model.responses import EventType
 from tests.support.world import Reply, World
 
 SOURCES = {name: (console.FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in console.SCRIPTS}

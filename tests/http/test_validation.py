@@ -49,9 +49,11 @@ WRONG: list[Any] = [
 ]
 
 
-def in_both(errors: tuple[FieldError | str, ...]) -> tuple[list[str], list[str]]:
+def in_both(errors: tuple[FieldError, ...]) -> tuple[list[str], list[str]]:
     refusal = Refusal("invalid_request", errors=errors)
-    return problems.errors_in(refusal, "en"), problems.errors_in(refusal, "zh")
+    english, chinese = (problems.refusal_body(refusal, language).errors for language in ("en", "zh"))
+    assert english and chinese
+    return english, chinese
 
 
 # Sentences
@@ -90,15 +92,8 @@ def test_a_validation_error_is_one_sentence_that_begins_with_its_path(
     assert (sentence(error, "en"), sentence(error, "zh")) == (english, chinese)
 
 
-def test_error_text_stored_by_an_earlier_version_is_shown_only_in_english() -> None:
-    assert in_both(("Expected `str`, got `int` - at `$.name`", FieldError("missing", "name"))) == (
-        ["Expected `str`, got `int` - at `$.name`", "name: is required"],
-        ["name：必填"],
-    )
-
-
 def test_every_refusal_carries_an_error_instead_of_a_sentence() -> None:
-    for path in Path(chalicelib.__file__).parent.glob("*.py"):
+    for path in Path(chalicelib.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "errors" and isinstance(node.value, ast.Tuple):
                 assert not any(isinstance(each, ast.Constant | ast.JoinedStr) for each in node.value.elts), (
@@ -196,7 +191,7 @@ def test_an_unknown_msgspec_message_is_not_shown() -> None:
 
 
 def test_a_stored_validation_error_is_read_back_unchanged() -> None:
-    refusal = Refusal("invalid_request", errors=(FieldError("too_long", "name", (200,)), "an older sentence"))
+    refusal = Refusal("invalid_request", errors=(FieldError("too_long", "name", (200,)),))
 
     assert msgspec.json.decode(msgspec.json.encode(refusal), type=Refusal) == refusal
 

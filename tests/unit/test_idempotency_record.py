@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.domain import rendering
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import evaluate
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Policy
-from chalicelib.transactions import serializers
 from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, decoded
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, SECOND, START
@@ -23,7 +23,7 @@ NEW = Customer(
     "main", "p", "c1", "Acme", "available", version=1, created_at=START, updated_at=START, entered_at=START,
     waiting_since=START, fields_version=1, fields={"phone": "13812345678"},
 )  # fmt: skip
-FACTS = serializers.facts(NEW, Policy())
+FACTS = rendering.facts(NEW, Policy())
 DONE, ALSO = Result("c1", FACTS), Result("c2", replace(FACTS, id="c2"))
 ENDED = Result("", body={"id": "p"})
 REFUSED = Result("c3", refusal=Refusal("cooldown", START, 1, 2))
@@ -193,7 +193,7 @@ def test_an_idempotency_record_stores_no_text_given_as_an_id() -> None:
 
 
 def test_an_idempotency_record_of_the_previous_release_yields_only_facts() -> None:
-    body = serializers.shown(FACTS, serializers.Personal("Acme", {"phone": "13812345678"}, False))
+    body = rendering.with_personal(FACTS, rendering.Personal("Acme", {"phone": "13812345678"}, False))
     kept = [(0, {"id": "c1", "body": body}), (WHOLE, {"id": "", "body": {"items": [body]}})]
 
     answers = decoded(zlib.compress(msgspec.json.encode(kept)))

@@ -9,8 +9,8 @@ from typing import get_args
 
 import click
 
-from chalicelib.api.report_schemas import SweepReport
 from chalicelib.model.model import State
+from chalicelib.model.reports import SweepReport
 from poolctl import output, watch
 from poolctl.cli import poolctl
 from poolctl.columns import HEADINGS, folded

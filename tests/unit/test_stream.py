@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 import pytest
 
-from chalicelib.api.schemas import EventType
 from chalicelib.events import stream
 from chalicelib.events.stream import Detail, StreamEvent
+from chalicelib.model.responses import EventType
 from tests.conftest import new_table
 from tests.support.audit import assert_sound
 from tests.support.canaries import CANARIES, FIELDS, NAME, PHONE, Ear

@@ -6,9 +6,9 @@ import importlib
 import re
 from typing import Any, get_args
 
-from chalicelib.api.schemas import EventType
 from chalicelib.domain.invariants import TRANSITIONS, is_transition
 from chalicelib.model.model import Event
+from chalicelib.model.responses import EventType
 from chalicelib.model.times import rfc3339
 from tests.support.pages import quoted, tables, text_of
 from tests.support.world import DAY, HOUR, User, World

@@ -7,18 +7,19 @@ now: a first response has them at hand, a replay reads them. Nothing here decide
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from chalicelib.domain import rendering
+from chalicelib.domain.rendering import Personal
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
+from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
+from chalicelib.model.responses import Facts
 from chalicelib.model.times import rfc3339
-from chalicelib.transactions import serializers
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
-from chalicelib.transactions.serializers import Facts, Personal
 
 Found = Mapping[Key, Item]  # items already read for this response
 
@@ -42,7 +43,7 @@ def still_belongs(ctx: RequestContext, pool_id: str) -> Found:
     return found
 
 
-def bodies(ctx: RequestContext, results: Mapping[int, Result], found: Found) -> dict[int, dict[str, Any]]:
+def bodies(ctx: RequestContext, results: Mapping[int, Result], found: Found) -> dict[int, responses.Customer]:
     """Return the customer bodies by index. At most two reads for each hundred customers not at hand."""
     return _Renderer(ctx, found).bodies(results)
 
@@ -55,7 +56,7 @@ class _Renderer:
         self.pools: dict[str, Pool | None] = {}
         self.roles: dict[str, bool] = {}
 
-    def bodies(self, results: Mapping[int, Result]) -> dict[int, dict[str, Any]]:
+    def bodies(self, results: Mapping[int, Result]) -> dict[int, responses.Customer]:
         with_facts = {index: (each, each.facts) for index, each in results.items() if each.facts is not None}
         read = self._read([facts for each, facts in with_facts.values() if each.seen is None])
         shown = {}
@@ -63,7 +64,7 @@ class _Renderer:
             customer = each.seen or read.get((facts.pool_id, facts.id))
             same = customer is not None and rfc3339(customer.created_at) == facts.created_at
             own = self._personal(customer, each.managed) if customer is not None and same else Personal()
-            shown[index] = serializers.shown(facts, own)
+            shown[index] = rendering.with_personal(facts, own)
         return shown
 
     def _read(self, wanted: list[Facts]) -> dict[tuple[str, str], Customer | None]:
@@ -95,7 +96,7 @@ class _Renderer:
         if pool is None:
             return Personal()
         clock = self.ctx.actor(pool).clock(customer)
-        return serializers.personal(
+        return rendering.personal(
             customer, pool.policy, clock, self.ctx.caller.user, lambda: managed or self._manages(pool)
         )
 

@@ -1,4 +1,4 @@
-"""Response types of statistics, sweeps and audits: they describe bodies and never build them."""
+"""The types of the response bodies of statistics, sweeps and audits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
-from chalicelib.api.schemas import Natural, Schema
+from chalicelib.model.responses import Natural, Schema
 
 Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]
 
 # Statistics
 
 
-class Activities(Schema):
+class Activities(Schema, kw_only=True):
     """How many customers entered, and how many claims began and ended in which way."""
 
     entered: Natural
@@ -67,14 +67,17 @@ class SweepReport(Schema):
     unconfirmed: list[str]
 
 
+DriftKind: TypeAlias = Literal[
+    "held", "pins", "room", "pooled", "aside", "index", "claim", "events", "replay", "malformed"
+]  # fmt: skip
+
+
 class Drift(Schema):
     """One difference. `id` is that of a customer, a member or, for sums, the pool; `expected` is computed from the
     customers or the events."""
 
     pool: str
-    kind: Literal[
-        "held", "pins", "room", "pooled", "aside", "index", "claim", "events", "replay", "malformed"
-    ]  # fmt: skip
+    kind: DriftKind
     id: str
     expected: Any
     found: Any

@@ -1,7 +1,7 @@
-"""Response types, from which the OpenAPI document is generated.
+"""The types of the response bodies. The API encodes them, and its OpenAPI document is generated from them.
 
-They describe bodies and never build them: `transactions.serializers` and `handler` build bodies, and tests validate
-every response against these types. An optional member is UNSET by default; every other one is always present.
+`domain.rendering` builds them from records. Members are encoded in the order of the fields; those of a class with
+`kw_only` come last. An optional member is UNSET by default; every other one is always present.
 """
 
 from __future__ import annotations
@@ -62,13 +62,15 @@ class Schema(Struct, forbid_unknown_fields=True):
     """The base of all response types: no additional members."""
 
 
+# A body, or a stored one that is replayed.
+Body: TypeAlias = Schema | dict[str, Any]
+
+
 # The objects
 
 
-class Customer(Schema):
-    """A customer as the caller may see it. `masked`: some of its fields are hidden. `won_at`: when the claim was won
-    and the customer became private. A replayed response has the facts of the first one with the current name and
-    fields, which are null if the customer no longer exists."""
+class _LeadingFacts(Schema):
+    """Facts that stand before name and fields."""
 
     id: str
     pool_id: str
@@ -79,22 +81,40 @@ class Customer(Schema):
     expires_at: Time | None
     extensions: Natural
     pinned_until: Time | None
-    won_at: Time | None
     entered_pool_at: Time
     available_at: Time | None
     last_follow_up_at: Time | None
     returns: Natural
     set_aside_at: Time | None
     priority: int
-    name: str | None
-    fields: dict[str, str | int | float | bool | None] | None
-    masked: bool
+    won_at: Time | None
+
+
+class _CustomerFacts(_LeadingFacts, kw_only=True):
+    """All facts. Those added here stand after name and fields."""
+
     version: Version
     created_at: Time
     updated_at: Time
 
 
-class ExtendedCustomer(Customer):
+class Facts(_CustomerFacts, kw_only=True, forbid_unknown_fields=False):
+    """A customer without personal data: what an idempotency record stores of it."""
+
+    old_expires_at: Time | UnsetType = UNSET
+
+
+class Customer(_CustomerFacts):
+    """A customer as the caller may see it. `masked`: some of its fields are hidden. `won_at`: when the claim was won
+    and the customer became private. A replayed response has the facts of the first one with the current name and
+    fields, which are null if the customer no longer exists."""
+
+    name: str | None
+    fields: dict[str, str | int | float | bool | None] | None
+    masked: bool
+
+
+class ExtendedCustomer(Customer, kw_only=True):
     """An extended customer, with its deadline before."""
 
     old_expires_at: Time
@@ -202,7 +222,7 @@ class ClaimedCustomers(Schema):
 # Refusals
 
 
-class RefusalBody(Schema):
+class RefusalBody(Schema, kw_only=True):
     """The reason for a refusal. `retry_at` is present if the refusal ends at a known time."""
 
     code: Code
@@ -213,7 +233,7 @@ class RefusalBody(Schema):
     errors: list[str] | UnsetType = UNSET
 
 
-class Problem(RefusalBody, kw_only=True):
+class Problem(RefusalBody):
     """A problem (RFC 9457). `code` is for programs and stable; `title` and `detail` are for people."""
 
     type: Annotated[str, Meta(pattern="^urn:customer-pool:problem:[a-z_]+$")]
@@ -244,7 +264,7 @@ class ExtendSuccess(Schema):
     customer: ExtendedCustomer
 
 
-class BatchFailure(RefusalBody, kw_only=True):
+class BatchFailure(RefusalBody):
     id: str
     ok: No
 

@@ -1,0 +1,161 @@
+"""Build the response body of each record, with RFC 3339 times and masked fields.
+
+Every body with a customer must be built here, so that no path can skip the masking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from msgspec import UNSET, Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.domain import masking
+from chalicelib.model import responses
+from chalicelib.model.model import Customer, Event, Member, Policy, Pool
+from chalicelib.model.responses import EventType, Facts
+from chalicelib.model.times import rfc3339
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)
+
+
+def pool(record: Pool) -> responses.Pool:
+    return responses.Pool(
+        id=record.id,
+        name=record.name,
+        status=record.status,
+        policy=_policy(record.policy),
+        version=record.version,
+        created_at=rfc3339(record.created_at),
+        updated_at=rfc3339(record.updated_at),
+    )
+
+
+def changed_pool(record: Pool, affected: int) -> responses.ChangedPool:
+    return responses.ChangedPool(**asdict(pool(record)), affected=affected)
+
+
+def resharded_pool(record: Pool) -> responses.ReshardedPool:
+    spreading = record.spread_from is not None
+    return responses.ReshardedPool(**asdict(pool(record)), shards=record.shards, spreading=spreading)
+
+
+def _policy(policy: Policy) -> Policy:
+    """Return the policy with its effective values. A rule that is off is null; the two lists are never null."""
+    return replace(
+        policy,
+        notes_visible_to=policy.notes_readers,
+        phone_region=policy.region,
+        masked_fields=policy.masked_fields or (),
+        reminders=policy.reminders or (),
+    )
+
+
+def member(record: Member, home: Pool, now: int) -> responses.Member:
+    """Return a member with their limits and the remaining numbers."""
+    policy = home.policy
+    limit = policy.holding_limit if record.own_limit is None else record.own_limit
+    return responses.Member(
+        pool_id=record.pool,
+        user_id=record.user,
+        role=record.role,
+        holding_limit=limit,
+        held=record.held,
+        headroom=None if limit is None else max(limit - record.held, 0),
+        daily_claim_limit=policy.daily_claim_limit,
+        claimed_today=record.claimed_on(home.day(now)),
+        resets_at=rfc3339(home.day_ends(now, record.day)),
+        version=record.version,
+    )
+
+
+class Personal(Struct, frozen=True):
+    """Name and fields as one viewer may see them now. Both are None if the customer no longer exists."""
+
+    name: str | None = None
+    fields: dict[str, Any] | None = None
+    masked: bool = False
+
+
+def customer(
+    record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]
+) -> responses.Customer:
+    """Return the customer as `viewer` may see it now."""
+    return with_personal(facts(record, policy), personal(record, policy, now, viewer, manages))
+
+
+def with_personal(known: Facts, own: Personal) -> responses.Customer:
+    """Return the body of a customer: its facts, with name and fields."""
+    members: dict[str, Any] = asdict(known) | asdict(own)
+    if known.old_expires_at is UNSET:
+        del members["old_expires_at"]
+        return responses.Customer(**members)
+    return responses.ExtendedCustomer(**members)
+
+
+def facts(record: Customer, policy: Policy) -> Facts:
+    """Return the facts of a customer, without personal data."""
+    return Facts(
+        id=record.id,
+        pool_id=record.pool,
+        state=record.state,
+        holder=record.holder,
+        claim_id=record.claim_id,
+        claimed_at=_time(record.claimed_at),
+        expires_at=_time(record.expires_at),
+        extensions=record.extensions,
+        pinned_until=_time(record.pinned_until),
+        won_at=_time(record.won_at),
+        entered_pool_at=rfc3339(record.entered_at),
+        available_at=_time(_available_at(record, policy)),
+        last_follow_up_at=_time(record.last_follow_up_at),
+        returns=record.returns,
+        set_aside_at=_time(record.set_aside_at),
+        priority=record.priority,
+        version=record.version,
+        created_at=rfc3339(record.created_at),
+        updated_at=rfc3339(record.updated_at),
+    )
+
+
+def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> Personal:
+    """Return name and fields: only the holder and managers see masked fields in full.
+
+    `manages` is called only if it makes a difference, since it may read the table.
+    """
+    mask = masking.of(policy)
+    if mask is not None and (record.belongs_to(viewer, now) or manages()):
+        mask = None
+    name, fields = record.name, record.fields
+    if mask is not None:
+        name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
+    return Personal(name, fields, mask is not None)
+
+
+def _available_at(record: Customer, policy: Policy) -> int | None:
+    """Return the time from which an available customer may be claimed, in the past or future."""
+    if record.state != "available" or record.set_aside_at is not None:
+        return None
+    return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
+
+
+def event(record: Event, viewer: str, reads_all: bool) -> responses.Event:
+    """Return the event as `viewer` may see it. Its author and its holder always see the written text."""
+    hidden = record.written and not reads_all and viewer not in (record.by, record.holder)
+    return responses.Event(
+        seq=record.seq,
+        type=cast(EventType, record.type),
+        at=rfc3339(record.at),
+        by=record.by,
+        holder=record.holder,
+        claim_id=record.claim_id,
+        reason=None if hidden else record.reason,
+        outcome=None if hidden else record.outcome,
+        masked=hidden,
+        from_state=record.from_state,
+        to_state=record.to_state,
+        expires_at=_time(record.expires_at),
+    )
