@@ -24,7 +24,7 @@ def test_an_admin_without_a_membership_may_use_every_manager_verb(world: World) 
     done = [
         root.create("c1"),
         root.post("/import", {"rows": [{"id": "c2", "name": "C2"}, {"id": "c3", "name": "C3"}]}),
-        root.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Renamed"}),
+        root.patch("/customers/c1", {"name": "Renamed"}),
         root.post("/customers/c1/assign", {"to": "alice"}),
         root.post("/customers/c1/transfer", {"to": "bob"}),
         root.post("/customers/c1/extend", {"by": "PT1H"}),
@@ -37,9 +37,9 @@ def test_an_admin_without_a_membership_may_use_every_manager_verb(world: World) 
         root.post("/customers/c3/assign", {"to": "bob"}),
         root.post("/customers/c3/win"),
         root.post("/customers/c3/deposit", {"pool": "q"}),
-        root.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P9D"}}, if_match="1"),
-        root.request("PUT", "/v1/pools/p/members/carl", {"role": "manager"}),
-        root.request("DELETE", "/v1/pools/p/members/carl"),
+        root.patch("", {"policy": {"claim_ttl": "P9D"}}, if_match="1"),
+        root.put("/members/carl", {"role": "manager"}),
+        root.delete("/members/carl"),
     ]
 
     assert [(each.status, each.json.get("code")) for each in done if each.status not in (200, 201)] == []
@@ -55,7 +55,7 @@ def test_an_admin_who_is_a_plain_member_still_manages_the_pool(world: World) -> 
     assert anna.release("c1").status == 200
     assert anna.claim("c2").status == 200
     assert anna.create("c3").status == 201
-    assert anna.request("DELETE", "/v1/pools/p/members/alice").status == 200
+    assert anna.delete("/members/alice").status == 200
     assert anna.get("/members/me").json["role"] == "member"
 
 
@@ -139,7 +139,7 @@ def test_customers_that_an_admin_adds_count_on_the_local_day_of_the_pool(world: 
 def test_pool_counts_stay_when_an_admin_becomes_a_member_and_leaves(world: World, first: str) -> None:
     mona, root = world.pool(), admin(world)
     steps: dict[str, Any] = {
-        "put": lambda: root.request("PUT", "/v1/pools/p/members/root", {"role": "member"}),
+        "put": lambda: root.put("/members/root", {"role": "member"}),
         "create": lambda: root.create("c1"),
     }
 
@@ -147,7 +147,7 @@ def test_pool_counts_stay_when_an_admin_becomes_a_member_and_leaves(world: World
         assert steps[step]().status in (200, 201)
     root.claim("c1")
     root.release("c1")
-    assert root.request("DELETE", "/v1/pools/p/members/root").status == 200
+    assert root.delete("/members/root").status == 200
     shown = mona.get("/stats").json
 
     assert shown["now"] == {"available": 1, "claimed": 0, "set_aside": 0}
@@ -189,13 +189,13 @@ def test_an_admin_removes_a_member_whose_customers_go_to_another(world: World) -
     world.alice.claim_batch(["c1", "c2"])
     root = admin(world)
 
-    assert root.request("DELETE", "/v1/pools/p/members/alice").code == "member_has_claims"
-    assert root.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=root").code == "not_a_member"
-    assert root.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob").status == 200
+    assert root.delete("/members/alice").code == "member_has_claims"
+    assert root.delete("/members/alice?held=transfer&to=root").code == "not_a_member"
+    assert root.delete("/members/alice?held=transfer&to=bob").status == 200
 
     assert {root.customer(each)["holder"] for each in ("c1", "c2")} == {"bob"}
     world.clock.forward(HOUR)
-    assert root.request("DELETE", "/v1/pools/p/members/bob").status == 200
+    assert root.delete("/members/bob").status == 200
 
 
 def test_an_admin_cannot_act_on_an_expired_claim(world: World) -> None:

@@ -76,13 +76,13 @@ def busy_life(world: World) -> None:
     world.clock.forward(2 * DAY + HOUR)
     bob.claim("c1")
     world.sweep()
-    mona.request("PUT", "/v1/pools/p/members/bob", {"role": "member", "holding_limit": 9})
+    mona.put("/members/bob", {"role": "member", "holding_limit": 9})
     for name in ("c5", "c8"):
         bob.claim(name)
         bob.release(name)
     world.user("mona", pool="q").post("/customers/c3/assign", {"to": "bob"})
     mona.post("/customers/c9/convert", {"to": "alice"})
-    mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    mona.delete("/members/alice?held=transfer&to=bob")
 
 
 # What a clean pool looks like
@@ -132,7 +132,7 @@ def test_events_replay_to_state_holder_claim_and_deadline() -> None:
 @pytest.mark.parametrize("counter, right", [("held", 2), ("pins", 1), ("room", 3)])
 def test_the_audit_repairs_a_drifted_member_counter(world: World, counter: str, right: int) -> None:
     claimed_and_pinned(world)
-    world.mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 5})
+    world.mona.put("/members/alice", {"role": "member", "holding_limit": 5})
     plant(world, ALICE, f"SET #{counter} = :n", n=right + 4)
 
     found, repaired = audit(world), audit(world, repair=True)

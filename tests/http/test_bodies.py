@@ -93,7 +93,7 @@ def test_a_body_without_a_json_content_type_is_rejected_by_every_route(no_store:
 def test_a_json_content_type_with_a_charset_is_accepted(moto_world: World) -> None:
     mona = moto_world.pool()
 
-    reply = mona.request("POST", "/v1/pools/p/claim-next", b"{}", content_type="Application/JSON; charset=utf-8")
+    reply = mona.post("/claim-next", b"{}", content_type="Application/JSON; charset=utf-8")
 
     assert reply.status == 200
 
@@ -101,8 +101,8 @@ def test_a_json_content_type_with_a_charset_is_accepted(moto_world: World) -> No
 def test_an_empty_body_means_no_fields(moto_world: World) -> None:
     mona = moto_world.pool()
 
-    assert mona.request("POST", "/v1/pools/p/claim-next", b"").status == 200
-    assert_problem(mona.request("POST", "/v1/pools/p/claim", b""), 422, "invalid_request")
+    assert mona.post("/claim-next", b"").status == 200
+    assert_problem(mona.post("/claim", b""), 422, "invalid_request")
 
 
 def fields_of(route: Route) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ BROKEN_ROWS = {
 def test_a_hostile_import_row_is_rejected_without_a_5xx(moto_world: World, what: str) -> None:
     mona = moto_world.pool()
 
-    reply = mona.request("POST", "/v1/pools/p/import", b'{"rows": [' + BROKEN_ROWS[what] + b"]}")
+    reply = mona.post("/import", b'{"rows": [' + BROKEN_ROWS[what] + b"]}")
 
     assert reply.status < 500, reply.text
     assert reply.status >= 400 or reply.results == ["invalid_request"]

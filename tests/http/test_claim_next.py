@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.proofs.contention import crowd, crowded_pool
-from tests.support.engine import counted, hooked
+from tests.support.engine import counted, interrupted
 from tests.support.world import HOUR, MINUTE, World
 
 
 def ids(world: World, user: str, count: int = 1) -> list[str]:
-    return [each["id"] for each in world.user(user).claim_next(count).json["items"]]
+    return world.user(user).claim_next(count).ids
 
 
 # Expired claims
@@ -61,15 +61,15 @@ def test_claim_next_skips_an_expired_claim_that_its_return_would_set_aside(world
     assert ids(world, "alice", 2) == ["c2"]
 
 
-# What this very request takes
+# Concurrent requests of the same caller
 
 
 def test_claim_next_excludes_customers_the_caller_claimed_concurrently(moto_world: World) -> None:
     world = moto_world
     mona = world.pool(customers=4)
-    others = iter([lambda: ids(world, "alice"), lambda: mona.post("/customers/c2/assign", {"to": "alice"})])
+    concurrent = (lambda: ids(world, "alice"), lambda: mona.post("/customers/c2/assign", {"to": "alice"}))
 
-    with hooked(world, "before-call.dynamodb.TransactWriteItems", lambda **_: next(others, lambda: None)()):
+    with interrupted(world, "TransactWriteItems", *concurrent):
         taken = ids(world, "alice", 2)
 
     assert sorted([*taken, "c1", "c2"]) == ["c1", "c2", "c3", "c4"]
@@ -79,15 +79,14 @@ def test_claim_next_excludes_customers_the_caller_claimed_concurrently(moto_worl
 def test_concurrent_claim_next_calls_of_one_caller_take_the_head_of_the_list(moto_world: World) -> None:
     world = moto_world
     world.pool(customers=5)
-    others = iter([lambda: ids(world, "alice")])
 
-    with hooked(world, "before-call.dynamodb.TransactWriteItems", lambda **_: next(others, lambda: None)()):
+    with interrupted(world, "TransactWriteItems", lambda: ids(world, "alice")):
         taken = ids(world, "alice")
 
     assert (taken, ids(world, "alice", 3)) == (["c2"], ["c3", "c4", "c5"])
 
 
-# Alone, and in a crowd
+# One caller, and many
 
 
 def test_an_empty_claim_next_reports_no_limit_reached_only_by_expired_claims(world: World) -> None:
@@ -144,7 +143,7 @@ def test_concurrent_callers_take_the_head_of_a_long_list() -> None:
 def test_the_next_caller_after_contention_gets_the_head_of_the_list() -> None:
     world = crowded_pool(8, 200)
     crowd(world, 8, calls=2, shared=True)
-    left = [each["id"] for each in world.mona.walk("/customers?state=available")]
+    left = world.mona.customer_ids("state=available")
 
     world.clock.forward(10_000)
 

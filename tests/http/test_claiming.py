@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from chalicelib.model.times import rfc3339
-from tests.support.engine import counted, hooked
+from tests.support.engine import counted, interrupted
 from tests.support.world import DAY, HOUR, MINUTE, START, User, World
 
 
@@ -64,7 +62,7 @@ def test_a_limit_of_zero_means_none_and_an_absent_one_means_unlimited(world: Wor
 
 def test_a_members_own_limit_overrides_the_pools(world: World) -> None:
     mona = world.pool(holding_limit=1, customers=4)
-    mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 2})
+    mona.put("/members/alice", {"role": "member", "holding_limit": 2})
 
     replies = [world.alice.claim(each).status for each in ("c1", "c2", "c3")]
 
@@ -77,7 +75,7 @@ def test_a_lowered_limit_takes_nothing_away_but_stops_claims_until_below_it(worl
     alice = world.alice
     alice.claim_batch(["c1", "c2", "c3"])
 
-    mona.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 2})
+    mona.put("/members/alice", {"role": "member", "holding_limit": 2})
 
     assert alice.held() == 3
     assert alice.claim("c4").json["used"] == 3
@@ -106,7 +104,7 @@ def test_a_daily_count_survives_a_time_zone_change_until_the_new_day_ends(world:
     world.fill(2)
     alice = world.alice
     alice.claim("c1")
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": "Etc/GMT+12"}}, if_match="1")
+    mona.patch("", {"policy": {"time_zone": "Etc/GMT+12"}}, if_match="1")
 
     refused = alice.claim("c2").json
     assert refused["retry_at"] == alice.get("/members/me").json["resets_at"] == "2026-06-02T12:00:00.000Z"
@@ -264,13 +262,8 @@ def test_a_claim_that_loses_to_a_sweep_keeps_the_headroom_of_expired_claims(worl
     world.pool(holding_limit=1, claim_ttl="PT1H", customers=2)
     world.alice.claim("c1")
     world.clock.forward(HOUR)
-    sweeps = iter([world.sweep])
 
-    def sweep_meanwhile(**_: Any) -> None:
-        for sweep in sweeps:
-            sweep()
-
-    with hooked(world, "before-call.dynamodb.Query", sweep_meanwhile):
+    with interrupted(world, "Query", world.sweep):
         claimed = world.alice.claim("c2")
 
     assert (claimed.status, claimed.json["holder"]) == (200, "alice")

@@ -93,13 +93,13 @@ def test_only_the_holder_or_a_manager_edits_a_customer(world: World) -> None:
     mona.post("/customers", {"id": "c1", "name": "Old", "fields": {"city": "Wuhan", "fax": "1"}})
     edit = {"name": "New", "fields": {"fax": None, "size": 3}}
 
-    assert world.alice.request("PATCH", "/v1/pools/p/customers/c1", edit).code == "not_holder"
+    assert world.alice.patch("/customers/c1", edit).code == "not_holder"
     world.alice.claim("c1")
-    edited = world.alice.request("PATCH", "/v1/pools/p/customers/c1", edit)
+    edited = world.alice.patch("/customers/c1", edit)
 
     assert (edited.json["name"], edited.json["fields"]) == ("New", {"city": "Wuhan", "size": 3})
     assert (edited.json["holder"], edited.json["version"]) == ("alice", 3)
-    assert mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 7}).json["priority"] == 7
+    assert mona.patch("/customers/c1", {"priority": 7}).json["priority"] == 7
     assert mona.customer("c1")["fields"] == {"city": "Wuhan", "size": 3}
 
 
@@ -109,8 +109,8 @@ def test_a_manager_edits_a_customer_after_their_own_claim_expired(world: World) 
     world.alice.claim("c2")
     world.clock.forward(DAY)
 
-    refused = world.alice.request("PATCH", "/v1/pools/p/customers/c2", {"name": "New"})
-    edited = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"})
+    refused = world.alice.patch("/customers/c2", {"name": "New"})
+    edited = mona.patch("/customers/c1", {"name": "New"})
 
     assert refused.code == "expired"
     assert (edited.status, edited.json["name"]) == (200, "New")
@@ -121,7 +121,7 @@ def test_a_refused_edit_does_not_reveal_the_size_of_the_customer(world: World) -
     mona.create("c1", fields={"notes": "x" * 3_000})
     more = {"name": "New", "fields": {"more": "y" * 3_000}}
 
-    edits = [world.user(name).request("PATCH", "/v1/pools/p/customers/c1", more) for name in ("mona", "bob", "zed")]
+    edits = [world.user(name).patch("/customers/c1", more) for name in ("mona", "bob", "zed")]
     rows = {"rows": [{"id": "c1"} | more], "on_duplicate": "update"}
     imports = [world.user(name).post("/import", rows) for name in ("bob", "zed")]
 
@@ -134,7 +134,7 @@ def test_an_edit_with_an_old_version_is_refused(world: World) -> None:
     mona = world.pool(customers=1)
     world.alice.claim("c1")
 
-    refused = mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match='"1"')
+    refused = mona.patch("/customers/c1", {"name": "New"}, if_match='"1"')
 
     assert (refused.status, refused.code) == (412, "version_conflict")
 
@@ -142,10 +142,9 @@ def test_an_edit_with_an_old_version_is_refused(world: World) -> None:
 def test_an_edit_that_lost_a_race_is_not_reported_as_done(world: World) -> None:
     mona = world.pool(customers=1)
     mona.customer("c1")
-    mine, world.service = world.service, world.another_process()
-    mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Theirs"})
-    world.service = mine
+    with world.process():
+        mona.patch("/customers/c1", {"name": "Theirs"})
 
-    edited = mona.request("PATCH", "/v1/pools/p/customers/c1", {"priority": 7})
+    edited = mona.patch("/customers/c1", {"priority": 7})
 
     assert edited.status == 200 and mona.customer("c1")["priority"] == 7

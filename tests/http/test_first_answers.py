@@ -23,7 +23,7 @@ def test_a_release_is_replayed_after_a_reason_became_required(world: World) -> N
     mona = world.pool(customers=1)
     mona.claim("c1")
     first = mona.release("c1", idempotency_key="k")
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"reason_required": True}}, if_match="1")
+    mona.patch("", {"policy": {"reason_required": True}}, if_match="1")
 
     again = mona.release("c1", idempotency_key="k")
 
@@ -35,7 +35,7 @@ def test_a_batch_is_replayed_after_the_policy_dropped_extensions(world: World) -
     world.alice.claim_batch(world.fill(2))
     body = {"customer_ids": ["c1", "c2", "nobody"]}
     first = world.alice.post("/extend", body, idempotency_key="k")
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"extension": None}}, if_match="1")
+    mona.patch("", {"policy": {"extension": None}}, if_match="1")
 
     again = world.alice.post("/extend", body, idempotency_key="k")
 
@@ -47,10 +47,10 @@ def test_a_repeated_batch_in_a_deleted_pool_is_not_found(world: World) -> None:
     mona, root = world.pool(), world.root
     requests = [("/claim", {"customer_ids": ["nobody"]}), ("/assign", {"customer_ids": ["nobody"], "to": "bob"})]
     firsts = [mona.post(path, body, idempotency_key="k") for path, body in requests]
-    assert root.request("DELETE", "/v1/pools/p", idempotency_key="k").status == 200
+    assert root.delete(idempotency_key="k").status == 200
 
     agains = [mona.post(path, body, idempotency_key="k") for path, body in requests]
-    deleted = root.request("DELETE", "/v1/pools/p", idempotency_key="k")
+    deleted = root.delete(idempotency_key="k")
 
     assert [first.results for first in firsts] == [["not_found"], ["not_found"]]
     assert [(again.status, again.code) for again in agains] == [(404, "not_found")] * 2
@@ -61,7 +61,7 @@ def test_an_undo_is_replayed_to_a_former_manager(world: World) -> None:
     mona, root = world.pool(), world.root
     made = mona.post("/import", {"rows": [{"id": "c1", "name": "One"}]}).json
     first = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
-    root.request("PUT", "/v1/pools/p/members/mona", {"role": "member"})
+    root.put("/members/mona", {"role": "member"})
 
     again = mona.post(f"/imports/{made['import_id']}/undo", idempotency_key="k")
 

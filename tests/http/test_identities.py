@@ -42,11 +42,11 @@ def test_a_member_added_by_subject_is_read_and_removed_by_subject_or_id(world: W
     mona = world.pool()
     user = by_hand(subject)
 
-    made = mona.request("PUT", f"/v1/pools/p/members/{quote(subject, safe='')}", {"role": "member"})
+    made = mona.put(f"/members/{quote(subject, safe='')}", {"role": "member"})
     own = someone(world, subject).get("/members/me")
     by_id = mona.get(f"/members/{user}")
     by_subject = mona.get(f"/members/{quote(subject, safe='')}")
-    removed = mona.request("DELETE", f"/v1/pools/p/members/{quote(subject, safe='')}")
+    removed = mona.delete(f"/members/{quote(subject, safe='')}")
 
     assert made.json["user_id"] == user
     assert own.json == by_id.json == by_subject.json
@@ -58,7 +58,7 @@ def test_a_member_added_by_subject_is_read_and_removed_by_subject_or_id(world: W
 def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, named: str) -> None:
     mona = world.pool(members="alice")
     erin = by_hand("auth0|erin")
-    mona.request("PUT", f"/v1/pools/p/members/{quote(named)}", {"role": "member"})
+    mona.put(f"/members/{quote(named)}", {"role": "member"})
     world.fill(6)
     world.alice.claim_batch(["c2", "c4"])
 
@@ -79,11 +79,11 @@ def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, na
 @pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
 def test_customers_of_a_removed_member_go_to_the_user_in_the_query(world: World, named: str) -> None:
     mona = world.pool(members="alice")
-    mona.request("PUT", f"/v1/pools/p/members/{by_hand('auth0|erin')}", {"role": "member"})
+    mona.put(f"/members/{by_hand('auth0|erin')}", {"role": "member"})
     world.fill(1)
     world.alice.claim("c1")
 
-    removed = mona.request("DELETE", f"/v1/pools/p/members/alice?held=transfer&to={quote(named)}")
+    removed = mona.delete(f"/members/alice?held=transfer&to={quote(named)}")
 
     assert removed.status == 200
     assert mona.customer("c1")["holder"] == by_hand("auth0|erin")
@@ -93,8 +93,8 @@ def test_an_idempotency_key_treats_subject_and_id_as_one_user(world: World) -> N
     mona = world.pool()
     subject, user = quote("auth0|erin", safe=""), by_hand("auth0|erin")
 
-    first = mona.request("PUT", f"/v1/pools/p/members/{subject}", {"role": "member"}, idempotency_key="k1")
-    again = mona.request("PUT", f"/v1/pools/p/members/{user}", {"role": "member"}, idempotency_key="k1")
+    first = mona.put(f"/members/{subject}", {"role": "member"}, idempotency_key="k1")
+    again = mona.put(f"/members/{user}", {"role": "member"}, idempotency_key="k1")
 
     assert again.json == first.json
     assert again.headers["Idempotent-Replayed"] == "true"

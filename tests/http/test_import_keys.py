@@ -1,4 +1,4 @@
-"""Import by phone number or e-mail address: which customer a row is about, in each mode, and whose a key is."""
+"""Import by phone number or e-mail address: the customer that a row matches in each mode, and the owner of a key."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.dynamodb import keys
+from tests.support.engine import interrupted
 from tests.support.world import Reply, User, World
 
 PHONE, SPELLINGS = "13812345678", ["+86 138 1234 5678", "１３８１２３４５６７８", "0086-138-1234-5678", "138.1234.5678"]
@@ -22,23 +23,19 @@ def imported(user: User, *rows: Any, on_duplicate: str = "skip", key: str = "pho
     return user.post("/import", {"rows": rows, "key": key, "on_duplicate": on_duplicate}, **headers)
 
 
-def ids(reply: Reply) -> list[str]:
-    return [each["id"] for each in reply.json["results"]]
-
-
 def create(user: User, customer: str, **fields: Any) -> Reply:
     return user.post("/customers", {"id": customer, "name": customer.upper(), "fields": fields})
 
 
 def edit(user: User, customer: str, **fields: Any) -> Reply:
-    return user.request("PATCH", f"/v1/pools/p/customers/{customer}", {"fields": fields})
+    return user.patch(f"/customers/{customer}", {"fields": fields})
 
 
 def listed(user: User) -> list[str]:
-    return sorted(each["id"] for each in user.walk("/customers"))
+    return sorted(user.customer_ids())
 
 
-# What a row is about
+# The customer that a row matches
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -48,7 +45,7 @@ def test_a_phone_number_in_another_spelling_is_the_same_customer(world: World, s
 
     again = imported(mona, row(spelling, "Again", id="b"))
 
-    assert first.results == again.results == ["ok"] and ids(first) == ids(again) == ["a"]
+    assert first.results == again.results == ["ok"] and first.ids == again.ids == ["a"]
     assert again.json["results"][0]["customer"] == mona.customer("a") and mona.customer("a")["name"] == "First"
     assert listed(mona) == ["a"]
 
@@ -59,8 +56,8 @@ def test_an_address_in_another_spelling_is_the_same_customer(world: World) -> No
 
     first, again = (imported(mona, each, key="email") for each in rows)
 
-    assert ids(first) == ids(again) == listed(mona)
-    assert mona.customer(ids(first)[0])["fields"] == {"email": "Li.Wei@Example.COM"}
+    assert first.ids == again.ids == listed(mona)
+    assert mona.customer(first.ids[0])["fields"] == {"email": "Li.Wei@Example.COM"}
 
 
 def test_a_new_customer_uses_the_id_of_its_row_or_a_generated_one(world: World) -> None:
@@ -68,7 +65,7 @@ def test_a_new_customer_uses_the_id_of_its_row_or_a_generated_one(world: World) 
 
     reply = imported(mona, row("13800000001", id="mine"), row("13800000002"))
 
-    given, generated_id = ids(reply)
+    given, generated_id = reply.ids
     assert given == "mine" and listed(mona) == sorted([given, generated_id])
     assert mona.customer(generated_id)["fields"] == {"phone": "13800000002"} and mona.events(generated_id) == [
         "imported"
@@ -83,7 +80,7 @@ def test_an_id_that_another_customer_has_is_a_duplicate_in_every_mode(world: Wor
     reply = imported(mona, row(id="a"), row("13700000000", id="b"), row("13900000000"), on_duplicate=mode)
 
     assert reply.results == ["duplicate_customer", "ok", "duplicate_customer" if mode == "reject" else "ok"]
-    assert ids(reply) == ["a", "b", "a"] and listed(mona) == ["a", "b"]
+    assert reply.ids == ["a", "b", "a"] and listed(mona) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +93,9 @@ def test_a_row_without_a_valid_key_fails_alone_with_its_reason(world: World, key
 
     reply = imported(mona, {"id": "x", "name": "Bad", "fields": {key: said}}, {"name": "None"}, 7, good, key=key)
 
-    assert reply.results == ["invalid_request"] * 3 + ["ok"] and ids(reply)[:3] == ["x", "", ""]
+    assert reply.results == ["invalid_request"] * 3 + ["ok"] and reply.ids[:3] == ["x", "", ""]
     assert [each["errors"][0].startswith(f"fields.{key}: ") for each in reply.json["results"][:2]] == [True, True]
-    assert listed(mona) == ids(reply)[3:]
+    assert listed(mona) == reply.ids[3:]
 
 
 def test_a_key_repeated_in_the_request_is_reported_for_any_ids(world: World) -> None:
@@ -107,7 +104,7 @@ def test_a_key_repeated_in_the_request_is_reported_for_any_ids(world: World) -> 
     reply = imported(mona, row("no phone"), row(id="a"), row(SPELLINGS[0], id="b"), row(SPELLINGS[1]))
 
     assert reply.results == ["invalid_request", "ok", "duplicate_in_request", "duplicate_in_request"]
-    assert ids(reply) == ["", "a", "b", ""] and listed(mona) == ["a"]
+    assert reply.ids == ["", "a", "b", ""] and listed(mona) == ["a"]
 
 
 # The three modes
@@ -124,7 +121,7 @@ def test_no_import_mode_changes_holder_state_or_clock(world: World, mode: str, r
     reply = imported(mona, row(SPELLINGS[0], priority=9), on_duplicate=mode)
 
     after = mona.customer("c1")
-    assert reply.results == [result] and ids(reply) == ["c1"] and after["name"] == name
+    assert reply.results == [result] and reply.ids == ["c1"] and after["name"] == name
     assert {part: after[part] for part in ("state", "holder", "claim_id", "expires_at")} == {
         part: before[part] for part in ("state", "holder", "claim_id", "expires_at")
     }
@@ -151,7 +148,7 @@ def test_unique_keys_are_scoped_to_pool_and_tenant(world: World) -> None:
     assert [listed(mona) for mona in monas] == [["c0"], ["c1"], ["c2"]]
 
 
-# Whose key it is
+# The owner of a key
 
 
 def test_an_import_finds_a_customer_whose_key_was_edited_by_hand(world: World) -> None:
@@ -164,7 +161,7 @@ def test_an_import_finds_a_customer_whose_key_was_edited_by_hand(world: World) -
 
     reply = imported(mona, *(row(f"1380000000{number}") for number in (1, 2, 3, 4)))
 
-    made, by_id, new, edited = ids(reply)
+    made, by_id, new, edited = reply.ids
     assert (made, by_id, edited) == ("made", "by-id", "edited")
     assert new not in ("made", "by-id", "edited") and mona.customer(new)["fields"] == {"phone": "13800000003"}
 
@@ -174,9 +171,9 @@ def test_an_import_finds_the_newest_of_two_customers_with_one_number(world: Worl
     create(mona, "a", phone=PHONE)
     create(mona, "b", phone=SPELLINGS[0])
 
-    assert ids(imported(mona, row())) == ["b"]
+    assert imported(mona, row()).ids == ["b"]
     edit(mona, "b", phone="13900000000")
-    assert ids(imported(mona, row(id="c"))) == ["c"]
+    assert imported(mona, row(id="c")).ids == ["c"]
 
 
 def test_rows_of_an_import_by_id_with_one_number_give_it_to_the_last(world: World) -> None:
@@ -185,51 +182,40 @@ def test_rows_of_an_import_by_id_with_one_number_give_it_to_the_last(world: Worl
     reply = mona.post("/import", {"rows": [row(id="a"), row(id="b"), row(id="c", phone="13900000000")]})
 
     assert reply.results == ["ok"] * 3
-    assert ids(imported(mona, row())) == ["b"]
+    assert imported(mona, row()).ids == ["b"]
 
 
 def test_an_import_does_not_take_a_number_that_its_owner_regained(world: World) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
     edit(mona, "a", phone="13900000000")
-    events = world.table.connection.client.meta.events
 
-    def says_it_again(**_: Any) -> None:
-        events.unregister("before-call.dynamodb.TransactWriteItems", says_it_again)
-        edit(mona, "a", phone=PHONE)
+    with interrupted(world, "TransactWriteItems", lambda: edit(mona, "a", phone=PHONE)):
+        reply = imported(mona, row(id="b"))
 
-    events.register("before-call.dynamodb.TransactWriteItems", says_it_again)
-    reply = imported(mona, row(id="b"))
-
-    assert reply.results == ["ok"] and ids(reply) == ["a"] and listed(mona) == ["a"]
+    assert reply.results == ["ok"] and reply.ids == ["a"] and listed(mona) == ["a"]
 
 
 @pytest.mark.parametrize("mode", ["skip", "update"])
 def test_an_import_does_not_update_a_customer_whose_number_changed_concurrently(world: World, mode: str) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
-    events = world.table.connection.client.meta.events
 
-    def says_another(**_: Any) -> None:
-        events.unregister("before-call.dynamodb.TransactWriteItems", says_another)
-        edit(mona, "a", phone="13900000000")
+    with interrupted(world, "TransactWriteItems", lambda: edit(mona, "a", phone="13900000000")):
+        reply = imported(mona, row(id="b"), on_duplicate=mode)
 
-    events.register("before-call.dynamodb.TransactWriteItems", says_another)
-    reply = imported(mona, row(id="b"), on_duplicate=mode)
-
-    assert reply.results == ["ok"] and ids(reply) == ["b"]
+    assert reply.results == ["ok"] and reply.ids == ["b"]
     assert (mona.customer("a")["name"], mona.customer("a")["fields"]) == ("A", {"phone": "13900000000"})
 
 
 def test_an_import_with_a_stale_cache_reads_the_current_customer(world: World) -> None:
     mona = world.pool()
     create(mona, "a", phone=PHONE)
-    mine, world.service = world.service, world.another_process()
-    edit(mona, "a", phone="13900000000")
-    world.service = mine
+    with world.process():
+        edit(mona, "a", phone="13900000000")
 
     for mode in ("reject", "skip", "update"):
-        assert ids(imported(mona, row(id=mode), on_duplicate=mode)) == ["reject"], mode
+        assert imported(mona, row(id=mode), on_duplicate=mode).ids == ["reject"], mode
 
 
 def test_no_table_key_contains_a_phone_number(world: World) -> None:

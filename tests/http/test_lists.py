@@ -13,7 +13,7 @@ def mixed(world: World) -> None:
     world.alice.claim_batch(["c1", "c2"])
     mona.post("/assign", {"customer_ids": ["c3", "c4"], "to": "bob"})
     mona.post("/convert", {"customer_ids": ["c5", "c6"], "to": "bob"})
-    mona.request("PATCH", "/v1/pools/p/customers/c12", {"priority": 5})
+    mona.patch("/customers/c12", {"priority": 5})
 
 
 LISTS = {
@@ -49,8 +49,8 @@ def test_available_customers_are_listed_by_priority_and_claims_by_deadline(world
         world.alice.claim(each)
         world.clock.forward(MINUTE)
 
-    assert [each["id"] for each in mona.walk("/customers?state=available")] == ["urgent", "c3", "later"]
-    assert [each["id"] for each in mona.walk("/customers?state=claimed")] == ["c2", "c1"]
+    assert mona.customer_ids("state=available") == ["urgent", "c3", "later"]
+    assert mona.customer_ids("state=claimed") == ["c2", "c1"]
 
 
 def test_the_default_page_size_is_twenty(world: World) -> None:

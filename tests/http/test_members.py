@@ -1,4 +1,4 @@
-"""Members: who puts them, who sees them, what they keep, and how they leave."""
+"""Members: adding them, listing them, their counters, and removing them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import hooked
+from tests.support.engine import interrupted
 from tests.support.world import DAY, HOUR, START, Reply, User, World
 
 
-def put(user: User, name: str, **body: Any) -> Reply:
-    return user.request("PUT", f"/v1/pools/p/members/{name}", {"role": "member"} | body)
+def put_member(user: User, name: str, **body: Any) -> Reply:
+    return user.put(f"/members/{name}", {"role": "member"} | body)
 
 
 def test_an_admin_adds_any_role_and_a_manager_adds_only_members(world: World) -> None:
     mona, root = world.pool(), world.root
 
-    assert put(root, "max", role="manager").status == 200
-    assert put(mona, "carl").status == 200
-    assert put(mona, "carl", role="manager").code == "not_admin"
-    assert put(mona, "max").code == "not_admin"
-    assert put(mona, "mona", holding_limit=99).code == "not_admin"
-    assert put(world.alice, "carl").code == "not_manager"
-    assert put(world.alice, "alice", holding_limit=99).code == "not_manager"
-    assert put(world.user("stranger"), "stranger").code == "not_a_member"
+    assert put_member(root, "max", role="manager").status == 200
+    assert put_member(mona, "carl").status == 200
+    assert put_member(mona, "carl", role="manager").code == "not_admin"
+    assert put_member(mona, "max").code == "not_admin"
+    assert put_member(mona, "mona", holding_limit=99).code == "not_admin"
+    assert put_member(world.alice, "carl").code == "not_manager"
+    assert put_member(world.alice, "alice", holding_limit=99).code == "not_manager"
+    assert put_member(world.user("stranger"), "stranger").code == "not_a_member"
     assert mona.get("/members/max").json["role"] == "manager"
 
 
@@ -35,7 +35,7 @@ def test_an_admin_adds_any_role_and_a_manager_adds_only_members(world: World) ->
 def test_a_member_without_a_valid_role_is_rejected(no_store: World, body: dict[str, Any]) -> None:
     sent = body if "role" in body or not body else {"role": "member"} | body
 
-    refused = no_store.root.request("PUT", "/v1/pools/p/members/carl", sent)
+    refused = no_store.root.put("/members/carl", sent)
 
     assert (refused.status, refused.code) == (422, "invalid_request")
 
@@ -44,11 +44,11 @@ def test_updating_a_member_keeps_held_customers_and_daily_claims(world: World) -
     mona = world.pool(holding_limit=5, daily_claim_limit=5, customers=3)
     world.alice.claim_batch(["c1", "c2"])
 
-    changed = put(mona, "alice", holding_limit=2)
+    changed = put_member(mona, "alice", holding_limit=2)
 
     assert changed.json == mona.get("/members/alice").json
     assert [changed.json[name] for name in ("held", "headroom", "claimed_today", "version")] == [2, 0, 2, 2]
-    assert put(mona, "alice").json["holding_limit"] == 5
+    assert put_member(mona, "alice").json["holding_limit"] == 5
     assert world.alice.claim("c3").status == 200
 
 
@@ -60,7 +60,7 @@ def test_me_returns_the_caller_and_only_managers_see_other_members(world: World)
     assert world.user("stranger").get("/members/me").code == "not_a_member"
     assert world.user("stranger").get("/members").code == "not_a_member"
     assert mona.get("/members/nobody").status == 404
-    assert put(mona, "me").status == 404
+    assert put_member(mona, "me").status == 404
 
 
 def test_members_are_listed_once_by_id_at_any_page_size(world: World) -> None:
@@ -79,13 +79,13 @@ def test_removing_a_member_who_holds_customers_requires_a_disposition(world: Wor
     mona = world.pool(customers=2)
     world.alice.claim("c1")
 
-    refused = mona.request("DELETE", "/v1/pools/p/members/alice")
+    refused = mona.delete("/members/alice")
 
     assert (refused.status, refused.code) == (409, "member_has_claims")
-    assert mona.request("DELETE", "/v1/pools/p/members/bob").status == 200
+    assert mona.delete("/members/bob").status == 200
     assert world.bob.claim("c2").code == "not_a_member"
-    assert mona.request("DELETE", "/v1/pools/p/members/bob").code == "not_found"
-    assert world.alice.request("DELETE", "/v1/pools/p/members/mona").code == "not_manager"
+    assert mona.delete("/members/bob").code == "not_found"
+    assert world.alice.delete("/members/mona").code == "not_manager"
 
 
 def test_a_member_with_only_expired_claims_can_be_removed(world: World) -> None:
@@ -93,7 +93,7 @@ def test_a_member_with_only_expired_claims_can_be_removed(world: World) -> None:
     world.alice.claim_batch(["c1", "c2"])
     world.clock.forward(HOUR)
 
-    assert mona.request("DELETE", "/v1/pools/p/members/alice").status == 200
+    assert mona.delete("/members/alice").status == 200
     assert [mona.customer(each)["state"] for each in ("c1", "c2")] == ["available", "available"]
     assert mona.events("c1")[-1] == "expired"
 
@@ -102,7 +102,7 @@ def test_a_member_may_not_remove_themself_and_a_refused_removal_changes_nothing(
     world.pool(customers=1)
     world.alice.claim("c1")
 
-    refused = world.alice.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    refused = world.alice.delete("/members/alice?held=release")
 
     assert (refused.status, refused.code) == (403, "not_manager")
     assert world.alice.customer("c1")["holder"] == "alice"
@@ -115,7 +115,7 @@ def test_customers_of_a_removed_member_are_released_to_the_pool(world: World) ->
     world.clock.forward(HOUR)
     world.alice.claim_batch(ids[2:])
 
-    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    removed = mona.delete("/members/alice?held=release")
 
     assert removed.status == 200
     assert {mona.customer(each)["state"] for each in ids} == {"available"}
@@ -127,10 +127,10 @@ def test_customers_of_a_removed_member_are_transferred_within_the_recipients_lim
     world.alice.claim_batch(["c1", "c2"])
     world.bob.claim("c3")
 
-    refused = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    refused = mona.delete("/members/alice?held=transfer&to=bob")
     assert refused.code == "holding_limit" and world.alice.held() == 2
     world.bob.release("c3")
-    removed = mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
+    removed = mona.delete("/members/alice?held=transfer&to=bob")
 
     assert removed.status == 200
     assert mona.get("/members/alice").status == 404
@@ -139,9 +139,9 @@ def test_customers_of_a_removed_member_are_transferred_within_the_recipients_lim
 def test_a_member_who_is_added_again_starts_with_no_customers(world: World) -> None:
     mona = world.pool(holding_limit=1, customers=2)
     world.bob.claim("c1")
-    mona.request("DELETE", "/v1/pools/p/members/bob?held=release")
+    mona.delete("/members/bob?held=release")
 
-    put(mona, "bob")
+    put_member(mona, "bob")
 
     assert world.bob.held() == 0 and world.bob.claim("c2").status == 200
 
@@ -149,16 +149,16 @@ def test_a_member_who_is_added_again_starts_with_no_customers(world: World) -> N
 @pytest.mark.parametrize("by", ["mona", "root"])
 def test_daily_claims_survive_repeated_removal_and_adding(world: World, by: str) -> None:
     world.pool(daily_claim_limit=2, customers=3)
-    alice, whoever = world.alice, world.user(by, admin=by == "root")
+    alice, remover = world.alice, world.user(by, admin=by == "root")
 
-    shown = []
+    results = []
     for each in ("c1", "c2", "c3"):
         claimed = alice.claim(each)
-        whoever.request("DELETE", "/v1/pools/p/members/alice?held=release")
-        put_back = put(whoever, "alice")
-        shown.append((claimed.json.get("code"), put_back.json["claimed_today"]))
+        remover.delete("/members/alice?held=release")
+        put_back = put_member(remover, "alice")
+        results.append((claimed.json.get("code"), put_back.json["claimed_today"]))
 
-    assert shown == [(None, 1), (None, 2), ("daily_limit", 2)]
+    assert results == [(None, 1), (None, 2), ("daily_limit", 2)]
     assert alice.get("/members/me").json["claimed_today"] == 2
     assert alice.get("/customers/c3/eligibility").json["blocking"][0]["code"] == "daily_limit"
 
@@ -169,8 +169,8 @@ def test_adding_a_member_again_counts_nothing_twice_in_the_statistics(world: Wor
     before = mona.get("/stats").json["by_member"]
 
     for _ in range(3):
-        mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=bob")
-        put(mona, "alice")
+        mona.delete("/members/alice?held=transfer&to=bob")
+        put_member(mona, "alice")
     world.alice.claim("c2")
     after = mona.get("/stats").json["by_member"]
 
@@ -181,10 +181,10 @@ def test_adding_a_member_again_counts_nothing_twice_in_the_statistics(world: Wor
 def test_a_member_added_again_on_a_later_day_has_the_whole_daily_limit(world: World) -> None:
     mona = world.pool(daily_claim_limit=1, customers=2)
     world.alice.claim("c1")
-    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
+    mona.delete("/members/alice?held=release")
 
     world.clock.forward(DAY)
-    put_back = put(mona, "alice")
+    put_back = put_member(mona, "alice")
 
     assert put_back.json["claimed_today"] == 0
     assert world.alice.claim("c2").status == 200
@@ -194,24 +194,19 @@ def test_a_member_added_again_on_a_later_day_has_the_whole_daily_limit(world: Wo
 
 def test_the_response_to_a_new_limit_has_the_counters_at_its_write(world: World) -> None:
     mona = world.pool(holding_limit=5, customers=1)
-    claims = iter([lambda: world.alice.claim("c1")])
 
-    def claim_meanwhile(**_: Any) -> None:
-        for claim in claims:
-            claim()
+    with interrupted(world, "TransactWriteItems", lambda: world.alice.claim("c1")):
+        response = put_member(mona, "alice", holding_limit=3).json
 
-    with hooked(world, "before-call.dynamodb.TransactWriteItems", claim_meanwhile):
-        answered = put(mona, "alice", holding_limit=3).json
-
-    assert (answered["held"], answered["headroom"], answered["claimed_today"]) == (1, 2, 1)
+    assert (response["held"], response["headroom"], response["claimed_today"]) == (1, 2, 1)
 
 
-# A day, where the pool changes its time zone
+# Daily limits when the pool changes its time zone
 
 
-def zone(world: World, name: str | None) -> None:
-    version = world.mona.request("GET", "/v1/pools/p").json["version"]
-    changed = world.mona.request("PATCH", "/v1/pools/p", {"policy": {"time_zone": name}}, if_match=str(version))
+def change_time_zone(world: World, name: str | None) -> None:
+    version = world.mona.get().json["version"]
+    changed = world.mona.patch("", {"policy": {"time_zone": name}}, if_match=str(version))
     assert changed.status == 200, changed.text
     world.clock.forward(10_000)
 
@@ -233,8 +228,8 @@ def test_no_time_zone_change_starts_a_second_day_within_24_hours(world: World, z
     assert alice.claim("c1").status == 200
 
     for name in zones:
-        zone(world, name)
-    shown = alice.get("/members/me").json
+        change_time_zone(world, name)
+    own = alice.get("/members/me").json
     until = int(datetime.fromisoformat(ends).timestamp() * 1000)
     refused = []
     for moment in (START + 9 * HOUR, START + 15 * HOUR, until - 1):
@@ -242,7 +237,7 @@ def test_no_time_zone_change_starts_a_second_day_within_24_hours(world: World, z
         refused.append(alice.claim("c2"))
     world.clock.now = until
 
-    assert (shown["claimed_today"], shown["resets_at"]) == (1, ends)
+    assert (own["claimed_today"], own["resets_at"]) == (1, ends)
     assert [(each.code, each.json["retry_at"]) for each in refused] == [("daily_limit", ends)] * 3
     assert alice.claim("c2").status == 200
     assert alice.claim("c3").code == "daily_limit"
@@ -251,11 +246,11 @@ def test_no_time_zone_change_starts_a_second_day_within_24_hours(world: World, z
 def test_a_change_of_time_zone_and_back_begins_no_second_day_at_once(world: World) -> None:
     world.pool(daily_claim_limit=1, customers=2)
     world.clock.now = START - 8 * HOUR + HOUR  # an hour after midnight in UTC
-    zone(world, "Asia/Shanghai")
+    change_time_zone(world, "Asia/Shanghai")
     world.clock.forward(38 * HOUR)
     assert world.alice.claim("c1").status == 200
 
-    zone(world, "UTC")
+    change_time_zone(world, "UTC")
 
     assert world.alice.claim("c2").code == "daily_limit"
     world.clock.forward(9 * HOUR)  # midnight in UTC
@@ -267,10 +262,10 @@ def test_a_time_zone_change_with_a_removal_starts_no_second_day(world: World) ->
     world.clock.now = START + 7 * HOUR
     world.alice.claim("c1")
 
-    zone(world, "Asia/Shanghai")
+    change_time_zone(world, "Asia/Shanghai")
     world.clock.now = START + 9 * HOUR
-    mona.request("DELETE", "/v1/pools/p/members/alice?held=release")
-    put_back = put(mona, "alice")
+    mona.delete("/members/alice?held=release")
+    put_back = put_member(mona, "alice")
 
     assert put_back.json["claimed_today"] == 1
     assert world.alice.claim("c2").code == "daily_limit"

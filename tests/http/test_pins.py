@@ -181,14 +181,14 @@ def test_a_pin_may_end_at_the_largest_time_and_no_later(world: World) -> None:
 
     assert (later.code, pinned.status) == ("invalid_request", 200)
     assert alice.customer("c1")["pinned_until"] == "9999-12-31T23:59:59.999Z"
-    assert [each["id"] for each in alice.walk("/customers?holder=me&state=claimed")] == ["c1"]
+    assert alice.customer_ids("holder=me&state=claimed") == ["c1"]
 
 
 def test_renewing_an_ended_pin_counts_against_the_limit_again(world: World) -> None:
     mona = world.pool(claim_ttl="P30D", pin_limit=1, customers=1)
     world.alice.claim("c1")
     world.alice.post("/customers/c1/pin", {"until": rfc3339(START + DAY)})
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"pin_limit": 0}}, if_match="1")
+    mona.patch("", {"policy": {"pin_limit": 0}}, if_match="1")
     world.clock.forward(2 * DAY)
 
     assert world.alice.post("/customers/c1/pin", {"until": rfc3339(START + 9 * DAY)}).json.get("code") == "pin_limit"

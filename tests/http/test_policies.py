@@ -23,7 +23,7 @@ def make(user: User, policy: Any) -> Reply:
 
 def patch(user: User, version: int | None, **body: Any) -> Reply:
     headers = {} if version is None else {"if_match": f'"{version}"'}
-    return user.request("PATCH", "/v1/pools/p", body, **headers)
+    return user.patch("", body, **headers)
 
 
 # Rules that mean nothing
@@ -145,9 +145,8 @@ def test_a_new_limit_applies_to_the_next_claim(world: World) -> None:
 def test_another_process_applies_a_policy_change_within_ten_seconds(world: World) -> None:
     mona = world.pool(customers=1)
     other = world.another_process()
-    mine, world.service = world.service, other
-    world.alice.customer("c1")
-    world.service = mine
+    with world.process(other):
+        world.alice.customer("c1")
     patch(mona, 1, policy={"holding_limit": 0})
 
     world.clock.forward(10_000)
@@ -200,7 +199,7 @@ def test_the_event_of_a_claim_that_lost_its_deadline_has_no_deadline(world: Worl
     world.alice.claim("c1")
 
     change = {"policy": {"claim_ttl": None}, "apply_to": "all"}
-    assert mona.request("PATCH", "/v1/pools/p", change, if_match=str(mona.get().json["version"])).json["affected"] == 1
+    assert mona.patch("", change, if_match=str(mona.get().json["version"])).json["affected"] == 1
 
     event = mona.get("/customers/c1/history").json["items"][-1]
     assert (event["type"], event["expires_at"]) == ("updated", None)
@@ -212,7 +211,7 @@ def test_a_policy_applied_to_all_changes_the_clock_under_a_pin(world: World) -> 
     world.alice.claim("c1")
     world.alice.post("/customers/c1/pin", {"until": rfc3339(START + 30 * DAY)})
 
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P3D"}, "apply_to": "all"}, if_match="1")
+    mona.patch("", {"policy": {"claim_ttl": "P3D"}, "apply_to": "all"}, if_match="1")
 
     assert world.alice.post("/customers/c1/unpin").json["expires_at"] == rfc3339(START + 1 + 3 * DAY)
 
@@ -225,7 +224,7 @@ def test_applying_the_same_policy_again_moves_no_deadline(world: World) -> None:
     world.clock.forward(5 * DAY)
     world.alice.post("/customers/c1/follow-up", {"note": "called"})
 
-    changed = mona.request("PATCH", "/v1/pools/p", {"name": "x", "apply_to": "all"}, if_match="1")
+    changed = mona.patch("", {"name": "x", "apply_to": "all"}, if_match="1")
 
     assert changed.json["affected"] == 0
 
@@ -235,6 +234,6 @@ def test_a_policy_applied_to_all_keeps_claims_within_max_hold(world: World) -> N
     world.alice.claim("c1")
     assert world.alice.post("/customers/c1/extend").status == 200
 
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P9D"}, "apply_to": "all"}, if_match="1")
+    mona.patch("", {"policy": {"claim_ttl": "P9D"}, "apply_to": "all"}, if_match="1")
 
     assert world.alice.customer("c1")["expires_at"] == rfc3339(START + 1 + 10 * DAY)

@@ -53,9 +53,8 @@ def test_closing_a_paused_pool_expires_no_claim(world: World) -> None:
 def test_the_schedule_returns_a_claim_made_with_a_stale_open_pool(world: World) -> None:
     world.pool(customers=1)
     late = world.another_process()
-    ours, world.service = world.service, late
-    world.alice.customer("c1")
-    world.service = ours
+    with world.process(late):
+        world.alice.customer("c1")
     admin(world).post("/close", {"mode": "drain"})
 
     world.service = late
@@ -94,7 +93,7 @@ def test_only_an_admin_pauses_resumes_closes_opens_and_deletes(world: World) -> 
     mona = world.pool()
 
     replies = [mona.post(path) for path in ("/pause", "/resume", "/open")]
-    replies += [mona.post("/close", {"mode": "drain"}), mona.request("DELETE", "/v1/pools/p")]
+    replies += [mona.post("/close", {"mode": "drain"}), mona.delete()]
 
     assert [reply.code for reply in replies] == ["not_admin"] * 5
 
@@ -113,7 +112,7 @@ def test_a_pool_with_customers_is_not_deleted_and_keeps_working(world: World) ->
     world.pool(customers=1)
     root = admin(world)
 
-    refused = root.request("DELETE", "/v1/pools/p")
+    refused = root.delete()
 
     assert (refused.status, refused.code) == (409, "pool_not_empty")
     assert world.alice.claim("c1").status == 200
@@ -124,14 +123,14 @@ def test_a_pool_with_a_private_customer_is_not_deleted(world: World) -> None:
     world.alice.claim("c1")
     world.alice.post("/customers/c1/win")
 
-    assert admin(world).request("DELETE", "/v1/pools/p").code == "pool_not_empty"
+    assert admin(world).delete().code == "pool_not_empty"
 
 
 def test_a_deleted_pool_leaves_nothing_for_a_new_one_with_its_id(world: World) -> None:
     world.pool()
     root = admin(world)
 
-    assert root.request("DELETE", "/v1/pools/p").status == 200
+    assert root.delete().status == 200
     gone = root.get()
     root.request("POST", "/v1/pools", {"id": "p", "name": "Anew"})
 
@@ -146,10 +145,10 @@ def test_a_process_with_a_stale_cache_cannot_add_a_member_to_a_deleted_pool(worl
     mine, world.service = world.service, late
     world.alice.get("/customers")
     world.service = mine
-    world.root.request("DELETE", "/v1/pools/p")
+    world.root.delete()
 
     world.service = late
-    put = world.root.request("PUT", "/v1/pools/p/members/eve", {"role": "manager"})
+    put = world.root.put("/members/eve", {"role": "manager"})
     world.service = mine
     world.root.request("POST", "/v1/pools", {"id": "p", "name": "P", "policy": {}})
 

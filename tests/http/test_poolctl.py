@@ -6,27 +6,20 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from poolctl.output import printable
-from tests.support.command_line import Desk, ended, uow
+from tests.support.command_line import Terminal, result_of
 from tests.support.world import World
 
-
-@pytest.fixture
-def terminal(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool(holding_limit=3, claim_ttl="P7D", customers=5)
-    with uow(threaded, tmp_path, monkeypatch) as made:
-        yield made
+POOL = {"holding_limit": 3, "claim_ttl": "P7D", "customers": 5}
 
 
 # Signing in
 
 
-def test_poolctl_stores_a_pasted_token_for_its_owner_and_uses_it(terminal: Desk) -> None:
+def test_poolctl_stores_a_pasted_token_for_its_owner_and_uses_it(terminal: Terminal) -> None:
     pasted = f"  Bearer {terminal.token('alice')}\n"
 
     login = terminal.run("login", user=None, stdin=pasted)
@@ -35,45 +28,45 @@ def test_poolctl_stores_a_pasted_token_for_its_owner_and_uses_it(terminal: Desk)
     kept = terminal.home / "config" / "poolctl" / "login.json"
     assert login.status == 0 and "alice" in login.out and terminal.token("alice")[:20] not in login.out
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert [each["id"] for each in pools.json["items"]] == ["p"]
+    assert pools.ids == ["p"]
 
 
-def test_poolctl_does_not_echo_a_pasted_token(terminal: Desk) -> None:
+def test_poolctl_does_not_echo_a_pasted_token(terminal: Terminal) -> None:
     screen = terminal.on_a_terminal("login", user=None, typed=terminal.token("alice") + "\n")
 
     assert "Token: " in screen and " as alice until " in screen
     assert terminal.token("alice")[:20] not in screen
 
 
-def test_poolctl_does_not_store_a_rejected_token(terminal: Desk) -> None:
+def test_poolctl_does_not_store_a_rejected_token(terminal: Terminal) -> None:
     forged = terminal.token("alice")[:-8] + "AAAAAAAA"
 
     login = terminal.run("login", user=None, stdin=forged)
     pools = terminal.run("pools", user=None)
 
     assert (login.status, pools.status) == (4, 4)
-    assert "did not accept the token" in login.told and "poolctl login" in pools.told
+    assert "did not accept the token" in login.error_line and "poolctl login" in pools.error_line
 
 
-def test_poolctl_rejects_an_invalid_token_with_the_expected_form(terminal: Desk) -> None:
+def test_poolctl_rejects_an_invalid_token_with_the_expected_form(terminal: Terminal) -> None:
     assert (
-        terminal.run("login", user=None, stdin="hunter2").told
+        terminal.run("login", user=None, stdin="hunter2").error_line
         == "Not a valid token: expected a JWT (three dot-separated parts)."
     )
 
 
-def test_poolctl_sends_a_token_only_to_its_address(terminal: Desk) -> None:
+def test_poolctl_sends_a_token_only_to_its_address(terminal: Terminal) -> None:
     terminal.run("login", user=None, stdin=terminal.token("alice"))
 
     target_pool = terminal.run("pools", "--url", "http://127.0.0.1:9", user=None, POOLCTL_URL="")
 
-    assert target_pool.status == 4 and "http://127.0.0.1:9" in target_pool.told
+    assert target_pool.status == 4 and "http://127.0.0.1:9" in target_pool.error_line
 
 
 # Claiming and giving back
 
 
-def test_poolctl_claims_one_or_many_and_prints_each_result(terminal: Desk) -> None:
+def test_poolctl_claims_one_or_many_and_prints_each_result(terminal: Terminal) -> None:
     claimed = terminal.run("claim", "c1", "c2", "nobody", user="alice")
 
     assert claimed.status == 1
@@ -84,7 +77,7 @@ def test_poolctl_claims_one_or_many_and_prints_each_result(terminal: Desk) -> No
     ]
 
 
-def test_poolctl_prints_the_limit_with_its_numbers(terminal: Desk) -> None:
+def test_poolctl_prints_the_limit_with_its_numbers(terminal: Terminal) -> None:
     claimed = terminal.run("claim", "c1", "c2", "c3", "c4", "--json", user="alice")
     read = terminal.run("claim", "c5", user="alice")
 
@@ -94,13 +87,13 @@ def test_poolctl_prints_the_limit_with_its_numbers(terminal: Desk) -> None:
     assert "3 of 3 in use" in read.out
 
 
-def test_poolctl_claims_next_without_ids(terminal: Desk) -> None:
+def test_poolctl_claims_next_without_ids(terminal: Terminal) -> None:
     taken = terminal.run("claim", "--next", 2, "--json", user="alice")
 
-    assert [each["id"] for each in taken.json["items"]] == ["c1", "c2"]
+    assert taken.ids == ["c1", "c2"]
 
 
-def test_poolctl_releases_listed_customers_through_a_pipe(terminal: Desk) -> None:
+def test_poolctl_releases_listed_customers_through_a_pipe(terminal: Terminal) -> None:
     terminal.run("claim", "c1", "c2", user="alice")
 
     mine = terminal.run("mine", "--ids", user="alice")
@@ -111,17 +104,17 @@ def test_poolctl_releases_listed_customers_through_a_pipe(terminal: Desk) -> Non
     assert terminal.run("mine", "--json", user="alice").json == {"items": []}
 
 
-def test_poolctl_sends_over_a_hundred_ids_in_several_requests(terminal: Desk, threaded: World) -> None:
+def test_poolctl_sends_over_a_hundred_ids_in_several_requests(terminal: Terminal, threaded: World) -> None:
     threaded.pool("q")
     ids = threaded.fill(130, pool="q")
 
     claimed = terminal.run("claim", "-p", "q", "-", "--json", user="alice", stdin="\n".join(ids))
 
-    assert [each["id"] for each in claimed.json["results"]] == ids
+    assert claimed.ids == ids
     assert claimed.json["summary"] == {"ok": 130, "failed": 0}
 
 
-def test_poolctl_reports_that_a_refused_atomic_batch_changed_nothing(terminal: Desk) -> None:
+def test_poolctl_reports_that_a_refused_atomic_batch_changed_nothing(terminal: Terminal) -> None:
     refused = terminal.run("claim", "c1", "nobody", "--atomic", "--json", user="alice")
 
     assert refused.status == 1
@@ -129,7 +122,7 @@ def test_poolctl_reports_that_a_refused_atomic_batch_changed_nothing(terminal: D
     assert terminal.run("mine", "--ids", user="alice").out == ""
 
 
-def test_poolctl_assigns_and_transfers_customers(terminal: Desk) -> None:
+def test_poolctl_assigns_and_transfers_customers(terminal: Terminal) -> None:
     assigned = terminal.run("assign", "c1", "--to", "alice", "--json")
     transferred = terminal.run("assign", "c1", "--to", "bob", "--transfer", "--json")
 
@@ -137,17 +130,17 @@ def test_poolctl_assigns_and_transfers_customers(terminal: Desk) -> None:
     assert transferred.json["results"][0]["customer"]["holder"] == "bob"
 
 
-def test_poolctl_requires_a_pool_from_a_member_of_several(terminal: Desk, threaded: World) -> None:
+def test_poolctl_requires_a_pool_from_a_member_of_several(terminal: Terminal, threaded: World) -> None:
     threaded.pool("q")
 
     unsaid = terminal.run("claim", "c1", user="alice")
     said = terminal.run("claim", "c1", user="alice", POOLCTL_POOL="p")
 
     assert (unsaid.status, said.status) == (2, 0)
-    assert "p, q" in unsaid.told
+    assert "p, q" in unsaid.error_line
 
 
-def test_markup_in_a_name_is_printed_as_text(terminal: Desk, threaded: World) -> None:
+def test_markup_in_a_name_is_printed_as_text(terminal: Terminal, threaded: World) -> None:
     threaded.mona.create("evil", name="[red]x[/red]")
     terminal.run("claim", "evil", user="alice")
 
@@ -163,39 +156,39 @@ def test_control_characters_of_a_stored_value_never_reach_the_terminal() -> None
 # How it fails
 
 
-def test_poolctl_reports_an_unknown_pool_in_one_line(terminal: Desk) -> None:
+def test_poolctl_reports_an_unknown_pool_in_one_line(terminal: Terminal) -> None:
     unknown = terminal.run("claim", "c1", "-p", "nowhere", user="alice")
 
-    assert unknown.status == 1 and "poolctl pools" in unknown.told
+    assert unknown.status == 1 and "poolctl pools" in unknown.error_line
 
 
 @pytest.mark.parametrize(
     "arguments", [["claim"], ["nonsense"], ["claim", "c1", "--next", "3"], ["pools", "--lang", "fr"]]
 )
-def test_a_command_line_mistake_is_one_line_and_exit_code_2(terminal: Desk, arguments: list[str]) -> None:
+def test_a_command_line_mistake_is_one_line_and_exit_code_2(terminal: Terminal, arguments: list[str]) -> None:
     ran = terminal.run(*arguments)
 
-    assert ran.status == 2 and ran.told
+    assert ran.status == 2 and ran.error_line
 
 
-def test_an_id_that_changes_the_url_is_a_command_line_mistake(terminal: Desk) -> None:
+def test_an_id_that_changes_the_url_is_a_command_line_mistake(terminal: Terminal) -> None:
     assert terminal.run("mine", "-p", "..").status == 2
 
 
-def test_an_unreachable_service_is_one_line_and_exit_code_3(terminal: Desk) -> None:
-    ran = ended(terminal.start("pools", "--url", "http://127.0.0.1:9"))
+def test_an_unreachable_service_is_one_line_and_exit_code_3(terminal: Terminal) -> None:
+    ran = result_of(terminal.start("pools", "--url", "http://127.0.0.1:9"))
 
-    assert ran.status == 3 and "http://127.0.0.1:9" in ran.told and ran.out == ""
+    assert ran.status == 3 and "http://127.0.0.1:9" in ran.error_line and ran.out == ""
 
 
-def test_failures_are_json_when_json_output_is_selected(terminal: Desk) -> None:
+def test_failures_are_json_when_json_output_is_selected(terminal: Terminal) -> None:
     ran = terminal.run("mine", "--json", "-p", "nowhere")
 
-    assert json.loads(ran.told)["code"] == "not_found" and json.loads(ran.told)["exit"] == 1
+    assert json.loads(ran.error_line)["code"] == "not_found" and json.loads(ran.error_line)["exit"] == 1
 
 
 @pytest.mark.parametrize("command", [["pools"], ["export", "-"], ["export", "-", "--json"]])
-def test_a_closed_output_pipe_is_not_a_failure(terminal: Desk, threaded: World, command: list[str]) -> None:
+def test_a_closed_output_pipe_is_not_a_failure(terminal: Terminal, threaded: World, command: list[str]) -> None:
     threaded.fill(300, prefix="more-than-fits-into-a-buffer-")
     program = terminal.start(*command)
     assert program.stdout is not None and program.stderr is not None
@@ -204,7 +197,7 @@ def test_a_closed_output_pipe_is_not_a_failure(terminal: Desk, threaded: World, 
     assert program.wait(60) == 0 and program.stderr.read() == ""
 
 
-def test_a_full_disk_is_one_line_and_exit_code_5(terminal: Desk) -> None:
+def test_a_full_disk_is_one_line_and_exit_code_5(terminal: Terminal) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "poolctl", "pools"], env=terminal.environment("mona"), stdout=full,
@@ -217,7 +210,7 @@ def test_a_full_disk_is_one_line_and_exit_code_5(terminal: Desk) -> None:
 # Languages
 
 
-def test_poolctl_uses_the_locale_or_the_requested_language(terminal: Desk) -> None:
+def test_poolctl_uses_the_locale_or_the_requested_language(terminal: Terminal) -> None:
     chinese = terminal.run("claim", "nobody", user="alice", LANG="zh_CN.UTF-8")
     asked = terminal.run("claim", "nobody", "--lang", "en", user="alice", LANG="zh_CN.UTF-8")
 
@@ -225,7 +218,7 @@ def test_poolctl_uses_the_locale_or_the_requested_language(terminal: Desk) -> No
     assert "The resource was not found" in asked.out
 
 
-def test_help_is_in_both_languages_and_names_the_page(terminal: Desk) -> None:
+def test_help_is_in_both_languages_and_names_the_page(terminal: Terminal) -> None:
     english, chinese = (terminal.run("claim", "--help", "--lang", lang) for lang in ("en", "zh"))
 
     assert "Claim customers by ID" in english.out and "领取客户" in chinese.out

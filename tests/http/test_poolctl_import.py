@@ -3,72 +3,64 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 import xlsxwriter
 
-from tests.support.command_line import Desk, customers, many, saved, uow
+from tests.support.command_line import Terminal, csv_of, customers_by_name, save
 from tests.support.world import World
 
 HEADINGS = "客户名称,手机,公司,备注\n"
-
-
-@pytest.fixture
-def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool()
-    with uow(threaded, tmp_path, monkeypatch) as made:
-        yield made
 
 
 # Content of a file
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
-def test_an_import_file_is_read_in_any_encoding(office: Desk, threaded: World, encoding: str) -> None:
-    file = saved(office, HEADINGS + "北辰科技,138 0013 8000,北辰集团,常联系 𠮷\n", encoding=encoding)
+def test_an_import_file_is_read_in_any_encoding(terminal: Terminal, threaded: World, encoding: str) -> None:
+    file = save(terminal, HEADINGS + "北辰科技,138 0013 8000,北辰集团,常联系 𠮷\n", encoding=encoding)
 
-    done = office.run("import", file)
+    done = terminal.run("import", file)
 
     assert done.status == 0, done.err
-    assert customers(threaded)["北辰科技"]["fields"] == {
+    assert customers_by_name(threaded)["北辰科技"]["fields"] == {
         "phone": "13800138000", "company": "北辰集团", "note": "常联系 𠮷",
     }  # fmt: skip
 
 
-def test_an_import_file_in_no_encoding_is_rejected_in_one_line(office: Desk) -> None:
-    file = office.home / "broken.csv"
+def test_an_import_file_in_no_encoding_is_rejected_in_one_line(terminal: Terminal) -> None:
+    file = terminal.home / "broken.csv"
     file.write_bytes(b"name,phone\n\xff\xff\x80,1\n")
 
-    done = office.run("import", file)
+    done = terminal.run("import", file)
 
-    assert done.status == 5 and "GB18030" in done.told
+    assert done.status == 5 and "GB18030" in done.error_line
 
 
-def test_the_encoding_of_an_import_file_can_be_given(office: Desk, threaded: World) -> None:
-    file = saved(office, "name,phone\nMüller,+4930123456\n", encoding="cp1252")
+def test_the_encoding_of_an_import_file_can_be_given(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, "name,phone\nMüller,+4930123456\n", encoding="cp1252")
 
-    guessed = office.run("import", file, "--dry-run")
-    done = office.run("import", file, "--encoding", "cp1252")
-    unknown = office.run("import", file, "--encoding", "klingon")
+    guessed = terminal.run("import", file, "--dry-run")
+    done = terminal.run("import", file, "--encoding", "cp1252")
+    unknown = terminal.run("import", file, "--encoding", "klingon")
 
     assert "Read as gb18030" in guessed.out
     assert (done.status, unknown.status) == (0, 2)
-    assert set(customers(threaded)) == {"Müller"}
+    assert set(customers_by_name(threaded)) == {"Müller"}
 
 
-def test_tabs_and_semicolons_separate_cells(office: Desk, threaded: World) -> None:
-    office.run("import", saved(office, "姓名\t电话\n甲\t13800000001\n", "tabs.csv", "utf-16"))
-    office.run("import", saved(office, 'Name;Phone\n"B; Co";+44 20 7946 0104\n', "semicolons.csv"))
+def test_tabs_and_semicolons_separate_cells(terminal: Terminal, threaded: World) -> None:
+    terminal.run("import", save(terminal, "姓名\t电话\n甲\t13800000001\n", "tabs.csv", "utf-16"))
+    terminal.run("import", save(terminal, 'Name;Phone\n"B; Co";+44 20 7946 0104\n', "semicolons.csv"))
 
-    assert customers(threaded)["甲"]["fields"] == {"phone": "13800000001"}
-    assert customers(threaded)["B; Co"]["fields"] == {"phone": "+442079460104"}
+    assert customers_by_name(threaded)["甲"]["fields"] == {"phone": "13800000001"}
+    assert customers_by_name(threaded)["B; Co"]["fields"] == {"phone": "+442079460104"}
 
 
-def test_a_workbook_is_read_with_numbers_and_dates(office: Desk, threaded: World) -> None:
-    path = office.home / "customers.xlsx"
+def test_a_workbook_is_read_with_numbers_and_dates(terminal: Terminal, threaded: World) -> None:
+    path = terminal.home / "customers.xlsx"
     book = xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd"})
     sheet = book.add_worksheet()
     sheet.write_row(0, 0, ["客户编号", "客户名称（必填）", "手机号码*", "员工数", "成立日期"])
@@ -76,24 +68,24 @@ def test_a_workbook_is_read_with_numbers_and_dates(office: Desk, threaded: World
     sheet.write_datetime(1, 4, date(2020, 5, 1))
     book.close()
 
-    done = office.run("import", path)
+    done = terminal.run("import", path)
 
-    made = customers(threaded)["东海贸易"]
+    made = customers_by_name(threaded)["东海贸易"]
     assert done.status == 0, done.err
     assert made["id"] == "1001"
     assert made["fields"] == {"phone": "13800138001", "员工数": 1.5, "成立日期": "2020-05-01"}
 
 
-def test_a_number_shortened_by_excel_is_rejected_with_its_reason(office: Desk, threaded: World) -> None:
-    file = saved(office, HEADINGS + "甲,1.38E+10,,\n乙,13800138002,,\n")
+def test_a_number_shortened_by_excel_is_rejected_with_its_reason(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, HEADINGS + "甲,1.38E+10,,\n乙,13800138002,,\n")
 
-    dry = office.run("import", file, "--dry-run", LANG="zh_CN.UTF-8")
-    done = office.run("import", file)
+    dry = terminal.run("import", file, "--dry-run", LANG="zh_CN.UTF-8")
+    done = terminal.run("import", file)
 
     assert dry.status == done.status == 1
     assert "第 2 行" in dry.out and "1.38E+10" in dry.out and "文本格式" in dry.out
-    assert "digits_lost" in (office.home / "customers.csv.errors.csv").read_text(encoding="utf-8-sig")
-    assert set(customers(threaded)) == {"乙"}
+    assert "digits_lost" in (terminal.home / "customers.csv.errors.csv").read_text(encoding="utf-8-sig")
+    assert set(customers_by_name(threaded)) == {"乙"}
 
 
 @pytest.mark.parametrize(
@@ -101,76 +93,76 @@ def test_a_number_shortened_by_excel_is_rejected_with_its_reason(office: Desk, t
     [(HEADINGS + '甲,1380,,\n"乙,1381,,\n丙,1382,,\n', 3), ('"name,phone\n', 1), (HEADINGS + '"甲"x,1380,,\n', 2)],
 )
 def test_a_misplaced_quotation_mark_is_rejected_in_one_line(
-    office: Desk, threaded: World, text: str, line: int
+    terminal: Terminal, threaded: World, text: str, line: int
 ) -> None:
-    done = office.run("import", saved(office, text))
+    done = terminal.run("import", save(terminal, text))
 
-    assert done.status == 5 and f"line {line}:" in done.told
-    assert customers(threaded) == {}
-
-
-def test_an_unclosed_quotation_mark_is_reported_with_its_position(office: Desk) -> None:
-    text = many(20) + '"Open,13900000000\n' + "x,13900000001\n" * 20_000
-
-    assert "line 22: a quotation mark is opened" in office.run("import", saved(office, text)).told
+    assert done.status == 5 and f"line {line}:" in done.error_line
+    assert customers_by_name(threaded) == {}
 
 
-def test_unknown_headings_become_fields_and_can_be_mapped(office: Desk, threaded: World) -> None:
-    file = saved(office, "Kunde,手机,Telefon,Farbe\nAcme,13800138000,123,blau\n")
+def test_an_unclosed_quotation_mark_is_reported_with_its_position(terminal: Terminal) -> None:
+    text = csv_of(20) + '"Open,13900000000\n' + "x,13900000001\n" * 20_000
 
-    unnamed = office.run("import", file)
-    named = office.run("import", file, "--map", "Kunde=name")
+    assert "line 22: a quotation mark is opened" in terminal.run("import", save(terminal, text)).error_line
 
-    assert unnamed.status == 5 and "--map" in unnamed.told
+
+def test_unknown_headings_become_fields_and_can_be_mapped(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, "Kunde,手机,Telefon,Farbe\nAcme,13800138000,123,blau\n")
+
+    unnamed = terminal.run("import", file)
+    named = terminal.run("import", file, "--map", "Kunde=name")
+
+    assert unnamed.status == 5 and "--map" in unnamed.error_line
     assert named.status == 0
-    assert customers(threaded)["Acme"]["fields"] == {"phone": "13800138000", "Telefon": "123", "Farbe": "blau"}
+    assert customers_by_name(threaded)["Acme"]["fields"] == {"phone": "13800138000", "Telefon": "123", "Farbe": "blau"}
 
 
-def test_control_characters_of_a_heading_never_reach_the_terminal(office: Desk) -> None:
-    file = saved(office, '"Kunde\n\x1b[2J",\x85Telefon\nAcme,1\n')
+def test_control_characters_of_a_heading_never_reach_the_terminal(terminal: Terminal) -> None:
+    file = save(terminal, '"Kunde\n\x1b[2J",\x85Telefon\nAcme,1\n')
 
-    assert "are: Kunde �[2J, Telefon" in office.run("import", file).told
+    assert "are: Kunde �[2J, Telefon" in terminal.run("import", file).error_line
 
 
-def test_an_import_dry_run_prints_the_columns_and_sends_nothing(office: Desk, threaded: World) -> None:
-    file = saved(office, HEADINGS + "甲,13800138000,,\n,13800138001,,\n")
+def test_an_import_dry_run_prints_the_columns_and_sends_nothing(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, HEADINGS + "甲,13800138000,,\n,13800138001,,\n")
 
-    read = office.run("import", file, "--dry-run")
-    program = office.run("import", file, "--dry-run", "--json", user=None)
+    read = terminal.run("import", file, "--dry-run")
+    program = terminal.run("import", file, "--dry-run", "--json", user=None)
 
     assert read.out.splitlines()[1].split() == ["客户名称", "name"]
     assert (program.json["rows"], program.json["failed"], program.json["key"]) == (1, 1, "phone")
     assert program.json["mistakes"] == [{"line": 3, "code": "no_name", "text": "The name is missing."}]
-    assert customers(threaded) == {}
+    assert customers_by_name(threaded) == {}
 
 
 @pytest.mark.parametrize("name", ["nothing.csv", "folder", "empty.csv", "broken.xlsx"])
-def test_an_unreadable_import_file_is_one_line(office: Desk, name: str) -> None:
-    (office.home / "folder").mkdir()
-    (office.home / "empty.csv").touch()
-    (office.home / "broken.xlsx").write_bytes(b"PK\x03\x04 no workbook")
+def test_an_unreadable_import_file_is_one_line(terminal: Terminal, name: str) -> None:
+    (terminal.home / "folder").mkdir()
+    (terminal.home / "empty.csv").touch()
+    (terminal.home / "broken.xlsx").write_bytes(b"PK\x03\x04 no workbook")
 
-    done = office.run("import", office.home / name)
+    done = terminal.run("import", terminal.home / name)
 
-    assert done.status == 5 and name in done.told
+    assert done.status == 5 and name in done.error_line
 
 
 # What was refused
 
 
-def test_a_corrected_errors_file_is_imported(office: Desk, threaded: World) -> None:
+def test_a_corrected_errors_file_is_imported(terminal: Terminal, threaded: World) -> None:
     threaded.mona.post("/import", {"rows": [{"name": "Old", "fields": {"phone": "13800000009"}}]})
-    file = saved(
-        office, HEADINGS + "甲,13800000001,,\n,13800000002,=A1,\n丙,13800000009,,\n丁,无,,\n", encoding="gb18030"
+    file = save(
+        terminal, HEADINGS + "甲,13800000001,,\n,13800000002,=A1,\n丙,13800000009,,\n丁,无,,\n", encoding="gb18030"
     )
 
-    first = office.run("import", file, "--json")
+    first = terminal.run("import", file, "--json")
     errors = Path(first.json["errors_file"])
     lines = list(csv.reader(errors.open(encoding="utf-8-sig", newline="")))
     lines[1][2], lines[2][3], lines[3][3] = "乙", "13800000003", "13800000004"
     with errors.open("w", encoding="utf-8-sig", newline="") as mended:
         csv.writer(mended).writerows(lines)
-    second = office.run("import", errors)
+    second = terminal.run("import", errors)
 
     assert (first.status, first.json["ok"], first.json["failed"]) == (1, 1, 3)
     assert [line[:2] for line in lines] == [
@@ -180,17 +172,17 @@ def test_a_corrected_errors_file_is_imported(office: Desk, threaded: World) -> N
         ["5", "no_phone: 无 is not a phone number."],
     ]
     assert second.status == 0, second.err
-    assert set(customers(threaded)) == {"Old", "甲", "乙", "丙", "丁"}
-    assert customers(threaded)["乙"]["fields"] == {"phone": "13800000002", "company": "=A1"}
+    assert set(customers_by_name(threaded)) == {"Old", "甲", "乙", "丙", "丁"}
+    assert customers_by_name(threaded)["乙"]["fields"] == {"phone": "13800000002", "company": "=A1"}
 
 
-def test_an_existing_errors_file_is_moved_aside(office: Desk) -> None:
-    file = saved(office, "name,phone\n,1380000000\n")
-    office.run("import", file)
-    errors = office.home / "customers.csv.errors.csv"
+def test_an_existing_errors_file_is_moved_aside(terminal: Terminal) -> None:
+    file = save(terminal, "name,phone\n,1380000000\n")
+    terminal.run("import", file)
+    errors = terminal.home / "customers.csv.errors.csv"
     errors.write_text("mended by hand")
 
-    office.run("import", file)
+    terminal.run("import", file)
 
-    assert (office.home / "customers.csv.errors.csv.bak").read_text() == "mended by hand"
+    assert (terminal.home / "customers.csv.errors.csv.bak").read_text() == "mended by hand"
     assert "no_name" in errors.read_text(encoding="utf-8-sig")

@@ -15,29 +15,22 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from tests.support.command_line import Desk, customers, ended, many, saved, uow
+from tests.support.command_line import Terminal, csv_of, customers_by_name, result_of, save
 from tests.support.engine import Crash, failing, hooked
 from tests.support.world import World
 
 
-@pytest.fixture
-def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool()
-    with uow(threaded, tmp_path, monkeypatch) as made:
-        yield made
+def test_importing_the_same_file_again_imports_nothing_twice(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, "name\n" + "".join(f"Nameless {n}\n" for n in range(150)))
 
-
-def test_importing_the_same_file_again_imports_nothing_twice(office: Desk, threaded: World) -> None:
-    file = saved(office, "name\n" + "".join(f"Nameless {n}\n" for n in range(150)))
-
-    first, second = office.run("import", file, "--json"), office.run("import", file, "--json")
+    first, second = terminal.run("import", file, "--json"), terminal.run("import", file, "--json")
     threaded.clock.forward(1)
-    anew = office.run("import", file, "--json", "--again")
+    repeated = terminal.run("import", file, "--json", "--again")
 
     assert (first.json["ok"], first.json["already_done"]) == (150, False)
     assert (second.json["ok"], second.json["already_done"]) == (150, True)
-    assert (anew.status, anew.json["failed"]) == (1, 150)
-    assert len(customers(threaded)) == 150
+    assert (repeated.status, repeated.json["failed"]) == (1, 150)
+    assert len(customers_by_name(threaded)) == 150
 
 
 class Gate:
@@ -62,131 +55,139 @@ def gate(threaded: World) -> Iterator[Gate]:
 
 
 @contextmanager
-def under_way(office: Desk, world: World, gate: Gate, file: Path) -> Iterator[subprocess.Popen[str]]:
+def paused_import(terminal: Terminal, world: World, gate: Gate, file: Path) -> Iterator[subprocess.Popen[str]]:
     """An import as a program of its own, held in its second request."""
     with hooked(world, "before-call.dynamodb.TransactWriteItems", gate):
-        program = office.start("import", file)
+        program = terminal.start("import", file)
         assert gate.reached.wait(60)
         yield program
 
 
 def test_ctrl_c_finishes_the_current_request_and_the_next_run_continues(
-    office: Desk, threaded: World, gate: Gate
+    terminal: Terminal, threaded: World, gate: Gate
 ) -> None:
-    file = saved(office, many(350))
+    file = save(terminal, csv_of(350))
 
-    with under_way(office, threaded, gate, file) as program:
+    with paused_import(terminal, threaded, gate, file) as program:
         program.send_signal(signal.SIGINT)
         assert program.stderr is not None and "Ctrl-C again" in program.stderr.readline()
         gate.open.set()
-        first = ended(program)
-    second = office.run("import", file, "--json")
+        first = result_of(program)
+    second = terminal.run("import", file, "--json")
 
-    assert first.status == 130 and "200 of 350 rows are done" in first.told
+    assert first.status == 130 and "200 of 350 rows are done" in first.error_line
     assert (second.json["ok"], second.json["resumed"]) == (350, True)
-    assert len(customers(threaded)) == 350
+    assert len(customers_by_name(threaded)) == 350
 
 
-def test_a_second_ctrl_c_stops_at_once_and_nothing_is_imported_twice(office: Desk, threaded: World, gate: Gate) -> None:
-    file = saved(office, many(250))
+def test_a_second_ctrl_c_stops_at_once_and_nothing_is_imported_twice(
+    terminal: Terminal, threaded: World, gate: Gate
+) -> None:
+    file = save(terminal, csv_of(250))
 
-    with under_way(office, threaded, gate, file) as program:
+    with paused_import(terminal, threaded, gate, file) as program:
         program.send_signal(signal.SIGINT)
         assert program.stderr is not None and "Ctrl-C again" in program.stderr.readline()
         program.send_signal(signal.SIGINT)
-        first = ended(program)
+        first = result_of(program)
         gate.open.set()
-    second = office.run("import", file, "--json")
+    second = terminal.run("import", file, "--json")
 
-    assert first.status == 130 and "100 of 250 rows are done" in first.told
-    assert second.json["ok"] == len(customers(threaded)) == 250
+    assert first.status == 130 and "100 of 250 rows are done" in first.error_line
+    assert second.json["ok"] == len(customers_by_name(threaded)) == 250
 
 
-def test_a_killed_import_continues_and_nothing_is_imported_twice(office: Desk, threaded: World, gate: Gate) -> None:
-    file = saved(office, many(250))
+def test_a_killed_import_continues_and_nothing_is_imported_twice(
+    terminal: Terminal, threaded: World, gate: Gate
+) -> None:
+    file = save(terminal, csv_of(250))
 
-    with under_way(office, threaded, gate, file) as program:
+    with paused_import(terminal, threaded, gate, file) as program:
         program.kill()
         program.communicate()
         gate.open.set()
-        second = office.run("import", file, "--json")
+        second = terminal.run("import", file, "--json")
 
-    assert second.json["ok"] == len(customers(threaded)) == 250
+    assert second.json["ok"] == len(customers_by_name(threaded)) == 250
 
 
-def test_a_second_concurrent_import_of_one_file_is_refused(office: Desk, threaded: World, gate: Gate) -> None:
-    file = saved(office, many(250))
+def test_a_second_concurrent_import_of_one_file_is_refused(terminal: Terminal, threaded: World, gate: Gate) -> None:
+    file = save(terminal, csv_of(250))
 
-    with under_way(office, threaded, gate, file) as program:
-        other = office.run("import", file)
+    with paused_import(terminal, threaded, gate, file) as program:
+        other = terminal.run("import", file)
         gate.open.set()
 
-        assert other.status == 1 and "Another poolctl" in other.told
-        assert ended(program).status == 0
+        assert other.status == 1 and "Another poolctl" in other.error_line
+        assert result_of(program).status == 0
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_service_lost_during_an_import_is_one_line_and_the_next_run_continues(office: Desk, threaded: World) -> None:
-    file, writes = saved(office, many(350)), itertools.count(1)
+def test_a_service_lost_during_an_import_is_one_line_and_the_next_run_continues(
+    terminal: Terminal, threaded: World
+) -> None:
+    file, writes = save(terminal, csv_of(350)), itertools.count(1)
 
     def die(**_: Any) -> None:
         if next(writes) > 4:
             raise Crash
 
     with hooked(threaded, "after-call.dynamodb.TransactWriteItems", die):
-        died = office.run("import", file)
-    resumed = office.run("import", file, "--json")
+        died = terminal.run("import", file)
+    resumed = terminal.run("import", file, "--json")
 
-    assert died.status == 3 and "100 of 350 rows are done" in died.told
-    assert resumed.json["ok"] == len(customers(threaded)) == 350
+    assert died.status == 3 and "100 of 350 rows are done" in died.error_line
+    assert resumed.json["ok"] == len(customers_by_name(threaded)) == 350
 
 
-def test_an_import_retries_a_transient_failure(office: Desk, threaded: World) -> None:
-    file = saved(office, many(150))
+def test_an_import_retries_a_transient_failure(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, csv_of(150))
 
     with failing(threaded, 2, error=lambda: EndpointConnectionError(endpoint_url="engine")):
-        done = office.run("import", file, "--json")
+        done = terminal.run("import", file, "--json")
 
     assert done.status == 0, done.err
-    assert done.json["ok"] == len(customers(threaded)) == 150
+    assert done.json["ok"] == len(customers_by_name(threaded)) == 150
 
 
-def test_an_import_reports_a_lasting_failure_in_one_line(office: Desk, threaded: World) -> None:
-    file = saved(office, many(50))
+def test_an_import_reports_a_lasting_failure_in_one_line(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, csv_of(50))
 
     def fail(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="engine")
 
     with hooked(threaded, "before-call.dynamodb.TransactWriteItems", fail):
-        done = office.run("import", file)
+        done = terminal.run("import", file)
 
-    assert done.status == 3 and "try again shortly" in done.told
-    assert office.run("import", file).status == 0
+    assert done.status == 3 and "try again shortly" in done.error_line
+    assert terminal.run("import", file).status == 0
 
 
-def test_a_full_disk_during_an_import_is_one_line_and_the_next_run_continues(office: Desk, threaded: World) -> None:
-    file = saved(office, "id,name\n" + "".join(f"c{n},Customer {n}\n" for n in range(150)))
+def test_a_full_disk_during_an_import_is_one_line_and_the_next_run_continues(
+    terminal: Terminal, threaded: World
+) -> None:
+    file = save(terminal, "id,name\n" + "".join(f"c{n},Customer {n}\n" for n in range(150)))
     rows = [{"id": f"c{n}", "name": f"Customer {n}"} for n in range(100)]
     threaded.mona.post("/import", {"rows": rows})
     threaded.clock.forward(1)
 
-    full = office.run_on_a_full_disk("import", file)
-    done = office.run("import", file, "--json")
+    full = terminal.run_on_a_full_disk("import", file)
+    done = terminal.run("import", file, "--json")
 
-    assert full.status == 5 and "No space left" in full.told
+    assert full.status == 5 and "No space left" in full.error_line
     assert (done.json["ok"], done.json["failed"]) == (50, 100)
-    assert len(customers(threaded)) == 150
+    assert len(customers_by_name(threaded)) == 150
 
 
-def test_an_import_with_a_rejected_token_imports_nothing(office: Desk) -> None:
-    file = saved(office, many(50))
+def test_an_import_with_a_rejected_token_imports_nothing(terminal: Terminal) -> None:
+    file = save(terminal, csv_of(50))
 
-    done = office.run("import", file, POOLCTL_TOKEN=office.token("mona")[:-8] + "AAAAAAAA", user=None)
+    done = terminal.run("import", file, POOLCTL_TOKEN=terminal.token("mona")[:-8] + "AAAAAAAA", user=None)
 
-    assert done.status == 4 and "poolctl login" in done.told
+    assert done.status == 4 and "poolctl login" in done.error_line
 
 
-def test_an_import_by_a_plain_member_imports_nothing(office: Desk) -> None:
-    done = office.run("import", saved(office, many(5)), "--json", user="alice")
+def test_an_import_by_a_plain_member_imports_nothing(terminal: Terminal) -> None:
+    done = terminal.run("import", save(terminal, csv_of(5)), "--json", user="alice")
 
-    assert done.status == 1 and json.loads(done.told)["code"] == "not_manager"
+    assert done.status == 1 and json.loads(done.error_line)["code"] == "not_manager"

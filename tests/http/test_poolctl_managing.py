@@ -8,7 +8,6 @@ import itertools
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,14 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from tests.http.test_audit import ALICE, plant
-from tests.support.command_line import Desk, ended, uow
+from tests.support.command_line import Terminal, result_of, terminal_for
 from tests.support.engine import hooked
 from tests.support.world import DAY, World
 
+POOL = {"holding_limit": 5, "claim_ttl": "P7D"}
+
+
 DANGEROUS = ["=1+1", "+86 10", "-2", "@SUM", "\tTab", "\rReturn"]
-
-
-@pytest.fixture
-def office(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool(holding_limit=5, claim_ttl="P7D")
-    with uow(threaded, tmp_path, monkeypatch) as made:
-        yield made
 
 
 # Export
@@ -42,24 +37,24 @@ def fill(world: World) -> None:
     assert world.alice.claim("good").status == 200
 
 
-def test_an_exported_csv_file_has_a_byte_order_mark_and_no_formula(office: Desk, threaded: World) -> None:
+def test_an_exported_csv_file_has_a_byte_order_mark_and_no_formula(terminal: Terminal, threaded: World) -> None:
     fill(threaded)
 
-    done = office.run("export", office.home / "all.csv", "--json")
+    done = terminal.run("export", terminal.home / "all.csv", "--json")
 
-    raw = (office.home / "all.csv").read_bytes()
+    raw = (terminal.home / "all.csv").read_bytes()
     evil, good = sorted(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline="")), key=lambda row: row["id"])
     assert done.json["exported"] == 2 and raw.startswith(b"\xef\xbb\xbf")
     assert [evil["name"], *(evil[f"f{n}"] for n in range(6))] == [f"'{each}" for each in ["=cmd()", *DANGEROUS]]
     assert (evil["priority"], good["staff"], good["pool_holder"]) == ("-3", "12", "alice")
 
 
-def test_an_exported_workbook_has_chinese_headings_and_no_formula(office: Desk, threaded: World) -> None:
+def test_an_exported_workbook_has_chinese_headings_and_no_formula(terminal: Terminal, threaded: World) -> None:
     fill(threaded)
 
-    done = office.run("export", office.home / "all.xlsx", LANG="zh_CN.UTF-8")
+    done = terminal.run("export", terminal.home / "all.xlsx", LANG="zh_CN.UTF-8")
 
-    with CalamineWorkbook.from_path(office.home / "all.xlsx") as book:
+    with CalamineWorkbook.from_path(terminal.home / "all.xlsx") as book:
         titles, *rows = book.get_sheet_by_index(0).to_python()
     by_id = {str(row[0]): dict(zip(titles, row, strict=True)) for row in rows}
     assert done.status == 0 and "2 个客户" in done.out
@@ -69,12 +64,12 @@ def test_an_exported_workbook_has_chinese_headings_and_no_formula(office: Desk, 
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
-def test_an_exported_file_can_be_imported_unchanged(office: Desk, threaded: World, kind: str) -> None:
+def test_an_exported_file_can_be_imported_unchanged(terminal: Terminal, threaded: World, kind: str) -> None:
     fill(threaded)
     threaded.pool("q")
-    office.run("export", "-p", "p", office.home / f"all.{kind}", LANG="zh_CN.UTF-8")
+    terminal.run("export", "-p", "p", terminal.home / f"all.{kind}", LANG="zh_CN.UTF-8")
 
-    done = office.run("import", "-p", "q", office.home / f"all.{kind}")
+    done = terminal.run("import", "-p", "q", terminal.home / f"all.{kind}")
 
     customer_cache = {each["id"]: each for each in threaded.user("mona", pool="q").walk("/customers")}
     assert done.status == 0, done.err
@@ -86,42 +81,42 @@ def test_an_exported_file_can_be_imported_unchanged(office: Desk, threaded: Worl
     }  # fmt: skip
 
 
-def test_an_export_is_filtered_piped_and_overwrites_nothing_by_default(office: Desk, threaded: World) -> None:
+def test_an_export_is_filtered_piped_and_overwrites_nothing_by_default(terminal: Terminal, threaded: World) -> None:
     fill(threaded)
-    target = office.home / "all.csv"
+    target = terminal.home / "all.csv"
     target.write_text("mine")
 
-    piped = office.run("export", "-", "--holder", "alice")
-    program = office.run("export", "-", "--holder", "alice", "--json")
-    refused = office.run("export", target)
-    forced = office.run("export", target, "--force")
+    piped = terminal.run("export", "-", "--holder", "alice")
+    program = terminal.run("export", "-", "--holder", "alice", "--json")
+    refused = terminal.run("export", target)
+    forced = terminal.run("export", target, "--force")
 
     assert [row["id"] for row in csv.DictReader(io.StringIO(piped.out, newline=""))] == ["good"]
-    assert [each["id"] for each in program.json["items"]] == ["good"]
-    assert refused.status == 5 and "--force" in refused.told
+    assert program.ids == ["good"]
+    assert refused.status == 5 and "--force" in refused.error_line
     assert forced.status == 0 and target.read_text(encoding="utf-8-sig") != "mine"
 
 
-def test_an_export_that_fails_leaves_no_file(office: Desk, threaded: World) -> None:
+def test_an_export_that_fails_leaves_no_file(terminal: Terminal, threaded: World) -> None:
     fill(threaded)
 
-    full = office.run_on_a_full_disk("export", office.home / "all.xlsx")
-    missing = office.run("export", office.home / "nowhere" / "all.csv")
-    unknown = office.run("export", office.home / "all.pdf")
-    cut = office.run("export", "-p", "nowhere", office.home / "all.csv")
+    full = terminal.run_on_a_full_disk("export", terminal.home / "all.xlsx")
+    missing = terminal.run("export", terminal.home / "nowhere" / "all.csv")
+    unknown = terminal.run("export", terminal.home / "all.pdf")
+    cut = terminal.run("export", "-p", "nowhere", terminal.home / "all.csv")
 
     assert (missing.status, unknown.status, cut.status) == (5, 2, 1)
-    assert full.status == 5 and full.told
-    assert missing.told and not list(office.home.glob("all.*"))
+    assert full.status == 5 and full.error_line
+    assert missing.error_line and not list(terminal.home.glob("all.*"))
 
 
 # Policy
 
 
-def test_poolctl_shows_previews_and_changes_rules(office: Desk) -> None:
-    shown = office.run("policy")
-    tried = office.run("policy", "--set", "claim_ttl=P3D", "--apply-to", "all", "--dry-run")
-    changed = office.run("policy", "--set", "masked_fields=phone,email", "--set", "holding_limit=off", "--json")
+def test_poolctl_shows_previews_and_changes_rules(terminal: Terminal) -> None:
+    shown = terminal.run("policy")
+    tried = terminal.run("policy", "--set", "claim_ttl=P3D", "--apply-to", "all", "--dry-run")
+    changed = terminal.run("policy", "--set", "masked_fields=phone,email", "--set", "holding_limit=off", "--json")
 
     assert "version 1" in shown.out and "P7D" in shown.out
     assert "Nothing was changed" in tried.out and "Deadlines moved: 0" in tried.out
@@ -130,10 +125,10 @@ def test_poolctl_shows_previews_and_changes_rules(office: Desk) -> None:
 
 
 @pytest.mark.parametrize("said", ["claim_ttl=P1M", "nonsense=1", "holding_limit=many"])
-def test_poolctl_rejects_an_invalid_rule_in_one_line(office: Desk, said: str) -> None:
-    refused = office.run("policy", "--set", said)
+def test_poolctl_rejects_an_invalid_rule_in_one_line(terminal: Terminal, said: str) -> None:
+    refused = terminal.run("policy", "--set", said)
 
-    assert refused.status == 1 and "policy_invalid" in refused.told
+    assert refused.status == 1 and "policy_invalid" in refused.error_line
 
 
 class Meanwhile:
@@ -147,19 +142,19 @@ class Meanwhile:
             mona = self.world.mona
             version = mona.get().json["version"]
             body = {"policy": self.policies.pop(0)}
-            assert mona.request("PATCH", "/v1/pools/p", body, if_match=f'"{version}"').status == 200
+            assert mona.patch("", body, if_match=f'"{version}"').status == 200
 
 
 def changing(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, *policies: dict[str, Any]) -> Any:
     world.pool(holding_limit=5)
-    return uow(world, folder, monkeypatch, log=Meanwhile(world, *policies))
+    return terminal_for(world, folder, monkeypatch, log=Meanwhile(world, *policies))
 
 
 def test_a_rule_change_is_retried_after_a_concurrent_change_of_another_rule(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with changing(threaded, tmp_path, monkeypatch, {"cooldown": "PT1H"}, {"cooldown": "PT2H"}) as office:
-        changed = office.run("policy", "-p", "p", "--set", "holding_limit=9", "--json")
+    with changing(threaded, tmp_path, monkeypatch, {"cooldown": "PT1H"}, {"cooldown": "PT2H"}) as terminal:
+        changed = terminal.run("policy", "-p", "p", "--set", "holding_limit=9", "--json")
 
     assert changed.status == 0
     assert (changed.json["policy"]["holding_limit"], changed.json["policy"]["cooldown"]) == (9, "PT2H")
@@ -169,18 +164,18 @@ def test_a_rule_change_is_retried_after_a_concurrent_change_of_another_rule(
 def test_a_rule_change_stops_at_a_concurrent_change_of_the_same_rule(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with changing(threaded, tmp_path, monkeypatch, {"holding_limit": 7}) as office:
-        refused = office.run("policy", "-p", "p", "--set", "holding_limit=9")
+    with changing(threaded, tmp_path, monkeypatch, {"holding_limit": 7}) as terminal:
+        refused = terminal.run("policy", "-p", "p", "--set", "holding_limit=9")
 
-    assert refused.status == 1 and "holding_limit=7" in refused.told
+    assert refused.status == 1 and "holding_limit=7" in refused.error_line
     assert threaded.mona.get().json["policy"]["holding_limit"] == 7
 
 
-def test_a_rule_change_with_a_version_applies_only_to_that_version(office: Desk) -> None:
-    refused = office.run("policy", "--set", "holding_limit=9", "--if-match", 4, "--json")
-    made = office.run("policy", "--set", "holding_limit=9", "--if-match", 1, "--json")
+def test_a_rule_change_with_a_version_applies_only_to_that_version(terminal: Terminal) -> None:
+    refused = terminal.run("policy", "--set", "holding_limit=9", "--if-match", 4, "--json")
+    made = terminal.run("policy", "--set", "holding_limit=9", "--if-match", 1, "--json")
 
-    assert (refused.status, json.loads(refused.told)["code"]) == (1, "version_conflict")
+    assert (refused.status, json.loads(refused.error_line)["code"]) == (1, "version_conflict")
     assert "version 1, not 4" in refused.err
     assert made.json["version"] == 2
 
@@ -189,8 +184,8 @@ def test_a_rule_change_under_constant_conflicts_fails_with_one_line(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = [{"cooldown": f"PT{n}H"} for n in range(1, 20)]
-    with changing(threaded, tmp_path, monkeypatch, *busy) as office:
-        refused = office.run("policy", "-p", "p", "--set", "holding_limit=9")
+    with changing(threaded, tmp_path, monkeypatch, *busy) as terminal:
+        refused = terminal.run("policy", "-p", "p", "--set", "holding_limit=9")
 
     assert refused.status == 1 and "try again" in refused.err.splitlines()[-1]
 
@@ -198,49 +193,49 @@ def test_a_rule_change_under_constant_conflicts_fails_with_one_line(
 # Sweep and audit
 
 
-def test_poolctl_previews_and_runs_a_sweep(office: Desk, threaded: World) -> None:
+def test_poolctl_previews_and_runs_a_sweep(terminal: Terminal, threaded: World) -> None:
     threaded.fill(2)
     threaded.alice.claim("c1")
     threaded.clock.forward(8 * DAY)
 
-    tried = office.run("sweep", "--dry-run", "--json", user="root")
-    made = office.run("sweep", user="root")
+    tried = terminal.run("sweep", "--dry-run", "--json", user="root")
+    made = terminal.run("sweep", user="root")
 
     assert (tried.json["due"], tried.json["returned"]) == (1, 0)
     assert made.status == 0 and ["returned", "1"] in [line.split() for line in made.out.splitlines()]
     assert threaded.mona.customer("c1")["state"] == "available"
 
 
-def test_poolctl_reports_that_a_large_sweep_requires_confirmation(office: Desk, threaded: World) -> None:
+def test_poolctl_reports_that_a_large_sweep_requires_confirmation(terminal: Terminal, threaded: World) -> None:
     threaded.fill(2)
-    office.run("policy", "--set", "sweep_breaker=0.1")
+    terminal.run("policy", "--set", "sweep_breaker=0.1")
     threaded.clock.forward(10_000)
     threaded.alice.claim_batch(["c1", "c2"])
     threaded.clock.forward(8 * DAY)
 
-    unsure = office.run("sweep", user="root")
-    sure = office.run("sweep", "--confirm", "--json", user="root")
+    unsure = terminal.run("sweep", user="root")
+    sure = terminal.run("sweep", "--confirm", "--json", user="root")
 
     assert unsure.status == 1 and "Pool p" in unsure.out
     assert (sure.status, sure.json["returned"]) == (0, 2)
 
 
-def test_the_audit_command_reports_drift_by_exit_code_and_repairs_it(office: Desk, threaded: World) -> None:
+def test_the_audit_command_reports_drift_by_exit_code_and_repairs_it(terminal: Terminal, threaded: World) -> None:
     threaded.fill(2)
     threaded.alice.claim("c1")
     plant(threaded, ALICE, "ADD #pins :n", n=2)
 
-    found = office.run("audit", user="root")
-    repaired = office.run("audit", "--repair", "--json", user="root")
-    sound = office.run("audit", user="root")
+    found = terminal.run("audit", user="root")
+    repaired = terminal.run("audit", "--repair", "--json", user="root")
+    sound = terminal.run("audit", user="root")
 
     assert found.status == 1 and "pins of p/alice: expected 0, found 2" in found.out
     assert (repaired.status, repaired.json["repaired"]) == (1, 1)
     assert sound.status == 0 and "0 differences found" in sound.out
 
 
-def test_admin_commands_are_refused_for_other_users(office: Desk) -> None:
-    assert office.run("sweep").status == office.run("audit").status == 1
+def test_admin_commands_are_refused_for_other_users(terminal: Terminal) -> None:
+    assert terminal.run("sweep").status == terminal.run("audit").status == 1
 
 
 # Watch
@@ -251,43 +246,43 @@ def next_line(program: subprocess.Popen[str]) -> list[str]:
     return program.stdout.readline().rstrip("\n").split("\t")[:3]
 
 
-def test_a_piped_watch_prints_one_line_per_change_until_ctrl_c(office: Desk, threaded: World) -> None:
+def test_a_piped_watch_prints_one_line_per_change_until_ctrl_c(terminal: Terminal, threaded: World) -> None:
     threaded.fill(2)
     threaded.alice.claim("c1")
 
-    program = office.start("watch", "--every", "0.1")
-    told = [next_line(program)]
+    program = terminal.start("watch", "--every", "0.1")
+    error_line = [next_line(program)]
     threaded.alice.claim("c2")
-    told.append(next_line(program))
+    error_line.append(next_line(program))
     threaded.alice.release("c1")
-    told.append(next_line(program))
+    error_line.append(next_line(program))
     program.send_signal(signal.SIGINT)
 
-    assert told == [["+", "c1", "Customer c1"], ["+", "c2", "Customer c2"], ["-", "c1", "Customer c1"]]
-    assert (ended(program).status, ended(program).err) == (0, "")
+    assert error_line == [["+", "c1", "Customer c1"], ["+", "c2", "Customer c2"], ["-", "c1", "Customer c1"]]
+    assert (result_of(program).status, result_of(program).err) == (0, "")
 
 
-def test_the_history_of_a_customer_is_watched_as_json(office: Desk, threaded: World) -> None:
+def test_the_history_of_a_customer_is_watched_as_json(terminal: Terminal, threaded: World) -> None:
     threaded.fill(1)
     threaded.alice.claim("c1")
 
-    watched = office.run("watch", "c1", "--times", 1, "--json")
+    watched = terminal.run("watch", "c1", "--times", 1, "--json")
 
     events = [json.loads(line)["event"] for line in watched.out.splitlines()]
     assert [(each["type"], each["by"]) for each in events] == [("imported", "mona"), ("claimed", "alice")]
 
 
-def test_a_watch_shows_a_reason_the_reader_may_not_see_as_hidden(office: Desk, threaded: World) -> None:
+def test_a_watch_shows_a_reason_the_reader_may_not_see_as_hidden(terminal: Terminal, threaded: World) -> None:
     threaded.fill(1)
     threaded.alice.claim("c1")
     threaded.alice.release("c1", reason="no budget")
 
-    watched = office.run("watch", "c1", "--times", 1, user="bob")
+    watched = terminal.run("watch", "c1", "--times", 1, user="bob")
 
     assert "hidden" in watched.out and "no budget" not in watched.out
 
 
-def test_a_watch_continues_after_the_service_was_unreachable(office: Desk, threaded: World) -> None:
+def test_a_watch_continues_after_the_service_was_unreachable(terminal: Terminal, threaded: World) -> None:
     threaded.fill(1)
     threaded.alice.claim("c1")
     queries = itertools.count(1)
@@ -297,24 +292,24 @@ def test_a_watch_continues_after_the_service_was_unreachable(office: Desk, threa
             raise ConnectionError
 
     with hooked(threaded, "before-call.dynamodb.Query", away):
-        watched = office.run("watch", "-p", "p", "--every", "0.1", "--times", 2)
+        watched = terminal.run("watch", "-p", "p", "--every", "0.1", "--times", 2)
 
-    assert watched.status == 0 and "Still watching" in watched.told
+    assert watched.status == 0 and "Still watching" in watched.error_line
 
 
-def test_a_watch_on_a_terminal_keeps_its_table_current(office: Desk, threaded: World) -> None:
+def test_a_watch_on_a_terminal_keeps_its_table_current(terminal: Terminal, threaded: World) -> None:
     threaded.fill(1)
     threaded.alice.claim("c1")
 
-    screen = office.on_a_terminal("watch", "--mine", "--times", "2", "--every", "0.1", user="alice")
+    screen = terminal.on_a_terminal("watch", "--mine", "--times", "2", "--every", "0.1", user="alice")
 
     assert "Customer c1" in screen and "Traceback" not in screen
 
 
-def test_an_import_on_a_terminal_shows_rate_and_remaining_time(office: Desk) -> None:
-    file = office.home / "some.csv"
+def test_an_import_on_a_terminal_shows_rate_and_remaining_time(terminal: Terminal) -> None:
+    file = terminal.home / "some.csv"
     file.write_text("name\n" + "".join(f"Customer {n}\n" for n in range(300)))
 
-    screen = office.on_a_terminal("import", str(file))
+    screen = terminal.on_a_terminal("import", str(file))
 
     assert "rows/s" in screen and "300/300" in screen and "300 of 300 rows imported" in screen

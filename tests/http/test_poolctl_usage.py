@@ -21,52 +21,48 @@ from rich.cells import cell_len
 
 from chalicelib import __version__
 from poolctl.commands_base import COMMANDS
-from tests.support.command_line import Desk, ended, uow
+from tests.support.command_line import Terminal, result_of
 from tests.support.world import World
 from tools.local.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
 from tools.paths import PROJECT
+
+POOL = {"holding_limit": 5, "claim_ttl": "P7D", "cooldown": "PT1H", "customers": 5}
+
 
 ALL = [str(command.name) for command in COMMANDS]
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @pytest.fixture
-def terminal(threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    threaded.pool(holding_limit=5, claim_ttl="P7D", cooldown="PT1H", customers=5)
-    with uow(threaded, tmp_path, monkeypatch) as made:
-        yield made
-
-
-@pytest.fixture
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person at a terminal with no service anywhere."""
-    return Desk("http://127.0.0.1:9", LocalKeys(tmp_path / "keys").ensure(), tmp_path, monkeypatch)
+    return Terminal("http://127.0.0.1:9", LocalKeys(tmp_path / "keys").ensure(), tmp_path, monkeypatch)
 
 
 # Help
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
-def test_the_help_is_printed_without_arguments_and_is_no_failure(alone: Desk, arguments: list[str]) -> None:
-    ran = alone.run(*arguments, user=None)
+def test_the_help_is_printed_without_arguments_and_is_no_failure(offline: Terminal, arguments: list[str]) -> None:
+    ran = offline.run(*arguments, user=None)
 
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.startswith("Usage: poolctl") and all(f"\n  {name} " in ran.out for name in ALL)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_command_has_a_short_option_for_its_help(alone: Desk, name: str) -> None:
-    english, chinese = (alone.run(name, "-h", "--lang", lang, user=None) for lang in ("en", "zh"))
+def test_every_command_has_a_short_option_for_its_help(offline: Terminal, name: str) -> None:
+    english, chinese = (offline.run(name, "-h", "--lang", lang, user=None) for lang in ("en", "zh"))
 
     assert english.status == chinese.status == 0
     assert english.out.startswith(f"Usage: poolctl {name}") and "-h, --help" in english.out
     assert chinese.out.startswith(f"用法： poolctl {name}") and "选项:" in chinese.out
 
 
-def test_the_version_is_that_of_the_project(alone: Desk) -> None:
+def test_the_version_is_that_of_the_project(offline: Terminal) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-    ran = alone.run("--version", user=None)
+    ran = offline.run("--version", user=None)
 
     assert (ran.status, ran.out) == (0, f"poolctl {project['version']}\n")
     assert project["version"] == __version__
@@ -76,7 +72,7 @@ def test_the_version_is_that_of_the_project(alone: Desk) -> None:
 
 
 def test_options_stand_before_the_command_or_after_it_and_the_later_one_applies(
-    terminal: Desk, threaded: World
+    terminal: Terminal, threaded: World
 ) -> None:
     threaded.pool("q")
     threaded.fill(1, pool="q", prefix="q")
@@ -90,11 +86,11 @@ def test_options_stand_before_the_command_or_after_it_and_the_later_one_applies(
     chosen = terminal.run("--pool=q", "pools", user="alice", POOLCTL_POOL="p")
 
     assert (before.status, after.status, wrong.status, address.status) == (0, 0, 1, 0)
-    assert not CHINESE.search(language.told) and language.told.startswith("{")
+    assert not CHINESE.search(language.error_line) and language.error_line.startswith("{")
     assert [line.split()[0] for line in chosen.out.splitlines()[1:]] == ["q"]
 
 
-def test_an_option_after_two_dashes_is_an_argument(terminal: Desk) -> None:
+def test_an_option_after_two_dashes_is_an_argument(terminal: Terminal) -> None:
     ran = terminal.run("claim", "--", "--json", "--lang=zh", user="alice")
 
     assert ran.status == 1
@@ -135,33 +131,33 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("typed", MISTAKES)
-def test_a_usage_mistake_is_one_helpful_line_in_both_languages(alone: Desk, typed: str) -> None:
-    english = alone.run(*typed.split())
-    chinese = alone.run(*typed.split(), LANG="zh_CN.UTF-8")
+@pytest.mark.parametrize("command_line", MISTAKES)
+def test_a_usage_mistake_is_one_helpful_line_in_both_languages(offline: Terminal, command_line: str) -> None:
+    english = offline.run(*command_line.split())
+    chinese = offline.run(*command_line.split(), LANG="zh_CN.UTF-8")
 
-    assert (english.status, english.out, english.told) == (2, "", MISTAKES[typed])
-    assert chinese.status == 2 and CHINESE.search(chinese.told)
+    assert (english.status, english.out, english.error_line) == (2, "", MISTAKES[command_line])
+    assert chinese.status == 2 and CHINESE.search(chinese.error_line)
 
 
-def test_an_invalid_pool_in_the_environment_is_named(alone: Desk) -> None:
-    ran = alone.run("mine", POOLCTL_POOL="..")
+def test_an_invalid_pool_in_the_environment_is_named(offline: Terminal) -> None:
+    ran = offline.run("mine", POOLCTL_POOL="..")
 
-    assert ran.status == 2 and "POOLCTL_POOL='..'" in ran.told
+    assert ran.status == 2 and "POOLCTL_POOL='..'" in ran.error_line
 
 
 @pytest.mark.parametrize(("text", "why"), [("missing.csv", "no such file or folder"), (".", "it is a folder")])
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(alone: Desk, text: str, why: str) -> None:
-    english, chinese = (alone.run("import", alone.home / text, "--lang", lang) for lang in ("en", "zh"))
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(offline: Terminal, text: str, why: str) -> None:
+    english, chinese = (offline.run("import", offline.home / text, "--lang", lang) for lang in ("en", "zh"))
 
     assert english.status == chinese.status == 5
-    assert why in english.told and CHINESE.search(chinese.told)
+    assert why in english.error_line and CHINESE.search(chinese.error_line)
 
 
 # Streams and characters that are not as usual
 
 
-def test_ids_that_are_not_utf_8_are_not_found(terminal: Desk) -> None:
+def test_ids_that_are_not_utf_8_are_not_found(terminal: Terminal) -> None:
     program = subprocess.run(
         [sys.executable, "-m", "poolctl", "claim", "-", b"\xff\xfe"], cwd=PROJECT,
         input=b"\xef\xbb\xbfc1\r\nc2 \xe5\x8c", capture_output=True, check=False, timeout=60,
@@ -173,27 +169,29 @@ def test_ids_that_are_not_utf_8_are_not_found(terminal: Desk) -> None:
 
 
 @pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_closed_stream_is_not_a_defect(terminal: Desk, redirections: str) -> None:
+def test_a_closed_stream_is_not_a_defect(terminal: Terminal, redirections: str) -> None:
     through = ("bash", "-c", f'exec "$@" {redirections}', "-")
 
-    done = [ended(terminal.start(*words, through=through)).status for words in (["pools"], ["release", "-"], ["clam"])]
+    done = [
+        result_of(terminal.start(*words, through=through)).status for words in (["pools"], ["release", "-"], ["clam"])
+    ]
 
     assert done == [0, 0, 2]
 
 
-def test_a_closed_error_pipe_does_not_change_the_exit_code(alone: Desk) -> None:
-    program = alone.start("clam")
+def test_a_closed_error_pipe_does_not_change_the_exit_code(offline: Terminal) -> None:
+    program = offline.start("clam")
     assert program.stderr is not None
     program.stderr.close()
 
     assert program.wait(60) == 2
 
 
-def test_in_a_locale_without_chinese_nothing_fails(terminal: Desk, threaded: World) -> None:
+def test_in_a_locale_without_chinese_nothing_fails(terminal: Terminal, threaded: World) -> None:
     threaded.mona.create("north", name="北辰科技")
     poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
-    ran = ended(terminal.start("export", "-", **poor))
+    ran = result_of(terminal.start("export", "-", **poor))
 
     assert ran.status == 0 and "\\u5317\\u8fb0" in ran.out
 
@@ -201,7 +199,7 @@ def test_in_a_locale_without_chinese_nothing_fails(terminal: Desk, threaded: Wor
 # Sessions and services
 
 
-def test_an_expired_token_is_reported_apart_from_a_rejected_one(terminal: Desk) -> None:
+def test_an_expired_token_is_reported_apart_from_a_rejected_one(terminal: Terminal) -> None:
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": 1_700_000_000}
     expired = jwt.encode(claims, terminal.keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
@@ -210,8 +208,8 @@ def test_an_expired_token_is_reported_apart_from_a_rejected_one(terminal: Desk) 
     variable = terminal.run("pools", user=None, POOLCTL_TOKEN=expired)
 
     assert (login.status, nobody.status, variable.status) == (4, 4, 4)
-    assert "expired at 2023-11-1" in login.told and "not signed in" in nobody.told
-    assert "POOLCTL_TOKEN" in variable.told
+    assert "expired at 2023-11-1" in login.error_line and "not signed in" in nobody.error_line
+    assert "POOLCTL_TOKEN" in variable.error_line
 
 
 @contextmanager
@@ -236,56 +234,56 @@ def another_server(body: bytes) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"a": 1}', b"[]", b""])
-def test_a_server_that_is_not_this_service_is_reported(alone: Desk, body: bytes) -> None:
-    file = alone.home / "some.csv"
+def test_a_server_that_is_not_this_service_is_reported(offline: Terminal, body: bytes) -> None:
+    file = offline.home / "some.csv"
     file.write_text("name\nA\n")
-    typed = (
+    commands = (
         "pools", "mine", "claim c1", "claim --next 1", "release c1", "assign c1 --to b", f"import {file}", "export -",
         "policy", "policy --set a=1", "sweep", "audit", "watch --times 1", "watch c1 --times 1",
     )  # fmt: skip
 
     with another_server(body) as url:
-        ran = {each: alone.run(*each.split(), "-p", "p", "--url", url) for each in typed}
+        ran = {each: offline.run(*each.split(), "-p", "p", "--url", url) for each in commands}
 
     assert {name: each.status for name, each in ran.items()} == dict.fromkeys(ran, 3)
-    assert all("is not a customer pool service" in each.told for each in ran.values())
+    assert all("is not a customer pool service" in each.error_line for each in ran.values())
 
 
-@pytest.mark.parametrize("typed", ["pools", "claim p/c1", "sweep --json"])
-def test_ctrl_c_while_the_service_is_silent_is_one_line(alone: Desk, typed: str) -> None:
+@pytest.mark.parametrize("command_line", ["pools", "claim p/c1", "sweep --json"])
+def test_ctrl_c_while_the_service_is_silent_is_one_line(offline: Terminal, command_line: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        program = alone.start(*typed.split(), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        program = offline.start(*command_line.split(), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
         asked, _ = silent.accept()
         with asked:
             assert asked.recv(100)
             program.send_signal(signal.SIGINT)
-            ran = ended(program)
+            ran = result_of(program)
 
-    assert (ran.status, ran.out) == (130, "") and "Stopped." in ran.told
+    assert (ran.status, ran.out) == (130, "") and "Stopped." in ran.error_line
 
 
 # Customers of several pools
 
 
 @pytest.fixture
-def two_pools(terminal: Desk, threaded: World) -> Desk:
+def two_pools(terminal: Terminal, threaded: World) -> Terminal:
     threaded.pool("q")
     threaded.fill(3, pool="q", prefix="q")
     return terminal
 
 
-def first_two(out: str) -> list[list[str]]:
+def id_and_result(out: str) -> list[list[str]]:
     return [line.split()[:2] for line in out.splitlines()[1:]]
 
 
-def test_customers_held_in_several_pools_are_released_through_a_pipe(two_pools: Desk) -> None:
+def test_customers_held_in_several_pools_are_released_through_a_pipe(two_pools: Terminal) -> None:
     claimed = two_pools.run("claim", "q/q2", "p/c1", "q/q1", "q/nobody", "p/c2", user="alice")
 
     ids = two_pools.run("mine", "--ids", user="alice")
     one = two_pools.run("mine", "--ids", "-p", "q", user="alice")
     released = two_pools.run("release", "-", user="alice", stdin=ids.out)
 
-    assert first_two(claimed.out) == [
+    assert id_and_result(claimed.out) == [
         ["q/q2", "ok"], ["p/c1", "ok"], ["q/q1", "ok"], ["q/nobody", "not_found:"], ["p/c2", "ok"],
     ]  # fmt: skip
     assert sorted(ids.out.split()) == ["p/c1", "p/c2", "q/q1", "q/q2"]
@@ -293,7 +291,7 @@ def test_customers_held_in_several_pools_are_released_through_a_pipe(two_pools: 
     assert released.status == 0 and two_pools.run("mine", "--ids", user="alice").out == ""
 
 
-def test_over_a_hundred_ids_of_several_pools_return_in_input_order(two_pools: Desk, threaded: World) -> None:
+def test_over_a_hundred_ids_of_several_pools_return_in_input_order(two_pools: Terminal, threaded: World) -> None:
     threaded.pool("r")
     pairs = zip(threaded.fill(110, pool="q", prefix="m"), threaded.fill(110, pool="r"), strict=True)
     ids = [f"{pool}/{each}" for pair in pairs for pool, each in zip("qr", pair, strict=True)]
@@ -304,44 +302,44 @@ def test_over_a_hundred_ids_of_several_pools_return_in_input_order(two_pools: De
     assert claimed.json["summary"] == {"ok": 220, "failed": 0}
 
 
-def test_a_pool_that_refuses_the_caller_does_not_stop_the_others(two_pools: Desk) -> None:
+def test_a_pool_that_refuses_the_caller_does_not_stop_the_others(two_pools: Terminal) -> None:
     several = two_pools.run("claim", "nowhere/c9", "p/c1", user="alice")
-    alone = two_pools.run("claim", "nowhere/c9", user="alice")
+    offline = two_pools.run("claim", "nowhere/c9", user="alice")
 
     assert several.status == 1
-    assert first_two(several.out) == [["nowhere/c9", "not_found:"], ["p/c1", "ok"]]
-    assert alone.status == 1 and alone.told and alone.out == ""
+    assert id_and_result(several.out) == [["nowhere/c9", "not_found:"], ["p/c1", "ok"]]
+    assert offline.status == 1 and offline.error_line and offline.out == ""
 
 
 @pytest.mark.parametrize("verb", [["claim"], ["release"], ["assign", "--to", "bob"]])
 def test_customers_whose_pool_is_not_certain_are_refused_before_anything_is_sent(
-    two_pools: Desk, verb: list[str]
+    two_pools: Terminal, verb: list[str]
 ) -> None:
     bare = two_pools.run(*verb, "p/c1", "c2")
     contrary = two_pools.run(*verb, "-p", "p", "c1", "q/q1")
     atomic = two_pools.run(*verb, "--atomic", "p/c1", "q/q1")
 
     assert (bare.status, contrary.status, atomic.status) == (2, 2, 2)
-    assert "POOL/ID: p, q" in bare.told and "q/q1" in contrary.told and "p, q" in atomic.told
+    assert "POOL/ID: p, q" in bare.error_line and "q/q1" in contrary.error_line and "p, q" in atomic.error_line
     assert two_pools.run("mine", "--json").json == {"items": []}
 
 
-def test_ids_without_a_pool_use_the_pool_of_the_environment(two_pools: Desk) -> None:
+def test_ids_without_a_pool_use_the_pool_of_the_environment(two_pools: Terminal) -> None:
     claimed = two_pools.run("claim", "q/q1", "c1", user="alice", POOLCTL_POOL="p")
 
-    assert first_two(claimed.out) == [["q/q1", "ok"], ["p/c1", "ok"]]
+    assert id_and_result(claimed.out) == [["q/q1", "ok"], ["p/c1", "ok"]]
 
 
-def test_one_customer_is_watched_by_pool_and_id(two_pools: Desk) -> None:
+def test_one_customer_is_watched_by_pool_and_id(two_pools: Terminal) -> None:
     watched = two_pools.run("watch", "q/q1", "--times", 1)
 
     assert watched.status == 0 and "\timported\tmona\t" in watched.out
 
 
-def test_a_user_without_a_pool_gets_a_clear_message(terminal: Desk) -> None:
+def test_a_user_without_a_pool_gets_a_clear_message(terminal: Terminal) -> None:
     ran = terminal.run("claim", "c1", user="stranger")
 
-    assert ran.status == 1 and "not a member of any pool" in ran.told
+    assert ran.status == 1 and "not a member of any pool" in ran.error_line
 
 
 # Times
@@ -351,13 +349,13 @@ def test_a_user_without_a_pool_gets_a_clear_message(terminal: Desk) -> None:
     ("zone", "shown"),
     [("Asia/Shanghai", "2026-06-08 16:00 +08:00"), ("America/St_Johns", "2026-06-08 05:30 -02:30"), ("UTC", "+00:00")],
 )
-def test_times_are_printed_in_local_time_with_the_zone(terminal: Desk, zone: str, shown: str) -> None:
+def test_times_are_printed_in_local_time_with_the_zone(terminal: Terminal, zone: str, shown: str) -> None:
     terminal.run("claim", "c1", user="alice")
     terminal.run("claim", "c2", user="alice")
     terminal.run("release", "c2", user="alice")
 
-    mine = ended(terminal.start("mine", user="alice", TZ=zone))
-    refused = ended(terminal.start("claim", "c2", user="alice", TZ=zone))
+    mine = result_of(terminal.start("mine", user="alice", TZ=zone))
+    refused = result_of(terminal.start("claim", "c2", user="alice", TZ=zone))
 
     assert shown in mine.out
     assert re.search(r"Possible again at \d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d\.", refused.out), refused.out
@@ -375,7 +373,7 @@ def rows(screen: str) -> list[str]:
     [(40, "id name"), (60, "id name until"), (80, "id name state holder until"), (200, "id name state holder until")],
 )
 def test_a_narrow_terminal_shows_fewer_columns_without_wrapping(
-    terminal: Desk, threaded: World, columns: int, shown: str
+    terminal: Terminal, threaded: World, columns: int, shown: str
 ) -> None:
     threaded.mona.create("rongcheng-food", name="蓉城食品有限责任公司")
     threaded.alice.claim("rongcheng-food")
@@ -392,15 +390,15 @@ def test_a_narrow_terminal_shows_fewer_columns_without_wrapping(
     assert ("2026-06-08" in "".join(mine)) == ("until" in shown)
 
 
-def test_through_a_pipe_no_column_is_dropped(terminal: Desk) -> None:
+def test_through_a_pipe_no_column_is_dropped(terminal: Terminal) -> None:
     terminal.run("claim", "c1", user="alice")
 
-    piped = ended(terminal.start("mine", user="alice", COLUMNS="40"))
+    piped = result_of(terminal.start("mine", user="alice", COLUMNS="40"))
 
     assert piped.out.splitlines()[0].split() == ["id", "name", "state", "holder", "until"]
 
 
-def test_no_color_is_used_when_color_is_disabled(terminal: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_used_when_color_is_disabled(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     assert not re.search(r"\x1b\[\d*(3|4|9)[0-7]m", terminal.on_a_terminal("pools"))

@@ -85,7 +85,7 @@ def test_a_dropped_reminder_level_is_not_published_and_queried_once(world: World
     mona = world.pool(claim_ttl="P7D", reminders=["P3D", "P1D"], customers=1)
     world.alice.claim("c1")
     version = mona.get().json["version"]
-    mona.request("PATCH", "/v1/pools/p", {"policy": {"reminders": ["P1D"]}}, if_match=str(version))
+    mona.patch("", {"policy": {"reminders": ["P1D"]}}, if_match=str(version))
     world.clock.forward(5 * DAY)
 
     world.sweep()

@@ -36,9 +36,8 @@ def test_losing_a_race_costs_no_read(world: World) -> None:
     world.pool(customers=1)
     other = world.another_process()
     world.alice.customer("c1")
-    mine, world.service = world.service, other
-    world.bob.claim("c1")
-    world.service = mine
+    with world.process(other):
+        world.bob.claim("c1")
 
     with counted(world) as made:
         assert world.alice.claim("c1").code == "already_claimed"
@@ -91,9 +90,8 @@ def test_a_batch_of_98_takes_one_transaction(threaded: World) -> None:
 def test_a_batch_of_100_of_which_30_are_held_by_others_takes_at_most_6_requests(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(100)
-    mine, threaded.service = threaded.service, threaded.another_process()
-    threaded.bob.claim_batch(ids[::3][:30])
-    threaded.service = mine
+    with threaded.process():
+        threaded.bob.claim_batch(ids[::3][:30])
 
     with counted(threaded) as made:
         assert threaded.alice.claim_batch(ids).json["summary"]["ok"] == 70

@@ -110,9 +110,7 @@ def test_reminders_and_a_policy_applied_to_all_cover_every_shard(world: World) -
     world.alice.claim_next(12)
     version = mona.get().headers["ETag"]
 
-    changed = mona.request(
-        "PATCH", "/v1/pools/p", {"policy": {"reminders": ["PT1H"]}, "apply_to": "all"}, if_match=version
-    )
+    changed = mona.patch("", {"policy": {"reminders": ["PT1H"]}, "apply_to": "all"}, if_match=version)
     world.clock.forward(DAY - HOUR)
 
     assert changed.json["affected"] == 12

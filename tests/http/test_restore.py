@@ -27,7 +27,7 @@ def at_noon(world: World) -> Table:
         restored.connection.client.put_item(TableName=restored.name, Item=item)
     world.alice.release_batch([f"c{number}" for number in range(1, 31)])
     mona.post("/import", {"rows": [{"id": f"new{number}", "name": "New"} for number in range(40)], "key": "id"})
-    mona.request("DELETE", "/v1/pools/p/members/bob")
+    mona.delete("/members/bob")
     return restored
 
 

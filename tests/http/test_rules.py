@@ -69,9 +69,9 @@ def test_rule_4_the_holding_limit_counts_all_that_is_held_and_a_members_own_limi
     mona.post("/customers/c2/assign", {"to": "alice"})
 
     full = alice.claim("c3").json
-    root.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 3})
+    root.put("/members/alice", {"role": "member", "holding_limit": 3})
     raised = alice.claim("c3").status
-    root.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 0})
+    root.put("/members/alice", {"role": "member", "holding_limit": 0})
     lowered = alice.claim("c4").code
 
     assert (full["code"], full["limit"], full["used"]) == ("holding_limit", 2, 2)
@@ -271,12 +271,12 @@ def test_rule_17_a_policy_change_is_versioned_validated_and_can_be_previewed(
     world.alice.claim_batch(["c1", "c2"])
     longer = {"policy": {"claim_ttl": "P9D"}}
 
-    stale = mona.request("PATCH", "/v1/pools/p", longer, if_match="7")
-    zero = mona.request("PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "P0D"}}, if_match="1")
-    trial = mona.request("PATCH", "/v1/pools/p", longer | {"apply_to": "all", "dry_run": True}, if_match="1").json
-    for_new = mona.request("PATCH", "/v1/pools/p", longer, if_match="1").json
+    stale = mona.patch("", longer, if_match="7")
+    zero = mona.patch("", {"policy": {"claim_ttl": "P0D"}}, if_match="1")
+    trial = mona.patch("", longer | {"apply_to": "all", "dry_run": True}, if_match="1").json
+    for_new = mona.patch("", longer, if_match="1").json
     untouched = world.alice.customer("c1")["expires_at"]
-    for_all = mona.request("PATCH", "/v1/pools/p", longer | {"apply_to": "all"}, if_match="2").json
+    for_all = mona.patch("", longer | {"apply_to": "all"}, if_match="2").json
 
     assert [stale.status, zero.code] == [412, "policy_invalid"]
     assert (trial["affected"], for_new["version"], for_all["affected"]) == (2, 2, 2)
@@ -341,7 +341,7 @@ def test_rule_21_pausing_stops_clocks_closing_ends_claims_and_only_empty_pools_a
 
     assert shifted == rfc3339(START + 37 * DAY + 1)
     assert (alice.customer("c1")["state"], alice.held()) == ("available", 0)
-    assert root.request("DELETE", "/v1/pools/p").code == "pool_not_empty"
+    assert root.delete().code == "pool_not_empty"
 
 
 def test_rule_22_removing_a_member_states_what_happens_to_their_customers(world: World) -> None:
@@ -349,9 +349,9 @@ def test_rule_22_removing_a_member_states_what_happens_to_their_customers(world:
     world.alice.claim("c1")
     world.bob.claim("c2")
 
-    refused = mona.request("DELETE", "/v1/pools/p/members/alice")
-    mona.request("DELETE", "/v1/pools/p/members/alice?held=transfer&to=carl")
-    mona.request("DELETE", "/v1/pools/p/members/bob?held=release")
+    refused = mona.delete("/members/alice")
+    mona.delete("/members/alice?held=transfer&to=carl")
+    mona.delete("/members/bob?held=release")
 
     assert refused.code == "member_has_claims"
     assert [mona.customer(each)["holder"] for each in ("c1", "c2")] == ["carl", None]

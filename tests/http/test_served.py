@@ -262,6 +262,6 @@ wait_until_asked(asked, engine=None)
 
 
 def test_a_second_stop_signal_during_shutdown_still_stops_the_server() -> None:
-    ended = subprocess.run([sys.executable, "-c", STOPPED], cwd=PROJECT, timeout=30, check=False)
+    result_of = subprocess.run([sys.executable, "-c", STOPPED], cwd=PROJECT, timeout=30, check=False)
 
-    assert ended.returncode == 0
+    assert result_of.returncode == 0

@@ -14,7 +14,7 @@ def test_a_customer_is_set_aside_for_review_after_too_many_returns(world: World)
     assert returned["set_aside_at"] is not None
     assert world.alice.claim("c1").code == "set_aside"
     assert mona.post("/customers/c1/assign", {"to": "bob"}).code == "set_aside"
-    assert [each["id"] for each in world.bob.claim_next(5).json["items"]] == ["c2"]
+    assert world.bob.claim_next(5).ids == ["c2"]
     assert world.bob.events("c1")[-2:] == ["released", "set_aside"]
 
 

@@ -74,7 +74,7 @@ def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
     mona = world.pool(customers=3)
     world.alice.claim_batch(["c1", "c2"])
 
-    assert mona.request("DELETE", "/v1/pools/p/members/alice?held=release").status == 200
+    assert mona.delete("/members/alice?held=release").status == 200
 
     shown = mona.get("/stats").json
     assert {row["user_id"]: row["claimed"] for row in shown["by_member"]}["alice"] == 2
@@ -83,9 +83,9 @@ def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
 
 def test_removing_a_manager_does_not_change_the_customer_count(world: World) -> None:
     world.pool(customers=3)
-    world.root.request("PUT", "/v1/pools/p/members/max", {"role": "manager"})
+    world.root.put("/members/max", {"role": "manager"})
 
-    world.user("max").request("DELETE", "/v1/pools/p/members/mona")
+    world.user("max").delete("/members/mona")
 
     assert world.user("max").get("/stats").json["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
 

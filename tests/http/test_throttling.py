@@ -31,7 +31,7 @@ VERBS: dict[str, Callable[[World], Reply]] = {
     "atomic batch": lambda w: w.user("alice").claim_batch(["c1", "c2"], atomic=True),
     "claim-next": lambda w: w.user("alice").claim_next(2),
     "release": lambda w: w.user("bob").release("c40"),
-    "removal": lambda w: w.user("mona").request("DELETE", "/v1/pools/p/members/bob?held=release"),
+    "removal": lambda w: w.user("mona").delete("/members/bob?held=release"),
     "read": lambda w: w.user("alice").get("/customers/c1"),
     "list": lambda w: w.user("alice").get("/customers?state=available"),
     "sweep": lambda w: w.user("root", admin=True).request("POST", "/v1/sweep", {}),

@@ -64,7 +64,7 @@ def test_the_largest_overwrite_fits_into_the_import_log(threaded: World, changed
     news = [old | ({"name": "New"} if changed == "name" else {"name": "New", "fields": {}}) for old in olds]
 
     body = json.dumps({"rows": news, "on_duplicate": "update"}, ensure_ascii=False).encode()
-    name = mona.request("POST", "/v1/pools/p/import", body).json["import_id"]
+    name = mona.post("/import", body).json["import_id"]
 
     stored = [item["rows"]["B"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"]]
     assert max(len(each) for each in stored) < 300_000

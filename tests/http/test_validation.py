@@ -266,9 +266,7 @@ def test_a_wrong_rule_is_named_in_the_readers_language(moto_world: World) -> Non
     policy = {"claim_ttl": "a week", "time_zone": "Mars/Olympus", "reminders": ["P0D"]}
 
     made = root.request("POST", "/v1/pools", {"id": "q", "name": "Q", "policy": policy}, accept_language="zh-CN")
-    changed = mona.request(
-        "PATCH", "/v1/pools/p", {"policy": {"holding_limit": -1}}, if_match="1", accept_language="zh-CN"
-    )
+    changed = mona.patch("", {"policy": {"holding_limit": -1}}, if_match="1", accept_language="zh-CN")
 
     assert made.json["errors"] == [
         "claim_ttl：须为时长，例如 P30D 或 PT15M",

@@ -34,12 +34,12 @@ def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> No
         replies = [
             mona.claim("c1", if_match=form),
             mona.claim("c1", if_match=form, idempotency_key=f"k{number}"),
-            mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match=form),
+            mona.patch("/customers/c1", {"name": "New"}, if_match=form),
         ]
         assert [(reply.status, reply.code) for reply in replies] == [(412, "version_conflict")] * 3, form
 
     assert mona.customer("c1")["version"] == 1
-    assert mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "New"}, if_match='"1"').status == 200
+    assert mona.patch("/customers/c1", {"name": "New"}, if_match='"1"').status == 200
 
 
 def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
@@ -70,7 +70,7 @@ def test_a_member_change_with_if_match_requires_the_current_version(world: World
     body = {"role": "member", "holding_limit": 3}
 
     def put(user: str, version: str) -> Reply:
-        return mona.request("PUT", f"/v1/pools/p/members/{user}", body, if_match=version)
+        return mona.put(f"/members/{user}", body, if_match=version)
 
     assert [put("alice", '"1"').status, put("alice", '"1"').status, put("alice", '"2"').status] == [200, 412, 200]
     assert put("nobody-yet", '"1"').status == 412
@@ -82,7 +82,7 @@ def test_a_member_removal_with_if_match_requires_the_current_version(world: Worl
     world.alice.claim("c1")
 
     def remove(version: str, query: str = "") -> int:
-        return mona.request("DELETE", f"/v1/pools/p/members/alice{query}", if_match=version).status
+        return mona.delete(f"/members/alice{query}", if_match=version).status
 
     assert [remove('"2"'), remove("x"), remove('"2"', "?held=release")] == [412, 412, 412]
     assert world.alice.held() == 1

@@ -28,7 +28,7 @@ from tools.paths import PROJECT
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """The exit code and the output of a run."""
 
     status: int
@@ -40,15 +40,20 @@ class Ran:
         return json.loads(self.out)
 
     @property
-    def told(self) -> str:
-        """The one line of a run that failed. More than one would be a traceback, or talk."""
+    def ids(self) -> list[str]:
+        """The id of each item or result."""
+        return [each["id"] for each in self.json["items" if "items" in self.json else "results"]]
+
+    @property
+    def error_line(self) -> str:
+        """The one line that a failed run may write: a second one could be a traceback."""
         (line,) = self.err.splitlines()
         return line
 
 
 @dataclass
-class Desk:
-    """A person at a terminal, with a home of their own."""
+class Terminal:
+    """A terminal of a user with an empty home folder."""
 
     url: str
     keys: LocalKeys
@@ -56,15 +61,15 @@ class Desk:
     monkeypatch: pytest.MonkeyPatch
 
     def environment(self, user: str | None, **more: str) -> dict[str, str]:
-        said = {"XDG_CONFIG_HOME": str(self.home / "config"), "HOME": str(self.home), "LANG": "en_GB.UTF-8", **more}
-        said["POOLCTL_URL"] = self.url
-        return said if user is None else said | {"POOLCTL_TOKEN": self.token(user)}
+        settings = {"XDG_CONFIG_HOME": str(self.home / "config"), "HOME": str(self.home), "LANG": "en_GB.UTF-8", **more}
+        settings["POOLCTL_URL"] = self.url
+        return settings if user is None else settings | {"POOLCTL_TOKEN": self.token(user)}
 
     def token(self, user: str) -> str:
         return self.keys.token(user, ["admin"] if user == "root" else None)
 
-    def run(self, *arguments: object, user: str | None = "mona", stdin: str = "", **more: str) -> Ran:
-        """In this process."""
+    def run(self, *arguments: object, user: str | None = "mona", stdin: str = "", **more: str) -> CommandResult:
+        """Run poolctl in this process."""
         out, err = io.StringIO(), io.StringIO()
         with self.monkeypatch.context() as patch:
             for name in [name for name in os.environ if name.startswith(("POOLCTL_", "LC_"))]:
@@ -74,16 +79,16 @@ class Desk:
             patch.setattr(sys, "stdin", io.StringIO(stdin))
             with redirect_stdout(out), redirect_stderr(err):
                 status = main([str(each) for each in arguments])
-        return Ran(status, out.getvalue(), err.getvalue())
+        return CommandResult(status, out.getvalue(), err.getvalue())
 
-    def run_on_a_full_disk(self, *arguments: object) -> Ran:
-        """Where no file can grow beyond a kilobyte."""
-        return ended(self.start(*arguments, through=("bash", "-c", 'ulimit -f 1; exec "$@"', "-")))
+    def run_on_a_full_disk(self, *arguments: object) -> CommandResult:
+        """Run poolctl where no file can grow beyond a kilobyte."""
+        return result_of(self.start(*arguments, through=("bash", "-c", 'ulimit -f 1; exec "$@"', "-")))
 
     def start(
         self, *arguments: object, user: str | None = "mona", through: Sequence[str] = (), **more: str
     ) -> subprocess.Popen[str]:
-        """As a program of its own, started `through` another one if need be."""
+        """Start poolctl as a program, `through` another one if given."""
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background: programs would inherit it
             signal.signal(signal.SIGINT, signal.default_int_handler)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("POOLCTL_", "LC_"))}
@@ -94,7 +99,7 @@ class Desk:
         )  # fmt: skip
 
     def on_a_terminal(self, *arguments: str, user: str | None = "mona", typed: str = "", columns: int = 120) -> str:
-        """All that was on its screen. What is typed is typed as soon as something is there to read."""
+        """Return all output of poolctl on a terminal. `typed` is sent after the first output."""
         ours, theirs = pty.openpty()
         program = subprocess.Popen(
             [sys.executable, "-m", "poolctl", *arguments], cwd=PROJECT, stdin=theirs, stdout=theirs,
@@ -113,29 +118,31 @@ class Desk:
         return seen.decode()
 
 
-def ended(program: subprocess.Popen[str]) -> Ran:
+def result_of(program: subprocess.Popen[str]) -> CommandResult:
     out, err = program.communicate(timeout=60)
-    return Ran(program.returncode, out, err)
+    return CommandResult(program.returncode, out, err)
 
 
 @contextmanager
-def uow(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, log: RequestLog | None = None) -> Iterator[Desk]:
-    """The world served over HTTP, and somebody who runs poolctl against it."""
+def terminal_for(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, log: RequestLog | None = None
+) -> Iterator[Terminal]:
+    """Serve the world over HTTP. Return a terminal whose poolctl uses that service."""
     keys = LocalKeys(folder / "keys").ensure()
     with LocalApi(front(world.service, keys), log=log) as api:
-        yield Desk(api.url, keys, folder, monkeypatch)
+        yield Terminal(api.url, keys, folder, monkeypatch)
 
 
-# Files to import, and what came of them
+# Files to import, and the imported customers
 
 
-def saved(office: Desk, text: str, name: str = "customers.csv", encoding: str = "utf-8") -> Path:
-    path = office.home / name
+def save(terminal: Terminal, text: str, name: str = "customers.csv", encoding: str = "utf-8") -> Path:
+    path = terminal.home / name
     path.write_bytes(text.encode(encoding))
     return path
 
 
-def customers(world: World) -> dict[str, Any]:
+def customers_by_name(world: World) -> dict[str, Any]:
     """Every customer of the pool, by name."""
     listed = world.mona.walk("/customers")
     by_name = {each["name"]: each for each in listed}
@@ -143,5 +150,5 @@ def customers(world: World) -> dict[str, Any]:
     return by_name
 
 
-def many(count: int) -> str:
+def csv_of(count: int) -> str:
     return "name,phone\n" + "".join(f"Customer {n},1380000{n:04d}\n" for n in range(count))

@@ -1,7 +1,8 @@
-"""Hooks at the client of the service for DynamoDB: count the requests, or let one of them fail."""
+"""Hooks into the DynamoDB client of the service: count requests, fail one of them, or run something before them."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from tests.support.world import World
 
 @contextmanager
 def counted(world: World) -> Iterator[Counter[str]]:
-    """The DynamoDB requests made inside, by operation."""
+    """Count the DynamoDB requests made inside, by operation."""
     made: Counter[str] = Counter()
 
     def count(request: Any, **_: Any) -> None:
@@ -21,7 +22,7 @@ def counted(world: World) -> Iterator[Counter[str]]:
 
     engine = world.table.connection
     if isinstance(engine, Memory):
-        with _told(engine, "before", lambda call: made.update([call])):
+        with _hooked_memory(engine, "before", lambda call: made.update([call])):
             yield made
     else:
         with hooked(world, "before-send.dynamodb", count):
@@ -57,12 +58,25 @@ def failing(
 
 
 @contextmanager
+def interrupted(world: World, operation: str, *jobs: Callable[[], Any]) -> Iterator[None]:
+    """Run each job just before one of the next calls of that operation, as a concurrent request would."""
+    waiting = iter(jobs)
+
+    def run_next(**_: Any) -> None:
+        for job in itertools.islice(waiting, 1):
+            job()
+
+    with hooked(world, f"before-call.dynamodb.{operation}", run_next):
+        yield
+
+
+@contextmanager
 def hooked(world: World, event: str, hook: Callable[..., Any]) -> Iterator[None]:
-    """Calls `hook` at that event of the client; what it returns is the answer, where the event takes one."""
+    """Call `hook` at that event of the client. Events that allow it use its result as the response."""
     engine = world.table.connection
     moment, _, operation = event.partition("-call.dynamodb")
     if isinstance(engine, Memory) and moment in ("before", "after"):
-        with _told(engine, moment, lambda call: hook() if operation in ("", f".{call}") else None):
+        with _hooked_memory(engine, moment, lambda call: hook() if operation in ("", f".{call}") else None):
             yield
         return
     events = world.table.connection.client.meta.events
@@ -74,10 +88,10 @@ def hooked(world: World, event: str, hook: Callable[..., Any]) -> Iterator[None]
 
 
 @contextmanager
-def _told(engine: Memory, moment: str, hear: Callable[[str], Any]) -> Iterator[None]:
-    """Call `hear` before or after each call of the in-memory engine."""
+def _hooked_memory(engine: Memory, moment: str, hook: Callable[[str], Any]) -> Iterator[None]:
+    """Call `hook` before or after each call of the in-memory engine."""
     earlier = getattr(engine, moment)
-    setattr(engine, moment, hear)
+    setattr(engine, moment, hook)
     try:
         yield
     finally:

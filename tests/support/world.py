@@ -11,6 +11,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -56,6 +57,11 @@ class Reply:
         return str(self.json["code"])
 
     @property
+    def ids(self) -> list[str]:
+        """The id of each item of a page, or of each result of a batch."""
+        return [each["id"] for each in self.json["items" if "items" in self.json else "results"]]
+
+    @property
     def results(self) -> list[str]:
         """One word for each result of a batch: `ok` or the code of the refusal."""
         return ["ok" if each["ok"] else each["code"] for each in self.json["results"]]
@@ -78,8 +84,17 @@ class User:
     def post(self, path: str, body: Any = None, **headers: str) -> Reply:
         return self.request("POST", f"/v1/pools/{self.pool}{path}", body, **headers)
 
-    def create(self, customer: str | None = "new", **said: Any) -> Reply:
-        return self.post("/customers", {"name": "New"} | ({"id": customer} if customer else {}) | said)
+    def patch(self, path: str, body: Any, **headers: str) -> Reply:
+        return self.request("PATCH", f"/v1/pools/{self.pool}{path}", body, **headers)
+
+    def put(self, path: str, body: Any, **headers: str) -> Reply:
+        return self.request("PUT", f"/v1/pools/{self.pool}{path}", body, **headers)
+
+    def delete(self, path: str = "", **headers: str) -> Reply:
+        return self.request("DELETE", f"/v1/pools/{self.pool}{path}", **headers)
+
+    def create(self, customer: str | None = "new", **attributes: Any) -> Reply:
+        return self.post("/customers", {"name": "New"} | ({"id": customer} if customer else {}) | attributes)
 
     def claim(self, customer: str, **headers: str) -> Reply:
         return self.post(f"/customers/{customer}/claim", **headers)
@@ -115,6 +130,10 @@ class User:
         """Every item of a list."""
         return [each for page in self.pages(path) for each in page]
 
+    def customer_ids(self, query: str = "") -> list[str]:
+        """The ids of a list of customers, or of a search."""
+        return [each["id"] for each in self.walk(f"/customers?{query}" if query else "/customers")]
+
     def events(self, customer: str) -> list[str]:
         return [event["type"] for event in self.get(f"/customers/{customer}/history?limit=100").json["items"]]
 
@@ -138,6 +157,15 @@ class World:
         """A service with memory of its own on the same table, as another Lambda instance would be."""
         draw = random.Random(self.seed)
         return Service(Backend(self.table, self.new_id, draw.sample), self.clock)
+
+    @contextmanager
+    def process(self, service: Service | None = None) -> Iterator[None]:
+        """Let another process answer the requests inside: this one, or a new one with an empty cache."""
+        mine, self.service = self.service, service or self.another_process()
+        try:
+            yield
+        finally:
+            self.service = mine
 
     def request(self, caller: Caller | None, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Send this body as JSON; bytes are sent as they are, and None sends no body."""
