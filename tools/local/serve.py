@@ -36,9 +36,9 @@ def main() -> int:
     log_lines()
     asked = stop_on_signals()
     name = os.environ.get("ENGINE") or "ministack"
-    port = port_from(os.environ.get("PORT") or "8000")
+    port = port_from("PORT", 8000)
     with ExitStack() as running:
-        engine = engine_named(name)(state_dir=LOCAL / name)
+        engine = engine_named(name)(port_from("ENGINE_PORT", 0), LOCAL / name)
         refuse_taken(port, "choose another one with PORT=")
         say(f"Starting {engine.name} ...")
         running.enter_context(engine)
@@ -87,9 +87,10 @@ def wait_until_asked(asked: list[int], engine: Engine) -> None:
         time.sleep(0.2)
 
 
-def port_from(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise Unusable(f"PORT={text} is not a valid port: expected a number from 1 to 65535")
+def port_from(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise Unusable(f"{variable}={text} is not a valid port: expected a number from 1 to 65535")
     return int(text)
 
 

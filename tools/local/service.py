@@ -18,10 +18,12 @@ from typing import Any
 
 from chalice.local import LambdaContext
 
-from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
+from tools.local.keys import LocalKeys
 from tools.local.repeating import Repeating
+from tools.paths import PROJECT
 from tools.problems import Unusable
 
+ENVIRONMENT = PROJECT / ".chalice" / "local.env"
 REGION = "us-east-1"
 TABLE = "customer-pool"
 SWEEP_EVERY = 60.0  # seconds, as the schedule in app.py says
@@ -31,24 +33,10 @@ logger = logging.getLogger("local.schedule")
 
 
 def local_environment(endpoint: str, keys: LocalKeys) -> dict[str, str]:
-    """The variables that tie the service to the engine at `endpoint`, whatever the shell has set for AWS."""
-    return {
-        "TABLE_NAME": TABLE,
-        "DYNAMODB_ENDPOINT": endpoint,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "JWKS": str(keys.jwks),
-        "JWT_ISSUER": ISSUER,
-        "JWT_AUDIENCE": AUDIENCE,
-        "JWT_CLIENTS": "",
-    }
+    """Return the variables of `.chalice/local.env`, for the DynamoDB at `endpoint` and those keys."""
+    lines = ENVIRONMENT.read_text(encoding="utf-8").splitlines()
+    documented = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return documented | {"DYNAMODB_ENDPOINT": endpoint, "JWKS": str(keys.jwks)}
 
 
 def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
