@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 from chalicelib import __version__
-from poolctl import exports, imports, login, maintenance, policies, usage, verbs, watch, words
+from poolctl import exports, imports, login, maintenance, messages, policies, usage, verbs, watch
 from poolctl.client import Refused, Unreachable
 from poolctl.commands_base import COMMANDS, LocalizedGroup, shared
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import message
 from poolctl.output import printable
 from poolctl.session import Session
-from poolctl.words import message
 
 MODULES = (
     login,
@@ -44,9 +44,9 @@ poolctl.params.append(click.Option(["--version"], is_flag=True, is_eager=True, e
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command. Return the exit code; raises only with POOLCTL_DEBUG."""
-    words.set_language(words.language_of(arguments, os.environ))
+    messages.set_language(messages.language_of(arguments, os.environ))
     _open_streams()
-    session = Session(json="--json" in words.before_dashes(arguments), language=words.language())
+    session = Session(json="--json" in messages.before_dashes(arguments), language=messages.language())
     try:
         status = _run(list(arguments) or ["--help"], session)
         sys.stdout.flush()
@@ -115,7 +115,7 @@ def _file_error(error: OSError) -> CommandFailed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return CommandFailed(Exit.FILE, "disk_full", file=file)
     key = f"file.{errno.errorcode.get(error.errno or 0)}"
-    why = message(key) if key in words.WORDS else error.strerror or type(error).__name__
+    why = message(key) if messages.has_message(key) else error.strerror or type(error).__name__
     return CommandFailed(Exit.FILE, "file", file=file, why=why)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from chalicelib.model.normalization import phone
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import message
 from poolctl.spreadsheets import Cell
-from poolctl.words import message
 
 # The headings of each attribute. `export` writes the first one in Chinese.
 HEADINGS: Final[dict[str, tuple[str, ...]]] = {
@@ -43,7 +44,7 @@ HEADINGS: Final[dict[str, tuple[str, ...]]] = {
 OWN: Final = ("id", "name", "priority")  # all others are fields
 ERROR, LINE = "poolctl_error", "poolctl_line"  # extra columns of an errors file
 # Columns that `export` adds and `import` ignores: only the service sets these attributes.
-OF_THE_POOL: Final = {
+POOL_ATTRIBUTES: Final = {
     "state": ("公海状态", "pool_state"),
     "holder": ("公海负责人", "pool_holder"),
     "claimed_at": ("领取时间", "claimed_at"),
@@ -72,21 +73,21 @@ def folded(heading: str) -> str:
 
 
 _KNOWN: Final = {folded(each): target for target, headings in HEADINGS.items() for each in (*headings, target)}
-_LEFT_OUT: Final = {folded(each) for each in (ERROR, LINE, *(name for pair in OF_THE_POOL.values() for name in pair))}
+_IGNORED: Final = {folded(each) for each in (ERROR, LINE, *chain.from_iterable(POOL_ATTRIBUTES.values()))}
 
 
 def targets(headings: Sequence[str], given: Mapping[str, str]) -> list[str | None]:
     """Return the attribute of each column: `id`, `name`, `priority` or a field; None for an ignored column.
 
     `given` overrides the known headings. If two columns map to the same attribute, the first one wins and the other
-    becomes a field named after its heading. Raises `CommandFailed` without a column for the
-    name, or for two equal headings.
+    becomes a field named after its heading. Raises `CommandFailed` without a column for the name, or for two equal
+    headings.
     """
     if unknown := given.keys() - set(headings):
         raise CommandFailed(Exit.USAGE, "no_column", column=", ".join(sorted(unknown)), headings=", ".join(headings))
     found: list[str | None] = [given.get(each) for each in headings]
     for index, heading in enumerate(headings):
-        if found[index] is None and folded(heading) not in _LEFT_OUT and heading:
+        if found[index] is None and folded(heading) not in _IGNORED and heading:
             known = _KNOWN.get(folded(heading), heading[:64])
             found[index] = heading[:64] if known in found else known
     if "name" not in found and "company" in found:

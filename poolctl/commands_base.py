@@ -1,4 +1,4 @@
-"""Declare commands with click, their shared options, and help texts from `words`.
+"""Declare commands with click, their shared options, and help texts from `messages`.
 
 The help of a command is `help.<command>`; that of an option is `help.<command>.<name>`, or `help.<name>` if shared.
 """
@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import click
 
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import LANGUAGES, has_message, message
 from poolctl.session import ID_PATTERN, Session
-from poolctl.words import LANGUAGES, WORDS, message
 
 COMMANDS: list[click.Command] = []
 BATCH = 100  # customers or rows that one request may name
@@ -65,7 +65,7 @@ class LocalizedCommand(click.Command):
         for param in self.params:
             if isinstance(param, click.Option):
                 own = f"help.{self.name}.{param.name}"
-                param.help = message(own if own in WORDS else f"help.{param.name}")
+                param.help = message(own if has_message(own) else f"help.{param.name}")
         super().format_help(ctx, formatter)
 
 
@@ -136,7 +136,7 @@ def parse_customers(session: Session, ids: Sequence[str]) -> list[tuple[str, str
     """
     given = [text for each in ids for text in (_piped() if each == "-" else [each])]
     references = [_reference(each, session.pool_id) for each in given]
-    bare = session.pool("say_which_pools") if any(pool is None for pool, _ in references) else ""
+    bare = session.pool("several_pools_or_references") if any(pool is None for pool, _ in references) else ""
     return [(pool or bare, customer) for pool, customer in references]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from poolctl.words import message
+from poolctl.messages import message
 from tools.problems import Unusable
 
 
@@ -22,7 +22,7 @@ class Exit(IntEnum):
 
 
 class CommandFailed(Unusable):
-    """End the command with an exit code. `key` and `values` select the printed line from `words`.
+    """End the command with an exit code. `key` and `values` select the printed line from `messages`.
 
     `code` is for programs: the code from the service if there is one, else `key`.
     """

@@ -19,15 +19,15 @@ from xlsxwriter.exceptions import FileCreateError
 
 from poolctl import output
 from poolctl.atomic_files import atomic_draft
-from poolctl.columns import HEADINGS, OF_THE_POOL
+from poolctl.columns import HEADINGS, POOL_ATTRIBUTES
 from poolctl.commands_base import command
 from poolctl.exits import CommandFailed, Exit
 from poolctl.formula_guard import guarded
+from poolctl.messages import message
 from poolctl.progress import progress
 from poolctl.session import Session
-from poolctl.words import message
 
-FIRST: Final = ("id", "name", *OF_THE_POOL, "priority")  # then the fields
+FIRST: Final = ("id", "name", *POOL_ATTRIBUTES, "priority")  # then the fields
 LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, headings included
 
 
@@ -86,8 +86,8 @@ def _rows(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[Any
 
 
 def _title(name: str, language: str) -> str:
-    if name in OF_THE_POOL:
-        return OF_THE_POOL[name][language != "zh"]
+    if name in POOL_ATTRIBUTES:
+        return POOL_ATTRIBUTES[name][language != "zh"]
     return HEADINGS[name][0] if language == "zh" and name in HEADINGS else str(guarded(name))
 
 

@@ -13,9 +13,9 @@ from poolctl.client import Refused
 from poolctl.exits import CommandFailed, Exit
 from poolctl.import_journal import ImportJournal
 from poolctl.interrupts import Interruptible
+from poolctl.messages import message
 from poolctl.progress import progress
 from poolctl.session import Session, refusal_of
-from poolctl.words import message
 
 SHOWN = 10  # customers that could not be undone
 
@@ -71,5 +71,5 @@ def _report_dry_run(session: Session, journal: ImportJournal) -> int:
     if session.json:
         output.as_json({"rows": journal.ok, "import_ids": journal.import_ids})
     else:
-        output.lines(message("would_undo", rows=f"{journal.ok:,}"))
+        output.lines(message("undo_dry_run", rows=f"{journal.ok:,}"))
     return Exit.DONE

@@ -21,10 +21,10 @@ from poolctl.commands_base import BATCH, command, dry_run_option
 from poolctl.exits import CommandFailed, Exit
 from poolctl.import_journal import ImportJournal
 from poolctl.interrupts import Interruptible
+from poolctl.messages import message
 from poolctl.progress import progress
 from poolctl.session import Session, claims_of
 from poolctl.spreadsheets import Spreadsheet, open_spreadsheet
-from poolctl.words import message
 
 LARGEST_REQUEST = 200_000  # bytes of rows; the service takes 256 KB
 SHOWN = 10  # mistakes, or rows, of a dry run
@@ -98,23 +98,24 @@ class Survey:
 @click.option("--again", is_flag=True)
 @click.option("--undo", is_flag=True)
 @dry_run_option
-def import_file(session: Session, file: Path, again: bool, undo: bool, dry_run: bool, **how: Any) -> int:
+def import_file(session: Session, file: Path, again: bool, undo: bool, dry_run: bool, **options: Any) -> int:
     if again and undo:
         raise CommandFailed(Exit.USAGE, "again_or_undo")
-    plan = planned(open_spreadsheet(file, how["sheet"], how["encoding"]), how["key"], _pairs(how["mapping"]))
+    opened = open_spreadsheet(file, options["sheet"], options["encoding"])
+    plan = planned(opened, options["key"], _pairs(options["mapping"]))
     found = survey(plan)
     if dry_run and not undo:
         return _report_dry_run(session, plan, found)
     pool = session.pool()
     claims = claims_of(session.client.token)
-    who = [session.address, claims.get("tenant"), claims.get("sub")]
-    read_as = [plan.file.digest, plan.file.encoding, how["sheet"], plan.columns]
-    identity = [*who, pool, *read_as, plan.key, how["on_duplicate"]]
+    caller = [session.address, claims.get("tenant"), claims.get("sub")]
+    read_as = [plan.file.digest, plan.file.encoding, options["sheet"], plan.columns]
+    identity = [*caller, pool, *read_as, plan.key, options["on_duplicate"]]
     with ImportJournal.of(identity, again=again) as journal:
         if undo:
             return import_undo.undo(session, journal, pool, dry_run=dry_run)
         before = len(journal.chunks)
-        sent = _send(session, plan, found, journal, f"/v1/pools/{pool}/import", how["on_duplicate"])
+        sent = _send(session, plan, found, journal, f"/v1/pools/{pool}/import", options["on_duplicate"])
         return _report(session, plan, found, journal, resumed=before > 0, idle=not sent)
 
 
@@ -172,7 +173,7 @@ def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, p
 def _cut(why: CommandFailed, journal: ImportJournal, found: Survey) -> CommandFailed:
     """Return the same failure, extended by the progress so far."""
     done, total = f"{journal.rows:,}", f"{found.rows:,}"
-    return CommandFailed(why.status, "import_cut", code=why.code, why=why, done=done, total=total)
+    return CommandFailed(why.status, "import_interrupted", code=why.code, why=why, done=done, total=total)
 
 
 def _result(chunk: list[tuple[int, Row]], answer: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +202,7 @@ def _report(session: Session, plan: Plan, found: Survey, journal: ImportJournal,
             output.lines(message("imported_before"))
         output.lines(message("imported", ok=f"{journal.ok:,}", rows=f"{found.rows + len(found.mistakes):,}"))
         if errors_path is not None:
-            output.lines(message("mend", failed=f"{len(failed):,}", file=errors_path))
+            output.lines(message("correct_errors_file", failed=f"{len(failed):,}", file=errors_path))
     return Exit.REFUSED if failed else Exit.DONE
 
 
@@ -212,13 +213,16 @@ def _report_dry_run(session: Session, plan: Plan, found: Survey) -> int:
         counts = {"rows": found.rows, "failed": len(mistakes), "key": plan.key, "encoding": plan.file.encoding}
         output.as_json({**counts, "columns": columns, "mistakes": mistakes, "first": found.first})
     else:
-        says = ((heading, target or message("left_out")) for heading, target in columns.items())
-        output.print_table(output.Columns(("heading", "says")), says)
-        output.print_table(
-            output.Columns(("first",)), ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3])
-        )
-        for line, mistake in list(found.mistakes.items())[:SHOWN]:
-            output.lines(message("at_line", line=line, text=mistake.text))
-        output.lines(message("read_as", encoding=plan.file.encoding or message("workbook")))
-        output.lines(message("would_import", rows=f"{found.rows:,}", failed=f"{len(found.mistakes):,}", key=plan.key))
+        _print_dry_run(plan, found, columns)
     return Exit.REFUSED if found.mistakes else Exit.DONE
+
+
+def _print_dry_run(plan: Plan, found: Survey, columns: Mapping[str, str | None]) -> None:
+    mapping = ((heading, target or message("left_out")) for heading, target in columns.items())
+    output.print_table(output.Columns(("heading", "imported_as")), mapping)
+    first = ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3])
+    output.print_table(output.Columns(("first",)), first)
+    for line, mistake in list(found.mistakes.items())[:SHOWN]:
+        output.lines(message("at_line", line=line, text=mistake.text))
+    output.lines(message("read_as", encoding=plan.file.encoding or message("workbook")))
+    output.lines(message("import_dry_run", rows=f"{found.rows:,}", failed=f"{len(found.mistakes):,}", key=plan.key))

@@ -8,7 +8,7 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
-from poolctl.words import message
+from poolctl.messages import message
 
 
 class Interruptible:

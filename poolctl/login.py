@@ -10,8 +10,8 @@ from poolctl import output
 from poolctl.client import Client, Refused, Unreachable
 from poolctl.commands_base import command
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import message
 from poolctl.session import Answer, Session, checked_token, claims_of, expiry_of, failure_of, moment, store_login
-from poolctl.words import message
 from tools.local.keys import LocalKeys
 from tools.problems import Unusable
 
@@ -50,7 +50,7 @@ def _signed(user: str, roles: str, tenant: str) -> str:
     try:
         return LocalKeys().ensure().token(user, [each.strip() for each in roles.split(",") if each.strip()], tenant)
     except Unusable as mistake:
-        raise CommandFailed(Exit.USAGE, "as_told", text=mistake) from None
+        raise CommandFailed(Exit.USAGE, "local_token", text=mistake) from None
 
 
 def _check_token(client: Client, address: str, token: str) -> None:

@@ -10,8 +10,8 @@ import click
 from poolctl import output
 from poolctl.commands_base import command, dry_run_option
 from poolctl.exits import Exit
+from poolctl.messages import has_message, message
 from poolctl.session import Session
-from poolctl.words import WORDS, message
 
 
 @command("sweep")
@@ -23,8 +23,8 @@ def sweep(session: Session, confirm: bool, dry_run: bool) -> int:
         output.as_json(report)
     else:
         unconfirmed = [message("unconfirmed", pool=each) for each in report["unconfirmed"]]
-        counts = [(message(f"sweep.{name}"), value) for name, value in report.items() if f"sweep.{name}" in WORDS]
-        output.print_table(output.Columns(("counted", "count")), counts)
+        counts = [(message(f"sweep.{name}"), value) for name, value in report.items() if has_message(f"sweep.{name}")]
+        output.print_table(output.Columns(("counter", "count")), counts)
         output.lines(*unconfirmed)
     return Exit.REFUSED if report["failed"] or report["unconfirmed"] else Exit.DONE
 
@@ -53,7 +53,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     if more := report["drifted"] - len(report["drift"]):
         text.append(message("and_more", count=f"{more:,}"))
     text += [message("unsettled", what=each) for each in report["unsettled"]]
-    text += [message("no_time", pool=each) for each in report["remaining"]]
+    text += [message("audit_incomplete", pool=each) for each in report["remaining"]]
     return [*text, message("drifted", count=f"{report['drifted']:,}", repaired=f"{report['repaired']:,}")]
 
 

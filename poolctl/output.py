@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from poolctl.messages import has_message, message
 from poolctl.session import Session, moment, refusal_of
-from poolctl.words import WORDS, message
 
 WIDE = 10_000  # columns: without a terminal nothing is cut
 
@@ -46,7 +46,7 @@ def lines(*texts: str) -> None:
 
 @dataclass(frozen=True)
 class Columns:
-    """Column names, with headings `column.<name>` in `words`. A narrow terminal drops those in `dropped`, in order."""
+    """Column names; their headings are the messages `column.<name>`. A narrow terminal drops `dropped`, in order."""
 
     names: tuple[str, ...]
     dropped: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class Columns:
 
 # Columns whose text may be folded, with the smallest readable width. All others are shown whole.
 FOLDED: Final = {
-    "id": 24, "name": 16, "outcome": 20, "reason": 16, "rule": 16, "was": 12, "now": 12, "heading": 12, "says": 12,
-    "first": 20, "counted": 12,
+    "id": 24, "name": 16, "outcome": 20, "reason": 16, "rule": 16, "before": 12, "now": 12, "heading": 12,
+    "imported_as": 12, "first": 20, "counter": 12,
 }  # fmt: skip
 GAP: Final = 3  # blanks between two columns on a terminal
 
@@ -103,7 +103,7 @@ def print_table(columns: Columns, rows: Iterable[Sequence[Any]]) -> None:
     if made.row_count:
         console().print(made)
     else:
-        lines(message("nothing"))
+        lines(message("no_rows"))
 
 
 def printable(cell: Any) -> str:
@@ -124,7 +124,7 @@ def customer_row(customer: dict[str, Any], *, pools: bool = False) -> list[Any]:
     """Return the cells of a customer. With `pools`, the id is written as POOL/ID."""
     name = f"{customer['pool_id']}/{customer['id']}" if pools else customer["id"]
     key = f"state.{customer['state']}"
-    state = message(key) if key in WORDS else customer["state"]  # a newer service may have other states
+    state = message(key) if has_message(key) else customer["state"]  # a newer service may have other states
     return [name, customer["name"], state, customer["holder"], moment(customer["expires_at"])]
 
 

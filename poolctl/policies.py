@@ -15,8 +15,8 @@ from poolctl import output
 from poolctl.client import Refused
 from poolctl.commands_base import command, dry_run_option
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import message
 from poolctl.session import Session
-from poolctl.words import message
 
 LISTS = ("masked_fields", "reminders")
 TRIES = 5  # each attempt loses to a concurrent change of the pool
@@ -41,12 +41,11 @@ def policy(session: Session, changes: tuple[str, ...], apply_to: str | None, ver
     if session.json:
         output.as_json(changed)
     else:
-        was, now = seen["policy"], changed["policy"]
-        output.print_table(
-            output.Columns(("rule", "was", "now")), ((each, _format(was[each]), _format(now[each])) for each in wanted)
-        )
+        before, now = seen["policy"], changed["policy"]
+        rows = ((each, _format(before[each]), _format(now[each])) for each in wanted)
+        output.print_table(output.Columns(("rule", "before", "now")), rows)
         affected = changed.get("affected")
-        summary = message("would_rule" if dry_run else "rules", version=changed["version"])
+        summary = message("policy_dry_run" if dry_run else "policy_changed", version=changed["version"])
         output.lines(summary, *([] if affected is None else [message("affected", count=f"{affected:,}")]))
     return Exit.DONE
 
@@ -82,9 +81,9 @@ def _changed(session: Session, path: str, seen: Any, body: dict[str, Any], versi
             )
         if moved := [each for each in body["policy"] if seen["policy"].get(each) != now["policy"].get(each)]:
             rules = ", ".join(f"{each}={_format(now['policy'].get(each))}" for each in moved)
-            raise CommandFailed(Exit.REFUSED, "rules_moved", code="version_conflict", rules=rules)
+            raise CommandFailed(Exit.REFUSED, "rules_changed", code="version_conflict", rules=rules)
         print(message("read_again", version=now["version"]), file=sys.stderr)
-    raise CommandFailed(Exit.REFUSED, "rules_unsettled", code="version_conflict")
+    raise CommandFailed(Exit.REFUSED, "pool_keeps_changing", code="version_conflict")
 
 
 def _show(session: Session, pool: Any) -> None:

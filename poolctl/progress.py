@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from poolctl import output
-from poolctl.words import message
+from poolctl.messages import message
 
 
 class _Rate(ProgressColumn):

@@ -22,7 +22,7 @@ import click
 from poolctl.atomic_files import write_atomically
 from poolctl.client import Client, Refused, Unreachable
 from poolctl.exits import CommandFailed, Exit
-from poolctl.words import message
+from poolctl.messages import message
 
 LOCAL_SERVICE = "http://127.0.0.1:8000"
 ID_PATTERN = r"[0-9A-Za-z_-]{1,64}"
@@ -109,7 +109,7 @@ class Session:
             raise CommandFailed(Exit.USAGE, "no_id", id=f"POOLCTL_POOL={chosen!a}")
         return chosen
 
-    def pool(self, otherwise: str = "say_which_pool") -> str:
+    def pool(self, otherwise: str = "several_pools") -> str:
         """Return the chosen pool, or the caller's only pool. Raises `CommandFailed` for none or several."""
         if (chosen := self.chosen_pool) is not None:
             return chosen
@@ -117,7 +117,7 @@ class Session:
         if not known:
             raise CommandFailed(Exit.REFUSED, "no_pool", url=self.address)
         if len(known) > 1:
-            raise CommandFailed(Exit.USAGE, otherwise, code="say_which_pool", pools=", ".join(known[:20]))
+            raise CommandFailed(Exit.USAGE, otherwise, code="several_pools", pools=", ".join(known[:20]))
         return known[0]
 
     def pools(self) -> list[str]:
@@ -234,5 +234,5 @@ def refusal_of(problem: dict[str, Any]) -> dict[str, str]:
     if {"used", "limit"} <= problem.keys():
         more.append(message("used_of", used=problem["used"], limit=problem["limit"]))
     if "retry_at" in problem:
-        more.append(message("again_at", at=moment(problem["retry_at"])))
+        more.append(message("retry_at", at=moment(problem["retry_at"])))
     return {"code": problem["code"], "detail": " ".join([problem["detail"], *more])}

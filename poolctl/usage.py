@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from poolctl.words import message
+from poolctl.messages import message
 
 
 def describe(error: click.UsageError) -> str:

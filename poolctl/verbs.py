@@ -10,8 +10,8 @@ from poolctl import output
 from poolctl.client import Refused
 from poolctl.commands_base import BATCH, command, ids_argument, parse_customers
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import message
 from poolctl.session import Session, refusal_of
-from poolctl.words import message
 
 POOL: Final = output.Columns(("id", "name", "status", "version"), dropped=("version", "status"))
 
@@ -92,7 +92,7 @@ def claim(session: Session, ids: tuple[str, ...], count: int | None, atomic: boo
     if count is None:
         return _batch(session, "claim", parse_customers(session, ids), atomic=atomic)
     if atomic:
-        raise CommandFailed(Exit.USAGE, "next_is_whole")
+        raise CommandFailed(Exit.USAGE, "next_is_not_atomic")
     claimed = session.write("POST", f"/v1/pools/{session.pool()}/claim-next", {"count": count})
     output.print_customers(session, claimed["items"])
     return Exit.DONE

@@ -21,8 +21,8 @@ from poolctl import output
 from poolctl.client import Refused, Unreachable
 from poolctl.commands_base import command, parse_customer
 from poolctl.exits import CommandFailed, Exit
+from poolctl.messages import message
 from poolctl.session import Session, moment
-from poolctl.words import message
 
 
 class _Seconds(click.ParamType[float]):
@@ -83,7 +83,7 @@ def _watch(session: Session, poll: Callable[[], Snapshot], every: float, times: 
 def _snapshots(session: Session, poll: Callable[[], Snapshot], every: float, times: int | None) -> Iterator[Snapshot]:
     """Yield snapshots. The first poll has to succeed; later failures are reported once and polling continues."""
     yield poll()
-    done, away = 1, False
+    done, reported = 1, False
     while times is None or done < times:
         time.sleep(every)
         try:
@@ -91,11 +91,11 @@ def _snapshots(session: Session, poll: Callable[[], Snapshot], every: float, tim
         except (Unreachable, Refused) as fault:
             if (reason := session.failure(fault)).status is not Exit.UNREACHABLE:
                 raise
-            if not away:
-                print(message("away", why=reason), file=sys.stderr, flush=True)
-            away = True
+            if not reported:
+                print(message("still_watching", why=reason), file=sys.stderr, flush=True)
+            reported = True
         else:
-            done, away = done + 1, False
+            done, reported = done + 1, False
             yield now
 
 

@@ -1,4 +1,4 @@
-"""The sentences of poolctl: complete in both languages, and all in use."""
+"""The messages of poolctl: complete in both languages, and all in use."""
 
 from __future__ import annotations
 
@@ -16,49 +16,53 @@ from poolctl.cli import poolctl
 from poolctl.columns import HEADINGS, folded
 from poolctl.commands_base import COMMANDS, LocalizedCommand
 from poolctl.exits import Exit
-from poolctl.words import WORDS, language_of
+from poolctl.messages import language_of, messages
 
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "poolctl").glob("*.py")}
 CHINESE = re.compile("[\u4e00-\u9fff]")
-SAME = {"as_told", "column.poolctl_line"}
+SAME = {"local_token"}
+KEYS = messages("en").keys()
 
 
 def values_in(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-def test_every_poolctl_sentence_exists_in_both_languages_with_the_same_values() -> None:
-    for key, said in WORDS.items():
-        assert said.en and said.zh, key
-        assert values_in(said.en) == values_in(said.zh), key
-        assert not CHINESE.search(said.en), key
-        assert CHINESE.search(said.zh) or key in SAME, key
+def test_every_poolctl_message_exists_in_both_languages_with_the_same_values() -> None:
+    english, chinese = messages("en"), messages("zh")
+
+    assert list(english) == list(chinese)
+    for key, text in english.items():
+        assert text and chinese[key], key
+        assert values_in(text) == values_in(chinese[key]), key
+        assert not CHINESE.search(text), key
+        assert CHINESE.search(chinese[key]) or key in SAME, key
 
 
 def test_every_poolctl_command_and_option_has_help() -> None:
     for command in [poolctl, *COMMANDS]:
-        assert isinstance(command, LocalizedCommand) and f"help.{command.name}" in WORDS
+        assert isinstance(command, LocalizedCommand) and f"help.{command.name}" in KEYS
         for param in command.params:
             if isinstance(param, click.Option):
-                assert {f"help.{command.name}.{param.name}", f"help.{param.name}"} & WORDS.keys(), param.name
+                assert {f"help.{command.name}.{param.name}", f"help.{param.name}"} & KEYS, param.name
 
 
-def test_every_poolctl_sentence_exists_and_is_used() -> None:
-    text = "\n".join(source for name, source in SOURCES.items() if not name.endswith("words.py"))
+def test_every_poolctl_message_exists_and_is_used() -> None:
+    text = "\n".join(SOURCES.values())
     used = set(re.findall(r'(?:message|CommandFailed)\(\s*(?:Exit\.\w+,\s*)?"([a-z_.]+)"', text))
 
-    assert used - WORDS.keys() == set()
-    for key in WORDS:
+    assert used - KEYS == set()
+    for key in KEYS:
         assert key.startswith(("help.", "column.", "state.", "sweep.", "heading.", "file.")) or f'"{key}"' in text, key
 
 
-def test_every_name_of_the_service_has_a_poolctl_sentence() -> None:
+def test_every_name_of_the_service_has_a_poolctl_message() -> None:
     counts = set(SweepReport.__struct_fields__) - {"unconfirmed"}
 
-    assert {key for key in WORDS if key.startswith("sweep.")} == {f"sweep.{name}" for name in counts}
-    assert {key for key in WORDS if key.startswith("state.")} == {f"state.{name}" for name in get_args(State)}
+    assert {key for key in KEYS if key.startswith("sweep.")} == {f"sweep.{name}" for name in counts}
+    assert {key for key in KEYS if key.startswith("state.")} == {f"state.{name}" for name in get_args(State)}
     for name in {*output.CUSTOMER.names, *output.RESULT.names, *watch.EVENT.names}:
-        assert f"column.{name}" in WORDS
+        assert f"column.{name}" in KEYS
 
 
 def test_the_locale_decides_unless_the_command_line_does() -> None:
