@@ -1,13 +1,13 @@
-"""Load: concurrent HTTP clients on a faulty network to DynamoDB, with the sweep running.
+"""Load: concurrent HTTP clients of several processes on a faulty network to DynamoDB, with the sweep running.
 
 A client without a response repeats its request under its key until it gets one; the recorded responses are therefore
-everything that was done, and the final counts of the service must agree with them. `make load` runs it for two minutes.
+everything that was done, and the final counts of the service must agree with them. Next to this crowd six clients
+record their histories in pools of their own; each history must be linearizable. `make load` runs it for two minutes.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import random
@@ -17,227 +17,178 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
-from urllib.parse import urlsplit
 
 from chalicelib import bootstrap
 from chalicelib.api.handler import Service
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import Backend
+from tests.proofs.linear import Op, in_order, pool_of
+from tests.proofs.load_clients import (
+    CUSTOMERS,
+    IDS,
+    LIMIT,
+    MANAGERS,
+    MEMBERS,
+    REPEATABLE,
+    Client,
+    Measured,
+    Person,
+    Recorder,
+)  # fmt: skip
 from tests.support import tally
 from tests.support.audit import assert_sound
-from tests.support.conformance import assert_conforms
 from tests.support.network_faults import Storm
-from tests.support.world import DAY, find
+from tests.support.threads import at_once
+from tests.support.world import DAY
 from tools.local.engines import DynamoDBLocal, Engine, MiniStack
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi
 from tools.local.keys import LocalKeys
 from tools.problems import Unusable, run_tool
 
-CUSTOMERS, MANAGERS = 400, 4
+PROCESSES, RECORDERS = 3, 6
 POLICY = {
     "holding_limit": 8, "claim_ttl": "PT4S", "members_may_extend": True, "extension": "PT2S", "max_extensions": 3,
     "follow_up_restarts_clock": True, "pin_limit": 1, "masked_fields": ["phone"], "reminders": ["PT2S"],
 }  # fmt: skip
-DEEDS = {"release": 7, "release_batch": 2, "hold_on": 6, "win": 2, "look": 9}
-OF_MEMBERS = DEEDS | {"claim": 9, "claim_next": 6, "claim_batch": 3}
-OF_MANAGERS = DEEDS | {"transfer": 5, "bring_in": 3, "rename": 2}  # they claim nothing: all that they hold was given
-PASSING = (429, 503)  # repeat it
-MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # of what the system counts memory in
+MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # in the unit in which the system counts memory
 
 
 @dataclass
-class Figures:
-    """What a load came to. `used` and `kept` are taken again and again: the most memory so far, which grows with the
-    threads and in pieces, and the blocks that Python keeps, which is what a leak would add to."""
+class Figures(Measured):
+    """The requests of all clients, and the memory of this process over time.
+
+    `peaks` is the most memory so far, which grows with the threads and in pieces. `blocks` is the number of blocks that
+    Python keeps; a leak adds to it.
+    """
 
     seconds: float = 0.0
-    statuses: Counter[int] = field(default_factory=Counter)
-    took: list[float] = field(default_factory=list)  # seconds, of each request
-    befell: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)  # of the network
     swept: int = 0
-    begun: set[str] = field(default_factory=set)  # claims that a client got as its own
-    faults: list[str] = field(default_factory=list)
-    used: list[float] = field(default_factory=list)  # megabytes
-    kept: list[int] = field(default_factory=list)
+    histories: int = 0
+    peaks: list[float] = field(default_factory=list)  # megabytes
+    blocks: list[int] = field(default_factory=list)
+
+    def add(self, measured: Measured) -> None:
+        self.durations += measured.durations
+        self.statuses += measured.statuses
+        self.claim_ids |= measured.claim_ids
+        self.errors += measured.errors
 
     @property
-    def grown(self) -> float:
-        """By what factor more is kept at the end than after half of the time; what was measured itself left aside."""
-        half = self.kept[len(self.kept) // 2]
-        return (self.kept[-1] - len(self.took) // 2) / half
+    def growth(self) -> float:
+        """By what factor more is kept at the end than after half of the time, without the measurements themselves."""
+        half = self.blocks[len(self.blocks) // 2]
+        return (self.blocks[-1] - len(self.durations) // 2) / half
 
-    def told(self) -> str:
-        middle, high, most = (quantiles(self.took, n=100)[at] * 1000 for at in (49, 94, 98))
+    def summary(self) -> str:
+        middle, high, most = (quantiles(self.durations, n=100)[index] * 1000 for index in (49, 94, 98))
+        count = len(self.durations)
         return "\n".join(
             (
-                f"{len(self.took):,} requests in {self.seconds:.0f} s, {len(self.took) / self.seconds:.0f} a second",
+                f"{count:,} requests in {self.seconds:.0f} s, {count / self.seconds:.0f} a second",
                 f"half within {middle:.0f} ms, 95 in 100 within {high:.0f} ms, 99 within {most:.0f} ms",
                 f"answers: {dict(sorted(self.statuses.items()))}",
-                f"claims begun: {len(self.begun):,}, swept: {self.swept:,}",
-                f"faults of the network: {dict(self.befell)}",
-                f"megabytes of memory, as time went on: {spread(self.used)}",
-                f"thousands of blocks kept: {spread([each / 1000 for each in self.kept])}",
+                f"claims begun: {len(self.claim_ids):,}, swept: {self.swept:,}, histories: {self.histories}",
+                f"faults of the network: {dict(self.faults)}",
+                f"megabytes of memory, as time went on: {_sample(self.peaks)}",
+                f"thousands of blocks kept: {_sample([each / 1000 for each in self.blocks])}",
             )
         )
 
 
-def spread(numbers: Sequence[float]) -> list[int]:
-    """Some eight of them."""
+def _sample(numbers: Sequence[float]) -> list[int]:
+    """Return about eight of them."""
     return [round(each) for each in numbers[:: len(numbers) // 8 or 1]]
 
 
-def memory() -> float:
+def _peak_memory() -> float:
     """The most that this process has used so far, in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
 
 
-class Client:
-    """One connection and the results of its requests."""
+@dataclass
+class Served:
+    """The service over HTTP in several processes, each with caches of its own."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self.token, self.figures = token, Figures()
-        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
-        self._numbers = iter(range(1, 10**9))
+    urls: list[str]
+    keys: LocalKeys
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and body, once there is an answer that is one."""
-        key = {} if method == "GET" else {"Idempotency-Key": f"k{next(self._numbers)}"}
-        while True:
-            status, told = self._once(method, path, body, key | headers)
-            if status not in PASSING:
-                return status, told
-            time.sleep(0.02)
+    def client(self, number: int = 0, token: str = "") -> Client:
+        return Client(self.urls[number % len(self.urls)], token)
 
-    def _once(self, method: str, path: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
-        content = b"" if body is None else json.dumps(body).encode()
-        sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
-        started = time.perf_counter()
-        self._connection.request(method, f"/v1{path}", content, sent)
-        answer = self._connection.getresponse()
-        text = answer.read().decode()
-        self.figures.took.append(time.perf_counter() - started)
-        self.figures.statuses[answer.status] += 1
-        assert_conforms(find(method, f"/v1{path.partition('?')[0]}")[0], content, answer.status, answer.headers, text)
-        return answer.status, json.loads(text)
-
-    def must(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        status, told = self.ask(method, path, body, **headers)
-        assert status < 300, f"{method} {path}: {status} {told}"
-        return told
+    @property
+    def root(self) -> Client:
+        return self.client(0, self.keys.token("root", ["admin"]))
 
 
-class Person:
-    """A client that does random member or manager operations until `goes_on` returns False."""
+@contextmanager
+def served(table: Table, processes: int = PROCESSES) -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        keys = LocalKeys(Path(folder)).ensure()
+        services = [Service(Backend(table, bootstrap.new_id, random.sample), bootstrap.clock) for _ in range(processes)]
+        apis = [stack.enter_context(LocalApi(front(service, keys))) for service in services]
+        yield Served([api.url for api in apis], keys)
 
-    def __init__(self, client: Client, name: str, manager: bool, goes_on: Callable[[], bool]) -> None:
-        self.client, self.name, self.goes_on = client, name, goes_on
-        self.draw = random.Random(name)
-        self.deeds = OF_MANAGERS if manager else OF_MEMBERS
-        self.mine: list[str] = []
 
-    def live(self) -> Figures:
-        figures = self.client.figures
-        try:
-            while self.goes_on():
-                deed = self.draw.choices(list(self.deeds), list(self.deeds.values()))[0]
-                getattr(self, deed)()
-        except Exception as error:  # told at the end, by whoever waits for all
-            figures.faults.append(f"{self.name}: {error!r}"[:1000])
-        return figures
+# Histories
 
-    def any(self, number: int = 1) -> list[str]:
-        return [f"c{at}" for at in self.draw.sample(range(CUSTOMERS), number)]
 
-    def one_of_mine(self) -> str:
-        """Likely theirs still."""
-        return self.draw.choice(self.mine[-6:] or self.any())
+def recorded_history(served: Served, pool: str, seed: int) -> list[Op]:
+    """Return the history of six concurrent clients in a pool of their own."""
+    clients = [served.client(number) for number in range(RECORDERS)]
+    recorders = [
+        Recorder(client, served.keys, pool, f"{pool}-{seed}-{number}") for number, client in enumerate(clients)
+    ]
+    return [op for history in at_once([each.history for each in recorders]) for op in history]
 
-    def post(self, path: str, body: Any = None) -> Any:
-        status, told = self.client.ask("POST", f"/pools/load{path}", body)
-        return told if status < 300 else {}
 
-    def begun(self, customers: list[Any]) -> None:
-        self.mine += [each["id"] for each in customers]
-        del self.mine[:-20]
-        self.client.figures.begun |= {each["claim_id"] for each in customers}
+def history_of(table: Table, seed: int, share: float) -> list[Op]:
+    """Return a history recorded on that table, each client in a process of its own, with that share of faults."""
+    with served(table, RECORDERS) as all_processes:
+        create_recorded_pool(all_processes.root, "recorded")
+        with Storm(table, share, random.Random(seed)).over():
+            return recorded_history(all_processes, "recorded", seed)
 
-    def claim(self) -> None:
-        told = self.post(f"/customers/{self.any()[0]}/claim")
-        self.begun([told] if told else [])
 
-    def claim_next(self) -> None:
-        self.begun(self.post("/claim-next", {"count": self.draw.randint(1, 3)}).get("items", []))
+def create_recorded_pool(root: Client, pool: str) -> None:
+    root.must("POST", "/pools", {"id": pool, "name": pool, "policy": {"holding_limit": LIMIT}})
+    root.must("PUT", f"/pools/{pool}/members/root", {"role": "manager"})
+    for name in (*MEMBERS, "mona"):
+        root.must("PUT", f"/pools/{pool}/members/{name}", {"role": "manager" if name == "mona" else "member"})
+    root.must("POST", f"/pools/{pool}/import", {"rows": [{"id": each, "name": each} for each in IDS]})
 
-    def claim_batch(self) -> None:
-        told = self.post("/claim", {"customer_ids": self.any(6), "atomic": self.draw.random() < 0.2})
-        self.begun([each["customer"] for each in told.get("results", []) if each["ok"]])
 
-    def release(self) -> None:
-        self.post(f"/customers/{self.one_of_mine()}/release")
+def assert_linearizable(history: Sequence[Op]) -> None:
+    tally.count("histories put in order")
+    assert in_order(history, pool_of(LIMIT)), sorted(history, key=lambda op: op.start)
 
-    def release_batch(self) -> None:
-        self.post("/release", {"customer_ids": self.mine[-4:] or self.any()})
 
-    def hold_on(self) -> None:
-        verb = self.draw.choice(["extend", "follow-up", "pin", "unpin"])
-        bodies = {"pin": {"until": rfc3339(bootstrap.clock() + 3_000)}, "follow-up": {"note": "called"}}
-        self.post(f"/customers/{self.one_of_mine()}/{verb}", bodies.get(verb))
-
-    def win(self) -> None:
-        """And back into the pool at once, so that it does not run empty."""
-        customer = self.one_of_mine()
-        if self.post(f"/customers/{customer}/win"):
-            self.post(f"/customers/{customer}/deposit")
-
-    def look(self) -> None:
-        customer = self.any()[0]
-        ways = ["/members/me", "/customers?holder=me", "/customers?state=available&limit=5"]
-        ways += [f"/customers/{customer}{more}" for more in ("", "/history", "/eligibility")]
-        self.client.must("GET", f"/pools/load{self.draw.choice(ways)}")
-
-    def transfer(self) -> None:
-        """To a manager, who gives it back some day."""
-        self.post(f"/customers/{self.any()[0]}/transfer", {"to": f"u{self.draw.randrange(MANAGERS)}"})
-
-    def bring_in(self) -> None:
-        """New ones, which leave again, and one that is there."""
-        made = [f"{self.name}-{self.draw.randrange(10**6)}" for _ in range(3)]
-        rows = [{"id": each, "name": "New"} for each in [*made, *self.any()]]
-        told = self.post("/import", {"rows": rows, "on_duplicate": "update"})
-        self.post(f"/imports/{told['import_id']}/undo")
-
-    def rename(self) -> None:
-        version = str(self.client.must("GET", "/pools/load")["version"])
-        self.client.ask("PATCH", "/pools/load", {"name": f"by {self.name}"}, **{"If-Match": version})
+# The crowd
 
 
 def load(table: Table, seconds: float, people: int, share: float) -> Figures:
-    """So many people for so long, that share of the engine's requests befallen. Raises AssertionError."""
-    service = Service(Backend(table, bootstrap.new_id, random.sample), bootstrap.clock)
-    with tempfile.TemporaryDirectory() as folder, _heard() as errors:
-        keys = LocalKeys(Path(folder)).ensure()
-        with LocalApi(front(service, keys)) as api:
-            root = Client(api.url, keys.token("root", ["admin"]))
-            _begin(root, people)
-            storm = Storm(table, share, random.Random(people))
-            with storm.over():
-                figures = _crowd(api.url, keys, root, seconds, people)
-            figures.befell = storm.befell
-            _assert_all_right(figures, root, [*figures.faults, *errors])
+    """Run that many people for that long, with faults in that share of the requests. Raise AssertionError."""
+    with served(table) as all_processes, _logged_errors() as errors:
+        root = all_processes.root
+        _create_pool(root, people)
+        storm = Storm(table, share, random.Random(people))
+        with storm.over():
+            figures = _run_crowd(all_processes, root, seconds, people)
+        figures.faults = storm.befell
+        _assert_all_right(figures, root, [*figures.errors, *errors])
     assert_sound(table)
-    tally.count("requests under load", len(figures.took))
+    tally.count("requests under load", len(figures.durations))
     return figures
 
 
-class _heard(logging.Handler):
+class _logged_errors(logging.Handler):
     """Collect every error that the service logs; there must be none."""
 
     def __init__(self) -> None:
@@ -255,7 +206,7 @@ class _heard(logging.Handler):
         logging.getLogger("customer-pool").removeHandler(self)
 
 
-def _begin(root: Client, people: int) -> None:
+def _create_pool(root: Client, people: int) -> None:
     root.must("POST", "/pools", {"id": "load", "name": "Load", "policy": POLICY})
     for number in range(people):
         role = "manager" if number < MANAGERS else "member"
@@ -266,50 +217,56 @@ def _begin(root: Client, people: int) -> None:
         root.must("POST", "/pools/load/import", {"rows": rows[start : start + 100]})
 
 
-def _crowd(url: str, keys: LocalKeys, root: Client, seconds: float, people: int) -> Figures:
-    started = time.monotonic()
+def _run_crowd(all_processes: Served, root: Client, seconds: float, people: int) -> Figures:
+    started, figures = time.monotonic(), Figures()
 
     def goes_on() -> bool:
         return time.monotonic() - started < seconds
 
-    crowd = [
-        Person(Client(url, keys.token(f"u{number}")), f"u{number}", number < MANAGERS, goes_on)
-        for number in range(people)
-    ]
-    threads = [threading.Thread(target=each.live, daemon=True) for each in crowd]
+    def record_histories() -> None:
+        try:
+            while goes_on():
+                pool = f"recorded{figures.histories}"
+                create_recorded_pool(all_processes.root, pool)
+                assert_linearizable(recorded_history(all_processes, pool, people))
+                figures.histories += 1
+        except Exception as error:
+            figures.errors.append(f"{error!r}"[:2000])
+
+    crowd = []
+    for number in range(people):
+        client = all_processes.client(number, all_processes.keys.token(f"u{number}"))
+        crowd.append(Person(client, f"u{number}", number < MANAGERS, goes_on))
+    threads = [threading.Thread(target=job, daemon=True) for job in (record_histories, *(each.run for each in crowd))]
     for thread in threads:
         thread.start()
-    total = Figures()
     while goes_on():
         gc.collect()
-        total.used.append(memory())
-        total.kept.append(sys.getallocatedblocks())
-        total.swept += root.must("POST", "/sweep", {})["returned"]
+        figures.peaks.append(_peak_memory())
+        figures.blocks.append(sys.getallocatedblocks())
+        figures.swept += root.must("POST", "/sweep", {})["returned"]
         time.sleep(min(1.0, seconds / 10))
     for thread in threads:
         thread.join(60)
-        assert not thread.is_alive(), "somebody has had no answer for a minute"
-    total.seconds = time.monotonic() - started
-    for figures in [root.figures, *(each.client.figures for each in crowd)]:
-        total.statuses += figures.statuses
-        for name in ("took", "faults"):
-            getattr(total, name).extend(getattr(figures, name))
-        total.begun |= figures.begun
-    return total
+        assert not thread.is_alive(), "a client has had no answer for a minute"
+    figures.seconds = time.monotonic() - started
+    for client in (root, *(each.client for each in crowd)):
+        figures.add(client.measured)
+    return figures
 
 
-def _assert_all_right(figures: Figures, root: Client, faults: list[str]) -> None:
-    assert not faults, faults[:5]
-    assert all(status < 500 or status in PASSING for status in figures.statuses), figures.statuses
+def _assert_all_right(figures: Figures, root: Client, errors: list[str]) -> None:
+    assert not errors, errors[:5]
+    assert all(status < 500 or status in REPEATABLE for status in figures.statuses), figures.statuses
     report = root.must("POST", "/audit", {})
     assert (report["drift"], report["complete"]) == ([], True), report
     first, last = (rfc3339(bootstrap.clock() + days * DAY)[:10] for days in (-1, 1))
     counted = root.must("GET", f"/pools/load/stats?from={first}&to={last}")["totals"]["claimed"]
-    assert counted == len(figures.begun), f"{counted} claims, {len(figures.begun)} were told of"
+    assert counted == len(figures.claim_ids), f"{counted} claims, of which clients saw {len(figures.claim_ids)}"
 
 
 def main() -> int:
-    """On each engine that is here, for `DURATION` seconds, by `PEOPLE`."""
+    """Run on each installed engine, for `DURATION` seconds, with `PEOPLE` users."""
     seconds, people = float(os.environ.get("DURATION") or 120), int(os.environ.get("PEOPLE") or 64)
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
     for kind in (MiniStack, DynamoDBLocal):
@@ -318,8 +275,8 @@ def main() -> int:
         except Unusable as absent:
             print(f"{kind.name}: left out, {absent}")
             continue
-        print(f"{kind.name}, {people} people\n{figures.told()}")
-        assert seconds < 60 or figures.grown < 1.1, "the process keeps more and more"
+        print(f"{kind.name}, {people} people\n{figures.summary()}")
+        assert seconds < 60 or figures.growth < 1.1, "the process keeps more and more"
     return 0
 
 

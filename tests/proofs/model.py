@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 FORBIDDEN = ("not_a_member", "not_manager", "not_admin", "not_holder", "extension_not_allowed")
 UNPROCESSABLE = ("reason_required", "invalid_request", "idempotency_key_reused")
+ACTIVITY = {
+    "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
+    "reclaimed": "released", "expired": "expired", "won": "won",
+}  # fmt: skip
 STATUS = {"not_found": 404, "version_conflict": 412} | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(UNPROCESSABLE, 422)
 
 
@@ -79,6 +83,7 @@ class Customer:
     entered: int
     waiting: int
     updated: int
+    activity: Counter[tuple[str, str]]  # the statistics of all pools: by pool and activity
     state: str = "available"
     holder: str | None = None
     claim: Claim | None = None
@@ -97,6 +102,8 @@ class Customer:
     def step(self, event: str, now: int) -> None:
         self.events.append(event)
         self.updated = now
+        if event in ACTIVITY:
+            self.activity[self.pool, ACTIVITY[event]] += 1
 
     def expired(self, moment: int) -> bool:
         return self.claim is not None and self.claim.expired(moment)
@@ -117,6 +124,23 @@ class Customer:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class KeptDay:
+    """The local day at a change of the zone, when it began, and until when it goes on."""
+
+    day: str
+    began: int
+    until: int
+
+
+def midnight(day: str, zone: str) -> int:
+    return round(datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+def following(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
 @dataclass
 class Pool:
     """`policy` has every rule that is on."""
@@ -127,13 +151,31 @@ class Pool:
     version: int = 1
     paused: int | None = None
     closing: str | None = None
+    kept_day: KeptDay | None = None
 
     def moment(self, now: int) -> int:
         """The moment by which deadlines are judged: a pause stops it."""
         return now if self.paused is None else min(now, self.paused)
 
     def day(self, now: int) -> str:
+        """Return the local day, which a change of the zone keeps for a while."""
+        if self.kept_day is not None and now < self.kept_day.until:
+            return self.kept_day.day
         return datetime.fromtimestamp(now / 1000, ZoneInfo(self.zone)).date().isoformat()
+
+    def move_to_zone(self, zone: str, now: int) -> None:
+        """Keep the current day until the first midnight of the new zone that begins a later day, and that is at least
+        24 hours after the current day began.
+        """
+        if zone == self.zone:
+            return
+        day = self.day(now)
+        kept = self.kept_day is not None and now < self.kept_day.until
+        began = self.kept_day.began if self.kept_day is not None and kept else midnight(day, self.zone)
+        self.zone, next_day = zone, following(day)
+        while midnight(next_day, zone) < max(began + 24 * 3_600_000, now):
+            next_day = following(next_day)
+        self.kept_day = KeptDay(day, began, midnight(next_day, zone))
 
     def deadline(self, started: int, active: int) -> int | None:
         restarts = active if self.policy.get("follow_up_restarts_clock") else started
@@ -169,6 +211,7 @@ class Model:
         self.left: dict[tuple[str, str], Counter[str]] = {}  # the claims of members who were removed
         self.customers: dict[tuple[str, str], Customer] = {}
         self.imports: dict[tuple[str, str], list[Written]] = {}
+        self.activity: Counter[tuple[str, str]] = Counter()
 
     def of_pool(self, pool: str) -> list[Customer]:
         return [each for each in self.customers.values() if each.pool == pool]
@@ -198,6 +241,12 @@ class Model:
     def shown(self, pool: str) -> dict[str, dict[str, Any]]:
         embargo = self.pools[pool].policy.get("embargo", 0)
         return {each.id: each.shown(embargo) for each in self.of_pool(pool)}
+
+    def statistics(self, pool: str) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the activity in the pool since the start, and its current counts."""
+        now = Counter("set_aside" if each.aside is not None else each.state for each in self.of_pool(pool))
+        activity = {kind: self.activity[pool, kind] for kind in ACTIVITY.values()}
+        return activity, {state: now[state] for state in ("available", "claimed", "set_aside")}
 
     def member_shown(self, pool: str, user: str, now: int) -> dict[str, Any]:
         member, home = self.members[pool, user], self.pools[pool]

@@ -22,6 +22,9 @@ people = st.sampled_from(["alice", "alice", "bob", "bob", CARL, "dora", "mona", 
 managers = st.sampled_from(["mona", "mona", "root", "alice"])
 admins = st.sampled_from(["root", "root", "root", "mona"])
 known_claims = st.sampled_from([None, None, "current", "other"])
+zones = st.sampled_from([None, "UTC", "Asia/Shanghai", "America/New_York", "Pacific/Kiritimati"])
+own = st.booleans()  # whether the request is about a customer that the caller holds, if there is one
+mostly_own = st.sampled_from([True, True, True, False])
 lengths = st.sampled_from([None, HOUR, 2 * HOUR])
 limits = st.sampled_from([None, 0, 1, 2, 3])
 names = st.sampled_from(list(NAMES))
@@ -96,8 +99,9 @@ class Everything(Playing):
             assert [each["code"] for each in reply.json["blocking"]] == told
         self.same(pool)
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, known=known_claims, reason=reasons)
-    def release(self, how: How, who: str, pool: str, customer: str, known: str | None, reason: str) -> None:
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=mostly_own, known=known_claims, reason=reasons)
+    def release(self, how: How, who: str, pool: str, customer: str, own: bool, known: str | None, reason: str) -> None:
+        who, pool, customer = self.by_holder(own, who, pool, customer)
         claim_id = self.claim_id(pool, customer, known)
         body = said(claim_id=claim_id, reason=reason)
         self.one(how, who, pool, customer, "/release", lambda ask: model_verbs.one(
@@ -141,8 +145,11 @@ class Everything(Playing):
 
     # A holder's verbs
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, by=lengths, known=known_claims)
-    def extend(self, how: How, who: str, pool: str, customer: str, by: int | None, known: str | None) -> None:
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=own, by=lengths, known=known_claims)
+    def extend(
+        self, how: How, who: str, pool: str, customer: str, own: bool, by: int | None, known: str | None
+    ) -> None:
+        who, pool, customer = self.by_holder(own, who, pool, customer)
         claim_id = self.claim_id(pool, customer, known)
         body = said(by=duration(by), claim_id=claim_id)
         self.one(how, who, pool, customer, "/extend", lambda ask: model_verbs.one(
@@ -153,18 +160,21 @@ class Everything(Playing):
         self.many(how, who, pool, "/extend", chosen, atomic, lambda ask: model_verbs.extend(ask, chosen, by, atomic),
                   by=duration(by))  # fmt: skip
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, note=notes)
-    def follow_up(self, how: How, who: str, pool: str, customer: str, note: str) -> None:
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=mostly_own, note=notes)
+    def follow_up(self, how: How, who: str, pool: str, customer: str, own: bool, note: str) -> None:
+        who, pool, customer = self.by_holder(own, who, pool, customer)
         self.one(how, who, pool, customer, "/follow-up", lambda ask: model_verbs.follow_up(ask, customer, note),
                  {"note": note})  # fmt: skip
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, verb=st.sampled_from(["win", "unpin"]))
-    def on_claim(self, how: How, who: str, pool: str, customer: str, verb: str) -> None:
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=own, verb=st.sampled_from(["win", "unpin"]))
+    def on_claim(self, how: How, who: str, pool: str, customer: str, own: bool, verb: str) -> None:
+        who, pool, customer = self.by_holder(own, who, pool, customer)
         do = {"win": model_verbs.win, "unpin": model_verbs.unpin}[verb]
         self.one(how, who, pool, customer, f"/{verb}", lambda ask: do(ask, customer))
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))
-    def pin(self, how: How, who: str, pool: str, customer: str, ahead: int) -> None:
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=own, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))
+    def pin(self, how: How, who: str, pool: str, customer: str, own: bool, ahead: int) -> None:
+        who, pool, customer = self.by_holder(own, who, pool, customer)
         until = self.world.clock.now + ahead
         self.one(
             how,
@@ -176,8 +186,9 @@ class Everything(Playing):
             {"until": rfc3339(until)},
         )
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, into=st.sampled_from([None, "p", "q"]))
-    def deposit(self, how: How, who: str, pool: str, customer: str, into: str | None) -> None:
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=own, into=st.sampled_from([None, "p", "q"]))
+    def deposit(self, how: How, who: str, pool: str, customer: str, own: bool, into: str | None) -> None:
+        who, pool, customer = self.by_holder(own, who, pool, customer, "private")
         self.one(how, who, pool, customer, "/deposit", lambda ask: model_verbs.one(
             model_verbs.deposit(ask, [customer], into)), said(pool=into))  # fmt: skip
 
@@ -250,12 +261,15 @@ class Everything(Playing):
         self.same()
         self.again_of(user, how.process)
 
-    @rule(how=hows, who=managers, pool=pools, policy=policies, to_all=st.booleans(), dry_run=st.booleans())
-    def policy(self, how: How, who: str, pool: str, policy: dict[str, Any], to_all: bool, dry_run: bool) -> None:
-        body = {"policy": written(policy), "apply_to": "all" if to_all else "new", "dry_run": dry_run}
+    @rule(how=hows, who=managers, pool=pools, policy=policies, zone=zones, to_all=st.booleans(), dry_run=st.booleans())
+    def policy(
+        self, how: How, who: str, pool: str, policy: dict[str, Any], zone: str | None, to_all: bool, dry_run: bool
+    ) -> None:
+        changes = written(policy) | said(time_zone=zone)
+        body = {"policy": changes, "apply_to": "all" if to_all else "new", "dry_run": dry_run}
         reply, affected = self.ask(
-            how, who, pool, "", body, lambda ask: model_pools.change_policy(ask, policy, to_all, dry_run), "PATCH",
-            self.model.pools[pool].version,
+            how, who, pool, "", body, lambda ask: model_pools.change_policy(ask, policy, zone, to_all, dry_run),
+            "PATCH", self.model.pools[pool].version,
         )  # fmt: skip
         assert reply.status != 200 or not (to_all or dry_run) or reply.json["affected"] == affected
         self.heard()

@@ -9,25 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from chalicelib.domain.invariants import replayed
 from chalicelib.dynamodb.table import Table
+from chalicelib.model.model import Event
+from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import POOL_CACHE_MS
 from tests.proofs import model_pools
 from tests.proofs.model import Ask, Model, No
-from tests.proofs.month import ms
 from tests.support import tally
 from tests.support.audit import assert_sound
-from tests.support.world import HOUR, MINUTE, Reply, User, World
+from tests.support.world import DAY, HOUR, MINUTE, START, Reply, User, World
 
 BY_THE_SERVICE = ("pool closed", "pool resumed", "member removed", "import undone")  # reasons that everybody reads
 POOLS = {"p": "UTC", "q": "Asia/Shanghai"}
 FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
 
+REPLAYED = ("seq", "type", "at", "by", "holder", "claim_id", "from_state", "to_state", "expires_at")
 DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin")
 TIMES = ("claimed_at", "expires_at", "pinned_until", "entered_pool_at", "available_at", "last_follow_up_at",
          "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
@@ -90,6 +94,10 @@ def plain(shown: dict[str, Any]) -> dict[str, Any]:
     return {name: ms(said) if name in TIMES else said for name, said in shown.items() if name != "old_expires_at"}
 
 
+def ms(text: str | None) -> int | None:
+    return None if text is None else round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
 def as_seen(body: Any, anew: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     """The body of an answer, with each customer in it as it is seen now."""
     if isinstance(body, dict) and "claim_id" in body:
@@ -114,12 +122,28 @@ class Playing(RuleBasedStateMachine):
         self.sent: list[Sent] = []
 
     def teardown(self) -> None:
-        for (pool, customer), known in self.model.customers.items():
-            assert self.user("mona", pool).events(customer) == known.events
+        for pool, customer in self.model.customers:
+            self.assert_history(pool, customer)
+        for pool in self.model.pools:
+            self.assert_statistics(pool)
         for pool, who in self.model.members:
             self.as_they_see_it(who, pool)
         assert_sound(self.world.table)
         self.opened.__exit__(None, None, None)
+
+    def assert_history(self, pool: str, customer: str) -> None:
+        """The events are those of the model, and replaying them gives the current state."""
+        mona = self.user("mona", pool)
+        history, shown = mona.walk(f"/customers/{customer}/history"), mona.customer(customer)
+        events = [Event(**{name: each.get(name) for name in REPLAYED}) for each in history]
+        assert [event.type for event in events] == self.model.customers[pool, customer].events
+        assert [event.seq for event in events] == list(range(1, shown["version"] + 1))
+        assert replayed(events) == (shown["state"], shown["holder"], shown["claim_id"], shown["expires_at"])
+
+    def assert_statistics(self, pool: str) -> None:
+        first, last = (rfc3339(moment)[:10] for moment in (START - DAY, self.world.clock.now + DAY))
+        statistics = self.user("mona", pool).get(f"/stats?from={first}&to={last}").json
+        assert (statistics["totals"], statistics["now"]) == self.model.statistics(pool)
 
     # Requests
 
@@ -268,6 +292,14 @@ class Playing(RuleBasedStateMachine):
     ) -> None:  # fmt: skip
         self.ask(how, who, pool, verb, {"customer_ids": chosen, "atomic": atomic} | said(**more), do)
         self.same()
+
+    def by_holder(self, own: bool, who: str, pool: str, customer: str, state: str = "claimed") -> tuple[str, str, str]:
+        """Return a holder, their pool and a customer in that state that they hold, if `own`; else what is given."""
+        held = [each for each in self.model.customers.values() if each.state == state] if own else []
+        if not held:
+            return who, pool, customer
+        chosen = held[int(customer.removeprefix("c")) % len(held)]
+        return str(chosen.holder), chosen.pool, chosen.id
 
     def claim_id(self, pool: str, customer: str, known: str | None) -> str | None:
         """The claim's id as the client knows it."""

@@ -17,7 +17,7 @@ Row = tuple[str, str, int]  # id, name, priority
 
 def newcomer(ask: Ask, row: Row, event: str) -> Customer:
     customer, name, priority = row
-    made = Customer(customer, ask.pool, name, priority, *[ask.now] * 4)
+    made = Customer(customer, ask.pool, name, priority, *[ask.now] * 4, ask.model.activity)
     made.step(event, ask.now)
     ask.model.customers[ask.pool, customer] = made
     return made
@@ -171,8 +171,8 @@ def hand_back(ask: Ask, user: str, held: str, to: str | None) -> None:
 # Policy and status
 
 
-def change_policy(ask: Ask, rules: Mapping[str, Any], to_all: bool, dry_run: bool) -> int:
-    """How many claims get another deadline, if it is for all of them or a dry run. A rule that is None goes."""
+def change_policy(ask: Ask, rules: Mapping[str, Any], zone: str | None, to_all: bool, dry_run: bool) -> int:
+    """Return how many claims get another deadline, if for all or as a dry run. Remove rules that are None."""
     ask.by_manager()
     refuse_if(ask.seen != ask.home.version, "version_conflict")
     before = ask.policy
@@ -187,6 +187,7 @@ def change_policy(ask: Ask, rules: Mapping[str, Any], to_all: bool, dry_run: boo
         ask.home.policy = before
         return len(affected)
     ask.home.version += 1
+    ask.home.move_to_zone(zone or ask.home.zone, ask.now)
     for each in affected if to_all else ():
         assert each.claim is not None
         each.claim.ends = anew(ask, each.claim)[0]

@@ -292,10 +292,10 @@ def put_back(ask: Ask, found: Customer, into: str) -> None:
     assert found.holder is not None
     found.left[found.holder] = found.entered = found.waiting = ask.now
     found.state, found.holder, found.won = "available", None, None
-    found.step("deposited", ask.now)
     del ask.model.customers[found.pool, found.id]
     found.pool = into
     ask.model.customers[into, found.id] = found
+    found.step("deposited", ask.now)
 
 
 def pin(ask: Ask, customer: str, until: int) -> None:
