@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
@@ -24,6 +25,7 @@ FOR_ALL = {"release": 7, "release_batch": 2, "keep_claim": 6, "win": 2, "read": 
 FOR_MEMBERS = FOR_ALL | {"claim": 9, "claim_next": 6, "claim_batch": 3}
 FOR_MANAGERS = FOR_ALL | {"transfer": 5, "import_and_undo": 3, "rename_pool": 2}  # all that they hold was given to them
 REPEATABLE = (429, 503)  # the request has no result: repeat it
+_numbers = itertools.count(1)  # of the keys: a user may have several clients
 
 
 @dataclass
@@ -42,11 +44,10 @@ class Client:
     def __init__(self, url: str, token: str = "") -> None:
         self.token, self.measured = token, Measured()
         self._connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
-        self._numbers = iter(range(1, 10**9))
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Repeat the request under its key until it has a result. Return status and body."""
-        key = {} if method == "GET" else {"Idempotency-Key": f"k{next(self._numbers)}"}
+        key = {} if method == "GET" else {"Idempotency-Key": f"k{next(_numbers)}"}
         while True:
             status, answer = self.send_once(method, path, body, **key, **headers)
             if status not in REPEATABLE:
