@@ -29,6 +29,7 @@ from tests.support.world import DAY, HOUR, MINUTE, START, Reply, User, World
 
 BY_THE_SERVICE = ("pool closed", "pool resumed", "member removed", "import undone")  # reasons that everybody reads
 POOLS = {"p": "UTC", "q": "Asia/Shanghai"}
+MANAGERS = ("mona", "root")
 FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
 
 REPLAYED = ("seq", "type", "at", "by", "holder", "claim_id", "from_state", "to_state", "expires_at")
@@ -294,12 +295,15 @@ class Playing(RuleBasedStateMachine):
         self.same()
 
     def by_holder(self, own: bool, who: str, pool: str, customer: str, state: str = "claimed") -> tuple[str, str, str]:
-        """Return a holder, their pool and a customer in that state that they hold, if `own`; else what is given."""
+        """If `own`, return a customer in that state, its pool and its holder, or the caller who manages the pool.
+
+        Without such a customer, or without `own`, return what is given.
+        """
         held = [each for each in self.model.customers.values() if each.state == state] if own else []
         if not held:
             return who, pool, customer
         chosen = held[int(customer.removeprefix("c")) % len(held)]
-        return str(chosen.holder), chosen.pool, chosen.id
+        return who if who in MANAGERS else str(chosen.holder), chosen.pool, chosen.id
 
     def claim_id(self, pool: str, customer: str, known: str | None) -> str | None:
         """The claim's id as the client knows it."""
