@@ -18,7 +18,8 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, COR
 from chalicelib import config, observability
 from chalicelib.api import routes
 from chalicelib.api.auth import Unauthenticated, Verifier, context_of
-from chalicelib.api.handler import Route, Service, respond
+from chalicelib.api.handler import Service, respond
+from chalicelib.api.routing import Route
 from chalicelib.bootstrap import backend, clock
 from chalicelib.services import sweeper
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chalicelib.api.handler import HtmlPage
+from chalicelib.api.routing import HtmlPage
 from chalicelib.config import SignIn
 
 FOLDER: Final = Path(__file__).parent.parent / "page"

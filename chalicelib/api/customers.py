@@ -8,10 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.api.handler import Answer, NoBody, decode, invalid
-from chalicelib.api.routing import (
-    CUSTOMER,
-    POOL,
+from chalicelib.api.requests import (
     Batched,
     Fields,
     Name,
@@ -19,13 +16,13 @@ from chalicelib.api.routing import (
     Priority,
     Search,
     Text,
-    batch_answer,
-    check_batch_size,
     checked_field_names,
     checked_name,
-    route,
-    single,
+    decode,
+    invalid,
 )
+from chalicelib.api.routing import CUSTOMER, POOL, Answer, route
+from chalicelib.api.verbs import batch_answer, check_batch_size, one_answer
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
@@ -59,9 +56,9 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/customers", body=CustomerBody, answers=responses.Customer, status=201, form="one")
-def create_customer(ctx: RequestContext, body: CustomerBody, query: NoBody, pool: str) -> Answer:
+def create_customer(ctx: RequestContext, body: CustomerBody, pool: str) -> Answer:
     """Create an available customer in the pool."""
-    return single(customers.create(ctx, pool, body.row(ctx.backend.new_id)), status=201)
+    return one_answer(customers.create(ctx, pool, body.row(ctx.backend.new_id)), status=201)
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +68,7 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/import", body=ImportBody, answers=responses.Import, form="each")
-def import_customers(ctx: RequestContext, body: ImportBody, query: NoBody, pool: str) -> Answer:
+def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer:
     """Create or update one customer per row, never its holder or state. Each row succeeds or fails on its own."""
     check_batch_size(len(body.rows))
     log = ctx.import_log(pool)
@@ -80,7 +77,7 @@ def import_customers(ctx: RequestContext, body: ImportBody, query: NoBody, pool:
 
 
 @route("POST", POOL + "/imports/{import_id}/undo", answers=responses.Undoing, form="each")
-def undo_import(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, import_id: str) -> Answer:
+def undo_import(ctx: RequestContext, pool: str, import_id: str) -> Answer:
     """Undo an import, customer by customer. Customers that have changed since stay as they are."""
     return batch_answer(import_undo.undo(ctx, pool, import_id))
 
@@ -127,7 +124,7 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 
 
 @route("GET", POOL + "/customers", query=CustomersQuery, answers=responses.CustomerPage)
-def list_customers(ctx: RequestContext, body: NoBody, query: CustomersQuery, pool: str) -> Answer:
+def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Answer:
     """List the customers of a pool. Filter by state, holder, name, phone or e-mail."""
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
@@ -161,7 +158,7 @@ def _contact(query: CustomersQuery, kind: Kind, text: str) -> str:
 
 
 @route("GET", CUSTOMER, answers=responses.Customer)
-def get_customer(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+def get_customer(ctx: RequestContext, pool: str, customer: str) -> Answer:
     """Return a customer as the caller may see it."""
     return Answer(customers.get(ctx, pool, customer))
 
@@ -177,18 +174,18 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("PATCH", CUSTOMER, body=CustomerPatch, answers=responses.Customer, form="one")
-def edit_customer(ctx: RequestContext, body: CustomerPatch, query: NoBody, pool: str, customer: str) -> Answer:
+def edit_customer(ctx: RequestContext, body: CustomerPatch, pool: str, customer: str) -> Answer:
     """Edit a customer. Members left out stay; a field that is null is removed."""
-    return single(customers.edit(ctx, pool, customer, body.name, body.fields, body.priority))
+    return one_answer(customers.edit(ctx, pool, customer, body.name, body.fields, body.priority))
 
 
 @route("GET", CUSTOMER + "/eligibility", answers=responses.Eligibility)
-def get_eligibility(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, customer: str) -> Answer:
+def get_eligibility(ctx: RequestContext, pool: str, customer: str) -> Answer:
     """Return whether the caller may claim a customer now, and if not, why and until when."""
     return Answer(blocking=claims.eligibility(ctx, pool, customer))
 
 
 @route("GET", CUSTOMER + "/history", query=PageQuery, answers=responses.EventPage)
-def get_history(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str, customer: str) -> Answer:
+def get_history(ctx: RequestContext, query: PageQuery, pool: str, customer: str) -> Answer:
     """List the events of a customer, oldest first."""
     return Answer(customers.history(ctx, pool, customer, query.limit, query.cursor))

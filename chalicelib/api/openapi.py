@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from chalicelib import __version__
-from chalicelib.api.handler import JSON, NoBody, Route
+from chalicelib.api.routing import JSON, NoBody, Route
 from chalicelib.model import responses
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.identities import USER_SCHEMA

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from chalicelib import bootstrap, config
-from chalicelib.api.handler import HTML, Answer, NoBody, decode, invalid
-from chalicelib.api.routing import POOL, ROUTES, Name, PageQuery, checked_name, route
+from chalicelib.api.requests import Name, PageQuery, checked_name, decode, invalid
+from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import reports, responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
@@ -69,7 +69,7 @@ class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", "/v1/pools", body=PoolBody, answers=responses.Pool, status=201, admins=True)
-def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
+def create_pool(ctx: RequestContext, body: PoolBody) -> Answer:
     """Create an open pool without members."""
     policy = decode(body.policy, Policy, "policy_invalid", names=True)
     if problems := policy.problems():
@@ -78,13 +78,13 @@ def create_pool(ctx: RequestContext, body: PoolBody, query: NoBody) -> Answer:
 
 
 @route("GET", "/v1/pools", query=PageQuery, answers=responses.PoolPage)
-def list_pools(ctx: RequestContext, body: NoBody, query: PageQuery) -> Answer:
+def list_pools(ctx: RequestContext, query: PageQuery) -> Answer:
     """List the caller's pools; for an admin, all pools of the tenant."""
     return Answer(pools.list_pools(ctx, query.limit, query.cursor))
 
 
 @route("GET", POOL, answers=responses.Pool)
-def get_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+def get_pool(ctx: RequestContext, pool: str) -> Answer:
     """Return a pool and its policy."""
     return Answer(pools.get_pool(ctx, pool))
 
@@ -100,7 +100,7 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("PATCH", POOL, body=PoolPatch, answers=responses.ChangedPool)
-def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) -> Answer:
+def change_pool(ctx: RequestContext, body: PoolPatch, pool: str) -> Answer:
     """Change the name or rules of a pool, for new claims or all claims. Rules left out stay."""
     policy = decode(body.policy, dict[str, Any], "policy_invalid")
     to_all = body.apply_to == "all"
@@ -108,13 +108,13 @@ def change_pool(ctx: RequestContext, body: PoolPatch, query: NoBody, pool: str) 
 
 
 @route("POST", POOL + "/pause", answers=responses.Pool, admins=True)
-def pause_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+def pause_pool(ctx: RequestContext, pool: str) -> Answer:
     """Pause a pool: nobody can claim, and no deadline passes."""
     return Answer(pool_lifecycle.pause(ctx, pool))
 
 
 @route("POST", POOL + "/resume", answers=responses.Pool, admins=True)
-def resume_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+def resume_pool(ctx: RequestContext, pool: str) -> Answer:
     """Resume a paused pool. Every deadline moves by the length of the pause."""
     return Answer(pool_lifecycle.resume(ctx, pool))
 
@@ -124,13 +124,13 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/close", body=CloseBody, answers=responses.Pool, admins=True)
-def close_pool(ctx: RequestContext, body: CloseBody, query: NoBody, pool: str) -> Answer:
+def close_pool(ctx: RequestContext, body: CloseBody, pool: str) -> Answer:
     """Close a pool and end its claims: release the customers, or convert them to private customers of their holders."""
     return Answer(pool_lifecycle.close(ctx, pool, body.mode))
 
 
 @route("POST", POOL + "/open", answers=responses.Pool, admins=True)
-def open_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+def open_pool(ctx: RequestContext, pool: str) -> Answer:
     """Reopen a closed pool."""
     return Answer(pool_lifecycle.reopen(ctx, pool))
 
@@ -140,13 +140,13 @@ class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", POOL + "/spread", body=SpreadBody, answers=responses.ReshardedPool, admins=True)
-def spread_pool(ctx: RequestContext, body: SpreadBody, query: NoBody, pool: str) -> Answer:
+def spread_pool(ctx: RequestContext, body: SpreadBody, pool: str) -> Answer:
     """Set the number of partitions for a pool's lists, for more writes a second."""
     return Answer(pool_lifecycle.spread(ctx, pool, body.shards))
 
 
 @route("DELETE", POOL, answers=responses.DeletedPool, admins=True)
-def delete_pool(ctx: RequestContext, body: NoBody, query: NoBody, pool: str) -> Answer:
+def delete_pool(ctx: RequestContext, pool: str) -> Answer:
     """Delete a pool without customers."""
     return Answer(pool_lifecycle.delete(ctx, pool))
 
@@ -157,19 +157,19 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
-def put_member(ctx: RequestContext, body: MemberBody, query: NoBody, pool: str, user: str) -> Answer:
+def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
     """Make a user a member or manager of the pool, or change their role and limit."""
     return Answer(pools.put_member(ctx, pool, user, body.role, body.holding_limit))
 
 
 @route("GET", POOL + "/members", query=PageQuery, answers=responses.MemberPage)
-def list_members(ctx: RequestContext, body: NoBody, query: PageQuery, pool: str) -> Answer:
+def list_members(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
     """List the members of a pool with their counters."""
     return Answer(pools.list_members(ctx, pool, query.limit, query.cursor))
 
 
 @route("GET", POOL + "/members/{user}", answers=responses.Member)
-def get_member(ctx: RequestContext, body: NoBody, query: NoBody, pool: str, user: str) -> Answer:
+def get_member(ctx: RequestContext, pool: str, user: str) -> Answer:
     """Return a member with their counters; `me` is the caller."""
     return Answer(pools.get_member(ctx, pool, user))
 
@@ -182,7 +182,7 @@ class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=responses.RemovedMember, removes=True)
-def remove_member(ctx: RequestContext, body: NoBody, query: RemovalQuery, pool: str, user: str) -> Answer:
+def remove_member(ctx: RequestContext, query: RemovalQuery, pool: str, user: str) -> Answer:
     """Remove a member. Customers that the member holds are released or transferred first."""
     if (query.held == "transfer") != (query.to is not None):
         raise invalid("transfer_only", "to")
@@ -195,7 +195,7 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
 
 
 @route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)
-def get_stats(ctx: RequestContext, body: NoBody, query: StatsQuery, pool: str) -> Answer:
+def get_stats(ctx: RequestContext, query: StatsQuery, pool: str) -> Answer:
     """Return counts of activities by day and by member, and the current counts by state."""
     return Answer(statistics.of_pool(ctx, pool, query.since, query.to))
 
@@ -216,7 +216,7 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport, admins=True)
-def sweep(ctx: RequestContext, body: SweepBody, query: NoBody) -> Answer:
+def sweep(ctx: RequestContext, body: SweepBody) -> Answer:
     """Run one sweep now: return expired claims to their pools and send reminders."""
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = sweeper.run_round(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
@@ -229,7 +229,7 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport, admins=True)
-def audit(ctx: RequestContext, body: AuditBody, query: NoBody) -> Answer:
+def audit(ctx: RequestContext, body: AuditBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or all. Report drift, or repair it."""
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = audit_service.run(ctx.backend.table, which, left, repair=body.repair)

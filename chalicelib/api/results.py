@@ -1,4 +1,4 @@
-"""Renders the customers in a response, and checks access to a replayed response.
+"""Render answers as responses, with the customers as they are now.
 
 A result contains facts as of the first response. Name and fields are added as they are now, masked for the caller as of
 now: a first response has them at hand, a replay reads them. Nothing here decides or writes.
@@ -7,40 +7,30 @@ now: a first response has them at hand, a replay reads them. Nothing here decide
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
+import msgspec
+from chalice.app import Response
+from msgspec.structs import asdict
+
+from chalicelib.api import problems
+from chalicelib.api.replays import Found, still_belongs
+from chalicelib.api.routing import HTML, JSON, Answer, HtmlPage, Route
 from chalicelib.domain import rendering
 from chalicelib.domain.rendering import Personal
-from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb import keys
 from chalicelib.model import responses
-from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.errors import Refused
 from chalicelib.model.model import Customer, Pool
-from chalicelib.model.responses import Facts
+from chalicelib.model.responses import Body, Facts
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import Result
+from chalicelib.transactions.idempotency import IdempotencyRecord, Result
 
-Found = Mapping[Key, Item]  # items already read for this response
+Headers: TypeAlias = dict[str, str | list[str]]
+Bodies: TypeAlias = Mapping[int, responses.Customer]  # by position
 
-
-def still_belongs(ctx: RequestContext, pool_id: str) -> Found:
-    """Read the pool and the caller's membership. Raises Refused if the caller may not see the pool.
-
-    An admin of the tenant may see a replay even if the pool has been deleted.
-    """
-    tenant = ctx.caller.tenant
-    key = keys.pool_key(tenant, pool_id)
-    found = ctx.backend.table.get([key, keys.member_key(tenant, pool_id, ctx.caller.user)])
-    if key not in found:
-        if ctx.caller.admin:
-            return found
-        raise Refused(Refusal("not_found"))
-    pool = ctx.keep(items.pool_record(tenant, found[key]))
-    refusal = ctx.unmet(pool, ctx.actor(pool).member_rules(), found)
-    if refusal is not None:
-        raise Refused(refusal)
-    return found
+# Customers
 
 
 def bodies(ctx: RequestContext, results: Mapping[int, Result], found: Found) -> dict[int, responses.Customer]:
@@ -113,3 +103,75 @@ class _Renderer:
             read = keys.pool_key(pool.tenant, pool.id) in self.found
             self.roles[pool.id] = self.ctx.manages(pool, self.found if read else None)
         return self.roles[pool.id]
+
+
+# Responses
+
+
+def render(
+    answer: Answer, bodies: Bodies, language: str, route: Route, idempotency: IdempotencyRecord | None = None
+) -> Response:
+    if answer.page is not None:
+        return _html_response(answer.page)
+    body = _answer_body(answer, bodies, language, route)
+    headers: Headers = {"Content-Type": JSON, "Cache-Control": "no-store", **replayed(idempotency)}
+    status = answer.status
+    if isinstance(body, responses.RefusedBatch):
+        headers["Content-Type"], status = problems.MEDIA, body.status
+    elif (version := _version(body)) is not None:
+        headers["ETag"] = f'"{version}"'
+    if route.form == "each" or answer.blocking is not None:
+        headers["Content-Language"] = problems.content_language(language)
+    return Response(msgspec.json.encode(body).decode(), headers, status)
+
+
+def _answer_body(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body:
+    if route.form == "one":
+        return bodies[0]
+    if route.form == "items":
+        return responses.ClaimedCustomers([bodies[position] for position in sorted(bodies)])
+    if answer.blocking is not None:
+        blocking = [problems.refusal_body(each, language) for each in answer.blocking]
+        return responses.Eligibility(not blocking, blocking)
+    if route.form == "each" and answer.results is not None:
+        return _batch(answer, answer.results, bodies, language, route)
+    return answer.body
+
+
+def _version(body: Body) -> int | None:
+    return body.get("version") if isinstance(body, dict) else getattr(body, "version", None)
+
+
+def _html_response(page: HtmlPage) -> Response:
+    headers: Headers = {
+        "Content-Type": HTML,
+        "Content-Security-Policy": page.policy,
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(page.html, headers)
+
+
+def _batch(answer: Answer, results: Mapping[int, Result], bodies: Bodies, language: str, route: Route) -> Body:
+    """Return one entry per input, in input order, and the summary. A refused atomic batch is a problem too."""
+    entries = [_entry(result, bodies.get(position), language) for position, result in sorted(results.items())]
+    refusals = [result.refusal for _, result in sorted(results.items()) if result.refusal is not None]
+    summary = responses.Summary(ok=len(entries) - len(refusals), failed=len(refusals))
+    if answer.atomic and refusals:
+        problem = problems.problem(refusals[0], language, route.path)
+        problem.status = 409
+        return responses.RefusedBatch(**asdict(problem), results=entries, summary=summary)
+    if answer.import_id is not None:
+        return responses.Import(entries, summary, answer.import_id)
+    return responses.Batch(entries, summary)
+
+
+def _entry(result: Result, body: responses.Customer | None, language: str) -> responses.Schema:
+    if result.refusal is not None:
+        return responses.BatchFailure(result.id, False, **asdict(problems.refusal_body(result.refusal, language)))
+    return responses.Undone(result.id, True, None) if body is None else responses.BatchSuccess(result.id, True, body)
+
+
+def replayed(idempotency: IdempotencyRecord | None) -> Headers:
+    return {"Idempotent-Replayed": "true"} if idempotency is not None and idempotency.replayed else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.api.handler import Route
+from chalicelib.api.routing import Route
 from tests.support.every_route import GUARDED, address, assert_problem, everything_there, good_body, named, send_to
 from tests.support.world import Reply, World, find
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.handler import Route
+from chalicelib.api.routing import Route
 from tests.support.every_route import BODIED, assert_problem, named, send
 from tests.support.world import World
 

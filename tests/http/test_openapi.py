@@ -18,10 +18,9 @@ from msgspec import Struct
 from msgspec.structs import fields
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from chalicelib.api.handler import Answer, NoBody, Route
 from chalicelib.api.openapi import document
 from chalicelib.api.routes import ROUTES
-from chalicelib.api.routing import POOL
+from chalicelib.api.routing import POOL, Answer, NoBody, Route
 from chalicelib.model import responses, times
 from chalicelib.model.model import Policy
 from tests.support.conformance import compiled, operation, resolved

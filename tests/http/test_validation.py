@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 
 import chalicelib
 from chalicelib.api import problems
-from chalicelib.api.handler import decode
+from chalicelib.api.requests import decode
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Identifier
 from chalicelib.model.validation import SENTENCES, FieldError, from_msgspec, sentence

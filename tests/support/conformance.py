@@ -12,9 +12,9 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, Registry, ValidationError
 
-from chalicelib.api.handler import HTML, Route
 from chalicelib.api.openapi import document
 from chalicelib.api.routes import ROUTES
+from chalicelib.api.routing import HTML, Route
 from tests.support import tally
 
 DOCUMENT = "urn:document"

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import fields
 
-from chalicelib.api.handler import Route
 from chalicelib.api.routes import ROUTES
+from chalicelib.api.routing import Route
 from tests.support.world import Reply, User, World
 
 PATHS = {"pool": "p", "customer": "c1", "user": "alice", "import_id": "unknown"}

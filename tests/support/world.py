@@ -20,7 +20,8 @@ from chalice.app import Request
 
 from chalicelib.api import routes
 from chalicelib.api.auth import context_of
-from chalicelib.api.handler import Route, Service, respond
+from chalicelib.api.handler import Service, respond
+from chalicelib.api.routing import Route
 from chalicelib.dynamodb.table import Patience, Table
 from chalicelib.services import expiry, sweeper
 from chalicelib.transactions.context import Backend, Caller

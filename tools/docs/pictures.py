@@ -109,8 +109,8 @@ def _drawn(width: int, height: int, title: str, parts: Iterable[str]) -> str:
 
 # What a claim passes through, and in which step of docs/architecture.md. A test follows one to see that this is all.
 WAY_OF_A_CLAIM: Final = {
-    1: ("api.auth", "api.handler"),
-    2: ("api.claims", "services.claims", "transactions.context"),
+    1: ("api.auth", "api.handler", "api.requests", "api.replays"),
+    2: ("api.routing", "api.verbs", "api.claims", "services.claims", "transactions.context"),
     3: (
         "transactions.unit_of_work",
         "transactions.customer_cache",
@@ -138,7 +138,6 @@ WAY_OF_A_CLAIM: Final = {
         "api.results",
         "domain.rendering",
         "domain.masking",
-        "api.routing",
         "api.problems",
     ),
 }

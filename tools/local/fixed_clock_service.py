@@ -13,7 +13,8 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, Response
 
 from chalicelib.api import routes
 from chalicelib.api.auth import Unauthenticated, Verifier, context_of
-from chalicelib.api.handler import Route, Service, respond
+from chalicelib.api.handler import Service, respond
+from chalicelib.api.routing import Route
 from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
 
 
