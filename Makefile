@@ -85,7 +85,7 @@ replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DAT
 package: .venv/ready ## build what is deployed, a template and a zip, in build/<stage> (STAGE=dev|prod)
 	@$(PY) -m tools.deploy.package $(STAGE)
 
-deploy: .venv/ready ## deploy to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
+deploy: .venv/ready .venv-deploy/ready ## deploy to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
 ifneq ($(origin STAGE),command line)
 	@echo 'Name a stage: make deploy STAGE=dev' >&2; exit 2
 else
@@ -99,7 +99,7 @@ else
 	@exec $(PY) -m tools.deploy.restore "$$STAGE"
 endif
 
-e2e: .venv/ready .venv-engine/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
+e2e: .venv/ready .venv-engine/ready .venv-deploy/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
 bench: .venv/ready .venv-engine/ready ## measure costs, each next to its lower bound (ONLY="cold start", FULL=1 for the long ones)
@@ -130,7 +130,7 @@ dynamodb-local: .venv-engine/ready ## download Amazon's DynamoDB Local, for ENGI
 	@echo 'DynamoDB Local is installed: make run ENGINE=dynamodb-local' >&2
 
 clean: ## delete environments, caches and the data of `make run`
-	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv-clients .venv-java .uv mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv-clients .venv-deploy .venv-java .uv mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A Python before any environment exists.
@@ -152,6 +152,9 @@ python = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 .venv-mutants/ready: uv.lock requirements-uv.txt
 	$(python) -m tools.environment .venv-mutants mutants
+
+.venv-deploy/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-deploy deploy
 
 .venv-java/ready: uv.lock requirements-uv.txt
 	$(python) -m tools.environment .venv-java java

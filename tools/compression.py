@@ -1,6 +1,6 @@
 """Compressed answers, as API Gateway gives them: gzip, for clients that accept it, from a certain size on.
 
-The deployed gateway is configured with the same size: `MinimumCompressionSize` in `tools.deploy.template`. This module
+The deployed gateway is configured with the same size: `MinimumCompressionSize` in infra/template.yaml. This module
 opens no sockets.
 """
 

@@ -9,4 +9,5 @@ BUILD = PROJECT / "build"
 
 JAVA_PACKAGES = PROJECT / ".venv-java" / "lib"
 ENGINE_PYTHON = PROJECT / ".venv-engine" / "bin" / "python"
+AWS_CLI = PROJECT / ".venv-deploy" / "bin" / "aws"
 DYNAMODB_LOCAL = PROJECT / ".dynamodb-local" / "package" / "emulator"

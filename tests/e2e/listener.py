@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.deploy.cloudformation import Cloud
+from tools.deploy.account import client
 
 EVENT_WITHIN = 90.0  # seconds: on a busy machine
 
@@ -39,8 +39,8 @@ class Listener:
             self.queues.delete_message(QueueUrl=self.address, ReceiptHandle=message["ReceiptHandle"])
 
 
-def listen(cloud: Cloud, bus: str) -> Listener:
-    queues, events = cloud.client("sqs"), cloud.client("events")
+def listen(bus: str) -> Listener:
+    queues, events = client("sqs"), client("events")
     address = queues.create_queue(QueueName="listener")["QueueUrl"]
     attributes = queues.get_queue_attributes(QueueUrl=address, AttributeNames=["QueueArn"])["Attributes"]
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["customer-pool"]}))

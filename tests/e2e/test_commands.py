@@ -12,7 +12,8 @@ import pytest
 
 from chalicelib.dynamodb import items, schema
 from chalicelib.model.model import Member
-from tools.deploy.cloudformation import Cloud
+from tests.e2e.conftest import account as variables
+from tools.deploy.account import client, outputs
 from tools.deploy.stages import STAGES
 from tools.local.engines import MiniCloud
 
@@ -30,19 +31,17 @@ class Account:
 
     def run(self, tool: str, **settings: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        account = {
-            "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "e2e", "AWS_SECRET_ACCESS_KEY": "e2e",
-            "AWS_DEFAULT_REGION": "us-east-1", "NO_PROXY": "127.0.0.1",
-        }  # fmt: skip
         passed_on = {name: text for name, text in os.environ.items() if name.startswith("PIP_")}
         command = [sys.executable, "-m", f"tools.deploy.{tool}", STAGE.name]
-        environment = kept | passed_on | account | settings
+        environment = kept | passed_on | variables(self.endpoint) | settings
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[Account]:
-    with MiniCloud() as engine:
+    with MiniCloud() as engine, pytest.MonkeyPatch.context() as environment:
+        for name, value in variables(engine.endpoint).items():
+            environment.setenv(name, value)
         yield Account(engine.endpoint)
 
 
@@ -50,8 +49,19 @@ def test_a_new_stack_requires_the_token_issuer(account: Account) -> None:
     done = account.run("deploy")
 
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("a new stack has to know Jwks, JwtIssuer, JwtAudience")
+    assert done.stderr == "a new stack needs JWT_ISSUER and JWT_AUDIENCE: see docs/operations.md, Deploying\n"
+
+
+def test_a_failed_deployment_prints_the_first_reason_in_one_line(account: Account) -> None:
+    client("events").create_event_bus(Name=STAGE.stack)
+
+    done = account.run("deploy", **WHOSE_TOKENS)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"{STAGE.stack} was not deployed: EventBus already exists: {STAGE.stack}"
     assert "Traceback" not in done.stderr
+    client("events").delete_event_bus(Name=STAGE.stack)
+    client("cloudformation").delete_stack(StackName=STAGE.stack)
 
 
 def test_deploying_prints_the_address_and_a_second_run_changes_nothing(account: Account) -> None:
@@ -65,8 +75,7 @@ def test_deploying_prints_the_address_and_a_second_run_changes_nothing(account: 
 
 
 def test_restore_counts_first_and_writes_only_when_confirmed(account: Account) -> None:
-    cloud = Cloud(account.endpoint)
-    engine, table = cloud.client("dynamodb"), cloud.outputs(STAGE.stack)["TableName"]
+    engine, table = client("dynamodb"), outputs(STAGE.stack)["TableName"]
     engine.create_table(TableName="earlier", **schema.SCHEMA)
     for user, name in (("alice", "earlier"), ("bob", "earlier"), ("mallory", table)):
         engine.put_item(TableName=name, Item=items.member_item(Member("main", "p", user, "member")))
@@ -75,7 +84,7 @@ def test_restore_counts_first_and_writes_only_when_confirmed(account: Account) -
     written = account.run("restore", FROM="earlier", YES="1")
     again = account.run("restore", FROM="earlier", YES="1")
 
-    assert looked.stdout == f"2 items to put and 1 to delete in {table}: nothing was written, say YES=1\n"
+    assert looked.stdout == f"2 items to put and 1 to delete in {table}: nothing was written; add YES=1 to write\n"
     assert written.stdout == f"2 items put and 1 deleted in {table}\n"
     assert again.stdout == f"0 items put and 0 deleted in {table}\n"
 
@@ -85,4 +94,4 @@ def test_restoring_from_a_missing_table_fails_with_one_line(account: Account) ->
 
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert line.startswith("restoring from nowhere was cut short: ")
+    assert line.startswith("restoring from nowhere failed: ")

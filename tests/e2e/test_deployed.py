@@ -21,10 +21,12 @@ import jwt
 import pytest
 
 from poolctl.client import Client
+from tests.e2e.conftest import account
 from tests.e2e.listener import Listener, listen
-from tools.deploy.cloudformation import Cloud
+from tools.deploy.account import client, outputs
 from tools.deploy.dependencies import RUNTIME, dependencies
-from tools.deploy.package import Package, architecture_in, package
+from tools.deploy.deploy import deploy
+from tools.deploy.package import Package, package
 from tools.deploy.stages import STAGES
 from tools.local.engines import HOST, MiniCloud
 from tools.local.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
@@ -42,7 +44,6 @@ SCHEDULE_WITHIN = 150.0  # seconds: it runs every minute, and a busy machine is 
 @dataclass(frozen=True)
 class Stack:
     engine: MiniCloud
-    cloud: Cloud
     package: Package
     keys: LocalKeys
     outputs: dict[str, str]
@@ -80,18 +81,17 @@ def key_set(keys: LocalKeys) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def stack(packaged: Package, keys: LocalKeys, key_set: str) -> Iterator[Stack]:
-    with MiniCloud() as engine:
-        cloud = Cloud(engine.endpoint, pause=0.1)
-        parameters = {"Jwks": key_set, "JwtIssuer": ISSUER, "JwtAudience": AUDIENCE}
-        deployed = cloud.deploy(STAGE.stack, packaged, parameters)
-        assert deployed.changed
-        yield Stack(engine, cloud, packaged, keys, deployed.outputs)
+    with MiniCloud() as engine, pytest.MonkeyPatch.context() as environment:
+        for name, value in account(engine.endpoint).items():
+            environment.setenv(name, value)
+        assert deploy(STAGE, packaged, {"Jwks": key_set, "JwtIssuer": ISSUER, "JwtAudience": AUDIENCE})
+        yield Stack(engine, packaged, keys, outputs(STAGE.stack))
 
 
 @pytest.fixture(scope="module")
 def listener(stack: Stack) -> Listener:
     """It listens before anything has happened."""
-    return listen(stack.cloud, stack.outputs["EventBusName"])
+    return listen(stack.outputs["EventBusName"])
 
 
 POLICIES: dict[str, dict[str, Any]] = {
@@ -115,9 +115,9 @@ def begun(stack: Stack, listener: Listener) -> None:
 
 
 def test_a_second_deployment_changes_nothing(stack: Stack) -> None:
-    again = stack.cloud.deploy(STAGE.stack, package(STAGE), {})
+    changed = deploy(STAGE, package(STAGE), {})
 
-    assert (again.changed, again.outputs) == (False, stack.outputs)
+    assert (changed, outputs(STAGE.stack)) == (False, stack.outputs)
 
 
 # Who gets in
@@ -193,9 +193,8 @@ def test_a_batch_is_claimed_and_released(stack: Stack, begun: None) -> None:
 @pytest.fixture(scope="module")
 def alone(stack: Stack, unpacked: Path) -> Any:
     """Starts a function of the unpacked package in a clean interpreter."""
-    architecture = architecture_in(json.loads(stack.package.template.read_text()))
     settings = local_environment(stack.engine.endpoint, stack.keys) | {"TABLE_NAME": stack.outputs["TableName"]}
-    sources = dependencies(architecture, RUNTIME)
+    sources = dependencies(stack.package.architecture, RUNTIME)
     return lambda handler, **more: LambdaRuntime(unpacked, sources, handler=handler, settings=settings | more)
 
 
@@ -313,17 +312,17 @@ def test_a_bus_subscriber_receives_claims_releases_expirations_and_reminders(
 
 
 def test_each_function_writes_to_its_own_log(stack: Stack, begun: None) -> None:
-    logs = stack.cloud.client("logs")
+    logs = client("logs")
     groups = {group["logGroupName"]: group for group in logs.describe_log_groups()["logGroups"]}
 
     for name in ("api", "authorizer", "sweep", "events"):
         group = f"/{STAGE.stack}/{name}"
-        assert groups[group]["retentionInDays"] == STAGE.log_days
+        assert groups[group]["retentionInDays"] == 1
         assert logs.describe_log_streams(logGroupName=group)["logStreams"], name
 
 
 def test_no_sweep_and_no_event_failed(stack: Stack) -> None:
-    queues = stack.cloud.client("sqs")
+    queues = client("sqs")
     addresses = [each for each in queues.list_queues()["QueueUrls"] if "Failed" in each]
 
     waiting = {
@@ -336,8 +335,10 @@ def test_no_sweep_and_no_event_failed(stack: Stack) -> None:
 
 
 def test_deleting_the_stack_keeps_the_table(stack: Stack) -> None:
-    stack.cloud.remove(STAGE.stack)
+    formation = client("cloudformation")
+    formation.delete_stack(StackName=STAGE.stack)
+    formation.get_waiter("stack_delete_complete").wait(StackName=STAGE.stack, WaiterConfig={"Delay": 1})
 
-    tables = stack.cloud.client("dynamodb").list_tables()["TableNames"]
+    tables = client("dynamodb").list_tables()["TableNames"]
     assert tables == [stack.outputs["TableName"]]
-    assert stack.cloud.client("lambda").list_functions()["Functions"] == []
+    assert client("lambda").list_functions()["Functions"] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import zipfile
@@ -13,7 +12,7 @@ import pytest
 from chalicelib.api import console
 from tools.deploy.bundle import OPERATIONS
 from tools.deploy.dependencies import dependencies
-from tools.deploy.package import Package, architecture_in
+from tools.deploy.package import Package
 from tools.paths import PROJECT
 
 pytestmark = pytest.mark.e2e
@@ -104,8 +103,7 @@ def test_the_package_contains_time_zone_data(unpacked: Path) -> None:
 
 
 def test_third_party_sources_are_unmodified(unpacked: Path, packaged: Package) -> None:
-    architecture = architecture_in(json.loads(packaged.template.read_text(encoding="utf-8")))
-    published = dependencies(architecture)
+    published = dependencies(packaged.architecture)
     sources = [path.relative_to(published) for path in published.rglob("*.py")]
 
     packed = [name for name in sources if (unpacked / name).exists()]

@@ -1,4 +1,4 @@
-"""The template that a stage deploys: what runs in it, who may do what, and what it must not lose."""
+"""The template that a stage deploys: functions, permissions, API, stored data, alarms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from app import cors
+from chalicelib.api import problems
 from chalicelib.api.handler import OK, REPLAYED
 from chalicelib.api.routes import ROUTES
 from chalicelib.dynamodb import items
@@ -20,10 +23,10 @@ from chalicelib.model.errors import CATALOG, Refusal
 from chalicelib.model.model import Customer, Member, Policy, Pool
 from chalicelib.observability import emf_record
 from chalicelib.services.expiry import SweepResult
+from tools.compression import MINIMUM_BYTES
+from tools.deploy.deploy import SETTINGS
 from tools.deploy.package import chalice_package
 from tools.deploy.stages import STAGES
-from tools.deploy.template import FUNCTIONS, SIGN_IN_SETTINGS
-from tools.local.gateway_answers import REASONS
 
 A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
 A_MEMBER = Member("main", "p", "alice", "member")
@@ -37,23 +40,65 @@ ENOUGH = {
 }
 BESIDE = {"SweepExpired": {"sqs:SendMessage"}, "PublishEvents": {"events:PutEvents", "sqs:SendMessage"}}
 PARTS_OF_THE_TABLE = [{"Fn::Sub": f"${{Table.Arn}}/{part}/*"} for part in ("index", "stream")]
+VARIABLES = {
+    "APIHandler": {
+        "TABLE_NAME", "METRICS", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT", "SIGN_IN_SCOPE", "SIGN_IN_TOKEN", "SIGN_IN_HOSTS",
+    },
+    "Authorizer": {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
+    "SweepExpired": {"TABLE_NAME", "METRICS"},
+    "PublishEvents": {"EVENT_BUS", "METRICS"},
+}  # fmt: skip
+# The responses of API Gateway itself, with the reason that each is reported as. An unknown path is a "missing
+# authentication token" to API Gateway.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+REASONS = {
+    "UNAUTHORIZED": "unauthenticated",
+    "ACCESS_DENIED": "not_a_member",
+    "EXPIRED_TOKEN": "not_a_member",
+    "INVALID_API_KEY": "not_a_member",
+    "INVALID_SIGNATURE": "not_a_member",
+    "WAF_FILTERED": "not_a_member",
+    "MISSING_AUTHENTICATION_TOKEN": "not_found",
+    "RESOURCE_NOT_FOUND": "not_found",
+    "REQUEST_TOO_LARGE": "payload_too_large",
+    "THROTTLED": "throttled",
+    "QUOTA_EXCEEDED": "throttled",
+    "DEFAULT_4XX": "malformed",
+    "AUTHORIZER_FAILURE": "store_unavailable",
+    "AUTHORIZER_CONFIGURATION_ERROR": "store_unavailable",
+    "DEFAULT_5XX": "outcome_unknown",
+}
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template of the stage `prod`, as `make package` makes it."""
-    return chalice_package(STAGES["prod"], tmp_path_factory.mktemp("package")) / "sam.json"
+    """The template of the stage `prod`, as `make package` builds it."""
+    return chalice_package(STAGES["prod"], tmp_path_factory.mktemp("package")) / "sam.yaml"
 
 
 @pytest.fixture(scope="module")
 def template(packaged: Path) -> dict[str, Any]:
-    return dict(json.loads(packaged.read_text()))
+    """The template with the values of the stage `prod`."""
+    written = yaml.safe_load(packaged.read_text())
+    return dict(of_stage(written, written["Mappings"]["Stages"]["prod"]))
+
+
+def of_stage(part: Any, stage: dict[str, int]) -> Any:
+    if isinstance(part, list):
+        return [of_stage(each, stage) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "Fn::FindInMap" in part:
+        mapping, key, name = part["Fn::FindInMap"]
+        assert (mapping, key) == ("Stages", {"Ref": "Stage"})
+        return stage[name]
+    return {name: of_stage(each, stage) for name, each in part.items()}
 
 
 @pytest.fixture(scope="module")
 def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: told["Properties"] for name, told in template["Resources"].items()}
+    return {name: resource["Properties"] for name, resource in template["Resources"].items()}
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +108,15 @@ def api(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def test_the_template_is_valid_cloudformation(packaged: Path) -> None:
     linter = [sys.executable, "-c", "import sys; from cfnlint.runner import main; sys.exit(main())"]
-    said = subprocess.run([*linter, str(packaged)], capture_output=True, text=True, check=False)
+    linted = subprocess.run([*linter, str(packaged)], capture_output=True, text=True, check=False)
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (linted.returncode, linted.stdout) == (0, "")
 
 
 def test_each_function_runs_the_right_python_on_the_right_processor(resources: dict[str, dict[str, Any]]) -> None:
-    functions = {name: told for name, told in resources.items() if "Handler" in told}
+    functions = {name: properties for name, properties in resources.items() if "Handler" in properties}
 
-    assert set(functions) == {function.resource for function in FUNCTIONS}
+    assert set(functions) == set(VARIABLES) == set(ENOUGH)
     for told in functions.values():
         assert told["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
         assert told["Architectures"] == ["arm64"]
@@ -114,15 +159,20 @@ def test_no_iam_policy_has_a_wildcard_except_for_parts_of_the_table(
         assert "*" not in said or each["Resource"] in PARTS_OF_THE_TABLE
 
 
-def test_only_the_authorizer_gets_the_token_settings(resources: dict[str, dict[str, Any]]) -> None:
-    variables = {function.resource: set(function.settings) for function in FUNCTIONS}
+@pytest.mark.parametrize("function", VARIABLES)
+def test_each_function_has_only_the_settings_it_reads(resources: dict[str, dict[str, Any]], function: str) -> None:
+    assert set(resources[function]["Environment"]["Variables"]) == VARIABLES[function]
 
-    assert variables["Authorizer"] == {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"}
-    assert variables["APIHandler"] == {"TABLE_NAME", "METRICS", *SIGN_IN_SETTINGS}
-    assert variables["SweepExpired"] == {"TABLE_NAME", "METRICS"}
-    assert variables["PublishEvents"] == {"EVENT_BUS", "METRICS"}
-    for name, read in variables.items():
-        assert set(resources[name]["Environment"]["Variables"]) == read
+
+def test_every_parameter_can_be_given_to_make_deploy(template: dict[str, Any]) -> None:
+    assert set(template["Parameters"]) == {"Stage", *SETTINGS}
+
+
+def test_every_stage_has_its_values(template: dict[str, Any]) -> None:
+    stages = template["Mappings"]["Stages"]
+
+    assert set(stages) == set(template["Parameters"]["Stage"]["AllowedValues"]) == set(STAGES)
+    assert {frozenset(values) for values in stages.values()} == {frozenset({"Rate", "Burst", "LogDays"})}
 
 
 # The gateway
@@ -150,25 +200,27 @@ def test_every_route_answers_a_preflight(api: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", REASONS)
 def test_responses_of_the_gateway_are_problems_with_cors(api: dict[str, Any], kind: str) -> None:
-    answer = api["x-amazon-apigateway-gateway-responses"][kind]
-    headers = {
-        name.removeprefix("gatewayresponse.header."): value for name, value in answer["responseParameters"].items()
-    }
-    body, reason = json.loads(answer["responseTemplates"]["application/json"]), REASONS[kind]
+    response, reason = api["x-amazon-apigateway-gateway-responses"][kind], REASONS[kind]
+    problem = problems.gateway_response(reason, None)
+    headers = {name: f"'{value}'" for name, value in (cors.get_access_control_headers() | problem.headers).items()}
+    headers["X-Request-Id"] = "context.requestId"
+    body = response["responseTemplates"]["application/json"]
 
+    assert response["statusCode"] == str(problem.status_code) == str(CATALOG[reason].status)
+    assert response["responseParameters"] == {f"gatewayresponse.header.{name}": headers[name] for name in headers}
     assert headers["Access-Control-Allow-Origin"] == "'*'"
-    assert headers["X-Request-Id"] == "context.requestId"
     assert headers["Content-Type"] == "'application/problem+json'"
     assert ("Retry-After" in headers) == (CATALOG[reason].retry_after is not None)
-    assert answer["statusCode"] == str(body["status"]) == str(CATALOG[reason].status)
-    assert (body["code"], body["title"]) == (Refusal(reason).code, CATALOG[reason].en)
-    assert "$" not in answer["responseTemplates"]["application/json"]  # the gateway would put something in its place
+    assert json.loads(body) == json.loads(problem.body)
+    assert (json.loads(body)["code"], json.loads(body)["title"]) == (Refusal(reason).code, CATALOG[reason].en)
+    assert "$" not in body and "#" not in body  # API Gateway would evaluate them
 
 
-def test_the_gateway_responses_include_401_403_404_and_429() -> None:
-    told = {CATALOG[reason].status for reason in REASONS.values()}
+def test_the_gateway_responses_include_401_403_404_and_429(api: dict[str, Any]) -> None:
+    responses = api["x-amazon-apigateway-gateway-responses"]
 
-    assert {401, 403, 404, 429} <= told
+    assert set(responses) == set(REASONS)
+    assert {401, 403, 404, 429} <= {int(each["statusCode"]) for each in responses.values()}
 
 
 def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) -> None:
@@ -179,7 +231,7 @@ def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) ->
 
 
 def test_the_gateway_compresses_responses_from_one_kilobyte(resources: dict[str, dict[str, Any]]) -> None:
-    assert resources["RestAPI"]["MinimumCompressionSize"] == 1024
+    assert resources["RestAPI"]["MinimumCompressionSize"] == MINIMUM_BYTES == 1024
 
 
 # What must not be lost
@@ -227,9 +279,9 @@ def test_only_writes_of_customers_invoke_the_publisher(resources: dict[str, dict
 
 
 def test_every_function_has_a_log_with_a_retention(resources: dict[str, dict[str, Any]]) -> None:
-    for function in FUNCTIONS:
-        log = resources[function.resource]["LoggingConfig"]["LogGroup"]["Ref"]
-        assert resources[log]["RetentionInDays"] == STAGES["prod"].log_days
+    for function in VARIABLES:
+        log = resources[function]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert resources[log]["RetentionInDays"] == 90
 
 
 def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
@@ -266,8 +318,25 @@ def test_the_alarm_of_malformed_records_fires_after_a_failed_sweep(
     assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
 
 
-def test_the_dashboard_shows_every_code_that_a_request_may_have(resources: dict[str, dict[str, Any]]) -> None:
+def test_the_dashboard_shows_every_code_and_every_count(resources: dict[str, dict[str, Any]]) -> None:
     widgets = json.loads(resources["Dashboard"]["DashboardBody"]["Fn::Sub"])["widgets"]
-    shown = {metric[1] for each in widgets for metric in each["properties"]["metrics"] if "api" in metric}
+    metrics = [metric for each in widgets for metric in spelled_out(each["properties"]["metrics"])]
+    shown = {function: {each[1] for each in metrics if each[2:] == ["function", function]} for function in OWN_COUNTS}
 
-    assert shown == {OK, REPLAYED} | {Refusal(reason).code for reason in CATALOG}
+    assert shown == OWN_COUNTS
+    assert {each[0] for each in metrics if each[2] == "function"} == {"CustomerPool/${AWS::StackName}"}
+
+
+OWN_COUNTS = {
+    "api": {OK, REPLAYED} | {Refusal(reason).code for reason in CATALOG},
+    "sweep": {"lag_s", *SweepResult.COUNTS},
+    "events": {"published", "rejected", "malformed"},
+}
+
+
+def spelled_out(metrics: list[list[Any]]) -> Iterator[list[Any]]:
+    """Replace each dot with the value of the previous metric, as CloudWatch does."""
+    previous: list[Any] = []
+    for metric in metrics:
+        previous = [previous[index] if value == "." else value for index, value in enumerate(metric)]
+        yield previous

@@ -1,8 +1,7 @@
-"""The zip that Lambda gets: the code and what it imports, compiled, and equal byte for byte when made again.
+"""Build the zip for Lambda: the code and its dependencies with compiled files, reproducible byte for byte.
 
-chalice leaves compiled files out and data of four hundred services in; both cost start-up time. What is kept of
-botocore is said here: a function that calls another service needs a line in `OPERATIONS`. Nothing here knows about
-templates.
+Chalice's own zip has no compiled files and the data of four hundred services; both slow down a cold start. A function
+that calls another AWS operation needs it in `OPERATIONS`.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ from typing import Any
 
 from tools.environment import run
 
-# Each service that a function calls, with the operations that it calls. The description of all others goes.
+# The services and operations that the functions call. botocore's data of all others is removed.
 OPERATIONS = {"dynamodb": ("BatchGetItem", "Query", "TransactWriteItems"), "events": ("PutEvents",)}
 
-ROOT = "/var/task"  # where Lambda unpacks it, for tracebacks
-# METADATA stays, for those who look for packages with known faults.
+ROOT = "/var/task"  # where Lambda unpacks the zip; tracebacks name it
+# METADATA is kept for vulnerability scanners.
 UNUSED = (
     "bin/*", "*/tests/*", "*/__pycache__/*", "*.pyi", "*/py.typed", "*.c", "*.h", "*.pxd", "*.tar.gz",
     "*.dist-info/[!M]*", "*.dist-info/licenses/*", "botocore/data/*", "cffi/*", "pycparser/*",
-    "phonenumbers/shortdata/region_*",  # read for emergency numbers and the like, which nobody looks for
+    "phonenumbers/shortdata/region_*",  # emergency and other short numbers, which the service never parses
 )  # fmt: skip
 SHARED_DATA = ("_retry.json", "sdk-default-configuration.json")
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the earliest timestamp of a zip entry
 
 
 def bundle(code: Path, dependencies: Path, target: Path) -> None:
-    """Writes `target` from the zip that chalice made of the code and a folder of dependencies."""
+    """Write `target` from Chalice's zip of the code and a folder of dependencies."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _copy_used(dependencies, tree)
@@ -55,12 +54,12 @@ def _copy_used(dependencies: Path, tree: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Relative names, in one order everywhere."""
+    """Return the relative names of all files, sorted."""
     yield from sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-# What botocore knows about AWS. Without a service's set of rules for its endpoints it takes them from the table of all
-# endpoints, as it always did: one line of a table, where the rules are worked through at every call.
+# botocore's data. botocore evaluates the endpoint rules of a service at every call; without them it reads the endpoint
+# from endpoints.json.
 
 
 def _write_service_data(data: Path, target: Path) -> None:
@@ -69,18 +68,18 @@ def _write_service_data(data: Path, target: Path) -> None:
     _write_json(target / "endpoints.json", _endpoints(_read_json(data / "endpoints.json")))
     for service, operations in OPERATIONS.items():
         version = max(path.name for path in (data / service).iterdir())
-        described = _described(_read_json(data / service / version / "service-2.json"), operations)
-        _write_json(target / service / version / "service-2.json", described)
+        model = _pruned(_read_json(data / service / version / "service-2.json"), operations)
+        _write_json(target / service / version / "service-2.json", model)
 
 
 def _endpoints(known: dict[str, Any]) -> dict[str, Any]:
     for partition in known["partitions"]:
-        partition["services"] = {name: told for name, told in partition["services"].items() if name in OPERATIONS}
+        partition["services"] = {name: data for name, data in partition["services"].items() if name in OPERATIONS}
     return known
 
 
-def _described(service: dict[str, Any], operations: tuple[str, ...]) -> dict[str, Any]:
-    """The description of a service, of those operations only, and without the prose."""
+def _pruned(service: dict[str, Any], operations: tuple[str, ...]) -> dict[str, Any]:
+    """Return a service model with those operations only, and without documentation."""
     kept = {name: service["operations"][name] for name in operations}
     wanted, found = [*_shapes_in(kept)], dict[str, Any]()
     while wanted:
@@ -88,8 +87,8 @@ def _described(service: dict[str, Any], operations: tuple[str, ...]) -> dict[str
             found[name] = service["shapes"][name]
             wanted += _shapes_in(found[name])
     shapes = {name: found[name] for name in sorted(found)}
-    described = {"version": "2.0", "metadata": service["metadata"], "operations": kept, "shapes": shapes}
-    return dict(_without_prose(described))
+    model = {"version": "2.0", "metadata": service["metadata"], "operations": kept, "shapes": shapes}
+    return dict(_without_documentation(model))
 
 
 def _shapes_in(part: Any) -> Iterator[str]:
@@ -99,14 +98,14 @@ def _shapes_in(part: Any) -> Iterator[str]:
         yield part["shape"]
 
 
-def _without_prose(part: Any) -> Any:
+def _without_documentation(part: Any) -> Any:
     if isinstance(part, dict):
         return {
-            name: _without_prose(inner)
+            name: _without_documentation(inner)
             for name, inner in part.items()
             if not (name in ("documentation", "documentationUrl") and isinstance(inner, str))
         }
-    return [_without_prose(inner) for inner in part] if isinstance(part, list) else part
+    return [_without_documentation(inner) for inner in part] if isinstance(part, list) else part
 
 
 def _read_json(path: Path) -> Any:
@@ -115,7 +114,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    """Unpacked, because Lambda's zip is packed already and this is read at every start."""
+    """Write uncompressed JSON: the zip is compressed already, and every cold start reads the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
@@ -124,30 +123,20 @@ def _write_json(path: Path, content: Any) -> None:
 
 
 def _compile(tree: Path) -> None:
-    """Beside each source, its compiled form, marked as never to be compared with it: files in Lambda do not change.
+    """Compile each source into an unchecked file beside it, since files in Lambda do not change.
 
-    Tracebacks name the line, and do not underline the part of it, which would be a fifth of all that is read.
+    Without debug ranges: they are a fifth of the compiled bytes and only underline a part of a line in a traceback.
     """
-    compiling = [
-        sys.executable,
-        "-I",
-        "-X",
-        "no_debug_ranges",
-        "-m",
-        "compileall",
-        "-q",
-        "--invalidation-mode",
-        "unchecked-hash",
-    ]
-    where = ["-s", str(tree), "-p", ROOT, str(tree)]
-    run(["env", "PYTHONHASHSEED=0", *compiling, *where], "could not compile the package")
+    python = ["env", "PYTHONHASHSEED=0", sys.executable, "-I", "-X", "no_debug_ranges"]
+    compiling = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    run([*python, *compiling, "-s", str(tree), "-p", ROOT, str(tree)], "could not compile the package")
 
 
 def _write_zip(tree: Path, target: Path) -> None:
     draft = target.with_name(f"{target.name}.{os.getpid()}")
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in _files(tree):
-            entry = zipfile.ZipInfo(name, LONG_AGO)
+            entry = zipfile.ZipInfo(name, EARLIEST)
             entry.external_attr = 0o644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, (tree / name).read_bytes())

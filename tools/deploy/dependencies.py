@@ -16,7 +16,7 @@ from tools.paths import BUILD, PROJECT
 
 SERVICE, RUNTIME = "service", "lambda-runtime"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-# The C library of Lambda's system: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023.
+# The glibc of Lambda: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023.
 SYSTEM = "manylinux2014" if sys.version_info < (3, 12) else "manylinux_2_34"
 
 

@@ -1,7 +1,7 @@
-"""`make package STAGE=dev`: what a stage deploys, as a template and a zip in `build/<stage>/`; twice, it is the same.
+"""`make package STAGE=dev`: build the template and the zip that a stage deploys, reproducibly, in `build/<stage>/`.
 
-Chalice makes both from a clean copy of the project. `tools.deploy.template` adds the resources that Chalice leaves out,
-and `tools.deploy.bundle` makes the zip small. Packaging calls no AWS account and includes nothing from the machine.
+Chalice builds both from a clean copy of the project and merges `infra/template.yaml` into its template. `bundle` adds
+the dependencies to the zip and makes it small. Packaging calls no AWS account.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tools.deploy.bundle import bundle
 from tools.deploy.dependencies import dependencies
 from tools.deploy.stages import STAGES, Stage, stage_named
-from tools.deploy.template import merged
 from tools.environment import run
 from tools.paths import BUILD, PROJECT
 from tools.problems import run_tool
@@ -27,40 +28,39 @@ from tools.problems import run_tool
 
 @dataclass(frozen=True)
 class Package:
-    """What was made: `template` names `code` beside it."""
+    """A template, the zip beside it that it names, and the processor that both are for."""
 
     template: Path
     code: Path
+    architecture: str
 
 
 def package(stage: Stage) -> Package:
-    """Makes both. Raises `Unusable` with the last words of chalice or pip."""
-    made = Package(BUILD / stage.name / "sam.json", BUILD / stage.name / "deployment.zip")
+    """Build the package of a stage. Raise `Unusable` with the last line of Chalice or pip."""
+    target = BUILD / stage.name
     with tempfile.TemporaryDirectory() as folder:
         out = chalice_package(stage, Path(folder))
-        template = json.loads((out / "sam.json").read_text(encoding="utf-8"))
-        made.template.parent.mkdir(parents=True, exist_ok=True)
-        bundle(out / "deployment.zip", dependencies(architecture_in(template)), made.code)
-        made.template.write_text(json.dumps(template, indent=2) + "\n", encoding="utf-8")
+        made = Package(target / "sam.yaml", target / "deployment.zip", _architecture(out / "sam.yaml"))
+        target.mkdir(parents=True, exist_ok=True)
+        bundle(out / "deployment.zip", dependencies(made.architecture), made.code)
+        shutil.copyfile(out / "sam.yaml", made.template)
     return made
 
 
 def chalice_package(stage: Stage, scratch: Path) -> Path:
-    """The folder with chalice's template and a zip of the code alone."""
+    """Run `chalice package` without dependencies. Return the folder with the template and the zip of the code."""
     project, out = scratch / "project", scratch / "out"
     ignored = shutil.ignore_patterns("__pycache__", "deployments", "deployed", "venv")
-    for name in ("chalicelib", ".chalice"):
+    for name in ("chalicelib", ".chalice", "infra"):
         shutil.copytree(PROJECT / name, project / name, ignore=ignored)
     shutil.copyfile(PROJECT / "app.py", project / "app.py")
-    (project / "requirements.txt").write_text("")  # tools.deploy.dependencies brings them, for the right processor
+    (project / "requirements.txt").write_text("")  # `bundle` adds the dependencies
     _set_architecture(project / ".chalice" / "config.json", stage)
-    additions = scratch / "additions.json"
-    additions.write_text(json.dumps(merged(stage)), encoding="utf-8")
     chalice = [sys.executable, "-c", "from chalice.cli import main; main()"]
-    arguments = ["package", "--stage", stage.name, "--merge-template", str(additions), str(out)]
-    # Packaging needs a region to know how AWS calls its services, and no credentials.
+    arguments = ["package", "--stage", stage.name, "--merge-template", "infra/template.yaml", str(out)]
+    # Chalice needs a region, which it does not write into the template, and no credentials.
     settings = ["AWS_DEFAULT_REGION=us-east-1", f"AWS_CONFIG_FILE={os.devnull}", "PYTHONDONTWRITEBYTECODE=1"]
-    run(["env", "-C", str(project), "-u", "AWS_PROFILE", *settings, *chalice, *arguments], "chalice cannot package it")
+    run(["env", "-C", str(project), "-u", "AWS_PROFILE", *settings, *chalice, *arguments], "chalice package failed")
     return out
 
 
@@ -71,9 +71,9 @@ def _set_architecture(config: Path, stage: Stage) -> None:
         config.write_text(json.dumps(settings), encoding="utf-8")
 
 
-def architecture_in(template: dict[str, Any]) -> str:
-    """The processor that the functions are for."""
-    return str(template["Resources"]["APIHandler"]["Properties"]["Architectures"][0])
+def _architecture(template: Path) -> str:
+    resources = yaml.safe_load(template.read_text(encoding="utf-8"))["Resources"]
+    return str(resources["APIHandler"]["Properties"]["Architectures"][0])
 
 
 def main() -> int:

@@ -1,8 +1,7 @@
-"""`make restore STAGE=prod FROM=<table>`: makes a stage's table say again what another table says, one that AWS has
-restored to a moment before a mistake.
+"""`make restore STAGE=prod FROM=<table>`: make a stage's table equal to a table that AWS restored to an earlier moment.
 
-For a service that has been stopped: what is written meanwhile may be lost. Items are compared, and only what differs is
-written, so that it may be killed anywhere and run again. It only counts until YES=1 is said.
+Stop the service first: concurrent writes may be lost. Only items that differ are written, so an interrupted run can be
+repeated. Without YES=1 it only counts.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from chalicelib import bootstrap, config
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Fault, Table
-from tools.deploy.cloudformation import Cloud
+from tools.deploy.account import client, outputs
 from tools.deploy.stages import stage_named
 from tools.problems import Unusable, run_tool
 
-WRITES_A_REQUEST = 25
+BATCH_SIZE = 25
 Write: TypeAlias = dict[str, Any]  # as BatchWriteItem takes it
 
 
 def restore(table: Table, earlier: Table, *, write: bool) -> Counter[str]:
-    """How many items are `put` because they differ or are gone, and how many that are new are `deleted`."""
+    """Count the items to `put`, which differ or are missing, and the newer ones to `deleted`; write them if `write`."""
     counts: Counter[str] = Counter()
     for writes in _batches(differences(table, earlier)):
         counts.update("put" if "PutRequest" in each else "deleted" for each in writes)
@@ -40,17 +39,17 @@ def restore(table: Table, earlier: Table, *, write: bool) -> Counter[str]:
 
 
 def differences(table: Table, earlier: Table) -> Iterator[Write]:
-    """What has to be written to `table`, so that it says what `earlier` says."""
-    for items in _scanned(earlier):
-        there = table.get(list(items))
-        yield from ({"PutRequest": {"Item": item}} for key, item in items.items() if there.get(key) != item)
-    for items in _scanned(table):
-        known = earlier.get(list(items))
-        yield from ({"DeleteRequest": {"Key": _named(key)}} for key in items if key not in known)
+    """Return the writes that make `table` equal to `earlier`."""
+    for items in _pages(earlier):
+        current = table.get(list(items))
+        yield from ({"PutRequest": {"Item": item}} for key, item in items.items() if current.get(key) != item)
+    for items in _pages(table):
+        restored = earlier.get(list(items))
+        yield from ({"DeleteRequest": {"Key": _primary_key(key)}} for key in items if key not in restored)
 
 
-def _scanned(table: Table) -> Iterator[dict[Key, Item]]:
-    """The items of the table, a page at a time."""
+def _pages(table: Table) -> Iterator[dict[Key, Item]]:
+    """Return the items of a table, one page at a time."""
     start: dict[str, Any] = {}
     while True:
         page = table.connection.client.scan(TableName=table.name, ConsistentRead=True, **start)
@@ -60,44 +59,46 @@ def _scanned(table: Table) -> Iterator[dict[Key, Item]]:
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def _named(key: Key) -> Item:
+def _primary_key(key: Key) -> Item:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
 
 def _batches(writes: Iterator[Write]) -> Iterator[list[Write]]:
-    while batch := list(islice(writes, WRITES_A_REQUEST)):
+    while batch := list(islice(writes, BATCH_SIZE)):
         yield batch
 
 
 def _write(table: Table, writes: list[Write]) -> None:
-    """All of them; what the engine leaves out for now is sent again."""
-    left: dict[str, Any] = {table.name: writes}
-    while left:
-        left = table.connection.client.batch_write_item(RequestItems=left)["UnprocessedItems"]
-        time.sleep(0.5 if left else 0)
+    """Write a batch. Repeat the items that DynamoDB returns as unprocessed."""
+    unprocessed: dict[str, Any] = {table.name: writes}
+    while unprocessed:
+        unprocessed = table.connection.client.batch_write_item(RequestItems=unprocessed)["UnprocessedItems"]
+        time.sleep(0.5 if unprocessed else 0)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make restore", description=__doc__)
     parser.add_argument("stage")
     stage, earlier = stage_named(parser.parse_args().stage), os.environ.get("FROM")
-    yes = os.environ.get("YES") == "1"
+    confirmed = os.environ.get("YES") == "1"
     if not earlier:
-        raise Unusable("say which table to take it from: make restore STAGE=prod FROM=<table>")
+        raise Unusable("name the restored table: make restore STAGE=prod FROM=<table>")
     try:
-        name, region = Cloud().outputs(stage.stack)["TableName"], Cloud().region
-        counts = restore(_table(name, region), _table(earlier, region), write=yes)
+        name, region = outputs(stage.stack).get("TableName"), client("cloudformation").meta.region_name
+        if name is None:
+            raise Unusable(f"there is no stack {stage.stack} in this account and region")
+        counts = restore(_table(name, region), _table(earlier, region), write=confirmed)
     except (Fault, BotoCoreError, ClientError) as error:
-        raise Unusable(f"restoring from {earlier} was cut short: {str(error) or type(error).__name__}") from None
-    print(told(counts, name, yes))
+        raise Unusable(f"restoring from {earlier} failed: {str(error) or type(error).__name__}") from None
+    print(summary(counts, name, confirmed))
     return 0
 
 
-def told(counts: Counter[str], name: str, written: bool) -> str:
+def summary(counts: Counter[str], name: str, written: bool) -> str:
     put, deleted = counts["put"], counts["deleted"]
     if written:
         return f"{put:,} items put and {deleted:,} deleted in {name}"
-    return f"{put:,} items to put and {deleted:,} to delete in {name}: nothing was written, say YES=1"
+    return f"{put:,} items to put and {deleted:,} to delete in {name}: nothing was written; add YES=1 to write"
 
 
 def _table(name: str, region: str) -> Table:
