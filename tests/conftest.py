@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 import botocore.session
@@ -41,10 +39,7 @@ def ear() -> Iterator[Ear]:
 @pytest.fixture(scope="session")
 def ministack() -> Iterator[str]:
     """Return the address of a separate engine that persists nothing."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        MiniStack(port=0, state_dir=Path(folder), persistent=False) as engine,
-    ):
+    with MiniStack() as engine:
         yield engine.endpoint
 
 

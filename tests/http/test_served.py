@@ -251,13 +251,13 @@ def test_an_encoded_or_small_body_is_sent_unchanged() -> None:
 
 STOPPED = """
 import signal, sys
-from tools.local.serve import stop_on_signals, wait_until_asked
+from tools.local.serve import stop_on_signals, wait_for_signal
 
-asked, more = stop_on_signals(), [signal.SIGTERM, signal.SIGHUP, signal.SIGINT] * 5
+signals, more = stop_on_signals(), [signal.SIGTERM, signal.SIGHUP, signal.SIGINT] * 5
 sys.setprofile(lambda *call: more and signal.raise_signal(more.pop()))
 signal.raise_signal(signal.SIGTERM)
 sys.setprofile(None)
-wait_until_asked(asked, engine=None)
+wait_for_signal(signals, engine=None)
 """
 
 

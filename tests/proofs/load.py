@@ -271,7 +271,7 @@ def main() -> int:
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
     for kind in (MiniStack, DynamoDBLocal):
         try:
-            figures = _on(kind(persistent=False), seconds, people)
+            figures = _on(kind(), seconds, people)
         except Unusable as absent:
             print(f"{kind.name}: left out, {absent}")
             continue

@@ -6,8 +6,8 @@ import re
 
 from chalicelib.api.routes import ROUTES
 from chalicelib.model.errors import CATALOG
+from tools.docs.printing import printed, shortened
 from tools.docs.transcripts import PAGE, exchanges, rendered, request_in, route_of
-from tools.local.printing import printed, shortened
 
 # What no request of a page brings about, and why.
 NOT_SHOWN = {

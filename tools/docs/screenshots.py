@@ -140,7 +140,7 @@ def served() -> Iterator[tuple[str, LocalKeys]]:
     """The address of a service with that month behind it, on an engine that keeps nothing."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        MiniStack(state_dir=Path(folder) / "engine", persistent=False) as engine,
+        MiniStack() as engine,
     ):
         keys = LocalKeys(Path(folder) / "keys").ensure()
         os.environ.update(local_environment(engine.endpoint, keys))

@@ -29,11 +29,11 @@ from chalicelib.dynamodb.table import Table
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.times import duration_ms
 from chalicelib.transactions.context import Backend
+from tools.docs.printing import Beginning, printed, shortened
 from tools.local.engines import MiniStack
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi
 from tools.local.keys import LocalKeys
-from tools.local.printing import Beginning, printed, shortened
 from tools.local.service import REGION, local_environment
 from tools.paths import PROJECT
 from tools.problems import Unusable, run_tool
@@ -219,7 +219,7 @@ def route_of(method: str, path: str) -> int:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder, MiniStack(state_dir=Path(folder), persistent=False) as engine:
+    with MiniStack() as engine:
         os.environ.update(local_environment(engine.endpoint, LocalKeys()))
         PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), engine.endpoint), encoding="utf-8")
     return 0

@@ -1,1 +1,1 @@
-"""What `make run` and the tests need on one machine: engines, the local gateway, tokens."""
+"""The service on one machine, for `make run` and tests: DynamoDB engines, API Gateway, tokens."""

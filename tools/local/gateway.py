@@ -1,6 +1,6 @@
 """The service over HTTP on this machine, as it is behind API Gateway: `with LocalApi(app) as api: api.url`.
 
-waitress reads and writes HTTP; `tools.local.lambda_proxy` does what API Gateway does. Listens on loopback only.
+waitress reads and writes HTTP, and `tools.local.lambda_proxy` behaves like API Gateway. Listens on loopback only.
 """
 
 from __future__ import annotations

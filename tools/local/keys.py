@@ -1,7 +1,7 @@
-"""A key pair for this machine only, made once, and tokens signed with it.
+"""A key pair for this machine, created once, and tokens signed with it.
 
-The service verifies these exactly as it verifies a real provider's: it reads the public half as a JWKS file. The
-private half never leaves `.local/`.
+The service verifies them like a real provider's: it reads the public key from a JWKS file. The private key stays in
+`.local/`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 @dataclass(frozen=True)
 class LocalKeys:
-    """The key pair kept in `folder`."""
+    """The key pair in `folder`."""
 
     folder: Path = KEYS
 
     @property
     def jwks(self) -> Path:
-        """The public half, as the service reads it."""
+        """Return the file with the public key, which the service reads."""
         return self.folder / "jwks.json"
 
     @property
@@ -47,11 +47,11 @@ class LocalKeys:
         return self.folder / "private.pem"
 
     def ensure(self) -> LocalKeys:
-        """Make the pair unless it is there already."""
+        """Create the pair unless it exists."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.private.exists():
             write_atomically(self.private, _new_private_key(), 0o600)
-        # Always derived, so that a run which was cut short cannot leave two halves that do not belong together.
+        # Always derived, so that an interrupted run cannot leave two keys that do not match.
         public_key = serialization.load_pem_private_key(self.private.read_bytes(), None).public_key()
         assert isinstance(public_key, ec.EllipticCurvePublicKey)
         jwk = ECAlgorithm.to_jwk(public_key, as_dict=True) | {"kid": KEY_ID, "use": "sig", "alg": ALGORITHM}
@@ -59,7 +59,7 @@ class LocalKeys:
         return self
 
     def token(self, user: str, roles: list[str] | None = None, tenant: str | None = None) -> str:
-        """A token for `user`, good for twelve hours. Raises `Unusable` for names that the service would refuse."""
+        """Return a token, valid for twelve hours. Raises `Unusable` for names that the service would reject."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -76,7 +76,7 @@ class LocalKeys:
 
 
 def checked_subject(user: str) -> str:
-    """`user`, if the service accepts it as the subject of a token. Raises `Unusable`."""
+    """Return `user` if the service accepts it as the subject of a token. Raises `Unusable`."""
     try:
         user.encode()
     except UnicodeEncodeError:
@@ -86,10 +86,10 @@ def checked_subject(user: str) -> str:
     return user
 
 
-def checked(what: str, name: str) -> str:
-    """`name`, if it is one that the service accepts as an id. Raises `Unusable`."""
+def checked(kind: str, name: str) -> str:
+    """Return `name` if the service accepts it as an id. Raises `Unusable`."""
     if not _ID.fullmatch(name):
-        raise Unusable(f"{what} {name!r} is not valid: 1 to 64 letters, digits, - or _")
+        raise Unusable(f"{kind} {name!r} is not valid: 1 to 64 letters, digits, - or _")
     return name
 
 

@@ -1,7 +1,7 @@
-"""What API Gateway does between a socket and the Lambda function, around chalice's own `LocalGateway`.
+"""API Gateway between HTTP and the Lambda function, built on chalice's `LocalGateway`.
 
-Chalice's copy answers in API Gateway's default words; the deployed API answers problem+json with CORS on everything it
-refuses itself, and so does this. No sockets here, and no rules of the service.
+Unlike chalice's, its own refusals are problem+json with CORS, as in the deployed API. Contains no sockets and no rules
+of the service.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from chalice.local import (
 from chalicelib.api import problems
 from tools.compression import compressed
 
-GATEWAY_TIMEOUT = 29  # seconds: API Gateway answers for the function after that
+GATEWAY_TIMEOUT = 29  # seconds: then API Gateway responds without the function
 MAX_BODY = 10 * 1024 * 1024  # bytes
 
 logger = logging.getLogger("local.gateway")
@@ -38,7 +38,7 @@ logger = logging.getLogger("local.gateway")
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, ready for the wire."""
+    """An HTTP response, ready to be sent."""
 
     status: int
     headers: dict[str, str]
@@ -46,7 +46,7 @@ class Answer:
 
 
 class LambdaProxy(LocalGateway):
-    """Turns one HTTP request into one call of the app, and what comes back into an `Answer`. Threads may share it."""
+    """Turn an HTTP request into a call of the app, and the result into an `Answer`. Threads may share it."""
 
     def __init__(self, app: Chalice) -> None:
         share_between_threads(app)
@@ -56,16 +56,15 @@ class LambdaProxy(LocalGateway):
         self._cors = _cors_headers(app)
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Never raises: whatever goes wrong becomes a problem with a code."""
-        given = {name.lower(): value for name, value in headers.items()}
-        answer = self._answer(method, path, headers, body, given.get("accept-language"))
-        sent, content = compressed(answer.headers, answer.body, given.get("accept-encoding"))
+        """Return the response; headers have lower-case names. Never raises: each error becomes a problem."""
+        answer = self._answer(method, path, headers, body, headers.get("accept-language"))
+        sent, content = compressed(answer.headers, answer.body, headers.get("accept-encoding"))
         return Answer(answer.status, sent, content)
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, language: str | None) -> Answer:
         if len(body) > MAX_BODY:
             return self.problem("payload_too_large", language)
-        path = path.replace(";", "%3B")  # part of the address like any other: chalice would leave out what follows
+        path = path.replace(";", "%3B")  # part of the path; chalice would cut the path there
         try:
             match = self._match(path)
             if match is None or not self._serves(match, method):
@@ -80,7 +79,7 @@ class LambdaProxy(LocalGateway):
             return self.problem("store_unavailable", language)
 
     def problem(self, code: str, language: str | None) -> Answer:
-        """What the gateway itself says when it does not, or cannot, call the app."""
+        """Return the response of API Gateway itself, without a call of the app."""
         response: Response = problems.gateway_response(code, language)
         response.headers["X-Request-Id"] = new_request_id()
         return self._to_answer(response.to_dict(self._app_object.api.binary_types))
@@ -115,7 +114,7 @@ def new_request_id() -> str:
 
 
 class _Base64EventConverter(LambdaEventConverter):
-    """Hands the body over as base64, as API Gateway does for binary types, so that no byte of it is lost."""
+    """Encode the body as base64, as API Gateway does for binary types, so that every byte arrives."""
 
     def create_lambda_event(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
@@ -130,7 +129,7 @@ class _Base64EventConverter(LambdaEventConverter):
 
 
 class _StrictAuthorizer(LocalGatewayAuthorizer):
-    """Lets in only who a built-in authorizer lets in; chalice's own lets everybody in where it knows no better."""
+    """Accept only callers that a built-in authorizer accepts; chalice's own accepts all callers in other cases."""
 
     def authorize(
         self, raw_path: str, lambda_event: dict[str, Any], lambda_context: LambdaContext
@@ -139,14 +138,14 @@ class _StrictAuthorizer(LocalGatewayAuthorizer):
             pair: tuple[dict[str, Any], LambdaContext] = super().authorize(raw_path, lambda_event, lambda_context)
             return pair
         except Exception as error:
-            # The one message that API Gateway turns into a 401; any other is a fault of the authorizer.
+            # API Gateway responds 401 to exactly this message; any other error is a fault of the authorizer.
             if str(error) == "Unauthorized":
                 raise NotAuthorizedError({}) from None
             raise
 
 
 class _PerThread:
-    """An attribute with a value of its own in each thread; None until a thread sets it."""
+    """An attribute with one value per thread, None until a thread sets it."""
 
     def __init__(self) -> None:
         self._values = threading.local()
@@ -159,7 +158,7 @@ class _PerThread:
 
 
 def share_between_threads(app: Chalice) -> None:
-    """Give each thread its own current request. A Lambda serves one at a time, so chalice keeps it on the app."""
+    """Give each thread its own current request. Chalice stores it on the app: a Lambda serves one request at a time."""
     if isinstance(type(app).__dict__.get("current_request"), _PerThread):
         return
     attributes = {"current_request": _PerThread(), "lambda_context": _PerThread()}
@@ -167,7 +166,7 @@ def share_between_threads(app: Chalice) -> None:
 
 
 def _cors_headers(app: Chalice) -> dict[str, str]:
-    """What every answer carries for browsers: the app's own setting, or the one that its routes share."""
+    """Return the CORS headers of every response: the app's setting, or the one that its routes share."""
     on_routes = [entry.cors for methods in app.routes.values() for entry in methods.values()]
     cors = next((setting for setting in [app.api.cors, *on_routes] if setting), None)
     if cors is None:

@@ -1,7 +1,7 @@
-"""The package as Lambda runs it: AWS's own runtime in a clean interpreter, which asks this process for its events.
+"""Run the package like Lambda: AWS's own runtime in a clean interpreter, which gets its events from this process.
 
-Whatever a developer's environment has installed is out of its reach, so a package that lacks something fails here and
-not on AWS. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+Nothing else is installed there, so a package with a missing module fails here and not on AWS.
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tools.local.engines import HOST
 
 ANSWER_WITHIN = 60.0
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:000000000000:function:alone"
-# -I and -S: nothing to import from but the standard library, the package, and the runtime behind it.
+# -I and -S: only the standard library, the package and the runtime can be imported, in that order.
 START = """
 import sys
 sys.path[:0] = [sys.argv[1]]
@@ -34,11 +34,11 @@ main(["awslambdaric", sys.argv[3]])
 
 
 class FunctionFailed(Exception):
-    """What the function told the runtime, or its last words."""
+    """The error that the function reported, or its log if it ended without one."""
 
 
 class LambdaRuntime:
-    """One function of the package unpacked at `root`, from `with` on. `runtime` is the folder with AWS's runtime."""
+    """One function of the package unpacked at `root`, inside a `with`. `runtime` is the folder with AWS's runtime."""
 
     def __init__(self, root: Path, runtime: Path, handler: str, settings: dict[str, str]) -> None:
         self._command = [sys.executable, "-I", "-S", "-c", START, str(root), str(runtime), handler]
@@ -72,7 +72,7 @@ class LambdaRuntime:
         self._log.close()
 
     def invoke(self, event: dict[str, Any]) -> Any:
-        """What the function answers. Raises `FunctionFailed`."""
+        """Return the response of the function. Raises `FunctionFailed`."""
         self._events.put((str(uuid.uuid4()), json.dumps(event).encode()))
         deadline = time.monotonic() + ANSWER_WITHIN
         while time.monotonic() < deadline:
@@ -88,7 +88,7 @@ class LambdaRuntime:
         raise FunctionFailed("\n".join(self.log()))
 
     def log(self) -> list[str]:
-        """What it has written so far, line by line."""
+        """Return the lines written so far."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace").splitlines()
 
@@ -110,9 +110,9 @@ def _handler(
             self._answer(200, headers, event)
 
         def do_POST(self) -> None:
-            said = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             kind = "response" if self.path.endswith("/response") else "error"
-            answers.put((kind, json.loads(said or b"null")))
+            answers.put((kind, json.loads(body or b"null")))
             self._answer(202, {"Content-Type": "application/json"}, b'{"status":"OK"}')
 
         def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -124,6 +124,6 @@ def _handler(
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: this is plumbing."""
+            """Log nothing."""
 
     return RuntimeApi

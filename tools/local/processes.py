@@ -1,7 +1,6 @@
-"""Processes that cannot outlive the one that started them, and folders that only one of them may use.
+"""Child processes that end with their parent, and locks on folders. Contains nothing about engines.
 
-The process runs in a session of its own, so that Ctrl-C in a terminal reaches its starter first, which then stops it
-in order. Knows nothing about engines.
+A child runs in its own session, so that Ctrl-C in a terminal reaches only the parent, which then stops the child.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import IO
 
 from tools.problems import Unusable
 
-# The process lives while the starter's end of the pipe on standard input is open. A closed pipe, which is also what
-# `kill -9` of the starter leaves behind, becomes a SIGTERM for the process.
+# The child runs while the parent's end of the pipe on standard input is open. Once it is closed, also by `kill -9` of
+# the parent, the child gets a SIGTERM.
 WRAPPER = """
 exec 3<&0
 "$@" 3<&- </dev/null & process=$!
@@ -28,11 +27,11 @@ kill "$watch" 2>/dev/null
 exit "$status"
 """
 
-LOCK_WITHIN = 15.0  # seconds: a process whose starter was killed needs some time to write its data down
+LOCK_WITHIN = 15.0  # seconds: an engine whose parent was killed needs some time to save its data
 
 
 class Lifeline:
-    """A running process, held until `release`."""
+    """A child process, running until `release`."""
 
     def __init__(
         self, command: list[str], environment: dict[str, str], log: Path, lock: IO[bytes] | None = None
@@ -45,7 +44,7 @@ class Lifeline:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
-                # The process shares the lock, so the folder stays locked until it has really ended.
+                # The child inherits the lock, so the folder stays locked until the child has ended.
                 pass_fds=[lock.fileno()] if lock else [],
             )
 
@@ -54,7 +53,7 @@ class Lifeline:
         return self._process.poll() is None
 
     def release(self, within: float) -> None:
-        """Let it stop in order, and kill what is left after `within` seconds."""
+        """Stop the child with SIGTERM, and kill it after `within` seconds."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -65,7 +64,7 @@ class Lifeline:
 
 
 def lock_folder(folder: Path) -> IO[bytes]:
-    """Make `folder` ours until the returned file, and every copy of it, is closed. Raises `Unusable`."""
+    """Lock `folder` until the returned file and all inherited copies are closed. Raises `Unusable`."""
     lock = (folder / "lock").open("wb")
     deadline = time.monotonic() + LOCK_WITHIN
     while True:

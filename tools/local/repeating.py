@@ -1,4 +1,4 @@
-"""A job that is done again and again while something else goes on, in a thread of its own. Knows nothing of the job."""
+"""A job that runs periodically in its own thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Repeating:
-    """Does the job every so many seconds, from entering to leaving. It may not raise."""
+    """Run `job` every `seconds`, inside a `with`. The job must not raise."""
 
     def __init__(self, job: Callable[[], object], seconds: float, name: str) -> None:
         self._job, self._seconds = job, seconds

@@ -1,8 +1,8 @@
-"""`make replay DATA=<folder>`: a year of a sales team, played through the HTTP API and audited at its end.
+"""`make replay DATA=<folder>`: replay a year of a sales team over the HTTP API, then audit the result.
 
-Reads `sales_pipeline.csv` of a CRM export. Every opportunity is imported as a customer and every agent is a member. In
-date order an agent claims on the day of engagement; what was won is kept, what was lost is released on its last day.
-Runs on an engine of its own that keeps nothing, or on a running service with URL=. Goes through HTTP alone.
+Reads `sales_pipeline.csv` of a CRM export. Each opportunity becomes a customer, and each agent a member. In date order,
+agents claim on the day of engagement, keep won customers and release lost ones on their last day. Starts a service that
+stores nothing, or uses a running one with URL=.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Opportunity:
 
 
 @dataclass(frozen=True)
-class Deed:
-    """What an agent did with a customer on a day. Claims come first, for what was closed on the day it was engaged."""
+class Action:
+    """A claim or release on a day. Claims sort first, for a customer engaged and closed on the same day."""
 
     day: date
     order: int
@@ -64,7 +64,7 @@ class Deed:
 
 
 def read_pipeline(folder: Path) -> list[Opportunity]:
-    """The opportunities of that export. Raises `Unusable` with the line that cannot be read."""
+    """Return the opportunities of the export. Raises `Unusable` with the first invalid line."""
     path = folder / "sales_pipeline.csv"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -95,15 +95,15 @@ def _day(text: str) -> date | None:
     return datetime.strptime(text, "%d-%m-%Y").date() if text else None  # noqa: DTZ007 - a day has no zone
 
 
-def deeds(pipeline: Sequence[Opportunity]) -> list[Deed]:
-    """Everything that the agents did, in date order."""
-    done = []
+def actions(pipeline: Sequence[Opportunity]) -> list[Action]:
+    """Return all claims and releases in date order."""
+    planned = []
     for each in pipeline:
         if each.engaged is not None:
-            done.append(Deed(each.engaged, 0, each.agent, "claim", each.id))
+            planned.append(Action(each.engaged, 0, each.agent, "claim", each.id))
         if each.closed is not None and each.stage == "Lost":
-            done.append(Deed(each.closed, 1, each.agent, "release", each.id))
-    return sorted(done, key=lambda deed: (deed.day, deed.order))
+            planned.append(Action(each.closed, 1, each.agent, "release", each.id))
+    return sorted(planned, key=lambda action: (action.day, action.order))
 
 
 class Replay:
@@ -132,29 +132,29 @@ class Replay:
                 self.outcomes["import", "ok" if result["ok"] else result["code"]] += 1
 
     def play(self) -> float:
-        """All deeds, day by day, the agents of a day side by side. Returns the seconds it took."""
+        """Play all actions, day by day, with concurrent agents. Return the seconds it took."""
         started = time.monotonic()
-        done = deeds(self.pipeline)
+        planned = actions(self.pipeline)
         with Progress(console=Console(stderr=True)) as bar, ThreadPoolExecutor(AGENTS_AT_ONCE) as workers:
-            played = bar.add_task("play", total=len(done))
-            for _, day in groupby(done, key=lambda deed: deed.day):
-                by_agent: dict[str, list[Deed]] = {}
-                for deed in day:
-                    by_agent.setdefault(deed.agent, []).append(deed)
-                for outcomes in workers.map(self._deeds_of_one, by_agent.values()):
+            played = bar.add_task("play", total=len(planned))
+            for _, day in groupby(planned, key=lambda action: action.day):
+                by_agent: dict[str, list[Action]] = {}
+                for action in day:
+                    by_agent.setdefault(action.agent, []).append(action)
+                for outcomes in workers.map(self._actions_of_one, by_agent.values()):
                     self.outcomes.update(outcomes)
                     bar.advance(played, len(outcomes))
         return time.monotonic() - started
 
-    def _deeds_of_one(self, mine: Sequence[Deed]) -> list[tuple[str, str]]:
+    def _actions_of_one(self, mine: Sequence[Action]) -> list[tuple[str, str]]:
         outcomes = []
-        for deed in mine:
-            reply = self.clients[deed.agent].call("POST", f"{self.pool}/customers/{deed.customer}/{deed.verb}")
-            outcomes.append((deed.verb, "ok" if reply.status == 200 else reply.code))
+        for action in mine:
+            reply = self.clients[action.agent].call("POST", f"{self.pool}/customers/{action.customer}/{action.verb}")
+            outcomes.append((action.verb, "ok" if reply.status == 200 else reply.code))
         return outcomes
 
     def drift(self) -> list[str]:
-        """Where the counters, the customers and the file do not agree: one line a member, none when all do."""
+        """Return one line for each member whose counter, customers and file differ."""
         expected = Counter(each.agent for each in self.pipeline if each.kept)
         counted = {each["user_id"]: each["held"] for each in self._list("members?limit=100")}
         held = Counter(each["holder"] for each in self._list("customers?state=claimed&limit=100"))
@@ -189,7 +189,7 @@ def report(replay: Replay, seconds: float, drift: Sequence[str]) -> str:
 
 def main() -> int:
     if len(sys.argv) != 2:
-        raise Unusable("say which data: make replay DATA=<folder>")
+        raise Unusable("Name the data: make replay DATA=<folder>")
     pipeline = read_pipeline(Path(sys.argv[1]))
     with ExitStack() as running:
         url, keys = _service(running, os.environ.get("URL"))
@@ -202,11 +202,11 @@ def main() -> int:
 
 
 def _service(running: ExitStack, url: str | None) -> tuple[str, LocalKeys]:
-    """The running service at `url`, or one of its own that leaves nothing behind."""
+    """Return the address and keys of the running service at `url`, or of a new one that stores nothing."""
     if url:
         return url.rstrip("/"), LocalKeys().ensure()
     folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
-    engine = running.enter_context(MiniStack(persistent=False))
+    engine = running.enter_context(MiniStack())
     keys = LocalKeys(folder).ensure()
     return running.enter_context(LocalApi(load_app(engine.endpoint, keys).app)).url, keys
 

@@ -1,6 +1,6 @@
 """The demo pool of `make run`: one manager, two members, a dozen customers in English and Chinese.
 
-Goes through HTTP like any client, so that it needs no right of its own, and may run again after being cut short.
+Created over HTTP like by any client. May run again after an interruption.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MEMBERS = {"mona": "manager", "alice": "member", "bob": "member"}
 
 POLICY = {"holding_limit": 5, "claim_ttl": "P7D", "cooldown": "PT10M"}
 
-# The telephone numbers are from ranges set aside for fiction, or have a digit too many to ring anybody.
+# The phone numbers are from ranges reserved for fiction, or have one digit too many.
 CUSTOMERS = [
     ("acme", "Acme Corporation", "+1-202-555-0101", "sales@acme.example", "Phoenix", 5),
     ("globex", "Globex Corporation", "+1-202-555-0102", "info@globex.example", "Cypress Creek", 4),
@@ -36,7 +36,7 @@ CUSTOMERS = [
 
 
 def seed(base_url: str, keys: LocalKeys | None = None) -> bool:
-    """Make sure the demo pool is there; True if it had to be made. Raises `Unusable` if the service refuses."""
+    """Create the demo pool unless it is complete. Return whether it was. Raises `Unusable` if the service refuses."""
     keys = keys or LocalKeys().ensure()
     admin = Client(base_url, keys.token(ADMIN, ["admin"]))
     manager = Client(base_url, keys.token("mona"))
@@ -50,7 +50,7 @@ def seed(base_url: str, keys: LocalKeys | None = None) -> bool:
 
 
 def untouched_customer(base_url: str, keys: LocalKeys) -> str:
-    """The first demo customer that nobody has had yet, so that no cooldown stands in the way of a claim."""
+    """Return the first demo customer without an earlier claim, so that no cooldown prevents the next one."""
     manager = Client(base_url, keys.token("mona"))
     available = manager.must("GET", f"/v1/pools/{POOL}/customers?state=available&limit=100")["items"]
     untouched = {customer["id"] for customer in available if not customer["returns"]}
@@ -58,7 +58,7 @@ def untouched_customer(base_url: str, keys: LocalKeys) -> str:
 
 
 def _is_complete(admin: Client, manager: Client) -> bool:
-    """The customers are put in last, so any customer means that all came before it."""
+    """Return whether the last demo customer exists: customers are created last."""
     if admin.call("GET", f"/v1/pools/{POOL}").status != HTTPStatus.OK:
         return False
     return manager.call("GET", f"/v1/pools/{POOL}/customers/{CUSTOMERS[-1][0]}").status == HTTPStatus.OK

@@ -1,7 +1,6 @@
-"""`make run`: the whole service on this machine, from an engine to curl lines, until Ctrl-C.
+"""`make run`: run DynamoDB, the service and its schedule on this machine until Ctrl-C.
 
-Assembles what the other tools provide and says what a newcomer needs; holds no logic of its own. Ends with exit code 0
-when it is told to stop, and with one line and 1 when it cannot go on.
+The exit code is 0 after a stop signal. Any error prints one line and exits with 1.
 """
 
 from __future__ import annotations
@@ -33,77 +32,79 @@ DURABILITY = {
 
 
 def main() -> int:
-    log_lines()
-    asked = stop_on_signals()
+    write_whole_lines()
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    signals = stop_on_signals()
     name = os.environ.get("ENGINE") or "ministack"
     port = port_from("PORT", 8000)
     with ExitStack() as running:
         engine = engine_named(name)(port_from("ENGINE_PORT", 0), LOCAL / name)
         refuse_taken(port, "choose another one with PORT=")
-        say(f"Starting {engine.name} ...")
+        write(f"Starting {engine.name} ...")
         running.enter_context(engine)
-        keys = LocalKeys().ensure()
-        module = load_app(engine.endpoint, keys)
-        with LocalApi(module.app) as private:
-            if seed(private.url, keys):
-                say(f"Made the demo pool `{POOL}`: manager mona, members alice and bob, twelve customers.")
-            customer = untouched_customer(private.url, keys)
-        api = running.enter_context(LocalApi(module.app, port, log_request))
-        running.enter_context(schedule(module.sweep_expired))
-        running.enter_context(event_log(Stream(engine.endpoint, REGION, TABLE), log_event))
-        say(welcome(api.url, customer, engine, name, keys))
-        wait_until_asked(asked, engine)
-        say("\nStopping ...")
-    say("Stopped.")
+        write(serve(running, engine, name, port))
+        wait_for_signal(signals, engine)
+        write("\nStopping ...")
+    write("Stopped.")
     return 0
 
 
-def log_lines() -> None:
-    """Requests, events, the service's own log and whatever else is printed here: each line is written whole."""
-    write_whole_lines()
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+def serve(running: ExitStack, engine: Engine, name: str, port: int) -> str:
+    """Start the service on the engine, with its schedule and the log of events. Return the welcome text."""
+    keys = LocalKeys().ensure()
+    module = load_app(engine.endpoint, keys)
+    with LocalApi(module.app) as private:
+        if seed(private.url, keys):
+            write(f"Made the demo pool `{POOL}`: manager mona, members alice and bob, twelve customers.")
+        customer = untouched_customer(private.url, keys)
+    api = running.enter_context(LocalApi(module.app, port, log_request))
+    running.enter_context(schedule(module.sweep_expired))
+    running.enter_context(event_log(Stream(engine.endpoint, REGION, TABLE), log_event))
+    return welcome(api.url, customer, engine, name, keys)
 
 
 def stop_on_signals() -> list[int]:
-    """Where Ctrl-C, SIGTERM and a closed terminal are noted. A second Ctrl-C cannot cut the stop short.
+    """Return a list that receives Ctrl-C, SIGTERM and SIGHUP, so that a second signal cannot interrupt the shutdown.
 
-    Not an Event: its lock would be waited for without end by a signal that comes while another one sets it, as they do
-    where make and this are both told to stop.
+    Not an Event: a signal that arrives while another one sets it, as when make and this process are both stopped,
+    would wait for its lock forever.
     """
-    asked: list[int] = []
+    signals: list[int] = []
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+    def receive(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask)
-    return asked
+        signal.signal(number, receive)
+    return signals
 
 
-def wait_until_asked(asked: list[int], engine: Engine) -> None:
-    while not asked:
+def wait_for_signal(signals: list[int], engine: Engine) -> None:
+    while not signals:
         if not engine.alive:
             raise Unusable(f"{engine.name} stopped unexpectedly: see {engine.log_file}")
         time.sleep(0.2)
 
 
 def port_from(variable: str, default: int) -> int:
-    text = os.environ.get(variable) or str(default)
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise Unusable(f"{variable}={text} is not a valid port: expected a number from 1 to 65535")
     return int(text)
 
 
 def welcome(url: str, customer: str, engine: Engine, name: str, keys: LocalKeys) -> str:
     address = f"{url}/v1/pools/{POOL}/customers/{customer}"
-    doors = "\n".join(f"{user:6} {console_address(url, keys.token(user))}" for user in sorted(MEMBERS))
+    sign_ins = "\n".join(f"{user:6} {console_address(url, keys.token(user))}" for user in sorted(MEMBERS))
     return f"""
 customer-pool is running on {url} ({engine.name} at {engine.endpoint}; both on this machine only).
 {DURABILITY[name]}
 
 The console, signed in as one of two members or as their manager, mona, for twelve hours:
 
-{doors}
+{sign_ins}
 
 Or run these in another terminal, in this folder. Alice claims a customer (200), bob cannot (409), alice releases it
 (200):
@@ -119,26 +120,26 @@ Ctrl-C stops everything. Requests and published events:
 
 
 def console_address(url: str, token: str) -> str:
-    """The page takes the token out of its address at once; what follows a # is sent to nobody."""
+    """Return an address that signs in. Browsers do not send the part after #, and the page removes it at once."""
     return f"{url}/console#token={token}"
 
 
 def log_request(method: str, path: str, status: int, seconds: float) -> None:
-    """One line per request: no query, no headers and no body, so neither tokens nor customers' data."""
+    """Write one line without query, headers and body, so without tokens and personal data."""
     shown = ascii(path)[1:-1]
     shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
-    say(f"{time.strftime('%H:%M:%S')} {method:7} {shown} {status} {seconds * 1000:.0f} ms")
+    write(f"{time.strftime('%H:%M:%S')} {method:7} {shown} {status} {seconds * 1000:.0f} ms")
 
 
-def log_event(told: str) -> None:
-    say(f"{time.strftime('%H:%M:%S')} {told}")
+def log_event(line: str) -> None:
+    write(f"{time.strftime('%H:%M:%S')} {line}")
 
 
-def say(text: str) -> None:
+def write(text: str) -> None:
     try:
         print(f"{text}\n", end="", flush=True)
     except OSError:
-        # The terminal is gone; the service stops for its SIGHUP, not for want of somewhere to write.
+        # The terminal was closed. SIGHUP stops the service; a failed write must not.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
 
 

@@ -1,8 +1,4 @@
-"""The service assembled on this machine: its environment, its table and its schedule, on a given engine.
-
-Used by `make run`, and by tests that want the whole of it. The service reads its environment when it is imported, so
-`load_app` sets it first.
-"""
+"""The service on this machine: its environment, table and schedule, for `make run` and tests of the whole service."""
 
 from __future__ import annotations
 
@@ -26,8 +22,8 @@ from tools.problems import Unusable
 ENVIRONMENT = PROJECT / ".chalice" / "local.env"
 REGION = "us-east-1"
 TABLE = "customer-pool"
-SWEEP_EVERY = 60.0  # seconds, as the schedule in app.py says
-SWEEP_WITHIN = 60_000  # milliseconds that one run may take, as a Lambda would have
+SWEEP_EVERY = 60.0  # seconds, as in app.py
+SWEEP_WITHIN = 60_000  # milliseconds: the timeout of the Lambda function
 
 logger = logging.getLogger("local.schedule")
 
@@ -40,7 +36,7 @@ def local_environment(endpoint: str, keys: LocalKeys) -> dict[str, str]:
 
 
 def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
-    """Set the environment, create the table and import `app.py`."""
+    """Set the environment, which `app.py` reads while it is imported, create the table and import `app.py`."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
         os.environ.pop(name, None)
     os.environ.update(local_environment(endpoint, keys))
@@ -54,15 +50,15 @@ def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
 
 
 def schedule(function: Callable[[dict[str, Any], LambdaContext], object]) -> Repeating:
-    """Calls a scheduled function as EventBridge would, every `SWEEP_EVERY` seconds."""
+    """Call a scheduled function like EventBridge, every `SWEEP_EVERY` seconds."""
 
-    def fire() -> None:
+    def run() -> None:
         try:
             function(scheduled_event(), LambdaContext("sweep_expired", 512, SWEEP_WITHIN))
         except Exception:
             logger.exception("the sweep failed; the next one is in %.0f s", SWEEP_EVERY)
 
-    return Repeating(fire, SWEEP_EVERY, "schedule")
+    return Repeating(run, SWEEP_EVERY, "schedule")
 
 
 def scheduled_event() -> dict[str, Any]:

@@ -1,8 +1,4 @@
-"""The table's stream on this machine: what Lambda reads on AWS is read here, and shown in the log of `make run`.
-
-`Stream.read` brings the records that came since it was asked last, whichever engine is behind it. Sends nothing to
-anybody.
-"""
+"""The table's stream on this machine, shown in the log of `make run`. Publishes nothing."""
 
 from __future__ import annotations
 
@@ -17,70 +13,75 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.events import stream
 from tools.local.repeating import Repeating
 
-EVERY: Final = 0.5  # seconds between two looks
-GONE: Final = ("ExpiredIteratorException", "TrimmedDataAccessException")
+EVERY: Final = 0.5  # seconds between two reads
+EXPIRED: Final = ("ExpiredIteratorException", "TrimmedDataAccessException")
 logger = logging.getLogger("local.stream")
 
 
 class Stream:
-    """The records of that table's stream, from now on or, with `whole`, from the oldest that the engine has kept."""
+    """The records of the table's stream from now on or, with `whole`, from the oldest one that still exists."""
 
     def __init__(self, endpoint: str | None, region: str, table: str, *, whole: bool = False) -> None:
         session: Any = botocore.session.get_session()
         engine = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint)
         self._arn = engine.describe_table(TableName=table)["Table"]["LatestStreamArn"]
         self._client = session.create_client("dynamodbstreams", region_name=region, endpoint_url=endpoint)
-        self._places: dict[str, str | None] = {}  # by shard: where to go on, or None where it has ended
-        self._look_for_shards("TRIM_HORIZON" if whole else "LATEST")
+        self._iterators: dict[str, str | None] = {}  # by shard; None once the shard has ended
+        self._add_new_shards("TRIM_HORIZON" if whole else "LATEST")
 
     def read(self) -> list[dict[str, Any]]:
-        """What has come since. Raises botocore's exceptions where the engine does not answer."""
-        self._look_for_shards("TRIM_HORIZON")
-        return [record for shard in self._places for record in self._read(shard)]
+        """Return the records since the last call. Raises botocore's exceptions when the engine does not respond."""
+        self._add_new_shards("TRIM_HORIZON")
+        return [record for shard in self._iterators for record in self._read(shard)]
 
-    def _look_for_shards(self, start: str) -> None:
-        asked: dict[str, Any] = {"StreamArn": self._arn}
+    def _add_new_shards(self, start: str) -> None:
+        request: dict[str, Any] = {"StreamArn": self._arn}
         while True:
-            told = self._client.describe_stream(**asked)["StreamDescription"]
-            for shard in (each["ShardId"] for each in told["Shards"]):
-                if shard not in self._places:
-                    self._places[shard] = self._begin(shard, start)
-            if "LastEvaluatedShardId" not in told:
+            page = self._client.describe_stream(**request)["StreamDescription"]
+            for shard in (each["ShardId"] for each in page["Shards"]):
+                if shard not in self._iterators:
+                    self._iterators[shard] = self._iterator(shard, start)
+            if "LastEvaluatedShardId" not in page:
                 return
-            asked["ExclusiveStartShardId"] = told["LastEvaluatedShardId"]
+            request["ExclusiveStartShardId"] = page["LastEvaluatedShardId"]
 
-    def _begin(self, shard: str, start: str) -> str:
-        asked = {"StreamArn": self._arn, "ShardId": shard, "ShardIteratorType": start}
-        return str(self._client.get_shard_iterator(**asked)["ShardIterator"])
+    def _iterator(self, shard: str, start: str) -> str:
+        request = {"StreamArn": self._arn, "ShardId": shard, "ShardIteratorType": start}
+        return str(self._client.get_shard_iterator(**request)["ShardIterator"])
 
     def _read(self, shard: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        while place := self._places[shard]:
-            try:
-                page = self._client.get_records(ShardIterator=place)
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in GONE:
-                    raise
-                page = {"Records": [], "NextShardIterator": self._begin(shard, "TRIM_HORIZON")}  # a laptop was asleep
-            self._places[shard] = page.get("NextShardIterator")
-            found += page["Records"]
+        records: list[dict[str, Any]] = []
+        while iterator := self._iterators[shard]:
+            page = self._page(shard, iterator)
+            self._iterators[shard] = page.get("NextShardIterator")
+            records += page["Records"]
             if not page["Records"]:
                 break
-        return found
+        return records
 
-
-def event_log(table_stream: Stream, say: Callable[[str], None]) -> Repeating:
-    """Says each event as it happens: the line that the event bus would get."""
-
-    def say_new() -> None:
+    def _page(self, shard: str, iterator: str) -> dict[str, Any]:
+        """Return the next records. An iterator expires, for example while a laptop sleeps: then start again."""
         try:
-            reading = stream.events_from(table_stream.read())
+            page: dict[str, Any] = self._client.get_records(ShardIterator=iterator)
+            return page
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in EXPIRED:
+                raise
+            return {"Records": [], "NextShardIterator": self._iterator(shard, "TRIM_HORIZON")}
+
+
+def event_log(table_stream: Stream, write: Callable[[str], None]) -> Repeating:
+    """Write each event, in the form that EventBridge gets, when it happens."""
+
+    def write_new_events() -> None:
+        try:
+            batch = stream.events_from(table_stream.read())
         except (BotoCoreError, ClientError) as error:
-            logger.warning("the events cannot be read just now: %s", type(error).__name__)
+            logger.warning("the events could not be read: %s", type(error).__name__)
             return
-        for told in reading.events:
-            say(f"event {told.detail.type} {msgspec.json.encode(told.detail).decode()}")
-        for malformed in reading.malformed:
+        for event in batch.events:
+            write(f"event {event.detail.type} {msgspec.json.encode(event.detail).decode()}")
+        for malformed in batch.malformed:
             logger.error("malformed record: %s", malformed)
 
-    return Repeating(say_new, EVERY, "events")
+    return Repeating(write_new_events, EVERY, "events")

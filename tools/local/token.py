@@ -1,4 +1,4 @@
-"""`make token USER=alice`: prints a token for the locally running service, and nothing else."""
+"""`make token USER=alice`: print a token for the service on this machine."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from tools.problems import Unusable, fail, run_tool
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make token", description=__doc__)
     parser.add_argument("--user", required=True)
-    parser.add_argument("--roles", default="", help="comma-separated; admin is the one the service knows")
+    parser.add_argument("--roles", default="", help="comma-separated; the service knows only admin")
     parser.add_argument("--tenant", default="")
     arguments = parser.parse_args()
     roles = [role.strip() for role in arguments.roles.split(",") if role.strip()]

@@ -1,4 +1,4 @@
-"""How an answer is printed for people: JSON that fills its lines, with `…` for what is left out. Knows no routes."""
+"""Responses as readable JSON: filled lines, and `…` for omitted parts. Contains no routes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 WIDTH: Final = 110
-REST: Final = "…"  # as a member's name: here others were left out
+REST: Final = "…"  # as a member's name: others were omitted
 
 CUSTOMER: Final = ("id", "state", "holder", "claim_id", "expires_at", "old_expires_at", "version")
 PROBLEM: Final = ("code", "detail", "retry_at", "limit", "used", "errors", "results", "summary")
 
 
 class Beginning(str):
-    """Text of which only the beginning is shown."""
+    """The shown beginning of a longer text."""
 
 
 def shortened(value: Any, also: Sequence[str] = ()) -> Any:
-    """The same without what an answer has to say and a page need not repeat: of a customer all but what matters most
-    and the members `also` named, of a policy the rules that are off, of a problem what its code says already."""
+    """Return the value without the parts that a page need not repeat.
+
+    Keeps the main members of a customer and those named in `also`, the active rules of a policy, and of a problem the
+    members that its code does not imply.
+    """
     if isinstance(value, list):
         return [shortened(each, also) for each in value]
     if not isinstance(value, dict):
@@ -68,11 +71,11 @@ def _on_one_line(value: Any) -> str:
 
 def _filled(parts: Sequence[str], indent: int) -> str:
     lines: list[str] = []
-    for at, part in enumerate(parts):
-        told = part + ("," if at + 1 < len(parts) else "")
-        fits = lines and "\n" not in lines[-1] + told and len(lines[-1]) + 1 + len(told) <= WIDTH
+    for index, part in enumerate(parts):
+        text = part + ("," if index + 1 < len(parts) else "")
+        fits = lines and "\n" not in lines[-1] + text and len(lines[-1]) + 1 + len(text) <= WIDTH
         if fits:
-            lines[-1] += f" {told}"
+            lines[-1] += f" {text}"
         else:
-            lines.append(" " * indent + told)
+            lines.append(" " * indent + text)
     return "\n".join(lines)
