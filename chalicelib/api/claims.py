@@ -13,7 +13,8 @@ from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
 from chalicelib.model import responses
 from chalicelib.model.identities import User
-from chalicelib.model.model import Duration, Identifier
+from chalicelib.model.model import Identifier
+from chalicelib.model.policy import Duration
 from chalicelib.model.times import epoch_ms
 from chalicelib.services import claim_admin, claims
 from chalicelib.services import claim_next as claim_next_service

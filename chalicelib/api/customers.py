@@ -26,9 +26,10 @@ from chalicelib.api.verbs import batch_answer, check_batch_size, one_answer
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
-from chalicelib.model.model import Identifier, State, field_errors
+from chalicelib.model.model import Identifier, State
 from chalicelib.model.normalization import Kind, fold_name, normalized
 from chalicelib.model.responses import same_schema_as
+from chalicelib.model.text import field_errors
 from chalicelib.services import claims, customers, import_undo, imports
 from chalicelib.services.customers import Filter, OnDuplicate, Row
 from chalicelib.transactions.context import RequestContext

@@ -10,20 +10,18 @@ import inspect
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from inspect import cleandoc
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
 from chalicelib import __version__
+from chalicelib.api.json_schema import Schema, portable, typed, without_null
 from chalicelib.api.routing import JSON, NoBody, Route
 from chalicelib.model import responses
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.identities import USER_SCHEMA
 from chalicelib.model.model import Identifier
 from chalicelib.model.responses import REFERENCE
-
-Schema: TypeAlias = dict[str, Any]
 
 ABOUT: Final = """\
 A pool of customers that a team shares: two people never hold the same customer, and nobody holds more than they may.
@@ -49,7 +47,6 @@ PATH_PARAMETERS: Final = {
 }
 DONE: Final = {200: "Done.", 201: "Created."}
 
-JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 RETRY_AFTER: Final = (429, 503)
 KEPT: Final = (403, 404, 409, 412, 422)  # stored under an Idempotency-Key; the others decide nothing
 HEADERS: Final[dict[str, Schema]] = {
@@ -112,39 +109,8 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Sche
     taken = [route.body for route in routes if route.body is not NoBody]
     kinds = list(dict.fromkeys([*taken, *(route.answers for route in routes if route.answers), *responses.ALL]))
     each, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
-    portable: dict[str, Schema] = _portable(named | responses.NAMED)
-    return dict(zip(kinds, each, strict=True)), dict(sorted(portable.items()))
-
-
-def _portable(schema: Any) -> Any:
-    r"""Return the schema in portable form: `$` instead of Python's `\Z`, descriptions without indentation, and no empty
-    defaults. A client that sends an empty default would switch off the rules that it leaves out of a policy change."""
-    if isinstance(schema, list):
-        return [_portable(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return _typed(
-        {
-            name: _portable_text(name, part) if isinstance(part, str) else _portable(part)
-            for name, part in schema.items()
-            if name != "default" or part not in (None, (), [], {})
-        }
-    )
-
-
-def _typed(schema: Schema) -> Schema:
-    """Return the schema with the type of its listed values: many generators do not infer it."""
-    values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema["const"]] if "const" in schema else []
-    if "type" in schema or not values:
-        return schema
-    types = list(dict.fromkeys(JSON_TYPES[type(value)] for value in values))
-    return {"type": types[0] if len(types) == 1 else types, **schema}
-
-
-def _portable_text(name: str, text: str) -> str:
-    if name == "pattern":
-        return text.replace(r"\Z", "$")
-    return cleandoc(text) if name == "description" else text
+    components: dict[str, Schema] = portable(named | responses.NAMED)
+    return dict(zip(kinds, each, strict=True)), dict(sorted(components.items()))
 
 
 # One operation
@@ -230,26 +196,16 @@ def _members(kind: type | None) -> tuple[str, ...]:
 
 
 def _query_parameters(route: Route) -> Iterator[Schema]:
-    schema = _portable(msgspec.json.schema_components([route.query])[1][route.query.__name__])
+    schema = portable(msgspec.json.schema_components([route.query])[1][route.query.__name__])
     for name, property_ in schema["properties"].items():
         required = name in schema.get("required", ())
-        schema_of_value = _without_null(property_)
+        schema_of_value = without_null(property_)
         described = {"description": schema_of_value.pop("description")} if "description" in schema_of_value else {}
         yield {"name": name, "in": "query", "required": required, **described, "schema": schema_of_value}
 
 
-def _without_null(schema: Schema) -> Schema:
-    """Return the schema of a parameter without null, which stands for an absent parameter in Python."""
-    dropped = ("anyOf", "enum", "type") if "enum" in schema else ("anyOf",)
-    others = {name: part for name, part in schema.items() if name not in dropped and part is not None}
-    if "enum" in schema:
-        return _typed({"enum": [each for each in schema["enum"] if each is not None], **others})
-    choices = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
-    return choices[0] | others if len(choices) == 1 else schema
-
-
 def _parameters(routes: Sequence[Route]) -> dict[str, Schema]:
-    identifier = _portable(msgspec.json.schema(Identifier))
+    identifier = portable(msgspec.json.schema(Identifier))
     version = {"type": "string", "examples": ['"3"']}
     in_paths = {
         name: {
@@ -320,7 +276,7 @@ def _atomic(route: Route) -> bool:
 
 def _refused_batch() -> Schema:
     """Return the response for a refused request, or a refused atomic batch with a result for each id."""
-    batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": _typed({"const": 409})}}
+    batch = {"$ref": REFERENCE.format(name="RefusedBatch"), "properties": {"status": typed({"const": 409})}}
     schema = {"anyOf": [_refusal(409), batch]}
     return _refusals_of(409) | {"content": _json(schema, "application/problem+json")}
 
@@ -349,7 +305,7 @@ def _refusals_of(status: int) -> Schema:
 
 def _refusal(status: int) -> Schema:
     """Return the schema of a problem with that status and its codes."""
-    only = {"status": _typed({"const": status}), "code": _typed({"enum": list(_codes(status))})}
+    only = {"status": typed({"const": status}), "code": typed({"enum": list(_codes(status))})}
     return {"$ref": REFERENCE.format(name="Problem"), "properties": only}
 
 

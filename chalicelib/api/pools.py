@@ -16,7 +16,8 @@ from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import reports, responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
-from chalicelib.model.model import Closing, Identifier, Policy, Role
+from chalicelib.model.model import Closing, Identifier, Role
+from chalicelib.model.policy import Policy
 from chalicelib.model.responses import same_schema_as
 from chalicelib.services import (
     audit as audit_service,

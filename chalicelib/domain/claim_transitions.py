@@ -27,7 +27,8 @@ from chalicelib.domain.transitions import (
 )
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
-from chalicelib.model.model import Customer, Policy, transitioned
+from chalicelib.model.model import Customer, transitioned
+from chalicelib.model.policy import Policy
 from chalicelib.model.times import rfc3339
 from chalicelib.model.validation import FieldError
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chalicelib.dynamodb.keys import NO_DEADLINE
-from chalicelib.model.model import Customer, Policy
+from chalicelib.model.model import Customer
+from chalicelib.model.policy import Policy
 from chalicelib.model.times import duration_ms
 
 CLEARED: Final[dict[str, Any]] = {

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from chalicelib.model.model import Policy
 from chalicelib.model.normalization import KINDS, Kind, email, fold_name, phone
+from chalicelib.model.policy import Policy
 
 HIDDEN: Final = "****"
 _SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden

@@ -13,7 +13,8 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.domain import masking
 from chalicelib.model import responses
-from chalicelib.model.model import Customer, Event, Member, Policy, Pool
+from chalicelib.model.model import Customer, Event, Member, Pool
+from chalicelib.model.policy import Policy
 from chalicelib.model.responses import EventType, Facts
 from chalicelib.model.times import rfc3339
 

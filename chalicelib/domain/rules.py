@@ -19,7 +19,9 @@ from chalicelib.dynamodb.conditions import Attribute, evaluate
 from chalicelib.dynamodb.items import Item, deserialize
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
 from chalicelib.model.errors import Refusal
-from chalicelib.model.model import Policy, Pool, is_blank
+from chalicelib.model.model import Pool
+from chalicelib.model.policy import Policy
+from chalicelib.model.text import is_blank
 from chalicelib.model.validation import FieldError
 
 pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")

@@ -15,8 +15,9 @@ import msgspec
 
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import INDEX_RANGE, ROSTER, Key
-from chalicelib.model.model import Customer, Event, Member, Policy, Pool
+from chalicelib.model.model import Customer, Event, Member, Pool
 from chalicelib.model.normalization import keys_in
+from chalicelib.model.policy import Policy
 
 Item: TypeAlias = dict[str, dict[str, Any]]
 Fields: TypeAlias = dict[str, str | int | float | bool | None]

@@ -1,4 +1,4 @@
-"""The records of the domain: policy, pool, member, customer, event. Frozen values.
+"""The records of the domain: pool, member, customer, event. Frozen values.
 
 Times are epoch milliseconds. Storage, rules and rendering are elsewhere.
 """
@@ -6,31 +6,19 @@ Times are epoch milliseconds. Storage, rules and rendering are elsewhere.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.model import times
-from chalicelib.model.normalization import known_region
-from chalicelib.model.validation import FieldError
+from chalicelib.model.policy import Policy
+from chalicelib.model.text import Fields
 
 State: TypeAlias = Literal["available", "claimed", "private"]
 Role: TypeAlias = Literal["member", "manager"]
 Closing: TypeAlias = Literal["drain", "to_private"]
-Readers: TypeAlias = Literal["holder", "pool"]
-Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
-Duration: TypeAlias = Annotated[  # `Policy.problems` validates it and reports errors
-    str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
-]
-
-Region: TypeAlias = Annotated[  # validated there too
-    str, Meta(extra_json_schema={"pattern": "^[A-Z]{2}$", "examples": ["CN"]})
-]
 
 # Event reasons that the service itself writes; all other reasons are written by people.
 POOL_CLOSED: Final = "pool closed"
@@ -42,107 +30,6 @@ POOL_RELOAD_MS: Final = 10_000  # after this time every process has reloaded a c
 ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # the events that statistics count
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
-
-# Control characters, and those that change the direction of the text around them: no name may contain them.
-CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"
-NAME_PATTERN: Final = rf"^[^{CONTROLS}]*\Z"
-LONGEST_FIELD_NAME: Final = 64
-# Separators, controls, format characters and surrogates by their category; and, whatever theirs, the characters that
-# Unicode ignores by default (Hangul fillers, joiners, variation selectors) and the blank Braille pattern.
-_INVISIBLE: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs"))
-_FILLERS: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
-    "\U0001d159\U000e0000-\U000e0fff]"
-)
-
-Fields: TypeAlias = dict[str, str | int | float | bool | None]
-MAX_FIELDS_BYTES: Final = 4_096  # of JSON: a response of 100 customers must fit through API Gateway
-
-
-class Policy(Struct, frozen=True, forbid_unknown_fields=True):
-    """The rules of one pool. Durations are ISO 8601 text as the manager wrote them; null switches a rule off."""
-
-    holding_limit: Count | None = None
-    daily_claim_limit: Count | None = None
-    claim_ttl: Duration | None = None
-    idle_ttl: Duration | None = None
-    cooldown: Duration | None = None
-    embargo: Duration | None = None
-    max_extensions: Count | None = None
-    extension: Duration | None = None
-    max_hold: Duration | None = None
-    members_may_extend: bool | None = None
-    follow_up_restarts_clock: bool | None = None
-    pin_limit: Count | None = None
-    max_pin: Duration | None = None
-    max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
-    reason_required: bool | None = None
-    masked_fields: (
-        Annotated[tuple[Annotated[str, Meta(max_length=LONGEST_FIELD_NAME)], ...], Meta(max_length=32)] | None
-    ) = ()
-    notes_visible_to: Readers | None = None
-    reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
-    time_zone: str | None = None
-    phone_region: Region | None = None
-    sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
-
-    DURATIONS: ClassVar[tuple[str, ...]] = (
-        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin"
-    )  # fmt: skip
-
-    def problems(self) -> list[FieldError]:
-        """Return the validation errors beyond the types; an empty list if the policy is valid."""
-        found = []
-        checks: list[tuple[str, Callable[[str], object], str | None]]
-        checks = [(name, times.duration_ms, getattr(self, name)) for name in self.DURATIONS]
-        checks += [("reminders", times.duration_ms, text) for text in self.reminders or ()]
-        checks += [("time_zone", times.listed_zone, self.time_zone), ("phone_region", known_region, self.phone_region)]
-        checks += [("masked_fields", _field_name, name) for name in self.masked_fields or ()]
-        for name, check, text in checks:
-            try:
-                if text is not None:
-                    check(text)
-            except ValueError as error:
-                found.append(FieldError(str(error), name))
-        return found
-
-    @property
-    def notes_readers(self) -> Readers:
-        """Return who, besides managers, may read text that people wrote: the effective value."""
-        return self.notes_visible_to or "holder"
-
-    @property
-    def region(self) -> str:
-        """Return the region whose phone numbers need no country code: the effective value."""
-        return self.phone_region or "CN"
-
-    def check_stored(self) -> None:
-        """Raise ValueError for an invalid stored duration or time zone. Cheaper than `problems`."""
-        for text in (*(getattr(self, name) for name in self.DURATIONS), *(self.reminders or ())):
-            if text is not None:
-                times.duration_ms(text)
-        times.zone(self.time_zone or "UTC")
-
-    def length(self, rule: str) -> int | None:
-        """Return the duration of a rule in milliseconds, or None if the rule is off."""
-        text = getattr(self, rule)
-        return None if text is None else times.duration_ms(text)
-
-    def day(self, now: int) -> str:
-        """Return the local day on which a claim made `now` counts."""
-        return times.local_day(now, times.zone(self.time_zone or "UTC"))
-
-    def day_ends(self, now: int, counted: str) -> int:
-        """Return when the local day ends, or the `counted` day if that is later: clocks or zones may differ."""
-        return times.midnight_after(max(self.day(now), counted), times.zone(self.time_zone or "UTC"))
-
-    def deadline(self, claimed_at: int, active_at: int) -> int | None:
-        """Return when a claim expires, or None. The only function that computes a deadline from the rules (rule 13)."""
-        ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
-        clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", claimed_at))
-        ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
-        return min(ends, default=None)
-
 
 ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=32)]
 
@@ -341,34 +228,6 @@ class Customer(Struct, frozen=True):
     def belongs_to(self, user: str, now: int) -> bool:
         """Return whether the user holds it under an unexpired claim, or owns it as a private customer."""
         return self.held_by(user, now) or (self.state == "private" and self.holder == user)
-
-
-def is_field_name(text: str) -> bool:
-    """Return whether a customer may have a field of that name."""
-    return len(text) <= LONGEST_FIELD_NAME and re.search(NAME_PATTERN, text) is not None and not is_blank(text)
-
-
-def _field_name(text: str) -> None:
-    """Raise ValueError with a key of `validation.SENTENCES` for an invalid field name."""
-    if not is_field_name(text):
-        raise ValueError("field_names")
-
-
-def field_errors(fields: Fields) -> tuple[FieldError, ...]:
-    """Return the validation errors of a customer's fields beyond their types: too many bytes."""
-    size = len(msgspec.json.encode(fields))
-    return () if size <= MAX_FIELDS_BYTES else (FieldError("bytes", "fields", (size, MAX_FIELDS_BYTES)),)
-
-
-def is_blank(text: str) -> bool:
-    """Return whether the text contains only separators, controls and fillers (rule 32)."""
-    return not any(_is_visible(character) for character in unicodedata.normalize("NFKC", text))
-
-
-def _is_visible(character: str) -> bool:
-    if _FILLERS.match(character):
-        return False
-    return unicodedata.category(character) not in _INVISIBLE
 
 
 def transitioned(

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.model.errors import CATALOG
-from chalicelib.model.model import Policy, Role, State
+from chalicelib.model.model import Role, State
+from chalicelib.model.policy import Policy
 
 REFERENCE: Final = "#/components/schemas/{name}"
 

@@ -18,8 +18,9 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Customer, Pool, is_blank
+from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Customer, Pool
 from chalicelib.model.responses import Body, RemovedMember
+from chalicelib.model.text import is_blank
 from chalicelib.model.times import duration_ms
 from chalicelib.model.validation import FieldError
 from chalicelib.services import expiry

@@ -19,7 +19,8 @@ from chalicelib.dynamodb import keys, sharded_query
 from chalicelib.dynamodb.keys import DUE
 from chalicelib.dynamodb.table import Check, SetAttributes
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import Customer, Policy, Pool
+from chalicelib.model.model import Customer, Pool
+from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body
 from chalicelib.model.validation import FieldError, from_msgspec
 from chalicelib.services.pools import require_manager, updated_pool

@@ -20,7 +20,8 @@ from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Update
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Identifier, Member, Policy, Pool, Role
+from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
+from chalicelib.model.policy import Policy
 from chalicelib.model.reports import StateCounts
 from chalicelib.model.responses import Body, MemberPage, PoolPage
 from chalicelib.observability import exception_summary

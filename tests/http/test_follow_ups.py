@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model.model import is_blank
+from chalicelib.model.text import is_blank
 from chalicelib.model.times import rfc3339
 from tests.support.world import HOUR, START, Reply, User, World
 

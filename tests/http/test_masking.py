@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import masking
-from chalicelib.model.model import Policy
+from chalicelib.model.policy import Policy
 from tests.support.canaries import EMAIL, FIELDS, NAME, PHONE
 from tests.support.engine import counted
 from tests.support.world import HOUR, User, World
@@ -297,7 +297,7 @@ def test_the_phone_library_is_loaded_only_for_masked_text_with_seven_digits() ->
 import sys
 from chalicelib.api import routes
 from chalicelib.domain import masking
-from chalicelib.model.model import Policy
+from chalicelib.model.policy import Policy
 open_pool, mask = masking.of(Policy()), masking.of(Policy(masked_fields=("phone",)))
 mask.field("phone", "13812345678"), mask.field("remark", "room 123456, a@b.cn"), mask.field("size", 13812345678)
 before = "phonenumbers" in sys.modules

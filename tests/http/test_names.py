@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import fields
 
 from chalicelib.api.routes import ROUTES
-from chalicelib.model.model import is_blank, is_field_name
+from chalicelib.model.text import is_blank, is_field_name
 from tests.support.every_route import assert_problem
 from tests.support.world import World
 

@@ -22,7 +22,7 @@ from chalicelib.api.openapi import document
 from chalicelib.api.routes import ROUTES
 from chalicelib.api.routing import POOL, Answer, NoBody, Route
 from chalicelib.model import responses, times
-from chalicelib.model.model import Policy
+from chalicelib.model.policy import Policy
 from tests.support.conformance import compiled, operation, resolved
 from tests.support.world import World
 from tools.docs.openapi import COMMITTED, rendered

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.table import Put
-from chalicelib.model.model import Policy
+from chalicelib.model.policy import Policy
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import RequestContext
 from tests.support.world import DAY, HOUR, START, Reply, User, World

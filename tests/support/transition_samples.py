@@ -10,7 +10,8 @@ from chalicelib.domain.rules import broken_rules
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.keys import Key
-from chalicelib.model.model import Customer, Event, Policy, Pool
+from chalicelib.model.model import Customer, Event, Pool
+from chalicelib.model.policy import Policy
 from tests.support.world import DAY, HOUR, START
 
 POOL = Pool("main", "p", "P", "open", Policy(), version=4, created_at=START, updated_at=START)

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from chalicelib.domain import claim_transitions, rules, transitions
 from chalicelib.domain.rules import broken_rules
 from chalicelib.dynamodb import items
-from chalicelib.model.model import MAX_FIELDS_BYTES, Event
+from chalicelib.model.model import Event
+from chalicelib.model.text import MAX_FIELDS_BYTES
 from chalicelib.model.validation import FieldError
 from tests.support.transition_samples import (  # fmt: skip
     AVAILABLE,

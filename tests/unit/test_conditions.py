@@ -17,7 +17,7 @@ from chalicelib.dynamodb.conditions import condition_expression, evaluate, uncha
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Check, Put, Table
-from chalicelib.model.model import Policy
+from chalicelib.model.policy import Policy
 
 KEY = Key("T#main#P#p#C#c1", "-")
 USERS = ("alice", "bob")

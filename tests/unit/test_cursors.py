@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.model.errors import Refused
-from chalicelib.model.model import Policy, Pool
+from chalicelib.model.model import Pool
+from chalicelib.model.policy import Policy
 from chalicelib.services.pagination import Cursor
 from tests.conftest import new_table
 from tests.support.canaries import FIELDS, NAME

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines
 from chalicelib.dynamodb.keys import NO_DEADLINE
-from chalicelib.model.model import Customer, Policy
+from chalicelib.model.model import Customer
+from chalicelib.model.policy import Policy
 from tests.support.transition_samples import AVAILABLE, CLAIMED
 from tests.support.world import DAY, HOUR, MINUTE, START
 

@@ -17,7 +17,7 @@ from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
 from chalicelib.model.errors import Refusal
-from chalicelib.model.model import Policy
+from chalicelib.model.policy import Policy
 from chalicelib.model.validation import FieldError
 
 KEY = Key("T#main#P#p#C#c1", "-")

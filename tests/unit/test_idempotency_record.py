@@ -14,7 +14,8 @@ from chalicelib.dynamodb.conditions import evaluate
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import Customer, Policy
+from chalicelib.model.model import Customer
+from chalicelib.model.policy import Policy
 from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, decoded
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, SECOND, START

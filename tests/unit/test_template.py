@@ -20,7 +20,8 @@ from chalicelib.api.routes import ROUTES
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.schema import SCHEMA
 from chalicelib.model.errors import CATALOG, Refusal
-from chalicelib.model.model import Customer, Member, Policy, Pool
+from chalicelib.model.model import Customer, Member, Pool
+from chalicelib.model.policy import Policy
 from chalicelib.observability import emf_record
 from chalicelib.services.expiry import SweepResult
 from tools.compression import MINIMUM_BYTES

@@ -117,6 +117,7 @@ WAY_OF_A_CLAIM: Final = {
         "domain.transitions",
         "domain.deadlines",
         "model.model",
+        "model.policy",
         "model.times",
     ),
     4: (

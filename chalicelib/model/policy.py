@@ -1,0 +1,111 @@
+"""The policy of a pool: its rules, their validation, and the deadlines that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from chalicelib.model import times
+from chalicelib.model.normalization import known_region
+from chalicelib.model.text import LONGEST_FIELD_NAME, check_field_name
+from chalicelib.model.validation import FieldError
+
+Readers: TypeAlias = Literal["holder", "pool"]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+Duration: TypeAlias = Annotated[  # `Policy.problems` validates it and reports errors
+    str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
+]
+
+Region: TypeAlias = Annotated[  # validated there too
+    str, Meta(extra_json_schema={"pattern": "^[A-Z]{2}$", "examples": ["CN"]})
+]
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """The rules of one pool. Durations are ISO 8601 text as the manager wrote them; null switches a rule off."""
+
+    holding_limit: Count | None = None
+    daily_claim_limit: Count | None = None
+    claim_ttl: Duration | None = None
+    idle_ttl: Duration | None = None
+    cooldown: Duration | None = None
+    embargo: Duration | None = None
+    max_extensions: Count | None = None
+    extension: Duration | None = None
+    max_hold: Duration | None = None
+    members_may_extend: bool | None = None
+    follow_up_restarts_clock: bool | None = None
+    pin_limit: Count | None = None
+    max_pin: Duration | None = None
+    max_returns: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    reason_required: bool | None = None
+    masked_fields: (
+        Annotated[tuple[Annotated[str, Meta(max_length=LONGEST_FIELD_NAME)], ...], Meta(max_length=32)] | None
+    ) = ()
+    notes_visible_to: Readers | None = None
+    reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
+    time_zone: str | None = None
+    phone_region: Region | None = None
+    sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
+
+    DURATIONS: ClassVar[tuple[str, ...]] = (
+        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin"
+    )  # fmt: skip
+
+    def problems(self) -> list[FieldError]:
+        """Return the validation errors beyond the types; an empty list if the policy is valid."""
+        found = []
+        checks: list[tuple[str, Callable[[str], object], str | None]]
+        checks = [(name, times.duration_ms, text) for name, text in self._durations()]
+        checks += [("time_zone", times.listed_zone, self.time_zone), ("phone_region", known_region, self.phone_region)]
+        checks += [("masked_fields", check_field_name, name) for name in self.masked_fields or ()]
+        for name, check, text in checks:
+            try:
+                if text is not None:
+                    check(text)
+            except ValueError as error:
+                found.append(FieldError(str(error), name))
+        return found
+
+    @property
+    def notes_readers(self) -> Readers:
+        """Return who, besides managers, may read text that people wrote: the effective value."""
+        return self.notes_visible_to or "holder"
+
+    @property
+    def region(self) -> str:
+        """Return the region whose phone numbers need no country code: the effective value."""
+        return self.phone_region or "CN"
+
+    def check_stored(self) -> None:
+        """Raise ValueError for an invalid stored duration or time zone. Cheaper than `problems`."""
+        for _, text in self._durations():
+            times.duration_ms(text)
+        times.zone(self.time_zone or "UTC")
+
+    def _durations(self) -> list[tuple[str, str]]:
+        """Return each duration with the name of its rule."""
+        single = [(name, text) for name in self.DURATIONS if (text := getattr(self, name)) is not None]
+        return single + [("reminders", text) for text in self.reminders or ()]
+
+    def length(self, rule: str) -> int | None:
+        """Return the duration of a rule in milliseconds, or None if the rule is off."""
+        text = getattr(self, rule)
+        return None if text is None else times.duration_ms(text)
+
+    def day(self, now: int) -> str:
+        """Return the local day on which a claim made `now` counts."""
+        return times.local_day(now, times.zone(self.time_zone or "UTC"))
+
+    def day_ends(self, now: int, counted: str) -> int:
+        """Return when the local day ends, or the `counted` day if that is later: clocks or zones may differ."""
+        return times.midnight_after(max(self.day(now), counted), times.zone(self.time_zone or "UTC"))
+
+    def deadline(self, claimed_at: int, active_at: int) -> int | None:
+        """Return when a claim expires, or None. The only function that computes a deadline from the rules (rule 13)."""
+        ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
+        clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", claimed_at))
+        ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
+        return min(ends, default=None)
