@@ -139,7 +139,7 @@ def check_counters(stored: Item, held: int, pins: int) -> list[Difference]:
 
 def stored_counters(stored: Item) -> tuple[str | None, Counter[str]]:
     """Return the holder of a claimed item and what the item counts for; works for a malformed item too."""
-    state, holder = _plain(stored, "state"), _plain(stored, "holder")
+    state, holder = (items.deserialize_or_none(stored.get(name)) for name in ("state", "holder"))
     counts: Counter[str] = Counter(pooled=int(state != "private"), aside=int("set_aside_at" in stored))
     if state != "claimed" or not isinstance(holder, str):
         return None, counts

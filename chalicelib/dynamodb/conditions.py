@@ -18,7 +18,7 @@ from pynamodb.expressions.operand import Path, Value, _Operand
 from chalicelib.dynamodb.items import Item, deserialize, serialize
 
 _ABSENT: Final = object()
-_ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
@@ -113,4 +113,4 @@ def _compare(sign: str, left: Any, right: Any) -> bool:
         return not (comparable and left == right)
     if not comparable:
         return False
-    return bool(left == right) if sign == "=" else _ORDERINGS[sign](left, right)
+    return bool(left == right) if sign == "=" else ORDERINGS[sign](left, right)

@@ -5,9 +5,12 @@ Nothing here calls DynamoDB.
 
 from __future__ import annotations
 
+import math
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Collection
+from contextlib import suppress
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -49,6 +52,17 @@ def deserialize(tagged: dict[str, Any]) -> Any:
     return {name: deserialize(part) for name, part in content.items()} if kind == "M" else content
 
 
+def sort_value(tagged: dict[str, Any]) -> Any:
+    """Return an index sort value. A malformed number is rounded up, so that a page continues after its entry."""
+    return math.ceil(Decimal(tagged["N"])) if "N" in tagged else deserialize(tagged)
+
+
+def deserialize_or_none(tagged: dict[str, Any] | None) -> Any:
+    """Return the value, or None if it is absent or malformed."""
+    with suppress(*MALFORMED):
+        return None if tagged is None else deserialize(tagged)
+
+
 def build_item(key: Key, attributes: dict[str, Any]) -> Item:
     """Return a whole item without the attributes that are None."""
     present = {name: serialize(given) for name, given in attributes.items() if given is not None}
@@ -66,7 +80,9 @@ def _text(content: Any) -> str:
 # Records
 
 # The exceptions that decoding a malformed record raises.
-MALFORMED: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError)
+MALFORMED: Final = (
+    msgspec.MsgspecError, AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError,
+)  # fmt: skip
 # Attributes that are stored as they are, each with the value that is left out: it costs no bytes.
 _OMITTED: Final[dict[str, Any]] = {
     name: None

@@ -87,6 +87,11 @@ def member_key(tenant: str, pool: str, user: str) -> Key:
     return Key(f"{prefix(tenant, pool)}#M#{user}", "-")
 
 
+def is_member(key: Key) -> bool:
+    """Return whether the key is that of a member: no id contains the separator."""
+    return "#M#" in key.pk and key.sk == "-"
+
+
 def absent_key(member: Key) -> Key:
     """Return a key that is never written: a condition that it exists always fails, which cancels a transaction."""
     return Key(member.pk, "never")

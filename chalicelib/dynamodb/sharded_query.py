@@ -93,7 +93,7 @@ def _start(index: str, partition: str, shard: int, after: tuple[Key, int, int] |
 def _stream(table: Table, partition: str, shard: int, page: Page, query: dict[str, Any]) -> Iterator[Entry]:
     while True:
         for item in page.items:
-            yield Entry(items.deserialize(item[INDEX_RANGE[query["index"]]]), shard, item)
+            yield Entry(items.sort_value(item[INDEX_RANGE[query["index"]]]), shard, item)
         if page.last is None:
             return
         page = table.query(partition, **query | {"after": page.last})

@@ -7,6 +7,7 @@ record holds is reported, never repaired. A repair is not a transition: it write
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -23,8 +24,10 @@ from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
 from chalicelib.model.model import Customer, Event, Pool
 from chalicelib.model.reports import AuditReport, Drift, DriftKind
+from chalicelib.observability import exception_summary
 from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
 
+log = logging.getLogger("customer-pool")
 MAX_LISTED: Final = 100
 A_RECORD: Final = "a record that reads as one"
 _INDEX_ATTRIBUTES: Final = frozenset((*INDEX_RANGE, *INDEX_RANGE.values())) - {"pk"}
@@ -48,6 +51,9 @@ def run(
             _Audit(Lists(table, pool, seconds_left), report, repair, wait).run()
         except OutOfTime:
             report.remaining.append(pool.id)
+        except (*MALFORMED, MalformedWrite) as error:
+            log.error("malformed record in pool %s: %s", pool.id, exception_summary(error))
+            _add(report, Drift(pool.id, "malformed", pool.id, A_RECORD, type(error).__name__, False))
     report.complete = not report.remaining and not report.unsettled
     return report
 

@@ -348,7 +348,7 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]
 
 
 def _rank(index: str, item: Item) -> int | str | None:
-    return None if index == ROSTER else items.deserialize(item[keys.INDEX_RANGE[index]])
+    return None if index == ROSTER else items.sort_value(item[keys.INDEX_RANGE[index]])
 
 
 def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Key, Item]) -> list[Customer]:

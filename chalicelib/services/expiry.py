@@ -7,6 +7,7 @@ parallel, or be killed at any point. A sweep must never return a claim before it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
@@ -24,11 +25,13 @@ from chalicelib.dynamodb.table import MalformedWrite, Page, Table, Throttled, be
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import MARK, Customer, Pool
 from chalicelib.model.reports import SweepReport
+from chalicelib.observability import exception_summary
 from chalicelib.services.pools import count_by_state, members_of
 from chalicelib.transactions.context import Backend, RequestContext
-from chalicelib.transactions.customer_cache import CustomerCache, MalformedRecord, customer_of
+from chalicelib.transactions.customer_cache import CustomerCache, customer_of
 from chalicelib.transactions.unit_of_work import Outcome, PoolChanged, UnitOfWork, attempt
 
+log = logging.getLogger("customer-pool")
 PAGE_SIZE: Final = 500
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 
@@ -116,7 +119,7 @@ def _expire_shard(
     try:
         for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE_SIZE):
             report.due += len(page.items)
-            report.lag_ms = max([report.lag_ms, *(horizon - items.deserialize(item["due_at"]) for item in page.items)])
+            report.lag_ms = max([report.lag_ms, *(horizon - items.sort_value(item["due_at"]) for item in page.items)])
             if count_only or seconds_left() < MIN_SECONDS_LEFT:
                 report.remaining += len(page.items)
             else:
@@ -145,22 +148,42 @@ def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResu
         return False
     claims, part = sharded_query.partitions_of(keys.due_in, pool), between(DUE, high=horizon)
     due = sum(len(page.keys) for page in sharded_query.pages(backend.table, claims, index=DUE, between=part))
+    exact = Fraction(str(share))  # as floats, 0.29 * 100 < 29
     if due == 0:
         return False
-    customers = _customers_of(backend.table, pool, report)
-    return due > Fraction(str(share)) * customers  # exact: as floats, 0.29 * 100 < 29
+    customers = _counted(backend.table, pool, report)
+    if customers is None:
+        customers = _listed(backend.table, pool, due / exact if exact else Fraction(1))
+    return due > exact * customers
 
 
-def _customers_of(table: Table, pool: Pool, report: SweepResult) -> int:
-    """Return how many customers the pool has. A malformed counter is left out and counted as failed in the report."""
+def _counted(table: Table, pool: Pool, report: SweepResult) -> int | None:
+    """Return how many customers the pool has by its counters. None if one is malformed: it counts as failed."""
     malformed: list[Key] = []
     members = list(members_of(table, pool, malformed))
-    report.failed += len(malformed)
+    total = 0
     try:
-        return sum(astuple(count_by_state(table, pool, members)))
+        total = sum(astuple(count_by_state(table, pool, members)))
     except MALFORMED:
-        report.failed += 1
-        return sum(member.pooled for member in members)
+        malformed.append(keys.leavers_key(pool.tenant, pool.id))
+    report.failed += len(malformed)
+    return None if malformed else total
+
+
+def _listed(table: Table, pool: Pool, enough: Fraction) -> int:
+    """Return how many customers the lists of the pool contain. Stop counting at `enough`."""
+    counted = 0
+    lists = (
+        (DUE, sharded_query.partitions_of(keys.due_in, pool)),
+        (PLACE, sharded_query.partitions_of(keys.place_available, pool)),
+        (PLACE, [keys.place_set_aside(pool.tenant, pool.id)]),
+    )
+    for index, partitions in lists:
+        for page in sharded_query.pages(table, partitions, index=index):
+            counted += len(page.keys)
+            if counted >= enough:
+                return counted
+    return counted
 
 
 def expire_claims_of(ctx: RequestContext, pool: Pool, user: str) -> bool:
@@ -214,9 +237,10 @@ def apply_to_found(
         try:
             known = {ids[at]: customer_of(actor, item) for at, item in enumerate(part)} if whole else None
             attempt(uow, ids, plan, known=known, outcome=outcome)
-        except (MalformedRecord, MalformedWrite):
+        except (*MALFORMED, MalformedWrite) as error:
             if half == 0:
                 done.failed += 1
+                log.error("malformed record in pool %s: %s", pool.id, exception_summary(error))
                 return
             carry(part[:half])
             carry(part[half:])

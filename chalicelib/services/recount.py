@@ -181,5 +181,5 @@ def _by(difference: Difference) -> Any:
 
 def _sums_in(stored: Item) -> dict[str, int]:
     """Return the sums stored in an item. A malformed counter counts as nothing."""
-    sums = {name: items.deserialize(stored[name]) for name in SUMS if name in stored}
+    sums = {name: items.deserialize_or_none(stored.get(name)) for name in SUMS}
     return {name: count for name, count in sums.items() if isinstance(count, int)}

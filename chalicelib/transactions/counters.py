@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
@@ -75,6 +76,13 @@ def _member(customer: Customer, user: str) -> Key:
     return keys.member_key(customer.tenant, customer.pool, user)
 
 
+class _CountedDay(msgspec.Struct):
+    """The day and its counts, as a member's item must hold them."""
+
+    day: str
+    did: dict[str, int]
+
+
 class Counters:
     """The members' items that one request writes."""
 
@@ -83,8 +91,15 @@ class Counters:
         self._seen: dict[Key, Item] = {}
 
     def learn(self, failed_items: Mapping[Key, Item]) -> None:
-        """Store the member items among the failed items; {} means that the member was removed."""
-        self._seen |= {key: item for key, item in failed_items.items() if not item or "day" in item}
+        """Store the member items among the failed items; {} means that the member was removed.
+
+        Raises one of `items.MALFORMED` for a member without readable counts of a day.
+        """
+        for key, item in failed_items.items():
+            if item and keys.is_member(key):
+                msgspec.convert(items.deserialize_item({name: item[name] for name in ("day", "did")}), _CountedDay)
+            if not item or keys.is_member(key):
+                self._seen[key] = item
 
     def begin_days(self, table: Table) -> None:
         """Archive old days in transactions of their own: an atomic batch may leave no space for that."""

@@ -11,7 +11,6 @@ from contextlib import suppress
 from threading import Lock
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain.transitions import Actor
@@ -26,8 +25,8 @@ MAX_AGE_MS: Final = 60_000
 MAX_READS: Final = 8
 
 
-class MalformedRecord(Exception):
-    """An item of the table cannot be decoded as its record."""
+class MalformedRecord(ValueError):
+    """An item of the table cannot be decoded as its record. One of `items.MALFORMED`, like the exceptions it wraps."""
 
 
 class ReadSkew(Exception):
@@ -127,5 +126,5 @@ def customer_of(actor: Actor, stored: Item) -> Customer:
     """Decode the customer of an item, without its fields. Raises MalformedRecord."""
     try:
         return items.customer_record(actor.tenant, actor.pool, stored)
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+    except items.MALFORMED as error:
         raise MalformedRecord(f"customer item {keys.id_from_pk(stored['pk']['S'])!r}") from error

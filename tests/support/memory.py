@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,7 +18,7 @@ from pynamodb.expressions.condition import BeginsWith, Between, Condition
 from pynamodb.expressions.operand import Path, Value, _Decrement, _IfNotExists, _Increment
 from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
-from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.conditions import ORDERINGS, evaluate
 from chalicelib.dynamodb.items import Item, deserialize, serialize
 from chalicelib.dynamodb.keys import COVERING, INDEX_RANGE, Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, SetAttributes, Table, Update
@@ -139,10 +140,14 @@ class Memory:
         ]
         if any(item is not None for item in refused):
             return refused
-        self.past = dict(self.items)
-        self._done.add(sent.token)
+        past, self.past = self.past, dict(self.items)
         for action in sent.actions:
-            self._carry_out(action)
+            try:
+                self._carry_out(action)
+            except (LookupError, TypeError, ValueError) as error:
+                self.items, self.past = self.past, past
+                raise cancelled([{}], "ValidationError") from error
+        self._done.add(sent.token)
         return None
 
     def _carry_out(self, action: Action) -> None:
@@ -175,7 +180,7 @@ def _named(key: Key) -> Item:
 
 def _position(item: Item, index: str | None) -> tuple[Any, str, str]:
     """Where an item stands in its partition."""
-    rank = deserialize(item["sk"] if index is None else item[INDEX_RANGE[index]])
+    rank = _comparable(item["sk"] if index is None else item[INDEX_RANGE[index]])
     return rank, item["pk"]["S"], item["sk"]["S"]
 
 
@@ -200,11 +205,17 @@ def _partition(items: Items, hash_value: str, index: str | None, part: Condition
 def _within(part: Condition, item: Item) -> bool:
     if isinstance(part, Between):
         path, low, high = part.values
-        return bool(deserialize(low.value) <= deserialize(item[path.path[0]]) <= deserialize(high.value))
+        return bool(_comparable(low.value) <= _comparable(item[path.path[0]]) <= _comparable(high.value))
     if isinstance(part, BeginsWith):
         path, start = part.values
         return str(deserialize(item[path.path[0]])).startswith(deserialize(start.value))
-    return evaluate(part, item)
+    path, bound = part.values
+    return bool(ORDERINGS[part.operator](_comparable(item[path.path[0]]), _comparable(bound.value)))
+
+
+def _comparable(tagged: dict[str, Any]) -> Any:
+    """Return a sort value. Indexes sort any number, also one that the service cannot read."""
+    return Decimal(tagged["N"]) if "N" in tagged else deserialize(tagged)
 
 
 def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Item:
