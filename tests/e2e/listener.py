@@ -33,8 +33,8 @@ class Listener:
         return self.types_of(pool, customer)
 
     def _listen(self) -> None:
-        asked = {"QueueUrl": self.address, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
-        for message in self.queues.receive_message(**asked).get("Messages", []):
+        options = {"QueueUrl": self.address, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
+        for message in self.queues.receive_message(**options).get("Messages", []):
             self.heard.append(json.loads(message["Body"]))
             self.queues.delete_message(QueueUrl=self.address, ReceiptHandle=message["ReceiptHandle"])
 

@@ -203,12 +203,12 @@ def test_the_package_contains_every_import(stack: Stack, begun: None, alone: Any
     token = f"Bearer {stack.keys.token('mona')}"
 
     with alone(handler="app.authorizer") as authorizer:
-        said = authorizer.invoke({"type": "TOKEN", "authorizationToken": token, "methodArn": arn})
+        authorized = authorizer.invoke({"type": "TOKEN", "authorizationToken": token, "methodArn": arn})
     with alone(handler="app.app") as api:
-        page = api.invoke(request("/v1/pools/{pool}/customers", said["context"], pool="sales"))
+        page = api.invoke(request("/v1/pools/{pool}/customers", authorized["context"], pool="sales"))
         document = api.invoke(request("/v1/openapi.json", None))
 
-    assert said["principalId"] == "mona"
+    assert authorized["principalId"] == "mona"
     assert [each["id"] for each in json.loads(page["body"])["items"]] == sorted(CUSTOMERS)
     assert json.loads(document["body"])["openapi"].startswith("3.1")
 
@@ -251,13 +251,13 @@ def test_events_rejected_by_the_bus_are_retried(stack: Stack, alone: Any) -> Non
     bus = {"EVENT_BUS": stack.outputs["EventBusName"]}
     nowhere = {"AWS_ENDPOINT_URL_EVENTBRIDGE": f"http://{HOST}:1"}
 
-    with alone(handler="app.publish_events", **bus, AWS_ENDPOINT_URL_EVENTBRIDGE=stack.engine.endpoint) as tells:
-        told = tells.invoke({"Records": records})
-    with alone(handler="app.publish_events", **bus, **nowhere) as tells:
-        untold = tells.invoke({"Records": records})
+    with alone(handler="app.publish_events", **bus, AWS_ENDPOINT_URL_EVENTBRIDGE=stack.engine.endpoint) as publisher:
+        published = publisher.invoke({"Records": records})
+    with alone(handler="app.publish_events", **bus, **nowhere) as publisher:
+        rejected = publisher.invoke({"Records": records})
 
-    assert told == {"batchItemFailures": []}
-    assert untold == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert published == {"batchItemFailures": []}
+    assert rejected == {"batchItemFailures": [{"itemIdentifier": "1"}]}
 
 
 def record_of(customer: str, version: int) -> dict[str, Any]:

@@ -17,28 +17,28 @@ DOCUMENT = {"issuer": ISSUER, "jwks_uri": "https://keys.example.com/sales.json",
 COGNITO = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI"
 
 
-def publishing(document: Any, asked: list[str] | None = None) -> Callable[[str], bytes]:
-    """An issuer that answers with that document, and notes what it was asked for."""
+def publishing(document: Any, requested: list[str] | None = None) -> Callable[[str], bytes]:
+    """Return an issuer that responds with that document and appends each requested address to a list."""
 
     def read(address: str) -> bytes:
-        if asked is not None:
-            asked.append(address)
+        if requested is not None:
+            requested.append(address)
         return document if isinstance(document, bytes) else json.dumps(document).encode()
 
     return read
 
 
 def never(issuer: str) -> str:
-    raise AssertionError(f"{issuer} was asked")
+    raise AssertionError(f"{issuer} was requested")
 
 
 def test_deploy_discovers_the_key_set_of_an_issuer() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
-    keys = key_set_of(ISSUER, publishing(DOCUMENT, asked))
+    keys = key_set_of(ISSUER, publishing(DOCUMENT, requested))
 
     assert keys == DOCUMENT["jwks_uri"]
-    assert asked == [f"{ISSUER}/.well-known/openid-configuration"]
+    assert requested == [f"{ISSUER}/.well-known/openid-configuration"]
 
 
 def test_deploy_discovers_the_key_set_of_a_cognito_user_pool() -> None:
@@ -73,10 +73,10 @@ UNBELIEVABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("document", UNBELIEVABLE.values(), ids=list(UNBELIEVABLE))
 def test_deploy_rejects_an_untrusted_discovery_document_in_one_line(document: Any) -> None:
-    with pytest.raises(Unusable) as told:
+    with pytest.raises(Unusable) as raised:
         key_set_of(ISSUER, publishing(document))
 
-    assert "\n" not in str(told.value) and ISSUER in str(told.value)
+    assert "\n" not in str(raised.value) and ISSUER in str(raised.value)
 
 
 def test_deploy_reports_an_unreachable_issuer_in_one_line() -> None:
@@ -93,10 +93,12 @@ def test_deploy_never_requests_an_issuer_over_plain_http() -> None:
 
 
 def test_deploy_uses_a_given_key_set_without_discovery() -> None:
-    said = {"JWKS": "https://keys.example.com", "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": "a", "ALARM_TOPIC": "arn:x",
-            "JWT_CLIENTS": "web app"}  # fmt: skip
+    environment = {
+        "JWKS": "https://keys.example.com", "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": "a", "ALARM_TOPIC": "arn:x",
+        "JWT_CLIENTS": "web app",
+    }  # fmt: skip
 
-    assert settings(said, never) == {
+    assert settings(environment, never) == {
         "Jwks": "https://keys.example.com", "JwtIssuer": ISSUER, "JwtAudience": "a", "AlarmTopic": "arn:x",
         "JwtClients": "web app",
     }  # fmt: skip

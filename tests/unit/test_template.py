@@ -118,12 +118,12 @@ def test_each_function_runs_the_right_python_on_the_right_processor(resources: d
     functions = {name: properties for name, properties in resources.items() if "Handler" in properties}
 
     assert set(functions) == set(VARIABLES) == set(ENOUGH)
-    for told in functions.values():
-        assert told["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
-        assert told["Architectures"] == ["arm64"]
-        assert re.fullmatch(r"app\.\w+", told["Handler"])  # whatever is not in app.py is called without the app
-        assert told["MemorySize"] >= 512
-        assert told["LoggingConfig"]["LogFormat"] == "JSON"
+    for function in functions.values():
+        assert function["Runtime"] == f"python{sys.version_info.major}.{sys.version_info.minor}"
+        assert function["Architectures"] == ["arm64"]
+        assert re.fullmatch(r"app\.\w+", function["Handler"])  # Chalice handles only functions of app.py
+        assert function["MemorySize"] >= 512
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
 
 
 def test_the_gateway_outlives_its_functions(resources: dict[str, dict[str, Any]]) -> None:
@@ -156,8 +156,7 @@ def test_no_iam_policy_has_a_wildcard_except_for_parts_of_the_table(
     for each in statements(resources, function):
         assert each["Effect"] == "Allow"
         assert isinstance(each["Action"], list) and not any("*" in action for action in each["Action"])
-        said = json.dumps(each["Resource"])
-        assert "*" not in said or each["Resource"] in PARTS_OF_THE_TABLE
+        assert "*" not in json.dumps(each["Resource"]) or each["Resource"] in PARTS_OF_THE_TABLE
 
 
 @pytest.mark.parametrize("function", VARIABLES)
@@ -181,15 +180,15 @@ def test_every_stage_has_its_values(template: dict[str, Any]) -> None:
 
 def test_every_route_except_public_ones_uses_the_authorizer(api: dict[str, Any]) -> None:
     methods = {
-        (method.upper(), path): told
+        (method.upper(), path): operation
         for path, methods in api["paths"].items()
-        for method, told in methods.items()
+        for method, operation in methods.items()
         if method != "options"
     }
 
     assert set(methods) == {(route.method, route.path) for route in ROUTES}
-    for address, told in methods.items():
-        assert told.get("security") == (None if address in PUBLIC else [{"authorizer": []}]), address
+    for address, operation in methods.items():
+        assert operation.get("security") == (None if address in PUBLIC else [{"authorizer": []}]), address
 
 
 def test_every_route_answers_a_preflight(api: dict[str, Any]) -> None:
@@ -254,6 +253,9 @@ def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dic
 
     assert sweep["ReservedConcurrentExecutions"] == 1
     assert sweep["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
+    assert sweep["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 120}
+    assert resources["FailedSweeps"] == resources["FailedEvents"]
+    assert resources["FailedSweeps"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
 
 
@@ -261,13 +263,13 @@ def test_the_stream_invokes_the_publisher_and_keeps_failed_records(
     resources: dict[str, dict[str, Any]],
 ) -> None:
     ((_, stream),) = resources["PublishEvents"]["Events"].items()
-    told = stream["Properties"]
+    source = stream["Properties"]
 
-    assert told["Stream"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
-    assert told["StartingPosition"] == "TRIM_HORIZON"
-    assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert told["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedEvents", "Arn"]}
-    assert told["MaximumRecordAgeInSeconds"] <= 24 * 3600 / 2
+    assert source["Stream"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
+    assert source["StartingPosition"] == "TRIM_HORIZON"
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedEvents", "Arn"]}
+    assert source["MaximumRecordAgeInSeconds"] <= 24 * 3600 / 2
 
 
 def test_only_writes_of_customers_invoke_the_publisher(resources: dict[str, dict[str, Any]]) -> None:
@@ -287,7 +289,7 @@ def test_every_function_has_a_log_with_a_retention(resources: dict[str, dict[str
 
 def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-    alarms = {name for name, told in template["Resources"].items() if told["Type"] == "AWS::CloudWatch::Alarm"}
+    alarms = {name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
 
     assert alarms == {
         "ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "LateEvents", "EventErrors", "EventsFailed",
