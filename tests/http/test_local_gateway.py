@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from typing import Any
@@ -151,6 +151,7 @@ def test_a_stopping_server_finishes_the_request_under_way_and_closes_idle_connec
         under_way = others.submit(request, busy, "GET", "/meet")
         assert meeting.entered.wait(20)
         stopping = others.submit(api.stop)
+        assert not wait([stopping], 0.3).done
         meeting.barrier.wait(20)
 
         assert under_way.result(20) == (200, b'{"met":true}')
