@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -15,10 +15,13 @@ help: ## list these targets
 run: .venv/ready .venv-engine/ready ## run the service on http://127.0.0.1:8000 (PORT=, ENGINE=ministack|dynamodb-local)
 	@exec $(PY) -m tools.local.serve
 
-test: .venv/ready .venv-engine/ready ## run all tests on moto and MiniStack (ARGS="-k claim" selects, "-n 0" uses one process)
+test-fast: .venv/ready ## run the unit and HTTP tests in memory, in half a minute (ARGS="-k claim" selects)
+	@$(PY) -m pytest -n 2 --dist worksteal --memory -m 'not exhaustive and not e2e and not slow' tests/unit tests/http $(ARGS)
+
+test: .venv/ready .venv-engine/ready ## run all tests in memory and on MiniStack (ARGS="-k claim" selects, "-n 0" uses one process)
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
-test-all: .venv/ready .venv-engine/ready ## run make test with every schedule, fault and crash instead of a sample
+test-all: .venv/ready .venv-engine/ready ## run make test with every schedule, fault and crash instead of a sample, also on moto
 	@$(PY) -m pytest -n 2 --dist worksteal -m 'not e2e' $(ARGS)
 
 test-console: chromium .venv-console/ready .venv-engine/ready ## test the console in a browser: needs Chromium (CHROMIUM= selects another)

@@ -1,4 +1,7 @@
-"""Fixtures: the same tests on two engines, moto in the process and MiniStack over HTTP."""
+"""Fixtures: the same tests on two engines, one in memory and MiniStack over HTTP.
+
+`--memory` selects the tests that need neither MiniStack nor moto.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from tools.local.engines import MiniStack
 
 os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
 
+OTHER_ENGINES = {"ministack", "moto", "moto_world"}  # marks and fixtures
 _numbers = itertools.count(1)
 _tokens = random.Random(11)  # one for each process, as it has one engine, which remembers the tokens of all its tables
 _session = botocore.session.get_session()  # has read the description of DynamoDB, which takes longer than most tests
@@ -58,37 +62,42 @@ def new_table(endpoint: str | None, *, stream: bool = False, session: Any = None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--memory", action="store_true", help="an engine in memory, and only that: very many quick runs")
+    parser.addoption("--memory", action="store_true", help="run only what the engine in memory can run: quick")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--memory"):
-        over_http = [item for item in items if "ministack" in item.keywords or "ministack" in item.fixturenames]
-        config.hook.pytest_deselected(items=over_http)
-        items[:] = [item for item in items if item not in over_http]
+        needs_engine = [item for item in items if OTHER_ENGINES & {*item.keywords, *getattr(item, "fixturenames", ())}]
+        config.hook.pytest_deselected(items=needs_engine)
+        items[:] = [item for item in items if item not in needs_engine]
 
 
 class InMemory(Memory):
-    """The engine in memory for tests that know of none: one that asks it for what only a client has is passed over."""
+    """The engine in memory for tests of any engine. A test that needs what only a client has is skipped."""
 
     def __getattr__(self, name: str) -> NoReturn:
         pytest.skip(f"the engine in memory has no {name}")
 
 
 @contextmanager
-def table_in_process(config: pytest.Config) -> Iterator[Table]:
-    if config.getoption("--memory"):
-        yield memory_table(InMemory())
-    else:
-        with mock_aws():
-            yield new_table(None)
+def moto_table() -> Iterator[Table]:
+    with mock_aws():
+        yield new_table(None)
 
 
-@pytest.fixture(params=["moto", pytest.param("ministack", marks=pytest.mark.ministack)])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("ministack", marks=pytest.mark.ministack),
+        pytest.param("moto", marks=[pytest.mark.moto, pytest.mark.exhaustive]),
+    ]
+)
 def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    """Return an empty table on each engine in turn."""
-    if request.param == "moto":
-        with table_in_process(request.config) as made:
+    """Return an empty table on each engine in turn; on moto too if all cases run."""
+    if request.param == "memory":
+        yield memory_table(InMemory())
+    elif request.param == "moto":
+        with moto_table() as made:
             yield made
     else:
         made = new_table(request.getfixturevalue("ministack"))
@@ -111,9 +120,17 @@ def world(table: Table) -> Iterator[World]:
 
 
 @pytest.fixture
-def moto_world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A world on one engine, for what the engine has no part in."""
-    with table_in_process(request.config) as table:
+def memory_world() -> Iterator[World]:
+    """A world on the engine in memory, for tests of what does not depend on the engine."""
+    made = World(memory_table(InMemory()))
+    yield made
+    assert_sound(made.table, statistics=not made.forged)
+
+
+@pytest.fixture
+def moto_world() -> Iterator[World]:
+    """A world on moto, for tests that need a client in the process and no real engine."""
+    with moto_table() as table:
         made = World(table)
         yield made
         assert_sound(made.table, statistics=not made.forged)

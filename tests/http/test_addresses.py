@@ -37,9 +37,9 @@ UNLIKE_A_USER = ["", "c1\n", "\x00", "a\x7fb", "\x85", "\ud800", "x" * 1_025]
 
 
 @pytest.mark.parametrize("name", ["pool", "customer", "user", "import_id"])
-def test_no_id_injects_a_table_key(moto_world: World, name: str) -> None:
-    mona = everything_there(moto_world)
-    caller = moto_world.root if name == "pool" else mona
+def test_no_id_injects_a_table_key(memory_world: World, name: str) -> None:
+    mona = everything_there(memory_world)
+    caller = memory_world.root if name == "pool" else mona
 
     for route in (each for each in GUARDED if f"{{{name}}}" in each.path):
         unknown = send_to(caller, route, pool="unknown")
@@ -50,8 +50,8 @@ def test_no_id_injects_a_table_key(moto_world: World, name: str) -> None:
                 assert told_alike([reply, unknown]), (named(route), smuggled)
 
 
-def test_no_subject_injects_a_table_key(moto_world: World) -> None:
-    mona = everything_there(moto_world)
+def test_no_subject_injects_a_table_key(memory_world: World) -> None:
+    mona = everything_there(memory_world)
 
     for route in (each for each in GUARDED if "{user}" in each.path):
         for smuggled in SMUGGLED:

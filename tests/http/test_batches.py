@@ -133,16 +133,16 @@ def test_an_atomic_batch_of_98_fits_even_when_every_customer_has_a_history(threa
     assert alice.events("c1")[-1] == "claimed" and len(alice.events("c1")) == 6
 
 
-def test_an_atomic_batch_too_large_for_a_transaction_is_refused_with_the_maximum(moto_world: World) -> None:
-    moto_world.pool()
-    ids = moto_world.fill(100)
+def test_an_atomic_batch_too_large_for_a_transaction_is_refused_with_the_maximum(memory_world: World) -> None:
+    memory_world.pool()
+    ids = memory_world.fill(100)
 
-    refused = moto_world.alice.claim_batch(ids, atomic=True)
+    refused = memory_world.alice.claim_batch(ids, atomic=True)
 
     assert (refused.status, refused.code) == (422, "batch_too_large")
     assert (refused.json["limit"], refused.json["used"]) == (99, 100)
     assert refused.json["errors"] == ["An atomic batch must fit into one transaction of 100 writes"]
-    assert moto_world.alice.held() == 0
+    assert memory_world.alice.held() == 0
 
 
 def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:

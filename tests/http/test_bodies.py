@@ -90,16 +90,16 @@ def test_a_body_without_a_json_content_type_is_rejected_by_every_route(no_store:
         assert "Content-Type" in reply.json["detail"]
 
 
-def test_a_json_content_type_with_a_charset_is_accepted(moto_world: World) -> None:
-    mona = moto_world.pool()
+def test_a_json_content_type_with_a_charset_is_accepted(memory_world: World) -> None:
+    mona = memory_world.pool()
 
     reply = mona.post("/claim-next", b"{}", content_type="Application/JSON; charset=utf-8")
 
     assert reply.status == 200
 
 
-def test_an_empty_body_means_no_fields(moto_world: World) -> None:
-    mona = moto_world.pool()
+def test_an_empty_body_means_no_fields(memory_world: World) -> None:
+    mona = memory_world.pool()
 
     assert mona.post("/claim-next", b"").status == 200
     assert_problem(mona.post("/claim", b""), 422, "invalid_request")
@@ -135,8 +135,8 @@ BROKEN_ROWS = {
 
 
 @pytest.mark.parametrize("what", BROKEN_ROWS)
-def test_a_hostile_import_row_is_rejected_without_a_5xx(moto_world: World, what: str) -> None:
-    mona = moto_world.pool()
+def test_a_hostile_import_row_is_rejected_without_a_5xx(memory_world: World, what: str) -> None:
+    mona = memory_world.pool()
 
     reply = mona.post("/import", b'{"rows": [' + BROKEN_ROWS[what] + b"]}")
 
@@ -145,16 +145,16 @@ def test_a_hostile_import_row_is_rejected_without_a_5xx(moto_world: World, what:
 
 
 @pytest.mark.parametrize("policy", [b'{"claim_ttl": 1e999}', b'{"time_zone": "\xff"}'])
-def test_a_hostile_policy_with_an_idempotency_key_is_rejected_without_a_5xx(moto_world: World, policy: bytes) -> None:
+def test_a_hostile_policy_with_an_idempotency_key_is_rejected_without_a_5xx(memory_world: World, policy: bytes) -> None:
 
     raw = b'{"id": "q", "name": "Q", "policy": ' + policy + b"}"
-    reply = moto_world.root.request("POST", "/v1/pools", raw, idempotency_key="k")
+    reply = memory_world.root.request("POST", "/v1/pools", raw, idempotency_key="k")
 
     assert reply.status in (400, 422) and reply.headers["Content-Type"] == "application/problem+json", reply.text
 
 
-def test_a_deadline_cannot_be_extended_beyond_the_largest_time(moto_world: World) -> None:
-    mona = moto_world.pool(claim_ttl="P36600D", customers=1)
+def test_a_deadline_cannot_be_extended_beyond_the_largest_time(memory_world: World) -> None:
+    mona = memory_world.pool(claim_ttl="P36600D", customers=1)
     mona.claim("c1")
 
     replies = [mona.post("/customers/c1/extend", {"by": "P36600D"}) for _ in range(82)]

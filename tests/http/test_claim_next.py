@@ -64,8 +64,8 @@ def test_claim_next_skips_an_expired_claim_that_its_return_would_set_aside(world
 # Concurrent requests of the same caller
 
 
-def test_claim_next_excludes_customers_the_caller_claimed_concurrently(moto_world: World) -> None:
-    world = moto_world
+def test_claim_next_excludes_customers_the_caller_claimed_concurrently(memory_world: World) -> None:
+    world = memory_world
     mona = world.pool(customers=4)
     concurrent = (lambda: ids(world, "alice"), lambda: mona.post("/customers/c2/assign", {"to": "alice"}))
 
@@ -76,8 +76,8 @@ def test_claim_next_excludes_customers_the_caller_claimed_concurrently(moto_worl
     assert world.alice.held() == 4
 
 
-def test_concurrent_claim_next_calls_of_one_caller_take_the_head_of_the_list(moto_world: World) -> None:
-    world = moto_world
+def test_concurrent_claim_next_calls_of_one_caller_take_the_head_of_the_list(memory_world: World) -> None:
+    world = memory_world
     world.pool(customers=5)
 
     with interrupted(world, "TransactWriteItems", lambda: ids(world, "alice")):
@@ -113,7 +113,8 @@ def test_a_single_claim_next_takes_the_head_in_two_queries_one_read_one_write(
     assert made == {"Query": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_64_processes_taking_1000_customers_rarely_collide(seed: int) -> None:
     taken = crowd(crowded_pool(64, 1_000), 64, seed=seed)
 
@@ -123,6 +124,7 @@ def test_64_processes_taking_1000_customers_rarely_collide(seed: int) -> None:
     assert taken.worst <= 8
 
 
+@pytest.mark.slow
 def test_64_callers_of_one_process_share_its_reads() -> None:
     taken = crowd(crowded_pool(64, 1_000), 64, shared=True)
 

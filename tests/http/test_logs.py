@@ -58,17 +58,17 @@ def test_the_log_capture_finds_secrets_in_messages_exceptions_and_extras(ear: Ea
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_no_personal_data_is_logged_for_successes_or_refusals(moto_world: World, ear: Ear, route: Any) -> None:
-    mona = canaries_in(moto_world)
+def test_no_personal_data_is_logged_for_successes_or_refusals(memory_world: World, ear: Ear, route: Any) -> None:
+    mona = canaries_in(memory_world)
 
-    for who in (mona, moto_world.alice, moto_world.root, moto_world.user("stranger")):
+    for who in (mona, memory_world.alice, memory_world.root, memory_world.user("stranger")):
         send_to(who, route)
 
     assert ear.heard == []
 
 
-def test_client_input_is_never_logged_however_malformed(moto_world: World) -> None:
-    mona = canaries_in(moto_world)
+def test_client_input_is_never_logged_however_malformed(memory_world: World) -> None:
+    mona = canaries_in(memory_world)
     rows = [{"name": NAME, "fields": FIELDS}, {"name": NAME, "id": EMAIL}, {"name": NAME, "fields": {PHONE: [NAME]}}]
 
     replies = [

@@ -32,14 +32,14 @@ READ_BUT_USELESS = ("a time after all years",)  # a round needs none of it
 
 
 @pytest.fixture
-def spoiled(moto_world: World) -> World:
+def spoiled(memory_world: World) -> World:
     """Create two pools, a and b, each with an expired claim."""
     for pool in ("a", "b"):
-        moto_world.pool(pool, claim_ttl="PT1H")
-        moto_world.fill(1, pool=pool)
-        moto_world.user("alice", pool=pool).claim("c1")
-    moto_world.clock.forward(HOUR)
-    return moto_world
+        memory_world.pool(pool, claim_ttl="PT1H")
+        memory_world.fill(1, pool=pool)
+        memory_world.user("alice", pool=pool).claim("c1")
+    memory_world.clock.forward(HOUR)
+    return memory_world
 
 
 def spoil(world: World, what: str) -> Item:
@@ -105,16 +105,16 @@ def test_the_audit_names_a_malformed_pool(spoiled: World) -> None:
 
 @pytest.mark.parametrize(("user", "counter"), [("bob", "held"), (None, "pooled")])
 def test_a_malformed_counter_is_counted_as_failed_and_stops_no_sweep(
-    moto_world: World, user: str | None, counter: str
+    memory_world: World, user: str | None, counter: str
 ) -> None:
-    moto_world.pool(claim_ttl="PT1H", sweep_breaker=0.9, customers=2)
-    moto_world.alice.claim("c1")
-    moto_world.clock.forward(HOUR)
+    memory_world.pool(claim_ttl="PT1H", sweep_breaker=0.9, customers=2)
+    memory_world.alice.claim("c1")
+    memory_world.clock.forward(HOUR)
     key = keys.leavers_key("main", "p") if user is None else keys.member_key("main", "p", user)
-    stored = moto_world.table.get([key]).get(key, {"pk": {"S": key.pk}, "sk": {"S": key.sk}})
-    moto_world.table.write([Put(key, stored | {counter: {"S": "many"}})])
+    stored = memory_world.table.get([key]).get(key, {"pk": {"S": key.pk}, "sk": {"S": key.sk}})
+    memory_world.table.write([Put(key, stored | {counter: {"S": "many"}})])
 
-    report = moto_world.sweep()
+    report = memory_world.sweep()
 
-    moto_world.table.write([Put(key, stored)])
+    memory_world.table.write([Put(key, stored)])
     assert (report.returned, report.failed) == (1, 1)

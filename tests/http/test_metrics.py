@@ -34,8 +34,10 @@ def told() -> Told:
     return Told()
 
 
-def test_an_outcome_has_the_route_the_status_the_code_and_the_id_of_the_request(moto_world: World, told: Told) -> None:
-    mona = canaries_in(moto_world)
+def test_an_outcome_has_the_route_the_status_the_code_and_the_id_of_the_request(
+    memory_world: World, told: Told
+) -> None:
+    mona = canaries_in(memory_world)
 
     outcome = told.of(mona, "GET", "/v1/pools/p/customers/c1")
 
@@ -44,22 +46,22 @@ def test_an_outcome_has_the_route_the_status_the_code_and_the_id_of_the_request(
     assert 0 <= outcome.took_ms < 60_000
 
 
-def test_a_batch_counts_each_of_its_results(moto_world: World, told: Told) -> None:
-    canaries_in(moto_world, holding_limit=2)
+def test_a_batch_counts_each_of_its_results(memory_world: World, told: Told) -> None:
+    canaries_in(memory_world, holding_limit=2)
     body = b'{"customer_ids": ["c1", "c2", "nobody", "c2"]}'
 
-    outcome = told.of(moto_world.bob, "POST", "/v1/pools/p/claim", body)
+    outcome = told.of(memory_world.bob, "POST", "/v1/pools/p/claim", body)
 
     assert sorted(outcome.codes) == ["already_claimed", "duplicate_in_request", "not_found", "ok"]
 
 
-def test_a_replayed_response_is_counted_as_a_replay(moto_world: World, told: Told) -> None:
-    canaries_in(moto_world)
+def test_a_replayed_response_is_counted_as_a_replay(memory_world: World, told: Told) -> None:
+    canaries_in(memory_world)
 
     for customer in ("c1", "c2"):
         path = f"/v1/pools/p/customers/{customer}/claim"
-        first = told.of(moto_world.bob, "POST", path, idempotency_key="k")
-        again = told.of(moto_world.bob, "POST", path, idempotency_key="k")
+        first = told.of(memory_world.bob, "POST", path, idempotency_key="k")
+        again = told.of(memory_world.bob, "POST", path, idempotency_key="k")
 
         assert list(first.codes) == (["already_claimed"] if customer == "c1" else ["ok"])
         assert (list(again.codes), again.status) == (["replayed"], first.status)
@@ -119,13 +121,13 @@ def logged(say: Callable[[observability.LogRequest], object]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=named)
-def test_no_logged_outcome_of_any_route_contains_a_secret(moto_world: World, told: Told, route: Any) -> None:
+def test_no_logged_outcome_of_any_route_contains_a_secret(memory_world: World, told: Told, route: Any) -> None:
     """The ear would hear it in the line, which is logged here as in production."""
-    mona = canaries_in(moto_world)
-    line = observability.request_logger(logging.getLogger("customer-pool"), "CustomerPool/test", moto_world.clock)
+    mona = canaries_in(memory_world)
+    line = observability.request_logger(logging.getLogger("customer-pool"), "CustomerPool/test", memory_world.clock)
     body = good_body(route) if route.method != "GET" else b""
 
-    for who in (mona, moto_world.user("stranger")):
+    for who in (mona, memory_world.user("stranger")):
         line(told.of(who, route.method, address(route), body))
         line(told.of(who, route.method, address(route), f'{{"name": "{NAME}", "fields": {FIELDS}}}'.encode()))
 

@@ -51,8 +51,8 @@ def test_no_visible_letter_or_digit_is_blank() -> None:
     assert [sign for sign in drawn if is_blank(sign)] == []
 
 
-def test_a_name_of_a_pool_is_refused_when_it_is_blank_or_contains_controls(moto_world: World) -> None:
-    mona, root = moto_world.pool(), moto_world.root
+def test_a_name_of_a_pool_is_refused_when_it_is_blank_or_contains_controls(memory_world: World) -> None:
+    mona, root = memory_world.pool(), memory_world.root
 
     for wrong in WRONG:
         made = root.request("POST", "/v1/pools", {"id": "q", "name": wrong})
@@ -64,8 +64,8 @@ def test_a_name_of_a_pool_is_refused_when_it_is_blank_or_contains_controls(moto_
     assert mona.get().json["name"] == "P"
 
 
-def test_a_name_of_a_customer_is_refused_when_it_is_blank_or_contains_controls(moto_world: World) -> None:
-    mona = moto_world.pool(customers=1)
+def test_a_name_of_a_customer_is_refused_when_it_is_blank_or_contains_controls(memory_world: World) -> None:
+    mona = memory_world.pool(customers=1)
 
     for wrong in WRONG:
         made = mona.create("c2", name=wrong)
@@ -101,8 +101,8 @@ def test_valid_names_are_stored_unchanged(world: World) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", " ", "\u3164", "a\n", "\u202ephone", "\x00", "x" * 65], ids=ascii)
-def test_no_field_has_a_name_that_is_blank_or_contains_controls(moto_world: World, wrong: str) -> None:
-    mona = moto_world.pool(customers=1)
+def test_no_field_has_a_name_that_is_blank_or_contains_controls(memory_world: World, wrong: str) -> None:
+    mona = memory_world.pool(customers=1)
     said: dict[str, Any] = {"fields": {"city": "Jinan", wrong: "x"}}
 
     replies = [mona.create("c2", **said), mona.patch("/customers/c1", said)]

@@ -63,8 +63,8 @@ def test_creating_a_pool_with_an_invalid_rule_names_the_rule(no_store: World, ru
         assert re.search(rf"\b{rule}\b", refused.json["errors"][0]), wrong
 
 
-def test_changing_a_pool_to_an_invalid_rule_is_rejected(moto_world: World) -> None:
-    mona = moto_world.pool()
+def test_changing_a_pool_to_an_invalid_rule_is_rejected(memory_world: World) -> None:
+    mona = memory_world.pool()
 
     for rule, values in BAD_RULES.items():
         for wrong in values:
@@ -88,15 +88,15 @@ def test_every_tzdata_zone_except_factory_is_accepted() -> None:
     assert listed - taken == {"Factory"}
 
 
-def test_a_stored_pool_with_values_rejected_today_still_works(moto_world: World) -> None:
-    mona = moto_world.pool(daily_claim_limit=5, customers=1)
-    pool = RequestContext(moto_world.service.backend, mona.caller, START).pool_now("p")
+def test_a_stored_pool_with_values_rejected_today_still_works(memory_world: World) -> None:
+    mona = memory_world.pool(daily_claim_limit=5, customers=1)
+    pool = RequestContext(memory_world.service.backend, mona.caller, START).pool_now("p")
     policy = replace(pool.policy, time_zone="Factory", masked_fields=("",))
     stored = items.pool_item(replace(pool, policy=policy))
-    moto_world.table.write([Put(keys.pool_key("main", "p"), stored)])
-    moto_world.service = moto_world.another_process()
+    memory_world.table.write([Put(keys.pool_key("main", "p"), stored)])
+    memory_world.service = memory_world.another_process()
 
-    claimed = moto_world.alice.claim("c1")
+    claimed = memory_world.alice.claim("c1")
     shown = mona.get()
 
     assert claimed.status == 200

@@ -20,6 +20,8 @@ from tests.http.test_imports import *  # noqa: F403
 from tests.support.audit import assert_sound
 from tests.support.world import HOUR, World
 
+pytestmark = pytest.mark.moto
+
 
 class PublicClient:
     """A client of botocore without its private names. `used` holds the operations that were called by their names."""
@@ -58,7 +60,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def moto_world(world: World) -> World:
+def memory_world(world: World) -> World:
     return world
 
 

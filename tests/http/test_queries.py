@@ -50,24 +50,24 @@ def test_a_list_of_customers_rejects_an_invalid_filter(no_store: World, query: s
 
 
 @pytest.mark.parametrize("route", LISTS, ids=named)
-def test_no_list_accepts_an_invalid_cursor(moto_world: World, route: Route) -> None:
-    mona = moto_world.pool(customers=1)
+def test_no_list_accepts_an_invalid_cursor(memory_world: World, route: Route) -> None:
+    mona = memory_world.pool(customers=1)
 
     for cursor in BAD_CURSORS:
         assert_problem(mona.request("GET", f"{address(route)}?cursor={cursor}"), 400, "invalid_cursor", cursor)
 
 
 @pytest.mark.parametrize("query", ["state=available&holder=me", "state=set_aside&holder=bob", "phone=13812345678"])
-def test_a_list_without_a_second_page_rejects_an_invalid_cursor(moto_world: World, query: str) -> None:
-    mona = moto_world.pool()
+def test_a_list_without_a_second_page_rejects_an_invalid_cursor(memory_world: World, query: str) -> None:
+    mona = memory_world.pool()
 
     for cursor in BAD_CURSORS:
         assert_problem(mona.get(f"/customers?{query}&cursor={cursor}"), 400, "invalid_cursor", cursor)
     assert mona.get(f"/customers?{query}").json == {"items": [], "next_cursor": None}
 
 
-def test_a_cursor_altered_in_any_one_character_is_refused(moto_world: World) -> None:
-    mona = moto_world.pool(customers=3)
+def test_a_cursor_altered_in_any_one_character_is_refused(memory_world: World) -> None:
+    mona = memory_world.pool(customers=3)
     cursor = mona.get("/customers?limit=1").json["next_cursor"]
 
     for at, was in enumerate(cursor):

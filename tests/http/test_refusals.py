@@ -70,11 +70,11 @@ def test_a_refusal_uses_the_preferred_language(no_store: World, accepted: str) -
     assert (refused.headers["Content-Language"], refused.json["title"]) == spoken
 
 
-def test_table_refusals_and_batch_results_use_the_preferred_language(moto_world: World) -> None:
-    moto_world.pool()
+def test_table_refusals_and_batch_results_use_the_preferred_language(memory_world: World) -> None:
+    memory_world.pool()
 
-    refused = moto_world.alice.claim("nobody", accept_language="zh-CN")
-    batch = moto_world.alice.claim_batch(["nobody"], accept_language="zh-CN")
+    refused = memory_world.alice.claim("nobody", accept_language="zh-CN")
+    batch = memory_world.alice.claim_batch(["nobody"], accept_language="zh-CN")
 
     assert (refused.json["title"], refused.headers["Content-Language"]) == ("未找到。", "zh-CN")
     assert batch.headers["Content-Language"] == "zh-CN"

@@ -119,6 +119,7 @@ def at_a_limit() -> World:
     return world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", ["", WRITE], ids=["calls", "writes"])
 @pytest.mark.parametrize("times", [1, 2, 10**6], ids=["once", "twice", "from then on"])
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])

@@ -260,9 +260,9 @@ def test_a_wrong_parameter_is_named_in_the_readers_language(no_store: World, que
     assert not any(CHINESE.search(said) or MSGSPEC.search(said) for said in spoken(english, "en"))
 
 
-def test_a_wrong_rule_is_named_in_the_readers_language(moto_world: World) -> None:
-    mona = moto_world.pool()
-    root = moto_world.root
+def test_a_wrong_rule_is_named_in_the_readers_language(memory_world: World) -> None:
+    mona = memory_world.pool()
+    root = memory_world.root
     policy = {"claim_ttl": "a week", "time_zone": "Mars/Olympus", "reminders": ["P0D"]}
 
     made = root.request("POST", "/v1/pools", {"id": "q", "name": "Q", "policy": policy}, accept_language="zh-CN")
@@ -288,8 +288,8 @@ def test_every_invalid_rule_has_an_error_with_sentences(no_store: World, rule: s
         assert "无效" not in "".join(chinese.json["errors"]) and rule in english.json["errors"][0], wrong
 
 
-def test_each_rejected_import_row_has_its_error_in_the_readers_language(moto_world: World) -> None:
-    mona = moto_world.pool()
+def test_each_rejected_import_row_has_its_error_in_the_readers_language(memory_world: World) -> None:
+    mona = memory_world.pool()
     rows = [{"name": ""}, {"name": 5}, {}, {"name": "x" * 201}, {"name": "A", "priority": "high"},
             {"name": "A", "colour": "red"}, {"name": "A", "fields": {"phone": "none"}}, 7]  # fmt: skip
 
@@ -305,8 +305,8 @@ def test_each_rejected_import_row_has_its_error_in_the_readers_language(moto_wor
     assert [each["code"] for each in chinese] == [each["code"] for each in english] == ["invalid_request"] * 8
 
 
-def test_a_replayed_validation_error_is_in_the_language_of_the_new_request(moto_world: World) -> None:
-    mona = moto_world.pool()
+def test_a_replayed_validation_error_is_in_the_language_of_the_new_request(memory_world: World) -> None:
+    mona = memory_world.pool()
 
     first = mona.post("/import", {"rows": [{"name": ""}]}, idempotency_key="k")
     again = mona.post("/import", {"rows": [{"name": ""}]}, idempotency_key="k", accept_language="zh-CN")

@@ -46,10 +46,6 @@ def test_random_operations_match_the_model() -> None:
     play(in_memory, runs=40)
 
 
-def test_random_operations_match_the_model_on_moto() -> None:
-    play(on_moto, runs=2)
-
-
 def test_random_operations_match_the_model_on_ministack(ministack: str) -> None:
     play(lambda: nullcontext(new_table(ministack)), runs=3)
 

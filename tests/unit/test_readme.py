@@ -30,6 +30,7 @@ RUN = {
 }
 NOT_RUN = {
     "test": "these tests are in it",
+    "test-fast": "these tests are in it",
     "test-all": "takes many minutes",
     "load": "takes minutes",
     "test-console": "needs a browser",

@@ -55,15 +55,17 @@ def test_a_change_outside_the_transition_table_is_rejected() -> None:
     assert not is_transition(Event(2, "stolen", 0, "alice", from_state="available", to_state="claimed"))
 
 
-def test_every_transition_of_the_table_occurs_in_the_samples(moto_world: World) -> None:
-    mona = moto_world.pool(claim_ttl="P2D", extension="P1D", members_may_extend=True, max_returns=2, reminders=["PT1H"])
-    alice = moto_world.user("alice")
-    moto_world.fill(4)
+def test_every_transition_of_the_table_occurs_in_the_samples(memory_world: World) -> None:
+    mona = memory_world.pool(
+        claim_ttl="P2D", extension="P1D", members_may_extend=True, max_returns=2, reminders=["PT1H"]
+    )
+    alice = memory_world.user("alice")
+    memory_world.fill(4)
     mona.create("made")
 
-    from_hand_to_hand(moto_world, mona, alice)
+    from_hand_to_hand(memory_world, mona, alice)
     out_of_the_pool_and_back(mona, alice)
-    by_the_clock(moto_world, mona, alice)
+    by_the_clock(memory_world, mona, alice)
 
     ids = [
         each["id"] for state in ("available", "claimed", "private") for each in mona.walk(f"/customers?state={state}")
