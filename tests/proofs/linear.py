@@ -16,21 +16,21 @@ UNKNOWN = "?"
 
 @dataclass(frozen=True)
 class Op:
-    """One request. `told` is its result: `ok`, a code, the state that was read, or UNKNOWN; an unknown request may take
-    effect at any later time, or never.
+    """One request. `result` is `ok`, a code, the state that was read, or UNKNOWN; a request with an unknown result may
+    take effect at any later time, or never.
     """
 
     start: float
     end: float
     who: str
     verb: str
-    about: str
-    told: str
+    customer: str
+    result: str
     to: str = ""
 
     @property
     def latest(self) -> float:
-        return inf if self.told == UNKNOWN else self.end
+        return inf if self.result == UNKNOWN else self.end
 
 
 Step = Callable[[State, Op], Iterable[State]]
@@ -41,7 +41,7 @@ def in_order(history: Sequence[Op], step: Step, state: State = ()) -> bool:
     its recorded result, or none if that result is impossible.
     """
     ops = sorted(history, key=lambda op: op.start)
-    certain = sum(1 << at for at, op in enumerate(ops) if op.told != UNKNOWN)
+    certain = sum(1 << at for at, op in enumerate(ops) if op.result != UNKNOWN)
     tried: set[tuple[int, State]] = set()
 
     def goes_on(done: int, state: State) -> bool:
@@ -63,9 +63,9 @@ def pool_of(limit: int) -> Step:
     """The rules of a pool in which each member may hold so many, and mona manages."""
 
     def step(state: State, op: Op) -> Iterable[State]:
-        if op.told == UNKNOWN:
-            return [after for told, after in outcomes(state, op, limit) if told == "ok"]
-        return [after for told, after in outcomes(state, op, limit) if told == op.told]
+        if op.result == UNKNOWN:
+            return [after for result, after in outcomes(state, op, limit) if result == "ok"]
+        return [after for result, after in outcomes(state, op, limit) if result == op.result]
 
     return step
 
@@ -73,7 +73,7 @@ def pool_of(limit: int) -> Step:
 def outcomes(state: State, op: Op, limit: int) -> list[tuple[str, State]]:
     """Return the result of that request in that state, and the next state."""
     held = dict(state)
-    holder = held.get(op.about)
+    holder = held.get(op.customer)
     if op.verb == "look":
         return [(str(holder), state)]
     if op.verb == "count":
@@ -83,13 +83,13 @@ def outcomes(state: State, op: Op, limit: int) -> list[tuple[str, State]]:
     if op.verb == "claim":
         if holder == op.who:
             return [("ok", state)]
-        return [("already_claimed", state)] if holder else [taken(held, op.about, recipient, full)]
+        return [("already_claimed", state)] if holder else [taken(held, op.customer, recipient, full)]
     if holder is None:
         return [("not_claimed", state)]
     if op.verb == "release":
-        return [("ok", stated(held, op.about, None))] if op.who in (holder, "mona") else [("not_holder", state)]
+        return [("ok", stated(held, op.customer, None))] if op.who in (holder, "mona") else [("not_holder", state)]
     assert op.verb == "transfer"
-    return [("ok", state)] if holder == op.to else [taken(held, op.about, recipient, full)]
+    return [("ok", state)] if holder == op.to else [taken(held, op.customer, recipient, full)]
 
 
 def number_of(held: dict[str, str], user: str) -> int:

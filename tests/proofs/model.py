@@ -30,7 +30,7 @@ NAMES = {
 }
 
 
-class No(Exception):
+class Refusal(Exception):
     """The request is refused, with that code."""
 
     def __init__(self, code: str) -> None:
@@ -44,7 +44,7 @@ class No(Exception):
 
 def refuse_if(so: bool, code: str) -> None:
     if so:
-        raise No(code)
+        raise Refusal(code)
 
 
 @dataclass
@@ -228,7 +228,7 @@ class Model:
 
     def sees_all(self, known: Customer, who: str, now: int) -> bool:
         has = known.holder == who and not known.expired(self.pools[known.pool].moment(now))
-        return has or Ask(self, who, known.pool, now).manages
+        return has or Request(self, who, known.pool, now).manages
 
     def notes_seen(self, known: Customer, who: str, now: int) -> dict[int, str | None]:
         """What people wrote about the customer, by version; None where that user may not read it."""
@@ -306,7 +306,7 @@ class Model:
 
 
 @dataclass
-class Ask:
+class Request:
     """The caller, pool and time of a request; `seen` is the version in If-Match."""
 
     model: Model
@@ -334,7 +334,7 @@ class Ask:
     def by_member(self, user: str | None = None) -> Member:
         member = self.model.members.get((self.pool, user or self.who))
         if member is None:
-            raise No("not_a_member")
+            raise Refusal("not_a_member")
         return member
 
     @property
@@ -360,7 +360,7 @@ class Ask:
         self.belongs()
         found = self.model.customers.get((self.pool, customer))
         if found is None:
-            raise No("not_found")
+            raise Refusal("not_found")
         refuse_if(self.seen not in (None, found.version), "version_conflict")
         return found
 
@@ -372,7 +372,7 @@ class Ask:
         """Of a claim that goes on, for its holder or a manager."""
         found = self.customer(customer)
         if found.claim is None:
-            raise No("not_claimed")
+            raise Refusal("not_claimed")
         self.theirs(found)
         refuse_if(claim_id not in (None, found.claim.id), "claim_changed")
         refuse_if(found.expired(self.moment), "expired")
@@ -382,13 +382,13 @@ class Ask:
 Do = Callable[[], object]
 
 
-def words(attempts: Iterator[Do]) -> list[str]:
-    """One word for each: done, or the code of the refusal."""
-    told = []
+def results_of(attempts: Iterator[Do]) -> list[str]:
+    """Return `ok` or the code of the refusal for each attempt."""
+    results = []
     for do in attempts:
         try:
             do()
-            told.append("ok")
-        except No as no:
-            told.append(no.code)
-    return told
+            results.append("ok")
+        except Refusal as refusal:
+            results.append(refusal.code)
+    return results

@@ -10,8 +10,8 @@ from hypothesis.stateful import initialize, rule
 
 from chalicelib.model.times import rfc3339
 from tests.proofs import model_pools, model_verbs
-from tests.proofs.model import NAMES, Ask, Member, No, Pool, Written
-from tests.proofs.model_play import CARL, POOLS, How, Playing, as_body, duration, said, written
+from tests.proofs.model import NAMES, Member, Pool, Refusal, Request, Written
+from tests.proofs.model_play import CARL, POOLS, How, Playing, as_body, duration, present, written
 from tests.support.world import DAY, HOUR, MINUTE
 
 pools = st.sampled_from(["p", "p", "p", "q"])
@@ -69,24 +69,24 @@ class Everything(Playing):
 
     @rule(how=hows, who=people, pool=pools, customer=ids)
     def claim(self, how: How, who: str, pool: str, customer: str) -> None:
-        self.one(how, who, pool, customer, "/claim", lambda ask: model_verbs.one(model_verbs.claim(ask, [customer])))
+        self.one(how, who, pool, customer, "/claim", lambda req: model_verbs.one(model_verbs.claim(req, [customer])))
 
     @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans())
     def claim_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool) -> None:
-        self.many(how, who, pool, "/claim", chosen, atomic, lambda ask: model_verbs.claim(ask, chosen, atomic))
+        self.many(how, who, pool, "/claim", chosen, atomic, lambda req: model_verbs.claim(req, chosen, atomic))
 
     @rule(how=hows, who=people, pool=pools, count=st.integers(1, 4))
     def claim_next(self, how: How, who: str, pool: str, count: int) -> None:
         """Through a process that remembers nothing, and so knows the best."""
         self.processes[how.process], now = self.world.another_process(), self.world.clock.now
-        reply, number = self.ask(
-            how, who, pool, "/claim-next", {"count": count}, lambda ask: model_pools.may_claim_next(ask, count),
+        reply, number = self.send(
+            how, who, pool, "/claim-next", {"count": count}, lambda req: model_pools.may_claim_next(req, count),
             repeat=False,
         )  # fmt: skip
         taken = [each["id"] for each in reply.json["items"]] if reply.status == 200 else []
         assert len(taken) == (number or 0)
-        ask = Ask(self.model, who, pool, now)
-        model_pools.next_taken(ask, taken, self.room_was_made(ask, taken))
+        req = Request(self.model, who, pool, now)
+        model_pools.next_taken(req, taken, self.room_was_made(req, taken))
         if how.keyed:
             self.again(self.sent[-1], 1 - how.process)
         self.same()
@@ -96,56 +96,57 @@ class Everything(Playing):
         self.world.service = self.processes[how.process]
         reply = self.user(who, pool).get(f"/customers/{customer}/eligibility")
         try:
-            told = model_verbs.eligibility(Ask(self.model, who, pool, self.world.clock.now), customer)
-        except No as no:
-            assert (reply.status, reply.code) == (no.status, no.code)
+            expected = model_verbs.eligibility(Request(self.model, who, pool, self.world.clock.now), customer)
+        except Refusal as refusal:
+            assert (reply.status, reply.code) == (refusal.status, refusal.code)
         else:
-            assert [each["code"] for each in reply.json["blocking"]] == told
+            assert [each["code"] for each in reply.json["blocking"]] == expected
         self.same(pool)
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=mostly_own, known=known_claims, reason=reasons)
     def release(self, how: How, who: str, pool: str, customer: str, own: bool, known: str | None, reason: str) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
         claim_id = self.claim_id(pool, customer, known)
-        body = said(claim_id=claim_id, reason=reason)
-        self.one(how, who, pool, customer, "/release", lambda ask: model_verbs.one(
-            model_verbs.release(ask, [customer], claim_id=claim_id, reason=reason)), body)  # fmt: skip
+        body = present(claim_id=claim_id, reason=reason)
+        self.one(how, who, pool, customer, "/release", lambda req: model_verbs.one(
+            model_verbs.release(req, [customer], claim_id=claim_id, reason=reason)), body)  # fmt: skip
 
     @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), reason=reasons)
     def release_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, reason: str) -> None:
         self.many(
             how, who, pool, "/release", chosen, atomic,
-            lambda ask: model_verbs.release(ask, chosen, atomic, reason=reason), reason=reason,
+            lambda req: model_verbs.release(req, chosen, atomic, reason=reason), reason=reason,
         )  # fmt: skip
 
     # A manager's verbs
 
     @rule(how=hows, who=managers, pool=pools, customer=ids, to=people)
     def assign(self, how: How, who: str, pool: str, customer: str, to: str) -> None:
-        self.one(how, who, pool, customer, "/assign", lambda ask: model_verbs.one(
-            model_verbs.assign(ask, [customer], to)), {"to": to})  # fmt: skip
+        self.one(how, who, pool, customer, "/assign", lambda req: model_verbs.one(
+            model_verbs.assign(req, [customer], to)), {"to": to})  # fmt: skip
 
     @rule(how=hows, who=managers, pool=pools, customer=ids, to=people, known=known_claims)
     def transfer(self, how: How, who: str, pool: str, customer: str, to: str, known: str | None) -> None:
         claim_id = self.claim_id(pool, customer, known)
-        self.one(how, who, pool, customer, "/transfer", lambda ask: model_verbs.one(
-            model_verbs.transfer(ask, [customer], to, claim_id=claim_id)), said(to=to, claim_id=claim_id))  # fmt: skip
+        self.one(how, who, pool, customer, "/transfer", lambda req: model_verbs.one(
+            model_verbs.transfer(req, [customer], to, claim_id=claim_id)), present(to=to, claim_id=claim_id)
+        )  # fmt: skip
 
     @rule(
         how=hows, who=managers, pool=pools, chosen=several, atomic=st.booleans(), to=people, verb=st.sampled_from(GIVEN)
     )
     def give_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, to: str, verb: str) -> None:
         give = getattr(model_verbs, verb)
-        self.many(how, who, pool, f"/{verb}", chosen, atomic, lambda ask: give(ask, chosen, to, atomic), to=to)
+        self.many(how, who, pool, f"/{verb}", chosen, atomic, lambda req: give(req, chosen, to, atomic), to=to)
 
     @rule(how=hows, who=managers, pool=pools, customer=ids, to=st.none() | people)
     def convert(self, how: How, who: str, pool: str, customer: str, to: str | None) -> None:
-        self.one(how, who, pool, customer, "/convert", lambda ask: model_verbs.one(
-            model_verbs.convert(ask, [customer], to)), said(to=to))  # fmt: skip
+        self.one(how, who, pool, customer, "/convert", lambda req: model_verbs.one(
+            model_verbs.convert(req, [customer], to)), present(to=to))  # fmt: skip
 
     @rule(how=hows, who=managers, pool=pools, customer=ids)
     def restore(self, how: How, who: str, pool: str, customer: str) -> None:
-        self.one(how, who, pool, customer, "/restore", lambda ask: model_verbs.restore(ask, customer))
+        self.one(how, who, pool, customer, "/restore", lambda req: model_verbs.restore(req, customer))
 
     # A holder's verbs
 
@@ -155,26 +156,26 @@ class Everything(Playing):
     ) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
         claim_id = self.claim_id(pool, customer, known)
-        body = said(by=duration(by), claim_id=claim_id)
-        self.one(how, who, pool, customer, "/extend", lambda ask: model_verbs.one(
-            model_verbs.extend(ask, [customer], by, claim_id=claim_id)), body)  # fmt: skip
+        body = present(by=duration(by), claim_id=claim_id)
+        self.one(how, who, pool, customer, "/extend", lambda req: model_verbs.one(
+            model_verbs.extend(req, [customer], by, claim_id=claim_id)), body)  # fmt: skip
 
     @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), by=lengths)
     def extend_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, by: int | None) -> None:
-        self.many(how, who, pool, "/extend", chosen, atomic, lambda ask: model_verbs.extend(ask, chosen, by, atomic),
+        self.many(how, who, pool, "/extend", chosen, atomic, lambda req: model_verbs.extend(req, chosen, by, atomic),
                   by=duration(by))  # fmt: skip
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=mostly_own, note=notes)
     def follow_up(self, how: How, who: str, pool: str, customer: str, own: bool, note: str) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
-        self.one(how, who, pool, customer, "/follow-up", lambda ask: model_verbs.follow_up(ask, customer, note),
+        self.one(how, who, pool, customer, "/follow-up", lambda req: model_verbs.follow_up(req, customer, note),
                  {"note": note})  # fmt: skip
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, verb=st.sampled_from(["win", "unpin"]))
     def on_claim(self, how: How, who: str, pool: str, customer: str, own: bool, verb: str) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
         do = {"win": model_verbs.win, "unpin": model_verbs.unpin}[verb]
-        self.one(how, who, pool, customer, f"/{verb}", lambda ask: do(ask, customer))
+        self.one(how, who, pool, customer, f"/{verb}", lambda req: do(req, customer))
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))
     def pin(self, how: How, who: str, pool: str, customer: str, own: bool, ahead: int) -> None:
@@ -186,20 +187,20 @@ class Everything(Playing):
             pool,
             customer,
             "/pin",
-            lambda ask: model_verbs.pin(ask, customer, until),
+            lambda req: model_verbs.pin(req, customer, until),
             {"until": rfc3339(until)},
         )
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, into=st.sampled_from([None, "p", "q"]))
     def deposit(self, how: How, who: str, pool: str, customer: str, own: bool, into: str | None) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer, "private")
-        self.one(how, who, pool, customer, "/deposit", lambda ask: model_verbs.one(
-            model_verbs.deposit(ask, [customer], into)), said(pool=into))  # fmt: skip
+        self.one(how, who, pool, customer, "/deposit", lambda req: model_verbs.one(
+            model_verbs.deposit(req, [customer], into)), present(pool=into))  # fmt: skip
 
     @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), into=st.sampled_from([None, "q"]))
     def deposit_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, into: str | None) -> None:
-        body = {"customer_ids": chosen, "atomic": atomic} | said(pool=into)
-        self.ask(how, who, pool, "/deposit", body, lambda ask: model_verbs.deposit(ask, chosen, into, atomic))
+        body = {"customer_ids": chosen, "atomic": atomic} | present(pool=into)
+        self.send(how, who, pool, "/deposit", body, lambda req: model_verbs.deposit(req, chosen, into, atomic))
         self.same()
 
     # Customers as records
@@ -208,7 +209,7 @@ class Everything(Playing):
     def edit(self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None) -> None:
         body = {"name": name} | ({"priority": priority} if priority is not None else {})
         self.one(
-            how, who, pool, customer, "", lambda ask: model_verbs.edit(ask, customer, name, priority), body, "PATCH"
+            how, who, pool, customer, "", lambda req: model_verbs.edit(req, customer, name, priority), body, "PATCH"
         )
 
     @rule(who=people, pool=pools, process=st.integers(0, 1))
@@ -219,7 +220,7 @@ class Everything(Playing):
 
     @rule(how=hows, who=managers, pool=pools, row=rows)
     def create(self, how: How, who: str, pool: str, row: model_pools.Row) -> None:
-        self.ask(how, who, pool, "/customers", as_body(row), lambda ask: model_pools.create(ask, row))
+        self.send(how, who, pool, "/customers", as_body(row), lambda req: model_pools.create(req, row))
         self.same()
 
     @rule(pool=pools, who=managers, given=st.lists(rows, min_size=1, max_size=4), mode=modes, how=hows)
@@ -227,12 +228,12 @@ class Everything(Playing):
         body = {"rows": [as_body(row) for row in given], "on_duplicate": mode}
         logs: list[list[Written]] = []
 
-        def do(ask: Ask) -> list[str]:
-            told, log = model_pools.import_rows(ask, given, mode)
+        def do(req: Request) -> list[str]:
+            results, log = model_pools.import_rows(req, given, mode)
             logs.append(log)
-            return told
+            return results
 
-        reply, _ = self.ask(how, who, pool, "/import", body, do)
+        reply, _ = self.send(how, who, pool, "/import", body, do)
         if reply.status == 200:
             self.model.imports[pool, reply.json["import_id"]] = logs[0]
         self.same()
@@ -241,7 +242,7 @@ class Everything(Playing):
     def undo(self, how: How, who: str, which: int, pool: str) -> None:
         known = [name for at, name in self.model.imports if at == pool]
         name = known[-1 - which % len(known)] if known else "none"
-        self.ask(how, who, pool, f"/imports/{name}/undo", None, lambda ask: model_pools.undo(ask, name))
+        self.send(how, who, pool, f"/imports/{name}/undo", None, lambda req: model_pools.undo(req, name))
         self.same()
 
     # People, policy and status
@@ -249,8 +250,8 @@ class Everything(Playing):
     @rule(how=hows, who=admins, pool=pools, user=members, role=st.sampled_from(ROLES), limit=limits)
     def put(self, how: How, who: str, pool: str, user: str, role: str, limit: int | None) -> None:
         body = {"role": role} | ({} if limit is None else {"holding_limit": limit})
-        self.ask(how, who, pool, f"/members/{user}", body,
-                 lambda ask: model_pools.put_member(ask, user, role, limit), "PUT")  # fmt: skip
+        self.send(how, who, pool, f"/members/{user}", body,
+                 lambda req: model_pools.put_member(req, user, role, limit), "PUT")  # fmt: skip
         self.same()
         self.again_of(user, how.process)
 
@@ -260,8 +261,8 @@ class Everything(Playing):
     def remove(self, how: How, who: str, pool: str, user: str, held: str | None, to: str) -> None:
         heir = to if held == "transfer" else None
         query = (f"?held={held}" if held else "") + (f"&to={heir}" if heir else "")
-        self.ask(how, who, pool, f"/members/{user}{query}", None,
-                 lambda ask: model_pools.remove_member(ask, user, held, heir), "DELETE")  # fmt: skip
+        self.send(how, who, pool, f"/members/{user}{query}", None,
+                 lambda req: model_pools.remove_member(req, user, held, heir), "DELETE")  # fmt: skip
         self.same()
         self.again_of(user, how.process)
 
@@ -269,10 +270,10 @@ class Everything(Playing):
     def policy(
         self, how: How, who: str, pool: str, policy: dict[str, Any], zone: str | None, to_all: bool, dry_run: bool
     ) -> None:
-        changes = written(policy) | said(time_zone=zone)
+        changes = written(policy) | present(time_zone=zone)
         body = {"policy": changes, "apply_to": "all" if to_all else "new", "dry_run": dry_run}
-        reply, affected = self.ask(
-            how, who, pool, "", body, lambda ask: model_pools.change_policy(ask, policy, zone, to_all, dry_run),
+        reply, affected = self.send(
+            how, who, pool, "", body, lambda req: model_pools.change_policy(req, policy, zone, to_all, dry_run),
             "PATCH", self.model.pools[pool].version,
         )  # fmt: skip
         assert reply.status != 200 or not (to_all or dry_run) or reply.json["affected"] == affected
@@ -282,8 +283,8 @@ class Everything(Playing):
           mode=st.sampled_from(["drain", "to_private"]))  # fmt: skip
     def status(self, how: How, who: str, pool: str, verb: str, mode: str) -> None:
         do = {"pause": model_pools.pause, "resume": model_pools.resume, "open": model_pools.open_again,
-              "close": lambda ask: model_pools.close(ask, mode)}[verb]  # fmt: skip
-        self.ask(how, who, pool, f"/{verb}", {"mode": mode} if verb == "close" else None, do)
+              "close": lambda req: model_pools.close(req, mode)}[verb]  # fmt: skip
+        self.send(how, who, pool, f"/{verb}", {"mode": mode} if verb == "close" else None, do)
         self.heard()
 
     # The clock
@@ -293,9 +294,9 @@ class Everything(Playing):
         self.world.service = self.processes[how.process]
         reply = self.world.user(who, admin=who == "root").request("POST", "/v1/sweep", {})
         try:
-            returned = model_pools.sweep(Ask(self.model, who, "p", self.world.clock.now))
-        except No as no:
-            assert (reply.status, reply.code) == (no.status, no.code)
+            returned = model_pools.sweep(Request(self.model, who, "p", self.world.clock.now))
+        except Refusal as refusal:
+            assert (reply.status, reply.code) == (refusal.status, refusal.code)
         else:
             assert [reply.json[name] for name in ("due", "returned", "failed", "remaining")] == [
                 returned,

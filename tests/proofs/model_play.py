@@ -22,7 +22,7 @@ from chalicelib.model.model import Event
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import POOL_CACHE_MS
 from tests.proofs import model_pools
-from tests.proofs.model import Ask, Model, No
+from tests.proofs.model import Model, Refusal, Request
 from tests.support import tally
 from tests.support.audit import assert_sound
 from tests.support.world import DAY, HOUR, MINUTE, START, Reply, User, World
@@ -77,12 +77,12 @@ def duration(length: int | None) -> str | None:
 
 
 def written(policy: dict[str, Any]) -> dict[str, Any]:
-    return {name: duration(said) if name in DURATIONS else said for name, said in policy.items()}
+    return {name: duration(value) if name in DURATIONS else value for name, value in policy.items()}
 
 
-def said(**what: Any) -> dict[str, Any]:
+def present(**members: Any) -> dict[str, Any]:
     """Return a body of the given members without absent ones."""
-    return {name: each for name, each in what.items() if each}
+    return {name: each for name, each in members.items() if each}
 
 
 def as_body(row: model_pools.Row) -> dict[str, Any]:
@@ -92,20 +92,20 @@ def as_body(row: model_pools.Row) -> dict[str, Any]:
 
 def plain(shown: dict[str, Any]) -> dict[str, Any]:
     """A customer as the model shows it: with its times in milliseconds."""
-    return {name: ms(said) if name in TIMES else said for name, said in shown.items() if name != "old_expires_at"}
+    return {name: ms(value) if name in TIMES else value for name, value in shown.items() if name != "old_expires_at"}
 
 
 def ms(text: str | None) -> int | None:
     return None if text is None else round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def as_seen(body: Any, anew: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+def as_seen(body: Any, as_shown_now: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     """The body of an answer, with each customer in it as it is seen now."""
     if isinstance(body, dict) and "claim_id" in body:
-        return anew(body)
+        return as_shown_now(body)
     if isinstance(body, dict):
-        return {name: as_seen(each, anew) for name, each in body.items()}
-    return [as_seen(each, anew) for each in body] if isinstance(body, list) else body
+        return {name: as_seen(each, as_shown_now) for name, each in body.items()}
+    return [as_seen(each, as_shown_now) for each in body] if isinstance(body, list) else body
 
 
 class Playing(RuleBasedStateMachine):
@@ -151,8 +151,8 @@ class Playing(RuleBasedStateMachine):
     def user(self, name: str, pool: str) -> User:
         return self.world.user(name, admin=name == "root", pool=pool)
 
-    def ask(
-        self, how: How, who: str, pool: str, path: str, body: Any, do: Callable[[Ask], Any],
+    def send(
+        self, how: How, who: str, pool: str, path: str, body: Any, do: Callable[[Request], Any],
         method: str = "POST", version: int | None = None, repeat: bool = True,
     ) -> tuple[Reply, Any]:  # fmt: skip
         """Send the request to model and service and compare the results. `version` is a possible If-Match. Return the
@@ -162,26 +162,26 @@ class Playing(RuleBasedStateMachine):
         seen = None if version is None or how.seen is None else version + (7 if how.seen == "wrong" else 0)
         headers = {} if seen is None else {"if_match": str(seen)}
         headers |= {"idempotency_key": f"k{len(self.sent)}"} if how.keyed else {}
-        given, no = None, None
+        expected, refused = None, None
         try:
-            given = do(Ask(self.model, who, pool, self.world.clock.now, seen))
-        except No as refusal:
-            no = refusal
+            expected = do(Request(self.model, who, pool, self.world.clock.now, seen))
+        except Refusal as refusal:
+            refused = refusal
         self.world.service = self.processes[how.process]
         if how.process:
             path, body = by_subject(path, body)
         reply = self.user(who, pool).request(method, f"/v1/pools/{pool}{path}", body, **headers)
-        self.answered(reply, given, no)
+        self.answered(reply, expected, refused)
         self.world.clock.forward(1)  # no two are the same request by their very moment
         if how.keyed:
             self.sent.append(Sent(who, pool, method, path, body, headers, self.world.clock.now, reply))
             if repeat:
                 self.again(self.sent[-1], 1 - how.process)
-        return reply, given
+        return reply, expected
 
-    def answered(self, reply: Reply, given: Any, no: No | None) -> None:
-        if no is not None:
-            assert (reply.status, reply.json.get("code")) == (no.status, no.code), reply.text
+    def answered(self, reply: Reply, given: Any, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            assert (reply.status, reply.json.get("code")) == (refusal.status, refusal.code), reply.text
         elif isinstance(given, list):
             assert "results" in reply.json, reply.text
             assert reply.results == given
@@ -205,19 +205,19 @@ class Playing(RuleBasedStateMachine):
 
     def withheld(self, sent: Sent) -> str | None:
         """Why the answer does not come again: who is no member, or no admin, gets only what anybody may have."""
-        ask = Ask(self.model, sent.who, sent.pool, self.world.clock.now)
+        req = Request(self.model, sent.who, sent.pool, self.world.clock.now)
         for_admins = sent.path.removeprefix("/") in ("pause", "resume", "open", "close")
-        if ask.admin or (not for_admins and (sent.pool, sent.who) in self.model.members):
+        if req.admin or (not for_admins and (sent.pool, sent.who) in self.model.members):
             return None
         first, code = sent.reply, "not_admin" if for_admins else "not_a_member"
         if sent.method == "DELETE" and f"/members/{sent.who}" in sent.path and first.status == 200:
             return None
         for_all = {code, "pool_not_open", "duplicate_in_request", "invalid_request"}
         if "results" in first.json:
-            said = [each.get("code") for each in first.json["results"] if each["id"] != "no id"]
+            codes = [each.get("code") for each in first.json["results"] if each["id"] != "no id"]
         else:
-            said = [first.json.get("code")]
-        return None if for_all.issuperset(said) else code
+            codes = [first.json.get("code")]
+        return None if for_all.issuperset(codes) else code
 
     def as_now(self, who: str, shown: dict[str, Any]) -> dict[str, Any]:
         """That customer of an earlier answer, with what the user may see of it now."""
@@ -249,7 +249,7 @@ class Playing(RuleBasedStateMachine):
             people = {each["user_id"]: each for each in mona.walk("/members")}
             expected = {user: self.model.member_shown(pool, user, now) for at, user in self.model.members if at == pool}
             for user, shown in people.items():
-                assert {name: said for name, said in shown.items() if name != "resets_at"} == expected.pop(user)
+                assert {name: value for name, value in shown.items() if name != "resets_at"} == expected.pop(user)
             assert not expected
             shown, home = mona.request("GET", f"/v1/pools/{pool}").json, self.model.pools[pool]
             assert (shown["status"], shown["version"]) == (home.status, home.version)
@@ -262,8 +262,8 @@ class Playing(RuleBasedStateMachine):
             events = user.walk(f"/customers/{shown['id']}/history")
             assert all(each["reason"] is None for each in events if each["masked"])
             known = self.model.customers[pool, shown["id"]]
-            told = [each for each in events if each["masked"] or each["reason"]]
-            notes = {each["seq"]: each["reason"] for each in told if each["reason"] not in BY_THE_SERVICE}
+            written_events = [each for each in events if each["masked"] or each["reason"]]
+            notes = {each["seq"]: each["reason"] for each in written_events if each["reason"] not in BY_THE_SERVICE}
             assert notes == self.model.notes_seen(known, who, now)
 
     def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
@@ -275,23 +275,23 @@ class Playing(RuleBasedStateMachine):
                 self.claims.add(str(each.claim.id))
 
     def one(
-        self, how: How, who: str, pool: str, customer: str, verb: str, do: Callable[[Ask], Any], body: Any = None,
+        self, how: How, who: str, pool: str, customer: str, verb: str, do: Callable[[Request], Any], body: Any = None,
         method: str = "POST",
     ) -> None:  # fmt: skip
         """A verb of one customer, which is shown afterwards."""
         known = self.model.customers.get((pool, customer))
         path = f"/customers/{customer}{verb}"
-        reply, _ = self.ask(how, who, pool, path, body, do, method, version=known.version if known else 1)
+        reply, _ = self.send(how, who, pool, path, body, do, method, version=known.version if known else 1)
         self.same()
         if reply.status == 200:
             moment = self.world.clock.now - 1  # at which it was asked
             assert plain(reply.json) == self.model.seen(reply.json["pool_id"], customer, who, moment)
 
     def many(
-        self, how: How, who: str, pool: str, verb: str, chosen: list[str], atomic: bool, do: Callable[[Ask], Any],
+        self, how: How, who: str, pool: str, verb: str, chosen: list[str], atomic: bool, do: Callable[[Request], Any],
         **more: Any,
     ) -> None:  # fmt: skip
-        self.ask(how, who, pool, verb, {"customer_ids": chosen, "atomic": atomic} | said(**more), do)
+        self.send(how, who, pool, verb, {"customer_ids": chosen, "atomic": atomic} | present(**more), do)
         self.same()
 
     def by_holder(self, own: bool, who: str, pool: str, customer: str, state: str = "claimed") -> tuple[str, str, str]:
@@ -311,14 +311,14 @@ class Playing(RuleBasedStateMachine):
         current = found.claim.id if found is not None and found.claim is not None else "none"
         return current if known == "current" else known
 
-    def room_was_made(self, ask: Ask, taken: list[str]) -> bool:
+    def room_was_made(self, req: Request, taken: list[str]) -> bool:
         """Return True if the service returned the caller's expired claims first; it must where the headroom was too
         small.
         """
-        expired = [each for each in self.model.held_by(ask.pool, ask.who) if each.expired(ask.moment)]
+        expired = [each for each in self.model.held_by(req.pool, req.who) if each.expired(req.moment)]
         if not expired:
             return False
-        shown = {each["id"]: each for each in self.user("mona", ask.pool).walk("/customers")}
+        shown = {each["id"]: each for each in self.user("mona", req.pool).walk("/customers")}
         return any(shown[each.id]["version"] > each.version for each in expired if each.id not in taken)
 
     def heard(self) -> None:

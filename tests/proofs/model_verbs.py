@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tests.proofs.model import Ask, Claim, Customer, Do, No, refuse_if
+from tests.proofs.model import Claim, Customer, Do, Refusal, Request, refuse_if
 
 IMPOSSIBLE = ("no id",)  # what no customer can be called
 Plan = Callable[[str], tuple[Do, bool]]  # what to do with a customer, and whether it uses up a limit
@@ -14,344 +14,344 @@ def nothing() -> None:
     """It is so already."""
 
 
-def settle(
-    ask: Ask, ids: Sequence[str], plan: Plan, atomic: bool = False, recipient: str = "", daily: bool = False
+def apply_to_each(
+    req: Request, ids: Sequence[str], plan: Plan, atomic: bool = False, recipient: str = "", daily: bool = False
 ) -> list[str]:
-    """A word for each id, in order. The first of those who take get what is left of the taker's limits."""
-    told, todo, takes = dict[int, str](), dict[int, Do](), list[int]()
+    """Return `ok` or a code for each id, in order. What is left of the recipient's limits goes to the first ids."""
+    results, todo, takes = dict[int, str](), dict[int, Do](), list[int]()
     for at, each in enumerate(ids):
         try:
             refuse_if(each in ids[:at], "duplicate_in_request")
             refuse_if(each in IMPOSSIBLE, "not_found")  # whoever asks
             todo[at], uses = plan(each)
             takes += [at] if uses else []
-        except No as no:
-            told[at] = no.code
+        except Refusal as refusal:
+            results[at] = refusal.code
     if takes:
-        granted, code = ration(ask, recipient, len(takes), daily)
-        told |= dict.fromkeys(takes[granted:], code)
-    if not (atomic and told):
+        granted, code = granted_by_limits(req, recipient, len(takes), daily)
+        results |= dict.fromkeys(takes[granted:], code)
+    if not (atomic and results):
         for at, do in todo.items():
-            if at not in told:
+            if at not in results:
                 do()
-    return [told.get(at, "ok") for at in range(len(ids))]
+    return [results.get(at, "ok") for at in range(len(ids))]
 
 
-def ration(ask: Ask, recipient: str, wanted: int, daily: bool) -> tuple[int, str]:
+def granted_by_limits(req: Request, recipient: str, wanted: int, daily: bool) -> tuple[int, str]:
     """Return how many of those they may take, and the refusal of the others. Expired claims are returned first."""
-    model, home = ask.model, ask.home
-    limit = model.limit(ask.pool, recipient)
-    if limit is not None and limit - len(model.held_by(ask.pool, recipient)) < wanted:
-        model.return_expired(ask.pool, recipient, ask.now)
-    room = wanted if limit is None else max(limit - len(model.held_by(ask.pool, recipient)), 0)
+    model, home = req.model, req.home
+    limit = model.limit(req.pool, recipient)
+    if limit is not None and limit - len(model.held_by(req.pool, recipient)) < wanted:
+        model.return_expired(req.pool, recipient, req.now)
+    room = wanted if limit is None else max(limit - len(model.held_by(req.pool, recipient)), 0)
     today = wanted
-    if daily and "daily_claim_limit" in ask.policy:
-        claimed = model.members[ask.pool, recipient].claims[home.day(ask.now)]
-        today = max(ask.policy["daily_claim_limit"] - claimed, 0)
+    if daily and "daily_claim_limit" in req.policy:
+        claimed = model.members[req.pool, recipient].claims[home.day(req.now)]
+        today = max(req.policy["daily_claim_limit"] - claimed, 0)
     granted = min(room, today, wanted)
     return granted, "daily_limit" if today <= granted else "holding_limit"
 
 
-def about_all(told: list[str], code: str) -> list[str]:
+def refuse_all_if(results: list[str], code: str) -> list[str]:
     """Refused as a whole, if one is refused with that."""
-    refuse_if(code in told, code)
-    return told
+    refuse_if(code in results, code)
+    return results
 
 
-def one(told: list[str]) -> None:
-    refuse_if(told[0] != "ok", told[0])
+def one(results: list[str]) -> None:
+    refuse_if(results[0] != "ok", results[0])
 
 
 # Claims
 
 
-def blocking(ask: Ask, found: Customer) -> list[str]:
+def blocking(req: Request, found: Customer) -> list[str]:
     """Every rule about the customer that keeps them from claiming it."""
-    policy, told = ask.policy, []
-    expired = found.expired(ask.moment)
+    policy, results = req.policy, []
+    expired = found.expired(req.moment)
     if found.state == "private" or (found.state == "claimed" and not expired):
-        told.append("already_claimed")
+        results.append("already_claimed")
     once_more = expired and found.returns >= policy.get("max_returns", 10**9) - 1
     if found.aside is not None or once_more:
-        told.append("set_aside")
-    if ask.now - found.entered < policy.get("embargo", 0):
-        told.append("embargoed")
-    if found.holder == ask.who and found.claim is not None and found.claim.expires is not None:
-        told += ["cooldown"] if ask.now - found.claim.expires < policy.get("cooldown", -(10**15)) else []
-    elif ask.now - found.left.get(ask.who, -(10**15)) < policy.get("cooldown", 0):
-        told.append("cooldown")
-    return told
+        results.append("set_aside")
+    if req.now - found.entered < policy.get("embargo", 0):
+        results.append("embargoed")
+    if found.holder == req.who and found.claim is not None and found.claim.expires is not None:
+        results += ["cooldown"] if req.now - found.claim.expires < policy.get("cooldown", -(10**15)) else []
+    elif req.now - found.left.get(req.who, -(10**15)) < policy.get("cooldown", 0):
+        results.append("cooldown")
+    return results
 
 
-def plan_claim(ask: Ask, customer: str) -> tuple[Do, bool]:
-    refuse_if(ask.home.status != "open", "pool_not_open")
-    ask.by_member()
-    found = ask.customer(customer)
-    if found.state == "claimed" and found.holder == ask.who and not found.expired(ask.moment):
+def plan_claim(req: Request, customer: str) -> tuple[Do, bool]:
+    refuse_if(req.home.status != "open", "pool_not_open")
+    req.by_member()
+    found = req.customer(customer)
+    if found.state == "claimed" and found.holder == req.who and not found.expired(req.moment):
         return nothing, False
-    for code in blocking(ask, found):
-        raise No(code)
-    return lambda: take(ask, found), True
+    for code in blocking(req, found):
+        raise Refusal(code)
+    return lambda: take(req, found), True
 
 
-def take(ask: Ask, found: Customer) -> None:
-    ask.model.begin(found, "claimed", ask.who, ask.now)
-    ask.by_member().claims[ask.home.day(ask.now)] += 1
+def take(req: Request, found: Customer) -> None:
+    req.model.begin(found, "claimed", req.who, req.now)
+    req.by_member().claims[req.home.day(req.now)] += 1
 
 
-def claim(ask: Ask, ids: Sequence[str], atomic: bool = False) -> list[str]:
-    return settle(ask, ids, lambda each: plan_claim(ask, each), atomic, ask.who, daily=True)
+def claim(req: Request, ids: Sequence[str], atomic: bool = False) -> list[str]:
+    return apply_to_each(req, ids, lambda each: plan_claim(req, each), atomic, req.who, daily=True)
 
 
-def eligibility(ask: Ask, customer: str) -> list[str]:
-    found = ask.customer(customer)
-    closed = [] if ask.home.status == "open" else ["pool_not_open"]
-    if found.state == "claimed" and found.holder == ask.who and not found.expired(ask.moment):
+def eligibility(req: Request, customer: str) -> list[str]:
+    found = req.customer(customer)
+    closed = [] if req.home.status == "open" else ["pool_not_open"]
+    if found.state == "claimed" and found.holder == req.who and not found.expired(req.moment):
         return closed
-    if (ask.pool, ask.who) not in ask.model.members:
-        return [*closed, "not_a_member", *blocking(ask, found)]
-    return [*closed, *blocking(ask, found), *limits(ask)]
+    if (req.pool, req.who) not in req.model.members:
+        return [*closed, "not_a_member", *blocking(req, found)]
+    return [*closed, *blocking(req, found), *limits(req)]
 
 
-def limits(ask: Ask) -> list[str]:
+def limits(req: Request) -> list[str]:
     """Return the limits that block one more claim, without counting expired claims."""
-    goes_on = [each for each in ask.model.held_by(ask.pool, ask.who) if not each.expired(ask.moment)]
-    limit, told = ask.model.limit(ask.pool, ask.who), []
-    if ask.by_member().claims[ask.home.day(ask.now)] >= ask.policy.get("daily_claim_limit", 10**9):
-        told.append("daily_limit")
+    goes_on = [each for each in req.model.held_by(req.pool, req.who) if not each.expired(req.moment)]
+    limit, results = req.model.limit(req.pool, req.who), []
+    if req.by_member().claims[req.home.day(req.now)] >= req.policy.get("daily_claim_limit", 10**9):
+        results.append("daily_limit")
     if limit is not None and len(goes_on) >= limit:
-        told.append("holding_limit")
-    return told
+        results.append("holding_limit")
+    return results
 
 
 def release(
-    ask: Ask, ids: Sequence[str], atomic: bool = False, claim_id: str | None = None, reason: str = ""
+    req: Request, ids: Sequence[str], atomic: bool = False, claim_id: str | None = None, reason: str = ""
 ) -> list[str]:
     def plan(customer: str) -> tuple[Do, bool]:
-        ask.customer(customer)
-        refuse_if(bool(ask.policy.get("reason_required")) and not reason, "reason_required")
-        found, _ = ask.claim(customer, claim_id)
-        return lambda: released(ask, found, reason), False
+        req.customer(customer)
+        refuse_if(bool(req.policy.get("reason_required")) and not reason, "reason_required")
+        found, _ = req.claim(customer, claim_id)
+        return lambda: released(req, found, reason), False
 
-    return about_all(settle(ask, ids, plan, atomic), "reason_required")
+    return refuse_all_if(apply_to_each(req, ids, plan, atomic), "reason_required")
 
 
-def released(ask: Ask, found: Customer, reason: str) -> None:
+def released(req: Request, found: Customer, reason: str) -> None:
     assert found.holder is not None
     if reason:
-        found.notes[found.version + 1] = (ask.who, found.holder, reason)
-    ask.model.give_back(found, "released" if found.holder == ask.who else "reclaimed", ask.now)
+        found.notes[found.version + 1] = (req.who, found.holder, reason)
+    req.model.give_back(found, "released" if found.holder == req.who else "reclaimed", req.now)
 
 
 # A manager's verbs
 
 
-def assign(ask: Ask, ids: Sequence[str], to: str, atomic: bool = False) -> list[str]:
+def assign(req: Request, ids: Sequence[str], to: str, atomic: bool = False) -> list[str]:
     def plan(customer: str) -> tuple[Do, bool]:
-        refuse_if(ask.home.status != "open", "pool_not_open")
-        found = for_member(ask, customer, to)
-        for code in blocking(ask, found):
+        refuse_if(req.home.status != "open", "pool_not_open")
+        found = for_member(req, customer, to)
+        for code in blocking(req, found):
             refuse_if(code in ("already_claimed", "set_aside"), code)
-        return lambda: ask.model.begin(found, "assigned", to, ask.now), True
+        return lambda: req.model.begin(found, "assigned", to, req.now), True
 
-    return settle(ask, ids, plan, atomic, to)
+    return apply_to_each(req, ids, plan, atomic, to)
 
 
-def transfer(ask: Ask, ids: Sequence[str], to: str, atomic: bool = False, claim_id: str | None = None) -> list[str]:
+def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, claim_id: str | None = None) -> list[str]:
     def plan(customer: str) -> tuple[Do, bool]:
-        refuse_if(ask.home.status != "open", "pool_not_open")
-        found = for_member(ask, customer, to)
-        ask.claim(customer, claim_id)
-        return (nothing, False) if found.holder == to else (lambda: hand_over(ask, found, to), True)
+        refuse_if(req.home.status != "open", "pool_not_open")
+        found = for_member(req, customer, to)
+        req.claim(customer, claim_id)
+        return (nothing, False) if found.holder == to else (lambda: hand_over(req, found, to), True)
 
-    return settle(ask, ids, plan, atomic, to)
+    return apply_to_each(req, ids, plan, atomic, to)
 
 
-def for_member(ask: Ask, customer: str, to: str) -> Customer:
+def for_member(req: Request, customer: str, to: str) -> Customer:
     """A manager does something for the good of a member."""
-    ask.by_manager()
-    ask.by_member(to)
-    return ask.customer(customer)
+    req.by_manager()
+    req.by_member(to)
+    return req.customer(customer)
 
 
-def hand_over(ask: Ask, found: Customer, to: str) -> None:
+def hand_over(req: Request, found: Customer, to: str) -> None:
     assert found.holder is not None
-    found.left[found.holder] = ask.now
+    found.left[found.holder] = req.now
     found.claim = None
-    ask.model.begin(found, "transferred", to, ask.now)
+    req.model.begin(found, "transferred", to, req.now)
 
 
-def convert(ask: Ask, ids: Sequence[str], to: str | None, atomic: bool = False) -> list[str]:
+def convert(req: Request, ids: Sequence[str], to: str | None, atomic: bool = False) -> list[str]:
     def plan(customer: str) -> tuple[Do, bool]:
-        ask.by_manager()
+        req.by_manager()
         if to is None:
-            found, _ = ask.claim(customer)
+            found, _ = req.claim(customer)
         else:
-            found = for_member(ask, customer, to)
+            found = for_member(req, customer, to)
             refuse_if(found.state == "private", "already_claimed")
         holder = to or found.holder
         assert holder is not None
-        return lambda: ask.model.make_private(found, "converted", holder, ask.now), False
+        return lambda: req.model.make_private(found, "converted", holder, req.now), False
 
-    return settle(ask, ids, plan, atomic)
+    return apply_to_each(req, ids, plan, atomic)
 
 
-def restore(ask: Ask, customer: str) -> None:
-    ask.by_manager()
-    found = ask.customer(customer)
-    if "set_aside" in blocking(ask, found):
-        if found.expired(ask.moment):
-            ask.model.expire(found, ask.now)
-        found.aside, found.returns, found.waiting = None, 0, ask.now
-        found.step("restored", ask.now)
+def restore(req: Request, customer: str) -> None:
+    req.by_manager()
+    found = req.customer(customer)
+    if "set_aside" in blocking(req, found):
+        if found.expired(req.moment):
+            req.model.expire(found, req.now)
+        found.aside, found.returns, found.waiting = None, 0, req.now
+        found.step("restored", req.now)
 
 
 # A holder's verbs
 
 
 def extend(
-    ask: Ask, ids: Sequence[str], by: int | None, atomic: bool = False, claim_id: str | None = None
+    req: Request, ids: Sequence[str], by: int | None, atomic: bool = False, claim_id: str | None = None
 ) -> list[str]:
-    length = ask.policy.get("extension") if by is None else by
+    length = req.policy.get("extension") if by is None else by
 
     def plan(customer: str) -> tuple[Do, bool]:
-        found, claim = ask.claim(customer, claim_id)
-        refuse_if((claim.pinned or 0) > ask.moment, "pinned")
+        found, claim = req.claim(customer, claim_id)
+        refuse_if((claim.pinned or 0) > req.moment, "pinned")
         if claim.ends is None:
-            raise No("extension_not_allowed")
-        refuse_if(claim.extensions >= ask.policy.get("max_extensions", 10**9), "extension_limit")
-        longest = claim.started + ask.policy.get("max_hold", 10**15)
+            raise Refusal("extension_not_allowed")
+        refuse_if(claim.extensions >= req.policy.get("max_extensions", 10**9), "extension_limit")
+        longest = claim.started + req.policy.get("max_hold", 10**15)
         refuse_if(claim.ends + (length or 0) > longest, "extension_limit")
-        refuse_if(not ask.manages and not ask.policy.get("members_may_extend"), "extension_not_allowed")
+        refuse_if(not req.manages and not req.policy.get("members_may_extend"), "extension_not_allowed")
         if length is None:
-            raise No("invalid_request")
-        return lambda: extended(ask, found, length), False
+            raise Refusal("invalid_request")
+        return lambda: extended(req, found, length), False
 
-    return about_all(settle(ask, ids, plan, atomic), "invalid_request")
+    return refuse_all_if(apply_to_each(req, ids, plan, atomic), "invalid_request")
 
 
-def extended(ask: Ask, found: Customer, by: int) -> None:
+def extended(req: Request, found: Customer, by: int) -> None:
     claim = found.claim
     assert claim is not None and claim.ends is not None
     claim.ends += by
     claim.extended += by
     claim.extensions += 1
-    found.step("extended", ask.now)
+    found.step("extended", req.now)
 
 
-def follow_up(ask: Ask, customer: str, note: str) -> None:
+def follow_up(req: Request, customer: str, note: str) -> None:
     refuse_if(note != "called", "invalid_request")  # the only one here that is not blank
-    found = ask.customer(customer)
+    found = req.customer(customer)
     refuse_if(found.state == "available", "not_claimed")
-    ask.theirs(found)
-    refuse_if(found.expired(ask.moment), "expired")
-    found.step("followed_up", ask.now)
-    found.notes[found.version] = (ask.who, found.holder or "", note)
-    if found.holder != ask.who:
+    req.theirs(found)
+    refuse_if(found.expired(req.moment), "expired")
+    found.step("followed_up", req.now)
+    found.notes[found.version] = (req.who, found.holder or "", note)
+    if found.holder != req.who:
         return
-    found.followed_up = ask.now
+    found.followed_up = req.now
     if found.claim is not None:
-        restart(ask, found.claim)
+        restart(req, found.claim)
 
 
-def restart(ask: Ask, claim: Claim) -> None:
-    claim.active = ask.moment
-    fresh = ask.home.deadline(claim.started, claim.active)
-    restarts = ask.policy.get("follow_up_restarts_clock") or "idle_ttl" in ask.policy
+def restart(req: Request, claim: Claim) -> None:
+    claim.active = req.moment
+    fresh = req.home.deadline(claim.started, claim.active)
+    restarts = req.policy.get("follow_up_restarts_clock") or "idle_ttl" in req.policy
     if restarts and claim.ends is not None and fresh is not None:
         claim.ends = max(claim.ends, fresh)
         claim.extended = min(claim.extended, claim.ends - fresh)
 
 
-def win(ask: Ask, customer: str) -> None:
-    found, _ = ask.claim(customer)
+def win(req: Request, customer: str) -> None:
+    found, _ = req.claim(customer)
     assert found.holder is not None
-    ask.model.make_private(found, "won", found.holder, ask.now)
+    req.model.make_private(found, "won", found.holder, req.now)
 
 
-def deposit(ask: Ask, ids: Sequence[str], into: str | None, atomic: bool = False) -> list[str]:
-    there = Ask(ask.model, ask.who, into or ask.pool, ask.now)
+def deposit(req: Request, ids: Sequence[str], into: str | None, atomic: bool = False) -> list[str]:
+    there = Request(req.model, req.who, into or req.pool, req.now)
 
     def plan(customer: str) -> tuple[Do, bool]:
-        if there.pool != ask.pool:
-            ask.by_manager()
-        found = ask.customer(customer)
+        if there.pool != req.pool:
+            req.by_manager()
+        found = req.customer(customer)
         refuse_if(found.state == "claimed", "not_private")
         refuse_if(found.state == "available", "already_available")
-        ask.theirs(found)
+        req.theirs(found)
         refuse_if(there.home.status == "closed", "pool_not_open")
-        if there.pool != ask.pool:
+        if there.pool != req.pool:
             there.belongs()
-            refuse_if((there.pool, customer) in ask.model.customers, "duplicate_customer")
-        return lambda: put_back(ask, found, there.pool), False
+            refuse_if((there.pool, customer) in req.model.customers, "duplicate_customer")
+        return lambda: put_back(req, found, there.pool), False
 
-    return settle(ask, ids, plan, atomic)
+    return apply_to_each(req, ids, plan, atomic)
 
 
-def put_back(ask: Ask, found: Customer, into: str) -> None:
+def put_back(req: Request, found: Customer, into: str) -> None:
     assert found.holder is not None
-    found.left[found.holder] = found.entered = found.waiting = ask.now
+    found.left[found.holder] = found.entered = found.waiting = req.now
     found.state, found.holder, found.won = "available", None, None
-    del ask.model.customers[found.pool, found.id]
+    del req.model.customers[found.pool, found.id]
     found.pool = into
-    ask.model.customers[into, found.id] = found
-    found.step("deposited", ask.now)
+    req.model.customers[into, found.id] = found
+    found.step("deposited", req.now)
 
 
-def pin(ask: Ask, customer: str, until: int) -> None:
-    refuse_if(until <= ask.now, "invalid_request")
+def pin(req: Request, customer: str, until: int) -> None:
+    refuse_if(until <= req.now, "invalid_request")
     try:
-        pinned(ask, customer, until)
-    except No as no:
-        if no.code != "pin_limit":
+        pinned(req, customer, until)
+    except Refusal as refusal:
+        if refusal.code != "pin_limit":
             raise
-        end_pins(ask, customer)
-        pinned(ask, customer, until)
+        end_pins(req, customer)
+        pinned(req, customer, until)
 
 
-def pinned(ask: Ask, customer: str, until: int) -> None:
-    found, claim = ask.claim(customer)
-    if (claim.pinned or 0) <= ask.moment:
-        pins = sum(each.claim.pinned is not None for each in pinnable(ask, found))
-        refuse_if(pins >= ask.policy.get("pin_limit", 10**9), "pin_limit")
-    refuse_if(until > ask.now + ask.policy.get("max_pin", 10**15), "pin_limit")
+def pinned(req: Request, customer: str, until: int) -> None:
+    found, claim = req.claim(customer)
+    if (claim.pinned or 0) <= req.moment:
+        pins = sum(each.claim.pinned is not None for each in pinnable(req, found))
+        refuse_if(pins >= req.policy.get("pin_limit", 10**9), "pin_limit")
+    refuse_if(until > req.now + req.policy.get("max_pin", 10**15), "pin_limit")
     claim.pinned = until
-    found.step("pinned", ask.now)
+    found.step("pinned", req.now)
 
 
-def pinnable(ask: Ask, found: Customer) -> list[Customer]:
-    return ask.model.held_by(ask.pool, found.holder or "")
+def pinnable(req: Request, found: Customer) -> list[Customer]:
+    return req.model.held_by(req.pool, found.holder or "")
 
 
-def end_pins(ask: Ask, customer: str) -> None:
+def end_pins(req: Request, customer: str) -> None:
     """Those of the holder that have ended of themselves make room, and their claims end with them where they have."""
-    for each in pinnable(ask, ask.model.customers[ask.pool, customer]):
-        over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= ask.moment
-        if over and each.expired(ask.moment):
-            ask.model.expire(each, ask.now)
+    for each in pinnable(req, req.model.customers[req.pool, customer]):
+        over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= req.moment
+        if over and each.expired(req.moment):
+            req.model.expire(each, req.now)
         elif over:
-            each_unpinned(ask, each)
+            each_unpinned(req, each)
 
 
-def unpin(ask: Ask, customer: str) -> None:
-    found, claim = ask.claim(customer)
+def unpin(req: Request, customer: str) -> None:
+    found, claim = req.claim(customer)
     if claim.pinned is not None:
-        each_unpinned(ask, found)
+        each_unpinned(req, found)
 
 
-def each_unpinned(ask: Ask, found: Customer) -> None:
+def each_unpinned(req: Request, found: Customer) -> None:
     claim = found.claim
     assert claim is not None
     claim.pinned = None
-    claim.ends = None if claim.ends is None else max(claim.ends, ask.moment)
-    found.step("unpinned", ask.now)
+    claim.ends = None if claim.ends is None else max(claim.ends, req.moment)
+    found.step("unpinned", req.now)
 
 
-def edit(ask: Ask, customer: str, name: str, priority: int | None) -> None:
-    found = ask.customer(customer)
-    ask.theirs(found)
-    refuse_if(found.holder == ask.who and found.expired(ask.moment) and not ask.manages, "expired")
-    said = (name, found.priority if priority is None else priority)
-    if said != (found.name, found.priority):
-        found.name, found.priority = said
-        found.step("updated", ask.now)
+def edit(req: Request, customer: str, name: str, priority: int | None) -> None:
+    found = req.customer(customer)
+    req.theirs(found)
+    refuse_if(found.holder == req.who and found.expired(req.moment) and not req.manages, "expired")
+    changed = (name, found.priority if priority is None else priority)
+    if changed != (found.name, found.priority):
+        found.name, found.priority = changed
+        found.step("updated", req.now)

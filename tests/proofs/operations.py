@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.times import rfc3339
-from tests.proofs.race_runner import Shape, anew, shape_of
+from tests.proofs.race_runner import Shape, shape_of, with_new_ids
 from tests.support.audit import assert_sound
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, HOUR, MINUTE, START, Clock, Reply, World
@@ -26,8 +26,8 @@ UNSURE = ("outcome_unknown", "store_unavailable", "throttled")
 @dataclass(frozen=True, eq=False)
 class Operation:
     """A request by a user of the world that `set_up` creates. `finds`: it reads an index, and may find less while the
-    index is late. `reports`: its response counts the work of this very run. `told`: it writes an event that identifies
-    an earlier transaction even without key or token.
+    index is late. `reports`: its response counts the work of this very run. `recognizable`: it writes an event that
+    identifies an earlier transaction even without key or token.
     """
 
     name: str
@@ -41,10 +41,10 @@ class Operation:
     reports: bool = False
 
     @property
-    def told(self) -> bool:
+    def recognizable(self) -> bool:
         return "customer" in self.path or "customer" in str(self.body)
 
-    def ask(self, world: World, key: Key) -> Reply:
+    def send(self, world: World, key: Key) -> Reply:
         headers = {"idempotency_key": key} if key else {}
         headers |= {"if_match": self.if_match} if self.if_match else {}
         user = world.user(self.who, admin=self.who == "root")
@@ -70,7 +70,7 @@ class Trial:
         calls: list[str] = []
         world = self.begin()
         self.engine.before = calls.append
-        reply = self.operation.ask(world, key)
+        reply = self.operation.send(world, key)
         self.rest()
         assert reply.status in (200, 201), reply.text
         return self.shape(reply), calls
@@ -79,7 +79,7 @@ class Trial:
         """The world as it was set up, seen through a process that remembers nothing."""
         self.rest()
         self.engine.load(self.start, self.before_that)
-        return anew(World(self.table, Clock(self.now)))
+        return with_new_ids(World(self.table, Clock(self.now)))
 
     def rest(self) -> None:
         """Make the engine follow its settings from now on."""
@@ -96,7 +96,7 @@ class Trial:
         assert_sound(self.table)
         assert self.shape(reply) == (self.undisturbed if key else self.keyless)
         if key:
-            again = self.operation.ask(world, key)
+            again = self.operation.send(world, key)
             assert (again.status, again.text) == (reply.status, reply.text), "another answer to a repetition"
             assert again.headers.get("Idempotent-Replayed") == "true"
             assert self.shape(again) == self.undisturbed, "a repetition has done something more"

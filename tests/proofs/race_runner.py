@@ -19,25 +19,26 @@ import msgspec
 
 from chalicelib.dynamodb.items import deserialize_item, event_page_record, recent_events_record
 from chalicelib.dynamodb.table import Table
-from tests.proofs.schedules import Ran, Tape, park, run
+from tests.proofs.schedules import Run, Tape, park, run
 from tests.support.audit import assert_sound
 from tests.support.memory import Items, Memory, memory_table
 from tests.support.world import Clock, Reply, World, everything
 
 Memories = Literal["cold", "warm", "shared"]
-Sent = Callable[[World], Any]  # is given a world with a process of its own
+Request = Callable[[World], Any]  # is given a world with a process of its own
 Shape = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Race:
-    """`sent` is what each worker does. `so` is the race's own statement about the world and the results afterwards.
-    `serial`: all of it could have come of some order. `sees` are the customers that a warm process has seen before."""
+    """`requests` is what each worker does. `check` asserts what this race requires of the world and the results.
+    `serial`: the result must be that of some order. `cached` are the customers that a warm process has read before.
+    """
 
-    sent: Sequence[Sent]
-    so: Callable[[World, list[Any]], None] = lambda world, results: None
+    requests: Sequence[Request]
+    check: Callable[[World, list[Any]], None] = lambda world, results: None
     serial: bool = True
-    sees: Sequence[str] = ("c1",)
+    cached: Sequence[str] = ("c1",)
 
 
 SetUp = Callable[[World], Race]
@@ -63,54 +64,54 @@ class Arena:
         self.last: Shape = ()
         self._orders: set[Shape] | None = None
 
-    def run(self, tape: Tape, *, torn: bool = False) -> Ran:
+    def run(self, tape: Tape, *, torn: bool = False) -> Run:
         """Plays that schedule, and asserts all that must be true after it."""
-        (world, jobs), ran = self._begin(), Ran()
+        (world, jobs), ran = self._begin(), Run()
         try:
             self._run(jobs, tape, ran, torn)
             self._check(world, ran.results)
         except Exception as error:
-            error.add_note(f"in the schedule {ran.told()}")
+            error.add_note(f"in the schedule {ran.description()}")
             error.add_note(f"to play it again: {self._again(ran, torn)}")
             raise
         return ran
 
-    def _run(self, jobs: Sequence[Callable[[], Any]], tape: Tape, ran: Ran, torn: bool) -> None:
+    def _run(self, jobs: Sequence[Callable[[], Any]], tape: Tape, ran: Run, torn: bool) -> None:
         self.engine.before, self.engine.torn = park, torn
         try:
             run(jobs, tape, ran)
         finally:
             self.engine.before, self.engine.torn = lambda call: None, False
 
-    def _again(self, ran: Ran, torn: bool) -> str:
+    def _again(self, ran: Run, torn: bool) -> str:
         """The command that plays exactly this schedule."""
         turns = "".join(map(str, ran.turns)).rstrip("0") or "0"
         return (
-            f".venv/bin/python -m tests.proofs.again {self.name} {self.memories} {'torn' if torn else 'whole'} {turns}"
+            f".venv/bin/python -m tests.proofs.replay {self.name} {self.memories} {'torn' if torn else 'whole'} {turns}"
         )
 
     def _check(self, world: World, results: list[Any]) -> None:
         shape = shape_of(results, self.table)
         self.last = shape
         assert_sound(self.table)
-        self.race.so(world, results)
+        self.race.check(world, results)
         if self.race.serial:
             assert shape in self._serial(), f"no order of the requests comes to this: {shape}"
 
     def _begin(self) -> tuple[World, list[Callable[[], Any]]]:
         self.engine.load(self.start)
-        world = anew(World(self.table, Clock(self.now)))
-        processes = [process(world, self.memories) for _ in self.race.sent]
+        world = with_new_ids(World(self.table, Clock(self.now)))
+        processes = [process(world, self.memories) for _ in self.race.requests]
         if self.memories == "warm":
             for each in processes:
-                for customer in self.race.sees:
+                for customer in self.race.cached:
                     each.user("mona").get(f"/customers/{customer}")
-        return world, [partial(sent, its) for sent, its in zip(self.race.sent, processes, strict=True)]
+        return world, [partial(request, its) for request, its in zip(self.race.requests, processes, strict=True)]
 
     def _serial(self) -> set[Shape]:
         """What comes of the requests one by one, in every order."""
         if self._orders is None:
-            self._orders = {self._in_order(order) for order in itertools.permutations(range(len(self.race.sent)))}
+            self._orders = {self._in_order(order) for order in itertools.permutations(range(len(self.race.requests)))}
         return self._orders
 
     def _in_order(self, order: Sequence[int]) -> Shape:
@@ -130,15 +131,15 @@ def shape_of(results: Sequence[Any], table: Table) -> Shape:
 def _readable(item: Any) -> Any:
     """As text, with the events unpacked: their ids are new ones too."""
     packed = {"tail": recent_events_record, "events": event_page_record}
-    told = {name: msgspec.json.encode(read(item)).decode() for name, read in packed.items() if name in item}
-    return {name: str(content) for name, content in (deserialize_item(item) | told).items()}
+    unpacked = {name: msgspec.json.encode(read(item)).decode() for name, read in packed.items() if name in item}
+    return {name: str(content) for name, content in (deserialize_item(item) | unpacked).items()}
 
 
 def _unnamed(text: str) -> str:
     return re.sub(r"\b(new)?\d{6}\b", "#", text)
 
 
-def anew(world: World) -> World:
+def with_new_ids(world: World) -> World:
     """Return that world with new ids that differ from those created during the set-up."""
     generated_id = itertools.count(1)
     world.new_id = lambda: f"new{next(generated_id):06d}"
@@ -153,13 +154,13 @@ def process(world: World, memories: Memories = "cold") -> World:
     return other
 
 
-def earlier(ms: int, sent: Sent) -> Sent:
-    """The same, sent so much earlier: its process has a clock that is behind."""
+def earlier(ms: int, request: Request) -> Request:
+    """Return the request as a process sends it whose clock is behind by that much."""
 
     def send(world: World) -> Any:
         world.clock = Clock(world.clock.now - ms)
         world.service = type(world.service)(world.service.backend, world.clock)
-        return sent(world)
+        return request(world)
 
     return send
 
@@ -168,11 +169,11 @@ def codes(results: Sequence[Any]) -> list[str]:
     return sorted("ok" if reply.status in (200, 201) else reply.code for reply in results)
 
 
-def swept(world: World) -> int:
-    """A round of the schedule; how much of it failed."""
+def run_sweep(world: World) -> int:
+    """Run one scheduled sweep. Return how many customers failed."""
     return world.sweep().failed
 
 
-def asked(user: str, method: str, path: str, body: Any = None, **headers: str) -> Sent:
-    """One request of that user; root is an admin."""
+def request_by(user: str, method: str, path: str, body: Any = None, **headers: str) -> Request:
+    """Return a request of that user; root is an admin."""
     return lambda world: world.user(user, admin=user == "root").request(method, path, body, **headers)

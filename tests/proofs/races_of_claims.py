@@ -14,10 +14,10 @@ def two_members_claim_one_customer(world: World) -> Race:
     world.pool()
     world.fill(1)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["already_claimed", "ok"]
 
-    return Race([lambda w: w.user("alice").claim("c1"), lambda w: w.user("bob").claim("c1")], so)
+    return Race([lambda w: w.user("alice").claim("c1"), lambda w: w.user("bob").claim("c1")], check)
 
 
 @race
@@ -25,10 +25,10 @@ def three_members_claim_one_customer(world: World) -> Race:
     world.pool(members="alice bob carl")
     world.fill(1)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["already_claimed", "already_claimed", "ok"]
 
-    return Race([lambda w, name=name: w.user(name).claim("c1") for name in ("alice", "bob", "carl")], so)
+    return Race([lambda w, name=name: w.user(name).claim("c1") for name in ("alice", "bob", "carl")], check)
 
 
 @race
@@ -36,11 +36,11 @@ def a_member_with_room_for_one_claims_two(world: World) -> Race:
     world.pool(holding_limit=1)
     world.fill(2)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["holding_limit", "ok"]
         assert world.user("alice").held() == 1
 
-    return Race([lambda w, c=c: w.user("alice").claim(c) for c in ("c1", "c2")], so, sees=("c1", "c2"))
+    return Race([lambda w, c=c: w.user("alice").claim(c) for c in ("c1", "c2")], check, cached=("c1", "c2"))
 
 
 @race
@@ -50,11 +50,11 @@ def a_member_whose_room_is_taken_by_a_expired_claim_claims_two(world: World) -> 
     world.user("alice").claim("c3")
     world.clock.forward(HOUR)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["holding_limit", "ok"]
         assert world.user("alice").held() == 1
 
-    return Race([lambda w, c=c: w.user("alice").claim(c) for c in ("c1", "c2")], so, sees=("c1", "c2", "c3"))
+    return Race([lambda w, c=c: w.user("alice").claim(c) for c in ("c1", "c2")], check, cached=("c1", "c2", "c3"))
 
 
 @race
@@ -64,11 +64,11 @@ def the_first_two_claims_of_a_new_day_at_a_daily_limit_of_one(world: World) -> R
     world.user("alice").claim("c1")
     world.clock.forward(DAY)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["daily_limit", "ok"]
         assert world.user("alice").get("/members/me").json["claimed_today"] == 1
 
-    return Race([lambda w, c=c: w.user("alice").claim(c) for c in ("c2", "c3")], so, sees=("c2", "c3"))
+    return Race([lambda w, c=c: w.user("alice").claim(c) for c in ("c2", "c3")], check, cached=("c2", "c3"))
 
 
 def put_limit(world: World, user: str, limit: int) -> Reply:
@@ -82,13 +82,13 @@ def a_limit_is_lowered_while_its_member_claims(world: World) -> Race:
     world.fill(3)
     put_limit(world, "alice", 2)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[2].status == 200
         assert world.user("alice").held() == codes(results[:2]).count("ok") >= 1
         assert world.user("alice").claim("c3").code == "holding_limit"
 
     claims = [lambda w, c=c: w.user("alice").claim(c) for c in ("c1", "c2")]
-    return Race([*claims, lambda w: put_limit(w, "alice", 1)], so, sees=("c1", "c2"))
+    return Race([*claims, lambda w: put_limit(w, "alice", 1)], check, cached=("c1", "c2"))
 
 
 @race
@@ -96,13 +96,13 @@ def two_batches_overlap_in_opposite_order(world: World) -> Race:
     world.pool(holding_limit=2)
     ids = world.fill(3)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         won = [each["id"] for reply in results for each in reply.json["results"] if each["ok"]]
         assert sorted(won) == ids, "each is won once"
         assert {world.user("alice").held(), world.user("bob").held()} == {1, 2}
 
     batches = [lambda w: w.user("alice").claim_batch(ids), lambda w: w.user("bob").claim_batch(ids[::-1])]
-    return Race(batches, so, serial=False, sees=ids)
+    return Race(batches, check, serial=False, cached=ids)
 
 
 @race
@@ -110,7 +110,7 @@ def two_atomic_batches_overlap(world: World) -> Race:
     world.pool()
     ids = world.fill(3)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["already_claimed", "ok"]
         assert {world.user("alice").held(), world.user("bob").held()} == {0, 2}
 
@@ -118,7 +118,7 @@ def two_atomic_batches_overlap(world: World) -> Race:
         lambda w: w.user("alice").claim_batch(ids[:2], atomic=True),
         lambda w: w.user("bob").claim_batch(ids[:0:-1], atomic=True),
     ]
-    return Race(batches, so, sees=ids)
+    return Race(batches, check, cached=ids)
 
 
 @race
@@ -126,11 +126,11 @@ def two_members_take_the_next(world: World) -> Race:
     world.pool()
     world.fill(3)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         taken = [each["id"] for reply in results for each in reply.json["items"]]
         assert len(taken) == len(set(taken)) == 2
 
-    return Race([lambda w: w.user("alice").claim_next(), lambda w: w.user("bob").claim_next()], so, serial=False)
+    return Race([lambda w: w.user("alice").claim_next(), lambda w: w.user("bob").claim_next()], check, serial=False)
 
 
 @race
@@ -138,12 +138,12 @@ def two_members_want_the_last_two(world: World) -> Race:
     world.pool(holding_limit=2)
     world.fill(2)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         taken = [each["id"] for reply in results for each in reply.json["items"]]
         assert sorted(taken) == ["c1", "c2"]
 
     nexts = [lambda w: w.user("alice").claim_next(2), lambda w: w.user("bob").claim_next(2)]
-    return Race(nexts, so, serial=False, sees=("c1", "c2"))
+    return Race(nexts, check, serial=False, cached=("c1", "c2"))
 
 
 # One member who calls several times at once
@@ -165,11 +165,11 @@ def next_at_once(world: World, calls: int, count: int, supply: int, **policy: An
     ids = world.fill(supply)
     limits = [policy[name] for name in ("holding_limit", "daily_claim_limit") if name in policy]
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert sorted(taken_by(results)) == held_by(world, "alice")
         assert world.user("alice").held() == min(calls * count, supply, *limits)
 
-    return Race([lambda w: w.user("alice").claim_next(count)] * calls, so, serial=False, sees=ids)
+    return Race([lambda w: w.user("alice").claim_next(count)] * calls, check, serial=False, cached=ids)
 
 
 @race
@@ -207,14 +207,14 @@ def a_member_takes_the_next_two_while_a_manager_assigns_them_one(world: World) -
     world.pool(holding_limit=3)
     ids = world.fill(5)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         first, second, assigned = results
         given = ["c1"] if assigned.status == 200 else []
         assert sorted(taken_by([first, second]) + given) == held_by(world, "alice")
         assert world.user("alice").held() == 3
 
     nexts = [lambda w: w.user("alice").claim_next(2)] * 2
-    return Race([*nexts, lambda w: w.user("mona").post("/customers/c1/assign", {"to": "alice"})], so, False, ids)
+    return Race([*nexts, lambda w: w.user("mona").post("/customers/c1/assign", {"to": "alice"})], check, False, ids)
 
 
 @race
@@ -223,13 +223,13 @@ def a_member_takes_the_next_two_while_one_is_released_and_transferred_to_them(wo
     ids = world.fill(2)
     world.user("bob").claim("c1")
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         taken = taken_by(results[:1])
         assert set(taken) <= set(held_by(world, "alice")) and "c2" in taken
         assert ("c1" in taken) == (world.user("mona").events("c1")[-1] == "claimed")
 
     transfer = verb("mona", "transfer", to="alice")
-    return Race([lambda w: w.user("alice").claim_next(2), verb("bob", "release"), transfer], so, False, ids)
+    return Race([lambda w: w.user("alice").claim_next(2), verb("bob", "release"), transfer], check, False, ids)
 
 
 @race
@@ -238,8 +238,8 @@ def two_members_with_room_for_one_take_the_next_two(world: World) -> Race:
     world.pool(holding_limit=1)
     ids = world.fill(4)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert sorted(taken_by(results)) == sorted(held_by(world, "alice") + held_by(world, "bob"))
         assert (world.user("alice").held(), world.user("bob").held()) == (1, 1)
 
-    return Race([lambda w, name=name: w.user(name).claim_next(2) for name in ("alice", "bob")], so, False, ids)
+    return Race([lambda w, name=name: w.user(name).claim_next(2) for name in ("alice", "bob")], check, False, ids)

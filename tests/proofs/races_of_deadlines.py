@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.model.times import rfc3339
-from tests.proofs.race_runner import Race, codes, earlier, race, swept
+from tests.proofs.race_runner import Race, codes, earlier, race, run_sweep
 from tests.support.world import DAY, HOUR, MINUTE, START, Reply, World
 
 
@@ -21,43 +21,43 @@ def held_for_an_hour(world: World, **policy: Any) -> None:
 def a_claim_and_a_sweep_at_the_instant_of_expiry(world: World) -> Race:
     held_for_an_hour(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].status == 200 and results[1] == 0
         assert world.user("mona").events("c1") == ["imported", "claimed", "expired", "claimed"]
 
-    return Race([lambda w: w.user("bob").claim("c1"), swept], so)
+    return Race([lambda w: w.user("bob").claim("c1"), run_sweep], check)
 
 
 @race
 def two_claims_and_a_sweep_at_the_instant_of_expiry(world: World) -> Race:
     held_for_an_hour(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results[:2]) == ["already_claimed", "ok"]
         assert world.user("mona").events("c1").count("expired") == 1
 
-    return Race([lambda w: w.user("bob").claim("c1"), lambda w: w.user("mona").claim("c1"), swept], so)
+    return Race([lambda w: w.user("bob").claim("c1"), lambda w: w.user("mona").claim("c1"), run_sweep], check)
 
 
 @race
 def two_sweeps_at_once(world: World) -> Race:
     held_for_an_hour(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results == [0, 0]
         assert world.user("mona").events("c1").count("expired") == 1
 
-    return Race([swept, swept], so)
+    return Race([run_sweep, run_sweep], check)
 
 
 @race
 def two_sweeps_at_once_count_what_each_has_returned(world: World) -> Race:
     held_for_an_hour(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert sorted(results) == [0, 1]
 
-    return Race([lambda w: w.sweep().returned] * 2, so)
+    return Race([lambda w: w.sweep().returned] * 2, check)
 
 
 def extend(world: World, user: str = "alice") -> Reply:
@@ -68,23 +68,23 @@ def extend(world: World, user: str = "alice") -> Reply:
 def an_extension_a_millisecond_before_expiry_and_a_sweep(world: World) -> Race:
     held_for_an_hour(world, members_may_extend=True)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         extended, customer = results[0].status == 200, world.user("mona").customer("c1")
         assert extended == (customer["holder"] == "alice")
         assert customer["expires_at"] == (rfc3339(START + 2 * HOUR + 1) if extended else None)
 
-    return Race([earlier(1, extend), swept], so)
+    return Race([earlier(1, extend), run_sweep], check)
 
 
 @race
 def an_extension_at_the_instant_of_expiry_and_a_sweep(world: World) -> Race:
     held_for_an_hour(world, members_may_extend=True)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].code in ("expired", "not_claimed") and results[1] == 0
         assert world.user("alice").held() == 0
 
-    return Race([extend, swept], so)
+    return Race([extend, run_sweep], check)
 
 
 @race
@@ -92,10 +92,10 @@ def two_extensions_where_one_is_allowed(world: World) -> Race:
     held_for_an_hour(world, members_may_extend=True, max_extensions=1)
     world.clock.forward(-MINUTE)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["extension_limit", "ok"]
 
-    return Race([extend, lambda w: extend(w, "mona")], so)
+    return Race([extend, lambda w: extend(w, "mona")], check)
 
 
 @race
@@ -103,23 +103,23 @@ def two_equal_extensions_in_one_millisecond(world: World) -> Race:
     held_for_an_hour(world, members_may_extend=True)
     world.clock.forward(-MINUTE)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["ok", "ok"]
         ends = sorted(reply.json["expires_at"] for reply in results)
         assert ends == [rfc3339(START + 2 * HOUR + 1), rfc3339(START + 3 * HOUR + 1)]
 
-    return Race([extend, extend], so)
+    return Race([extend, extend], check)
 
 
 @race
 def a_win_a_millisecond_before_expiry_and_a_claim_after_it(world: World) -> Race:
     held_for_an_hour(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert "ok" in codes(results)
 
     won = earlier(1, lambda w: w.user("alice").post("/customers/c1/win"))
-    return Race([won, lambda w: w.user("bob").claim("c1")], so)
+    return Race([won, lambda w: w.user("bob").claim("c1")], check)
 
 
 @race
@@ -128,13 +128,13 @@ def two_pins_where_one_is_allowed(world: World) -> Race:
     world.fill(2)
     world.user("alice").claim_batch(["c1", "c2"])
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["ok", "pin_limit"]
 
     def pin(world: World, customer: str) -> Reply:
         return world.user("alice").post(f"/customers/{customer}/pin", {"until": rfc3339(START + 3 * DAY)})
 
-    return Race([lambda w: pin(w, "c1"), lambda w: pin(w, "c2")], so, sees=("c1", "c2"))
+    return Race([lambda w: pin(w, "c1"), lambda w: pin(w, "c2")], check, cached=("c1", "c2"))
 
 
 @race
@@ -142,7 +142,7 @@ def a_claim_in_place_of_a_expired_one_and_a_sweep(world: World) -> Race:
     held_for_an_hour(world, holding_limit=1)
     world.fill(1, prefix="d")
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].status == 200, "one's own expired claims never block the headroom"
 
-    return Race([lambda w: w.user("alice").claim("d1"), swept], so, serial=False, sees=("c1", "d1"))
+    return Race([lambda w: w.user("alice").claim("d1"), run_sweep], check, serial=False, cached=("c1", "d1"))

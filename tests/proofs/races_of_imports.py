@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.proofs.race_runner import Race, asked, race
+from tests.proofs.race_runner import Race, race, request_by
 from tests.support.audit import assert_no_key_twice
 from tests.support.world import Reply, World
 
@@ -13,24 +13,24 @@ from tests.support.world import Reply, World
 def two_imports_of_one_phone_number(world: World) -> Race:
     world.pool()
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert sorted(word for reply in results for word in reply.results) == ["duplicate_customer", "ok"]
         assert len(world.user("mona").walk("/customers")) == 1
         assert_no_key_twice(world.table)
 
-    return Race([lambda w: by_phone(w, "reject", "A"), lambda w: by_phone(w, "reject", "B")], so, sees=())
+    return Race([lambda w: by_phone(w, "reject", "A"), lambda w: by_phone(w, "reject", "B")], check, cached=())
 
 
 @race
 def two_imports_of_one_phone_number_that_update(world: World) -> Race:
     world.pool()
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert [word for reply in results for word in reply.results] == ["ok", "ok"]
         assert len(world.user("mona").walk("/customers")) == 1
         assert_no_key_twice(world.table)
 
-    return Race([lambda w: by_phone(w, "update", "A"), lambda w: by_phone(w, "update", "B")], so, sees=())
+    return Race([lambda w: by_phone(w, "update", "A"), lambda w: by_phone(w, "update", "B")], check, cached=())
 
 
 @race
@@ -38,7 +38,7 @@ def an_import_by_phone_and_an_edit_of_the_phone_number(world: World) -> Race:
     world.pool()
     by_phone(world, "reject", "A", id="c1")
     said = {"fields": {"phone": "+49 30 7654321"}}
-    edit = asked("mona", "PATCH", "/v1/pools/p/customers/c1", said)
+    edit = request_by("mona", "PATCH", "/v1/pools/p/customers/c1", said)
     return Race([lambda w: by_phone(w, "update", "B", id="c2"), edit])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.proofs.race_runner import Race, Sent, asked, codes, race
+from tests.proofs.race_runner import Race, Request, codes, race, request_by
 from tests.support.world import Reply, World
 
 
@@ -14,7 +14,7 @@ def held(world: World, **policy: Any) -> None:
     world.user("alice").claim("c1")
 
 
-def verb(user: str, name: str, **body: Any) -> Sent:
+def verb(user: str, name: str, **body: Any) -> Request:
     return lambda world: world.user(user, admin=user == "root").post(f"/customers/c1/{name}", body)
 
 
@@ -22,20 +22,20 @@ def verb(user: str, name: str, **body: Any) -> Sent:
 def a_release_and_an_assignment(world: World) -> Race:
     held(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].status == 200
 
-    return Race([verb("alice", "release"), verb("mona", "assign", to="bob")], so)
+    return Race([verb("alice", "release"), verb("mona", "assign", to="bob")], check)
 
 
 @race
 def a_release_and_an_assignment_and_a_claim(world: World) -> Race:
     held(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].status == 200 and codes(results[1:]).count("ok") <= 1
 
-    return Race([verb("alice", "release"), verb("mona", "assign", to="bob"), verb("carl", "claim")], so)
+    return Race([verb("alice", "release"), verb("mona", "assign", to="bob"), verb("carl", "claim")], check)
 
 
 @race
@@ -54,27 +54,27 @@ def a_transfer_and_a_release(world: World) -> Race:
 def two_transfers_of_one_customer(world: World) -> Race:
     held(world, holding_limit=1)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["ok", "ok"]
 
-    return Race([verb("mona", "transfer", to="bob"), verb("mona", "transfer", to="carl")], so)
+    return Race([verb("mona", "transfer", to="bob"), verb("mona", "transfer", to="carl")], check)
 
 
 @race
 def two_releases_of_one_claim(world: World) -> Race:
     held(world)
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["not_claimed", "ok"]
 
-    return Race([verb("alice", "release", reason="mine"), verb("mona", "release", reason="hers")], so)
+    return Race([verb("alice", "release", reason="mine"), verb("mona", "release", reason="hers")], check)
 
 
 @race
 def two_wins_of_one_claim_and_an_edit(world: World) -> Race:
     held(world)
     edited = {"fields": {"phone": "+49 30 1234567"}}
-    edit = asked("mona", "PATCH", "/v1/pools/p/customers/c1", edited)
+    edit = request_by("mona", "PATCH", "/v1/pools/p/customers/c1", edited)
     return Race([verb("alice", "win"), verb("mona", "win"), edit])
 
 
@@ -86,7 +86,7 @@ def two_edits_and_a_claim(world: World) -> Race:
     def edit(world: World, **fields: str) -> Reply:
         return world.user("mona").request("PATCH", "/v1/pools/p/customers/c1", {"fields": fields})
 
-    edits: list[Sent] = [lambda w: edit(w, size="12"), lambda w: edit(w, city="Bonn")]
+    edits: list[Request] = [lambda w: edit(w, size="12"), lambda w: edit(w, city="Bonn")]
     return Race([*edits, verb("bob", "claim")])
 
 
@@ -95,14 +95,14 @@ def a_deposit_into_another_pool_and_an_edit_and_a_claim(world: World) -> Race:
     held(world)
     world.pool("q", members="alice")
     world.user("alice").post("/customers/c1/win")
-    edit = asked("mona", "PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
+    edit = request_by("mona", "PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].status == 200
         assert world.user("mona").get("/customers/c1").status == 404
         assert world.user("mona", pool="q").customer("c1")["state"] == "available"
 
-    return Race([verb("mona", "deposit", pool="q"), edit, verb("bob", "claim")], so)
+    return Race([verb("mona", "deposit", pool="q"), edit, verb("bob", "claim")], check)
 
 
 @race
@@ -120,22 +120,22 @@ def two_deposits_into_two_pools(world: World) -> Race:
     world.pool("r", members="alice")
     world.user("alice").post("/customers/c1/win")
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results).count("ok") == 1
 
-    return Race([verb("root", "deposit", pool="q"), verb("mona", "deposit", pool="r")], so)
+    return Race([verb("root", "deposit", pool="q"), verb("mona", "deposit", pool="r")], check)
 
 
 @race
 def a_follow_up_of_the_holder_and_one_of_a_manager_and_a_win(world: World) -> Race:
     held(world, idle_ttl="PT1H")
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert results[0].status == 200 and results[2].status == 200
         assert world.user("mona").events("c1").count("followed_up") == codes(results[:2]).count("ok") == 2
 
     ups = [verb("alice", "follow-up", note="called"), verb("mona", "follow-up", outcome="interested")]
-    return Race([*ups, verb("alice", "win")], so)
+    return Race([*ups, verb("alice", "win")], check)
 
 
 @race
@@ -143,7 +143,7 @@ def an_owner_follows_up_while_a_manager_deposits_and_somebody_claims(world: Worl
     held(world)
     world.user("alice").post("/customers/c1/win")
 
-    def so(world: World, results: list[Any]) -> None:
+    def check(world: World, results: list[Any]) -> None:
         assert codes(results[:1])[0] in ("ok", "not_claimed", "not_holder") and results[1].status == 200
 
-    return Race([verb("alice", "follow-up", note="called"), verb("mona", "deposit"), verb("bob", "claim")], so)
+    return Race([verb("alice", "follow-up", note="called"), verb("mona", "deposit"), verb("bob", "claim")], check)

@@ -20,16 +20,17 @@ class Abandoned(BaseException):
 
 
 @dataclass
-class Ran:
-    """What came of a run: the result of each job, who made which call, among how many each was chosen, and by which
-    turn of the tape."""
+class Run:
+    """The result of each job, the worker of each call, the number of workers from which it was chosen, and the turn of
+    the tape that chose it.
+    """
 
     results: list[Any] = field(default_factory=list)
     calls: list[tuple[int, str]] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
     turns: list[int] = field(default_factory=list)
 
-    def told(self) -> str:
+    def description(self) -> str:
         return ", ".join(f"{worker} {call}" for worker, call in self.calls)
 
 
@@ -53,7 +54,7 @@ class _Worker(Thread):
         self.back.release()
 
     def park(self, call: str) -> None:
-        """In the worker's own thread: gives the word back, until it is resumed."""
+        """Wait in the worker's own thread until it is resumed."""
         self.call = call
         self.back.release()
         self.go.acquire()
@@ -72,13 +73,13 @@ def park(call: str) -> None:
         thread.park(call)
 
 
-def run(jobs: Sequence[Job], tape: Tape, ran: Ran | None = None) -> Ran:
-    """Runs the jobs to their ends. At each call the tape says how many workers on it is whose turn it is, counted from
-    the one who went last; so 0 goes on with the same, and a tape that has ended lets each go on to its end.
+def run(jobs: Sequence[Job], tape: Tape, ran: Run | None = None) -> Run:
+    """Run the jobs to their ends. At each call the tape selects the next worker, counted from the one that ran last: 0
+    continues with the same worker. After the end of the tape each worker runs to its end.
 
-    Raises what the first of them raised. `ran` is told all of it, also then.
+    Raise the first error of a job. `ran` records the run, also in that case.
     """
-    ran = ran or Ran()
+    ran = ran or Run()
     workers = [_Worker(number, job) for number, job in enumerate(jobs)]
     for worker in workers:
         worker.start()
@@ -106,8 +107,8 @@ def run(jobs: Sequence[Job], tape: Tape, ran: Ran | None = None) -> Ran:
     return ran
 
 
-def every_tape(play: Callable[[Tape], Ran]) -> Iterator[Ran]:
-    """Plays every schedule that there is, each once, the less eventful first."""
+def every_tape(play: Callable[[Tape], Run]) -> Iterator[Run]:
+    """Run every possible schedule once, those with fewer switches first."""
     tape: list[int] = []
     while True:
         ran = play(tape)

@@ -147,7 +147,7 @@ NAMES = HEAD[1].split()
 ROWS = {row.strip(): cells.split() for row, cells in LINES}
 
 
-def told(row: str, expected: bool) -> list[tuple[str, str]]:
+def cells_of(row: str, expected: bool) -> list[tuple[str, str]]:
     """Who is let in (or kept out) there, and how."""
     return [(name, cell) for name, cell in zip(NAMES, ROWS[row], strict=True) if (cell in ("in", "own")) == expected]
 
@@ -215,9 +215,9 @@ def kept(world: World, tenant: str = "") -> set[str]:
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
-    asked = [row.split(" ") for row in ROWS]
+    requests = [row.split(" ") for row in ROWS]
 
-    routes = {named(find(method, at(path.partition("?")[0]))[0]) for method, path, *_ in asked}
+    routes = {named(find(method, at(path.partition("?")[0]))[0]) for method, path, *_ in requests}
 
     assert routes == {named(route) for route in ROUTES}
     assert BODIES.keys() <= ROWS.keys()
@@ -229,7 +229,7 @@ def test_allowed_callers_succeed_at_every_route(another: Callable[[], World], ro
     world = another()
     before, ours = kept(world), kept(world, "main")
 
-    for name, cell in told(row, expected=True):
+    for name, cell in cells_of(row, expected=True):
         reply = ask(world, row, name)
 
         assert reply.status in (200, 201), f"{name}: {reply.text}"
@@ -247,10 +247,10 @@ def test_refused_callers_get_the_reason_and_change_nothing(another: Callable[[],
     world = another()
     before = kept(world)
 
-    for name, cell in told(row, expected=False):
+    for name, cell in cells_of(row, expected=False):
         for headers in ({}, {"idempotency_key": "k"}, {"idempotency_key": "k"}):
             reply = ask(world, row, name, **headers)
-            assert_refused(reply, REFUSALS[cell.rstrip("*")], each=cell.endswith("*"), said=f"{name}: {reply.text}")
+            assert_refused(reply, REFUSALS[cell.rstrip("*")], each=cell.endswith("*"), message=f"{name}: {reply.text}")
         if cell.endswith("*"):
             whole = ask(world, row, name, BODIES[row] | {"atomic": True})
             assert (whole.status, whole.code) == (409, REFUSALS[cell.rstrip("*")]), f"{name}: {whole.text}"
@@ -258,11 +258,11 @@ def test_refused_callers_get_the_reason_and_change_nothing(another: Callable[[],
     assert kept(world) == before
 
 
-def assert_refused(reply: Reply, code: str, each: bool, said: str) -> None:
+def assert_refused(reply: Reply, code: str, each: bool, message: str) -> None:
     if each:
-        assert (reply.status, set(reply.results)) == (200, {code}), said
+        assert (reply.status, set(reply.results)) == (200, {code}), message
     else:
-        assert (reply.status, reply.json.get("code")) == (CATALOG[code].status, code), said
+        assert (reply.status, reply.json.get("code")) == (CATALOG[code].status, code), message
 
 
 # Another tenant's, and what nobody has
@@ -289,7 +289,7 @@ def keyed(headers: dict[str, str], which: str) -> dict[str, str]:
     return {name: text + which if name == "idempotency_key" else text for name, text in headers.items()}
 
 
-def told_alike(one: Reply, other: Reply) -> bool:
+def equal_responses(one: Reply, other: Reply) -> bool:
     return (one.status, one.headers, one.text) == (other.status, other.headers, other.text)
 
 
@@ -308,7 +308,7 @@ def test_another_tenants_pool_gets_the_exact_response_of_an_unknown_pool(
             for _ in range(1 + ("idempotency_key" in headers)):  # the second is a repetition
                 theirs = ask(world, row, name, **keyed(headers, "1"))
                 nobodys = ask(world, row, name, body, path, **keyed(headers, "2"))
-                assert told_alike(theirs, nobodys), f"{name} {headers}: {theirs.text} {nobodys.text}"
+                assert equal_responses(theirs, nobodys), f"{name} {headers}: {theirs.text} {nobodys.text}"
                 assert theirs.code in ("not_found", "not_admin", "version_conflict"), theirs.text
 
     assert kept(world) == before
@@ -340,6 +340,6 @@ def test_customers_and_members_of_another_tenant_are_unknown_in_a_pool_with_the_
             if concerns_ours:
                 nobodys = ask(world, row, name, body_of_nobodys, path_of_nobodys, **keyed(headers, "2"))
                 theirs.text = target_pool(theirs.text).replace('"xxxx":', '"held":')
-                assert told_alike(theirs, nobodys), f"{name} {headers}: {theirs.text} {nobodys.text}"
+                assert equal_responses(theirs, nobodys), f"{name} {headers}: {theirs.text} {nobodys.text}"
 
     assert kept(world, "main") == ours

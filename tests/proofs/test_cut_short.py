@@ -12,45 +12,24 @@ from tests.support.engine import Crash, failing
 from tests.support.world import HOUR, Reply, World
 
 
-def cut_short(world: World, ask: Callable[[str], Reply], undo: Callable[[], Any] = lambda: None) -> Iterator[Reply]:
-    """The answer to a repetition after the process died at each transaction in turn, before and after it arrived."""
+def cut_short(world: World, send: Callable[[str], Reply]) -> Iterator[Reply]:
+    """Yield the response to a repetition after a death before and after each transaction in turn."""
     for moment in ("before-call", "after-call"):
         for call_number in range(1, 12):
             key = f"{moment}-{call_number}"
             whole = False
             try:
                 with failing(world, call_number, moment):
-                    ask(key)
+                    send(key)
                 whole = True
             except Crash:
                 world.service = world.another_process()
-            repeated = ask(key)
-            assert ask(key).text == repeated.text
+            repeated = send(key)
+            assert send(key).text == repeated.text
             yield repeated
-            undo()
             if whole:
                 break
         assert call_number > 1, "nothing was cut short"
-
-
-def test_repeating_an_interrupted_claim_applies_it_once(world: World) -> None:
-    world.pool(daily_claim_limit=100)
-    world.fill(1)
-    alice = world.user("alice")
-
-    for reply in cut_short(world, lambda key: alice.claim("c1", idempotency_key=key), lambda: alice.release("c1")):
-        assert reply.status == 200 and alice.held() == 1
-    assert alice.get("/members/me").json["claimed_today"] == alice.events("c1").count("claimed")
-
-
-def test_repeating_an_interrupted_release_applies_it_once(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
-    alice.claim("c1")
-
-    for reply in cut_short(world, lambda key: alice.release("c1", idempotency_key=key), lambda: alice.claim("c1")):
-        assert reply.status == 200 and alice.held() == 0
 
 
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
@@ -85,18 +64,6 @@ def test_repeating_an_interrupted_import_without_ids_creates_each_row_once(threa
         made |= {each["id"] for each in reply.json["results"]}
         listed = [each["id"] for each in mona.walk("/customers")]
         assert len(listed) == len(made) == number * 100 and set(listed) == made
-
-
-def test_repeating_an_interrupted_claim_next_takes_no_more_than_requested(world: World) -> None:
-    world.pool()
-    world.fill(20)
-    alice = world.user("alice")
-
-    def undo() -> None:
-        alice.release_batch([each["id"] for each in alice.walk("/customers?holder=me")])
-
-    for reply in cut_short(world, lambda key: alice.claim_next(3, idempotency_key=key), undo):
-        assert len(reply.json["items"]) == alice.held() == 3
 
 
 def test_repeating_a_crashed_claim_next_takes_no_more_after_the_list_changed(world: World) -> None:

@@ -28,7 +28,7 @@ def cases(operation: Operation) -> Iterator[Case]:
     made = trial(operation)
     for fault in FAULTS:
         for key, calls in (("k", made.calls), (None, made.calls_without_key)):
-            if key or (fault.unseen and (operation.told or not fault.forgotten)):
+            if key or (fault.unseen and (operation.recognizable or not fault.forgotten)):
                 yield from ((made, fault, at, key) for at, call in enumerate(calls) if call in fault.hits)
 
 
@@ -43,7 +43,7 @@ def late_cases(operation: Operation) -> Iterator[tuple[Trial, int, int]]:
 def try_out(made: Trial, fault: Fault, at: int, key: str | None) -> None:
     world = made.begin()
     befall(made.engine, fault, at)
-    reply = made.operation.ask(world, key)
+    reply = made.operation.send(world, key)
     made.rest()
     if fault.stale and made.operation.finds:
         assert reply.status < 500
@@ -54,21 +54,21 @@ def try_out(made: Trial, fault: Fault, at: int, key: str | None) -> None:
     elif reply.status in (429, 503):
         assert reply.code in UNSURE
         world.service = world.another_process() if at % 2 else world.service
-        reply = made.operation.ask(world, key)
+        reply = made.operation.send(world, key)
     made.assert_done_once(world, reply, key)
 
 
 def try_late(made: Trial, at: int, arrival: int) -> None:
     world = made.begin()
     late = Late(made.engine, at)
-    given_up = made.operation.ask(world, "k")
+    given_up = made.operation.send(world, "k")
     assert (given_up.status, given_up.code) == (503, "outcome_unknown")
     late.arrive_at(arrival)
-    reply = made.operation.ask(world, "k")
+    reply = made.operation.send(world, "k")
     made.rest()
     late.arrive()
     if reply.status == 503:
-        reply = made.operation.ask(world, "k")
+        reply = made.operation.send(world, "k")
     made.assert_done_once(world, reply)
 
 

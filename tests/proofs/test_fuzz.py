@@ -26,10 +26,10 @@ JSON = st.recursive(
 )
 
 
-def finite(said: Any) -> bool:
+def finite(value: Any) -> bool:
     """Return True if the value can be encoded as JSON."""
     try:
-        json.dumps(said, allow_nan=False)
+        json.dumps(value, allow_nan=False)
     except ValueError:
         return False
     return True
@@ -62,22 +62,22 @@ def test_no_random_text_is_a_valid_token(text: str) -> None:
 
 
 @given(JSON, JSON, st.binary(max_size=80))
-def test_no_token_without_a_valid_signature_is_accepted(header: Any, said: Any, by: bytes) -> None:
-    proves_nothing(handmade(header, said, lambda _: by))
-    proves_nothing(handmade({"alg": "ES256", "kid": "ec"}, claims() | {"x": said}, lambda _: by))
+def test_no_token_without_a_valid_signature_is_accepted(header: Any, value: Any, by: bytes) -> None:
+    proves_nothing(handmade(header, value, lambda _: by))
+    proves_nothing(handmade({"alg": "ES256", "kid": "ec"}, claims() | {"x": value}, lambda _: by))
     proves_nothing(handmade({"alg": "RS256", "kid": "rsa", "crit": header}, claims(), lambda _: by))
 
 
 @given(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "jku", "x5c", "zip", "cty"]), JSON)
-def test_no_token_header_raises_a_defect(part: str, said: Any) -> None:
-    proves_nothing(handmade({"alg": "ES256", "kid": "ec"} | {part: said}, claims()))
+def test_no_token_header_raises_a_defect(part: str, value: Any) -> None:
+    proves_nothing(handmade({"alg": "ES256", "kid": "ec"} | {part: value}, claims()))
 
 
 @settings(max_examples=200, deadline=None)
 @given(JSON, st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "tenant", "roles", "jti", "x"]))
-def test_signed_token_claims_yield_a_caller_or_are_rejected(said: Any, claim: str) -> None:
+def test_signed_token_claims_yield_a_caller_or_are_rejected(value: Any, claim: str) -> None:
     """Even who holds the key cannot make the verifier stumble: its issuer may have a defect of its own."""
-    for content in (claims() | {claim: said}, said):
+    for content in (claims() | {claim: value}, value):
         try:
             caller = verifier().caller(signed(content))
         except Unauthenticated:

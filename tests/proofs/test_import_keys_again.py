@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.test_import_keys import SPELLINGS, edit, ids, imported, listed, row
+from tests.http.test_import_keys import SPELLINGS, edit, imported, listed, row
 from tests.proofs.test_faults import lost, struck
 from tests.support.audit import assert_no_key_twice
 from tests.support.engine import counted
@@ -26,7 +26,7 @@ def test_exactly_one_of_sixteen_concurrent_imports_creates_a_customer(threaded: 
         [lambda n=n: imported(mona, row(SPELLINGS[n % 4], f"N{n}", id=f"c{n}"), on_duplicate=mode) for n in range(16)]
     )
 
-    assert len(listed(mona)) == 1 and {each for reply in replies for each in ids(reply)} == set(listed(mona))
+    assert len(listed(mona)) == 1 and {each for reply in replies for each in reply.ids} == set(listed(mona))
     told = Counter(reply.results[0] for reply in replies)
     assert told == ({"ok": 1, "duplicate_customer": 15} if mode == "reject" else {"ok": 16})
     assert_no_key_twice(threaded.table)
@@ -72,15 +72,15 @@ def test_an_import_with_a_lost_response_is_recognized_as_the_callers(world: Worl
     with struck(world, lost(world)):
         reply = imported(mona, row(), row("13900000000", id="b"), on_duplicate=mode)
 
-    assert reply.results == ["ok", "ok"] and sorted(ids(reply)) == listed(mona)
-    assert [mona.events(each) for each in ids(reply)] == [["imported"]] * 2
+    assert reply.results == ["ok", "ok"] and sorted(reply.ids) == listed(mona)
+    assert [mona.events(each) for each in reply.ids] == [["imported"]] * 2
 
 
 def test_an_import_repeated_with_its_key_is_replayed(threaded: World) -> None:
     mona = threaded.pool()
     rows = [row(f"1380000{number:04d}") for number in range(40)] + [row("no phone"), row("13800000000")]
     first = imported(mona, *rows, idempotency_key="k")
-    edit(mona, ids(first)[0], phone="13900000000")
+    edit(mona, first.ids[0], phone="13900000000")
     threaded.clock.forward(HOUR)
 
     again = imported(mona, *rows, idempotency_key="k")
@@ -111,7 +111,7 @@ def test_an_interrupted_import_continues_where_it_stopped(threaded: World) -> No
     reply = imported(mona, *rows, idempotency_key="k")
 
     assert reply.results == ["ok"] * 80 and len(began) == 32
-    assert sorted(ids(reply)) == listed(mona) and set(began) <= set(ids(reply))
+    assert sorted(reply.ids) == listed(mona) and set(began) <= set(reply.ids)
 
 
 def test_an_import_of_100_new_rows_is_one_read_and_four_transactions(threaded: World) -> None:

@@ -51,7 +51,7 @@ def test_histories_of_a_faulty_store_are_not_linearizable(ministack: str, kind: 
 
 def ops(*given: tuple[float, float, str, str, str]) -> Sequence[Op]:
     """About c1, if it is about any."""
-    return [Op(start, end, who, verb, "c1", said) for start, end, who, verb, said in given]
+    return [Op(start, end, who, verb, "c1", result) for start, end, who, verb, result in given]
 
 
 ORDERS: dict[str, tuple[bool, Any]] = {

@@ -103,14 +103,14 @@ def test_concurrent_claim_next_calls_of_one_member_return_what_each_took(
 ) -> None:
     mona = threaded.pool(**({} if limit is None else {"holding_limit": limit}))
     threaded.fill(40)
-    asked = [lambda at=at: threaded.user("alice").claim_next(count, idempotency_key=f"k{at}") for at in range(calls)]
+    requests = [lambda at=at: threaded.user("alice").claim_next(count, idempotency_key=f"k{at}") for at in range(calls)]
 
-    replies = at_once(asked)
+    replies = at_once(requests)
 
     taken = sorted(each["id"] for reply in replies if reply.status == 200 for each in reply.json["items"])
     assert taken == sorted(each["id"] for each in mona.walk("/customers?holder=alice"))
     assert len(taken) == min(calls * count, limit or 40)
-    again = [repeat() for repeat in asked]
+    again = [repeat() for repeat in requests]
     assert [reply.text for reply in again] == [reply.text for reply in replies]
 
 
@@ -119,7 +119,7 @@ def test_twenty_concurrent_requests_with_one_key_have_one_effect_and_one_respons
     mona = threaded.pool(holding_limit=9)
     ids = threaded.fill(30)
     rows = {"rows": [{"name": "R"} for _ in range(5)]}
-    asked: dict[str, Callable[[], Reply]] = {
+    requests: dict[str, Callable[[], Reply]] = {
         "claim": lambda: mona.claim("c1", idempotency_key="k"),
         "batch": lambda: mona.claim_batch(ids[:12], idempotency_key="k"),
         "claim-next": lambda: mona.claim_next(4, idempotency_key="k"),
@@ -128,7 +128,7 @@ def test_twenty_concurrent_requests_with_one_key_have_one_effect_and_one_respons
         "put": lambda: mona.request("PUT", "/v1/pools/p/members/carl", {"role": "member"}, idempotency_key="k"),
     }
 
-    replies = at_once([asked[verb]] * 20)
+    replies = at_once([requests[verb]] * 20)
 
     assert {(reply.status, reply.text) for reply in replies} == {(replies[0].status, replies[0].text)}
     assert sum("Idempotent-Replayed" not in reply.headers for reply in replies) == 1

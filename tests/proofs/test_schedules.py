@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from chalicelib.dynamodb.table import Table
 from tests.proofs import (
-    again,
     careless_stores,
     races_of_claims,
     races_of_deadlines,
     races_of_imports,
     races_of_repetitions,
     races_of_verbs,
+    replay,
 )
-from tests.proofs.race_runner import Arena, Memories, SetUp, Shape, anew, process, shape_of
+from tests.proofs.race_runner import Arena, Memories, SetUp, Shape, process, shape_of, with_new_ids
 from tests.proofs.races import RACES
-from tests.proofs.schedules import Ran, every_tape, park, run
+from tests.proofs.schedules import Run, every_tape, park, run
 from tests.support import tally
 from tests.support.engine import hooked, operation_of
 from tests.support.world import World
@@ -108,12 +108,12 @@ def test_a_schedule_has_the_same_result_on_a_separate_engine(set_up: SetUp, real
     assert same == shape
 
 
-def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Ran, Shape]:
+def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Run, Shape]:
     """Play that schedule on an engine over the network."""
     world = World(table)
     race = set_up(world)
-    world = anew(world)
-    jobs = [lambda sent=sent: sent(process(world)) for sent in race.sent]
+    world = with_new_ids(world)
+    jobs = [lambda request=request: request(process(world)) for request in race.requests]
 
     def at_the_door(request: Any, **_: Any) -> None:
         park(operation_of(request))
@@ -123,7 +123,7 @@ def wired(set_up: SetUp, table: Table, tape: list[int]) -> tuple[Ran, Shape]:
     return ran, shape_of(ran.results, table)
 
 
-# That these proofs prove something
+# These proofs notice faulty stores
 
 CARELESS: list[tuple[type[Table], SetUp]] = [
     (careless_stores.ChecksFirst, races_of_claims.two_members_claim_one_customer),
@@ -148,16 +148,16 @@ CARELESS: list[tuple[type[Table], SetUp]] = [
 def test_a_replayable_schedule_exposes_a_faulty_store(kind: type[Table], set_up: SetUp) -> None:
     suspect = Arena(set_up, kind=kind)
 
-    tape = found_out(suspect, Phase.generate)
+    tape = failing_schedule(suspect, Phase.generate)
 
-    assert goes_wrong(suspect, tape)
+    assert fails(suspect, tape)
     arena(set_up, "cold").run(tape)
 
 
 def test_a_failing_schedule_is_shrunk_to_the_relevant_turns() -> None:
     suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless_stores.ChecksFirst)
 
-    tape = found_out(suspect, Phase.generate, Phase.shrink)
+    tape = failing_schedule(suspect, Phase.generate, Phase.shrink)
 
     assert sum(turn != 0 for turn in tape) == 1, "one member is overtaken between looking and writing"
 
@@ -165,21 +165,21 @@ def test_a_failing_schedule_is_shrunk_to_the_relevant_turns() -> None:
 def test_a_failing_schedule_reports_the_turns_that_replay_it() -> None:
     suspect = Arena(races_of_claims.two_members_claim_one_customer, kind=careless_stores.ChecksFirst)
     with pytest.raises(AssertionError) as failed:
-        suspect.run(found_out(suspect, Phase.generate))
+        suspect.run(failing_schedule(suspect, Phase.generate))
 
     command = failed.value.__notes__[-1].split()
 
-    assert command[-5:-1] == ["tests.proofs.again", "two_members_claim_one_customer", "cold", "whole"]
-    assert goes_wrong(suspect, [int(turn) for turn in command[-1]])
-    again.main(*command[-4:])
+    assert command[-5:-1] == ["tests.proofs.replay", "two_members_claim_one_customer", "cold", "whole"]
+    assert fails(suspect, [int(turn) for turn in command[-1]])
+    replay.main(*command[-4:])
 
 
-def found_out(suspect: Arena, *phases: Phase) -> list[int]:
+def failing_schedule(suspect: Arena, *phases: Phase) -> list[int]:
     """A schedule in which the store does wrong. Raises NoSuchExample where 100 do not show any."""
-    return find(tapes, partial(goes_wrong, suspect), settings=settings(drawn, max_examples=100, phases=phases))
+    return find(tapes, partial(fails, suspect), settings=settings(drawn, max_examples=100, phases=phases))
 
 
-def goes_wrong(suspect: Arena, tape: list[int]) -> bool:
+def fails(suspect: Arena, tape: list[int]) -> bool:
     try:
         suspect.run(tape)
     except AssertionError:

@@ -38,19 +38,19 @@ def authorize(service: ModuleType, authorization: str) -> Any:
 
 
 def test_the_authorizer_returns_tenant_user_and_role_as_text(service: ModuleType) -> None:
-    said = authorize(service, token(tenant="acme", roles=["admin"]))
+    answer = authorize(service, token(tenant="acme", roles=["admin"]))
 
-    assert said["principalId"] == "alice"
-    assert said["context"] == {"tenant": "acme", "user": "alice", "admin": "true"}
-    assert {each["Effect"] for each in said["policyDocument"]["Statement"]} == {"Allow"}
+    assert answer["principalId"] == "alice"
+    assert answer["context"] == {"tenant": "acme", "user": "alice", "admin": "true"}
+    assert {each["Effect"] for each in answer["policyDocument"]["Statement"]} == {"Allow"}
 
 
 def test_the_authorizer_maps_any_subject_to_an_id_the_gateway_can_carry(service: ModuleType) -> None:
-    said = authorize(service, token(sub="auth0|张三\n" * 200))
+    answer = authorize(service, token(sub="auth0|张三\n" * 200))
 
-    assert said["principalId"] == said["context"]["user"]
-    assert re.fullmatch("u_[a-z2-7]{26}", said["principalId"])
-    assert caller_from({"authorizer": said["context"]}).user == said["principalId"]
+    assert answer["principalId"] == answer["context"]["user"]
+    assert re.fullmatch("u_[a-z2-7]{26}", answer["principalId"])
+    assert caller_from({"authorizer": answer["context"]}).user == answer["principalId"]
 
 
 @pytest.mark.parametrize(

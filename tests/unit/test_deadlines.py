@@ -190,9 +190,9 @@ def test_a_pause_shifts_no_absent_clock_and_none_beyond_the_largest_time() -> No
 def test_a_new_policy_recomputes_the_deadline_but_not_before_now(
     changes: dict[str, int], policy: dict[str, str], expected: int | None
 ) -> None:
-    anew = deadlines.recomputed(replace(CLAIMED, **changes), Policy(**policy), START)  # type: ignore[arg-type]
+    recomputed = deadlines.recomputed(replace(CLAIMED, **changes), Policy(**policy), START)  # type: ignore[arg-type]
 
-    assert ends(anew)[0] == (None if expected is None else START + expected)
+    assert ends(recomputed)[0] == (None if expected is None else START + expected)
 
 
 def test_a_pinned_claim_stays_pinned_under_a_new_policy() -> None:
@@ -223,12 +223,12 @@ def test_the_next_reminder_is_the_earliest_unsent_level() -> None:
         lambda known, policy: deadlines.shifted(known, policy, START, START, 1),
         lambda known, policy: deadlines.recomputed(known, Policy(claim_ttl="PT2H", reminders=policy.reminders), START),
     ],
-    ids=["followed up", "extended", "unpinned", "shifted", "anew"],
+    ids=["followed up", "extended", "unpinned", "shifted", "recomputed"],
 )
 def test_a_changed_deadline_keeps_the_sent_reminders(changes: Any) -> None:
-    told = replace(CLAIMED, reminded={"P1D": 1})
+    reminded = replace(CLAIMED, reminded={"P1D": 1})
 
-    assert changes(told, REMINDING)["remind_at"] == START + HOUR - 2 * HOUR
+    assert changes(reminded, REMINDING)["remind_at"] == START + HOUR - 2 * HOUR
 
 
 def test_a_reminder_level_is_due_exactly_its_lead_time_before_expiration() -> None:

@@ -157,7 +157,7 @@ MISBEHAVING = {
     "/binary": b"HTTP/1.0 200 OK\r\n\r\n\xff\xfe",
     "/list": b"HTTP/1.0 200 OK\r\n\r\n[1]",
 }
-asked: list[str] = []
+requested_paths: list[str] = []
 
 
 @pytest.mark.parametrize("path", MISBEHAVING)
@@ -168,16 +168,16 @@ def test_a_misbehaving_key_set_address_is_unavailable_and_fetched_rarely(address
         with pytest.raises(KeySetUnavailable):
             verifier.caller(token())
 
-    assert asked.count(path) == 1
+    assert requested_paths.count(path) == 1
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Respond as the path selects, and record the requested paths in `asked`."""
+    """Respond as the path selects, and record the requested paths in `requested_paths`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested_paths.append(self.path)
             good = b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps({"keys": KEYS}).encode()
             self.wfile.write(MISBEHAVING.get(self.path, good))
 

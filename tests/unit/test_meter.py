@@ -40,7 +40,7 @@ def items(change: str) -> tuple[Item, Item]:
     return {} if before is None else table_items.customer_item(before), table_items.customer_item(after)
 
 
-def told(answer: Any) -> tuple[float, dict[str, float]]:
+def capacity_units(answer: Any) -> tuple[float, dict[str, float]]:
     """Return the reported capacity units of the table and of each index."""
     of_indexes = {name: each["CapacityUnits"] for name, each in answer.get("GlobalSecondaryIndexes", {}).items()}
     return answer["CapacityUnits"] - sum(of_indexes.values()), of_indexes
@@ -57,7 +57,7 @@ def test_the_write_units_of_a_single_write(real_table: Table, change: str) -> No
 
     of_indexes = {name: index_units(name, before, after) for name in INDEX_RANGE}
     charged = {name: units for name, units in of_indexes.items() if units}
-    assert told(answer["ConsumedCapacity"]) == (item_units(before, after), charged)
+    assert capacity_units(answer["ConsumedCapacity"]) == (item_units(before, after), charged)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -69,8 +69,8 @@ def test_the_write_units_of_a_transaction(real_table: Table, change: str) -> Non
         client.put_item(TableName=real_table.name, Item=before)
         engine.load({key: before})
 
-    asked = [{"Put": {"TableName": real_table.name, "Item": after}}]
-    (answer,) = client.transact_write_items(TransactItems=asked, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
+    puts = [{"Put": {"TableName": real_table.name, "Item": after}}]
+    (answer,) = client.transact_write_items(TransactItems=puts, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
     memory_table(engine).write([Put(key, after)])
 
     assert answer["CapacityUnits"] == engine.write_units

@@ -16,7 +16,7 @@ WIDE = {ord(digit): ord("０") + int(digit) for digit in "0123456789"} | {ord("+
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "13812345678",
         "+86 138 1234 5678",
@@ -26,12 +26,12 @@ WIDE = {ord(digit): ord("０") + int(digit) for digit in "0123456789"} | {ord("+
         13812345678,
     ],
 )
-def test_a_mainland_mobile_number_has_one_key_in_any_spelling(said: Any) -> None:
-    assert phone(said) == "13812345678"
+def test_a_mainland_mobile_number_has_one_key_in_any_spelling(text: Any) -> None:
+    assert phone(text) == "13812345678"
 
 
 @pytest.mark.parametrize(
-    ("said", "key"),
+    ("text", "key"),
     [
         ("+1 (415) 555-0100", "+14155550100"),
         ("001 415 555 0100", "+14155550100"),
@@ -41,32 +41,32 @@ def test_a_mainland_mobile_number_has_one_key_in_any_spelling(said: Any) -> None
         ("+86 1381234567", "+861381234567"),
     ],
 )
-def test_any_other_number_keeps_its_country_code(said: str, key: str) -> None:
-    assert phone(said) == key
+def test_any_other_number_keeps_its_country_code(text: str, key: str) -> None:
+    assert phone(text) == key
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     ["", " ", "-", "1234", "1" * 16, "call me", "138 1234 5678 x9", "+", "+0138", "++8613812345678", "138+12345678",
      "١٣٨١٢٣٤٥٦٧٨", None, True, 1.5, -13812345678, 10**40, "1 " * 400],
     ids=repr,
 )  # fmt: skip
-def test_text_that_is_not_a_phone_number_has_no_key(said: Any) -> None:
-    assert phone(said) is None
+def test_text_that_is_not_a_phone_number_has_no_key(text: Any) -> None:
+    assert phone(text) is None
 
 
 @given(mobiles, st.sampled_from(["", "+86", "0086"]), st.lists(fillings, min_size=16, max_size=16), st.booleans())
 def test_separators_prefix_and_width_do_not_change_a_mobile_number(
     mobile: str, prefix: str, between: list[str], wide: bool
 ) -> None:
-    said = "".join(filling + digit for filling, digit in zip(between, prefix + mobile, strict=False))
+    text = "".join(filling + digit for filling, digit in zip(between, prefix + mobile, strict=False))
 
-    assert phone(said.translate(WIDE) if wide else said) == mobile
+    assert phone(text.translate(WIDE) if wide else text) == mobile
 
 
 @given(st.text("+0123456789 -０１８６", max_size=20))
-def test_normalizing_a_key_again_returns_it_unchanged(said: str) -> None:
-    key = phone(said)
+def test_normalizing_a_key_again_returns_it_unchanged(text: str) -> None:
+    key = phone(text)
 
     assert key is None or phone(key) == key
 
@@ -78,7 +78,7 @@ def test_two_phone_numbers_have_two_keys(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "Li.Wei@Example.COM",
         "  li.wei@example.com\n",
@@ -86,15 +86,15 @@ def test_two_phone_numbers_have_two_keys(one: str, other: str) -> None:
         "LI.WEI@example\u200b.com",
     ],
 )
-def test_an_email_address_has_one_key_in_any_case_and_width(said: str) -> None:
-    assert email(said) == "li.wei@example.com"
+def test_an_email_address_has_one_key_in_any_case_and_width(text: str) -> None:
+    assert email(text) == "li.wei@example.com"
 
 
 @pytest.mark.parametrize(
-    "said", ["", "@", "a@b", "a b@c.de", "a@b@c.de", "a@b.", None, 7, f"{'a' * 250}@b.cn"], ids=repr
+    "text", ["", "@", "a@b", "a b@c.de", "a@b@c.de", "a@b.", None, 7, f"{'a' * 250}@b.cn"], ids=repr
 )
-def test_text_that_is_not_an_email_address_has_no_key(said: Any) -> None:
-    assert email(said) is None
+def test_text_that_is_not_an_email_address_has_no_key(text: Any) -> None:
+    assert email(text) is None
 
 
 @given(st.text(max_size=40))

@@ -29,9 +29,9 @@ def test_the_summary_of_a_run_adds_up_the_counts_of_all_processes(tmp_path: Path
     options = ["-p", "xdist", "-p", "tests.support.tally", "-n", "2", f"--rootdir={tmp_path}"]
     command = [sys.executable, "-m", "pytest", *options, tmp_path]
     bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=bare).stdout
+    output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=bare).stdout
 
-    assert told.index("        1 schedules played\n") < told.index("    1,234 faults tried\n")
+    assert output.index("        1 schedules played\n") < output.index("    1,234 faults tried\n")
 
 
 def test_only_named_counts_are_accepted() -> None:

@@ -72,7 +72,7 @@ def test_a_public_key_is_not_accepted_as_a_shared_secret(verifier: Verifier, key
 
     for algorithm in ("HS256", "HS384", "HS512", "hs256"):
         header = {"alg": algorithm, "typ": "JWT", "kid": key_id}
-        refuses(verifier, handmade(header, claims(), lambda said: hmac.digest(public, said, hashlib.sha256)))
+        refuses(verifier, handmade(header, claims(), lambda content: hmac.digest(public, content, hashlib.sha256)))
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_a_signed_token_without_a_required_claim_is_rejected(verifier: Verifier,
 
 
 def test_a_signed_token_with_an_infinite_number_is_rejected(verifier: Verifier) -> None:
-    said = json.dumps(claims()).replace('"sub"', '"nbf": 1e999, "sub"')
+    content = json.dumps(claims()).replace('"sub"', '"nbf": 1e999, "sub"')
 
-    refuses(verifier, signed(said))
+    refuses(verifier, signed(content))
 
 
 # Subjects that are no ids
@@ -246,19 +246,19 @@ def test_no_audience_is_accepted_when_only_clients_are_configured() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"iat": 50}, {"nbf": 50}, {"iat": 50, "nbf": 50, "exp": 650}, {"exp": -50}, {"iat": 0.5}, {"nbf": -1e9}]
+    "offsets", [{"iat": 50}, {"nbf": 50}, {"iat": 50, "nbf": 50, "exp": 650}, {"exp": -50}, {"iat": 0.5}, {"nbf": -1e9}]
 )
-def test_a_token_allows_a_minute_of_clock_skew(verifier: Verifier, said: dict[str, float]) -> None:
+def test_a_token_allows_a_minute_of_clock_skew(verifier: Verifier, offsets: dict[str, float]) -> None:
     now = int(time.time())
 
-    assert verifier.caller(token(**{name: now + seconds for name, seconds in said.items()})).user == "alice"
+    assert verifier.caller(token(**{name: now + seconds for name, seconds in offsets.items()})).user == "alice"
 
 
-@pytest.mark.parametrize("said", [{"iat": 70}, {"nbf": 70}, {"exp": -70}])
-def test_a_token_allows_no_more_than_a_minute_of_clock_skew(verifier: Verifier, said: dict[str, int]) -> None:
+@pytest.mark.parametrize("offsets", [{"iat": 70}, {"nbf": 70}, {"exp": -70}])
+def test_a_token_allows_no_more_than_a_minute_of_clock_skew(verifier: Verifier, offsets: dict[str, int]) -> None:
     now = int(time.time())
 
-    refuses(verifier, token(**{name: now + seconds for name, seconds in said.items()}))
+    refuses(verifier, token(**{name: now + seconds for name, seconds in offsets.items()}))
 
 
 def test_a_token_may_last_until_the_end_of_the_year_9999(verifier: Verifier) -> None:
