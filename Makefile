@@ -16,7 +16,7 @@ run: .venv/ready .venv-engine/ready ## run the service on http://127.0.0.1:8000 
 	@exec $(PY) -m tools.local.serve
 
 test-fast: .venv/ready ## run the unit and HTTP tests in memory, in half a minute (ARGS="-k claim" selects)
-	@$(PY) -m pytest -n 2 --dist worksteal --memory -m 'not exhaustive and not e2e and not slow' tests/unit tests/http $(ARGS)
+	@$(PY) -m pytest -n 2 --dist worksteal -p no:schemathesis --memory -m 'not exhaustive and not e2e and not slow' tests/unit tests/http $(ARGS)
 
 test: .venv/ready .venv-engine/ready ## run all tests in memory and on MiniStack (ARGS="-k claim" selects, "-n 0" uses one process)
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)

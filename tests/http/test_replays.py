@@ -139,7 +139,7 @@ BY_ADMINS = [each for each in OPERATIONS if each.who == "root"]
 @pytest.mark.parametrize("operation", BY_ADMINS, ids=lambda operation: operation.name)
 def test_a_request_of_an_admin_is_replayed_only_to_an_admin(operation: Operation) -> None:
     world = Trial(operation).begin()
-    first = operation.ask(world, "k")
+    first = operation.send(world, "k")
 
     headers = {"if_match": operation.if_match} if operation.if_match else {}
     no_admin = world.user("root")
@@ -149,7 +149,7 @@ def test_a_request_of_an_admin_is_replayed_only_to_an_admin(operation: Operation
 
     assert first.status in (200, 201)
     assert refused(by_nobody) in [(403, "not_admin", False), (403, "not_a_member", False)]
-    assert operation.ask(world, "k").text == first.text
+    assert operation.send(world, "k").text == first.text
 
 
 # What it shows

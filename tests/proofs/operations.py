@@ -193,7 +193,7 @@ def imported(world: World) -> None:
 
 def known_by_phone(world: World) -> None:
     empty(world)
-    assert OPERATIONS_BY_NAME["import by phone"].ask(world, None).status == 200
+    assert OPERATIONS_BY_NAME["import by phone"].send(world, None).status == 200
 
 
 def spreading(world: World) -> None:

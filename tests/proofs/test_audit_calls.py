@@ -44,7 +44,7 @@ def test_an_audit_out_of_time_returns_the_remaining_pools(world: World) -> None:
 
     report = run(world, seconds=0.5)
 
-    assert (report.remaining, report.body()["complete"]) == (["p", "q"], False)
+    assert (report.remaining, report.complete) == (["p", "q"], False)
 
 
 # While the pool is in use
