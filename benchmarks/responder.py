@@ -1,6 +1,6 @@
-"""An engine that agrees to everything at once, in a process of its own: what is left to measure is its client.
+"""An HTTP server in its own process that accepts every transaction at once, to measure the client alone.
 
-Answers every request with `{}`, as DynamoDB answers a transaction that has been committed. Keeps nothing.
+It responds to every request with `{}`, as DynamoDB does to a committed transaction, and stores nothing.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def serve(peer):
         else:
             return
 
-door = socket.create_server(("127.0.0.1", 0))
-print(door.getsockname()[1], flush=True)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
 while True:
-    threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 """
 
 
 @contextmanager
 def responder() -> Iterator[str]:
-    """Its address."""
+    """Run the server; yield its address."""
     process = subprocess.Popen([sys.executable, "-I", "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

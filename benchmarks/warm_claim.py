@@ -1,8 +1,7 @@
-"""The work of the processor in one warm claim, from the gateway's event to the response, against plain boto3 making
-the very same transaction.
+"""The CPU time of one warm claim, from event to response, compared with plain boto3 writing the same transaction.
 
-The two alternate in blocks in one thread, against an engine that agrees to everything: what is counted is the work of
-that thread alone. Ours includes what boto3's has no part in: authorisation context, validation, rules, the answer.
+Both alternate in blocks in one thread, with a server that accepts everything; only the CPU time of this thread counts.
+The claim includes work that boto3 does not do: authorization context, validation, rules and the response.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import boto3
 
 from benchmarks.cold_start import POOL, event_of
 from benchmarks.responder import responder
-from benchmarks.rows import Place, Row
+from benchmarks.rows import Row, Target
 from chalicelib.api.handler import Service
 from chalicelib.dynamodb.table import Table
 from chalicelib.transactions.context import Backend
@@ -25,30 +24,32 @@ from tests.support.engine import hooked
 from tests.support.world import World
 from tools.local.service import REGION
 
-BLOCKS, BLOCK = 190, 10  # together no more customers than a process keeps copies of
-POLICY = {"holding_limit": 5000, "daily_claim_limit": 50_000, "claim_ttl": "P30D"}
+BLOCKS, BLOCK = 190, 10  # together no more customers than a process caches
+POLICY: dict[str, Any] = {"holding_limit": 5000, "daily_claim_limit": 50_000, "claim_ttl": "P30D"}
 
 
-def rows(place: Place) -> Iterator[Row]:
-    world = place.world()
+def rows(target: Target) -> Iterator[Row]:
+    world = target.world()
     world.pool(POOL, **POLICY)
     ids = world.fill(BLOCKS * BLOCK, POOL)
     for _ in world.user("alice", pool=POOL).pages("/customers"):
-        """Now there is a copy of each."""
+        """Read every page, so that each customer is cached."""
     with responder() as address:
-        answer = service_at(world, address)
-        sent = _transaction(world, answer, ids[0])
+        request = service_at(world, address)
+        sent = _transaction(world, request, ids[0])
         client = boto3.client("dynamodb", endpoint_url=address, region_name=REGION)
         ours, theirs = _alternating(
-            lambda number: answer(ids[number]), lambda: client.transact_write_items(TransactItems=sent)
+            lambda number: request(ids[number]), lambda: client.transact_write_items(TransactItems=sent)
         )
-    name = "work of a warm claim, against boto3 writing its transaction"
+    name = "CPU time of a warm claim, compared with boto3 writing its transaction"
     yield Row(name, ours * 1e6, theirs * 1e6, bound=1.0, unit="µs")
 
 
 def service_at(world: World, address: str) -> Callable[..., None]:
-    """Claims a customer as alice, or does another verb, through the app. The engine that agrees takes the place of
-    the one that knew."""
+    """Return a function that sends alice's claim, or another operation, through the app to the server at `address`.
+
+    The new backend shares the filled cache of the world's own one.
+    """
     import app
 
     known = world.service.backend
@@ -56,27 +57,27 @@ def service_at(world: World, address: str) -> Callable[..., None]:
     backend = Backend(table, world.new_id, known.sample)
     backend.customer_cache, backend.pools = known.customer_cache, known.pools
     world.table = table
-    made = Service(backend, world.clock)
-    app.service = lambda: made
+    service = Service(backend, world.clock)
+    app.service = lambda: service  # type: ignore[assignment]
 
-    def answer(customer: str, verb: str = "claim") -> None:
-        told = app.app(event_of(customer, verb), None)
-        assert told["statusCode"] == 200, told
+    def request(customer: str, verb: str = "claim") -> None:
+        response = app.app(event_of(customer, verb), None)
+        assert response["statusCode"] == 200, response
 
-    return answer
+    return request
 
 
-def _transaction(world: World, answer: Callable[[str], None], customer: str) -> list[dict[str, Any]]:
-    """What a claim sends."""
+def _transaction(world: World, claim: Callable[[str], None], customer: str) -> list[dict[str, Any]]:
+    """Return the transaction that a claim sends."""
     bodies = []
     with hooked(world, "before-send.dynamodb", lambda request, **_: bodies.append(request.body)):
-        answer(customer)
+        claim(customer)
     (body,) = bodies
     return list(json.loads(body)["TransactItems"])
 
 
 def _alternating(claim: Callable[[int], None], write: Callable[[], None]) -> tuple[float, float]:
-    """The seconds of one call of each, medians of blocks."""
+    """Return the seconds of one call of each: the medians of the blocks."""
     ours, theirs = [], []
     for block in range(BLOCKS):
         started = thread_time()

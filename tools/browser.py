@@ -1,7 +1,7 @@
-"""The Chromium of this machine, without a window: for the tests of the console and for its pictures.
+"""Start the installed Chromium without a window, for the tests of the console and for its pictures.
 
-Nothing is downloaded, and nothing goes out: a browser that is told so asks nobody for updates. Playwright is imported
-where it is used; `python -m tools.browser` needs nothing, and ends with one line where there is no browser.
+Nothing is downloaded, and the flags disable update requests. `python -m tools.browser` only checks that a browser is
+installed; it runs before Playwright is installed, so Playwright is imported late.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FLAGS = (
 
 
 def chromium() -> str:
-    """Its path; CHROMIUM= names another one. Raises `Unusable`."""
+    """Return the path of Chromium, or of the browser that CHROMIUM names. Raise `Unusable` if there is none."""
     named = os.environ.get("CHROMIUM")
     found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None or shutil.which(found) is None:
@@ -32,13 +32,13 @@ def chromium() -> str:
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    """A Playwright browser."""
+    """Yield a Playwright browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium(), args=FLAGS, headless=True)
-        yield made
-        made.close()
+        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS, headless=True)
+        yield started
+        started.close()
 
 
 def main() -> int:

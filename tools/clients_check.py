@@ -1,6 +1,6 @@
-"""`make clients-check`: generates three clients from docs/openapi.json and lints it. Fails on any warning.
+"""`make clients-check`: lint docs/openapi.json and generate three clients from it. Any warning is a failure.
 
-The generators run from a folder and an environment of their own, with pinned versions; nothing of them is deployed.
+The generators have pinned versions in their own folder and environment. Nothing of them is deployed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PYTHON_TOOLS = PROJECT / ".venv-clients" / "bin"
 DOCUMENT = PROJECT / "docs" / "openapi.json"
 OLDEST_NODE = 20
 
-# A generator that reports a problem in words may still exit with 0.
-COMPLAINT = re.compile(r"warn|error|⚠|skipp|unable|unsupported|deprecated", re.IGNORECASE)
+# A generator may report a problem and still exit with 0.
+PROBLEM = re.compile(r"warn|error|⚠|skipp|unable|unsupported|deprecated", re.IGNORECASE)
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def commands() -> dict[str, list[str]]:
-    """The command of each generator and linter, in the order in which they run."""
+    """Return the command of each linter and generator in the order of their execution."""
     node, made = FOLDER / "node_modules" / ".bin", FOLDER / "made"
     document = str(DOCUMENT)
     python_client = [str(PYTHON_TOOLS / "openapi-python-client"), "generate", "--path", document]
@@ -68,7 +68,7 @@ def install() -> None:
     installed = FOLDER / "installed"
     if installed.exists() and installed.read_text(encoding="utf-8") == lock:
         return
-    print("installing the generators (once, about a minute) ...", file=sys.stderr)
+    print("Installing the generators (once, about a minute) ...", file=sys.stderr)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PINNED / name, FOLDER / name)
     npm = ["npm", "ci", "--prefix", str(FOLDER), "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
@@ -85,17 +85,17 @@ def node_version() -> int:
 
 
 def check(name: str, command: list[str]) -> None:
-    """Run one of them. Raises `Unusable` where it fails or warns."""
-    # openapi-python-client formats what it makes with the ruff beside it.
+    """Run one command. Raise `Unusable` if it fails or warns."""
+    # openapi-python-client formats its output with the ruff of its own environment.
     environment = os.environ | {"PATH": f"{PYTHON_TOOLS}:{os.environ['PATH']}", "NO_COLOR": "1", "CI": "1"}
     done = subprocess.run(
         command, cwd=FOLDER, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,
     )  # fmt: skip
-    complaints = [line for line in done.stdout.splitlines() if COMPLAINT.search(line)]
-    if done.returncode != 0 or (complaints and name != "spectral"):
+    problems = [line for line in done.stdout.splitlines() if PROBLEM.search(line)]
+    if done.returncode != 0 or (problems and name != "spectral"):
         print(done.stdout, file=sys.stderr)
-        raise Unusable(f"{name} does not take docs/openapi.json without complaint: its words are above")
+        raise Unusable(f"{name} rejects docs/openapi.json or warns: see its output above")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Compressed answers, as API Gateway gives them: gzip, for clients that accept it, from a certain size on.
+"""Compress responses like API Gateway: gzip, for clients that accept it, from a minimum size.
 
 The deployed gateway is configured with the same size: `MinimumCompressionSize` in infra/template.yaml. This module
 opens no sockets.
@@ -17,7 +17,7 @@ _QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII | re.IG
 
 
 def accepts_gzip(accepted: str | None) -> bool:
-    """Whether a client with that Accept-Encoding header takes gzip, and does not prefer the plain body."""
+    """Return whether this Accept-Encoding header allows gzip and does not prefer the plain body."""
     weights: dict[str, float] = {}
     for part in (accepted or "").lower().split(","):
         name, _, parameter = (text.strip() for text in part.partition(";"))
@@ -28,7 +28,7 @@ def accepts_gzip(accepted: str | None) -> bool:
 
 
 def compressed(headers: Mapping[str, str], body: bytes, accepted: str | None) -> tuple[dict[str, str], bytes]:
-    """The headers and body to send. A body under `MINIMUM_BYTES`, or one that is encoded already, stays as it is."""
+    """Return headers and body to send. A body that is short or already encoded stays unchanged."""
     if len(body) < MINIMUM_BYTES or any(name.lower() == "content-encoding" for name in headers):
         return dict(headers), body
     varying = {**headers, "Vary": ", ".join([*_varies(headers), "Accept-Encoding"])}

@@ -1,4 +1,4 @@
-"""Where things are kept on a developer's machine. `.local/` and `build/` may be deleted at any time."""
+"""Paths of the project on a developer's machine. `.local/` and `build/` may be deleted at any time."""
 
 from pathlib import Path
 

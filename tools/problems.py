@@ -1,6 +1,6 @@
-"""How a tool ends on an error: one line with the cause and the remedy, and an exit code. Never a traceback."""
+"""End a tool on an error with an exit code and one line: the cause and the remedy, without a traceback."""
 
-from __future__ import annotations  # old Pythons read this too, to be reported as too old
+from __future__ import annotations
 
 import sys
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""A text stream that writes whole lines: each with one write, its end included, however many threads print.
+"""A text stream that writes each line, with its newline, in one write, also if many threads print.
 
-`print` writes its text and the end of the line one after the other, and logging has a lock of its own, so lines of
-several threads would be joined. Here each thread collects its line, and streams that share a file share a lock.
+`print` writes the text and the newline separately, and logging uses another lock, so lines of several threads would
+mix. This stream collects a line for each thread, and all streams share one lock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WRITING: Final = threading.Lock()  # of all streams: standard output and standa
 
 
 class Raw(Protocol):
-    """An unbuffered binary file. `write` may take less than it is given, and None means: nothing, for now."""
+    """An unbuffered binary file. `write` may accept only a part of the data, or nothing for now: None."""
 
     def write(self, data: memoryview, /) -> int | None: ...
 
@@ -27,7 +27,7 @@ class Raw(Protocol):
 
 
 class WholeLines(io.TextIOBase):
-    """Collects text by thread and writes what ends with a newline. `flush` also writes an unfinished line."""
+    """Collect text by thread and write complete lines. `flush` also writes an unfinished line."""
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
@@ -65,12 +65,12 @@ class WholeLines(io.TextIOBase):
         return text
 
     def _write(self, text: str) -> None:
-        """Raises OSError where the file takes no more."""
+        """Write all of the text. Raise OSError if the file does not accept it."""
         rest = memoryview(text.encode(self.encoding, self.errors))
         with _WRITING:
             while rest:
                 taken = self._raw.write(rest)
-                if taken is None:  # somebody has made the terminal or pipe non-blocking
+                if taken is None:  # another program has made the terminal or pipe non-blocking
                     select.select([], [self._raw.fileno()], [])
                 else:
                     rest = rest[taken:]
