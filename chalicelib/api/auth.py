@@ -22,6 +22,7 @@ from chalicelib.transactions.context import Caller
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ALGORITHMS: Final = ("RS256", "ES256")
+SHORTEST_RSA_KEY: Final = 2048  # bits (RFC 7518, section 3.3)
 REFETCH_S: Final = 60.0  # minimum interval between refreshes for an unknown key id
 STALE_S: Final = 1800.0  # maximum age of a key set: after this a withdrawn key is rejected
 RETRY_S: Final = 5.0  # interval of retries while the key set cannot be read
@@ -131,9 +132,16 @@ def _usable(key_set: Mapping[str, Any]) -> dict[str, Any]:
             key = jwt.PyJWK(entry)
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
             continue
-        if key.algorithm_name in ALGORITHMS and isinstance(key.key_id, str):
+        if key.algorithm_name in ALGORITHMS and isinstance(key.key_id, str) and _may_verify(entry, key.key):
             usable[key.key_id] = key
     return usable
+
+
+def _may_verify(entry: Mapping[str, Any], key: Any) -> bool:
+    """Return whether the entry is for signatures (RFC 7517, `use` and `key_ops`), and the key long enough for them."""
+    operations = entry.get("key_ops", ["verify"])
+    for_signatures = entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    return for_signatures and (entry.get("kty") != "RSA" or key.key_size >= SHORTEST_RSA_KEY)
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:

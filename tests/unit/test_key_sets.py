@@ -10,9 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.api.auth import KeySetUnavailable, Unauthenticated, Verifier
-from tests.support.forging import AUDIENCE, ISSUER, KEYS, OTHER_EC_KEY, RSA_KEY, claims, handmade, published, token
+from tests.support.forging import (
+    AUDIENCE,
+    EC_KEY,
+    ISSUER,
+    KEYS,
+    OTHER_EC_KEY,
+    RSA_KEY,
+    claims,
+    handmade,
+    published,
+    token,
+)
 
 
 class Published:
@@ -63,6 +75,31 @@ def test_a_thousand_tokens_with_unknown_keys_fetch_the_key_set_once_a_minute() -
 
     assert source.reads <= 3
     assert verifier.caller(token()).user == "alice"
+
+
+SHORT_RSA_KEY = rsa.generate_private_key(65537, 1024)
+
+
+@pytest.mark.parametrize("purpose", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": []}, {"key_ops": "verify"},
+                                     {"use": "sig", "key_ops": ["sign"]}, {"use": None}])  # fmt: skip
+def test_a_key_for_another_purpose_verifies_no_token(purpose: dict[str, Any]) -> None:
+    verifier = Published(published(EC_KEY, "ec", **purpose)).verifier()
+
+    with pytest.raises(Unauthenticated):
+        verifier.caller(token())
+
+
+@pytest.mark.parametrize("purpose", [{"use": "sig"}, {"key_ops": ["verify"]}, {"use": "sig", "key_ops": ["verify"]}])
+def test_a_key_for_signatures_verifies_a_token(purpose: dict[str, Any]) -> None:
+    assert Published(published(EC_KEY, "ec") | purpose).verifier().caller(token()).user == "alice"
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_an_rsa_key_below_2048_bits_verifies_no_token() -> None:
+    verifier = Published(published(SHORT_RSA_KEY, "short")).verifier()
+
+    with pytest.raises(Unauthenticated):
+        verifier.caller(token(SHORT_RSA_KEY, "RS256", "short"))
 
 
 @pytest.mark.parametrize("before", [[], KEYS], ids=["none before", "others before"])
