@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.claim_transitions import made_private
-from chalicelib.domain.transitions import SYSTEM, Actor, Transition, pool_rules, returned, with_claim_expired
+from chalicelib.domain.transitions import Actor, Transition, pool_rules, returned, with_claim_expired
 from chalicelib.model.errors import Refusal
+from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import POOL_CLOSED, Customer, transitioned
 
 NOT_APPLICABLE = Refusal("claim_changed")

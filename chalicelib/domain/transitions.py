@@ -16,11 +16,11 @@ from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
+from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool, created, transitioned
 from chalicelib.model.policy import Policy
 from chalicelib.model.text import field_errors
 
-SYSTEM = "system"  # the actor of scheduled transitions
 PAST_HOLDERS_KEPT = 8  # without a cooldown
 
 

@@ -1,7 +1,7 @@
 """Maps token subjects, and the users that requests name, to user ids. Pure functions of text.
 
-A subject that fits an id is the id. Any other one, and any that begins with `u_`, is mapped to `u_` and the beginning
-of its digest, so that no subject can take the id of another one.
+A subject that fits an id is the id. Any other one, any that begins with `u_`, and the reserved ones are mapped to `u_`
+and the beginning of its digest, so that no subject can take the id of another one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from msgspec import Meta
 from chalicelib.model.model import IDENTIFIER
 
 PREFIX: Final = "u_"
+CALLER: Final = "me"  # names the caller in a request
+SYSTEM: Final = "system"  # names the scheduler in an event
 DIGITS: Final = 26  # of the digest: 130 bits, more than two subjects will ever share
 LONGEST_SUBJECT: Final = 1_024  # characters that a request may send; OpenID Connect allows 255
 
@@ -32,7 +34,7 @@ USER_SCHEMA: Final[dict[str, Any]] = {
 
 def user_of(subject: str) -> str:
     """Return the id of the user with that subject. Raise ValueError for a subject that has no UTF-8 form."""
-    if IDENTIFIER.fullmatch(subject) and not subject.startswith(PREFIX):
+    if IDENTIFIER.fullmatch(subject) and not subject.startswith(PREFIX) and subject not in (CALLER, SYSTEM):
         return subject
     digest = b32encode(sha256(subject.encode()).digest()).decode("ascii")
     return PREFIX + digest[:DIGITS].lower()
@@ -41,9 +43,10 @@ def user_of(subject: str) -> str:
 def user_named(text: str) -> str:
     """Return the id of the user that a request names, by the id that answers show or by the subject.
 
-    A mapped id stays as it is. Raise ValueError for text that is empty, too long or contains control characters.
+    A mapped id stays as it is, and so does `me`, by which a request names its caller. Raise ValueError for text that
+    is empty, too long or contains control characters.
     """
-    if _MAPPED.fullmatch(text):
+    if _MAPPED.fullmatch(text) or text == CALLER:
         return text
     if _SUBJECT.fullmatch(text) is None:
         raise ValueError("user")  # a key of `validation.SENTENCES`

@@ -17,12 +17,13 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from chalicelib.domain import system_transitions
-from chalicelib.domain.transitions import SYSTEM, Actor, Transition
+from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, PLACE, Key
 from chalicelib.dynamodb.table import MalformedWrite, Page, Table, Throttled, between
 from chalicelib.model.errors import Refusal
+from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import MARK, Customer, Pool
 from chalicelib.model.reports import SweepReport
 from chalicelib.observability import exception_summary

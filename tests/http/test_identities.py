@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.model.identities import user_named, user_of
 from tests.support.every_route import assert_problem
-from tests.support.world import User, World
+from tests.support.world import HOUR, User, World
 from tools.local.keys import LocalKeys
 from tools.problems import Unusable
 
@@ -74,6 +74,32 @@ def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, na
     assert [each["holder"] for each in given] == [erin] * 6
     assert len(mona.walk(f"/customers?holder={quote(named)}")) == 6
     assert len(someone(world, "auth0|erin").walk("/customers?holder=me")) == 6
+
+
+def test_a_user_whose_subject_is_me_can_be_a_member(world: World) -> None:
+    mona = world.pool()
+    world.fill(1)
+    user = by_hand("me")
+
+    mona.put(f"/members/{user}", {"role": "member"})
+    claimed = someone(world, "me").claim("c1").json
+
+    assert claimed["holder"] == someone(world, "me").get("/members/me").json["user_id"] == user
+    assert mona.get("/members/me").json["user_id"] == "mona"
+    assert mona.put("/members/me", {"role": "member"}).status == 404
+
+
+def test_a_user_whose_subject_is_system_is_not_the_scheduler(world: World) -> None:
+    mona = world.pool(claim_ttl="PT1H", customers=1)
+
+    mona.put("/members/system", {"role": "member"})
+    someone(world, "system").claim("c1")
+    world.clock.forward(HOUR)
+    world.sweep()
+
+    assert [event["by"] for event in mona.get("/customers/c1/history").json["items"]] == [
+        "mona", by_hand("system"), "system",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])

@@ -189,9 +189,9 @@ def test_a_signed_token_with_an_infinite_number_is_rejected(verifier: Verifier) 
 @pytest.mark.parametrize(
     "subject",
     ["auth0|5f7c8ec7", "abc@clients", "f:0b1c:alice", "zhang.san@corp", "张三", " ", "a#b", "..", "alice\n", "x" * 65,
-     "u_", "u_alice", "u_" + "a" * 26, "y" * 5_000],
+     "u_", "u_alice", "u_" + "a" * 26, "y" * 5_000, "me", "system"],
 )  # fmt: skip
-def test_a_subject_that_is_not_an_id_or_looks_mapped_becomes_a_digest_prefix(verifier: Verifier, subject: str) -> None:
+def test_a_subject_that_is_not_an_id_or_is_reserved_becomes_a_digest_prefix(verifier: Verifier, subject: str) -> None:
     digest = base64.b32encode(hashlib.sha256(subject.encode()).digest()).decode().lower()
 
     caller = verifier.caller(token(sub=subject))
