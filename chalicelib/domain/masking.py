@@ -24,9 +24,21 @@ _DIGITS: Final = 7  # fewer digits are no phone number: skip loading the library
 _LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+\\-"
 _LOCAL: Final = _LATIN + r"!#$&=?\^`{}~"  # RFC 5322 allows these in front of the @
 _OTHER: Final = r"""\s@＠﹫<>()（）\[\],，;；:：、。."'“”‘’《》*|/"""
-_ADDRESSES: Final = (  # of Latin letters, which end where Chinese text goes on without a space; and of any script
-    re.compile(rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"),
-    re.compile(rf"(?<![^{_OTHER}])([^{_OTHER}]+)[@＠﹫]([^{_OTHER}.．]+(?:[.．][^{_OTHER}.．]+)+)"),
+_QUOTES: Final = "\"'“”‘’"
+_AT: Final = "[@＠﹫]"
+_DOT: Final = "[.．。｡]"  # all four separate the labels of a domain (RFC 3490)
+_LABEL: Final = rf"[^{_OTHER}.．｡]+"
+_LITERAL: Final = r"\[[^\]\s]{1,64}\]"  # an IP address in place of a domain
+_LATIN_DOMAIN: Final = rf"[A-Za-z0-9-]+(?:{_DOT}[A-Za-z0-9-]+)+"
+_DOMAIN: Final = rf"{_LABEL}(?:[.．]{_LABEL})+"  # in Chinese text a 。 mostly ends a sentence
+_QUOTED: Final = r"""(?:"(?:[^"\\\r\n]|\\.){1,64}"|'[^'@\r\n]{1,64}'|[“‘][^”’@\r\n]{1,64}[”’])"""
+_ADDRESSES: Final = tuple(
+    re.compile(rf"{local}{_AT}({_LATIN_DOMAIN}|{_DOMAIN}|{_LITERAL})")
+    for local in (  # in quotation marks; in Latin letters, which may follow Chinese text without a space; in any script
+        rf"({_QUOTED})",
+        rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)",
+        rf"(?<![^{_OTHER}])([^{_OTHER}]+)",
+    )
 )
 
 
@@ -92,7 +104,7 @@ def in_text(text: str, region: str, kept: Kind | None = None) -> str:
     """Mask phone numbers and e-mail addresses inside a text, except those of the `kept` kind."""
     if kept != "email" and any(sign in text for sign in "@＠﹫"):
         for pattern in _ADDRESSES:
-            text = pattern.sub(lambda found: f"{_first(found[1])}{HIDDEN}@{found[2]}", text)
+            text = pattern.sub(lambda found: f"{_first(found[1].strip(_QUOTES))}{HIDDEN}@{found[2]}", text)
     if kept != "phone" and sum(sign.isdecimal() for sign in text) >= _DIGITS:
         text = _without_numbers(text, region)
     return text

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import masking
+from chalicelib.model.identities import user_of
 from chalicelib.model.policy import Policy
 from tests.support.canaries import EMAIL, FIELDS, NAME, PHONE
 from tests.support.engine import counted
@@ -214,6 +215,16 @@ def test_only_masked_text_keeps_visible_characters(world: World) -> None:
         ("x!y#z@example.com", "x****@example.com"),
         ("ab@x.cn/bc@x.cn", "a****@x.cn/b****@x.cn"),
         ("13812345678@qq.com", "1****@qq.com"),
+        ("mail 'zhang'@example.com", "mail z****@example.com"),
+        ('"zhang san"@example.com', "z****@example.com"),
+        (r'"zhang\" s@n"@example.com', "z****@example.com"),
+        ("“张三”@例子.公司", "张****@例子.公司"),
+        ("zhang@example。com。谢谢", "z****@example。com。谢谢"),
+        ("zhang@example｡com", "z****@example｡com"),
+        ("张三@example．com", "张****@example．com"),
+        ("zhang@[1.2.3.4]", "z****@[1.2.3.4]"),
+        ("'zhang'@[IPv6:2001:db8::1]", "z****@[IPv6:2001:db8::1]"),
+        ('the "best" one @ "Acme" is 5 @ 3.5', 'the "best" one @ "Acme" is 5 @ 3.5'),
         ("a@b.cn", "****@b.cn"),
         ("合同 20261128001, 2026-11-28 12:00", "合同 20261128001, 2026-11-28 12:00"),
         ("Acme Trading", "Acme Trading"),
@@ -454,7 +465,7 @@ def test_reasons_written_by_the_service_are_visible_to_every_member(world: World
 
 
 def test_notes_of_a_user_named_like_the_service_are_hidden(world: World) -> None:
-    mona, system = world.pool(members="system bob"), world.user("system")
+    mona, system = world.pool(members="system bob"), world.user(user_of("system"))
     mona.create("c1")
     system.claim("c1")
 
