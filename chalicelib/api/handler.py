@@ -97,7 +97,8 @@ def _context(
     now = service.clock()
     idempotency = idempotency_record(request, route, parameters, caller, now)
     backend = service.backend.patient(Patience(short=route.form in SHORT))
-    return RequestContext(backend, caller, now, if_match_of(request), idempotency, backend.new_id()[-MARK:])
+    if_match = if_match_of(request) if route.versioned else None
+    return RequestContext(backend, caller, now, if_match, idempotency, backend.new_id()[-MARK:])
 
 
 def _fault(reason: str, language: str, route: Route, request: Request) -> tuple[Response, list[str]]:

@@ -167,7 +167,7 @@ def _named_parameters(route: Route) -> Iterator[Schema]:
     names = _path_parameters(route)
     if route.method != "GET":
         names.append("Idempotency-Key")
-    if _versioned(route):
+    if route.versioned:
         names.append("If-Match-of-a-pool" if _changes_a_pool(route) else "If-Match")
     if not route.public:
         names.append("Accept-Language")
@@ -176,11 +176,6 @@ def _named_parameters(route: Route) -> Iterator[Schema]:
 
 def _path_parameters(route: Route) -> list[str]:
     return re.findall(r"\{(\w+)\}", route.path)
-
-
-def _versioned(route: Route) -> bool:
-    """Return whether the route changes something that already has a version."""
-    return route.method != "GET" and route.status != 201 and (route.path.endswith("}") or _shows_a_version(route))
 
 
 def _changes_a_pool(route: Route) -> bool:
@@ -263,7 +258,7 @@ def _may_refuse_with(route: Route) -> list[int]:
         403: about_a_pool or writes,
         404: about_a_pool or "pool" in _members(route.body),
         409: writes,
-        412: _versioned(route),
+        412: route.versioned,
         413: writes,
         422: True,
     }

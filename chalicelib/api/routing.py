@@ -73,6 +73,12 @@ class Route(Struct, frozen=True):
     admins: bool = False
     removes: bool = False
 
+    @property
+    def versioned(self) -> bool:
+        """Whether the route changes something that already has a version: only such a route reads If-Match."""
+        shows_version = "version" in getattr(self.answers, "__struct_fields__", ())
+        return self.method != "GET" and self.status != 201 and (self.path.endswith("}") or shows_version)
+
     def call(self, **given: Any) -> Answer:
         return call(self.handler, given)
 

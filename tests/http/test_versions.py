@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.support.every_route import everything_there
+import pytest
+
+from chalicelib.api.routing import Route
+from tests.support.every_route import GUARDED, everything_there, good_body, named, send
 from tests.support.world import Reply, World
 
 THE_FIRST = ['"1"', "1", 'W/"1"', ' "1" ', "*"]
@@ -40,6 +43,15 @@ def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> No
 
     assert mona.customer("c1")["version"] == 1
     assert mona.patch("/customers/c1", {"name": "New"}, if_match='"1"').status == 200
+
+
+@pytest.mark.parametrize("route", [route for route in GUARDED if not route.versioned], ids=named)
+def test_a_route_that_does_not_document_if_match_ignores_it(moto_world: World, route: Route) -> None:
+    who = moto_world.user(everything_there(moto_world).caller.user, admin=True)
+    body = b"" if route.method == "GET" else good_body(route)
+
+    for version in ('"2"', "no version"):
+        assert send(who, route, body, if_match=version).status != 412
 
 
 def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
