@@ -102,5 +102,5 @@ def _decoded(text: bytes) -> Any:
     """Return the parsed JSON, or None: another program may listen on the port."""
     try:
         return json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -61,7 +61,7 @@ def _rule(text: str) -> tuple[str, Any]:
         return name, [each.strip() for each in value.split(",")]
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 

@@ -143,9 +143,11 @@ def stored_logins() -> dict[str, Any]:
     """Return the address of the last login and the tokens by address; empty if the file is missing or invalid."""
     try:
         found = json.loads((folder() / "login.json").read_bytes())
-        return {"current": str(found["current"]), "tokens": dict(found["tokens"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        current, tokens = found["current"], dict(found["tokens"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {"current": None, "tokens": {}}
+    valid = {address: token for address, token in tokens.items() if isinstance(token, str)}
+    return {"current": current if isinstance(current, str) else None, "tokens": valid}
 
 
 def store_login(url: str, token: str) -> Path:
@@ -179,7 +181,7 @@ def claims_of(token: str) -> dict[str, Any]:
     part = token.split(".")[1]
     try:
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
 

@@ -212,6 +212,24 @@ def test_an_expired_token_is_reported_apart_from_a_rejected_one(terminal: Termin
     assert "POOLCTL_TOKEN" in variable.error_line
 
 
+@pytest.mark.parametrize(
+    "content",
+    ['{"current": "URL", "tokens": {"URL": 7}}', '{"current": "URL", "tokens": {"URL": ["a.b.c"]}}',
+     '{"current": ["URL"], "tokens": {}}', '{"current": "URL", "tokens": 7}', "[" * 100_000, "\xff"],
+    ids=["number", "list", "current", "tokens", "deep", "text"],
+)  # fmt: skip
+def test_a_malformed_file_of_logins_counts_as_not_signed_in(terminal: Terminal, content: str) -> None:
+    assert terminal.run("login", user=None, stdin=terminal.token("mona")).status == 0
+    (stored,) = terminal.home.rglob("login.json")
+    stored.write_text(content.replace("URL", terminal.url), encoding="latin-1")
+
+    ran = terminal.run("pools", user=None)
+
+    assert ran.status == 4 and "not signed in" in ran.error_line
+    assert terminal.run("login", user=None, stdin=terminal.token("mona")).status == 0
+    assert terminal.run("pools", user=None).status == 0
+
+
 @contextmanager
 def another_server(body: bytes) -> Iterator[str]:
     class Page(BaseHTTPRequestHandler):
