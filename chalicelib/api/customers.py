@@ -23,6 +23,7 @@ from chalicelib.api.requests import (
 )
 from chalicelib.api.routing import CUSTOMER, POOL, Answer, route
 from chalicelib.api.verbs import batch_answer, check_batch_size, one_answer
+from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
@@ -31,7 +32,7 @@ from chalicelib.model.normalization import Kind, fold_name, normalized
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.text import field_errors
 from chalicelib.services import claims, customers, import_undo, imports
-from chalicelib.services.customers import Filter, OnDuplicate, Row
+from chalicelib.services.customers import Filter
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog

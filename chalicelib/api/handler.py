@@ -25,7 +25,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import MARK
 from chalicelib.observability import LogRequest, RequestMetrics, exception_summary
 from chalicelib.transactions.context import Backend, Caller, RequestContext
-from chalicelib.transactions.idempotency import IdempotencyRecord
+from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord
 
 OK: Final = "ok"  # a metric code like those of refusals
 REPLAYED: Final = "replayed"
@@ -65,7 +65,7 @@ def _respond(
 ) -> tuple[Response, list[str]]:
     """Return the response, and a metric code for each requested item."""
     language = problems.language_of(request.headers.get("accept-language"))
-    idempotency: IdempotencyRecord | None = None
+    idempotency: IdempotencyRecord = NO_KEY
     try:
         if route.public:
             return results.render(route.call(), {}, language, route), [OK]
@@ -107,14 +107,14 @@ def _fault(reason: str, language: str, route: Route, request: Request) -> tuple[
     return problems.problem_response(refusal, language, route.path, request.context.get("requestId")), [refusal.code]
 
 
-def _codes(answer: Answer, route: Route, idempotency: IdempotencyRecord | None) -> list[str]:
+def _codes(answer: Answer, route: Route, idempotency: IdempotencyRecord) -> list[str]:
     """Return the metric codes: one per result of a batch, or `replayed`."""
-    if idempotency is not None and idempotency.replayed:
+    if idempotency.replayed:
         return [REPLAYED]
     if answer.results is None or route.form != "each":
         return [OK]
     return [OK if each.refusal is None else each.refusal.code for each in answer.results.values()]
 
 
-def _code(refusal: Refusal, idempotency: IdempotencyRecord | None) -> str:
-    return REPLAYED if idempotency is not None and idempotency.replayed else refusal.code
+def _code(refusal: Refusal, idempotency: IdempotencyRecord) -> str:
+    return REPLAYED if idempotency.replayed else refusal.code

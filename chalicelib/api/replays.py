@@ -16,7 +16,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
+from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result
 
 # Never stored as the response to an Idempotency-Key: no caller, another request, or one to be repeated.
 NOT_STORED: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
@@ -58,11 +58,11 @@ def with_idempotency(
 ) -> tuple[Answer, Found]:
     """Return the answer, or the stored one of this Idempotency-Key, with the items read to check access to a replay."""
     idempotency = ctx.idempotency
-    if idempotency is None:
+    if idempotency is NO_KEY:
         return handle(), {}
     try:
         if route.recalls:
-            idempotency.recall(ctx.backend.table)
+            idempotency.load(ctx.backend.table)
         answer = _first(route, idempotency) if idempotency.met else None
         if answer is None:
             answer = _answered(ctx, route, idempotency, handle)
@@ -82,7 +82,7 @@ def _answered(
     except Refused as refused:
         if refused.refusal.reason in NOT_STORED or idempotency.answers:
             raise
-        idempotency.recall(ctx.backend.table)
+        idempotency.load(ctx.backend.table)
         answer = _first(route, idempotency)
         if answer is not None:
             return answer
@@ -119,7 +119,7 @@ def _may_see(ctx: RequestContext, route: Route, parameters: Mapping[str, str], i
             with after_the_effect():
                 return still_belongs(ctx, parameters["pool"])
     except Refused as refused:
-        if not idempotency.says_nothing(refused.refusal.reason):
+        if not idempotency.discloses_nothing(refused.refusal.reason):
             idempotency.replayed = False
             raise
     return {}

@@ -22,7 +22,7 @@ from chalicelib.model.model import IDENTIFIER
 from chalicelib.model.text import LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name
 from chalicelib.model.validation import FieldError, Value, from_msgspec
 from chalicelib.transactions.context import Caller
-from chalicelib.transactions.idempotency import IdempotencyRecord
+from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord
 
 MAX_BODY_BYTES: Final = 256 * 1024
 MAX_BATCH: Final = 100
@@ -147,11 +147,11 @@ def if_match_of(request: Request) -> int | None:
 
 def idempotency_record(
     request: Request, route: Route, parameters: Mapping[str, str], caller: Caller, now: int
-) -> IdempotencyRecord | None:
+) -> IdempotencyRecord:
     """Return the record of this request's Idempotency-Key; its scope is tenant, user and resource."""
     given = request.headers.get("idempotency-key")
     if given is None or route.method == "GET":
-        return None
+        return NO_KEY
     if IDENTIFIER.fullmatch(given) is None:
         raise invalid("identifier", "Idempotency-Key")
     if not all(IDENTIFIER.fullmatch(part) for part in parameters.values()):

@@ -25,7 +25,7 @@ from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import Body, Facts
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import IdempotencyRecord, Result
+from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
 
 Headers: TypeAlias = dict[str, str | list[str]]
 Bodies: TypeAlias = Mapping[int, responses.Customer]  # by position
@@ -109,7 +109,7 @@ class _Renderer:
 
 
 def render(
-    answer: Answer, bodies: Bodies, language: str, route: Route, idempotency: IdempotencyRecord | None = None
+    answer: Answer, bodies: Bodies, language: str, route: Route, idempotency: IdempotencyRecord = NO_KEY
 ) -> Response:
     if answer.page is not None:
         return _html_response(answer.page)
@@ -173,5 +173,5 @@ def _entry(result: Result, body: responses.Customer | None, language: str) -> re
     return responses.Undone(result.id, True, None) if body is None else responses.BatchSuccess(result.id, True, body)
 
 
-def replayed(idempotency: IdempotencyRecord | None) -> Headers:
-    return {"Idempotent-Replayed": "true"} if idempotency is not None and idempotency.replayed else {}
+def replayed(idempotency: IdempotencyRecord) -> Headers:
+    return {"Idempotent-Replayed": "true"} if idempotency.replayed else {}

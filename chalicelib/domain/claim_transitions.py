@@ -13,20 +13,26 @@ from msgspec.structs import replace
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import (
+    POOL_NOT_OPEN,
     Actor,
+    NoOp,
+    Recheck,
+    Relocate,
+    Take,
     Transition,
+    Write,
     claim_rules,
     customer_rules,
     holder_or_manager,
     manager_rules,
     past_holders,
     pool_accepts,
-    updated,
     with_new_claim,
     without_expired,
 )
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
+from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer, transitioned
 from chalicelib.model.policy import Policy
 from chalicelib.model.times import rfc3339
@@ -35,42 +41,58 @@ from chalicelib.model.validation import FieldError
 _NO_LENGTH: Final = FieldError("no_extension", "by")
 
 
-def assign(actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str) -> Transition:
+def assign(
+    actor: Actor, customer: str, known: Customer | None, to: str, new_id: Callable[[], str]
+) -> Transition | Refusal:
     """Assign an available customer to a member. Limits apply; cooldown and embargo do not."""
+    if actor.home.status != "open":
+        return POOL_NOT_OPEN
     key = actor.customer_key(customer)
     required = (*_recipient_rules(actor, key, to), *rules.free_to_claim(key, actor.policy, actor.now))
     if known is None:
-        return Transition(key, None, None, required)
-    after = with_new_claim(without_expired(actor, known), "assigned", actor, to, claim_id)
-    return Transition(key, known, after, required, recipient=to)
+        return Recheck(key, None, required)
+    after = with_new_claim(without_expired(actor, known), "assigned", actor, to, new_id())
+    return Write(key, known, required, after=after, take=Take(to))
 
 
 def transfer(
-    actor: Actor, customer: str, known: Customer | None, to: str, claim_id: str, known_claim: str | None
-) -> Transition:
+    actor: Actor,
+    customer: str,
+    known: Customer | None,
+    to: str,
+    new_id: Callable[[], str],
+    claim_id: str | None = None,
+) -> Transition | Refusal:
     """Transfer a claimed customer to another member, as a new claim with its own clock."""
+    if actor.home.status != "open":
+        return POOL_NOT_OPEN
     key = actor.customer_key(customer)
     required = (
         *_recipient_rules(actor, key, to),
         rules.claimed(key),
-        *rules.same_claim(key, known_claim),
+        *rules.same_claim(key, claim_id),
         rules.not_expired(key, actor.clock(known)),
     )
     if known is None or known.holder is None:
-        return Transition(key, known, None, required)
+        return Recheck(key, known, required)
     if known.holder == to:
-        return Transition(key, known, None, required, no_op=True)
+        return NoOp(key, known, required)
     past = past_holders(known, actor.policy, actor.now, actor.now)
-    after = with_new_claim(known, "transferred", actor, to, claim_id, past_holders=past)
-    return Transition(key, known, after, required, recipient=to)
+    after = with_new_claim(known, "transferred", actor, to, new_id(), past_holders=past)
+    return Write(key, known, required, after=after, take=Take(to))
 
 
-def from_holder(transition: Transition, user: str) -> Transition:
-    """Require that this user holds the customer."""
+def from_holder(
+    plan: Callable[[str, Customer | None], Transition | Refusal], user: str, customer: str, known: Customer | None
+) -> Transition | Refusal:
+    """Plan the transition, and require that this user holds the customer."""
+    transition = plan(customer, known)
+    if isinstance(transition, Refusal):
+        return transition
     required = (*transition.rules, rules.held_by(transition.key, user))
     if transition.before is not None and transition.before.holder == user:
         return replace(transition, rules=required)
-    return Transition(transition.key, transition.before, None, required)
+    return Recheck(transition.key, transition.before, required)
 
 
 def convert(actor: Actor, customer: str, known: Customer | None, to: str | None) -> Transition:
@@ -83,8 +105,9 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
         required = (*_recipient_rules(actor, key, to), rules.not_private(key))
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
-        return Transition(key, known, None, required)
-    return Transition(key, known, made_private(actor, without_expired(actor, known), "converted", holder), required)
+        return Recheck(key, known, required)
+    after = made_private(actor, without_expired(actor, known), "converted", holder)
+    return Write(key, known, required, after=after)
 
 
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
@@ -110,10 +133,10 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, 
         *([rules.always_fails(key, "invalid_request", errors=(_NO_LENGTH,))] if by is None else []),
     )
     if by is None or known is None or known.expires_at is None or known.expires_at + by >= keys.NO_DEADLINE:
-        return Transition(key, known, None, required)
+        return Recheck(key, known, required)
     after = transitioned(known, "extended", actor.user, actor.now, **deadlines.extended(known, actor.policy, by))
     note = {"old_expires_at": rfc3339(known.expires_at)}
-    return Transition(key, known, after, required, note=note, managed=known.holder != actor.user)
+    return Write(key, known, required, after=after, note=note, managed=known.holder != actor.user)
 
 
 def _earliest_start(policy: Policy, known: Customer | None, by: int) -> int | None:
@@ -138,13 +161,13 @@ def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | N
         rules.not_expired(key, moment),
     )
     if known is None or known.holder is None:
-        return Transition(key, known, None, required)
+        return Recheck(key, known, required)
     is_holder, changes = known.holder == actor.user, dict[str, Any]()
     if is_holder:
         clock = deadlines.followed_up(known, actor.policy, moment) if known.state == "claimed" else {}
         changes = {"last_follow_up_at": actor.now} | clock
     after = transitioned(known, "followed_up", actor.user, actor.now, note, outcome, **changes)
-    return Transition(key, known, after, required, managed=not is_holder)
+    return Write(key, known, required, after=after, managed=not is_holder)
 
 
 def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Transition:
@@ -157,22 +180,24 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Tran
     if longest is not None and until > actor.now + longest:
         required.append(rules.always_fails(key, "pin_too_long"))
     if known is None or known.holder is None:
-        return Transition(key, known, None, tuple(required))
+        return Recheck(key, known, tuple(required))
     after = transitioned(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, actor.policy, until))
-    return Transition(key, known, after, tuple(required), managed=known.holder != actor.user)
+    return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)
 
 
 def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:
     """End the pin. A claim whose clock ran out during the pin ends now."""
     key = actor.customer_key(customer)
     required = claim_rules(actor, key, known)
-    managed = known is not None and known.holder != actor.user
-    if known is None or known.pinned_until is None:
-        return Transition(key, known, None, required, no_op=known is not None, managed=managed)
+    if known is None:
+        return Recheck(key, None, required)
+    managed = known.holder != actor.user
+    if known.pinned_until is None:
+        return NoOp(key, known, required, managed=managed)
     after = transitioned(
         known, "unpinned", actor.user, actor.now, **deadlines.unpinned(known, actor.policy, actor.clock(known))
     )
-    return Transition(key, known, after, required, managed=managed)
+    return Write(key, known, required, after=after, managed=managed)
 
 
 def win(actor: Actor, customer: str, known: Customer | None) -> Transition:
@@ -180,9 +205,9 @@ def win(actor: Actor, customer: str, known: Customer | None) -> Transition:
     key = actor.customer_key(customer)
     required = claim_rules(actor, key, known)
     if known is None or known.holder is None:
-        return Transition(key, known, None, required)
-    managed = known.holder != actor.user
-    return Transition(key, known, made_private(actor, known, "won", known.holder), required, managed=managed)
+        return Recheck(key, known, required)
+    after = made_private(actor, known, "won", known.holder)
+    return Write(key, known, required, after=after, managed=known.holder != actor.user)
 
 
 def made_private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
@@ -212,22 +237,20 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
     if target_pool is not None:
         required += [*into.member_rules(), rules.does_not_exist(target_pool)]
     if known is None or known.holder is None or known.state != "private":
-        return Transition(key, known, None, tuple(required))
+        return Recheck(key, known, tuple(required))
     past = past_holders(known, into.policy, actor.now, actor.now)
     after = transitioned(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, past_holders=past, won_at=None,
     )  # fmt: skip
-    # A manager of one pool need not manage the other.
-    managed = known.holder != actor.user and target_pool is None
-    relocated = _relocated(after, actor, into)
-    return Transition(key, known, relocated, tuple(required), managed=managed, target_key=target_pool)
+    if target_pool is None:
+        return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)
+    # A manager of one pool need not manage the other, so the result may be masked.
+    return Relocate(key, known, tuple(required), after=_relocated(after, actor, into), target_key=target_pool)
 
 
 def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
     """Return the customer in the target pool. `homes` records which pools hold its older events."""
-    if actor.pool == into.pool:
-        return after
     first = after.tail[0].seq
     homes = after.homes | ({actor.pool: first} if first > 1 else {})
     return replace(after, pool=into.pool, homes=homes, fields_version=after.version)
@@ -240,32 +263,12 @@ def restore(actor: Actor, customer: str, known: Customer | None) -> Transition:
     """
     key = actor.customer_key(customer)
     required = (*manager_rules(actor), *customer_rules(actor, key))
-    aside = None if known is None else without_expired(actor, known)
-    if aside is None or aside.set_aside_at is None:
-        return Transition(key, known, None, required, no_op=known is not None)
+    if known is None:
+        return Recheck(key, None, required)
+    aside = without_expired(actor, known)
+    if aside.set_aside_at is None:
+        return NoOp(key, known, required)
     after = transitioned(
         aside, "restored", actor.user, actor.now, set_aside_at=None, returns=0, waiting_since=actor.now
     )
-    return Transition(key, known, after, required)
-
-
-# Changes that keep the holder
-
-
-def edit(
-    actor: Actor, customer: str, known: Customer | None, changes: Callable[[Customer], dict[str, Any]]
-) -> Transition:
-    """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired."""
-    key, moment = actor.customer_key(customer), actor.clock(known)
-    required = customer_rules(actor, key)
-    if known is not None and known.holder == actor.user and known.expired(moment):
-        required += actor.manager_rules("expired")
-    else:
-        required += holder_or_manager(actor, key, known)
-        if known is None or known.holder == actor.user:
-            required.append(rules.not_expired(key, moment))
-    return (
-        Transition(key, None, None, tuple(required))
-        if known is None
-        else updated(actor, known, tuple(required), changes(known))
-    )
+    return Write(key, known, required, after=after)

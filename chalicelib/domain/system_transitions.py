@@ -6,24 +6,32 @@ an index, which is eventually consistent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.claim_transitions import made_private
-from chalicelib.domain.transitions import Actor, Transition, pool_rules, returned, with_claim_expired
+from chalicelib.domain.transitions import Actor, Transition, Write, pool_rules, returned, with_claim_expired
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import POOL_CLOSED, Customer, transitioned
 
 NOT_APPLICABLE = Refusal("claim_changed")
 
+PlanExisting = Callable[[Actor, Customer], Transition | Refusal]
+
+
+def planned(plan: PlanExisting, actor: Actor, customer: str, known: Customer | None) -> Transition | Refusal:
+    """Plan the transition of a customer that an index lists. It may no longer exist."""
+    return NOT_APPLICABLE if known is None else plan(actor, known)
+
 
 def expire(actor: Actor, known: Customer) -> Transition:
     """Return an expired claim to the pool, if it is still the same claim and still due (rule 18)."""
     key = actor.customer_key(known.id)
-    return Transition(
-        key, known, with_claim_expired(actor, known), (*pool_rules(actor), rules.due(key, actor.clock(known)))
-    )
+    due = (*pool_rules(actor), rules.due(key, actor.clock(known)))
+    return Write(key, known, due, after=with_claim_expired(actor, known))
 
 
 def remind(actor: Actor, known: Customer) -> Transition | Refusal:
@@ -37,7 +45,7 @@ def remind(actor: Actor, known: Customer) -> Transition | Refusal:
     for level in levels:
         after = transitioned(after, "reminded", SYSTEM, actor.now, level)
     after = replace(after, **deadlines.reminded(known, actor.policy, actor.now))
-    return Transition(key, known, after, (rules.claimed(key), rules.not_expired(key, actor.now)))
+    return Write(key, known, (rules.claimed(key), rules.not_expired(key, actor.now)), after=after)
 
 
 def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
@@ -49,7 +57,7 @@ def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
         return expire(actor, known)
     required = (*pool_rules(actor), rules.claimed(key), rules.not_expired(key, moment))
     after = transitioned(known, "unpinned", SYSTEM, actor.now, **deadlines.unpinned(known, actor.policy, moment))
-    return Transition(key, known, after, required)
+    return Write(key, known, required, after=after)
 
 
 def recompute_deadline(actor: Actor, known: Customer) -> Transition:
@@ -57,7 +65,7 @@ def recompute_deadline(actor: Actor, known: Customer) -> Transition:
     key, moment = actor.customer_key(known.id), actor.clock(known)
     required = (*pool_rules(actor), *actor.manager_rules(), rules.claimed(key), rules.not_expired(key, moment))
     after = transitioned(known, "updated", actor.user, actor.now, **deadlines.recomputed(known, actor.policy, moment))
-    return Transition(key, known, after, required)
+    return Write(key, known, required, after=after)
 
 
 def resume(actor: Actor, known: Customer) -> Transition | Refusal:
@@ -72,7 +80,7 @@ def resume(actor: Actor, known: Customer) -> Transition | Refusal:
         return NOT_APPLICABLE
     clock = deadlines.shifted(known, actor.policy, pool.paused_at, pool.resumed_at, pool.pauses)
     after = transitioned(known, "updated", SYSTEM, actor.now, "pool resumed", **clock)
-    return Transition(key, known, after, (*pool_rules(actor), rules.claimed(key)))
+    return Write(key, known, (*pool_rules(actor), rules.claimed(key)), after=after)
 
 
 def close(actor: Actor, known: Customer) -> Transition | Refusal:
@@ -82,7 +90,7 @@ def close(actor: Actor, known: Customer) -> Transition | Refusal:
         return NOT_APPLICABLE
     required = (*pool_rules(actor), rules.claimed(key))
     if known.expired(actor.clock(known)):
-        return Transition(key, known, with_claim_expired(actor, known), required)
+        return Write(key, known, required, after=with_claim_expired(actor, known))
     if actor.home.closing == "to_private":
-        return Transition(key, known, made_private(actor, known, "converted", known.holder), required)
-    return Transition(key, known, returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED), required)
+        return Write(key, known, required, after=made_private(actor, known, "converted", known.holder))
+    return Write(key, known, required, after=returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED))

@@ -6,22 +6,22 @@ carries rules that DynamoDB evaluates on write, and it is bound to the version i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
+from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
-from chalicelib.model.model import Customer, Pool, created, transitioned
+from chalicelib.model.model import Customer, Pool, transitioned
 from chalicelib.model.policy import Policy
-from chalicelib.model.text import field_errors
 
 PAST_HOLDERS_KEPT = 8  # without a cooldown
+POOL_NOT_OPEN = Refusal("pool_not_open")
 
 
 class Actor(Struct, frozen=True):
@@ -73,43 +73,71 @@ class Actor(Struct, frozen=True):
 
 
 class Transition(Struct, frozen=True):
-    """The change of one customer.
+    """The change of one customer: one of the classes below.
 
-    before, after: the cached customer, and the one to write. `after` is None if there is nothing to write.
+    before: the cached customer that it was planned from.
     rules: the conditions, in the order in which they give a refusal.
-    recipient: the member whose limits it uses; `daily` is True for a claim, which uses the daily limit too.
-    already_held_by: if this user holds the customer, the transition is done already.
-    no_op: passing the rules completes it, without a write.
-    note: extra members of the result.
     managed: only a manager can have made it, so the result is not masked.
-    target_key: the new key, if the customer moves to another pool.
-    removed_by: the user who deletes the customer; `unique_key_rules` are the conditions for deleting the unique-key
-        items of its phone number and e-mail address.
     """
 
     key: Key
     before: Customer | None
-    after: Customer | None
     rules: tuple[Rule, ...]
-    recipient: str | None = None
-    daily: bool = False
-    already_held_by: str | None = None
-    no_op: bool = False
-    note: dict[str, Any] = {}
     managed: bool = False
-    target_key: Key | None = None
-    removed_by: str | None = None
-    unique_key_rules: tuple[Rule, ...] = ()
-
-    @property
-    def completes(self) -> bool:
-        """Return whether a commit completes it. If not, the cached customer was too stale to plan a change from."""
-        return self.result is not None or self.removed_by is not None
 
     @property
     def result(self) -> Customer | None:
-        """Return the customer that the result shows after the commit, or None."""
-        return self.before if self.no_op else self.after
+        """Return the customer that the result shows after the commit, if any."""
+        return None
+
+
+class Recheck(Transition, frozen=True):
+    """Evaluate the rules only. If all pass, the cached customer is stale, and the transition is planned again."""
+
+
+class NoOp(Transition, frozen=True):
+    """Evaluate the rules only. If all pass, nothing is left to do."""
+
+    @property
+    def result(self) -> Customer | None:
+        return self.before
+
+
+class Take(Struct, frozen=True):
+    """A customer taken by a member, under their limits. Only a claim is `daily`: it uses the daily limit too."""
+
+    recipient: str
+    daily: bool = False
+
+
+class Write(Transition, frozen=True, kw_only=True):
+    """Write the customer `after`, which is new if `before` is None.
+
+    already_held_by: if this user holds the customer, the transition is done already.
+    note: extra members of the result.
+    """
+
+    after: Customer
+    take: Take | None = None
+    already_held_by: str | None = None
+    note: dict[str, Any] = {}
+
+    @property
+    def result(self) -> Customer | None:
+        return self.after
+
+
+class Relocate(Write, frozen=True, kw_only=True):
+    """Move the customer to another key, in another pool."""
+
+    target_key: Key
+
+
+class Remove(Transition, frozen=True, kw_only=True):
+    """Delete the customer and those of its unique-key items whose conditions are in `unique_key_rules`."""
+
+    by: str
+    unique_key_rules: tuple[Rule, ...] = ()
 
 
 def pool_rules(actor: Actor) -> list[Rule]:
@@ -137,67 +165,39 @@ def customer_rules(actor: Actor, key: Key, *, counted: bool = False) -> list[Rul
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
 
 
-def create(
-    actor: Actor, customer: Customer, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()
-) -> Transition:
-    """Create an available customer. With `unique`, refuse one that exists, after the rules of `first`."""
-    key = actor.customer_key(customer.id)
-    taken = [rules.does_not_exist(key)] if unique else []
-    required = (*manager_rules(actor), *pool_accepts(actor), *first, *taken)
-    return Transition(key, None, created(customer, event_type, actor.user), required)
-
-
-def update(actor: Actor, known: Customer, **changes: Any) -> Transition:
-    """Change the content of a customer; its state and its holder stay (rule 23)."""
-    key = actor.customer_key(known.id)
-    return updated(actor, known, (*manager_rules(actor), rules.exists(key)), changes)
-
-
-def updated(
-    actor: Actor, known: Customer, required: tuple[Rule, ...], changes: dict[str, Any], reason: str | None = None
-) -> Transition:
-    """Apply the changes under these rules, if they change anything. Refuse too many fields after all rules."""
-    key = actor.customer_key(known.id)
-    if all(getattr(known, name) == changed for name, changed in changes.items()):
-        return Transition(key, known, None, required, no_op=True)
-    after = transitioned(known, "updated", actor.user, actor.now, reason, **changes)
-    if after.fields == known.fields:
-        return Transition(key, known, after, required)
-    if errors := field_errors(after.fields):
-        return Transition(key, known, None, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
-    return Transition(key, known, replace(after, fields_version=after.version), required)
-
-
-def keep_existing(actor: Actor, known: Customer) -> Transition:
-    """Change nothing, but require a manager: only managers may see the customer."""
-    key = actor.customer_key(known.id)
-    return Transition(key, known, None, (*manager_rules(actor), rules.exists(key)), no_op=True)
-
-
-def reject_existing(actor: Actor, known: Customer) -> Transition:
-    """Refuse a customer that exists. The manager rules come first, so only managers learn that it exists."""
-    key = actor.customer_key(known.id)
-    return Transition(key, known, None, (*manager_rules(actor), rules.does_not_exist(key)))
-
-
 def manager_rules(actor: Actor) -> list[Rule]:
     """Require a manager, and an unchanged pool."""
     return [*pool_rules(actor), *actor.member_rules(), *actor.manager_rules()]
 
 
-def claim(actor: Actor, customer: str, known: Customer | None, claim_id: str) -> Transition:
-    """Claim an available customer, or one whose claim has expired: then close that claim first."""
+def claim(
+    actor: Actor, customer: str, known: Customer | None, new_id: Callable[[], str], *, by_id: bool = True
+) -> Transition | Refusal:
+    """Claim an available customer, or one whose claim has expired: then close that claim first.
+
+    With `by_id` false (claim-next), a customer that the actor already holds is refused: only customers that this
+    request takes are its results.
+    """
+    if actor.home.status != "open":
+        return POOL_NOT_OPEN
+    key, required = actor.customer_key(customer), claiming_rules(actor, customer, known)
+    if known is None:
+        return Recheck(key, None, required)
+    after = with_new_claim(without_expired(actor, known), "claimed", actor, actor.user, new_id())
+    already_held_by = actor.user if by_id else None
+    take = Take(actor.user, daily=True)
+    return Write(key, known, required, after=after, take=take, already_held_by=already_held_by)
+
+
+def claiming_rules(actor: Actor, customer: str, known: Customer | None) -> tuple[Rule, ...]:
+    """Require a member, and a customer that is free to claim for them."""
     key, now = actor.customer_key(customer), actor.now
-    required = (
+    return (
         *customer_rules(actor, key, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
         *rules.past_embargo(key, actor.policy, now),
         *rules.cooled_down(key, actor.policy, actor.user, now),
     )
-    if known is None:
-        return Transition(key, None, None, required)
-    after = with_new_claim(without_expired(actor, known), "claimed", actor, actor.user, claim_id)
-    return Transition(key, known, after, required, recipient=actor.user, daily=True, already_held_by=actor.user)
 
 
 def without_expired(actor: Actor, known: Customer) -> Customer:
@@ -220,10 +220,10 @@ def release(
     key = actor.customer_key(customer)
     required = claim_rules(actor, key, known, claim_id, first=rules.reason_given(key, actor.policy, reason))
     if known is None or known.holder is None:
-        return Transition(key, known, None, required)
+        return Recheck(key, known, required)
     event_type = "released" if known.holder == actor.user else "reclaimed"
     after = returned(actor, known, event_type, actor.user, actor.now, reason)
-    return Transition(key, known, after, required, managed=known.holder != actor.user)
+    return Write(key, known, required, after=after, managed=known.holder != actor.user)
 
 
 def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:

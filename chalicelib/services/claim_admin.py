@@ -1,72 +1,56 @@
 """Assign, transfer, extend, follow up, win, pin, restore, convert and deposit customers, and remove members.
 
-As in `claims`, a planner chooses the transition and the unit of work executes it. The rules of the transition decide
-whether it is allowed.
+As in `claims`, the transition is planned in `domain`, and the unit of work executes it. The rules of the transition
+decide whether it is allowed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, rules, system_transitions, transitions
 from chalicelib.domain.rules import Quota, Rule
-from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Customer, Pool
+from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Pool
 from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.model.text import is_blank
 from chalicelib.model.times import duration_ms
 from chalicelib.model.validation import FieldError
-from chalicelib.services import expiry
-from chalicelib.services.claims import quota_unit_of_work
 from chalicelib.services.pools import AT_WORK, require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
-from chalicelib.transactions.unit_of_work import Outcome, attempt, execute
+from chalicelib.transactions.expired_claims import apply_to_found, claims_of, expired_claims_of
+from chalicelib.transactions.idempotency import NO_KEY
+from chalicelib.transactions.unit_of_work import Outcome, Planner
 
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
 GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
 
 Held: TypeAlias = Literal["release", "transfer"]
-Make = Callable[[Actor, str, Customer | None], Transition]
 
 
 def assign(ctx: RequestContext, pool_id: str, ids: Sequence[str], to: str, *, atomic: bool = False) -> Outcome:
-    new_id = ctx.backend.new_id
-    return _give(
-        ctx, pool_id, ids, lambda actor, each, known: claim_transitions.assign(actor, each, known, to, new_id()), atomic
-    )
+    """Assign available customers to a member."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(claim_transitions.assign, actor, to=to, new_id=ctx.backend.new_id)
+    return ctx.taking_uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
 def transfer(
     ctx: RequestContext, pool_id: str, ids: Sequence[str], to: str, *, claim_id: str | None = None, atomic: bool = False
 ) -> Outcome:
-    new_id = ctx.backend.new_id
-    return _give(
-        ctx,
-        pool_id,
-        ids,
-        lambda actor, each, known: claim_transitions.transfer(actor, each, known, to, new_id(), claim_id),
-        atomic,
-    )
-
-
-def _give(ctx: RequestContext, pool_id: str, ids: Sequence[str], make: Make, atomic: bool) -> Outcome:
-    """A claim begins, so the pool must be open."""
-    pool = ctx.pool(pool_id)
-    uow = quota_unit_of_work(ctx, pool, manager=True)
-
-    def plan(customer: str, known: Customer | None) -> Transition | Refusal:
-        return make(uow.actor, customer, known) if pool.status == "open" else Refusal("pool_not_open")
-
-    return execute(uow, ids, plan, atomic=atomic)
+    """Transfer claimed customers to another member."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(claim_transitions.transfer, actor, to=to, new_id=ctx.backend.new_id, claim_id=claim_id)
+    return ctx.taking_uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
 def extend(
@@ -78,16 +62,10 @@ def extend(
     claim_id: str | None = None,
     atomic: bool = False,
 ) -> Outcome:
-    """By the given duration or, without one, by the policy's."""
-    pool = ctx.pool(pool_id)
-    length = _extension(pool, by)
-    return _move(
-        ctx,
-        pool,
-        ids,
-        lambda actor, each, known: claim_transitions.extend(actor, each, known, length, claim_id),
-        atomic,
-    )
+    """Extend claims by the given duration or, without one, by the policy's."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(claim_transitions.extend, actor, by=_extension(actor.home, by), claim_id=claim_id)
+    return ctx.uow(actor, planner, atomic=atomic).execute(ids)
 
 
 def _extension(pool: Pool, by: str | None) -> int | None:
@@ -98,20 +76,18 @@ def _extension(pool: Pool, by: str | None) -> int | None:
 
 
 def follow_up(ctx: RequestContext, pool_id: str, customer: str, note: str | None, outcome: str | None) -> Outcome:
-    """A note that is blank is none, and so is an outcome. Raises Refused where there is neither (rule 32)."""
-    pool = ctx.pool(pool_id)
+    """Record a contact. A blank note counts as none, and so does a blank outcome. Raises Refused without both."""
+    actor = ctx.actor(ctx.pool(pool_id))
     note, outcome = (None if text is None or is_blank(text) else text for text in (note, outcome))
     if note is None and outcome is None:
         raise Refused(Refusal("invalid_request", errors=(FieldError("nothing_said", "note, outcome"),)))
-
-    def make(actor: Actor, each: str, known: Customer | None) -> Transition:
-        return claim_transitions.follow_up(actor, each, known, note, outcome)
-
-    return _move(ctx, pool, [customer], make)
+    planner = partial(claim_transitions.follow_up, actor, note=note, outcome=outcome)
+    return ctx.uow(actor, planner).execute([customer])
 
 
 def win(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:
-    return _move(ctx, ctx.pool(pool_id), [customer], claim_transitions.win)
+    actor = ctx.actor(ctx.pool(pool_id))
+    return ctx.uow(actor, partial(claim_transitions.win, actor)).execute([customer])
 
 
 def pin(ctx: RequestContext, pool_id: str, customer: str, until: int) -> Outcome:
@@ -119,47 +95,42 @@ def pin(ctx: RequestContext, pool_id: str, customer: str, until: int) -> Outcome
     pool = ctx.pool(pool_id)
     if not ctx.now < until <= keys.NO_DEADLINE:
         raise Refused(Refusal("invalid_request", errors=(FieldError("future", "until"),)))
-
-    def plan(each: str, known: Customer | None) -> Transition:
-        return claim_transitions.pin(uow.actor, each, known, until)
-
-    uow = ctx.uow(pool)
-    outcome = attempt(uow, {0: customer}, plan)
+    actor = ctx.actor(pool)
+    uow = ctx.uow(actor, partial(claim_transitions.pin, actor, until=until))
+    outcome = uow.attempt({0: customer})
     refusal = outcome.results[0].refusal
     if refusal is None:
         return outcome
     if refusal.reason != "pin_limit":
-        return execute(uow, [customer], plan, failed=outcome.results)
+        return uow.finish(outcome)
     _end_pins(ctx, pool, customer)
-    return execute(uow, [customer], plan)
+    return uow.execute([customer])
 
 
 def _end_pins(ctx: RequestContext, pool: Pool, customer: str) -> None:
-    known = ctx.backend.customer_cache.get_many(ctx.backend.table, ctx.actor(pool), [customer])[customer]
+    table, new_id = ctx.backend.table, ctx.backend.new_id
+    known = ctx.backend.customer_cache.get_many(table, ctx.actor(pool), [customer])[customer]
     if known is None or known.holder is None:
         return
-    for page in expiry.claims_of(ctx, pool, known.holder):
-        expiry.apply_to_found(ctx.backend, pool, ctx.now, page.items, system_transitions.end_pin)
+    for page in claims_of(table, pool, known.holder):
+        apply_to_found(table, new_id, pool, ctx.now, page.items, system_transitions.end_pin)
 
 
 def unpin(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:
-    return _move(ctx, ctx.pool(pool_id), [customer], claim_transitions.unpin)
+    actor = ctx.actor(ctx.pool(pool_id))
+    return ctx.uow(actor, partial(claim_transitions.unpin, actor)).execute([customer])
 
 
 def restore(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:
-    return _move(ctx, ctx.pool(pool_id), [customer], claim_transitions.restore, manager=True)
+    actor = ctx.actor(ctx.pool(pool_id))
+    return ctx.uow(actor, partial(claim_transitions.restore, actor), managed=True).execute([customer])
 
 
 def convert(ctx: RequestContext, pool_id: str, ids: Sequence[str], to: str | None, *, atomic: bool = False) -> Outcome:
-    pool = ctx.pool(pool_id)
-    return _move(
-        ctx,
-        pool,
-        ids,
-        lambda actor, each, known: claim_transitions.convert(actor, each, known, to),
-        atomic,
-        manager=True,
-    )
+    """Make customers private: to their holders, or to the named member."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(claim_transitions.convert, actor, to=to)
+    return ctx.uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
 def deposit(
@@ -167,18 +138,10 @@ def deposit(
 ) -> Outcome:
     """Deposit customers into the same pool or, with `into`, into another pool of the tenant."""
     pool, target = ctx.pool(pool_id), ctx.pool(into or pool_id)
-    uow = ctx.uow(pool, target_pool=target if target.id != pool.id else None)
-    there = replace(ctx.actor(target), if_match=None)
-    return execute(
-        uow, ids, lambda each, known: claim_transitions.deposit(uow.actor, each, known, there), atomic=atomic
-    )
-
-
-def _move(
-    ctx: RequestContext, pool: Pool, ids: Sequence[str], make: Make, atomic: bool = False, *, manager: bool = False
-) -> Outcome:
-    uow = ctx.uow(pool, manager=manager)
-    return execute(uow, ids, lambda customer, known: make(uow.actor, customer, known), atomic=atomic)
+    actor, there = ctx.actor(pool), replace(ctx.actor(target), if_match=None)
+    planner = partial(claim_transitions.deposit, actor, into=there)
+    target_pool = target if target.id != pool.id else None
+    return ctx.uow(actor, planner, target_pool=target_pool, atomic=atomic).execute(ids)
 
 
 # A member leaves
@@ -204,9 +167,16 @@ def remove_member(ctx: RequestContext, pool_id: str, user: str, held: Held | Non
             holding = refused.refusal.reason == "member_has_claims"
             if not holding and refused.refusal.reason != AT_WORK:
                 raise
-            if holding and held is None and not expiry.expire_claims_of(ctx, pool, user):
+            if holding and held is None and not _return_expired(ctx, pool, user):
                 raise
     raise Refused(Refusal("member_has_claims"))
+
+
+def _return_expired(ctx: RequestContext, pool: Pool, user: str) -> bool:
+    """Return the member's expired claims to the pool. Return whether there were any."""
+    found = expired_claims_of(ctx.backend.table, pool, user, ctx.now)
+    table, new_id = ctx.backend.table, ctx.backend.new_id
+    return apply_to_found(table, new_id, pool, ctx.now, found, system_transitions.expire).moved > 0
 
 
 def _require_same_version(ctx: RequestContext, pool: Pool, user: str) -> None:
@@ -224,22 +194,19 @@ def _version_rules(ctx: RequestContext, leaver: Key) -> list[Rule]:
 
 def _hand_back(ctx: RequestContext, pool: Pool, user: str, held: Held, to: str | None) -> None:
     """Release or transfer the customers that the member holds. Raises Refused with the first refusal."""
-    expiry.expire_claims_of(ctx, pool, user)
+    _return_expired(ctx, pool, user)
     if held == "transfer" and to not in (None, user):
         _require_room_for_all(ctx, pool, user, to)
-    quiet = replace(quota_unit_of_work(ctx, pool, manager=True), idempotency=None)
-    actor, new_id = replace(quiet.actor, if_match=None), ctx.backend.new_id
-
-    def plan(customer: str, known: Customer | None) -> Transition:
-        if held == "transfer" and to is not None:
-            made = claim_transitions.transfer(actor, customer, known, to, new_id(), None)
-        else:
-            made = transitions.release(actor, customer, known, None, MEMBER_REMOVED)
-        # The index is eventually consistent: it may list customers that others hold by now.
-        return claim_transitions.from_holder(made, user)
-
-    for page in expiry.claims_of(ctx, pool, user, limit=LARGEST_PAGE):
-        results = execute(quiet, [keys.id_from_pk(key.pk) for key in page.keys], plan).results
+    actor = replace(ctx.actor(pool), if_match=None)
+    if held == "transfer" and to is not None:
+        plan: Planner = partial(claim_transitions.transfer, actor, to=to, new_id=ctx.backend.new_id)
+    else:
+        plan = partial(transitions.release, actor, claim_id=None, reason=MEMBER_REMOVED)
+    # The index is eventually consistent: it may list customers that others hold by now.
+    planner = partial(claim_transitions.from_holder, plan, user)
+    uow = replace(ctx.taking_uow(actor, planner, managed=True), idempotency=NO_KEY)
+    for page in claims_of(ctx.backend.table, pool, user, limit=LARGEST_PAGE):
+        results = uow.execute([keys.id_from_pk(key.pk) for key in page.keys]).results
         refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]
         if refusals and refusals[0].reason not in GONE_MEANWHILE:
             raise Refused(refusals[0])
@@ -250,7 +217,7 @@ def _require_room_for_all(ctx: RequestContext, pool: Pool, user: str, recipient_
 
     This is only a check in advance: each transfer still has the limit as its condition.
     """
-    expiry.expire_claims_of(ctx, pool, recipient_user)
+    _return_expired(ctx, pool, recipient_user)
     leaver, recipient = (keys.member_key(pool.tenant, pool.id, each) for each in (user, recipient_user))
     found = ctx.backend.table.get([leaver, recipient])
     if len(found) < 2:

@@ -12,7 +12,7 @@ from typing import Final
 
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import rules
+from chalicelib.domain import rules, transitions
 from chalicelib.domain.rules import Quota, first_broken
 from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys, sharded_query
@@ -21,11 +21,10 @@ from chalicelib.dynamodb.keys import DUE, PLACE, PRIORITY_STEP
 from chalicelib.dynamodb.table import Check, between
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
-from chalicelib.services.claims import claim_planner, quota_unit_of_work
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, known_answers
-from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork, attempt
+from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
+from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 
 MAX_READS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
 MAX_WIDTH: Final = 200
@@ -45,20 +44,21 @@ def claim_next(ctx: RequestContext, pool_id: str, count: int) -> Outcome:
     Raises Refused only when a rule about the caller allows none at all.
     """
     pool = ctx.pool(pool_id)
-    uow = quota_unit_of_work(ctx, pool)
+    actor = ctx.actor(pool)
+    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False)
+    uow = ctx.taking_uow(actor, planner)
     search = _Search(ctx, pool, uow, count)
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
     end = Result("", refusal=None if search.taken else refusal)
-    if uow.idempotency is not None:
-        end = uow.idempotency.close(uow.table, {WHOLE: end})[WHOLE]
+    end = uow.idempotency.close(uow.table, {WHOLE: end})[WHOLE]
     if end.refusal is not None:
         raise Refused(end.refusal)
     return Outcome(search.taken | taken_before(uow.idempotency))
 
 
-def taken_before(idempotency: IdempotencyRecord | None) -> dict[int, Result]:
+def taken_before(idempotency: IdempotencyRecord) -> dict[int, Result]:
     """Return the results of customers taken by attempts with this Idempotency-Key, by position."""
-    return {at: result for at, result in known_answers(idempotency).items() if result.facts is not None}
+    return {at: result for at, result in idempotency.answers.items() if result.facts is not None}
 
 
 class _Search:
@@ -68,7 +68,6 @@ class _Search:
     def __init__(self, ctx: RequestContext, pool: Pool, uow: UnitOfWork, count: int) -> None:
         self.ctx, self.pool, self.uow, self.count = ctx, pool, uow, count
         self.taken = taken_before(uow.idempotency)
-        self.plan = claim_planner(ctx, pool, uow.actor, by_id=False)
         self.passed: set[str] = set()
         self.exhausted: set[str] = set()
         self.width, self.position = count, 0
@@ -82,7 +81,7 @@ class _Search:
     def run(self) -> Refusal | None:
         """Run the search. Return the refusal about the caller that stopped it, if any."""
         for _ in range(MAX_READS):
-            if self.wanted <= 0 or self._is_finished():
+            if self.wanted <= 0 or self.uow.idempotency.is_finished:
                 break
             seen = self._candidates()
             if not seen:
@@ -92,10 +91,6 @@ class _Search:
             if stopping is not None:
                 return stopping
         return None if self.taken else self._standing()
-
-    def _is_finished(self) -> bool:
-        """Return whether an earlier attempt with this Idempotency-Key has finished."""
-        return self.uow.idempotency is not None and WHOLE in self.uow.idempotency.answers
 
     # Candidates
 
@@ -163,7 +158,7 @@ class _Search:
         """Return up to `wanted` candidates, without those that the caller may not claim according to the cache."""
         table, customer_cache = self.uow.table, self.uow.customer_cache
         seen = [each.id for each in candidates]
-        copied = customer_cache.seen(self.uow.actor, seen)
+        copied = customer_cache.peek(self.uow.actor, seen)
         closed = self._closed(customer_cache.get_many(table, self.uow.actor, seen))
         ahead = self._ahead(seen, closed)
         maybe_stale = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
@@ -191,7 +186,7 @@ class _Search:
         """Return the reason for each cached customer that the caller may not claim, by customer id."""
         closed = {}
         for customer_id, customer in known.items():
-            planned = self.plan(customer_id, customer)
+            planned = self.uow.planner(customer_id, customer)
             if isinstance(planned, Transition):
                 item = {} if customer is None else items.customer_item(customer)
                 refusal = first_broken(planned.rules, {planned.key: item})
@@ -208,7 +203,7 @@ class _Search:
         first = max([self.position, *(at + 1 for at in self.taken)])
         self.position = first + len(chosen)
         ids = {first + at: each for at, each in enumerate(chosen)}
-        results = attempt(self.uow, ids, self.plan, stop_at_stored=True).results
+        results = self.uow.attempt(ids, stop_at_stored=True).results
         self.taken |= {at: result for at, result in results.items() if result.facts is not None}
         self.taken |= taken_before(self.uow.idempotency)
         self._reconsider(set(chosen) - {result.id for result in results.values()})
@@ -237,7 +232,7 @@ class _Search:
 
     def _lost(self, taken: Sequence[str]) -> bool:
         """Whether those were taken by a crowd. Another call of the same caller is none, unless it is met repeatedly."""
-        actor, customer_cache = self.uow.actor, self.uow.customer_cache.seen(self.uow.actor, taken)
+        actor, customer_cache = self.uow.actor, self.uow.customer_cache.peek(self.uow.actor, taken)
         others = [
             each
             for each in taken

@@ -1,32 +1,31 @@
 """Claim and release customers, one or many: a single verb is a batch of one.
 
-The planners here choose a transition for each customer, and the unit of work executes it. Do not check limits, states
-or roles here: they are conditions of the transition.
+The transition of a customer is planned in `domain`, and the unit of work executes it. Do not check limits, states or
+roles here: they are conditions of the transition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from msgspec.structs import replace
+from functools import partial
 
 from chalicelib.domain import transitions
 from chalicelib.domain.rules import Quota, broken_rules
-from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Pool
-from chalicelib.services import expiry
+from chalicelib.model.model import IDENTIFIER, Pool
 from chalicelib.services.pools import only_members
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork, execute
+from chalicelib.transactions.expired_claims import expired_claims_of
+from chalicelib.transactions.unit_of_work import Outcome
 
 
 def claim(ctx: RequestContext, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
-    pool = ctx.pool(pool_id)
-    uow = quota_unit_of_work(ctx, pool)
-    return execute(uow, ids, claim_planner(ctx, pool, uow.actor), atomic=atomic)
+    """Claim customers up to the caller's limits. Return one result per id, in input order."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id)
+    return ctx.taking_uow(actor, planner, atomic=atomic).execute(ids)
 
 
 def release(
@@ -38,33 +37,10 @@ def release(
     reason: str | None = None,
     atomic: bool = False,
 ) -> Outcome:
-    uow = ctx.uow(ctx.pool(pool_id))
-
-    def plan(customer: str, known: Customer | None) -> Transition:
-        return transitions.release(uow.actor, customer, known, claim_id, reason)
-
-    return execute(uow, ids, plan, atomic=atomic)
-
-
-def claim_planner(ctx: RequestContext, pool: Pool, actor: Actor, *, by_id: bool = True) -> Planner:
-    """Return a planner that claims each customer.
-
-    With `by_id` false (claim-next), a customer that the actor already holds is refused: only customers that this
-    request takes are its results.
-    """
-
-    def plan(customer: str, known: Customer | None) -> Transition | Refusal:
-        if pool.status != "open":
-            return Refusal("pool_not_open")
-        transition = transitions.claim(actor, customer, known, ctx.backend.new_id())
-        return transition if by_id else replace(transition, already_held_by=None)
-
-    return plan
-
-
-def quota_unit_of_work(ctx: RequestContext, pool: Pool, *, manager: bool = False) -> UnitOfWork:
-    """Return a unit of work that returns the recipient's expired claims before it refuses because of a limit."""
-    return ctx.uow(pool, manager=manager, make_room=lambda user: expiry.expire_claims_of(ctx, pool, user))
+    """Release customers to the pool. Return one result per id, in input order."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(transitions.release, actor, claim_id=claim_id, reason=reason)
+    return ctx.uow(actor, planner, atomic=atomic).execute(ids)
 
 
 def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Refusal]:
@@ -84,7 +60,7 @@ def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Ref
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
     if customer.held_by(actor.user, actor.clock(customer)):
         return closed
-    required = transitions.claim(actor, customer_id, customer, "").rules
+    required = transitions.claiming_rules(actor, customer_id, customer)
     own = found.get(actor.member_key, {})
     stands = {actor.member_key: own, actor.customer_key(customer_id): items.customer_item(customer)}
     return [*closed, *broken_rules(required, stands), *(_limit_refusals(ctx, pool, own) if own else [])]
@@ -93,7 +69,7 @@ def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Ref
 def _limit_refusals(ctx: RequestContext, pool: Pool, member_item: Item) -> list[Refusal]:
     """Return the limits that are reached, without the caller's expired claims: a claim returns these first."""
     actor = ctx.actor(pool)
-    expired = expiry.expired_claims_of(ctx, pool, actor.user)
+    expired = expired_claims_of(ctx.backend.table, pool, actor.user, ctx.now)
     kept = items.deserialize(member_item["held"]) - len(expired)
     room = items.deserialize(member_item["room"]) + len(expired)
     standing = member_item | {"held": items.serialize(kept), "room": items.serialize(room)}

@@ -6,17 +6,19 @@ Nothing here changes the holder of a customer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import claim_transitions, masking, rendering, transitions
-from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.domain import content_transitions, masking, rendering
+from chalicelib.domain.content_transitions import OnDuplicate, Row
+from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, Item
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, ROSTER, Key
-from chalicelib.dynamodb.table import begins_with, between
+from chalicelib.dynamodb.table import Throttled, begins_with, between
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Pool, State
@@ -25,38 +27,20 @@ from chalicelib.model.responses import CustomerPage, EventPage
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.customer_cache import ReadSkew, keys_of
+from chalicelib.transactions.customer_cache import MAX_READS, ReadSkew, keys_of
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
-from chalicelib.transactions.unit_of_work import Outcome, execute
+from chalicelib.transactions.unit_of_work import Outcome
 
 _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
 _NAMES_PER_READ: Final = 100
 _ROUNDS: Final = 5  # reads of names per request
 
-OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
-
-
-class Row(Struct, frozen=True):
-    """A customer as a client sent it. `generated_id` is set if the client gave no id.
-
-    Without a priority, the customer keeps its own, or gets 0.
-    """
-
-    id: str
-    name: str
-    fields: dict[str, Any]
-    priority: int | None = None
-    generated_id: bool = False
-
 
 def create(ctx: RequestContext, pool_id: str, row: Row) -> Outcome:
-    pool = ctx.pool(pool_id)
-    uow = ctx.uow(pool, manager=True)
-    return execute(
-        uow, [row.id], lambda _, known: transitions.create(uow.actor, new_customer(uow.actor, row), "created")
-    )
+    actor = ctx.actor(ctx.pool(pool_id))
+    return ctx.uow(actor, partial(content_transitions.create_row, actor, row=row), managed=True).execute([row.id])
 
 
 def import_rows(
@@ -64,62 +48,21 @@ def import_rows(
 ) -> Outcome:
     """Add or update one customer per row, never its holder or state. A row that is a Result has already failed."""
     pool = ctx.pool(pool_id)
-    uow = ctx.uow(pool, manager=True, log=log)
+    actor = ctx.actor(pool)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
     if not by_id:
         require_manager(ctx, pool)
-
-    def plan(customer: str, known: Customer | None) -> Transition:
-        row = by_id[customer]
-        if known is None or on_duplicate == "reject":
-            return transitions.create(
-                uow.actor, new_customer(uow.actor, row), "imported", unique=on_duplicate == "reject"
-            )
-        if on_duplicate == "skip":
-            return transitions.keep_existing(uow.actor, known)
-        return update(uow.actor, row, known)
-
-    return execute(
-        uow,
-        [row.id for row in rows],
-        plan,
-        failed={at: row for at, row in enumerate(rows) if isinstance(row, Result)},
-    )
-
-
-def update(actor: Actor, row: Row, known: Customer) -> Transition:
-    """Return the transition that updates a known customer from the row; holder and state stay."""
-    return transitions.update(actor, known, **changes(known, row.name, row.fields, row.priority))
+    planner = partial(content_transitions.import_row, actor, rows=by_id, on_duplicate=on_duplicate)
+    failed = {index: row for index, row in enumerate(rows) if isinstance(row, Result)}
+    return ctx.uow(actor, planner, managed=True, log=log).execute([row.id for row in rows], failed=failed)
 
 
 def edit(
     ctx: RequestContext, pool_id: str, customer_id: str, name: str | None, fields: dict[str, Any], priority: int | None
 ) -> Outcome:
-    pool = ctx.pool(pool_id)
-    uow = ctx.uow(pool, manager=True)
-
-    def plan(each: str, known: Customer | None) -> Transition:
-        return claim_transitions.edit(uow.actor, each, known, lambda now: changes(now, name, fields, priority))
-
-    return execute(uow, [customer_id], plan)
-
-
-def changes(known: Customer, name: str | None, fields: dict[str, Any], priority: int | None) -> dict[str, Any]:
-    """Return the customer's attributes after the change. Omitted ones stay, a null field is removed."""
-    return {
-        "name": name or known.name,
-        "fields": {field: value for field, value in (known.fields | fields).items() if value is not None},
-        "priority": known.priority if priority is None else priority,
-    }
-
-
-def new_customer(actor: Actor, row: Row) -> Customer:
-    """Return a new, available customer made from the row."""
-    now = actor.now
-    return Customer(
-        actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
-        entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
-    )  # fmt: skip
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(content_transitions.edit, actor, name=name, fields=fields, priority=priority)
+    return ctx.uow(actor, planner, managed=True).execute([customer_id])
 
 
 # Reading
@@ -135,7 +78,7 @@ def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, 
     """Return the stored customer, and whether the caller is a manager. Raises Refused."""
     actor = ctx.actor(pool)
     wanted = [customer_id] if IDENTIFIER.fullmatch(customer_id) else []
-    while True:
+    for _ in range(MAX_READS):
         found = ctx.backend.table.get([actor.member_key, *keys_of(actor, wanted)])
         only_members(ctx, pool, found)
         try:
@@ -145,6 +88,7 @@ def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, 
         if customer is None:
             raise Refused(Refusal("not_found"))
         return customer, ctx.manages(pool, found)
+    raise Throttled
 
 
 class Filter(Struct, frozen=True):

@@ -7,8 +7,7 @@ parallel, or be killed at any point. A sweep must never return a claim before it
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any, Final
@@ -21,19 +20,15 @@ from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, PLACE, Key
-from chalicelib.dynamodb.table import MalformedWrite, Page, Table, Throttled, between
+from chalicelib.dynamodb.table import Table, Throttled, between
 from chalicelib.model.errors import Refusal
-from chalicelib.model.identities import SYSTEM
-from chalicelib.model.model import MARK, Customer, Pool
+from chalicelib.model.model import Customer, Pool
 from chalicelib.model.reports import SweepReport
-from chalicelib.observability import exception_summary
 from chalicelib.services.pools import count_by_state, members_of
-from chalicelib.transactions.context import Backend, RequestContext
-from chalicelib.transactions.customer_cache import CustomerCache, customer_of
-from chalicelib.transactions.unit_of_work import Outcome, PoolChanged, UnitOfWork, attempt
+from chalicelib.transactions.context import Backend
+from chalicelib.transactions.expired_claims import PAGE_SIZE, Applied, apply_to_found
+from chalicelib.transactions.unit_of_work import PoolChanged
 
-log = logging.getLogger("customer-pool")
-PAGE_SIZE: Final = 500
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 
 MakeTransition = Callable[[Actor, Customer], Transition | Refusal]
@@ -70,23 +65,6 @@ class SweepResult(Struct):
 
     def body(self) -> SweepReport:
         return SweepReport(**self.numbers(), unconfirmed=self.unconfirmed)
-
-
-class Applied(Struct):
-    """Counts of the customers that a pass found: moved, changed meanwhile, or failed as malformed."""
-
-    moved: int = 0
-    changed: int = 0
-    failed: int = 0
-
-    def count(self, outcome: Outcome) -> None:
-        refused = sum(result.refusal is not None for result in outcome.results.values())
-        self.moved += len(outcome.results) - refused
-        self.changed += refused
-
-    @property
-    def total(self) -> int:
-        return self.moved + self.changed + self.failed
 
 
 def expire_due(
@@ -136,7 +114,8 @@ def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], 
     """Return the claims of one page and add the counts to the report; after a fault, the rest count as remaining."""
     done = Applied()
     try:
-        apply_to_found(backend, pool, now, found, system_transitions.expire, whole=True, done=done)
+        table, new_id = backend.table, backend.new_id
+        apply_to_found(table, new_id, pool, now, found, system_transitions.expire, whole=True, done=done)
     finally:
         left = len(found) - done.total
         report.add(SweepResult(returned=done.moved, changed=done.changed, failed=done.failed, remaining=left))
@@ -185,71 +164,3 @@ def _listed(table: Table, pool: Pool, enough: Fraction) -> int:
             if counted >= enough:
                 return counted
     return counted
-
-
-def expire_claims_of(ctx: RequestContext, pool: Pool, user: str) -> bool:
-    """Return a member's expired claims to the pool, to free their limit. Return whether there were any."""
-    return (
-        apply_to_found(ctx.backend, pool, ctx.now, expired_claims_of(ctx, pool, user), system_transitions.expire).moved
-        > 0
-    )
-
-
-def expired_claims_of(ctx: RequestContext, pool: Pool, user: str) -> list[Item]:
-    """Return index items of the claims that the member holds past their deadlines; at most one page."""
-    pages = claims_of(ctx, pool, user, until=pool.clock(ctx.now), limit=PAGE_SIZE)
-    return next((page.items for page in pages if page.items), [])
-
-
-def claims_of(
-    ctx: RequestContext, pool: Pool, user: str, *, until: int = keys.NO_DEADLINE, limit: int | None = None
-) -> Iterator[Page]:
-    """Yield pages of the member's claims, by the index, with deadlines no later than `until`."""
-    place = keys.place_of_holder(pool.tenant, pool.id, user)
-    return ctx.backend.table.pages(place, index=PLACE, between=between(PLACE, high=until), limit=limit)
-
-
-def apply_to_found(
-    backend: Backend,
-    pool: Pool,
-    now: int,
-    found: Sequence[Item],
-    make: MakeTransition,
-    *,
-    whole: bool = False,
-    done: Applied | None = None,
-) -> Applied:
-    """Apply the transition to each customer found in an index. Return the counts, added to `done` even after a fault.
-
-    With `whole`, the index holds complete customers and they are not read again. An old version is safe: each
-    transition has its version as a condition. If a malformed record fails the batch, the halves are tried separately.
-    """
-    done = Applied() if done is None else done
-    # A request marker of its own: claims that another sweep returns are not counted here.
-    actor = Actor(pool, SYSTEM, now, request_marker=backend.new_id()[-MARK:])
-    uow = UnitOfWork(backend.table, CustomerCache(whole=False), actor)
-
-    def plan(_: str, known: Customer | None) -> Transition | Refusal:
-        return system_transitions.NOT_APPLICABLE if known is None else make(actor, known)
-
-    def carry(part: Sequence[Item]) -> None:
-        half, outcome = len(part) // 2, Outcome()
-        ids = {at: keys.id_from_pk(item["pk"]["S"]) for at, item in enumerate(part)}
-        try:
-            known = {ids[at]: customer_of(actor, item) for at, item in enumerate(part)} if whole else None
-            attempt(uow, ids, plan, known=known, outcome=outcome)
-        except (*MALFORMED, MalformedWrite) as error:
-            if half == 0:
-                done.failed += 1
-                log.error("malformed record in pool %s: %s", pool.id, exception_summary(error))
-                return
-            carry(part[:half])
-            carry(part[half:])
-            return
-        except Throttled:
-            done.count(outcome)
-            raise
-        done.count(outcome)
-
-    carry(found)
-    return done

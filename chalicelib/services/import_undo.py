@@ -11,23 +11,24 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import rules, transitions
+from chalicelib.domain import content_transitions, rules, transitions
 from chalicelib.domain.rules import Rule
-from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.domain.transitions import Actor, Recheck, Remove, Transition
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Throttled
+from chalicelib.dynamodb.table import Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions import import_log
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import IdempotencyRecord, Result, known_answers
+from chalicelib.transactions.idempotency import IdempotencyRecord, Result
 from chalicelib.transactions.import_log import RETENTION_SECONDS, ImportedRow
-from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork, attempt
+from chalicelib.transactions.unit_of_work import Outcome
 
 UNDO_REASON: Final = "import undone"  # of the event
 MAX_ROUNDS: Final = 50  # a round fails when another customer takes a unique key meanwhile; only a defect uses up all
@@ -39,17 +40,17 @@ UniqueKeys = dict[Key, Item]
 def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
     """Return one result per customer that the import wrote. Raises Refused, identically for all who do not manage."""
     pool = ctx.pool(pool_id)
-    answered = known_answers(ctx.idempotency)
+    answered = dict(ctx.idempotency.answers)
     if not answered:
         require_manager(ctx, pool)
     written = import_log.read(ctx.backend.table, pool.tenant, pool.id, import_id, ctx.now)
     if not written:
         raise Refused(Refusal("not_found"))
     left = {at: each for at, each in written.items() if at not in answered}
-    uow = replace(ctx.uow(pool, manager=True), idempotency=_undo_record(ctx, pool, import_id))
+    undoing = replace(ctx, idempotency=_undo_record(ctx, pool, import_id))
     # Restore first: a restored customer then owns its unique keys before a new one with the same keys is removed.
-    results = _restore_all(uow, {at: each for at, each in left.items() if each.before is not None})
-    results |= _remove_all(uow, {at: each for at, each in left.items() if each.before is None})
+    results = _restore_all(undoing, pool, {at: each for at, each in left.items() if each.before is not None})
+    results |= _remove_all(undoing, pool, {at: each for at, each in left.items() if each.before is None})
     return Outcome(_store_results(ctx, answered | results))
 
 
@@ -57,14 +58,12 @@ def _undo_record(ctx: RequestContext, pool: Pool, import_id: str) -> Idempotency
     """Load the results of earlier undos of this import by anyone. These customers are not undone a second time."""
     wanted_keys = partial(keys.undone_key, pool.tenant, pool.id, import_id)
     idempotency = IdempotencyRecord(wanted_keys, "", ctx.now, RETENTION_SECONDS)
-    idempotency.recall(ctx.backend.table)
+    idempotency.load(ctx.backend.table)
     return idempotency
 
 
 def _store_results(ctx: RequestContext, results: dict[int, Result]) -> dict[int, Result]:
     """Store the results under the Idempotency-Key, if there is one, and return the results to send."""
-    if ctx.idempotency is None:
-        return results
     given = list(results.items())
     kept: dict[int, Result] = {}
     for start in range(0, len(given), RESULTS_PER_PART):
@@ -72,20 +71,18 @@ def _store_results(ctx: RequestContext, results: dict[int, Result]) -> dict[int,
     return kept
 
 
-def _restore_all(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
-    by_id = {each.id: each for each in written.values()}
-
-    def plan(customer_id: str, known: Customer | None) -> Transition:
-        return _restore(uow.actor, by_id[customer_id], known)
-
-    return attempt(uow, {at: each.id for at, each in written.items()}, plan).results
+def _restore_all(ctx: RequestContext, pool: Pool, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
+    actor = ctx.actor(pool)
+    planner = partial(_restore, actor, written={each.id: each for each in written.values()})
+    return ctx.uow(actor, planner, managed=True).attempt({at: each.id for at, each in written.items()}).results
 
 
-def _restore(actor: Actor, written: ImportedRow, known: Customer | None) -> Transition:
-    required = _conditions(actor, written)
-    if known is None or not _as_written(known, written):
-        return Transition(actor.customer_key(written.id), known, None, required)
-    return transitions.updated(actor, known, required, written.before or {}, UNDO_REASON)
+def _restore(actor: Actor, customer: str, known: Customer | None, written: Mapping[str, ImportedRow]) -> Transition:
+    imported = written[customer]
+    required = _conditions(actor, imported)
+    if known is None or not _as_written(known, imported):
+        return Recheck(actor.customer_key(customer), known, required)
+    return content_transitions.updated(actor, known, required, imported.before or {}, UNDO_REASON)
 
 
 def _conditions(actor: Actor, written: ImportedRow) -> tuple[Rule, ...]:
@@ -98,37 +95,42 @@ def _as_written(known: Customer, written: ImportedRow) -> bool:
     return (known.version, known.created_at) == (written.version, written.created_at)
 
 
-def _remove_all(uow: UnitOfWork, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
+def _remove_all(ctx: RequestContext, pool: Pool, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
     """Remove the customers and the unique keys that they still own. Keys of other customers stay."""
-    by_id = {each.id: each for each in written.values()}
-    unique_keys: dict[str, UniqueKeys] = {}
-    foreign: set[Key] = set()
-
-    def plan(customer_id: str, known: Customer | None) -> Transition:
-        unique_keys[customer_id] = {} if known is None else items.unique_key_items(known)
-        own = {key: item for key, item in unique_keys[customer_id].items() if key not in foreign}
-        return _remove(uow.actor, by_id[customer_id], known, own)
-
+    actor, removal = ctx.actor(pool), _Removal({each.id: each for each in written.values()}, {}, set())
+    uow = ctx.uow(actor, partial(_remove, actor, removal=removal), managed=True)
     results: dict[int, Result] = {}
     for _ in range(MAX_ROUNDS):
         pending = {at: each.id for at, each in written.items() if at not in results}
-        settled = attempt(uow, pending, plan).results
-        results |= {at: result for at, result in settled.items() if not result.refused_as(rules.KEY_TAKEN)}
+        attempted = uow.attempt(pending).results
+        results |= {at: result for at, result in attempted.items() if not result.refused_as(rules.KEY_TAKEN)}
         if len(results) == len(written):
             return results
-        foreign |= _foreign_keys(uow, [unique_keys[settled[at].id] for at in pending if at not in results])
+        refused = [removal.unique_keys[attempted[at].id] for at in pending if at not in results]
+        removal.foreign.update(_foreign_keys(uow.table, refused))
     raise Throttled
 
 
-def _foreign_keys(uow: UnitOfWork, believed: list[UniqueKeys]) -> set[Key]:
+class _Removal(Struct):
+    """The rows to remove, the unique keys that each customer wrote, and those that belong to others by now."""
+
+    written: Mapping[str, ImportedRow]
+    unique_keys: dict[str, UniqueKeys]
+    foreign: set[Key]
+
+
+def _foreign_keys(table: Table, believed: list[UniqueKeys]) -> set[Key]:
     """Return the unique keys that are no longer as these customers wrote them; such a key never returns to them."""
-    stored = uow.table.get([key for unique_keys in believed for key in unique_keys])
+    stored = table.get([key for unique_keys in believed for key in unique_keys])
     return {key for unique_keys in believed for key, item in unique_keys.items() if stored.get(key) != item}
 
 
-def _remove(actor: Actor, written: ImportedRow, known: Customer | None, own: UniqueKeys) -> Transition:
-    key, required = actor.customer_key(written.id), _conditions(actor, written)
-    if known is None or not _as_written(known, written):
-        return Transition(key, known, None, required)
+def _remove(actor: Actor, customer: str, known: Customer | None, removal: _Removal) -> Transition:
+    imported, key = removal.written[customer], actor.customer_key(customer)
+    removal.unique_keys[customer] = {} if known is None else items.unique_key_items(known)
+    required = _conditions(actor, imported)
+    if known is None or not _as_written(known, imported):
+        return Recheck(key, known, required)
+    own = {each: item for each, item in removal.unique_keys[customer].items() if each not in removal.foreign}
     own_keys = tuple(rules.still_written(unique_key, item) for unique_key, item in own.items())
-    return Transition(key, known, None, (*required, *own_keys), removed_by=actor.user, unique_key_rules=own_keys)
+    return Remove(key, known, (*required, *own_keys), by=actor.user, unique_key_rules=own_keys)

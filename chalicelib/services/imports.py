@@ -8,11 +8,13 @@ not changed. Of two concurrent imports one creates the customer; the other finds
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
 
-from chalicelib.domain import rules, transitions
+from chalicelib.domain import content_transitions, rules
+from chalicelib.domain.content_transitions import OnDuplicate, Row, new_customer
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
@@ -21,12 +23,11 @@ from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer
 from chalicelib.model.normalization import Kind, key_in
 from chalicelib.model.validation import FieldError
-from chalicelib.services.customers import OnDuplicate, Row, new_customer, update
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import Result, known_answers
+from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
-from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork, attempt, finished
+from chalicelib.transactions.unit_of_work import Outcome
 
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 
@@ -61,16 +62,16 @@ def import_by_key(
 ) -> Outcome:
     """Return one result per row, with the id of its customer. The id of a row is used only for a new customer."""
     pool = ctx.pool(pool_id)
-    uow = ctx.uow(pool, manager=True, log=log)
     keyed, failed = _keyed(kind, rows)
     if not keyed:
         require_manager(ctx, pool)
-    outcome = Outcome(failed | known_answers(uow.idempotency))
+    outcome = Outcome(failed | ctx.idempotency.answers)
     for _ in range(MAX_ROUNDS):
         pending = {at: each for at, each in keyed.items() if at not in outcome.results}
         if not pending:
-            return finished(uow, outcome)
-        results = _attempt(uow, kind, pending, on_duplicate)
+            outcome.results = ctx.idempotency.close(ctx.backend.table, outcome.results)
+            return outcome
+        results = _attempt(ctx, ctx.actor(pool), kind, pending, on_duplicate, log)
         outcome.results |= {at: result for at, result in results.items() if not result.refused_as(rules.KEY_TAKEN)}
     raise Throttled
 
@@ -99,28 +100,33 @@ def _failed(row: Row, refusal: Refusal) -> Result:
     return Result("" if row.generated_id else row.id, refusal=refusal)
 
 
-def _attempt(uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed], on_duplicate: OnDuplicate) -> dict[int, Result]:
+def _attempt(
+    ctx: RequestContext,
+    actor: Actor,
+    kind: Kind,
+    pending: Mapping[int, Keyed],
+    on_duplicate: OnDuplicate,
+    log: ImportLog,
+) -> dict[int, Result]:
     """Look up the customer of each row and write all. A key taken meanwhile is refused as KEY_TAKEN."""
-    targets = _targets(uow, kind, pending)
+    targets = _targets(ctx, actor, kind, pending)
     known = {target.customer.id: target.customer for target in targets.values() if target.customer is not None}
     others = {at for at, target in targets.items() if target.customer is None and target.id in known}
     by_id = {target.id: target for at, target in reversed(targets.items()) if at not in others}
-
-    def plan(customer_id: str, current: Customer | None) -> Transition | Refusal:
-        return _transition(uow.actor, kind, by_id[customer_id], current, on_duplicate)
-
+    planner = partial(_transition, actor, targets=by_id, kind=kind, on_duplicate=on_duplicate)
+    uow = ctx.uow(actor, planner, managed=True, log=log)
     ids = {at: target.id for at, target in targets.items() if at not in others}
     failed = {at: _failed(targets[at].row, Refusal("duplicate_customer")) for at in others}
-    return failed | attempt(uow, ids, plan, known=known).results
+    return failed | uow.attempt(ids, known=known).results
 
 
-def _targets(uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed]) -> dict[int, Target]:
+def _targets(ctx: RequestContext, actor: Actor, kind: Kind, pending: Mapping[int, Keyed]) -> dict[int, Target]:
     """Return the target of each row: one read of the unique keys, and one per 50 customers that they name."""
-    actor = uow.actor
+    table, customer_cache = ctx.backend.table, ctx.backend.customer_cache
     wanted_keys = {at: keys.unique_key(actor.tenant, actor.pool, kind, each.contact) for at, each in pending.items()}
-    unique_keys = uow.table.get(list(wanted_keys.values()))
+    unique_keys = table.get(list(wanted_keys.values()))
     named = {at: items.unique_key_owner(unique_keys[key]) for at, key in wanted_keys.items() if key in unique_keys}
-    customers = uow.customer_cache.read(uow.table, actor, list(dict.fromkeys(named.values())))
+    customers = customer_cache.read(table, actor, list(dict.fromkeys(named.values())))
     targets = {}
     for at, each in pending.items():
         customer = customers.get(named.get(at, ""))
@@ -130,14 +136,22 @@ def _targets(uow: UnitOfWork, kind: Kind, pending: Mapping[int, Keyed]) -> dict[
 
 
 def _transition(
-    actor: Actor, kind: Kind, target: Target, current: Customer | None, on_duplicate: OnDuplicate
+    actor: Actor,
+    customer: str,
+    current: Customer | None,
+    targets: Mapping[str, Target],
+    kind: Kind,
+    on_duplicate: OnDuplicate,
 ) -> Transition | Refusal:
+    target = targets[customer]
     if target.customer is None:
         unique_key = keys.unique_key(actor.tenant, actor.pool, kind, target.contact)
         first = [rules.not_taken(unique_key, target.unique_key)]
-        return transitions.create(actor, new_customer(actor, target.row), "imported", first=first)
+        return content_transitions.create(actor, new_customer(actor, target.row), "imported", first=first)
     if current is None or key_in(kind, current.fields) != target.contact:
         return Refusal(rules.KEY_TAKEN)
     if on_duplicate == "reject":
-        return transitions.reject_existing(actor, current)
-    return transitions.keep_existing(actor, current) if on_duplicate == "skip" else update(actor, target.row, current)
+        return content_transitions.reject_existing(actor, current)
+    if on_duplicate == "skip":
+        return content_transitions.keep_existing(actor, current)
+    return content_transitions.update_row(actor, current, target.row)

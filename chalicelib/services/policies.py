@@ -7,6 +7,7 @@ attributes only, so a repeated request completes an interrupted one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ from chalicelib.model.validation import FieldError, from_msgspec
 from chalicelib.services.pools import require_manager, updated_pool
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import CustomerCache
-from chalicelib.transactions.unit_of_work import UnitOfWork, execute
+from chalicelib.transactions.unit_of_work import UnitOfWork
 
 PAGE: Final = 100
 
@@ -54,7 +55,7 @@ def change(
         body = ctx.commit(*by_manager, rendering.pool(changed))
         ctx.forget(pool_id)
         return body
-    if ctx.idempotency is None or 0 not in ctx.idempotency.answers:
+    if 0 not in ctx.idempotency.answers:
         ctx.commit(*by_manager, rendering.pool(changed), position=0)
         ctx.forget(pool_id)
     current = ctx.pool_now(pool_id)
@@ -112,16 +113,13 @@ def _changes(actor: Actor, customer: Customer) -> bool:
 def _apply(ctx: RequestContext, pool: Pool) -> int:
     """Recompute the deadlines and return how many changed. List first: a new deadline moves a claim in the index."""
     actor = ctx.actor(pool)
-    uow = UnitOfWork(ctx.backend.table, CustomerCache(whole=False), replace(actor, if_match=None))
-    done = 0
-    for ids in list(_affected(ctx, pool)):
-        outcome = execute(uow, ids, lambda each, known: _recompute(actor, known))
-        done += len(outcome.changed)
-    return done
+    planner = partial(system_transitions.planned, _recompute, actor)
+    uow = UnitOfWork(ctx.backend.table, CustomerCache(whole=False), replace(actor, if_match=None), planner)
+    return sum(len(uow.execute(ids).changed) for ids in list(_affected(ctx, pool)))
 
 
-def _recompute(actor: Actor, known: Customer | None) -> Transition | Refusal:
+def _recompute(actor: Actor, known: Customer) -> Transition | Refusal:
     """Return the transition to the new deadline; none if another attempt of this request has made it."""
-    if known is None or not _changes(actor, known):
+    if not _changes(actor, known):
         return system_transitions.NOT_APPLICABLE
     return system_transitions.recompute_deadline(actor, known)

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from chalicelib.domain import rendering, rules
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import ROSTER
-from chalicelib.dynamodb.table import MAX_ACTIONS, Delete
+from chalicelib.dynamodb.table import MAX_ACTIONS, Delete, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Closing, Pool
 from chalicelib.model.responses import Body, DeletedPool, Schema
 from chalicelib.services import sweeper
-from chalicelib.services.pools import updated_pool
+from chalicelib.services.pools import MAX_WRITES, updated_pool
 from chalicelib.transactions.context import RequestContext
 
 
@@ -76,7 +76,7 @@ def _changed(
 ) -> Body:
     """Return the pool after the change, and after as much of the work on its claims as time allows."""
     ctx.by_admin()
-    if ctx.idempotency is None or 0 not in ctx.idempotency.answers:
+    if 0 not in ctx.idempotency.answers:
         _write(ctx, pool_id, change)
     pool = sweeper.continue_lifecycle(ctx.backend, ctx.pool_now(pool_id), ctx.now, sweeper.request_time_left())
     ctx.forget(pool_id)
@@ -84,7 +84,7 @@ def _changed(
 
 
 def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) -> None:
-    while True:
+    for _ in range(MAX_WRITES):
         pool = _required_version(ctx, pool_id)
         changed = change(pool)
         if changed == pool:
@@ -96,6 +96,7 @@ def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) ->
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or ctx.if_match is not None:
                 raise
+    raise Throttled
 
 
 def _required_version(ctx: RequestContext, pool_id: str) -> Pool:

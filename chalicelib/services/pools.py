@@ -17,7 +17,7 @@ from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
-from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Update
+from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Throttled, Update
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
@@ -32,6 +32,7 @@ from chalicelib.transactions.counters import activity_unchanged, day_filed, take
 T = TypeVar("T")
 R = TypeVar("R")
 log = logging.getLogger("customer-pool")
+MAX_WRITES: Final = 50  # attempts while others change the same record; only a defect uses up all
 AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
 
 
@@ -184,7 +185,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_lim
     by_whom = _may_put(ctx, pool, user, role)
     key = keys.member_key(pool.tenant, pool.id, user)
     row = keys.day_key(key, pool.day(ctx.now))
-    while True:
+    for _ in range(MAX_WRITES):
         found = ctx.backend.table.get([key, row])
         stored, today = found.get(key), found.get(row)
         known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
@@ -196,6 +197,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_lim
             changed = refused.refusal.reason == "version_conflict" and ctx.if_match is None
             if not changed and refused.refusal.reason != AT_WORK:
                 raise
+    raise Throttled
 
 
 def _may_put(ctx: RequestContext, pool: Pool, user: str, role: Role) -> list[Rule]:

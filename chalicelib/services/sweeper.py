@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from msgspec.structs import replace
 
 from chalicelib.domain import system_transitions
+from chalicelib.domain.system_transitions import PlanExisting
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, MalformedPool
 from chalicelib.dynamodb.keys import DUE, REMINDER
@@ -25,14 +26,12 @@ from chalicelib.observability import exception_summary
 from chalicelib.services import resharding
 from chalicelib.services.expiry import (
     MIN_SECONDS_LEFT,
-    PAGE_SIZE,
-    MakeTransition,
     SweepResult,
-    apply_to_found,
     expire_due,
 )
 from chalicelib.services.pools import updated_pool
 from chalicelib.transactions.context import Backend, RequestContext
+from chalicelib.transactions.expired_claims import PAGE_SIZE, apply_to_found
 from chalicelib.transactions.unit_of_work import PoolChanged
 
 log = logging.getLogger("customer-pool")
@@ -158,7 +157,7 @@ def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: Sec
             return _reopen(backend, pool, now)
 
 
-def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: MakeTransition) -> int | None:
+def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: PlanExisting) -> int | None:
     """Apply the transition to every claim of the pool. Return how many were moved, or None if time ran out."""
     moved = 0
     for page in sharded_query.pages(
@@ -166,7 +165,7 @@ def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLef
     ):
         if seconds_left() < MIN_SECONDS_LEFT:
             return None
-        moved += apply_to_found(backend, pool, now, page.items, make, whole=True).moved
+        moved += apply_to_found(backend.table, backend.new_id, pool, now, page.items, make, whole=True).moved
     return moved
 
 
@@ -190,5 +189,6 @@ def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -
     ):
         if seconds_left() < MIN_SECONDS_LEFT:
             break
-        reminded += apply_to_found(backend, pool, now, page.items, system_transitions.remind).moved
+        found = apply_to_found(backend.table, backend.new_id, pool, now, page.items, system_transitions.remind)
+        reminded += found.moved
     return reminded

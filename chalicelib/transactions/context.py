@@ -24,12 +24,13 @@ from chalicelib.dynamodb.table import Action, Patience, StoreUnavailable, Table
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
-from chalicelib.model.responses import Body, Facts
+from chalicelib.model.responses import Body
 from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
-from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, known_answers, named
+from chalicelib.transactions.expired_claims import TakingUnitOfWork
+from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result, named
 from chalicelib.transactions.import_log import ImportLog
-from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
+from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
 
 POOL_CACHE_MS: Final = 5_000
 
@@ -76,7 +77,7 @@ class RequestContext(Struct, frozen=True):
     caller: Caller
     now: int
     if_match: int | None = None
-    idempotency: IdempotencyRecord | None = None
+    idempotency: IdempotencyRecord = NO_KEY
     request_marker: str = ""
 
     def pool(self, pool_id: str) -> Pool:
@@ -116,36 +117,38 @@ class RequestContext(Struct, frozen=True):
 
     def uow(
         self,
-        pool: Pool,
+        actor: Actor,
+        planner: Planner,
         *,
-        manager: bool = False,
-        make_room: Callable[[str], bool] = lambda user: False,
         target_pool: Pool | None = None,
         log: ImportLog | None = None,
+        managed: bool = False,
+        atomic: bool = False,
     ) -> UnitOfWork:
-        """Return a unit of work. With `manager`, only a manager can make the transitions, so results are not masked.
+        """Return a unit of work of this request."""
+        table, customer_cache = self.backend.table, self.backend.customer_cache
+        return UnitOfWork(table, customer_cache, actor, planner, self.idempotency, target_pool, log, managed, atomic)
 
-        Otherwise the role of the caller is read before a result is masked.
-        """
-
-        def facts(customer: Customer) -> Facts:
-            home = target_pool if target_pool is not None and customer.pool == target_pool.id else pool
-            return rendering.facts(customer, home.policy)
-
-        table, customer_cache, actor = self.backend.table, self.backend.customer_cache, self.actor(pool)
-        return UnitOfWork(table, customer_cache, actor, facts, make_room, self.idempotency, target_pool, log, manager)
+    def taking_uow(
+        self, actor: Actor, planner: Planner, *, managed: bool = False, atomic: bool = False
+    ) -> TakingUnitOfWork:
+        """Return a unit of work whose customers are taken by a member, under their limits."""
+        table, customer_cache, new_id = self.backend.table, self.backend.customer_cache, self.backend.new_id
+        return TakingUnitOfWork(
+            table, customer_cache, actor, planner, self.idempotency, managed=managed, atomic=atomic, new_id=new_id
+        )
 
     def manages(self, pool: Pool, found: Mapping[Key, Item] | None = None) -> bool:
         """Return whether the caller manages the pool, by the member item in `found` or by a read."""
         return self.unmet(pool, self.actor(pool).manager_rules(), found) is None
 
-    def unmet(self, pool: Pool, asked: Sequence[Rule], found: Mapping[Key, Item] | None = None) -> Refusal | None:
+    def unmet(self, pool: Pool, required: Sequence[Rule], found: Mapping[Key, Item] | None = None) -> Refusal | None:
         """Return the refusal of the first rule about the caller that fails. Only for requests without a write."""
         key = self.actor(pool).member_key
-        if not asked:
+        if not required:
             return None
         stored = self.backend.table.get([key]) if found is None else found
-        return first_broken(asked, {key: stored.get(key, {})})
+        return first_broken(required, {key: stored.get(key, {})})
 
     def shown(self, pool: Pool, customer: Customer, manager: bool) -> responses.Customer:
         """Return the body of a customer, masked for the caller."""
@@ -161,28 +164,23 @@ class RequestContext(Struct, frozen=True):
 
         Then nothing else is checked: the pool may no longer exist.
         """
-        answers = known_answers(self.idempotency)
+        answers = self.idempotency.answers
         if len(answers) < len(ids):
             return None
         return Outcome({at: named(answers[at], given) for at, given in enumerate(ids)})
 
-    def commit(self, actions: Sequence[Action], asked: Sequence[Rule], body: Body, position: int = WHOLE) -> Body:
+    def commit(self, actions: Sequence[Action], required: Sequence[Rule], body: Body, position: int = WHOLE) -> Body:
         """Write one transaction and store its answer at `position`. Raises Refused for the first broken rule."""
         answer = {position: Result("", body=body)}
-        parts = [] if self.idempotency is None else [self.idempotency.part(answer)]
-        refusing = self.backend.table.write([*actions, *parts])
-        if refusing is None:
-            if self.idempotency is not None:
-                self.idempotency.wrote(answer)
+        failed_items = self.backend.table.write([*actions, *self.idempotency.parts(answer)])
+        if failed_items is None:
+            self.idempotency.committed(answer)
             return body
-        if self.idempotency is not None and self.idempotency.key in refusing:
-            self.idempotency.absorb(refusing[self.idempotency.key])
+        if self.idempotency.merge_stored(failed_items):
             return self.idempotency.answers[position].body or {}
-        refusal = first_broken(asked, refusing)
+        refusal = first_broken(required, failed_items)
         raise StoreUnavailable if refusal is None else Refused(refusal)
 
     def finish(self, body: Body) -> Body:
         """Store the answer of a request of several steps. Return the stored one if there is one already."""
-        if self.idempotency is None:
-            return body
         return self.idempotency.close(self.backend.table, {WHOLE: Result("", body=body)})[WHOLE].body or {}

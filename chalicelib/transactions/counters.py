@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Quota
-from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.domain.transitions import Actor, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, unchanged
 from chalicelib.dynamodb.items import Item
@@ -33,27 +33,25 @@ ACTIVITY_OF_EVENT: Final = {
 
 def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
     """Return the changes of each member's counters and of their statistics of the day."""
-    if transition.removed_by is not None and transition.before is not None:
+    if isinstance(transition, Remove) and transition.before is not None:
         # Only an available customer can be removed.
-        return {_member(transition.before, transition.removed_by): Counter(pooled=-1)}
-    if transition.after is None:
-        return {}
+        return {_member(transition.before, transition.by): Counter(pooled=-1)}
+    return _changes_of_write(transition.before, transition.after) if isinstance(transition, Write) else {}
+
+
+def _changes_of_write(before: Customer | None, after: Customer) -> dict[Key, Counter[str]]:
     sums: dict[Key, Counter[str]] = defaultdict(Counter)
-    for customer, sign in ((transition.before, -1), (transition.after, 1)):
+    for customer, sign in ((before, -1), (after, 1)):
         if customer is not None and customer.state == "claimed" and customer.holder is not None:
             sums[_member(customer, customer.holder)]["held"] += sign
             sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
-    since = 0 if transition.before is None else transition.before.version
-    for event in transition.after.tail:
+    since = 0 if before is None else before.version
+    for event in after.tail:
         if event.seq > since:
-            _count(event, transition.after, sums)
-    if aside := _is_set_aside(transition.after) - _is_set_aside(transition.before):
-        whose = (
-            transition.before.holder
-            if transition.before is not None and transition.before.holder
-            else transition.after.tail[-1].by
-        )
-        sums[_member(transition.after, whose)]["aside"] += aside
+            _count(event, after, sums)
+    if aside := _is_set_aside(after) - _is_set_aside(before):
+        last_holder = None if before is None else before.holder
+        sums[_member(after, last_holder or after.tail[-1].by)]["aside"] += aside
     return sums
 
 
@@ -116,30 +114,30 @@ class Counters:
 
     def quota(self, transitions: Iterable[Transition]) -> Quota | None:
         """Return the limits of the member who takes customers in this request, or None."""
-        takes = [transition for transition in transitions if transition.recipient is not None]
-        if not takes or takes[0].recipient is None:
+        takes = [each.take for each in transitions if isinstance(each, Write) and each.take is not None]
+        if not takes:
             return None
         actor = self._actor
         key = keys.member_key(actor.tenant, actor.pool, takes[0].recipient)
         return Quota(key, actor.policy, actor.now, len(takes), takes[0].daily, self._turns(key), actor.home)
 
     def actions(
-        self, transitions: Iterable[Transition], asked: dict[Key, list[Condition]], quota: Quota | None
+        self, transitions: Iterable[Transition], required: dict[Key, list[Condition]], quota: Quota | None
     ) -> list[Action]:
         """Return one action per member item, with all its conditions, for any number of customers."""
         sums, credited = self._credited(transitions)
-        asked = {key: list(conditions) for key, conditions in asked.items()}
+        required = {key: list(conditions) for key, conditions in required.items()}
         updates, rows = {}, [_added_to_row(key, counts) for key, counts in credited.items()]
         for key, counts in sums.items():
             changes, conditions = self._change(key, counts)
             if changes and self._seen.get(key) != {}:  # one who is no member any more has no counters
                 updates[key] = changes
-                asked.setdefault(key, []).extend([rules.pk.exists(), *conditions])
+                required.setdefault(key, []).extend([rules.pk.exists(), *conditions])
                 rows += [self._filed(key)] if self._turns(key) and _activities(counts) else []
         if quota is not None:
-            asked.setdefault(quota.key, []).append(quota.condition())
-        checks = [Check(key, rules.all_of(conditions)) for key, conditions in asked.items() if key not in updates]
-        return [*checks, *(Update(key, change, rules.all_of(asked[key])) for key, change in updates.items()), *rows]
+            required.setdefault(quota.key, []).append(quota.condition())
+        checks = [Check(key, rules.all_of(conditions)) for key, conditions in required.items() if key not in updates]
+        return [*checks, *(Update(key, change, rules.all_of(required[key])) for key, change in updates.items()), *rows]
 
     def _credited(self, transitions: Iterable[Transition]) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
         """Return the changes of members' items and of rows.

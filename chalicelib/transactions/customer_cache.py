@@ -55,10 +55,10 @@ class CustomerCache:
 
     def get_many(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
         """Return each customer, from the cache or by a read. None for one that does not exist."""
-        seen = self.seen(actor, ids)
-        return seen | self.read(table, actor, [customer_id for customer_id in ids if customer_id not in seen])
+        cached = self.peek(actor, ids)
+        return cached | self.read(table, actor, [customer_id for customer_id in ids if customer_id not in cached])
 
-    def seen(self, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:
+    def peek(self, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:
         """Return the customers that are cached and not too old."""
         found = {}
         for customer_id in ids:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.transitions import Transition
+from chalicelib.domain.transitions import Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, Item
 from chalicelib.dynamodb.keys import Key
@@ -23,29 +23,33 @@ from chalicelib.model.model import Customer, Event, Pool
 
 def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> list[Action]:
     """Return the actions of a transition. Their conditions are removed from `required`."""
-    known, after = transition.before, transition.after
-    conditions = required.pop(transition.key, [])
-    if known is None and after is not None:
-        conditions = [*conditions, rules.pk.does_not_exist()]
-    elif known is not None:
-        conditions = [*conditions, rules.same_version(known.version, known.created_at)]
-    bound = rules.all_of(conditions or [rules.pk.exists()])
-    if transition.removed_by is not None:
+    bound = _bound(transition, required.pop(transition.key, []))
+    if isinstance(transition, Remove):
         return _remove(transition, bound, required)
-    if after is None:
+    if not isinstance(transition, Write):
         return [Check(transition.key, bound)]
-    writes: list[Action] = (
-        _relocate(transition, transition.target_key, bound, required)
-        if transition.target_key
-        else [_write(transition.key, known, after, bound)]
-    )
+    after = transition.after
+    if isinstance(transition, Relocate):
+        writes = _relocate(transition, bound, required)
+    else:
+        writes = [_write(transition.key, transition.before, after, bound)]
     if page := _paged_out(transition):
         key = keys.event_page_key(after, after.pool, page[0].seq)
         writes.append(Put(key, items.event_page_item(after, page)))
     if after.fields_version == after.version:
         writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(after)))
-        writes += _unique_keys(transition, after, required)
+        writes += _unique_keys(transition, required)
     return writes
+
+
+def _bound(transition: Transition, conditions: list[Condition]) -> Condition:
+    """Return the conditions of the transition with its binding to the version that it was planned from."""
+    known = transition.before
+    if known is not None:
+        conditions = [*conditions, rules.same_version(known.version, known.created_at)]
+    elif isinstance(transition, Write):
+        conditions = [*conditions, rules.pk.does_not_exist()]
+    return rules.all_of(conditions or [rules.pk.exists()])
 
 
 def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) -> Action:
@@ -61,20 +65,14 @@ def _upsert(key: Key, item: Item, condition: Condition | None = None) -> SetAttr
     return SetAttributes(key, content, condition=condition)
 
 
-def _relocate(
-    transition: Transition, target_key: Key, bound: Condition, required: dict[Key, list[Condition]]
-) -> list[Action]:
+def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
     """Move the customer to another key in one transaction. Pages of events stay where they were written."""
-    assert transition.after is not None
-    new = rules.all_of([*required.pop(target_key, []), rules.pk.does_not_exist()])
-    return [
-        Delete(transition.key, bound),
-        Delete(Key(transition.key.pk, "F")),
-        _write(target_key, None, transition.after, new),
-    ]
+    new = rules.all_of([*required.pop(transition.target_key, []), rules.pk.does_not_exist()])
+    moved = Put(transition.target_key, items.customer_item(transition.after), new)
+    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), moved]
 
 
-def _remove(transition: Transition, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
+def _remove(transition: Remove, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
     """Delete the customer, its fields and its unique keys. Two customers may share a number: the last one owns it."""
     for rule in transition.unique_key_rules:
         required.pop(rule.key, None)
@@ -82,21 +80,17 @@ def _remove(transition: Transition, bound: Condition, required: dict[Key, list[C
     return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *deleted_keys]
 
 
-def _unique_keys(
-    transition: Transition, after: Customer, required: dict[Key, list[Condition]]
-) -> Iterator[SetAttributes]:
+def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Iterator[SetAttributes]:
     """Write new unique-key items. The last writer owns a key; only an import by key requires that it is free."""
     existing = {} if transition.before is None else items.unique_key_items(transition.before)
-    for key, item in items.unique_key_items(after).items():
+    for key, item in items.unique_key_items(transition.after).items():
         if key not in existing:
             conditions = required.pop(key, [])
             yield _upsert(key, item, rules.all_of(conditions) if conditions else None)
 
 
-def with_request_marker(transition: Transition, request_marker: str) -> Transition:
+def with_request_marker(transition: Write, request_marker: str) -> Write:
     """Add the request marker to every new event."""
-    if transition.after is None:
-        return transition
     known = 0 if transition.before is None else transition.before.version
     tail = tuple(
         replace(event, request_marker=request_marker) if event.seq > known else event for event in transition.after.tail
@@ -104,19 +98,17 @@ def with_request_marker(transition: Transition, request_marker: str) -> Transiti
     return replace(transition, after=replace(transition.after, tail=tail))
 
 
-def with_shards(transition: Transition, pool: Pool, now: int) -> Transition:
+def with_shards(transition: Write, pool: Pool, now: int) -> Write:
     """Set the shard count of the pool that the customer will be in."""
-    if transition.after is None:
-        return transition
     return replace(transition, after=replace(transition.after, shards=pool.shards_written(now)))
 
 
-def with_paged_events(transition: Transition, *, roomy: bool) -> Transition:
+def with_paged_events(transition: Write, *, roomy: bool) -> Write:
     """Move older events to their own item once keeping them inline costs another write unit.
 
     With `roomy`, keep them inline longer, which saves an action: an atomic batch must fit into one transaction.
     """
-    if transition.before is None or transition.after is None:
+    if transition.before is None:
         return transition
     tail = transition.after.tail
     new = tuple(event for event in tail if event.seq > transition.before.version)
@@ -134,8 +126,8 @@ def _saves_a_kilobyte(customer: Customer, newest: tuple[Event, ...]) -> bool:
     return items.kilobytes(size) > items.kilobytes(size - len(text) + len(items.encode_events(newest)))
 
 
-def _paged_out(transition: Transition) -> tuple[Event, ...]:
+def _paged_out(transition: Write) -> tuple[Event, ...]:
     """Return the events that move from the customer item to their own item."""
-    if transition.before is None or transition.after is None:
+    if transition.before is None:
         return ()
     return tuple(event for event in transition.before.tail if event not in transition.after.tail)

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import Item, deserialize, serialize
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Put, Table
+from chalicelib.dynamodb.table import FailedItems, Put, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer
 from chalicelib.model.responses import Body, Facts
@@ -29,6 +29,7 @@ from chalicelib.model.responses import Body, Facts
 RETENTION_SECONDS: Final = 24 * 3600
 # Refusals that do not depend on the caller.
 OPEN_TO_ALL: Final = ("invalid_request", "policy_invalid", "batch_too_large", "duplicate_in_request", "pool_not_open")
+MAX_ROUNDS: Final = 200  # far more attempts than there are at once; only a defect uses up all
 WHOLE: Final = -1  # the position of an answer about the request as a whole
 
 
@@ -51,47 +52,28 @@ class Result(Struct, frozen=True):
 
 
 class _Kept(Struct, omit_defaults=True):
-    """A stored result: `body` has the facts of a customer, or another answer."""
+    """A stored result."""
 
     id: str
+    facts: Facts | None = None
     body: dict[str, Any] | None = None
     refusal: Refusal | None = None
 
 
 def encoded(answers: Mapping[int, Result]) -> bytes:
     """Encode results for storage. An invalid id is free text, so it is not stored; the request has it."""
-    kept = [
-        (
-            position,
-            _Kept(
-                result.id if IDENTIFIER.fullmatch(result.id) else "",
-                msgspec.to_builtins(result.body if result.facts is None else result.facts),
-                result.refusal,
-            ),
-        )
-        for position, result in answers.items()
-    ]
+    kept = [(position, _kept(result)) for position, result in answers.items()]
     return zlib.compress(msgspec.json.encode(kept))
 
 
+def _kept(result: Result) -> _Kept:
+    known_id = result.id if IDENTIFIER.fullmatch(result.id) else ""
+    return _Kept(known_id, result.facts, msgspec.to_builtins(result.body), result.refusal)
+
+
 def decoded(content: bytes) -> dict[int, Result]:
-    """Decode stored results. Records of the previous release hold whole customers: only the facts are used."""
     kept = msgspec.json.decode(zlib.decompress(content), type=list[tuple[int, _Kept]])
-    return {position: _result(each) for position, each in kept}
-
-
-def _result(kept: _Kept) -> Result:
-    body = kept.body
-    if body is not None and "claim_id" in body:
-        return Result(kept.id, msgspec.convert(body, Facts))
-    if body is not None and "items" in body:  # of a claim-next, whose customers stand in the parts too
-        body = None
-    return Result(kept.id, body=body, refusal=kept.refusal)
-
-
-def known_answers(idempotency: IdempotencyRecord | None) -> dict[int, Result]:
-    """Return the results of earlier attempts with this Idempotency-Key; empty without a key."""
-    return {} if idempotency is None else dict(idempotency.answers)
+    return {position: Result(each.id, each.facts, each.body, each.refusal) for position, each in kept}
 
 
 def named(result: Result, given: str) -> Result:
@@ -125,8 +107,12 @@ class IdempotencyRecord:
         self._ends = self._seconds + kept_seconds  # of all its parts together
 
     @property
-    def key(self) -> Key:
-        """The key of the next part."""
+    def reserved_keys(self) -> list[Key]:
+        """The key of the next part: every transaction of the request writes it."""
+        return [self._next_key]
+
+    @property
+    def _next_key(self) -> Key:
         return self._key_of_part(self._part)
 
     @property
@@ -137,30 +123,45 @@ class IdempotencyRecord:
         """
         return blake2b(f"{self._key_of_part(0).pk} {self._ends}".encode(), digest_size=16).hexdigest()
 
-    def recall(self, table: Table) -> None:
-        """Load the parts of earlier attempts, in one read. Raises Refused like `absorb`."""
-        for page in table.pages(self.key.pk):
-            for stored in page.items:
-                if stored["sk"] != serialize(self.key.sk) or deserialize(stored["ttl"]) <= self._seconds:
-                    return
-                self.absorb(stored)
+    @property
+    def is_finished(self) -> bool:
+        """Whether an attempt has stored an answer about the request as a whole."""
+        return WHOLE in self.answers
 
-    def part(self, answers: Mapping[int, Result]) -> Put:
+    def load(self, table: Table) -> None:
+        """Load the parts of earlier attempts, in one read. Raises Refused if an attempt had another body."""
+        for page in table.pages(self._next_key.pk):
+            for stored in page.items:
+                if stored["sk"] != serialize(self._next_key.sk) or deserialize(stored["ttl"]) <= self._seconds:
+                    return
+                self._add_stored(stored)
+
+    def parts(self, answers: Mapping[int, Result]) -> list[Put]:
         """Return the action that writes the next part. DynamoDB may not have deleted an expired one yet."""
-        ttl = Attribute("ttl")
+        key, ttl = self._next_key, Attribute("ttl")
         unwritten = Attribute("pk").does_not_exist() | (ttl <= self._seconds)
         item = {
-            "pk": serialize(self.key.pk), "sk": serialize(self.key.sk), "fingerprint": serialize(self._fingerprint),
+            "pk": serialize(key.pk), "sk": serialize(key.sk), "fingerprint": serialize(self._fingerprint),
             "answers": {"B": encoded(answers)}, "ttl": serialize(self._ends),
         }  # fmt: skip
-        return Put(self.key, item, unwritten)
+        return [Put(key, item, unwritten)]
 
-    def wrote(self, answers: Mapping[int, Result]) -> None:
+    def committed(self, answers: Mapping[int, Result]) -> None:
+        """Count the part with these answers as written."""
         self.answers.update(answers)
         self._part += 1
 
-    def absorb(self, stored: Item) -> None:
-        """Add a part of an earlier attempt. Raises Refused if that attempt had another body."""
+    def merge_stored(self, failed_items: FailedItems) -> bool:
+        """Return whether the next part is among the failed items: then another attempt has stored it. Add it.
+
+        Raises Refused if that attempt had another body.
+        """
+        stored = failed_items.get(self._next_key)
+        if stored is not None:
+            self._add_stored(stored)
+        return stored is not None
+
+    def _add_stored(self, stored: Item) -> None:
         if deserialize(stored["fingerprint"]) != self._fingerprint:
             raise Refused(Refusal("idempotency_key_reused"))
         self.answers.update(decoded(stored["answers"]["B"]))
@@ -170,7 +171,7 @@ class IdempotencyRecord:
         if (whole := self.answers.get(WHOLE)) is not None and whole.refusal is not None:
             raise Refused(whole.refusal)
 
-    def says_nothing(self, reason: str) -> bool:
+    def discloses_nothing(self, reason: str) -> bool:
         """Return whether the stored results are only refusals for this reason or for errors in the request.
 
         Then a replay discloses nothing that the caller may not know.
@@ -180,12 +181,51 @@ class IdempotencyRecord:
         return all(_discloses_nothing(position, result, reason) for position, result in results.items())
 
     def close(self, table: Table, results: Mapping[int, Result]) -> dict[int, Result]:
-        """Store the missing results. Return all, with those of earlier attempts first."""
-        while missing := {position: result for position, result in results.items() if position not in self.answers}:
+        """Store the missing results. Return all, with those of earlier attempts first.
+
+        Raises Throttled after MAX_ROUNDS: each round that fails has found a part of another attempt.
+        """
+        for _ in range(MAX_ROUNDS):
+            missing = {position: result for position, result in results.items() if position not in self.answers}
+            if not missing:
+                return {position: named(self.answers[position], result.id) for position, result in results.items()}
             self.replayed = False
-            failed_items = table.write([self.part(missing)])
+            failed_items = table.write(self.parts(missing))
             if failed_items is None:
-                self.wrote(missing)
+                self.committed(missing)
             else:
-                self.absorb(failed_items[self.key])
-        return {position: named(self.answers[position], result.id) for position, result in results.items()}
+                self.merge_stored(failed_items)
+        raise Throttled
+
+
+class NoIdempotencyKey(IdempotencyRecord):
+    """The record of a request without a key: it stores nothing and knows no earlier attempt."""
+
+    def __init__(self) -> None:
+        self.answers, self.replayed, self.met = {}, False, False
+
+    @property
+    def reserved_keys(self) -> list[Key]:
+        return []
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    def load(self, table: Table) -> None:
+        pass
+
+    def parts(self, answers: Mapping[int, Result]) -> list[Put]:
+        return []
+
+    def committed(self, answers: Mapping[int, Result]) -> None:
+        pass
+
+    def merge_stored(self, failed_items: FailedItems) -> bool:
+        return False
+
+    def close(self, table: Table, results: Mapping[int, Result]) -> dict[int, Result]:
+        return dict(results)
+
+
+NO_KEY: Final = NoIdempotencyKey()

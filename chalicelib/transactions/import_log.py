@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from chalicelib.domain.transitions import Transition
+from chalicelib.domain.transitions import Transition, Write
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import deserialize, serialize
 from chalicelib.dynamodb.keys import Key
@@ -45,22 +45,22 @@ class ImportLog(Struct, frozen=True):
     pool: str
     now: int
     generated_id: str
-    idempotency: IdempotencyRecord | None
+    idempotency: IdempotencyRecord
 
     @property
     def import_id(self) -> str:
         """The same id for all repetitions under a key; final once the first transaction is written."""
-        return self.generated_id if self.idempotency is None else self.idempotency.name
+        return self.idempotency.name or self.generated_id
 
     def keys(self, transition: Transition) -> set[Key]:
         """Return the key of the extra item that a transaction with this transition needs."""
-        return set() if transition.after is None else {keys.import_key(self.tenant, self.pool, self.generated_id, "")}
+        return (
+            {keys.import_key(self.tenant, self.pool, self.generated_id, "")} if isinstance(transition, Write) else set()
+        )
 
     def part(self, transitions: Mapping[int, Transition]) -> list[Put]:
         """Return the record of the transitions, or nothing if they change nothing."""
-        written = [
-            _imported_row(at, transition) for at, transition in transitions.items() if transition.after is not None
-        ]
+        written = [_imported_row(at, each) for at, each in transitions.items() if isinstance(each, Write)]
         if not written:
             return []
         key = keys.import_key(self.tenant, self.pool, self.import_id, f"{written[0].at:03d}-{written[0].version}")
@@ -72,10 +72,9 @@ class ImportLog(Struct, frozen=True):
         return [Put(key, content)]
 
 
-def _imported_row(at: int, transition: Transition) -> ImportedRow:
+def _imported_row(at: int, transition: Write) -> ImportedRow:
     """Store only the changed content: the whole fields of all rows of a transaction would not fit."""
     after, before = transition.after, None
-    assert after is not None
     if transition.before is not None:
         content = {name: getattr(transition.before, name) for name in IMPORTED_ATTRIBUTES}
         before = {name: then for name, then in content.items() if then != getattr(after, name)}

@@ -3,7 +3,7 @@
 One algorithm serves a single verb, a batch, an import and the sweep. A transaction holds the customers, their events,
 the members' counters and the results of the Idempotency-Key. When DynamoDB cancels it, the returned items show which
 rules failed: their ids get a refusal, and the rest is written again at once. Nothing is decided before a write. This
-module must not know any verb: the caller's `plan` function turns a customer into a transition.
+module must not know any verb: a planner, a value from `domain`, turns each customer into a transition.
 """
 
 from __future__ import annotations
@@ -14,51 +14,31 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import rules
+from chalicelib.domain import rendering, rules
 from chalicelib.domain.rules import Quota, first_broken
-from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.domain.transitions import Actor, Recheck, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
-from chalicelib.model.responses import Facts
 from chalicelib.model.validation import FieldError
 from chalicelib.transactions.counters import Counters
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.customer_writes import with_paged_events, with_request_marker, with_shards
-from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
+from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.transaction_builder import TransactionBuilder
 
 MAX_ROUNDS: Final = 200  # far more than any batch needs; only a defect can exhaust it
 
+# Turns a customer, or None for an unknown id, into a transition: `functools.partial` of a function in `domain`.
 Planner = Callable[[str, Customer | None], Transition | Refusal]
 
 
 class PoolChanged(Throttled):
     """A paused or closed pool changed since it was read. The caller must read it and plan again."""
-
-
-class UnitOfWork(Struct, frozen=True):
-    """The collaborators of one request.
-
-    `facts` returns the facts of a customer that a result stores, or None if the result needs none. `make_room` returns
-    a member's expired claims to the pool, and returns whether there were any. `target_pool` is the pool that customers
-    move into, if it is another one. `log` stores what is needed to undo an import. `managed` is True if only a manager
-    can have made the transitions.
-    """
-
-    table: Table
-    customer_cache: CustomerCache
-    actor: Actor
-    facts: Callable[[Customer], Facts | None] = lambda customer: None
-    make_room: Callable[[str], bool] = lambda user: False
-    idempotency: IdempotencyRecord | None = None
-    target_pool: Pool | None = None
-    log: ImportLog | None = None
-    managed: bool = False
 
 
 class Outcome(Struct):
@@ -72,66 +52,87 @@ class Outcome(Struct):
         return any(result.refusal is not None for result in self.results.values())
 
 
-def execute(
-    uow: UnitOfWork,
-    ids: Sequence[str],
-    plan: Planner,
-    *,
-    atomic: bool = False,
-    failed: Mapping[int, Result] | None = None,
-) -> Outcome:
-    """Return one result per id. With `atomic`, write all transitions or none.
+class UnitOfWork(Struct, frozen=True):
+    """One verb of one request on any number of customers.
 
-    `failed` holds, by index, the results of ids that have failed already. Raises a Fault, or Refused.
+    planner: turns each customer into a transition.
+    target_pool: the pool that customers move into, if it is another one.
+    log: stores what is needed to undo an import.
+    managed: only a manager can have made the transitions, so the results are not masked.
+    atomic: write all transitions or none.
     """
-    failed = failed or {}
-    remaining = {index: customer_id for index, customer_id in enumerate(ids) if index not in failed}
-    outcome = attempt(uow, remaining, plan, atomic=atomic)
-    outcome.results |= failed
-    return finished(uow, outcome)
+
+    table: Table
+    customer_cache: CustomerCache
+    actor: Actor
+    planner: Planner
+    idempotency: IdempotencyRecord = NO_KEY
+    target_pool: Pool | None = None
+    log: ImportLog | None = None
+    managed: bool = False
+    atomic: bool = False
+
+    def execute(self, ids: Sequence[str], *, failed: Mapping[int, Result] | None = None) -> Outcome:
+        """Return one result per id. `failed` holds, by index, the results of ids that have failed already.
+
+        Raises a Fault, or Refused for the whole request.
+        """
+        failed = failed or {}
+        outcome = self.attempt({index: customer_id for index, customer_id in enumerate(ids) if index not in failed})
+        outcome.results |= failed
+        return self.finish(outcome)
+
+    def attempt(
+        self,
+        ids: Mapping[int, str],
+        *,
+        known: Mapping[str, Customer | None] | None = None,
+        outcome: Outcome | None = None,
+        stop_at_stored: bool = False,
+    ) -> Outcome:
+        """Execute ids given by index. Leave refusals out of the idempotency record, so that the caller can try more.
+
+        `known` holds the customers that the caller has just read, None for a new one. Without it they are loaded here.
+        Results are added to `outcome`, so they survive a fault that follows. With `stop_at_stored`, end as soon as
+        another attempt with the same Idempotency-Key turns out to have stored results, and leave the other ids without
+        a result: the stored part may hold all that was requested, under indexes that are not in `ids`.
+        """
+        return _Attempt(self, ids, known, outcome, stop_at_stored).execute()
+
+    def finish(self, outcome: Outcome) -> Outcome:
+        """Store the refusals in the idempotency record too, and return the outcome to answer with."""
+        outcome.results = self.idempotency.close(self.table, outcome.results)
+        return outcome
+
+    def make_room(self, user: str) -> bool:
+        """Return the expired claims of the member to the pool, if this verb uses limits. Return whether it did."""
+        return False
+
+    def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
+        """Return the result with the facts of the customer, or without a customer if it was deleted."""
+        if customer is None:
+            return Result(customer_id)
+        moved = self.target_pool is not None and customer.pool == self.target_pool.id
+        pool = self.target_pool if moved and self.target_pool is not None else self.actor.home
+        facts = rendering.facts(customer, pool.policy)
+        if isinstance(transition, Write) and transition.note:
+            facts = replace(facts, **transition.note)
+        managed = self.managed or (transition is not None and transition.managed)
+        return Result(customer_id, facts, seen=customer, managed=managed)
 
 
-def finished(uow: UnitOfWork, outcome: Outcome) -> Outcome:
-    """Store the refusals in the idempotency record too, and return the outcome to answer with."""
-    if uow.idempotency is not None:
-        outcome.results = uow.idempotency.close(uow.table, outcome.results)
-    return outcome
-
-
-def attempt(
-    uow: UnitOfWork,
-    ids: Mapping[int, str],
-    plan: Planner,
-    *,
-    atomic: bool = False,
-    known: Mapping[str, Customer | None] | None = None,
-    outcome: Outcome | None = None,
-    stop_at_stored: bool = False,
-) -> Outcome:
-    """Execute ids given by index. Leave refusals out of the idempotency record, so that the caller can try more.
-
-    `known` holds the customers that the caller has just read, None for a new one. Without it they are loaded here.
-    Results are added to `outcome`, so they survive a fault that follows. With `stop_at_stored`, end as soon as another
-    attempt with the same Idempotency-Key turns out to have stored results, and leave the other ids without a result:
-    the stored part may hold all that was requested, under indexes that are not in `ids`.
-    """
-    return _Execution(uow, ids, plan, atomic, known, outcome, stop_at_stored).execute()
-
-
-class _Execution:
+class _Attempt:
     """One run over a set of ids: the results so far, and the customers as this run knows them."""
 
     def __init__(
         self,
         uow: UnitOfWork,
         ids: Mapping[int, str],
-        plan: Planner,
-        atomic: bool,
         known: Mapping[str, Customer | None] | None = None,
         outcome: Outcome | None = None,
         stop_at_stored: bool = False,
     ) -> None:
-        self.uow, self.ids, self.plan, self.atomic = uow, ids, plan, atomic
+        self.uow, self.ids = uow, ids
         self.stop_at_stored, self.met_stored = stop_at_stored, False
         self.outcome = outcome or Outcome()
         self.outcome.results |= _reject_invalid_ids(ids)
@@ -150,7 +151,7 @@ class _Execution:
                 return self.outcome
             transaction = self._build(self._plan(pending[:MAX_ACTIONS]))
             plan_again = self._write(transaction)
-            if self.atomic and self.outcome.refused and not plan_again:
+            if self.uow.atomic and self.outcome.refused and not plan_again:
                 return self._unchanged_outcome()
         raise Throttled
 
@@ -158,9 +159,8 @@ class _Execution:
 
     def _merge_stored_results(self) -> None:
         """Take over the results that earlier attempts with this Idempotency-Key stored."""
-        if self.uow.idempotency is not None:
-            stored = self.uow.idempotency.answers
-            self.outcome.results |= {index: result for index, result in stored.items() if index in self.ids}
+        stored = self.uow.idempotency.answers
+        self.outcome.results |= {index: result for index, result in stored.items() if index in self.ids}
 
     def _load_customers(self) -> None:
         if not self.loaded:
@@ -172,35 +172,34 @@ class _Execution:
 
     def _overtaken(self) -> bool:
         """Return whether another attempt with this Idempotency-Key ended, or stored results that must be counted."""
-        ended = self.uow.idempotency is not None and WHOLE in self.uow.idempotency.answers
-        return ended or (self.stop_at_stored and self.met_stored)
+        return self.uow.idempotency.is_finished or (self.stop_at_stored and self.met_stored)
 
     # Plan
 
     def _plan(self, pending: Sequence[int]) -> dict[int, Transition]:
         transitions = {}
         for index in pending:
-            planned = self.plan(self.ids[index], self.known.get(self.ids[index]))
+            planned = self.uow.planner(self.ids[index], self.known.get(self.ids[index]))
             if isinstance(planned, Refusal):
                 self._refuse(index, planned)
             else:
-                transitions[index] = with_paged_events(self._addressed(planned), roomy=self.atomic)
+                transitions[index] = self._stored_form(planned) if isinstance(planned, Write) else planned
         return transitions
 
-    def _addressed(self, transition: Transition) -> Transition:
-        """Add the request marker, and the shards of the pool that the customer will be in."""
+    def _stored_form(self, transition: Write) -> Write:
+        """Add the request marker and the shards of the pool that the customer will be in, and move older events."""
         actor, target_pool = self.uow.actor, self.uow.target_pool
-        pool = target_pool if target_pool is not None and transition.target_key is not None else actor.home
-        return with_shards(with_request_marker(transition, actor.request_marker), pool, actor.now)
+        pool = target_pool if target_pool is not None and isinstance(transition, Relocate) else actor.home
+        marked = with_request_marker(transition, actor.request_marker)
+        return with_paged_events(with_shards(marked, pool, actor.now), roomy=self.uow.atomic)
 
     def _build(self, transitions: dict[int, Transition]) -> TransactionBuilder:
         """Build a transaction of as many transitions as fit, in order. Raises Refused if an atomic batch exceeds it."""
-        idempotency = [] if self.uow.idempotency is None else [self.uow.idempotency.key]
-        reserved_keys = [*idempotency, *(action.key for action in self._abort_check())]
+        reserved_keys = [*self.uow.idempotency.reserved_keys, *(action.key for action in self._abort_check())]
         transaction = TransactionBuilder(self.counters, self.uow.log, reserved_keys)
         for index, transition in transitions.items():
             if not transaction.take(index, transition):
-                if self.atomic and not self.outcome.refused:
+                if self.uow.atomic and not self.outcome.refused:
                     fitting, requested = len(transaction.transitions), len(self.ids)
                     raise Refused(Refusal("batch_too_large", limit=fitting, used=requested, errors=(_ATOMIC_LIMIT,)))
                 break
@@ -214,12 +213,12 @@ class _Execution:
         if not transitions:
             return False
         results = {
-            index: self._result(index, transition.result, transition)
+            index: self.uow.result(self.ids[index], transition.result, transition)
             for index, transition in transitions.items()
-            if transition.completes
+            if not isinstance(transition, Recheck)
         }
-        idempotency = [] if self.uow.idempotency is None else [self.uow.idempotency.part(results)]
-        failed_items = self.uow.table.write([*transaction.actions(), *idempotency, *self._abort_check()])
+        stored = self.uow.idempotency.parts(results)
+        failed_items = self.uow.table.write([*transaction.actions(), *stored, *self._abort_check()])
         if failed_items is not None:
             return self._explain_cancellation(transitions, failed_items)
         self._commit(transitions, results)
@@ -230,29 +229,19 @@ class _Execution:
 
         It checks an item that no transition uses, since a transaction may name each item only once.
         """
-        if not (self.atomic and self.outcome.refused):
+        if not (self.uow.atomic and self.outcome.refused):
             return []
         return [Check(keys.absent_key(self.uow.actor.member_key), rules.pk.exists())]
 
-    def _result(self, index: int, customer: Customer | None, transition: Transition) -> Result:
-        if customer is None:
-            return Result(self.ids[index])
-        facts = self.uow.facts(customer)
-        if facts is not None and transition.note:
-            facts = replace(facts, **transition.note)
-        managed = self.uow.managed or transition.managed
-        return Result(self.ids[index], facts, seen=customer, managed=managed)
-
     def _commit(self, transitions: dict[int, Transition], results: dict[int, Result]) -> None:
         """Record a committed transaction: results, changed customers, cache. Reload ids that still have no result."""
-        if self.uow.idempotency is not None:
-            self.uow.idempotency.wrote(results)
+        self.uow.idempotency.committed(results)
         self.outcome.results |= results
         for transition in transitions.values():
-            if transition.after is not None:
+            if isinstance(transition, Write):
                 self.outcome.changed.append(transition.after)
                 self.uow.customer_cache.remember(transition.after, self.uow.actor.now)
-            elif transition.removed_by is not None:
+            elif isinstance(transition, Remove):
                 self.uow.customer_cache.forget(transition.key)
         self._reload([self.ids[index] for index in transitions if index not in results])
 
@@ -264,9 +253,7 @@ class _Execution:
 
     def _explain_cancellation(self, transitions: dict[int, Transition], failed_items: FailedItems) -> bool:
         """Give the failed ids a refusal. Return True if some ids have no result but must be planned again."""
-        idempotency = self.uow.idempotency
-        if idempotency is not None and idempotency.key in failed_items:
-            idempotency.absorb(failed_items[idempotency.key])
+        if self.uow.idempotency.merge_stored(failed_items):
             self.met_stored = True
             self._merge_stored_results()
             return False
@@ -277,19 +264,19 @@ class _Execution:
         with_result = sum(index in self.outcome.results for index in transitions)
         plan_again = len(passing) + with_result < len(transitions)
         self.counters.learn(failed_items)
-        if self.atomic:
+        if self.uow.atomic:
             self.counters.begin_days(self.uow.table)
         quota = self.counters.quota(passing.values())
         if quota is None or not failed_items.get(quota.key):
             return plan_again
-        takes = [index for index, transition in passing.items() if transition.recipient]
+        takes = [index for index, each in passing.items() if isinstance(each, Write) and each.take is not None]
         return self._apply_quota(takes, quota, failed_items[quota.key]) or plan_again
 
     def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems) -> bool:
         """Return True if the id needs nothing more in this round: it has a result, or must be planned again."""
         current = self._current(transition, failed_items)
         if current is not None and _already_applied(transition, current, self.uow.actor):
-            self.outcome.results[index] = self._result(index, current, transition)
+            self.outcome.results[index] = self.uow.result(self.ids[index], current, transition)
             return True
         if transition.before is not None and failed_items.get(transition.key) == {}:
             self._evict_missing(transition)
@@ -305,9 +292,9 @@ class _Execution:
 
     def _current(self, transition: Transition, failed_items: FailedItems) -> Customer | None:
         """Return the stored customer if it is among the failed items, and cache it unless it is in the target pool."""
-        target_key, after = transition.target_key, transition.after
-        if target_key is not None and failed_items.get(target_key) and after is not None:
-            moved = items.customer_record(self.uow.actor.tenant, after.pool, failed_items[target_key])
+        if isinstance(transition, Relocate) and failed_items.get(transition.target_key):
+            after = transition.after
+            moved = items.customer_record(self.uow.actor.tenant, after.pool, failed_items[transition.target_key])
             return replace(moved, fields=after.fields)
         stored = failed_items.get(transition.key)
         if not stored:
@@ -321,7 +308,7 @@ class _Execution:
         current = self.known.get(self.ids[index])
         if current is None or current == transition.before:
             return False
-        planned = self.plan(current.id, current)
+        planned = self.uow.planner(current.id, current)
         return isinstance(planned, Refusal) or not rules.same_rules(planned.rules, transition.rules)
 
     def _evict_missing(self, transition: Transition) -> None:
@@ -359,8 +346,7 @@ class _Execution:
         for index in self._pending():
             known = self.known.get(self.ids[index])
             if known is not None:
-                facts = self.uow.facts(known)
-                self.outcome.results[index] = Result(self.ids[index], facts, seen=known, managed=self.uow.managed)
+                self.outcome.results[index] = self.uow.result(self.ids[index], known)
         return self.outcome
 
 
@@ -382,8 +368,10 @@ def _reject_invalid_ids(ids: Mapping[int, str]) -> dict[int, Result]:
 
 def _already_applied(transition: Transition, current: Customer, actor: Actor) -> bool:
     """Return whether the actor holds the customer already, or this transition was committed and its response lost."""
+    if not isinstance(transition, Write):
+        return False
     if actor.if_match in (None, current.version):
         holder = transition.already_held_by
         if holder is not None and current.held_by(holder, actor.clock(current)):
             return True
-    return transition.after is not None and transition.after.tail[-1] in current.tail
+    return transition.after.tail[-1] in current.tail

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from chalicelib.domain.rules import broken_rules
-from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.domain.transitions import Actor, Transition, Write
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.keys import Key
+from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer, Event, Pool
 from chalicelib.model.policy import Policy
 from tests.support.world import DAY, HOUR, START
@@ -37,18 +39,30 @@ def actor(user: str = "alice", home: Pool = POOL, if_match: int | None = None, *
     return Actor(replace(home, policy=Policy(**policy)), user, START, if_match)
 
 
-def changed(move: Transition) -> dict[str, Any]:
-    """What the move changes, its version and its events left aside."""
-    before, after = move.before, move.after
-    assert before is not None and after is not None
+def new_id(claim_id: str) -> Callable[[], str]:
+    """Return a generator of ids that returns this one."""
+    return lambda: claim_id
+
+
+def after_of(planned: Transition | Refusal) -> Customer:
+    """Return the customer that the planned transition writes."""
+    assert isinstance(planned, Write)
+    return planned.after
+
+
+def changed(move: Transition | Refusal) -> dict[str, Any]:
+    """Return what the transition changes, without its version and its events."""
+    after = after_of(move)
+    assert isinstance(move, Write)
+    before = move.before
+    assert before is not None
     assert (after.version, after.updated_at) == (before.version + len(after.tail) - len(before.tail), START)
     names = [name for name in before.__struct_fields__ if name not in ("version", "updated_at", "tail")]
     return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
 
 
-def event(move: Transition) -> Event:
-    assert move.after is not None
-    return move.after.tail[-1]
+def event(move: Transition | Refusal) -> Event:
+    return after_of(move).tail[-1]
 
 
 def asked(move: Transition) -> list[str]:
@@ -66,6 +80,5 @@ def refused(move: Transition, **attributes: Any) -> list[str]:
     return [refusal.reason for refusal in broken_rules(rules_of_it, {move.key: items.build_item(move.key, attributes)})]
 
 
-def events(move: Transition) -> list[str]:
-    assert move.after is not None
-    return [each.type for each in move.after.tail]
+def events(move: Transition | Refusal) -> list[str]:
+    return [each.type for each in after_of(move).tail]

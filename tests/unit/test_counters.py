@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain import claim_transitions, transitions
-from chalicelib.domain.transitions import Transition
+from chalicelib.domain import claim_transitions, content_transitions, transitions
+from chalicelib.domain.transitions import NoOp, Recheck, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
@@ -15,7 +15,7 @@ from chalicelib.dynamodb.table import Put, Table, Update
 from chalicelib.model.model import Event
 from chalicelib.transactions.counters import Counters, counter_changes
 from tests.support.memory import Memory, memory_table
-from tests.support.transition_samples import AVAILABLE, CLAIMED, EXPIRED, POOL, PRIVATE, actor
+from tests.support.transition_samples import AVAILABLE, CLAIMED, EXPIRED, POOL, PRIVATE, actor, new_id
 from tests.support.world import DAY, HOUR, START
 
 TODAY, YESTERDAY = "2026-06-01", "2026-05-31"
@@ -35,15 +35,15 @@ def gains(move: Transition) -> dict[str, dict[str, int]]:
 
 
 def test_a_claim_adds_one_to_held_and_to_the_day() -> None:
-    move = transitions.claim(actor(), "c1", AVAILABLE, "a2")
+    move = transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))
 
     assert gains(move) == {"alice": {"held": 1, "claimed": 1}}
     assert set(counter_changes(move)) == {ALICE}
 
 
 def test_an_assignment_or_transfer_does_not_count_as_a_daily_claim() -> None:
-    assigned = claim_transitions.assign(actor("mona"), "c1", AVAILABLE, "bob", "b1")
-    transferred = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "bob", "b1", None)
+    assigned = claim_transitions.assign(actor("mona"), "c1", AVAILABLE, "bob", new_id("b1"))
+    transferred = claim_transitions.transfer(actor("mona"), "c1", CLAIMED, "bob", new_id("b1"), None)
 
     assert gains(assigned) == {"bob": {"held": 1}}
     assert gains(transferred) == {"alice": {"held": -1}, "bob": {"held": 1}}
@@ -52,7 +52,7 @@ def test_an_assignment_or_transfer_does_not_count_as_a_daily_claim() -> None:
 def test_an_expired_claim_is_subtracted_from_its_holder_by_any_transition() -> None:
     bobs = replace(EXPIRED, holder="bob", pinned_until=START)
 
-    assert gains(transitions.claim(actor(), "c1", bobs, "a2")) == {
+    assert gains(transitions.claim(actor(), "c1", bobs, new_id("a2"))) == {
         "bob": {"held": -1, "pins": -1, "expired": 1}, "alice": {"held": 1, "claimed": 1}
     }  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_a_customer_leaving_the_pool_is_subtracted_from_its_holder() -> None:
 
 
 def test_an_entering_customer_counts_for_the_member_who_added_it() -> None:
-    created = transitions.create(actor("mona"), replace(AVAILABLE, version=1, tail=()), "imported")
+    created = content_transitions.create(actor("mona"), replace(AVAILABLE, version=1, tail=()), "imported")
     deposited = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona"))
 
     assert gains(created) == gains(deposited) == {"mona": {"entered": 1, "pooled": 1}}
@@ -100,27 +100,26 @@ def test_setting_aside_counts_for_the_last_holder_and_restoring_for_the_actor() 
 
 
 def test_a_deleted_customer_is_subtracted_from_those_added() -> None:
-    move = Transition(keys.customer_key("main", "p", "c1"), AVAILABLE, None, (), removed_by="mona")
+    key = keys.customer_key("main", "p", "c1")
 
-    assert gains(move) == {"mona": {"pooled": -1}}
-    assert gains(replace(move, removed_by=None)) == {}
+    assert gains(Remove(key, AVAILABLE, (), by="mona")) == {"mona": {"pooled": -1}}
+    assert gains(NoOp(key, AVAILABLE, ())) == gains(Recheck(key, AVAILABLE, ())) == {}
 
 
 def test_earlier_events_are_not_counted_again() -> None:
-    told = transitions.claim(actor(), "c1", AVAILABLE, "a2").after
-    assert told is not None and told.tail
+    told = transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))
+    assert isinstance(told, Write) and told.after.tail
 
-    assert gains(transitions.update(actor("mona"), told, name="New")) == {}
-    assert gains(transitions.release(actor(), "c1", told, None, None)) == {"alice": {"held": -1, "released": 1}}
+    assert gains(content_transitions.update(actor("mona"), told.after, name="New")) == {}
+    assert gains(transitions.release(actor(), "c1", told.after, None, None)) == {"alice": {"held": -1, "released": 1}}
 
 
 def test_two_events_of_one_type_in_a_transition_count_twice() -> None:
     won, won_again = (
         Event(seq, "won", START, "alice", "alice", from_state="claimed", to_state="private") for seq in (4, 5)
     )
-    move = Transition(
-        keys.customer_key("main", "p", "c1"), CLAIMED, replace(PRIVATE, version=5, tail=(won, won_again)), ()
-    )
+    after = replace(PRIVATE, version=5, tail=(won, won_again))
+    move = Write(keys.customer_key("main", "p", "c1"), CLAIMED, (), after=after)
 
     assert gains(move) == {"alice": {"held": -1, "won": 2, "pooled": -2}}
 
@@ -135,7 +134,7 @@ def written(*moves_made: Transition, counters: Counters | None = None) -> dict[K
 
 
 def test_the_headroom_changes_only_with_held_customers() -> None:
-    claimed = written(transitions.claim(actor(), "c1", AVAILABLE, "a2"))
+    claimed = written(transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")))
     pinned = written(claim_transitions.pin(actor(), "c1", CLAIMED, START + DAY))
 
     assert claimed[ALICE][:2] == ["held {'N': '1'}", "room {'N': '-1'}"]
@@ -152,7 +151,7 @@ def test_unchanged_and_removed_members_are_not_written() -> None:
 
 
 def test_a_transition_needs_one_action_per_counted_member_and_ended_day() -> None:
-    claim, counters = transitions.claim(actor(), "c1", AVAILABLE, "a2"), Counters(actor())
+    claim, counters = transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")), Counters(actor())
     fresh = counters.keys(claim)
 
     counters.learn({ALICE: member()})
@@ -248,7 +247,7 @@ def test_a_claim_by_a_slow_clock_counts_on_the_members_later_day() -> None:
     counters.learn({ALICE: memory.items[ALICE]})
     counters.learn({keys.member_key("main", "p", "bob"): {}})
 
-    refused = table.write(counters.actions([transitions.claim(actor(), "c1", AVAILABLE, "a2")], {}, None))
+    refused = table.write(counters.actions([transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))], {}, None))
 
     assert refused is None
     assert did(memory) == ("2026-06-02", {"claimed": 3, "won": 1}, {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -16,7 +15,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer
 from chalicelib.model.policy import Policy
-from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result, decoded
+from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result, decoded
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, SECOND, START
 
@@ -42,8 +41,8 @@ def written(*parts: dict[int, Result]) -> Memory:
     """Return an engine with the stored results of an attempt at that time, in that many parts."""
     memory, kept = Memory(), journal()
     for answers in parts:
-        memory_table(memory).write([kept.part(answers)])
-        kept.wrote(answers)
+        memory_table(memory).write(kept.parts(answers))
+        kept.committed(answers)
     return memory
 
 
@@ -65,22 +64,24 @@ def test_a_repetition_loads_all_parts_in_one_read_and_continues_after_them() -> 
     memory.before = asked.append
 
     again = journal(START + DAY - SECOND)
-    again.recall(memory_table(memory))
+    again.load(memory_table(memory))
 
     assert again.answers == {0: DONE, 2: ALSO, 1: REFUSED}
-    assert (again.replayed, again.key, asked) == (True, key_of(2), ["Query"])
-    assert items.deserialize(again.part({3: DONE}).item["ttl"]) == START // SECOND + 24 * 3600, "all parts end together"
+    assert (again.replayed, again.reserved_keys, asked) == (True, [key_of(2)], ["Query"])
+    assert items.deserialize(again.parts({3: DONE})[0].item["ttl"]) == START // SECOND + 24 * 3600, (
+        "all parts end together"
+    )
 
 
 def test_an_idempotency_key_is_new_after_a_day_and_its_parts_are_overwritten() -> None:
     memory = written({0: DONE})
     day_later = journal(START + DAY)
 
-    day_later.recall(memory_table(memory))
+    day_later.load(memory_table(memory))
 
-    assert (day_later.answers, day_later.replayed, day_later.key) == ({}, False, key_of(0))
-    assert memory_table(memory).write([day_later.part({0: ALSO})]) is None
-    assert memory_table(memory).write([journal(START + DAY - SECOND).part({0: DONE})]) == {
+    assert (day_later.answers, day_later.replayed, day_later.reserved_keys) == ({}, False, [key_of(0)])
+    assert memory_table(memory).write(day_later.parts({0: ALSO})) is None
+    assert memory_table(memory).write(journal(START + DAY - SECOND).parts({0: DONE})) == {
         key_of(0): memory.items[key_of(0)]
     }  # fmt: skip
 
@@ -92,14 +93,14 @@ def test_parts_after_a_gap_or_an_expired_part_are_ignored() -> None:
     ended.items[key_of(0)] = ended.items[key_of(0)] | {"ttl": {"N": str(START // SECOND)}}
 
     after_a_gap, after_an_end = journal(), journal()
-    after_a_gap.recall(memory_table(gap))
-    after_an_end.recall(memory_table(ended))
+    after_a_gap.load(memory_table(gap))
+    after_an_end.load(memory_table(ended))
 
     assert (after_a_gap.answers, after_an_end.answers) == ({0: DONE}, {})
 
 
 def test_a_part_is_written_only_over_nothing_or_an_expired_part() -> None:
-    put = journal().part({0: DONE})
+    (put,) = journal().parts({0: DONE})
     assert put.condition is not None
 
     def free(item: Item) -> bool:
@@ -114,7 +115,7 @@ def test_an_idempotency_key_with_another_body_is_refused() -> None:
     memory = written({0: DONE})
 
     with pytest.raises(Refused) as caught:
-        journal(fingerprint="g").recall(memory_table(memory))
+        journal(fingerprint="g").load(memory_table(memory))
 
     assert caught.value.refusal == Refusal("idempotency_key_reused")
 
@@ -123,18 +124,18 @@ def test_a_refused_request_is_refused_again() -> None:
     whole = Result("", refusal=Refusal("batch_too_large", limit=3))
 
     with pytest.raises(Refused) as caught:
-        journal().recall(memory_table(written({WHOLE: whole})))
+        journal().load(memory_table(written({WHOLE: whole})))
 
     assert caught.value.refusal == Refusal("batch_too_large", limit=3)
     done = journal()
-    done.recall(memory_table(written({WHOLE: ENDED})))
+    done.load(memory_table(written({WHOLE: ENDED})))
     assert done.answers == {WHOLE: ENDED}
 
 
 def test_the_final_part_keeps_earlier_results_and_stores_the_rest() -> None:
     memory = written({0: DONE})
     again = journal()
-    again.recall(memory_table(memory))
+    again.load(memory_table(memory))
 
     answers = again.close(memory_table(memory), {0: ALSO, 1: REFUSED})
 
@@ -160,7 +161,7 @@ def test_repetitions_share_a_request_marker_that_changes_after_a_day() -> None:
     first, again, later = journal(), journal(START + 5 * SECOND), journal(START + DAY)
     other = IdempotencyRecord(lambda part: keys.idempotency_record_key("main", "bob", "claim", "k", part), "f", START)
 
-    again.recall(memory_table(memory))
+    again.load(memory_table(memory))
 
     assert first.name == again.name and len(first.name) == 32
     assert len({first.name, later.name, other.name}) == 3
@@ -193,10 +194,14 @@ def test_an_idempotency_record_stores_no_text_given_as_an_id() -> None:
     assert answers == {0: given}
 
 
-def test_an_idempotency_record_of_the_previous_release_yields_only_facts() -> None:
-    body = rendering.with_personal(FACTS, rendering.Personal("Acme", {"phone": "13812345678"}, False))
-    kept = [(0, {"id": "c1", "body": body}), (WHOLE, {"id": "", "body": {"items": [body]}})]
+def test_a_request_without_a_key_stores_nothing_and_takes_every_result_as_it_is() -> None:
+    memory = Memory()
+    memory.before = lambda operation: pytest.fail(f"{operation} without a key")
 
-    answers = decoded(zlib.compress(msgspec.json.encode(kept)))
+    NO_KEY.load(memory_table(memory))
+    answers = NO_KEY.close(memory_table(memory), {0: DONE})
+    NO_KEY.committed({0: DONE})
 
-    assert answers == {0: DONE, WHOLE: Result("")}
+    assert answers == {0: DONE}
+    assert (NO_KEY.parts({0: DONE}), NO_KEY.reserved_keys, NO_KEY.answers) == ([], [], {})
+    assert not NO_KEY.merge_stored({key_of(0): {}}) and not NO_KEY.is_finished

@@ -1,0 +1,145 @@
+"""Plan the transitions of a customer's content: create, import, edit, and undo an import.
+
+Pure, like `transitions`. The holder and the state of a stored customer stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain import rules
+from chalicelib.domain.rules import Rule
+from chalicelib.domain.transitions import (
+    Actor,
+    NoOp,
+    Recheck,
+    Transition,
+    Write,
+    customer_rules,
+    holder_or_manager,
+    manager_rules,
+    pool_accepts,
+)
+from chalicelib.model.model import Customer, created, transitioned
+from chalicelib.model.text import field_errors
+
+OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
+
+
+class Row(Struct, frozen=True):
+    """A customer as a client sent it. `generated_id` is set if the client gave no id.
+
+    Without a priority, the customer keeps its own, or gets 0.
+    """
+
+    id: str
+    name: str
+    fields: dict[str, Any]
+    priority: int | None = None
+    generated_id: bool = False
+
+
+def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) -> Transition:
+    """Create the customer of the row. Refuse one that exists."""
+    return create(actor, new_customer(actor, row), "created")
+
+
+def import_row(
+    actor: Actor, customer: str, known: Customer | None, rows: Mapping[str, Row], on_duplicate: OnDuplicate
+) -> Transition:
+    """Add the customer of the row, or update it, by its id."""
+    row = rows[customer]
+    if known is None or on_duplicate == "reject":
+        return create(actor, new_customer(actor, row), "imported", unique=on_duplicate == "reject")
+    return keep_existing(actor, known) if on_duplicate == "skip" else update_row(actor, known, row)
+
+
+def update_row(actor: Actor, known: Customer, row: Row) -> Transition:
+    return update(actor, known, **changes(known, row.name, row.fields, row.priority))
+
+
+def new_customer(actor: Actor, row: Row) -> Customer:
+    """Return a new, available customer made from the row."""
+    now = actor.now
+    return Customer(
+        actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
+        entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
+    )  # fmt: skip
+
+
+def changes(known: Customer, name: str | None, fields: dict[str, Any], priority: int | None) -> dict[str, Any]:
+    """Return the customer's attributes after the change. Omitted ones stay, a null field is removed."""
+    return {
+        "name": name or known.name,
+        "fields": {field: value for field, value in (known.fields | fields).items() if value is not None},
+        "priority": known.priority if priority is None else priority,
+    }
+
+
+def create(
+    actor: Actor, customer: Customer, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()
+) -> Write:
+    """Create an available customer. With `unique`, refuse one that exists, after the rules of `first`."""
+    key = actor.customer_key(customer.id)
+    taken = [rules.does_not_exist(key)] if unique else []
+    required = (*manager_rules(actor), *pool_accepts(actor), *first, *taken)
+    return Write(key, None, required, after=created(customer, event_type, actor.user))
+
+
+def update(actor: Actor, known: Customer, **changes: Any) -> Transition:
+    """Change the content of a customer; its state and its holder stay (rule 23)."""
+    key = actor.customer_key(known.id)
+    return updated(actor, known, (*manager_rules(actor), rules.exists(key)), changes)
+
+
+def updated(
+    actor: Actor, known: Customer, required: tuple[Rule, ...], changes: dict[str, Any], reason: str | None = None
+) -> Transition:
+    """Apply the changes under these rules, if they change anything. Refuse too many fields after all rules."""
+    key = actor.customer_key(known.id)
+    if all(getattr(known, name) == changed for name, changed in changes.items()):
+        return NoOp(key, known, required)
+    after = transitioned(known, "updated", actor.user, actor.now, reason, **changes)
+    if after.fields == known.fields:
+        return Write(key, known, required, after=after)
+    if errors := field_errors(after.fields):
+        return Recheck(key, known, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
+    return Write(key, known, required, after=replace(after, fields_version=after.version))
+
+
+def keep_existing(actor: Actor, known: Customer) -> NoOp:
+    """Change nothing, but require a manager: only managers may see the customer."""
+    key = actor.customer_key(known.id)
+    return NoOp(key, known, (*manager_rules(actor), rules.exists(key)))
+
+
+def reject_existing(actor: Actor, known: Customer) -> Recheck:
+    """Refuse a customer that exists. The manager rules come first, so only managers learn that it exists."""
+    key = actor.customer_key(known.id)
+    return Recheck(key, known, (*manager_rules(actor), rules.does_not_exist(key)))
+
+
+def edit(
+    actor: Actor,
+    customer: str,
+    known: Customer | None,
+    name: str | None,
+    fields: dict[str, Any],
+    priority: int | None,
+) -> Transition:
+    """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired."""
+    key, moment = actor.customer_key(customer), actor.clock(known)
+    required = customer_rules(actor, key)
+    if known is not None and known.holder == actor.user and known.expired(moment):
+        required += actor.manager_rules("expired")
+    else:
+        required += holder_or_manager(actor, key, known)
+        if known is None or known.holder == actor.user:
+            required.append(rules.not_expired(key, moment))
+    if known is None:
+        return Recheck(key, None, tuple(required))
+    return updated(actor, known, tuple(required), changes(known, name, fields, priority))

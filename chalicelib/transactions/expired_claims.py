@@ -1,0 +1,118 @@
+"""Return expired claims that an index lists: those of a member at their limit, or the due claims of a sweep.
+
+An expired claim never uses up a limit (rule 6). So a verb that takes customers returns the expired claims of the
+recipient before it refuses because of the holding limit. An index is eventually consistent: each transition has the
+version that was listed as a condition.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from chalicelib.domain import system_transitions
+from chalicelib.domain.system_transitions import PlanExisting
+from chalicelib.domain.transitions import Actor
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.items import MALFORMED, Item
+from chalicelib.dynamodb.keys import PLACE
+from chalicelib.dynamodb.table import MalformedWrite, Page, Table, Throttled, between
+from chalicelib.model.identities import SYSTEM
+from chalicelib.model.model import MARK, Pool
+from chalicelib.observability import exception_summary
+from chalicelib.transactions.customer_cache import CustomerCache, customer_of
+from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
+
+log = logging.getLogger("customer-pool")
+PAGE_SIZE: Final = 500
+
+
+class Applied(Struct):
+    """Counts of the customers that a pass found: moved, changed meanwhile, or failed as malformed."""
+
+    moved: int = 0
+    changed: int = 0
+    failed: int = 0
+
+    def count(self, outcome: Outcome) -> None:
+        refused = sum(result.refusal is not None for result in outcome.results.values())
+        self.moved += len(outcome.results) - refused
+        self.changed += refused
+
+    @property
+    def total(self) -> int:
+        return self.moved + self.changed + self.failed
+
+
+class TakingUnitOfWork(UnitOfWork, frozen=True, kw_only=True):
+    """A unit of work whose customers are taken by a member, under their limits. `new_id` returns a new id."""
+
+    new_id: Callable[[], str]
+
+    def make_room(self, user: str) -> bool:
+        pool, now = self.actor.home, self.actor.now
+        found = expired_claims_of(self.table, pool, user, now)
+        return apply_to_found(self.table, self.new_id, pool, now, found, system_transitions.expire).moved > 0
+
+
+def claims_of(
+    table: Table, pool: Pool, user: str, *, until: int = keys.NO_DEADLINE, limit: int | None = None
+) -> Iterator[Page]:
+    """Yield pages of the member's claims, by the index, with deadlines no later than `until`."""
+    place = keys.place_of_holder(pool.tenant, pool.id, user)
+    return table.pages(place, index=PLACE, between=between(PLACE, high=until), limit=limit)
+
+
+def expired_claims_of(table: Table, pool: Pool, user: str, now: int) -> list[Item]:
+    """Return index items of the claims that the member holds past their deadlines; at most one page."""
+    pages = claims_of(table, pool, user, until=pool.clock(now), limit=PAGE_SIZE)
+    return next((page.items for page in pages if page.items), [])
+
+
+def apply_to_found(
+    table: Table,
+    new_id: Callable[[], str],
+    pool: Pool,
+    now: int,
+    found: Sequence[Item],
+    plan: PlanExisting,
+    *,
+    whole: bool = False,
+    done: Applied | None = None,
+) -> Applied:
+    """Apply the transition to each customer found in an index. Return the counts, added to `done` even after a fault.
+
+    With `whole`, the index holds complete customers and they are not read again. If a malformed record fails the batch,
+    the halves are tried separately.
+    """
+    done = Applied() if done is None else done
+    # A request marker of its own: claims that another sweep returns are not counted here.
+    actor = Actor(pool, SYSTEM, now, request_marker=new_id()[-MARK:])
+    planner = partial(system_transitions.planned, plan, actor)
+    _apply(UnitOfWork(table, CustomerCache(whole=False), actor, planner), found, whole, done)
+    return done
+
+
+def _apply(uow: UnitOfWork, found: Sequence[Item], whole: bool, done: Applied) -> None:
+    outcome = Outcome()
+    ids = {index: keys.id_from_pk(item["pk"]["S"]) for index, item in enumerate(found)}
+    try:
+        known = {ids[index]: customer_of(uow.actor, item) for index, item in enumerate(found)} if whole else None
+        uow.attempt(ids, known=known, outcome=outcome)
+    except (*MALFORMED, MalformedWrite) as error:
+        half = len(found) // 2
+        if half == 0:
+            done.failed += 1
+            log.error("malformed record in pool %s: %s", uow.actor.pool, exception_summary(error))
+            return
+        _apply(uow, found[:half], whole, done)
+        _apply(uow, found[half:], whole, done)
+        return
+    except Throttled:
+        done.count(outcome)
+        raise
+    done.count(outcome)
