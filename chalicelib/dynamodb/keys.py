@@ -6,6 +6,7 @@ with it. Nothing here calls DynamoDB.
     record             pk                                     sk                   content
     customer           T#<tenant>#P#<pool>#C#<id>             -                    state, claim, recent events
     fields             same                                   F                    free fields; no claim writes them
+    overwritten        same                                   I                    content before an import (TTL)
     older events       same                                   E#<created_at>#<seq> a page of up to 16 events
     member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
     unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone or e-mail
@@ -73,6 +74,11 @@ def customer_key(tenant: str, pool: str, customer: str) -> Key:
 
 def fields_key(tenant: str, pool: str, customer: str) -> Key:
     return Key(customer_key(tenant, pool, customer).pk, "F")
+
+
+def overwritten_key(customer: Key) -> Key:
+    """Return the key of the content that the latest import of a customer overwrote."""
+    return Key(customer.pk, "I")
 
 
 def event_page_key(customer: Customer, pool: str, seq: int) -> Key:

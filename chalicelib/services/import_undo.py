@@ -49,8 +49,8 @@ def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
     left = {at: each for at, each in written.items() if at not in answered}
     undoing = replace(ctx, idempotency=_undo_record(ctx, pool, import_id))
     # Restore first: a restored customer then owns its unique keys before a new one with the same keys is removed.
-    results = _restore_all(undoing, pool, {at: each for at, each in left.items() if each.before is not None})
-    results |= _remove_all(undoing, pool, {at: each for at, each in left.items() if each.before is None})
+    results = _restore_all(undoing, pool, {at: each for at, each in left.items() if not each.is_new})
+    results |= _remove_all(undoing, pool, {at: each for at, each in left.items() if each.is_new})
     return Outcome(_store_results(ctx, answered | results))
 
 
@@ -82,7 +82,10 @@ def _restore(actor: Actor, customer: str, known: Customer | None, written: Mappi
     required = _conditions(actor, imported)
     if known is None or not _as_written(known, imported):
         return Recheck(actor.customer_key(customer), known, required)
-    return content_transitions.updated(actor, known, required, imported.before or {}, UNDO_REASON)
+    if imported.before is None:
+        key = actor.customer_key(customer)
+        return Recheck(key, known, (*required, rules.always_fails(key, "version_conflict")))
+    return content_transitions.updated(actor, known, required, imported.before, UNDO_REASON)
 
 
 def _conditions(actor: Actor, written: ImportedRow) -> tuple[Rule, ...]:

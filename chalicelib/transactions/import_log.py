@@ -1,24 +1,27 @@
-"""Store what is needed to undo an import: the customers it created or changed, and their content before.
+"""Store what is needed to undo an import: the customers that it created or changed, and their content before.
 
 Each transaction of an import also puts one record, named by its first row, so no two transactions put the same record.
-DynamoDB deletes the records by TTL. This module must not undo anything.
+It names customers and versions only. The content that the import overwrote is personal, so it is an item in the
+customer's own partition (I12); the next import that changes the customer replaces it. DynamoDB deletes both by TTL.
+This module must not undo anything.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain.transitions import Transition, Write
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import deserialize, serialize
+from chalicelib.dynamodb.items import Item, build_item, deserialize, serialize
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Put, Table
-from chalicelib.model.model import IDENTIFIER
+from chalicelib.model.model import IDENTIFIER, Customer
 from chalicelib.transactions.idempotency import IdempotencyRecord
 
 RETENTION_SECONDS: Final = 30 * 24 * 3600
@@ -26,16 +29,17 @@ IMPORTED_ATTRIBUTES: Final = ("name", "fields", "priority")  # all attributes th
 
 
 class ImportedRow(Struct, frozen=True, array_like=True):
-    """One customer that an import wrote: the index of its row, the version written, and the changed content before.
+    """One customer that an import wrote: the index of its row, and the version written.
 
-    `before` is None if the customer is new.
+    `before` is the changed content before, read from the customer's partition. None if it is not stored.
     """
 
     at: int
     id: str
     version: int
     created_at: int
-    before: dict[str, Any] | None
+    is_new: bool
+    before: dict[str, Any] | None = None
 
 
 class ImportLog(Struct, frozen=True):
@@ -53,32 +57,42 @@ class ImportLog(Struct, frozen=True):
         return self.idempotency.name or self.generated_id
 
     def keys(self, transition: Transition) -> set[Key]:
-        """Return the key of the extra item that a transaction with this transition needs."""
-        return (
-            {keys.import_key(self.tenant, self.pool, self.generated_id, "")} if isinstance(transition, Write) else set()
-        )
+        """Return the keys of the extra items that a transaction with this transition needs."""
+        if not isinstance(transition, Write):
+            return set()
+        record = keys.import_key(self.tenant, self.pool, self.generated_id, "")
+        return {record} if transition.before is None else {record, keys.overwritten_key(transition.key)}
 
     def part(self, transitions: Mapping[int, Transition]) -> list[Put]:
-        """Return the record of the transitions, or nothing if they change nothing."""
-        written = [_imported_row(at, each) for at, each in transitions.items() if isinstance(each, Write)]
+        """Return the record of the transitions and the overwritten content, or nothing if they change nothing."""
+        written = {index: each for index, each in transitions.items() if isinstance(each, Write)}
         if not written:
             return []
-        key = keys.import_key(self.tenant, self.pool, self.import_id, f"{written[0].at:03d}-{written[0].version}")
+        rows = [_imported_row(index, transition) for index, transition in written.items()]
+        key = keys.import_key(self.tenant, self.pool, self.import_id, f"{rows[0].at:03d}-{rows[0].version}")
         content = {
             "pk": serialize(key.pk), "sk": serialize(key.sk),
-            "rows": {"B": zlib.compress(msgspec.json.encode(written))},
-            "ttl": serialize(self.now // 1000 + RETENTION_SECONDS),
+            "rows": {"B": zlib.compress(msgspec.json.encode(rows))},
+            "ttl": serialize(self._ends),
         }  # fmt: skip
-        return [Put(key, content)]
+        changed = [each for each in written.values() if each.before is not None]
+        return [Put(key, content), *(self._overwritten(each.key, each.before, each.after) for each in changed)]
+
+    @property
+    def _ends(self) -> int:
+        return self.now // 1000 + RETENTION_SECONDS
+
+    def _overwritten(self, customer: Key, before: Customer | None, after: Customer) -> Put:
+        """Return the item with the changed content only: it costs write units."""
+        content = {name: getattr(before, name) for name in IMPORTED_ATTRIBUTES}
+        changed = {name: then for name, then in content.items() if then != getattr(after, name)}
+        key, text = keys.overwritten_key(customer), msgspec.json.encode(changed).decode()
+        return Put(key, build_item(key, {"import": self.import_id, "before": text, "ttl": self._ends}))
 
 
-def _imported_row(at: int, transition: Write) -> ImportedRow:
-    """Store only the changed content: the whole fields of all rows of a transaction would not fit."""
-    after, before = transition.after, None
-    if transition.before is not None:
-        content = {name: getattr(transition.before, name) for name in IMPORTED_ATTRIBUTES}
-        before = {name: then for name, then in content.items() if then != getattr(after, name)}
-    return ImportedRow(at, after.id, after.version, after.created_at, before)
+def _imported_row(index: int, transition: Write) -> ImportedRow:
+    after = transition.after
+    return ImportedRow(index, after.id, after.version, after.created_at, transition.before is None)
 
 
 def read(table: Table, tenant: str, pool: str, import_id: str, now: int) -> dict[int, ImportedRow]:
@@ -91,4 +105,22 @@ def read(table: Table, tenant: str, pool: str, import_id: str, now: int) -> dict
             if deserialize(stored["ttl"]) > now // 1000:
                 for each in msgspec.json.decode(zlib.decompress(stored["rows"]["B"]), type=list[ImportedRow]):
                     latest[each.id] = max(each, latest.get(each.id, each), key=lambda written: written.version)
-    return {each.at: each for each in sorted(latest.values(), key=lambda written: written.at)}
+    rows = _with_content(table, tenant, pool, import_id, latest.values())
+    return {each.at: each for each in sorted(rows, key=lambda written: written.at)}
+
+
+def _with_content(
+    table: Table, tenant: str, pool: str, import_id: str, rows: Iterable[ImportedRow]
+) -> list[ImportedRow]:
+    """Return the rows with the content that this import overwrote and that is still stored."""
+    changed = [each.id for each in rows if not each.is_new]
+    wanted = {customer: keys.overwritten_key(keys.customer_key(tenant, pool, customer)) for customer in changed}
+    stored = table.get(list(wanted.values()))
+    content = {customer: _content(stored.get(key, {}), import_id) for customer, key in wanted.items()}
+    return [replace(each, before=content.get(each.id)) for each in rows]
+
+
+def _content(item: Item, import_id: str) -> dict[str, Any] | None:
+    if not item or deserialize(item["import"]) != import_id:
+        return None
+    return msgspec.json.decode(item["before"]["S"], type=dict[str, Any])

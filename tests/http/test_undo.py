@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.transactions.import_log import RETENTION_SECONDS
 from tests.support.undo_requests import PHONE, edit, imported, items_about, listed, told, undo
-from tests.support.world import DAY, User, World
+from tests.support.world import DAY, User, World, everything
 
 # What is undone
 
@@ -38,6 +38,17 @@ def test_undo_restores_the_fields_of_an_updated_customer(world: World) -> None:
     assert (shown["name"], shown["fields"], shown["priority"]) == ("Was", {"phone": PHONE, "city": "上海"}, 3)
     assert (shown["holder"], shown["version"]) == ("alice", 4)
     assert listed(mona, f"?phone={PHONE}") == ["a"] and listed(mona, "?phone=13900000000") == []
+
+
+def test_the_content_that_an_import_overwrote_is_stored_with_its_customer_only(world: World) -> None:
+    mona = world.pool()
+    mona.create("a", name="Wang Wei", fields={"phone": PHONE})
+
+    imported(mona, {"id": "a", "name": "Acme", "fields": {"phone": "13900000000"}}, {"id": "b"})
+
+    naming = [item for item in everything(world.table) if "Wang Wei" in str(item) or PHONE in str(item)]
+    assert [(item["pk"]["S"], item["sk"]["S"]) for item in naming] == [("T#main#P#p#C#a", "I")]
+    assert "ttl" in naming[0]
 
 
 def test_the_history_records_the_undo_and_its_actor(world: World) -> None:
