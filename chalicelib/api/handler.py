@@ -20,7 +20,7 @@ from chalicelib.api.auth import caller_from
 from chalicelib.api.replays import after_the_effect, with_idempotency
 from chalicelib.api.requests import body_of, idempotency_record, if_match_of, query_of, with_user_id
 from chalicelib.api.routing import Answer, Route
-from chalicelib.dynamodb.table import Fault, Patience
+from chalicelib.dynamodb.table import Fault, OutcomeUnknown, Patience, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import MARK
 from chalicelib.observability import LogRequest, RequestMetrics, exception_summary
@@ -66,12 +66,13 @@ def _respond(
     """Return the response, and a metric code for each requested item."""
     language = problems.language_of(request.headers.get("accept-language"))
     idempotency: IdempotencyRecord = NO_KEY
+    patience = Patience(short=route.form in SHORT)
     try:
         if route.public:
             return results.render(route.call(), {}, language, route), [OK]
         caller, parameters = caller_from(request.context), with_user_id(parameters)
         body, query = body_of(request, route.body), query_of(request, route.query)
-        ctx = _context(service(), route, request, parameters, caller)
+        ctx = _context(service(), route, request, parameters, caller, patience)
         idempotency = ctx.idempotency
         handle = partial(route.call, ctx=ctx, body=body, query=query, **parameters)
         answer, found = with_idempotency(ctx, route, parameters, handle)
@@ -82,6 +83,9 @@ def _respond(
         response = problems.problem_response(refused.refusal, language, route.path)
         response.headers |= results.replayed(idempotency)
         return response, [_code(refused.refusal, idempotency)]
+    except Throttled:
+        # After a first transaction the client must not read that nothing was changed.
+        return _fault((OutcomeUnknown if patience.committed else Throttled).reason, language, route, request)
     except Fault as fault:
         return _fault(fault.reason, language, route, request)
     except Exception as error:
@@ -92,11 +96,16 @@ def _respond(
 
 
 def _context(
-    service: Service, route: Route, request: Request, parameters: Mapping[str, str], caller: Caller
+    service: Service,
+    route: Route,
+    request: Request,
+    parameters: Mapping[str, str],
+    caller: Caller,
+    patience: Patience,
 ) -> RequestContext:
     now = service.clock()
     idempotency = idempotency_record(request, route, parameters, caller, now)
-    backend = service.backend.patient(Patience(short=route.form in SHORT))
+    backend = service.backend.patient(patience)
     if_match = if_match_of(request) if route.versioned else None
     return RequestContext(backend, caller, now, if_match, idempotency, backend.new_id()[-MARK:])
 

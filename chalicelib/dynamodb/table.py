@@ -77,6 +77,7 @@ class Patience:
     ) -> None:
         self.retries, self.most, self.pause_s, self.short = retries, most, pause_s, short
         self.sent = self.throttled = 0
+        self.committed = False  # whether a transaction of the request has changed something
 
     def sending(self) -> None:
         """Count a call that is about to be sent. Raises Throttled if the budget is spent."""
@@ -209,6 +210,7 @@ class Table:
             patience.sending()
             outcome = self._attempt(actions, token)
             if not isinstance(outcome, _Retry):
+                patience.committed |= outcome is None
                 patience.succeeded()
                 return outcome
             if outcome.throttled:

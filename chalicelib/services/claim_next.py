@@ -18,7 +18,7 @@ from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import Item, deserialize
 from chalicelib.dynamodb.keys import DUE, PLACE, PRIORITY_STEP
-from chalicelib.dynamodb.table import Check, between
+from chalicelib.dynamodb.table import Check, Throttled, between
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
@@ -79,7 +79,18 @@ class _Search:
         return self.count - len(self.taken)
 
     def run(self) -> Refusal | None:
-        """Run the search. Return the refusal about the caller that stopped it, if any."""
+        """Run the search. Return the refusal about the caller that stopped it, if any.
+
+        If DynamoDB throttles the search after it has taken customers, it ends with these.
+        """
+        try:
+            return self._search()
+        except Throttled:
+            if not self.taken:
+                raise
+            return None
+
+    def _search(self) -> Refusal | None:
         for _ in range(MAX_READS):
             if self.wanted <= 0 or self.uow.idempotency.is_finished:
                 break
@@ -203,8 +214,11 @@ class _Search:
         first = max([self.position, *(at + 1 for at in self.taken)])
         self.position = first + len(chosen)
         ids = {first + at: each for at, each in enumerate(chosen)}
-        results = self.uow.attempt(ids, stop_at_stored=True).results
-        self.taken |= {at: result for at, result in results.items() if result.facts is not None}
+        outcome = Outcome()
+        try:
+            results = self.uow.attempt(ids, outcome=outcome, stop_at_stored=True).results
+        finally:
+            self.taken |= {at: result for at, result in outcome.results.items() if result.facts is not None}
         self.taken |= taken_before(self.uow.idempotency)
         self._reconsider(set(chosen) - {result.id for result in results.values()})
         refused = {result.id: result.refusal for result in results.values() if result.refusal is not None}

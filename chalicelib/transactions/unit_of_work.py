@@ -138,6 +138,7 @@ class _Attempt:
         self.outcome.results |= _reject_invalid_ids(ids)
         self.known: dict[str, Customer | None] = dict(known or {})
         self.loaded = known is not None
+        self.evaluated: set[int] = set()  # of a failed atomic batch: ids whose rules DynamoDB has evaluated
         self.counters = Counters(uow.actor, uow.target_pool)
         self.room_made = False
 
@@ -146,13 +147,15 @@ class _Attempt:
         self._merge_stored_results()
         self._load_customers()
         for _ in range(MAX_ROUNDS):
-            pending = self._pending()
-            if not pending or self._overtaken():
+            if self._overtaken():
                 return self.outcome
+            pending = self._pending()
+            if not pending:
+                return self._complete_outcome()
             transaction = self._build(self._plan(pending[:MAX_ACTIONS]))
             plan_again = self._write(transaction)
             if self.uow.atomic and self.outcome.refused and not plan_again:
-                return self._unchanged_outcome()
+                self._accept_evaluated(transaction.transitions)
         raise Throttled
 
     # Load
@@ -168,7 +171,7 @@ class _Attempt:
             self.known = self.uow.customer_cache.get_many(self.uow.table, self.uow.actor, ids)
 
     def _pending(self) -> list[int]:
-        return [index for index in self.ids if index not in self.outcome.results]
+        return [index for index in self.ids if index not in self.outcome.results and index not in self.evaluated]
 
     def _overtaken(self) -> bool:
         """Return whether another attempt with this Idempotency-Key ended, or stored results that must be counted."""
@@ -341,12 +344,20 @@ class _Attempt:
     def _refuse(self, index: int, refusal: Refusal) -> None:
         self.outcome.results[index] = Result(self.ids[index], refusal=refusal)
 
-    def _unchanged_outcome(self) -> Outcome:
-        """Return the outcome of a failed atomic batch: ids without a refusal show their customer unchanged."""
-        for index in self._pending():
-            known = self.known.get(self.ids[index])
-            if known is not None:
-                self.outcome.results[index] = self.uow.result(self.ids[index], known)
+    def _accept_evaluated(self, transitions: dict[int, Transition]) -> None:
+        """Note the ids of a failed atomic batch that break no rule. No other id may show its customer.
+
+        A customer whose cached copy is too stale to plan a change is read again and evaluated again.
+        """
+        passed = {index: each for index, each in transitions.items() if index not in self.outcome.results}
+        stale = [index for index, each in passed.items() if isinstance(each, Recheck)]
+        self._reload([self.ids[index] for index in stale])
+        self.evaluated |= passed.keys() - set(stale)
+
+    def _complete_outcome(self) -> Outcome:
+        """Return the outcome. In a failed atomic batch, ids without a refusal show their customer unchanged."""
+        for index in self.evaluated:
+            self.outcome.results[index] = self.uow.result(self.ids[index], self.known.get(self.ids[index]))
         return self.outcome
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.engine import counted
@@ -244,3 +246,40 @@ def test_claim_next_returns_the_refusal_when_no_customer_is_eligible(world: Worl
 
     assert world.user("eve").claim_next().code == "not_a_member"
     assert world.alice.claim_next().code == "holding_limit"
+
+
+MANY = [f"c{number}" for number in range(1, 101)]
+ATOMIC_VERBS: dict[str, dict[str, Any]] = {
+    "claim": {}, "release": {}, "assign": {"to": "alice"}, "transfer": {"to": "alice"}, "convert": {"to": "alice"},
+    "extend": {"by": "P1D"}, "deposit": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoiled", ["bad id!", "c1"], ids=["an invalid id", "a repeated id"])
+@pytest.mark.parametrize("verb", ATOMIC_VERBS)
+def test_a_failed_atomic_batch_shows_no_customer_to_a_caller_whom_the_rules_refuse(
+    world: World, verb: str, spoiled: str
+) -> None:
+    world.pool(masked_fields=["name"], members="alice")
+    world.fill(100)
+    body = {"customer_ids": [*MANY[:50], spoiled, *MANY[51:]], "atomic": True, **ATOMIC_VERBS[verb]}
+
+    refused = world.user("eve").post(f"/{verb}", body)
+
+    assert refused.status == 409
+    assert [each["id"] for each in refused.json["results"]] == body["customer_ids"]
+    assert set(refused.results) <= {"not_a_member", "not_found", "duplicate_in_request"}
+    assert refused.results.count("not_a_member") == 99
+
+
+def test_every_id_of_a_failed_atomic_batch_is_evaluated(world: World) -> None:
+    world.pool()
+    world.fill(100)
+    world.user("bob").claim("c100")
+
+    refused = world.user("alice").claim_batch(["bad id!", *MANY[1:]], atomic=True)
+
+    assert refused.status == 409
+    assert refused.results == ["not_found", *["ok"] * 98, "already_claimed"]
+    assert {each["customer"]["state"] for each in refused.json["results"] if each["ok"]} == {"available"}
+    assert world.user("alice").held() == 0

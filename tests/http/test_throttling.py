@@ -132,11 +132,18 @@ def test_a_claim_throttled_at_any_of_its_calls_makes_at_most_four_or_one_more_th
     for spared in range(needed):
         world = at_a_limit()
         world.service = world.another_process() if cold else world.service
+        before = stored_items(world)
         with counted(world) as sent, throttling(world, ERRORS["the table"], times=times, spared=spared, only=only):
             reply = LATE[claim](world)
 
-        assert reply.status == 200 or (reply.status, reply.code) == (429, "throttled")
+        unchanged = stored_items(world) == before
+        assert reply.status == 200 or reply.code == ("throttled" if unchanged else "outcome_unknown")
         assert sent.total() <= max(MOST, needed + (times == 1)), spared
+
+
+def stored_items(world: World) -> dict[Any, Any]:
+    assert isinstance(world.table.connection, Memory)
+    return dict(world.table.connection.items)
 
 
 def undisturbed(claim: str, cold: bool) -> int:
@@ -297,3 +304,28 @@ def test_a_sweep_continues_after_occasional_throttling() -> None:
     engine.before = lambda call: None
 
     assert (report.returned, report.failed, report.remaining) == (270, 0, 0)
+
+
+def test_claim_next_that_is_throttled_after_its_first_transaction_returns_what_it_took() -> None:
+    world = World(memory_table(Memory()))
+    world.pool(customers=150)
+
+    with throttling(world, ERRORS["the table"], only=WRITE, spared=1):
+        some = world.alice.claim_next(100)
+
+    assert some.status == 200
+    assert 0 < len(some.json["items"]) == world.alice.held() < 100
+    assert {each["holder"] for each in some.json["items"]} == {"alice"}
+
+
+def test_a_batch_that_is_throttled_after_its_first_transaction_does_not_report_that_nothing_changed() -> None:
+    world = World(memory_table(Memory()))
+    world.pool(customers=150)
+    ids = [f"c{number}" for number in range(1, 101)]
+
+    with throttling(world, ERRORS["the table"], only=WRITE, spared=1):
+        unknown = world.alice.claim_batch(ids, idempotency_key="k")
+    again = world.alice.claim_batch(ids, idempotency_key="k")
+
+    assert (unknown.status, unknown.code) == (503, "outcome_unknown")
+    assert again.results == ["ok"] * 100 and world.alice.held() == 100
