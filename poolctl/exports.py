@@ -1,6 +1,6 @@
 """`poolctl export`: write the customers of a pool, as the caller sees them, to a CSV file or a workbook.
 
-`import` reads every exported file: it knows the headings. No cell is a formula. Files are written atomically.
+`import` recognizes the headings of every exported file. No cell is a formula. Files are written atomically.
 """
 
 from __future__ import annotations
