@@ -100,9 +100,11 @@ def log_when(path: Path, *, events: int) -> str:
 
 MANY = """
 import logging, sys, threading, warnings
-from tools.local.serve import log_lines, log_request, say
+from tools.local.serve import log_request
+from tools.whole_lines import write_whole_lines
 
-log_lines()
+write_whole_lines()
+logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
 sys.setswitchinterval(1e-6)
 
 def talk(number):

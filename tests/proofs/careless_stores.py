@@ -1,4 +1,4 @@
-"""Stores that are careless in one way each, so that it can be shown that a proof would notice."""
+"""Faulty stores, each with one mistake that a proof must detect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chalicelib.dynamodb.table import Action, Check, FailedItems, Put, SetAttrib
 
 
 class ChecksFirst(Table):
-    """Looks whether the conditions hold, and then writes without them."""
+    """Check the conditions first, then write without them."""
 
     def write(self, actions: Sequence[Action]) -> FailedItems | None:
         standing = self.get([action.key for action in actions])
@@ -28,7 +28,7 @@ class ChecksFirst(Table):
 
 
 class WritesOneByOne(Table):
-    """Every action under its conditions, but each in a transaction of its own."""
+    """Write every action under its conditions, but each in its own transaction."""
 
     def write(self, actions: Sequence[Action]) -> FailedItems | None:
         for action in actions:
@@ -39,7 +39,7 @@ class WritesOneByOne(Table):
 
 
 class _Without(Table):
-    """Leaves out the conditions that are about something."""
+    """Write without the conditions that `about` selects."""
 
     about: Callable[[Action, Condition], bool]
 

@@ -21,7 +21,7 @@ from tests.support.world import World
 
 @dataclass(frozen=True)
 class Taken:
-    """What a crowd has taken, in order, and the requests of each call that took something."""
+    """The customers that a crowd took, in order, and the requests of each successful call."""
 
     ids: list[str]
     requests: list[Counter[str]]
@@ -45,7 +45,7 @@ class Taken:
 def crowd(
     world: World, callers: int, *, seed: int = 1, count: int = 1, shared: bool = False, calls: int = 10_000
 ) -> Taken:
-    """Lets that many members of the pool, m1 to mN, call for `count` customers each until there are none left.
+    """Let members m1 to mN call claim next for `count` customers until none are left.
 
     With `shared` all of them are served by one process, which answers them at once; else each by its own.
     """

@@ -22,7 +22,7 @@ ACTIVITY = {
 STATUS = {"not_found": 404, "version_conflict": 412} | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(UNPROCESSABLE, 422)
 
 
-# Each name that there is, as one sees it who may not see names, or phone numbers.
+# Each name, and how it is masked where names or phone numbers are masked.
 NAMES = {
     "A": {"name": "****", "phone": "A"},
     "B": {"name": "****", "phone": "B"},
@@ -31,7 +31,7 @@ NAMES = {
 
 
 class Refusal(Exception):
-    """The request is refused, with that code."""
+    """The model refuses the request with this code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -49,7 +49,7 @@ def refuse_if(so: bool, code: str) -> None:
 
 @dataclass
 class Claim:
-    """`ends` is where the clocks end it, a pin left aside; `id` is unknown until the service has shown it."""
+    """`ends` is the deadline of the clocks, without a pin; `id` is unknown until the service has returned it."""
 
     began: int
     ends: int | None
@@ -66,7 +66,7 @@ class Claim:
 
     @property
     def started(self) -> int:
-        """On a clock that stands still while the pool is paused."""
+        """Return the start on a clock that stops while the pool is paused."""
         return self.began + self.stopped
 
     def expired(self, moment: int) -> bool:
@@ -109,7 +109,7 @@ class Customer:
         return self.claim is not None and self.claim.expired(moment)
 
     def shown(self, embargo: int) -> dict[str, Any]:
-        """As an answer shows it, with its times in milliseconds."""
+        """Return the customer as in a response, with times in milliseconds."""
         claim = self.claim
         waits = self.state == "available" and self.aside is None
         return {
@@ -143,7 +143,7 @@ def following(day: str) -> str:
 
 @dataclass
 class Pool:
-    """`policy` has every rule that is on."""
+    """`policy` contains the rules that are set."""
 
     policy: dict[str, Any]
     zone: str
@@ -154,7 +154,7 @@ class Pool:
     kept_day: KeptDay | None = None
 
     def moment(self, now: int) -> int:
-        """The moment by which deadlines are judged: a pause stops it."""
+        """Return the time for comparing deadlines. A pause stops it."""
         return now if self.paused is None else min(now, self.paused)
 
     def day(self, now: int) -> str:
@@ -203,7 +203,7 @@ class Written:
 
 
 class Model:
-    """All that there is of one tenant."""
+    """The whole state of one tenant."""
 
     def __init__(self) -> None:
         self.pools: dict[str, Pool] = {}
@@ -220,7 +220,7 @@ class Model:
         return [each for each in self.of_pool(pool) if each.state == "claimed" and each.holder == user]
 
     def seen(self, pool: str, customer: str, who: str, now: int) -> dict[str, Any]:
-        """The customer as that user is shown it: its name is masked for who neither has it nor manages the pool."""
+        """Return the customer as that user sees it: masked unless they hold it or manage the pool."""
         known, masked = self.customers[pool, customer], self.pools[pool].policy.get("masked_fields")
         if masked is None or self.sees_all(known, who, now):
             return self.shown(pool)[customer]
@@ -231,7 +231,7 @@ class Model:
         return has or Request(self, who, known.pool, now).manages
 
     def notes_seen(self, known: Customer, who: str, now: int) -> dict[int, str | None]:
-        """What people wrote about the customer, by version; None where that user may not read it."""
+        """Return the notes about the customer by version, None for notes that the user may not read."""
         all_of_it = self.sees_all(known, who, now) or "notes_visible_to" in self.pools[known.pool].policy
         return {
             version: text if all_of_it or who in (author, named) else None
@@ -262,7 +262,7 @@ class Model:
         limit: int | None = self.pools[pool].policy.get("holding_limit") if own is None else own
         return limit
 
-    # What becomes of a customer
+    # Transitions of a customer
 
     def begin(self, customer: Customer, event: str, holder: str, now: int) -> None:
         """Start a claim now; close an expired one first."""
@@ -297,7 +297,7 @@ class Model:
         customer.step(event, now)
 
     def return_expired(self, pool: str, user: str | None, now: int) -> int:
-        """Those of one member, or of all. How many that were."""
+        """Return the expired claims of one member or of all to the pool. Return their number."""
         moment = self.pools[pool].moment(now)
         expired = [each for each in self.of_pool(pool) if each.expired(moment) and user in (None, each.holder)]
         for each in expired:
@@ -339,12 +339,12 @@ class Request:
 
     @property
     def manages(self) -> bool:
-        """An admin has a manager's verbs in every pool, whether they are a member or not."""
+        """An admin may do in every pool what its manager may do."""
         member = self.model.members.get((self.pool, self.who))
         return self.admin or (member is not None and member.role == "manager")
 
     def belongs(self) -> None:
-        """For what needs no counter of their own."""
+        """Require a member or an admin."""
         if not self.admin:
             self.by_member()
 
@@ -365,11 +365,11 @@ class Request:
         return found
 
     def theirs(self, found: Customer) -> None:
-        """By whose it is, or by a manager."""
+        """Require the holder or a manager."""
         refuse_if(found.holder != self.who and not self.manages, "not_holder")
 
     def claim(self, customer: str, claim_id: str | None = None) -> tuple[Customer, Claim]:
-        """Of a claim that goes on, for its holder or a manager."""
+        """Return a live claim. Require its holder or a manager."""
         found = self.customer(customer)
         if found.claim is None:
             raise Refusal("not_claimed")

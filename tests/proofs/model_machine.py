@@ -1,5 +1,7 @@
-"""Everything that may happen, for a machine that draws from it: each verb of the API, by anybody, about anything; the
-clock; and requests that are sent again. See `model_play` for how each is held against the model."""
+"""The steps from which the state machine draws: each verb of the API by any user, clock steps and repeated requests.
+
+`model_play` compares each step with the model.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,7 @@ class Everything(Playing):
 
     @rule(how=hows, who=people, pool=pools, count=st.integers(1, 4))
     def claim_next(self, how: How, who: str, pool: str, count: int) -> None:
-        """Through a process that remembers nothing, and so knows the best."""
+        """Send it to a new process, which has no stale cache and so must select the best customers."""
         self.processes[how.process], now = self.world.another_process(), self.world.clock.now
         reply, number = self.send(
             how, who, pool, "/claim-next", {"count": count}, lambda req: model_pools.may_claim_next(req, count),
@@ -324,7 +326,7 @@ class Everything(Playing):
 
     @rule(which=st.integers(0, 50), process=st.integers(0, 1))
     def repeat(self, which: int, process: int) -> None:
-        """Whatever has happened since, it does nothing, and states the facts that it did."""
+        """A repetition changes nothing and returns the stored facts."""
         for sent in self.remembered(which):
             self.again(sent, process)
             self.same()

@@ -40,7 +40,7 @@ TIMES = ("claimed_at", "expires_at", "pinned_until", "entered_pool_at", "availab
 
 @dataclass(frozen=True)
 class How:
-    """Through which process, whether under a key, and whether with an If-Match that is right or wrong."""
+    """The process that gets the request, whether it has a key, and whether its If-Match is right or wrong."""
 
     process: int
     keyed: bool
@@ -64,7 +64,7 @@ SUBJECTS = {CARL: "auth0|carl"}
 
 
 def by_subject(path: str, body: Any) -> tuple[str, Any]:
-    """The same request, which names users by the subjects of their tokens instead of by their ids."""
+    """Return path and body with the subjects of tokens instead of user ids."""
     for user, subject in SUBJECTS.items():
         path = path.replace(user, quote(subject, safe=""))
         if isinstance(body, dict) and body.get("to") == user:
@@ -91,7 +91,7 @@ def as_body(row: model_pools.Row) -> dict[str, Any]:
 
 
 def plain(shown: dict[str, Any]) -> dict[str, Any]:
-    """A customer as the model shows it: with its times in milliseconds."""
+    """Return the customer of a response as the model has it, with times in milliseconds."""
     return {name: ms(value) if name in TIMES else value for name, value in shown.items() if name != "old_expires_at"}
 
 
@@ -100,7 +100,7 @@ def ms(text: str | None) -> int | None:
 
 
 def as_seen(body: Any, as_shown_now: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """The body of an answer, with each customer in it as it is seen now."""
+    """Return the body of a response with each customer as the user sees it now."""
     if isinstance(body, dict) and "claim_id" in body:
         return as_shown_now(body)
     if isinstance(body, dict):
@@ -109,7 +109,7 @@ def as_seen(body: Any, as_shown_now: Callable[[dict[str, Any]], dict[str, Any]])
 
 
 class Playing(RuleBasedStateMachine):
-    """`make` gives an empty table, for one run. At its end every history and the whole table are audited."""
+    """`make` returns an empty table for one run. At its end every history and the whole table are audited."""
 
     make: Callable[[], AbstractContextManager[Table]]
 
@@ -204,7 +204,7 @@ class Playing(RuleBasedStateMachine):
         assert reply.headers.get("Idempotent-Replayed") == "true"
 
     def withheld(self, sent: Sent) -> str | None:
-        """Why the answer does not come again: who is no member, or no admin, gets only what anybody may have."""
+        """Return the code that refuses a replay to former members and admins, or None."""
         req = Request(self.model, sent.who, sent.pool, self.world.clock.now)
         for_admins = sent.path.removeprefix("/") in ("pause", "resume", "open", "close")
         if req.admin or (not for_admins and (sent.pool, sent.who) in self.model.members):
@@ -220,7 +220,7 @@ class Playing(RuleBasedStateMachine):
         return None if for_all.issuperset(codes) else code
 
     def as_now(self, who: str, shown: dict[str, Any]) -> dict[str, Any]:
-        """That customer of an earlier answer, with what the user may see of it now."""
+        """Return the customer of an earlier response with the fields that the user may see now."""
         pool, customer = shown["pool_id"], shown["id"]
         known = self.model.customers.get((pool, customer))
         if known is None or known.created != ms(shown["created_at"]):
@@ -229,17 +229,17 @@ class Playing(RuleBasedStateMachine):
         return shown | {name: now[name] for name in ("name", "fields", "masked")}
 
     def again_of(self, user: str, process: int) -> None:
-        """The latest of what that user has sent under a key: they may see less, or more, than before."""
+        """Repeat the latest keyed request of that user, who may see less or more than before."""
         for sent in [each for each in self.remembered() if each.who == user][-1:]:
             self.again(sent, process)
 
     def remembered(self, which: int | None = None) -> list[Sent]:
-        """What was sent under keys that are remembered still; or one of it, if there is any."""
+        """Return the requests whose keys have not expired, or one of them."""
         those = [each for each in self.sent if self.world.clock.now - each.at < FORGOTTEN_AFTER]
         return those if which is None or not those else [those[which % len(those)]]
 
     def same(self, pools: str = "pq") -> None:
-        """All that a manager can see is what the model has."""
+        """Compare everything that a manager can see with the model."""
         tally.count("steps of the model")
         for pool in pools:
             mona, now = self.user("mona", pool), self.world.clock.now
@@ -255,7 +255,7 @@ class Playing(RuleBasedStateMachine):
             assert (shown["status"], shown["version"]) == (home.status, home.version)
 
     def as_they_see_it(self, who: str, pool: str) -> None:
-        """The list, and what people wrote in each history, with what that member may not see masked."""
+        """Compare the list and the notes that this member can see with the model."""
         user, now = self.user(who, pool), self.world.clock.now
         for shown in user.walk("/customers"):
             assert plain(shown) == self.model.seen(pool, shown["id"], who, now)
@@ -267,7 +267,7 @@ class Playing(RuleBasedStateMachine):
             assert notes == self.model.notes_seen(known, who, now)
 
     def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
-        """A claim that has begun has an id that no other one ever had."""
+        """Store the ids of new claims, which no claim had before."""
         for each in self.model.of_pool(pool):
             if each.claim is not None and each.claim.id is None and each.id in seen:
                 each.claim.id = seen[each.id]["claim_id"]
@@ -278,7 +278,7 @@ class Playing(RuleBasedStateMachine):
         self, how: How, who: str, pool: str, customer: str, verb: str, do: Callable[[Request], Any], body: Any = None,
         method: str = "POST",
     ) -> None:  # fmt: skip
-        """A verb of one customer, which is shown afterwards."""
+        """Send a verb of one customer and compare the customer in the response."""
         known = self.model.customers.get((pool, customer))
         path = f"/customers/{customer}{verb}"
         reply, _ = self.send(how, who, pool, path, body, do, method, version=known.version if known else 1)
@@ -306,7 +306,7 @@ class Playing(RuleBasedStateMachine):
         return who if who in MANAGERS else str(chosen.holder), chosen.pool, chosen.id
 
     def claim_id(self, pool: str, customer: str, known: str | None) -> str | None:
-        """The claim's id as the client knows it."""
+        """Return the id of the claim that the client sends."""
         found = self.model.customers.get((pool, customer))
         current = found.claim.id if found is not None and found.claim is not None else "none"
         return current if known == "current" else known
@@ -322,6 +322,6 @@ class Playing(RuleBasedStateMachine):
         return any(shown[each.id]["version"] > each.version for each in expired if each.id not in taken)
 
     def heard(self) -> None:
-        """Every process hears of a change of the pool within five seconds."""
+        """Wait until every process has reloaded the changed pool."""
         self.world.clock.forward(POOL_CACHE_MS)
         self.same()

@@ -1,4 +1,4 @@
-"""What concerns a pool in the model: its customers as records, its people, its policy, its status, the sweep."""
+"""Operations of the model on a pool: customer records, members, policy, status and the sweep."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def create(req: Request, row: Row) -> None:
 
 
 def import_rows(req: Request, rows: Sequence[Row], mode: str) -> tuple[list[str], list[Written]]:
-    """A word for each row, and what the import has written."""
+    """Return `ok` or a code for each row, and the changes of the import."""
     req.by_manager()
     written: list[Written] = []
     seen: set[str] = set()
@@ -55,7 +55,7 @@ def import_rows(req: Request, rows: Sequence[Row], mode: str) -> tuple[list[str]
 
 
 def undo(req: Request, import_id: str) -> list[str]:
-    """A word for each customer that the import wrote; those undone before are done."""
+    """Return `ok` or a code for each customer that the import wrote. A second undo returns `ok`."""
     req.by_manager()
     written = req.model.imports.get((req.pool, import_id))
     if not written:
@@ -82,7 +82,7 @@ def undo_one(req: Request, written: Written) -> None:
 
 
 def may_claim_next(req: Request, count: int) -> int:
-    """How many it takes."""
+    """Return the number of customers that claim next takes."""
     refuse_if(req.home.status != "open", "pool_not_open")
     req.by_member()
     for code in limits(req):
@@ -150,7 +150,7 @@ def remove_member(req: Request, user: str, held: str | None, to: str | None) -> 
 
 
 def hand_back(req: Request, user: str, held: str, to: str | None) -> None:
-    """All that the member still holds, to an heir who has room for all of it, or to nobody."""
+    """Transfer all claims of the member to an heir with enough headroom, or release them."""
     if to is not None and to != user:
         req.model.return_expired(req.pool, to, req.now)
     holds = req.model.held_by(req.pool, user)
@@ -200,7 +200,7 @@ def ends(claim: Claim) -> tuple[int | None, int | None]:
 
 
 def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None]:
-    """Where the policy would have the clocks end it, and where it would end then."""
+    """Return the deadlines under the current policy: that of the clocks, and that with the pin."""
     clocks = req.home.deadline(claim.started, claim.active or claim.started)
     if clocks is not None:
         longest = claim.started + req.policy.get("max_hold", 10**15)
@@ -271,13 +271,13 @@ def open_again(req: Request) -> None:
 
 
 def delete(req: Request) -> None:
-    """Only of a pool that has customers: it stays."""
+    """Delete a pool. The model tries this only for pools with customers."""
     req.by_admin()
     refuse_if(bool(req.model.of_pool(req.pool)), "pool_not_empty")
     raise AssertionError("the model never deletes a pool")
 
 
 def sweep(req: Request) -> int:
-    """One pass over all pools. How many claims went back."""
+    """Sweep all pools. Return the number of returned claims."""
     req.by_admin()
     return sum(req.model.return_expired(pool, None, req.now) for pool in req.model.pools)

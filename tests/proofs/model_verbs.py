@@ -1,4 +1,4 @@
-"""What each verb does in the model, to one customer or to several. Each raises No with the code of the refusal."""
+"""The verbs of the model, for one or several customers. Each raises Refusal with a code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Plan = Callable[[str], tuple[Do, bool]]  # what to do with a customer, and wheth
 
 
 def nothing() -> None:
-    """It is so already."""
+    """Do nothing: the state is already as requested."""
 
 
 def apply_to_each(
@@ -38,7 +38,7 @@ def apply_to_each(
 
 
 def granted_by_limits(req: Request, recipient: str, wanted: int, daily: bool) -> tuple[int, str]:
-    """Return how many of those they may take, and the refusal of the others. Expired claims are returned first."""
+    """Return how many the recipient may take, and the code for the others. Expired claims are returned first."""
     model, home = req.model, req.home
     limit = model.limit(req.pool, recipient)
     if limit is not None and limit - len(model.held_by(req.pool, recipient)) < wanted:
@@ -53,7 +53,7 @@ def granted_by_limits(req: Request, recipient: str, wanted: int, daily: bool) ->
 
 
 def refuse_all_if(results: list[str], code: str) -> list[str]:
-    """Refused as a whole, if one is refused with that."""
+    """Refuse the whole request if one customer is refused with that code."""
     refuse_if(code in results, code)
     return results
 
@@ -66,7 +66,7 @@ def one(results: list[str]) -> None:
 
 
 def blocking(req: Request, found: Customer) -> list[str]:
-    """Every rule about the customer that keeps them from claiming it."""
+    """Return the codes of all rules about the customer that block a claim."""
     policy, results = req.policy, []
     expired = found.expired(req.moment)
     if found.state == "private" or (found.state == "claimed" and not expired):
@@ -168,7 +168,7 @@ def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, cl
 
 
 def for_member(req: Request, customer: str, to: str) -> Customer:
-    """A manager does something for the good of a member."""
+    """Return the customer. Require a manager, and a recipient who is a member."""
     req.by_manager()
     req.by_member(to)
     return req.customer(customer)
@@ -324,7 +324,7 @@ def pinnable(req: Request, found: Customer) -> list[Customer]:
 
 
 def end_pins(req: Request, customer: str) -> None:
-    """Those of the holder that have ended of themselves make room, and their claims end with them where they have."""
+    """Remove the ended pins of the holder; return their claims to the pool if these have expired."""
     for each in pinnable(req, req.model.customers[req.pool, customer]):
         over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= req.moment
         if over and each.expired(req.moment):

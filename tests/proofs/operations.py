@@ -52,7 +52,7 @@ class Operation:
 
 
 class Trial:
-    """One operation, to be tried under many disturbances."""
+    """One operation for many faults and kills."""
 
     def __init__(self, operation: Operation, kind: type[Table] = Table) -> None:
         self.operation = operation
@@ -66,7 +66,7 @@ class Trial:
         self.keyless, self.calls_without_key = self._undisturbed(None)
 
     def _undisturbed(self, key: Key) -> tuple[Shape, list[str]]:
-        """What it comes to, and the calls that it makes."""
+        """Return the result of the undisturbed operation and its calls."""
         calls: list[str] = []
         world = self.begin()
         self.engine.before = calls.append
@@ -76,7 +76,7 @@ class Trial:
         return self.shape(reply), calls
 
     def begin(self) -> World:
-        """The world as it was set up, seen through a process that remembers nothing."""
+        """Return the prepared world with a new process."""
         self.rest()
         self.engine.load(self.start, self.before_that)
         return with_new_ids(World(self.table, Clock(self.now)))
@@ -92,7 +92,7 @@ class Trial:
         return shape[1:] if self.operation.reports else shape
 
     def assert_done_once(self, world: World, reply: Reply, key: Key = "k") -> None:
-        """That it has come to what it comes to undisturbed, and stays so however often it is repeated."""
+        """Check that the result is the undisturbed one, also after a repetition."""
         assert_sound(self.table)
         assert self.shape(reply) == (self.undisturbed if key else self.keyless)
         if key:
@@ -137,7 +137,7 @@ def held(world: World, **policy: Any) -> None:
 
 
 def expired(world: World) -> None:
-    """The claims of alice are over, and nobody has swept."""
+    """The claims of alice have expired; no sweep has run."""
     held(world, holding_limit=2, reminders=["PT1H"])
     world.clock.forward(DAY)
 
@@ -149,7 +149,7 @@ def tomorrow(world: World) -> None:
 
 
 def removed(world: World) -> None:
-    """Alice has claimed and given back today, and is no member any more."""
+    """Alice has claimed and released a customer today, and is no longer a member."""
     filled(world, daily_claim_limit=2)
     world.user("alice").claim("c1")
     world.user("alice").release("c1")
@@ -174,7 +174,7 @@ def private(world: World) -> None:
 
 
 def pinned(world: World) -> None:
-    """Alice has pinned c1, and her pin has ended of itself."""
+    """Alice has pinned c1, and the pin has ended."""
     held(world)
     world.user("alice").post("/customers/c1/pin", {"until": rfc3339(START + HOUR)})
     world.clock.forward(2 * HOUR)
@@ -197,7 +197,7 @@ def known_by_phone(world: World) -> None:
 
 
 def spreading(world: World) -> None:
-    """The lists of the pool are on their way to four shards, and it is time to go through them."""
+    """The lists of the pool are about to be moved to four shards."""
     held(world)
     world.user("root", admin=True).post("/spread", {"shards": 4})
     world.clock.forward(15 * MINUTE)
@@ -209,7 +209,7 @@ def closed(world: World) -> None:
 
 
 def long_told(world: World) -> None:
-    """c1 has so many events that the next one sends the older ones to a page of their own."""
+    """c1 has so many events that the next one moves the older ones to their own item."""
     held(world)
     for _ in range(2):
         world.user("alice").post("/customers/c1/follow-up", {"note": "x" * 60})

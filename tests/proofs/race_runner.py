@@ -1,4 +1,4 @@
-"""What a race is made of, and where one is run: the races themselves are in `races_of_…`, and `races` has them all.
+"""Define a race and run it. The races are in `races_of_…`; `races` lists them.
 
 An arena runs one race in schedule after schedule, each time from the world as it was set up, and asserts all that must
 be true afterwards. It knows none of the races.
@@ -65,7 +65,7 @@ class Arena:
         self._orders: set[Shape] | None = None
 
     def run(self, tape: Tape, *, torn: bool = False) -> Run:
-        """Plays that schedule, and asserts all that must be true after it."""
+        """Run that schedule and check its result."""
         (world, jobs), ran = self._begin(), Run()
         try:
             self._run(jobs, tape, ran, torn)
@@ -84,7 +84,7 @@ class Arena:
             self.engine.before, self.engine.torn = lambda call: None, False
 
     def _again(self, ran: Run, torn: bool) -> str:
-        """The command that plays exactly this schedule."""
+        """Return the command that replays this schedule."""
         turns = "".join(map(str, ran.turns)).rstrip("0") or "0"
         return (
             f".venv/bin/python -m tests.proofs.replay {self.name} {self.memories} {'torn' if torn else 'whole'} {turns}"
@@ -109,7 +109,7 @@ class Arena:
         return world, [partial(request, its) for request, its in zip(self.race.requests, processes, strict=True)]
 
     def _serial(self) -> set[Shape]:
-        """What comes of the requests one by one, in every order."""
+        """Return the results of the requests one after the other, in every order."""
         if self._orders is None:
             self._orders = {self._in_order(order) for order in itertools.permutations(range(len(self.race.requests)))}
         return self._orders
@@ -121,7 +121,7 @@ class Arena:
 
 
 def shape_of(results: Sequence[Any], table: Table) -> Shape:
-    """Every answer and every item but the journals and the logs of imports, without the names of new ids."""
+    """Return responses and items, except idempotency records and import logs, with new ids replaced."""
     answers = [f"{each.status} {each.text}" if isinstance(each, Reply) else str(each) for each in results]
     items = [item for item in everything(table) if not re.search("#[KI]#", item["pk"]["S"])]
     stored = [json.dumps(_readable(item), sort_keys=True) for item in items]
@@ -129,7 +129,7 @@ def shape_of(results: Sequence[Any], table: Table) -> Shape:
 
 
 def _readable(item: Any) -> Any:
-    """As text, with the events unpacked: their ids are new ones too."""
+    """Return the attributes as text, with the events unpacked, since these contain new ids."""
     packed = {"tail": recent_events_record, "events": event_page_record}
     unpacked = {name: msgspec.json.encode(read(item)).decode() for name, read in packed.items() if name in item}
     return {name: str(content) for name, content in (deserialize_item(item) | unpacked).items()}
@@ -148,7 +148,7 @@ def with_new_ids(world: World) -> World:
 
 
 def process(world: World, memories: Memories = "cold") -> World:
-    """The same world, seen through a process with a memory of its own, unless it is to be shared."""
+    """Return the world with a process that has its own cache, or the shared one."""
     other = copy.copy(world)
     other.service = world.service if memories == "shared" else world.another_process()
     return other

@@ -150,7 +150,7 @@ def two_members_want_the_last_two(world: World) -> Race:
 
 
 def taken_by(results: list[Any]) -> list[str]:
-    """The ids that the calls of claim-next returned, all of them together. A call that found its limit took none."""
+    """Return the ids of all calls of claim-next. A call at the limit took none."""
     assert {reply.code for reply in results if reply.status != 200} <= {"holding_limit", "daily_limit"}
     return [each["id"] for reply in results if reply.status == 200 for each in reply.json["items"]]
 
@@ -160,7 +160,7 @@ def held_by(world: World, user: str) -> list[str]:
 
 
 def next_at_once(world: World, calls: int, count: int, supply: int, **policy: Any) -> Race:
-    """Each call returns what it took itself: together, everything that the member holds then, and nothing twice."""
+    """Check that the calls together returned everything that the member holds, and nothing twice."""
     world.pool(**policy)
     ids = world.fill(supply)
     limits = [policy[name] for name in ("holding_limit", "daily_claim_limit") if name in policy]
@@ -234,7 +234,7 @@ def a_member_takes_the_next_two_while_one_is_released_and_transferred_to_them(wo
 
 @race
 def two_members_with_room_for_one_take_the_next_two(world: World) -> Race:
-    """What one loses to the other leaves room that the next customer takes."""
+    """A customer lost to the other member is replaced by the next one."""
     world.pool(holding_limit=1)
     ids = world.fill(4)
 

@@ -1,4 +1,4 @@
-"""Races at the end of a claim: a sweep or another claim, against who holds it still, to the millisecond."""
+"""Races at the deadline of a claim: a sweep or another claim against its holder, to the millisecond."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.world import DAY, HOUR, MINUTE, START, Reply, World
 
 
 def held_for_an_hour(world: World, **policy: Any) -> None:
-    """Alice holds c1, and this is the moment at which her claim ends."""
+    """Give c1 to alice and move the clock to her deadline."""
     world.pool(claim_ttl="PT1H", **policy)
     world.fill(1)
     world.user("alice").claim("c1")

@@ -1,4 +1,4 @@
-"""Races of what is done to a pool or to one of its members, against claims, extensions and sweeps in it."""
+"""Races of changes of a pool or its members against claims, extensions and sweeps."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def a_closing_and_a_claim_and_a_sweep(world: World) -> Race:
 
 
 def _spreading(world: World, shards: int = 4) -> None:
-    """A pool of three customers that is on its way to so many shards, at the moment when its lists are gone through."""
+    """Create a pool of three customers whose lists are about to be moved to that many shards."""
     world.pool(claim_ttl="PT1H")
     world.fill(3)
     world.user("root", admin=True).post("/spread", {"shards": shards})
@@ -104,7 +104,7 @@ def _spreading(world: World, shards: int = 4) -> None:
 
 
 def _whole(world: World, taken: int) -> None:
-    """The lists of the pool have everybody, also once all has been moved."""
+    """Check that the lists of the pool are complete, before and after the move."""
     for _ in range(2):
         states = [each["state"] for each in world.user("mona").walk("/customers")]
         assert states.count("claimed") == taken == len(world.user("mona").walk("/customers?state=claimed"))
@@ -246,7 +246,7 @@ def a_member_is_removed_while_handing_over(world: World) -> Race:
 
 
 def _counted_once(world: World, claims: int) -> None:
-    """The statistics know that many claims of alice, and so does her daily count if she is a member."""
+    """Check the claims of alice in the statistics, and in her daily count if she is a member."""
     mona = world.user("mona")
     assert mona.get("/stats").json["totals"]["claimed"] == claims
     shown = mona.get("/members/alice")
@@ -327,7 +327,7 @@ def an_admin_and_a_manager_give_one_customer_to_two_members(world: World) -> Rac
 
 @race
 def a_member_is_removed_while_another_claims_what_they_gave_back(world: World) -> Race:
-    """A removal moves what its member holds: not what somebody else holds by now."""
+    """A removal releases only what its member still holds."""
     held(world)
 
     def check(world: World, results: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Races of verbs about one customer, mostly while it is held: what one finds, another may have changed already."""
+"""Races of verbs on one customer, mostly while it is claimed."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def try_late(made: Trial, at: int, arrival: int) -> None:
 
 
 def try_all(operation: Operation, step: int, first: int = 0) -> None:
-    """Tries every so manyth case; fails with a list of all those that go wrong."""
+    """Try every `step`-th case. Fail with a list of all failed cases."""
     tried, wrong = 0, []
     for made, fault, at, key in list(cases(operation))[first::step]:
         tried += 1

@@ -1,4 +1,4 @@
-"""The process dies at any call of any operation, and the repetition in another process makes it whole and once only.
+"""The process dies at any call of any operation; a repetition in another process applies the operation once.
 
 By default every third death is tried, and every fortieth pair of one and of another in the repetition; `-m exhaustive`
 tries all.
@@ -29,12 +29,12 @@ def deaths(made: Trial, more: int = 0) -> list[Death]:
 
 
 def pairs(made: Trial) -> Iterator[tuple[Death, ...]]:
-    """A death, and another one while it is repeated: which may take a few calls more."""
+    """Yield a death and another one during the repetition, which may make a few more calls."""
     return itertools.product(deaths(made), deaths(made, more=2))
 
 
 def dies(made: Trial, world: World, death: Death) -> Reply | None:
-    """The answer, if it comes to one before that."""
+    """Return the response, or None if the process died before it."""
     at, moment = death
     number = itertools.count()
 
