@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from chalicelib.api.routing import Answer, Route
+from chalicelib.domain import rules
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
@@ -19,7 +20,9 @@ from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result
 
 # Never stored as the response to an Idempotency-Key: no caller, another request, or one to be repeated.
-NOT_STORED: Final = frozenset(("unauthenticated", "idempotency_key_reused", "request_in_progress"))
+NOT_STORED: Final = frozenset(
+    ("unauthenticated", "idempotency_key_reused", "request_in_progress", rules.MALFORMED_RECORD)
+)
 
 
 Found = Mapping[Key, Item]  # items already read for this response

@@ -41,6 +41,7 @@ aside, changes = Attribute("aside"), Attribute("changes")
 
 
 KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
+MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
 RETRY: Final = "throttled"  # not a refusal of the request: the caller reads again and retries
 
 

@@ -130,4 +130,11 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "store_unavailable": ErrorSpec(
         503, "The database is unavailable; nothing was changed.", "数据库暂不可用，未作任何更改。", retry_after=1
     ),
+    "malformed_record": ErrorSpec(
+        503,
+        "A stored record is damaged; nothing was changed.",
+        "存储的记录已损坏，未作任何更改。",
+        code="store_unavailable",
+        retry_after=60,
+    ),
 }

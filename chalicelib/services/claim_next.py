@@ -16,8 +16,8 @@ from chalicelib.domain import rules, transitions
 from chalicelib.domain.rules import Quota, first_broken
 from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys, sharded_query
-from chalicelib.dynamodb.items import Item, deserialize
-from chalicelib.dynamodb.keys import DUE, PLACE, PRIORITY_STEP
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, PRIORITY_STEP
 from chalicelib.dynamodb.table import Check, Throttled, between
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
@@ -170,12 +170,15 @@ class _Search:
         table, customer_cache = self.uow.table, self.uow.customer_cache
         seen = [each.id for each in candidates]
         copied = customer_cache.peek(self.uow.actor, seen)
-        closed = self._closed(customer_cache.get_many(table, self.uow.actor, seen))
+        malformed: set[str] = set()
+        closed = self._closed(customer_cache.get_many(table, self.uow.actor, seen, malformed))
+        closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         ahead = self._ahead(seen, closed)
         maybe_stale = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
         if maybe_stale:  # or the copy is old: it was released, or restored, and is better than one that would be taken
             closed = {each: closed[each] for each in closed if each not in maybe_stale}
-            closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale))
+            closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale, malformed))
+            closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         free = [each for each in seen if each not in closed]
         spare = free[self.wanted :]
         self.passed |= set(seen) - set(spare)
@@ -276,11 +279,6 @@ class _Search:
 
 def _candidate(index: str, item: Item) -> Candidate:
     """Return the candidate of an index item, with its rank."""
-    rank = (
-        deserialize(item["rank"]) if index == PLACE else deserialize(item["due_at"]) - _priority(item) * PRIORITY_STEP
-    )
-    return Candidate(rank, keys.id_from_pk(item["pk"]["S"]))
-
-
-def _priority(item: Item) -> int:
-    return deserialize(item["priority"]) if "priority" in item else 0
+    priority = items.deserialize_or_none(item.get("priority"))
+    ahead = priority * PRIORITY_STEP if index == DUE and isinstance(priority, int) else 0
+    return Candidate(items.sort_value(item[INDEX_RANGE[index]]) - ahead, keys.id_from_pk(item["pk"]["S"]))

@@ -98,7 +98,7 @@ def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[str]]:
         ctx.backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE
     ):
         ids = [keys.id_from_pk(key.pk) for key in page.keys]
-        known = CustomerCache(whole=False).read(ctx.backend.table, actor, ids).values()
+        known = CustomerCache(whole=False).read(ctx.backend.table, actor, ids, malformed=set()).values()
         yield [each.id for each in known if each is not None and _changes(actor, each)]
 
 

@@ -77,27 +77,27 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     last = place.read(cursor, Identifier)
     after = None if last is None else items.build_item(keys.pool_key(tenant, last), {})
     page = ctx.backend.table.page(keys.pool_key(tenant, "").pk, limit if admin else MAX_KEYS_PER_READ, after=after)
-    pools = _sound(zip(page.keys, page.items, strict=True), lambda stored: items.pool_record(tenant, stored))
+    found = [(key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True)]
+    pools = _sound("pool", found, lambda stored: items.pool_record(tenant, stored))
     if not admin:
         wanted_keys = {pool.id: keys.member_key(tenant, pool.id, ctx.caller.user) for pool in pools}
-        found = ctx.backend.table.get(list(wanted_keys.values()))
-        pools = [pool for pool in pools if wanted_keys[pool.id] in found]
+        theirs = ctx.backend.table.get(list(wanted_keys.values()))
+        pools = [pool for pool in pools if wanted_keys[pool.id] in theirs]
     shown, left = pools[:limit], pools[limit:]
     next_cursor = None
     if left or page.last is not None:
         next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
-    found_items = _sound(((keys.pool_key(tenant, pool.id), pool) for pool in shown), rendering.pool)
-    return PoolPage(found_items, next_cursor)
+    return PoolPage(_sound("pool", ((pool.id, pool) for pool in shown), rendering.pool), next_cursor)
 
 
-def _sound(pools: Iterable[tuple[Key, T]], read: Callable[[T], R]) -> list[R]:
-    """Return the result of `read` for each pool. A malformed pool is logged and left out."""
+def _sound(kind: str, records: Iterable[tuple[str, T]], read: Callable[[T], R]) -> list[R]:
+    """Return the result of `read` for each record. A malformed one is logged and left out."""
     found = []
-    for key, pool in pools:
+    for name, record in records:
         try:
-            found.append(read(pool))
+            found.append(read(record))
         except MALFORMED as error:
-            log.error("malformed pool %s: %s", key.sk, exception_summary(error))
+            log.error("malformed %s %s: %s", kind, name, exception_summary(error))
     return found
 
 
@@ -134,9 +134,13 @@ def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     own = keys.member_key(pool.tenant, pool.id, ctx.caller.user)
     found = ctx.backend.table.get([own, *page.keys])
     require_manager(ctx, pool, found)
-    members = [items.member_record(pool.tenant, pool.id, found[key]) for key in page.keys if key in found]
     next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
-    return MemberPage([rendering.member(each, pool, ctx.now) for each in members], next_cursor)
+
+    def shown(stored: Item) -> responses.Member:
+        return rendering.member(items.member_record(pool.tenant, pool.id, stored), pool, ctx.now)
+
+    members = [(keys.id_from_pk(key.pk), found[key]) for key in page.keys if key in found]
+    return MemberPage(_sound("member", members, shown), next_cursor)
 
 
 def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> Iterator[Member]:
@@ -146,9 +150,10 @@ def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> 
         for key, stored in table.get(page.keys).items():
             try:
                 yield items.member_record(pool.tenant, pool.id, stored)
-            except items.MALFORMED:
+            except items.MALFORMED as error:
                 if malformed is None:
                     raise
+                log.error("malformed member %s: %s", keys.id_from_pk(key.pk), exception_summary(error))
                 malformed.append(key)
 
 

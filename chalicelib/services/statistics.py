@@ -32,7 +32,7 @@ def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | 
     since = first or date.fromordinal(max(to.toordinal() - DEFAULT_DAYS + 1, 1))
     if not timedelta(0) <= to - since < timedelta(days=MAX_DAYS):
         raise Refused(Refusal("invalid_request", errors=(FieldError("days", "from, to", (MAX_DAYS,)),)))
-    members = list(members_of(ctx.backend.table, pool))
+    members = list(members_of(ctx.backend.table, pool, malformed=[]))
     days = (since.isoformat(), to.isoformat())
     by_day: dict[str, Counter[str]] = defaultdict(Counter)
     by_member: dict[str, Counter[str]] = defaultdict(Counter)
@@ -57,7 +57,8 @@ def _days(
     for page in ctx.backend.table.pages(rows, between=between(None, since, keys.end_of_day(to))):
         for key, stored in zip(page.keys, page.items, strict=True):
             day, _, user = key.sk.partition("#")
-            yield day, user, {kind: items.deserialize(stored[kind]) for kind in ACTIVITIES if kind in stored}
+            counts = {kind: items.deserialize_or_none(stored.get(kind)) for kind in ACTIVITIES}
+            yield day, user, {kind: count for kind, count in counts.items() if isinstance(count, int)}
     for member in members:
         if since <= member.day <= to:
             yield member.day, member.user, member.did

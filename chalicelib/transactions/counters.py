@@ -81,6 +81,14 @@ class _CountedDay(msgspec.Struct):
     did: dict[str, int]
 
 
+def _is_counted(member_item: Item) -> bool:
+    try:
+        msgspec.convert({name: items.deserialize(member_item[name]) for name in ("day", "did")}, _CountedDay)
+    except items.MALFORMED:
+        return False
+    return True
+
+
 class Counters:
     """The members' items that one request writes."""
 
@@ -88,16 +96,15 @@ class Counters:
         self._actor, self._target_pool = actor, target_pool
         self._seen: dict[Key, Item] = {}
 
-    def learn(self, failed_items: Mapping[Key, Item]) -> None:
+    def learn(self, failed_items: Mapping[Key, Item]) -> set[Key]:
         """Store the member items among the failed items; {} means that the member was removed.
 
-        Raises one of `items.MALFORMED` for a member without readable counts of a day.
+        Return the keys of malformed members, who have no readable counts of a day.
         """
-        for key, item in failed_items.items():
-            if item and keys.is_member(key):
-                msgspec.convert(items.deserialize_item({name: item[name] for name in ("day", "did")}), _CountedDay)
-            if not item or keys.is_member(key):
-                self._seen[key] = item
+        members = {key: item for key, item in failed_items.items() if not item or keys.is_member(key)}
+        malformed = {key for key, item in members.items() if item and not _is_counted(item)}
+        self._seen |= {key: item for key, item in members.items() if key not in malformed}
+        return malformed
 
     def begin_days(self, table: Table) -> None:
         """Archive old days in transactions of their own: an atomic batch may leave no space for that."""

@@ -6,10 +6,11 @@ transaction and is never written. No answer may come from this cache unless Dyna
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from threading import Lock
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -19,7 +20,10 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Table, Throttled
 from chalicelib.model.model import Customer
+from chalicelib.observability import exception_summary
 
+T = TypeVar("T")
+log = logging.getLogger("customer-pool")
 MAX_CUSTOMERS: Final = 2_000
 MAX_AGE_MS: Final = 60_000
 MAX_READS: Final = 8
@@ -53,10 +57,12 @@ class CustomerCache:
         with self._lock:
             self._kept.pop(key, None)
 
-    def get_many(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
-        """Return each customer, from the cache or by a read. None for one that does not exist."""
+    def get_many(
+        self, table: Table, actor: Actor, ids: Sequence[str], malformed: set[str] | None = None
+    ) -> dict[str, Customer | None]:
+        """Return each customer, from the cache or by `read`. None for one that does not exist."""
         cached = self.peek(actor, ids)
-        return cached | self.read(table, actor, [customer_id for customer_id in ids if customer_id not in cached])
+        return cached | self.read(table, actor, [each for each in ids if each not in cached], malformed)
 
     def peek(self, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:
         """Return the customers that are cached and not too old."""
@@ -67,17 +73,30 @@ class CustomerCache:
                 found[customer_id] = customer
         return found
 
-    def read(self, table: Table, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
-        """Read each customer. One request per 50 customers, since the fields are a separate item."""
+    def read(
+        self, table: Table, actor: Actor, ids: Sequence[str], malformed: set[str] | None = None
+    ) -> dict[str, Customer | None]:
+        """Read each customer. One request per 50 customers, since the fields are a separate item.
+
+        Raises MalformedRecord, unless a set collects the ids of malformed customers: these are logged and left out.
+        """
         read: dict[str, Customer | None] = {}
+        missing = list(ids)
         for _ in range(MAX_READS):
-            missing = [customer_id for customer_id in ids if customer_id not in read]
             if not missing:
                 return read
-            items = table.get(keys_of(actor, missing, whole=self.whole))
+            found, torn = table.get(keys_of(actor, missing, whole=self.whole)), list[str]()
             for customer_id in missing:
-                with suppress(ReadSkew):
-                    read[customer_id] = self.from_items(actor, customer_id, items)
+                try:
+                    read[customer_id] = self.from_items(actor, customer_id, found)
+                except ReadSkew:
+                    torn.append(customer_id)
+                except MalformedRecord as error:
+                    if malformed is None:
+                        raise
+                    log_malformed(customer_id, error)
+                    malformed.add(customer_id)
+            missing = torn
         raise Throttled
 
     def from_items(self, actor: Actor, customer_id: str, found_items: Mapping[Key, Item]) -> Customer | None:
@@ -89,7 +108,7 @@ class CustomerCache:
         if not self.whole:
             return self._cached(actor, customer)
         written = found_items.get(keys.fields_key(actor.tenant, actor.pool, customer_id))
-        fields_version, fields = (0, {}) if written is None else items.fields_record(written)
+        fields_version, fields = (0, {}) if written is None else _decode(items.fields_record, written)
         if fields_version != customer.fields_version:
             raise ReadSkew(customer_id)
         return self._cached(actor, replace(customer, fields=fields))
@@ -124,7 +143,15 @@ def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key
 
 def customer_of(actor: Actor, stored: Item) -> Customer:
     """Decode the customer of an item, without its fields. Raises MalformedRecord."""
+    return _decode(partial(items.customer_record, actor.tenant, actor.pool), stored)
+
+
+def log_malformed(customer_id: str, error: Exception) -> None:
+    log.error("malformed customer %s: %s", customer_id, exception_summary(error))
+
+
+def _decode(record: Callable[[Item], T], stored: Item) -> T:
     try:
-        return items.customer_record(actor.tenant, actor.pool, stored)
+        return record(stored)
     except items.MALFORMED as error:
         raise MalformedRecord(f"customer item {keys.id_from_pk(stored['pk']['S'])!r}") from error

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from chalicelib.domain import system_transitions
+from chalicelib.domain import rules, system_transitions
 from chalicelib.domain.system_transitions import PlanExisting
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import keys
@@ -40,8 +40,10 @@ class Applied(Struct):
 
     def count(self, outcome: Outcome) -> None:
         refused = sum(result.refusal is not None for result in outcome.results.values())
+        malformed = sum(result.refused_as(rules.MALFORMED_RECORD) for result in outcome.results.values())
         self.moved += len(outcome.results) - refused
-        self.changed += refused
+        self.changed += refused - malformed
+        self.failed += malformed
 
     @property
     def total(self) -> int:

@@ -8,7 +8,7 @@ module must not know any verb: a planner, a value from `domain`, turns each cust
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.validation import FieldError
 from chalicelib.transactions.counters import Counters
-from chalicelib.transactions.customer_cache import CustomerCache
+from chalicelib.transactions.customer_cache import CustomerCache, log_malformed
 from chalicelib.transactions.customer_writes import with_paged_events, with_request_marker, with_shards
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
 from chalicelib.transactions.import_log import ImportLog
@@ -100,8 +100,13 @@ class UnitOfWork(Struct, frozen=True):
         return _Attempt(self, ids, known, outcome, stop_at_stored).execute()
 
     def finish(self, outcome: Outcome) -> Outcome:
-        """Store the refusals in the idempotency record too, and return the outcome to answer with."""
-        outcome.results = self.idempotency.close(self.table, outcome.results)
+        """Store the refusals in the idempotency record too, and return the outcome to answer with.
+
+        A malformed record is not stored: a repetition may find it repaired. An atomic batch is stored as a whole.
+        """
+        results = outcome.results.items()
+        stored = {index: each for index, each in results if self.atomic or not each.refused_as(rules.MALFORMED_RECORD)}
+        outcome.results |= self.idempotency.close(self.table, stored)
         return outcome
 
     def make_room(self, user: str) -> bool:
@@ -168,7 +173,9 @@ class _Attempt:
     def _load_customers(self) -> None:
         if not self.loaded:
             ids = [self.ids[index] for index in self._pending()]
-            self.known = self.uow.customer_cache.get_many(self.uow.table, self.uow.actor, ids)
+            malformed: set[str] = set()
+            self.known = self.uow.customer_cache.get_many(self.uow.table, self.uow.actor, ids, malformed)
+            self._refuse_malformed(malformed)
 
     def _pending(self) -> list[int]:
         return [index for index in self.ids if index not in self.outcome.results and index not in self.evaluated]
@@ -250,7 +257,14 @@ class _Attempt:
 
     def _reload(self, ids: list[str]) -> None:
         if ids:
-            self.known |= self.uow.customer_cache.read(self.uow.table, self.uow.actor, ids)
+            malformed: set[str] = set()
+            self.known |= self.uow.customer_cache.read(self.uow.table, self.uow.actor, ids, malformed)
+            self._refuse_malformed(malformed)
+
+    def _refuse_malformed(self, ids: Collection[str]) -> None:
+        for index in self._pending() if ids else ():
+            if self.ids[index] in ids:
+                self._refuse(index, Refusal(rules.MALFORMED_RECORD))
 
     # Explain a canceled transaction
 
@@ -266,7 +280,10 @@ class _Attempt:
                 passing[index] = transition
         with_result = sum(index in self.outcome.results for index in transitions)
         plan_again = len(passing) + with_result < len(transitions)
-        self.counters.learn(failed_items)
+        malformed = self.counters.learn(failed_items)
+        for index in [each for each in passing if malformed & self.counters.keys(passing[each])] if malformed else ():
+            self._refuse(index, Refusal(rules.MALFORMED_RECORD))
+            del passing[index]
         if self.uow.atomic:
             self.counters.begin_days(self.uow.table)
         quota = self.counters.quota(passing.values())
@@ -277,7 +294,12 @@ class _Attempt:
 
     def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems) -> bool:
         """Return True if the id needs nothing more in this round: it has a result, or must be planned again."""
-        current = self._current(transition, failed_items)
+        try:
+            current = self._current(transition, failed_items)
+        except items.MALFORMED as error:
+            log_malformed(self.ids[index], error)
+            self._refuse(index, Refusal(rules.MALFORMED_RECORD))
+            return True
         if current is not None and _already_applied(transition, current, self.uow.actor):
             self.outcome.results[index] = self.uow.result(self.ids[index], current, transition)
             return True

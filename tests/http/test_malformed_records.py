@@ -135,3 +135,139 @@ def test_the_audit_continues_after_a_pool_whose_own_counter_is_malformed(world: 
 
     assert report["customers"] == 12
     world.table.write([Put(key, {**wrong, "pooled": {"N": "0"}})])
+
+
+# Requests
+
+
+def repair(world: World) -> None:
+    """Remove the attribute that makes the first customer malformed: it stands for its default."""
+    stored = world.table.get([C1])[C1]
+    if stored.get("extensions") == {"S": "many"}:
+        world.table.write([Put(C1, {name: content for name, content in stored.items() if name != "extensions"})])
+
+
+@pytest.fixture
+def damaged(world: World) -> Iterator[World]:
+    """Return a pool of five available customers, of which the first is malformed until the test is over."""
+    world.pool(masked_fields=["phone"])
+    for number in range(1, 6):
+        world.mona.create(f"c{number}", name=f"Name {number}", fields={"phone": f"1381234567{number}"})
+    spoil(world, C1, {"extensions": {"S": "many"}})
+    yield world
+    repair(world)
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency_key": "k1"}])
+def test_claim_next_skips_a_malformed_customer(damaged: World, ear: Ear, key: dict[str, str]) -> None:
+    taken = damaged.alice.claim_next(2, **key)
+
+    assert taken.ids == ["c2", "c3"]
+    assert [text for text in ear.heard if "malformed customer c1: " in text]
+
+
+def test_a_batch_refuses_a_malformed_customer_and_changes_the_rest(damaged: World) -> None:
+    claimed = damaged.alice.claim_batch(["c1", "c2", "c3"])
+    assigned = damaged.mona.post("/assign", {"customer_ids": ["c1", "c4"], "to": "bob"})
+    released = damaged.alice.release_batch(["c2", "c1"])
+
+    assert claimed.results == ["store_unavailable", "ok", "ok"]
+    assert assigned.results == ["store_unavailable", "ok"]
+    assert released.results == ["ok", "store_unavailable"]
+    assert claimed.json["summary"] == {"ok": 2, "failed": 1}
+    assert "damaged" in claimed.json["results"][0]["detail"]
+
+
+def test_a_customer_that_is_damaged_after_it_was_cached_is_refused_alone(damaged: World) -> None:
+    damaged.alice.customer("c2")
+    key = keys.customer_key("main", "p", "c2")
+    sound = damaged.table.get([key])[key]
+    damaged.table.write([Put(key, sound | {"version": {"S": "one"}})])
+
+    claimed = damaged.alice.claim_batch(["c2", "c3"])
+
+    assert claimed.results == ["store_unavailable", "ok"]
+    damaged.table.write([Put(key, sound)])
+
+
+def test_an_atomic_batch_with_a_malformed_customer_changes_nothing(damaged: World) -> None:
+    claimed = damaged.alice.claim_batch(["c2", "c1", "c3"], atomic=True, idempotency_key="k1")
+    again = damaged.alice.claim_batch(["c2", "c1", "c3"], atomic=True, idempotency_key="k1")
+
+    assert (claimed.status, claimed.code) == (409, "store_unavailable")
+    assert again.json["results"] == claimed.json["results"]
+    assert damaged.alice.held() == 0
+
+
+def test_a_repetition_of_the_key_continues_with_a_repaired_customer(damaged: World) -> None:
+    first = damaged.alice.claim_batch(["c1", "c2"], idempotency_key="k1")
+    alone = damaged.bob.claim("c1", idempotency_key="k1")
+    repair(damaged)
+
+    second = damaged.alice.claim_batch(["c1", "c2"], idempotency_key="k1")
+
+    assert first.results == ["store_unavailable", "ok"] and second.results == ["ok", "ok"]
+    assert (alone.status, alone.code) == (503, "store_unavailable")
+    assert damaged.bob.claim("c1", idempotency_key="k1").code == "already_claimed"
+    assert damaged.alice.release_batch(["c1", "c2"]).results == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("query", ["", "?state=available", "?name=name", "?limit=2"])
+@pytest.mark.parametrize("who", ["alice", "mona"])
+def test_a_list_leaves_a_malformed_customer_out(damaged: World, ear: Ear, who: str, query: str) -> None:
+    listed = damaged.user(who).get(f"/customers{query}")
+
+    assert listed.status == 200 and "c2" in listed.ids and "c1" not in listed.ids
+    assert [text for text in ear.heard if "malformed customer c1: " in text]
+
+
+def test_every_page_of_a_list_is_reached_past_a_malformed_rank(damaged: World) -> None:
+    key = keys.customer_key("main", "p", "c2")
+    sound = spoil(damaged, key, {"rank": {"N": "1.5"}})
+
+    listed = [each["id"] for page in damaged.mona.pages("/customers?state=available", limit=1) for each in page]
+    taken = damaged.alice.claim_next(2)
+
+    assert sorted(listed) == ["c3", "c4", "c5"]
+    assert taken.ids == ["c3", "c4"]
+    damaged.table.write([Put(key, sound)])
+
+
+def test_a_search_by_phone_leaves_a_malformed_customer_out(damaged: World) -> None:
+    assert damaged.mona.get("/customers?phone=13812345671").ids == []
+    assert damaged.mona.get("/customers?phone=13812345672").ids == ["c2"]
+
+
+@pytest.mark.parametrize("how", ["skip", "update", "reject"])
+def test_an_import_refuses_the_row_of_a_malformed_customer_only(damaged: World, how: str) -> None:
+    rows = [{"name": "New", "fields": {"phone": f"1381234567{number}"}} for number in (1, 9)]
+    by_phone = damaged.mona.post("/import", {"rows": rows, "key": "phone", "on_duplicate": how})
+    by_id = damaged.mona.post(
+        "/import", {"rows": [{"id": each, "name": "N"} for each in ("c1", "c9")], "on_duplicate": how}
+    )
+
+    assert by_phone.results == by_id.results == ["store_unavailable", "ok"]
+
+
+def test_a_malformed_member_is_left_out_of_the_members_and_the_statistics(world: World, ear: Ear) -> None:
+    world.pool(customers=2)
+    key = keys.member_key("main", "p", "bob")
+    sound = spoil(world, key, {"held": {"S": "many"}})
+
+    members, stats = world.mona.get("/members"), world.mona.get("/stats")
+
+    assert [each["user_id"] for each in members.json["items"]] == ["alice", "mona"]
+    assert stats.json["now"]["available"] == 2
+    assert [text for text in ear.heard if "malformed member bob: " in text]
+    world.table.write([Put(key, sound)])
+
+
+def test_a_batch_refuses_the_customers_of_a_malformed_member_only(world: World) -> None:
+    two_pools_with_due_claims(world)
+    key = keys.member_key("main", "p", "alice")
+    sound = spoil(world, key, {"day": None})
+
+    released = world.mona.post("/claim", {"customer_ids": ["c1", "c3", "c5"]})
+
+    assert released.results == ["store_unavailable", "ok", "ok"]
+    world.table.write([Put(key, sound)])
