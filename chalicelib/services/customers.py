@@ -27,7 +27,7 @@ from chalicelib.model.responses import CustomerPage, EventPage
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.customer_cache import MAX_READS, ReadSkew, keys_of
+from chalicelib.transactions.customer_cache import MAX_READS, MalformedRecord, ReadSkew, keys_of, log_malformed
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome
@@ -46,12 +46,15 @@ def create(ctx: RequestContext, pool_id: str, row: Row) -> Outcome:
 def import_rows(
     ctx: RequestContext, pool_id: str, rows: Sequence[Row | Result], on_duplicate: OnDuplicate, log: ImportLog
 ) -> Outcome:
-    """Add or update one customer per row, never its holder or state. A row that is a Result has already failed."""
+    """Add or update one customer per row, never its holder or state. A row that is a Result has already failed.
+
+    The role is read first: otherwise the number of requests would disclose which customers exist.
+    """
     pool = ctx.pool(pool_id)
+    if not ctx.idempotency.answers:
+        require_manager(ctx, pool)
     actor = ctx.actor(pool)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
-    if not by_id:
-        require_manager(ctx, pool)
     planner = partial(content_transitions.import_row, actor, rows=by_id, on_duplicate=on_duplicate)
     failed = {index: row for index, row in enumerate(rows) if isinstance(row, Result)}
     return ctx.uow(actor, planner, managed=True, log=log).execute([row.id for row in rows], failed=failed)
@@ -158,9 +161,11 @@ def _found_by_name(
     standing: _Last | None = None
     for _ in range(_ROUNDS):
         listed = _page(ctx, actor, index, partitions, part, last, _NAMES_PER_READ)
-        known = ctx.backend.customer_cache.read(ctx.backend.table, actor, [each.id for each in listed])
+        # Always one read at least: the number of requests must not disclose whether a name begins like this.
+        ids = [each.id for each in listed] or [_NOBODY]
+        known = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids, malformed=set())
         for at in listed:
-            customer = known[at.id]
+            customer = known.get(at.id)
             if customer is not None and _in_full(actor, customer, "name", customer.name):
                 standing = at
                 seen += [(at, customer)] if wanted.fits(customer) else []
@@ -259,7 +264,7 @@ def _with_contact(
     ctx: RequestContext, actor: Actor, ids: Sequence[str], kind: Kind, contact: str, wanted: Filter
 ) -> list[Customer]:
     """Return the customers with this contact now that pass the filter."""
-    read = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids).values()
+    read = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids, malformed=set()).values()
     return [each for each in read if each and key_in(kind, each.fields) == contact and wanted.fits(each)]
 
 
@@ -296,13 +301,15 @@ def _rank(index: str, item: Item) -> int | str | None:
 
 
 def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Key, Item]) -> list[Customer]:
-    """Return the customers among the items found. One that changed during the read is read again."""
+    """Return the customers among the items found, without malformed ones. One that changed meanwhile is read again."""
     customers: dict[str, Customer | None] = {}
     for customer_id in ids:
         try:
             customers[customer_id] = ctx.backend.customer_cache.from_items(actor, customer_id, found)
         except ReadSkew:
-            customers |= ctx.backend.customer_cache.read(ctx.backend.table, actor, [customer_id])
+            customers |= ctx.backend.customer_cache.read(ctx.backend.table, actor, [customer_id], malformed=set())
+        except MalformedRecord as error:
+            log_malformed(customer_id, error)
     return [customer for customer in customers.values() if customer is not None]
 
 

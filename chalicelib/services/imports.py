@@ -27,7 +27,7 @@ from chalicelib.services.pools import require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
-from chalicelib.transactions.unit_of_work import Outcome
+from chalicelib.transactions.unit_of_work import Outcome, without_malformed
 
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 
@@ -69,7 +69,7 @@ def import_by_key(
     for _ in range(MAX_ROUNDS):
         pending = {at: each for at, each in keyed.items() if at not in outcome.results}
         if not pending:
-            outcome.results = ctx.idempotency.close(ctx.backend.table, outcome.results)
+            outcome.results |= ctx.idempotency.close(ctx.backend.table, without_malformed(outcome.results))
             return outcome
         results = _attempt(ctx, ctx.actor(pool), kind, pending, on_duplicate, log)
         outcome.results |= {at: result for at, result in results.items() if not result.refused_as(rules.KEY_TAKEN)}
@@ -109,30 +109,41 @@ def _attempt(
     log: ImportLog,
 ) -> dict[int, Result]:
     """Look up the customer of each row and write all. A key taken meanwhile is refused as KEY_TAKEN."""
-    targets = _targets(ctx, actor, kind, pending)
+    targets, failed = _targets(ctx, actor, kind, pending)
     known = {target.customer.id: target.customer for target in targets.values() if target.customer is not None}
     others = {at for at, target in targets.items() if target.customer is None and target.id in known}
     by_id = {target.id: target for at, target in reversed(targets.items()) if at not in others}
     planner = partial(_transition, actor, targets=by_id, kind=kind, on_duplicate=on_duplicate)
     uow = ctx.uow(actor, planner, managed=True, log=log)
     ids = {at: target.id for at, target in targets.items() if at not in others}
-    failed = {at: _failed(targets[at].row, Refusal("duplicate_customer")) for at in others}
+    failed |= {at: _failed(targets[at].row, Refusal("duplicate_customer")) for at in others}
     return failed | uow.attempt(ids, known=known).results
 
 
-def _targets(ctx: RequestContext, actor: Actor, kind: Kind, pending: Mapping[int, Keyed]) -> dict[int, Target]:
-    """Return the target of each row: one read of the unique keys, and one per 50 customers that they name."""
+def _targets(
+    ctx: RequestContext, actor: Actor, kind: Kind, pending: Mapping[int, Keyed]
+) -> tuple[dict[int, Target], dict[int, Result]]:
+    """Return the target of each row: one read of the unique keys, and one per 50 customers that they name.
+
+    A row whose customer is malformed has a failure instead. The first read includes the caller's role: without it,
+    the number of requests would disclose whether a customer has the phone number.
+    """
     table, customer_cache = ctx.backend.table, ctx.backend.customer_cache
     wanted_keys = {at: keys.unique_key(actor.tenant, actor.pool, kind, each.contact) for at, each in pending.items()}
-    unique_keys = table.get(list(wanted_keys.values()))
+    unique_keys = table.get([actor.member_key, *wanted_keys.values()])
+    require_manager(ctx, actor.home, unique_keys)
     named = {at: items.unique_key_owner(unique_keys[key]) for at, key in wanted_keys.items() if key in unique_keys}
-    customers = customer_cache.read(table, actor, list(dict.fromkeys(named.values())))
-    targets = {}
+    malformed: set[str] = set()
+    customers = customer_cache.read(table, actor, list(dict.fromkeys(named.values())), malformed)
+    targets, failed = dict[int, Target](), dict[int, Result]()
     for at, each in pending.items():
+        if named.get(at) in malformed:
+            failed[at] = _failed(each.row, Refusal(rules.MALFORMED_RECORD))
+            continue
         customer = customers.get(named.get(at, ""))
         matches = customer is not None and key_in(kind, customer.fields) == each.contact
         targets[at] = Target(each.row, each.contact, unique_keys.get(wanted_keys[at]), customer if matches else None)
-    return targets
+    return targets, failed
 
 
 def _transition(

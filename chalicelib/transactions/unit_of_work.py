@@ -52,6 +52,11 @@ class Outcome(Struct):
         return any(result.refusal is not None for result in self.results.values())
 
 
+def without_malformed(results: Mapping[int, Result]) -> dict[int, Result]:
+    """Return the results without the refusals of malformed records."""
+    return {index: each for index, each in results.items() if not each.refused_as(rules.MALFORMED_RECORD)}
+
+
 class UnitOfWork(Struct, frozen=True):
     """One verb of one request on any number of customers.
 
@@ -104,8 +109,7 @@ class UnitOfWork(Struct, frozen=True):
 
         A malformed record is not stored: a repetition may find it repaired. An atomic batch is stored as a whole.
         """
-        results = outcome.results.items()
-        stored = {index: each for index, each in results if self.atomic or not each.refused_as(rules.MALFORMED_RECORD)}
+        stored = outcome.results if self.atomic else without_malformed(outcome.results)
         outcome.results |= self.idempotency.close(self.table, stored)
         return outcome
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.dynamodb import keys
-from tests.support.engine import interrupted
+from tests.support.engine import counted, interrupted
 from tests.support.world import Reply, User, World
 
 PHONE, SPELLINGS = "13812345678", ["+86 138 1234 5678", "１３８１２３４５６７８", "0086-138-1234-5678", "138.1234.5678"]
@@ -226,3 +226,31 @@ def test_no_table_key_contains_a_phone_number(world: World) -> None:
     wanted_keys = [keys.unique_key("main", "p", "phone", PHONE), keys.unique_key("main", "p", "email", "a@b.cn")]
     assert len(world.table.get(wanted_keys)) == 2
     assert not any(PHONE[3:] in key.pk or "a@b" in key.pk for key in wanted_keys)
+
+
+@pytest.mark.parametrize("who", ["alice", "quinn"])
+@pytest.mark.parametrize("policy", ["skip", "update", "reject"])
+def test_a_refused_import_costs_the_same_whether_or_not_a_customer_exists(world: World, who: str, policy: str) -> None:
+    world.pool().create("c1", fields={"phone": "13812345678"})
+    costs = []
+
+    for row in ({"fields": {"phone": "13812345678"}}, {"fields": {"phone": "13812345679"}}, {"id": "c1"}, {"id": "c2"}):
+        key = {"key": "phone"} if "fields" in row else {}
+        for service in (world.service, world.another_process()):
+            with world.process(service):
+                world.user(who).get()
+                with counted(world) as made:
+                    body = {"rows": [{"name": "New", **row}], "on_duplicate": policy, **key}
+                    assert world.user(who).post("/import", body).status == 403
+                costs.append(dict(made))
+
+    assert costs == [{"BatchGetItem": 1}] * 8
+
+
+def test_an_import_by_phone_reads_the_role_with_the_unique_keys(world: World) -> None:
+    mona = world.pool()
+
+    with counted(world) as made:
+        mona.post("/import", {"rows": [{"name": "New", "fields": {"phone": "13812345678"}}], "key": "phone"})
+
+    assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}

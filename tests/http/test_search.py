@@ -352,3 +352,17 @@ def test_a_search_is_two_requests_for_any_pool_size(world: World) -> None:
 
     assert by_name == {"Query": 1, "BatchGetItem": 1}
     assert by_phone == {"BatchGetItem": 2} and by_none == {"BatchGetItem": 1}
+
+
+def test_a_search_by_name_costs_the_same_whether_or_not_a_masked_name_begins_like_this(world: World) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    mona.create("c1", name="Wang 13812345678")
+    world.alice.get()
+    costs = []
+
+    for name in ("Wang%20138", "Wang%20139", "Zhao"):
+        with counted(world) as requests:
+            assert world.alice.get(f"/customers?name={name}").ids == []
+        costs.append(dict(requests))
+
+    assert costs[0] == costs[1] == costs[2] and sum(costs[0].values()) == 3
