@@ -99,17 +99,11 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
 @app.lambda_function()
 def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Publish stream records to EventBridge. Rejected entries are retried through partial batch failure."""
-    from chalicelib.events import publisher, stream  # only this function needs them
+    from chalicelib.events import publisher  # only this function needs it
 
-    batch = stream.events_from(event["Records"])
-    for malformed in batch.malformed:
-        app.log.error("malformed record: %s", malformed)
-    entries = [each.entry(settings.event_bus) for each in batch.events]
-    first_rejected = publisher.publish(bus(), entries)
-    published = len(entries) if first_rejected is None else first_rejected
-    numbers = {"published": published, "rejected": len(entries) - published, "malformed": len(batch.malformed)}
-    app.log.info("published", extra=observability.emf_record(settings.metrics, "events", clock(), numbers))
-    return stream.batch_item_failures(batch.events, first_rejected)
+    report = publisher.publish_records(bus(), settings.event_bus, event["Records"])
+    app.log.info("published", extra=observability.emf_record(settings.metrics, "events", clock(), report.numbers))
+    return report.response
 
 
 gc.freeze()  # loaded modules stay: exclude them from later collections

@@ -87,7 +87,7 @@ def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request",
         try:
             return msgspec.json.decode(raw, type=kind, dec_hook=decode_user)
         except msgspec.ValidationError as error:
-            # Decoding stops at the first wrong type; what comes after it may not be JSON at all.
+            # Decoding stops at the first wrong type: the rest may not be JSON.
             msgspec.json.decode(raw)
             raise Refused(Refusal(reason, errors=(from_msgspec(error, kind, names),))) from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -107,9 +107,9 @@ def query_of(request: Request, kind: type) -> Any:
         raise Refused(Refusal("invalid_request", errors=(from_msgspec(error, kind, names=True),))) from error
     for field in msgspec.structs.fields(kind):
         name, value = field.encode_name, getattr(query, field.name)
-        if name in given and value is None:  # msgspec takes the text "null" for it
+        if name in given and value is None:  # msgspec converts the text "null"
             raise invalid("null_parameter", name)
-        if name in given and type(value) is int and given[name] != str(value):  # and 1e1 for a number
+        if name in given and type(value) is int and given[name] != str(value):  # msgspec also converts 1e1
             raise invalid("not_digits", name)
     return query
 
@@ -120,9 +120,9 @@ def invalid(kind: str, path: str = "", *values: Value) -> Refused:
 
 
 def with_user_id(parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """The path parameters, with the id of a user whom the path names by subject.
+    """Return the path parameters with the user's id, if the path contains the user's subject.
 
-    Text that names no user stays as it is: no id is like it, so the route answers `not_found`.
+    Text that is no valid user stays unchanged: no id equals it, so the route responds `not_found`.
     """
     if "user" not in parameters:
         return parameters

@@ -31,8 +31,8 @@ def verb(
 ) -> Callable[[Verb], Verb]:
     """Declare a verb about one customer and, with `batch`, about many. Its docstring describes the route about one.
 
-    The decorated function takes, by name, what it uses: `ctx`, `pool`, the `ids` of the customers, `body` and `atomic`.
-    Without a batch it may take `customer` instead of `ids`.
+    The decorated function takes, by name, the values that it uses: `ctx`, `pool`, the `ids` of the customers, `body`
+    and `atomic`. Without a batch it may take `customer` instead of `ids`.
     """
 
     def register(act: Verb) -> Verb:

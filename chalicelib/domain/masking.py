@@ -1,6 +1,6 @@
 """Mask values for viewers who may not see them in full. Pure; no other module may know the formats.
 
-`rendering` decides who sees what. Here a policy becomes a mask, and a mask changes one value at a time.
+`rendering` decides which viewer gets a mask. Here a policy becomes a mask, and a mask changes one value at a time.
 """
 
 from __future__ import annotations

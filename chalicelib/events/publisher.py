@@ -7,13 +7,15 @@ event.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
+from chalicelib.events import stream
 from chalicelib.observability import exception_summary
 
 MAX_ENTRIES: Final = 10
@@ -24,6 +26,25 @@ def connect(region: str) -> Any:
     """Return a client with short timeouts: the stream retries rejected entries."""
     settings = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
     return botocore.session.get_session().create_client("events", region_name=region, config=settings)
+
+
+class PublishReport(Struct, frozen=True):
+    """The counts of published, rejected and malformed entries, and the partial batch response for Lambda."""
+
+    numbers: Mapping[str, float]
+    response: dict[str, Any]
+
+
+def publish_records(client: Any, bus: str, records: Iterable[Mapping[str, Any]]) -> PublishReport:
+    """Publish the events in these stream records. Malformed records are logged and skipped."""
+    batch = stream.events_from(records)
+    for malformed in batch.malformed:
+        log.error("malformed record: %s", malformed)
+    entries = [each.entry(bus) for each in batch.events]
+    first_rejected = publish(client, entries)
+    published = len(entries) if first_rejected is None else first_rejected
+    numbers = {"published": published, "rejected": len(entries) - published, "malformed": len(batch.malformed)}
+    return PublishReport(numbers, stream.batch_item_failures(batch.events, first_rejected))
 
 
 def publish(client: Any, entries: Sequence[dict[str, Any]]) -> int | None:
@@ -39,10 +60,10 @@ def _first_rejected(client: Any, entries: Sequence[dict[str, Any]]) -> int | Non
     try:
         answer = client.put_events(Entries=list(entries))
     except (BotoCoreError, ClientError) as error:
-        log.warning("events not taken: %s", exception_summary(error))
+        log.warning("events rejected: %s", exception_summary(error))
         return 0
     codes = [result.get("ErrorCode") for result in answer["Entries"]]
     if not any(codes):
         return None
-    log.warning("events not taken: %s", ", ".join(sorted({str(code) for code in codes if code})))
+    log.warning("events rejected: %s", ", ".join(sorted({str(code) for code in codes if code})))
     return next(index for index, code in enumerate(codes) if code)

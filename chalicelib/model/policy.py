@@ -71,7 +71,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def notes_readers(self) -> Readers:
-        """Return who, besides managers, may read text that people wrote: the effective value."""
+        """Return the readers, besides managers, of text that people wrote: the effective value."""
         return self.notes_visible_to or "holder"
 
     @property

@@ -85,8 +85,8 @@ class Drift(Schema):
 
 
 class AuditReport(Schema):
-    """The result of an audit. `drift` lists the first hundred of `drifted`. `unsettled` lists what kept changing during
-    the audit; `remaining` lists the pools that the audit had no time for."""
+    """The result of an audit. `drift` lists the first hundred of `drifted`. `unsettled` lists the members and
+    pools that kept changing during the audit; `remaining` lists the pools that the audit had no time for."""
 
     customers: Natural
     members: Natural

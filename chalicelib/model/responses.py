@@ -100,7 +100,7 @@ class _CustomerFacts(_LeadingFacts, kw_only=True):
 
 
 class Facts(_CustomerFacts, kw_only=True, forbid_unknown_fields=False):
-    """A customer without personal data: what an idempotency record stores of it."""
+    """A customer without personal data, as an idempotency record stores it."""
 
     old_expires_at: Time | UnsetType = UNSET
 
@@ -319,6 +319,7 @@ class RefusedBatch(Problem, kw_only=True):
     summary: Summary
 
 
+# Types that no route declares.
 ALL: Final = (
     Problem,
     RefusedBatch,
@@ -326,4 +327,4 @@ ALL: Final = (
     ExtendSuccess,
     Undone,
     BatchFailure,
-)  # types that no route names itself
+)

@@ -76,7 +76,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "an atomic batch must fit into one transaction of 100 writes", "原子批量须能在一个含 100 次写入的事务中完成"
     ),
     # errors that the domain finds
-    "nothing_said": ("expected a note that is not blank, or an outcome", "请填写跟进内容（不能只有空白）或跟进结果"),
+    "nothing_written": ("expected a note that is not blank, or an outcome", "请填写跟进内容（不能只有空白）或跟进结果"),
     "bytes": ("{0} bytes, but at most {1} are allowed", "共 {0} 字节，最多 {1} 字节"),
     "duration": ("must be a duration such as P30D or PT15M", "须为时长，例如 P30D 或 PT15M"),
     "duration_length": (

@@ -80,7 +80,7 @@ def follow_up(ctx: RequestContext, pool_id: str, customer: str, note: str | None
     actor = ctx.actor(ctx.pool(pool_id))
     note, outcome = (None if text is None or is_blank(text) else text for text in (note, outcome))
     if note is None and outcome is None:
-        raise Refused(Refusal("invalid_request", errors=(FieldError("nothing_said", "note, outcome"),)))
+        raise Refused(Refusal("invalid_request", errors=(FieldError("nothing_written", "note, outcome"),)))
     planner = partial(claim_transitions.follow_up, actor, note=note, outcome=outcome)
     return ctx.uow(actor, planner).execute([customer])
 

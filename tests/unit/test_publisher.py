@@ -1,4 +1,4 @@
-"""Putting events on the bus: ten in a request, in order, and from the first that was not taken all come again."""
+"""Publishing events: ten in a request, in order; from the first rejected event on, all are retried."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_failed_publish_request_is_retried_later_and_logged_safely(bus: Bus, e
 
     assert put(bus, events(3)) == ["record 1"]
 
-    assert any("events not taken: " in text for text in ear.heard)
+    assert any("events rejected: " in text for text in ear.heard)
     assert NAME not in str(ear.heard)
 
 
