@@ -7,7 +7,7 @@ from statistics import median
 from time import perf_counter
 
 from benchmarks.rows import Row, Target
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 
 ROUNDS, CUSTOMERS = 7, 98
 

@@ -23,7 +23,7 @@ from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 from benchmarks.rows import Row, Target
-from tests.support.engine import hooked
+from tests.support.dynamodb_calls import hooked
 from tests.support.threads import at_once
 from tools.local.engines import free_port
 

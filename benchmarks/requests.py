@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.rows import Row, Target
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import World
 
 

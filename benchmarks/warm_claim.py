@@ -20,7 +20,7 @@ from benchmarks.rows import Row, Target
 from chalicelib.api.handler import Service
 from chalicelib.dynamodb.table import Table
 from chalicelib.transactions.context import Backend
-from tests.support.engine import hooked
+from tests.support.dynamodb_calls import hooked
 from tests.support.world import World
 from tools.local.service import REGION
 

@@ -19,7 +19,7 @@ from moto import mock_aws
 
 from chalicelib.dynamodb.table import Table
 from tests.support.audit import assert_sound
-from tests.support.canaries import Ear, listening
+from tests.support.canaries import LogCapture, captured_logs
 from tests.support.memory import Memory, memory_table
 from tests.support.tally import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown  # noqa: F401 (hooks)
 from tests.support.world import NoStore, World
@@ -29,15 +29,15 @@ os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DE
 
 OTHER_ENGINES = {"ministack", "moto", "moto_world"}  # marks and fixtures
 _numbers = itertools.count(1)
-_tokens = random.Random(11)  # one for each process, as it has one engine, which remembers the tokens of all its tables
-_session = botocore.session.get_session()  # has read the description of DynamoDB, which takes longer than most tests
+_tokens = random.Random(11)  # one for each process: its engine remembers the tokens of all tables
+_session = botocore.session.get_session()  # shared: reading the description of DynamoDB is slow
 
 
 @pytest.fixture(autouse=True)
-def ear() -> Iterator[Ear]:
-    """Listens to the logs of every test, which fails if they hold a secret (I10)."""
-    with listening() as heard:
-        yield heard
+def logs() -> Iterator[LogCapture]:
+    """Capture the logs of every test, which fails if they contain a secret (I10)."""
+    with captured_logs() as capture:
+        yield capture
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +56,8 @@ def new_table(endpoint: str | None, *, stream: bool = False, session: Any = None
         endpoint=endpoint,
         region="us-east-1",
     )
-    table.connection.session = session or _session  # its clients share nothing but that description
-    table.create(expiry=False, stream=stream)  # the tests live in a year of their own
+    table.connection.session = session or _session  # its clients share only that description
+    table.create(expiry=False, stream=stream)  # the clock of the tests is not the real one
     return table
 
 
@@ -107,13 +107,13 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
 
 @pytest.fixture
 def real_table(ministack: str) -> Table:
-    """An empty table on the engine that compares as DynamoDB does; moto fails on a string against a number."""
+    """Return an empty table on MiniStack, which compares values like DynamoDB; moto fails on a string and a number."""
     return new_table(ministack)
 
 
 @pytest.fixture
 def world(table: Table) -> Iterator[World]:
-    """A world whose invariants are checked when the test is over, whatever it did."""
+    """Return a world whose invariants are checked after the test."""
     made = World(table)
     yield made
     assert_sound(table, statistics=not made.forged)
@@ -138,13 +138,13 @@ def moto_world() -> Iterator[World]:
 
 @pytest.fixture
 def no_store() -> World:
-    """A world without a table: what is answered there has not touched the store."""
+    """Return a world without a table: a request that uses the store fails."""
     return World(NoStore())  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def threaded(ministack: str) -> Iterator[World]:
-    """A world on the engine that stands real threads."""
+    """Return a world on the engine that supports real threads."""
     made = World(new_table(ministack))
     yield made
     assert_sound(made.table, statistics=not made.forged)

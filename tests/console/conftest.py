@@ -1,4 +1,4 @@
-"""The service as `make run` serves it, a browser, and for each test a tenant of its own with people in a pool."""
+"""The service as `make run` serves it, a browser, and for each test a tenant with a pool and its members."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.pages import Door, Team
+from tests.console.pages import Browser, Team
 from tools.browser import browser as chromium
 from tools.local.gateway import LocalApi
 from tools.local.keys import LocalKeys
@@ -30,23 +30,23 @@ def service(ministack: str, keys: LocalKeys) -> Iterator[LocalApi]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with chromium() as made:
-        yield made
+def chromium_process() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
 def team(service: LocalApi, keys: LocalKeys) -> Team:
-    """Alice and bob in a pool that mona manages, in a tenant where nobody else is."""
+    """Alice and bob in a pool that mona manages, in a tenant of their own."""
     made = Team(service.url, keys, f"tenant-{next(_numbers)}")
-    made.found()
+    made.create_pool()
     return made
 
 
 @pytest.fixture
-def door(browser: Any, team: Team) -> Iterator[Door]:
+def browser(chromium_process: Any, team: Team) -> Iterator[Browser]:
     """Open pages. At the end, fail if a page met an error or violated its content security policy."""
-    made = Door(browser, team)
+    made = Browser(chromium_process, team)
     yield made
     made.close()
     assert made.errors == []

@@ -1,7 +1,6 @@
-"""What tests of the console speak: people with a browser each, and the pages that they look at.
+"""Helpers of the console tests: the users of a pool, their browsers, and open pages.
 
-Elements are found as people and screen readers find them, by what they are and what they are called, in the words of
-the page itself.
+Elements are found as people and screen readers find them: by role and label, in the texts of the page itself.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.api.console import words
-from tests.support.fixed_clock_service import Wire
+from tests.support.http_client import HttpClient
 from tests.support.world import Reply
 from tools.local.keys import LocalKeys
 
@@ -32,37 +31,37 @@ class Team:
     def token(self, user: str) -> str:
         return self.keys.token(user, ["admin"] if user == "root" else None, self.tenant)
 
-    def ask(self, user: str, method: str, path: str = "", body: Any = None, **headers: str) -> Reply:
-        """Of the pool, or at an address of its own. Whatever it is, it has to be done."""
+    def call(self, user: str, method: str, path: str = "", body: Any = None, **headers: str) -> Reply:
+        """Send a request that must succeed. A path without `/v1` is a path below the pool."""
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
         where = path if path.startswith("/v1") else f"/v1/pools/p{path}"
-        reply = Wire(self.url).send(self.token(user), method, where, body, sent)
+        reply = HttpClient(self.url).send(self.token(user), method, where, body, sent)
         assert reply.status < 300, reply.text
         return reply
 
-    def found(self) -> None:
-        self.ask("root", "POST", "/v1/pools", {"id": "p", "name": "Sales 销售", "policy": {"claim_ttl": "P7D"}})
+    def create_pool(self) -> None:
+        self.call("root", "POST", "/v1/pools", {"id": "p", "name": "Sales 销售", "policy": {"claim_ttl": "P7D"}})
         for user, role in {"alice": "member", "bob": "member", "mona": "manager"}.items():
-            self.ask("root", "PUT", f"/members/{user}", {"role": role})
+            self.call("root", "PUT", f"/members/{user}", {"role": role})
 
     def customers(self, *names: str) -> None:
-        """Customers c1, c2 and so on, called so."""
+        """Create customers c1, c2 and so on with these names."""
         for number, name in enumerate(names, 1):
-            said = {"id": f"c{number}", "name": name, "fields": {"phone": f"+1-202-555-01{number:02}"}}
-            self.ask("mona", "POST", "/customers", said)
+            body = {"id": f"c{number}", "name": name, "fields": {"phone": f"+1-202-555-01{number:02}"}}
+            self.call("mona", "POST", "/customers", body)
 
-    def rule(self, **policy: Any) -> None:
-        """Changes the policy, for new claims."""
-        version = self.ask("mona", "GET").json["version"]
-        self.ask("mona", "PATCH", "", {"policy": policy}, if_match=str(version))
+    def change_policy(self, **policy: Any) -> None:
+        """Change the policy for new claims."""
+        version = self.call("mona", "GET").json["version"]
+        self.call("mona", "PATCH", "", {"policy": policy}, if_match=str(version))
 
     def customer(self, customer: str) -> Any:
-        return self.ask("mona", "GET", f"/customers/{customer}").json
+        return self.call("mona", "GET", f"/customers/{customer}").json
 
 
 @dataclass
-class Door:
-    """Opens pages in one browser and listens to them all."""
+class Browser:
+    """Open pages in one browser and collect their errors."""
 
     browser: Any
     team: Team
@@ -70,18 +69,20 @@ class Door:
     contexts: list[Any] = field(default_factory=list)
 
     def page(self, language: str = "en", size: tuple[int, int] = DESKTOP) -> Any:
-        """An empty page of a browser that has been nowhere yet."""
+        """Return an empty page with no stored data."""
         tag = {"en": "en-GB", "zh": "zh-CN"}[language]
         context = self.browser.new_context(locale=tag, viewport={"width": size[0], "height": size[1]})
         context.set_default_timeout(15_000)
         self.contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._hear)
+        page.on("console", self._record_error)
         return page
 
-    def enter(self, user: str, language: str = "en", size: tuple[int, int] = DESKTOP, tab: str = "pool") -> Console:
-        """That user's console, signed in, at that tab."""
+    def open_console(
+        self, user: str, language: str = "en", size: tuple[int, int] = DESKTOP, tab: str = "pool"
+    ) -> Console:
+        """Return the console of a user who is signed in, at that tab."""
         console = Console(self.page(language, size), language)
         console.page.goto(f"{self.team.url}/console#token={self.team.token(user)}")
         console.tab(tab)
@@ -91,32 +92,32 @@ class Door:
         for context in self.contexts:
             context.close()
 
-    def _hear(self, message: Any) -> None:
-        said = message.text
-        if message.type in ("error", "warning") and not REFUSED.match(said) and said != NO_NETWORK:
-            self.errors.append(said)
+    def _record_error(self, message: Any) -> None:
+        text = message.text
+        if message.type in ("error", "warning") and not REFUSED.match(text) and text != NO_NETWORK:
+            self.errors.append(text)
 
 
 @dataclass
 class Console:
-    """One page that is open."""
+    """An open page of the console."""
 
     page: Any
     language: str
 
-    def say(self, key: str, **values: object) -> str:
-        """The page's own words, with its values but for numbers with a noun."""
-        return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), words(self.language)[key])
+    def text(self, key: str, **values: object) -> str:
+        """Return a text of the page with its values; a number with a noun is not supported."""
+        return re.sub(r"\{(\w+)\}", lambda create_pool: str(values[create_pool[1]]), words(self.language)[key])
 
     def button(self, key: str, within: Any = None, **values: object) -> Any:
-        return (within or self.page).get_by_role("button", name=self.say(key, **values), exact=True)
+        return (within or self.page).get_by_role("button", name=self.text(key, **values), exact=True)
 
     def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=self.say(f"tab.{name}"), exact=True).click()
-        self.settled()
+        self.page.get_by_role("tab", name=self.text(f"tab.{name}"), exact=True).click()
+        self.wait_until_loaded()
 
-    def settled(self) -> None:
-        """Nothing is being read any more."""
+    def wait_until_loaded(self) -> None:
+        """Wait until the page loads nothing more."""
         self.page.locator(".reading").first.wait_for(state="detached")
 
     def row(self, name: str) -> Any:
@@ -125,15 +126,15 @@ class Console:
     def names(self) -> list[str]:
         return [str(name) for name in self.page.locator(".row button.name").all_inner_texts()]
 
-    def tick(self, *names: str) -> None:
+    def select(self, *names: str) -> None:
         for name in names:
-            self.page.get_by_label(self.say("list.tick", name=name), exact=True).check()
+            self.page.get_by_label(self.text("list.tick", name=name), exact=True).check()
 
     @property
     def dialog(self) -> Any:
         return self.page.get_by_role("dialog")
 
     def results(self) -> list[str]:
-        """The lines of what came of a batch."""
+        """Return the lines with the results of a batch."""
         self.page.locator(".results li").first.wait_for()
         return [" ".join(text.split()) for text in self.page.locator(".results li").all_inner_texts()]

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Error, expect
 
 from tests.console.issuer import Issuer
-from tests.console.pages import Console, Door, Team
+from tests.console.pages import Browser, Console, Team
 from tests.console.test_sign_in import company, issuer  # noqa: F401 - fixtures
 from tools.local.keys import ALGORITHM, KEY_ID, LocalKeys
 
@@ -39,10 +39,12 @@ def expired(keys: LocalKeys, token: str, seconds: int = 600) -> str:
     return jwt.encode(claims, keys.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
 
-@pytest.mark.parametrize("how", ["hashchange", "load"])
-def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(door: Door, team: Team, how: str) -> None:
-    alice = door.enter("alice")
-    if how == "hashchange":
+@pytest.mark.parametrize("opened_by", ["hashchange", "load"])
+def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(
+    browser: Browser, team: Team, opened_by: str
+) -> None:
+    alice = browser.open_console("alice")
+    if opened_by == "hashchange":
         follow(alice.page, team.url, team.token("mona"))
     else:
         alice.page.goto("about:blank")
@@ -59,8 +61,8 @@ def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(door:
     assert alice.page.get_by_role("tab").all_inner_texts() == ["Pool", "Mine"]
 
 
-def test_confirming_a_link_for_another_user_switches_the_whole_session(door: Door, team: Team) -> None:
-    alice = door.enter("alice", "zh")
+def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: Browser, team: Team) -> None:
+    alice = browser.open_console("alice", "zh")
 
     follow(alice.page, team.url, team.token("mona"))
     alice.button("link.switch", user="mona").click()
@@ -72,8 +74,8 @@ def test_confirming_a_link_for_another_user_switches_the_whole_session(door: Doo
     expect(signed_in(alice.page)).to_contain_text("mona")
 
 
-def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(door: Door, team: Team) -> None:
-    alice = door.enter("alice")
+def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(browser: Browser, team: Team) -> None:
+    alice = browser.open_console("alice")
 
     follow(alice.page, team.url, of_another_tenant(team))
 
@@ -85,13 +87,13 @@ def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(d
     assert len(alice.page.get_by_role("tab").all()) == 2, "who presses Escape stays"
 
 
-@pytest.mark.parametrize("how", ["hashchange", "load"])
-def test_a_link_for_the_signed_in_user_requires_no_confirmation(door: Door, team: Team, how: str) -> None:
+@pytest.mark.parametrize("opened_by", ["hashchange", "load"])
+def test_a_link_for_the_signed_in_user_requires_no_confirmation(browser: Browser, team: Team, opened_by: str) -> None:
     team.customers("Acme")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
     link = team.token("alice")
 
-    if how == "hashchange":
+    if opened_by == "hashchange":
         follow(alice.page, team.url, link)
     else:
         alice.page.goto("about:blank")
@@ -101,8 +103,8 @@ def test_a_link_for_the_signed_in_user_requires_no_confirmation(door: Door, team
     assert alice.dialog.count() == 0 and clean(alice.page, team.url)
 
 
-def test_a_link_signs_in_when_the_existing_session_has_expired(door: Door, team: Team) -> None:
-    console = Console(door.page(), "en")
+def test_a_link_signs_in_when_the_existing_session_has_expired(browser: Browser, team: Team) -> None:
+    console = Console(browser.page(), "en")
     console.page.goto(f"{team.url}/console")
     stale = expired(team.keys, team.token("alice"))
     console.page.evaluate("token => sessionStorage.setItem('customer-pool.token', token)", stale)
@@ -114,8 +116,8 @@ def test_a_link_signs_in_when_the_existing_session_has_expired(door: Door, team:
     assert console.dialog.count() == 0
 
 
-def test_a_link_opened_on_the_sign_in_page_signs_in(door: Door, team: Team) -> None:
-    console = Console(door.page(), "en")
+def test_a_link_opened_on_the_sign_in_page_signs_in(browser: Browser, team: Team) -> None:
+    console = Console(browser.page(), "en")
     console.page.goto(f"{team.url}/console")
     console.page.get_by_label("Access token").wait_for()
 
@@ -125,27 +127,27 @@ def test_a_link_opened_on_the_sign_in_page_signs_in(door: Door, team: Team) -> N
     assert clean(console.page, team.url)
 
 
-@pytest.mark.parametrize("kind", ["none", "half", "expired"])
-@pytest.mark.parametrize("here", ["alice", None])
+@pytest.mark.parametrize("flaw", ["none", "half", "expired"])
+@pytest.mark.parametrize("signed_in_user", ["alice", None])
 def test_a_link_without_a_valid_token_shows_one_sentence_and_changes_nothing(
-    door: Door, team: Team, kind: str, here: str | None
+    browser: Browser, team: Team, flaw: str, signed_in_user: str | None
 ) -> None:
-    token = {"none": "x.y.z", "half": team.token("mona")[:40], "expired": expired(team.keys, team.token("mona"))}[kind]
-    console = door.enter(here) if here else Console(door.page(), "en")
-    if not here:
+    token = {"none": "x.y.z", "half": team.token("mona")[:40], "expired": expired(team.keys, team.token("mona"))}[flaw]
+    console = browser.open_console(signed_in_user) if signed_in_user else Console(browser.page(), "en")
+    if not signed_in_user:
         console.page.goto(f"{team.url}/console")
         console.page.get_by_label("Access token").wait_for()
 
     follow(console.page, team.url, token)
 
-    console.page.get_by_text(console.say("link.expired" if kind == "expired" else "link.no_token")).wait_for()
+    console.page.get_by_text(console.text("link.expired" if flaw == "expired" else "link.no_token")).wait_for()
     assert clean(console.page, team.url)
-    if here:
+    if signed_in_user:
         assert signed_in(console.page).inner_text() == "alice"
 
 
-def test_a_link_with_a_forged_signature_shows_one_sentence(door: Door, team: Team) -> None:
-    page = door.page()
+def test_a_link_with_a_forged_signature_shows_one_sentence(browser: Browser, team: Team) -> None:
+    page = browser.page()
 
     page.goto(f"{team.url}/console#token={team.token('alice')[:-9]}AAAAAAAAA")
 
@@ -161,8 +163,8 @@ def forged(token: str) -> str:
 FAST_CLOCK = "const now = Date.now; Date.now = () => now() + 48 * 3600 * 1000"
 
 
-def test_a_fast_browser_clock_ends_no_session_and_rejects_no_link(door: Door, team: Team) -> None:
-    alice = Console(door.page(), "en")
+def test_a_fast_browser_clock_ends_no_session_and_rejects_no_link(browser: Browser, team: Team) -> None:
+    alice = Console(browser.page(), "en")
     alice.page.add_init_script(FAST_CLOCK)
     alice.page.goto(f"{team.url}/console#token={team.token('alice')}")
     alice.tab("pool")
@@ -173,8 +175,8 @@ def test_a_fast_browser_clock_ends_no_session_and_rejects_no_link(door: Door, te
     assert signed_in(alice.page).inner_text() == "alice"
 
 
-def test_a_link_requires_confirmation_while_the_service_accepts_an_expired_token(door: Door, team: Team) -> None:
-    alice = Console(door.page(), "en")
+def test_a_link_requires_confirmation_while_the_service_accepts_an_expired_token(browser: Browser, team: Team) -> None:
+    alice = Console(browser.page(), "en")
     recent = expired(team.keys, team.token("alice"), 5)
     alice.page.goto(f"{team.url}/console")
     alice.page.evaluate("token => sessionStorage.setItem('customer-pool.token', token)", recent)
@@ -187,69 +189,71 @@ def test_a_link_requires_confirmation_while_the_service_accepts_an_expired_token
     assert signed_in(alice.page).inner_text() == "alice"
 
 
-@pytest.mark.parametrize("way", ["link", "paste", "switch"])
-def test_an_import_never_continues_under_another_session(door: Door, team: Team, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("sign_in_by", ["link", "paste", "switch"])
+def test_an_import_never_continues_under_another_session(
+    browser: Browser, team: Team, tmp_path: Path, sign_in_by: str
+) -> None:
     (tmp_path / "many.csv").write_text("name,phone\n" + "".join(f"Row {n},+1202555{n:04}\n" for n in range(150)))
     other = Team(team.url, team.keys, f"{team.tenant}-other")
-    other.found()
-    mona = door.enter("mona", tab="manage")
+    other.create_pool()
+    mona = browser.open_console("mona", tab="manage")
     mona.button("manage.import", mona.page.get_by_role("navigation")).click()
-    held: list[Any] = []
+    held_requests: list[Any] = []
 
     def hold(route: Any) -> None:
-        held.append(route)
+        held_requests.append(route)
 
     mona.page.route("**/import", hold)
 
     mona.page.get_by_label("File").set_input_files(tmp_path / "many.csv")
     with mona.page.expect_request("**/import"):
         mona.button("import.go").click()
-    if way != "switch":
+    if sign_in_by != "switch":
         mona.button("sign_out").click()
         mona.page.get_by_label("Access token").wait_for()
-    if way == "paste":
+    if sign_in_by == "paste":
         mona.page.get_by_label("Access token").fill(other.token("mona"))
         mona.button("sign_in.enter").click()
     else:
         follow(mona.page, team.url, other.token("mona"))
-    if way == "switch":
+    if sign_in_by == "switch":
         mona.dialog.get_by_role("button", name="Switch to mona").click()
     mona.page.get_by_role("tab").first.wait_for()
     with contextlib.suppress(Error):  # the page that sent the request is gone
-        held[0].fulfill(status=409, json={"code": "unreachable"})
+        held_requests[0].fulfill(status=409, json={"code": "unreachable"})
     mona.page.wait_for_timeout(500)
 
-    assert len(held) == 1
-    assert other.ask("mona", "GET", "/customers").json["items"] == []
+    assert len(held_requests) == 1
+    assert other.call("mona", "GET", "/customers").json["items"] == []
 
 
-@pytest.mark.parametrize("how", ["hashchange", "load"])
-def test_a_forged_link_for_the_signed_in_user_keeps_the_session(door: Door, team: Team, how: str) -> None:
-    alice = door.enter("alice")
+@pytest.mark.parametrize("opened_by", ["hashchange", "load"])
+def test_a_forged_link_for_the_signed_in_user_keeps_the_session(browser: Browser, team: Team, opened_by: str) -> None:
+    alice = browser.open_console("alice")
     link = forged(team.token("alice"))
 
-    if how == "load":
+    if opened_by == "load":
         alice.page.goto("about:blank")
         alice.page.goto(f"{team.url}/console#token={link}")
     else:
         follow(alice.page, team.url, link)
-    alice.page.get_by_text(alice.say("link.no_token")).wait_for()
+    alice.page.get_by_text(alice.text("link.no_token")).wait_for()
     alice.page.reload()
 
     expect(signed_in(alice.page)).to_have_text("alice")
 
 
-def test_a_forged_link_for_another_user_keeps_the_session(door: Door, team: Team) -> None:
-    alice = door.enter("alice")
+def test_a_forged_link_for_another_user_keeps_the_session(browser: Browser, team: Team) -> None:
+    alice = browser.open_console("alice")
 
     follow(alice.page, team.url, forged(team.token("mona")))
-    alice.page.get_by_text(alice.say("link.no_token")).wait_for()
+    alice.page.get_by_text(alice.text("link.no_token")).wait_for()
 
     assert alice.dialog.count() == 0 and signed_in(alice.page).inner_text() == "alice"
 
 
-def test_a_link_renews_the_token_of_the_signed_in_user(door: Door, team: Team) -> None:
-    alice = door.enter("alice")
+def test_a_link_renews_the_token_of_the_signed_in_user(browser: Browser, team: Team) -> None:
+    alice = browser.open_console("alice")
     renewed = expired(team.keys, team.token("alice"), -5000)
 
     follow(alice.page, team.url, renewed)
@@ -258,16 +262,16 @@ def test_a_link_renews_the_token_of_the_signed_in_user(door: Door, team: Team) -
     expect(signed_in(alice.page)).to_have_text("alice")
 
 
-@pytest.mark.parametrize("how", ["hashchange", "load"])
+@pytest.mark.parametrize("opened_by", ["hashchange", "load"])
 def test_no_link_signs_in_when_the_company_has_its_own_sign_in(
-    door: Door,
+    browser: Browser,
     team: Team,
     issuer: Issuer,  # noqa: F811
     company: str,  # noqa: F811
-    how: str,
+    opened_by: str,
 ) -> None:
-    page = door.page()
-    if how == "hashchange":
+    page = browser.page()
+    if opened_by == "hashchange":
         page.goto(f"{company}/console")
         page.get_by_role("button", name="Sign in with your company account").wait_for()
         follow(page, company, team.token("mona"))

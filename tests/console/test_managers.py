@@ -1,4 +1,4 @@
-"""What managers and administrators do in the console: give, import, members, rules, state; and the drawings."""
+"""Managers and admins in the console: assignments, imports, members, rules, pool state and charts."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.pages import Console, Door, Team
+from tests.console.pages import Browser, Console, Team
 
 
-def at(door: Door, section: str, user: str = "mona", language: str = "en") -> Console:
-    """The console at a section of Manage."""
-    console = door.enter(user, language, tab="manage")
+def open_section(browser: Browser, section: str, user: str = "mona", language: str = "en") -> Console:
+    """Open the console at a section of Manage."""
+    console = browser.open_console(user, language, tab="manage")
     console.button(f"manage.{section}", console.page.get_by_role("navigation")).click()
-    console.settled()
+    console.wait_until_loaded()
     return console
 
 
 # By role
 
 
-def test_members_see_no_manager_tabs_and_admins_see_only_their_own(door: Door) -> None:
+def test_members_see_no_manager_tabs_and_admins_see_only_their_own(browser: Browser) -> None:
     def tabs(user: str) -> list[str]:
-        page = door.page()
-        page.goto(f"{door.team.url}/console#token={door.team.token(user)}")
+        page = browser.page()
+        page.goto(f"{browser.team.url}/console#token={browser.team.token(user)}")
         page.get_by_role("tab").first.wait_for()
         return list(page.get_by_role("tab").all_inner_texts())
 
@@ -32,15 +32,15 @@ def test_members_see_no_manager_tabs_and_admins_see_only_their_own(door: Door) -
     assert tabs("root") == ["Manage", "Statistics"]
 
 
-# Giving and taking
+# Assigning and taking back
 
 
-def test_selected_customers_are_assigned_up_to_the_limit(door: Door, team: Team) -> None:
-    team.rule(holding_limit=1)
+def test_selected_customers_are_assigned_up_to_the_limit(browser: Browser, team: Team) -> None:
+    team.change_policy(holding_limit=1)
     team.customers("Acme", "Globex")
-    mona = at(door, "customers")
+    mona = open_section(browser, "customers")
 
-    mona.tick("Acme", "Globex")
+    mona.select("Acme", "Globex")
     mona.button("manage.ticked", deed="Assign").click()
     mona.dialog.get_by_label("To whom").select_option("bob")
     mona.button("manage.assign", mona.dialog).click()
@@ -49,12 +49,12 @@ def test_selected_customers_are_assigned_up_to_the_limit(door: Door, team: Team)
     assert team.customer("c1")["holder"] == "bob"
 
 
-def test_a_claimed_customer_is_transferred_and_taken_back(door: Door, team: Team) -> None:
+def test_a_claimed_customer_is_transferred_and_taken_back(browser: Browser, team: Team) -> None:
     team.customers("Acme", "Globex")
-    team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
-    mona = at(door, "customers")
+    team.call("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    mona = open_section(browser, "customers")
     mona.page.get_by_label("State").select_option("claimed")
-    mona.settled()
+    mona.wait_until_loaded()
 
     mona.button("manage.transfer_name", name="Acme").click()
     mona.dialog.get_by_label("To whom").select_option("bob")
@@ -67,12 +67,12 @@ def test_a_claimed_customer_is_transferred_and_taken_back(door: Door, team: Team
     assert (team.customer("c1")["holder"], team.customer("c2")["state"]) == ("bob", "available")
 
 
-def test_a_manager_restores_a_customer_that_was_set_aside(door: Door, team: Team) -> None:
-    team.rule(max_returns=1)
+def test_a_manager_restores_a_customer_that_was_set_aside(browser: Browser, team: Team) -> None:
+    team.change_policy(max_returns=1)
     team.customers("Acme")
-    team.ask("alice", "POST", "/customers/c1/claim")
-    team.ask("alice", "POST", "/customers/c1/release")
-    mona = at(door, "customers")
+    team.call("alice", "POST", "/customers/c1/claim")
+    team.call("alice", "POST", "/customers/c1/release")
+    mona = open_section(browser, "customers")
 
     mona.page.get_by_label("State").select_option("set_aside")
     mona.button("manage.restore_name", name="Acme").click()
@@ -94,10 +94,10 @@ Urgent,13800000005,成都,very,
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
 def test_a_file_is_imported_and_each_failed_row_is_shown_with_its_reason(
-    door: Door, team: Team, tmp_path: Path, encoding: str
+    browser: Browser, team: Team, tmp_path: Path, encoding: str
 ) -> None:
     (tmp_path / "leads.csv").write_bytes(FILE.encode(encoding))
-    mona = at(door, "import", language="zh")
+    mona = open_section(browser, "import", language="zh")
 
     mona.page.get_by_label("文件").set_input_files(tmp_path / "leads.csv")
     mona.page.get_by_text("共 5 行，列：名称, 电话, 城市, 优先级, 备注").wait_for()
@@ -107,17 +107,17 @@ def test_a_file_is_imported_and_each_failed_row_is_shown_with_its_reason(
     failed = [row.split("\t") for row in mona.page.get_by_role("row").all_inner_texts()][1:]
     assert [(line, name) for line, name, _ in failed] == [("4", ""), ("5", "Twice"), ("6", "Urgent")]
     assert failed[1][2].startswith("该客户在本次请求中重复出现。") and all(why for *_, why in failed)
-    entered = {each["name"]: each for each in team.ask("mona", "GET", "/customers").json["items"]}
+    entered = {each["name"]: each for each in team.call("mona", "GET", "/customers").json["items"]}
     assert entered.keys() == {"北辰科技, 有限公司", "Acme"}
     assert entered["北辰科技, 有限公司"]["fields"] == {"phone": "13800000001", "city": "北京", "备注": '说"好"'}
     assert entered["北辰科技, 有限公司"]["priority"] == 3
 
 
 def test_more_rows_than_a_request_carries_are_sent_one_after_the_other_and_undone_together(
-    door: Door, team: Team, tmp_path: Path
+    browser: Browser, team: Team, tmp_path: Path
 ) -> None:
     (tmp_path / "many.csv").write_text("name,phone\n" + "".join(f"Row {n},+1202555{n:04}\n" for n in range(230)))
-    mona = at(door, "import")
+    mona = open_section(browser, "import")
     mona.page.get_by_label("File").set_input_files(tmp_path / "many.csv")
     mona.button("import.go").click()
     mona.page.get_by_text("All rows are in: 230.").wait_for()
@@ -126,19 +126,21 @@ def test_more_rows_than_a_request_carries_are_sent_one_after_the_other_and_undon
     mona.button("import.undo", mona.dialog).click()
     mona.page.get_by_text("Undone: 230. Left as they are: 0.").wait_for()
 
-    assert team.ask("mona", "GET", "/customers").json["items"] == []
+    assert team.call("mona", "GET", "/customers").json["items"] == []
 
 
-def test_rejected_rows_are_downloaded_corrected_and_imported_again(door: Door, team: Team, tmp_path: Path) -> None:
+def test_rejected_rows_are_downloaded_corrected_and_imported_again(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
     (tmp_path / "bad.csv").write_text('name,phone,note\nAcme,+12,"=HYPERLINK(""x"")"\n')
-    mona = at(door, "import")
+    mona = open_section(browser, "import")
     mona.page.get_by_label("File").set_input_files(tmp_path / "bad.csv")
     mona.button("import.go").click()
     with mona.page.expect_download() as downloading:
         mona.button("import.download").click()
     text = Path(downloading.value.path()).read_text(encoding="utf-8-sig")
     assert text.splitlines()[0] == '"id","name","priority","phone","note","Reason"'
-    assert "\"'=HYPERLINK" in text, "no spreadsheet takes it for a formula"
+    assert "\"'=HYPERLINK" in text, "a spreadsheet does not run it as a formula"
 
     (tmp_path / "good.csv").write_text(text.replace("+12", "+12025550101"))
     mona.tab("manage")
@@ -146,13 +148,15 @@ def test_rejected_rows_are_downloaded_corrected_and_imported_again(door: Door, t
     mona.button("import.go").click()
     mona.page.get_by_text("All rows are in: 1.").wait_for()
 
-    (entered,) = team.ask("mona", "GET", "/customers").json["items"]
+    (entered,) = team.call("mona", "GET", "/customers").json["items"]
     assert entered["fields"] == {"phone": "+12025550101", "note": '=HYPERLINK("x")'}
 
 
-def test_a_file_without_a_name_column_is_rejected_with_that_reason(door: Door, team: Team, tmp_path: Path) -> None:
+def test_a_file_without_a_name_column_is_rejected_with_that_reason(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
     (tmp_path / "odd.csv").write_text("colour,size\nred,1\n")
-    mona = at(door, "import")
+    mona = open_section(browser, "import")
 
     mona.page.get_by_label("File").set_input_files(tmp_path / "odd.csv")
 
@@ -163,16 +167,16 @@ def test_a_file_without_a_name_column_is_rejected_with_that_reason(door: Door, t
 # Members
 
 
-def test_a_member_is_added_limited_and_removed_with_what_they_hold(door: Door, team: Team) -> None:
+def test_a_member_is_added_limited_and_removed_with_what_they_hold(browser: Browser, team: Team) -> None:
     team.customers("Acme")
-    mona = at(door, "members")
+    mona = open_section(browser, "members")
 
     mona.button("members.add").click()
     mona.dialog.get_by_label("User", exact=True).fill("carol")
     mona.dialog.get_by_label("Holding limit of their own").fill("3")
     mona.button("save", mona.dialog).click()
     mona.page.get_by_role("listitem").filter(has_text="carol").get_by_text("0 of 3").wait_for()
-    team.ask("carol", "POST", "/customers/c1/claim")
+    team.call("carol", "POST", "/customers/c1/claim")
     mona.tab("manage")
     mona.button("members.remove_name", name="carol").click()
     mona.dialog.get_by_label("What becomes of 1 customer that they hold").select_option("transfer")
@@ -181,54 +185,54 @@ def test_a_member_is_added_limited_and_removed_with_what_they_hold(door: Door, t
     mona.page.get_by_text("carol has left the pool.").wait_for()
 
     assert team.customer("c1")["holder"] == "bob"
-    assert [each["user_id"] for each in team.ask("mona", "GET", "/members").json["items"]] == ["alice", "bob", "mona"]
+    assert [each["user_id"] for each in team.call("mona", "GET", "/members").json["items"]] == ["alice", "bob", "mona"]
 
 
 # Rules
 
 
-def test_a_rule_is_tried_and_then_applied_to_all(door: Door, team: Team) -> None:
+def test_a_rule_is_tried_and_then_applied_to_all(browser: Browser, team: Team) -> None:
     team.customers("Acme", "Globex")
-    team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
-    mona = at(door, "rules")
+    team.call("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    mona = open_section(browser, "rules")
 
     mona.page.get_by_label("A claim lasts").fill("3")
     mona.page.get_by_label("Deadlines change for").select_option("all")
     mona.button("rules.try").click()
     mona.page.get_by_text("This would change: A claim lasts. 2 claims would get another deadline.").wait_for()
-    assert team.ask("mona", "GET").json["policy"]["claim_ttl"] == "P7D", "it was only tried"
+    assert team.call("mona", "GET").json["policy"]["claim_ttl"] == "P7D", "a preview changes nothing"
     mona.button("rules.apply").click()
     mona.page.get_by_text("The rules have changed, and 2 deadlines with them.").wait_for()
 
-    assert team.ask("mona", "GET").json["policy"]["claim_ttl"] == "P3D"
+    assert team.call("mona", "GET").json["policy"]["claim_ttl"] == "P3D"
 
 
-def test_an_emptied_rule_is_turned_off_and_the_others_stay(door: Door, team: Team) -> None:
-    team.rule(holding_limit=5, cooldown="PT90M", sweep_breaker=0.5, masked_fields=["phone"], reminders=["P1W"])
-    before = team.ask("mona", "GET").json["policy"]
-    mona = at(door, "rules")
+def test_an_emptied_rule_is_turned_off_and_the_others_stay(browser: Browser, team: Team) -> None:
+    team.change_policy(holding_limit=5, cooldown="PT90M", sweep_breaker=0.5, masked_fields=["phone"], reminders=["P1W"])
+    before = team.call("mona", "GET").json["policy"]
+    mona = open_section(browser, "rules")
 
     mona.page.get_by_label("Holding limit").fill("")
     mona.button("rules.apply").click()
     mona.page.get_by_text("The rules have changed.").wait_for()
 
-    assert team.ask("mona", "GET").json["policy"] == before | {"holding_limit": None}
+    assert team.call("mona", "GET").json["policy"] == before | {"holding_limit": None}
 
 
-def test_rules_changed_by_another_user_are_shown_and_not_overwritten(door: Door, team: Team) -> None:
-    mona = at(door, "rules")
-    team.rule(holding_limit=9)
+def test_rules_changed_by_another_user_are_shown_and_not_overwritten(browser: Browser, team: Team) -> None:
+    mona = open_section(browser, "rules")
+    team.change_policy(holding_limit=9)
 
     mona.page.get_by_label("Holding limit").fill("4")
     mona.button("rules.apply").click()
     mona.page.get_by_text("Somebody has changed this meanwhile.").wait_for()
 
     assert mona.page.get_by_label("Holding limit").input_value() == "9"
-    assert team.ask("mona", "GET").json["policy"]["holding_limit"] == 9
+    assert team.call("mona", "GET").json["policy"]["holding_limit"] == 9
 
 
-def test_an_invalid_rule_is_rejected_with_a_sentence(door: Door, team: Team) -> None:
-    mona = at(door, "rules")
+def test_an_invalid_rule_is_rejected_with_a_sentence(browser: Browser, team: Team) -> None:
+    mona = open_section(browser, "rules")
 
     mona.page.get_by_label("Time zone").fill("Mars/Olympus")
     mona.button("rules.apply").click()
@@ -239,25 +243,25 @@ def test_an_invalid_rule_is_rejected_with_a_sentence(door: Door, team: Team) -> 
 # State
 
 
-def test_an_admin_pauses_resumes_and_closes_the_pool(door: Door, team: Team) -> None:
-    root = at(door, "state", user="root")
+def test_an_admin_pauses_resumes_and_closes_the_pool(browser: Browser, team: Team) -> None:
+    root = open_section(browser, "state", user="root")
 
     for verb, status in (("pause", "Paused"), ("resume", "Open"), ("close", "Closed"), ("open", "Open")):
         root.button(f"state.{verb}").click()
         root.button(f"state.{verb}", root.dialog).click()
         root.page.locator(".badge").get_by_text(status, exact=True).wait_for()
 
-    assert team.ask("mona", "GET").json["status"] == "open"
+    assert team.call("mona", "GET").json["status"] == "open"
 
 
-def test_a_sweep_is_previewed_and_run(door: Door, team: Team) -> None:
-    team.rule(claim_ttl="PT1S")
+def test_a_sweep_is_previewed_and_run(browser: Browser, team: Team) -> None:
+    team.change_policy(claim_ttl="PT1S")
     team.customers("Acme")
-    team.ask("alice", "POST", "/customers/c1/claim")
-    door.enter("alice", tab="mine").row("Acme").get_by_text("Time is up").wait_for()
-    at(door, "state").page.get_by_text("1 claim is overdue").wait_for()
+    team.call("alice", "POST", "/customers/c1/claim")
+    browser.open_console("alice", tab="mine").row("Acme").get_by_text("Time is up").wait_for()
+    open_section(browser, "state").page.get_by_text("1 claim is overdue").wait_for()
 
-    root = at(door, "state", user="root")
+    root = open_section(browser, "state", user="root")
     root.button("sweep.look").click()
     root.page.get_by_text("Overdue", exact=True).wait_for()
     assert team.customer("c1")["state"] == "claimed"
@@ -270,12 +274,12 @@ def test_a_sweep_is_previewed_and_run(door: Door, team: Team) -> None:
 # Statistics
 
 
-def test_statistics_are_drawn_and_listed_as_numbers(door: Door, team: Team) -> None:
+def test_statistics_are_drawn_and_listed_as_numbers(browser: Browser, team: Team) -> None:
     team.customers("Acme", "Globex")
-    team.ask("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
-    team.ask("alice", "POST", "/customers/c1/release")
+    team.call("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    team.call("alice", "POST", "/customers/c1/release")
 
-    mona = door.enter("mona", tab="statistics")
+    mona = browser.open_console("mona", tab="statistics")
     charts = mona.page.get_by_role("img")
     charts.nth(1).wait_for()
 
@@ -289,11 +293,11 @@ def test_statistics_are_drawn_and_listed_as_numbers(door: Door, team: Team) -> N
 
 
 @pytest.mark.parametrize("days", ["7", "90"])
-def test_statistics_of_another_period_are_drawn_by_day(door: Door, team: Team, days: str) -> None:
-    mona = door.enter("mona", tab="statistics")
+def test_statistics_of_another_period_are_drawn_by_day(browser: Browser, team: Team, days: str) -> None:
+    mona = browser.open_console("mona", tab="statistics")
 
     mona.page.get_by_label("Period").select_option(days)
-    mona.settled()
+    mona.wait_until_loaded()
     mona.page.get_by_role("img").first.wait_for()
 
     assert mona.page.locator("svg").first.locator("g").count() == int(days)

@@ -1,4 +1,4 @@
-"""What a member does in the console: sign in, claim, give back; and what they see when somebody was faster."""
+"""A member in the console: signing in, claiming, releasing, and refusals."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.pages import Door, Team
+from tests.console.pages import Browser, Team
 
 # Signing in
 
 
-def test_a_token_in_the_url_signs_in_and_is_removed_from_the_url(door: Door, team: Team) -> None:
+def test_a_token_in_the_url_signs_in_and_is_removed_from_the_url(browser: Browser, team: Team) -> None:
     team.customers("Acme")
 
-    console = door.enter("alice")
+    console = browser.open_console("alice")
 
     assert console.names() == ["Acme"]
     assert console.page.url == f"{team.url}/console"
     assert console.page.evaluate("history.length") <= 2
 
 
-def test_a_pasted_token_signs_in_and_other_text_is_rejected(door: Door, team: Team) -> None:
-    page = door.page()
+def test_a_pasted_token_signs_in_and_other_text_is_rejected(browser: Browser, team: Team) -> None:
+    page = browser.page()
     page.goto(f"{team.url}/console")
 
     page.get_by_label("Access token").fill("not a token")
@@ -35,8 +35,8 @@ def test_a_pasted_token_signs_in_and_other_text_is_rejected(door: Door, team: Te
     page.get_by_role("tab", name="Pool").wait_for()
 
 
-def test_the_token_is_kept_in_one_browser_tab_and_signing_out_deletes_it(door: Door, team: Team) -> None:
-    console = door.enter("alice")
+def test_the_token_is_kept_in_one_browser_tab_and_signing_out_deletes_it(browser: Browser, team: Team) -> None:
+    console = browser.open_console("alice")
     console.page.reload()
     console.page.get_by_role("tab", name="Pool").wait_for()
     another = console.page.context.new_page()
@@ -49,8 +49,8 @@ def test_the_token_is_kept_in_one_browser_tab_and_signing_out_deletes_it(door: D
     assert team.token("alice")[:20] not in console.page.evaluate(kept)
 
 
-def test_a_rejected_token_ends_the_session(door: Door, team: Team) -> None:
-    page = door.page()
+def test_a_rejected_token_ends_the_session(browser: Browser, team: Team) -> None:
+    page = browser.page()
 
     page.goto(f"{team.url}/console#token={team.token('alice')[:-9]}AAAAAAAAA")
 
@@ -60,9 +60,9 @@ def test_a_rejected_token_ends_the_session(door: Door, team: Team) -> None:
 # Claiming
 
 
-def test_a_claim_is_shown_to_its_holder_and_the_next_claimer_sees_the_holder(door: Door, team: Team) -> None:
+def test_a_claim_is_shown_to_its_holder_and_the_next_claimer_sees_the_holder(browser: Browser, team: Team) -> None:
     team.customers("Acme", "Globex")
-    alice, bob = door.enter("alice"), door.enter("bob")
+    alice, bob = browser.open_console("alice"), browser.open_console("bob")
 
     alice.button("claim_name", name="Acme").click()
     alice.row("Acme").get_by_text("Yours now.").wait_for()
@@ -75,23 +75,23 @@ def test_a_claim_is_shown_to_its_holder_and_the_next_claimer_sees_the_holder(doo
     assert bob.button("claim_name", name="Globex").is_enabled(), "and no dead end"
 
 
-def test_a_refusal_is_chinese_for_a_reader_of_chinese(door: Door, team: Team) -> None:
+def test_a_refusal_is_chinese_for_a_reader_of_chinese(browser: Browser, team: Team) -> None:
     team.customers("北辰科技")
-    bob = door.enter("bob", "zh")
-    team.ask("alice", "POST", "/customers/c1/claim")
+    bob = browser.open_console("bob", "zh")
+    team.call("alice", "POST", "/customers/c1/claim")
 
     bob.button("claim_name", name="北辰科技").click()
 
     bob.row("北辰科技").get_by_text("该客户已被他人领取。").wait_for()
 
 
-def test_a_batch_of_claims_shows_each_result(door: Door, team: Team) -> None:
-    team.rule(holding_limit=2)
+def test_a_batch_of_claims_shows_each_result(browser: Browser, team: Team) -> None:
+    team.change_policy(holding_limit=2)
     team.customers("Acme", "Globex", "Initech", "Umbrella")
-    alice = door.enter("alice")
-    team.ask("bob", "POST", "/customers/c2/claim")
+    alice = browser.open_console("alice")
+    team.call("bob", "POST", "/customers/c2/claim")
 
-    alice.tick("Acme", "Globex", "Initech", "Umbrella")
+    alice.select("Acme", "Globex", "Initech", "Umbrella")
     alice.button("pool.claim_ticked").click()
 
     assert [line.partition(".")[0] for line in alice.results()] == [
@@ -102,9 +102,9 @@ def test_a_batch_of_claims_shows_each_result(door: Door, team: Team) -> None:
     assert alice.page.locator("#me").inner_text().split("\n") == ["Holding", "2 of 2"]
 
 
-def test_claim_next_claims_a_customer_without_a_search(door: Door, team: Team) -> None:
+def test_claim_next_claims_a_customer_without_a_search(browser: Browser, team: Team) -> None:
     team.customers("Acme", "Globex", "Initech")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
 
     alice.page.get_by_label("How many").fill("2")
     alice.button("pool.claim_next").click()
@@ -114,43 +114,43 @@ def test_claim_next_claims_a_customer_without_a_search(door: Door, team: Team) -
 
 
 @pytest.mark.parametrize("text", ["glo", "+1 202 555 0102"])
-def test_a_customer_is_found_by_name_prefix_or_phone(door: Door, team: Team, text: str) -> None:
+def test_a_customer_is_found_by_name_prefix_or_phone(browser: Browser, team: Team, text: str) -> None:
     team.customers("Acme", "Globex")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
 
     alice.page.get_by_role("searchbox").fill(text)
     alice.button("pool.find").click()
-    alice.settled()
+    alice.wait_until_loaded()
 
     assert alice.names() == ["Globex"]
 
 
-def test_in_a_paused_pool_nothing_offers_to_claim(door: Door, team: Team) -> None:
+def test_in_a_paused_pool_nothing_offers_to_claim(browser: Browser, team: Team) -> None:
     team.customers("Acme")
-    team.ask("root", "POST", "/pause")
+    team.call("root", "POST", "/pause")
 
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
 
     assert alice.names() == ["Acme"]
-    assert alice.page.get_by_text(alice.say("banner.paused")).is_visible()
+    assert alice.page.get_by_text(alice.text("banner.paused")).is_visible()
     assert alice.page.get_by_role("button", name="Claim").count() == 0
 
 
-# What one holds
+# Held customers
 
 
-def held(team: Team, *names: str) -> None:
+def claim_for_alice(team: Team, *names: str) -> None:
     team.customers(*names)
     ids = [f"c{number}" for number in range(1, len(names) + 1)]
-    assert team.ask("alice", "POST", "/claim", {"customer_ids": ids}).json["summary"]["failed"] == 0
+    assert team.call("alice", "POST", "/claim", {"customer_ids": ids}).json["summary"]["failed"] == 0
 
 
-def test_a_batch_release_releases_held_customers_and_names_a_reclaimed_one(door: Door, team: Team) -> None:
-    held(team, "Acme", "Globex", "Initech")
-    alice = door.enter("alice", tab="mine")
-    team.ask("mona", "POST", "/customers/c3/release")
+def test_a_batch_release_releases_held_customers_and_names_a_reclaimed_one(browser: Browser, team: Team) -> None:
+    claim_for_alice(team, "Acme", "Globex", "Initech")
+    alice = browser.open_console("alice", tab="mine")
+    team.call("mona", "POST", "/customers/c3/release")
 
-    alice.tick("Acme", "Globex", "Initech")
+    alice.select("Acme", "Globex", "Initech")
     alice.button("mine.release_ticked").click()
     alice.button("mine.release", alice.dialog).click()
 
@@ -162,10 +162,10 @@ def test_a_batch_release_releases_held_customers_and_names_a_reclaimed_one(door:
     assert alice.names() == ["Initech"]
 
 
-def test_a_deadline_counts_down(door: Door, team: Team) -> None:
-    team.rule(claim_ttl="PT1H")
-    held(team, "Acme")
-    alice = door.enter("alice", tab="mine")
+def test_a_deadline_counts_down(browser: Browser, team: Team) -> None:
+    team.change_policy(claim_ttl="PT1H")
+    claim_for_alice(team, "Acme")
+    alice = browser.open_console("alice", tab="mine")
 
     first = alice.row("Acme").locator("time").inner_text()
 
@@ -173,10 +173,10 @@ def test_a_deadline_counts_down(door: Door, team: Team) -> None:
     expect(alice.row("Acme").locator("time")).not_to_have_text(first)
 
 
-def test_a_required_reason_is_requested_and_shown_in_the_history(door: Door, team: Team) -> None:
-    held(team, "Acme")
-    team.rule(reason_required=True)
-    alice = door.enter("alice", tab="mine")
+def test_a_required_reason_is_requested_and_shown_in_the_history(browser: Browser, team: Team) -> None:
+    claim_for_alice(team, "Acme")
+    team.change_policy(reason_required=True)
+    alice = browser.open_console("alice", tab="mine")
 
     alice.button("mine.release_name", name="Acme").click()
     assert alice.dialog.get_by_label("Reason (required)").get_attribute("required") is not None
@@ -184,31 +184,31 @@ def test_a_required_reason_is_requested_and_shown_in_the_history(door: Door, tea
     alice.button("mine.release", alice.dialog).click()
     alice.dialog.wait_for(state="detached")
 
-    assert team.ask("mona", "GET", "/customers/c1/history").json["items"][-1]["reason"] == "wrong region"
+    assert team.call("mona", "GET", "/customers/c1/history").json["items"][-1]["reason"] == "wrong region"
     assert alice.names() == []
 
 
-def test_extending_following_up_and_winning(door: Door, team: Team) -> None:
-    team.rule(members_may_extend=True, extension="P2D", max_extensions=1)
-    held(team, "Acme")
-    alice = door.enter("alice", tab="mine")
+def test_extending_following_up_and_winning(browser: Browser, team: Team) -> None:
+    team.change_policy(members_may_extend=True, extension="P2D", max_extensions=1)
+    claim_for_alice(team, "Acme")
+    alice = browser.open_console("alice", tab="mine")
 
     for key in ("mine.follow_up", "mine.extend", "mine.win"):
         alice.button(f"{key}_name", name="Acme").click()
         if key == "mine.follow_up":
-            alice.dialog.get_by_label(alice.say("mine.note")).fill("called")
+            alice.dialog.get_by_label(alice.text("mine.note")).fill("called")
         alice.button(key, alice.dialog).click()
         alice.dialog.wait_for(state="detached")
 
-    events = [each["type"] for each in team.ask("mona", "GET", "/customers/c1/history").json["items"]]
+    events = [each["type"] for each in team.call("mona", "GET", "/customers/c1/history").json["items"]]
     assert events == ["created", "claimed", "followed_up", "extended", "won"]
     assert alice.row("Acme").get_by_text("Won", exact=True).is_visible()
 
 
-def test_a_customer_changed_by_another_user_updates_its_row(door: Door, team: Team) -> None:
-    held(team, "Acme")
-    alice = door.enter("alice", tab="mine")
-    team.ask("mona", "POST", "/customers/c1/release")
+def test_a_customer_changed_by_another_user_updates_its_row(browser: Browser, team: Team) -> None:
+    claim_for_alice(team, "Acme")
+    alice = browser.open_console("alice", tab="mine")
+    team.call("mona", "POST", "/customers/c1/release")
 
     alice.button("mine.win_name", name="Acme").click()
     alice.button("mine.win", alice.dialog).click()
@@ -217,9 +217,9 @@ def test_a_customer_changed_by_another_user_updates_its_row(door: Door, team: Te
     assert alice.row("Acme").get_by_text("Available", exact=True).is_visible()
 
 
-def test_the_history_shows_each_event_with_its_actor(door: Door, team: Team) -> None:
-    held(team, "Acme")
-    alice = door.enter("alice", tab="mine")
+def test_the_history_shows_each_event_with_its_actor(browser: Browser, team: Team) -> None:
+    claim_for_alice(team, "Acme")
+    alice = browser.open_console("alice", tab="mine")
 
     alice.button("mine.history_name", name="Acme").click()
 
@@ -227,10 +227,10 @@ def test_the_history_shows_each_event_with_its_actor(door: Door, team: Team) -> 
     assert alice.dialog.get_by_text("mona created the customer").is_visible()
 
 
-def test_a_reason_the_reader_may_not_see_is_shown_as_hidden(door: Door, team: Team) -> None:
-    held(team, "Acme")
-    assert team.ask("alice", "POST", "/customers/c1/release", {"reason": "wrong region"}).status == 200
-    bob = door.enter("bob")
+def test_a_reason_the_reader_may_not_see_is_shown_as_hidden(browser: Browser, team: Team) -> None:
+    claim_for_alice(team, "Acme")
+    assert team.call("alice", "POST", "/customers/c1/release", {"reason": "wrong region"}).status == 200
+    bob = browser.open_console("bob")
 
     bob.row("Acme").get_by_role("button", name="Acme", exact=True).click()
 
@@ -238,10 +238,10 @@ def test_a_reason_the_reader_may_not_see_is_shown_as_hidden(door: Door, team: Te
     assert "wrong region" not in bob.dialog.inner_text()
 
 
-def test_eligibility_lists_every_reason_against_a_claim(door: Door, team: Team) -> None:
-    team.rule(cooldown="P1D", holding_limit=0)
+def test_eligibility_lists_every_reason_against_a_claim(browser: Browser, team: Team) -> None:
+    team.change_policy(cooldown="P1D", holding_limit=0)
     team.customers("Acme")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
 
     alice.row("Acme").get_by_role("button", name="Acme", exact=True).click()
 
@@ -251,20 +251,20 @@ def test_eligibility_lists_every_reason_against_a_claim(door: Door, team: Team) 
 # The network
 
 
-def test_a_change_without_a_response_is_retried_with_the_same_key(door: Door, team: Team) -> None:
+def test_a_change_without_a_response_is_retried_with_the_same_key(browser: Browser, team: Team) -> None:
     team.customers("Acme")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
     keys: list[str] = []
 
-    def lose_the_first(route: Any) -> None:
+    def lose_first_response(route: Any) -> None:
         keys.append(route.request.headers["idempotency-key"])
         if len(keys) == 1:
-            route.fetch()  # it was done, and nobody hears of it
+            route.fetch()  # the service has handled it; its response is lost
             route.abort()
         else:
             route.continue_()
 
-    alice.page.route("**/claim", lose_the_first)
+    alice.page.route("**/claim", lose_first_response)
     alice.button("claim_name", name="Acme").click()
 
     alice.row("Acme").get_by_text("Yours now.").wait_for()

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.console.pages import DESKTOP, PHONE, Console, Door, Team
+from tests.console.pages import DESKTOP, PHONE, Browser, Console, Team
 
 TRAP = "<img src=x onerror=\"document.title='caught'\">"
 TABS = ("pool", "mine", "manage", "statistics")
@@ -23,23 +23,23 @@ FOCUSED = """(() => {
 })()"""
 
 
-def furnished(team: Team) -> None:
+def add_customers_of_every_kind(team: Team) -> None:
     """Create customers of every kind: long names, claimed, expired, converted."""
     team.customers("Acme", "北辰科技有限公司", "Globex " * 20, "x" * 150, "Initech", "Umbrella")
-    team.rule(holding_limit=4, daily_claim_limit=9, cooldown="P1D", members_may_extend=True, extension="P1D")
+    team.change_policy(holding_limit=4, daily_claim_limit=9, cooldown="P1D", members_may_extend=True, extension="P1D")
     for user in ("alice", "mona"):
-        team.ask(user, "POST", "/claim-next", {"count": 2})
-    held = team.ask("mona", "GET", "/customers?holder=mona&state=claimed").json["items"]
-    team.ask("mona", "POST", f"/customers/{held[0]['id']}/win")
+        team.call(user, "POST", "/claim-next", {"count": 2})
+    held = team.call("mona", "GET", "/customers?holder=mona&state=claimed").json["items"]
+    team.call("mona", "POST", f"/customers/{held[0]['id']}/win")
 
 
 # Names
 
 
-def test_a_name_that_looks_like_html_is_shown_as_text(door: Door, team: Team) -> None:
+def test_a_name_that_looks_like_html_is_shown_as_text(browser: Browser, team: Team) -> None:
     team.customers(TRAP, "Acme")
-    team.ask("mona", "PATCH", "/customers/c2", {"fields": {TRAP[:64]: TRAP}})
-    alice = door.enter("alice")
+    team.call("mona", "PATCH", "/customers/c2", {"fields": {TRAP[:64]: TRAP}})
+    alice = browser.open_console("alice")
 
     assert TRAP in alice.names()
     alice.button("claim_name", name=TRAP).click()
@@ -51,27 +51,27 @@ def test_a_name_that_looks_like_html_is_shown_as_text(door: Door, team: Team) ->
     assert alice.page.title() == "Customer pool"
 
 
-def test_scripts_that_are_not_part_of_the_page_do_not_run(door: Door, team: Team) -> None:
-    page = door.enter("alice").page
+def test_scripts_that_are_not_part_of_the_page_do_not_run(browser: Browser, team: Team) -> None:
+    page = browser.open_console("alice").page
 
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'document.title = 1'}))")
 
     assert page.title() == "Customer pool"
-    assert any("Content Security Policy" in said for said in door.errors), "the policy has to have said no"
-    door.errors.clear()
+    assert any("Content Security Policy" in message for message in browser.errors), "the policy has to reject it"
+    browser.errors.clear()
 
 
 # The keyboard
 
 
-def test_the_keyboard_alone_reaches_everything_from_sign_in_to_batch_release(door: Door, team: Team) -> None:
+def test_the_keyboard_alone_reaches_everything_from_sign_in_to_batch_release(browser: Browser, team: Team) -> None:
     team.customers("Acme", "Globex")
-    console = Console(door.page(), "en")
+    console = Console(browser.page(), "en")
     page = console.page
     page.goto(f"{team.url}/console")
 
-    def press_to(name: str, key: str = "Tab") -> None:
-        """Goes on until what is called so has the focus."""
+    def press_until_focused(name: str, key: str = "Tab") -> None:
+        """Press the key until the element with this name has the focus."""
         for _ in range(40):
             if page.evaluate(FOCUSED) == name:
                 return
@@ -82,32 +82,32 @@ def test_the_keyboard_alone_reaches_everything_from_sign_in_to_batch_release(doo
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.insert_text(team.token("alice"))
-    press_to("Sign in")
+    press_until_focused("Sign in")
     page.keyboard.press("Enter")
     page.get_by_role("tab", name="Pool").wait_for()
-    console.settled()
+    console.wait_until_loaded()
     for name in ("Acme", "Globex"):
-        press_to(f"Claim {name}")
+        press_until_focused(f"Claim {name}")
         page.keyboard.press("Enter")
         console.row(name).get_by_text("Yours now.").wait_for()
-    press_to("Pool", "Shift+Tab")
+    press_until_focused("Pool", "Shift+Tab")
     page.keyboard.press("ArrowRight")
-    console.settled()
-    press_to("Select all")
+    console.wait_until_loaded()
+    press_until_focused("Select all")
     page.keyboard.press("Space")
-    press_to("Release selected")
+    press_until_focused("Release selected")
     page.keyboard.press("Enter")
     console.dialog.wait_for()
-    press_to("Release")
+    press_until_focused("Release")
     page.keyboard.press("Enter")
 
     assert len(console.results()) == 2
-    assert page.evaluate("document.activeElement.className").startswith("results"), "what came of it has the focus"
+    assert page.evaluate("document.activeElement.className").startswith("results"), "the results have the focus"
 
 
-def test_escape_closes_a_dialog_and_the_focus_returns(door: Door, team: Team) -> None:
+def test_escape_closes_a_dialog_and_the_focus_returns(browser: Browser, team: Team) -> None:
     team.customers("Acme")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
 
     alice.row("Acme").get_by_role("button", name="Acme", exact=True).press("Enter")
     alice.dialog.get_by_text("History", exact=True).wait_for()
@@ -120,31 +120,31 @@ def test_escape_closes_a_dialog_and_the_focus_returns(door: Door, team: Team) ->
 # Phones, prefixes, languages
 
 
-def views(console: Console) -> Iterator[str]:
-    """Goes to every tab, and every section of Manage."""
+def each_view(console: Console) -> Iterator[str]:
+    """Open every tab and every section of Manage in turn."""
     for tab in TABS:
         console.tab(tab)
         yield tab
         for section in SECTIONS if tab == "manage" else ():
             console.button(f"manage.{section}", console.page.get_by_role("navigation")).click()
-            console.settled()
+            console.wait_until_loaded()
             yield section
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_no_page_scrolls_sideways_on_a_phone(door: Door, team: Team, language: str) -> None:
-    furnished(team)
-    mona = door.enter("mona", language, PHONE)
+def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, team: Team, language: str) -> None:
+    add_customers_of_every_kind(team)
+    mona = browser.open_console("mona", language, PHONE)
 
-    widths = {view: mona.page.evaluate("document.documentElement.scrollWidth") for view in views(mona)}
+    widths = {view: mona.page.evaluate("document.documentElement.scrollWidth") for view in each_view(mona)}
 
     assert {view: width for view, width in widths.items() if width > PHONE[0]} == {}
     assert len(widths) == len(TABS) + len(SECTIONS)
 
 
-def test_the_language_is_changed_in_place_and_remembered(door: Door, team: Team) -> None:
+def test_the_language_is_changed_in_place_and_remembered(browser: Browser, team: Team) -> None:
     team.customers("Acme")
-    alice = door.enter("alice")
+    alice = browser.open_console("alice")
 
     alice.page.get_by_role("button", name="中文").press("Enter")
     assert alice.page.evaluate(FOCUSED) == "English", "the focus stays where it was"
@@ -156,7 +156,7 @@ def test_the_language_is_changed_in_place_and_remembered(door: Door, team: Team)
 
 @pytest.fixture
 def behind_a_prefix(team: Team) -> Iterator[str]:
-    """The service under `/api`, as a stage of API Gateway has it."""
+    """The service under `/api`, as a stage of API Gateway serves it."""
 
     class Stage(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -165,9 +165,9 @@ def behind_a_prefix(team: Team) -> Iterator[str]:
                 self.send_error(403)
                 return
             sent = {name: value for name, value in self.headers.items() if name != "Host"}
-            asked = Request(team.url + self.path.removeprefix("/api"), body, sent, method=self.command)
+            forwarded = Request(team.url + self.path.removeprefix("/api"), body, sent, method=self.command)
             try:
-                answer: Any = urlopen(asked)
+                answer: Any = urlopen(forwarded)
             except HTTPError as refusal:
                 answer = refusal
             content = answer.read()
@@ -188,9 +188,9 @@ def behind_a_prefix(team: Team) -> Iterator[str]:
         server.shutdown()
 
 
-def test_every_url_includes_the_stage_prefix(door: Door, team: Team, behind_a_prefix: str) -> None:
+def test_every_url_includes_the_stage_prefix(browser: Browser, team: Team, behind_a_prefix: str) -> None:
     team.customers("Acme")
-    console = Console(door.page(), "en")
+    console = Console(browser.page(), "en")
 
     console.page.goto(f"{behind_a_prefix}/console#token={team.token('alice')}")
     console.button("claim_name", name="Acme").click()
@@ -201,39 +201,39 @@ def test_every_url_includes_the_stage_prefix(door: Door, team: Team, behind_a_pr
 # Accessibility
 
 
-def serious(page: Any) -> list[str]:
-    found = Axe().run(page).response["violations"]
+def serious_violations(page: Any) -> list[str]:
+    create_pool = Axe().run(page).response["violations"]
     return [
-        f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")
+        f"{each['id']}: {each['nodes'][0]['html']}" for each in create_pool if each["impact"] in ("serious", "critical")
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_axe_finds_no_serious_violation_in_any_tab(door: Door, team: Team, language: str, scheme: str) -> None:
-    furnished(team)
-    mona = door.enter("mona", language, DESKTOP)
+def test_axe_finds_no_serious_violation_in_any_tab(browser: Browser, team: Team, language: str, scheme: str) -> None:
+    add_customers_of_every_kind(team)
+    mona = browser.open_console("mona", language, DESKTOP)
     mona.page.emulate_media(color_scheme=scheme)
 
-    faults = {view: serious(mona.page) for view in views(mona)}
+    violations = {view: serious_violations(mona.page) for view in each_view(mona)}
 
-    assert {view: found for view, found in faults.items() if found} == {}
+    assert {view: create_pool for view, create_pool in violations.items() if create_pool} == {}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_axe_finds_no_serious_violation_in_sign_in_and_dialogs(door: Door, team: Team, language: str) -> None:
-    furnished(team)
-    page = door.page(language)
+def test_axe_finds_no_serious_violation_in_sign_in_and_dialogs(browser: Browser, team: Team, language: str) -> None:
+    add_customers_of_every_kind(team)
+    page = browser.page(language)
     page.goto(f"{team.url}/console")
     page.locator("#token").wait_for()
-    faults = serious(page)
+    violations = serious_violations(page)
 
-    alice = door.enter("alice", language, tab="mine")
-    for opens in ("mine.release_ticked", "mine.history_name"):
+    alice = browser.open_console("alice", language, tab="mine")
+    for button_key in ("mine.release_ticked", "mine.history_name"):
         alice.page.locator(".row .tick input").first.check()
-        alice.button(opens, name=alice.names()[0]).click()
-        alice.settled()
-        faults += serious(alice.page)
+        alice.button(button_key, name=alice.names()[0]).click()
+        alice.wait_until_loaded()
+        violations += serious_violations(alice.page)
         alice.page.keyboard.press("Escape")
 
-    assert faults == []
+    assert violations == []

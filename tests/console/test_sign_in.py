@@ -1,4 +1,4 @@
-"""Signing in with the company's account: to an issuer and back, and what of it the console does not believe."""
+"""Signing in with the company's account: the redirects, and the responses that the console rejects."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from unittest.mock import patch
 import pytest
 
 from tests.console.issuer import CLIENT, Issuer
-from tests.console.pages import Door, Team
+from tests.console.pages import Browser, Team
 from tools.local.gateway import LocalApi
 from tools.local.keys import LocalKeys
 
-PRESS = "Sign in with your company account"
+SIGN_IN_BUTTON = "Sign in with your company account"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def issuer(keys: LocalKeys) -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def company(service: LocalApi, issuer: Issuer) -> Iterator[str]:
-    """The same service, deployed for that issuer."""
+    """The same service with the settings of that issuer."""
     settings = {
         "JWKS": f"{issuer.url}/keys", "JWT_ISSUER": issuer.url, "JWT_AUDIENCE": CLIENT, "SIGN_IN_ISSUER": issuer.url,
         "SIGN_IN_CLIENT": CLIENT,
@@ -39,15 +39,15 @@ def company(service: LocalApi, issuer: Issuer) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(door: Door, team: Team, issuer: Issuer, company: str) -> Any:
+def page(browser: Browser, team: Team, issuer: Issuer, company: str) -> Any:
     issuer.tenant, issuer.refusing, issuer.spoils_nonce = team.tenant, False, False
-    made = door.page()
+    made = browser.page()
     made.goto(f"{company}/console")
     return made
 
 
 def sign_in(page: Any, user: str) -> None:
-    page.get_by_role("button", name=PRESS).click()
+    page.get_by_role("button", name=SIGN_IN_BUTTON).click()
     page.locator("input[name=user]").fill(user)
     page.get_by_role("button", name="Enter").click()
 
@@ -63,8 +63,8 @@ def test_an_issuer_signs_in_and_its_response_is_removed_from_the_url(
 
     assert page.url == f"{company}/console"
     assert team.customer("c1")["holder"] == "alice"
-    asked = issuer.asked[-1]
-    assert (asked["response_type"], asked["code_challenge_method"], asked["scope"]) == ("code", "S256", "openid")
+    request = issuer.requests[-1]
+    assert (request["response_type"], request["code_challenge_method"], request["scope"]) == ("code", "S256", "openid")
     assert page.evaluate("Object.keys(sessionStorage).includes('customer-pool.left')") is False
 
 
@@ -85,7 +85,7 @@ def test_a_token_with_another_nonce_is_rejected(page: Any, issuer: Issuer) -> No
 
 
 def test_a_code_without_the_sent_state_is_never_exchanged(page: Any, issuer: Issuer, company: str) -> None:
-    page.get_by_role("button", name=PRESS).click()
+    page.get_by_role("button", name=SIGN_IN_BUTTON).click()
     page.get_by_role("button", name="Enter").wait_for()
     before = issuer.exchanges
 

@@ -8,18 +8,14 @@ import pytest
 
 from chalicelib.dynamodb import items, keys
 from tests.support.canaries import FIELDS, PHONE
-from tests.support.engine import counted
-from tests.support.world import DAY, HOUR, User, World, everything
-
-
-def admin(world: World, name: str = "root", pool: str = "p") -> User:
-    return world.user(name, admin=True, pool=pool)
+from tests.support.dynamodb_calls import counted
+from tests.support.world import DAY, HOUR, World, everything
 
 
 def test_an_admin_without_a_membership_may_use_every_manager_verb(world: World) -> None:
     world.pool(claim_ttl="P7D", extension="P1D", max_returns=1)
     world.pool("q")
-    root = admin(world)
+    root = world.root
 
     done = [
         root.create("c1"),
@@ -50,7 +46,7 @@ def test_an_admin_without_a_membership_may_use_every_manager_verb(world: World) 
 def test_an_admin_who_is_a_plain_member_still_manages_the_pool(world: World) -> None:
     world.pool(members="alice anna", customers=2)
     world.alice.claim("c1")
-    anna = admin(world, "anna")
+    anna = world.user("anna", admin=True)
 
     assert anna.release("c1").status == 200
     assert anna.claim("c2").status == 200
@@ -61,7 +57,7 @@ def test_an_admin_who_is_a_plain_member_still_manages_the_pool(world: World) -> 
 
 def test_verbs_that_need_a_counter_require_a_membership_even_from_an_admin(world: World) -> None:
     world.pool(customers=2)
-    root = admin(world)
+    root = world.root
 
     refused = [
         root.claim("c1"),
@@ -78,7 +74,7 @@ def test_verbs_that_need_a_counter_require_a_membership_even_from_an_admin(world
 def test_eligibility_lists_the_missing_membership_of_an_admin(world: World) -> None:
     world.pool(embargo="PT1H", customers=1)
 
-    shown = admin(world).get("/customers/c1/eligibility").json
+    shown = world.root.get("/customers/c1/eligibility").json
 
     assert [each["code"] for each in shown["blocking"]] == ["not_a_member", "embargoed"]
 
@@ -86,7 +82,7 @@ def test_eligibility_lists_the_missing_membership_of_an_admin(world: World) -> N
 def test_an_admin_reads_as_a_manager_and_sees_masked_fields_in_full(world: World) -> None:
     mona = world.pool(masked_fields=["phone", "name"])
     mona.create("c1", name="Zhang San", fields=FIELDS)
-    root = admin(world)
+    root = world.root
 
     pages = [
         root.get(path).json["items"] for path in ("/customers", "/customers?name=zhang", f"/customers?phone={PHONE}")
@@ -106,11 +102,11 @@ def test_an_admin_of_another_tenant_finds_nothing(world: World) -> None:
     assert {stranger.get("/customers").status, stranger.customer("c1")["status"], stranger.create("c2").status} == {404}
 
 
-# What an admin brings in
+# Customers added by an admin
 
 
 def test_customers_that_an_admin_adds_and_removes_are_counted(world: World) -> None:
-    mona, root = world.pool(), admin(world)
+    mona, root = world.pool(), world.root
     rows = {"rows": [{"id": f"c{number}", "name": "C"} for number in range(1, 6)]}
 
     undone = root.post("/import", rows).json["import_id"]
@@ -125,7 +121,7 @@ def test_customers_that_an_admin_adds_and_removes_are_counted(world: World) -> N
 
 
 def test_customers_that_an_admin_adds_count_on_the_local_day_of_the_pool(world: World) -> None:
-    mona, root = world.pool(time_zone="Asia/Shanghai"), admin(world)
+    mona, root = world.pool(time_zone="Asia/Shanghai"), world.root
     root.create("c1")
     world.clock.forward(DAY)
     root.create("c2")
@@ -137,7 +133,7 @@ def test_customers_that_an_admin_adds_count_on_the_local_day_of_the_pool(world: 
 
 @pytest.mark.parametrize("first", ["put", "create"])
 def test_pool_counts_stay_when_an_admin_becomes_a_member_and_leaves(world: World, first: str) -> None:
-    mona, root = world.pool(), admin(world)
+    mona, root = world.pool(), world.root
     steps: dict[str, Any] = {
         "put": lambda: root.put("/members/root", {"role": "member"}),
         "create": lambda: root.create("c1"),
@@ -158,21 +154,19 @@ def test_pool_counts_stay_when_an_admin_becomes_a_member_and_leaves(world: World
 
 def test_an_admins_create_is_one_transaction(world: World) -> None:
     world.pool()
-    root = admin(world)
-    root.get("/customers")
+    world.root.get("/customers")
 
     with counted(world) as calls:
-        assert root.create("c1").status == 201
+        assert world.root.create("c1").status == 201
 
     assert calls["TransactWriteItems"] == 1
 
 
 def test_a_customer_added_and_removed_is_counted_in_the_row_of_the_pool(world: World) -> None:
     world.pool()
-    root = admin(world)
 
-    undone = root.post("/import", {"rows": [{"id": "c1", "name": "C1"}]}).json["import_id"]
-    root.post(f"/imports/{undone}/undo")
+    undone = world.root.post("/import", {"rows": [{"id": "c1", "name": "C1"}]}).json["import_id"]
+    world.root.post(f"/imports/{undone}/undo")
 
     key = keys.leavers_key("main", "p")
     row = next(
@@ -181,13 +175,13 @@ def test_a_customer_added_and_removed_is_counted_in_the_row_of_the_pool(world: W
     assert (row["pooled"], row["changes"]) == (0, 2)
 
 
-# Removing
+# Removing members
 
 
 def test_an_admin_removes_a_member_whose_customers_go_to_another(world: World) -> None:
     world.pool(holding_limit=2, claim_ttl="PT1H", customers=3)
     world.alice.claim_batch(["c1", "c2"])
-    root = admin(world)
+    root = world.root
 
     assert root.delete("/members/alice").code == "member_has_claims"
     assert root.delete("/members/alice?held=transfer&to=root").code == "not_a_member"
@@ -202,7 +196,7 @@ def test_an_admin_cannot_act_on_an_expired_claim(world: World) -> None:
     world.pool(claim_ttl="PT1H", customers=1)
     world.alice.claim("c1")
     world.clock.forward(HOUR)
-    root = admin(world)
+    root = world.root
 
     refused = [root.release("c1"), root.post("/customers/c1/extend", {"by": "PT1H"}), root.post("/customers/c1/win")]
 

@@ -24,18 +24,18 @@ LEAVERS = keys.leavers_key("main", "p")
 C1 = keys.customer_key("main", "p", "c1")
 
 
-def plant(world: World, key: Key, change: str, **values: Any) -> None:
-    """Changes an item by hand, past every rule."""
-    tagged = {f":{name}": items.serialize(given) for name, given in values.items()}
+def corrupt(world: World, key: Key, change: str, **values: Any) -> None:
+    """Change a stored item without any rule."""
+    values_by_tag = {f":{name}": items.serialize(given) for name, given in values.items()}
     names = {
         f"#{word}": word
         for word in ("held", "pins", "room", "state", "place", "rank", "roster")
         if f"#{word}" in change
     }
-    asked: dict[str, Any] = {"ExpressionAttributeValues": tagged} if tagged else {}
-    asked |= {"ExpressionAttributeNames": names} if names else {}
+    options: dict[str, Any] = {"ExpressionAttributeValues": values_by_tag} if values_by_tag else {}
+    options |= {"ExpressionAttributeNames": names} if names else {}
     world.table.connection.client.update_item(
-        TableName=world.table.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, UpdateExpression=change, **asked
+        TableName=world.table.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}, UpdateExpression=change, **options
     )
 
 
@@ -50,14 +50,14 @@ def kinds(report: Any) -> list[tuple[str, str]]:
 
 
 def claimed_and_pinned(world: World) -> None:
-    """Alice holds c1 and c2 of three, the first one pinned."""
+    """Create three customers. Alice holds c1, which is pinned, and c2."""
     world.pool(claim_ttl="P7D", customers=3)
     assert world.alice.claim_batch(["c1", "c2"]).results == ["ok", "ok"]
     assert world.alice.post("/customers/c1/pin", {"until": "2026-06-20T00:00:00Z"}).status == 200
 
 
-def busy_life(world: World) -> None:
-    """All sorts of verbs, in two pools."""
+def run_many_operations(world: World) -> None:
+    """Run many operations in two pools."""
     mona = world.pool(claim_ttl="P2D", max_returns=2, pin_limit=2)
     world.pool("q")
     world.fill(12)
@@ -85,12 +85,12 @@ def busy_life(world: World) -> None:
     mona.delete("/members/alice?held=transfer&to=bob")
 
 
-# What a clean pool looks like
+# A pool without drift
 
 
 def test_rule_26_the_audit_recomputes_every_counter_and_reports_or_repairs_any_drift(world: World) -> None:
     claimed_and_pinned(world)
-    plant(world, ALICE, "ADD #held :n, #pins :n, #room :n, pooled :n, aside :n", n=1)
+    corrupt(world, ALICE, "ADD #held :n, #pins :n, #room :n, pooled :n, aside :n", n=1)
 
     reports = [audit(world), audit(world, repair=True), audit(world)]
 
@@ -100,7 +100,7 @@ def test_rule_26_the_audit_recomputes_every_counter_and_reports_or_repairs_any_d
 
 
 def test_the_audit_finds_no_drift_after_many_operations(world: World) -> None:
-    busy_life(world)
+    run_many_operations(world)
 
     report = audit(world)
 
@@ -133,7 +133,7 @@ def test_events_replay_to_state_holder_claim_and_deadline() -> None:
 def test_the_audit_repairs_a_drifted_member_counter(world: World, counter: str, right: int) -> None:
     claimed_and_pinned(world)
     world.mona.put("/members/alice", {"role": "member", "holding_limit": 5})
-    plant(world, ALICE, f"SET #{counter} = :n", n=right + 4)
+    corrupt(world, ALICE, f"SET #{counter} = :n", n=right + 4)
 
     found, repaired = audit(world), audit(world, repair=True)
 
@@ -149,7 +149,7 @@ def test_the_audit_repairs_a_drifted_pool_total(world: World, counter: str, righ
     mona = world.pool(max_returns=1, customers=3)
     world.alice.claim("c1")
     world.alice.release("c1")
-    plant(world, key, f"ADD {counter} :n", n=7)
+    corrupt(world, key, f"ADD {counter} :n", n=7)
 
     repaired = audit(world, repair=True)
 
@@ -164,12 +164,12 @@ def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World
     threaded.pool()
     ids = iter(threaded.fill(40))
     threaded.alice.claim(next(ids))
-    plant(threaded, ALICE, "ADD #held :n", n=3)
+    corrupt(threaded, ALICE, "ADD #held :n", n=3)
 
-    def claims_once_more(seconds: float) -> None:
+    def claim_once_more(seconds: float) -> None:
         assert threaded.alice.claim(next(ids)).status == 200
 
-    report = run(threaded, repair=True, wait=claims_once_more)
+    report = run(threaded, repair=True, wait=claim_once_more)
 
     assert [(each.kind, each.found - each.expected, each.repaired) for each in report.drift] == [("held", 3, True)]
 
@@ -208,21 +208,21 @@ def test_the_audit_moves_a_customer_from_a_wrong_list(world: World, change: str)
     claimed_and_pinned(world)
     before = (world.mona.customer("c1"), world.mona.events("c1"))
     values = {"bob": keys.place_of_holder("main", "p", "bob"), "n": 5, "text": "someone"}
-    plant(world, C1, change, **{name: given for name, given in values.items() if f":{name}" in change})
+    corrupt(world, C1, change, **{name: given for name, given in values.items() if f":{name}" in change})
 
     found, repaired = audit(world), audit(world, repair=True)
 
     assert kinds(found) == kinds(repaired) == [("index", "c1")]
     assert (found["repaired"], repaired["repaired"]) == (0, 1)
-    assert "someone" not in str(found), "a report names nobody"
+    assert "someone" not in str(found), "a report contains no names"
     assert audit(world)["drift"] == []
     assert (world.mona.customer("c1"), world.mona.events("c1")) == before, "a repair is no transition"
 
 
 def test_the_audit_separates_counter_drift_from_list_drift(world: World) -> None:
     claimed_and_pinned(world)
-    plant(world, C1, "REMOVE #place, #rank")
-    plant(world, ALICE, "ADD #held :n", n=1)
+    corrupt(world, C1, "REMOVE #place, #rank")
+    corrupt(world, ALICE, "ADD #held :n", n=1)
 
     found = audit(world)
 
@@ -231,19 +231,19 @@ def test_the_audit_separates_counter_drift_from_list_drift(world: World) -> None
     assert audit(world, repair=True)["repaired"] == 2
 
 
-# What cannot be repaired
+# Drift that cannot be repaired
 
 
-def rewrite_tail(world: World, change: Callable[[list[list[Any]]], list[list[Any]]]) -> None:
+def rewrite_events(world: World, change: Callable[[list[list[Any]]], list[list[Any]]]) -> None:
     stored = world.table.get([C1])[C1]
     tail = change(json.loads(msgspec.json.encode(items.recent_events_record(stored))))
-    plant(world, C1, "SET tail = :tail", tail=json.dumps(tail))
+    corrupt(world, C1, "SET tail = :tail", tail=json.dumps(tail))
 
 
 def test_the_audit_reports_a_gap_in_the_events_and_changes_nothing(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
-    rewrite_tail(world, lambda tail: [tail[0], *tail[2:]])
+    rewrite_events(world, lambda tail: [tail[0], *tail[2:]])
 
     first, second = audit(world, repair=True), audit(world, repair=True)
 
@@ -255,7 +255,7 @@ def test_the_audit_reports_a_gap_in_the_events_and_changes_nothing(table: Table)
 def test_the_audit_reports_events_that_contradict_the_customer(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
-    rewrite_tail(world, lambda tail: [[("bob" if part == "alice" else part) for part in event] for event in tail])
+    rewrite_events(world, lambda tail: [[("bob" if part == "alice" else part) for part in event] for event in tail])
 
     report = audit(world, repair=True)
 
@@ -266,7 +266,7 @@ def test_the_audit_reports_events_that_contradict_the_customer(table: Table) -> 
 def test_the_audit_reports_a_claim_without_a_claim_id(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
-    plant(world, C1, "REMOVE claim_id")
+    corrupt(world, C1, "REMOVE claim_id")
 
     assert kinds(audit(world, repair=True)) == [("claim", "c1"), ("replay", "c1")]
 
@@ -274,10 +274,10 @@ def test_the_audit_reports_a_claim_without_a_claim_id(table: Table) -> None:
 def test_the_audit_reports_malformed_records_and_continues(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
-    plant(world, C1, "SET version = :text", text="three")
-    plant(world, keys.member_key("main", "p", "bob"), "SET #held = :text", text="none")
-    plant(world, keys.customer_key("main", "p", "c3"), "SET tail = :text", text="{")
-    plant(world, ALICE, "ADD #pins :n", n=1)
+    corrupt(world, C1, "SET version = :text", text="three")
+    corrupt(world, keys.member_key("main", "p", "bob"), "SET #held = :text", text="none")
+    corrupt(world, keys.customer_key("main", "p", "c3"), "SET tail = :text", text="{")
+    corrupt(world, ALICE, "ADD #pins :n", n=1)
 
     report = audit(world, repair=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import World
 
 
@@ -44,12 +44,11 @@ def test_the_first_batch_of_a_new_member_cannot_exceed_the_limits(world: World) 
 def test_a_hundred_customers_are_claimed_and_released_in_one_request_each(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(100)
-    alice = threaded.alice
 
-    assert alice.claim_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
-    assert alice.held() == 100
-    assert alice.release_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
-    assert alice.held() == 0
+    assert threaded.alice.claim_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
+    assert threaded.alice.held() == 100
+    assert threaded.alice.release_batch(ids).json["summary"] == {"ok": 100, "failed": 0}
+    assert threaded.alice.held() == 0
 
 
 @pytest.mark.parametrize(("count", "code"), [(0, "invalid_request"), (101, "batch_too_large")])
@@ -62,14 +61,13 @@ def test_a_batch_of_zero_or_over_a_hundred_ids_is_rejected(no_store: World, coun
 def test_an_atomic_batch_is_applied_whole_or_not_at_all(world: World) -> None:
     world.pool(customers=3)
     world.bob.claim("c2")
-    alice = world.alice
 
-    refused = alice.claim_batch(["c1", "c2", "c3"], atomic=True)
+    refused = world.alice.claim_batch(["c1", "c2", "c3"], atomic=True)
 
     assert (refused.status, refused.code) == (409, "already_claimed")
     assert refused.results == ["ok", "already_claimed", "ok"]
-    assert alice.held() == 0 and alice.customer("c1")["state"] == "available"
-    assert alice.claim_batch(["c1", "c3"], atomic=True).status == 200
+    assert world.alice.held() == 0 and world.alice.customer("c1")["state"] == "available"
+    assert world.alice.claim_batch(["c1", "c3"], atomic=True).status == 200
 
 
 def test_a_refused_atomic_batch_costs_one_transaction(world: World) -> None:
@@ -95,15 +93,15 @@ def test_an_atomic_batch_with_a_repeated_or_impossible_id_claims_nothing(world: 
 
 
 def test_an_atomic_batch_with_an_impossible_id_is_refused_even_with_pool_conditions(world: World) -> None:
-    """The transaction named the pool twice, and was no transaction: 503."""
+    """A transaction that names the pool twice would be invalid and return 503."""
     mona = world.pool(customers=2)
     mona.post("/convert", {"customer_ids": ["c1"], "to": "alice"})
     world.alice.claim("c2")
-    ask = {"atomic": True, "customer_ids": ["c1", "c1"]}
+    atomic = {"atomic": True, "customer_ids": ["c1", "c1"]}
 
-    deposited = [world.alice.post("/deposit", ask), mona.post("/deposit", ask | {"customer_ids": ["c1", "#"]})]
+    deposited = [world.alice.post("/deposit", atomic), mona.post("/deposit", atomic | {"customer_ids": ["c1", "#"]})]
     world.root.post("/pause")
-    released = world.alice.post("/release", ask | {"customer_ids": ["c2", "#"]})
+    released = world.alice.post("/release", atomic | {"customer_ids": ["c2", "#"]})
 
     assert [each.status for each in (*deposited, released)] == [409, 409, 409], released.text
     assert [each.results for each in deposited] == [["ok", "duplicate_in_request"], ["ok", "not_found"]]
@@ -154,7 +152,7 @@ def test_an_atomic_batch_over_the_limit_claims_nothing(world: World) -> None:
         refused = world.alice.claim_batch(["c1", "c2", "c3"], atomic=True)
 
     assert (refused.status, refused.code) == (409, "holding_limit")
-    assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}, "and whether she has expired claims"
+    assert made == {"TransactWriteItems": 1, "Query": 1, "BatchGetItem": 1}, "one query finds her expired claims"
     assert world.alice.held() == 0
     assert world.alice.claim_batch(["c1", "c2"], atomic=True).status == 200
 
@@ -168,19 +166,6 @@ def test_a_batch_over_expired_claims_of_several_holders_updates_every_counter(wo
 
     assert world.alice.claim_batch(ids).json["summary"]["ok"] == 9
     assert [world.user(name).held() for name in ("alice", "bob", "carl")] == [9, 0, 0]
-
-
-def test_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(world: World) -> None:
-    mona = world.pool()
-    for number, priority in enumerate((0, 5, 5, 9)):
-        mona.post("/customers", {"id": f"c{number}", "name": "N", "priority": priority})
-        world.clock.forward(1)
-    alice = world.alice
-
-    assert alice.claim_next().ids == ["c3"]
-    assert alice.claim_next(2).ids == ["c1", "c2"]
-    assert alice.claim_next(5).ids == ["c0"]
-    assert alice.claim_next().json == {"items": []}
 
 
 def test_claim_next_fills_the_headroom_and_refuses_only_without_headroom(

@@ -1,4 +1,4 @@
-"""Bodies: whatever a client sends, it is read, or refused with a code of the contract; it is never a fault of ours."""
+"""Bodies: any content is accepted or refused with a code of the contract, and never gets a 5xx."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.routing import Route
-from tests.support.every_route import BODIED, assert_problem, named, send
+from tests.support.every_route import WITH_BODY, assert_problem, named, send
 from tests.support.world import World
 
 DEEP = 100_000
@@ -54,7 +54,7 @@ WRONG_TYPES: list[Any] = [None, 0, -1, 1.5, True, "", "x" * 10_000, "a#b", [], [
 
 @pytest.mark.parametrize("what", MALFORMED)
 def test_malformed_json_is_400_at_every_route(no_store: World, what: str) -> None:
-    for route in BODIED:
+    for route in WITH_BODY:
         for headers in ({}, {"idempotency_key": "k"}):
             reply = send(no_store.alice, route, MALFORMED[what], **headers)
             assert_problem(reply, 400, "invalid_request", named(route))
@@ -62,7 +62,7 @@ def test_malformed_json_is_400_at_every_route(no_store: World, what: str) -> Non
 
 @pytest.mark.parametrize("what", MISSHAPEN)
 def test_json_of_another_shape_is_422_at_every_route(no_store: World, what: str) -> None:
-    for route in BODIED:
+    for route in WITH_BODY:
         for headers in ({}, {"idempotency_key": "k"}):
             reply = send(no_store.alice, route, MISSHAPEN[what], **headers)
             assert_problem(reply, 422, "invalid_request", named(route))
@@ -76,7 +76,7 @@ def test_the_first_wrong_field_is_named(no_store: World) -> None:
 
 
 def test_a_body_of_more_than_256_kb_is_too_large_for_every_route(no_store: World) -> None:
-    for route in BODIED:
+    for route in WITH_BODY:
         reply = send(no_store.alice, route, b'{"name": "' + b"x" * 256 * 1024 + b'"}')
         assert_problem(reply, 413, "payload_too_large", named(route))
         assert (reply.json["limit"], reply.json["used"]) == (262_144, 262_156)
@@ -84,7 +84,7 @@ def test_a_body_of_more_than_256_kb_is_too_large_for_every_route(no_store: World
 
 @pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp", ";;"])
 def test_a_body_without_a_json_content_type_is_rejected_by_every_route(no_store: World, media: str) -> None:
-    for route in BODIED:
+    for route in WITH_BODY:
         reply = send(no_store.alice, route, b"{}", content_type=media)
         assert_problem(reply, 422, "invalid_request", named(route))
         assert "Content-Type" in reply.json["detail"]
@@ -109,7 +109,7 @@ def fields_of(route: Route) -> tuple[str, ...]:
     return tuple(getattr(route.body, "__struct_fields__", ()))
 
 
-@pytest.mark.parametrize("route", [each for each in BODIED if fields_of(each)], ids=named)
+@pytest.mark.parametrize("route", [each for each in WITH_BODY if fields_of(each)], ids=named)
 def test_a_value_of_a_wrong_type_never_gets_a_5xx(world: World, route: Route) -> None:
     mona = world.pool(customers=3)
     world.alice.claim("c1")
@@ -122,7 +122,7 @@ def test_a_value_of_a_wrong_type_never_gets_a_5xx(world: World, route: Route) ->
                 assert_problem(reply, reply.status, reply.code, f"{field}={wrong!r}")
 
 
-# Rows and policies are read apart from the body that carries them
+# Rows and policies are decoded separately from their body
 
 
 BROKEN_ROWS = {

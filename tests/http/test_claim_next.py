@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.proofs.contention import crowd, crowded_pool
-from tests.support.engine import counted, interrupted
+from tests.support.dynamodb_calls import counted, interrupted
 from tests.support.world import HOUR, MINUTE, World
 
 

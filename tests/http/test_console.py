@@ -1,4 +1,4 @@
-"""The console as it is served: one page, with its own content security policy, complete in both languages.
+"""The console as served: one page with its own content security policy, complete in both languages.
 
 `tests/console` tests its behavior in a browser.
 """
@@ -73,7 +73,7 @@ def test_every_console_script_opens_with_its_purpose_and_is_short() -> None:
         assert len(source.splitlines()) <= LONGEST, name
 
 
-# Words
+# Texts
 
 
 def test_both_console_languages_have_the_same_sentences() -> None:
@@ -124,7 +124,7 @@ def test_no_two_console_scripts_define_the_same_name() -> None:
     assert sorted({name for name in declared if declared.count(name) > 1}) == []
 
 
-# The company's own sign-in
+# Sign-in with the company's account
 
 
 def test_the_console_may_connect_only_to_the_issuer_and_named_hosts() -> None:

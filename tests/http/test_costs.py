@@ -17,18 +17,18 @@ from tests.support.world import Reply, World
 
 # Two queries find the pools and two pages the claims. Each transaction has as many customers as find room beside the
 # twenty members' counters. The index holds whole customers, some fifteen to a read unit: 65 of the 68 units.
-COST_OF_A_THOUSAND = Cost(queries=4, reads=0, transactions=12, read_units=68, write_units=5_060)
+COST_OF_1000_DUE = Cost(queries=4, reads=0, transactions=12, read_units=68, write_units=5_060)
 
 
 def test_a_sweep_of_a_thousand_claims_costs_two_pages_and_a_dozen_transactions() -> None:
-    assert cost_of_sweep(1_000) == COST_OF_A_THOUSAND
+    assert cost_of_sweep(1_000) == COST_OF_1000_DUE
 
 
 @pytest.mark.parametrize(
     "customers", [2_500, *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (10_000, 100_000))]
 )
 def test_the_cost_of_a_sweep_does_not_depend_on_pool_size(customers: int) -> None:
-    assert cost_of_sweep(customers) == COST_OF_A_THOUSAND
+    assert cost_of_sweep(customers) == COST_OF_1000_DUE
 
 
 # The table of docs/costs.md
@@ -47,14 +47,14 @@ class Costs:
         self.world.fill(200)
         self.alice, self.bob = self.world.alice, self.world.bob
 
-    def of(self, ask: Callable[[], Reply], status: int = 200) -> tuple[str, str]:
-        """Requests and write units."""
+    def measure(self, send: Callable[[], Reply], status: int = 200) -> tuple[str, str]:
+        """Return the numbers of requests and of write units."""
         self.engine.reset()
-        assert ask().status == status
+        assert send().status == status
         return f"{sum(self.engine.requests.values()):,}", f"{self.engine.write_units:,.0f}"
 
 
-def said() -> dict[str, tuple[str, str]]:
+def cost_table() -> dict[str, tuple[str, str]]:
     (table,) = (table for table in tables("docs/costs.md") if table[0][0] == "a warm claim")
     return {label: (requests, units) for label, requests, units in table}
 
@@ -64,35 +64,35 @@ def test_member_verbs_match_the_cost_table() -> None:
     alice, bob = costs.alice, costs.bob
 
     counted = {
-        "a warm claim": costs.of(lambda: alice.claim("c1")),
-        "… with an `Idempotency-Key`": costs.of(lambda: alice.claim("c2", idempotency_key="k")),
-        "a claim of a customer that another member holds": costs.of(lambda: bob.claim("c1"), 409),
-        "an extension": costs.of(lambda: alice.post("/customers/c1/extend")),
-        "a follow-up": costs.of(lambda: alice.post("/customers/c2/follow-up", {"note": "rang"})),
-        "a batch of 99 claims": costs.of(lambda: alice.claim_batch([f"c{each}" for each in range(50, 149)])),
-        "a claim-next": costs.of(bob.claim_next),
+        "a warm claim": costs.measure(lambda: alice.claim("c1")),
+        "… with an `Idempotency-Key`": costs.measure(lambda: alice.claim("c2", idempotency_key="k")),
+        "a claim of a customer that another member holds": costs.measure(lambda: bob.claim("c1"), 409),
+        "an extension": costs.measure(lambda: alice.post("/customers/c1/extend")),
+        "a follow-up": costs.measure(lambda: alice.post("/customers/c2/follow-up", {"note": "rang"})),
+        "a batch of 99 claims": costs.measure(lambda: alice.claim_batch([f"c{each}" for each in range(50, 149)])),
+        "a claim-next": costs.measure(bob.claim_next),
     }
 
-    assert counted == {label: said()[label] for label in counted}
+    assert counted == {label: cost_table()[label] for label in counted}
 
 
 def test_a_claim_or_release_that_moves_older_events_to_a_page_costs_two_units_more() -> None:
     costs = Costs()
 
-    turns = (lambda: costs.alice.claim("c1"), lambda: costs.alice.release("c1"))
-    counted = {costs.of(turn) for _ in range(15) for turn in turns}
+    steps = (lambda: costs.alice.claim("c1"), lambda: costs.alice.release("c1"))
+    counted = {costs.measure(step) for _ in range(15) for step in steps}
 
     plain, moving = (
-        said()["a warm release"],
-        said()["… that moves older events to an item of their own, about every sixth"],
+        cost_table()["a warm release"],
+        cost_table()["… that moves older events to an item of their own, about every sixth"],
     )
     assert counted == {plain, moving}
 
 
 def test_a_list_and_a_sweep_match_the_cost_table() -> None:
     costs, swept = Costs(), cost_of_sweep(1_000)
-    requests, written = costs.of(lambda: costs.alice.get("/customers?state=available&limit=20"))
+    requests, written = costs.measure(lambda: costs.alice.get("/customers?state=available&limit=20"))
 
-    assert (requests, written) == (said()["a page of 20 of a list, whatever the size of the pool"][0], "0")
-    assert said()["a sweep of 1,000 due, whatever the size of the pool: finding them"] == (str(swept.finding), "")
-    assert said()["… returning them"] == (str(swept.transactions), f"{swept.write_units:,.0f}")
+    assert (requests, written) == (cost_table()["a page of 20 of a list, whatever the size of the pool"][0], "0")
+    assert cost_table()["a sweep of 1,000 due, whatever the size of the pool: finding them"] == (str(swept.finding), "")
+    assert cost_table()["… returning them"] == (str(swept.transactions), f"{swept.write_units:,.0f}")

@@ -1,4 +1,4 @@
-"""Customers as records: made by managers, edited by those who may, and refused when they are none."""
+"""Customer records: created by managers, edited by holders and managers, rejected when invalid."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ BAD_CUSTOMERS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("said", BAD_CUSTOMERS, ids=lambda said: str(said)[:40])
-def test_an_invalid_customer_is_rejected(no_store: World, said: dict[str, Any]) -> None:
-    refused = no_store.mona.create(**said)
+@pytest.mark.parametrize("attributes", BAD_CUSTOMERS, ids=lambda attributes: str(attributes)[:40])
+def test_an_invalid_customer_is_rejected(no_store: World, attributes: dict[str, Any]) -> None:
+    refused = no_store.mona.create(**attributes)
 
     assert (refused.status, refused.code) == (422, "invalid_request")
     assert refused.json["errors"]

@@ -1,4 +1,4 @@
-"""The sweep: what it returns, what it must leave alone, and that nothing stops it."""
+"""The sweep: the claims that it returns or leaves, and its behavior under failures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.table import Put
 from chalicelib.services import sweeper
-from tests.support.engine import Crash, failing
+from tests.support.dynamodb_calls import Crash, failing
 from tests.support.world import DAY, HOUR, MINUTE, World
 
 
@@ -24,15 +24,6 @@ def test_a_sweep_returns_due_claims_and_updates_counters(world: World) -> None:
     assert (report.due, report.returned, report.changed, report.failed, report.remaining) == (3, 3, 0, 0, 0)
     assert (world.alice.held(), world.bob.held()) == (0, 2)
     assert world.mona.events("c1") == ["imported", "claimed", "expired"]
-
-
-def test_a_second_sweep_returns_nothing(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.alice.claim_batch(world.fill(3))
-    world.clock.forward(2 * HOUR)
-
-    assert world.sweep().returned == 3
-    assert world.sweep().due == 0
 
 
 def test_the_sweep_lag_is_the_age_of_the_oldest_due_claim(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A request repeated with its Idempotency-Key has its first answer, also where it would be another one by now."""
+"""A request repeated with its Idempotency-Key gets its first response, even if a new request would get another."""
 
 from __future__ import annotations
 

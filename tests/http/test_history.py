@@ -1,8 +1,8 @@
-"""History: every event once and in order, whatever the page and whatever happens meanwhile."""
+"""History: every event once and in order, at any page size and during changes."""
 
 from __future__ import annotations
 
-from tests.support.engine import interrupted
+from tests.support.dynamodb_calls import interrupted
 from tests.support.world import World
 
 
@@ -24,30 +24,28 @@ def test_an_event_records_actor_time_and_states(world: World) -> None:
 
 def test_a_long_history_is_listed_in_order_at_any_page_size(threaded: World) -> None:
     threaded.pool(customers=1)
-    alice = threaded.alice
     for number in range(35):
-        alice.claim("c1")
-        alice.release("c1", reason=f"round {number} " + "理由" * (number % 7) * 9)
+        threaded.alice.claim("c1")
+        threaded.alice.release("c1", reason=f"round {number} " + "理由" * (number % 7) * 9)
 
     for limit in (1, 7, 16, 50, 100):
-        events = [each for page in alice.pages("/customers/c1/history", limit) for each in page]
+        events = [each for page in threaded.alice.pages("/customers/c1/history", limit) for each in page]
         assert [each["seq"] for each in events] == list(range(1, 72)), limit
         assert [each["type"] for each in events] == ["imported"] + ["claimed", "released"] * 35
-    assert alice.customer("c1")["version"] == 71
+    assert threaded.alice.customer("c1")["version"] == 71
     assert [each["reason"].split()[1] for each in events[2::2]] == [str(number) for number in range(35)]
 
 
 def test_a_history_read_while_it_grows_repeats_no_event(world: World) -> None:
     world.pool(customers=1)
-    alice = world.alice
 
     def claim_and_release_often() -> None:
         for _ in range(6):
-            alice.claim("c1")
-            alice.release("c1", reason="because")
+            world.alice.claim("c1")
+            world.alice.release("c1", reason="because")
 
     claim_and_release_often()
     with interrupted(world, "Query", claim_and_release_often):
-        numbers = [each["seq"] for each in alice.get("/customers/c1/history?limit=100").json["items"]]
+        numbers = [each["seq"] for each in world.alice.get("/customers/c1/history?limit=100").json["items"]]
 
     assert numbers == list(range(1, len(numbers) + 1))

@@ -1,4 +1,4 @@
-"""Repeated requests: one Idempotency-Key has one answer, whatever has changed since, and does nothing more."""
+"""Repeated requests: one Idempotency-Key has one response and one effect."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from tests.support.world import DAY, HOUR, Reply, User, World
 
 def test_a_repeated_claim_replays_the_first_response(world: World) -> None:
     world.pool(customers=1)
-    alice = world.alice
-    first = alice.claim("c1", idempotency_key="k")
-    alice.release("c1")
+    first = world.alice.claim("c1", idempotency_key="k")
+    world.alice.release("c1")
 
-    again = alice.claim("c1", idempotency_key="k")
+    again = world.alice.claim("c1", idempotency_key="k")
 
     assert (again.status, again.text) == (first.status, first.text)
     assert again.headers["Idempotent-Replayed"] == "true" and "Idempotent-Replayed" not in first.headers
-    assert alice.held() == 0
+    assert world.alice.held() == 0
 
 
 def test_every_kind_of_request_can_be_repeated(threaded: World) -> None:
@@ -111,7 +110,7 @@ def test_a_repeated_policy_change_does_not_undo_a_later_one(world: World) -> Non
     assert alice.claim("c2").json["expires_at"] == expires_at
 
 
-# What a key stands for, and how long
+# The scope and the lifetime of a key
 
 
 @pytest.mark.parametrize("key", ["a b", "x" * 65, "", "ключ"])
@@ -146,14 +145,13 @@ def test_an_idempotency_key_is_scoped_to_tenant_user_and_resource(world: World) 
 
 def test_an_idempotency_key_with_another_body_is_refused_and_changes_nothing(world: World) -> None:
     world.pool(customers=2)
-    alice = world.alice
-    first = alice.claim_batch(["c1"], idempotency_key="k")
+    first = world.alice.claim_batch(["c1"], idempotency_key="k")
 
-    reused = alice.claim_batch(["c2"], idempotency_key="k")
+    reused = world.alice.claim_batch(["c2"], idempotency_key="k")
 
     assert (reused.status, reused.code) == (422, "idempotency_key_reused")
-    assert alice.held() == 1
-    assert alice.claim_batch(["c1"], idempotency_key="k").text == first.text
+    assert world.alice.held() == 1
+    assert world.alice.claim_batch(["c1"], idempotency_key="k").text == first.text
 
 
 def test_an_idempotency_key_covers_the_whole_request(world: World) -> None:
@@ -192,15 +190,14 @@ def test_an_idempotency_key_is_kept_for_a_day(world: World) -> None:
 def test_an_idempotency_record_of_several_transactions_expires_as_a_whole(threaded: World) -> None:
     threaded.pool()
     ids = threaded.fill(101)
-    alice = threaded.alice
-    alice.claim_batch(ids[:100], idempotency_key="k")
-    alice.release_batch(ids[:100])
+    threaded.alice.claim_batch(ids[:100], idempotency_key="k")
+    threaded.alice.release_batch(ids[:100])
     threaded.clock.forward(DAY)
 
-    fresh = alice.claim_batch(ids[1:], idempotency_key="k")
+    fresh = threaded.alice.claim_batch(ids[1:], idempotency_key="k")
 
     assert fresh.json["summary"] == {"ok": 100, "failed": 0}
-    assert alice.held() == 100
+    assert threaded.alice.held() == 100
 
 
 def test_a_dry_run_with_an_idempotency_key_is_replayed(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Users whose subject is no id: requests name them by subject or by id, and mean the same user."""
+"""Users whose subject is not an id: requests name them by subject or by id."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ SUBJECTS = [
 ]
 
 
-def by_hand(subject: str) -> str:
+def expected_id(subject: str) -> str:
     return "u_" + base64.b32encode(hashlib.sha256(subject.encode()).digest()).decode("ascii")[:26].lower()
 
 
-def someone(world: World, subject: str) -> User:
-    """A client with a token of that subject."""
+def user_with_subject(world: World, subject: str) -> User:
+    """Return a client with a token of that subject."""
     return world.user(user_of(subject))
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_a_member_added_by_subject_is_read_and_removed_by_subject_or_id(world: World, subject: str) -> None:
     mona = world.pool()
-    user = by_hand(subject)
+    user = expected_id(subject)
 
     made = mona.put(f"/members/{quote(subject, safe='')}", {"role": "member"})
-    own = someone(world, subject).get("/members/me")
+    own = user_with_subject(world, subject).get("/members/me")
     by_id = mona.get(f"/members/{user}")
     by_subject = mona.get(f"/members/{quote(subject, safe='')}")
     removed = mona.delete(f"/members/{quote(subject, safe='')}")
@@ -54,10 +54,10 @@ def test_a_member_added_by_subject_is_read_and_removed_by_subject_or_id(world: W
     assert mona.get(f"/members/{user}").status == 404
 
 
-@pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
+@pytest.mark.parametrize("named", ["auth0|erin", expected_id("auth0|erin")], ids=["subject", "id"])
 def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, named: str) -> None:
     mona = world.pool(members="alice")
-    erin = by_hand("auth0|erin")
+    erin = expected_id("auth0|erin")
     mona.put(f"/members/{quote(named)}", {"role": "member"})
     world.fill(6)
     world.alice.claim_batch(["c2", "c4"])
@@ -73,18 +73,18 @@ def test_every_request_that_names_a_user_accepts_subject_and_id(world: World, na
 
     assert [each["holder"] for each in given] == [erin] * 6
     assert len(mona.walk(f"/customers?holder={quote(named)}")) == 6
-    assert len(someone(world, "auth0|erin").walk("/customers?holder=me")) == 6
+    assert len(user_with_subject(world, "auth0|erin").walk("/customers?holder=me")) == 6
 
 
 def test_a_user_whose_subject_is_me_can_be_a_member(world: World) -> None:
     mona = world.pool()
     world.fill(1)
-    user = by_hand("me")
+    user = expected_id("me")
 
     mona.put(f"/members/{user}", {"role": "member"})
-    claimed = someone(world, "me").claim("c1").json
+    claimed = user_with_subject(world, "me").claim("c1").json
 
-    assert claimed["holder"] == someone(world, "me").get("/members/me").json["user_id"] == user
+    assert claimed["holder"] == user_with_subject(world, "me").get("/members/me").json["user_id"] == user
     assert mona.get("/members/me").json["user_id"] == "mona"
     assert mona.put("/members/me", {"role": "member"}).status == 404
 
@@ -93,31 +93,31 @@ def test_a_user_whose_subject_is_system_is_not_the_scheduler(world: World) -> No
     mona = world.pool(claim_ttl="PT1H", customers=1)
 
     mona.put("/members/system", {"role": "member"})
-    someone(world, "system").claim("c1")
+    user_with_subject(world, "system").claim("c1")
     world.clock.forward(HOUR)
     world.sweep()
 
     assert [event["by"] for event in mona.get("/customers/c1/history").json["items"]] == [
-        "mona", by_hand("system"), "system",
+        "mona", expected_id("system"), "system",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("named", ["auth0|erin", by_hand("auth0|erin")], ids=["subject", "id"])
+@pytest.mark.parametrize("named", ["auth0|erin", expected_id("auth0|erin")], ids=["subject", "id"])
 def test_customers_of_a_removed_member_go_to_the_user_in_the_query(world: World, named: str) -> None:
     mona = world.pool(members="alice")
-    mona.put(f"/members/{by_hand('auth0|erin')}", {"role": "member"})
+    mona.put(f"/members/{expected_id('auth0|erin')}", {"role": "member"})
     world.fill(1)
     world.alice.claim("c1")
 
     removed = mona.delete(f"/members/alice?held=transfer&to={quote(named)}")
 
     assert removed.status == 200
-    assert mona.customer("c1")["holder"] == by_hand("auth0|erin")
+    assert mona.customer("c1")["holder"] == expected_id("auth0|erin")
 
 
 def test_an_idempotency_key_treats_subject_and_id_as_one_user(world: World) -> None:
     mona = world.pool()
-    subject, user = quote("auth0|erin", safe=""), by_hand("auth0|erin")
+    subject, user = quote("auth0|erin", safe=""), expected_id("auth0|erin")
 
     first = mona.put(f"/members/{subject}", {"role": "member"}, idempotency_key="k1")
     again = mona.put(f"/members/{user}", {"role": "member"}, idempotency_key="k1")
@@ -127,12 +127,12 @@ def test_an_idempotency_key_treats_subject_and_id_as_one_user(world: World) -> N
 
 
 def test_a_subject_equal_to_the_id_of_another_user_names_a_different_user() -> None:
-    erin = by_hand("auth0|erin")
+    erin = expected_id("auth0|erin")
 
     impostor = user_of(erin)
 
     assert user_named(erin) == erin
-    assert impostor == by_hand(erin) != erin
+    assert impostor == expected_id(erin) != erin
 
 
 @pytest.mark.parametrize(

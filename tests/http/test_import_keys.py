@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from chalicelib.dynamodb import keys
-from tests.support.engine import counted, interrupted
+from tests.support.dynamodb_calls import counted, interrupted
 from tests.support.world import Reply, User, World
 
 PHONE, SPELLINGS = "13812345678", ["+86 138 1234 5678", "１３８１２３４５６７８", "0086-138-1234-5678", "138.1234.5678"]
 
 
-def row(phone: Any = PHONE, name: str = "Row", **said: Any) -> dict[str, Any]:
+def row(phone: Any = PHONE, name: str = "Row", **value: Any) -> dict[str, Any]:
     """Return an import row with that phone number and other fields."""
-    own = {name: said.pop(name) for name in ("id", "priority") if name in said}
-    return own | {"name": name, "fields": {"phone": phone} | said}
+    own = {name: value.pop(name) for name in ("id", "priority") if name in value}
+    return own | {"name": name, "fields": {"phone": phone} | value}
 
 
 def imported(user: User, *rows: Any, on_duplicate: str = "skip", key: str = "phone", **headers: str) -> Reply:
@@ -52,7 +52,7 @@ def test_a_phone_number_in_another_spelling_is_the_same_customer(world: World, s
 
 def test_an_address_in_another_spelling_is_the_same_customer(world: World) -> None:
     mona = world.pool()
-    rows = [{"name": "L", "fields": {"email": said}} for said in ("Li.Wei@Example.COM", " ｌi.wei@example.com")]
+    rows = [{"name": "L", "fields": {"email": value}} for value in ("Li.Wei@Example.COM", " ｌi.wei@example.com")]
 
     first, again = (imported(mona, each, key="email") for each in rows)
 
@@ -84,14 +84,14 @@ def test_an_id_that_another_customer_has_is_a_duplicate_in_every_mode(world: Wor
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
-    [("phone", said) for said in (None, "", "call me", 12, True)] + [("email", said) for said in (None, "a@b", 7)],
+    ("key", "value"),
+    [("phone", value) for value in (None, "", "call me", 12, True)] + [("email", value) for value in (None, "a@b", 7)],
 )
-def test_a_row_without_a_valid_key_fails_alone_with_its_reason(world: World, key: str, said: Any) -> None:
+def test_a_row_without_a_valid_key_fails_alone_with_its_reason(world: World, key: str, value: Any) -> None:
     mona = world.pool()
     good = {"name": "Good", "fields": {"phone": PHONE, "email": "a@b.cn"}}
 
-    reply = imported(mona, {"id": "x", "name": "Bad", "fields": {key: said}}, {"name": "None"}, 7, good, key=key)
+    reply = imported(mona, {"id": "x", "name": "Bad", "fields": {key: value}}, {"name": "None"}, 7, good, key=key)
 
     assert reply.results == ["invalid_request"] * 3 + ["ok"] and reply.ids[:3] == ["x", "", ""]
     assert [each["errors"][0].startswith(f"fields.{key}: ") for each in reply.json["results"][:2]] == [True, True]

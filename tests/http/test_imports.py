@@ -1,4 +1,4 @@
-"""Importing: every row is answered for itself, and what is there already keeps its holder, its state and its clock."""
+"""Importing: every row has its own result; existing customers keep holder, state and clock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.http.test_customers import BAD_CUSTOMERS
 from tests.support.world import HOUR, World
 
 
-def rows_of(*rows: dict[str, Any], **how: Any) -> dict[str, Any]:
-    return {"rows": [{"name": f"Row {number}"} | row for number, row in enumerate(rows)]} | how
+def rows_of(*rows: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return {"rows": [{"name": f"Row {number}"} | row for number, row in enumerate(rows)]} | options
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_failed_row_does_not_make_a_later_row_a_duplicate(world: World) -> Non
 
 def test_an_invalid_row_fails_alone(world: World) -> None:
     mona = world.pool()
-    rows = [{"id": f"bad{number}", "name": "New"} | said for number, said in enumerate(BAD_CUSTOMERS)]
+    rows = [{"id": f"bad{number}", "name": "New"} | wrong for number, wrong in enumerate(BAD_CUSTOMERS)]
 
     reply = mona.post("/import", {"rows": [*rows, {"id": "ok", "name": "Ok"}]})
 

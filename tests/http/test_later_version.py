@@ -31,33 +31,32 @@ def later(world: World, key: Key) -> Item:
 
 
 def test_no_transition_of_a_customer_loses_an_attribute_that_it_does_not_know(world: World) -> None:
-    world.pool(claim_ttl="PT1H")
-    world.fill(1)
-    alice, mona = world.user("alice"), world.user("mona")
+    world.pool(claim_ttl="PT1H", customers=1)
     written_by_a_later_version(world, CUSTOMER, LATER)
 
-    answers = [alice.claim("c1"), alice.release("c1"), alice.claim("c1")]
-    answers.append(mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Acme", "fields": {"city": "上海"}}))
+    answers = [world.alice.claim("c1"), world.alice.release("c1"), world.alice.claim("c1")]
+    answers.append(
+        world.mona.request("PATCH", "/v1/pools/p/customers/c1", {"name": "Acme", "fields": {"city": "上海"}})
+    )
     world.clock.forward(HOUR)
     swept = world.sweep()
 
     assert [answer.status for answer in answers] == [200] * 4
     assert swept.returned == 1
     assert later(world, CUSTOMER) == LATER
-    assert "score" not in mona.customer("c1")
+    assert "score" not in world.mona.customer("c1")
 
 
 def test_a_customer_takes_unknown_attributes_along_into_another_pool(world: World) -> None:
     for pool in ("p", "q"):
         world.pool(pool)
-        world.user("root", admin=True).request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
+        world.root.request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
     world.fill(1)
-    alice = world.user("alice")
     written_by_a_later_version(world, CUSTOMER, LATER)
 
-    alice.claim("c1")
-    alice.post("/customers/c1/win")
-    moved = alice.post("/customers/c1/deposit", {"pool": "q"})
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/win")
+    moved = world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert moved.status == 200
     assert later(world, keys.customer_key("main", "q", "c1")) == LATER
@@ -65,7 +64,7 @@ def test_a_customer_takes_unknown_attributes_along_into_another_pool(world: Worl
 
 def test_unknown_attributes_and_rules_of_a_pool_survive_every_change_of_it(world: World) -> None:
     world.pool(holding_limit=1)
-    root = world.user("root", admin=True)
+    root = world.root
     policy = json.loads(stored(world, POOL)["policy"]["S"]) | {"lottery": {"draws": 3}}
     written_by_a_later_version(world, POOL, LATER | {"policy": {"S": json.dumps(policy)}})
 
@@ -81,9 +80,8 @@ def test_unknown_attributes_and_rules_of_a_pool_survive_every_change_of_it(world
 
 
 def test_unknown_elements_of_events_are_kept_inline_and_in_a_page(world: World) -> None:
-    world.pool()
-    world.fill(1)
-    alice = world.user("alice")
+    world.pool(customers=1)
+    alice = world.alice
     alice.claim("c1")
     events: list[list[Any]] = json.loads(stored(world, CUSTOMER)["tail"]["S"])
     last = events[-1] + [None] * (12 - len(events[-1])) + ["approved", 7]

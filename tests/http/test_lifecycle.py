@@ -1,4 +1,4 @@
-"""The rest of a customer's life: assigned, transferred, extended, followed up, won, converted, deposited."""
+"""Assigning, transferring, extending, following up, winning, converting and depositing customers."""
 
 from __future__ import annotations
 

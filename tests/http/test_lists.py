@@ -1,4 +1,4 @@
-"""Lists: everything once, in its order, whatever the page; and nothing for strangers."""
+"""Lists: every customer once and in order at any page size, for members only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.world import DAY, MINUTE, World
 
 
-def mixed(world: World) -> None:
+def create_mixed_customers(world: World) -> None:
     """Twelve customers: c1, c2 are alice's, c3, c4 bob's, c5, c6 his private ones; six are free, c12 first."""
     mona = world.pool(claim_ttl="P7D", customers=12)
     world.alice.claim_batch(["c1", "c2"])
@@ -31,7 +31,7 @@ LISTS = {
 
 @pytest.mark.parametrize("query", LISTS)
 def test_a_list_shows_each_customer_once_at_any_page_size(world: World, query: str) -> None:
-    mixed(world)
+    create_mixed_customers(world)
 
     for limit in (1, 2, 3, 6, 100):
         pages = list(world.bob.pages(f"/customers{query}", limit))

@@ -1,4 +1,4 @@
-"""Each line of the log of `make run` is whole: none is joined with another, none is cut, none is lost."""
+"""The log of `make run` has whole lines: none is joined, cut or lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from poolctl.client import Client
-from tests.support.running_clone import House, running_house
+from tests.support.running_clone import Clone, running_clone
 from tests.support.threads import at_once
 from tools.paths import PROJECT
 from tools.whole_lines import WholeLines
@@ -30,13 +30,13 @@ EVENT = re.compile(r"\d\d:\d\d:\d\d event (?P<type>\w+) (?P<detail>\{.*\})")
 # Over HTTP
 
 
-PEOPLE, LOOKS, ROUNDS = 24, 20, 3
+PEOPLE, READS, ROUNDS = 24, 20, 3
 LAST_LINE_OF_THE_WELCOME = "Requests and published events:\n"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that was answered, and the event that it has caused, if any."""
+class SentRequest:
+    """A request with a response, and the event that it caused, if any."""
 
     method: str
     path: str
@@ -46,11 +46,11 @@ class Asked:
 @pytest.mark.slow
 def test_concurrent_requests_to_make_run_log_whole_lines(tmp_path: Path) -> None:
     """`running_house` sends standard output and standard error to one file, as `make run > log 2>&1` does."""
-    with running_house(tmp_path / "customer-pool") as house:
-        token = house.run("make -s token USER=mona").strip()
-        talks = at_once([conversation(house, token, number) for number in range(PEOPLE)])
-        expected = Counter(each.event for talk in talks for each in talk if each.event)
-        log = log_when(house.folder / "run.log", events=expected.total())
+    with running_clone(tmp_path / "customer-pool") as clone:
+        token = clone.run("make -s token USER=mona").strip()
+        conversations = at_once([conversation(clone, token, number) for number in range(PEOPLE)])
+        expected = Counter(each.event for converse in conversations for each in converse if each.event)
+        log = wait_for_events(clone.folder / "run.log", events=expected.total())
 
     accesses, events = Counter[tuple[str, str]](), Counter[str]()
     for line in log.partition(LAST_LINE_OF_THE_WELCOME)[2].strip("\n").split("\n"):
@@ -61,33 +61,33 @@ def test_concurrent_requests_to_make_run_log_whole_lines(tmp_path: Path) -> None
             assert event is not None, repr(line)
             assert json.loads(event["detail"])["type"] == event["type"]
             events[event["type"]] += 1
-    assert accesses == Counter((each.method, each.path) for talk in talks for each in talk)
+    assert accesses == Counter((each.method, each.path) for converse in conversations for each in converse)
     assert events == expected
 
 
-def conversation(house: House, token: str, number: int) -> Callable[[], list[Asked]]:
-    """Many looks, each at an address of its own, between claims and releases."""
-    mona, own = Client(f"http://127.0.0.1:{house.port}", token), f"/v1/pools/demo/customers/own-{number}"
-    asked = list[Asked]()
+def conversation(clone: Clone, token: str, number: int) -> Callable[[], list[SentRequest]]:
+    """Return a job that claims, reads many paths, and releases, several times."""
+    mona, own = Client(f"http://127.0.0.1:{clone.port}", token), f"/v1/pools/demo/customers/own-{number}"
+    sent_requests = list[SentRequest]()
 
-    def ask(method: str, path: str, body: object = None, event: str | None = None) -> None:
+    def send(method: str, path: str, body: object = None, event: str | None = None) -> None:
         reply = mona.call(method, path, body)
-        asked.append(Asked(method, path, event if reply.status < 300 else None))
+        sent_requests.append(SentRequest(method, path, event if reply.status < 300 else None))
 
-    def talk() -> list[Asked]:
-        ask("POST", "/v1/pools/demo/customers", {"id": f"own-{number}", "name": f"Own {number}"}, "created")
+    def converse() -> list[SentRequest]:
+        send("POST", "/v1/pools/demo/customers", {"id": f"own-{number}", "name": f"Own {number}"}, "created")
         for turn in range(ROUNDS):
-            ask("POST", f"{own}/claim", {}, "claimed")
-            for look in range(LOOKS):
-                ask("GET", f"/v1/pools/demo/customers/none-{number}-{turn}-{look}")
-            ask("POST", f"{own}/release", {}, "released")
-        return asked
+            send("POST", f"{own}/claim", {}, "claimed")
+            for read in range(READS):
+                send("GET", f"/v1/pools/demo/customers/none-{number}-{turn}-{read}")
+            send("POST", f"{own}/release", {}, "released")
+        return sent_requests
 
-    return talk
+    return converse
 
 
-def log_when(path: Path, *, events: int) -> str:
-    """The log, once it has that many events, which are read twice a second."""
+def wait_for_events(path: Path, *, events: int) -> str:
+    """Return the log once it has that many events, which are polled twice a second."""
     for _ in range(100):
         log = path.read_text(encoding="utf-8")
         if log.count(" event ") >= events:
@@ -138,7 +138,7 @@ def test_log_lines_of_several_writers_are_never_joined(tmp_path: Path) -> None:
 
 
 class Writes(io.RawIOBase):
-    """A file that keeps each write apart, and takes at most so many bytes of one."""
+    """A file that records each write, and accepts at most `most` bytes of one."""
 
     def __init__(self, most: int = 1 << 20) -> None:
         self.most, self.parts = most, list[bytes]()

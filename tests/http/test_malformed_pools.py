@@ -1,4 +1,4 @@
-"""A pool whose record is malformed: it is counted as failed, and every other pool of its tenant goes on."""
+"""A pool whose record is malformed is counted as failed; every other pool of its tenant continues."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Put
-from tests.support.canaries import Ear
+from tests.support.canaries import LogCapture
 from tests.support.world import HOUR, World
 
-SPOILED: dict[str, dict[str, Any]] = {
+MALFORMED: dict[str, dict[str, Any]] = {
     "a policy that is no JSON": {"policy": {"S": "{no"}},
     "a policy that is a list": {"policy": {"S": "[]"}},
     "a policy nested too deeply": {"policy": {"S": "[" * 100_000}},
@@ -32,7 +32,7 @@ READ_BUT_USELESS = ("a time after all years",)  # a round needs none of it
 
 
 @pytest.fixture
-def spoiled(memory_world: World) -> World:
+def two_pools(memory_world: World) -> World:
     """Create two pools, a and b, each with an expired claim."""
     for pool in ("a", "b"):
         memory_world.pool(pool, claim_ttl="PT1H")
@@ -42,63 +42,67 @@ def spoiled(memory_world: World) -> World:
     return memory_world
 
 
-def spoil(world: World, what: str) -> Item:
-    """The pool a with that in its record. Returns the record as it was."""
+def corrupt(world: World, what: str) -> Item:
+    """Store pool a with this malformed record. Return the record before."""
     key = keys.pool_key("main", "a")
-    sound = world.table.get([key])[key]
-    changed = sound | SPOILED[what]
+    original = world.table.get([key])[key]
+    changed = original | MALFORMED[what]
     world.table.write([Put(key, {name: content for name, content in changed.items() if content is not None})])
     world.service = world.another_process()
-    return sound
+    return original
 
 
-@pytest.mark.parametrize("what", [what for what in SPOILED if what not in READ_BUT_USELESS])
-def test_a_scheduled_sweep_counts_a_malformed_pool_as_failed_and_continues(spoiled: World, ear: Ear, what: str) -> None:
-    sound = spoil(spoiled, what)
+@pytest.mark.parametrize("what", [what for what in MALFORMED if what not in READ_BUT_USELESS])
+def test_a_scheduled_sweep_counts_a_malformed_pool_as_failed_and_continues(
+    two_pools: World, logs: LogCapture, what: str
+) -> None:
+    original = corrupt(two_pools, what)
 
-    report = spoiled.sweep()
+    report = two_pools.sweep()
 
     assert (report.returned, report.failed) == (1, 1)
-    assert [text for text in ear.heard if "malformed pool a: " in text]
-    spoiled.table.write([Put(keys.pool_key("main", "a"), sound)])
-    assert (spoiled.sweep().returned, spoiled.sweep().failed) == (1, 0)
+    assert [text for text in logs.messages if "malformed pool a: " in text]
+    two_pools.table.write([Put(keys.pool_key("main", "a"), original)])
+    assert (two_pools.sweep().returned, two_pools.sweep().failed) == (1, 0)
 
 
 @pytest.mark.parametrize("pool", [None, "a"])
-def test_a_requested_sweep_counts_a_malformed_pool_as_failed(spoiled: World, pool: str | None) -> None:
-    spoil(spoiled, "a policy that is no JSON")
+def test_a_requested_sweep_counts_a_malformed_pool_as_failed(two_pools: World, pool: str | None) -> None:
+    corrupt(two_pools, "a policy that is no JSON")
 
-    report = spoiled.root.request("POST", "/v1/sweep", {} if pool is None else {"pool": pool})
+    report = two_pools.root.request("POST", "/v1/sweep", {} if pool is None else {"pool": pool})
 
     assert report.status == 200
     assert (report.json["failed"], report.json["returned"]) == (1, 1 if pool is None else 0)
 
 
-@pytest.mark.parametrize("what", SPOILED)
+@pytest.mark.parametrize("what", MALFORMED)
 @pytest.mark.parametrize("who", ["alice", "root"])
-def test_a_malformed_pool_is_left_out_of_the_list_of_pools(spoiled: World, ear: Ear, who: str, what: str) -> None:
-    spoil(spoiled, what)
+def test_a_malformed_pool_is_left_out_of_the_list_of_pools(
+    two_pools: World, logs: LogCapture, who: str, what: str
+) -> None:
+    corrupt(two_pools, what)
 
-    listed = spoiled.user(who, admin=who == "root").request("GET", "/v1/pools")
+    listed = two_pools.user(who, admin=who == "root").request("GET", "/v1/pools")
 
     assert (listed.status, [pool["id"] for pool in listed.json["items"]]) == (200, ["b"])
     assert listed.json["next_cursor"] is None
-    assert [text for text in ear.heard if "malformed pool a: " in text]
+    assert [text for text in logs.messages if "malformed pool a: " in text]
 
 
-def test_a_page_of_pools_continues_after_a_malformed_one(spoiled: World) -> None:
-    spoil(spoiled, "no name")
+def test_a_page_of_pools_continues_after_a_malformed_one(two_pools: World) -> None:
+    corrupt(two_pools, "no name")
 
-    first = spoiled.root.request("GET", "/v1/pools?limit=1").json
-    second = spoiled.root.request("GET", f"/v1/pools?limit=1&cursor={first['next_cursor']}").json
+    first = two_pools.root.request("GET", "/v1/pools?limit=1").json
+    second = two_pools.root.request("GET", f"/v1/pools?limit=1&cursor={first['next_cursor']}").json
 
     assert first["items"] == [] and [pool["id"] for pool in second["items"]] == ["b"]
 
 
-def test_the_audit_names_a_malformed_pool(spoiled: World) -> None:
-    spoil(spoiled, "a status that there is not")
+def test_the_audit_names_a_malformed_pool(two_pools: World) -> None:
+    corrupt(two_pools, "a status that there is not")
 
-    audited = spoiled.user("root", admin=True).request("POST", "/v1/audit", {}).json
+    audited = two_pools.user("root", admin=True).request("POST", "/v1/audit", {}).json
 
     assert [(each["pool"], each["kind"], each["id"]) for each in audited["drift"]] == [("a", "malformed", "a")]
 

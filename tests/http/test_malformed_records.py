@@ -12,7 +12,7 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Put
 from tests.support.audit import assert_sound
-from tests.support.canaries import Ear
+from tests.support.canaries import LogCapture
 from tests.support.memory import Memory, memory_table
 from tests.support.world import HOUR, World
 
@@ -62,7 +62,7 @@ def spoil(world: World, key: Key, changes: dict[str, Any]) -> Item:
 
 @pytest.mark.parametrize("what", CUSTOMERS)
 def test_a_sweep_counts_a_malformed_customer_as_failed_and_returns_all_others(
-    world: World, ear: Ear, what: str
+    world: World, logs: LogCapture, what: str
 ) -> None:
     two_pools_with_due_claims(world)
     sound = spoil(world, C1, CUSTOMERS[what])
@@ -70,7 +70,7 @@ def test_a_sweep_counts_a_malformed_customer_as_failed_and_returns_all_others(
     report = world.sweep()
 
     assert (report.due, report.returned, report.failed, report.remaining) == (8, 7, 1, 0)
-    assert [text for text in ear.heard if "malformed record in pool p: " in text]
+    assert [text for text in logs.messages if "malformed record in pool p: " in text]
     world.table.write([Put(C1, sound)])
     assert world.sweep().returned == 1
 
@@ -159,11 +159,11 @@ def damaged(world: World) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("key", [{}, {"idempotency_key": "k1"}])
-def test_claim_next_skips_a_malformed_customer(damaged: World, ear: Ear, key: dict[str, str]) -> None:
+def test_claim_next_skips_a_malformed_customer(damaged: World, logs: LogCapture, key: dict[str, str]) -> None:
     taken = damaged.alice.claim_next(2, **key)
 
     assert taken.ids == ["c2", "c3"]
-    assert [text for text in ear.heard if "malformed customer c1: " in text]
+    assert [text for text in logs.messages if "malformed customer c1: " in text]
 
 
 def test_a_batch_refuses_a_malformed_customer_and_changes_the_rest(damaged: World) -> None:
@@ -214,11 +214,11 @@ def test_a_repetition_of_the_key_continues_with_a_repaired_customer(damaged: Wor
 
 @pytest.mark.parametrize("query", ["", "?state=available", "?name=name", "?limit=2"])
 @pytest.mark.parametrize("who", ["alice", "mona"])
-def test_a_list_leaves_a_malformed_customer_out(damaged: World, ear: Ear, who: str, query: str) -> None:
+def test_a_list_leaves_a_malformed_customer_out(damaged: World, logs: LogCapture, who: str, query: str) -> None:
     listed = damaged.user(who).get(f"/customers{query}")
 
     assert listed.status == 200 and "c2" in listed.ids and "c1" not in listed.ids
-    assert [text for text in ear.heard if "malformed customer c1: " in text]
+    assert [text for text in logs.messages if "malformed customer c1: " in text]
 
 
 def test_every_page_of_a_list_is_reached_past_a_malformed_rank(damaged: World) -> None:
@@ -249,7 +249,7 @@ def test_an_import_refuses_the_row_of_a_malformed_customer_only(damaged: World, 
     assert by_phone.results == by_id.results == ["store_unavailable", "ok"]
 
 
-def test_a_malformed_member_is_left_out_of_the_members_and_the_statistics(world: World, ear: Ear) -> None:
+def test_a_malformed_member_is_left_out_of_the_members_and_the_statistics(world: World, logs: LogCapture) -> None:
     world.pool(customers=2)
     key = keys.member_key("main", "p", "bob")
     sound = spoil(world, key, {"held": {"S": "many"}})
@@ -258,7 +258,7 @@ def test_a_malformed_member_is_left_out_of_the_members_and_the_statistics(world:
 
     assert [each["user_id"] for each in members.json["items"]] == ["alice", "mona"]
     assert stats.json["now"]["available"] == 2
-    assert [text for text in ear.heard if "malformed member bob: " in text]
+    assert [text for text in logs.messages if "malformed member bob: " in text]
     world.table.write([Put(key, sound)])
 
 

@@ -1,4 +1,4 @@
-"""Masking: what a policy hides is seen by the holder and by managers only, on every path."""
+"""Masking: only the holder and managers see fields that the policy masks, on every route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chalicelib.domain import masking
 from chalicelib.model.identities import user_of
 from chalicelib.model.policy import Policy
 from tests.support.canaries import EMAIL, FIELDS, NAME, PHONE
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import HOUR, User, World
 
 
@@ -356,14 +356,14 @@ def test_no_route_shows_a_member_masked_data(world: World) -> None:
     assert remarks in seen[0]
 
 
-# What people wrote
+# Notes and reasons
 
 
 NOTE = "call 13912345678, boss is Wang"
 
 
 def reasons(user: User, customer: str = "c1") -> list[tuple[str, str | None, bool]]:
-    """The events that somebody gave a reason for, as that user sees them."""
+    """Return the events with a reason, as that user sees them."""
     events = user.get(f"/customers/{customer}/history?limit=100").json["items"]
     return [(each["type"], each["reason"], each["masked"]) for each in events if each["reason"] or each["masked"]]
 
@@ -373,14 +373,14 @@ def test_a_note_is_visible_only_to_its_author_the_holder_and_managers(world: Wor
     mona.create("c1")
     alice.claim("c1")
     alice.post("/customers/c1/follow-up", {"note": NOTE, "outcome": "later"})
-    said = ("followed_up", NOTE, False)
+    shown = ("followed_up", NOTE, False)
 
     others = bob.get("/customers/c1/history")
     alice.release("c1", reason="no budget")
     bob.claim("c1")
 
     assert NOTE not in others.text and [each["masked"] for each in others.json["items"]] == [False, False, True]
-    assert reasons(alice) == reasons(bob) == reasons(mona) == [said, ("released", "no budget", False)]
+    assert reasons(alice) == reasons(bob) == reasons(mona) == [shown, ("released", "no budget", False)]
     assert reasons(world.root) == reasons(mona)
     assert reasons(carl) == [("followed_up", None, True), ("released", None, True)]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import interrupted
+from tests.support.dynamodb_calls import interrupted
 from tests.support.world import DAY, HOUR, START, Reply, User, World
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from tests.proofs.test_faults import lost, struck
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, User, World
 
 
-def two_pools(world: World, **policy: Any) -> None:
-    """Alice manages both: only a manager of the first one deposits into the other."""
+def two_pools(world: World, customers: int = 0, **policy: Any) -> None:
+    """Create pools p and q, both managed by alice, and customers in p: only a manager of p deposits into q."""
     for pool in ("p", "q"):
         world.pool(pool, **policy)
         world.root.request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
+    world.fill(customers)
 
 
 def test_a_deposit_moves_a_private_customer_from_one_pool_to_another(world: World) -> None:
-    two_pools(world)
-    world.fill(1)
+    two_pools(world, customers=1)
     alice = world.alice
     alice.claim("c1")
     alice.post("/customers/c1/win")
@@ -44,7 +44,7 @@ def test_a_moved_customer_keeps_its_fields_and_history_there_and_back(world: Wor
 
     world.alice.post("/customers/c1/deposit", {"pool": "q"})
     there = world.user("alice", pool="q")
-    told = there.get("/customers/c1/history?limit=100").json["items"]
+    history_there = there.get("/customers/c1/history?limit=100").json["items"]
     for _ in range(12):
         there.claim("c1")
         there.release("c1", reason="no answer for the third time this week")
@@ -52,8 +52,8 @@ def test_a_moved_customer_keeps_its_fields_and_history_there_and_back(world: Wor
     there.post("/customers/c1/deposit", {"pool": "p"})
     back = world.alice
 
-    assert told[:-1] == before
-    assert told[-1]["type"] == "deposited"
+    assert history_there[:-1] == before
+    assert history_there[-1]["type"] == "deposited"
     assert back.customer("c1")["fields"] == {"city": "上海"}
     history = back.get("/customers/c1/history?limit=100").json["items"]
     assert [event["seq"] for event in history] == list(range(1, back.customer("c1")["version"] + 1))
@@ -104,8 +104,7 @@ def test_the_rules_of_the_target_pool_apply_from_the_move(world: World) -> None:
 
 
 def test_a_customer_stays_when_the_target_pool_cannot_take_it(world: World) -> None:
-    two_pools(world)
-    world.fill(3)
+    two_pools(world, customers=3)
     world.fill(1, pool="q")
     mona = world.mona
     mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
@@ -126,8 +125,7 @@ def test_a_customer_stays_when_the_target_pool_cannot_take_it(world: World) -> N
 
 
 def test_a_batch_deposit_moves_each_customer_once(world: World) -> None:
-    two_pools(world)
-    world.fill(5)
+    two_pools(world, customers=5)
     world.mona.post("/convert", {"customer_ids": ["c1", "c2", "c3"], "to": "alice"})
 
     body = {"customer_ids": ["c1", "c4", "c2", "c9"], "pool": "q"}
@@ -140,8 +138,7 @@ def test_a_batch_deposit_moves_each_customer_once(world: World) -> None:
 
 
 def test_a_move_is_one_transaction(world: World) -> None:
-    two_pools(world)
-    world.fill(1)
+    two_pools(world, customers=1)
     world.mona.post("/customers/c1/convert", {"to": "alice"})
     world.mona.get("/customers/c1")
     world.user("mona", pool="q").get("/customers")
@@ -168,25 +165,24 @@ def test_a_moved_customer_is_found_by_number_only_in_the_target_pool(world: Worl
 
 
 def test_a_new_customer_with_a_moved_id_leaves_the_moved_history_intact(world: World) -> None:
-    two_pools(world)
-    world.fill(1)
+    two_pools(world, customers=1)
     alice, there = world.alice, world.user("mona", pool="q")
-    lives_long(alice, "the first life")
+    fill_history(alice, "the first customer")
     alice.post("/customers/c1/win")
     alice.post("/customers/c1/deposit", {"pool": "q"})
     before = there.get("/customers/c1/history?limit=100").json["items"]
 
     world.clock.forward(1)
     world.fill(1)
-    lives_long(alice, "the second life")
+    fill_history(alice, "the second customer")
 
     assert there.get("/customers/c1/history?limit=100").json["items"] == before
     reasons = {event["reason"] for event in alice.get("/customers/c1/history?limit=100").json["items"]}
-    assert reasons == {None, "the second life"}
+    assert reasons == {None, "the second customer"}
 
 
-def lives_long(user: User, note: str) -> None:
-    """So many events that the customer cannot carry them all."""
+def fill_history(user: User, note: str) -> None:
+    """Write so many events that the oldest move to an item of their own."""
     user.claim("c1")
     for _ in range(8):
         assert user.post("/customers/c1/follow-up", {"note": note}).status == 200
@@ -217,8 +213,7 @@ def test_a_move_repeated_much_later_returns_the_first_move() -> None:
 
 
 def test_a_conflicting_customer_in_the_target_pool_is_not_shown(world: World) -> None:
-    two_pools(world)
-    world.fill(2)
+    two_pools(world, customers=2)
     world.user("mona", pool="q").create("c1", name="Secret")
     world.mona.post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
 
@@ -230,16 +225,14 @@ def test_a_conflicting_customer_in_the_target_pool_is_not_shown(world: World) ->
 
 
 def test_a_move_with_a_stale_cache_costs_one_more_round(world: World) -> None:
-    two_pools(world)
-    world.fill(1)
-    alice = world.alice
-    alice.claim("c1")
-    alice.post("/customers/c1/win")
+    two_pools(world, customers=1)
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/win")
     with world.process():
-        alice.patch("/customers/c1", {"name": "Other"})
+        world.alice.patch("/customers/c1", {"name": "Other"})
 
     with counted(world) as made:
-        reply = alice.post("/customers/c1/deposit", {"pool": "q"})
+        reply = world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert (reply.status, reply.json["name"]) == (200, "Other")
     assert made["TransactWriteItems"] == 2
@@ -260,20 +253,19 @@ def test_a_refused_move_caches_no_target_customer_in_the_source_pool(world: Worl
 
 def test_a_cached_moved_customer_is_not_used_for_a_new_one_with_its_id(world: World) -> None:
     two_pools(world)
-    mona, alice = world.mona, world.alice
-    mona.create("c1", name="First", fields={"phone": "13800000001"})
+    world.mona.create("c1", name="First", fields={"phone": "13800000001"})
     world.clock.forward(10)
-    mona.post("/customers/c1/convert", {"to": "alice"})
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
     with world.process():
-        alice.post("/customers/c1/deposit", {"pool": "q"})
+        world.alice.post("/customers/c1/deposit", {"pool": "q"})
         world.clock.forward(10)
-        mona.create("c1", name="Second", fields={"phone": "13800000002"})
-        mona.post("/customers/c1/convert", {"to": "alice"})
+        world.mona.create("c1", name="Second", fields={"phone": "13800000002"})
+        world.mona.post("/customers/c1/convert", {"to": "alice"})
 
-    reply = alice.post("/customers/c1/deposit")
+    reply = world.alice.post("/customers/c1/deposit")
 
     assert reply.json["name"] == "Second"
-    assert alice.customer("c1")["name"] == "Second"
+    assert world.alice.customer("c1")["name"] == "Second"
 
 
 def test_cached_fields_of_a_moved_customer_are_not_used_for_another(world: World) -> None:

@@ -24,14 +24,11 @@ from chalicelib.api.routing import POOL, Answer, NoBody, Route
 from chalicelib.model import responses, times
 from chalicelib.model.policy import Policy
 from tests.support.conformance import compiled, operation, resolved
+from tests.support.every_route import named
 from tests.support.world import World
 from tools.docs.openapi import COMMITTED, rendered
 
 DOCUMENT: Any = json.loads(rendered())
-
-
-def named(route: Route) -> str:
-    return f"{route.method} {route.path.removeprefix('/v1')}"
 
 
 def test_the_committed_document_is_the_one_the_service_serves(world: World) -> None:
@@ -55,18 +52,20 @@ def test_every_schema_of_the_document_is_a_valid_json_schema() -> None:
         compiled({"$ref": f"#/components/schemas/{name}"})
 
 
-def parts(of: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def objects_in(of: Any, at: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every object in the document, with the path to it."""
     if isinstance(of, dict):
         yield at, of
     for name, each in of.items() if isinstance(of, dict) else enumerate(of) if isinstance(of, list) else ():
-        yield from parts(each, f"{at}/{name}")
+        yield from objects_in(each, f"{at}/{name}")
 
 
 def schemas_with(member: str) -> list[tuple[str, dict[str, Any]]]:
-    """The schemas with that member. An object whose path ends so has members of that name, and is none."""
+    """Return the schemas with that member. Objects under `properties` or `examples` are no schemas."""
     return [
-        (at, each) for at, each in parts(DOCUMENT) if member in each and not at.endswith(("/properties", "/examples"))
+        (at, each)
+        for at, each in objects_in(DOCUMENT)
+        if member in each and not at.endswith(("/properties", "/examples"))
     ]
 
 
@@ -86,15 +85,17 @@ def test_every_enum_and_constant_schema_declares_its_type() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_every_operation_has_a_name_in_snake_case_a_summary_a_description_and_tags(route: Route) -> None:
-    told = operation(route)
+    spec = operation(route)
 
-    words = told["operationId"].split("_")
+    words = spec["operationId"].split("_")
     assert all(re.fullmatch("[a-z]+", word) and not re.fullmatch(".+(batch|pool|next)", word) for word in words)
-    assert told["summary"] and told["description"].startswith(told["summary"]) and told["tags"]
-    assert ("batch" in words) == (route.body.__name__ not in ("ImportBody", "NoBody") and "results" in told_of(route))
+    assert spec["summary"] and spec["description"].startswith(spec["summary"]) and spec["tags"]
+    assert ("batch" in words) == (
+        route.body.__name__ not in ("ImportBody", "NoBody") and "results" in members_of(route)
+    )
 
 
-def told_of(route: Route) -> tuple[str, ...]:
+def members_of(route: Route) -> tuple[str, ...]:
     return getattr(route.answers, "__struct_fields__", ())
 
 
@@ -122,26 +123,20 @@ def test_a_user_path_parameter_accepts_any_subject() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_every_route_has_a_one_sentence_summary_and_declared_responses(route: Route) -> None:
-    told = operation(route)
+    spec = operation(route)
 
     assert route.answers is not None, "give it answers="
-    assert told["operationId"] == route.handler.__name__
-    assert told["summary"] == route.handler.__doc__ and told["summary"].endswith("."), "give it one line of docstring"
-    assert set(told["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
-
-
-def test_no_two_routes_have_the_same_operation_id() -> None:
-    names = [route.handler.__name__ for route in ROUTES]
-
-    assert len(set(names)) == len(names)
+    assert spec["operationId"] == route.handler.__name__
+    assert spec["summary"] == route.handler.__doc__ and spec["summary"].endswith("."), "give it one line of docstring"
+    assert set(spec["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_only_public_routes_declare_no_token(route: Route) -> None:
-    told = operation(route)
+    spec = operation(route)
 
-    assert told.get("security", DOCUMENT["security"]) == ([] if route.public else [{"token": []}])
-    assert ("401" in told["responses"]) != route.public
+    assert spec.get("security", DOCUMENT["security"]) == ([] if route.public else [{"token": []}])
+    assert ("401" in spec["responses"]) != route.public
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
@@ -225,7 +220,7 @@ def is_duration(text: str) -> bool:
 
 
 def test_an_unset_rule_has_no_default_in_the_document() -> None:
-    """Of a change of policy it would switch the rule off."""
+    """A default in a policy change would turn the rule off."""
     rules = DOCUMENT["components"]["schemas"]["Policy"]["properties"]
 
     assert set(rules) == set(Policy.__struct_fields__)
@@ -237,12 +232,12 @@ def test_a_new_route_is_described_by_its_types_and_its_docstring() -> None:
         """Pause a pool."""
         return Answer()
 
-    told = document((Route("POST", POOL + "/pause", pause, answers=responses.Pool),))["paths"][POOL + "/pause"]["post"]
+    spec = document((Route("POST", POOL + "/pause", pause, answers=responses.Pool),))["paths"][POOL + "/pause"]["post"]
 
-    assert (told["operationId"], told["summary"]) == ("pause", "Pause a pool.")
-    assert told["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Pool"}
-    assert {"$ref": "#/components/parameters/If-Match"} in told["parameters"]
-    assert {"403", "404", "409", "412"} <= told["responses"].keys()
+    assert (spec["operationId"], spec["summary"]) == ("pause", "Pause a pool.")
+    assert spec["responses"]["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Pool"}
+    assert {"$ref": "#/components/parameters/If-Match"} in spec["parameters"]
+    assert {"403", "404", "409", "412"} <= spec["responses"].keys()
 
 
 def test_a_status_is_declared_with_its_own_codes_only() -> None:

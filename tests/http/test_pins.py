@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.model.times import rfc3339
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, START, Reply, User, World
 
 
@@ -56,16 +56,15 @@ def test_unpinning_an_unpinned_claim_changes_nothing(world: World) -> None:
 
 def test_a_member_pins_up_to_the_limit_of_the_policy(world: World) -> None:
     world.pool(claim_ttl="P1D", pin_limit=2, customers=4)
-    alice = world.alice
-    alice.claim_batch(["c1", "c2", "c3"])
+    world.alice.claim_batch(["c1", "c2", "c3"])
 
-    replies = [pin(alice, each, START + 5 * DAY) for each in ("c1", "c2", "c1", "c3")]
+    replies = [pin(world.alice, each, START + 5 * DAY) for each in ("c1", "c2", "c1", "c3")]
 
     assert [reply.status for reply in replies] == [200, 200, 200, 409]
     refused = replies[-1].json
     assert (refused["code"], refused["limit"], refused["used"]) == ("pin_limit", 2, 2)
-    alice.release("c1")
-    assert pin(alice, "c3", START + 5 * DAY).status == 200
+    world.alice.release("c1")
+    assert pin(world.alice, "c3", START + 5 * DAY).status == 200
 
 
 def test_a_pin_counts_against_the_holder_even_when_a_manager_pins(world: World) -> None:
@@ -80,13 +79,12 @@ def test_a_pin_counts_against_the_holder_even_when_a_manager_pins(world: World) 
 
 def test_an_ended_pin_no_longer_counts_against_the_limit(world: World) -> None:
     world.pool(claim_ttl="P9D", pin_limit=1, customers=2)
-    alice = world.alice
-    alice.claim_batch(["c1", "c2"])
-    pin(alice, "c1", START + DAY)
+    world.alice.claim_batch(["c1", "c2"])
+    pin(world.alice, "c1", START + DAY)
     world.clock.forward(2 * DAY)
 
-    assert pin(alice, "c2", START + 5 * DAY).status == 200
-    assert alice.events("c1")[-1] == "unpinned"
+    assert pin(world.alice, "c2", START + 5 * DAY).status == 200
+    assert world.alice.events("c1")[-1] == "unpinned"
 
 
 def test_a_pin_of_an_expired_claim_no_longer_counts_before_a_sweep(world: World) -> None:
@@ -135,14 +133,13 @@ def test_a_pinned_claim_cannot_be_extended(world: World) -> None:
 
 def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
     world.pool(idle_ttl="P2D", customers=1)
-    alice = world.alice
-    alice.claim("c1")
-    pin(alice, "c1", START + 3 * DAY)
+    world.alice.claim("c1")
+    pin(world.alice, "c1", START + 3 * DAY)
     world.clock.forward(DAY + HOUR)
 
-    alice.post("/customers/c1/follow-up", {"note": "called"})
+    world.alice.post("/customers/c1/follow-up", {"note": "called"})
 
-    assert alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 2 * DAY)
+    assert world.alice.customer("c1")["expires_at"] == rfc3339(world.clock() + 2 * DAY)
 
 
 def test_a_pause_shifts_the_end_of_a_pin(world: World) -> None:

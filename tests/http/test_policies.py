@@ -1,4 +1,4 @@
-"""Policies: what rules a pool, what may rule none, and how a rule changes for new claims or for all."""
+"""Policies: valid and invalid rules, and changes for new claims or for all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def patch(user: User, version: int | None, **body: Any) -> Reply:
     return user.patch("", body, **headers)
 
 
-# Rules that mean nothing
+# Invalid rules
 
 
 BAD_RULES: dict[str, list[Any]] = {

@@ -1,14 +1,10 @@
-"""A pool as a whole: closed and opened, and deleted (rule 21). Pauses are in `test_pool_pauses`."""
+"""Closing, opening and deleting a pool (rule 21). Pauses are in `test_pool_pauses`."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.world import DAY, SECOND, User, World
-
-
-def admin(world: World, pool: str = "p") -> User:
-    return world.user("root", admin=True, pool=pool)
+from tests.support.world import DAY, SECOND, World
 
 
 @pytest.mark.parametrize(
@@ -19,7 +15,7 @@ def test_closing_a_pool_leaves_no_claim(world: World, mode: str, state: str, eve
     alice = world.alice
     alice.claim_batch(["c1", "c2"])
 
-    closed = admin(world).post("/close", {"mode": mode}).json
+    closed = world.root.post("/close", {"mode": mode}).json
 
     assert closed["status"] == "closed"
     assert [alice.customer(each)["state"] for each in ("c1", "c2", "c3")] == [state, state, "available"]
@@ -33,7 +29,7 @@ def test_closing_a_pool_returns_expired_claims_in_any_mode(world: World) -> None
     world.alice.claim("c1")
     world.clock.forward(2 * DAY)
 
-    admin(world).post("/close", {"mode": "to_private"})
+    world.root.post("/close", {"mode": "to_private"})
 
     assert world.alice.customer("c1")["state"] == "available"
     assert world.alice.events("c1")[-1] == "expired"
@@ -42,10 +38,10 @@ def test_closing_a_pool_returns_expired_claims_in_any_mode(world: World) -> None
 def test_closing_a_paused_pool_expires_no_claim(world: World) -> None:
     world.pool(claim_ttl="P1D", customers=1)
     world.alice.claim("c1")
-    admin(world).post("/pause")
+    world.root.post("/pause")
     world.clock.forward(9 * DAY)
 
-    admin(world).post("/close", {"mode": "to_private"})
+    world.root.post("/close", {"mode": "to_private"})
 
     assert world.alice.customer("c1")["holder"] == "alice"
 
@@ -55,7 +51,7 @@ def test_the_schedule_returns_a_claim_made_with_a_stale_open_pool(world: World) 
     late = world.another_process()
     with world.process(late):
         world.alice.customer("c1")
-    admin(world).post("/close", {"mode": "drain"})
+    world.root.post("/close", {"mode": "drain"})
 
     world.service = late
     assert world.alice.claim("c1").status == 200
@@ -66,11 +62,10 @@ def test_the_schedule_returns_a_claim_made_with_a_stale_open_pool(world: World) 
 
 def test_a_closed_pool_rejects_customers_until_it_opens_again(world: World) -> None:
     mona = world.pool(customers=1)
-    root = admin(world)
-    root.post("/close", {"mode": "drain"})
+    world.root.post("/close", {"mode": "drain"})
 
     refused = mona.post("/customers", {"name": "New"})
-    assert root.post("/open").json["status"] == "open"
+    assert world.root.post("/open").json["status"] == "open"
 
     assert refused.code == "pool_not_open"
     world.clock.forward(10 * SECOND)
@@ -80,7 +75,7 @@ def test_a_closed_pool_rejects_customers_until_it_opens_again(world: World) -> N
 
 def test_a_closed_pool_cannot_be_paused_or_resumed_nor_a_paused_one_opened(world: World) -> None:
     world.pool()
-    root = admin(world)
+    root = world.root
     root.post("/pause")
 
     opened = root.post("/open")
@@ -100,19 +95,17 @@ def test_only_an_admin_pauses_resumes_closes_opens_and_deletes(world: World) -> 
 
 def test_a_pool_request_with_an_old_version_changes_nothing(world: World) -> None:
     world.pool()
-    root = admin(world)
 
-    stale = root.post("/pause", if_match="9")
+    stale = world.root.post("/pause", if_match="9")
 
     assert (stale.status, stale.code) == (412, "version_conflict")
-    assert root.get().json["status"] == "open"
+    assert world.root.get().json["status"] == "open"
 
 
 def test_a_pool_with_customers_is_not_deleted_and_keeps_working(world: World) -> None:
     world.pool(customers=1)
-    root = admin(world)
 
-    refused = root.delete()
+    refused = world.root.delete()
 
     assert (refused.status, refused.code) == (409, "pool_not_empty")
     assert world.alice.claim("c1").status == 200
@@ -123,20 +116,19 @@ def test_a_pool_with_a_private_customer_is_not_deleted(world: World) -> None:
     world.alice.claim("c1")
     world.alice.post("/customers/c1/win")
 
-    assert admin(world).delete().code == "pool_not_empty"
+    assert world.root.delete().code == "pool_not_empty"
 
 
 def test_a_deleted_pool_leaves_nothing_for_a_new_one_with_its_id(world: World) -> None:
     world.pool()
-    root = admin(world)
 
-    assert root.delete().status == 200
-    gone = root.get()
-    root.request("POST", "/v1/pools", {"id": "p", "name": "Anew"})
+    assert world.root.delete().status == 200
+    gone = world.root.get()
+    world.root.request("POST", "/v1/pools", {"id": "p", "name": "New"})
 
     assert gone.status == 404
     assert world.mona.get().code == "not_a_member"
-    assert root.get("/members").json["items"] == []
+    assert world.root.get("/members").json["items"] == []
 
 
 def test_a_process_with_a_stale_cache_cannot_add_a_member_to_a_deleted_pool(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The command line of everyday, as people run it: signing in, claiming, giving back, and how it fails."""
+"""poolctl: signing in, claiming, releasing, and failures."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def test_poolctl_stores_a_pasted_token_for_its_owner_and_uses_it(terminal: Termi
     login = terminal.run("login", user=None, stdin=pasted)
     pools = terminal.run("pools", "--json", user=None)
 
-    kept = terminal.home / "config" / "poolctl" / "login.json"
+    stored = terminal.home / "config" / "poolctl" / "login.json"
     assert login.status == 0 and "alice" in login.out and terminal.token("alice")[:20] not in login.out
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
     assert pools.ids == ["p"]
 
 
@@ -63,7 +63,7 @@ def test_poolctl_sends_a_token_only_to_its_address(terminal: Terminal) -> None:
     assert target_pool.status == 4 and "http://127.0.0.1:9" in target_pool.error_line
 
 
-# Claiming and giving back
+# Claiming and releasing
 
 
 def test_poolctl_claims_one_or_many_and_prints_each_result(terminal: Terminal) -> None:
@@ -133,11 +133,11 @@ def test_poolctl_assigns_and_transfers_customers(terminal: Terminal) -> None:
 def test_poolctl_requires_a_pool_from_a_member_of_several(terminal: Terminal, threaded: World) -> None:
     threaded.pool("q")
 
-    unsaid = terminal.run("claim", "c1", user="alice")
-    said = terminal.run("claim", "c1", user="alice", POOLCTL_POOL="p")
+    without_pool = terminal.run("claim", "c1", user="alice")
+    with_pool = terminal.run("claim", "c1", user="alice", POOLCTL_POOL="p")
 
-    assert (unsaid.status, said.status) == (2, 0)
-    assert "p, q" in unsaid.error_line
+    assert (without_pool.status, with_pool.status) == (2, 0)
+    assert "p, q" in without_pool.error_line
 
 
 def test_markup_in_a_name_is_printed_as_text(terminal: Terminal, threaded: World) -> None:
@@ -153,7 +153,7 @@ def test_control_characters_of_a_stored_value_never_reach_the_terminal() -> None
     assert printable("x \x1b[2J\u202e") == "x \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
 
 
-# How it fails
+# Failures
 
 
 def test_poolctl_reports_an_unknown_pool_in_one_line(terminal: Terminal) -> None:
@@ -212,10 +212,10 @@ def test_a_full_disk_is_one_line_and_exit_code_5(terminal: Terminal) -> None:
 
 def test_poolctl_uses_the_locale_or_the_requested_language(terminal: Terminal) -> None:
     chinese = terminal.run("claim", "nobody", user="alice", LANG="zh_CN.UTF-8")
-    asked = terminal.run("claim", "nobody", "--lang", "en", user="alice", LANG="zh_CN.UTF-8")
+    english = terminal.run("claim", "nobody", "--lang", "en", user="alice", LANG="zh_CN.UTF-8")
 
     assert "未找到" in chinese.out and "编号" in chinese.out
-    assert "The resource was not found" in asked.out
+    assert "The resource was not found" in english.out
 
 
 def test_help_is_in_both_languages_and_names_the_page(terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""poolctl import: whatever a spreadsheet was saved as, and what was refused of it."""
+"""poolctl import: file formats, encodings and rejected rows."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_an_unreadable_import_file_is_one_line(terminal: Terminal, name: str) ->
     assert done.status == 5 and name in done.error_line
 
 
-# What was refused
+# Rejected rows
 
 
 def test_a_corrected_errors_file_is_imported(terminal: Terminal, threaded: World) -> None:

@@ -1,4 +1,4 @@
-"""poolctl import, interrupted in every way: it goes on where it stopped, and nothing is imported twice."""
+"""poolctl import after an interruption continues where it stopped and imports nothing twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from tests.support.command_line import Terminal, csv_of, customers_by_name, result_of, save
-from tests.support.engine import Crash, failing, hooked
+from tests.support.dynamodb_calls import Crash, failing, hooked
 from tests.support.world import World
 
 
@@ -34,7 +34,7 @@ def test_importing_the_same_file_again_imports_nothing_twice(terminal: Terminal,
 
 
 class Gate:
-    """Holds the first write of the second request, until it is opened: a request takes four to import 100 by phone."""
+    """Hold the first write of the second request until the gate opens: 100 rows by phone take four writes."""
 
     def __init__(self) -> None:
         self.writes, self.reached, self.open = 0, threading.Event(), threading.Event()
@@ -48,7 +48,7 @@ class Gate:
 
 @pytest.fixture
 def gate(threaded: World) -> Iterator[Gate]:
-    """Closed from the time that the office is there."""
+    """Return a closed gate, which opens at the end."""
     made = Gate()
     yield made
     made.open.set()
@@ -56,7 +56,7 @@ def gate(threaded: World) -> Iterator[Gate]:
 
 @contextmanager
 def paused_import(terminal: Terminal, world: World, gate: Gate, file: Path) -> Iterator[subprocess.Popen[str]]:
-    """An import as a program of its own, held in its second request."""
+    """Start an import as a program that is held in its second request."""
     with hooked(world, "before-call.dynamodb.TransactWriteItems", gate):
         program = terminal.start("import", file)
         assert gate.reached.wait(60)

@@ -1,4 +1,4 @@
-"""poolctl for managers and admins: export, policy, sweep, audit, and what one watches."""
+"""poolctl for managers and admins: export, policy, sweep, audit and watch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from python_calamine import CalamineWorkbook
 
-from tests.http.test_audit import ALICE, plant
+from tests.http.test_audit import ALICE, corrupt
 from tests.support.command_line import Terminal, result_of, terminal_for
-from tests.support.engine import hooked
+from tests.support.dynamodb_calls import hooked
 from tests.support.world import DAY, World
 
 POOL = {"holding_limit": 5, "claim_ttl": "P7D"}
@@ -29,7 +29,7 @@ DANGEROUS = ["=1+1", "+86 10", "-2", "@SUM", "\tTab", "\rReturn"]
 
 
 def fill(world: World) -> None:
-    """One customer that is all formulas, and one that alice holds."""
+    """Create one customer full of formulas, and one that alice holds."""
     world.mona.create(
         "evil", name="=cmd()", priority=-3, fields={"note": "x", **{f"f{n}": t for n, t in enumerate(DANGEROUS)}}
     )
@@ -71,12 +71,12 @@ def test_an_exported_file_can_be_imported_unchanged(terminal: Terminal, threaded
 
     done = terminal.run("import", "-p", "q", terminal.home / f"all.{kind}")
 
-    customer_cache = {each["id"]: each for each in threaded.user("mona", pool="q").walk("/customers")}
+    imported = {each["id"]: each for each in threaded.user("mona", pool="q").walk("/customers")}
     assert done.status == 0, done.err
-    assert customer_cache.keys() == {"evil", "good"}
-    assert (customer_cache["evil"]["name"], customer_cache["evil"]["priority"]) == ("=cmd()", -3)
-    assert [customer_cache["evil"]["fields"][f"f{n}"] for n in range(5)] == DANGEROUS[:5]
-    assert {name: str(said) for name, said in customer_cache["good"]["fields"].items()} == {
+    assert imported.keys() == {"evil", "good"}
+    assert (imported["evil"]["name"], imported["evil"]["priority"]) == ("=cmd()", -3)
+    assert [imported["evil"]["fields"][f"f{n}"] for n in range(5)] == DANGEROUS[:5]
+    assert {name: str(assignment) for name, assignment in imported["good"]["fields"].items()} == {
         "phone": "13800138000", "city": "北京", "staff": "12",
     }  # fmt: skip
 
@@ -115,24 +115,24 @@ def test_an_export_that_fails_leaves_no_file(terminal: Terminal, threaded: World
 
 def test_poolctl_shows_previews_and_changes_rules(terminal: Terminal) -> None:
     shown = terminal.run("policy")
-    tried = terminal.run("policy", "--set", "claim_ttl=P3D", "--apply-to", "all", "--dry-run")
+    preview = terminal.run("policy", "--set", "claim_ttl=P3D", "--apply-to", "all", "--dry-run")
     changed = terminal.run("policy", "--set", "masked_fields=phone,email", "--set", "holding_limit=off", "--json")
 
     assert "version 1" in shown.out and "P7D" in shown.out
-    assert "Nothing was changed" in tried.out and "Deadlines moved: 0" in tried.out
+    assert "Nothing was changed" in preview.out and "Deadlines moved: 0" in preview.out
     assert changed.json["policy"]["masked_fields"] == ["phone", "email"]
     assert (changed.json["policy"]["holding_limit"], changed.json["policy"]["claim_ttl"]) == (None, "P7D")
 
 
-@pytest.mark.parametrize("said", ["claim_ttl=P1M", "nonsense=1", "holding_limit=many"])
-def test_poolctl_rejects_an_invalid_rule_in_one_line(terminal: Terminal, said: str) -> None:
-    refused = terminal.run("policy", "--set", said)
+@pytest.mark.parametrize("assignment", ["claim_ttl=P1M", "nonsense=1", "holding_limit=many"])
+def test_poolctl_rejects_an_invalid_rule_in_one_line(terminal: Terminal, assignment: str) -> None:
+    refused = terminal.run("policy", "--set", assignment)
 
     assert refused.status == 1 and "policy_invalid" in refused.error_line
 
 
-class Meanwhile:
-    """Somebody else's change of the pool, after each of so many looks at it and before the next request."""
+class ConcurrentChanges:
+    """Change the pool after each read of it, before the next request, once for each policy."""
 
     def __init__(self, world: World, *policies: dict[str, Any]) -> None:
         self.world, self.policies = world, list(policies)
@@ -145,15 +145,15 @@ class Meanwhile:
             assert mona.patch("", body, if_match=f'"{version}"').status == 200
 
 
-def changing(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, *policies: dict[str, Any]) -> Any:
+def terminal_during(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, *policies: dict[str, Any]) -> Any:
     world.pool(holding_limit=5)
-    return terminal_for(world, folder, monkeypatch, log=Meanwhile(world, *policies))
+    return terminal_for(world, folder, monkeypatch, log=ConcurrentChanges(world, *policies))
 
 
 def test_a_rule_change_is_retried_after_a_concurrent_change_of_another_rule(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with changing(threaded, tmp_path, monkeypatch, {"cooldown": "PT1H"}, {"cooldown": "PT2H"}) as terminal:
+    with terminal_during(threaded, tmp_path, monkeypatch, {"cooldown": "PT1H"}, {"cooldown": "PT2H"}) as terminal:
         changed = terminal.run("policy", "-p", "p", "--set", "holding_limit=9", "--json")
 
     assert changed.status == 0
@@ -164,7 +164,7 @@ def test_a_rule_change_is_retried_after_a_concurrent_change_of_another_rule(
 def test_a_rule_change_stops_at_a_concurrent_change_of_the_same_rule(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with changing(threaded, tmp_path, monkeypatch, {"holding_limit": 7}) as terminal:
+    with terminal_during(threaded, tmp_path, monkeypatch, {"holding_limit": 7}) as terminal:
         refused = terminal.run("policy", "-p", "p", "--set", "holding_limit=9")
 
     assert refused.status == 1 and "holding_limit=7" in refused.error_line
@@ -184,7 +184,7 @@ def test_a_rule_change_under_constant_conflicts_fails_with_one_line(
     threaded: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = [{"cooldown": f"PT{n}H"} for n in range(1, 20)]
-    with changing(threaded, tmp_path, monkeypatch, *busy) as terminal:
+    with terminal_during(threaded, tmp_path, monkeypatch, *busy) as terminal:
         refused = terminal.run("policy", "-p", "p", "--set", "holding_limit=9")
 
     assert refused.status == 1 and "try again" in refused.err.splitlines()[-1]
@@ -198,10 +198,10 @@ def test_poolctl_previews_and_runs_a_sweep(terminal: Terminal, threaded: World) 
     threaded.alice.claim("c1")
     threaded.clock.forward(8 * DAY)
 
-    tried = terminal.run("sweep", "--dry-run", "--json", user="root")
+    preview = terminal.run("sweep", "--dry-run", "--json", user="root")
     made = terminal.run("sweep", user="root")
 
-    assert (tried.json["due"], tried.json["returned"]) == (1, 0)
+    assert (preview.json["due"], preview.json["returned"]) == (1, 0)
     assert made.status == 0 and ["returned", "1"] in [line.split() for line in made.out.splitlines()]
     assert threaded.mona.customer("c1")["state"] == "available"
 
@@ -213,17 +213,17 @@ def test_poolctl_reports_that_a_large_sweep_requires_confirmation(terminal: Term
     threaded.alice.claim_batch(["c1", "c2"])
     threaded.clock.forward(8 * DAY)
 
-    unsure = terminal.run("sweep", user="root")
-    sure = terminal.run("sweep", "--confirm", "--json", user="root")
+    unconfirmed = terminal.run("sweep", user="root")
+    confirmed = terminal.run("sweep", "--confirm", "--json", user="root")
 
-    assert unsure.status == 1 and "Pool p" in unsure.out
-    assert (sure.status, sure.json["returned"]) == (0, 2)
+    assert unconfirmed.status == 1 and "Pool p" in unconfirmed.out
+    assert (confirmed.status, confirmed.json["returned"]) == (0, 2)
 
 
 def test_the_audit_command_reports_drift_by_exit_code_and_repairs_it(terminal: Terminal, threaded: World) -> None:
     threaded.fill(2)
     threaded.alice.claim("c1")
-    plant(threaded, ALICE, "ADD #pins :n", n=2)
+    corrupt(threaded, ALICE, "ADD #pins :n", n=2)
 
     found = terminal.run("audit", user="root")
     repaired = terminal.run("audit", "--repair", "--json", user="root")
@@ -287,11 +287,11 @@ def test_a_watch_continues_after_the_service_was_unreachable(terminal: Terminal,
     threaded.alice.claim("c1")
     queries = itertools.count(1)
 
-    def away(**_: Any) -> None:
+    def fail(**_: Any) -> None:
         if next(queries) in range(2, 7):  # the second look, however often it is repeated
             raise ConnectionError
 
-    with hooked(threaded, "before-call.dynamodb.Query", away):
+    with hooked(threaded, "before-call.dynamodb.Query", fail):
         watched = terminal.run("watch", "-p", "p", "--every", "0.1", "--times", 2)
 
     assert watched.status == 0 and "Still watching" in watched.error_line

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import Terminal, csv_of, customers_by_name, save
-from tests.support.engine import Crash, hooked
+from tests.support.dynamodb_calls import Crash, hooked
 from tests.support.world import World
 
 

@@ -1,4 +1,4 @@
-"""poolctl for somebody who has not read its page: help, versions, options in both places, mistakes of all kinds."""
+"""poolctl: help, version, options, usage mistakes and unusual environments."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A person at a terminal with no service anywhere."""
+    """Return a terminal without a service."""
     return Terminal("http://127.0.0.1:9", LocalKeys(tmp_path / "keys").ensure(), tmp_path, monkeypatch)
 
 
@@ -76,12 +76,12 @@ def test_options_stand_before_the_command_or_after_it_and_the_later_one_applies(
 ) -> None:
     threaded.pool("q")
     threaded.fill(1, pool="q", prefix="q")
-    away = "http://127.0.0.1:9"
+    unreachable = "http://127.0.0.1:9"
 
     before = terminal.run("-p", "p", "claim", "c1", user="alice")
     after = terminal.run("-p", "nowhere", "claim", "c2", "-p", "p", user="alice")
     wrong = terminal.run("-p", "p", "claim", "c3", "-p", "nowhere", user="alice")
-    address = terminal.run("--url", away, "pools", "--url", terminal.url, user="alice")
+    address = terminal.run("--url", unreachable, "pools", "--url", terminal.url, user="alice")
     language = terminal.run("--lang", "zh", "--json", "mine", "--lang", "en", "-p", "nowhere", user="alice")
     chosen = terminal.run("--pool=q", "pools", user="alice", POOLCTL_POOL="p")
 
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(offline: Terminal, 
     assert why in english.error_line and CHINESE.search(chinese.error_line)
 
 
-# Streams and characters that are not as usual
+# Unusual streams and characters
 
 
 def test_ids_that_are_not_utf_8_are_not_found(terminal: Terminal) -> None:
@@ -189,9 +189,9 @@ def test_a_closed_error_pipe_does_not_change_the_exit_code(offline: Terminal) ->
 
 def test_in_a_locale_without_chinese_nothing_fails(terminal: Terminal, threaded: World) -> None:
     threaded.mona.create("north", name="北辰科技")
-    poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
-    ran = result_of(terminal.start("export", "-", **poor))
+    ran = result_of(terminal.start("export", "-", **ascii_only))
 
     assert ran.status == 0 and "\\u5317\\u8fb0" in ran.out
 
@@ -271,9 +271,9 @@ def test_a_server_that_is_not_this_service_is_reported(offline: Terminal, body: 
 def test_ctrl_c_while_the_service_is_silent_is_one_line(offline: Terminal, command_line: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         program = offline.start(*command_line.split(), "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        asked, _ = silent.accept()
-        with asked:
-            assert asked.recv(100)
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(100)
             program.send_signal(signal.SIGINT)
             ran = result_of(program)
 

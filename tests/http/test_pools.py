@@ -1,11 +1,11 @@
-"""Pools: who makes them, who sees them, and the rules that they may be given."""
+"""Pools: creating and listing them, and their rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import Reply, User, World
 
 

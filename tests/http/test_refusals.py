@@ -1,4 +1,4 @@
-"""Refusals: every code has its status and its sentences, in the language that the client likes best."""
+"""Refusals: every code has its status and its sentences, in the language that the client prefers."""
 
 from __future__ import annotations
 

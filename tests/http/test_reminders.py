@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import new_table
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, START, User, World
 
 
@@ -119,12 +119,12 @@ def test_reminders_match_the_claims_a_later_sweep_would_return(
     later = due_at(world, level)
     world.sweep()
 
-    told = {each for each in ids if reminders(mona, each)}
-    assert told == later - expired
+    reminded = {each for each in ids if reminders(mona, each)}
+    assert reminded == later - expired
 
 
 def due_at(world: World, hours: int) -> set[str]:
-    """Whom a sweep that much later would return."""
+    """Return the customers that a sweep that many hours later would return."""
     shown: list[Any] = world.mona.get("/customers?state=claimed&limit=100").json["items"]
     moment = world.clock() + hours * HOUR
     from chalicelib.model.times import rfc3339

@@ -1,4 +1,4 @@
-"""What a repeated answer shows: the facts of the first one, and of the customer only what the caller may see by now."""
+"""Replayed responses: the facts of the first response, and of the customer only what the caller may see now."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import pytest
 from tests.http.test_masking import hidden, masked_pool
 from tests.proofs.operations import OPERATIONS, Operation, Trial
 from tests.support.canaries import EMAIL, NAME, PHONE
-from tests.support.engine import counted
-from tests.support.every_route import BODIED, everything_there, good_body, send
+from tests.support.dynamodb_calls import counted
+from tests.support.every_route import WITH_BODY, good_body, send, two_tenants
 from tests.support.world import HOUR, Reply, User, World, everything
 
 PERSONAL = ("name", "fields", "masked")
 
 
 def facts(customer: dict[str, Any]) -> dict[str, Any]:
-    return {name: said for name, said in customer.items() if name not in PERSONAL}
+    return {name: value for name, value in customer.items() if name not in PERSONAL}
 
 
 def refused(reply: Reply) -> tuple[int, str, bool]:
     return reply.status, reply.code, "Idempotent-Replayed" in reply.headers
 
 
-def demote(world: World, user: str, role: str = "member") -> None:
+def put_member(world: World, user: str, role: str = "member") -> None:
     path = f"/v1/pools/p/members/{user}"
     assert world.root.request("PUT", path, {"role": role}).status == 200
 
@@ -34,7 +34,7 @@ def remove(world: World, user: str, query: str = "?held=release") -> None:
     assert world.mona.delete(f"/members/{user}{query}").status == 200
 
 
-# Who may have an answer again
+# Who gets a replay
 
 
 def test_a_removed_member_gets_no_replay(world: World) -> None:
@@ -60,7 +60,7 @@ def test_a_member_added_again_gets_replays(world: World) -> None:
     masked_pool(world)
     first = world.alice.claim("c1", idempotency_key="k")
     remove(world, "alice")
-    demote(world, "alice")
+    put_member(world, "alice")
 
     again = world.alice.claim("c1", idempotency_key="k")
 
@@ -111,7 +111,7 @@ def test_a_member_who_removed_themself_gets_that_replay(world: World) -> None:
 def test_a_refused_self_removal_is_not_replayed_after_a_later_removal(world: World) -> None:
     mona, path = world.pool(), "/v1/pools/p/members/mona"
     world.fill(1)
-    demote(world, "bob", "manager")
+    put_member(world, "bob", "manager")
     mona.claim("c1")
     first = mona.request("DELETE", path, idempotency_key="k")
     assert world.bob.request("DELETE", f"{path}?held=release").status == 200
@@ -152,21 +152,20 @@ def test_a_request_of_an_admin_is_replayed_only_to_an_admin(operation: Operation
     assert operation.send(world, "k").text == first.text
 
 
-# What it shows
+# The content of a replay
 
 
 def test_a_replay_is_masked_once_the_claim_has_ended(world: World) -> None:
     masked_pool(world)
-    alice = world.alice
-    sent = [
-        lambda: alice.claim("c1", idempotency_key="one").json,
-        lambda: alice.claim_batch(["c1"], idempotency_key="batch").json["results"][0]["customer"],
-        lambda: alice.claim_next(idempotency_key="next").json["items"][0],
+    requests = [
+        lambda: world.alice.claim("c1", idempotency_key="one").json,
+        lambda: world.alice.claim_batch(["c1"], idempotency_key="batch").json["results"][0]["customer"],
+        lambda: world.alice.claim_next(idempotency_key="next").json["items"][0],
     ]
-    firsts = [send() for send in sent]
-    alice.release_batch(["c1", "c2"])
+    firsts = [send() for send in requests]
+    world.alice.release_batch(["c1", "c2"])
 
-    agains = [send() for send in sent]
+    agains = [send() for send in requests]
 
     assert [hidden(each) for each in firsts] == [False] * 3
     assert [hidden(each) for each in agains] == [True] * 3
@@ -176,16 +175,16 @@ def test_a_replay_is_masked_once_the_claim_has_ended(world: World) -> None:
 def test_a_replay_to_a_former_manager_is_masked_as_for_a_member(world: World) -> None:
     mona = masked_pool(world)
     rows = {"rows": [{"id": "c1", "name": "Acme Trading"}], "on_duplicate": "update"}
-    sent = [
+    requests = [
         lambda: mona.post("/customers", {"id": "c3", "name": "Third Trading"}, idempotency_key="create"),
         lambda: mona.post("/customers/c1/assign", {"to": "bob"}, idempotency_key="assign"),
         lambda: mona.patch("/customers/c1", {"priority": 3}, idempotency_key="edit"),
         lambda: mona.post("/import", rows, idempotency_key="import"),
     ]
-    firsts = [send() for send in sent]
-    demote(world, "mona")
+    firsts = [send() for send in requests]
+    put_member(world, "mona")
 
-    agains = [send() for send in sent]
+    agains = [send() for send in requests]
 
     assert "****" not in "".join(each.text for each in firsts)
     assert [each.status for each in agains] == [each.status for each in firsts] == [201, 200, 200, 200]
@@ -244,13 +243,12 @@ def test_a_replay_about_a_moved_customer_is_masked_by_its_pool(world: World) -> 
     mona = world.pool()
     world.pool("q", masked_fields=["name"])
     mona.create("c1", name=NAME)
-    alice = world.alice
     world.root.put("/members/alice", {"role": "manager"})
-    alice.claim("c1")
-    alice.post("/customers/c1/win")
-    first = alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/win")
+    first = world.alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
 
-    again = alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
+    again = world.alice.post("/customers/c1/deposit", {"pool": "q"}, idempotency_key="k")
 
     assert (first.status, first.json["pool_id"], first.json["masked"]) == (200, "q", True)
     assert (again.status, again.text) == (first.status, first.text)
@@ -299,17 +297,17 @@ def test_a_replayed_batch_of_a_hundred_has_each_customers_own_name(threaded: Wor
     assert (again.status, again.json) == (200, first.json) and first.json["summary"]["ok"] == 100
 
 
-# What is kept, and what it costs
+# Stored records and costs
 
 
 TEXTS = (NAME.lower(), PHONE, EMAIL, "secret", "canary")
 
 
 def test_no_idempotency_record_contains_personal_data(world: World) -> None:
-    mona = everything_there(world)
+    mona = two_tenants(world)
     own = {"name": NAME, "fields": {"phone": PHONE, "email": EMAIL, "secret": "secret"}}
     rows = [own, {"id": "c2"} | own, {"id": "secret id"} | own, {"name": NAME, "secret": 1}, {"name": "n" * 201} | own]
-    sent: list[tuple[User, str, str, Any]] = [
+    requests: list[tuple[User, str, str, Any]] = [
         (mona, "POST", "/v1/pools/p/customers", {"id": "k1"} | own),
         (mona, "POST", "/v1/pools/p/import", {"rows": rows, "on_duplicate": "update"}),
         (mona, "POST", "/v1/pools/p/import", {"rows": rows, "key": "phone", "on_duplicate": "update"}),
@@ -326,9 +324,9 @@ def test_no_idempotency_record_contains_personal_data(world: World) -> None:
         (mona, "PATCH", "/v1/pools/p", {"policy": {"claim_ttl": "secret"}}),
     ]
 
-    for number, (who, method, path, body) in enumerate(sent):
+    for number, (who, method, path, body) in enumerate(requests):
         who.request(method, path, body, idempotency_key=f"k{number}", if_match="1" if path.endswith("/p") else "*")
-    for route in BODIED:
+    for route in WITH_BODY:
         about_customers = "/customers" in route.path or "/import" in route.path
         body = good_body(route).replace(b'"New"', f'"{NAME}"'.encode()) if about_customers else good_body(route)
         send(mona, route, body, idempotency_key="mona")
@@ -345,14 +343,13 @@ def test_no_idempotency_record_contains_personal_data(world: World) -> None:
 
 def test_a_repeated_claim_costs_two_reads_more_than_the_first(world: World) -> None:
     masked_pool(world)
-    alice = world.alice
-    alice.get("/customers/c1")
+    world.alice.get("/customers/c1")
     with counted(world) as first:
-        alice.claim("c1", idempotency_key="k")
-    alice.release("c1")
+        world.alice.claim("c1", idempotency_key="k")
+    world.alice.release("c1")
 
     with counted(world) as again:
-        assert hidden(alice.claim("c1", idempotency_key="k").json)
+        assert hidden(world.alice.claim("c1", idempotency_key="k").json)
 
     assert dict(first) == {"TransactWriteItems": 1}
     assert dict(again) == {"TransactWriteItems": 1, "BatchGetItem": 2}

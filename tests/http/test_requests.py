@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, World
 
 
@@ -143,11 +143,10 @@ VERBS = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_single_verb_is_one_transaction_when_warm(world: World, verb: str) -> None:
     mona = world.pool(claim_ttl="P7D", holding_limit=9, daily_claim_limit=9, max_returns=1, pin_limit=2, customers=5)
-    alice = world.alice
-    alice.claim_batch(["c2", "c3", "c4", "c5"])
-    alice.post("/customers/c3/win")
-    alice.post("/customers/c4/pin", {"until": "2026-06-04T00:00:00Z"})
-    alice.release("c5")
+    world.alice.claim_batch(["c2", "c3", "c4", "c5"])
+    world.alice.post("/customers/c3/win")
+    world.alice.post("/customers/c4/pin", {"until": "2026-06-04T00:00:00Z"})
+    world.alice.release("c5")
     target = {"free": "c1", "held": "c2", "own": "c3", "pinned": "c4", "aside": "c5"}
     who, which, body = VERBS[verb]
     mona.get("/customers")

@@ -1,4 +1,4 @@
-"""A pool whose lists are spread over several partitions: they are the same while it is done and afterwards."""
+"""Resharding: the lists of a pool over several partitions stay the same during and after it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.keys import PLACE
 from chalicelib.services import sweeper
 from chalicelib.services.resharding import STALE_MS
-from tests.support.engine import Crash, counted, failing
+from tests.support.dynamodb_calls import Crash, counted, failing
 from tests.support.world import DAY, HOUR, Reply, User, World
 
-HEARD_MS = 10_000
+RELOADED_MS = 10_000
 
 
 def spread(world: World, number: int, pool: str = "p", **headers: str) -> Reply:
     return world.user("root", admin=True, pool=pool).post("/spread", {"shards": number}, **headers)
 
 
-def filled(world: World, count: int = 30) -> User:
-    """A pool with customers who entered one after the other, every third with a priority."""
+def filled_pool(world: World, count: int = 30) -> User:
+    """Create a pool with customers in order, every third with a priority."""
     mona = world.pool(claim_ttl="P1D")
     for number in range(count):
         assert mona.create(f"c{number}", priority=int(number % 3 == 0)).status == 201
@@ -37,22 +37,22 @@ def ids(items: list[dict[str, str]]) -> list[str]:
     return [each["id"] for each in items]
 
 
-def standing(world: World) -> list[int]:
-    """How many customers are available in each of eight shards."""
+def available_by_shard(world: World) -> list[int]:
+    """Return the number of available customers in each of eight shards."""
     partitions = [keys.place_available("main", "p", shard) for shard in range(8)]
     return [len(world.table.query(each, index=PLACE).keys) for each in partitions]
 
 
-# What it is for
+# Lists over several shards
 
 
 def test_resharding_moves_entries_to_their_shards_and_keeps_every_list(world: World) -> None:
-    mona = filled(world)
+    mona = filled_pool(world)
     before = ids(mona.walk("/customers?state=available"))
 
     spread_over(world, 8)
 
-    assert all(standing(world)) and sum(standing(world)) == 30
+    assert all(available_by_shard(world)) and sum(available_by_shard(world)) == 30
     for limit in (1, 4, 7, 30):
         pages = list(mona.pages("/customers?state=available", limit))
         assert ids([each for page in pages for each in page]) == before
@@ -60,7 +60,7 @@ def test_resharding_moves_entries_to_their_shards_and_keeps_every_list(world: Wo
 
 
 def test_a_list_of_claims_is_ordered_by_deadline_across_shards(world: World) -> None:
-    mona = filled(world, 12)
+    mona = filled_pool(world, 12)
     spread_over(world, 4)
     for each in ("c7", "c3", "c11", "c0", "c5"):
         world.alice.claim(each)
@@ -82,7 +82,7 @@ def test_entries_with_equal_sort_keys_are_each_listed_once(world: World) -> None
 
 
 def test_claim_next_takes_the_best_of_all_shards(world: World) -> None:
-    mona = filled(world)
+    mona = filled_pool(world)
     before = ids(mona.walk("/customers?state=available"))
     spread_over(world, 8)
 
@@ -92,7 +92,7 @@ def test_claim_next_takes_the_best_of_all_shards(world: World) -> None:
 
 
 def test_a_sweep_covers_every_shard(world: World) -> None:
-    filled(world)
+    filled_pool(world)
     spread_over(world, 8)
     world.alice.claim_next(12)
     world.bob.claim_next(5)
@@ -105,7 +105,7 @@ def test_a_sweep_covers_every_shard(world: World) -> None:
 
 
 def test_reminders_and_a_policy_applied_to_all_cover_every_shard(world: World) -> None:
-    mona = filled(world, 12)
+    mona = filled_pool(world, 12)
     spread_over(world, 4)
     world.alice.claim_next(12)
     version = mona.get().headers["ETag"]
@@ -118,7 +118,7 @@ def test_reminders_and_a_policy_applied_to_all_cover_every_shard(world: World) -
 
 
 def test_a_list_page_in_eight_shards_is_a_query_of_each_and_one_read(world: World) -> None:
-    mona = filled(world)
+    mona = filled_pool(world)
     spread_over(world, 8)
     mona.get()
 
@@ -128,15 +128,15 @@ def test_a_list_page_in_eight_shards_is_a_query_of_each_and_one_read(world: Worl
     assert made == {"Query": 8, "BatchGetItem": 1}
 
 
-# How it comes about
+# Moving entries between shards
 
 
 def test_resharding_reports_progress_and_a_repeated_request_changes_nothing(world: World) -> None:
-    filled(world, 3)
+    filled_pool(world, 3)
 
-    asked = spread(world, 8).json
-    assert (asked["shards"], asked["spreading"]) == (8, True)
-    assert spread(world, 8).json == asked
+    started = spread(world, 8).json
+    assert (started["shards"], started["spreading"]) == (8, True)
+    assert spread(world, 8).json == started
     assert spread(world, 4).code == "request_in_progress"
     world.clock.forward(STALE_MS)
     world.sweep()
@@ -152,13 +152,13 @@ def test_an_invalid_number_of_shards_is_rejected(world: World, number: object) -
 
 
 def test_all_lists_are_complete_throughout_resharding(world: World) -> None:
-    mona = filled(world, 12)
+    mona = filled_pool(world, 12)
     before = ids(mona.walk("/customers?state=available"))
 
     for number in (8, 2, 1, 3):
         spread(world, number)
-        for passed in (0, HEARD_MS, STALE_MS):
-            world.clock.forward(passed)
+        for elapsed in (0, RELOADED_MS, STALE_MS):
+            world.clock.forward(elapsed)
             world.sweep()
             assert ids(mona.walk("/customers?state=available")) == before
             taken = ids(world.alice.claim_next(2).json["items"])
@@ -170,7 +170,7 @@ def test_all_lists_are_complete_throughout_resharding(world: World) -> None:
 
 
 def test_a_process_unaware_of_resharding_writes_only_to_shards_that_are_read(world: World) -> None:
-    mona = filled(world, 12)
+    mona = filled_pool(world, 12)
     spread_over(world, 8)
     late = world.another_process()
     mine, world.service = world.service, late
@@ -184,12 +184,12 @@ def test_a_process_unaware_of_resharding_writes_only_to_shards_that_are_read(wor
     assert len(mona.walk("/customers?state=available")) == 12
     world.clock.forward(STALE_MS)
     world.sweep()
-    assert standing(world) == [12, 0, 0, 0, 0, 0, 0, 0]
+    assert available_by_shard(world) == [12, 0, 0, 0, 0, 0, 0, 0]
     assert len(mona.walk("/customers?state=available")) == 12
 
 
 def test_moving_an_entry_between_shards_writes_no_event(world: World) -> None:
-    mona = filled(world, 12)
+    mona = filled_pool(world, 12)
     before = {each["id"]: each for each in mona.walk("/customers")}
 
     spread_over(world, 8)
@@ -201,7 +201,7 @@ def test_moving_an_entry_between_shards_writes_no_event(world: World) -> None:
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
 @pytest.mark.parametrize("call_number", [1, 2, 3])
 def test_resharding_continues_after_a_killed_round(world: World, call_number: int, moment: str) -> None:
-    filled(world)
+    filled_pool(world)
     spread(world, 8)
     world.clock.forward(STALE_MS)
 
@@ -210,12 +210,12 @@ def test_resharding_continues_after_a_killed_round(world: World, call_number: in
         raise Crash  # there were fewer calls
     world.sweep()
 
-    assert all(standing(world)) and sum(standing(world)) == 30
+    assert all(available_by_shard(world)) and sum(available_by_shard(world)) == 30
     assert not spread(world, 8).json["spreading"]
 
 
 def test_resharding_out_of_time_stores_its_progress(world: World) -> None:
-    filled(world)
+    filled_pool(world)
     spread(world, 8)
     world.clock.forward(STALE_MS)
     backend = world.another_process().backend
@@ -231,11 +231,11 @@ def test_resharding_out_of_time_stores_its_progress(world: World) -> None:
 
 
 def test_the_audit_finds_no_misplaced_entry_around_resharding(world: World) -> None:
-    filled(world, 12)
+    filled_pool(world, 12)
 
-    for passed in (0, HEARD_MS, STALE_MS):
+    for elapsed in (0, RELOADED_MS, STALE_MS):
         spread(world, 8)
-        world.clock.forward(passed)
+        world.clock.forward(elapsed)
         world.sweep()
         assert world.root.request("POST", "/v1/audit", {}).json["drifted"] == 0
 
@@ -252,7 +252,7 @@ def test_concurrent_jobs_return_their_results_in_order() -> None:
 
 @pytest.mark.race
 def test_shards_are_read_and_swept_concurrently_in_a_real_process(threaded: World) -> None:
-    mona = filled(threaded, 40)
+    mona = filled_pool(threaded, 40)
     before = ids(mona.walk("/customers?state=available"))
     spread_over(threaded, 8)
     threaded.service = threaded.another_process()

@@ -18,8 +18,8 @@ def contents(table: Table) -> dict[tuple[str, str], Any]:
 
 
 @pytest.fixture
-def at_noon(world: World) -> Table:
-    """What AWS would restore: the table as it was, in another one. Since then there has been a mistake."""
+def restored_table(world: World) -> Table:
+    """Return a copy of the table, as AWS restores it. Mistakes were made since then."""
     mona = world.pool(holding_limit=40, customers=60)
     world.alice.claim_batch([f"c{number}" for number in range(1, 31)])
     restored = new_table(str(world.table.connection.client.meta.endpoint_url))
@@ -31,15 +31,15 @@ def at_noon(world: World) -> Table:
     return restored
 
 
-def test_a_restore_copies_every_item_and_nothing_else(world: World, at_noon: Table) -> None:
-    counts = restore(world.table, at_noon, write=True)
+def test_a_restore_copies_every_item_and_nothing_else(world: World, restored_table: Table) -> None:
+    counts = restore(world.table, restored_table, write=True)
 
-    assert contents(world.table) == contents(at_noon)
+    assert contents(world.table) == contents(restored_table)
     assert counts["put"] > 30 and counts["deleted"] >= 80  # of each new customer, itself and its fields
 
 
-def test_the_service_continues_from_a_restored_table(world: World, at_noon: Table) -> None:
-    restore(world.table, at_noon, write=True)
+def test_the_service_continues_from_a_restored_table(world: World, restored_table: Table) -> None:
+    restore(world.table, restored_table, write=True)
     world.service = world.another_process()
 
     assert world.bob.claim("c1").code == "already_claimed"
@@ -48,22 +48,22 @@ def test_the_service_continues_from_a_restored_table(world: World, at_noon: Tabl
     assert_sound(world.table)
 
 
-def test_a_repeated_restore_writes_nothing(world: World, at_noon: Table) -> None:
-    restore(world.table, at_noon, write=True)
+def test_a_repeated_restore_writes_nothing(world: World, restored_table: Table) -> None:
+    restore(world.table, restored_table, write=True)
 
-    assert not restore(world.table, at_noon, write=True)
+    assert not restore(world.table, restored_table, write=True)
 
 
-def test_a_restore_only_counts_without_confirmation(world: World, at_noon: Table) -> None:
+def test_a_restore_only_counts_without_confirmation(world: World, restored_table: Table) -> None:
     before = contents(world.table)
 
-    counts = restore(world.table, at_noon, write=False)
+    counts = restore(world.table, restored_table, write=False)
 
     assert contents(world.table) == before
-    assert counts == restore(world.table, at_noon, write=True)
+    assert counts == restore(world.table, restored_table, write=True)
 
 
-def test_the_next_restore_finishes_a_killed_one(world: World, at_noon: Table) -> None:
+def test_the_next_restore_finishes_a_killed_one(world: World, restored_table: Table) -> None:
     class Killed(BaseException):
         pass
 
@@ -76,9 +76,9 @@ def test_the_next_restore_finishes_a_killed_one(world: World, at_noon: Table) ->
     events = world.table.connection.client.meta.events
     events.register_first("before-send.dynamodb.BatchWriteItem", kill)
     with pytest.raises(Killed):
-        restore(world.table, at_noon, write=True)
+        restore(world.table, restored_table, write=True)
     events.unregister("before-send.dynamodb.BatchWriteItem", kill)
 
-    assert contents(world.table) != contents(at_noon)
-    restore(world.table, at_noon, write=True)
-    assert contents(world.table) == contents(at_noon)
+    assert contents(world.table) != contents(restored_table)
+    restore(world.table, restored_table, write=True)
+    assert contents(world.table) == contents(restored_table)

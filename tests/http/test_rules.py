@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.model.times import rfc3339
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, MINUTE, START, World
 
 # Claim
@@ -16,14 +16,13 @@ from tests.support.world import DAY, HOUR, MINUTE, START, World
 
 def test_rule_1_state_counter_event_and_answer_change_in_one_conditional_transaction(world: World) -> None:
     world.pool(holding_limit=5, claim_ttl="P7D", customers=1)
-    alice = world.alice
 
     with counted(world) as made:
-        claimed = alice.claim("c1", idempotency_key="k")
+        claimed = world.alice.claim("c1", idempotency_key="k")
 
     assert made == {"TransactWriteItems": 1}
-    assert (claimed.json["holder"], alice.held(), alice.events("c1")[-1]) == ("alice", 1, "claimed")
-    assert alice.claim("c1", idempotency_key="k").text == claimed.text
+    assert (claimed.json["holder"], world.alice.held(), world.alice.events("c1")[-1]) == ("alice", 1, "claimed")
+    assert world.alice.claim("c1", idempotency_key="k").text == claimed.text
 
 
 def test_rule_2_the_pool_comes_from_the_stored_customer_and_never_from_the_client(world: World) -> None:
@@ -76,6 +75,7 @@ def test_rule_4_the_holding_limit_counts_all_that_is_held_and_a_members_own_limi
 
     assert (full["code"], full["limit"], full["used"]) == ("holding_limit", 2, 2)
     assert (raised, lowered, alice.held()) == (200, "holding_limit", 3)
+    assert alice.get("/members/me").json["headroom"] == 0
 
 
 def test_rule_5_the_daily_limit_counts_claims_of_a_local_day_refunds_nothing_and_no_assignment(world: World) -> None:
@@ -91,8 +91,10 @@ def test_rule_5_the_daily_limit_counts_claims_of_a_local_day_refunds_nothing_and
     refused = alice.claim("c3").json
     world.clock.forward(HOUR)
 
-    assert (refused["code"], refused["retry_at"]) == ("daily_limit", rfc3339(START + 8 * HOUR))
+    assert (refused["code"], refused["limit"], refused["used"]) == ("daily_limit", 2, 2)
+    assert refused["retry_at"] == rfc3339(START + 8 * HOUR)
     assert alice.claim("c3").status == 200
+    assert alice.get("/members/me").json["claimed_today"] == 1
 
 
 def test_rule_6_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: World) -> None:
@@ -101,10 +103,12 @@ def test_rule_6_an_expired_claim_can_be_claimed_by_anyone_before_a_sweep(world: 
     world.clock.forward(DAY)
 
     taken = world.bob.claim("c1")
-    bob_expired_later = world.alice.claim("c2")
+    held = (world.alice.held(), world.bob.held())
+    another = world.alice.claim("c2")
 
-    assert (taken.json["holder"], world.alice.events("c1")[-2:]) == ("bob", ["expired", "claimed"])
-    assert bob_expired_later.status == 200, "her own expired claim does not block her headroom"
+    assert (taken.json["holder"], held) == ("bob", (0, 1))
+    assert world.alice.events("c1") == ["imported", "claimed", "expired", "claimed"]
+    assert another.status == 200, "her own expired claim does not block her headroom"
 
 
 def test_rule_7_claim_next_takes_the_highest_priority_and_then_the_longest_waiting(world: World) -> None:
@@ -113,9 +117,9 @@ def test_rule_7_claim_next_takes_the_highest_priority_and_then_the_longest_waiti
         mona.post("/customers", {"id": name, "name": name, "priority": priority})
         world.clock.forward(MINUTE)
 
-    taken = world.alice.claim_next(2).json["items"]
-
-    assert [each["id"] for each in taken] == ["urgent", "old"]
+    assert world.alice.claim_next(2).ids == ["urgent", "old"]
+    assert world.alice.claim_next(5).ids == ["new"]
+    assert world.alice.claim_next().ids == []
 
 
 def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threaded: World) -> None:
@@ -130,13 +134,14 @@ def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threade
 
 
 def test_rule_8_claiming_a_customer_already_held_succeeds_and_changes_nothing(world: World) -> None:
-    world.pool(daily_claim_limit=1, claim_ttl="P7D", customers=1)
+    world.pool(holding_limit=1, daily_claim_limit=1, claim_ttl="P7D", customers=1)
     first = world.alice.claim("c1")
     world.clock.forward(HOUR)
 
     again = world.alice.claim("c1")
 
     assert (again.status, again.json) == (200, first.json)
+    assert world.alice.held() == 1
 
 
 # Release
@@ -144,27 +149,27 @@ def test_rule_8_claiming_a_customer_already_held_succeeds_and_changes_nothing(wo
 
 def test_rule_9_members_release_their_own_and_only_managers_those_of_others(world: World) -> None:
     mona = world.pool(reason_required=True, customers=2)
-    alice = world.alice
-    alice.claim_batch(["c1", "c2"])
+    world.alice.claim_batch(["c1", "c2"])
 
-    without = alice.release("c1")
+    without = world.alice.release("c1")
     others = world.bob.release("c1", reason="mine now")
-    own = alice.release("c1", reason="wrong number")
+    own = world.alice.release("c1", reason="wrong number")
     reclaimed = mona.release("c2", reason="on leave")
 
     assert [without.code, others.code, own.status, reclaimed.status] == ["reason_required", "not_holder", 200, 200]
-    history = alice.get("/customers/c1/history").json["items"]
+    assert (without.status, others.status) == (422, 403)
+    history = world.alice.get("/customers/c1/history").json["items"]
     assert (history[-1]["type"], history[-1]["reason"]) == ("released", "wrong number")
 
 
 def test_rule_10_a_release_counts_down_once_starts_the_cooldown_and_frees_the_customer_for_others(world: World) -> None:
-    world.pool(cooldown="P3D", customers=1)
+    world.pool(cooldown="P3D", customers=2)
     alice = world.alice
-    alice.claim("c1")
+    alice.claim_batch(["c1", "c2"])
 
-    codes = [alice.release("c1").status, alice.release("c1").status]
+    first, second = alice.release("c1"), alice.release("c1")
 
-    assert (codes, alice.held()) == ([200, 409], 0)
+    assert (first.status, second.status, second.code, alice.held()) == (200, 409, "not_claimed", 1)
     waiting = alice.claim("c1").json
     assert (waiting["code"], waiting["retry_at"]) == ("cooldown", rfc3339(world.clock() + 3 * DAY))
     assert world.bob.claim("c1").status == 200
@@ -175,12 +180,13 @@ def test_rule_11_a_stale_client_can_neither_release_nor_extend_a_newer_claim(wor
     alice = world.alice
     old = alice.claim("c1").json["claim_id"]
     alice.release("c1")
-    alice.claim("c1")
+    new = alice.claim("c1").json["claim_id"]
 
     released = alice.release("c1", claim_id=old)
     extended = alice.post("/customers/c1/extend", {"by": "P1D", "claim_id": old})
 
     assert [released.code, extended.code] == ["claim_changed"] * 2
+    assert alice.release("c1", claim_id=new).status == 200
 
 
 # Batch
@@ -330,18 +336,17 @@ def test_rule_20_each_reminder_is_sent_once_per_claim_and_level(world: World) ->
 
 def test_rule_21_pausing_stops_clocks_closing_ends_claims_and_only_empty_pools_are_deleted(world: World) -> None:
     world.pool(claim_ttl="P7D", customers=1)
-    alice, root = world.alice, world.root
-    alice.claim("c1")
+    world.alice.claim("c1")
 
-    root.post("/pause")
+    world.root.post("/pause")
     world.clock.forward(30 * DAY)
-    root.post("/resume")
-    shifted = alice.customer("c1")["expires_at"]
-    root.post("/close", {"mode": "drain"})
+    world.root.post("/resume")
+    shifted = world.alice.customer("c1")["expires_at"]
+    world.root.post("/close", {"mode": "drain"})
 
     assert shifted == rfc3339(START + 37 * DAY + 1)
-    assert (alice.customer("c1")["state"], alice.held()) == ("available", 0)
-    assert root.delete().code == "pool_not_empty"
+    assert (world.alice.customer("c1")["state"], world.alice.held()) == ("available", 0)
+    assert world.root.delete().code == "pool_not_empty"
 
 
 def test_rule_22_removing_a_member_states_what_happens_to_their_customers(world: World) -> None:
@@ -390,7 +395,9 @@ def test_rule_25_eligibility_lists_every_blocking_rule_and_its_end(world: World)
 
     shown = world.alice.get("/customers/c1/eligibility").json
 
-    assert not shown["eligible"]
+    assert shown["eligible"] is False
+    assert (shown["blocking"][2]["limit"], shown["blocking"][2]["used"]) == (0, 0)
+    assert shown["blocking"][0]["retry_at"] == world.alice.customer("c1")["available_at"]
     assert [(rule["code"], rule.get("retry_at")) for rule in shown["blocking"]] == [
         ("embargoed", rfc3339(START + DAY)),
         ("daily_limit", "2026-06-02T00:00:00.000Z"),
@@ -414,25 +421,23 @@ def test_rule_32_a_follow_up_has_content_and_a_managers_restarts_no_clock(world:
 
 def test_rule_34_refusals_name_the_fact(world: World) -> None:
     mona = world.pool(customers=2)
-    alice = world.alice
-    alice.claim("c1")
+    world.alice.claim("c1")
 
-    claimed = alice.post("/customers/c1/deposit")
+    claimed = world.alice.post("/customers/c1/deposit")
     available = mona.post("/customers/c2/deposit")
-    alice.post("/customers/c1/win")
-    private = alice.release("c1")
+    world.alice.post("/customers/c1/win")
+    private = world.alice.release("c1")
 
     assert [each.code for each in (claimed, available, private)] == ["not_private", "already_available", "not_claimed"]
 
 
 def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_counters(world: World) -> None:
     world.pool()
-    root = world.root
 
-    created = root.create("c1")
-    assigned = root.post("/customers/c1/assign", {"to": "alice"})
-    reclaimed = root.release("c1")
-    claimed = root.claim("c1")
+    created = world.root.create("c1")
+    assigned = world.root.post("/customers/c1/assign", {"to": "alice"})
+    reclaimed = world.root.release("c1")
+    claimed = world.root.claim("c1")
 
     assert [each.status for each in (created, assigned, reclaimed)] == [201, 200, 200]
     assert (claimed.status, claimed.code) == (403, "not_a_member")

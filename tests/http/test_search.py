@@ -1,4 +1,4 @@
-"""Search: by the beginning of a name, by a phone number or an e-mail address, whatever the size of the pool."""
+"""Search by name prefix, phone number or e-mail address in a pool of any size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import NAMES
 from chalicelib.model.normalization import fold_name
 from chalicelib.services.pagination import Cursor
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import HOUR, Reply, User, World
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # no name contains one
@@ -23,11 +23,11 @@ def create(user: User, customer: str, name: str = "New", **fields: Any) -> Reply
     return user.post("/customers", {"id": customer, "name": name, "fields": fields})
 
 
-def edit(user: User, customer: str, **said: Any) -> Reply:
-    return user.patch(f"/customers/{customer}", said)
+def patch_customer(user: User, customer: str, **text: Any) -> Reply:
+    return user.patch(f"/customers/{customer}", text)
 
 
-def found(user: User, query: str) -> list[str]:
+def search(user: User, query: str) -> list[str]:
     return user.customer_ids(f"{query}")
 
 
@@ -68,7 +68,7 @@ def named(world: World) -> World:
     ],
 )
 def test_a_name_is_found_by_prefix_in_any_case_and_width(named: World, beginning: str, ids: list[str]) -> None:
-    assert sorted(found(named.user("bob"), f"name={beginning}")) == ids
+    assert sorted(search(named.user("bob"), f"name={beginning}")) == ids
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
@@ -92,9 +92,9 @@ def test_customers_with_equal_names_are_all_found_page_by_page(world: World) -> 
 
 def test_a_renamed_customer_is_found_only_by_the_new_name(named: World) -> None:
 
-    edit(named.user("mona"), "c1", name="Zenith")
+    patch_customer(named.user("mona"), "c1", name="Zenith")
 
-    assert found(named.bob, "name=zen") == ["c1"] and "c1" not in found(named.bob, "name=ac")
+    assert search(named.bob, "name=zen") == ["c1"] and "c1" not in search(named.bob, "name=ac")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_claims_do_not_write_the_name_index(world: World) -> None:
     assert before["rank"] != after["rank"]
 
 
-# What is hidden stays hidden
+# Masked fields
 
 
 def test_only_managers_search_a_masked_name(world: World) -> None:
@@ -166,14 +166,14 @@ def test_a_masked_key_is_searched_by_managers_or_among_held_customers(world: Wor
 
     before = alice.get(f"/customers?{query}")
     alice.claim("c1")
-    held = found(alice, query)
+    held = search(alice, query)
     world.clock.forward(HOUR)
     expired = alice.get(f"/customers?{query}")
     alice.claim("c2")
     alice.post("/customers/c2/win")
-    private = found(alice, f"{kind}={'13900000000' if kind == 'phone' else 'li@example.com'}")
+    private = search(alice, f"{kind}={'13900000000' if kind == 'phone' else 'li@example.com'}")
 
-    assert (held, private, found(mona, query)) == (["c1"], ["c2"], ["c1"])
+    assert (held, private, search(mona, query)) == (["c1"], ["c2"], ["c1"])
     assert [(each.status, each.code) for each in (before, expired)] == [(403, "not_manager")] * 2
 
 
@@ -186,10 +186,10 @@ def test_a_refused_search_does_not_reveal_whether_a_key_exists(world: World, kin
 
     for more in ("", "&state=available", "&state=claimed", "&holder=me", "&holder=mona"):
         answers, calls = [], []
-        for said in (SECRETS[kind], "13900000001", "13999999999", "wang@example.com", "nobody@example.com"):
-            if ("@" in said) == (kind == "email"):
+        for text in (SECRETS[kind], "13900000001", "13999999999", "wang@example.com", "nobody@example.com"):
+            if ("@" in text) == (kind == "email"):
                 with counted(world) as requests:
-                    answers.append(world.alice.get(f"/customers?{kind}={said}{more}"))
+                    answers.append(world.alice.get(f"/customers?{kind}={text}{more}"))
                 calls.append(requests)
         assert {(each.status, each.text) for each in answers} == {(403, answers[0].text)}, more
         assert all(each == calls[0] for each in calls), more
@@ -202,7 +202,7 @@ def test_a_member_finds_a_held_customer_whose_number_another_now_has(world: Worl
 
     create(mona, "c2", phone="13812345678")
 
-    assert found(world.alice, "phone=13812345678") == ["c1"]
+    assert search(world.alice, "phone=13812345678") == ["c1"]
     assert world.bob.get("/customers?phone=13812345678").code == "not_manager"
 
 
@@ -227,22 +227,22 @@ def test_a_search_requires_membership_of_the_pool(world: World, query: str) -> N
     create(mona, "c1", "Acme", phone="13812345678", email="a@b.cn")
 
     assert world.user("stranger").get(f"/customers?{query}").code == "not_a_member"
-    assert [found(user, query) for user in (world.user("alice", pool="q"), world.user("alice", tenant="acme"))] == [
+    assert [search(user, query) for user in (world.user("alice", pool="q"), world.user("alice", tenant="acme"))] == [
         [],
         [],
     ]
-    assert found(world.alice, query) == ["c1"]
+    assert search(world.alice, query) == ["c1"]
 
 
 # By phone number and e-mail address
 
 
-@pytest.mark.parametrize("said", ["13812345678", "+86 138 1234 5678", "１３８-1234-5678", "0086 13812345678"])
-def test_a_phone_number_is_found_in_every_spelling(world: World, said: str) -> None:
+@pytest.mark.parametrize("text", ["13812345678", "+86 138 1234 5678", "１３８-1234-5678", "0086 13812345678"])
+def test_a_phone_number_is_found_in_every_spelling(world: World, text: str) -> None:
     mona = world.pool()
     create(mona, "c1", phone="+86 (138) 1234-5678")
 
-    assert found(mona, f"phone={said}") == ["c1"]
+    assert search(mona, f"phone={text}") == ["c1"]
 
 
 def test_the_last_customer_given_a_number_is_found_by_it_until_it_changes(world: World) -> None:
@@ -250,19 +250,19 @@ def test_the_last_customer_given_a_number_is_found_by_it_until_it_changes(world:
     create(mona, "c1", phone="13812345678", email="a@b.cn")
     create(mona, "c2", phone="13812345678")
 
-    assert (found(mona, "phone=13812345678"), found(mona, "email=a@b.cn")) == (["c2"], ["c1"])
-    edit(mona, "c2", fields={"phone": None})
-    assert found(mona, "phone=13812345678") == []
-    assert found(mona, "phone=13900000000") == []
+    assert (search(mona, "phone=13812345678"), search(mona, "email=a@b.cn")) == (["c2"], ["c1"])
+    patch_customer(mona, "c2", fields={"phone": None})
+    assert search(mona, "phone=13812345678") == []
+    assert search(mona, "phone=13900000000") == []
 
 
 def test_a_search_by_number_applies_the_state_and_holder_filters(named: World) -> None:
     queries = ["", "&state=claimed", "&holder=alice", "&state=available", "&holder=bob"]
 
-    assert [found(named.user("bob"), f"phone=13800000002{query}") for query in queries] == [["c2"]] * 3 + [[]] * 2
+    assert [search(named.user("bob"), f"phone=13800000002{query}") for query in queries] == [["c2"]] * 3 + [[]] * 2
 
 
-# What is no search
+# Invalid searches
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_a_search_cursor_fits_into_a_url_for_any_name(world: World, name: str) -
     for number in range(3):
         create(mona, f"{number}" * 64, name)
 
-    assert len(found(mona, f"name={fold_name(name)[:3]}")) == 3
+    assert len(search(mona, f"name={fold_name(name)[:3]}")) == 3
     pages = list(mona.pages(f"/customers?name={fold_name(name)[:3]}", 1))
     assert [len(page) for page in pages] == [1, 1, 1]
 
@@ -318,7 +318,7 @@ def test_a_search_cursor_fits_into_a_url_for_any_name(world: World, name: str) -
     st.integers(1, 60),
 )
 def test_any_customer_is_found_by_a_prefix_of_its_folded_name(searched: User, name: str, end: int) -> None:
-    edited = edit(searched, "c1", name=name)
+    edited = patch_customer(searched, "c1", name=name)
     beginning = fold_name(name)[:end]
 
     reply = searched.get(f"/customers?name={quote(beginning)}")
@@ -335,7 +335,7 @@ def searched(world: World) -> User:
     return mona
 
 
-# What it costs
+# Costs
 
 
 def test_a_search_is_two_requests_for_any_pool_size(world: World) -> None:

@@ -39,19 +39,19 @@ class Served:
     def call(
         self, method: str, path: str, token: str | None = None, body: Any = None, **headers: str
     ) -> tuple[int, Any, Any]:
-        """Status, headers and body."""
+        """Return status, headers and body."""
         sent = headers if token is None else {"Authorization": f"Bearer {token}", **headers}
         content = None if body is None else json.dumps(body).encode()
         sent |= {} if body is None else {"Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, content, method=method, headers=sent)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return told(method, path, content or b"", answer.status, answer.headers, answer.read())
+                return checked(method, path, content or b"", answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as refusal:
-            return told(method, path, content or b"", refusal.code, refusal.headers, refusal.read())
+            return checked(method, path, content or b"", refusal.code, refusal.headers, refusal.read())
 
 
-def told(method: str, path: str, sent: bytes, status: int, headers: Any, text: bytes) -> tuple[int, Any, Any]:
+def checked(method: str, path: str, sent: bytes, status: int, headers: Any, text: bytes) -> tuple[int, Any, Any]:
     """The document also declares the responses of the gateway itself for an existing route."""
     try:
         route, _ = find(method, path.partition("?")[0])
@@ -65,7 +65,7 @@ def told(method: str, path: str, sent: bytes, status: int, headers: Any, text: b
 def served(ministack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The service with its demo pool, as `make run` starts it."""
     keys = LocalKeys(Path(tmp_path_factory.mktemp("keys"))).ensure()
-    with patch.dict(os.environ):  # the other tests of this process have an environment of their own
+    with patch.dict(os.environ):  # other tests of this process need their own environment
         module = load_app(ministack, keys)
         api = LocalApi(module.app)
     with api:
@@ -112,9 +112,9 @@ def test_a_semicolon_is_part_of_the_path(served: Served) -> None:
     ]
     named = served.call("GET", f"/v1/pools/{POOL}/customers?name=a;b", alice)
 
-    another_user = (403, "not_manager")  # with the subject `me;`
+    names_another_user = (403, "not_manager")  # with the subject `me;`
     not_there = (404, "not_found")
-    assert [(status, body["code"]) for status, _, body in answers] == [not_there, another_user, not_there]
+    assert [(status, body["code"]) for status, _, body in answers] == [not_there, names_another_user, not_there]
     assert (named[0], named[2]["items"]) == (200, [])
 
 
@@ -151,16 +151,16 @@ def test_a_browser_preflight_is_answered(served: Served) -> None:
 
 def test_every_response_has_its_own_request_id(served: Served) -> None:
     alice = served.keys.token("alice")
-    asked = [
+    requests = [
         ("GET", "/v1/health", None),
         ("GET", "/v1/pools", alice),
         ("GET", "/v1/pools", None),
         ("GET", "/no", alice),
     ]
 
-    ids = [served.call(*each)[1]["X-Request-Id"] for each in asked]
+    ids = [served.call(*each)[1]["X-Request-Id"] for each in requests]
 
-    assert all(ids) and len(set(ids)) == len(asked)
+    assert all(ids) and len(set(ids)) == len(requests)
 
 
 def test_the_schedule_sweeps_through_the_same_app(served: Served) -> None:
@@ -182,8 +182,10 @@ def test_a_served_refusal_uses_the_language_of_the_client(served: Served) -> Non
 # Compression
 
 
-def raw(served: Served, path: str, accepted: str | None, token: str | None = None, **headers: str) -> tuple[Any, bytes]:
-    """The headers and the bytes of an answer, as they came over the wire."""
+def read_raw(
+    served: Served, path: str, accepted: str | None, token: str | None = None, **headers: str
+) -> tuple[Any, bytes]:
+    """Return the headers and the unprocessed body of a response."""
     sent = headers | ({} if token is None else {"Authorization": f"Bearer {token}"})
     connection = HTTPConnection(served.url.removeprefix("http://"), timeout=30)
     try:
@@ -195,9 +197,9 @@ def raw(served: Served, path: str, accepted: str | None, token: str | None = Non
 
 
 def test_a_large_response_is_compressed_for_a_client_that_accepts_gzip(served: Served) -> None:
-    plain_headers, plain = raw(served, "/v1/openapi.json", "identity")
+    plain_headers, plain = read_raw(served, "/v1/openapi.json", "identity")
 
-    headers, body = raw(served, "/v1/openapi.json", "gzip, deflate, br", Origin="https://example.org")
+    headers, body = read_raw(served, "/v1/openapi.json", "gzip, deflate, br", Origin="https://example.org")
 
     assert (headers["Content-Encoding"], headers["Vary"]) == ("gzip", "Accept-Encoding")
     assert gzip.decompress(body) == plain and len(body) < len(plain) / 4
@@ -207,9 +209,9 @@ def test_a_large_response_is_compressed_for_a_client_that_accepts_gzip(served: S
 
 
 def test_the_compressed_console_is_at_most_a_third_of_its_size(served: Served) -> None:
-    _, plain = raw(served, "/console", None)
+    _, plain = read_raw(served, "/console", None)
 
-    headers, body = raw(served, "/console", "gzip")
+    headers, body = read_raw(served, "/console", "gzip")
 
     assert headers["Content-Encoding"] == "gzip" and len(body) * 3 < len(plain)
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
@@ -217,10 +219,10 @@ def test_the_compressed_console_is_at_most_a_third_of_its_size(served: Served) -
 
 def test_a_compressed_response_keeps_its_etag_and_small_ones_stay_plain(served: Served) -> None:
     mona = served.keys.token("mona")
-    listed, _ = raw(served, f"/v1/pools/{POOL}/customers?limit=100", "gzip", mona)
+    listed, _ = read_raw(served, f"/v1/pools/{POOL}/customers?limit=100", "gzip", mona)
 
-    headers, body = raw(served, f"/v1/pools/{POOL}", "gzip", mona)
-    health, small = raw(served, "/v1/health", "gzip")
+    headers, body = read_raw(served, f"/v1/pools/{POOL}", "gzip", mona)
+    health, small = read_raw(served, "/v1/health", "gzip")
 
     assert listed["Content-Encoding"] == "gzip"
     text = gzip.decompress(body) if headers["Content-Encoding"] else body
@@ -249,7 +251,7 @@ def test_an_encoded_or_small_body_is_sent_unchanged() -> None:
     assert compressed({}, b"x" * (MINIMUM_BYTES - 1), "gzip") == ({}, b"x" * (MINIMUM_BYTES - 1))
 
 
-STOPPED = """
+STOP_TWICE = """
 import signal, sys
 from tools.local.serve import stop_on_signals, wait_for_signal
 
@@ -262,6 +264,6 @@ wait_for_signal(signals, engine=None)
 
 
 def test_a_second_stop_signal_during_shutdown_still_stops_the_server() -> None:
-    result_of = subprocess.run([sys.executable, "-c", STOPPED], cwd=PROJECT, timeout=30, check=False)
+    result_of = subprocess.run([sys.executable, "-c", STOP_TWICE], cwd=PROJECT, timeout=30, check=False)
 
     assert result_of.returncode == 0

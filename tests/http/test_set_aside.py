@@ -1,4 +1,4 @@
-"""Setting aside: a customer that has come back too often waits for a manager instead of going round (rule 19)."""
+"""Setting aside: a customer returned too often waits for a manager (rule 19)."""
 
 from __future__ import annotations
 

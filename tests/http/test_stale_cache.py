@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from chalicelib.model.times import rfc3339
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, START, World
 
 
-def target_pool(world: World, *deeds: Any) -> None:
-    """Does that through another process, which remembers what it has seen; the first one does not hear of it."""
+def in_another_process(world: World, *steps: Any) -> None:
+    """Run the steps in another process with its own cache."""
     with world.process():
-        for deed in deeds:
-            assert deed().status == 200
+        for step in steps:
+            assert step().status == 200
 
 
 @pytest.mark.parametrize("verb", ["release", "extend", "pin", "unpin", "win", "follow-up"])
 def test_a_stale_cache_does_not_hide_the_current_holder(world: World, verb: str) -> None:
     world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True, customers=1)
     world.alice.claim("c1")
-    target_pool(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
+    in_another_process(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
     bodies = {"pin": {"until": rfc3339(START + 2 * DAY)}, "follow-up": {"note": "called"}}
     done = world.bob.post(f"/customers/c1/{verb}", bodies.get(verb))
@@ -35,7 +35,7 @@ def test_a_stale_cache_does_not_hide_the_current_holder(world: World, verb: str)
 def test_a_manager_cached_as_the_holder_must_still_be_a_manager(world: World) -> None:
     mona = world.pool(customers=1)
     mona.claim("c1")
-    target_pool(world, lambda: mona.post("/customers/c1/transfer", {"to": "bob"}))
+    in_another_process(world, lambda: mona.post("/customers/c1/transfer", {"to": "bob"}))
 
     reclaimed = mona.release("c1")
 
@@ -46,7 +46,7 @@ def test_the_current_owner_may_deposit_and_edit_despite_a_stale_cache(world: Wor
     mona = world.pool(customers=1)
     mona.post("/customers/c1/convert", {"to": "alice"})
     world.alice.customer("c1")
-    target_pool(
+    in_another_process(
         world,
         lambda: world.alice.post("/customers/c1/deposit"),
         lambda: mona.post("/customers/c1/convert", {"to": "bob"}),
@@ -61,7 +61,7 @@ def test_the_current_owner_may_deposit_and_edit_despite_a_stale_cache(world: Wor
 def test_a_batch_uses_the_current_holders_despite_a_stale_cache(world: World) -> None:
     world.pool(customers=3)
     world.alice.claim_batch(["c1", "c2", "c3"])
-    target_pool(world, lambda: world.alice.release_batch(["c1", "c2"]), lambda: world.bob.claim("c1"))
+    in_another_process(world, lambda: world.alice.release_batch(["c1", "c2"]), lambda: world.bob.claim("c1"))
 
     assert world.bob.release_batch(["c1", "c2", "c3"]).results == ["ok", "not_claimed", "not_holder"]
 
@@ -69,27 +69,26 @@ def test_a_batch_uses_the_current_holders_despite_a_stale_cache(world: World) ->
 def test_a_refused_atomic_batch_returns_the_current_state_of_each(world: World) -> None:
     mona = world.pool(customers=1)
     made = mona.post("/import", {"rows": [{"id": "gone", "name": "Gone"}]}).json
-    alice, bob = world.alice, world.bob
-    alice.claim("c1")
-    target_pool(
+    world.alice.claim("c1")
+    in_another_process(
         world,
         lambda: mona.post(f"/imports/{made['import_id']}/undo"),
-        lambda: alice.release("c1"),
-        lambda: bob.claim("c1"),
+        lambda: world.alice.release("c1"),
+        lambda: world.bob.claim("c1"),
     )
 
-    assert alice.claim_batch(["nobody", "gone", "c1"], atomic=True).results == [
+    assert world.alice.claim_batch(["nobody", "gone", "c1"], atomic=True).results == [
         "not_found", "not_found", "already_claimed"
     ]  # fmt: skip
-    assert bob.release_batch(["no id", "c1"], atomic=True).results == ["not_found", "ok"]
-    assert alice.release_batch(["no id", "gone"], atomic=True).results == ["not_found", "not_found"]
+    assert world.bob.release_batch(["no id", "c1"], atomic=True).results == ["not_found", "ok"]
+    assert world.alice.release_batch(["no id", "gone"], atomic=True).results == ["not_found", "not_found"]
 
 
 def test_claim_next_finds_a_restored_customer_cached_as_set_aside(world: World) -> None:
     mona = world.pool(max_returns=1, customers=1)
     world.alice.claim("c1")
     world.alice.release("c1")
-    target_pool(world, lambda: mona.post("/customers/c1/restore"))
+    in_another_process(world, lambda: mona.post("/customers/c1/restore"))
 
     taken = world.bob.claim_next().json["items"]
 
@@ -105,7 +104,7 @@ def test_claim_next_takes_a_better_customer_released_concurrently(
     world.bob.claim("c1")
     world.bob.release("c1")
     world.alice.claim("c2")
-    target_pool(world, lambda: world.alice.release("c2"))
+    in_another_process(world, lambda: world.alice.release("c2"))
 
     taken = world.bob.claim_next().json["items"]
 
@@ -116,7 +115,7 @@ def test_an_extension_applies_to_the_current_claim_despite_a_stale_cache(world: 
     world.pool(claim_ttl="PT2H", members_may_extend=True, max_hold="PT4H", customers=1)
     world.alice.claim("c1")
     world.alice.post("/customers/c1/extend", {"by": "PT2H"})
-    target_pool(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
+    in_another_process(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
     assert world.bob.post("/customers/c1/extend", {"by": "PT2H"}).status == 200
     assert world.bob.customer("c1")["expires_at"] == rfc3339(world.clock.now + 4 * HOUR)
@@ -125,7 +124,7 @@ def test_an_extension_applies_to_the_current_claim_despite_a_stale_cache(world: 
 def test_a_stale_cache_with_other_conditions_costs_one_more_transaction(world: World) -> None:
     world.pool(customers=1)
     world.alice.claim("c1")
-    target_pool(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
+    in_another_process(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
     with counted(world) as made:
         assert world.bob.release("c1").status == 200
@@ -135,7 +134,7 @@ def test_a_stale_cache_with_other_conditions_costs_one_more_transaction(world: W
 
 def test_a_stale_cache_with_the_same_conditions_costs_nothing_more(world: World) -> None:
     world.pool(customers=1)
-    target_pool(world, lambda: world.bob.claim("c1"))
+    in_another_process(world, lambda: world.bob.claim("c1"))
 
     with counted(world) as made:
         assert world.alice.claim("c1").code == "already_claimed"
@@ -145,11 +144,10 @@ def test_a_stale_cache_with_the_same_conditions_costs_nothing_more(world: World)
 
 def test_an_atomic_batch_is_planned_again_after_a_cache_refresh(world: World) -> None:
     world.pool(customers=2)
-    alice, bob = world.alice, world.bob
-    alice.claim_batch(["c1", "c2"])
-    target_pool(world, lambda: alice.release("c1"), lambda: bob.claim("c1"))
+    world.alice.claim_batch(["c1", "c2"])
+    in_another_process(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 
-    refused = alice.release_batch(["c2", "nobody", "c1"], atomic=True)
+    refused = world.alice.release_batch(["c2", "nobody", "c1"], atomic=True)
 
     assert refused.results == ["ok", "not_found", "not_holder"]
-    assert alice.held() == 1, "nothing was done"
+    assert world.alice.held() == 1, "nothing was done"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.engine import counted
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, START, World
 
 
@@ -106,8 +106,13 @@ def test_statistics_require_a_manager_and_a_valid_range_of_days(world: World) ->
     mona = world.pool()
 
     assert world.alice.get("/stats").code == "not_manager"
-    for span in ("from=2026-06-02&to=2026-06-01", "from=2020-01-01&to=2026-06-01", "from=yesterday", "to=2026-02-30"):
-        assert mona.get(f"/stats?{span}").status == 422, span
+    for days in (
+        "from=2026-06-02&to=2026-06-01",
+        "from=2020-01-01&to=2026-06-01",
+        "from=yesterday",
+        "to=2026-02-30",
+    ):
+        assert mona.get(f"/stats?{days}").status == 422, days
 
 
 def test_the_largest_atomic_batch_succeeds_on_a_new_day(threaded: World) -> None:

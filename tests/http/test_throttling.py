@@ -1,4 +1,4 @@
-"""Throttling: a request that DynamoDB throttles is repeated very few times, whichever layer could repeat it."""
+"""Throttling: a throttled request is retried a few times in total, by any layer."""
 
 from __future__ import annotations
 
@@ -10,32 +10,52 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import counted, hooked, operation_of
-from tests.support.faults import WRITE, said
+from tests.support.dynamodb_calls import counted, hooked, operation_of
+from tests.support.faults import WRITE, client_error
 from tests.support.memory import Memory, cancelled, memory_table
 from tests.support.network_faults import throttled
 from tests.support.world import DAY, HOUR, Reply, World
 
-MOST = 4
+MAX_REQUESTS = 4
 ERRORS: dict[str, Callable[[str], Exception]] = {
-    "the table": lambda call: said(call, "ProvisionedThroughputExceededException"),
-    "the account": lambda call: said(call, "RequestLimitExceeded"),
-    "the service": lambda call: said(call, "ThrottlingException"),
+    "the table": lambda call: client_error(call, "ProvisionedThroughputExceededException"),
+    "the account": lambda call: client_error(call, "RequestLimitExceeded"),
+    "the service": lambda call: client_error(call, "ThrottlingException"),
     "one of the items": lambda call: cancelled([None, {}], "ThrottlingError"),
     "an item that another request holds": lambda call: cancelled([{}, {}], "ThrottlingError"),
 }
 VERBS: dict[str, Callable[[World], Reply]] = {
-    "claim": lambda w: w.user("alice").claim("c1"),
-    "claim with a key": lambda w: w.user("alice").claim("c1", idempotency_key="k"),
-    "batch": lambda w: w.user("alice").claim_batch([f"c{number}" for number in range(1, 31)]),
-    "atomic batch": lambda w: w.user("alice").claim_batch(["c1", "c2"], atomic=True),
-    "claim-next": lambda w: w.user("alice").claim_next(2),
-    "release": lambda w: w.user("bob").release("c40"),
-    "removal": lambda w: w.user("mona").delete("/members/bob?held=release"),
-    "read": lambda w: w.user("alice").get("/customers/c1"),
-    "list": lambda w: w.user("alice").get("/customers?state=available"),
-    "sweep": lambda w: w.user("root", admin=True).request("POST", "/v1/sweep", {}),
+    "claim": lambda w: w.alice.claim("c1"),
+    "claim with a key": lambda w: w.alice.claim("c1", idempotency_key="k"),
+    "batch": lambda w: w.alice.claim_batch([f"c{number}" for number in range(1, 31)]),
+    "atomic batch": lambda w: w.alice.claim_batch(["c1", "c2"], atomic=True),
+    "claim-next": lambda w: w.alice.claim_next(2),
+    "release": lambda w: w.bob.release("c40"),
+    "removal": lambda w: w.mona.delete("/members/bob?held=release"),
+    "read": lambda w: w.alice.get("/customers/c1"),
+    "list": lambda w: w.alice.get("/customers?state=available"),
+    "sweep": lambda w: w.root.request("POST", "/v1/sweep", {}),
 }
+
+
+@contextmanager
+def throttled_if(
+    world: World, condition: Callable[[str], bool], error: Callable[[str], Exception] | None = None
+) -> Iterator[None]:
+    """DynamoDB throttles the calls for which the condition is true."""
+    engine: Any = world.table.connection
+    before = engine.before
+
+    def throttle(call: str) -> None:
+        before(call)
+        if condition(call):
+            raise (error or ERRORS["the service"])(call)
+
+    engine.before = throttle
+    try:
+        yield
+    finally:
+        engine.before = before
 
 
 @contextmanager
@@ -43,24 +63,17 @@ def throttling(
     world: World, error: Callable[[str], Exception], *, times: int = 10**6, only: str = "", spared: int = 0
 ) -> Iterator[None]:
     """DynamoDB throttles so many calls from now on: all of them, or those of one operation, after those spared."""
-    engine, left, unharmed = world.table.connection, iter(range(times)), iter(range(spared))
-    assert isinstance(engine, Memory)
-    before = engine.before
+    left, unharmed = iter(range(times)), iter(range(spared))
 
-    def strike(call: str) -> None:
-        before(call)
-        if only in ("", call) and next(unharmed, None) is None and next(left, None) is not None:
-            raise error(call)
+    def is_hit(call: str) -> bool:
+        return only in ("", call) and next(unharmed, None) is None and next(left, None) is not None
 
-    engine.before = strike
-    try:
+    with throttled_if(world, is_hit, error):
         yield
-    finally:
-        engine.before = before
 
 
 @pytest.fixture
-def made() -> World:
+def world() -> World:
     """A pool of forty customers, of whom bob holds the last."""
     world = World(memory_table(Memory()))
     world.pool(claim_ttl="PT1H", customers=40)
@@ -71,37 +84,37 @@ def made() -> World:
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
 @pytest.mark.parametrize("error", ERRORS)
 def test_a_claim_whose_transaction_is_throttled_makes_at_most_four_requests(
-    made: World, error: str, cold: bool
+    world: World, error: str, cold: bool
 ) -> None:
-    made.service = made.another_process() if cold else made.service
+    world.service = world.another_process() if cold else world.service
 
-    with counted(made) as sent, throttling(made, ERRORS[error], only=WRITE):
-        refused = made.alice.claim("c1")
+    with counted(world) as sent, throttling(world, ERRORS[error], only=WRITE):
+        refused = world.alice.claim("c1")
 
     assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "throttled", "1")
-    assert sent[WRITE] > 1 and sent.total() <= MOST
-    assert made.alice.claim("c1").status == 200
+    assert sent[WRITE] > 1 and sent.total() <= MAX_REQUESTS
+    assert world.alice.claim("c1").status == 200
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_throttled_request_makes_at_most_four_attempts(made: World, verb: str, cold: bool) -> None:
-    made.service = made.another_process() if cold else made.service
+def test_a_throttled_request_makes_at_most_four_attempts(world: World, verb: str, cold: bool) -> None:
+    world.service = world.another_process() if cold else world.service
 
-    with counted(made) as sent, throttling(made, ERRORS["the table"]):
-        refused = VERBS[verb](made)
+    with counted(world) as sent, throttling(world, ERRORS["the table"]):
+        refused = VERBS[verb](world)
 
     assert (refused.status, refused.code) == (429, "throttled")
-    assert sent.total() <= MOST
+    assert sent.total() <= MAX_REQUESTS
 
 
-LATE: dict[str, Callable[[World], Reply]] = {  # some need several calls even where nothing is throttled
-    "the first claim of the day": lambda w: w.user("alice").claim("c1"),
-    "a claim with a key": lambda w: w.user("alice").claim("c1", idempotency_key="k"),
+MULTI_CALL_CLAIMS: dict[str, Callable[[World], Reply]] = {  # some need several calls even where nothing is throttled
+    "the first claim of the day": lambda w: w.alice.claim("c1"),
+    "a claim with a key": lambda w: w.alice.claim("c1", idempotency_key="k"),
     "a claim at the limit, beside an own expired claim": lambda w: w.user("carl").claim("c1"),
     "a claim-next at the limit, beside an own expired claim": lambda w: w.user("carl").claim_next(1),
-    "claim-next": lambda w: w.user("alice").claim_next(2),
-    "claim-next with a key": lambda w: w.user("alice").claim_next(2, idempotency_key="k"),
+    "claim-next": lambda w: w.alice.claim_next(2),
+    "claim-next with a key": lambda w: w.alice.claim_next(2, idempotency_key="k"),
 }
 
 
@@ -123,22 +136,22 @@ def at_a_limit() -> World:
 @pytest.mark.parametrize("only", ["", WRITE], ids=["calls", "writes"])
 @pytest.mark.parametrize("times", [1, 2, 10**6], ids=["once", "twice", "from then on"])
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "cold"])
-@pytest.mark.parametrize("claim", LATE)
+@pytest.mark.parametrize("claim", MULTI_CALL_CLAIMS)
 def test_a_claim_throttled_at_any_of_its_calls_makes_at_most_four_or_one_more_than_undisturbed(
     claim: str, cold: bool, times: int, only: str
 ) -> None:
-    needed = undisturbed(claim, cold)
+    needed = requests_without_throttling(claim, cold)
 
     for spared in range(needed):
         world = at_a_limit()
         world.service = world.another_process() if cold else world.service
         before = stored_items(world)
         with counted(world) as sent, throttling(world, ERRORS["the table"], times=times, spared=spared, only=only):
-            reply = LATE[claim](world)
+            reply = MULTI_CALL_CLAIMS[claim](world)
 
         unchanged = stored_items(world) == before
         assert reply.status == 200 or reply.code == ("throttled" if unchanged else "outcome_unknown")
-        assert sent.total() <= max(MOST, needed + (times == 1)), spared
+        assert sent.total() <= max(MAX_REQUESTS, needed + (times == 1)), spared
 
 
 def stored_items(world: World) -> dict[Any, Any]:
@@ -146,75 +159,69 @@ def stored_items(world: World) -> dict[Any, Any]:
     return dict(world.table.connection.items)
 
 
-def undisturbed(claim: str, cold: bool) -> int:
+def requests_without_throttling(claim: str, cold: bool) -> int:
     """How many requests to DynamoDB that claim makes where nothing is throttled."""
     world = at_a_limit()
     world.service = world.another_process() if cold else world.service
     with counted(world) as sent:
-        assert LATE[claim](world).status == 200
+        assert MULTI_CALL_CLAIMS[claim](world).status == 200
     return sent.total()
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("read", "list", "sweep")])
-def test_a_throttled_transaction_is_retried_at_most_twice(made: World, verb: str) -> None:
-    with counted(made) as sent, throttling(made, ERRORS["one of the items"], only=WRITE):
-        refused = VERBS[verb](made)
+def test_a_throttled_transaction_is_retried_at_most_twice(world: World, verb: str) -> None:
+    with counted(world) as sent, throttling(world, ERRORS["one of the items"], only=WRITE):
+        refused = VERBS[verb](world)
 
     assert (refused.status, refused.code) == (429, "throttled")
     assert sent[WRITE] <= 3
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_a_claim_throttled_twice_succeeds(made: World, error: str) -> None:
-    with throttling(made, ERRORS[error], times=2, only=WRITE):
-        assert made.alice.claim("c1").status == 200
+def test_a_claim_throttled_twice_succeeds(world: World, error: str) -> None:
+    with throttling(world, ERRORS[error], times=2, only=WRITE):
+        assert world.alice.claim("c1").status == 200
 
-    assert made.mona.events("c1") == ["imported", "claimed"]
+    assert world.mona.events("c1") == ["imported", "claimed"]
 
 
-def test_a_read_throttled_twice_succeeds(made: World) -> None:
-    with throttling(made, ERRORS["the table"], times=2):
-        assert made.alice.get("/customers/c1").status == 200
+def test_a_read_throttled_twice_succeeds(world: World) -> None:
+    with throttling(world, ERRORS["the table"], times=2):
+        assert world.alice.get("/customers/c1").status == 200
 
 
 @pytest.mark.parametrize("verb", ["removal", "audit", "pause"])
-def test_a_long_request_completes_despite_occasional_throttling(made: World, verb: str) -> None:
+def test_a_long_request_completes_despite_occasional_throttling(world: World, verb: str) -> None:
     for start in range(0, 250, 50):
-        made.bob.claim_batch(made.fill(50, prefix=f"d{start}x"))
-    asked: dict[str, Callable[[], Reply]] = {
-        "removal": lambda: VERBS["removal"](made),
-        "audit": lambda: made.root.request("POST", "/v1/audit", {}),
-        "pause": lambda: made.root.post("/pause"),
+        world.bob.claim_batch(world.fill(50, prefix=f"d{start}x"))
+    requests: dict[str, Callable[[], Reply]] = {
+        "removal": lambda: VERBS["removal"](world),
+        "audit": lambda: world.root.request("POST", "/v1/audit", {}),
+        "pause": lambda: world.root.post("/pause"),
     }
     calls = itertools.count(1)
-    engine: Any = made.table.connection
 
-    def strike(call: str) -> None:
-        if next(calls) % 4 == 0:
-            raise said(call, "ThrottlingException")
-
-    engine.before = strike
-    reply = asked[verb]()
-    engine.before = lambda call: None
+    with throttled_if(world, lambda call: next(calls) % 4 == 0):
+        reply = requests[verb]()
 
     assert reply.status == 200
 
 
-def test_each_request_has_its_own_retry_budget(made: World) -> None:
+def test_each_request_has_its_own_retry_budget(world: World) -> None:
     for customer in ("c1", "c2", "c3"):
-        with throttling(made, ERRORS["the table"], times=2, only=WRITE):
-            assert made.alice.claim(customer).status == 200
+        with throttling(world, ERRORS["the table"], times=2, only=WRITE):
+            assert world.alice.claim(customer).status == 200
 
 
 def test_the_low_level_client_retries_nothing(moto_world: World) -> None:
     moto_world.pool(customers=1)
     sent: Counter[str] = Counter()
 
-    def strike(request: Any, **_: Any) -> Any:
+    def throttle(request: Any, **_: Any) -> Any:
         sent[operation_of(request)] += 1
         return throttled()
 
-    with hooked(moto_world, "before-send.dynamodb", strike):
+    with hooked(moto_world, "before-send.dynamodb", throttle):
         refused = moto_world.alice.claim("c1")
 
     assert (refused.status, refused.code) == (429, "throttled")
@@ -222,6 +229,16 @@ def test_the_low_level_client_retries_nothing(moto_world: World) -> None:
 
 
 # The sweep
+
+
+def pool_with_expired_claims(count: int) -> World:
+    world = World(memory_table(Memory()))
+    world.pool(claim_ttl="PT1H")
+    ids = world.fill(count)
+    for start in range(0, count, 90):
+        world.alice.claim_batch(ids[start : start + 90])
+    world.clock.forward(HOUR)
+    return world
 
 
 def two_pools_with_expired_claims() -> World:
@@ -241,28 +258,17 @@ def test_a_throttled_sweep_reports_no_failure_and_leaves_the_rest() -> None:
         report = world.sweep()
 
     assert (report.due, report.returned, report.failed, report.remaining) == (60, 0, 0, 60)
-    assert sent[WRITE] <= MOST
+    assert sent[WRITE] <= MAX_REQUESTS
     again = world.sweep()
     assert (again.returned, again.failed, again.remaining) == (60, 0, 0)
 
 
 def test_a_sweep_that_is_throttled_midway_reports_what_it_returned() -> None:
-    world = World(memory_table(Memory()))
-    world.pool(claim_ttl="PT1H")
-    ids = world.fill(250)
-    for start in (0, 90, 180):
-        world.alice.claim_batch(ids[start : start + 90])
-    world.clock.forward(HOUR)
-    engine: Any = world.table.connection
+    world = pool_with_expired_claims(250)
     calls = iter([False])
 
-    def strike(call: str) -> None:
-        if call == WRITE and next(calls, True):
-            raise said(call, "ThrottlingException")
-
-    engine.before = strike
-    report = world.sweep()
-    engine.before = lambda call: None
+    with throttled_if(world, lambda call: call == WRITE and next(calls, True)):
+        report = world.sweep()
 
     assert report.due == 250 and report.failed == 0
     assert report.returned == len(world.mona.walk("/customers?state=available")) > 0
@@ -273,35 +279,22 @@ def test_a_throttled_pool_does_not_stop_the_sweep_of_the_next() -> None:
     world = two_pools_with_expired_claims()
     engine: Any = world.table.connection
 
-    def strike(call: str) -> None:
-        if call == WRITE and any("#P#a#" in action.key.pk for action in engine.sent.actions):
-            raise said(call, "ThrottlingException")
+    def writes_to_pool_a(call: str) -> bool:
+        return call == WRITE and any("#P#a#" in action.key.pk for action in engine.sent.actions)
 
-    engine.before = strike
-    report = world.sweep()
-    engine.before = lambda call: None
+    with throttled_if(world, writes_to_pool_a):
+        report = world.sweep()
 
     assert (report.due, report.returned, report.failed, report.remaining) == (60, 30, 0, 30)
     assert len(world.user("mona", pool="b").walk("/customers?state=available")) == 30
 
 
 def test_a_sweep_continues_after_occasional_throttling() -> None:
-    world = World(memory_table(Memory()))
-    world.pool(claim_ttl="PT1H")
-    ids = world.fill(270)
-    for start in (0, 90, 180):
-        world.alice.claim_batch(ids[start : start + 90])
-    world.clock.forward(HOUR)
-    engine: Any = world.table.connection
+    world = pool_with_expired_claims(270)
     turns = iter([True, True, False] * 100)
 
-    def strike(call: str) -> None:
-        if call == WRITE and next(turns):
-            raise said(call, "ThrottlingException")
-
-    engine.before = strike
-    report = world.sweep()
-    engine.before = lambda call: None
+    with throttled_if(world, lambda call: call == WRITE and next(turns)):
+        report = world.sweep()
 
     assert (report.returned, report.failed, report.remaining) == (270, 0, 0)
 

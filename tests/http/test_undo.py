@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.transactions.import_log import RETENTION_SECONDS
-from tests.support.undo_requests import PHONE, edit, imported, items_about, listed, told, undo
+from tests.support.undo_requests import PHONE, edit, imported, listed, partition_keys, undo, undo_results
 from tests.support.world import DAY, User, World, everything
 
 # What is undone
@@ -20,9 +20,9 @@ def test_undo_removes_a_created_customer_with_its_fields(world: World) -> None:
 
     reply = undo(mona, name)
 
-    assert told(reply) == {"a": "left", "b": "left"} and reply.json["summary"] == {"ok": 2, "failed": 0}
+    assert undo_results(reply) == {"a": "left", "b": "left"} and reply.json["summary"] == {"ok": 2, "failed": 0}
     assert mona.get("/customers/a").code == world.alice.claim("b").code == "not_found"
-    assert listed(mona) == listed(mona, f"?phone={PHONE}") == items_about(world, "#C#", "#D#") == []
+    assert listed(mona) == listed(mona, f"?phone={PHONE}") == partition_keys(world, "#C#", "#D#") == []
 
 
 def test_undo_restores_the_fields_of_an_updated_customer(world: World) -> None:
@@ -34,7 +34,7 @@ def test_undo_restores_the_fields_of_an_updated_customer(world: World) -> None:
     reply = undo(mona, name)
 
     shown = mona.customer("a")
-    assert told(reply) == {"a": "restored"} and reply.json["results"][0]["customer"] == shown
+    assert undo_results(reply) == {"a": "restored"} and reply.json["results"][0]["customer"] == shown
     assert (shown["name"], shown["fields"], shown["priority"]) == ("Was", {"phone": PHONE, "city": "上海"}, 3)
     assert (shown["holder"], shown["version"]) == ("alice", 4)
     assert listed(mona, f"?phone={PHONE}") == ["a"] and listed(mona, "?phone=13900000000") == []
@@ -71,7 +71,7 @@ def test_an_import_by_phone_number_is_undone(world: World) -> None:
 
     reply = undo(mona, imported(mona, *rows, key="phone"))
 
-    assert told(reply) == {"a": "restored", "b": "left"}
+    assert undo_results(reply) == {"a": "restored", "b": "left"}
     assert mona.customer("a")["fields"] == {"phone": PHONE} and listed(mona) == ["a"]
 
 
@@ -85,7 +85,7 @@ def test_undo_returns_only_rows_that_changed_a_customer_in_order(world: World) -
 
     undone = undo(mona, reply.json["import_id"])
 
-    assert list(told(undone).items()) == [("z", "left"), ("b", "restored"), ("a", "left")]
+    assert list(undo_results(undone).items()) == [("z", "left"), ("b", "restored"), ("a", "left")]
     assert listed(mona) == ["b", "same"]
 
 
@@ -96,7 +96,7 @@ def test_an_import_is_undone_in_a_paused_or_closed_pool(world: World, status: st
     name = imported(mona, {"id": "a"}, {"id": "b"})
     assert root.post(f"/{status}", {"mode": "drain"} if status == "close" else None).status == 200
 
-    assert told(undo(mona, name)) == {"a": "left", "b": "restored"}
+    assert undo_results(undo(mona, name)) == {"a": "left", "b": "restored"}
 
 
 # What stays
@@ -126,7 +126,7 @@ def test_undo_keeps_customers_changed_since_the_import(world: World, touch: str)
 
     reply = undo(mona, name)
 
-    assert told(reply) == {"new": "version_conflict", "other": "left", "old": "restored"}
+    assert undo_results(reply) == {"new": "version_conflict", "other": "left", "old": "restored"}
     assert reply.json["summary"] == {"ok": 2, "failed": 1} and reply.json["results"][0]["detail"]
     assert mona.customer("new") == before and listed(mona) == ["new", "old"]
 
@@ -137,7 +137,7 @@ def test_undo_keeps_customers_changed_by_another_process(world: World) -> None:
     with world.process():
         world.alice.claim("a")
 
-    assert told(undo(mona, name)) == {"a": "version_conflict", "b": "left"}
+    assert undo_results(undo(mona, name)) == {"a": "version_conflict", "b": "left"}
     assert world.alice.held() == 1
 
 
@@ -148,7 +148,7 @@ def test_undo_leaves_customers_that_moved_to_another_pool(world: World) -> None:
     mona.post("/customers/a/convert", {"to": "mona"})
     assert mona.post("/customers/a/deposit", {"pool": "q"}).status == 200
 
-    assert told(undo(mona, name)) == {"a": "not_found"}
+    assert undo_results(undo(mona, name)) == {"a": "not_found"}
     assert listed(world.user("mona", pool="q")) == ["a"]
 
 
@@ -161,7 +161,7 @@ def test_undo_leaves_a_new_customer_with_the_id_of_a_moved_one(world: World) -> 
     world.clock.forward(1)
     mona.create("a", name="Another")
 
-    assert told(undo(mona, name)) == {"a": "version_conflict"}
+    assert undo_results(undo(mona, name)) == {"a": "version_conflict"}
     assert (mona.customer("a")["name"], mona.customer("a")["version"]) == ("Another", 1)
 
 
@@ -170,8 +170,8 @@ def test_undo_skips_customers_that_a_later_import_changed(world: World) -> None:
     first = imported(mona, {"id": "a", "name": "First"}, {"id": "b"})
     second = imported(mona, {"id": "a", "name": "Second"}, {"id": "b"})
 
-    assert told(undo(mona, first)) == {"a": "version_conflict", "b": "left"}
-    assert told(undo(mona, second)) == {"a": "restored"} and mona.customer("a")["name"] == "First"
+    assert undo_results(undo(mona, first)) == {"a": "version_conflict", "b": "left"}
+    assert undo_results(undo(mona, second)) == {"a": "restored"} and mona.customer("a")["name"] == "First"
 
 
 # Phone numbers and addresses
@@ -182,16 +182,16 @@ def test_undo_leaves_a_number_that_another_customer_took(world: World) -> None:
     name = imported(mona, {"id": "a", "fields": {"phone": PHONE, "email": "a@b.cn"}}, {"id": "b"})
     mona.create("c", fields={"phone": PHONE})
 
-    assert told(undo(mona, name)) == {"a": "left", "b": "left"}
-    assert listed(mona, f"?phone={PHONE}") == ["c"] and len(items_about(world, "#D#")) == 1
+    assert undo_results(undo(mona, name)) == {"a": "left", "b": "left"}
+    assert listed(mona, f"?phone={PHONE}") == ["c"] and len(partition_keys(world, "#D#")) == 1
 
 
 def test_undo_of_two_rows_with_one_number_frees_the_number(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a", "fields": {"phone": PHONE}}, {"id": "b", "fields": {"phone": PHONE}})
 
-    assert told(undo(mona, name)) == {"a": "left", "b": "left"}
-    assert items_about(world, "#C#", "#D#") == []
+    assert undo_results(undo(mona, name)) == {"a": "left", "b": "left"}
+    assert partition_keys(world, "#C#", "#D#") == []
 
 
 def test_undo_returns_a_number_to_its_previous_customer(world: World) -> None:
@@ -201,7 +201,7 @@ def test_undo_returns_a_number_to_its_previous_customer(world: World) -> None:
 
     for rows in (taken, taken[::-1]):
         world.clock.forward(1)
-        assert set(told(undo(mona, imported(mona, *rows))).values()) == {"left", "restored"}
+        assert set(undo_results(undo(mona, imported(mona, *rows))).values()) == {"left", "restored"}
         assert listed(mona, f"?phone={PHONE}") == ["old"]
 
 
@@ -308,5 +308,5 @@ def test_the_import_of_a_removed_manager_is_undone_with_correct_counts(world: Wo
     name = imported(world.user("max"), {"id": "a"}, {"id": "b"})
     assert mona.delete("/members/max").status == 200
 
-    assert told(undo(mona, name)) == {"a": "left", "b": "left"}
+    assert undo_results(undo(mona, name)) == {"a": "left", "b": "left"}
     assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}

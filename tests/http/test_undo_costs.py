@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.engine import counted
-from tests.support.undo_requests import imported, told, undo
+from tests.support.dynamodb_calls import counted
+from tests.support.undo_requests import imported, undo, undo_results
 from tests.support.world import World, everything
 
 
@@ -68,7 +68,7 @@ def test_the_largest_overwrite_fits_into_the_import_log(threaded: World, changed
 
     stored = [item["rows"]["B"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"]]
     assert max(len(each) for each in stored) < 300_000
-    assert set(told(undo(mona, name)).values()) == {"restored"}
+    assert set(undo_results(undo(mona, name)).values()) == {"restored"}
     assert [mona.customer(old["id"])["fields"] for old in olds] == [old["fields"] for old in olds]
 
 

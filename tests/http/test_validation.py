@@ -24,7 +24,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Identifier
 from chalicelib.model.validation import SENTENCES, FieldError, from_msgspec, sentence
 from tests.http.test_policies import BAD_RULES
-from tests.support.every_route import BODIED, send
+from tests.support.every_route import WITH_BODY, send
 from tests.support.world import Reply, World
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -49,7 +49,7 @@ WRONG: list[Any] = [
 ]
 
 
-def in_both(errors: tuple[FieldError, ...]) -> tuple[list[str], list[str]]:
+def in_both_languages(errors: tuple[FieldError, ...]) -> tuple[list[str], list[str]]:
     refusal = Refusal("invalid_request", errors=errors)
     english, chinese = (problems.refusal_body(refusal, language).errors for language in ("en", "zh"))
     assert english and chinese
@@ -172,7 +172,7 @@ def test_a_msgspec_message_becomes_an_error_with_path_and_limits(wrong: dict[str
         decode(json.dumps({"required": 1} | wrong).encode(), Everything, names=True)
 
     assert refused.value.refusal == Refusal("invalid_request", errors=(error,))
-    english, chinese = in_both((error,))
+    english, chinese = in_both_languages((error,))
     assert not MSGSPEC.search(english[0]) and CHINESE.search(chinese[0]) and not MSGSPEC.search(chinese[0])
 
 
@@ -199,7 +199,7 @@ def test_a_stored_validation_error_is_read_back_unchanged() -> None:
 # Over the contract
 
 
-def spoken(reply: Reply, language: str) -> Iterator[str]:
+def sentences_of(reply: Reply, language: str) -> Iterator[str]:
     """The sentences of a problem, and of each result of a batch that failed."""
     body = reply.json
     for each in [body, *body.get("results", [])]:
@@ -208,6 +208,14 @@ def spoken(reply: Reply, language: str) -> Iterator[str]:
                 yield each[name]
         yield from each.get("errors", [])
     assert reply.headers.get("Content-Language", language) == language
+
+
+def is_chinese(reply: Reply) -> bool:
+    return all(CHINESE.search(each) and not MSGSPEC.search(each) for each in sentences_of(reply, "zh-CN"))
+
+
+def is_english(reply: Reply) -> bool:
+    return not any(CHINESE.search(each) or MSGSPEC.search(each) for each in sentences_of(reply, "en"))
 
 
 def wrong_bodies(kind: type) -> Iterator[bytes]:
@@ -220,7 +228,7 @@ def wrong_bodies(kind: type) -> Iterator[bytes]:
 
 def test_no_route_returns_english_msgspec_text_to_a_reader_of_chinese(no_store: World) -> None:
     kinds = set()
-    for route in BODIED:
+    for route in WITH_BODY:
         for body in wrong_bodies(route.body):
             try:
                 decode(body, route.body, names=True)
@@ -231,8 +239,8 @@ def test_no_route_returns_english_msgspec_text_to_a_reader_of_chinese(no_store: 
             chinese = send(no_store.user("alice", admin=True), route, body, accept_language="zh-CN")
             english = send(no_store.user("alice", admin=True), route, body)
             assert (chinese.status, chinese.code) == (english.status, english.code)
-            assert all(CHINESE.search(said) and not MSGSPEC.search(said) for said in spoken(chinese, "zh-CN")), body
-            assert not any(CHINESE.search(said) or MSGSPEC.search(said) for said in spoken(english, "en")), body
+            assert is_chinese(chinese), body
+            assert is_english(english), body
             assert "another type" not in english.text
             assert len(chinese.json["errors"]) == len(english.json["errors"]) == 1
 
@@ -240,7 +248,7 @@ def test_no_route_returns_english_msgspec_text_to_a_reader_of_chinese(no_store: 
         "missing", "unknown", "wrong_type", "not_one_of", "identifier", "empty", "too_long", "too_small", "too_large",
         "time", "user", "blank",
     }  # fmt: skip
-    assert "invalid" not in kinds, "all that msgspec says of these bodies is known"
+    assert "invalid" not in kinds, "every msgspec message about these bodies has a sentence of its own"
 
 
 QUERIES = [
@@ -256,8 +264,8 @@ def test_a_wrong_parameter_is_named_in_the_readers_language(no_store: World, que
     english, chinese = (no_store.alice.get(f"{path}?{query}", accept_language=each) for each in ("en", "zh-CN"))
 
     assert english.status == chinese.status == 422
-    assert all(CHINESE.search(said) and not MSGSPEC.search(said) for said in spoken(chinese, "zh-CN"))
-    assert not any(CHINESE.search(said) or MSGSPEC.search(said) for said in spoken(english, "en"))
+    assert is_chinese(chinese)
+    assert is_english(english)
 
 
 def test_a_wrong_rule_is_named_in_the_readers_language(memory_world: World) -> None:
@@ -284,7 +292,7 @@ def test_every_invalid_rule_has_an_error_with_sentences(no_store: World, rule: s
         chinese = no_store.root.request("POST", "/v1/pools", body, accept_language="zh")
         english = no_store.root.request("POST", "/v1/pools", body)
 
-        assert all(CHINESE.search(said) and not MSGSPEC.search(said) for said in spoken(chinese, "zh-CN")), wrong
+        assert is_chinese(chinese), wrong
         assert "无效" not in "".join(chinese.json["errors"]) and rule in english.json["errors"][0], wrong
 
 

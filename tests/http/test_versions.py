@@ -1,19 +1,19 @@
-"""ETag and If-Match: a change is made to the version that the client saw, or not at all."""
+"""ETag and If-Match: a change applies to the version that the client saw, or is refused."""
 
 from __future__ import annotations
 
 import pytest
 
 from chalicelib.api.routing import Route
-from tests.support.every_route import GUARDED, everything_there, good_body, named, send
+from tests.support.every_route import AUTHENTICATED, good_body, named, send, two_tenants
 from tests.support.world import Reply, World
 
-THE_FIRST = ['"1"', "1", 'W/"1"', ' "1" ', "*"]
-ANOTHER = ['"2"', "2", '"0"', "-1", "one", "", '""', '"' + "9" * 40 + '"', "١"]
+MATCHING = ['"1"', "1", 'W/"1"', ' "1" ', "*"]
+CONFLICTING = ['"2"', "2", '"0"', "-1", "one", "", '""', '"' + "9" * 40 + '"', "١"]
 
 
 def test_every_etag_is_a_version(world: World) -> None:
-    mona = everything_there(world)
+    mona = two_tenants(world)
 
     for path in ("", "/members/alice", "/customers/c1"):
         reply = mona.get(path)
@@ -23,17 +23,17 @@ def test_every_etag_is_a_version(world: World) -> None:
 
 def test_a_matching_version_in_any_form_allows_the_change(world: World) -> None:
     world.pool()
-    ids = world.fill(len(THE_FIRST))
+    ids = world.fill(len(MATCHING))
 
-    replies = [world.alice.claim(each, if_match=form) for each, form in zip(ids, THE_FIRST, strict=True)]
+    replies = [world.alice.claim(each, if_match=form) for each, form in zip(ids, MATCHING, strict=True)]
 
-    assert [reply.status for reply in replies] == [200] * len(THE_FIRST)
+    assert [reply.status for reply in replies] == [200] * len(MATCHING)
 
 
 def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> None:
     mona = world.pool(customers=1)
 
-    for number, form in enumerate(ANOTHER):
+    for number, form in enumerate(CONFLICTING):
         replies = [
             mona.claim("c1", if_match=form),
             mona.claim("c1", if_match=form, idempotency_key=f"k{number}"),
@@ -45,9 +45,9 @@ def test_any_other_version_is_a_conflict_and_changes_nothing(world: World) -> No
     assert mona.patch("/customers/c1", {"name": "New"}, if_match='"1"').status == 200
 
 
-@pytest.mark.parametrize("route", [route for route in GUARDED if not route.versioned], ids=named)
+@pytest.mark.parametrize("route", [route for route in AUTHENTICATED if not route.versioned], ids=named)
 def test_a_route_that_does_not_document_if_match_ignores_it(moto_world: World, route: Route) -> None:
-    who = moto_world.user(everything_there(moto_world).caller.user, admin=True)
+    who = moto_world.user(two_tenants(moto_world).caller.user, admin=True)
     body = b"" if route.method == "GET" else good_body(route)
 
     for version in ('"2"', "no version"):
@@ -56,15 +56,14 @@ def test_a_route_that_does_not_document_if_match_ignores_it(moto_world: World, r
 
 def test_if_match_binds_a_claim_to_the_version_the_client_saw(world: World) -> None:
     world.pool(customers=1)
-    alice, bob = world.alice, world.bob
-    seen = alice.get("/customers/c1").headers["ETag"]
-    bob.claim("c1")
-    bob.release("c1")
+    seen = world.alice.get("/customers/c1").headers["ETag"]
+    world.bob.claim("c1")
+    world.bob.release("c1")
 
-    refused = alice.claim("c1", if_match=seen)
+    refused = world.alice.claim("c1", if_match=seen)
 
     assert (refused.status, refused.code) == (412, "version_conflict")
-    assert alice.claim("c1", if_match=alice.get("/customers/c1").headers["ETag"]).status == 200
+    assert world.alice.claim("c1", if_match=world.alice.get("/customers/c1").headers["ETag"]).status == 200
 
 
 def test_a_repeated_claim_with_if_match_requires_the_current_version(world: World) -> None:

@@ -43,7 +43,7 @@ from tests.proofs.load_clients import (
 )  # fmt: skip
 from tests.support import tally
 from tests.support.audit import assert_sound
-from tests.support.network_faults import Storm
+from tests.support.network_faults import FaultyNetwork
 from tests.support.threads import at_once
 from tests.support.world import DAY
 from tools.local.engines import DynamoDBLocal, Engine, MiniStack
@@ -153,7 +153,7 @@ def history_of(table: Table, seed: int, share: float) -> list[Op]:
     """Return a history recorded on that table, each client in a process of its own, with that share of faults."""
     with served(table, RECORDERS) as all_processes:
         create_recorded_pool(all_processes.root, "recorded")
-        with Storm(table, share, random.Random(seed)).over():
+        with FaultyNetwork(table, share, random.Random(seed)).over():
             return recorded_history(all_processes, "recorded", seed)
 
 
@@ -178,10 +178,10 @@ def load(table: Table, seconds: float, people: int, share: float) -> Figures:
     with served(table) as all_processes, _logged_errors() as errors:
         root = all_processes.root
         _create_pool(root, people)
-        storm = Storm(table, share, random.Random(people))
+        storm = FaultyNetwork(table, share, random.Random(people))
         with storm.over():
             figures = _run_crowd(all_processes, root, seconds, people)
-        figures.faults = storm.befell
+        figures.faults = storm.injected
         _assert_all_right(figures, root, [*figures.errors, *errors])
     assert_sound(table)
     tally.count("requests under load", len(figures.durations))

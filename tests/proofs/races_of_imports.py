@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.proofs.race_runner import Race, race, request_by
-from tests.support.audit import assert_no_key_twice
+from tests.support.audit import assert_unique_keys_belong_to_one_customer
 from tests.support.world import Reply, World
 
 
@@ -16,7 +16,7 @@ def two_imports_of_one_phone_number(world: World) -> Race:
     def check(world: World, results: list[Any]) -> None:
         assert sorted(word for reply in results for word in reply.results) == ["duplicate_customer", "ok"]
         assert len(world.user("mona").walk("/customers")) == 1
-        assert_no_key_twice(world.table)
+        assert_unique_keys_belong_to_one_customer(world.table)
 
     return Race([lambda w: by_phone(w, "reject", "A"), lambda w: by_phone(w, "reject", "B")], check, cached=())
 
@@ -28,7 +28,7 @@ def two_imports_of_one_phone_number_that_update(world: World) -> Race:
     def check(world: World, results: list[Any]) -> None:
         assert [word for reply in results for word in reply.results] == ["ok", "ok"]
         assert len(world.user("mona").walk("/customers")) == 1
-        assert_no_key_twice(world.table)
+        assert_unique_keys_belong_to_one_customer(world.table)
 
     return Race([lambda w: by_phone(w, "update", "A"), lambda w: by_phone(w, "update", "B")], check, cached=())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.dynamodb import keys
-from tests.http.test_audit import ALICE, audit, claimed_and_pinned, plant, run
+from tests.http.test_audit import ALICE, audit, claimed_and_pinned, corrupt, run
 from tests.support.threads import at_once
 from tests.support.world import World
 
@@ -16,7 +16,7 @@ from tests.support.world import World
 def test_only_admins_audit_and_only_their_own_tenant(world: World) -> None:
     claimed_and_pinned(world)
     world.pool(tenant="other", members="")
-    plant(world, ALICE, "ADD #held :n", n=1)
+    corrupt(world, ALICE, "ADD #held :n", n=1)
 
     for name in ("alice", "mona"):
         assert world.user(name).request("POST", "/v1/audit", {}).code == "not_admin"
@@ -29,7 +29,7 @@ def test_only_admins_audit_and_only_their_own_tenant(world: World) -> None:
 def test_an_audit_lists_a_hundred_differences_and_counts_and_repairs_all(threaded: World) -> None:
     threaded.pool()
     for name in threaded.fill(120):
-        plant(threaded, keys.customer_key("main", "p", name), "REMOVE #place, #rank")
+        corrupt(threaded, keys.customer_key("main", "p", name), "REMOVE #place, #rank")
 
     report = audit(threaded, repair=True)
 

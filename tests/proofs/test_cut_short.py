@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from tests.support.engine import Crash, failing
+from tests.support.dynamodb_calls import Crash, failing
 from tests.support.world import HOUR, Reply, World
 
 

@@ -14,7 +14,7 @@ from chalicelib.api.routes import ROUTES
 from tests.proofs.operations import OPERATIONS, UNSURE, Operation, Trial, trial
 from tests.support import tally
 from tests.support.audit import assert_sound
-from tests.support.faults import FAULTS, WRITE, Fault, Late, befall
+from tests.support.faults import FAULTS, WRITE, Fault, Late, inject
 from tests.support.world import find
 
 EVERY = 7
@@ -42,7 +42,7 @@ def late_cases(operation: Operation) -> Iterator[tuple[Trial, int, int]]:
 
 def try_out(made: Trial, fault: Fault, at: int, key: str | None) -> None:
     world = made.begin()
-    befall(made.engine, fault, at)
+    inject(made.engine, fault, at)
     reply = made.operation.send(world, key)
     made.rest()
     if fault.stale and made.operation.finds:

@@ -14,7 +14,7 @@ import pytest
 from tests.proofs import careless_stores
 from tests.proofs.operations import OPERATIONS, OPERATIONS_BY_NAME, Operation, Trial, trial
 from tests.support import tally
-from tests.support.engine import Crash
+from tests.support.dynamodb_calls import Crash
 from tests.support.world import Reply, World
 
 SOME, SOME_PAIRS = 3, 40

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ReadTimeoutError
 
-from tests.support.engine import hooked
+from tests.support.dynamodb_calls import hooked
 from tests.support.network_faults import answer, cancelled, deliver, throttled
 from tests.support.world import World
 

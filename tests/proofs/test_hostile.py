@@ -33,7 +33,7 @@ from tests.conftest import new_table
 from tests.support import tally
 from tests.support.canaries import FIELDS, NAME
 from tests.support.conformance import assert_conforms
-from tests.support.every_route import GUARDED, named
+from tests.support.every_route import AUTHENTICATED, named
 from tests.support.world import World, another_with, everything, find, gateway_event
 
 pytestmark = pytest.mark.exhaustive  # it takes minutes
@@ -169,12 +169,12 @@ def attacked(gateway: Gateway, route: Any, cases: int) -> Counter[str]:
     return gateway.answered
 
 
-@pytest.mark.parametrize("route", GUARDED, ids=named)
+@pytest.mark.parametrize("route", AUTHENTICATED, ids=named)
 def test_no_generated_request_gets_a_5xx_or_an_undocumented_response(gateway: Gateway, route: Any) -> None:
     assert attacked(gateway, route, CASES).total() >= CASES
 
 
-@pytest.mark.parametrize("route", GUARDED, ids=named)
+@pytest.mark.parametrize("route", AUTHENTICATED, ids=named)
 def test_no_generated_request_of_many_gets_a_5xx(gateway: Gateway, route: Any) -> None:
     answered = attacked(gateway, route, MANY)
 

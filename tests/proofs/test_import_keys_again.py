@@ -9,8 +9,8 @@ import pytest
 
 from tests.http.test_import_keys import SPELLINGS, edit, imported, listed, row
 from tests.proofs.test_faults import lost, struck
-from tests.support.audit import assert_no_key_twice
-from tests.support.engine import counted
+from tests.support.audit import assert_unique_keys_belong_to_one_customer
+from tests.support.dynamodb_calls import counted
 from tests.support.threads import at_once
 from tests.support.world import HOUR, Reply, World
 
@@ -29,7 +29,7 @@ def test_exactly_one_of_sixteen_concurrent_imports_creates_a_customer(threaded: 
     assert len(listed(mona)) == 1 and {each for reply in replies for each in reply.ids} == set(listed(mona))
     told = Counter(reply.results[0] for reply in replies)
     assert told == ({"ok": 1, "duplicate_customer": 15} if mode == "reject" else {"ok": 16})
-    assert_no_key_twice(threaded.table)
+    assert_unique_keys_belong_to_one_customer(threaded.table)
 
 
 @pytest.mark.race
@@ -48,7 +48,7 @@ def test_overlapping_imports_from_two_processes_create_each_customer_once(thread
 
     assert all(reply.json["summary"] == {"ok": 60, "failed": 0} for reply in replies)
     assert len(listed(mona)) == 90
-    assert_no_key_twice(threaded.table)
+    assert_unique_keys_belong_to_one_customer(threaded.table)
 
 
 @pytest.mark.race

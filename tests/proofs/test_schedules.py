@@ -27,7 +27,7 @@ from tests.proofs.race_runner import Arena, Memories, SetUp, Shape, process, sha
 from tests.proofs.races import RACES
 from tests.proofs.schedules import Run, every_tape, park, run
 from tests.support import tally
-from tests.support.engine import hooked, operation_of
+from tests.support.dynamodb_calls import hooked, operation_of
 from tests.support.world import World
 
 FEW, MANY, MOST = 42, 120, 150

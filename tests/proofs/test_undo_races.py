@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.proofs.test_faults import lost, struck
-from tests.support.engine import Crash, failing
+from tests.support.dynamodb_calls import Crash, failing
 from tests.support.network_faults import cancelled
 from tests.support.threads import at_once
-from tests.support.undo_requests import PHONE, edit, imported, listed, told, undo
+from tests.support.undo_requests import PHONE, edit, imported, listed, undo, undo_results
 from tests.support.world import DAY, HOUR, Reply, World
 
 # The name of an import
@@ -36,8 +36,8 @@ def test_an_expired_idempotency_key_names_a_new_import(world: World) -> None:
     second = imported(mona, {"id": "a", "name": "Later"}, idempotency_key="k")
 
     assert second != first
-    assert told(undo(mona, second)) == {"a": "restored"}
-    assert told(undo(mona, first)) == {"a": "version_conflict"}
+    assert undo_results(undo(mona, second)) == {"a": "restored"}
+    assert undo_results(undo(mona, first)) == {"a": "version_conflict"}
 
 
 def test_an_interrupted_import_has_one_id_and_is_undone_as_a_whole(threaded: World) -> None:
@@ -50,7 +50,7 @@ def test_an_interrupted_import_has_one_id_and_is_undone_as_a_whole(threaded: Wor
 
     name = imported(mona, *rows, idempotency_key="k")
 
-    assert Counter(told(undo(mona, name)).values()) == {"left": 60}
+    assert Counter(undo_results(undo(mona, name)).values()) == {"left": 60}
     assert listed(mona) == []
 
 
@@ -67,8 +67,8 @@ def test_a_second_undo_changes_nothing_and_returns_the_same(world: World) -> Non
 
     again = undo(mona, name)
 
-    assert told(first) == {"a": "left", "b": "restored", "c": "version_conflict"}
-    assert told(again) == told(first)
+    assert undo_results(first) == {"a": "left", "b": "restored", "c": "version_conflict"}
+    assert undo_results(again) == undo_results(first)
     assert again.json["results"][1]["customer"]["version"] == first.json["results"][1]["customer"]["version"]
     assert mona.customer("b")["name"] == "Edited since"
 
@@ -80,7 +80,7 @@ def test_a_second_undo_leaves_customers_imported_again(world: World) -> None:
     undo(mona, first)
     imported(mona, *rows)
 
-    assert told(undo(mona, first)) == {"a": "left", "b": "left"}
+    assert undo_results(undo(mona, first)) == {"a": "left", "b": "left"}
     assert listed(mona) == ["a", "b"] and listed(mona, f"?phone={PHONE}") == ["a"]
 
 
@@ -121,7 +121,7 @@ def test_the_next_undo_finishes_an_interrupted_one(threaded: World, moment: str,
             undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
         threaded.service = threaded.another_process()
         reply = undo(mona, name, **({"idempotency_key": f"k{call_number}"} if key else {}))
-        assert Counter(told(reply).values()) == {"restored": 3, "left": 60}
+        assert Counter(undo_results(reply).values()) == {"restored": 3, "left": 60}
         assert listed(mona) == olds and {mona.customer(each)["name"] for each in olds} == {"Was"}
 
 
@@ -132,7 +132,7 @@ def test_an_undo_with_a_lost_response_is_recognized_as_the_callers(world: World)
     with struck(world, lost(world)):
         reply = undo(mona, name)
 
-    assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
+    assert undo_results(reply) == {"a": "left", "b": "left"} and listed(mona) == []
 
 
 def test_an_undo_that_commits_after_its_timeout_is_recognized(threaded: World) -> None:
@@ -150,7 +150,7 @@ def test_an_undo_that_commits_after_its_timeout_is_recognized(threaded: World) -
     with struck(threaded, strike):
         reply = undo(mona, name)
 
-    assert told(reply) == {"a": "left", "b": "left"} and listed(mona) == []
+    assert undo_results(reply) == {"a": "left", "b": "left"} and listed(mona) == []
 
 
 # Many at once
@@ -169,7 +169,7 @@ def test_exactly_one_of_a_concurrent_undo_and_claim_wins(threaded: World) -> Non
 
     won = {each for each, claimed in zip(ids[::4], claims, strict=True) if claimed.status == 200}
     assert {claimed.code for claimed in claims if claimed.status != 200} <= {"not_found"}
-    assert told(reply) == {each: "version_conflict" if each in won else "left" for each in ids}
+    assert undo_results(reply) == {each: "version_conflict" if each in won else "left" for each in ids}
     assert set(listed(mona)) == won and threaded.user("alice").held() == len(won)
 
 
@@ -186,9 +186,9 @@ def test_each_customer_gets_one_of_a_concurrent_undo_and_import(threaded: World)
     parts = [ids[start : start + 5] for start in range(0, 40, 5)]
     reply, *_ = at_once([lambda: undo(mona, name), *(lambda part=part: later(part) for part in parts)])
 
-    assert set(told(reply).values()) <= {"restored", "version_conflict"}
+    assert set(undo_results(reply).values()) <= {"restored", "version_conflict"}
     assert {each["name"] for each in mona.walk("/customers")} == {"Right"}
-    undone = [each for each, how in told(reply).items() if how == "restored"]
+    undone = [each for each, how in undo_results(reply).items() if how == "restored"]
     assert all("import undone" in mona.get(f"/customers/{each}/history").text for each in undone)
 
 
@@ -203,7 +203,7 @@ def test_eight_concurrent_undos_from_two_processes_undo_once(threaded: World) ->
     replies = at_once([lambda n=n: undo(monas[n % 2], name) for n in range(8)])
 
     assert {reply.text for reply in replies} == {replies[0].text}
-    assert Counter(told(replies[0]).values()) == {"restored": 1, "left": 60}
+    assert Counter(undo_results(replies[0]).values()) == {"restored": 1, "left": 60}
     assert mona.events("old") == ["created", "updated", "updated"] and listed(mona) == ["old"]
 
 

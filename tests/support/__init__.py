@@ -1,1 +1,1 @@
-"""What several tests share: the world of a test, the audit, engines and pages."""
+"""Helpers that several tests share: the world of a test, the audit, engines and pages."""

@@ -1,4 +1,4 @@
-"""The invariants of the domain, as one function over everything that the table holds."""
+"""The invariants of the domain, checked over every item of a table."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ from tests.support.world import everything
 
 
 def assert_sound(table: Table, *, statistics: bool = True) -> None:
-    """I1, I2 and I4, that every index attribute is that of the state, and that the statistics are those of the events.
-
-    Reads all; for tests only.
-    """
+    """Check I1, I2 and I4, the index attributes against the state, and the statistics against the events."""
     tally.count("tables audited")
     items = list(everything(table))
     customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
@@ -32,48 +29,52 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
     for item in items:
         if "#M#" in item["pk"]["S"]:
             _check_member(item, held)
-    happened: Counter[tuple[str, str]] = Counter()
+    recorded: Counter[tuple[str, str]] = Counter()
     for customer, item in zip(customers, _customer_items(items), strict=True):
         pages = _pages(items, customer)
         _check_customer(customer, item, pages)
-        happened.update((customer.tenant, kind) for kind in _kinds(pages + customer.tail))
-        happened[customer.tenant, "pooled"] += customer.state != "private"
-        happened[customer.tenant, "aside"] += customer.set_aside_at is not None
-        happened[customer.tenant, "pins"] += customer.pinned_until is not None
+        recorded.update((customer.tenant, kind) for kind in _activities(pages + customer.tail))
+        recorded[customer.tenant, "pooled"] += customer.state != "private"
+        recorded[customer.tenant, "aside"] += customer.set_aside_at is not None
+        recorded[customer.tenant, "pins"] += customer.pinned_until is not None
     # Customers removed with their import took only their own events along; they still count as entered.
-    happened.update((tenant, "entered") for tenant in _left(items))
+    recorded.update((tenant, "entered") for tenant in _tenants_of_undone_customers(items))
     if statistics:
-        assert +happened == +_counted(items), "statistics differ from events"
-    _check_guards(items)
+        assert +recorded == +_counted_activities(items), "statistics differ from events"
+    _check_unique_keys(items)
 
 
-def assert_no_key_twice(table: Table) -> None:
+def assert_unique_keys_belong_to_one_customer(table: Table) -> None:
     """Check that no two customers have the same key, which holds if all were imported by key. Edits by hand may repeat
     a key.
     """
-    said = Counter(guard for _, unique_keys in _said(list(everything(table))) for guard in unique_keys)
-    assert all(count == 1 for count in said.values()), f"{sum(count > 1 for count in said.values())} keys said twice"
+    counts = Counter(
+        key_item for _, unique_keys in _customers_with_unique_keys(list(everything(table))) for key_item in unique_keys
+    )
+    assert all(count == 1 for count in counts.values()), (
+        f"{sum(count > 1 for count in counts.values())} keys belong to two customers"
+    )
 
 
-def _check_guards(found_items: list[dict[str, Any]]) -> None:
+def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
     """Check that each phone number and address has a unique-key item of a customer that has it, or had it later. The
     item may name a customer that is gone or has another number now, but no version it never had.
     """
-    stored = {item["pk"]["S"]: item for item in found_items if "#D#" in item["pk"]["S"]}
-    versions = {item["pk"]["S"]: items.deserialize(item["version"]) for item in _customer_items(found_items)}
-    for customer, unique_keys in _said(found_items):
-        assert all(key.pk in stored for key in unique_keys), f"{customer.id} says what no guard knows"
-    for pk, guard in stored.items():
+    stored = {item["pk"]["S"]: item for item in stored_items if "#D#" in item["pk"]["S"]}
+    versions = {item["pk"]["S"]: items.deserialize(item["version"]) for item in _customer_items(stored_items)}
+    for customer, unique_keys in _customers_with_unique_keys(stored_items):
+        assert all(key.pk in stored for key in unique_keys), f"{customer.id} has a key without a unique-key item"
+    for pk, key_item in stored.items():
         _, tenant, _, pool, *_ = pk.split("#")
-        owner = keys.customer_key(tenant, pool, items.unique_key_owner(guard)).pk
-        known = items.deserialize(guard["version"])
-        assert versions.get(owner, known) >= known, f"a guard knows {owner} better than itself"
+        owner = keys.customer_key(tenant, pool, items.unique_key_owner(key_item)).pk
+        known = items.deserialize(key_item["version"])
+        assert versions.get(owner, known) >= known, f"a unique-key item is newer than its customer {owner}"
 
 
-def _said(found_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
+def _customers_with_unique_keys(stored_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
     """Yield each customer with its fields and the unique-key items these require."""
-    fields = {item["pk"]["S"]: items.fields_record(item)[1] for item in found_items if item["sk"]["S"] == "F"}
-    for item in _customer_items(found_items):
+    fields = {item["pk"]["S"]: items.fields_record(item)[1] for item in stored_items if item["sk"]["S"] == "F"}
+    for item in _customer_items(stored_items):
         customer = replace(_customer(item), fields=fields.get(item["pk"]["S"], {}))
         yield customer, items.unique_key_items(customer)
 
@@ -87,38 +88,38 @@ def _customer(item: dict[str, Any]) -> Customer:
     return items.customer_record(tenant, pool, item)
 
 
-def _pages(found_items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]:
-    """The older events, from every pool where the customer has been."""
+def _pages(stored_items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]:
+    """Return the older events, from every pool of the customer's past."""
     homes = {customer.pool, *customer.homes}
     pks = {keys.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
     born = f"E#{customer.created_at:015d}#"
-    pages = [item for item in found_items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
+    pages = [item for item in stored_items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in items.event_page_record(page))
 
 
-def _left(items: list[dict[str, Any]]) -> Iterator[str]:
-    """The tenant of each customer that was taken out again, as the journals of imports undone have it."""
+def _tenants_of_undone_customers(items: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the tenant of each customer that an undo removed, read from the stored results of the undo."""
     for item in items:
         if "#U#" in item["pk"]["S"]:
             answers = decoded(item["answers"]["B"]).values()
             yield from (item["pk"]["S"].split("#")[1] for result in answers if result == Result(result.id))
 
 
-def _kinds(events: tuple[Event, ...]) -> list[str]:
+def _activities(events: tuple[Event, ...]) -> list[str]:
     return [ACTIVITY_OF_EVENT[event.type] for event in events if event.type in ACTIVITY_OF_EVENT]
 
 
-def _counted(found_items: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
-    """What members' items and the rows of days that are over have counted, by tenant: customers move between pools."""
+def _counted_activities(stored_items: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """Return the counts in member items and in rows of past days, by tenant, since customers move between pools."""
     counted: Counter[tuple[str, str]] = Counter()
-    for item in found_items:
+    for item in stored_items:
         pk = item["pk"]["S"]
         if "#M#" in pk or pk.endswith("#S"):
             tenant = pk.split("#")[1]
-            shown = items.deserialize_item(item)
+            attributes = items.deserialize_item(item)
             for kind in (*ACTIVITIES, "pooled", "aside", "pins"):
-                counted[tenant, kind] += shown.get(kind, 0) + shown.get("did", {}).get(kind, 0)
+                counted[tenant, kind] += attributes.get(kind, 0) + attributes.get("did", {}).get(kind, 0)
     return counted
 
 
@@ -141,12 +142,12 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
     froms, tos = [event.from_state for event in events], [event.to_state for event in events]
-    assert froms == [None, *tos[:-1]], f"I4: an event of {customer.id} does not begin where the one before it ended"
-    strange = [event for event in events if not is_transition(event)]
-    assert not strange, f"I4: no transition that there is: {strange}"
+    assert froms == [None, *tos[:-1]], f"I4: an event of {customer.id} does not start in the state of the one before"
+    unknown = [event for event in events if not is_transition(event)]
+    assert not unknown, f"I4: unknown transitions: {unknown}"
     last = events[-1]
     assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
-    told = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}
+    claim_by_state = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}
     stored = (customer.holder, customer.claim_id, customer.expires_at)
-    assert told.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
+    assert claim_by_state.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
     assert replayed(events) == (customer.state, *stored), f"I4: {customer.id}, replayed from its first event"

@@ -1,6 +1,6 @@
-"""What no log may hold: a customer's name, phone number and address, and tokens. And the ear that listens for it.
+"""Personal data that no log may contain, and a capture of all logs that searches for it.
 
-The tests that are about secrets use these very strings; the ear listens in every test.
+Tests about secrets use these strings. The capture runs in every test.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ FIELDS = {"phone": PHONE, "email": EMAIL}
 JWT = "eyJ"  # as every token begins: {" in base64
 
 CANARIES = ("canary", PHONE, JWT.lower())
-OURS = ("customer-pool", "chalice")
+OUR_LOGGERS = ("customer-pool", "chalice")
 
 
-class Ear(logging.Handler):
-    """Collect everything that is logged, as it would be written: with the text of exceptions and all extras.
+class LogCapture(logging.Handler):
+    """Collect all log records as they would be written, with the text of exceptions and all extras.
 
-    Of our own loggers it records every level. Of other loggers it records what production writes, warnings and above:
-    the debug logging of botocore and pynamodb contains whole requests and is off.
+    Our own loggers are recorded at every level, other loggers from warnings on, as in production: the debug logging of
+    botocore and pynamodb contains whole requests and is off.
     """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
         self._last: logging.LogRecord | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         again, self._last = record is self._last, record  # passed on to the root logger
-        if not again and (record.name.partition(".")[0] in OURS or record.levelno >= logging.WARNING):
-            self.heard.append(f"{self.format(record)} {vars(record)}")
+        if not again and (record.name.partition(".")[0] in OUR_LOGGERS or record.levelno >= logging.WARNING):
+            self.messages.append(f"{self.format(record)} {vars(record)}")
 
     def leaks(self) -> list[str]:
-        return [text for text in self.heard if any(each in text.lower() for each in CANARIES)]
+        return [text for text in self.messages if any(each in text.lower() for each in CANARIES)]
 
 
 @contextmanager
-def listening() -> Iterator[Ear]:
+def captured_logs() -> Iterator[LogCapture]:
     """Enable every level of our loggers; no record may contain a secret."""
-    ear, loggers = Ear(), [logging.getLogger(), *map(logging.getLogger, OURS)]
+    logs, loggers = LogCapture(), [logging.getLogger(), *map(logging.getLogger, OUR_LOGGERS)]
     levels = [each.level for each in loggers]
     for each in loggers:
-        each.addHandler(ear)
+        each.addHandler(logs)
     for each in loggers[1:]:
         each.setLevel(logging.DEBUG)
     try:
-        yield ear
+        yield logs
     finally:
         for each, level in zip(loggers, levels, strict=True):
-            each.removeHandler(ear)
+            each.removeHandler(logs)
             each.setLevel(level)
-    assert ear.leaks() == []
+    assert logs.leaks() == []

@@ -1,7 +1,4 @@
-"""Holds what the service answers against the document that it publishes: I8, on every request of every test.
-
-The schemas are compiled once, each when it is first needed.
-"""
+"""Check every response of every test against the published OpenAPI document (I8). Each schema is compiled once."""
 
 from __future__ import annotations
 
@@ -23,44 +20,48 @@ DOCUMENT = "urn:document"
 def assert_conforms(route: Route, request: bytes, status: int, headers: Mapping[str, str], text: str) -> None:
     """Check that the document declares this response for the route and that the request was valid."""
     tally.count("answers held against the document")
-    where = f"{route.method} {route.path} {status}"
-    validator, media, named = answer(route, status)
-    assert headers["Content-Type"] == media, where
-    for name, (required, told) in named.items():
-        assert name in headers or not required, f"{where} without {name}"
-        assert name not in headers or told.is_valid(headers[name]), f"{where} {name}: {headers[name]}"
+    place = f"{route.method} {route.path} {status}"
+    validator, media, header_schemas = response_schema(route, status)
+    assert headers["Content-Type"] == media, place
+    for name, (required, schema) in header_schemas.items():
+        assert name in headers or not required, f"{place} without {name}"
+        assert name not in headers or schema.is_valid(headers[name]), f"{place} {name}: {headers[name]}"
     body = text if media == HTML else json.loads(text)
-    _assert_valid(validator, body, where)
+    _assert_valid(validator, body, place)
     if route.method != "GET" and status < 300 and _all_done(body):
-        _assert_valid(question(route), json.loads(request or b"{}"), f"{where} to")
+        _assert_valid(request_schema(route), json.loads(request or b"{}"), f"{place} to")
 
 
 def _all_done(body: Any) -> bool:
-    """One bad row of an import fails alone."""
+    """Return False if one row of an import failed: its request need not be valid."""
     return not body.get("summary", {}).get("failed")
 
 
-def _assert_valid(validator: Draft202012Validator, body: Any, where: str) -> None:
+def _assert_valid(validator: Draft202012Validator, body: Any, place: str) -> None:
     try:
         validator.validate(body)
     except ValidationError as error:
-        raise AssertionError(f"{where} {error.message} at {error.instance_path}: {body}") from None
+        raise AssertionError(f"{place} {error.message} at {error.instance_path}: {body}") from None
 
 
 @cache
-def answer(route: Route, status: int) -> tuple[Draft202012Validator, str, dict[str, tuple[bool, Draft202012Validator]]]:
-    """What checks the body, the content type, and the headers by name: whether they have to be there, and how."""
+def response_schema(
+    route: Route, status: int
+) -> tuple[Draft202012Validator, str, dict[str, tuple[bool, Draft202012Validator]]]:
+    """Return the validator of the body, the content type, and whether each header is required, with its validator."""
     responses = operation(route)["responses"]
-    assert str(status) in responses, f"{route.method} {route.path} never answers {status}, says the document"
+    assert str(status) in responses, f"{route.method} {route.path} does not declare {status}"
     response = resolved(responses[str(status)])
     ((media, content),) = response["content"].items()
     headers = {name: resolved(header) for name, header in response.get("headers", {}).items()}
-    named = {name: (header.get("required", False), compiled(header["schema"])) for name, header in headers.items()}
-    return compiled(content["schema"]), media, named
+    header_schemas = {
+        name: (header.get("required", False), compiled(header["schema"])) for name, header in headers.items()
+    }
+    return compiled(content["schema"]), media, header_schemas
 
 
 @cache
-def question(route: Route) -> Draft202012Validator:
+def request_schema(route: Route) -> Draft202012Validator:
     body = operation(route).get("requestBody")
     return compiled({"maxProperties": 0} if body is None else body["content"]["application/json"]["schema"])
 
@@ -70,7 +71,7 @@ def operation(route: Route) -> Any:
 
 
 def resolved(part: Any) -> Any:
-    """What a reference within the document stands for."""
+    """Return the part of the document that a reference points to."""
     while "$ref" in part:
         found: Any = document(tuple(ROUTES))
         for name in part["$ref"].removeprefix("#/").split("/"):
@@ -85,7 +86,7 @@ def compiled(schema: Any) -> Draft202012Validator:
 
 @cache
 def registry() -> Registry:
-    """The named schemas, under an address of their own."""
+    """Return the named schemas under a URN."""
     return Registry([(DOCUMENT, {"components": document(tuple(ROUTES))["components"]})])
 
 

@@ -1,4 +1,4 @@
-"""What every route has in common, for tests that go through all of them."""
+"""Requests to every route, for tests that go through all of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from chalicelib.api.routing import Route
 from tests.support.world import Reply, User, World
 
 PATHS = {"pool": "p", "customer": "c1", "user": "alice", "import_id": "unknown"}
-BODIED = [route for route in ROUTES if route.method != "GET"]
-GUARDED = [route for route in ROUTES if not route.public]
-LISTS = [route for route in GUARDED if "cursor" in getattr(route.query, "__struct_fields__", ())]
+WITH_BODY = [route for route in ROUTES if route.method != "GET"]
+AUTHENTICATED = [route for route in ROUTES if not route.public]
+LISTS = [route for route in AUTHENTICATED if "cursor" in getattr(route.query, "__struct_fields__", ())]
 
 
 def named(route: Route) -> str:
@@ -26,7 +26,7 @@ def address(route: Route) -> str:
 
 
 def good_body(route: Route) -> bytes:
-    """A body that the route takes, so that only something else is wrong."""
+    """Return a valid body for the route."""
     samples: dict[str, Any] = {
         "id": "new", "name": "New", "role": "member", "customer_ids": ["c1"], "rows": [{"id": "new", "name": "New"}],
         "to": "alice", "by": "PT1H", "until": "2026-06-03T00:00:00Z", "mode": "drain", "shards": 8,
@@ -40,22 +40,22 @@ def send(user: User, route: Route, raw: bytes, query: str = "", **headers: str) 
     return user.request(route.method, address(route) + query, raw, **headers)
 
 
-def send_to(who: User, route: Route, headers: dict[str, str] | None = None, /, **parameters: str) -> Reply:
-    """As the gateway would call, with path parameters that no address of ours could carry."""
+def send_to(user: User, route: Route, headers: dict[str, str] | None = None, /, **parameters: str) -> Reply:
+    """Call the route with any path parameters, also those that a URL cannot contain."""
     given = {name: text for name, text in (PATHS | parameters).items() if f"{{{name}}}" in route.path}
-    return who.world.call(route, given, who.caller, route.path, good_body(route), headers or {})
+    return user.world.call(route, given, user.caller, route.path, good_body(route), headers or {})
 
 
-def assert_problem(reply: Reply, status: int, code: str, said: object = "") -> None:
-    """A refusal of the contract: RFC 9457, with that status and code."""
-    assert (reply.status, reply.json.get("code")) == (status, code), f"{said}: {reply.status} {reply.text[:300]}"
+def assert_problem(reply: Reply, status: int, code: str, context: object = "") -> None:
+    """Check that the reply is a problem (RFC 9457) with this status and code."""
+    assert (reply.status, reply.json.get("code")) == (status, code), f"{context}: {reply.status} {reply.text[:300]}"
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.json.keys() >= {"type", "title", "status", "detail", "instance", "code"}
     assert reply.json["status"] == status and reply.json["title"] and reply.json["detail"]
 
 
-def everything_there(world: World) -> User:
-    """Pools p and q of this tenant, p and another of acme; three customers in each; mona manages them all."""
+def two_tenants(world: World) -> User:
+    """Create pools p and q, and in tenant acme p and only-acme. Mona manages all; p and q have three customers."""
     mona = world.pool(members="alice bob")
     world.pool("q")
     world.pool("p", tenant="acme")

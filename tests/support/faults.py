@@ -20,8 +20,8 @@ ANY = (*READS, WRITE)
 @dataclass(frozen=True)
 class Fault:
     """A fault of calls of the operations in `hits`. `before` and `after` surround each call of a request and receive
-    its distance from the call that is hit, which is 0. `unseen`: a client notices nothing. `forgotten`: the engine has
-    forgotten all tokens. `stale`: an index is late.
+    its distance from the call that is hit, which is 0. `unseen`: the client gets the normal response. `forgotten`: the
+    engine has forgotten all tokens. `stale`: an index is late.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Fault:
     stale: bool = False
 
 
-def befall(engine: Memory, fault: Fault, at: int) -> None:
+def inject(engine: Memory, fault: Fault, at: int) -> None:
     """Apply the fault to the call with that number, counted from 0, from now on."""
     engine.remembers = not fault.forgotten
     number = itertools.count(-at)
@@ -47,11 +47,11 @@ def befall(engine: Memory, fault: Fault, at: int) -> None:
     engine.after = lambda call: fault.after(engine, current[0], call)
 
 
-def unanswered(call: str) -> Exception:
+def connection_error(call: str) -> Exception:
     return EndpointConnectionError(endpoint_url="engine")
 
 
-def said(call: str, code: str) -> Exception:
+def client_error(call: str, code: str) -> Exception:
     return ClientError({"Error": {"Code": code, "Message": ""}}, call)
 
 
@@ -60,87 +60,91 @@ def conflict() -> Exception:
 
 
 def _once(error: Callable[[str], Exception]) -> Callable[[Memory, int, str], None]:
-    def strike(engine: Memory, since: int, call: str) -> None:
+    def fault(engine: Memory, since: int, call: str) -> None:
         if since == 0:
             raise error(call)
 
-    return strike
+    return fault
 
 
-def _for_good(engine: Memory, since: int, call: str) -> None:
+def _from_then_on_lost(engine: Memory, since: int, call: str) -> None:
     if since >= 0:
-        raise unanswered(call)
+        raise connection_error(call)
 
 
 def _conflicts(times: int) -> Callable[[Memory, int, str], None]:
-    def strike(engine: Memory, since: int, call: str) -> None:
+    def fault(engine: Memory, since: int, call: str) -> None:
         if 0 <= since < times and call == WRITE:
             raise conflict()
 
-    return strike
+    return fault
 
 
-def _committed_all_the_same(engine: Memory, since: int, call: str) -> None:
+def _committed_then_conflict(engine: Memory, since: int, call: str) -> None:
     if since == 0:
         engine.deliver(engine.sent)
         raise conflict()
 
 
-def _only_then(name: str) -> Callable[[Memory, int, str], None]:
+def _only_at_that_call(name: str) -> Callable[[Memory, int, str], None]:
     def switch(engine: Memory, since: int, call: str) -> None:
         setattr(engine, name, since == 0)
 
     return switch
 
 
-def _from_then(name: str) -> Callable[[Memory, int, str], None]:
+def _from_that_call_on(name: str) -> Callable[[Memory, int, str], None]:
     def switch(engine: Memory, since: int, call: str) -> None:
         setattr(engine, name, since >= 0)
 
     return switch
 
 
+def _throttled(call: str) -> Exception:
+    return client_error(call, "ProvisionedThroughputExceededException")
+
+
 def _html(call: str) -> Exception:
-    """A 500 whose body is a page: botocore makes its status the code."""
-    return said(call, "500")
+    """A 500 with an HTML body: botocore makes the status the error code."""
+    return client_error(call, "500")
 
 
 FAULTS = [
-    Fault("the request is lost", ANY, before=_once(unanswered)),
-    Fault("the answer is lost", ANY, after=_once(unanswered)),
-    Fault("the engine is away from then on", ANY, before=_for_good),
-    Fault("the engine is away after that", ANY, after=_for_good, before=lambda engine, since, call: (
-        _for_good(engine, since - 1, call))),
-    Fault("a page says 500", ANY, before=_once(_html)),
-    Fault("a page says 500 after the commit", (WRITE,), after=_once(_html)),
-    Fault("it is throttled", ANY, before=_once(lambda call: said(call, "ProvisionedThroughputExceededException"))),
+    Fault("the request is lost", ANY, before=_once(connection_error)),
+    Fault("the answer is lost", ANY, after=_once(connection_error)),
+    Fault("the engine is unreachable from then on", ANY, before=_from_then_on_lost),
+    Fault("the engine is unreachable after that", ANY, after=_from_then_on_lost, before=lambda engine, since, call: (
+        _from_then_on_lost(engine, since - 1, call))),
+    Fault("a page with status 500", ANY, before=_once(_html)),
+    Fault("a page with status 500 after the commit", (WRITE,), after=_once(_html)),
+    Fault("it is throttled", ANY, before=_once(_throttled)),
     Fault("it meets another transaction", (WRITE,), before=_conflicts(1), unseen=True),
     Fault("it meets others four times", (WRITE,), before=_conflicts(4), unseen=True),
-    Fault("it meets others and commits all the same", (WRITE,), before=_committed_all_the_same, unseen=True),
-    Fault("it arrives twice", (WRITE,), before=_only_then("twice"), unseen=True),
-    Fault("it arrives twice, long after", (WRITE,), before=_only_then("twice"), unseen=True, forgotten=True),
-    Fault("it commits and seems to have met others, long after", (WRITE,), before=_committed_all_the_same,
+    Fault("it meets others and commits all the same", (WRITE,), before=_committed_then_conflict, unseen=True),
+    Fault("it arrives twice", (WRITE,), before=_only_at_that_call("twice"), unseen=True),
+    Fault("it arrives twice, long after", (WRITE,), before=_only_at_that_call("twice"), unseen=True, forgotten=True),
+    Fault("it commits and seems to have met others, long after", (WRITE,), before=_committed_then_conflict,
           unseen=True, forgotten=True),
-    Fault("some keys are left unread", ("BatchGetItem",), before=_only_then("torn"), unseen=True),
-    Fault("only one key is read at a time", ("BatchGetItem",), before=_from_then("torn"), unseen=True),
-    Fault("a page is empty and not the last", ("Query",), before=_only_then("blank"), unseen=True),
-    Fault("the index is late", ("Query",), before=_only_then("late"), unseen=True, stale=True),
-    Fault("all indexes are late from then on", ("Query",), before=_from_then("late"), unseen=True, stale=True),
+    Fault("some keys are left unread", ("BatchGetItem",), before=_only_at_that_call("torn"), unseen=True),
+    Fault("only one key is read at a time", ("BatchGetItem",), before=_from_that_call_on("torn"), unseen=True),
+    Fault("a page is empty and not the last", ("Query",), before=_only_at_that_call("blank"), unseen=True),
+    Fault("the index is late", ("Query",), before=_only_at_that_call("late"), unseen=True, stale=True),
+    Fault("all indexes are late from then on", ("Query",), before=_from_that_call_on("late"), unseen=True, stale=True),
 ]  # fmt: skip
 
 
 class Late:
-    """A transaction that is held up on its way: its sender hears nothing, and it arrives when it is let go."""
+    """A delayed transaction: its sender gets no response, and it arrives when the test releases it."""
 
     def __init__(self, engine: Memory, at: int) -> None:
         self.engine = engine
         self.held: Sent | None = None
-        befall(engine, Fault("it is held up", (WRITE,), before=self._hold), at)
+        inject(engine, Fault("it is held up", (WRITE,), before=self._hold), at)
 
     def _hold(self, engine: Memory, since: int, call: str) -> None:
         if since == 0:
             self.held = engine.sent
-            raise unanswered(call)
+            raise connection_error(call)
 
     def arrive_at(self, number: int) -> None:
         """Just before the call of that number, counted from 0, from now on."""

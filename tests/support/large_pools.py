@@ -29,7 +29,7 @@ class Cost(NamedTuple):
 
 
 def large_pool(engine: Metered, customers: int) -> World:
-    """A pool of that many, of which twenty members have claimed a thousand, all past their deadlines."""
+    """Return a pool of that many customers. Twenty members have a thousand expired claims."""
     world = World(memory_table(engine))
     world.pool(members=" ".join(HOLDERS), claim_ttl="PT1H")
     ids = [f"c{number:06d}" for number in range(customers)]

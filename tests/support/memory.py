@@ -25,7 +25,7 @@ from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, De
 
 Items = dict[Key, Item]
 NAME = "memory"
-_tokens = itertools.count(1)  # of all tables: an engine does nothing twice for one
+_tokens = itertools.count(1)  # for all tables: an engine applies each token once
 
 
 def memory_table(connection: Memory, kind: type[Table] = Table) -> Table:
@@ -70,11 +70,11 @@ class Memory:
 
     @property
     def client(self) -> Memory:
-        """For those who scan."""
+        """Scans go through the client."""
         return self
 
     def load(self, items: Items, past: Items | None = None) -> None:
-        """Forgets everything but those items, and what was there before the transaction that made them so."""
+        """Replace all items, and the items as they were before the last transaction."""
         self.items, self.past = dict(items), dict(items if past is None else past)
 
     def scan(self, **_: Any) -> dict[str, Any]:
@@ -82,14 +82,14 @@ class Memory:
 
     # Reading
 
-    def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+    def get(self, keys: Sequence[Key]) -> dict[str, Any]:
         self.before("BatchGetItem")
-        assert 0 < len(wanted) <= MAX_KEYS_PER_READ
-        assert len(set(wanted)) == len(wanted), "DynamoDB reads no key twice in a batch"
-        now, later = (wanted[:1], wanted[1:]) if self.torn else (wanted, [])
+        assert 0 < len(keys) <= MAX_KEYS_PER_READ
+        assert len(set(keys)) == len(keys), "DynamoDB reads no key twice in a batch"
+        now, later = (keys[:1], keys[1:]) if self.torn else (keys, [])
         answer: dict[str, Any] = {"Responses": {NAME: [self.items[key] for key in now if key in self.items]}}
         if later:
-            answer["UnprocessedKeys"] = {NAME: {"Keys": [_named(key) for key in later]}}
+            answer["UnprocessedKeys"] = {NAME: {"Keys": [_key_attributes(key) for key in later]}}
         self.after("BatchGetItem")
         return answer
 
@@ -128,15 +128,15 @@ class Memory:
             raise cancelled(refused)
 
     def deliver(self, sent: Sent) -> list[Item | None] | None:
-        """Commits that transaction, or gives what refused, in order: None for what did not."""
+        """Commit and return None, or return the items whose conditions failed, in order, with None for the others."""
         if self.remembers and sent.token in self._done:
             return None
         keys = [action.key for action in sent.actions]
         assert 0 < len(keys) <= MAX_ACTIONS and len(set(keys)) == len(keys), "no transaction of DynamoDB"
-        standing = [self.items.get(key, {}) for key in keys]
+        current = [self.items.get(key, {}) for key in keys]
         refused = [
             None if action.condition is None or evaluate(action.condition, item) else item
-            for action, item in zip(sent.actions, standing, strict=True)
+            for action, item in zip(sent.actions, current, strict=True)
         ]
         if any(item is not None for item in refused):
             return refused
@@ -155,23 +155,23 @@ class Memory:
         if isinstance(action, Delete):
             self.items.pop(key, None)
         elif isinstance(action, Put):
-            self.items[key] = action.item | _named(key)
+            self.items[key] = action.item | _key_attributes(key)
         elif isinstance(action, SetAttributes):
             stored = {name: content for name, content in self.items.get(key, {}).items() if name not in action.removed}
-            self.items[key] = stored | action.changed | _named(key)
+            self.items[key] = stored | action.changed | _key_attributes(key)
         elif isinstance(action, Update):
             assert action.actions, "DynamoDB takes no update that changes nothing"
-            self.items[key] = _updated(self.items.get(key, {}) | _named(key), action.actions)
+            self.items[key] = _updated(self.items.get(key, {}) | _key_attributes(key), action.actions)
 
 
 def cancelled(refused: Iterable[Item | None], code: str = "ConditionalCheckFailed") -> ClientError:
-    """What is raised for a transaction that those items have refused, or met."""
+    """Return the error for a transaction that these items cancelled."""
     reasons = [{"Code": "None"} if item is None else {"Code": code, "Item": item} for item in refused]
     response: Any = {"Error": {"Code": "TransactionCanceledException", "Message": ""}, "CancellationReasons": reasons}
     return ClientError(response, "TransactWriteItems")
 
 
-def _named(key: Key) -> Item:
+def _key_attributes(key: Key) -> Item:
     return {"pk": serialize(key.pk), "sk": serialize(key.sk)}
 
 
@@ -229,14 +229,14 @@ def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Ite
 
 
 def _updated(item: Item, actions: Sequence[Any]) -> Item:
-    """Every operand is of the item as it was, as DynamoDB has it."""
+    """Apply the actions. Every operand is read from the item before the update, as in DynamoDB."""
     after = dict(item)
     for action in actions:
         path, operand = action.values[0].path, action.values[-1]
         if isinstance(action, SetAction):
             _set(after, path, _number_or_value(operand, item))
         elif isinstance(action, AddAction):
-            before = _found(item, path)
+            before = _value_at(item, path)
             added = deserialize(operand.value) + (0 if before is None else deserialize(before))
             _set(after, path, serialize(added))
         elif isinstance(action, RemoveAction):
@@ -255,7 +255,7 @@ def _set(item: Item, path: Sequence[str], content: dict[str, Any]) -> None:
     item[path[0]] = {"M": inner}
 
 
-def _found(item: Item, path: Sequence[str]) -> dict[str, Any] | None:
+def _value_at(item: Item, path: Sequence[str]) -> dict[str, Any] | None:
     content: Any = {"M": item}
     for name in path:
         content = content["M"].get(name)
@@ -268,12 +268,12 @@ def _number_or_value(operand: Any, item: Item) -> dict[str, Any]:
     if isinstance(operand, Value):
         return dict(operand.value)
     if isinstance(operand, Path):
-        content = _found(item, operand.path)
+        content = _value_at(item, operand.path)
         assert content is not None, f"an update reads {operand}, which is not there"
         return content
     left, right = operand.values
     if isinstance(operand, _IfNotExists):
-        present = _found(item, left.path)
+        present = _value_at(item, left.path)
         return _number_or_value(right, item) if present is None else present
     sign = {_Increment: 1, _Decrement: -1}[type(operand)]
     return serialize(deserialize(_number_or_value(left, item)) + sign * deserialize(_number_or_value(right, item)))

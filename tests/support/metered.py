@@ -33,14 +33,14 @@ class Metered(Memory):
         self.bill: Counter[str] = Counter()  # write units by what they were for
         self.read_units = 0.0
 
-    def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
-        answer = super().get(wanted)
+    def get(self, keys: Sequence[Key]) -> dict[str, Any]:
+        answer = super().get(keys)
         self.requests["BatchGetItem"] += 1
-        self.read_units += sum(max(ceil(size(self.items.get(key, {})) / (4 * KB)), 1) for key in wanted)
+        self.read_units += sum(max(ceil(size(self.items.get(key, {})) / (4 * KB)), 1) for key in keys)
         return answer
 
-    def query(self, hash_value: str, index: str | None, *asked: Any) -> dict[str, Any]:
-        answer = super().query(hash_value, index, *asked)
+    def query(self, hash_value: str, index: str | None, *arguments: Any) -> dict[str, Any]:
+        answer = super().query(hash_value, index, *arguments)
         self.requests["Query"] += 1
         units = max(ceil(sum(map(size, answer["Items"])) / (4 * KB)), 1)
         self.read_units += units / 2 if index else units

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from chalicelib.dynamodb.table import Table
-from tests.support.engine import operation_of
+from tests.support.dynamodb_calls import operation_of
 
 ENGINE = "http://engine"
 THROTTLED = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
@@ -51,16 +51,16 @@ def throttled() -> AWSResponse:
 
 
 def deliver(table: Table, request: Any) -> None:
-    """The request arrives; nobody waits for what comes of it."""
+    """Deliver the request and ignore the response."""
     table.connection.client._endpoint.http_session.send(request)
 
 
-class Storm:
-    """Apply faults to about that share of a table's requests, drawn from `draw`. `befell` counts them."""
+class FaultyNetwork:
+    """Apply faults to about that share of a table's requests, drawn from `draw`. `injected` counts them."""
 
     def __init__(self, table: Table, share: float, draw: random.Random) -> None:
         self.table, self.share, self.draw = table, share, draw
-        self.befell: Counter[str] = Counter()
+        self.injected: Counter[str] = Counter()
         self._lock = Lock()
 
     @contextmanager
@@ -77,7 +77,7 @@ class Storm:
             hit, name = self.draw.random() < self.share, self.draw.choice(list(KINDS))
             if not hit or (name == "met another" and operation_of(request) != "TransactWriteItems"):
                 return None
-            self.befell[name] += 1
+            self.injected[name] += 1
         return KINDS[name](self.table, request)
 
 

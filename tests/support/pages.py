@@ -1,4 +1,4 @@
-"""Reads the pages of the repository: their tables, links, headings and blocks of code."""
+"""Read the pages of the repository: their tables, links, headings and code blocks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def headings(name: str) -> list[tuple[int, str]]:
 
 
 def anchors(name: str) -> set[str]:
-    """What a link may name behind `#`, as GitHub makes it of the headings."""
+    """Return the anchors of a page, derived from its headings as GitHub does."""
     seen: dict[str, int] = {}
     made = set()
     for _, words in headings(name):
@@ -71,14 +71,14 @@ def anchors(name: str) -> set[str]:
 
 
 def slug(words: str) -> str:
-    """Letters, digits, - and _ in small letters; a space is a dash, everything else is left out."""
+    """Return the anchor of a heading: lower-case letters, digits, - and _, with dashes for spaces."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", words).replace("`", "").lower()
     kept = (each for each in plain if each in " -_" or unicodedata.category(each)[0] in "LNM")
     return "".join(kept).replace(" ", "-")
 
 
 def links(name: str) -> list[str]:
-    """Where its links and pictures point."""
+    """Return the targets of its links and pictures."""
     found = re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", prose(name))
     return [target for pair in found for target in pair if target and not target.startswith("mailto:")]
 

@@ -1,4 +1,4 @@
-"""A newcomer's folder: what was checked out, in a place of its own, with `make run` going in it."""
+"""A fresh copy of the checkout in which `make run` runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pathlib import Path
 from tests.support.pages import MADE_HERE, ROOT
 from tools.local.engines import free_port
 
-ENVIRONMENTS = (".venv", ".venv-engine")  # the same ones: setting them up is not what is tried out
+ENVIRONMENTS = (".venv", ".venv-engine")  # linked, since their set-up is tested elsewhere
 READY_WITHIN = 60  # seconds
 
 
 @dataclass
-class House:
-    """The folder, and the port on which its service answers instead of 8000."""
+class Clone:
+    """The folder, and the port of its service, which is not 8000."""
 
     folder: Path
     port: int
 
     def environment(self) -> dict[str, str]:
-        """As of somebody who has never been here, and for whom the service is the one on that port."""
+        """Return an environment without settings of this machine, with that port."""
         kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "MAKE", "POOL", "XDG"))}
         ours = {"HOME": str(self.folder), "PORT": str(self.port), "POOLCTL_URL": f"http://127.0.0.1:{self.port}"}
         return kept | ours | {"LANG": "C.UTF-8"}
@@ -49,8 +49,8 @@ class House:
 
 
 @contextmanager
-def running_house(folder: Path) -> Iterator[House]:
-    """`make run`, until the house is left: then Ctrl-C, which has to stop it."""
+def running_clone(folder: Path) -> Iterator[Clone]:
+    """Run `make run` in a copy; at the end Ctrl-C must stop it."""
     left_out = shutil.ignore_patterns(".git", "__pycache__")
     shutil.copytree(
         ROOT,
@@ -59,15 +59,15 @@ def running_house(folder: Path) -> Iterator[House]:
     )
     for name in ENVIRONMENTS:
         (folder / name).symlink_to(ROOT / name)
-    house = House(folder, free_port())
+    clone = Clone(folder, free_port())
     log = folder / "run.log"
     with log.open("w") as out:
         started = subprocess.Popen(
-            ["make", "run"], cwd=folder, env=house.environment(), stdout=out, stderr=out, start_new_session=True
+            ["make", "run"], cwd=folder, env=clone.environment(), stdout=out, stderr=out, start_new_session=True
         )
     try:
         wait_until_it_answers(started, log)
-        yield house
+        yield clone
     finally:
         os.killpg(started.pid, signal.SIGINT)
         started.wait(30)

@@ -1,6 +1,6 @@
-"""Counts of what the proofs of a run covered, for its last lines.
+"""Counts of the cases that a test run covered, printed at its end.
 
-Each proof counts its cases here, in any process; the hooks of pytest add the processes up.
+Each proof counts its cases here; the pytest hooks add up the counts of all processes.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _lock = Lock()
 
 
 def count(kind: str, number: int = 1) -> None:
-    """Adds so many cases of one of `KINDS`."""
+    """Add that many cases of one of `KINDS`."""
     assert kind in KINDS, f"no kind of case: {kind}"
     with _lock:
         _counted[kind] += number
 
 
 def counted() -> dict[str, int]:
-    """What has been counted in this process, and in those that worked for it and are done."""
+    """Return the counts of this process and of its finished workers."""
     with _lock:
         return dict(_counted)
 
 
 def lines(numbers: Mapping[str, int]) -> list[str]:
-    """One line for each kind of which there were any."""
+    """Return one line for each kind with cases."""
     return [f"{numbers[kind]:>9,} {kind}" for kind in KINDS if numbers.get(kind)]
 
 
@@ -51,7 +51,7 @@ def lines(numbers: Mapping[str, int]) -> list[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A process that works for another hands its counts over."""
+    """Pass the counts of a worker to its controller."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["tally"] = counted()
 
@@ -63,6 +63,6 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if told := lines(counted()):
+    if report := lines(counted()):
         terminalreporter.section("gone through")
-        terminalreporter.write_line("\n".join(told))
+        terminalreporter.write_line("\n".join(report))

@@ -1,4 +1,4 @@
-"""Many at once."""
+"""Threads that start at the same time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def at_once(jobs: Iterable[Callable[[], T]]) -> list[T]:
-    """Runs all jobs in threads that start together."""
+    """Run all jobs in threads that start together; return their results in order."""
     waiting = list(jobs)
     barrier = Barrier(len(waiting))
 

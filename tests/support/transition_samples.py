@@ -65,7 +65,7 @@ def event(move: Transition | Refusal) -> Event:
     return after_of(move).tail[-1]
 
 
-def asked(move: Transition) -> list[str]:
+def rule_names(move: Transition) -> list[str]:
     """Return the rules of the transition, each with the id of its pool, member or customer."""
     return [f"{rule.reason} {_id(rule.key)}" for rule in move.rules]
 

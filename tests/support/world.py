@@ -1,7 +1,7 @@
-"""A small world to test in: a real table, a clock that only the test moves, and a client that speaks the contract.
+"""A world for a test: a real table, a clock that only the test moves, and clients that use the HTTP contract.
 
-Requests go through the same wrapper as in production, from the gateway's event to the response; only the network and
-the token are left out. Nothing of the service is replaced.
+Requests take the same path as in production, from the event of API Gateway to the response; only the network and the
+token are left out. Nothing of the service is replaced.
 """
 
 from __future__ import annotations
@@ -117,10 +117,10 @@ class User:
         return self.get(f"/customers/{customer}").json
 
     def pages(self, path: str, limit: int = 100) -> Iterator[list[Any]]:
-        """The pages of a list, each of that many items at most."""
-        cursor, joint = "", "&" if "?" in path else "?"
+        """Return the pages of a list, each with at most `limit` items."""
+        cursor, separator = "", "&" if "?" in path else "?"
         while True:
-            page = self.get(f"{path}{joint}limit={limit}{cursor}").json
+            page = self.get(f"{path}{separator}limit={limit}{cursor}").json
             assert len(page["items"]) <= limit
             yield page["items"]
             if page["next_cursor"] is None:
@@ -147,7 +147,7 @@ class World:
     table: Table
     clock: Clock = field(default_factory=Clock)
     seed: int = 7
-    forged: bool = False  # a test has taken a member out of the table by hand, with all that they had counted
+    forged: bool = False  # a test has deleted a member item with its counters
 
     def __post_init__(self) -> None:
         numbers = itertools.count(1)
@@ -155,7 +155,7 @@ class World:
         self.service = self.another_process()
 
     def another_process(self) -> Service:
-        """A service with memory of its own on the same table, as another Lambda instance would be."""
+        """Return a service with its own cache on the same table, like another Lambda instance."""
         draw = random.Random(self.seed)
         return Service(Backend(self.table, self.new_id, draw.sample), self.clock)
 
@@ -224,7 +224,7 @@ class World:
         return self.user("mona", tenant=tenant, pool=pool)
 
     def fill(self, count: int, pool: str = "p", tenant: str = "main", prefix: str = "c") -> list[str]:
-        """Customers c1 … cN, entered a millisecond apart."""
+        """Import customers c1 … cN, each hundred a millisecond after the one before."""
         ids = [f"{prefix}{number}" for number in range(1, count + 1)]
         mona = self.user("mona", tenant=tenant, pool=pool)
         for start in range(0, count, 100):
@@ -233,24 +233,24 @@ class World:
             self.clock.forward(1)
         return ids
 
-    def sweep(self, **how: Any) -> expiry.SweepResult:
-        """What the schedule does."""
+    def sweep(self, **options: Any) -> expiry.SweepResult:
+        """Run one scheduled sweep."""
         backend = self.another_process().backend
-        return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **how)
+        return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
 
 
 class NoStore:
-    """Stands where the table would, for requests that are refused before they touch it: touching it is a failure."""
+    """A table that fails every use, for requests that are refused before they reach the store."""
 
     def patient(self, patience: Patience) -> NoStore:
         return self
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"the store was asked to {name}")
+        raise AssertionError(f"the request used the store: {name}")
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
-    """The gateway's choice of a route."""
+    """Return the route that API Gateway selects, and its path parameters."""
     for route in routes.ROUTES:
         match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path), path)
         if match and route.method == method:
@@ -266,12 +266,12 @@ def gateway_event(
     body: bytes,
     headers: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What API Gateway sends for that request, the authorizer's word included."""
+    """Return the event that API Gateway sends for the request, with the context of the authorizer."""
     pairs = [pair.partition("=")[::2] for pair in path.partition("?")[2].split("&") if pair]
     query = [(name, unquote(text)) for name, text in pairs]
-    sent = {name.replace("_", "-").lower(): text for name, text in headers.items()}
+    lower_case_headers = {name.replace("_", "-").lower(): text for name, text in headers.items()}
     if body:
-        sent.setdefault("content-type", "application/json")
+        lower_case_headers.setdefault("content-type", "application/json")
     context: dict[str, Any] = {"httpMethod": route.method, "resourcePath": route.path, "requestId": REQUEST_ID}
     if caller is not None:
         context["authorizer"] = context_of(caller)
@@ -279,7 +279,7 @@ def gateway_event(
         "requestContext": context,
         "multiValueQueryStringParameters": {name: [text for each, text in query if each == name] for name, _ in query}
         or None,
-        "headers": sent,
+        "headers": lower_case_headers,
         "pathParameters": parameters,
         "body": body or None,
         "stageVariables": None,
@@ -287,7 +287,7 @@ def gateway_event(
 
 
 def everything(table: Table) -> Iterator[dict[str, Any]]:
-    """Return every item of the table by a scan of the engine."""
+    """Return every item of the table."""
     start: dict[str, Any] = {}
     while True:
         page = table.connection.client.scan(TableName=table.name, ConsistentRead=True, **start)
@@ -298,7 +298,7 @@ def everything(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def another_with(table: Table, items: list[dict[str, Any]]) -> World:
-    """A world of its own with those items of another one, which its test may spoil."""
+    """Return a new world with copies of these items."""
     world = World(table)
     for start in range(0, len(items), 25):
         batch = [{"PutRequest": {"Item": item}} for item in items[start : start + 25]]

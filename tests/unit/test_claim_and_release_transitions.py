@@ -25,12 +25,12 @@ from tests.support.transition_samples import (
     POOL,
     THEIRS,
     actor,
-    asked,
     changed,
     event,
     events,
     new_id,
     refused,
+    rule_names,
 )
 from tests.support.world import DAY, HOUR, START
 
@@ -61,7 +61,7 @@ def test_a_transition_without_a_cached_customer_only_checks_its_rules(verb: Call
     move = verb(None)
 
     assert move == Recheck(keys.customer_key("main", "p", "c1"), None, move.rules)
-    assert "not_found c1" in asked(move)
+    assert "not_found c1" in rule_names(move)
 
 
 @pytest.mark.parametrize("verb", ["release", "extend", "follow up", "pin", "win", "deposit", "transfer", "convert"])
@@ -69,7 +69,7 @@ def test_a_transition_of_an_unheld_customer_writes_nothing_and_fails_its_rules(v
     move = VERBS[verb](AVAILABLE)
 
     assert move == Recheck(move.key, AVAILABLE, move.rules)
-    assert asked(move)
+    assert rule_names(move)
 
 
 ABOUT_A_CLAIM = ["release", "extend", "follow up", "pin", "unpin", "win", "convert"]
@@ -89,7 +89,9 @@ def test_a_claim_live_at_the_start_of_a_pause_continues_until_its_clock_is_shift
 def test_the_holder_may_edit_in_a_pause_until_the_clock_is_shifted() -> None:
     edit, been_set = VERBS["edit"], replace(EXPIRED, pauses=PAUSED.pauses)
 
-    last = [asked(edit(known, home))[-1] for known, home in ((EXPIRED, PAUSED), (been_set, PAUSED), (EXPIRED, POOL))]
+    last = [
+        rule_names(edit(known, home))[-1] for known, home in ((EXPIRED, PAUSED), (been_set, PAUSED), (EXPIRED, POOL))
+    ]
 
     assert last == ["expired c1", "expired alice", "expired alice"]
     assert refused(edit(EXPIRED, PAUSED), holder="alice", expires_at=START) == []
@@ -111,7 +113,7 @@ def test_a_claim_starts_a_clock_and_checks_the_rules_in_order() -> None:
     assert changed(move) == {
         "state": "claimed", "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": START + 7 * DAY
     }  # fmt: skip
-    assert asked(move) == [
+    assert rule_names(move) == [
         "not_a_member alice", "not_found c1", "already_claimed c1", "set_aside c1", "embargoed c1", "cooldown c1",
         "cooldown c1",
     ]  # fmt: skip
@@ -137,18 +139,18 @@ def test_claiming_an_expired_claim_closes_it_at_its_deadline() -> None:
 def test_if_match_is_checked_right_after_existence() -> None:
     move = transitions.claim(actor(if_match=2), "c1", AVAILABLE, new_id("a2"))
 
-    assert asked(move)[:3] == ["not_a_member alice", "not_found c1", "version_conflict c1"]
+    assert rule_names(move)[:3] == ["not_a_member alice", "not_found c1", "version_conflict c1"]
 
 
 def test_a_transition_in_a_closed_or_paused_pool_first_checks_the_pool_version() -> None:
-    assert asked(transitions.release(actor(home=PAUSED), "c1", CLAIMED, None, None))[0] == "throttled p"
-    assert "throttled p" not in asked(transitions.release(actor(), "c1", CLAIMED, None, None))
+    assert rule_names(transitions.release(actor(home=PAUSED), "c1", CLAIMED, None, None))[0] == "throttled p"
+    assert "throttled p" not in rule_names(transitions.release(actor(), "c1", CLAIMED, None, None))
 
 
 def test_a_release_by_the_holder_starts_the_cooldown() -> None:
     move = transitions.release(actor(cooldown="P1D"), "c1", CLAIMED, "a1", "no need")
 
-    assert asked(move) == [*THEIRS[:4], "claim_changed c1", "expired c1"]
+    assert rule_names(move) == [*THEIRS[:4], "claim_changed c1", "expired c1"]
     assert changed(move) == CLEARED | {
         "state": "available", "holder": None, "waiting_since": START, "returns": 1, "past_holders": {"alice": START}
     }  # fmt: skip
@@ -162,7 +164,7 @@ def test_a_manager_reclaims_a_customer_held_by_another() -> None:
     move = transitions.release(actor("mona"), "c1", CLAIMED, None, None)
 
     assert (event(move).type, event(move).by, event(move).holder, move.managed) == ("reclaimed", "mona", "alice", True)
-    assert asked(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
+    assert rule_names(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
 
 
 def test_a_return_above_the_limit_sets_the_customer_aside() -> None:
@@ -191,7 +193,7 @@ def test_an_extension_is_counted_recorded_and_starts_at_the_deadline() -> None:
     move = claim_transitions.extend(actor(members_may_extend=True, max_extensions=2), "c1", CLAIMED, HOUR, "a1")
 
     assert changed(move) == {"expires_at": START + 2 * HOUR, "extensions": 1, "extended_ms": HOUR}
-    assert asked(move) == [
+    assert rule_names(move) == [
         *THEIRS[:4], "claim_changed c1", "expired c1", "pinned c1", "no_deadline c1", "extension_limit c1",
         "extension_limit c1",
     ]  # fmt: skip
@@ -202,7 +204,7 @@ def test_an_extension_is_counted_recorded_and_starts_at_the_deadline() -> None:
 def test_an_extension_requires_a_manager_when_members_may_not_extend() -> None:
     hers, by_mona = (claim_transitions.extend(actor(user), "c1", CLAIMED, HOUR, None) for user in ("alice", "mona"))
 
-    assert asked(hers)[-1] == "extension_not_allowed alice"
+    assert rule_names(hers)[-1] == "extension_not_allowed alice"
     assert (by_mona.managed, changed(by_mona)["extensions"]) == (True, 1)
 
 
@@ -228,7 +230,7 @@ def test_no_claim_is_extended_to_the_largest_time() -> None:
 def test_a_follow_up_requires_the_holder_and_restarts_the_clock_if_enabled() -> None:
     move = claim_transitions.follow_up(actor(idle_ttl="P1D"), "c1", CLAIMED, "called", "interested")
 
-    assert asked(move) == THEIRS
+    assert rule_names(move) == THEIRS
     assert changed(move) == {"last_follow_up_at": START, "active_at": START, "expires_at": START + DAY}
     assert (event(move).type, event(move).reason, event(move).outcome) == ("followed_up", "called", "interested")
 
@@ -251,7 +253,7 @@ def test_a_clock_shifted_after_a_pause_runs_again() -> None:
 
     assert (changed(followed)["active_at"], changed(unpinned)["expires_at"]) == (START, START)
     assert "pinned" not in refused(extended, pinned_until=START - HOUR, expires_at=START + HOUR)
-    assert asked(repinned)[-1] == "pin_limit alice", "the pin was over"
+    assert rule_names(repinned)[-1] == "pin_limit alice", "the pin was over"
 
 
 def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
@@ -263,8 +265,8 @@ def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
     )
 
     assert changed(move) == {"expires_at": START + DAY, "clock_ends": START + HOUR, "pinned_until": START + DAY}
-    assert (asked(move), asked(moved)) == ([*THEIRS, "pin_limit alice"], THEIRS)
-    assert asked(anew)[-1] == "pin_limit alice"
+    assert (rule_names(move), rule_names(moved)) == ([*THEIRS, "pin_limit alice"], THEIRS)
+    assert rule_names(anew)[-1] == "pin_limit alice"
     assert (event(move).type, event(move).by, move.managed) == ("pinned", "alice", False)
     assert claim_transitions.pin(actor("mona"), "c1", CLAIMED, START + DAY).managed
 
@@ -272,8 +274,8 @@ def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
 def test_a_pin_is_limited_by_the_policy_to_the_millisecond() -> None:
     longest, longer = (claim_transitions.pin(actor(max_pin="P1D"), "c1", CLAIMED, START + DAY + ms) for ms in (0, 1))
 
-    assert asked(longest) == THEIRS
-    assert asked(longer) == [*THEIRS, "pin_too_long c1"]
+    assert rule_names(longest) == THEIRS
+    assert rule_names(longer) == [*THEIRS, "pin_too_long c1"]
 
 
 def test_an_unpinned_claim_ends_at_its_clock_but_not_in_the_past() -> None:
@@ -286,7 +288,7 @@ def test_an_unpinned_claim_ends_at_its_clock_but_not_in_the_past() -> None:
     )
 
     assert changed(move) == {"expires_at": START + HOUR, "clock_ends": None, "pinned_until": None}
-    assert (asked(move), event(move).type, move.managed) == (THEIRS, "unpinned", False)
+    assert (rule_names(move), event(move).type, move.managed) == (THEIRS, "unpinned", False)
     assert changed(ended)["expires_at"] == START
     assert changed(in_a_pause)["expires_at"] == START - 2 * HOUR, "its clock stands still"
 
@@ -296,7 +298,7 @@ def test_a_manager_unpins_for_others_and_an_unpinned_claim_stays_unchanged() -> 
 
     move, unchanged = (claim_transitions.unpin(actor("mona"), "c1", known) for known in (pinned, CLAIMED))
 
-    assert (move.managed, asked(move)[3]) == (True, "not_holder mona")
+    assert (move.managed, rule_names(move)[3]) == (True, "not_holder mona")
     assert isinstance(unchanged, NoOp) and (unchanged.result, unchanged.managed) == (CLAIMED, True)
 
 
@@ -304,6 +306,6 @@ def test_a_conversion_makes_the_customer_private_to_its_holder() -> None:
     mine, by_mona = (claim_transitions.win(actor(user), "c1", CLAIMED) for user in ("alice", "mona"))
 
     assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private", "won_at": START}
-    assert (asked(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
-    assert asked(by_mona)[3] == "not_holder mona"
+    assert (rule_names(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
+    assert rule_names(by_mona)[3] == "not_holder mona"
     assert (mine.managed, by_mona.managed) == (False, True)

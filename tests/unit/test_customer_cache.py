@@ -30,10 +30,10 @@ FIELDS = Key(KEY.pk, "F")
 
 def engine(*customers: Customer) -> tuple[Table, Memory, list[str]]:
     """Return a table with those customers and the list of its requests from now on."""
-    memory, asked = Memory(), list[str]()
-    memory.before = asked.append
+    memory, rule_names = Memory(), list[str]()
+    memory.before = rule_names.append
     memory.load(dict(item for each in customers for item in both(each)))
-    return memory_table(memory), memory, asked
+    return memory_table(memory), memory, rule_names
 
 
 def both(customer: Customer) -> list[tuple[Key, Item]]:
@@ -47,15 +47,15 @@ def later(ms: int) -> Any:
 
 
 def test_a_cached_customer_expires_after_exactly_a_minute() -> None:
-    table, _, asked = engine(AVAILABLE)
+    table, _, rule_names = engine(AVAILABLE)
     customer_cache = CustomerCache()
 
     first = customer_cache.get_many(table, actor(), ["c1"])
     customer_cache.get_many(table, later(MAX_AGE_MS - 1), ["c1"])
-    warm = len(asked)
+    warm = len(rule_names)
     customer_cache.get_many(table, later(MAX_AGE_MS), ["c1"])
 
-    assert (first, warm, len(asked)) == ({"c1": AVAILABLE}, 1, 2)
+    assert (first, warm, len(rule_names)) == ({"c1": AVAILABLE}, 1, 2)
 
 
 def test_only_uncached_customers_are_read_and_a_missing_one_is_none() -> None:
@@ -72,7 +72,7 @@ def test_only_uncached_customers_are_read_and_a_missing_one_is_none() -> None:
 
 
 def test_a_full_cache_evicts_the_oldest_customer() -> None:
-    table, _, asked = engine()
+    table, _, rule_names = engine()
     customer_cache = CustomerCache()
     many = [replace(AVAILABLE, id=f"n{number}") for number in range(MAX_CUSTOMERS)]
     for each in many:
@@ -83,11 +83,11 @@ def test_a_full_cache_evicts_the_oldest_customer() -> None:
     kept = customer_cache.get_many(table, actor(), ["n0", "n1", "n2", "one more"])
 
     assert [each for each, copy in kept.items() if copy is None] == ["n1"]
-    assert asked == ["BatchGetItem"]
+    assert rule_names == ["BatchGetItem"]
 
 
 def test_a_customer_is_read_with_its_fields_in_one_request() -> None:
-    table, _, asked = engine(AVAILABLE)
+    table, _, rule_names = engine(AVAILABLE)
 
     whole, moved_only = (
         CustomerCache().read(table, actor(), ["c1"]),
@@ -95,34 +95,34 @@ def test_a_customer_is_read_with_its_fields_in_one_request() -> None:
     )
 
     assert (whole["c1"], moved_only["c1"]) == (AVAILABLE, replace(AVAILABLE, fields={}))
-    assert asked == ["BatchGetItem"] * 2
+    assert rule_names == ["BatchGetItem"] * 2
     assert (keys_of(actor(), ["c1"]), keys_of(actor(), ["c1"], whole=False)) == ([KEY, FIELDS], [KEY])
 
 
 def test_a_customer_with_fields_of_another_version_is_read_again() -> None:
-    table, memory, asked = engine(AVAILABLE)
+    table, memory, rule_names = engine(AVAILABLE)
     changed = replace(AVAILABLE, version=4, fields_version=4, fields={})
     memory.items |= dict(both(changed)[:1])
 
     def settle_down(call: str) -> None:
-        if len(asked) == 2:
+        if len(rule_names) == 2:
             memory.load(dict(both(changed)))
 
     memory.after = settle_down
     with pytest.raises(ReadSkew):
         CustomerCache().from_items(actor(), "c1", memory.items)
     assert CustomerCache().read(table, actor(), ["c1"]) == {"c1": changed}
-    assert len(asked) == 3
+    assert len(rule_names) == 3
 
 
 def test_endless_read_skew_raises_throttled() -> None:
-    table, memory, asked = engine(AVAILABLE)
+    table, memory, rule_names = engine(AVAILABLE)
     memory.items |= dict(both(replace(AVAILABLE, version=4, fields_version=4))[:1])
 
     with pytest.raises(Throttled):
         CustomerCache().read(table, actor(), ["c1"])
 
-    assert len(asked) == 8
+    assert len(rule_names) == 8
 
 
 def test_absent_fields_have_no_version() -> None:
@@ -145,30 +145,30 @@ def test_a_returned_item_refreshes_the_cache_and_only_changed_fields_are_read() 
         (anew, AVAILABLE, 1),
         (claimed, None, 1),
     ):
-        table, memory, asked = engine(stored)
+        table, memory, rule_names = engine(stored)
         customer_cache = CustomerCache()
         assert customer_cache.from_item(table, actor(), memory.items[KEY], known) == stored
-        assert len(asked) == reads
-        assert customer_cache.get_many(table, actor(), ["c1"]) == {"c1": stored} and len(asked) == reads, (
+        assert len(rule_names) == reads
+        assert customer_cache.get_many(table, actor(), ["c1"]) == {"c1": stored} and len(rule_names) == reads, (
             "it is remembered"
         )
 
 
 def test_a_returned_item_is_cached_without_reading_unneeded_fields() -> None:
-    table, memory, asked = engine(CLAIMED)
+    table, memory, rule_names = engine(CLAIMED)
 
     known = CustomerCache(whole=False).from_item(table, actor(), memory.items[KEY], None)
 
-    assert (known, asked) == (replace(CLAIMED, fields={}), [])
+    assert (known, rule_names) == (replace(CLAIMED, fields={}), [])
 
 
 def test_customers_are_read_without_fields_when_fields_are_not_needed() -> None:
-    table, memory, asked = engine(CLAIMED)
+    table, memory, rule_names = engine(CLAIMED)
     memory.torn = True  # each item would be a request of its own
 
     known = CustomerCache(whole=False).read(table, actor(), ["c1"])
 
-    assert (known, asked) == ({"c1": replace(CLAIMED, fields={})}, ["BatchGetItem"])
+    assert (known, rule_names) == ({"c1": replace(CLAIMED, fields={})}, ["BatchGetItem"])
 
 
 def test_a_customer_deleted_before_its_fields_are_read_is_returned_as_it_failed() -> None:

@@ -89,16 +89,16 @@ def test_a_transition_without_a_write_checks_its_conditions() -> None:
 
 def test_conditions_on_the_customer_are_part_of_its_write_and_others_are_not() -> None:
     other = keys.member_key("main", "p", "alice")
-    asked = {KEY: [rules.held_by(KEY, "alice").condition], other: [rules.member(other).condition]}
+    rule_names = {KEY: [rules.held_by(KEY, "alice").condition], other: [rules.member(other).condition]}
 
-    (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")), asked)
+    (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")), rule_names)
     (check,) = actions_of(
         transitions.claim(actor(), "c1", None, new_id("a2")), {KEY: [rules.held_by(KEY, "alice").condition]}
     )
 
     assert committed(put, holder="alice", **AS_KNOWN) and not committed(put, holder="bob", **AS_KNOWN)
     assert committed(check, holder="alice") and not committed(check, holder="bob")
-    assert set(asked) == {other}
+    assert set(rule_names) == {other}
 
 
 # Fields and unique keys
@@ -124,11 +124,11 @@ def test_fields_are_written_on_change_and_a_new_number_writes_its_unique_key() -
 
 def test_an_import_writes_a_unique_key_only_if_no_other_customer_has_it() -> None:
     new = replace(CALLED, version=1, fields_version=1)
-    asked = {GUARD: [rules.not_taken(GUARD, None).condition]}
+    rule_names = {GUARD: [rules.not_taken(GUARD, None).condition]}
 
-    *_, guard = actions_of(content_transitions.create(actor("mona"), new, "imported"), asked)
+    *_, guard = actions_of(content_transitions.create(actor("mona"), new, "imported"), rule_names)
 
-    assert (guard.key, asked) == (GUARD, {})
+    assert (guard.key, rule_names) == (GUARD, {})
     assert committed(guard) and not committed(guard, customer="c2")
 
 
@@ -139,9 +139,9 @@ def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
     there = replace(POOL, id="q")
     target_key = keys.customer_key("main", "q", "c1")
     move = claim_transitions.deposit(actor(), "c1", PRIVATE, actor(home=there))
-    asked = {target_key: [rules.does_not_exist(target_key).condition]}
+    rule_names = {target_key: [rules.does_not_exist(target_key).condition]}
 
-    writes = actions_of(move, asked)
+    writes = actions_of(move, rule_names)
 
     assert done(writes) == [
         (Delete, KEY),
@@ -152,22 +152,22 @@ def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
     leaves, _, enters, _ = writes
     assert committed(leaves, **AS_KNOWN) and not committed(leaves, **AS_KNOWN | {"version": 4})
     assert committed(enters) and not committed(enters, **AS_KNOWN)
-    assert asked == {}
-    assert not committed(actions_of(move, {})[2], **AS_KNOWN), "asked or not"
+    assert rule_names == {}
+    assert not committed(actions_of(move, {})[2], **AS_KNOWN), "rule_names or not"
 
 
 def test_a_deleted_customer_takes_along_its_fields_and_its_own_unique_keys() -> None:
     said = items.build_item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
     still = rules.still_written(GUARD, said)
     move = Remove(KEY, CALLED, (), by="mona", unique_key_rules=(still,))
-    asked = {GUARD: [still.condition]}
+    rule_names = {GUARD: [still.condition]}
 
-    writes = actions_of(move, asked)
+    writes = actions_of(move, rule_names)
 
     assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Delete, GUARD)]
     assert committed(writes[0], **AS_KNOWN) and not committed(writes[0], **AS_KNOWN | {"version": 4})
     assert committed(writes[2], **items.deserialize({"M": said})) and not committed(writes[2], customer="c2")
-    assert asked == {}
+    assert rule_names == {}
     assert done(actions_of(move, {})) == done(writes), "two that leave may have said the same number"
 
 

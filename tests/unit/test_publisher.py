@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.events import publisher, stream
 from chalicelib.events.stream import Detail, StreamEvent
-from tests.support.canaries import NAME, Ear
+from tests.support.canaries import NAME, LogCapture
 from tests.support.network_faults import answer
 
 Answering = Callable[[list[Any]], AWSResponse]
@@ -92,13 +92,15 @@ def forbidden(entries: list[Any]) -> AWSResponse:
 
 
 @pytest.mark.parametrize("failure", [not_there, forbidden])
-def test_a_failed_publish_request_is_retried_later_and_logged_safely(bus: Bus, ear: Ear, failure: Answering) -> None:
+def test_a_failed_publish_request_is_retried_later_and_logged_safely(
+    bus: Bus, logs: LogCapture, failure: Answering
+) -> None:
     bus.says = failure
 
     assert put(bus, events(3)) == ["record 1"]
 
-    assert any("events rejected: " in text for text in ear.heard)
-    assert NAME not in str(ear.heard)
+    assert any("events rejected: " in text for text in logs.messages)
+    assert NAME not in str(logs.messages)
 
 
 def test_a_retry_publishes_the_same_events(bus: Bus) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.pages import ROOT, blocks, text_of
-from tests.support.running_clone import House, running_house
+from tests.support.running_clone import Clone, running_clone
 
 PAGES = ("README.md", "docs/tour.md")
 
@@ -83,30 +83,30 @@ def documented_targets() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with running_house(tmp_path_factory.mktemp("newcomer") / "customer-pool") as made:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    with running_clone(tmp_path_factory.mktemp("newcomer") / "customer-pool") as made:
         yield made
 
 
 @pytest.mark.slow
-def test_what_is_typed_in_the_order_of_the_pages_is_answered_as_it_says(house: House) -> None:
+def test_what_is_typed_in_the_order_of_the_pages_is_answered_as_it_says(clone: Clone) -> None:
     typed = [talk for talk in conversations() if not any(re.match(r"make (?!-s)", each.text) for each in talk)]
     assert sum(map(len, typed)) >= 10
 
     for talk in typed:
         script = "\n".join(f"echo '<{at}>'\n{with_status(each.text)}" for at, each in enumerate(talk))
-        said = re.split(r"^<\d+>\n", house.run(script), flags=re.MULTILINE)[1:]
+        said = re.split(r"^<\d+>\n", clone.run(script), flags=re.MULTILINE)[1:]
         for command, answered in zip(talk, said, strict=True):
             assert_says(answered, command.told, command.text)
 
 
 @pytest.mark.slow
-def test_the_make_targets_of_the_readme_run_and_regenerate_the_same_files(house: House) -> None:
+def test_the_make_targets_of_the_readme_run_and_regenerate_the_same_files(clone: Clone) -> None:
     for command in filter(None, RUN.values()):
-        assert house.run(command) or command in ("make openapi", "make pictures"), command
+        assert clone.run(command) or command in ("make openapi", "make pictures"), command
 
     for name in ("docs/openapi.json", "docs/pictures/house.svg"):
-        assert (house.folder / name).read_text(encoding="utf-8") == text_of(name)
+        assert (clone.folder / name).read_text(encoding="utf-8") == text_of(name)
 
 
 def with_status(command: str) -> str:

@@ -16,7 +16,7 @@ from chalicelib.events.stream import Detail, StreamEvent
 from chalicelib.model.responses import EventType
 from tests.conftest import new_table
 from tests.support.audit import assert_sound
-from tests.support.canaries import CANARIES, FIELDS, NAME, PHONE, Ear
+from tests.support.canaries import CANARIES, FIELDS, NAME, PHONE, LogCapture
 from tests.support.world import DAY, HOUR, User, World
 from tools.local.stream import Stream
 
@@ -79,16 +79,16 @@ def busy_week(world: World) -> User:
 def test_every_event_of_every_history_is_published_once_in_order(streamed: World) -> None:
     mona = busy_week(streamed)
 
-    heard: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    messages: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for told in told_by(streamed):
-        heard[told.detail.customer_id].append((told.detail.seq, told.detail.type))
+        messages[told.detail.customer_id].append((told.detail.seq, told.detail.type))
 
     in_q = User(streamed, mona.caller, "q")
     histories = {each: mona if each != "c3" else in_q for each in ("c1", "c2", "c3", "c4")}
     for customer, user in histories.items():
         history = user.get(f"/customers/{customer}/history?limit=100").json["items"]
-        assert heard[customer] == [(event["seq"], event["type"]) for event in history]
-    assert {type_ for events in heard.values() for _, type_ in events} == set(get_args(EventType))
+        assert messages[customer] == [(event["seq"], event["type"]) for event in history]
+    assert {type_ for events in messages.values() for _, type_ in events} == set(get_args(EventType))
 
 
 def test_a_published_event_has_the_data_of_the_history_and_its_location(streamed: World) -> None:
@@ -208,10 +208,10 @@ def test_the_example_of_the_events_page_is_valid() -> None:
     assert list(event["detail"]) == list(Detail.__struct_fields__)
 
 
-def test_no_event_is_logged(streamed: World, ear: Ear) -> None:
+def test_no_event_is_logged(streamed: World, logs: LogCapture) -> None:
     busy_week(streamed)
-    ear.heard.clear()
+    logs.messages.clear()
 
     stream.events_from(records(streamed))
 
-    assert ear.heard == []
+    assert logs.messages == []

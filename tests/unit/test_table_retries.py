@@ -29,7 +29,7 @@ from chalicelib.dynamodb.table import (
     begins_with,
     between,
 )
-from tests.support.faults import said
+from tests.support.faults import client_error
 from tests.support.memory import Memory, cancelled, memory_table
 
 KEY, OTHER = Key("a", "-"), Key("b", "-")
@@ -135,7 +135,7 @@ def test_endless_unprocessed_keys_raise_throttled(door: Door) -> None:
 @pytest.mark.parametrize("code", [*THROTTLES, "InternalServerError", "TransactionConflictException"])
 @pytest.mark.parametrize("read", [lambda table: table.get([KEY]), lambda table: table.query("a")], ids=["get", "query"])
 def test_a_failed_read_raises_throttled_or_unavailable(door: Door, read: Any, code: str) -> None:
-    door.fails(lambda: said("Query", code))
+    door.fails(lambda: client_error("Query", code))
 
     with pytest.raises(Throttled if code in THROTTLES else StoreUnavailable) as caught:
         read(door.table)
@@ -200,8 +200,8 @@ def test_a_transaction_is_applied_whole_or_returns_the_failed_items(door: Door) 
     "passing",
     [
         lambda: cancelled([{}, None], "TransactionConflict"),
-        lambda: said("TransactWriteItems", "TransactionInProgressException"),
-        lambda: said("TransactWriteItems", "TransactionConflictException"),
+        lambda: client_error("TransactWriteItems", "TransactionInProgressException"),
+        lambda: client_error("TransactWriteItems", "TransactionConflictException"),
     ],
     ids=["a conflict", "still under way", "a conflict by its other name"],
 )  # fmt: skip
@@ -271,7 +271,7 @@ FAULTS = [
 def test_a_failed_write_changed_nothing_unless_its_outcome_is_unknown(
     door: Door, code: str, fault: type[Exception]
 ) -> None:
-    door.fails(lambda: said("TransactWriteItems", code))
+    door.fails(lambda: client_error("TransactWriteItems", code))
 
     with pytest.raises(fault) as caught:
         door.table.write([Put(KEY, {})])
@@ -295,7 +295,7 @@ def test_a_transaction_rejected_as_invalid_is_a_defect(door: Door) -> None:
     with pytest.raises(MalformedWrite, match=r"^DynamoDB rejects this transaction: \['ValidationError'\]$"):
         door.table.write([Put(KEY, {})])
 
-    door.fails(lambda: said("TransactWriteItems", "ValidationException"))
+    door.fails(lambda: client_error("TransactWriteItems", "ValidationException"))
     with pytest.raises(MalformedWrite, match=r"^DynamoDB rejects this transaction$"):
         door.table.write([Put(KEY, {})])
 

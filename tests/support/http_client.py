@@ -1,4 +1,4 @@
-"""A client of the service over real HTTP, every answer held against the document."""
+"""A client of the service over real HTTP that checks every response against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.conformance import assert_conforms
 from tests.support.world import Reply, find
 
 
-class Wire:
+class HttpClient:
     """One open connection. Counts requests and refusals; a 5xx of the service fails the test at once."""
 
     def __init__(self, url: str) -> None:
@@ -30,7 +30,8 @@ class Wire:
         assert answer.status < 500 and answer.status != 429, f"{method} {path}: {answer.status} {text}"
         reply = Reply(answer.status, dict(answer.headers), text)
         route, _ = find(method, path.partition("?")[0])
-        assert_conforms(route, content, reply.status, reply.headers, text)
+        names_in_any_case: Any = answer.headers
+        assert_conforms(route, content, reply.status, names_in_any_case, text)
         self._count(reply)
         return reply
 
