@@ -38,6 +38,7 @@ class Meeting:
         self.entered, self.barrier = threading.Event(), threading.Barrier(people)
         self.app.route("/length", methods=["POST"], content_types=["*/*"])(self.length)
         self.app.route("/meet", methods=["GET"], content_types=["*/*"])(self.meet)
+        self.app.route("/people/{person}", methods=["GET"], content_types=["*/*"])(self.person)
 
     def length(self) -> Response:
         assert self.app.current_request is not None
@@ -47,6 +48,9 @@ class Meeting:
         self.entered.set()
         self.barrier.wait(20)
         return Response({"met": True})
+
+    def person(self, person: str) -> Response:
+        return Response({"found": person != ""})
 
 
 @contextmanager
@@ -161,11 +165,17 @@ def test_a_stopping_server_finishes_the_request_under_way_and_closes_idle_connec
         late.connect()
 
 
-def test_each_request_is_logged_without_its_query() -> None:
+def test_each_request_is_logged_by_its_route_without_path_and_query() -> None:
     logged: list[tuple[str, str, int]] = []
 
     with LocalApi(Meeting(1).app, log=lambda *line: logged.append(line[:3])) as api, connected(api) as connection:
         request(connection, "GET", "/meet?token=secret")
-        request(connection, "GET", "/a%2Fb;c?x")
+        request(connection, "GET", "/people/13812345678")
+        request(connection, "GET", "/people/zhang%40example.com?x")
+        request(connection, "POST", "/people/13812345678")
+        request(connection, "GET", "/13812345678")
 
-    assert logged == [("GET", "/meet", 200), ("GET", "/a%2Fb;c", 404)]
+    people = "/people/{person}"
+    assert logged == [
+        ("GET", "/meet", 200), ("GET", people, 200), ("GET", people, 200), ("POST", "-", 404), ("GET", "-", 404),
+    ]  # fmt: skip

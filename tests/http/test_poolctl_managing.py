@@ -137,8 +137,8 @@ class ConcurrentChanges:
     def __init__(self, world: World, *policies: dict[str, Any]) -> None:
         self.world, self.policies = world, list(policies)
 
-    def __call__(self, method: str, path: str, status: int, seconds: float) -> None:
-        if method == "GET" and path == "/v1/pools/p" and self.policies:
+    def __call__(self, method: str, route: str, status: int, seconds: float) -> None:
+        if method == "GET" and route == "/v1/pools/{pool}" and self.policies:
             mona = self.world.mona
             version = mona.get().json["version"]
             body = {"policy": self.policies.pop(0)}

@@ -25,7 +25,7 @@ CONNECTIONS = 500  # with waitress's 100, the test under load would run out of c
 FINISH_WITHIN = 10.0  # seconds that requests under way get when the server stops
 
 RequestLog = Callable[[str, str, int, float], None]
-"""Called for each request with method, path without query, status and seconds."""
+"""Called for each request with method, route pattern, status and seconds. A path may contain a phone number."""
 
 
 class LocalApi:
@@ -80,7 +80,7 @@ class LocalApi:
         length = ("Content-Length", str(len(answer.body)))
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", [*answer.headers.items(), length])
         if self._log:
-            self._log(method, target.partition("?")[0], answer.status, time.monotonic() - started)
+            self._log(method, answer.route, answer.status, time.monotonic() - started)
         return [] if method == "HEAD" else [answer.body]
 
 

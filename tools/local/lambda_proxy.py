@@ -10,7 +10,7 @@ import base64
 import logging
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -28,9 +28,11 @@ from chalice.local import (
 )
 
 from chalicelib.api import problems
+from chalicelib.observability import exception_summary
 from tools.compression import compressed
 
 GATEWAY_TIMEOUT = 29  # seconds: then API Gateway responds without the function
+NO_ROUTE = "-"  # in the log, for a request that no route matches
 MAX_BODY = 10 * 1024 * 1024  # bytes
 
 logger = logging.getLogger("local.gateway")
@@ -38,11 +40,12 @@ logger = logging.getLogger("local.gateway")
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response, ready to be sent."""
+    """An HTTP response, ready to be sent, and the pattern of the route that matched the request."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    route: str = NO_ROUTE
 
 
 class LambdaProxy(LocalGateway):
@@ -59,23 +62,28 @@ class LambdaProxy(LocalGateway):
         """Return the response; headers have lower-case names. Never raises: each error becomes a problem."""
         answer = self._answer(method, path, headers, body, headers.get("accept-language"))
         sent, content = compressed(answer.headers, answer.body, headers.get("accept-encoding"))
-        return Answer(answer.status, sent, content)
+        return replace(answer, headers=sent, body=content)
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes, language: str | None) -> Answer:
         if len(body) > MAX_BODY:
             return self.problem("payload_too_large", language)
         path = path.replace(";", "%3B")  # part of the path; chalice would cut the path there
+        match = self._match(path)
+        if match is None or not self._serves(match, method):
+            return self.problem("not_found", language)
+        return replace(self._call(match.route, method, path, headers, body, language), route=match.route)
+
+    def _call(
+        self, route: str, method: str, path: str, headers: dict[str, str], body: bytes, language: str | None
+    ) -> Answer:
         try:
-            match = self._match(path)
-            if match is None or not self._serves(match, method):
-                return self.problem("not_found", language)
             return self._to_answer(self.handle_request(method, path, headers, body or None))
         except NotAuthorizedError:
             return self.problem("unauthenticated", language)
         except ForbiddenError:
             return self.problem("not_a_member", language)
-        except Exception:
-            logger.exception("the gateway could not answer %s %s", method, path.partition("?")[0])
+        except Exception as error:
+            logger.error("the gateway could not answer %s %s: %s", method, route, exception_summary(error))
             return self.problem("store_unavailable", language)
 
     def problem(self, code: str, language: str | None) -> Answer:

@@ -124,11 +124,9 @@ def console_address(url: str, token: str) -> str:
     return f"{url}/console#token={token}"
 
 
-def log_request(method: str, path: str, status: int, seconds: float) -> None:
-    """Write one line without query, headers and body, so without tokens and personal data."""
-    shown = ascii(path)[1:-1]
-    shown = shown if len(shown) <= 120 else f"{shown[:117]}..."
-    write(f"{time.strftime('%H:%M:%S')} {method:7} {shown} {status} {seconds * 1000:.0f} ms")
+def log_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Write one line with the pattern of the route: a path, query, header or body may contain personal data."""
+    write(f"{time.strftime('%H:%M:%S')} {ascii(method)[1:-1][:20]:7} {route} {status} {seconds * 1000:.0f} ms")
 
 
 def log_event(line: str) -> None:
