@@ -206,9 +206,17 @@ def unique_key_items(customer: Customer) -> dict[Key, Item]:
     return unique_keys
 
 
+class _UniqueKey(msgspec.Struct):
+    """The attributes of a unique-key item."""
+
+    customer: str
+    version: int
+    created_at: int
+
+
 def unique_key_owner(stored: Item) -> str:
-    """Return the customer id in a unique-key item."""
-    return str(deserialize(stored["customer"]))
+    """Return the customer id in a unique-key item. Raises one of MALFORMED."""
+    return msgspec.convert(_deserialize_known(stored, _UniqueKey.__struct_fields__), _UniqueKey).customer
 
 
 def kilobytes(size: int) -> int:

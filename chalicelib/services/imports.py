@@ -7,6 +7,7 @@ not changed. Of two concurrent imports one creates the customer; the other finds
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -23,12 +24,14 @@ from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer
 from chalicelib.model.normalization import Kind, key_in
 from chalicelib.model.validation import FieldError
+from chalicelib.observability import exception_summary
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, without_malformed
 
+log = logging.getLogger("customer-pool")
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 
 
@@ -125,25 +128,37 @@ def _targets(
 ) -> tuple[dict[int, Target], dict[int, Result]]:
     """Return the target of each row: one read of the unique keys, and one per 50 customers that they name.
 
-    A row whose customer is malformed has a failure instead. The first read includes the caller's role: without it,
-    the number of requests would disclose whether a customer has the phone number.
+    A row whose customer or unique key is malformed has a failure instead. The first read includes the caller's role:
+    without it, the number of requests would disclose whether a customer has the phone number.
     """
     table, customer_cache = ctx.backend.table, ctx.backend.customer_cache
     wanted_keys = {at: keys.unique_key(actor.tenant, actor.pool, kind, each.contact) for at, each in pending.items()}
     unique_keys = table.get([actor.member_key, *wanted_keys.values()])
     require_manager(ctx, actor.home, unique_keys)
-    named = {at: items.unique_key_owner(unique_keys[key]) for at, key in wanted_keys.items() if key in unique_keys}
+    named, damaged = _owners({at: unique_keys[key] for at, key in wanted_keys.items() if key in unique_keys})
     malformed: set[str] = set()
     customers = customer_cache.read(table, actor, list(dict.fromkeys(named.values())), malformed)
     targets, failed = dict[int, Target](), dict[int, Result]()
     for at, each in pending.items():
-        if named.get(at) in malformed:
+        if at in damaged or named.get(at) in malformed:
             failed[at] = _failed(each.row, Refusal(rules.MALFORMED_RECORD))
             continue
         customer = customers.get(named.get(at, ""))
         matches = customer is not None and key_in(kind, customer.fields) == each.contact
         targets[at] = Target(each.row, each.contact, unique_keys.get(wanted_keys[at]), customer if matches else None)
     return targets, failed
+
+
+def _owners(unique_keys: Mapping[int, Item]) -> tuple[dict[int, str], set[int]]:
+    """Return the customer ids in the unique-key items, and the positions of malformed items."""
+    named, damaged = dict[int, str](), set[int]()
+    for at, item in unique_keys.items():
+        try:
+            named[at] = items.unique_key_owner(item)
+        except items.MALFORMED as error:
+            log.error("malformed unique key: %s", exception_summary(error))
+            damaged.add(at)
+    return named, damaged
 
 
 def _transition(

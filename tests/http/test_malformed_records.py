@@ -249,6 +249,20 @@ def test_an_import_refuses_the_row_of_a_malformed_customer_only(damaged: World, 
     assert by_phone.results == by_id.results == ["store_unavailable", "ok"]
 
 
+@pytest.mark.parametrize("wrong", [{"customer": {"NULL": True}}, {"customer": None}, {"version": {"S": "one"}}])
+def test_an_import_refuses_the_row_of_a_malformed_unique_key_only(world: World, wrong: dict[str, Any]) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"phone": "13812345678"})
+    key = keys.unique_key("main", "p", "phone", "13812345678")
+    sound = spoil(world, key, wrong)
+    rows = [{"name": "New", "fields": {"phone": phone}} for phone in ("13812345678", "13812345679")]
+
+    imported = mona.post("/import", {"rows": rows, "key": "phone", "on_duplicate": "update"})
+
+    assert imported.results == ["store_unavailable", "ok"]
+    world.table.write([Put(key, sound)])
+
+
 def test_a_malformed_member_is_left_out_of_the_members_and_the_statistics(world: World, logs: LogCapture) -> None:
     world.pool(customers=2)
     key = keys.member_key("main", "p", "bob")
