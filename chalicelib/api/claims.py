@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
 from chalicelib.api.requests import BatchBody, Limit, Text
 from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
+from chalicelib.domain.claim_transitions import WinDetails
 from chalicelib.model import responses
 from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier
@@ -22,6 +23,9 @@ from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
 Ids: TypeAlias = Sequence[str]
+Note: TypeAlias = Annotated[str, Meta(max_length=2000)]
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+AMOUNT_PATTERN: Final = r"^(?=[0-9.]{1,16}\Z)(?=(?:\.?[0-9]){1,15}\Z)[0-9]+(?:\.[0-9]{1,2})?\Z"
 
 # Claim and release
 
@@ -132,7 +136,7 @@ def extend(ctx: RequestContext, pool: str, ids: Ids, body: ExtendBody | ExtendBa
 
 
 class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
-    note: Annotated[str, Meta(max_length=2000)] | None = None
+    note: Note | None = None
     outcome: Annotated[str, Meta(max_length=64)] | None = None
 
 
@@ -142,10 +146,40 @@ def follow_up(ctx: RequestContext, pool: str, customer: str, body: FollowUpBody)
     return claim_admin.follow_up(ctx, pool, customer, body.note, body.outcome)
 
 
-@verb("/win")
-def win(ctx: RequestContext, pool: str, customer: str) -> Outcome:
-    """Close a claim as won: the customer becomes its holder's private customer."""
-    return claim_admin.win(ctx, pool, customer)
+class WinBody(Struct, frozen=True, forbid_unknown_fields=True):
+    amount: Annotated[str, Meta(pattern=AMOUNT_PATTERN, max_length=16)] | None = None
+    note: Note | None = None
+    ends_at: Moment | None = None
+
+
+class WinBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    note: Note | None = None
+
+
+@verb("/win", WinBody, batch=Batch("Win several claims, or request it.", WinBatchBody))
+def win(ctx: RequestContext, pool: str, ids: Ids, body: WinBody | WinBatchBody, atomic: bool) -> Outcome:
+    """Close a claim as won, so that its holder owns the customer; or request it, where a manager has to approve."""
+    details = WinDetails(note=body.note)
+    if isinstance(body, WinBody):
+        ends_at = None if body.ends_at is None else epoch_ms(body.ends_at)
+        details = WinDetails(body.amount, body.note, ends_at)
+    return claim_admin.win(ctx, pool, ids, details, atomic=atomic)
+
+
+@verb("/win/approve", batch=Batch("Approve several requested wins."))
+def approve_win(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outcome:
+    """Approve a requested win: the customer becomes its holder's private customer."""
+    return claim_admin.approve_win(ctx, pool, ids, atomic=atomic)
+
+
+class DeclineBody(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Text
+
+
+@verb("/win/decline", DeclineBody)
+def decline_win(ctx: RequestContext, pool: str, customer: str, body: DeclineBody) -> Outcome:
+    """Decline a requested win. The claim goes on, for at least 24 hours."""
+    return claim_admin.decline_win(ctx, pool, customer, body.reason)
 
 
 class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,7 +201,7 @@ def deposit(ctx: RequestContext, pool: str, ids: Ids, body: DepositBody | Deposi
 
 
 class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
-    until: Annotated[datetime, Meta(tz=True)]
+    until: Moment
 
 
 @verb("/pin", PinBody)

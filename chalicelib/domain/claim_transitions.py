@@ -5,9 +5,10 @@ Pure, like `transitions`, and built from the same parts. The verbs of managers c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
@@ -35,6 +36,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer, transitioned
 from chalicelib.model.policy import Policy
+from chalicelib.model.text import is_blank
 from chalicelib.model.times import rfc3339
 from chalicelib.model.validation import FieldError
 
@@ -62,9 +64,14 @@ def transfer(
     to: str,
     new_id: Callable[[], str],
     claim_id: str | None = None,
+    *,
+    open_only: bool = True,
 ) -> Transition | Refusal:
-    """Transfer a claimed customer to another member, as a new claim with its own clock."""
-    if actor.home.status != "open":
+    """Transfer a claimed customer to another member, as a new claim with its own clock.
+
+    Only the removal of a member transfers in a pool that is not open (rule 33).
+    """
+    if open_only and actor.home.status != "open":
         return POOL_NOT_OPEN
     key = actor.customer_key(customer)
     required = (
@@ -127,6 +134,7 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, 
     key, length = actor.customer_key(customer), by or 0
     required = (
         *claim_rules(actor, key, known, claim_id),
+        rules.no_open_win_request(key),
         rules.unpinned(key, actor.clock(known)),
         *rules.extendable(key, actor.policy, length, _earliest_start(actor.policy, known, length)),
         *([] if actor.policy.members_may_extend else actor.manager_rules("extension_not_allowed")),
@@ -200,24 +208,87 @@ def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:
     return Write(key, known, required, after=after, managed=managed)
 
 
-def win(actor: Actor, customer: str, known: Customer | None) -> Transition:
-    """Make the customer private to its holder: it counts for no limit and has no deadline."""
+class WinDetails(Struct, frozen=True):
+    """What a win may give: the amount, a note and the end of the contract, in ms."""
+
+    amount: str | None = None
+    note: str | None = None
+    ends_at: int | None = None
+
+
+def win(
+    actor: Actor, customer: str, known: Customer | None, details: WinDetails, *, as_manager: bool = False
+) -> Transition:
+    """Make the customer private to its holder, or request that a manager approves it (rule 29).
+
+    A manager wins at once. Whether the holder manages the pool is not known here: the request requires that they do
+    not, and is planned again `as_manager` if they do.
+    """
     key = actor.customer_key(customer)
     required = claim_rules(actor, key, known)
     if known is None or known.holder is None:
         return Recheck(key, known, required)
-    after = made_private(actor, known, "won", known.holder)
-    return Write(key, known, required, after=after, managed=known.holder != actor.user)
+    own, mode = known.holder == actor.user, actor.policy.win_mode
+    if own and mode == "approval" and not (as_manager or actor.admin):
+        return _request_win(actor, known, required, details)
+    by_manager = actor.manager_rules() if own and mode != "holder" else []
+    given = {"amount": details.amount or known.amount, "ends_at": details.ends_at or known.ends_at}
+    after = made_private(actor, known, "won", known.holder, details.note, **given)
+    return Write(key, known, (*required, *by_manager), after=after, managed=not own)
 
 
-def made_private(actor: Actor, start: Customer, event_type: str, holder: str) -> Customer:
+def _request_win(actor: Actor, known: Customer, required: Sequence[Rule], details: WinDetails) -> Write:
+    key, moment = actor.customer_key(known.id), actor.clock(known)
+    clock = deadlines.win_requested(known, actor.policy, actor.now, moment)
+    changes = clock | {"amount": details.amount, "ends_at": details.ends_at}
+    after = transitioned(known, "win_requested", actor.user, actor.now, details.note, **changes)
+    rules_of_request = (rules.no_manager(actor.member_key), rules.win_not_requested_before(key))
+    return Write(key, known, (*required, *rules_of_request), after=after)
+
+
+def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transition:
+    """Approve the requested win: the customer becomes its holder's."""
+    key, required = _review_rules(actor, customer, known)
+    if known is None or known.holder is None:
+        return Recheck(key, known, required)
+    after = made_private(actor, known, "won", known.holder, amount=known.amount, ends_at=known.ends_at)
+    return Write(key, known, required, after=after)
+
+
+def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str) -> Transition:
+    """Decline the requested win. The claim goes on, for at least a day."""
+    key, required = _review_rules(actor, customer, known)
+    if is_blank(reason):
+        required = (*required, rules.always_fails(key, "reason_required"))
+    if known is None or known.holder is None:
+        return Recheck(key, known, required)
+    clock = deadlines.win_declined(known, actor.policy, actor.now, actor.clock(known))
+    after = transitioned(known, "win_declined", actor.user, actor.now, reason, **clock)
+    return Write(key, known, required, after=after)
+
+
+def _review_rules(actor: Actor, customer: str, known: Customer | None) -> tuple[Key, tuple[Rule, ...]]:
+    key = actor.customer_key(customer)
+    required = (
+        *manager_rules(actor),
+        *customer_rules(actor, key),
+        rules.claimed(key),
+        rules.not_expired(key, actor.clock(known)),
+        rules.win_requested(key),
+    )
+    return key, required
+
+
+def made_private(
+    actor: Actor, start: Customer, event_type: str, holder: str, note: str | None = None, **given: Any
+) -> Customer:
     """Return the customer private to `holder`, without a clock. A different previous holder becomes a past holder."""
-    changes = deadlines.CLEARED | {"state": "private", "holder": holder, "set_aside_at": None}
+    changes = deadlines.CLEARED | {"state": "private", "holder": holder, "set_aside_at": None} | given
     if event_type == "won":
         changes["won_at"] = actor.now
     if start.holder != holder:
         changes["past_holders"] = past_holders(start, actor.policy, actor.now, actor.now)
-    return transitioned(start, event_type, actor.user, actor.now, **changes)
+    return transitioned(start, event_type, actor.user, actor.now, note, **changes)
 
 
 def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) -> Transition:
@@ -241,7 +312,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
     past = past_holders(known, into.policy, actor.now, actor.now)
     after = transitioned(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
-        waiting_since=actor.now, past_holders=past, won_at=None,
+        waiting_since=actor.now, past_holders=past, won_at=None, amount=None, ends_at=None,
     )  # fmt: skip
     if target_pool is None:
         return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)

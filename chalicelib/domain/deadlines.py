@@ -1,29 +1,31 @@
 """Compute when a claim ends and when its holder is reminded (rule 13). No other module may compute these times.
 
 Each function returns the attributes of a customer that a transition sets; nothing else may set them. `clock_ends` is
-the deadline by the clocks of the policy. It is stored only while a pin holds `expires_at` later. Times are in ms.
+the deadline by the clocks of the policy. It is stored only while a pin or the review of a win request holds
+`expires_at` later. Times are in ms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from chalicelib.dynamodb.keys import NO_DEADLINE
 from chalicelib.model.model import Customer
 from chalicelib.model.policy import Policy
-from chalicelib.model.times import duration_ms
+from chalicelib.model.times import DAY, duration_ms
 
 CLEARED: Final[dict[str, Any]] = {
     "claim_id": None, "claimed_at": None, "expires_at": None, "clock_ends": None, "pinned_until": None,
     "remind_at": None, "reminded": {}, "active_at": None, "extensions": 0, "extended_ms": 0, "stopped_ms": 0,
+    "win_requested_at": None, "win_declined_at": None, "review_ends": None, "amount": None, "ends_at": None,
 }  # fmt: skip
 
 
 def started(policy: Policy, now: int, pauses: int) -> dict[str, Any]:
     """Start a new claim now, regardless of earlier claims (rule 14)."""
     start = CLEARED | {"claimed_at": now, "last_follow_up_at": None, "pauses": pauses}
-    return start | _ending(policy, policy.deadline(now, now), None, {})
+    return start | _ending(policy, policy.deadline(now, now), (), {})
 
 
 def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -36,26 +38,44 @@ def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     if ends is not None and fresh is not None and (policy.follow_up_restarts_clock or policy.idle_ttl):
         ends = max(ends, fresh)
         active["extended_ms"] = min(known.extended_ms, ends - fresh)
-    return active | _ending(policy, ends, known.pinned_until, known.reminded)
+    return active | _ending(policy, ends, _holds(known), known.reminded)
 
 
 def extended(known: Customer, policy: Policy, by: int) -> dict[str, Any]:
     """Move the deadline later by `by`, counted from the current deadline (rule 15)."""
     ends = None if known.expires_at is None else known.expires_at + by
     counted = {"extensions": known.extensions + 1, "extended_ms": known.extended_ms + by}
-    return counted | _ending(policy, ends, None, known.reminded) | {"pinned_until": known.pinned_until}
+    return counted | _ending(policy, ends, (), known.reminded) | {"pinned_until": known.pinned_until}
 
 
 def pinned(known: Customer, policy: Policy, until: int) -> dict[str, Any]:
     """Keep the claim until the pin ends (rule 16)."""
-    return {"pinned_until": until} | _ending(policy, clock_ends(known), until, known.reminded)
+    return {"pinned_until": until} | _ending(policy, clock_ends(known), (until, known.review_ends), known.reminded)
 
 
 def unpinned(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     """Restore the deadline of the clocks, but never before now."""
     ends = clock_ends(known)
     ends = None if ends is None else max(ends, now)
-    return {"pinned_until": None} | _ending(policy, ends, None, known.reminded)
+    return {"pinned_until": None} | _ending(policy, ends, (known.review_ends,), known.reminded)
+
+
+def win_requested(known: Customer, policy: Policy, now: int, moment: int) -> dict[str, Any]:
+    """Hold the deadline during the review (rule 29): the only thing that may pass `max_hold`.
+
+    The review runs on the clock of the claim, `moment`: a pause shifts it.
+    """
+    review_ends = moment + duration_ms(policy.review)
+    requested = {"win_requested_at": now, "review_ends": review_ends}
+    return requested | _ending(policy, clock_ends(known), (known.pinned_until, review_ends), known.reminded)
+
+
+def win_declined(known: Customer, policy: Policy, now: int, moment: int) -> dict[str, Any]:
+    """Restore the deadline of clocks and pin, but leave the holder at least a day."""
+    ends = clock_ends(known)
+    ends = None if ends is None else max(ends, moment + DAY)
+    declined = {"win_requested_at": None, "win_declined_at": now, "review_ends": None, "amount": None, "ends_at": None}
+    return declined | _ending(policy, ends, (known.pinned_until,), known.reminded)
 
 
 def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, pauses: int) -> dict[str, Any]:
@@ -65,13 +85,15 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
     """
     by = max(resumed_at - max(stopped_at, known.claimed_at or 0), 0)
     ends, until = _later(clock_ends(known), by), _later(known.pinned_until, by)
+    review_ends = _later(known.review_ends, by)
     moved = {
         "pauses": pauses,
         "stopped_ms": known.stopped_ms + by,
         "active_at": _later(known.active_at, by),
         "pinned_until": until,
+        "review_ends": review_ends,
     }
-    return moved | _ending(policy, ends, until, known.reminded)
+    return moved | _ending(policy, ends, (until, review_ends), known.reminded)
 
 
 def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -83,7 +105,7 @@ def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     if ends is not None:
         ends += known.extended_ms
         ends = max(ends if longest is None else min(ends, _first_claimed_at(known) + longest), now)
-    return _ending(policy, ends, known.pinned_until, known.reminded)
+    return _ending(policy, ends, _holds(known), known.reminded)
 
 
 def reminded(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -100,13 +122,20 @@ def levels_due(known: Customer, policy: Policy, now: int) -> list[str]:
 
 
 def clock_ends(known: Customer) -> int | None:
-    """Return when the clocks end the claim, without a pin."""
+    """Return when the clocks end the claim, without a pin or a review."""
     return known.expires_at if known.clock_ends is None else known.clock_ends
 
 
-def _ending(policy: Policy, ends: int | None, pinned_until: int | None, reminded: Mapping[str, int]) -> dict[str, Any]:
+def _holds(known: Customer) -> tuple[int | None, ...]:
+    """Return what may hold the deadline later than the clocks."""
+    return known.pinned_until, known.review_ends
+
+
+def _ending(
+    policy: Policy, ends: int | None, holds: Iterable[int | None], reminded: Mapping[str, int]
+) -> dict[str, Any]:
     ends = None if ends is None else min(ends, NO_DEADLINE)
-    expires_at = ends if ends is None or pinned_until is None else max(ends, pinned_until)
+    expires_at = None if ends is None else max([ends, *(hold for hold in holds if hold is not None)])
     return {
         "expires_at": expires_at,
         "clock_ends": None if expires_at == ends else ends,

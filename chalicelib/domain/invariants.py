@@ -38,6 +38,8 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
     "expired": (("claimed", "available"),),
     "set_aside": (("available", "available"),),
     "restored": (("available", "available"),),
+    "win_requested": (("claimed", "claimed"),),
+    "win_declined": (("claimed", "claimed"),),
     "won": (("claimed", "private"),),
     "converted": (("available", "private"), ("claimed", "private")),
     "deposited": (("private", "available"),),
@@ -110,6 +112,9 @@ def check_claim(customer: Customer) -> list[Difference]:
         and (claimed or (customer.expires_at is None and customer.pinned_until is None))
         and (customer.set_aside_at is None or customer.state == "available")
         and (customer.won_at is None or customer.state == "private")
+        and (customer.win_requested_at is None or (claimed and customer.review_ends is not None))
+        and (customer.win_declined_at is None or (claimed and customer.win_requested_at is None))
+        and (customer.review_ends is None or customer.win_requested_at is not None)
     )
     expected = "state, holder, claim and deadline that agree"
     return [] if agree else [Difference("claim", expected, claim_state_of(customer)._asdict())]

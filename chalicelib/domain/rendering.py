@@ -50,6 +50,8 @@ def _policy(policy: Policy) -> Policy:
         policy,
         notes_visible_to=policy.notes_readers,
         phone_region=policy.region,
+        win=policy.win_mode,
+        win_review=policy.review,
         masked_fields=policy.masked_fields or (),
         reminders=policy.reminders or (),
     )
@@ -74,11 +76,13 @@ def member(record: Member, home: Pool, now: int) -> responses.Member:
 
 
 class Personal(Struct, frozen=True):
-    """Name and fields as one viewer may see them now. Both are None if the customer no longer exists."""
+    """What people wrote about a customer, as one viewer may see it now. Empty if the customer no longer exists."""
 
     name: str | None = None
     fields: dict[str, Any] | None = None
     masked: bool = False
+    amount: str | None = None
+    ends_at: str | None = None
 
 
 def customer(
@@ -109,6 +113,7 @@ def facts(record: Customer, policy: Policy) -> Facts:
         expires_at=_time(record.expires_at),
         extensions=record.extensions,
         pinned_until=_time(record.pinned_until),
+        win_requested_at=_time(record.win_requested_at),
         won_at=_time(record.won_at),
         entered_pool_at=rfc3339(record.entered_at),
         available_at=_time(_available_at(record, policy)),
@@ -128,12 +133,17 @@ def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: C
     `manages` is called only if it makes a difference, since it may read the table.
     """
     mask = masking.of(policy)
-    if mask is not None and (record.belongs_to(viewer, now) or manages()):
-        mask = None
+    of_win = record.amount is not None or record.ends_at is not None
+    if not (mask is None and (not of_win or policy.notes_readers == "pool")):
+        if record.belongs_to(viewer, now) or manages():
+            mask = None
+        else:
+            of_win = policy.notes_readers == "pool"
     name, fields = record.name, record.fields
     if mask is not None:
         name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
-    return Personal(name, fields, mask is not None)
+    won = (record.amount, _time(record.ends_at)) if of_win else (None, None)
+    return Personal(name, fields, mask is not None, *won)
 
 
 def _available_at(record: Customer, policy: Policy) -> int | None:

@@ -34,6 +34,7 @@ holder, claim_id, expires_at, entered_at = (
 )
 set_aside_at, returns, pinned_until = Attribute("set_aside_at"), Attribute("returns"), Attribute("pinned_until")
 past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("claimed_at"), Attribute("extensions")
+win_requested_at, win_declined_at = Attribute("win_requested_at"), Attribute("win_declined_at")
 customer = Attribute("customer")
 role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
@@ -42,6 +43,7 @@ aside, changes = Attribute("aside"), Attribute("changes")
 
 KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
+BY_MANAGER: Final = "by_manager"  # not a refusal of the request: the caller plans it as a manager's
 RETRY: Final = "throttled"  # not a refusal of the request: the caller reads again and retries
 
 
@@ -187,6 +189,20 @@ def same_claim(key: Key, known: str | None) -> list[Rule]:
     return [] if known is None else [Rule("claim_changed", key, claim_id == known)]
 
 
+def win_not_requested_before(key: Key) -> Rule:
+    """Require a claim whose win was never requested, open or declined (rule 29)."""
+    never = win_requested_at.does_not_exist() & win_declined_at.does_not_exist()
+    return Rule("win_requested", key, never)
+
+
+def no_open_win_request(key: Key) -> Rule:
+    return Rule("win_requested", key, win_requested_at.does_not_exist())
+
+
+def win_requested(key: Key) -> Rule:
+    return Rule("win_not_requested", key, win_requested_at.exists())
+
+
 def not_private(key: Key) -> Rule:
     return Rule("already_claimed", key, state != "private")
 
@@ -269,6 +285,12 @@ def member(key: Key, reason: str = "not_a_member") -> Rule:
 @lru_cache(maxsize=1024)
 def manager(key: Key, reason: str = "not_manager") -> Rule:
     return Rule(reason, key, role == "manager")
+
+
+@lru_cache(maxsize=1024)
+def no_manager(key: Key) -> Rule:
+    """Require a member who is not a manager: a manager's win needs no approval."""
+    return Rule(BY_MANAGER, key, role != "manager")
 
 
 def room_for_pin(key: Key, policy: Policy) -> list[Rule]:

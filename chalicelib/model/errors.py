@@ -108,6 +108,9 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "pin_too_long": ErrorSpec(
         409, "The pin would last longer than this pool allows.", "保护时间超过该公海的上限。", code="pin_limit"
     ),
+    "win_requested": ErrorSpec(409, "A win of this claim has been requested already.", "该客户已申请赢单。"),
+    "win_not_requested": ErrorSpec(409, "No win of this claim is requested.", "该客户没有待审批的赢单申请。"),
+    "by_manager": ErrorSpec(403, "A manager wins at once.", "管理员可直接赢单。", code="not_manager"),
     "set_aside": ErrorSpec(409, "The customer has been set aside for review.", "该客户已被搁置，等待复核。"),
     "duplicate_customer": ErrorSpec(409, "This customer already exists.", "该客户已存在。"),
     "key_taken": ErrorSpec(

@@ -12,6 +12,7 @@ from chalicelib.model.normalization import known_region
 from chalicelib.model.text import LONGEST_FIELD_NAME, check_field_name
 from chalicelib.model.validation import FieldError
 
+WinMode: TypeAlias = Literal["approval", "holder", "manager"]
 Readers: TypeAlias = Literal["holder", "pool"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Duration: TypeAlias = Annotated[  # `Policy.problems` validates it and reports errors
@@ -48,10 +49,12 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
     time_zone: str | None = None
     phone_region: Region | None = None
+    win: WinMode | None = None
+    win_review: Duration | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 
     DURATIONS: ClassVar[tuple[str, ...]] = (
-        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin"
+        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review"
     )  # fmt: skip
 
     def problems(self) -> list[FieldError]:
@@ -73,6 +76,16 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     def notes_readers(self) -> Readers:
         """Return the readers, besides managers, of text that people wrote: the effective value."""
         return self.notes_visible_to or "holder"
+
+    @property
+    def win_mode(self) -> WinMode:
+        """Return how a claim is won: the effective value."""
+        return self.win or "approval"
+
+    @property
+    def review(self) -> str:
+        """Return how long an open win request delays the deadline: the effective value."""
+        return self.win_review or "P7D"
 
     @property
     def region(self) -> str:

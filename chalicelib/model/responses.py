@@ -46,15 +46,17 @@ PolicyInForce: TypeAlias = Annotated[
         extra_json_schema={
             "required": list(Policy.__struct_fields__),
             "properties": {
+                "win": {"enum": ["approval", "holder", "manager"]},
                 **{name: {"type": "array", "items": {"type": "string"}} for name in ("masked_fields", "reminders")},
-                **{name: {"type": "string"} for name in ("notes_visible_to", "phone_region")},
+                **{name: {"type": "string"} for name in ("notes_visible_to", "phone_region", "win_review")},
             },
         }
     ),
 ]
 EventType: TypeAlias = Literal[
     "created", "imported", "updated", "claimed", "assigned", "transferred", "released", "reclaimed", "expired",
-    "extended", "followed_up", "won", "converted", "deposited", "pinned", "unpinned", "set_aside", "restored",
+    "extended", "followed_up", "win_requested", "win_declined", "won", "converted", "deposited", "pinned", "unpinned",
+    "set_aside", "restored",
     "reminded",
 ]  # fmt: skip
 
@@ -88,6 +90,7 @@ class _LeadingFacts(Schema):
     returns: Natural
     set_aside_at: Time | None
     priority: int
+    win_requested_at: Time | None
     won_at: Time | None
 
 
@@ -107,9 +110,12 @@ class Facts(_CustomerFacts, kw_only=True, forbid_unknown_fields=False):
 
 class Customer(_CustomerFacts):
     """A customer as the caller may see it. `masked`: some of its fields are hidden. `won_at`: when the claim was won
-    and the customer became private. A replayed response has the facts of the first one with the current name and
-    fields, which are null if the customer no longer exists."""
+    and the customer became private. `win_requested_at`: when the holder requested a win that a manager has to approve.
+    `amount` and `ends_at` come with a win; only managers and the holder or owner see them. A replayed response has the
+    facts of the first one with the current name and fields, which are null if the customer no longer exists."""
 
+    amount: str | None
+    ends_at: Time | None
     name: str | None
     fields: dict[str, str | int | float | bool | None] | None
     masked: bool

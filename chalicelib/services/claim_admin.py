@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, rules, system_transitions, transitions
+from chalicelib.domain.claim_transitions import WinDetails
 from chalicelib.domain.rules import Quota, Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
@@ -21,7 +22,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Pool
 from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.model.text import is_blank
-from chalicelib.model.times import duration_ms
+from chalicelib.model.times import DAY, duration_ms
 from chalicelib.model.validation import FieldError
 from chalicelib.services.pools import AT_WORK, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -30,6 +31,7 @@ from chalicelib.transactions.expired_claims import apply_to_found, claims_of, ex
 from chalicelib.transactions.idempotency import NO_KEY
 from chalicelib.transactions.unit_of_work import Outcome, Planner
 
+LONGEST_CONTRACT_MS: Final = (5 * 365 + 2) * DAY  # five years, with their leap days
 REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
 GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
@@ -85,9 +87,33 @@ def follow_up(ctx: RequestContext, pool_id: str, customer: str, note: str | None
     return ctx.uow(actor, planner).execute([customer])
 
 
-def win(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:
+def win(ctx: RequestContext, pool_id: str, ids: Sequence[str], details: WinDetails, *, atomic: bool = False) -> Outcome:
+    """Win claims, or request it (rule 29). A manager wins their own claims at once, in a second transaction."""
     actor = ctx.actor(ctx.pool(pool_id))
-    return ctx.uow(actor, partial(claim_transitions.win, actor)).execute([customer])
+    if details.ends_at is not None and details.ends_at > ctx.now + LONGEST_CONTRACT_MS:
+        raise Refused(Refusal("invalid_request", errors=(FieldError("too_late", "ends_at", (5,)),)))
+    planner = partial(claim_transitions.win, actor, details=details)
+    outcome = ctx.uow(actor, planner, atomic=atomic).attempt(dict(enumerate(ids)))
+    managed = [index for index, result in outcome.results.items() if result.refused_as(rules.BY_MANAGER)]
+    again = dict(enumerate(ids)) if atomic and managed else {index: ids[index] for index in managed}
+    for index in again:
+        del outcome.results[index]
+    uow = ctx.uow(actor, partial(planner, as_manager=True), atomic=atomic)
+    return uow.finish(uow.attempt(again, outcome=outcome))
+
+
+def approve_win(ctx: RequestContext, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
+    """Approve requested wins."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(claim_transitions.approve_win, actor)
+    return ctx.uow(actor, planner, managed=True, atomic=atomic).execute(ids)
+
+
+def decline_win(ctx: RequestContext, pool_id: str, customer: str, reason: str) -> Outcome:
+    """Decline a requested win."""
+    actor = ctx.actor(ctx.pool(pool_id))
+    planner = partial(claim_transitions.decline_win, actor, reason=reason)
+    return ctx.uow(actor, planner, managed=True).execute([customer])
 
 
 def pin(ctx: RequestContext, pool_id: str, customer: str, until: int) -> Outcome:
@@ -199,7 +225,7 @@ def _hand_back(ctx: RequestContext, pool: Pool, user: str, held: Held, to: str |
         _require_room_for_all(ctx, pool, user, to)
     actor = replace(ctx.actor(pool), if_match=None)
     if held == "transfer" and to is not None:
-        plan: Planner = partial(claim_transitions.transfer, actor, to=to, new_id=ctx.backend.new_id)
+        plan: Planner = partial(claim_transitions.transfer, actor, to=to, new_id=ctx.backend.new_id, open_only=False)
     else:
         plan = partial(transitions.release, actor, claim_id=None, reason=MEMBER_REMOVED)
     # The index is eventually consistent: it may list customers that others hold by now.

@@ -41,7 +41,8 @@ def test_every_rule_of_a_pool_may_be_absent_or_null(world: World) -> None:
     null = new_pool(world.root, "r", **dict.fromkeys(absent)).json["policy"]
 
     defaults = {"notes_visible_to": "holder", "phone_region": "CN", "masked_fields": [], "reminders": []}
-    assert len(absent) == 21
+    defaults |= {"win": "approval", "win_review": "P7D"}
+    assert len(absent) == 23
     assert absent == null == dict.fromkeys(absent) | defaults
 
 

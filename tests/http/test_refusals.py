@@ -14,7 +14,8 @@ STATUSES = {
     404: "not_found",
     409: "pool_not_open already_claimed not_claimed claim_changed expired embargoed cooldown daily_limit holding_limit "
     "extension_limit pinned pin_limit set_aside duplicate_in_request request_in_progress pool_not_empty "
-    "member_has_claims duplicate_customer already_available not_private",
+    "member_has_claims duplicate_customer already_available not_private "
+    "win_requested win_not_requested",
     412: "version_conflict",
     413: "payload_too_large",
     422: "invalid_request batch_too_large reason_required policy_invalid idempotency_key_reused",
@@ -22,7 +23,11 @@ STATUSES = {
     503: "store_unavailable outcome_unknown",
 }
 CODES = {code: status for status, codes in STATUSES.items() for code in codes.split()}
-SHARING = {"malformed": (400, "invalid_request"), "pool_exists": (409, "version_conflict")}
+SHARING = {
+    "malformed": (400, "invalid_request"),
+    "pool_exists": (409, "version_conflict"),
+    "by_manager": (403, "not_manager"),
+}
 
 
 @pytest.mark.parametrize("code", CODES)

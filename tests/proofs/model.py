@@ -59,10 +59,13 @@ class Claim:
     stopped: int = 0
     extended: int = 0
     extensions: int = 0
+    requested: int | None = None  # when a win was, and is still to be decided
+    declined: bool = False
+    review: int | None = None  # when the review ends
 
     @property
     def expires(self) -> int | None:
-        return None if self.ends is None else max(self.ends, self.pinned or 0)
+        return None if self.ends is None else max(self.ends, self.pinned or 0, self.review or 0)
 
     @property
     def started(self) -> int:
@@ -118,7 +121,7 @@ class Customer:
             "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": claim and claim.expires,
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
-            "won_at": self.won,
+            "win_requested_at": claim and claim.requested, "won_at": self.won, "amount": None, "ends_at": None,
             "available_at": max(self.waiting, self.entered + embargo) if waits else None,
             "created_at": self.created, "updated_at": self.updated,
         }  # fmt: skip

@@ -49,6 +49,7 @@ policies = st.fixed_dictionaries({}, optional={
     "reason_required": st.sampled_from([None, None, True]),
     "masked_fields": st.sampled_from([None, ("name",), ("phone",)]),
     "notes_visible_to": st.sampled_from([None, None, "pool"]),
+    "win": st.sampled_from([None, "holder", "holder", "manager"]), "win_review": st.sampled_from([None, HOUR, 2 * DAY]),
 })  # fmt: skip
 hows = st.builds(How, st.integers(0, 1), st.sampled_from([False, False, True]),
                  st.sampled_from([None, None, None, "right", "wrong"]))  # fmt: skip
@@ -59,7 +60,8 @@ class Everything(Playing):
     def begin(self, policy: dict[str, Any], other: dict[str, Any]) -> None:
         for pool, rules in (("p", policy), ("q", other)):
             self.model.pools[pool] = Pool({name: rule for name, rule in rules.items() if rule is not None}, POOLS[pool])
-            self.world.pool(pool, members=f"alice bob {CARL}", time_zone=POOLS[pool], **written(rules))
+            given = {"win": None} | written(rules)
+            self.world.pool(pool, members=f"alice bob {CARL}", time_zone=POOLS[pool], **given)
             names = {"alice": "member", "bob": "member", CARL: "member", "mona": "manager"}
             self.model.members |= {(pool, name): Member(role) for name, role in names.items()}
         how = How(0, False, None)
@@ -178,6 +180,21 @@ class Everything(Playing):
         who, pool, customer = self.by_holder(own, who, pool, customer)
         do = {"win": model_verbs.win, "unpin": model_verbs.unpin}[verb]
         self.one(how, who, pool, customer, f"/{verb}", lambda req: do(req, customer))
+
+    @rule(how=hows, who=managers, pool=pools, customer=ids, approve=st.booleans(), reason=reasons)
+    def decide_win(self, how: How, who: str, pool: str, customer: str, approve: bool, reason: str) -> None:
+        customer = self.with_request(pool, customer)
+        if approve:
+            self.one(how, who, pool, customer, "/win/approve", lambda req: model_verbs.approve_win(req, customer))
+        else:
+            decline = {"reason": reason}
+            self.one(how, who, pool, customer, "/win/decline",
+                     lambda req: model_verbs.decline_win(req, customer, reason), decline)  # fmt: skip
+
+    def with_request(self, pool: str, customer: str) -> str:
+        """Return the first customer of the pool whose win is requested, if any, else the given one."""
+        requested = [each.id for each in self.model.of_pool(pool) if each.claim and each.claim.requested is not None]
+        return requested[0] if requested else customer
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))
     def pin(self, how: How, who: str, pool: str, customer: str, own: bool, ahead: int) -> None:

@@ -33,9 +33,9 @@ MANAGERS = ("mona", "root")
 FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
 
 REPLAYED = ("seq", "type", "at", "by", "holder", "claim_id", "from_state", "to_state", "expires_at")
-DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin")
-TIMES = ("claimed_at", "expires_at", "pinned_until", "entered_pool_at", "available_at", "last_follow_up_at",
-         "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
+DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review")
+TIMES = ("claimed_at", "expires_at", "win_requested_at", "pinned_until", "entered_pool_at", "available_at",
+         "last_follow_up_at", "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
 
 
 @dataclass(frozen=True)

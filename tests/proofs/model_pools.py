@@ -205,7 +205,7 @@ def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None]:
     if clocks is not None:
         longest = claim.started + req.policy.get("max_hold", 10**15)
         clocks = max(min(clocks + claim.extended, longest), req.moment)
-    return clocks, None if clocks is None else max(clocks, claim.pinned or 0)
+    return clocks, None if clocks is None else max(clocks, claim.pinned or 0, claim.review or 0)
 
 
 def _changed(req: Request, change: Callable[[], None]) -> None:
@@ -242,8 +242,8 @@ def resume(req: Request) -> None:
 
 def shift(claim: Claim, by: int) -> None:
     claim.stopped += by
-    claim.ends, claim.pinned, claim.active = (
-        None if moment is None else moment + by for moment in (claim.ends, claim.pinned, claim.active)
+    claim.ends, claim.pinned, claim.active, claim.review = (
+        None if moment is None else moment + by for moment in (claim.ends, claim.pinned, claim.active, claim.review)
     )
 
 

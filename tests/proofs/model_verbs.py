@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tests.proofs.model import Claim, Customer, Do, Refusal, Request, refuse_if
+from tests.support.world import DAY
 
 IMPOSSIBLE = ("no id",)  # what no customer can be called
 Plan = Callable[[str], tuple[Do, bool]]  # what to do with a customer, and whether it uses up a limit
@@ -216,6 +217,7 @@ def extend(
 
     def plan(customer: str) -> tuple[Do, bool]:
         found, claim = req.claim(customer, claim_id)
+        refuse_if(claim.requested is not None, "win_requested")
         refuse_if((claim.pinned or 0) > req.moment, "pinned")
         if claim.ends is None:
             raise Refusal("extension_not_allowed")
@@ -264,9 +266,42 @@ def restart(req: Request, claim: Claim) -> None:
 
 
 def win(req: Request, customer: str) -> None:
-    found, _ = req.claim(customer)
+    found, claim = req.claim(customer)
+    assert found.holder is not None
+    mode = req.policy.get("win", "approval") if found.holder == req.who and not req.manages else "holder"
+    refuse_if(mode == "manager", "not_manager")
+    if mode == "holder":
+        req.model.make_private(found, "won", found.holder, req.now)
+        return
+    refuse_if(claim.requested is not None or claim.declined, "win_requested")
+    claim.requested, claim.review = req.now, req.moment + req.policy.get("win_review", 7 * DAY)
+    found.step("win_requested", req.now)
+
+
+def under_review(req: Request, customer: str) -> tuple[Customer, Claim]:
+    req.by_manager()
+    found = req.customer(customer)
+    claim = found.claim
+    if claim is None:
+        raise Refusal("not_claimed")
+    refuse_if(found.expired(req.moment), "expired")
+    refuse_if(claim.requested is None, "win_not_requested")
+    return found, claim
+
+
+def approve_win(req: Request, customer: str) -> None:
+    found, _ = under_review(req, customer)
     assert found.holder is not None
     req.model.make_private(found, "won", found.holder, req.now)
+
+
+def decline_win(req: Request, customer: str, reason: str) -> None:
+    found, claim = under_review(req, customer)
+    refuse_if(not reason, "reason_required")
+    claim.requested, claim.review, claim.declined = None, None, True
+    claim.ends = None if claim.ends is None else max(claim.ends, req.moment + DAY)
+    found.step("win_declined", req.now)
+    found.notes[found.version] = (req.who, found.holder or "", reason)
 
 
 def deposit(req: Request, ids: Sequence[str], into: str | None, atomic: bool = False) -> list[str]:

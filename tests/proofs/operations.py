@@ -119,7 +119,7 @@ def filled(world: World, **policy: Any) -> None:
     world.pool(members="alice bob carl", **policy)
     world.fill(5)
     world.user("carl").claim_batch(["c4", "c5"])
-    world.user("carl").post("/customers/c5/win")
+    world.user("mona").post("/customers/c5/convert")
 
 
 def filled_with_own_limit(world: World) -> None:
@@ -171,6 +171,19 @@ def private(world: World) -> None:
     held(world)
     for each in ("c1", "c2"):
         world.user("alice").post(f"/customers/{each}/win")
+
+
+def by_approval(world: World) -> None:
+    """As held, where wins need an approval; mona holds c6."""
+    held(world, win="approval")
+    world.mona.create("c6")
+    world.mona.claim("c6")
+
+
+def requested(world: World) -> None:
+    """Alice has requested the wins of c1 and c2."""
+    by_approval(world)
+    world.alice.post("/win", {"customer_ids": ["c1", "c2"]})
 
 
 def pinned(world: World) -> None:
@@ -284,6 +297,12 @@ OPERATIONS = [
     Operation("follow up, by a manager", held, "mona", "POST", f"{C1}/follow-up", {"outcome": "interested"}),
     Operation("follow up what is private", private, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
     Operation("win", held, "alice", "POST", f"{C1}/win"),
+    Operation("win several", held, "alice", "POST", f"{P}/win", SIX | {"note": "signed"}),
+    Operation("win, where a manager has to approve", by_approval, "alice", "POST", f"{C1}/win", {"amount": "7.50"}),
+    Operation("win one's own as a manager", by_approval, "mona", "POST", f"{P}/customers/c6/win", finds=True),
+    Operation("approve a win", requested, "mona", "POST", f"{C1}/win/approve"),
+    Operation("approve several wins", requested, "mona", "POST", f"{P}/win/approve", SIX),
+    Operation("decline a win", requested, "mona", "POST", f"{C1}/win/decline", {"reason": "not signed"}),
     Operation("deposit", private, "alice", "POST", f"{C1}/deposit"),
     Operation("deposit elsewhere", private, "mona", "POST", f"{C1}/deposit", {"pool": "q"}),
     Operation("deposit several", private, "alice", "POST", f"{P}/deposit", SIX),

@@ -38,6 +38,40 @@ def a_release_and_an_assignment_and_a_claim(world: World) -> Race:
     return Race([verb("alice", "release"), verb("mona", "assign", to="bob"), verb("carl", "claim")], check)
 
 
+def requested(world: World) -> None:
+    held(world, win="approval")
+    world.user("alice").post("/customers/c1/win")
+
+
+@race
+def an_approval_and_a_release(world: World) -> Race:
+    requested(world)
+    return Race([verb("mona", "win/approve"), verb("alice", "release")])
+
+
+@race
+def an_approval_and_a_decline(world: World) -> Race:
+    requested(world)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert codes(results).count("ok") == 1
+
+    return Race([verb("mona", "win/approve"), verb("mona", "win/decline", reason="not signed")], check)
+
+
+@race
+def a_request_for_a_win_and_an_extension_and_a_pin(world: World) -> Race:
+    held(world, win="approval", members_may_extend=True, extension="P1D")
+    return Race([verb("alice", "win"), verb("alice", "extend"), verb("mona", "pin", until="2026-06-09T00:00:00Z")])
+
+
+@race
+def an_approval_and_a_transfer_and_an_edit(world: World) -> Race:
+    requested(world)
+    edit = request_by("mona", "PATCH", "/v1/pools/p/customers/c1", {"name": "Other"})
+    return Race([verb("mona", "win/approve"), verb("mona", "transfer", to="bob"), edit])
+
+
 @race
 def a_conversion_and_a_release(world: World) -> Race:
     held(world)

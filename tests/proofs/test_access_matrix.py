@@ -86,6 +86,8 @@ POST /pools/p/customers/held/extend        | 401    404       404       member? 
 POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/own/follow-up      | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/held/win           | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/asked/win/approve  | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/asked/win/decline  | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/convert       | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/own/deposit        | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/own/deposit (to r) | 401    404       404       member?  manager?  manager?  in       in       in
@@ -100,6 +102,8 @@ POST /pools/p/release                      | 401    404       404       member?*
 POST /pools/p/assign                       | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/transfer                     | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/extend                       | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/win                          | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/win/approve                  | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/convert                      | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/deposit                      | 401    404       404       member?* holder?*  in        in       in       in
 """  # noqa: E501
@@ -133,6 +137,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/transfer": {"customer_ids": ["held"], "to": "carl"},
     "POST /pools/p/extend": {"customer_ids": ["held"]},
     "POST /pools/p/convert": {"customer_ids": ["held"]},
+    "POST /pools/p/win": {"customer_ids": ["held"]},
+    "POST /pools/p/win/approve": {"customer_ids": ["asked"]},
+    "POST /pools/p/customers/asked/win/decline": {"reason": "not signed"},
     "POST /pools/p/deposit": {"customer_ids": ["own"]},
 }
 REFUSALS = {
@@ -173,7 +180,7 @@ def prepare(world: World) -> None:
     """Customers in every state, pools in every status; acme with a pool of its own, twin with one of the same name."""
     mona = world.pool(
         "p", "main", "alice bob carl anna", claim_ttl="P7D", members_may_extend=True, extension="P1D", pin_limit=3,
-        max_returns=1,
+        max_returns=1, win="approval",
     )  # fmt: skip
     for pool in ("r", "empty", "paused", "closed"):
         world.pool(pool)
@@ -183,14 +190,15 @@ def prepare(world: World) -> None:
     world.user("mona", tenant="acme", pool="abroad").create("far", name="Far")
     brought = mona.post("/import", {"rows": [{"id": "brought", "name": f"{NAME} brought"}]})
     assert brought.json["import_id"] == "id000036", "the id that this world mints here; a row of the table names it"
-    for each in ("free", "held", "pinned", "own", "aside"):
+    for each in ("free", "held", "pinned", "own", "aside", "asked"):
         fields = FIELDS if each == "held" else {}
         assert mona.create(each, name=f"{NAME} {each}", fields=fields).status == 201
     alice, root = world.user("alice"), world.user("root", admin=True)
-    assert alice.claim_batch(["held", "pinned", "own", "aside"]).json["summary"]["failed"] == 0
+    assert alice.claim_batch(["held", "pinned", "own", "aside", "asked"]).json["summary"]["failed"] == 0
     for done in (
         alice.post("/customers/pinned/pin", {"until": "2026-06-02T00:00:00Z"}),
-        alice.post("/customers/own/win"),
+        mona.post("/customers/own/convert"),
+        alice.post("/customers/asked/win"),
         alice.release("aside"),
         root.request("POST", "/v1/pools/paused/pause"),
         root.request("POST", "/v1/pools/closed/close", {"mode": "drain"}),

@@ -213,7 +213,11 @@ class World:
     def pool(
         self, pool: str = "p", tenant: str = "main", members: str = "alice bob", *, customers: int = 0, **policy: Any
     ) -> User:
-        """Create a pool with those members, that many customers and the manager mona. Return mona's client."""
+        """Create a pool with those members, that many customers and the manager mona. Return mona's client.
+
+        A holder's win needs no approval there, unless the policy gives `win`.
+        """
+        policy = {"win": "holder"} | policy
         root = self.user("root", admin=True, tenant=tenant, pool=pool)
         made = root.request("POST", "/v1/pools", {"id": pool, "name": pool.upper(), "policy": policy})
         assert made.status == 201, made.text

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, content_transitions, transitions
+from chalicelib.domain.claim_transitions import WinDetails
 from chalicelib.domain.transitions import NoOp, Recheck, Take, Transition, Write
 from chalicelib.dynamodb import keys
 from chalicelib.model.errors import Refusal
@@ -44,7 +45,7 @@ VERBS: dict[str, Callable[..., Transition]] = {
     "follow up": lambda known, home=POOL: claim_transitions.follow_up(actor(home=home), "c1", known, None, None),
     "pin": lambda known, home=POOL: claim_transitions.pin(actor(home=home), "c1", known, START + HOUR),
     "unpin": lambda known, home=POOL: claim_transitions.unpin(actor(home=home), "c1", known),
-    "win": lambda known, home=POOL: claim_transitions.win(actor(home=home), "c1", known),
+    "win": lambda known, home=POOL: claim_transitions.win(actor(home=home), "c1", known, WinDetails()),
     "deposit": lambda known, home=POOL: claim_transitions.deposit(actor(home=home), "c1", known, actor(home=home)),
     "assign": lambda known, home=POOL: claim_transitions.assign(actor("mona", home), "c1", known, "bob", new_id("b1")),
     "transfer": lambda known, home=POOL: claim_transitions.transfer(
@@ -194,8 +195,8 @@ def test_an_extension_is_counted_recorded_and_starts_at_the_deadline() -> None:
 
     assert changed(move) == {"expires_at": START + 2 * HOUR, "extensions": 1, "extended_ms": HOUR}
     assert rule_names(move) == [
-        *THEIRS[:4], "claim_changed c1", "expired c1", "pinned c1", "no_deadline c1", "extension_limit c1",
-        "extension_limit c1",
+        *THEIRS[:4], "claim_changed c1", "expired c1", "win_requested c1", "pinned c1", "no_deadline c1",
+        "extension_limit c1", "extension_limit c1",
     ]  # fmt: skip
     assert isinstance(move, Write) and move.note == {"old_expires_at": "2026-06-01T09:00:00.000Z"}
     assert (event(move).type, event(move).by, move.managed) == ("extended", "alice", False)
@@ -303,7 +304,9 @@ def test_a_manager_unpins_for_others_and_an_unpinned_claim_stays_unchanged() -> 
 
 
 def test_a_conversion_makes_the_customer_private_to_its_holder() -> None:
-    mine, by_mona = (claim_transitions.win(actor(user), "c1", CLAIMED) for user in ("alice", "mona"))
+    mine, by_mona = (
+        claim_transitions.win(actor(user, win="holder"), "c1", CLAIMED, WinDetails()) for user in ("alice", "mona")
+    )
 
     assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private", "won_at": START}
     assert (rule_names(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, content_transitions, transitions
+from chalicelib.domain.claim_transitions import WinDetails
 from chalicelib.domain.transitions import NoOp, Recheck, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
@@ -74,7 +75,7 @@ def test_a_pin_is_counted_once_however_often_it_is_moved() -> None:
 
 
 def test_a_customer_leaving_the_pool_is_subtracted_from_its_holder() -> None:
-    won = claim_transitions.win(actor(), "c1", CLAIMED)
+    won = claim_transitions.win(actor(win="holder"), "c1", CLAIMED, WinDetails())
     taken_out = claim_transitions.convert(actor("mona"), "c1", AVAILABLE, "bob")
 
     assert gains(won) == {"alice": {"held": -1, "won": 1, "pooled": -1}}

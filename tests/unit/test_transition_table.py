@@ -65,6 +65,7 @@ def test_every_transition_of_the_table_occurs_in_the_samples(memory_world: World
 
     from_hand_to_hand(memory_world, mona, alice)
     out_of_the_pool_and_back(mona, alice)
+    by_request(mona, alice)
     by_the_clock(memory_world, mona, alice)
 
     ids = [
@@ -94,6 +95,13 @@ def out_of_the_pool_and_back(mona: User, alice: User) -> None:
     done(alice.claim("c2"), edited(mona, "c2"), alice.post("/customers/c2/win"), edited(mona, "c2"))
     done(alice.post("/customers/c2/deposit"), edited(mona, "c2"), mona.post("/customers/c2/convert", {"to": "bob"}))
     done(alice.claim("c3"), mona.post("/customers/c3/convert"), alice.post("/customers/c3/follow-up", {"note": "rang"}))
+
+
+def by_request(mona: User, alice: User) -> None:
+    version = mona.get().headers["ETag"]
+    done(mona.request("PATCH", "/v1/pools/p", {"policy": {"win": "approval"}}, if_match=version))
+    done(alice.claim("made"), alice.post("/customers/made/win"))
+    done(mona.post("/customers/made/win/decline", {"reason": "not signed"}))
 
 
 def by_the_clock(world: World, mona: User, alice: User) -> None:
