@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import gc
+from chalicelib import bootstrap
 
-gc.disable()  # imports create almost no garbage, and collecting takes 5 % of a cold start
+bootstrap.begin_start()
 
 import os
-from functools import cache
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-# Imported first, at a shallow stack: a call across the end of one of Python's stack chunks costs two system calls, and
-# deep in an import chain the regular expressions that this module compiles made 5,000 such calls.
-import botocore.session  # noqa: F401
+import botocore.session  # noqa: F401 - before other packages, see `bootstrap`
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
 
 from chalicelib import config, observability
 from chalicelib.api import routes
-from chalicelib.api.auth import Unauthenticated, Verifier, context_of
-from chalicelib.api.handler import Service, respond
+from chalicelib.api.auth import Unauthenticated, context_of
+from chalicelib.api.handler import respond
 from chalicelib.api.routing import Route
-from chalicelib.bootstrap import backend, clock
 from chalicelib.services import sweeper
 
 # Lambda formats log records as JSON; chalice's own handler would turn them into text first.
 app = Chalice(app_name="customer-pool", configure_logs=False)
 settings = config.read(os.environ)
-log_request = observability.request_logger(app.log, settings.metrics, clock)
+service = partial(bootstrap.service, settings)
+log_request = observability.request_logger(app.log, settings.metrics, bootstrap.clock)
 cors = CORSConfig(
     allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
     expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language", "X-Request-Id"],
@@ -34,29 +33,15 @@ cors = CORSConfig(
 )
 
 
-@cache
-def service() -> Service:
-    """Create the service with the first request, so that importing the app connects to nothing."""
-    return Service(backend(settings), clock)
-
-
-@cache
-def verifier() -> Verifier:
-    return Verifier(settings.key_set, settings.issuer, settings.audience, clients=settings.clients)
-
-
-@cache
-def bus() -> Any:
-    from chalicelib.events import publisher
-
-    return publisher.connect(settings.region)
+def measured(function: str, numbers: Mapping[str, float], **extra: Any) -> dict[str, Any]:
+    return observability.emf_record(settings.metrics, function, bootstrap.clock(), numbers, **extra)
 
 
 @app.authorizer(ttl_seconds=60)
 def authorizer(request: AuthRequest) -> AuthResponse:
     """Return the verified caller as request context. API Gateway answers 401 to exactly this exception."""
     try:
-        caller = verifier().caller(request.token)
+        caller = bootstrap.verifier(settings).caller(request.token)
     except Unauthenticated:
         raise Exception("Unauthorized") from None
     return AuthResponse(routes=["*"], principal_id=caller.user, context=context_of(caller))
@@ -81,18 +66,12 @@ for route in routes.ROUTES:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
     """Sweep every pool: return expired claims, send reminders. Stops before the function times out."""
-    current = service()
+    backend = service().backend
     context: Any = event.context
     report = sweeper.run_round(
-        current.backend,
-        sweeper.all_pools(current.backend),
-        current.clock(),
-        lambda: context.get_remaining_time_in_millis() / 1000,
+        backend, sweeper.all_pools(backend), bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000
     )
-    measured = observability.emf_record(
-        settings.metrics, "sweep", clock(), report.numbers(), unconfirmed=report.unconfirmed
-    )
-    app.log.info("swept", extra=measured)
+    app.log.info("swept", extra=measured("sweep", report.numbers(), unconfirmed=report.unconfirmed))
     return report.numbers() | {"unconfirmed": report.unconfirmed}
 
 
@@ -101,10 +80,9 @@ def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Publish stream records to EventBridge. Rejected entries are retried through partial batch failure."""
     from chalicelib.events import publisher  # only this function needs it
 
-    report = publisher.publish_records(bus(), settings.event_bus, event["Records"])
-    app.log.info("published", extra=observability.emf_record(settings.metrics, "events", clock(), report.numbers))
+    report = publisher.publish_records(bootstrap.bus(settings), settings.event_bus, event["Records"])
+    app.log.info("published", extra=measured("events", report.numbers))
     return report.response
 
 
-gc.freeze()  # loaded modules stay: exclude them from later collections
-gc.enable()
+bootstrap.end_start()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from chalicelib import bootstrap, config
+from chalicelib import config
 from chalicelib.api.requests import Name, PageQuery, checked_name, decode, invalid
 from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import reports, responses
@@ -52,9 +52,11 @@ def get_openapi() -> Answer:
 @route("GET", "/console", answers=str, media=HTML, public=True)
 def get_console() -> Answer:
     """Return the console, the web page for people."""
-    from chalicelib.api import console  # as above
+    import secrets  # as above
 
-    return Answer(page=console.page(bootstrap.new_id(), config.sign_in(os.environ)))
+    from chalicelib.api import console
+
+    return Answer(page=console.page(secrets.token_hex(16), config.sign_in(os.environ)))
 
 
 # Pools and members
