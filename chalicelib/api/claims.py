@@ -205,15 +205,15 @@ class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @verb("/pin", PinBody)
-def pin(ctx: RequestContext, pool: str, customer: str, body: PinBody) -> Outcome:
+def pin(ctx: RequestContext, pool: str, ids: Ids, body: PinBody, atomic: bool) -> Outcome:
     """Keep a claim from expiring until a given moment."""
-    return claim_admin.pin(ctx, pool, customer, epoch_ms(body.until))
+    return claim_admin.pin(ctx, pool, ids, epoch_ms(body.until), atomic=atomic)
 
 
 @verb("/unpin")
-def unpin(ctx: RequestContext, pool: str, customer: str) -> Outcome:
+def unpin(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outcome:
     """End a pin: the claim can expire again."""
-    return claim_admin.unpin(ctx, pool, customer)
+    return claim_admin.unpin(ctx, pool, ids, atomic=atomic)
 
 
 @verb("/restore")

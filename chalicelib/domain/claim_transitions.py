@@ -179,18 +179,25 @@ def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | N
 
 
 def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Transition:
-    """Keep the claim at least until `until` (rule 16). A claim that is pinned already uses no further pin."""
-    key = actor.customer_key(customer)
-    required = list(claim_rules(actor, key, known))
-    if known is not None and known.holder is not None and (known.pinned_until or 0) <= actor.clock(known):
-        required += rules.room_for_pin(keys.member_key(actor.tenant, actor.pool, known.holder), actor.policy)
-    longest = actor.policy.length("max_pin")
-    if longest is not None and until > actor.now + longest:
-        required.append(rules.always_fails(key, "pin_too_long"))
+    """Keep the claim at least until `until` (rule 16).
+
+    A holder who is no manager needs a `pin_limit`, which counts every pin and refuses only a holder's own. A claim that
+    is pinned already uses no further pin.
+    """
+    key, policy = actor.customer_key(customer), actor.policy
+    required = claim_rules(actor, key, known)
     if known is None or known.holder is None:
-        return Recheck(key, known, tuple(required))
-    after = transitioned(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, actor.policy, until))
-    return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)
+        return Recheck(key, known, required)
+    own, latest = known.holder == actor.user, deadlines.latest_pin(known, policy, actor.now, actor.user)
+    required = (
+        *required,
+        *(actor.manager_rules() if own and policy.pin_limit is None else []),
+        *([rules.always_fails(key, "pin_too_long")] if latest is not None and until > latest else []),
+    )
+    new = (known.pinned_until or 0) <= actor.clock(known)
+    take = Take(actor.user, counter="pins") if own and new and policy.pin_limit is not None else None
+    after = transitioned(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, policy, until))
+    return Write(key, known, required, after=after, take=take, managed=not own)
 
 
 def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:

@@ -21,6 +21,8 @@ CLEARED: Final[dict[str, Any]] = {
     "win_requested_at": None, "win_declined_at": None, "review_ends": None, "amount": None, "ends_at": None,
 }  # fmt: skip
 
+LONGEST_OWN_PIN: Final = 30 * DAY  # of a holder, where the policy has no `max_pin`
+
 
 def started(policy: Policy, now: int, pauses: int) -> dict[str, Any]:
     """Start a new claim now, regardless of earlier claims (rule 14)."""
@@ -51,6 +53,13 @@ def extended(known: Customer, policy: Policy, by: int) -> dict[str, Any]:
 def pinned(known: Customer, policy: Policy, until: int) -> dict[str, Any]:
     """Keep the claim until the pin ends (rule 16)."""
     return {"pinned_until": until} | _ending(policy, clock_ends(known), (until, known.review_ends), known.reminded)
+
+
+def latest_pin(known: Customer, policy: Policy, now: int, user: str) -> int | None:
+    """Return the latest end of a pin that the user may set, or None. No pin reaches past `max_hold` (rule 16)."""
+    longest = policy.length("max_pin") or (LONGEST_OWN_PIN if known.holder == user else None)
+    ends = [None if longest is None else now + longest, _hold_ends(known, policy)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def unpinned(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -97,15 +106,15 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
 
 
 def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """Compute the deadline under `policy`, with extensions up to `max_hold`, but never before now."""
-    ends, longest = (
-        policy.deadline(_first_claimed_at(known), known.active_at or _first_claimed_at(known)),
-        policy.length("max_hold"),
-    )
+    """Compute the deadline under `policy`, with extensions and a pin up to `max_hold`, but never before now."""
+    ends = policy.deadline(_first_claimed_at(known), known.active_at or _first_claimed_at(known))
+    latest, until = _hold_ends(known, policy), known.pinned_until
     if ends is not None:
         ends += known.extended_ms
-        ends = max(ends if longest is None else min(ends, _first_claimed_at(known) + longest), now)
-    return _ending(policy, ends, _holds(known), known.reminded)
+        ends = max(ends if latest is None else min(ends, latest), now)
+    if until is not None and latest is not None:
+        until = min(until, max(latest, now))
+    return {"pinned_until": until} | _ending(policy, ends, (until, known.review_ends), known.reminded)
 
 
 def reminded(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -146,6 +155,12 @@ def _ending(
 def _next_reminder(policy: Policy, expires_at: int | None, reminded: Mapping[str, int]) -> int | None:
     waiting = [duration_ms(level) for level in policy.reminders or () if level not in reminded]
     return None if expires_at is None or not waiting else expires_at - max(waiting)
+
+
+def _hold_ends(known: Customer, policy: Policy) -> int | None:
+    """Return when `max_hold` ends the claim, or None."""
+    longest = policy.length("max_hold")
+    return None if longest is None else _first_claimed_at(known) + longest
 
 
 def _first_claimed_at(known: Customer) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import and_
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
@@ -293,12 +293,6 @@ def no_manager(key: Key) -> Rule:
     return Rule(BY_MANAGER, key, role != "manager")
 
 
-def room_for_pin(key: Key, policy: Policy) -> list[Rule]:
-    """Pins are capped per member (rule 16)."""
-    most = policy.pin_limit
-    return [] if most is None else [Rule("pin_limit", key, pins < most, limit=most, used="pins")]
-
-
 def always_fails(key: Key, reason: str, limit: int | None = None, errors: tuple[FieldError, ...] = ()) -> Rule:
     """A rule that always fails; reported only if all earlier rules pass."""
     return Rule(reason, key, pk.does_not_exist(), limit=limit, errors=errors)
@@ -318,6 +312,8 @@ class Quota(Struct, frozen=True):
     A condition has no arithmetic. So the remaining number is computed here, and for a member's own limit the updates of
     the counters maintain `room`.
     """
+
+    counter: ClassVar[str] = "held"
 
     key: Key
     policy: Policy
@@ -372,6 +368,29 @@ class Quota(Struct, frozen=True):
         today = (self.home or self.policy).day(self.now)
         used = deserialize(member_item["did"]).get("claimed", 0) if deserialize(member_item["day"]) >= today else 0
         return used, deserialize(member_item["held"])
+
+
+class PinQuota(Struct, frozen=True):
+    """The limit on the pins of a member, who pins `count` of their own claims in one transaction (rule 16)."""
+
+    counter: ClassVar[str] = "pins"
+
+    key: Key
+    limit: int
+    count: int
+
+    def condition(self) -> Condition:
+        fits: Condition = pins <= self.limit - self.count
+        return fits
+
+    def left(self, member_item: Item) -> tuple[int | None, int | None]:
+        """Return, like `Quota`, what is left for today and for all time: no day limits pins."""
+        return None, max(self.limit - deserialize(member_item["pins"]), 0)
+
+    def refusals(self, member_item: Item, granted: int) -> list[Refusal]:
+        """Return the refusals of one more pin after `granted` others."""
+        used = deserialize(member_item["pins"]) + granted
+        return [Refusal("pin_limit", limit=self.limit, used=used)] if used >= self.limit else []
 
 
 def _limit(policy: Policy, member_item: Item) -> int | None:

@@ -7,7 +7,7 @@ carries rules that DynamoDB evaluates on write, and it is bound to the version i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -104,10 +104,14 @@ class NoOp(Transition, frozen=True):
 
 
 class Take(Struct, frozen=True):
-    """A customer taken by a member, under their limits. Only a claim is `daily`: it uses the daily limit too."""
+    """What a member takes under their limits: a customer or, with the `pins` counter, a pin.
+
+    Only a claim is `daily`: it uses the daily limit too.
+    """
 
     recipient: str
     daily: bool = False
+    counter: Literal["held", "pins"] = "held"
 
 
 class Write(Transition, frozen=True, kw_only=True):

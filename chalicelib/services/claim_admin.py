@@ -116,35 +116,18 @@ def decline_win(ctx: RequestContext, pool_id: str, customer: str, reason: str) -
     return ctx.uow(actor, planner, managed=True).execute([customer])
 
 
-def pin(ctx: RequestContext, pool_id: str, customer: str, until: int) -> Outcome:
-    """Pin a claim. If the pin limit is reached, first end the expired pins of the holder and try again."""
-    pool = ctx.pool(pool_id)
+def pin(ctx: RequestContext, pool_id: str, ids: Sequence[str], until: int, *, atomic: bool = False) -> Outcome:
+    """Pin claims. If the pin limit is reached, the caller's pins that have ended are removed first."""
+    actor = ctx.actor(ctx.pool(pool_id))
     if not ctx.now < until <= keys.NO_DEADLINE:
         raise Refused(Refusal("invalid_request", errors=(FieldError("future", "until"),)))
-    actor = ctx.actor(pool)
-    uow = ctx.uow(actor, partial(claim_transitions.pin, actor, until=until))
-    outcome = uow.attempt({0: customer})
-    refusal = outcome.results[0].refusal
-    if refusal is None:
-        return outcome
-    if refusal.reason != "pin_limit":
-        return uow.finish(outcome)
-    _end_pins(ctx, pool, customer)
-    return uow.execute([customer])
+    return ctx.pinning_uow(actor, partial(claim_transitions.pin, actor, until=until), atomic=atomic).execute(ids)
 
 
-def _end_pins(ctx: RequestContext, pool: Pool, customer: str) -> None:
-    table, new_id = ctx.backend.table, ctx.backend.new_id
-    known = ctx.backend.customer_cache.get_many(table, ctx.actor(pool), [customer])[customer]
-    if known is None or known.holder is None:
-        return
-    for page in claims_of(table, pool, known.holder):
-        apply_to_found(table, new_id, pool, ctx.now, page.items, system_transitions.end_pin)
-
-
-def unpin(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:
+def unpin(ctx: RequestContext, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
+    """End the pins of claims."""
     actor = ctx.actor(ctx.pool(pool_id))
-    return ctx.uow(actor, partial(claim_transitions.unpin, actor)).execute([customer])
+    return ctx.uow(actor, partial(claim_transitions.unpin, actor), atomic=atomic).execute(ids)
 
 
 def restore(ctx: RequestContext, pool_id: str, customer: str) -> Outcome:

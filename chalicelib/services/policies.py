@@ -30,6 +30,7 @@ from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.unit_of_work import UnitOfWork
 
 PAGE: Final = 100
+_RECOMPUTED: Final = ("expires_at", "clock_ends", "remind_at", "pinned_until")
 
 
 def change(
@@ -107,7 +108,7 @@ def _changes(actor: Actor, customer: Customer) -> bool:
     if customer.state != "claimed" or customer.expired(moment):
         return False
     recomputed = deadlines.recomputed(customer, actor.policy, moment)
-    return any(recomputed[name] != getattr(customer, name) for name in ("expires_at", "clock_ends", "remind_at"))
+    return any(recomputed[name] != getattr(customer, name) for name in _RECOMPUTED)
 
 
 def _apply(ctx: RequestContext, pool: Pool) -> int:

@@ -27,7 +27,7 @@ from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.responses import Body
 from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
-from chalicelib.transactions.expired_claims import TakingUnitOfWork
+from chalicelib.transactions.expired_claims import PinningUnitOfWork, TakingUnitOfWork
 from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result, named
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
@@ -137,6 +137,11 @@ class RequestContext(Struct, frozen=True):
         return TakingUnitOfWork(
             table, customer_cache, actor, planner, self.idempotency, managed=managed, atomic=atomic, new_id=new_id
         )
+
+    def pinning_uow(self, actor: Actor, planner: Planner, *, atomic: bool = False) -> PinningUnitOfWork:
+        """Return a unit of work in which the caller pins their own claims, under their limit."""
+        table, customer_cache, new_id = self.backend.table, self.backend.customer_cache, self.backend.new_id
+        return PinningUnitOfWork(table, customer_cache, actor, planner, self.idempotency, atomic=atomic, new_id=new_id)
 
     def manages(self, pool: Pool, found: Mapping[Key, Item] | None = None) -> bool:
         """Return whether the caller manages the pool, by the member item in `found` or by a read."""

@@ -16,7 +16,7 @@ import msgspec
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.rules import Quota
+from chalicelib.domain.rules import PinQuota, Quota
 from chalicelib.domain.transitions import Actor, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, unchanged
@@ -116,20 +116,25 @@ class Counters:
     def keys(self, transition: Transition) -> set[Key]:
         """Return the keys of the items that hold the counters of a transition."""
         sums, rows = self._credited([transition])
+        if isinstance(transition, Write) and transition.take is not None and transition.take.counter == "pins":
+            # Counted already if a pin that has ended is renewed.
+            sums[keys.member_key(self._actor.tenant, self._actor.pool, transition.take.recipient)].update()
         members = {key for key in sums if self._seen.get(key) != {}}
         return members | rows.keys() | {self._row(key) for key in members if self._turns(key)}
 
-    def quota(self, transitions: Iterable[Transition]) -> Quota | None:
-        """Return the limits of the member who takes customers in this request, or None."""
+    def quota(self, transitions: Iterable[Transition]) -> Quota | PinQuota | None:
+        """Return the limits of the member who takes customers or pins in this request, or None."""
         takes = [each.take for each in transitions if isinstance(each, Write) and each.take is not None]
         if not takes:
             return None
         actor = self._actor
         key = keys.member_key(actor.tenant, actor.pool, takes[0].recipient)
+        if takes[0].counter == "pins":
+            return PinQuota(key, actor.policy.pin_limit or 0, len(takes))
         return Quota(key, actor.policy, actor.now, len(takes), takes[0].daily, self._turns(key), actor.home)
 
     def actions(
-        self, transitions: Iterable[Transition], required: dict[Key, list[Condition]], quota: Quota | None
+        self, transitions: Iterable[Transition], required: dict[Key, list[Condition]], quota: Quota | PinQuota | None
     ) -> list[Action]:
         """Return one action per member item, with all its conditions, for any number of customers."""
         sums, credited = self._credited(transitions)

@@ -61,6 +61,17 @@ class TakingUnitOfWork(UnitOfWork, frozen=True, kw_only=True):
         return apply_to_found(self.table, self.new_id, pool, now, found, system_transitions.expire).moved > 0
 
 
+class PinningUnitOfWork(TakingUnitOfWork, frozen=True, kw_only=True):
+    """A unit of work in which a member pins their own claims, under their limit."""
+
+    def make_room(self, user: str) -> bool:
+        """End the pins that are over."""
+        pool, now, ended = self.actor.home, self.actor.now, Applied()
+        for page in claims_of(self.table, pool, user):
+            apply_to_found(self.table, self.new_id, pool, now, page.items, system_transitions.end_pin, done=ended)
+        return ended.moved > 0
+
+
 def claims_of(
     table: Table, pool: Pool, user: str, *, until: int = keys.NO_DEADLINE, limit: int | None = None
 ) -> Iterator[Page]:

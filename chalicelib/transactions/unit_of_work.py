@@ -15,11 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import rendering, rules
-from chalicelib.domain.rules import Quota, first_broken
+from chalicelib.domain.rules import PinQuota, Quota, first_broken
 from chalicelib.domain.transitions import Actor, Recheck, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
@@ -114,7 +113,7 @@ class UnitOfWork(Struct, frozen=True):
         return outcome
 
     def make_room(self, user: str) -> bool:
-        """Return the expired claims of the member to the pool, if this verb uses limits. Return whether it did."""
+        """Free what no longer counts against the member's limits, if this verb uses them. Return whether it did."""
         return False
 
     def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
@@ -345,27 +344,28 @@ class _Attempt:
         self.uow.customer_cache.forget(transition.key)
         self.known[keys.id_from_pk(transition.key.pk)] = None
 
-    def _apply_quota(self, takes: Sequence[int], quota: Quota, member_item: Item) -> bool:
+    def _apply_quota(self, takes: Sequence[int], quota: Quota | PinQuota, member_item: Item) -> bool:
         """Refuse the takes that exceed the limits of the member. Return True if room was made instead."""
         today, headroom = quota.left(member_item)
-        if headroom is not None and headroom < quota.count and self._make_room(quota.key, member_item):
+        if headroom is not None and headroom < quota.count and self._make_room(quota, member_item):
             return True
         fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
         for index in takes[fitting:]:
             self._refuse(index, quota.refusals(member_item, fitting)[0])
         return False
 
-    def _make_room(self, member: Key, member_item: Item) -> bool:
+    def _make_room(self, quota: Quota | PinQuota, member_item: Item) -> bool:
         """Return the member's expired claims to the pool, once in a request: they never use up headroom (rule 6).
 
-        Return True if the member holds fewer customers than `member_item` counts, also if a sweep was faster.
+        Return True if the member has fewer customers or pins than `member_item` counts, also if a sweep was faster.
         """
         if self.room_made:
             return False
         self.room_made = True
-        if self.uow.make_room(keys.id_from_pk(member.pk)):
+        if self.uow.make_room(keys.id_from_pk(quota.key.pk)):
             return True
-        return self.uow.table.get([member]).get(member, {}).get("held") != member_item["held"]
+        stored = self.uow.table.get([quota.key]).get(quota.key, {})
+        return stored.get(quota.counter) != member_item[quota.counter]
 
     def _refuse(self, index: int, refusal: Refusal) -> None:
         self.outcome.results[index] = Result(self.ids[index], refusal=refusal)

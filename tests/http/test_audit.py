@@ -51,7 +51,7 @@ def kinds(report: Any) -> list[tuple[str, str]]:
 
 def claimed_and_pinned(world: World) -> None:
     """Create three customers. Alice holds c1, which is pinned, and c2."""
-    world.pool(claim_ttl="P7D", customers=3)
+    world.pool(claim_ttl="P7D", pin_limit=2, customers=3)
     assert world.alice.claim_batch(["c1", "c2"]).results == ["ok", "ok"]
     assert world.alice.post("/customers/c1/pin", {"until": "2026-06-20T00:00:00Z"}).status == 200
 

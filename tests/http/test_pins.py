@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chalicelib.model.times import rfc3339
+from datetime import datetime
+
+from chalicelib.model.times import epoch_ms, rfc3339
 from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, START, Reply, User, World
 
@@ -11,8 +13,12 @@ def pin(user: User, customer: str, until: int) -> Reply:
     return user.post(f"/customers/{customer}/pin", {"until": rfc3339(until)})
 
 
+def epoch(text: str) -> int:
+    return epoch_ms(datetime.fromisoformat(text))
+
+
 def test_a_pinned_claim_does_not_expire_until_its_pin_ends(world: World) -> None:
-    world.pool(claim_ttl="P1D", customers=1)
+    world.pool(claim_ttl="P1D", pin_limit=1, customers=1)
     world.alice.claim("c1")
 
     pinned = pin(world.alice, "c1", START + 10 * DAY).json
@@ -25,14 +31,14 @@ def test_a_pinned_claim_does_not_expire_until_its_pin_ends(world: World) -> None
 
 
 def test_a_pin_shorter_than_the_clock_leaves_the_deadline_where_it_is(world: World) -> None:
-    world.pool(claim_ttl="P7D", customers=1)
+    world.pool(claim_ttl="P7D", pin_limit=1, customers=1)
     deadline = world.alice.claim("c1").json["expires_at"]
 
     assert pin(world.alice, "c1", START + DAY).json["expires_at"] == deadline
 
 
 def test_unpinning_gives_the_deadline_back_to_the_clock(world: World) -> None:
-    world.pool(claim_ttl="P7D", customers=2)
+    world.pool(claim_ttl="P7D", pin_limit=1, customers=2)
     alice = world.alice
     deadline = alice.claim("c1").json["expires_at"]
     pin(alice, "c1", START + 30 * DAY)
@@ -100,7 +106,7 @@ def test_a_pin_of_an_expired_claim_no_longer_counts_before_a_sweep(world: World)
 
 
 def test_a_pin_ends_in_the_future_and_within_the_policy_limit(world: World) -> None:
-    world.pool(max_pin="P10D", customers=1)
+    world.pool(max_pin="P10D", pin_limit=1, customers=1)
     alice = world.alice
     alice.claim("c1")
 
@@ -120,6 +126,79 @@ def test_only_the_holder_or_a_manager_pins(world: World) -> None:
     assert pin(world.alice, "c2", START + DAY).code == "not_claimed"
 
 
+def test_members_pin_only_under_a_limit_and_managers_always(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D", customers=3)
+    world.alice.claim("c1")
+    mona.claim("c2")
+    carl = world.user("carl", admin=True)
+    mona.put("/members/carl", {"role": "member"})
+    carl.claim("c3")
+
+    replies = [pin(world.alice, "c1", START + 5 * DAY), pin(mona, "c1", START + 99 * DAY)]
+    replies += [pin(mona, "c2", START + 5 * DAY), pin(carl, "c3", START + 5 * DAY)]
+
+    assert [reply.status for reply in replies] == [403, 200, 200, 200]
+    assert replies[0].code == "not_manager"
+
+
+def test_a_managers_pin_is_counted_but_not_refused_by_the_limit(world: World) -> None:
+    mona = world.pool(pin_limit=1, customers=3)
+    world.alice.claim_batch(["c1", "c2"])
+    mona.claim("c3")
+
+    replies = [pin(world.alice, "c1", START + DAY), pin(mona, "c2", START + DAY), pin(mona, "c3", START + DAY)]
+    world.alice.post("/customers/c1/unpin")
+    renewed = pin(world.alice, "c1", START + DAY)
+
+    assert [reply.status for reply in replies] == [200, 200, 200]
+    assert (renewed.code, renewed.json["limit"], renewed.json["used"]) == ("pin_limit", 1, 1)
+
+
+def test_a_holders_pin_without_max_pin_ends_at_most_thirty_days_from_now(world: World) -> None:
+    mona = world.pool(pin_limit=9, customers=1)
+    world.alice.claim("c1")
+    latest = world.clock() + 30 * DAY
+
+    assert pin(world.alice, "c1", latest + 1).code == "pin_limit"
+    assert pin(world.alice, "c1", latest).status == 200
+    assert pin(mona, "c1", latest + DAY).status == 200
+
+
+def test_no_pin_reaches_past_max_hold_whoever_sets_it(world: World) -> None:
+    mona = world.pool(claim_ttl="P1D", max_hold="P3D", pin_limit=1, customers=1)
+    ends = epoch(world.alice.claim("c1").json["claimed_at"]) + 3 * DAY
+
+    refused = [pin(user, "c1", ends + 1).code for user in (world.alice, mona, world.root)]
+    pinned = pin(mona, "c1", ends)
+    world.root.post("/pause")
+    world.clock.forward(DAY)
+    world.root.post("/resume")
+
+    assert refused == ["pin_limit"] * 3 and pinned.status == 200
+    assert pin(mona, "c1", ends + DAY + 1).code == "pin_limit"
+    assert pin(mona, "c1", ends + DAY).status == 200, "the clock of max_hold stopped too"
+
+
+def test_a_policy_applied_to_all_cuts_pins_to_max_hold_but_not_before_now(world: World) -> None:
+    mona = world.pool(claim_ttl="P3D", customers=2)
+    claimed = world.clock()
+    world.alice.claim_batch(["c1", "c2"])
+    pin(mona, "c1", claimed + 9 * DAY)
+    pin(mona, "c2", claimed + 2 * DAY)
+    world.clock.now = claimed + DAY + HOUR
+    now, change = world.clock(), {"policy": {"max_hold": "P3D"}, "apply_to": "all"}
+
+    trial = mona.patch("", change | {"dry_run": True}, if_match="1").json["affected"]
+    applied = mona.patch("", change, if_match="1").json["affected"]
+    cut = world.alice.customer("c1")
+    mona.patch("", change | {"policy": {"max_hold": "PT1H"}}, if_match="2")
+
+    assert trial == applied == 1
+    assert cut["pinned_until"] == cut["expires_at"] == rfc3339(claimed + 3 * DAY)
+    assert [world.alice.customer(each)["pinned_until"] for each in ("c1", "c2")] == [rfc3339(now)] * 2
+    assert world.sweep().returned == 2
+
+
 def test_a_pinned_claim_cannot_be_extended(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", customers=1)
     world.alice.claim("c1")
@@ -132,7 +211,7 @@ def test_a_pinned_claim_cannot_be_extended(world: World) -> None:
 
 
 def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
-    world.pool(idle_ttl="P2D", customers=1)
+    world.pool(idle_ttl="P2D", pin_limit=1, customers=1)
     world.alice.claim("c1")
     pin(world.alice, "c1", START + 3 * DAY)
     world.clock.forward(DAY + HOUR)
@@ -143,7 +222,7 @@ def test_a_follow_up_restarts_the_clock_under_the_pin(world: World) -> None:
 
 
 def test_a_pause_shifts_the_end_of_a_pin(world: World) -> None:
-    world.pool(claim_ttl="P1D", customers=1)
+    world.pool(claim_ttl="P1D", pin_limit=1, customers=1)
     world.alice.claim("c1")
     pin(world.alice, "c1", START + 5 * DAY)
     world.root.post("/pause")
@@ -166,12 +245,11 @@ def test_pinning_is_one_transaction(world: World) -> None:
 
 
 def test_a_pin_may_end_at_the_largest_time_and_no_later(world: World) -> None:
-    world.pool(claim_ttl="P1D", customers=1)
-    alice, root = world.alice, world.root
+    mona, alice, root = world.pool(claim_ttl="P1D", customers=1), world.alice, world.root
     alice.claim("c1")
 
-    later = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999-12:00"})
-    pinned = alice.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999Z"})
+    later = mona.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999-12:00"})
+    pinned = mona.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59.999Z"})
     root.post("/pause")
     world.clock.forward(DAY)
     root.post("/resume")

@@ -22,7 +22,7 @@ def in_another_process(world: World, *steps: Any) -> None:
 
 @pytest.mark.parametrize("verb", ["release", "extend", "pin", "unpin", "win", "follow-up"])
 def test_a_stale_cache_does_not_hide_the_current_holder(world: World, verb: str) -> None:
-    world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True, customers=1)
+    world.pool(claim_ttl="P1D", extension="PT1H", members_may_extend=True, pin_limit=1, customers=1)
     world.alice.claim("c1")
     in_another_process(world, lambda: world.alice.release("c1"), lambda: world.bob.claim("c1"))
 

@@ -68,6 +68,10 @@ class Claim:
         return None if self.ends is None else max(self.ends, self.pinned or 0, self.review or 0)
 
     @property
+    def clocks(self) -> tuple[int | None, int | None, int | None]:
+        return self.ends, self.expires, self.pinned
+
+    @property
     def started(self) -> int:
         """Return the start on a clock that stops while the pool is paused."""
         return self.began + self.stopped

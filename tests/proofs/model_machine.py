@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -178,8 +179,11 @@ class Everything(Playing):
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, verb=st.sampled_from(["win", "unpin"]))
     def on_claim(self, how: How, who: str, pool: str, customer: str, own: bool, verb: str) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
-        do = {"win": model_verbs.win, "unpin": model_verbs.unpin}[verb]
-        self.one(how, who, pool, customer, f"/{verb}", lambda req: do(req, customer))
+        do: dict[str, Callable[[Request], None]] = {
+            "win": lambda req: model_verbs.win(req, customer),
+            "unpin": lambda req: model_verbs.one(model_verbs.unpin(req, [customer])),
+        }
+        self.one(how, who, pool, customer, f"/{verb}", do[verb])
 
     @rule(how=hows, who=managers, pool=pools, customer=ids, approve=st.booleans(), reason=reasons)
     def decide_win(self, how: How, who: str, pool: str, customer: str, approve: bool, reason: str) -> None:
@@ -206,7 +210,7 @@ class Everything(Playing):
             pool,
             customer,
             "/pin",
-            lambda req: model_verbs.pin(req, customer, until),
+            lambda req: model_verbs.one(model_verbs.pin(req, [customer], until)),
             {"until": rfc3339(until)},
         )
 

@@ -181,7 +181,7 @@ def change_policy(req: Request, rules: Mapping[str, Any], zone: str | None, to_a
     affected = [
         each
         for each in req.model.of_pool(req.pool)
-        if each.claim is not None and not each.claim.expired(moment) and recomputed(req, each.claim) != ends(each.claim)
+        if (claim := each.claim) is not None and not claim.expired(moment) and recomputed(req, claim) != claim.clocks
     ]
     if dry_run:
         req.home.policy = before
@@ -190,22 +190,20 @@ def change_policy(req: Request, rules: Mapping[str, Any], zone: str | None, to_a
     req.home.move_to_zone(zone or req.home.zone, req.now)
     for each in affected if to_all else ():
         assert each.claim is not None
-        each.claim.ends = recomputed(req, each.claim)[0]
+        each.claim.ends, _, each.claim.pinned = recomputed(req, each.claim)
         each.step("updated", req.now)
     return len(affected)
 
 
-def ends(claim: Claim) -> tuple[int | None, int | None]:
-    return claim.ends, claim.expires
-
-
-def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None]:
-    """Return the deadlines under the current policy: that of the clocks, and that with the pin."""
-    clocks = req.home.deadline(claim.started, claim.active or claim.started)
+def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None, int | None]:
+    """Return the deadlines under the current policy, of the clocks and with the pin, and the end of the pin."""
+    clocks, longest = req.home.deadline(claim.started, claim.active or claim.started), 10**15
+    if "max_hold" in req.policy:
+        longest = claim.started + req.policy["max_hold"]
     if clocks is not None:
-        longest = claim.started + req.policy.get("max_hold", 10**15)
         clocks = max(min(clocks + claim.extended, longest), req.moment)
-    return clocks, None if clocks is None else max(clocks, claim.pinned or 0, claim.review or 0)
+    pinned = None if claim.pinned is None else min(claim.pinned, max(longest, req.moment))
+    return clocks, None if clocks is None else max(clocks, pinned or 0, claim.review or 0), pinned
 
 
 def _changed(req: Request, change: Callable[[], None]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tests.proofs.model import Claim, Customer, Do, Refusal, Request, refuse_if
 from tests.support.world import DAY
 
 IMPOSSIBLE = ("no id",)  # what no customer can be called
 Plan = Callable[[str], tuple[Do, bool]]  # what to do with a customer, and whether it uses up a limit
+Grant = Callable[[int], tuple[int, str]]  # how many of the wanted number the limits allow, and the code for the others
 
 
 def nothing() -> None:
@@ -16,9 +18,9 @@ def nothing() -> None:
 
 
 def apply_to_each(
-    req: Request, ids: Sequence[str], plan: Plan, atomic: bool = False, recipient: str = "", daily: bool = False
+    req: Request, ids: Sequence[str], plan: Plan, atomic: bool = False, grant: Grant | None = None
 ) -> list[str]:
-    """Return `ok` or a code for each id, in order. What is left of the recipient's limits goes to the first ids."""
+    """Return `ok` or a code for each id, in order. What is left of the limits goes to the first ids."""
     results, todo, takes = dict[int, str](), dict[int, Do](), list[int]()
     for at, each in enumerate(ids):
         try:
@@ -28,8 +30,8 @@ def apply_to_each(
             takes += [at] if uses else []
         except Refusal as refusal:
             results[at] = refusal.code
-    if takes:
-        granted, code = granted_by_limits(req, recipient, len(takes), daily)
+    if takes and grant is not None:
+        granted, code = grant(len(takes))
         results |= dict.fromkeys(takes[granted:], code)
     if not (atomic and results):
         for at, do in todo.items():
@@ -101,7 +103,9 @@ def take(req: Request, found: Customer) -> None:
 
 
 def claim(req: Request, ids: Sequence[str], atomic: bool = False) -> list[str]:
-    return apply_to_each(req, ids, lambda each: plan_claim(req, each), atomic, req.who, daily=True)
+    return apply_to_each(
+        req, ids, lambda each: plan_claim(req, each), atomic, lambda count: granted_by_limits(req, req.who, count, True)
+    )
 
 
 def eligibility(req: Request, customer: str) -> list[str]:
@@ -155,7 +159,7 @@ def assign(req: Request, ids: Sequence[str], to: str, atomic: bool = False) -> l
             refuse_if(code in ("already_claimed", "set_aside"), code)
         return lambda: req.model.begin(found, "assigned", to, req.now), True
 
-    return apply_to_each(req, ids, plan, atomic, to)
+    return apply_to_each(req, ids, plan, atomic, lambda count: granted_by_limits(req, to, count, False))
 
 
 def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, claim_id: str | None = None) -> list[str]:
@@ -165,7 +169,7 @@ def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, cl
         req.claim(customer, claim_id)
         return (nothing, False) if found.holder == to else (lambda: hand_over(req, found, to), True)
 
-    return apply_to_each(req, ids, plan, atomic, to)
+    return apply_to_each(req, ids, plan, atomic, lambda count: granted_by_limits(req, to, count, False))
 
 
 def for_member(req: Request, customer: str, to: str) -> Customer:
@@ -333,34 +337,43 @@ def put_back(req: Request, found: Customer, into: str) -> None:
     found.step("deposited", req.now)
 
 
-def pin(req: Request, customer: str, until: int) -> None:
+def pin(req: Request, ids: Sequence[str], until: int, atomic: bool = False) -> list[str]:
     refuse_if(until <= req.now, "invalid_request")
-    try:
-        pinned(req, customer, until)
-    except Refusal as refusal:
-        if refusal.code != "pin_limit":
-            raise
-        end_pins(req, customer)
-        pinned(req, customer, until)
+    return apply_to_each(req, ids, partial(plan_pin, req, until), atomic, partial(room_for_pins, req))
 
 
-def pinned(req: Request, customer: str, until: int) -> None:
+def plan_pin(req: Request, until: int, customer: str) -> tuple[Do, bool]:
     found, claim = req.claim(customer)
-    if (claim.pinned or 0) <= req.moment:
-        pins = sum(each.claim.pinned is not None for each in pinnable(req, found))
-        refuse_if(pins >= req.policy.get("pin_limit", 10**9), "pin_limit")
-    refuse_if(until > req.now + req.policy.get("max_pin", 10**15), "pin_limit")
-    claim.pinned = until
+    own, policy = found.holder == req.who, req.policy
+    refuse_if(own and "pin_limit" not in policy and not req.manages, "not_manager")
+    refuse_if(until > claim.started + policy.get("max_hold", 10**15), "pin_limit")
+    refuse_if(until > req.now + policy.get("max_pin", 30 * DAY if own else 10**15), "pin_limit")
+    new = (claim.pinned or 0) <= req.moment
+    return lambda: pinned(req, found, until), own and new and "pin_limit" in policy
+
+
+def pinned(req: Request, found: Customer, until: int) -> None:
+    assert found.claim is not None
+    found.claim.pinned = until
     found.step("pinned", req.now)
 
 
-def pinnable(req: Request, found: Customer) -> list[Customer]:
-    return req.model.held_by(req.pool, found.holder or "")
+def room_for_pins(req: Request, wanted: int) -> tuple[int, str]:
+    """Return how many claims the caller may pin, and the code for the others. Ended pins are removed first."""
+    if pins_left(req) < wanted:
+        end_pins(req)
+    return max(min(pins_left(req), wanted), 0), "pin_limit"
 
 
-def end_pins(req: Request, customer: str) -> None:
-    """Remove the ended pins of the holder; return their claims to the pool if these have expired."""
-    for each in pinnable(req, req.model.customers[req.pool, customer]):
+def pins_left(req: Request) -> int:
+    held = req.model.held_by(req.pool, req.who)
+    left: int = req.policy["pin_limit"] - sum(each.claim is not None and each.claim.pinned is not None for each in held)
+    return left
+
+
+def end_pins(req: Request) -> None:
+    """Remove the caller's ended pins; return their claims to the pool if these have expired."""
+    for each in req.model.held_by(req.pool, req.who):
         over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= req.moment
         if over and each.expired(req.moment):
             req.model.expire(each, req.now)
@@ -368,10 +381,12 @@ def end_pins(req: Request, customer: str) -> None:
             each_unpinned(req, each)
 
 
-def unpin(req: Request, customer: str) -> None:
-    found, claim = req.claim(customer)
-    if claim.pinned is not None:
-        each_unpinned(req, found)
+def unpin(req: Request, ids: Sequence[str], atomic: bool = False) -> list[str]:
+    def plan(customer: str) -> tuple[Do, bool]:
+        found, claim = req.claim(customer)
+        return (nothing if claim.pinned is None else lambda: each_unpinned(req, found)), False
+
+    return apply_to_each(req, ids, plan, atomic)
 
 
 def each_unpinned(req: Request, found: Customer) -> None:

@@ -254,7 +254,7 @@ def test_a_clock_shifted_after_a_pause_runs_again() -> None:
 
     assert (changed(followed)["active_at"], changed(unpinned)["expires_at"]) == (START, START)
     assert "pinned" not in refused(extended, pinned_until=START - HOUR, expires_at=START + HOUR)
-    assert rule_names(repinned)[-1] == "pin_limit alice", "the pin was over"
+    assert isinstance(repinned, Write) and repinned.take == Take("alice", counter="pins"), "the pin was over"
 
 
 def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
@@ -266,17 +266,19 @@ def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
     )
 
     assert changed(move) == {"expires_at": START + DAY, "clock_ends": START + HOUR, "pinned_until": START + DAY}
-    assert (rule_names(move), rule_names(moved)) == ([*THEIRS, "pin_limit alice"], THEIRS)
-    assert rule_names(anew)[-1] == "pin_limit alice"
+    takes = [each.take for each in (move, moved, anew) if isinstance(each, Write)]
+    assert takes == [Take("alice", counter="pins"), None, Take("alice", counter="pins")]
+    assert rule_names(move) == rule_names(moved) == THEIRS
     assert (event(move).type, event(move).by, move.managed) == ("pinned", "alice", False)
-    assert claim_transitions.pin(actor("mona"), "c1", CLAIMED, START + DAY).managed
+    by_mona = claim_transitions.pin(actor("mona", pin_limit=1), "c1", CLAIMED, START + DAY)
+    assert isinstance(by_mona, Write) and (by_mona.take, by_mona.managed) == (None, True)
 
 
 def test_a_pin_is_limited_by_the_policy_to_the_millisecond() -> None:
     longest, longer = (claim_transitions.pin(actor(max_pin="P1D"), "c1", CLAIMED, START + DAY + ms) for ms in (0, 1))
 
-    assert rule_names(longest) == THEIRS
-    assert rule_names(longer) == [*THEIRS, "pin_too_long c1"]
+    assert rule_names(longest) == [*THEIRS, "not_manager alice"], "without a pin limit"
+    assert rule_names(longer) == [*THEIRS, "not_manager alice", "pin_too_long c1"]
 
 
 def test_an_unpinned_claim_ends_at_its_clock_but_not_in_the_past() -> None:

@@ -84,7 +84,7 @@ def member_conditions(policy: Policy, count: int) -> list[Condition]:
     return [
         rules.member(KEY).condition,
         rules.manager(KEY).condition,
-        *(rule.condition for rule in rules.room_for_pin(KEY, policy)),
+        rules.PinQuota(KEY, policy.pin_limit or 0, count).condition(),
         rules.Quota(KEY, policy, 5, count).condition(),
         ~rules.manager(KEY).condition,
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import rules
-from chalicelib.domain.rules import Quota, Rule
+from chalicelib.domain.rules import PinQuota, Quota, Rule
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
@@ -227,10 +227,14 @@ def test_an_extension_is_refused_for_a_claim_before_the_given_time() -> None:
 
 
 def test_the_pin_limit_is_checked_and_its_refusal_has_the_count() -> None:
-    room = rules.room_for_pin(KEY, Policy(pin_limit=2))
+    one, two = PinQuota(KEY, 2, 1), PinQuota(KEY, 2, 2)
 
-    assert rules.room_for_pin(KEY, Policy()) == told(room, pins=1) == []
-    assert told(room, pins=2) == [Refusal("pin_limit", limit=2, used=2)]
+    assert [allowed(one, pins=1), allowed(one, pins=2), allowed(two, pins=0), allowed(two, pins=1)] == [
+        True, False, True, False,
+    ]  # fmt: skip
+    assert one.left(items.build_item(KEY, {"pins": 3})) == (None, 0)
+    assert one.refusals(items.build_item(KEY, {"pins": 1}), 1) == [Refusal("pin_limit", limit=2, used=2)]
+    assert one.refusals(items.build_item(KEY, {"pins": 1}), 0) == []
 
 
 # Phone numbers and e-mail addresses
@@ -272,7 +276,7 @@ def test_the_rule_that_always_fails_fails_for_any_item() -> None:
     assert told(wrong, version=1) == [Refusal("invalid_request", errors=(FieldError("too_many", "fields", (1,)),))]
 
 
-def allowed(quota: Quota, **attributes: Any) -> bool:
+def allowed(quota: Quota | PinQuota, **attributes: Any) -> bool:
     return told(Rule("holding_limit", KEY, quota.condition()), **attributes) == []
 
 
