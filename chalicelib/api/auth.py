@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import urlopen
 
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import user_of
 from chalicelib.model.model import IDENTIFIER
+from chalicelib.model.users import PERSONAL, Profile, profile_of
 from chalicelib.transactions.context import Caller
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -149,7 +150,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     moments = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
     if not (_is_subject(user) and _is_id(tenant) and isinstance(roles, list) and all(map(_is_moment, moments))):
         raise Unauthenticated("a claim has an invalid form")
-    return Caller(tenant, user_of(user), "admin" in roles)
+    return Caller(tenant, user_of(user), "admin" in roles, profile_of(claims))
 
 
 def _is_subject(claim: object) -> bool:
@@ -167,8 +168,9 @@ def _is_id(claim: object) -> bool:
 
 
 def context_of(caller: Caller) -> dict[str, str]:
-    """Return the caller as authorizer context: API Gateway passes only strings on."""
-    return {"tenant": caller.tenant, "user": caller.user, "admin": "true" if caller.admin else "false"}
+    """Return the caller as authorizer context: API Gateway passes on only strings, and only ASCII unchanged."""
+    stated = {name: quote(text, safe="") for name in PERSONAL if (text := getattr(caller.profile, name)) is not None}
+    return {"tenant": caller.tenant, "user": caller.user, "admin": "true" if caller.admin else "false", **stated}
 
 
 def caller_from(request_context: Mapping[str, Any]) -> Caller:
@@ -177,5 +179,10 @@ def caller_from(request_context: Mapping[str, Any]) -> Caller:
     if isinstance(context, Mapping):
         tenant, user, admin = (context.get(name) for name in ("tenant", "user", "admin"))
         if _is_id(tenant) and _is_id(user) and admin in ("true", "false"):
-            return Caller(str(tenant), str(user), admin == "true")
+            return Caller(str(tenant), str(user), admin == "true", _profile_from(context))
     raise Refused(Refusal("unauthenticated"))
+
+
+def _profile_from(context: Mapping[str, Any]) -> Profile:
+    stated = {name: unquote(text) for name in PERSONAL if isinstance(text := context.get(name), str)}
+    return profile_of(stated)

@@ -15,14 +15,15 @@ from typing import Final
 from chalice.app import Request, Response
 from msgspec import Struct
 
-from chalicelib.api import problems, results
+from chalicelib.api import people, problems, results
 from chalicelib.api.auth import caller_from
-from chalicelib.api.replays import after_the_effect, with_idempotency
+from chalicelib.api.replays import Found, after_the_effect, with_idempotency
 from chalicelib.api.requests import body_of, idempotency_record, if_match_of, query_of, with_user_id
 from chalicelib.api.routing import Answer, Route
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown, Patience, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import MARK
+from chalicelib.model.responses import Body
 from chalicelib.observability import LogRequest, RequestMetrics, exception_summary
 from chalicelib.transactions.context import Backend, Caller, RequestContext
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord
@@ -69,16 +70,16 @@ def _respond(
     patience = Patience(short=route.form in SHORT)
     try:
         if route.public:
-            return results.render(route.call(), {}, language, route), [OK]
+            answer = route.call()
+            return results.render(answer, answer.body, language, route), [OK]
         caller, parameters = caller_from(request.context), with_user_id(parameters)
         body, query = body_of(request, route.body), query_of(request, route.query)
         ctx = _context(service(), route, request, parameters, caller, patience)
         idempotency = ctx.idempotency
         handle = partial(route.call, ctx=ctx, body=body, query=query, **parameters)
         answer, found = with_idempotency(ctx, route, parameters, handle)
-        with after_the_effect():
-            bodies = results.bodies(ctx, answer.results or {}, found)
-        return results.render(answer, bodies, language, route, idempotency), _codes(answer, route, idempotency)
+        complete = _complete_body(ctx, route, answer, found, language)
+        return results.render(answer, complete, language, route, idempotency), _codes(answer, route, idempotency)
     except Refused as refused:
         response = problems.problem_response(refused.refusal, language, route.path)
         response.headers |= results.replayed(idempotency)
@@ -93,6 +94,19 @@ def _respond(
         known = {"request_id": request.context.get("requestId")}
         log.error("unexpected: %s %s: %s", route.method, route.path, exception_summary(error), extra=known)
         return _fault("store_unavailable" if request.method == "GET" else "outcome_unknown", language, route, request)
+
+
+def _complete_body(ctx: RequestContext, route: Route, answer: Answer, found: Found, language: str) -> Body:
+    """Return the body with the personal data that the caller may see now. May read, after the effect of a write."""
+    if route.method == "GET":
+        body = results.body_of(answer, {}, language, route)
+        people.add_people(ctx, route, body)
+        return body
+    with after_the_effect():
+        bodies = results.bodies(ctx, answer.results or {}, found)
+        body = results.body_of(answer, bodies, language, route)
+        people.add_people(ctx, route, body)
+    return body
 
 
 def _context(

@@ -36,6 +36,7 @@ TAGS: Final = {
     "members": "Members of a pool, their roles and limits.",
     "pools": "Pools and their policies.",
     "service": "The service itself.",
+    "users": "The caller, and the users of the tenant.",
 }
 LICENSE: Final = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 CONTACT: Final = {"name": "The maintainers of customer-pool"}
@@ -149,11 +150,12 @@ def _description(route: Route) -> str:
 
 
 def _tag(route: Route) -> str:
-    if "{" not in route.path and not route.path.endswith("/pools"):
+    module = route.handler.__module__.rpartition(".")[2]
+    if module == "pools" and "{" not in route.path and not route.path.endswith("/pools"):
         return "service"
     if "/members" in route.path:
         return "members"
-    return route.handler.__module__.rpartition(".")[2].replace("_routes", "s")
+    return module
 
 
 def _json(schema: Schema, kind: str = JSON) -> dict[str, Any]:
@@ -255,7 +257,7 @@ def _may_refuse_with(route: Route) -> list[int]:
     reasons = {
         400: writes or "cursor" in _members(route.query),
         401: True,
-        403: about_a_pool or writes,
+        403: about_a_pool or writes or route.admins,
         404: about_a_pool or "pool" in _members(route.body),
         409: writes,
         412: route.versioned,

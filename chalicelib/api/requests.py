@@ -54,8 +54,13 @@ class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 def checked_name(name: str | None) -> None:
     """Raise ValueError for a name without a visible character. In `__post_init__`, it makes the body invalid."""
-    if name is not None and is_blank(name):
-        raise ValueError("Expected `str` with a visible character - at `$.name`")
+    checked_visible(name, "name")
+
+
+def checked_visible(text: str | None, member: str) -> None:
+    """Raise ValueError for text without a visible character in that member of a body."""
+    if text is not None and is_blank(text):
+        raise ValueError(f"Expected `str` with a visible character - at `$.{member}`")
 
 
 def checked_field_names(fields: Fields) -> None:

@@ -109,11 +109,10 @@ class _Renderer:
 
 
 def render(
-    answer: Answer, bodies: Bodies, language: str, route: Route, idempotency: IdempotencyRecord = NO_KEY
+    answer: Answer, body: Body, language: str, route: Route, idempotency: IdempotencyRecord = NO_KEY
 ) -> Response:
     if answer.page is not None:
         return _html_response(answer.page)
-    body = _answer_body(answer, bodies, language, route)
     headers: Headers = {"Content-Type": JSON, "Cache-Control": "no-store", **replayed(idempotency)}
     status = answer.status
     if isinstance(body, responses.RefusedBatch):
@@ -125,7 +124,8 @@ def render(
     return Response(msgspec.json.encode(body).decode(), headers, status)
 
 
-def _answer_body(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body:
+def body_of(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body:
+    """Return the body of the answer, without the names of users."""
     if route.form == "one":
         return bodies[0]
     if route.form == "items":

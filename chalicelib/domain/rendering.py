@@ -17,6 +17,7 @@ from chalicelib.model.model import Customer, Event, Member, Pool
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import EventType, Facts
 from chalicelib.model.times import rfc3339
+from chalicelib.model.users import Person
 
 
 def _time(ms: int | None) -> str | None:
@@ -58,19 +59,33 @@ def _policy(policy: Policy) -> Policy:
 
 
 def member(record: Member, home: Pool, now: int) -> responses.Member:
-    """Return a member with their limits and the remaining numbers."""
+    """Return a member with their limits and the remaining numbers. `api.people` adds what is known of the user."""
     policy = home.policy
     limit = policy.holding_limit if record.own_limit is None else record.own_limit
     return responses.Member(
         pool_id=record.pool,
         user_id=record.user,
+        name=None,
         role=record.role,
         holding_limit=limit,
         held=record.held,
         headroom=None if limit is None else max(limit - record.held, 0),
+        pins=record.pins,
         daily_claim_limit=policy.daily_claim_limit,
         claimed_today=record.claimed_on(home.day(now)),
         resets_at=rfc3339(home.day_ends(now, record.day)),
+        seen=False,
+        version=record.version,
+    )
+
+
+def user(record: Person) -> responses.User:
+    return responses.User(
+        user_id=record.id,
+        name=record.name,
+        email=record.email,
+        department=record.department,
+        seen=record.seen,
         version=record.version,
     )
 

@@ -21,6 +21,7 @@ from chalicelib.dynamodb.keys import INDEX_RANGE, ROSTER, Key
 from chalicelib.model.model import Customer, Event, Member, Pool
 from chalicelib.model.normalization import keys_in
 from chalicelib.model.policy import Policy
+from chalicelib.model.users import Person
 
 Item: TypeAlias = dict[str, dict[str, Any]]
 Fields: TypeAlias = dict[str, str | int | float | bool | None]
@@ -290,6 +291,19 @@ def member_item(member: Member) -> Item:
         ROSTER: keys.member_roster(member.tenant, member.pool),
     }  # fmt: skip
     return build_item(keys.member_key(member.tenant, member.pool, member.user), attributes)
+
+
+def user_item(person: Person) -> Item:
+    attributes = {
+        "name": person.name, "email": person.email, "department": person.department, "set_by": person.set_by or None,
+        "seen_at": person.seen_at, "version": person.version,
+    }  # fmt: skip
+    return build_item(keys.user_key(person.tenant, person.id), attributes)
+
+
+def user_record(tenant: str, stored: Item) -> Person:
+    content = _deserialize_known(stored, ("sk", *Person.__struct_fields__))
+    return msgspec.convert(content | {"tenant": tenant, "id": content["sk"]}, Person)
 
 
 def index_position(index: str, hash_value: str, key: Key | None, rank: int | str | None = None) -> Item | None:

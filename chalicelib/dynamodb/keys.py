@@ -16,6 +16,7 @@ with it. Nothing here calls DynamoDB.
     undo log           T#<tenant>#P#<pool>#U#<import>         <part>               results of its undo (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
+    user               T#<tenant>#USERS                       <user>               name, e-mail, department
     tenant             TENANTS                                <tenant>             lets the sweep find every pool
     idempotency record T#<tenant>#K#<user>#<route>#<key>      <part>               results of a request (TTL)
 
@@ -144,6 +145,11 @@ def resharding_key(tenant: str, pool: str) -> Key:
 
 def pool_key(tenant: str, pool: str) -> Key:
     return Key(f"T#{tenant}#POOLS", pool)
+
+
+def user_key(tenant: str, user: str) -> Key:
+    """Return the key of a user: personal data of users is stored nowhere else."""
+    return Key(f"T#{tenant}#USERS", user)
 
 
 def tenant_key(tenant: str) -> Key:

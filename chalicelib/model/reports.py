@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
-from chalicelib.model.responses import Natural, Schema
+from chalicelib.model.responses import Naming, Natural, Schema
 
 Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]
 
@@ -39,7 +39,7 @@ class StateCounts(Schema):
     set_aside: int
 
 
-class Statistics(Schema, rename={"since": "from"}):
+class Statistics(Naming, rename={"since": "from"}):
     """Activities on the local days from `from` to `to`, both included, and the current counts."""
 
     since: Day

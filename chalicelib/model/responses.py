@@ -72,6 +72,22 @@ Body: TypeAlias = Schema | dict[str, Any]
 # The objects
 
 
+class PersonName(Schema):
+    name: str
+
+
+People: TypeAlias = Annotated[
+    dict[str, PersonName],
+    Meta(description="The names of the users that this answer names by id, as far as they are known."),
+]
+
+
+class Naming(Schema, kw_only=True):
+    """The base of answers that name users. `people` is at the top of an answer only, not in the objects of a list."""
+
+    people: People | UnsetType = UNSET
+
+
 class _LeadingFacts(Schema):
     """Facts that stand before name and fields."""
 
@@ -119,6 +135,7 @@ class Customer(_CustomerFacts):
     name: str | None
     fields: dict[str, str | int | float | bool | None] | None
     masked: bool
+    people: People | UnsetType = UNSET
 
 
 class ExtendedCustomer(Customer, kw_only=True):
@@ -128,18 +145,23 @@ class ExtendedCustomer(Customer, kw_only=True):
 
 
 class Member(Schema):
-    """A member with their effective limits. Null means no limit; `resets_at` is when the count of the day resets."""
+    """A member with their effective limits. Null means no limit; `resets_at` is when the count of the day resets. A
+    member that is not `seen` has never called GET /me: their id may be mistyped."""
 
     pool_id: str
     user_id: str
+    name: str | None
     role: Role
     holding_limit: Natural | None
     held: Natural
     headroom: Natural | None
+    pins: Natural
     daily_claim_limit: Natural | None
     claimed_today: Natural
     resets_at: Time
+    seen: bool
     version: Version
+    people: People | UnsetType = UNSET
 
 
 class RemovedMember(Schema):
@@ -147,6 +169,33 @@ class RemovedMember(Schema):
 
     pool_id: str
     user_id: str
+
+
+class User(Schema):
+    """A user of the tenant. One that is not `seen` has never called GET /me."""
+
+    user_id: str
+    name: str | None
+    email: str | None
+    department: str | None
+    seen: bool
+    version: Version
+
+
+class OwnPool(Schema):
+    """A pool that the caller is a member of."""
+
+    id: str
+    name: str
+    status: Literal["open", "paused", "closed"]
+    role: Role
+
+
+class Me(User):
+    """The caller, as stored. `admin` is the role in the token."""
+
+    admin: bool
+    pools: list[OwnPool]
 
 
 class Pool(Schema):
@@ -200,12 +249,12 @@ class Event(Schema):
 # Lists
 
 
-class CustomerPage(Schema):
+class CustomerPage(Naming):
     items: list[Customer]
     next_cursor: str | None
 
 
-class MemberPage(Schema):
+class MemberPage(Naming):
     items: list[Member]
     next_cursor: str | None
 
@@ -215,12 +264,17 @@ class PoolPage(Schema):
     next_cursor: str | None
 
 
-class EventPage(Schema):
+class UserPage(Schema):
+    items: list[User]
+    next_cursor: str | None
+
+
+class EventPage(Naming):
     items: list[Event]
     next_cursor: str | None
 
 
-class ClaimedCustomers(Schema):
+class ClaimedCustomers(Naming):
     """The claimed customers, best first; may be fewer than requested, or none."""
 
     items: list[Customer]
@@ -281,14 +335,14 @@ class Summary(Schema):
     failed: Natural
 
 
-class Batch(Schema):
+class Batch(Naming):
     """One result for each id or row, in the order of the request."""
 
     results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure")]]
     summary: Summary
 
 
-class Import(Schema):
+class Import(Naming):
     """A batch result. `import_id` identifies the import when it is undone."""
 
     results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure")]]
@@ -304,14 +358,14 @@ class Undone(Schema):
     customer: Customer | None
 
 
-class Undoing(Schema):
+class Undoing(Naming):
     """One result for each customer that the import created or changed, in its order. Failures give the reason."""
 
     results: list[Annotated[Any, same_schema_as("Undone", "BatchFailure")]]
     summary: Summary
 
 
-class ExtendedBatch(Schema):
+class ExtendedBatch(Naming):
     """A batch result. Extended customers include their deadline before."""
 
     results: list[Annotated[Any, same_schema_as("ExtendSuccess", "BatchFailure")]]
@@ -323,6 +377,7 @@ class RefusedBatch(Problem, kw_only=True):
 
     results: list[Annotated[Any, same_schema_as("BatchSuccess", "ExtendSuccess", "BatchFailure")]]
     summary: Summary
+    people: People | UnsetType = UNSET
 
 
 # Types that no route declares.

@@ -90,6 +90,22 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     return PoolPage(_sound("pool", ((pool.id, pool) for pool in shown), rendering.pool), next_cursor)
 
 
+def memberships(ctx: RequestContext) -> list[tuple[Pool, Member]]:
+    """Return the caller's pools, by id, with their member records. One read per hundred pools of the tenant.
+
+    A malformed pool or member is logged and left out.
+    """
+    tenant, user = ctx.caller.tenant, ctx.caller.user
+    pools: list[Pool] = []
+    for page in ctx.backend.table.pages(keys.pool_key(tenant, "").pk):
+        stored_pools = ((key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True))
+        pools += _sound("pool", stored_pools, lambda stored: items.pool_record(tenant, stored))
+    found = ctx.backend.table.get([keys.member_key(tenant, pool.id, user) for pool in pools])
+    members = ((pool, found.get(keys.member_key(tenant, pool.id, user))) for pool in pools)
+    own = [(pool.id, (pool, stored)) for pool, stored in members if stored is not None]
+    return _sound("member of", own, lambda each: (each[0], items.member_record(tenant, each[0].id, each[1])))
+
+
 def _sound(kind: str, records: Iterable[tuple[str, T]], read: Callable[[T], R]) -> list[R]:
     """Return the result of `read` for each record. A malformed one is logged and left out."""
     found = []

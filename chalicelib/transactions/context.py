@@ -25,22 +25,28 @@ from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.responses import Body
+from chalicelib.model.users import Profile
 from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.expired_claims import PinningUnitOfWork, TakingUnitOfWork
 from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result, named
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
+from chalicelib.transactions.user_cache import UserCache
 
 POOL_CACHE_MS: Final = 5_000
 
 
 class Caller(Struct, frozen=True):
-    """The user of the verified token. Roles in pools are stored in the table, not in the token."""
+    """The user of the verified token. Roles in pools are stored in the table, not in the token.
+
+    `profile` is personal data: only GET /me stores it, and no log contains it.
+    """
 
     tenant: str
     user: str
     admin: bool
+    profile: Profile = Profile()
 
 
 class Backend:
@@ -58,6 +64,7 @@ class Backend:
     ) -> None:
         self.table, self.new_id, self.sample, self.run_jobs = table, new_id, sample, run_jobs
         self.customer_cache = CustomerCache()
+        self.user_cache = UserCache()
         self.candidate_pools: defaultdict[tuple[str, str], CandidatePool] = defaultdict(
             CandidatePool
         )  # of claim-next, by tenant and pool

@@ -89,6 +89,24 @@ def test_a_claim_or_release_that_moves_older_events_to_a_page_costs_two_units_mo
     assert counted == {plain, moving}
 
 
+def test_me_and_the_names_of_users_match_the_cost_table() -> None:
+    costs = Costs()
+    alice = costs.alice
+    costs.world.root.request("PUT", "/v1/users/alice", {"name": "Alice"})
+    alice.request("GET", "/v1/me")
+    alice.claim_batch([f"c{each}" for each in range(1, 21)])
+    costs.world.clock.forward(60_000)
+    alice.get("/customers?limit=1&state=available")  # reads the pool again
+
+    names = costs.measure(lambda: alice.get("/customers?state=claimed&limit=20"))
+    of_pools, _ = costs.measure(lambda: alice.request("GET", "/v1/me/customers?limit=20"))
+    own = costs.measure(lambda: alice.request("GET", "/v1/me"))
+
+    assert names == (cost_table()["… that names users whose names were not read within a minute"][0], "0")
+    assert of_pools == str(int(cost_table()["`GET /me/customers`, and one more for each pool of the caller"][0]) + 1)
+    assert own == (cost_table()["`GET /me` where nothing differs, in a tenant of at most a hundred pools"][0], "0")
+
+
 def test_a_list_and_a_sweep_match_the_cost_table() -> None:
     costs, swept = Costs(), cost_of_sweep(1_000)
     requests, written = costs.measure(lambda: costs.alice.get("/customers?state=available&limit=20"))

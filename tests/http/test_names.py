@@ -128,7 +128,7 @@ def test_every_body_with_a_name_refuses_a_blank_one(no_store: World) -> None:
 
     assert len(named) >= 4
     for route in named:
-        path = route.path.format(pool="p", customer="c1")
+        path = route.path.format(pool="p", customer="c1", user="bob")
         body = {"id": "q", "name": "\u3164"}
         taken = {name: value for name, value in body.items() if name in {each.name for each in fields(route.body)}}
         reply = no_store.mona.request(route.method, path, taken)

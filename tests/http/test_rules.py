@@ -8,8 +8,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.model.times import rfc3339
+from chalicelib.model.users import Profile
+from chalicelib.transactions.context import Caller
 from tests.support.dynamodb_calls import counted
-from tests.support.world import DAY, HOUR, MINUTE, START, World
+from tests.support.world import DAY, HOUR, MINUTE, START, User, World
 
 # Claim
 
@@ -429,6 +431,25 @@ def test_rule_34_refusals_name_the_fact(world: World) -> None:
     private = world.alice.release("c1")
 
     assert [each.code for each in (claimed, available, private)] == ["not_private", "already_available", "not_claimed"]
+
+
+def test_rule_45_a_user_states_who_they_are_and_an_admin_has_the_last_word(world: World) -> None:
+    mona = world.pool(customers=1)
+    alice = User(world, Caller("main", "alice", False, Profile(name="Alice", department="Sales")))
+    world.alice.claim("c1")
+
+    before = mona.get("/members/alice").json
+    own = alice.request("GET", "/v1/me").json
+    world.root.request("PUT", "/v1/users/alice", {"name": "Alice Chen"})
+    again = alice.request("GET", "/v1/me").json
+
+    assert (before["name"], before["seen"]) == (None, False)
+    assert [(each["name"], each["department"]) for each in (own, again)] == [
+        ("Alice", "Sales"),
+        ("Alice Chen", "Sales"),
+    ]
+    assert mona.customer("c1")["people"] == {"alice": {"name": "Alice Chen"}}
+    assert [each["id"] for each in alice.request("GET", "/v1/me/customers").json["items"]] == ["c1"]
 
 
 def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_counters(world: World) -> None:

@@ -114,6 +114,11 @@ def empty(world: World, **policy: Any) -> None:
     world.pool(members="alice bob", **policy)
 
 
+def known_user(world: World) -> None:
+    empty(world)
+    assert world.user("alice").request("GET", "/v1/me").status == 200
+
+
 def filled(world: World, **policy: Any) -> None:
     """c1 to c5; carl holds c4, and the private c5 is his."""
     world.pool(members="alice bob carl", **policy)
@@ -256,6 +261,8 @@ OPERATIONS = [
     Operation("spread", held, "root", "POST", f"{P}/spread", {"shards": 4}),
     Operation("open", closed, "root", "POST", f"{P}/open"),
     Operation("delete a pool", empty, "root", "DELETE", P, finds=True),
+    Operation("put a new user", empty, "root", "PUT", "/users/dora", {"name": "Dora", "email": "dora@example.com"}),
+    Operation("forget a user", known_user, "root", "PUT", "/users/alice", {"forget": True}, "1"),
     Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
     Operation("put a member", held, "mona", "PUT", f"{P}/members/alice", {"role": "member", "holding_limit": 3}),
     Operation("put a member back", removed, "mona", "PUT", f"{P}/members/alice", {"role": "member"}),

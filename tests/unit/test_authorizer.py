@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.api.auth import caller_from, context_of
 from chalicelib.model.errors import Refused
+from chalicelib.model.users import Profile
 from chalicelib.transactions.context import Caller
 from tests.support.forging import AUDIENCE, ISSUER, KEYS, handmade, token
 
@@ -53,6 +54,33 @@ def test_the_authorizer_maps_any_subject_to_an_id_the_gateway_can_carry(service:
     assert caller_from({"authorizer": answer["context"]}).user == answer["principalId"]
 
 
+def test_the_authorizer_passes_name_address_and_department_as_ascii(service: ModuleType) -> None:
+    stated = {"name": "张三 %41\u2028é", "email": "zhang@example.com", "department": "销售"}
+
+    answer = authorize(service, token(**stated, picture="https://example.com", nickname="Z"))
+
+    assert answer["context"].keys() == {"tenant", "user", "admin", *stated}
+    assert all(text.isascii() and text.isprintable() for text in answer["context"].values())
+    assert caller_from({"authorizer": answer["context"]}).profile == Profile(**stated)
+
+
+@pytest.mark.parametrize(
+    "claim", [None, "", " ", "\u3164", "a\n", "\u202ea", 7, ["Alice"], {"a": 1}, "x" * 201, True], ids=ascii
+)
+def test_a_claim_that_is_no_name_is_left_out_and_denies_nobody_access(service: ModuleType, claim: object) -> None:
+    answer = authorize(service, token(name=claim, department=claim, email="a@b.cn"))
+
+    assert answer["context"] == {"tenant": "main", "user": "alice", "admin": "false", "email": "a%40b.cn"}
+
+
+@pytest.mark.parametrize("text", [7, None, ["a"], "%00", "%", "%E5", "x" * 201, ""])
+def test_a_malformed_name_in_the_context_is_left_out(text: object) -> None:
+    caller = caller_from({"authorizer": VOUCHED | {"name": text, "department": "Sales"}})
+
+    assert caller.profile.department == "Sales"
+    assert caller.profile.name in (None, "%", "\ufffd")
+
+
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer x", handmade({"alg": "none"}, "{}"), token(exp=1)], ids=["", "x", "none", "ended"]
 )
@@ -63,7 +91,9 @@ def test_the_authorizer_raises_the_message_that_the_gateway_maps_to_401(
         authorize(service, authorization)
 
 
-@pytest.mark.parametrize("caller", [Caller("acme", "alice", True), Caller("main", "bob", False)])
+@pytest.mark.parametrize(
+    "caller", [Caller("acme", "alice", True, Profile("Alice", "a@b.cn", "R&D")), Caller("main", "bob", False)]
+)
 def test_the_authorizer_context_yields_the_caller(caller: Caller) -> None:
     assert caller_from({"authorizer": context_of(caller)}) == caller
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.dynamodb.keys import NO_DEADLINE
 from chalicelib.model.errors import Refused
 from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
@@ -28,6 +29,9 @@ OURS = {
     "/v1/pools/p/customers?holder=alice": Cursor("T#main#P#p#H#alice", "None", "alice", "None"),
     "/v1/pools/p/customers?name=zhang": Cursor("T#main#P#p#N", "None", "None", "zhang"),
     "/v1/pools/p/customers/c1/history": Cursor("T#main#P#p#C#c1", "history"),
+    "/v1/me/customers": Cursor("T#main#USERS", "mona", "None", "expires_at"),
+    "/v1/me/customers?sort=name": Cursor("T#main#USERS", "mona", "None", "name"),
+    "/v1/users": Cursor("T#main#USERS"),
 }
 WRONG = ["", "A", "-", "%00", "%C3%A9", "%2B", "%3D", "%25"]  # in the place of one byte
 FEW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -39,18 +43,26 @@ def mona(ministack: str) -> User:
     world = World(new_table(ministack))
     for pool, tenant, prefix in (("p", "main", "c"), ("q", "main", "other"), ("p", "acme", "foreign")):
         manager = world.pool(pool, tenant, claim_ttl="P7D")
-        for number in range(1, 6):
+        for number in range(1, 8):
             manager.create(f"{prefix}{number}", name=f"{NAME} {number}", fields=FIELDS)
-        world.user("alice", tenant=tenant, pool=pool).claim_batch([f"{prefix}{number}" for number in (1, 2)])
+        for user, ids in (("alice", (1, 2)), ("mona", (3, 4))):
+            someone = world.user(user, tenant=tenant, pool=pool)
+            someone.claim_batch([f"{prefix}{number}" for number in ids])
+            someone.request("GET", "/v1/me")
     return world.user("mona")
 
 
+def reader(mona: User, path: str) -> User:
+    """Only an admin lists users."""
+    return mona.world.user("root", admin=True, tenant=mona.caller.tenant) if path == "/v1/users" else mona
+
+
 def listed(mona: User, path: str, cursor: str) -> Reply:
-    return mona.request("GET", f"{path}{'&' if '?' in path else '?'}limit=1&cursor={cursor}")
+    return reader(mona, path).request("GET", f"{path}{'&' if '?' in path else '?'}limit=1&cursor={cursor}")
 
 
 def cursor_of(mona: User, path: str) -> str:
-    return str(mona.request("GET", f"{path}{'&' if '?' in path else '?'}limit=1").json["next_cursor"])
+    return str(reader(mona, path).request("GET", f"{path}{'&' if '?' in path else '?'}limit=1").json["next_cursor"])
 
 
 def altered(cursor: str) -> Iterator[str]:
@@ -79,7 +91,7 @@ def test_no_list_accepts_the_cursor_of_another_list_pool_or_tenant(mona: User, p
     theirs = [User(mona.world, mona.caller, "q"), mona.world.user("mona", tenant="acme")]
     foreign = [cursor_of(mona, each) for each in OURS if each != path]
     foreign += [cursor_of(who, path.replace("/p/", f"/{who.pool}/").replace("c1", name)) for who, name in
-                zip(theirs, ("other1", "foreign1"), strict=True) if path != "/v1/pools"]  # fmt: skip
+                zip(theirs, ("other1", "foreign1"), strict=True) if "/p/" in path]  # fmt: skip
 
     for cursor in foreign:
         assert listed(mona, path, cursor).json.get("code") == "invalid_cursor"
@@ -110,6 +122,14 @@ def test_a_forged_cursor_gets_no_5xx_and_shows_no_foreign_data(mona: User, path:
     assert reply.status in (200, 400), f"{position!r}: {reply.text}"
     assert reply.status == 200 or reply.code == "invalid_cursor"
     assert "foreign" not in reply.text and "other" not in reply.text
+
+
+def test_a_position_outside_the_ranks_of_its_state_is_rejected(no_store: World) -> None:
+    """DynamoDB rejects a start that is outside the queried range."""
+    for state, rank in (("claimed", NO_DEADLINE + 1), ("private", NO_DEADLINE), ("None", -1), ("None", 10**18)):
+        cursor = Cursor("T#main#USERS", "mona", state, "expires_at").write((rank, "p", "c1"))
+        query = "" if state == "None" else f"&state={state}"
+        assert no_store.mona.request("GET", f"/v1/me/customers?cursor={cursor}{query}").code == "invalid_cursor"
 
 
 @pytest.mark.parametrize("path", ["/v1/pools", "/v1/pools/p/members"])

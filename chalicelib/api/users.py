@@ -1,0 +1,66 @@
+"""Routes for the caller over all their pools, and for the users of the tenant. One short function each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib.api.requests import Name, PageQuery, checked_visible
+from chalicelib.api.routing import Answer, route
+from chalicelib.model import responses
+from chalicelib.model.normalization import email
+from chalicelib.model.text import NAME_PATTERN
+from chalicelib.model.users import PERSONAL
+from chalicelib.services import own_customers, users
+from chalicelib.services.own_customers import Order, Owned
+from chalicelib.transactions.context import RequestContext
+
+Address = Annotated[str, Meta(min_length=1, max_length=PERSONAL["email"], pattern=NAME_PATTERN)]
+
+
+@route("GET", "/v1/me", answers=responses.Me)
+def get_me(ctx: RequestContext) -> Answer:
+    """Return the caller and their pools, and store the name, e-mail address and department of their token."""
+    return Answer(users.me(ctx))
+
+
+class OwnQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
+    state: Annotated[Owned | None, Meta(description="Only customers in this state.")] = None
+    sort: Annotated[Order, Meta(description="The order of the list.")] = "expires_at"
+
+
+@route("GET", "/v1/me/customers", query=OwnQuery, answers=responses.CustomerPage)
+def list_own_customers(ctx: RequestContext, query: OwnQuery) -> Answer:
+    """List what the caller holds or owns, over all pools that they are a member of."""
+    return Answer(own_customers.list_customers(ctx, query.state, query.sort, query.limit, query.cursor))
+
+
+@route("GET", "/v1/users", query=PageQuery, answers=responses.UserPage, admins=True)
+def list_users(ctx: RequestContext, query: PageQuery) -> Answer:
+    """List the users who have called GET /me, or whom an admin has put."""
+    return Answer(users.list_users(ctx, query.limit, query.cursor))
+
+
+class UserBody(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name | UnsetType | None = UNSET
+    email: Address | UnsetType | None = UNSET
+    department: Name | UnsetType | None = UNSET
+    forget: bool = False
+
+    def __post_init__(self) -> None:
+        for member, text in self.given.items():
+            checked_visible(text, member)
+        address = self.given.get("email")
+        if address is not None and email(address) is None:
+            raise ValueError("email - at `$.email`")
+
+    @property
+    def given(self) -> dict[str, str | None]:
+        return {member: text for member in PERSONAL if (text := getattr(self, member)) is not UNSET}
+
+
+@route("PUT", "/v1/users/{user}", body=UserBody, answers=responses.User, admins=True)
+def put_user(ctx: RequestContext, body: UserBody, user: str) -> Answer:
+    """Set members of a user, whatever their token states. Null leaves one to the token; `forget` empties all."""
+    return Answer(users.put_user(ctx, user, body.given, forget=body.forget))
