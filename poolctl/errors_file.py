@@ -9,25 +9,26 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from importing.headings import ERROR, LINE
+from importing.tables import Table
+from importing.values import exact, guarded
 from poolctl.atomic_files import atomic_draft
-from poolctl.columns import ERROR, LINE
-from poolctl.formula_guard import guarded
-from poolctl.spreadsheets import Spreadsheet
 
 
-def write(file: Spreadsheet, failed: Mapping[int, tuple[str, str]]) -> Path:
+def write(file: Path, table: Table, failed: Mapping[int, tuple[str, str]]) -> Path:
     """Write the lines in `failed` (code and text by line number). Return the path.
 
     An existing errors file with other content is kept as `.bak`. Raises OSError.
     """
-    path = file.path.with_name(f"{file.path.name}.errors.csv")
+    path = file.with_name(f"{file.name}.errors.csv")
     with atomic_draft(path) as draft:
-        with draft.open("w", encoding="utf-8-sig", newline="") as text:
+        with draft.open("w", encoding="utf-8-sig", errors="replace", newline="") as text:
             writer = csv.writer(text)
-            writer.writerow([LINE, ERROR, *(guarded(each) for each in file.headings)])
-            for line, cells in file.lines():
-                if line in failed:
-                    writer.writerow([line, ": ".join(failed[line]), *(guarded(cell) for cell in cells)])
+            writer.writerow([LINE, ERROR, *(guarded(exact(each)) for each in table.headings)])
+            for line in table.lines():
+                if line.number in failed:
+                    reason = ": ".join(failed[line.number])
+                    writer.writerow([line.number, reason, *(guarded(exact(cell)) for cell in line.cells)])
         if path.exists() and path.read_bytes() != draft.read_bytes():
             path.replace(path.with_name(f"{path.name}.bak"))
     return path

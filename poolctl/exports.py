@@ -17,17 +17,18 @@ import click
 from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
 
+from importing import headings
+from importing.headings import EXPORTED_FIRST, attribute_title, field_title
+from importing.values import guarded
 from poolctl import output
 from poolctl.atomic_files import atomic_draft
-from poolctl.columns import HEADINGS, POOL_ATTRIBUTES
 from poolctl.commands_base import command
 from poolctl.exits import CommandFailed, Exit
-from poolctl.formula_guard import guarded
 from poolctl.messages import message
 from poolctl.progress import progress
 from poolctl.session import Session
 
-FIRST: Final = ("id", "name", *POOL_ATTRIBUTES, "priority")  # then the fields
+MOST_DIGITS: Final = 10**15  # a spreadsheet keeps 15 digits of a number
 LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, headings included
 
 
@@ -45,7 +46,7 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
     listed = session.walk(f"/v1/pools/{session.pool()}/customers", state=state, holder=holder)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         count, fields = _collect(listed, spool)
-        rows = _rows(session.language, fields, spool)
+        rows = _rows(session.language, _disambiguated(fields, session.language), spool)
         if str(file) == "-" and session.json:
             spool.seek(0)
             output.as_json({"items": [json.loads(line) for line in spool]})
@@ -66,7 +67,7 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
 
 def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, list[str]]:
     """Write all customers to `spool`, one per line. Return their number and fields, known fields first."""
-    count, fields = 0, dict.fromkeys(HEADINGS, False)
+    count, fields = 0, dict.fromkeys(headings.fields(), False)
     with progress(None) as advance:
         for customer in listed:
             spool.write(json.dumps(customer) + "\n")
@@ -76,19 +77,25 @@ def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, lis
     return count, [name for name, used in fields.items() if used]
 
 
+def _disambiguated(fields: list[str], language: str) -> list[str]:
+    """Add each known field whose title is the name of another field: `import` reads the first of two equal headings as
+    the known field."""
+    known = headings.fields()
+    needed = {name for name in known if name not in fields and field_title(name, language) in fields}
+    return [name for name in known if name in needed or name in fields] + [name for name in fields if name not in known]
+
+
 def _rows(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[Any]]:
-    yield [_title(name, language) for name in (*FIRST, *fields)]
+    yield [*(attribute_title(name, language) for name in EXPORTED_FIRST), *_field_titles(fields, language)]
     spool.seek(0)
     for line in spool:
         customer = json.loads(line)
-        cells = [*(customer[name] for name in FIRST), *(customer["fields"].get(name) for name in fields)]
+        cells = [*(customer[name] for name in EXPORTED_FIRST), *(customer["fields"].get(name) for name in fields)]
         yield [guarded(cell) for cell in cells]
 
 
-def _title(name: str, language: str) -> str:
-    if name in POOL_ATTRIBUTES:
-        return POOL_ATTRIBUTES[name][language != "zh"]
-    return HEADINGS[name][0] if language == "zh" and name in HEADINGS else str(guarded(name))
+def _field_titles(fields: list[str], language: str) -> list[str]:
+    return [str(guarded(field_title(name, language))) for name in fields]
 
 
 def _write(kind: str, rows: Iterable[list[Any]], draft: Path) -> None:
@@ -103,13 +110,19 @@ def _write_csv(rows: Iterable[list[Any]], text: IO[str]) -> None:
     csv.writer(text).writerows(rows)
 
 
+def _for_a_sheet(cell: Any) -> Any:
+    long = isinstance(cell, int | float) and abs(cell) >= MOST_DIGITS
+    return str(cell) if long else cell
+
+
 def _write_workbook(rows: Iterable[list[Any]], draft: Path) -> None:
-    """Write row by row, in constant memory. Text stays text, even if it looks like a formula, URL or number."""
+    """Write row by row, in constant memory. Text stays text, even if it looks like a formula, URL or number. Numbers of
+    more digits than a spreadsheet keeps become text."""
     plain = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     book = Workbook(str(draft), {"constant_memory": True, **plain})
     sheet = book.add_worksheet()
     for index, row in enumerate(rows):
-        sheet.write_row(index, 0, row)
+        sheet.write_row(index, 0, [_for_a_sheet(cell) for cell in row])
     sheet.freeze_panes(1, 0)
     try:
         book.close()

@@ -7,27 +7,34 @@ A repeated import sends the same requests with the same Idempotency-Keys.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b, file_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+from chalicelib.model.normalization import key_in
+from importing.columns import Columns, columns_of
+from importing.phones import DEFAULT_REGION
+from importing.problems import Problem, Unreadable, problem
+from importing.rows import Failed, Key, Read, Row, RowReader
+from importing.tables import Table, open_table
 from poolctl import errors_file, import_undo, output
 from poolctl.client import Refused, Unreachable
-from poolctl.columns import Mistake, Row, row_of, targets
 from poolctl.commands_base import BATCH, command, dry_run_option
 from poolctl.exits import CommandFailed, Exit
 from poolctl.import_journal import ImportJournal
 from poolctl.interrupts import Interruptible
-from poolctl.messages import message
+from poolctl.messages import language, message
 from poolctl.progress import progress
 from poolctl.session import Session, claims_of
-from poolctl.spreadsheets import Spreadsheet, open_spreadsheet
 
 LARGEST_REQUEST = 200_000  # bytes of rows; the service takes 256 KB
-SHOWN = 10  # mistakes, or rows, of a dry run
+SHOWN = 10  # mistakes, warnings or rows that are printed
+KEPT = 1_000  # warnings
 
 
 class _Encoding(click.ParamType[str]):
@@ -44,79 +51,129 @@ class _Encoding(click.ParamType[str]):
 ENCODING = _Encoding()
 
 
+class Chunk(NamedTuple):
+    """The rows of one request, which are identified by the same key."""
+
+    key: str
+    rows: list[tuple[int, Row]]
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The interpretation of a file: its columns, and the attribute that identifies its customers."""
+    """The interpretation of a file: its columns, and what identifies its customers."""
 
-    file: Spreadsheet
-    columns: list[str | None]
-    key: str
+    path: Path
+    table: Table
+    digest: str  # SHA-256 of the file
+    columns: Columns
+    key: Key
+    region: str
 
-    def rows(self) -> Iterator[tuple[int, Row | Mistake]]:
-        """Yield each line with its number. A row without an id gets one from file digest and line number, so that a
-        repeated import creates no second customer."""
-        for line, cells in self.file.lines():
-            row = row_of(self.columns, cells, self.key)
-            if not isinstance(row, Mistake) and self.key == "id":
-                row = {"id": f"{self.file.digest[:20]}-{line}"} | row
-            elif not isinstance(row, Mistake):
-                row.pop("id", None)
-            yield line, row
+    def reader(self) -> RowReader:
+        return RowReader(self.columns, self.key, self.region)
 
-    def chunks(self) -> Iterator[list[tuple[int, Row]]]:
-        """Yield the rows of each request."""
-        chunk, size = list[tuple[int, Row]](), 0
-        for line, row in self.rows():
-            if isinstance(row, Mistake):
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows of each request. Each request has one key, so rows wait for others with the same key."""
+        reader, waiting = self.reader(), dict[str, _Waiting]()
+        for line in self.table.lines():
+            read = reader.read(line)
+            if isinstance(read, Failed):
                 continue
+            key, row = self._sent(reader, read)
             length = len(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass"))
-            if len(chunk) == BATCH or (chunk and size + length > LARGEST_REQUEST):
-                yield chunk
-                chunk, size = [], 0
-            chunk.append((line, row))
-            size += length
-        if chunk:
-            yield chunk
+            chunk = waiting.setdefault(key, _Waiting())
+            if len(chunk.rows) == BATCH or (chunk.rows and chunk.size + length > LARGEST_REQUEST):
+                yield Chunk(key, chunk.rows)
+                chunk = waiting[key] = _Waiting()
+            chunk.rows.append((read.line, row))
+            chunk.size += length
+        yield from (Chunk(key, chunk.rows) for key, chunk in waiting.items())
+
+    def _sent(self, reader: RowReader, read: Read) -> tuple[str, Row]:
+        """Return the key of the request, and the row. A row whose key the service does not know gets an id that a
+        repeated import derives again. No id is derived from a phone number or an address, which it would reveal."""
+        row = {name: value for name, value in read.row.items() if name != "id"}
+        match read.kind:
+            case "id":
+                return "id", read.row
+            case "phone" | "email" if key_in(read.kind, row["fields"]):
+                return read.kind, row
+            case "external_id":
+                return "id", {"id": f"x{blake2b(read.key.encode(), digest_size=15).hexdigest()}"} | row
+            case None if not (reader.phone_keys(row["fields"]) or key_in("email", row["fields"])):
+                return "id", {"id": reader.new_id(row)} | row
+        return "id", {"id": f"{self.digest[:20]}-{read.line}"} | row
+
+
+@dataclass
+class _Waiting:
+    rows: list[tuple[int, Row]] = field(default_factory=list)
+    size: int = 0
 
 
 @dataclass
 class Survey:
-    """The result of reading the whole file."""
+    """The result of reading the whole file. `keys` counts the rows by what identifies them."""
 
     rows: int = 0
-    mistakes: dict[int, Mistake] = field(default_factory=dict)
+    keys: Counter[str] = field(default_factory=Counter)
+    mistakes: dict[int, Problem] = field(default_factory=dict)
+    warnings: list[tuple[int | None, Problem]] = field(default_factory=list)
     first: list[Row] = field(default_factory=list)
+
+    @property
+    def failed(self) -> dict[int, tuple[str, str]]:
+        """Return code and sentence of each mistake by line."""
+        return {line: (each.code, each.sentence(language())) for line, each in self.mistakes.items()}
 
 
 @command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--key", type=click.Choice(("id", "phone", "email")))
+@click.option("--key", type=click.Choice(("auto", "id", "phone", "email")), default="auto")
 @click.option("--on-duplicate", type=click.Choice(("skip", "update", "reject")), default="reject")
 @click.option("--map", "mapping", multiple=True, metavar="HEADING=FIELD")
 @click.option("--sheet")
 @click.option("--encoding", type=ENCODING)
+@click.option("--header-row", type=click.IntRange(min=1), metavar="LINE")
+@click.option("--region", default=DEFAULT_REGION)
 @click.option("--again", is_flag=True)
 @click.option("--undo", is_flag=True)
 @dry_run_option
 def import_file(session: Session, file: Path, again: bool, undo: bool, dry_run: bool, **options: Any) -> int:
     if again and undo:
         raise CommandFailed(Exit.USAGE, "again_or_undo")
-    opened = open_spreadsheet(file, options["sheet"], options["encoding"])
-    plan = planned(opened, options["key"], _pairs(options["mapping"]))
-    found = survey(plan)
+    plan, found = _read(file, options)
     if dry_run and not undo:
         return _report_dry_run(session, plan, found)
     pool = session.pool()
     claims = claims_of(session.client.token)
     caller = [session.address, claims.get("tenant"), claims.get("sub")]
-    read_as = [plan.file.digest, plan.file.encoding, options["sheet"], plan.columns]
-    identity = [*caller, pool, *read_as, plan.key, options["on_duplicate"]]
+    read_as = [plan.digest, plan.table.encoding, plan.table.sheet, plan.table.heading_line, plan.columns.columns]
+    identity = [*caller, pool, *read_as, plan.key, plan.region, options["on_duplicate"]]
     with ImportJournal.of(identity, again=again) as journal:
         if undo:
             return import_undo.undo(session, journal, pool, dry_run=dry_run)
         before = len(journal.chunks)
         sent = _send(session, plan, found, journal, f"/v1/pools/{pool}/import", options["on_duplicate"])
         return _report(session, plan, found, journal, resumed=before > 0, idle=not sent)
+
+
+def _read(file: Path, options: Mapping[str, Any]) -> tuple[Plan, Survey]:
+    """Read the whole file. Raises `CommandFailed`, and OSError."""
+    given = _pairs(options["mapping"])
+    try:
+        plan = planned(file, given, **{name: options[name] for name in ("key", "region")}, **_reading(options))
+        return plan, survey(plan)
+    except Unreadable as error:
+        why, status = error.problem.text(language()), Exit.USAGE if error.problem.code == "no_column" else Exit.FILE
+        if error.line is None:
+            raise CommandFailed(status, "unreadable", file=file, why=why, code=error.problem.code) from None
+        where = {"file": file, "line": error.line}
+        raise CommandFailed(status, "unreadable_line", **where, why=why, code=error.problem.code) from None
+
+
+def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("sheet", "encoding", "header_row")}
 
 
 def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:
@@ -126,23 +183,33 @@ def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:
     return {heading: target for heading, _, target in pairs}
 
 
-def planned(file: Spreadsheet, key: str | None, given: Mapping[str, str]) -> Plan:
-    """Return the plan of a file. The default key is the first of id, phone and email that the file contains."""
-    columns = targets(file.headings, given)
-    best = next((each for each in ("id", "phone", "email") if each in columns), "id")
+def planned(
+    file: Path, given: Mapping[str, str], key: Key = "auto", region: str = DEFAULT_REGION, **reading: Any
+) -> Plan:
+    """Return the plan of a file. Raises `Unreadable`, and OSError."""
+    with file.open("rb") as binary:
+        digest = file_digest(binary, "sha256").hexdigest()
+    table = open_table(lambda: file.open("rb"), **reading)
+    columns = columns_of(table.headings, given)
     if key in ("phone", "email") and key not in columns:
-        raise CommandFailed(Exit.FILE, "no_key_column", key=key)
-    return Plan(file, columns, key or best)
+        raise Unreadable("no_key_column", key=key)
+    return Plan(file, table, digest, columns, key, region)
 
 
 def survey(plan: Plan) -> Survey:
-    found = Survey()
-    for line, row in plan.rows():
-        if isinstance(row, Mistake):
-            found.mistakes[line] = row
-        else:
-            found.rows += 1
-            found.first += [row] if len(found.first) < SHOWN else []
+    reader, found = plan.reader(), Survey(warnings=[(None, each) for each in plan.table.warnings])
+    for line in plan.table.lines():
+        read = reader.read(line)
+        if isinstance(read, Failed):
+            found.mistakes[read.line] = read.problem
+            continue
+        found.rows += 1
+        found.keys[read.kind or "none"] += 1
+        found.first += [read.row] if len(found.first) < SHOWN else []
+        if read.warnings and len(found.warnings) < KEPT:
+            found.warnings += [(read.line, each) for each in read.warnings]
+    if reader.unnamed:
+        found.warnings.append((None, problem("unnamed_columns", fields=", ".join(sorted(reader.unnamed)))))
     return found
 
 
@@ -158,10 +225,11 @@ def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, p
                 if number not in journal.chunks:
                     if interruptible.requested:
                         raise KeyboardInterrupt
-                    body = {"rows": [row for _, row in chunk], "key": plan.key, "on_duplicate": on_duplicate}
+                    rows = [row for _, row in chunk.rows]
+                    body = {"rows": rows, "key": chunk.key, "on_duplicate": on_duplicate}
                     answer = session.write("POST", path, body, idempotency_key=journal.key(number))
-                    journal.write(number, _result(chunk, answer))
-                advance(len(chunk))
+                    journal.write(number, _result(chunk.rows, answer))
+                advance(len(chunk.rows))
     except (Refused, Unreachable) as fault:
         why = session.failure(fault)
         raise (_cut(why, journal, found) if journal.chunks else why) from None
@@ -189,28 +257,60 @@ def _result(chunk: list[tuple[int, Row]], answer: dict[str, Any]) -> dict[str, A
 
 
 def _report(session: Session, plan: Plan, found: Survey, journal: ImportJournal, *, resumed: bool, idle: bool) -> int:
-    failed = journal.failed | dict(found.mistakes)
-    errors_path = errors_file.write(plan.file, failed) if failed else None
+    failed = journal.failed | found.failed
+    errors_path = errors_file.write(plan.path, plan.table, failed) if failed else None
     if session.json:
         output.as_json({
-            "rows": found.rows + len(found.mistakes), "ok": journal.ok, "failed": len(failed), "key": plan.key,
+            "rows": found.rows + len(found.mistakes), "ok": journal.ok, "failed": len(failed),
             "errors_file": None if errors_path is None else str(errors_path), "resumed": resumed,
-            "already_done": resumed and idle, "import_ids": journal.import_ids,
+            "already_done": resumed and idle, "import_ids": journal.import_ids, **_how(plan, found),
         })  # fmt: skip
     else:
         if idle and resumed:
             output.lines(message("imported_before"))
+        _print_how(plan, found)
         output.lines(message("imported", ok=f"{journal.ok:,}", rows=f"{found.rows + len(found.mistakes):,}"))
         if errors_path is not None:
             output.lines(message("correct_errors_file", failed=f"{len(failed):,}", file=errors_path))
     return Exit.REFUSED if failed else Exit.DONE
 
 
+def _how(plan: Plan, found: Survey) -> dict[str, Any]:
+    """Return how the file was read, for programs."""
+    table = plan.table
+    warnings = [
+        {"line": line, "code": each.code, "text": each.sentence(language())} for line, each in found.warnings
+    ]  # fmt: skip
+    return {
+        "encoding": table.encoding, "separator": table.delimiter, "sheet": table.sheet,
+        "heading_line": table.heading_line, "left_out": plan.columns.left_out, "key": plan.key,
+        "keys": dict(found.keys), "warnings": warnings,
+    }  # fmt: skip
+
+
+def _print_how(plan: Plan, found: Survey) -> None:
+    table = plan.table
+    if table.sheet is not None:
+        output.lines(message("read_sheet", sheet=table.sheet, line=table.heading_line))
+    else:
+        separator = message("tab") if table.delimiter == "\t" else table.delimiter
+        output.lines(message("read_as", encoding=table.encoding, separator=separator, line=table.heading_line))
+    if plan.columns.left_out:
+        output.lines(message("columns_left_out", columns=", ".join(plan.columns.left_out)))
+    for line, each in found.warnings[:SHOWN]:
+        text = each.sentence(language())
+        output.lines(text if line is None else message("at_line", line=line, text=text))
+    if len(found.warnings) > SHOWN:
+        output.lines(message("and_more", count=f"{len(found.warnings) - SHOWN:,}"))
+    if found.keys["none"]:
+        output.lines(message("new_without_key", count=f"{found.keys['none']:,}"))
+
+
 def _report_dry_run(session: Session, plan: Plan, found: Survey) -> int:
-    columns = dict(zip(plan.file.headings, plan.columns, strict=True))
+    columns = plan.columns.described()
     if session.json:
-        mistakes = [{"line": line, **each._asdict()} for line, each in found.mistakes.items()]
-        counts = {"rows": found.rows, "failed": len(mistakes), "key": plan.key, "encoding": plan.file.encoding}
+        mistakes = [{"line": line, "code": code, "text": text} for line, (code, text) in found.failed.items()]
+        counts = {"rows": found.rows, "failed": len(mistakes), **_how(plan, found)}
         output.as_json({**counts, "columns": columns, "mistakes": mistakes, "first": found.first})
     else:
         _print_dry_run(plan, found, columns)
@@ -222,7 +322,7 @@ def _print_dry_run(plan: Plan, found: Survey, columns: Mapping[str, str | None])
     output.print_table(output.Columns(("heading", "imported_as")), mapping)
     first = ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3])
     output.print_table(output.Columns(("first",)), first)
-    for line, mistake in list(found.mistakes.items())[:SHOWN]:
-        output.lines(message("at_line", line=line, text=mistake.text))
-    output.lines(message("read_as", encoding=plan.file.encoding or message("workbook")))
-    output.lines(message("import_dry_run", rows=f"{found.rows:,}", failed=f"{len(found.mistakes):,}", key=plan.key))
+    for line, (_, text) in list(found.failed.items())[:SHOWN]:
+        output.lines(message("at_line", line=line, text=text))
+    _print_how(plan, found)
+    output.lines(message("import_dry_run", rows=f"{found.rows:,}", failed=f"{len(found.mistakes):,}"))

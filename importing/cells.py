@@ -1,0 +1,22 @@
+"""Cells and lines of a table, as a file contains them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from importing.problems import Problem
+
+Cell: TypeAlias = str | int | float | bool
+
+
+class Line(NamedTuple):
+    """`problem` keeps the line from being imported. `lost` are the positions of cells that lost digits."""
+
+    number: int
+    cells: list[Cell]
+    problem: Problem | None = None
+    lost: tuple[int, ...] = ()
+
+
+def is_empty(cell: Cell) -> bool:
+    return isinstance(cell, str) and not cell.strip()

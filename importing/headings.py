@@ -1,0 +1,78 @@
+"""The known headings of fields, read from `headings.toml`, and the columns that this program writes by itself."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Final, TypeAlias
+
+Table: TypeAlias = dict[str, dict[str, list[str]]]
+
+ERROR, LINE = "poolctl_error", "poolctl_line"  # extra columns of an errors file
+# Columns that an export adds in Chinese and English. Only the service sets these attributes.
+POOL_ATTRIBUTES: Final = {
+    "state": ("公海状态", "pool_state"),
+    "holder": ("公海负责人", "pool_holder"),
+    "claimed_at": ("领取时间", "claimed_at"),
+    "expires_at": ("到期时间", "expires_at"),
+}
+ROW: Final = ("id", "name", "priority")  # attributes of a row; all others are fields
+EXPORTED_FIRST: Final = ("id", "name", *POOL_ATTRIBUTES, "priority")  # then the fields
+PERSON: Final = ("person", "first_name", "middle_name", "last_name")  # parts of a name: no fields
+
+_NOTES: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】|<[^>]*>")
+_SEPARATORS: Final = re.compile(r"[\W_]+")
+
+
+@cache
+def table() -> Table:
+    table: Table = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    return table
+
+
+def fields() -> list[str]:
+    """Return the known fields in the order of an export."""
+    return [name for name in table() if name not in (*ROW, *PERSON)]
+
+
+def attribute_title(name: str, language: str) -> str:
+    """Return the heading of an attribute in an export."""
+    if name in POOL_ATTRIBUTES:
+        return POOL_ATTRIBUTES[name][language != "zh"]
+    return table()[name]["chinese"][0] if language == "zh" else name
+
+
+def field_title(name: str, language: str) -> str:
+    """Return the heading of a field in an export. A field may have the name of an attribute."""
+    return table()[name]["chinese"][0] if language == "zh" and name in fields() else name
+
+
+def folded(heading: str) -> str:
+    """Return the heading without differences of width and case, notes in brackets, signs and blanks."""
+    plain = unicodedata.normalize("NFKC", heading).casefold()
+    return _SEPARATORS.sub("", _NOTES.sub("", plain)) or _SEPARATORS.sub("", plain)
+
+
+@cache
+def _known() -> dict[str, tuple[str, bool]]:
+    """Return field, and whether it is a further one, of each folded heading."""
+    found = {folded(name): (name, False) for name in (*ROW, *fields())}
+    for name, headings in table().items():
+        for group, texts in headings.items():
+            for text in texts:
+                found.setdefault(folded(text), (name, group.startswith("more")))
+    return found
+
+
+def known(heading: str) -> tuple[str, bool] | None:
+    """Return the field of a heading, and whether it holds a further phone number or address. None if unknown."""
+    return _known().get(folded(heading))
+
+
+def kind_of_field(name: str) -> str | None:
+    """Return the known field that a field is like: `电话` and `Phone 2` are like `phone`. None if unknown."""
+    found = known(name) or known(re.sub(r"\s*\d+\Z", "", name))
+    return None if found is None else found[0]

@@ -1,0 +1,244 @@
+"""Turn the lines of a table into rows of the API, or into the reason why a line cannot be imported.
+
+The service validates every row again. The limits here are the service's: a reading reports what the import refuses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from importing.cells import Cell, Line
+from importing.columns import Column, Columns
+from importing.headings import PERSON
+from importing.phones import DEFAULT_REGION, MAX_KEYS, phone_keys, without_artifacts
+from importing.problems import Problem, problem
+from importing.values import SHORTENED, exact, meant
+
+Key: TypeAlias = Literal["auto", "id", "phone", "email"]
+Kind: TypeAlias = Literal["id", "phone", "email", "external_id"]
+Row: TypeAlias = dict[str, Any]
+
+LONGEST_NAME: Final = 200
+LONGEST_FIELDS: Final = 4_096  # bytes of JSON
+LEAST_PRIORITY, MOST_PRIORITY = -1_000, 1_000
+_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_INTEGER: Final = re.compile(r"([+-]?\d{1,30})(?:\.0*)?")
+_CHINESE: Final = re.compile("[\u3400-\u9fff]")
+
+
+class Read(NamedTuple):
+    """A row, the kind and value that identify its customer (None: a new one), and problems of single cells."""
+
+    line: int
+    row: Row
+    kind: Kind | None
+    key: str
+    warnings: tuple[Problem, ...] = ()
+
+
+class Failed(NamedTuple):
+    line: int
+    problem: Problem
+
+
+@dataclass
+class RowReader:
+    """Reads the lines of one file, in their order."""
+
+    columns: Columns
+    key: Key = "auto"
+    region: str = DEFAULT_REGION
+    unnamed: set[str] = field(default_factory=set)  # fields of columns without a heading that have values
+    _seen: set[int] = field(default_factory=set)  # hashes of the keys of all lines so far
+    _copies: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._phones, self._emails = self.columns.fields_of("phone"), self.columns.fields_of("email")
+        self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
+        self._targets = [(column.target, column.own) for column in self.columns.columns]
+        self._named = any(column.own and column.target == "name" for column in self.columns.columns)
+        self._named_by_parts = any(column.own and column.target in PERSON for column in self.columns.columns)
+
+    def read(self, line: Line) -> Read | Failed:
+        """Return the row of a line, or its problem."""
+        if line.problem is not None:
+            return Failed(line.number, line.problem)
+        built = self._row(line)
+        if isinstance(built, Problem):
+            return Failed(line.number, built)
+        row, warnings = built
+        kind, key = self._key(row)
+        if found := self._missing_key(row, kind) or self._repeated(kind, key):
+            return Failed(line.number, found)
+        return Read(line.number, row, kind, key, warnings)
+
+    def new_id(self, row: Row) -> str:
+        """Return an id for a row without any key. The same file with more lines gives the same ids, so that importing
+        it again creates no second customer."""
+        content = json.dumps(row, sort_keys=True, ensure_ascii=False)
+        digest = blake2b(content.encode(errors="surrogatepass"), digest_size=15).hexdigest()
+        self._copies[digest] += 1
+        return f"r{digest}" if self._copies[digest] == 1 else f"r{digest}-{self._copies[digest]}"
+
+    # One line
+
+    def _row(self, line: Line) -> tuple[Row, tuple[Problem, ...]] | Problem:
+        columns = self.columns.columns
+        if len(line.cells) > len(columns) and any(cell != "" for cell in line.cells[len(columns) :]):
+            return problem("too_many_cells", count=len(columns))
+        own, fields = self._values(line.cells)
+        warnings = _without_lost(line, columns, fields) if line.lost else ()
+        person = _person(own) if self._named_by_parts else ""
+        if not self._named:
+            _name(own, fields, person)
+        elif person and person != own.get("name"):
+            fields.setdefault("contact", person)
+        found = self._check_contacts(own, fields) or self._check_own(own, fields) or _check_name(own)
+        if found or (found := _check_size(fields)):
+            return found
+        if self._unnamed:
+            self.unnamed |= self._unnamed & fields.keys()
+        own["fields"] = fields
+        return own, warnings
+
+    def _values(self, cells: list[Cell]) -> tuple[Row, Row]:
+        """Return the values of a line that are for the row itself, and its fields. This is the loop over all cells."""
+        own, fields = Row(), Row()
+        convert = exact if self.columns.exact else meant
+        for (target, is_own), cell in zip(self._targets, cells, strict=False):
+            if cell == "" or target is None:
+                continue
+            value = convert(cell)
+            if value != "":
+                (own if is_own else fields)[target] = value
+        return own, fields
+
+    def _check_contacts(self, own: Row, fields: Row) -> Problem | None:
+        """Find a number that Excel saved as 1.38E+10, and write whole numbers as text."""
+        if "id" in own and (found := _digits_lost(own["id"])):
+            return found
+        for name in self._phones:
+            if name in fields:
+                if found := _digits_lost(fields[name]):
+                    return found
+                if not self.columns.exact:
+                    fields[name] = without_artifacts(str(fields[name]))
+        return None
+
+    def _check_own(self, own: Row, fields: Row) -> Problem | None:
+        """Check id and priority. Foreign ids become `external_id`; a priority in words stays a field."""
+        if "id" in own:
+            own["id"] = str(own["id"])
+            if _ID.fullmatch(own["id"]) is None:
+                if self.key == "id" or "external_id" in fields:
+                    return problem("no_id", value=own["id"])
+                fields["external_id"] = own.pop("id")
+        if "priority" in own:
+            return self._check_priority(own, fields)
+        return None
+
+    def _check_priority(self, own: Row, fields: Row) -> Problem | None:
+        number = _INTEGER.fullmatch(str(own["priority"]))
+        if number is None:
+            column = next(each for each in self.columns.columns if each.own and each.target == "priority")
+            fields.setdefault(column.heading, own.pop("priority"))
+            return None
+        own["priority"] = int(number[1])
+        if not LEAST_PRIORITY <= own["priority"] <= MOST_PRIORITY:
+            return problem("priority_range", value=number[1], least=LEAST_PRIORITY, most=MOST_PRIORITY)
+        return None
+
+    # The key
+
+    def _key(self, row: Row) -> tuple[Kind | None, str]:
+        """Return what identifies the customer: id, phone, e-mail or foreign id, the first that the row has."""
+        fields = row["fields"]
+        if self.key in ("auto", "id") and "id" in row:
+            return "id", row["id"]
+        if self.key in ("auto", "phone") and (keys := self.phone_keys(fields)):
+            return "phone", keys[0]
+        if self.key in ("auto", "email"):
+            for name in self._emails:
+                if address := _address(fields.get(name)):
+                    return "email", address
+        if self.key == "auto" and "external_id" in fields:
+            return "external_id", str(fields["external_id"])
+        return None, ""
+
+    def phone_keys(self, fields: Row) -> list[str]:
+        """Return the keys of all phone numbers of a customer."""
+        keys = [key for name in self._phones if name in fields for key in phone_keys(fields[name], self.region)]
+        return list(dict.fromkeys(keys))[:MAX_KEYS]
+
+    def _missing_key(self, row: Row, kind: Kind | None) -> Problem | None:
+        if kind is not None or self.key not in ("phone", "email"):
+            return None
+        written = row["fields"].get(self.key)
+        return problem("no_key", key=self.key) if written is None else problem(f"no_{self.key}", value=written)
+
+    def _repeated(self, kind: Kind | None, key: str) -> Problem | None:
+        if kind is None:
+            return None
+        seen = hash((kind, key))
+        if seen in self._seen:
+            return problem("duplicate_in_file", key=kind)
+        self._seen.add(seen)
+        return None
+
+
+def _without_lost(line: Line, columns: tuple[Column, ...], fields: Row) -> tuple[Problem, ...]:
+    """Remove values of cells that lost digits. Those of id and phone remain: they are refused later."""
+    found = [columns[at] for at in line.lost if at < len(columns)]
+    lost = [column for column in found if not column.own and column.kind != "phone"]
+    for column in lost:
+        fields.pop(str(column.target), None)
+    return tuple(problem("cell_digits_lost", heading=column.heading or column.target) for column in lost)
+
+
+def _digits_lost(cell: Cell) -> Problem | None:
+    if isinstance(cell, float) or (isinstance(cell, str) and SHORTENED.fullmatch(cell)):
+        return problem("digits_lost", cell=cell)
+    return None
+
+
+def _name(own: Row, fields: Row, person: str) -> None:
+    """Name a customer of a file without a column for names: the company with a contact, or else the person."""
+    if "company" in fields:
+        own["name"] = fields.pop("company")
+        if person:
+            fields.setdefault("contact", person)
+    else:
+        own["name"] = person or fields.pop("contact", "")
+
+
+def _check_name(own: Row) -> Problem | None:
+    own["name"] = str(own.get("name", ""))
+    if not own["name"]:
+        return problem("no_name")
+    return problem("name_too_long", most=LONGEST_NAME) if len(own["name"]) > LONGEST_NAME else None
+
+
+def _person(own: Row) -> str:
+    parts = [str(own.pop(part, "")) for part in ("first_name", "middle_name", "last_name")]
+    first, middle, last = parts
+    joined = f"{last}{middle}{first}" if _CHINESE.search(first + last) else " ".join(filter(None, parts))
+    return str(own.pop("person", "")) or joined
+
+
+def _check_size(fields: Row) -> Problem | None:
+    if len(str(fields)) < LONGEST_FIELDS // 6:  # a character has at most six bytes of JSON
+        return None
+    size = len(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+    return problem("fields_too_large", size=size, most=LONGEST_FIELDS) if size > LONGEST_FIELDS else None
+
+
+def _address(text: Any) -> str | None:
+    if not isinstance(text, str) or _ADDRESS.fullmatch(text.strip()) is None:
+        return None
+    return text.strip().casefold()

@@ -1,0 +1,132 @@
+"""Open a CSV file or a workbook as headings and lines, and report how it was read.
+
+A CSV file is streamed, from its beginning on each call of `lines`; a workbook is kept in memory. Headings are found
+below title and notice lines. Contains no rules of customers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Final
+
+from importing import headings, text_tables, workbooks
+from importing.cells import Line, is_empty
+from importing.encodings import Encoding, Source, check, detect
+from importing.problems import Problem, Unreadable, problem
+from importing.text_tables import Dialect
+
+_SEARCHED: Final = 20  # lines that may contain the headings
+_DATA: Final = re.compile(r"[^@\s]+@[^@\s]+\.\w+|[+\d][\d\s()./:-]{4,}")  # no heading looks like an address or a number
+_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html|<head|<meta|<table|<style|<div|mime-version:)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """`encoding` and `delimiter` are None for a workbook, `sheet` for a CSV file. Line numbers start at 1."""
+
+    headings: list[str]
+    heading_line: int
+    encoding: str | None
+    delimiter: str | None
+    sheet: str | None
+    warnings: list[Problem] = field(repr=False)
+    _read: Callable[[], Iterator[Line]] = field(repr=False)
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines below the headings, except empty ones."""
+        return (line for line in self._read() if line.number > self.heading_line and _has_content(line))
+
+
+def open_table(
+    source: Source, *, sheet: str | None = None, encoding: str | None = None, header_row: int | None = None
+) -> Table:
+    """Open a file; `source` opens it as a binary stream. `encoding` and `header_row` override detection.
+
+    Raises `Unreadable`, and the errors of `source`.
+    """
+    with source() as file:
+        start = file.read(512)
+    if start.startswith(workbooks.WORKBOOKS):
+        found = workbooks.open_sheet(source, sheet)
+        return _table(found.lines, header_row, sheet=found.name)
+    _refuse_pages(start)
+    known = check(source, encoding) if encoding else detect(source)
+    read_as = text_tables.dialect(source, known)
+    return _table(partial(text_tables.lines, source, known, read_as), header_row, encoding=known, dialect=read_as)
+
+
+def _table(
+    read: Callable[[], Iterator[Line]],
+    header_row: int | None,
+    sheet: str | None = None,
+    encoding: Encoding | None = None,
+    dialect: Dialect | None = None,
+) -> Table:
+    line, above = _heading_line(read, header_row)
+    cells = [str(cell).lstrip("\ufeff") for cell in line.cells]
+    warnings = [encoding.warning] if encoding is not None and encoding.warning is not None else []
+    if above:
+        warnings.append(problem("title_lines", line=line.number))
+    return Table(
+        cells, line.number, encoding and encoding.name, dialect and dialect.delimiter, sheet, warnings, read
+    )  # fmt: skip
+
+
+def _refuse_pages(start: bytes) -> None:
+    text = start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
+    if _PAGE.match(text.removeprefix(b"\xff\xfe")):
+        raise Unreadable("web_page")
+    if text.lstrip().startswith(b"<?xml"):
+        raise Unreadable("web_page" if b"<html" in text.lower() else "xml_page")
+
+
+# The line of the headings
+
+
+def _heading_line(read: Callable[[], Iterator[Line]], header_row: int | None) -> tuple[Line, bool]:
+    """Return the line of the headings, and whether lines with content are above it."""
+    if header_row is not None:
+        line = next((line for line in read() if line.number >= header_row), None)
+        if line is None or line.number > header_row or not _has_content(line):
+            raise Unreadable("no_header_row", line=header_row)
+        return line, False
+    first = list(islice((line for line in read() if _has_content(line)), _SEARCHED))
+    if not first:
+        raise Unreadable("empty_file")
+    chosen = _chosen(first)
+    if first[chosen].problem is not None:
+        raise _unreadable(first[chosen])
+    return first[chosen], chosen > 0
+
+
+def _unreadable(line: Line) -> Unreadable:
+    assert line.problem is not None
+    return Unreadable(line.problem.code, line.number, **line.problem.values)
+
+
+def _chosen(lines: list[Line]) -> int:
+    """Return the position of the headings: the first line with two known ones, if those above it have fewer cells."""
+    widths = [sum(not is_empty(cell) for cell in line.cells) for line in lines]
+    for at, line in enumerate(lines):
+        if _known_headings(line) >= 2 and all(width < widths[at] for width in widths[:at]):
+            return at
+    # Unknown headings: a title fills one cell of several columns.
+    if widths[0] == 1 and max(widths) > 1 and not _known_headings(lines[0]):
+        return next(at for at, width in enumerate(widths) if width > 1)
+    return 0
+
+
+def _known_headings(line: Line) -> int:
+    """Return how many different fields the cells name; none if a cell is no heading."""
+    texts = [str(cell).strip() for cell in line.cells if not is_empty(cell)]
+    if any(_DATA.fullmatch(text) for text in texts):
+        return 0
+    return len({known[0] for text in texts if (known := headings.known(text))})
+
+
+def _has_content(line: Line) -> bool:
+    return line.problem is not None or any(cell != "" and not is_empty(cell) for cell in line.cells)

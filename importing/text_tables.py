@@ -1,0 +1,121 @@
+"""Read the lines of a CSV file, in any dialect, strictly.
+
+A misplaced quotation mark, an undecodable byte, a NUL or an overlong cell is the problem of its line alone. Where a
+quotation mark leaves unclear which lines belong together, the file is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from importing.cells import Line
+from importing.encodings import Encoding, Source
+from importing.problems import Problem, Unreadable, problem
+
+DELIMITERS: Final = ",;\t|"
+LONGEST_CELL: Final = 131_072
+_SAMPLE: Final = 30  # lines that decide about the delimiter
+_SEP: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
+_SURROGATE: Final = re.compile("[\udc80-\udcff]")
+
+# The length of a cell is checked here: the error of the csv module cannot be told from an unclosed quotation mark.
+csv.field_size_limit(sys.maxsize)
+
+
+class Dialect(NamedTuple):
+    delimiter: str
+    skipped: int  # lines before the table: `sep=;`
+
+
+def dialect(source: Source, encoding: Encoding) -> Dialect:
+    with _opened(source, encoding) as text:
+        sample = list(islice(text, _SAMPLE))
+    if sample and (given := _SEP.fullmatch(sample[0])):
+        return Dialect(given[1], 1)
+    return Dialect(_delimiter("".join(sample)), 0)
+
+
+def _delimiter(sample: str) -> str:
+    """Return the delimiter that most lines contain equally often. Excel writes tabs into UTF-16, and semicolons in much
+    of Europe, where numbers contain commas."""
+    lines = [line for line in _QUOTED.sub("", sample).splitlines() if line.strip()]
+
+    def score(delimiter: str) -> tuple[int, int]:
+        counts = Counter(count for line in lines if (count := line.count(delimiter)))
+        often, count = max(((often, count) for count, often in counts.items()), default=(0, 0))
+        return often, count
+
+    return max(DELIMITERS, key=score)
+
+
+def lines(source: Source, encoding: Encoding, read_as: Dialect) -> Iterator[Line]:
+    """Yield each line with its number. A line with a problem has its text as its only cell."""
+    with _opened(source, encoding) as text:
+        feed = _Feed(text, encoding)
+        for _ in range(read_as.skipped):
+            next(feed)
+        reader = csv.reader(feed, delimiter=read_as.delimiter, strict=True)
+        while True:
+            begins = feed.number + 1
+            feed.begin()
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield _broken(feed, begins, str(error))
+                continue
+            yield Line(begins, cells, feed.problem or _too_long(feed, cells))  # type: ignore[arg-type]
+
+
+def _broken(feed: _Feed, begins: int, reason: str) -> Line:
+    if "end of data" in reason:
+        raise Unreadable("open_quote", begins)
+    if feed.number > begins:
+        raise Unreadable("stray_quote_in_lines", begins)
+    return Line(begins, [feed.text.strip()], feed.problem or problem("stray_quote"))
+
+
+def _too_long(feed: _Feed, cells: list[str]) -> Problem | None:
+    if feed.size > LONGEST_CELL and any(len(cell) > LONGEST_CELL for cell in cells):
+        return problem("cell_too_long", most=f"{LONGEST_CELL:,}")
+    return None
+
+
+def _opened(source: Source, encoding: Encoding) -> io.TextIOWrapper:
+    errors = "surrogateescape" if not encoding.name.startswith("utf-16") else "replace"
+    return io.TextIOWrapper(source(), encoding=encoding.name, errors=errors, newline="")
+
+
+class _Feed:
+    """The physical lines of a text. Records number, size and problem of the line that is read."""
+
+    def __init__(self, text: io.TextIOWrapper, encoding: Encoding) -> None:
+        self._text, self._encoding = text, encoding
+        self.number, self.size, self.text, self.problem = 0, 0, "", None
+
+    problem: Problem | None
+
+    def begin(self) -> None:
+        self.size, self.problem = 0, None
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        self.text = text = next(self._text)
+        self.number += 1
+        self.size += len(text)
+        if "\0" in text:
+            self.problem = problem("nul")
+        if not self._encoding.clean and (_SURROGATE.search(text) or "\ufffd" in text):
+            self.problem = problem("undecodable", encoding=self._encoding.name)
+        return text

@@ -1,0 +1,99 @@
+"""Read the lines of a workbook (.xlsx, .xls, .ods) as people see them. The sheet is kept in memory.
+
+The first visible sheet is read, or the named one. A cell that is merged downwards has its value in every line. A number
+with more than 15 digits has lost some: its position is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any, Final
+
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from importing import number_formats
+from importing.cells import Cell, Line
+from importing.encodings import Source
+from importing.problems import Unreadable
+
+WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx and .ods begin, and .xls
+MOST_DIGITS: Final = 1e15  # a spreadsheet keeps 15 digits of a number
+
+
+@dataclass(frozen=True)
+class Sheet:
+    name: str
+    _sheet: CalamineSheet
+    _formats: dict[number_formats.Position, str]
+
+    def lines(self) -> Iterator[Line]:
+        left = (self._sheet.start or (0, 0))[1]
+        merged = dict(_merged_downwards(self._sheet, left))
+        above = dict[int, Any]()  # the value of a merged cell, by column
+        for row, values in enumerate(self._sheet.iter_rows()):
+            for column in merged.get(row, ()):
+                values[column] = above.get(column, values[column])
+            above = dict(enumerate(values))
+            lost = [column for column, value in enumerate(values) if _lost_digits(value)]
+            cells = [self._cell(value, (row, column + left)) for column, value in enumerate(values)]
+            yield Line(row + 1, cells, lost=tuple(lost))
+
+    def _cell(self, value: Any, position: number_formats.Position) -> Cell:
+        """Return a whole float as an integer, since Excel stores only floats, and dates and times in ISO format."""
+        if isinstance(value, float):
+            code = self._formats.get(position)
+            seen = value if code is None else number_formats.shown(value, code)
+            if isinstance(seen, str):
+                return seen
+            return int(value) if value.is_integer() and abs(value) < MOST_DIGITS else value
+        if isinstance(value, datetime):
+            return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
+        if isinstance(value, date | time):
+            return value.isoformat()
+        return value if isinstance(value, bool | int) else str(value)
+
+
+def _lost_digits(value: Any) -> bool:
+    return isinstance(value, float) and abs(value) >= MOST_DIGITS
+
+
+def _merged_downwards(sheet: CalamineSheet, left: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield the rows below the first of a merged range, each with the first columns of its ranges."""
+    columns = dict[int, list[int]]()
+    for (top, first), (bottom, _) in sheet.merged_cell_ranges or ():
+        for row in range(top + 1, bottom + 1):
+            columns.setdefault(row, []).append(first - left)
+    yield from columns.items()
+
+
+def open_sheet(source: Source, name: str | None) -> Sheet:
+    """Open a sheet. Raises `Unreadable`."""
+    try:
+        with source() as file, CalamineWorkbook.from_filelike(file) as book:
+            chosen = _chosen(book, name)
+            sheet = book.get_sheet_by_name(chosen)
+    except PasswordError:
+        raise Unreadable("password") from None
+    except (CalamineError, ValueError, OSError) as error:
+        raise Unreadable("broken_workbook", why=str(error).partition("\n")[0]) from None
+    return Sheet(chosen, sheet, number_formats.formats(source, chosen))
+
+
+def _chosen(book: CalamineWorkbook, name: str | None) -> str:
+    if name is not None:
+        if name not in book.sheet_names:
+            raise Unreadable("no_sheet", sheet=name, sheets=", ".join(book.sheet_names)[:500])
+        return name
+    for each in book.sheets_metadata:
+        if each.visible == SheetVisibleEnum.Visible and each.typ == SheetTypeEnum.WorkSheet:
+            return each.name
+    raise Unreadable("no_visible_sheet")

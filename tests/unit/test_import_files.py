@@ -1,0 +1,217 @@
+"""Reading files as people save them: encodings, delimiters, titles, workbooks, and mistakes of single lines."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+import xlsxwriter
+
+from importing.problems import SENTENCES, Unreadable
+from tests.support.import_files import read, sheet_of, workbook
+
+# Encodings
+
+
+def test_a_text_that_is_no_gb18030_is_not_read() -> None:
+    with pytest.raises(Unreadable) as refused:
+        read("name,phone,city\nJürgen Weiß,13800138000,Köln\n".encode("cp1252"))
+
+    assert refused.value.problem.code == "no_encoding"
+    assert "--encoding" in refused.value.problem.sentence("en") and "--encoding" in refused.value.problem.sentence("zh")
+
+
+@pytest.mark.parametrize(
+    ("content", "counts", "example"),
+    [
+        ("name,phone,住所\n山田商事,0312345678,東京都千代田区\n".encode("cp932"), True, ""),
+        ("name,phone\nAdolesCiência,0912345678\n".encode("cp1252"), (1, 1), "AdolesCi阯cia"),
+    ],
+)
+def test_gb18030_with_rare_characters_is_read_with_a_warning(content: bytes, counts: object, example: str) -> None:
+    reading = read(content)
+
+    (warning,) = reading.warnings
+    assert reading.table.encoding == "gb18030" and warning.code == "other_encoding"
+    assert example in warning.sentence("en") and "--encoding" in warning.sentence("zh")
+    assert counts is True or (warning.values["outside"], warning.values["signs"]) == counts
+
+
+def test_usual_chinese_text_in_gb18030_is_read_without_a_warning() -> None:
+    reading = read("客户名称,手机\n北辰科技有限公司,13800138000\n".encode("gb18030"))
+
+    assert (reading.table.encoding, reading.warnings) == ("gb18030", [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_an_undecodable_line_is_the_problem_of_that_line_alone(encoding: str) -> None:
+    lines = [f"客户{number},1380000000{number}".encode(encoding) for number in range(8)]
+    lines[3] = b"\xff\xff\x80,13800000003"
+
+    reading = read(b"\n".join(["客户名称,手机".encode(encoding), *lines]))
+
+    assert reading.table.encoding == encoding
+    assert reading.problems == [(5, "undecodable")] and len(reading.rows) == 7
+
+
+def test_a_nul_is_the_problem_of_its_line_alone() -> None:
+    reading = read("客户名称,手机\n甲\0公司,13800138000\n乙,13900139000\n")
+
+    assert reading.table.encoding == "utf-8" and reading.problems == [(2, "nul")]
+    assert [row["name"] for row in reading.rows] == ["乙"]
+
+
+# Lines
+
+
+def test_a_cell_of_any_length_is_told_from_an_open_quotation_mark() -> None:
+    long = '"' + "x" * 140_000 + '"'
+
+    reading = read(f"编号,客户名称,备注\na1,甲,{long}\na2,乙,ok\n")
+
+    assert reading.problems == [(2, "cell_too_long")] and reading.rows[0]["id"] == "a2"
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "code"),
+    [
+        ('甲,1,"未闭合\n乙,2,正常\n丙,3,正常\n', 2, "open_quote"),
+        ('甲,1,"未闭合\n乙,2,"正常"\n丙,3,正常\n', 2, "stray_quote_in_lines"),
+    ],
+)
+def test_a_quotation_mark_that_leaves_lines_unclear_refuses_the_file(lines: str, line: int, code: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        read("客户名称,编号,备注\n" + lines)
+
+    assert (refused.value.line, refused.value.problem.code) == (line, code)
+
+
+def test_a_mistake_of_one_line_keeps_its_neighbors() -> None:
+    reading = read('客户名称,手机\n"甲"x,13800000001\n乙,13800000002,多余\n丙,13800000003\n')
+
+    assert reading.problems == [(2, "stray_quote"), (3, "too_many_cells")]
+    assert [row["name"] for row in reading.rows] == ["丙"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_the_one_that_most_lines_contain_equally_often(delimiter: str) -> None:
+    lines = [["name", "phone", "note"], ["A", "13800000001", "1,5 / 2,5"], ["B", "13800000002", "3,5 / 4,5 / 5,5"]]
+    text = "\n".join(delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in line) for line in lines)
+
+    assert read(text).rows[1]["fields"] == {"phone": "13800000002", "note": "3,5 / 4,5 / 5,5"}
+
+
+def test_a_sep_line_names_the_delimiter() -> None:
+    reading = read("sep=;\nname;phone\nA;13800138000\n")
+
+    assert (reading.table.delimiter, reading.table.heading_line) == (";", 2)
+    assert reading.rows == [{"name": "A", "fields": {"phone": "13800138000"}}]
+
+
+def test_the_headings_are_found_below_titles_and_notices() -> None:
+    reading = read("2026年客户名录,,\n制表人：张三,,\n客户名称,手机,地址\n甲公司,13800138000,上海\n")
+
+    assert reading.table.heading_line == 3 and [each.code for each in reading.warnings] == ["title_lines"]
+    assert reading.rows == [{"name": "甲公司", "fields": {"phone": "13800138000", "address": "上海"}}]
+
+
+def test_the_line_of_the_headings_can_be_given() -> None:
+    text = "name,phone\nreal name,real phone\nA,13800138000\n"
+
+    reading = read(text, header_row=2, mapping={"real name": "name"})
+
+    assert reading.rows == [{"name": "A", "fields": {"real phone": "13800138000"}}]
+    with pytest.raises(Unreadable, match="no_header_row"):
+        read(text, header_row=9)
+
+
+def test_unknown_headings_below_no_title_stay_in_the_first_line() -> None:
+    assert read("Kunde,Kanal,Status\nA,电话,客户\n", mapping={"Kunde": "name"}).table.heading_line == 1
+
+
+# Workbooks
+
+
+def test_numbers_of_a_workbook_are_read_as_people_see_them() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["客户名称", "手机", "客户编号", "邮编", "成立日期", "折扣", "VIP", "银行账号", "电话"])
+        sheet.write_row(1, 0, ["甲公司", 13800138000])
+        sheet.write(1, 2, 123, book.add_format({"num_format": "000000"}))
+        sheet.write(1, 3, 10010, book.add_format({"num_format": "000000"}))
+        sheet.write_datetime(1, 4, date(2020, 1, 15), book.add_format({"num_format": 'yyyy"年"m"月"d"日"'}))
+        sheet.write(1, 5, 0.155, book.add_format({"num_format": "0.0%"}))
+        sheet.write(1, 6, True)
+        sheet.write(1, 7, 6222020200112233445)
+        sheet.write(1, 8, 2112345678, book.add_format({"num_format": "000\\-00000000"}))
+
+    reading = read(workbook(write))
+
+    assert reading.rows == [{"id": "000123", "name": "甲公司", "fields": {
+        "phone": "13800138000", "邮编": "010010", "成立日期": "2020-01-15", "折扣": "15.5%", "VIP": True,
+        "电话": "021-12345678",
+    }}]  # fmt: skip
+    assert [each.code for each in reading.warnings] == ["cell_digits_lost"]
+    assert "银行账号" in reading.warnings[0].sentence("zh")
+
+
+def test_the_first_visible_sheet_is_read_and_named() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        for name in ("隐藏", "客户"):
+            book.add_worksheet(name).write_column(0, 0, ["客户名称", f"{name}公司"])
+        book.get_worksheet_by_name("客户").activate()
+        book.get_worksheet_by_name("客户").set_first_sheet()
+        book.get_worksheet_by_name("隐藏").hide()
+
+    reading = read(workbook(write))
+
+    assert reading.table.sheet == "客户" and reading.rows[0]["name"] == "客户公司"
+    assert read(workbook(write), sheet="隐藏").rows[0]["name"] == "隐藏公司"
+    with pytest.raises(Unreadable, match="no_sheet"):
+        read(workbook(write), sheet="没有")
+
+
+def test_a_cell_that_is_merged_downwards_belongs_to_every_line() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet = book.add_worksheet()
+        sheet.write_row("B3", ["客户名称", "联系人", "城市"])
+        sheet.write_column("C4", ["张三", "李四"])
+        sheet.merge_range("B4:B5", "甲公司")
+        sheet.merge_range("D4:E5", "上海")
+
+    reading = read(workbook(write))
+
+    assert [(row["name"], row["fields"]) for row in reading.rows] == [
+        ("甲公司", {"contact": "张三", "city": "上海"}), ("甲公司", {"contact": "李四", "city": "上海"}),
+    ]  # fmt: skip
+    assert [each.line for each in reading.lines] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"<html><table><tr><td>name</td></tr></table></html>", "web_page"),
+        (b"\xef\xbb\xbf \r\n<!DOCTYPE html><html></html>", "web_page"),
+        ("<table><tr><td>name</td></tr></table>".encode("utf-16"), "web_page"),
+        (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "xml_page"),
+        (b"PK\x03\x04 no workbook", "broken_workbook"),
+        (b"", "empty_file"),
+        (b"\n , ,\n", "empty_file"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_a_sentence(content: bytes, code: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        read(content)
+
+    assert refused.value.problem.code == code
+
+
+def test_a_workbook_and_a_csv_file_with_the_same_cells_are_read_alike() -> None:
+    table = [["客户名称", "手机", "城市"], ["甲", "021-12345678转801", "上海"], ["乙", "-", ""]]
+
+    assert read(sheet_of(*table)).rows == read("\n".join(",".join(line) for line in table)).rows
+
+
+def test_every_problem_has_an_english_and_a_chinese_sentence() -> None:
+    for english, chinese in SENTENCES.values():
+        assert english.isascii() and not chinese.isascii() and not english.endswith(".")
