@@ -24,6 +24,7 @@ from chalicelib.transactions.unit_of_work import Outcome
 
 Ids: TypeAlias = Sequence[str]
 Note: TypeAlias = Annotated[str, Meta(max_length=2000)]
+ContactOutcome: TypeAlias = Annotated[str, Meta(max_length=64)]
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 AMOUNT_PATTERN: Final = r"^(?=[0-9.]{1,16}\Z)(?=(?:\.?[0-9]){1,15}\Z)[0-9]+(?:\.[0-9]{1,2})?\Z"
 
@@ -137,13 +138,25 @@ def extend(ctx: RequestContext, pool: str, ids: Ids, body: ExtendBody | ExtendBa
 
 class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
     note: Note | None = None
-    outcome: Annotated[str, Meta(max_length=64)] | None = None
+    outcome: ContactOutcome | None = None
 
 
-@verb("/follow-up", FollowUpBody)
-def follow_up(ctx: RequestContext, pool: str, customer: str, body: FollowUpBody) -> Outcome:
+class FollowUpBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    note: Note | None = None
+    outcome: ContactOutcome | None = None
+
+
+@verb(
+    "/follow-up",
+    FollowUpBody,
+    batch=Batch("Record a contact with several customers. No clock restarts.", FollowUpBatchBody),
+)
+def follow_up(
+    ctx: RequestContext, pool: str, ids: Ids, body: FollowUpBody | FollowUpBatchBody, atomic: bool
+) -> Outcome:
     """Record a contact with a customer, as its holder, its owner or a manager."""
-    return claim_admin.follow_up(ctx, pool, customer, body.note, body.outcome)
+    single = isinstance(body, FollowUpBody)
+    return claim_admin.follow_up(ctx, pool, ids, body.note, body.outcome, single=single, atomic=atomic)
 
 
 class WinBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,13 +217,17 @@ class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
     until: Moment
 
 
-@verb("/pin", PinBody)
-def pin(ctx: RequestContext, pool: str, ids: Ids, body: PinBody, atomic: bool) -> Outcome:
+class PinBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    until: Moment
+
+
+@verb("/pin", PinBody, batch=Batch("Keep several claims from expiring until a given moment.", PinBatchBody))
+def pin(ctx: RequestContext, pool: str, ids: Ids, body: PinBody | PinBatchBody, atomic: bool) -> Outcome:
     """Keep a claim from expiring until a given moment."""
     return claim_admin.pin(ctx, pool, ids, epoch_ms(body.until), atomic=atomic)
 
 
-@verb("/unpin")
+@verb("/unpin", batch=Batch("End the pins of several claims."))
 def unpin(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outcome:
     """End a pin: the claim can expire again."""
     return claim_admin.unpin(ctx, pool, ids, atomic=atomic)

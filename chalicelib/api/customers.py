@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.api.requests import (
+    BatchBody,
     Batched,
     Fields,
     Name,
@@ -22,7 +23,7 @@ from chalicelib.api.requests import (
     invalid,
 )
 from chalicelib.api.routing import CUSTOMER, POOL, Answer, route
-from chalicelib.api.verbs import batch_answer, check_batch_size, one_answer
+from chalicelib.api.verbs import Batch, batch_answer, check_batch_size, one_answer, verb
 from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
@@ -175,10 +176,22 @@ class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
         checked_field_names(self.fields)
 
 
-@route("PATCH", CUSTOMER, body=CustomerPatch, answers=responses.Customer, form="one")
-def edit_customer(ctx: RequestContext, body: CustomerPatch, pool: str, customer: str) -> Answer:
+class EditBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
+    name: Name | None = None
+    fields: Fields = msgspec.field(default_factory=dict)
+    priority: Priority | None = None
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_field_names(self.fields)
+
+
+@verb("", CustomerPatch, method="PATCH", batch=Batch("Edit several customers.", EditBatchBody, path="/edit"))
+def edit_customer(
+    ctx: RequestContext, pool: str, ids: Sequence[str], body: CustomerPatch | EditBatchBody, atomic: bool
+) -> Outcome:
     """Edit a customer. Members left out stay; a field that is null is removed."""
-    return one_answer(customers.edit(ctx, pool, customer, body.name, body.fields, body.priority))
+    return customers.edit(ctx, pool, ids, body.name, body.fields, body.priority, atomic=atomic)
 
 
 @route("GET", CUSTOMER + "/eligibility", answers=responses.Eligibility)

@@ -18,16 +18,25 @@ Verb: TypeAlias = Callable[..., Outcome]
 
 
 class Batch(Struct, frozen=True):
-    """The batch of a verb: its request and response types. A refusal for a reason in `of_all` refuses the whole."""
+    """The batch of a verb: its request and response types. A refusal for a reason in `of_all` refuses the whole.
+
+    `path` is that of the verb, unless it is given.
+    """
 
     summary: str
     body: type = BatchBody
     answers: type = responses.Batch
     of_all: tuple[str, ...] = ()
+    path: str | None = None
 
 
 def verb(
-    path: str, body: type = NoBody, *, answers: type = responses.Customer, batch: Batch | None = None
+    path: str,
+    body: type = NoBody,
+    *,
+    method: str = "POST",
+    answers: type = responses.Customer,
+    batch: Batch | None = None,
 ) -> Callable[[Verb], Verb]:
     """Declare a verb about one customer and, with `batch`, about many. Its docstring describes the route about one.
 
@@ -37,10 +46,10 @@ def verb(
 
     def register(act: Verb) -> Verb:
         single = _described(_single(act), act, act.__name__, act.__doc__)
-        route("POST", CUSTOMER + path, body=body, answers=answers, recalls=False, form="one")(single)
+        route(method, CUSTOMER + path, body=body, answers=answers, recalls=False, form="one")(single)
         if batch is not None:
             many = _described(_many(act, batch.of_all), act, f"{act.__name__}_batch", batch.summary)
-            route("POST", POOL + path, body=batch.body, answers=batch.answers, form="each")(many)
+            route("POST", POOL + (batch.path or path), body=batch.body, answers=batch.answers, form="each")(many)
         return act
 
     return register

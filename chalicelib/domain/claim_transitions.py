@@ -155,11 +155,20 @@ def _earliest_start(policy: Policy, known: Customer | None, by: int) -> int | No
     return known.expires_at + by - longest - known.stopped_ms
 
 
-def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | None, outcome: str | None) -> Transition:
+def follow_up(
+    actor: Actor,
+    customer: str,
+    known: Customer | None,
+    note: str | None,
+    outcome: str | None,
+    *,
+    single: bool = True,
+) -> Transition:
     """Record a contact by the holder of a claim, the owner of a private customer, or a manager.
 
-    A holder's follow-up restarts the clock if the policy requires it, and never shortens it. A manager's follow-up
-    leaves the clock and `last_follow_up_at` unchanged, unless the manager is the holder (rule 32).
+    A holder's follow-up restarts the clock if the policy requires it and it is about a `single` customer (rule 12), and
+    never shortens it. A manager's follow-up leaves the clock and `last_follow_up_at` unchanged, unless the manager is
+    the holder (rule 32).
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = (
@@ -172,7 +181,8 @@ def follow_up(actor: Actor, customer: str, known: Customer | None, note: str | N
         return Recheck(key, known, required)
     is_holder, changes = known.holder == actor.user, dict[str, Any]()
     if is_holder:
-        clock = deadlines.followed_up(known, actor.policy, moment) if known.state == "claimed" else {}
+        restarts = single and known.state == "claimed"
+        clock = deadlines.followed_up(known, actor.policy, moment) if restarts else {}
         changes = {"last_follow_up_at": actor.now} | clock
     after = transitioned(known, "followed_up", actor.user, actor.now, note, outcome, **changes)
     return Write(key, known, required, after=after, managed=not is_holder)

@@ -77,14 +77,23 @@ def _extension(pool: Pool, by: str | None) -> int | None:
         raise Refused(Refusal("invalid_request", errors=(FieldError(str(error), "by"),))) from error
 
 
-def follow_up(ctx: RequestContext, pool_id: str, customer: str, note: str | None, outcome: str | None) -> Outcome:
-    """Record a contact. A blank note counts as none, and so does a blank outcome. Raises Refused without both."""
+def follow_up(
+    ctx: RequestContext,
+    pool_id: str,
+    ids: Sequence[str],
+    note: str | None,
+    outcome: str | None,
+    *,
+    single: bool = True,
+    atomic: bool = False,
+) -> Outcome:
+    """Record contacts. A blank note counts as none, and so does a blank outcome. Raises Refused without both."""
     actor = ctx.actor(ctx.pool(pool_id))
     note, outcome = (None if text is None or is_blank(text) else text for text in (note, outcome))
     if note is None and outcome is None:
         raise Refused(Refusal("invalid_request", errors=(FieldError("nothing_written", "note, outcome"),)))
-    planner = partial(claim_transitions.follow_up, actor, note=note, outcome=outcome)
-    return ctx.uow(actor, planner).execute([customer])
+    planner = partial(claim_transitions.follow_up, actor, note=note, outcome=outcome, single=single)
+    return ctx.uow(actor, planner, atomic=atomic).execute(ids)
 
 
 def win(ctx: RequestContext, pool_id: str, ids: Sequence[str], details: WinDetails, *, atomic: bool = False) -> Outcome:

@@ -61,11 +61,18 @@ def import_rows(
 
 
 def edit(
-    ctx: RequestContext, pool_id: str, customer_id: str, name: str | None, fields: dict[str, Any], priority: int | None
+    ctx: RequestContext,
+    pool_id: str,
+    ids: Sequence[str],
+    name: str | None,
+    fields: dict[str, Any],
+    priority: int | None,
+    *,
+    atomic: bool = False,
 ) -> Outcome:
     actor = ctx.actor(ctx.pool(pool_id))
     planner = partial(content_transitions.edit, actor, name=name, fields=fields, priority=priority)
-    return ctx.uow(actor, planner, managed=True).execute([customer_id])
+    return ctx.uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
 # Reading

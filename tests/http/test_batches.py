@@ -236,7 +236,8 @@ def test_claim_next_returns_the_refusal_when_no_customer_is_eligible(world: Worl
 MANY = [f"c{number}" for number in range(1, 101)]
 ATOMIC_VERBS: dict[str, dict[str, Any]] = {
     "claim": {}, "release": {}, "assign": {"to": "alice"}, "transfer": {"to": "alice"}, "convert": {"to": "alice"},
-    "extend": {"by": "P1D"}, "deposit": {},
+    "extend": {"by": "P1D"}, "deposit": {}, "follow-up": {"note": "called"}, "edit": {"name": "Other"},
+    "pin": {"until": "2026-06-02T00:00:00Z"}, "unpin": {}, "win": {}, "win/approve": {},
 }  # fmt: skip
 
 

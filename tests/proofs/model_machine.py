@@ -29,6 +29,7 @@ known_claims = st.sampled_from([None, None, "current", "other"])
 own = st.sampled_from([True, True, False])
 mostly_own = st.sampled_from([True, True, True, False])
 zones = st.sampled_from([None, "UTC", "Asia/Shanghai", "America/New_York", "Pacific/Kiritimati"])
+aheads = st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY, 31 * DAY])
 lengths = st.sampled_from([None, HOUR, 2 * HOUR])
 limits = st.sampled_from([None, 0, 1, 2, 3])
 names = st.sampled_from(list(NAMES))
@@ -173,8 +174,13 @@ class Everything(Playing):
     @rule(how=hows, who=people, pool=pools, customer=ids, own=mostly_own, note=notes)
     def follow_up(self, how: How, who: str, pool: str, customer: str, own: bool, note: str) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
-        self.one(how, who, pool, customer, "/follow-up", lambda req: model_verbs.follow_up(req, customer, note),
-                 {"note": note})  # fmt: skip
+        self.one(how, who, pool, customer, "/follow-up", lambda req: model_verbs.one(
+            model_verbs.follow_up(req, [customer], note)), {"note": note})  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), note=notes)
+    def follow_up_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, note: str) -> None:
+        self.many(how, who, pool, "/follow-up", chosen, atomic,
+                  lambda req: model_verbs.follow_up(req, chosen, note, False, atomic), note=note)  # fmt: skip
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, verb=st.sampled_from(["win", "unpin"]))
     def on_claim(self, how: How, who: str, pool: str, customer: str, own: bool, verb: str) -> None:
@@ -200,7 +206,7 @@ class Everything(Playing):
         requested = [each.id for each in self.model.of_pool(pool) if each.claim and each.claim.requested is not None]
         return requested[0] if requested else customer
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, own=own, ahead=st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY]))
+    @rule(how=hows, who=people, pool=pools, customer=ids, own=own, ahead=aheads)
     def pin(self, how: How, who: str, pool: str, customer: str, own: bool, ahead: int) -> None:
         who, pool, customer = self.by_holder(own, who, pool, customer)
         until = self.world.clock.now + ahead
@@ -213,6 +219,16 @@ class Everything(Playing):
             lambda req: model_verbs.one(model_verbs.pin(req, [customer], until)),
             {"until": rfc3339(until)},
         )
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), ahead=aheads)
+    def pin_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, ahead: int) -> None:
+        until = self.world.clock.now + ahead
+        self.many(how, who, pool, "/pin", chosen, atomic, lambda req: model_verbs.pin(req, chosen, until, atomic),
+                  until=rfc3339(until))  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans())
+    def unpin_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool) -> None:
+        self.many(how, who, pool, "/unpin", chosen, atomic, lambda req: model_verbs.unpin(req, chosen, atomic))
 
     @rule(how=hows, who=people, pool=pools, customer=ids, own=own, into=st.sampled_from([None, "p", "q"]))
     def deposit(self, how: How, who: str, pool: str, customer: str, own: bool, into: str | None) -> None:
@@ -232,8 +248,14 @@ class Everything(Playing):
     def edit(self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None) -> None:
         body = {"name": name} | ({"priority": priority} if priority is not None else {})
         self.one(
-            how, who, pool, customer, "", lambda req: model_verbs.edit(req, customer, name, priority), body, "PATCH"
-        )
+            how, who, pool, customer, "",
+            lambda req: model_verbs.one(model_verbs.edit(req, [customer], name, priority)), body, "PATCH",
+        )  # fmt: skip
+
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), name=names)
+    def edit_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, name: str) -> None:
+        self.many(how, who, pool, "/edit", chosen, atomic, lambda req: model_verbs.edit(req, chosen, name, 2, atomic),
+                  name=name, priority=2)  # fmt: skip
 
     @rule(who=people, pool=pools, process=st.integers(0, 1))
     def look(self, who: str, pool: str, process: int) -> None:

@@ -245,18 +245,26 @@ def extended(req: Request, found: Customer, by: int) -> None:
     found.step("extended", req.now)
 
 
-def follow_up(req: Request, customer: str, note: str) -> None:
+def follow_up(req: Request, ids: Sequence[str], note: str, single: bool = True, atomic: bool = False) -> list[str]:
     refuse_if(note != "called", "invalid_request")  # the only one here that is not blank
-    found = req.customer(customer)
-    refuse_if(found.state == "available", "not_claimed")
-    req.theirs(found)
-    refuse_if(found.expired(req.moment), "expired")
+
+    def plan(customer: str) -> tuple[Do, bool]:
+        found = req.customer(customer)
+        refuse_if(found.state == "available", "not_claimed")
+        req.theirs(found)
+        refuse_if(found.expired(req.moment), "expired")
+        return lambda: followed_up(req, found, note, single), False
+
+    return apply_to_each(req, ids, plan, atomic)
+
+
+def followed_up(req: Request, found: Customer, note: str, single: bool) -> None:
     found.step("followed_up", req.now)
     found.notes[found.version] = (req.who, found.holder or "", note)
     if found.holder != req.who:
         return
     found.followed_up = req.now
-    if found.claim is not None:
+    if found.claim is not None and single:
         restart(req, found.claim)
 
 
@@ -397,11 +405,18 @@ def each_unpinned(req: Request, found: Customer) -> None:
     found.step("unpinned", req.now)
 
 
-def edit(req: Request, customer: str, name: str, priority: int | None) -> None:
-    found = req.customer(customer)
-    req.theirs(found)
-    refuse_if(found.holder == req.who and found.expired(req.moment) and not req.manages, "expired")
-    changed = (name, found.priority if priority is None else priority)
-    if changed != (found.name, found.priority):
-        found.name, found.priority = changed
-        found.step("updated", req.now)
+def edit(req: Request, ids: Sequence[str], name: str | None, priority: int | None, atomic: bool = False) -> list[str]:
+    def plan(customer: str) -> tuple[Do, bool]:
+        found = req.customer(customer)
+        req.theirs(found)
+        refuse_if(found.holder == req.who and found.expired(req.moment) and not req.manages, "expired")
+        changed = (name or found.name, found.priority if priority is None else priority)
+        same = changed == (found.name, found.priority)
+        return (nothing if same else lambda: edited(found, *changed, req.now)), False
+
+    return apply_to_each(req, ids, plan, atomic)
+
+
+def edited(found: Customer, name: str, priority: int, now: int) -> None:
+    found.name, found.priority = name, priority
+    found.step("updated", now)

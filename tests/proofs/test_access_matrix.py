@@ -111,6 +111,10 @@ POST /pools/p/win                          | 401    404       404       member?*
 POST /pools/p/win/approve                  | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/convert                      | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/deposit                      | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/follow-up                    | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/pin                          | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/unpin                        | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/edit                         | 401    404       404       member?* holder?*  in        in       in       in
 """  # noqa: E501
 BODIES: dict[str, dict[str, Any]] = {
     "POST /pools": {"id": "made", "name": "Made"},
@@ -147,6 +151,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/win/approve": {"customer_ids": ["asked"]},
     "POST /pools/p/customers/asked/win/decline": {"reason": "not signed"},
     "POST /pools/p/deposit": {"customer_ids": ["own"]},
+    "POST /pools/p/follow-up": {"customer_ids": ["held", "own"], "note": "called"},
+    "POST /pools/p/pin": {"customer_ids": ["held"], "until": "2026-06-03T00:00:00Z"},
+    "POST /pools/p/unpin": {"customer_ids": ["pinned"]},
+    "POST /pools/p/edit": {"customer_ids": ["held", "own"], "name": "Renamed"},
 }
 REFUSALS = {
     "401": "unauthenticated", "404": "not_found", "member?": "not_a_member", "manager?": "not_manager",
