@@ -17,19 +17,20 @@ from chalicelib.model import reports, responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Role
-from chalicelib.model.policy import Policy
+from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
 from chalicelib.services import (
     audit as audit_service,
 )
 from chalicelib.services import (
-    claim_admin,
+    member_removal,
     policies,
     pool_lifecycle,
     pools,
     statistics,
     sweeper,
 )
+from chalicelib.services.member_removal import Disposal
 from chalicelib.transactions.context import RequestContext
 
 # The service itself
@@ -156,13 +157,15 @@ def delete_pool(ctx: RequestContext, pool: str) -> Answer:
 
 class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
-    holding_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    holding_limit: Count | None = None
+    private_limit: Count | None = None
 
 
 @route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
-    """Make a user a member or manager of the pool, or change their role and limit."""
-    return Answer(pools.put_member(ctx, pool, user, body.role, body.holding_limit))
+    """Make a user a member or manager of the pool, or change their role and limits."""
+    limits = pools.OwnLimits(body.holding_limit, body.private_limit)
+    return Answer(pools.put_member(ctx, pool, user, body.role, limits))
 
 
 @route("GET", POOL + "/members", query=PageQuery, answers=responses.MemberPage)
@@ -179,17 +182,21 @@ def get_member(ctx: RequestContext, pool: str, user: str) -> Answer:
 
 class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
     held: Annotated[
-        claim_admin.Held | None, Meta(description="How to dispose of the customers that the member holds.")
+        member_removal.Held | None, Meta(description="How to dispose of the customers that the member holds.")
     ] = None
-    to: Annotated[User | None, Meta(description="The recipient if `held` is `transfer`, by id or subject.")] = None
+    private: Annotated[
+        member_removal.Private | None, Meta(description="How to dispose of the private customers of the member.")
+    ] = None
+    to: Annotated[User | None, Meta(description="The recipient of a transfer, by id or subject.")] = None
 
 
 @route("DELETE", POOL + "/members/{user}", query=RemovalQuery, answers=responses.RemovedMember, removes=True)
 def remove_member(ctx: RequestContext, query: RemovalQuery, pool: str, user: str) -> Answer:
-    """Remove a member. Customers that the member holds are released or transferred first."""
-    if (query.held == "transfer") != (query.to is not None):
+    """Remove a member, after their customers are released, deposited or transferred."""
+    if ("transfer" in (query.held, query.private)) != (query.to is not None):
         raise invalid("transfer_only", "to")
-    return Answer(claim_admin.remove_member(ctx, pool, user, query.held, query.to and query.to.id))
+    disposal = Disposal(query.held, query.private, query.to and query.to.id)
+    return Answer(member_removal.remove_member(ctx, pool, user, disposal))
 
 
 class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):

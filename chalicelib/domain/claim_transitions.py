@@ -67,16 +67,17 @@ def transfer(
     *,
     open_only: bool = True,
 ) -> Transition | Refusal:
-    """Transfer a claimed customer to another member, as a new claim with its own clock.
+    """Transfer a claimed customer to another member, as a new claim with its own clock; or a private customer.
 
-    Only the removal of a member transfers in a pool that is not open (rule 33).
+    No claim begins in a pool that is not open, except when a member is removed (rule 33).
     """
-    if open_only and actor.home.status != "open":
+    is_private = known is not None and known.state == "private"
+    if open_only and actor.home.status != "open" and not is_private:
         return POOL_NOT_OPEN
     key = actor.customer_key(customer)
     required = (
         *_recipient_rules(actor, key, to),
-        rules.claimed(key),
+        rules.in_hand(key),
         *rules.same_claim(key, claim_id),
         rules.not_expired(key, actor.clock(known)),
     )
@@ -85,8 +86,11 @@ def transfer(
     if known.holder == to:
         return NoOp(key, known, required)
     past = past_holders(known, actor.policy, actor.now, actor.now)
-    after = with_new_claim(known, "transferred", actor, to, new_id(), past_holders=past)
-    return Write(key, known, required, after=after, take=Take(to))
+    if is_private:
+        after = transitioned(known, "transferred", actor.user, actor.now, holder=to, past_holders=past)
+    else:
+        after = with_new_claim(known, "transferred", actor, to, new_id(), past_holders=past)
+    return Write(key, known, required, after=after, take=Take(to, counter="private" if is_private else "held"))
 
 
 def from_holder(
@@ -114,7 +118,7 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
     if known is None or holder is None:
         return Recheck(key, known, required)
     after = made_private(actor, without_expired(actor, known), "converted", holder)
-    return Write(key, known, required, after=after)
+    return Write(key, known, required, after=after, take=Take(holder, counter="private"))
 
 
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
@@ -251,7 +255,8 @@ def win(
     by_manager = actor.manager_rules() if own and mode != "holder" else []
     given = {"amount": details.amount or known.amount, "ends_at": details.ends_at or known.ends_at}
     after = made_private(actor, known, "won", known.holder, details.note, **given)
-    return Write(key, known, (*required, *by_manager), after=after, managed=not own)
+    take = Take(known.holder, counter="private")
+    return Write(key, known, (*required, *by_manager), after=after, take=take, managed=not own)
 
 
 def _request_win(actor: Actor, known: Customer, required: Sequence[Rule], details: WinDetails) -> Write:
@@ -269,7 +274,7 @@ def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transiti
     if known is None or known.holder is None:
         return Recheck(key, known, required)
     after = made_private(actor, known, "won", known.holder, amount=known.amount, ends_at=known.ends_at)
-    return Write(key, known, required, after=after)
+    return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
 
 
 def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str) -> Transition:
@@ -308,7 +313,7 @@ def made_private(
     return transitioned(start, event_type, actor.user, actor.now, note, **changes)
 
 
-def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) -> Transition:
+def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *, open_only: bool = True) -> Transition:
     """Return a private customer to its pool, by its owner or a manager; or move it to another pool, by a manager.
 
     `into` is the actor in the target pool, and must be a member of it. The embargo starts again.
@@ -320,7 +325,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor) ->
         *customer_rules(actor, key),
         *rules.private(key),
         *(holder_or_manager(actor, key, known) if target_pool is None else []),
-        *pool_accepts(into),
+        *(pool_accepts(into) if open_only else []),
     ]
     if target_pool is not None:
         required += [*into.member_rules(), rules.does_not_exist(target_pool)]

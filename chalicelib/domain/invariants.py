@@ -17,7 +17,7 @@ from chalicelib.model.model import Customer, Event, State
 BEGINS_CLAIM: Final = frozenset(("claimed", "assigned", "transferred"))
 MAKES_PRIVATE: Final = frozenset(("won", "converted"))
 INDEXED: Final = tuple(dict.fromkeys([*INDEX_RANGE, *INDEX_RANGE.values()]))
-COUNTERS: Final = ("held", "pins", "room")
+COUNTERS: Final = ("held", "pins", "room", "private", "private_room")
 SUMS: Final = ("pooled", "aside")
 MAX_SHOWN: Final = 5  # of the missing events
 
@@ -27,7 +27,7 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
     "imported": ((None, "available"),),
     "claimed": (("available", "claimed"),),
     "assigned": (("available", "claimed"),),
-    "transferred": (("claimed", "claimed"),),
+    "transferred": (("claimed", "claimed"), ("private", "private")),
     "extended": (("claimed", "claimed"),),
     "followed_up": (("claimed", "claimed"), ("private", "private")),
     "pinned": (("claimed", "claimed"),),
@@ -135,19 +135,24 @@ def _shown(stored: Item, name: str) -> Any:
     return "****" if name == INDEX_RANGE[NAMES] and name in stored else _plain(stored, name)
 
 
-def check_counters(stored: Item, held: int, pins: int) -> list[Difference]:
-    """Check that a member's counters match the customers (I2), and that `room` is the rest of their own limit."""
-    expected = dict(zip(COUNTERS, (held, pins, (_plain(stored, "own_limit") or 0) - held), strict=True))
+def check_counters(stored: Item, counted: Counter[str]) -> list[Difference]:
+    """Check that a member's counters match their customers (I2), and that each room is the rest of their own limit."""
+    room = (_plain(stored, "own_limit") or 0) - counted["held"]
+    private_room = (_plain(stored, "own_private_limit") or 0) - counted["private"]
+    values = (counted["held"], counted["pins"], room, counted["private"], private_room)
+    expected = dict(zip(COUNTERS, values, strict=True))
     found = {name: _plain(stored, name) for name in COUNTERS}
     return [Difference(name, expected[name], found[name]) for name in COUNTERS if expected[name] != found[name]]
 
 
 def stored_counters(stored: Item) -> tuple[str | None, Counter[str]]:
-    """Return the holder of a claimed item and what the item counts for; works for a malformed item too."""
+    """Return the holder or owner of an item and what the item counts for; works for a malformed item too."""
     state, holder = (items.deserialize_or_none(stored.get(name)) for name in ("state", "holder"))
     counts: Counter[str] = Counter(pooled=int(state != "private"), aside=int("set_aside_at" in stored))
-    if state != "claimed" or not isinstance(holder, str):
+    if state not in ("claimed", "private") or not isinstance(holder, str):
         return None, counts
+    if state == "private":
+        return holder, counts + Counter(private=1)
     return holder, counts + Counter(held=1, pins=int("pinned_until" in stored))
 
 

@@ -62,6 +62,7 @@ def member(record: Member, home: Pool, now: int) -> responses.Member:
     """Return a member with their limits and the remaining numbers. `api.people` adds what is known of the user."""
     policy = home.policy
     limit = policy.holding_limit if record.own_limit is None else record.own_limit
+    private_limit = policy.private_limit if record.own_private_limit is None else record.own_private_limit
     return responses.Member(
         pool_id=record.pool,
         user_id=record.user,
@@ -70,6 +71,8 @@ def member(record: Member, home: Pool, now: int) -> responses.Member:
         holding_limit=limit,
         held=record.held,
         headroom=None if limit is None else max(limit - record.held, 0),
+        private_limit=private_limit,
+        private=record.private,
         pins=record.pins,
         daily_claim_limit=policy.daily_claim_limit,
         claimed_today=record.claimed_on(home.day(now)),

@@ -37,6 +37,11 @@ past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("cla
 win_requested_at, win_declined_at = Attribute("win_requested_at"), Attribute("win_declined_at")
 customer = Attribute("customer")
 role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
+own_private_limit, private_count, private_room = (
+    Attribute("own_private_limit"),
+    Attribute("private"),
+    Attribute("private_room"),
+)
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
 aside, changes = Attribute("aside"), Attribute("changes")
 
@@ -304,16 +309,15 @@ def reason_given(key: Key, policy: Policy, reason: str | None) -> list[Rule]:
 
 
 class Quota(Struct, frozen=True):
-    """The two limits on the `count` customers that one member takes in one transaction (rules 4 and 5).
+    """The limits on the `count` customers that one member takes in one transaction (rules 4, 5 and 31).
 
-    An assignment counts for the holding limit only: it is not `daily`. `starts_day` is True if this transaction starts
+    A claim counts for the daily and the holding limit, an assignment for the holding limit only: it is not `daily`. A
+    `private` customer counts for the private limit only. `starts_day` is True if this transaction starts
     the member's day. `home` is the pool that defines the day, which it may keep when its time zone changes.
 
     A condition has no arithmetic. So the remaining number is computed here, and for a member's own limit the updates of
     the counters maintain `room`.
     """
-
-    counter: ClassVar[str] = "held"
 
     key: Key
     policy: Policy
@@ -322,12 +326,17 @@ class Quota(Struct, frozen=True):
     daily: bool = True
     starts_day: bool = False
     home: Pool | None = None
+    private: bool = False
+
+    @property
+    def counter(self) -> str:
+        return "private" if self.private else "held"
 
     def condition(self) -> Condition:
         return self._daily() & self._holding() if self._counts_today() else self._holding()
 
     def _counts_today(self) -> bool:
-        return self.daily and self.policy.daily_claim_limit is not None
+        return self.daily and not self.private and self.policy.daily_claim_limit is not None
 
     def _daily(self) -> Condition:
         left = (self.policy.daily_claim_limit or 0) - self.count
@@ -338,17 +347,28 @@ class Quota(Struct, frozen=True):
         return fits
 
     def _holding(self) -> Condition:
-        own: Condition = own_limit.exists() & (room >= self.count)
-        pools: Condition = own_limit.does_not_exist()
-        if self.policy.holding_limit is not None:
-            pools = pools & (held <= self.policy.holding_limit - self.count)
+        kept, left, own_most = (private_count, private_room, own_private_limit) if self.private else (
+            held, room, own_limit
+        )  # fmt: skip
+        own: Condition = own_most.exists() & (left >= self.count)
+        pools: Condition = own_most.does_not_exist()
+        if self._pools_limit is not None:
+            pools = pools & (kept <= self._pools_limit - self.count)
         fits: Condition = own | pools
         return fits
+
+    @property
+    def _pools_limit(self) -> int | None:
+        return self.policy.private_limit if self.private else self.policy.holding_limit
+
+    def _limit(self, member_item: Item) -> int | None:
+        own = member_item.get("own_private_limit" if self.private else "own_limit")
+        return self._pools_limit if own is None else deserialize(own)
 
     def left(self, member_item: Item) -> tuple[int | None, int | None]:
         """Return the remaining claims of today and the remaining headroom; None means unlimited."""
         used, kept = self._used(member_item)
-        limit = _limit(self.policy, member_item)
+        limit = self._limit(member_item)
         today = max((self.policy.daily_claim_limit or 0) - used, 0) if self._counts_today() else None
         return today, None if limit is None else max(limit - kept, 0)
 
@@ -361,13 +381,14 @@ class Quota(Struct, frozen=True):
             ends = (self.home or self.policy).day_ends(self.now, deserialize(member_item["day"]))
             refusals.append(Refusal("daily_limit", ends, self.policy.daily_claim_limit, used + granted))
         if headroom is not None and granted >= headroom:
-            refusals.append(Refusal("holding_limit", limit=_limit(self.policy, member_item), used=kept + granted))
+            reason = "private_limit" if self.private else "holding_limit"
+            refusals.append(Refusal(reason, limit=self._limit(member_item), used=kept + granted))
         return refusals
 
     def _used(self, member_item: Item) -> tuple[int, int]:
         today = (self.home or self.policy).day(self.now)
         used = deserialize(member_item["did"]).get("claimed", 0) if deserialize(member_item["day"]) >= today else 0
-        return used, deserialize(member_item["held"])
+        return used, deserialize(member_item[self.counter])
 
 
 class PinQuota(Struct, frozen=True):
@@ -391,8 +412,3 @@ class PinQuota(Struct, frozen=True):
         """Return the refusals of one more pin after `granted` others."""
         used = deserialize(member_item["pins"]) + granted
         return [Refusal("pin_limit", limit=self.limit, used=used)] if used >= self.limit else []
-
-
-def _limit(policy: Policy, member_item: Item) -> int | None:
-    own = member_item.get("own_limit")
-    return policy.holding_limit if own is None else deserialize(own)

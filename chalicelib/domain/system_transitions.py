@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.claim_transitions import made_private
-from chalicelib.domain.transitions import Actor, Transition, Write, pool_rules, returned, with_claim_expired
+from chalicelib.domain.transitions import Actor, Take, Transition, Write, pool_rules, returned, with_claim_expired
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import POOL_CLOSED, Customer, transitioned
@@ -92,5 +92,15 @@ def close(actor: Actor, known: Customer) -> Transition | Refusal:
     if known.expired(actor.clock(known)):
         return Write(key, known, required, after=with_claim_expired(actor, known))
     if actor.home.closing == "to_private":
-        return Write(key, known, required, after=made_private(actor, known, "converted", known.holder))
-    return Write(key, known, required, after=returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED))
+        after = made_private(actor, known, "converted", known.holder)
+        return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
+    return reclaim(actor, known)
+
+
+def reclaim(actor: Actor, known: Customer) -> Transition | Refusal:
+    """End a claim of a closed pool whose holder has no room for another private customer (rule 33)."""
+    key = actor.customer_key(known.id)
+    if known.state != "claimed" or known.holder is None:
+        return NOT_APPLICABLE
+    after = returned(actor, known, "reclaimed", SYSTEM, actor.now, POOL_CLOSED)
+    return Write(key, known, (*pool_rules(actor), rules.claimed(key)), after=after)

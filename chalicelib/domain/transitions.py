@@ -104,14 +104,14 @@ class NoOp(Transition, frozen=True):
 
 
 class Take(Struct, frozen=True):
-    """What a member takes under their limits: a customer or, with the `pins` counter, a pin.
+    """What a member takes under their limits: a customer, a private customer or a pin, by its counter.
 
     Only a claim is `daily`: it uses the daily limit too.
     """
 
     recipient: str
     daily: bool = False
-    counter: Literal["held", "pins"] = "held"
+    counter: Literal["held", "pins", "private"] = "held"
 
 
 class Write(Transition, frozen=True, kw_only=True):

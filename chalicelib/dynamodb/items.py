@@ -286,6 +286,8 @@ def member_item(member: Member) -> Item:
     """Return a new member's item. `room` is their own limit minus `held`; without an own limit it is unused."""
     attributes = {
         "role": member.role, "own_limit": member.own_limit, "held": member.held, "pins": member.pins,
+        "own_private_limit": member.own_private_limit, "private": member.private,
+        "private_room": (member.own_private_limit or 0) - member.private,
         "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
         "room": (member.own_limit or 0) - member.held, "version": member.version,
         ROSTER: keys.member_roster(member.tenant, member.pool),

@@ -84,6 +84,7 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "pool_exists": ErrorSpec(409, "A pool with this id already exists.", "该公海编号已存在。", code="version_conflict"),
     "pool_not_empty": ErrorSpec(409, "The pool still holds customers.", "公海中仍有客户。"),
     "member_has_claims": ErrorSpec(409, "The member still holds customers.", "该成员仍持有客户。"),
+    "member_has_private": ErrorSpec(409, "The member still owns private customers.", "该成员名下仍有普通客户。"),
     "already_claimed": ErrorSpec(409, "This customer already has a holder.", "该客户已有负责人。"),
     "already_available": ErrorSpec(409, "This customer is already in the pool.", "该客户已在公海中。"),
     "not_claimed": ErrorSpec(409, "This customer is not claimed.", "该客户未被领取。"),
@@ -96,6 +97,7 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "cooldown": ErrorSpec(409, "You held this customer too recently.", "您近期负责过该客户，暂不可再次领取。"),
     "daily_limit": ErrorSpec(409, "You have used up today's claims.", "您今日的领取次数已用完。"),
     "holding_limit": ErrorSpec(409, "The holding limit is reached.", "持有客户数已达上限。"),
+    "private_limit": ErrorSpec(409, "The private limit is reached.", "普通客户数已达上限。"),
     "extension_limit": ErrorSpec(409, "The claim cannot be extended any further.", "延期已达上限。"),
     "extension_not_allowed": ErrorSpec(
         403, "Members may not extend claims in this pool.", "该公海不允许成员自行延期。"

@@ -117,7 +117,8 @@ class Pool(Struct, frozen=True):
 class Member(Struct, frozen=True):
     """A member of a pool with counters.
 
-    `own_limit` overrides the pool's holding limit. `did` counts activities on `day`, by kind. `pooled` is the number of
+    `own_limit` overrides the pool's holding limit, and `own_private_limit` its private limit. `private` counts the
+    private customers that the member owns. `did` counts activities on `day`, by kind. `pooled` is the number of
     customers that the member ever added to the pool minus those removed; `aside` the same for customers set aside.
     """
 
@@ -127,6 +128,8 @@ class Member(Struct, frozen=True):
     role: Role
     own_limit: int | None = None
     held: int = 0
+    own_private_limit: int | None = None
+    private: int = 0
     day: str = ""
     did: dict[str, int] = {}
     pins: int = 0

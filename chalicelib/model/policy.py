@@ -50,6 +50,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str | None = None
     phone_region: Region | None = None
     win: WinMode | None = None
+    private_limit: Count | None = None
     win_review: Duration | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 

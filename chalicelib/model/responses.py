@@ -155,6 +155,8 @@ class Member(Schema):
     holding_limit: Natural | None
     held: Natural
     headroom: Natural | None
+    private_limit: Natural | None
+    private: Natural
     pins: Natural
     daily_claim_limit: Natural | None
     claimed_today: Natural

@@ -70,7 +70,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "blank": ("must not be blank", "不能只有空白"),
     "phone": ("expected a phone number", "须为有效的电话号码"),
     "email": ("expected an e-mail address", "须为有效的邮箱地址"),
-    "transfer_only": ("requires held=transfer, and held=transfer requires it", "须与 held=transfer 一起使用"),
+    "transfer_only": ("requires a transfer, and a transfer requires it", "须与 transfer 一起使用"),
     "days": ("must be at least one day and at most {0}", "至少 1 天，最多 {0} 天"),
     "atomic": (
         "an atomic batch must fit into one transaction of 100 writes", "原子批量须能在一个含 100 次写入的事务中完成"

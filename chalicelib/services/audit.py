@@ -157,7 +157,7 @@ class _Audit:
             user = keys.id_from_pk(key.pk)
             self.report.members += 1
             counted = waiting.pop(user, Counter())
-            if self._readable(user, stored) and invariants.check_counters(stored, counted["held"], counted["pins"]):
+            if self._readable(user, stored) and invariants.check_counters(stored, counted):
                 suspects[user] = key
         return suspects | {user: keys.member_key(self.pool.tenant, self.pool.id, user) for user in waiting}
 

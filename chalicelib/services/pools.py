@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 from pynamodb.expressions.operand import Value
 
@@ -192,7 +193,14 @@ def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] |
         raise Refused(refusal)
 
 
-def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_limit: int | None) -> Body:
+class OwnLimits(Struct, frozen=True):
+    """The limits of one member, which override those of the pool: for claims and for private customers."""
+
+    holding: int | None = None
+    private: int | None = None
+
+
+def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, limits: OwnLimits) -> Body:
     """Add a member or manager, or change their role and limit. Their claims stay.
 
     The counters in the response are those at the time of the write. A member who was removed earlier in the day gets
@@ -210,7 +218,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, own_lim
         found = ctx.backend.table.get([key, row])
         stored, today = found.get(key), found.get(row)
         known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
-        member = _as_put(ctx, pool, user, role, own_limit, known, day_filed(today))
+        member = _as_put(ctx, pool, user, role, limits, known, day_filed(today))
         as_read = _as_counted(key, stored) if stored is not None else []
         try:
             return _put_member(ctx, pool, member, by_whom, as_read, take_day(row, today))
@@ -239,14 +247,14 @@ def _as_put(
     pool: Pool,
     user: str,
     role: Role,
-    own_limit: int | None,
+    limits: OwnLimits,
     known: Member | None,
     did: dict[str, int],
 ) -> Member:
     """Return the member one version after the required one; a new member gets the counts of today in `did`."""
     known = known or Member(pool.tenant, pool.id, user, role, day=pool.day(ctx.now), did=did, version=0)
     version = known.version if ctx.if_match is None else ctx.if_match
-    return replace(known, role=role, own_limit=own_limit, version=version + 1)
+    return replace(known, role=role, own_limit=limits.holding, own_private_limit=limits.private, version=version + 1)
 
 
 def _as_counted(key: Key, stored: Item) -> list[Rule]:
@@ -280,7 +288,8 @@ def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:
 
 def _settings(member: Member) -> list[Any]:
     """Return updates of role and limit only, since claims may change the counters concurrently."""
-    own = rules.own_limit
-    limit = [own.remove()] if member.own_limit is None else [own.set(member.own_limit)]
+    limits = [(rules.own_limit, member.own_limit), (rules.own_private_limit, member.own_private_limit)]
+    own = [name.remove() if limit is None else name.set(limit) for name, limit in limits]
     room = rules.room.set(Value(member.own_limit or 0) - rules.held)
-    return [rules.role.set(member.role), rules.version.set(member.version), room, *limit]
+    private_room = rules.private_room.set(Value(member.own_private_limit or 0) - rules.private_count)
+    return [rules.role.set(member.role), rules.version.set(member.version), room, private_room, *own]

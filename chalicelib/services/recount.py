@@ -18,8 +18,8 @@ from chalicelib.domain.invariants import SUMS, Difference
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, unchanged
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import NO_DEADLINE, PLACE, ROSTER, Key
-from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Table, Update, between
+from chalicelib.dynamodb.keys import PLACE, ROSTER, Key
+from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Table, Update
 from chalicelib.model.model import ACTIVITIES, Pool
 
 MIN_SECONDS_LEFT: Final = 1.0  # upper bound for one page
@@ -60,9 +60,8 @@ class Lists(Struct, frozen=True):
     def members(self) -> Iterator[Item]:
         return self.of(ROSTER, keys.member_roster(self.pool.tenant, self.pool.id))
 
-    def claims_of(self, user: str) -> Iterator[Item]:
-        place = keys.place_of_holder(self.pool.tenant, self.pool.id, user)
-        return self.of(PLACE, place, between=between(PLACE, high=NO_DEADLINE))
+    def customers_of(self, user: str) -> Iterator[Item]:
+        return self.of(PLACE, keys.place_of_holder(self.pool.tenant, self.pool.id, user))
 
 
 class Recount(Struct, frozen=True):
@@ -106,7 +105,7 @@ class Recount(Struct, frozen=True):
         """Return the member's item and its differences; None if it changed during the count."""
         before = self._now(key)
         misplaced = self.lists.table.get(list(self.misplaced)).values()
-        claims = {key_of(item): item for item in (*self.lists.claims_of(user), *misplaced)}
+        claims = {key_of(item): item for item in (*self.lists.customers_of(user), *misplaced)}
         if self._now(key) != before:
             return None
         held: Counter[str] = Counter()
@@ -114,7 +113,7 @@ class Recount(Struct, frozen=True):
             holder, counts = invariants.stored_counters(item)
             held.update(counts if holder == user else {})
         if before:
-            return before, invariants.check_counters(before, held["held"], held["pins"])
+            return before, invariants.check_counters(before, held)
         return before, [Difference("held", held["held"], None)] if held["held"] else []
 
     def _report_member(self, user: str, key: Key, stored: Item, drift: list[Difference]) -> bool:

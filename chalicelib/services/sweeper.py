@@ -165,7 +165,11 @@ def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLef
     ):
         if seconds_left() < MIN_SECONDS_LEFT:
             return None
-        moved += apply_to_found(backend.table, backend.new_id, pool, now, page.items, make, whole=True).moved
+        found = apply_to_found(backend.table, backend.new_id, pool, now, page.items, make, whole=True)
+        moved += found.moved
+        if found.changed and pool.status == "closed":  # some owners may have no room for a private customer
+            rest = apply_to_found(backend.table, backend.new_id, pool, now, page.items, system_transitions.reclaim)
+            moved += rest.moved
     return moved
 
 

@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota
-from chalicelib.domain.transitions import Actor, Remove, Transition, Write
+from chalicelib.domain.transitions import Actor, Remove, Take, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, unchanged
 from chalicelib.dynamodb.items import Item
@@ -29,6 +29,10 @@ ACTIVITY_OF_EVENT: Final = {
     "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
     "reclaimed": "released", "expired": "expired", "won": "won",
 }  # fmt: skip
+
+
+_COUNTERS: Final = ("held", "pins", "private", "pooled", "aside")
+_ROOM: Final = {"held": "room", "private": "private_room"}  # what is left of a member's own limit, by counter
 
 
 def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
@@ -45,6 +49,8 @@ def _changes_of_write(before: Customer | None, after: Customer) -> dict[Key, Cou
         if customer is not None and customer.state == "claimed" and customer.holder is not None:
             sums[_member(customer, customer.holder)]["held"] += sign
             sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
+        elif customer is not None and customer.state == "private" and customer.holder is not None:
+            sums[_member(customer, customer.holder)]["private"] += sign
     since = 0 if before is None else before.version
     for event in after.tail:
         if event.seq > since:
@@ -62,7 +68,7 @@ def _is_set_aside(customer: Customer | None) -> int:
 def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
     """Credit an entry to the actor of the event, and everything else to the holder in the event."""
     entered = event.from_state in (None, "private") and event.to_state == "available"
-    left = event.from_state != "private" and event.to_state == "private"
+    left = event.from_state in ("available", "claimed") and event.to_state == "private"
     whose = _member(customer, event.by if entered or event.holder is None else event.holder)
     if entered or left:
         sums[whose]["pooled"] += 1 if entered else -1
@@ -122,19 +128,24 @@ class Counters:
         members = {key for key in sums if self._seen.get(key) != {}}
         return members | rows.keys() | {self._row(key) for key in members if self._turns(key)}
 
-    def quota(self, transitions: Iterable[Transition]) -> Quota | PinQuota | None:
-        """Return the limits of the member who takes customers or pins in this request, or None."""
-        takes = [each.take for each in transitions if isinstance(each, Write) and each.take is not None]
-        if not takes:
-            return None
+    def quotas(self, transitions: Iterable[Transition]) -> list[Quota | PinQuota]:
+        """Return the limits of each member who takes customers or pins in this request."""
+        counts = Counter(each.take for each in transitions if isinstance(each, Write) and each.take is not None)
+        return [self._quota(take, count) for take, count in counts.items()]
+
+    def _quota(self, take: Take, count: int) -> Quota | PinQuota:
         actor = self._actor
-        key = keys.member_key(actor.tenant, actor.pool, takes[0].recipient)
-        if takes[0].counter == "pins":
-            return PinQuota(key, actor.policy.pin_limit or 0, len(takes))
-        return Quota(key, actor.policy, actor.now, len(takes), takes[0].daily, self._turns(key), actor.home)
+        key = keys.member_key(actor.tenant, actor.pool, take.recipient)
+        if take.counter == "pins":
+            return PinQuota(key, actor.policy.pin_limit or 0, count)
+        private = take.counter == "private"
+        return Quota(key, actor.policy, actor.now, count, take.daily, self._turns(key), actor.home, private)
 
     def actions(
-        self, transitions: Iterable[Transition], required: dict[Key, list[Condition]], quota: Quota | PinQuota | None
+        self,
+        transitions: Iterable[Transition],
+        required: dict[Key, list[Condition]],
+        quotas: Iterable[Quota | PinQuota],
     ) -> list[Action]:
         """Return one action per member item, with all its conditions, for any number of customers."""
         sums, credited = self._credited(transitions)
@@ -146,7 +157,7 @@ class Counters:
                 updates[key] = changes
                 required.setdefault(key, []).extend([rules.pk.exists(), *conditions])
                 rows += [self._filed(key)] if self._turns(key) and _activities(counts) else []
-        if quota is not None:
+        for quota in quotas:
             required.setdefault(quota.key, []).append(quota.condition())
         checks = [Check(key, rules.all_of(conditions)) for key, conditions in required.items() if key not in updates]
         return [*checks, *(Update(key, change, rules.all_of(required[key])) for key, change in updates.items()), *rows]
@@ -174,8 +185,8 @@ class Counters:
         return keys.day_key(member, self._today(member)) if counter == "entered" else None
 
     def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
-        changes = [_added(name, counts[name]) for name in ("held", "pins", "pooled", "aside") if counts[name]]
-        changes += [_added("room", -counts["held"])] if counts["held"] else []
+        changes = [_added(name, counts[name]) for name in _COUNTERS if counts[name]]
+        changes += [_added(_ROOM[name], -counts[name]) for name in _ROOM if counts[name]]
         kinds = _activities(counts)
         if not kinds:
             return changes, []

@@ -55,6 +55,10 @@ class TakingUnitOfWork(UnitOfWork, frozen=True, kw_only=True):
 
     new_id: Callable[[], str]
 
+    @property
+    def makes_room(self) -> bool:
+        return True
+
     def make_room(self, user: str) -> bool:
         pool, now = self.actor.home, self.actor.now
         found = expired_claims_of(self.table, pool, user, now)

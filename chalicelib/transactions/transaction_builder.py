@@ -54,7 +54,7 @@ class TransactionBuilder:
         required = {key: list(conditions.values()) for key, conditions in self._required.items()}
         transitions = self.transitions.values()
         written = [_with_conditions(write, required.pop(key, [])) for key, write in self._writes.items()]
-        counted = self._counters.actions(transitions, required, self._counters.quota(transitions))
+        counted = self._counters.actions(transitions, required, self._counters.quotas(transitions))
         return [*written, *counted, *([] if self._log is None else self._log.part(self.transitions))]
 
 

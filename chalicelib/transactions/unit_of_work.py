@@ -112,6 +112,11 @@ class UnitOfWork(Struct, frozen=True):
         outcome.results |= self.idempotency.close(self.table, stored)
         return outcome
 
+    @property
+    def makes_room(self) -> bool:
+        """Whether the verb takes claims, so that expired ones of the member are returned to the pool first."""
+        return False
+
     def make_room(self, user: str) -> bool:
         """Free what no longer counts against the member's limits, if this verb uses them. Return whether it did."""
         return False
@@ -289,11 +294,11 @@ class _Attempt:
             del passing[index]
         if self.uow.atomic:
             self.counters.begin_days(self.uow.table)
-        quota = self.counters.quota(passing.values())
-        if quota is None or not failed_items.get(quota.key):
-            return plan_again
-        takes = [index for index, each in passing.items() if isinstance(each, Write) and each.take is not None]
-        return self._apply_quota(takes, quota, failed_items[quota.key]) or plan_again
+        for quota in self.counters.quotas(passing.values()):
+            if failed_items.get(quota.key):
+                taking = [index for index, transition in passing.items() if _takes(transition, quota)]
+                plan_again = self._apply_quota(taking, quota, failed_items[quota.key]) or plan_again
+        return plan_again
 
     def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems) -> bool:
         """Return True if the id needs nothing more in this round: it has a result, or must be planned again."""
@@ -359,7 +364,7 @@ class _Attempt:
 
         Return True if the member has fewer customers or pins than `member_item` counts, also if a sweep was faster.
         """
-        if self.room_made:
+        if self.room_made or not self.uow.makes_room:
             return False
         self.room_made = True
         if self.uow.make_room(keys.id_from_pk(quota.key.pk)):
@@ -401,6 +406,12 @@ def _reject_invalid_ids(ids: Mapping[int, str]) -> dict[int, Result]:
             results[index] = Result(customer_id, refusal=Refusal("not_found"))
         seen.add(customer_id)
     return results
+
+
+def _takes(transition: Transition, quota: Quota | PinQuota) -> bool:
+    """Return whether the transition counts for the limits of this member."""
+    take = transition.take if isinstance(transition, Write) else None
+    return take is not None and take.recipient == keys.id_from_pk(quota.key.pk)
 
 
 def _already_applied(transition: Transition, current: Customer, actor: Actor) -> bool:

@@ -82,7 +82,7 @@ def run_many_operations(world: World) -> None:
         bob.release(name)
     world.user("mona", pool="q").post("/customers/c3/assign", {"to": "bob"})
     mona.post("/customers/c9/convert", {"to": "alice"})
-    mona.delete("/members/alice?held=transfer&to=bob")
+    mona.delete("/members/alice?held=transfer&private=transfer&to=bob")
 
 
 # A pool without drift

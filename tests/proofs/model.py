@@ -261,8 +261,19 @@ class Model:
         return {
             "pool_id": pool, "user_id": user, "role": member.role, "holding_limit": limit, "held": held,
             "headroom": None if limit is None else max(limit - held, 0), "version": member.version,
+            "private_limit": home.policy.get("private_limit"), "private": len(self.owned_by(pool, user)),
+            "name": None, "seen": False, "pins": sum(each.claim.pinned is not None for each in self.of_pool(pool)
+                                                    if each.claim is not None and each.holder == user),
             "daily_claim_limit": home.policy.get("daily_claim_limit"), "claimed_today": member.claims[home.day(now)],
         }  # fmt: skip
+
+    def owned_by(self, pool: str, user: str) -> list[Customer]:
+        return [each for each in self.of_pool(pool) if each.state == "private" and each.holder == user]
+
+    def private_room(self, pool: str, user: str) -> int:
+        """Return how many more private customers the user may own."""
+        limit: int = self.pools[pool].policy.get("private_limit", 10**9)
+        return max(limit - len(self.owned_by(pool, user)), 0)
 
     def limit(self, pool: str, user: str) -> int | None:
         own = self.members[pool, user].own_limit

@@ -51,6 +51,7 @@ policies = st.fixed_dictionaries({}, optional={
     "reason_required": st.sampled_from([None, None, True]),
     "masked_fields": st.sampled_from([None, ("name",), ("phone",)]),
     "notes_visible_to": st.sampled_from([None, None, "pool"]),
+    "private_limit": st.sampled_from([None, None, 1, 2]),
     "win": st.sampled_from([None, "holder", "holder", "manager"]), "win_review": st.sampled_from([None, HOUR, 2 * DAY]),
 })  # fmt: skip
 hows = st.builds(How, st.integers(0, 1), st.sampled_from([False, False, True]),
@@ -301,13 +302,15 @@ class Everything(Playing):
         self.again_of(user, how.process)
 
     @rule(
-        how=hows, who=managers, pool=pools, user=members, held=st.sampled_from([None, "release", "transfer"]), to=people
-    )
-    def remove(self, how: How, who: str, pool: str, user: str, held: str | None, to: str) -> None:
-        heir = to if held == "transfer" else None
-        query = (f"?held={held}" if held else "") + (f"&to={heir}" if heir else "")
+        how=hows, who=managers, pool=pools, user=members, held=st.sampled_from([None, "release", "transfer"]),
+        private=st.sampled_from([None, "deposit", "deposit", "transfer"]), to=people,
+    )  # fmt: skip
+    def remove(self, how: How, who: str, pool: str, user: str, held: str | None, private: str | None, to: str) -> None:
+        heir = to if "transfer" in (held, private) else None
+        given = {"held": held, "private": private, "to": heir}
+        query = "?" + "&".join(f"{name}={value}" for name, value in given.items() if value)
         self.send(how, who, pool, f"/members/{user}{query}", None,
-                 lambda req: model_pools.remove_member(req, user, held, heir), "DELETE")  # fmt: skip
+                 lambda req: model_pools.remove_member(req, user, held, private, heir), "DELETE")  # fmt: skip
         self.same()
         self.again_of(user, how.process)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.proofs.model import Claim, Customer, Member, Refusal, Request, Written, refuse_if, results_of
-from tests.proofs.model_verbs import blocking, limits, take
+from tests.proofs.model_verbs import blocking, hand_private, limits, put_back, take
 
 Row = tuple[str, str, int]  # id, name, priority
 
@@ -139,14 +139,38 @@ def put_member(req: Request, user: str, role: str, limit: int | None) -> None:
         member.role, member.own_limit, member.version = role, limit, member.version + 1
 
 
-def remove_member(req: Request, user: str, held: str | None, to: str | None) -> None:
+def remove_member(req: Request, user: str, held: str | None, private: str | None, to: str | None) -> None:
     req.by_manager()
     req.model.return_expired(req.pool, user, req.now)
+    refuse_if(held is None and bool(req.model.held_by(req.pool, user)), "member_has_claims")
+    refuse_if(private is None and bool(req.model.owned_by(req.pool, user)), "member_has_private")
+    heir = None if to == user else to
+    if heir is not None and held == "transfer":
+        req.model.return_expired(req.pool, heir, req.now)
+    if heir is not None and (req.pool, heir) in req.model.members:
+        limit, holds = req.model.limit(req.pool, heir), len(req.model.held_by(req.pool, user))
+        room = None if limit is None else limit - len(req.model.held_by(req.pool, heir))
+        refuse_if(held == "transfer" and room is not None and room < holds and bool(holds), "holding_limit")
+        owned = len(req.model.owned_by(req.pool, user))
+        refuse_if(private == "transfer" and req.model.private_room(req.pool, heir) < owned, "private_limit")
     if held is not None:
         hand_back(req, user, held, to)
+    if private is not None:
+        hand_private_on(req, user, private, to)
     refuse_if((req.pool, user) not in req.model.members, "not_found")
     refuse_if(bool(req.model.held_by(req.pool, user)), "member_has_claims")
+    refuse_if(bool(req.model.owned_by(req.pool, user)), "member_has_private")
     req.model.left[req.pool, user] = req.model.members.pop((req.pool, user)).claims
+
+
+def hand_private_on(req: Request, user: str, private: str, to: str | None) -> None:
+    """Transfer all private customers of the member to an heir, or deposit them."""
+    for each in req.model.owned_by(req.pool, user):
+        if private == "deposit":
+            put_back(req, each, req.pool)
+        elif to is not None and to != user:
+            req.by_member(to)
+            hand_private(req, each, to)
 
 
 def hand_back(req: Request, user: str, held: str, to: str | None) -> None:
@@ -248,11 +272,12 @@ def shift(claim: Claim, by: int) -> None:
 def close(req: Request, mode: str) -> None:
     def change() -> None:
         req.home.status, req.home.closing = "closed", mode
-        for each in req.model.of_pool(req.pool):
+        claims = [each for each in req.model.of_pool(req.pool) if each.claim is not None]
+        for each in sorted(claims, key=lambda known: ((known.claim and known.claim.expires) or 10**15, known.id)):
             if each.expired(req.moment):
                 req.model.expire(each, req.now)
             elif each.state == "claimed" and each.holder is not None:
-                if mode == "drain":
+                if mode == "drain" or not req.model.private_room(req.pool, each.holder):
                     req.model.give_back(each, "reclaimed", req.now)
                 else:
                     req.model.make_private(each, "converted", each.holder, req.now)

@@ -9,7 +9,7 @@ from tests.proofs.model import Claim, Customer, Do, Refusal, Request, refuse_if
 from tests.support.world import DAY
 
 IMPOSSIBLE = ("no id",)  # what no customer can be called
-Plan = Callable[[str], tuple[Do, bool]]  # what to do with a customer, and whether it uses up a limit
+Plan = Callable[[str], tuple[Do, bool | str]]  # what to do, and whether it uses a limit: an owner names the private one
 Grant = Callable[[int], tuple[int, str]]  # how many of the wanted number the limits allow, and the code for the others
 
 
@@ -22,17 +22,23 @@ def apply_to_each(
 ) -> list[str]:
     """Return `ok` or a code for each id, in order. What is left of the limits goes to the first ids."""
     results, todo, takes = dict[int, str](), dict[int, Do](), list[int]()
+    owners: dict[str, list[int]] = {}
     for at, each in enumerate(ids):
         try:
             refuse_if(each in ids[:at], "duplicate_in_request")
             refuse_if(each in IMPOSSIBLE, "not_found")  # whoever asks
             todo[at], uses = plan(each)
-            takes += [at] if uses else []
+            if isinstance(uses, str):
+                owners.setdefault(uses, []).append(at)
+            else:
+                takes += [at] if uses else []
         except Refusal as refusal:
             results[at] = refusal.code
     if takes and grant is not None:
         granted, code = grant(len(takes))
         results |= dict.fromkeys(takes[granted:], code)
+    for owner, at_owner in owners.items():
+        results |= dict.fromkeys(at_owner[req.model.private_room(req.pool, owner) :], "private_limit")
     if not (atomic and results):
         for at, do in todo.items():
             if at not in results:
@@ -163,13 +169,25 @@ def assign(req: Request, ids: Sequence[str], to: str, atomic: bool = False) -> l
 
 
 def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, claim_id: str | None = None) -> list[str]:
-    def plan(customer: str) -> tuple[Do, bool]:
-        refuse_if(req.home.status != "open", "pool_not_open")
+    def plan(customer: str) -> tuple[Do, bool | str]:
+        stored = req.model.customers.get((req.pool, customer))
+        private = stored is not None and stored.state == "private"
+        refuse_if(req.home.status != "open" and not private, "pool_not_open")
         found = for_member(req, customer, to)
+        if private:
+            refuse_if(claim_id is not None, "claim_changed")
+            return (nothing, False) if found.holder == to else (lambda: hand_private(req, found, to), to)
         req.claim(customer, claim_id)
         return (nothing, False) if found.holder == to else (lambda: hand_over(req, found, to), True)
 
     return apply_to_each(req, ids, plan, atomic, lambda count: granted_by_limits(req, to, count, False))
+
+
+def hand_private(req: Request, found: Customer, to: str) -> None:
+    assert found.holder is not None
+    found.left[found.holder] = req.now
+    found.holder = to
+    found.step("transferred", req.now)
 
 
 def for_member(req: Request, customer: str, to: str) -> Customer:
@@ -187,7 +205,7 @@ def hand_over(req: Request, found: Customer, to: str) -> None:
 
 
 def convert(req: Request, ids: Sequence[str], to: str | None, atomic: bool = False) -> list[str]:
-    def plan(customer: str) -> tuple[Do, bool]:
+    def plan(customer: str) -> tuple[Do, bool | str]:
         req.by_manager()
         if to is None:
             found, _ = req.claim(customer)
@@ -196,7 +214,7 @@ def convert(req: Request, ids: Sequence[str], to: str | None, atomic: bool = Fal
             refuse_if(found.state == "private", "already_claimed")
         holder = to or found.holder
         assert holder is not None
-        return lambda: req.model.make_private(found, "converted", holder, req.now), False
+        return lambda: req.model.make_private(found, "converted", holder, req.now), holder
 
     return apply_to_each(req, ids, plan, atomic)
 
@@ -283,6 +301,7 @@ def win(req: Request, customer: str) -> None:
     mode = req.policy.get("win", "approval") if found.holder == req.who and not req.manages else "holder"
     refuse_if(mode == "manager", "not_manager")
     if mode == "holder":
+        refuse_if(not req.model.private_room(req.pool, found.holder), "private_limit")
         req.model.make_private(found, "won", found.holder, req.now)
         return
     refuse_if(claim.requested is not None or claim.declined, "win_requested")
@@ -304,6 +323,7 @@ def under_review(req: Request, customer: str) -> tuple[Customer, Claim]:
 def approve_win(req: Request, customer: str) -> None:
     found, _ = under_review(req, customer)
     assert found.holder is not None
+    refuse_if(not req.model.private_room(req.pool, found.holder), "private_limit")
     req.model.make_private(found, "won", found.holder, req.now)
 
 

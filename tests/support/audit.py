@@ -26,9 +26,10 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
     items = list(everything(table))
     customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
     held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")
+    private = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "private")
     for item in items:
         if "#M#" in item["pk"]["S"]:
-            _check_member(item, held)
+            _check_member(item, held, private)
     recorded: Counter[tuple[str, str]] = Counter()
     for customer, item in zip(customers, _customer_items(items), strict=True):
         pages = _pages(items, customer)
@@ -123,12 +124,19 @@ def _counted_activities(stored_items: list[dict[str, Any]]) -> Counter[tuple[str
     return counted
 
 
-def _check_member(item: dict[str, Any], held: Counter[tuple[str, str, str | None]]) -> None:
+def _check_member(
+    item: dict[str, Any], held: Counter[tuple[str, str, str | None]], private: Counter[tuple[str, str, str | None]]
+) -> None:
     _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
     member = items.member_record(tenant, pool, item)
     assert member.held == held[tenant, pool, user], (
         f"I2: {user} holds {held[tenant, pool, user]}, counted {member.held}"
     )
+    assert member.private == private[tenant, pool, user], (
+        f"I2: {user} owns {private[tenant, pool, user]}, counted {member.private}"
+    )
+    if member.own_private_limit is not None:
+        assert items.deserialize(item["private_room"]) == member.own_private_limit - member.private
     if member.own_limit is not None:
         assert items.deserialize(item["room"]) == member.own_limit - member.held, f"room of {user} has drifted"
 

@@ -95,7 +95,10 @@ def test_a_conversion_makes_the_holder_or_the_named_user_the_owner() -> None:
     assert changed(for_bob) == CLEARED | {"state": "private", "holder": "bob", "past_holders": {"alice": START}}
     assert rule_names(for_holder) == [*BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1"]
     assert rule_names(for_bob) == [*TO_BOB, "already_claimed c1"]
-    assert isinstance(for_bob, Write) and (events(for_bob), for_bob.take) == (["converted"], None)
+    assert isinstance(for_bob, Write) and (events(for_bob), for_bob.take) == (
+        ["converted"],
+        Take("bob", counter="private"),
+    )
 
 
 def test_an_unheld_customer_is_converted_for_a_named_user_even_when_set_aside() -> None:

@@ -78,16 +78,19 @@ def test_a_customer_leaving_the_pool_is_subtracted_from_its_holder() -> None:
     won = claim_transitions.win(actor(win="holder"), "c1", CLAIMED, WinDetails())
     taken_out = claim_transitions.convert(actor("mona"), "c1", AVAILABLE, "bob")
 
-    assert gains(won) == {"alice": {"held": -1, "won": 1, "pooled": -1}}
-    assert gains(taken_out) == {"bob": {"pooled": -1}}
-    assert gains(claim_transitions.convert(actor("mona"), "c1", PRIVATE, "bob")) == {}, "it had left before"
+    assert gains(won) == {"alice": {"held": -1, "private": 1, "won": 1, "pooled": -1}}
+    assert gains(taken_out) == {"bob": {"private": 1, "pooled": -1}}
+    assert gains(claim_transitions.convert(actor("mona"), "c1", PRIVATE, "bob")) == {
+        "alice": {"private": -1}, "bob": {"private": 1}
+    }, "it had left the pool before"  # fmt: skip
 
 
 def test_an_entering_customer_counts_for_the_member_who_added_it() -> None:
     created = content_transitions.create(actor("mona"), replace(AVAILABLE, version=1, tail=()), "imported")
     deposited = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona"))
 
-    assert gains(created) == gains(deposited) == {"mona": {"entered": 1, "pooled": 1}}
+    assert gains(created) == {"mona": {"entered": 1, "pooled": 1}}
+    assert gains(deposited) == {"alice": {"private": -1}, "mona": {"entered": 1, "pooled": 1}}
 
 
 def test_setting_aside_counts_for_the_last_holder_and_restoring_for_the_actor() -> None:
@@ -97,7 +100,7 @@ def test_setting_aside_counts_for_the_last_holder_and_restoring_for_the_actor() 
 
     assert gains(aside) == {"alice": {"held": -1, "released": 1, "aside": 1}}
     assert gains(restored) == {"mona": {"aside": -1}}
-    assert gains(won) == {"bob": {"pooled": -1}, "mona": {"aside": -1}}
+    assert gains(won) == {"bob": {"private": 1, "pooled": -1}, "mona": {"aside": -1}}
 
 
 def test_a_deleted_customer_is_subtracted_from_those_added() -> None:
@@ -122,7 +125,7 @@ def test_two_events_of_one_type_in_a_transition_count_twice() -> None:
     after = replace(PRIVATE, version=5, tail=(won, won_again))
     move = Write(keys.customer_key("main", "p", "c1"), CLAIMED, (), after=after)
 
-    assert gains(move) == {"alice": {"held": -1, "won": 2, "pooled": -2}}
+    assert gains(move) == {"alice": {"held": -1, "private": 1, "won": 2, "pooled": -2}}
 
 
 # What is written
@@ -130,7 +133,7 @@ def test_two_events_of_one_type_in_a_transition_count_twice() -> None:
 
 def written(*moves_made: Transition, counters: Counters | None = None) -> dict[Key, list[str]]:
     """Return the changes of each member's item."""
-    actions = (counters or Counters(actor())).actions(moves_made, {}, None)
+    actions = (counters or Counters(actor())).actions(moves_made, {}, [])
     return {each.key: [str(change) for change in each.actions] for each in actions if isinstance(each, Update)}
 
 
@@ -248,7 +251,7 @@ def test_a_claim_by_a_slow_clock_counts_on_the_members_later_day() -> None:
     counters.learn({ALICE: memory.items[ALICE]})
     counters.learn({keys.member_key("main", "p", "bob"): {}})
 
-    refused = table.write(counters.actions([transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))], {}, None))
+    refused = table.write(counters.actions([transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))], {}, []))
 
     assert refused is None
     assert did(memory) == ("2026-06-02", {"claimed": 3, "won": 1}, {})

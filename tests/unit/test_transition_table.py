@@ -94,6 +94,7 @@ def from_hand_to_hand(world: World, mona: User, alice: User) -> None:
 def out_of_the_pool_and_back(mona: User, alice: User) -> None:
     done(alice.claim("c2"), edited(mona, "c2"), alice.post("/customers/c2/win"), edited(mona, "c2"))
     done(alice.post("/customers/c2/deposit"), edited(mona, "c2"), mona.post("/customers/c2/convert", {"to": "bob"}))
+    done(mona.post("/customers/c2/transfer", {"to": "alice"}), mona.post("/customers/c2/transfer", {"to": "bob"}))
     done(alice.claim("c3"), mona.post("/customers/c3/convert"), alice.post("/customers/c3/follow-up", {"note": "rang"}))
 
 
