@@ -60,12 +60,15 @@ screenshots: chromium .venv-console/ready .venv-engine/ready ## take the screens
 transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md and record the responses
 	@$(PY) -m tools.docs.transcripts
 
-# Every shell sets USER, but the developer is rarely a member of the pool: USER has to come from the command line.
-token: .venv/ready ## print a token for the running service: USER=alice (ROLES=admin, TENANT=acme)
+# Shells set USER, and some NAME and EMAIL, to those of the developer: only the command line counts.
+given = $(if $(findstring command,$(origin $1)),--$2="$$$1")
+
+token: .venv/ready ## print a token for the running service: USER=alice (ROLES=admin, TENANT=acme, NAME="Alice Chen", EMAIL=, DEPARTMENT=)
 ifneq ($(origin USER),command line)
 	@echo 'Name a user: make token USER=alice' >&2; exit 2
 else
-	@exec $(PY) -m tools.local.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT"
+	@exec $(PY) -m tools.local.token --user="$$USER" --roles="$$ROLES" --tenant="$$TENANT" \
+		$(call given,NAME,name) $(call given,EMAIL,email) $(call given,DEPARTMENT,department)
 endif
 
 poolctl: .venv/ready ## run the command line: ARGS="login --local alice", ARGS=pools, ARGS="claim acme"; or bin/poolctl

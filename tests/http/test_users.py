@@ -12,7 +12,7 @@ import pytest
 from chalicelib.model.users import Profile
 from chalicelib.transactions.context import Caller
 from tests.support.canaries import EMAIL, NAME, LogCapture
-from tests.support.dynamodb_calls import counted, interrupted
+from tests.support.dynamodb_calls import Crash, counted, failing, interrupted
 from tests.support.every_route import assert_problem
 from tests.support.world import DAY, HOUR, MINUTE, Reply, User, World, everything
 
@@ -257,6 +257,36 @@ def test_no_name_address_or_department_reaches_a_log(world: World, logs: LogCapt
         assert reply.status in (200, 422)
 
     assert logs.leaks() == []
+
+
+def test_a_name_is_stored_in_the_partition_of_users_only(world: World) -> None:
+    mona = world.pool(customers=2, claim_ttl="P7D")
+    alice = signed_in(world, name=NAME, email=EMAIL, department="Canary department")
+    me(alice)
+    put_user(world.root, "bob", {"name": NAME, "email": EMAIL}, idempotency_key="k")
+
+    alice.claim("c1", idempotency_key="k")
+    alice.post("/customers/c1/follow-up", {"note": "called"}, idempotency_key="f")
+    mona.post("/assign", {"customer_ids": ["c2"], "to": "bob"}, idempotency_key="a")
+    mona.put("/members/alice", {"role": "member"}, idempotency_key="m")
+    mona.delete("/members/bob?held=release", idempotency_key="d")
+
+    partitions = {item["pk"]["S"] for item in everything(world.table) if "anary" in json.dumps(item, default=str)}
+    assert partitions == {"T#main#USERS"}
+
+
+@pytest.mark.parametrize("moment", ["before-call", "after-call"])
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_call_of_me_that_dies_anywhere_is_completed_by_the_next(memory_world: World, call: int, moment: str) -> None:
+    memory_world.pool()
+    alice = signed_in(memory_world, **ALICE)
+
+    with pytest.raises(Crash), failing(memory_world, call, moment, operation=""):
+        me(alice)
+    with memory_world.process():
+        mine = me(alice)
+
+    assert personal(mine) == ALICE and (mine["seen"], mine["version"]) == (True, 1)
 
 
 # Names in answers

@@ -58,8 +58,17 @@ class LocalKeys:
         write_atomically(self.jwks, json.dumps({"keys": [jwk]}, indent=2).encode())
         return self
 
-    def token(self, user: str, roles: list[str] | None = None, tenant: str | None = None) -> str:
-        """Return a token, valid for twelve hours. Raises `Unusable` for names that the service would reject."""
+    def token(
+        self,
+        user: str,
+        roles: list[str] | None = None,
+        tenant: str | None = None,
+        profile: dict[str, str] | None = None,
+    ) -> str:
+        """Return a token, valid for twelve hours. Raises `Unusable` for names that the service would reject.
+
+        `profile` contains further claims: `name`, `email`, `department`.
+        """
         now = int(time.time())
         claims: dict[str, Any] = {
             "iss": ISSUER,
@@ -72,6 +81,7 @@ class LocalKeys:
             claims["tenant"] = checked("tenant", tenant)
         if roles:
             claims["roles"] = [checked("role", role) for role in roles]
+        claims |= profile or {}
         return jwt.encode(claims, self.private.read_bytes(), ALGORITHM, {"kid": KEY_ID})
 
 
