@@ -313,3 +313,30 @@ def test_an_import_on_a_terminal_shows_rate_and_remaining_time(terminal: Termina
     screen = terminal.on_a_terminal("import", str(file))
 
     assert "rows/s" in screen and "300/300" in screen and "300 of 300 rows imported" in screen
+
+
+# Users
+
+
+def test_poolctl_shows_the_caller_with_their_pools(terminal: Terminal) -> None:
+    shown = terminal.run("me", user="alice")
+    as_json = terminal.run("me", "--json", user="alice").json
+
+    assert shown.status == 0 and "alice" in shown.out and " member " in shown.out
+    assert (as_json["user_id"], [each["id"] for each in as_json["pools"]]) == ("alice", ["p"])
+
+
+def test_poolctl_changes_a_user_and_lists_all(terminal: Terminal) -> None:
+    named = terminal.run("users", "auth0|erin", "--name", "Erin", "--department", "Sales", "--json", user="root")
+    listed = terminal.run("users", user="root")
+    forgotten = terminal.run("users", "auth0|erin", "--forget", "--json", user="root")
+
+    assert (named.status, named.json["name"], named.json["department"]) == (0, "Erin", "Sales")
+    assert "Erin" in listed.out and "Sales" in listed.out
+    assert forgotten.json["name"] is None
+
+
+def test_poolctl_requires_a_user_together_with_changes(terminal: Terminal) -> None:
+    for arguments in (("users", "alice"), ("users", "--name", "Alice")):
+        assert terminal.run(*arguments, user="root").status == 2
+    assert terminal.run("users", user="alice").error_line == "Refused: Only an administrator may do this. (not_admin)"
