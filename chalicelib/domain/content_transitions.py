@@ -103,12 +103,21 @@ def updated(
     key = actor.customer_key(known.id)
     if all(getattr(known, name) == changed for name, changed in changes.items()):
         return NoOp(key, known, required)
-    after = transitioned(known, "updated", actor.user, actor.now, reason, **changes)
+    keys = changed_keys(known, changes)
+    after = transitioned(known, "updated", actor.user, actor.now, reason, changed=keys, **changes)
     if after.fields == known.fields:
         return Write(key, known, required, after=after)
     if errors := field_errors(after.fields):
         return Recheck(key, known, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
     return Write(key, known, required, after=replace(after, fields_version=after.version))
+
+
+def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the changes change: `name`, `priority` and the keys of fields (rule 48)."""
+    fields = changes.get("fields", known.fields)
+    keys = [key for key in ("name", "priority") if changes.get(key, getattr(known, key)) != getattr(known, key)]
+    edited = [key for key in known.fields.keys() | fields.keys() if known.fields.get(key) != fields.get(key)]
+    return (*keys, *sorted(edited))
 
 
 def keep_existing(actor: Actor, known: Customer) -> NoOp:
@@ -131,7 +140,10 @@ def edit(
     fields: dict[str, Any],
     priority: int | None,
 ) -> Transition:
-    """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired."""
+    """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired.
+
+    Only a manager changes the priority (rule 48).
+    """
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = customer_rules(actor, key)
     if known is not None and known.holder == actor.user and known.expired(moment):
@@ -142,4 +154,6 @@ def edit(
             required.append(rules.not_expired(key, moment))
     if known is None:
         return Recheck(key, None, tuple(required))
+    if priority not in (None, known.priority):
+        required += actor.manager_rules()
     return updated(actor, known, tuple(required), changes(known, name, fields, priority))

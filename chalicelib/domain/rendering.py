@@ -183,6 +183,7 @@ def event(record: Event, viewer: str, reads_all: bool) -> responses.Event:
         claim_id=record.claim_id,
         reason=None if hidden else record.reason,
         outcome=None if hidden else record.outcome,
+        changed=list(record.changed),
         masked=hidden,
         from_state=record.from_state,
         to_state=record.to_state,

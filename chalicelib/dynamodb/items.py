@@ -161,11 +161,13 @@ def encode_events(events: tuple[Event, ...]) -> str:
 
 
 def _row(event: Event) -> tuple[Any, ...]:
-    """Return the event as an array, without an empty `outcome`: stored bytes cost money."""
+    """Return the event as an array, without the last elements if they are empty: stored bytes cost money."""
     row = msgspec.structs.astuple(event)[:_EVENT_ELEMENTS]
     if event.unknown:
         return row + event.unknown
-    return row if event.outcome is not None else row[:-1]
+    if event.changed:
+        return row
+    return row[:-1] if event.outcome is not None else row[:-2]
 
 
 def _event_rows(text: str) -> list[list[Any]]:

@@ -146,8 +146,9 @@ class Event(Struct, frozen=True, array_like=True):
     """One transition of a customer, stored as an array to save space in the customer item.
 
     `seq` is the customer version that it created. `request_marker` identifies the request: nothing else distinguishes
-    two equal requests in the same millisecond. `outcome` is that of a follow-up. `unknown` holds stored elements
-    that a later version of the service wrote: they are kept.
+    two equal requests in the same millisecond. `outcome` is that of a follow-up. `changed` names what an edit or an
+    import changed: `name`, `priority` and keys of fields. `unknown` holds stored elements that a later version of the
+    service wrote: they are kept.
     """
 
     seq: int
@@ -162,6 +163,7 @@ class Event(Struct, frozen=True, array_like=True):
     expires_at: int | None = None
     request_marker: str = ""
     outcome: str | None = None
+    changed: tuple[str, ...] = ()
     unknown: tuple[Any, ...] = ()
 
     @property
@@ -240,7 +242,7 @@ class Customer(Struct, frozen=True):
 
 def transitioned(
     before: Customer, event_type: str, by: str, at: int, reason: str | None = None, outcome: str | None = None,
-    **changes: Any,
+    changed: tuple[str, ...] = (), **changes: Any,
 ) -> Customer:  # fmt: skip
     """Return the customer after one transition: `changes` applied, the next version, and its event.
 
@@ -252,7 +254,7 @@ def transitioned(
     expires_at = before.expires_at if after.claim_id is None else after.expires_at
     event = Event(
         after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at,
-        outcome=outcome,
+        outcome=outcome, changed=changed,
     )  # fmt: skip
     return replace(after, tail=(*before.tail, event))
 

@@ -232,7 +232,8 @@ class ChangedPool(Pool):
 
 
 class Event(Schema):
-    """One transition of a customer. `seq` is the version that it created. `masked`: its reason is hidden."""
+    """One transition of a customer. `seq` is the version that it created. `changed` names what an edit or an import
+    changed: `name`, `priority` and keys of fields. `masked`: its reason is hidden."""
 
     seq: Version
     type: EventType
@@ -242,6 +243,7 @@ class Event(Schema):
     claim_id: str | None
     reason: str | None
     outcome: str | None
+    changed: list[str]
     masked: bool
     from_state: State | None
     to_state: State | None

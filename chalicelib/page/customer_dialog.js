@@ -67,6 +67,8 @@ function historyOf(events) {
     element("ol", {}, events.toReversed().map((event) => element("li", {},
       element("span", { class: "when" }, moment(event.at)),
       element("span", {}, say(`event.${event.type}`, { by: event.by, holder: event.holder ?? "" })),
+      event.changed.length > 0 &&
+        element("span", { class: "quiet-text" }, event.changed.map(fieldName).join(" · ")),
       (event.reason || event.outcome || event.masked) &&
         element("span", { class: "quiet-text" }, event.masked ? say("customer.reason_hidden") : written(event))))));
 }

@@ -103,6 +103,37 @@ def test_only_the_holder_or_a_manager_edits_a_customer(world: World) -> None:
     assert mona.customer("c1")["fields"] == {"city": "Wuhan", "size": 3}
 
 
+def test_only_a_manager_changes_a_priority(world: World) -> None:
+    mona = world.pool()
+    mona.create("c1", priority=2)
+    mona.create("c2")
+    world.alice.claim_batch(["c1", "c2"])
+
+    same = world.alice.patch("/customers/c1", {"priority": 2, "name": "New"})
+    other = world.alice.patch("/customers/c1", {"priority": 3, "name": "Newer"})
+    batch = world.alice.post("/edit", {"customer_ids": ["c1", "c2"], "priority": 0})
+    by_mona = mona.post("/edit", {"customer_ids": ["c1", "c2"], "priority": 9, "atomic": True})
+
+    assert (same.status, same.json["name"], other.status, other.code) == (200, "New", 403, "not_manager")
+    assert batch.results == ["not_manager", "ok"]
+    assert by_mona.results == ["ok", "ok"] and mona.customer("c1")["priority"] == 9
+
+
+def test_an_updated_event_names_the_keys_that_changed(world: World) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    mona.create("c1", fields={"city": "Wuhan", "phone": "13812345678"})
+    mona.patch("/customers/c1", {"name": "Other", "priority": 1, "fields": {"city": None, "fax": "1"}})
+    mona.post("/import", {"rows": [{"id": "c1", "name": "Other", "fields": {"phone": "13912345678"}}],
+                          "on_duplicate": "update"})  # fmt: skip
+    mona.claim("c1")
+
+    events = world.bob.get("/customers/c1/history").json["items"]
+
+    assert [(each["type"], each["changed"]) for each in events] == [
+        ("created", []), ("updated", ["name", "priority", "city", "fax"]), ("updated", ["phone"]), ("claimed", []),
+    ]  # fmt: skip
+
+
 def test_a_manager_edits_a_customer_after_their_own_claim_expired(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", customers=2)
     mona.claim("c1")

@@ -462,3 +462,15 @@ def test_rule_47_an_admin_manages_every_pool_and_needs_a_membership_only_for_cou
 
     assert [each.status for each in (created, assigned, reclaimed)] == [201, 200, 200]
     assert (claimed.status, claimed.code) == (403, "not_a_member")
+
+
+def test_rule_48_only_managers_change_a_priority_and_an_event_names_what_changed(world: World) -> None:
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
+
+    refused = world.alice.patch("/customers/c1", {"priority": 5, "name": "New"})
+    edited = mona.patch("/customers/c1", {"priority": 5, "name": "New"})
+
+    assert (refused.status, refused.code) == (403, "not_manager")
+    assert (edited.json["priority"], edited.json["name"]) == (5, "New")
+    assert mona.get("/customers/c1/history").json["items"][-1]["changed"] == ["name", "priority"]

@@ -100,6 +100,7 @@ class Customer:
     won: int | None = None
     left: dict[str, int] = field(default_factory=dict)  # when each past holder did
     events: list[str] = field(default_factory=list)
+    changes: dict[int, list[str]] = field(default_factory=dict)  # by version, what an edit changed
     notes: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # by version: author, whom it names, text
 
     @property
@@ -111,6 +112,12 @@ class Customer:
         self.updated = now
         if event in ACTIVITY:
             self.activity[self.pool, ACTIVITY[event]] += 1
+
+    def edit(self, name: str, priority: int, now: int) -> None:
+        keys = [key for key, new in (("name", name), ("priority", priority)) if new != getattr(self, key)]
+        self.name, self.priority = name, priority
+        self.step("updated", now)
+        self.changes[self.version] = keys
 
     def expired(self, moment: int) -> bool:
         return self.claim is not None and self.claim.expired(moment)
@@ -262,9 +269,8 @@ class Model:
             "pool_id": pool, "user_id": user, "role": member.role, "holding_limit": limit, "held": held,
             "headroom": None if limit is None else max(limit - held, 0), "version": member.version,
             "private_limit": home.policy.get("private_limit"), "private": len(self.owned_by(pool, user)),
-            "name": None, "seen": False, "pins": sum(each.claim.pinned is not None for each in self.of_pool(pool)
-                                                    if each.claim is not None and each.holder == user),
             "daily_claim_limit": home.policy.get("daily_claim_limit"), "claimed_today": member.claims[home.day(now)],
+            "name": None, "seen": False, "pins": self.pins(pool, user),
         }  # fmt: skip
 
     def owned_by(self, pool: str, user: str) -> list[Customer]:
@@ -274,6 +280,10 @@ class Model:
         """Return how many more private customers the user may own."""
         limit: int = self.pools[pool].policy.get("private_limit", 10**9)
         return max(limit - len(self.owned_by(pool, user)), 0)
+
+    def pins(self, pool: str, user: str) -> int:
+        held = self.held_by(pool, user)
+        return sum(each.claim is not None and each.claim.pinned is not None for each in held)
 
     def limit(self, pool: str, user: str) -> int | None:
         own = self.members[pool, user].own_limit

@@ -29,6 +29,7 @@ known_claims = st.sampled_from([None, None, "current", "other"])
 own = st.sampled_from([True, True, False])
 mostly_own = st.sampled_from([True, True, True, False])
 zones = st.sampled_from([None, "UTC", "Asia/Shanghai", "America/New_York", "Pacific/Kiritimati"])
+priorities = st.sampled_from([None, 0, 1])
 aheads = st.sampled_from([-1, HOUR, 5 * HOUR, 2 * DAY, 31 * DAY])
 lengths = st.sampled_from([None, HOUR, 2 * HOUR])
 limits = st.sampled_from([None, 0, 1, 2, 3])
@@ -245,7 +246,7 @@ class Everything(Playing):
 
     # Customers as records
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, name=names, priority=st.sampled_from([None, 1]))
+    @rule(how=hows, who=people, pool=pools, customer=ids, name=names, priority=priorities)
     def edit(self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None) -> None:
         body = {"name": name} | ({"priority": priority} if priority is not None else {})
         self.one(
@@ -253,10 +254,14 @@ class Everything(Playing):
             lambda req: model_verbs.one(model_verbs.edit(req, [customer], name, priority)), body, "PATCH",
         )  # fmt: skip
 
-    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), name=names)
-    def edit_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, name: str) -> None:
-        self.many(how, who, pool, "/edit", chosen, atomic, lambda req: model_verbs.edit(req, chosen, name, 2, atomic),
-                  name=name, priority=2)  # fmt: skip
+    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), name=names, priority=priorities)
+    def edit_batch(
+        self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, name: str, priority: int | None
+    ) -> None:
+        self.many(
+            how, who, pool, "/edit", chosen, atomic,
+            lambda req: model_verbs.edit(req, chosen, name, priority, atomic), name=name, priority=priority,
+        )  # fmt: skip
 
     @rule(who=people, pool=pools, process=st.integers(0, 1))
     def look(self, who: str, pool: str, process: int) -> None:

@@ -265,6 +265,7 @@ class Playing(RuleBasedStateMachine):
             written_events = [each for each in events if each["masked"] or each["reason"]]
             notes = {each["seq"]: each["reason"] for each in written_events if each["reason"] not in BY_THE_SERVICE}
             assert notes == self.model.notes_seen(known, who, now)
+            assert {each["seq"]: each["changed"] for each in events if each["changed"]} == known.changes
 
     def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
         """Store the ids of new claims, which no claim had before."""

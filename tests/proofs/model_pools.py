@@ -47,8 +47,7 @@ def import_rows(req: Request, rows: Sequence[Row], mode: str) -> tuple[list[str]
             written.append(Written(made.id, made.created, made.version, None))
         elif mode == "update" and row[1:] != (known.name, known.priority):
             was = (known.name, known.priority)
-            _, known.name, known.priority = row
-            known.step("updated", req.now)
+            known.edit(*row[1:], req.now)
             written.append(Written(known.id, known.created, known.version, was))
 
     return results_of(lambda row=row: bring_in(row) for row in rows), written
@@ -74,8 +73,7 @@ def undo_one(req: Request, written: Written) -> None:
     if written.was is None:
         del req.model.customers[req.pool, written.id]
     else:
-        found.name, found.priority = written.was
-        found.step("updated", req.now)
+        found.edit(*written.was, req.now)
 
 
 # Claim next: the service chooses the customers, as long as there are no better ones

@@ -394,8 +394,7 @@ def room_for_pins(req: Request, wanted: int) -> tuple[int, str]:
 
 
 def pins_left(req: Request) -> int:
-    held = req.model.held_by(req.pool, req.who)
-    left: int = req.policy["pin_limit"] - sum(each.claim is not None and each.claim.pinned is not None for each in held)
+    left: int = req.policy["pin_limit"] - req.model.pins(req.pool, req.who)
     return left
 
 
@@ -432,11 +431,7 @@ def edit(req: Request, ids: Sequence[str], name: str | None, priority: int | Non
         refuse_if(found.holder == req.who and found.expired(req.moment) and not req.manages, "expired")
         changed = (name or found.name, found.priority if priority is None else priority)
         same = changed == (found.name, found.priority)
-        return (nothing if same else lambda: edited(found, *changed, req.now)), False
+        refuse_if(changed[1] != found.priority and not req.manages, "not_manager")
+        return (nothing if same else lambda: found.edit(*changed, req.now)), False
 
     return apply_to_each(req, ids, plan, atomic)
-
-
-def edited(found: Customer, name: str, priority: int, now: int) -> None:
-    found.name, found.priority = name, priority
-    found.step("updated", now)

@@ -100,6 +100,7 @@ def test_a_published_event_has_the_data_of_the_history_and_its_location(streamed
 
     detail = json.loads(told_by(streamed)[-1].entry("bus")["Detail"])
     assert (event.pop("reason"), event.pop("outcome"), event.pop("masked")) == (None, None, False)
+    assert event.pop("changed") == []
     assert {name: detail[name] for name in event} == event
     assert (detail["tenant"], detail["pool_id"], detail["customer_id"]) == ("main", "p", "c1")
     assert (detail["schema"], detail["level"], detail["claim_id"]) == (1, None, claim["claim_id"])
