@@ -30,6 +30,7 @@ def pool(record: Pool) -> responses.Pool:
         name=record.name,
         status=record.status,
         policy=_policy(record.policy),
+        warnings=record.policy.warnings,
         version=record.version,
         created_at=rfc3339(record.created_at),
         updated_at=rfc3339(record.updated_at),
@@ -38,6 +39,11 @@ def pool(record: Pool) -> responses.Pool:
 
 def changed_pool(record: Pool, affected: int) -> responses.ChangedPool:
     return responses.ChangedPool(**asdict(pool(record)), affected=affected)
+
+
+def tried_pool(record: Pool, affected: int, customers: list[str], holders: list[str]) -> responses.ChangedPool:
+    """Return the pool after a dry run, with the customers and holders concerned."""
+    return replace(changed_pool(record, affected), affected_customers=customers, affected_holders=holders)
 
 
 def resharded_pool(record: Pool) -> responses.ReshardedPool:

@@ -14,6 +14,10 @@ from chalicelib.model.validation import FieldError
 
 WinMode: TypeAlias = Literal["approval", "holder", "manager"]
 Readers: TypeAlias = Literal["holder", "pool"]
+Bypass: TypeAlias = Literal[
+    "max_hold_without_cooldown", "win_holder_without_private_limit", "pin_limit_without_max_pin",
+    "follow_up_restarts_clock_without_max_hold",
+]  # fmt: skip
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Duration: TypeAlias = Annotated[  # `Policy.problems` validates it and reports errors
     str, Meta(extra_json_schema={"pattern": times.DURATION_PATTERN, "maxLength": 32, "examples": ["P30D", "PT15M"]})
@@ -92,6 +96,17 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     def region(self) -> str:
         """Return the region whose phone numbers need no country code: the effective value."""
         return self.phone_region or "CN"
+
+    @property
+    def warnings(self) -> list[Bypass]:
+        """Return which rules leave a way around another one open (rule 17)."""
+        opened: dict[Bypass, bool] = {
+            "max_hold_without_cooldown": self.max_hold is not None and self.cooldown is None,
+            "win_holder_without_private_limit": self.win_mode == "holder" and self.private_limit is None,
+            "pin_limit_without_max_pin": bool(self.pin_limit) and self.max_pin is None,
+            "follow_up_restarts_clock_without_max_hold": bool(self.follow_up_restarts_clock) and self.max_hold is None,
+        }
+        return [bypass for bypass, is_open in opened.items() if is_open]
 
     def check_stored(self) -> None:
         """Raise ValueError for an invalid stored duration or time zone. Cheaper than `problems`."""

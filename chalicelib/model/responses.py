@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.model import Role, State
-from chalicelib.model.policy import Policy
+from chalicelib.model.policy import Bypass, Policy
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -201,12 +201,14 @@ class Me(User):
 
 
 class Pool(Schema):
-    """A pool with every rule of its policy. A rule that is null is off."""
+    """A pool with every rule of its policy. A rule that is null is off. `warnings` names rules that leave a way around
+    another one open."""
 
     id: str
     name: str
     status: Literal["open", "paused", "closed"]
     policy: PolicyInForce
+    warnings: list[Bypass]
     version: Version
     created_at: Time
     updated_at: Time
@@ -226,9 +228,12 @@ class DeletedPool(Schema):
 
 
 class ChangedPool(Pool):
-    """A pool after a change. `affected` is how many claims get another deadline; in a dry run, would get one."""
+    """A pool after a change. `affected` is how many claims get another deadline or pin; in a dry run, would get one. A
+    dry run names the first hundred of these customers, and their holders, at most a thousand."""
 
     affected: Natural | UnsetType = UNSET
+    affected_customers: list[str] | UnsetType = UNSET
+    affected_holders: list[str] | UnsetType = UNSET
 
 
 class Event(Schema):

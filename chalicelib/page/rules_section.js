@@ -60,6 +60,7 @@ function rulesSection() {
     .filter(([rule, value]) => JSON.stringify(value) !== JSON.stringify(now.pool.policy[rule])));
   return element("form", { class: "card rules", onsubmit: (event) => event.preventDefault() },
     element("p", { class: "quiet-text" }, say("rules.about")),
+    now.pool.warnings.map((warning) => element("p", { class: "hint" }, say(`warning.${warning}`))),
     groups,
     labelled(say("rules.apply_to"), applyTo),
     told,
@@ -75,7 +76,10 @@ async function send(told, policy, applyTo, trial) {
     const pool = await ask("PATCH", inPool(), { policy, apply_to: applyTo, dry_run: trial }, { ifMatch: now.pool.version });
     if (trial) {
       const words = applyTo === "all" ? say("rules.would_affect", { count: pool.affected }) : say("rules.would_affect_none");
-      return fill(told, element("p", {}, say("rules.would_change", { rules: names.join(", ") }), " ", words));
+      const holders = applyTo === "all" && pool.affected_holders.length > 0
+        && element("p", {}, say("rules.would_affect_holders", { holders: pool.affected_holders.join(", ") }));
+      return fill(told, element("p", {}, say("rules.would_change", { rules: names.join(", ") }), " ", words), holders,
+        pool.warnings.map((warning) => element("p", { class: "hint" }, say(`warning.${warning}`))));
     }
     now.pool = pool;
     notice(applyTo === "all" ? say("rules.applied_all", { count: pool.affected }) : say("rules.applied"));

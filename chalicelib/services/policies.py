@@ -30,13 +30,15 @@ from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.unit_of_work import UnitOfWork
 
 PAGE: Final = 100
+NAMED_CUSTOMERS: Final = 100
+NAMED_HOLDERS: Final = 1_000
 _RECOMPUTED: Final = ("expires_at", "clock_ends", "remind_at", "pinned_until")
 
 
 def change(
     ctx: RequestContext, pool_id: str, name: str | None, policy: dict[str, Any], *, to_all: bool, dry_run: bool
 ) -> Body:
-    """Return the changed pool; with `to_all` or `dry_run` also `affected`, the number of claims whose deadline changes.
+    """Return the changed pool; with `to_all` or `dry_run` also `affected`, the number of claims that change.
 
     Rules left out of `policy` stay. Raises Refused, also if the client sends no version.
     """
@@ -48,8 +50,7 @@ def change(
     wanted = replace(seen, name=name or pool.name).ruled_by(_merged(ctx, pool, policy), ctx.now)
     if dry_run:
         _may_change(ctx, pool)
-        affected = sum(len(page) for page in _affected(ctx, wanted))
-        return ctx.finish(rendering.changed_pool(wanted, affected))
+        return ctx.finish(_tried(ctx, wanted))
     changed, write, same = updated_pool(seen, wanted, ctx.now)
     by_manager = _by_manager(ctx.actor(pool), write, same)
     if not to_all:
@@ -92,15 +93,25 @@ def _may_change(ctx: RequestContext, pool: Pool) -> None:
         raise Refused(Refusal("version_conflict"))
 
 
-def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[str]]:
-    """Yield ids of the claims whose deadline the policy changes, page by page. Expired claims never change."""
+def _tried(ctx: RequestContext, pool: Pool) -> Body:
+    """Return the pool with the claims that the policy would change: their number, the first, and their holders."""
+    affected, customers, holders = 0, list[str](), set[str]()
+    for page in _affected(ctx, pool):
+        affected += len(page)
+        customers += [each.id for each in page[: NAMED_CUSTOMERS - len(customers)]]
+        holders |= {each.holder for each in page if each.holder is not None}
+    return rendering.tried_pool(pool, affected, customers, sorted(holders)[:NAMED_HOLDERS])
+
+
+def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[Customer]]:
+    """Yield the claims whose deadline the policy changes, page by page. Expired claims never change."""
     actor = ctx.actor(pool)
     for page in sharded_query.pages(
         ctx.backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE
     ):
         ids = [keys.id_from_pk(key.pk) for key in page.keys]
         known = CustomerCache(whole=False).read(ctx.backend.table, actor, ids, malformed=set()).values()
-        yield [each.id for each in known if each is not None and _changes(actor, each)]
+        yield [each for each in known if each is not None and _changes(actor, each)]
 
 
 def _changes(actor: Actor, customer: Customer) -> bool:
@@ -116,7 +127,8 @@ def _apply(ctx: RequestContext, pool: Pool) -> int:
     actor = ctx.actor(pool)
     planner = partial(system_transitions.planned, _recompute, actor)
     uow = UnitOfWork(ctx.backend.table, CustomerCache(whole=False), replace(actor, if_match=None), planner)
-    return sum(len(uow.execute(ids).changed) for ids in list(_affected(ctx, pool)))
+    pages = [[each.id for each in page] for page in _affected(ctx, pool)]
+    return sum(len(uow.execute(ids).changed) for ids in pages)
 
 
 def _recompute(actor: Actor, known: Customer) -> Transition | Refusal:

@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from chalicelib.model.policy import Policy
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import RequestContext
 from tests.support.world import DAY, HOUR, START, Reply, User, World
+from tools.local import seed
 
 
 def make(user: User, policy: Any) -> Reply:
@@ -181,6 +183,54 @@ def test_a_policy_dry_run_counts_exactly_what_applying_to_all_changes(world: Wor
     assert world.alice.customer("c2")["expires_at"] == rfc3339(claimed_at + 2 * DAY)
     assert world.alice.customer("c1")["expires_at"] == rfc3339(claimed_at + 2 * DAY + HOUR)
     assert patch(mona, 2, apply_to="all").json["affected"] == 0
+
+
+def test_a_policy_dry_run_names_the_first_hundred_customers_and_their_holders(threaded: World) -> None:
+    mona = threaded.pool(claim_ttl="P1D")
+    ids = threaded.fill(120)
+    threaded.alice.claim_batch(ids[:60])
+    threaded.bob.claim_batch(ids[60:110])
+    change = {"policy": {"claim_ttl": "P2D"}, "apply_to": "all"}
+
+    dry = patch(mona, 1, **change, dry_run=True).json
+    applied = patch(mona, 1, **change).json
+    nobody = patch(mona, 2, **change, dry_run=True).json
+
+    assert (dry["affected"], len(dry["affected_customers"]), dry["affected_holders"]) == (110, 100, ["alice", "bob"])
+    assert set(dry["affected_customers"]) < set(ids[:110])
+    assert applied["affected"] == 110 and "affected_customers" not in applied
+    assert (nobody["affected"], nobody["affected_customers"], nobody["affected_holders"]) == (0, [], [])
+
+
+WARNINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "max_hold_without_cooldown": ({"max_hold": "P30D"}, {"cooldown": "P1D"}),
+    "pin_limit_without_max_pin": ({"pin_limit": 2}, {"max_pin": "P7D"}),
+    "follow_up_restarts_clock_without_max_hold": ({"follow_up_restarts_clock": True}, {"max_hold": "P9D",
+                                                                                       "cooldown": "P1D"}),
+    "win_holder_without_private_limit": ({"win": "holder"}, {"private_limit": 9}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("warning", WARNINGS)
+def test_a_pool_warns_of_rules_that_leave_a_bypass_open(world: World, warning: str) -> None:
+    opening, closing = WARNINGS[warning]
+    mona = world.pool(win="approval")
+
+    tried = patch(mona, 1, policy=opening, dry_run=True).json["warnings"]
+    changed = patch(mona, 1, policy=opening).json["warnings"]
+    read = [mona.get().json["warnings"], world.root.request("GET", "/v1/pools").json["items"][0]["warnings"]]
+    closed = patch(mona, 2, policy=closing).json["warnings"]
+
+    assert [tried, changed, *read] == [[warning]] * 4
+    assert closed == []
+
+
+def test_the_policy_of_the_demo_pool_leaves_no_bypass_open() -> None:
+    assert msgspec.convert(seed.POLICY, Policy).warnings == []
+
+
+def test_a_pin_limit_of_zero_leaves_no_bypass_open(world: World) -> None:
+    assert world.pool(win="approval", pin_limit=0).get().json["warnings"] == []
 
 
 def test_a_rule_applied_to_all_expires_nothing_before_now(world: World) -> None:
