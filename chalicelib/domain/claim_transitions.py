@@ -24,9 +24,10 @@ from chalicelib.domain.transitions import (
     Write,
     claim_rules,
     customer_rules,
+    departure,
+    hold_rules,
     holder_or_manager,
     manager_rules,
-    past_holders,
     pool_accepts,
     with_new_claim,
     without_expired,
@@ -50,7 +51,11 @@ def assign(
     if actor.home.status != "open":
         return POOL_NOT_OPEN
     key = actor.customer_key(customer)
-    required = (*_recipient_rules(actor, key, to), *rules.free_to_claim(key, actor.policy, actor.now))
+    required = (
+        *_recipient_rules(actor, key, to),
+        *rules.free_to_claim(key, actor.policy, actor.now),
+        *hold_rules(actor, key, known, to),
+    )
     if known is None:
         return Recheck(key, None, required)
     after = with_new_claim(without_expired(actor, known), "assigned", actor, to, new_id())
@@ -85,11 +90,12 @@ def transfer(
         return Recheck(key, known, required)
     if known.holder == to:
         return NoOp(key, known, required)
-    past = past_holders(known, actor.policy, actor.now, actor.now)
+    left = departure(known, actor.policy, actor.now, actor.now)
     if is_private:
-        after = transitioned(known, "transferred", actor.user, actor.now, holder=to, past_holders=past)
+        after = transitioned(known, "transferred", actor.user, actor.now, holder=to, **left)
     else:
-        after = with_new_claim(known, "transferred", actor, to, new_id(), past_holders=past)
+        required = (*required, *hold_rules(actor, key, known, to))
+        after = with_new_claim(known, "transferred", actor, to, new_id(), **left)
     return Write(key, known, required, after=after, take=Take(to, counter="private" if is_private else "held"))
 
 
@@ -309,7 +315,9 @@ def made_private(
     if event_type == "won":
         changes["won_at"] = actor.now
     if start.holder != holder:
-        changes["past_holders"] = past_holders(start, actor.policy, actor.now, actor.now)
+        changes |= departure(start, actor.policy, actor.now, actor.now)
+    else:  # a deposit does not end the hold either
+        changes["past_holds"] = deadlines.past_holds(start, actor.policy, {*start.past_holders, holder})
     return transitioned(start, event_type, actor.user, actor.now, note, **changes)
 
 
@@ -331,10 +339,10 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
         required += [*into.member_rules(), rules.does_not_exist(target_pool)]
     if known is None or known.holder is None or known.state != "private":
         return Recheck(key, known, tuple(required))
-    past = past_holders(known, into.policy, actor.now, actor.now)
+    left = departure(known, into.policy, actor.now, actor.now)
     after = transitioned(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
-        waiting_since=actor.now, past_holders=past, won_at=None, amount=None, ends_at=None,
+        waiting_since=actor.now, **left, won_at=None, amount=None, ends_at=None,
     )  # fmt: skip
     if target_pool is None:
         return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)

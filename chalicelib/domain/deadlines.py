@@ -7,7 +7,7 @@ the deadline by the clocks of the policy. It is stored only while a pin or the r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from chalicelib.dynamodb.keys import NO_DEADLINE
@@ -19,15 +19,16 @@ CLEARED: Final[dict[str, Any]] = {
     "claim_id": None, "claimed_at": None, "expires_at": None, "clock_ends": None, "pinned_until": None,
     "remind_at": None, "reminded": {}, "active_at": None, "extensions": 0, "extended_ms": 0, "stopped_ms": 0,
     "win_requested_at": None, "win_declined_at": None, "review_ends": None, "amount": None, "ends_at": None,
+    "held_since": None,
 }  # fmt: skip
 
 LONGEST_OWN_PIN: Final = 30 * DAY  # of a holder, where the policy has no `max_pin`
 
 
-def started(policy: Policy, now: int, pauses: int) -> dict[str, Any]:
-    """Start a new claim now, regardless of earlier claims (rule 14)."""
-    start = CLEARED | {"claimed_at": now, "last_follow_up_at": None, "pauses": pauses}
-    return start | _ending(policy, policy.deadline(now, now), (), {})
+def started(policy: Policy, now: int, pauses: int, held_since: int | None = None) -> dict[str, Any]:
+    """Start a new claim now. Of earlier claims, only a hold that it continues counts, for `max_hold` (rule 14)."""
+    start = CLEARED | {"claimed_at": now, "last_follow_up_at": None, "pauses": pauses, "held_since": held_since}
+    return start | _ending(policy, policy.deadline(now, now, now if held_since is None else held_since), (), {})
 
 
 def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
 
     The restart uses up earlier extensions as far as the new deadline passes them.
     """
-    ends, fresh = clock_ends(known), policy.deadline(_first_claimed_at(known), now)
+    ends, fresh = clock_ends(known), policy.deadline(_first_claimed_at(known), now, _held_since(known))
     active: dict[str, Any] = {"active_at": now}
     if ends is not None and fresh is not None and (policy.follow_up_restarts_clock or policy.idle_ttl):
         ends = max(ends, fresh)
@@ -107,7 +108,8 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
 
 def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     """Compute the deadline under `policy`, with extensions and a pin up to `max_hold`, but never before now."""
-    ends = policy.deadline(_first_claimed_at(known), known.active_at or _first_claimed_at(known))
+    first = _first_claimed_at(known)
+    ends = policy.deadline(first, known.active_at or first, _held_since(known))
     latest, until = _hold_ends(known, policy), known.pinned_until
     if ends is not None:
         ends += known.extended_ms
@@ -115,6 +117,33 @@ def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     if until is not None and latest is not None:
         until = min(until, max(latest, now))
     return {"pinned_until": until} | _ending(policy, ends, (until, known.review_ends), known.reminded)
+
+
+def hold_window(policy: Policy) -> int:
+    """Return how soon a user has to have a customer again for their hold to continue."""
+    return max(policy.length("cooldown") or 0, DAY)
+
+
+def continued_hold(known: Customer, policy: Policy, user: str, now: int) -> int | None:
+    """Return when the hold began that a claim of the user made `now` would continue, or None (rule 14)."""
+    left_at = known.past_holders.get(user)
+    if policy.max_hold is None or left_at is None or now - left_at >= hold_window(policy):
+        return None
+    return known.past_holds.get(user)
+
+
+def hold_used_up(known: Customer, policy: Policy, user: str, now: int) -> bool:
+    """Return whether `max_hold` leaves no time for a claim of the user made `now`."""
+    longest, began = policy.length("max_hold"), continued_hold(known, policy, user, now)
+    return longest is not None and began is not None and began + longest <= now
+
+
+def past_holds(known: Customer, policy: Policy, users: Collection[str]) -> dict[str, int]:
+    """Return when the holds of these users began, including that of the holder. They matter only for `max_hold`."""
+    if policy.max_hold is None:
+        return {}
+    own = {known.holder: _held_since(known)} if known.state == "claimed" and known.holder is not None else {}
+    return {user: began for user, began in (known.past_holds | own).items() if user in users}
 
 
 def reminded(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
@@ -160,7 +189,12 @@ def _next_reminder(policy: Policy, expires_at: int | None, reminded: Mapping[str
 def _hold_ends(known: Customer, policy: Policy) -> int | None:
     """Return when `max_hold` ends the claim, or None."""
     longest = policy.length("max_hold")
-    return None if longest is None else _first_claimed_at(known) + longest
+    return None if longest is None else _held_since(known) + longest
+
+
+def _held_since(known: Customer) -> int:
+    """Return when the holder's hold began, on a clock that stops while the pool is paused."""
+    return _first_claimed_at(known) if known.held_since is None else known.held_since + known.stopped_ms
 
 
 def _first_claimed_at(known: Customer) -> int:

@@ -35,7 +35,7 @@ holder, claim_id, expires_at, entered_at = (
 set_aside_at, returns, pinned_until = Attribute("set_aside_at"), Attribute("returns"), Attribute("pinned_until")
 past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("claimed_at"), Attribute("extensions")
 win_requested_at, win_declined_at = Attribute("win_requested_at"), Attribute("win_declined_at")
-customer = Attribute("customer")
+held_since, customer = Attribute("held_since"), Attribute("customer")
 role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
 own_private_limit, private_count, private_room = (
     Attribute("own_private_limit"),
@@ -92,8 +92,8 @@ def same_rules(some: Sequence[Rule], others: Sequence[Rule]) -> bool:
     return [_identity(rule) for rule in some] == [_identity(rule) for rule in others]
 
 
-def _identity(rule: Rule) -> tuple[str, Key, str]:
-    return rule.reason, rule.key, str(rule.condition)
+def _identity(rule: Rule) -> tuple[str, Key, str, tuple[str, ...]]:
+    return rule.reason, rule.key, str(rule.condition), rule.ends_with
 
 
 def _end(rule: Rule, item: Item) -> int | None:
@@ -181,6 +181,11 @@ def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
     ]
 
 
+def hold_over(key: Key, left_at: tuple[str, ...], window: int) -> Rule:
+    """Refuse a user whose hold is used up, until `window` after the time of leaving that this attribute holds."""
+    return Rule("cooldown", key, pk.does_not_exist(), ends_with=left_at, ends_after=window)
+
+
 def claimed(key: Key) -> Rule:
     return Rule("not_claimed", key, state == "claimed")
 
@@ -230,7 +235,7 @@ def private(key: Key) -> list[Rule]:
 def extendable(key: Key, policy: Policy, by: int, earliest_start: int | None) -> list[Rule]:
     """Require a deadline, and the limits on the number and length of extensions.
 
-    `earliest_start` is the earliest `claimed_at` that keeps the claim within the policy's `max_hold`.
+    `earliest_start` is the earliest start of the hold that keeps the claim within the policy's `max_hold`.
     """
     conditions = [
         Rule("no_deadline", key, expires_at.exists()),
@@ -240,7 +245,8 @@ def extendable(key: Key, policy: Policy, by: int, earliest_start: int | None) ->
         most = policy.max_extensions
         conditions.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
     if earliest_start is not None:
-        conditions.append(Rule("extension_limit", key, claimed_at >= earliest_start))
+        began = (held_since >= earliest_start) | (held_since.does_not_exist() & (claimed_at >= earliest_start))
+        conditions.append(Rule("extension_limit", key, began))
     return conditions
 
 

@@ -200,8 +200,23 @@ def claiming_rules(actor: Actor, customer: str, known: Customer | None) -> tuple
         *customer_rules(actor, key, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
         *rules.past_embargo(key, actor.policy, now),
-        *rules.cooled_down(key, actor.policy, actor.user, now),
+        *(hold_rules(actor, key, known, actor.user) or rules.cooled_down(key, actor.policy, actor.user, now)),
     )
+
+
+def hold_rules(actor: Actor, key: Key, known: Customer | None, user: str) -> list[Rule]:
+    """Refuse a user who left lately and whose hold has used up `max_hold`: a claim would expire at once (rule 14).
+
+    Such a hold is refused until the user could begin another, which is never before the cooldown ends.
+    """
+    policy = actor.policy
+    if policy.max_hold is None or known is None:
+        return []
+    if not deadlines.hold_used_up(without_expired(actor, known), policy, user, actor.now):
+        return []
+    own = known.holder == user and known.state == "claimed"
+    left_at = ("expires_at",) if own else ("past_holders", user)
+    return [rules.hold_over(key, left_at, deadlines.hold_window(policy))]
 
 
 def without_expired(actor: Actor, known: Customer) -> Customer:
@@ -212,8 +227,9 @@ def without_expired(actor: Actor, known: Customer) -> Customer:
 def with_new_claim(
     start: Customer, event_type: str, actor: Actor, holder: str, claim_id: str, **changes: Any
 ) -> Customer:
-    """Return the customer under a new claim. Its clock starts now, regardless of earlier claims (rule 14)."""
-    clock = deadlines.started(actor.policy, actor.now, actor.home.pauses_over) | {"claim_id": claim_id}
+    """Return the customer under a new claim. Its clock starts now, but not that of a hold it continues (rule 14)."""
+    held_since = deadlines.continued_hold(start, actor.policy, holder, actor.now)
+    clock = deadlines.started(actor.policy, actor.now, actor.home.pauses_over, held_since) | {"claim_id": claim_id}
     return transitioned(start, event_type, actor.user, actor.now, state="claimed", holder=holder, **clock, **changes)
 
 
@@ -263,8 +279,7 @@ def returned(
     """Return the customer available since that time, or set aside after too many returns (rule 19)."""
     after = transitioned(
         known, event_type, by, actor.now, reason, state="available", holder=None, waiting_since=since,
-        returns=known.returns + 1, past_holders=past_holders(known, actor.policy, since, actor.now),
-        **deadlines.CLEARED,
+        returns=known.returns + 1, **departure(known, actor.policy, since, actor.now), **deadlines.CLEARED,
     )  # fmt: skip
     most = actor.policy.max_returns
     if most is None or after.returns < most:
@@ -272,14 +287,21 @@ def returned(
     return transitioned(after, "set_aside", SYSTEM, actor.now, set_aside_at=actor.now)
 
 
+def departure(known: Customer, policy: Policy, since: int, now: int) -> dict[str, Any]:
+    """Return the past holders of the customer, including the current holder who leaves at `since`."""
+    past = past_holders(known, policy, since, now)
+    return {"past_holders": past, "past_holds": deadlines.past_holds(known, policy, past)}
+
+
 def past_holders(known: Customer, policy: Policy, since: int, now: int) -> dict[str, int]:
     """Return when each past holder left, including the current holder at `since`.
 
-    Keep those whose cooldown has not ended; without a cooldown, keep the latest few.
+    Keep those whose cooldown has not ended, or whose hold may continue; without a cooldown, keep the latest few too.
     """
     past = known.past_holders if known.holder is None else known.past_holders | {known.holder: since}
     cooldown = policy.length("cooldown")
+    window = (cooldown or 0) if policy.max_hold is None else deadlines.hold_window(policy)
+    kept = {user: left_at for user, left_at in past.items() if left_at > now - window}
     if cooldown is not None:
-        return {user: left_at for user, left_at in past.items() if left_at > now - cooldown}
-    latest = sorted(past.items(), key=lambda entry: entry[1])[-PAST_HOLDERS_KEPT:]
-    return dict(latest)
+        return kept
+    return dict(sorted(past.items(), key=lambda entry: entry[1])[-PAST_HOLDERS_KEPT:]) | kept

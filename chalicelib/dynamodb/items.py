@@ -90,7 +90,7 @@ _OMITTED: Final[dict[str, Any]] = {
     for name in Customer.__struct_fields__
     if name not in ("tenant", "pool", "id", "fields", "tail", "unknown")
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
-     "shards": 1}  # fmt: skip
+     "past_holds": {}, "shards": 1}  # fmt: skip
 _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED, *INDEX_RANGE, *INDEX_RANGE.values()))
 
 

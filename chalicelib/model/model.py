@@ -179,12 +179,13 @@ class Event(Struct, frozen=True, array_like=True):
 class Customer(Struct, frozen=True):
     """A customer as stored.
 
-    `past_holders` maps each former holder to the time of leaving. `tail` contains the recent events, oldest first.
-    `fields_version` is the version that last changed `fields`, which are an item of their own. `homes` maps each pool
-    that stores older events to the first version that it does not store. `domain.deadlines` explains the attributes of
-    deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that time.
-    `shards` is the shard count with which the item was written. `unknown` holds stored attributes, in DynamoDB's JSON,
-    that a later version of the service wrote: they are kept.
+    `past_holders` maps each former holder to the time of leaving, `past_holds` to the time when their hold began.
+    `held_since` is set if the present hold began before this claim (rule 14). `tail` contains the recent events, oldest
+    first. `fields_version` is the version that last changed `fields`, which are an item of their own. `homes` maps each
+    pool that stores older events to the first version that it does not store. `domain.deadlines` explains the
+    attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
+    time. `shards` is the shard count with which the item was written. `unknown` holds stored attributes, in DynamoDB's
+    JSON, that a later version of the service wrote: they are kept.
     """
 
     tenant: str
@@ -223,6 +224,8 @@ class Customer(Struct, frozen=True):
     set_aside_at: int | None = None
     homes: dict[str, int] = {}
     past_holders: dict[str, int] = {}
+    held_since: int | None = None
+    past_holds: dict[str, int] = {}
     shards: int = 1
     tail: tuple[Event, ...] = ()
     fields: Fields = {}

@@ -235,6 +235,19 @@ def test_rule_14_the_clock_starts_at_the_claim_and_a_follow_up_restarts_it_if_en
     assert followed == rfc3339(world.clock() + 7 * DAY)
 
 
+def test_rule_14_max_hold_counts_from_the_first_of_consecutive_claims(world: World) -> None:
+    mona = world.pool(max_hold="P5D", customers=1)
+    ends = world.alice.claim("c1").json["expires_at"]
+    world.clock.forward(DAY)
+    world.alice.release("c1")
+
+    again = world.alice.claim("c1").json["expires_at"]
+    mona.post("/customers/c1/transfer", {"to": "bob"})
+    back = mona.post("/customers/c1/transfer", {"to": "alice"}).json["expires_at"]
+
+    assert again == back == ends
+
+
 def test_rule_15_extending_adds_to_the_current_deadline_within_caps_and_never_after_it(world: World) -> None:
     mona = world.pool(claim_ttl="P7D", extension="P2D", max_extensions=2, max_hold="P30D", customers=2)
     old = world.alice.claim("c1").json["expires_at"]

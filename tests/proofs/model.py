@@ -13,6 +13,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.support.world import DAY
+
 FORBIDDEN = ("not_a_member", "not_manager", "not_admin", "not_holder", "extension_not_allowed")
 UNPROCESSABLE = ("reason_required", "invalid_request", "idempotency_key_reused")
 ACTIVITY = {
@@ -61,6 +63,7 @@ class Claim:
     extensions: int = 0
     requested: int | None = None  # when a win was, and is still to be decided
     declined: bool = False
+    since: int | None = None  # when the hold began, if it began before this claim
     review: int | None = None  # when the review ends
 
     @property
@@ -75,6 +78,11 @@ class Claim:
     def started(self) -> int:
         """Return the start on a clock that stops while the pool is paused."""
         return self.began + self.stopped
+
+    @property
+    def hold(self) -> int:
+        """Return the start of the hold on that clock."""
+        return self.started if self.since is None else self.since + self.stopped
 
     def expired(self, moment: int) -> bool:
         return self.expires is not None and self.expires <= moment
@@ -100,6 +108,7 @@ class Customer:
     won: int | None = None
     left: dict[str, int] = field(default_factory=dict)  # when each past holder did
     events: list[str] = field(default_factory=list)
+    begun: dict[str, int] = field(default_factory=dict)  # when each past holder's hold did
     changes: dict[int, list[str]] = field(default_factory=dict)  # by version, what an edit changed
     notes: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # by version: author, whom it names, text
 
@@ -191,9 +200,14 @@ class Pool:
             next_day = following(next_day)
         self.kept_day = KeptDay(day, began, midnight(next_day, zone))
 
-    def deadline(self, started: int, active: int) -> int | None:
+    @property
+    def hold_window(self) -> int:
+        window: int = max(self.policy.get("cooldown", 0), DAY)
+        return window
+
+    def deadline(self, started: int, active: int, held: int) -> int | None:
         restarts = active if self.policy.get("follow_up_restarts_clock") else started
-        clocks = (("claim_ttl", restarts), ("idle_ttl", active), ("max_hold", started))
+        clocks = (("claim_ttl", restarts), ("idle_ttl", active), ("max_hold", held))
         return min((start + self.policy[rule] for rule, start in clocks if rule in self.policy), default=None)
 
 
@@ -297,9 +311,37 @@ class Model:
         pool = self.pools[customer.pool]
         if customer.expired(pool.moment(now)):
             self.expire(customer, now)
-        customer.claim = Claim(now, pool.deadline(now, now))
+        since = self.continued_hold(customer, holder, now)
+        customer.claim = Claim(now, pool.deadline(now, now, now if since is None else since), since=since)
         customer.state, customer.holder, customer.followed_up = "claimed", holder, None
         customer.step(event, now)
+
+    def continued_hold(self, customer: Customer, user: str, now: int) -> int | None:
+        """Return when the hold began that a claim of the user continues."""
+        pool, left = self.pools[customer.pool], customer.left.get(user)
+        if "max_hold" not in pool.policy or left is None or now - left >= pool.hold_window:
+            return None
+        return customer.begun.get(user)
+
+    def hold_used_up(self, customer: Customer, user: str, now: int) -> bool:
+        pool, began = self.pools[customer.pool], self.continued_hold(customer, user, now)
+        claim = customer.claim
+        own = "max_hold" in pool.policy and customer.holder == user and customer.expired(pool.moment(now))
+        if own and claim is not None and claim.expires is not None:
+            began = claim.hold if now - claim.expires < pool.hold_window else None
+        return began is not None and began + pool.policy["max_hold"] <= now
+
+    def leave(self, customer: Customer, since: int) -> None:
+        """Record when the holder left and when their hold began."""
+        if customer.holder is not None:
+            customer.left[customer.holder] = since
+        self.record_hold(customer)
+
+    def record_hold(self, customer: Customer) -> None:
+        if "max_hold" not in self.pools[customer.pool].policy:
+            customer.begun.clear()
+        elif customer.claim is not None and customer.holder is not None:
+            customer.begun[customer.holder] = customer.claim.hold
 
     def expire(self, customer: Customer, now: int) -> None:
         assert customer.claim is not None and customer.claim.expires is not None
@@ -307,7 +349,8 @@ class Model:
 
     def give_back(self, customer: Customer, event: str, now: int, since: int | None = None) -> None:
         assert customer.holder is not None
-        customer.waiting = customer.left[customer.holder] = now if since is None else since
+        customer.waiting = now if since is None else since
+        self.leave(customer, customer.waiting)
         customer.state, customer.holder, customer.claim = "available", None, None
         customer.returns += 1
         customer.step(event, now)
@@ -318,8 +361,10 @@ class Model:
     def make_private(self, customer: Customer, event: str, holder: str, now: int) -> None:
         if customer.expired(self.pools[customer.pool].moment(now)):
             self.expire(customer, now)
-        if customer.holder is not None and customer.holder != holder:
-            customer.left[customer.holder] = now
+        if customer.holder == holder:
+            self.record_hold(customer)
+        else:
+            self.leave(customer, now)
         customer.state, customer.holder, customer.claim, customer.aside = "private", holder, None, None
         customer.won = now if event == "won" else None
         customer.step(event, now)

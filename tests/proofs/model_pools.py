@@ -185,9 +185,13 @@ def hand_back(req: Request, user: str, held: str, to: str | None) -> None:
     req.by_member(to)
     limit = req.model.limit(req.pool, to)
     refuse_if(limit is not None and limit - len(req.model.held_by(req.pool, to)) < len(holds), "holding_limit")
+    used_up = [each for each in holds if req.model.hold_used_up(each, to, req.now)]
     for each in holds:
-        each.left[user], each.claim = req.now, None
-        req.model.begin(each, "transferred", to, req.now)
+        if each not in used_up:
+            req.model.leave(each, req.now)
+            each.claim = None
+            req.model.begin(each, "transferred", to, req.now)
+    refuse_if(bool(used_up), "cooldown")
 
 
 # Policy and status
@@ -219,9 +223,9 @@ def change_policy(req: Request, rules: Mapping[str, Any], zone: str | None, to_a
 
 def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None, int | None]:
     """Return the deadlines under the current policy, of the clocks and with the pin, and the end of the pin."""
-    clocks, longest = req.home.deadline(claim.started, claim.active or claim.started), 10**15
+    clocks, longest = req.home.deadline(claim.started, claim.active or claim.started, claim.hold), 10**15
     if "max_hold" in req.policy:
-        longest = claim.started + req.policy["max_hold"]
+        longest = claim.hold + req.policy["max_hold"]
     if clocks is not None:
         clocks = max(min(clocks + claim.extended, longest), req.moment)
     pinned = None if claim.pinned is None else min(claim.pinned, max(longest, req.moment))

@@ -85,7 +85,9 @@ def blocking(req: Request, found: Customer) -> list[str]:
         results.append("set_aside")
     if req.now - found.entered < policy.get("embargo", 0):
         results.append("embargoed")
-    if found.holder == req.who and found.claim is not None and found.claim.expires is not None:
+    if req.model.hold_used_up(found, req.who, req.now):
+        results.append("cooldown")
+    elif found.holder == req.who and found.claim is not None and found.claim.expires is not None:
         results += ["cooldown"] if req.now - found.claim.expires < policy.get("cooldown", -(10**15)) else []
     elif req.now - found.left.get(req.who, -(10**15)) < policy.get("cooldown", 0):
         results.append("cooldown")
@@ -163,6 +165,7 @@ def assign(req: Request, ids: Sequence[str], to: str, atomic: bool = False) -> l
         found = for_member(req, customer, to)
         for code in blocking(req, found):
             refuse_if(code in ("already_claimed", "set_aside"), code)
+        refuse_if(req.model.hold_used_up(found, to, req.now), "cooldown")
         return lambda: req.model.begin(found, "assigned", to, req.now), True
 
     return apply_to_each(req, ids, plan, atomic, lambda count: granted_by_limits(req, to, count, False))
@@ -178,14 +181,17 @@ def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, cl
             refuse_if(claim_id is not None, "claim_changed")
             return (nothing, False) if found.holder == to else (lambda: hand_private(req, found, to), to)
         req.claim(customer, claim_id)
-        return (nothing, False) if found.holder == to else (lambda: hand_over(req, found, to), True)
+        if found.holder == to:
+            return nothing, False
+        refuse_if(req.model.hold_used_up(found, to, req.now), "cooldown")
+        return lambda: hand_over(req, found, to), True
 
     return apply_to_each(req, ids, plan, atomic, lambda count: granted_by_limits(req, to, count, False))
 
 
 def hand_private(req: Request, found: Customer, to: str) -> None:
     assert found.holder is not None
-    found.left[found.holder] = req.now
+    req.model.leave(found, req.now)
     found.holder = to
     found.step("transferred", req.now)
 
@@ -199,7 +205,7 @@ def for_member(req: Request, customer: str, to: str) -> Customer:
 
 def hand_over(req: Request, found: Customer, to: str) -> None:
     assert found.holder is not None
-    found.left[found.holder] = req.now
+    req.model.leave(found, req.now)
     found.claim = None
     req.model.begin(found, "transferred", to, req.now)
 
@@ -244,7 +250,7 @@ def extend(
         if claim.ends is None:
             raise Refusal("extension_not_allowed")
         refuse_if(claim.extensions >= req.policy.get("max_extensions", 10**9), "extension_limit")
-        longest = claim.started + req.policy.get("max_hold", 10**15)
+        longest = claim.hold + req.policy.get("max_hold", 10**15)
         refuse_if(claim.ends + (length or 0) > longest, "extension_limit")
         refuse_if(not req.manages and not req.policy.get("members_may_extend"), "extension_not_allowed")
         if length is None:
@@ -288,7 +294,7 @@ def followed_up(req: Request, found: Customer, note: str, single: bool) -> None:
 
 def restart(req: Request, claim: Claim) -> None:
     claim.active = req.moment
-    fresh = req.home.deadline(claim.started, claim.active)
+    fresh = req.home.deadline(claim.started, claim.active, claim.hold)
     restarts = req.policy.get("follow_up_restarts_clock") or "idle_ttl" in req.policy
     if restarts and claim.ends is not None and fresh is not None:
         claim.ends = max(claim.ends, fresh)
@@ -358,6 +364,8 @@ def deposit(req: Request, ids: Sequence[str], into: str | None, atomic: bool = F
 def put_back(req: Request, found: Customer, into: str) -> None:
     assert found.holder is not None
     found.left[found.holder] = found.entered = found.waiting = req.now
+    if "max_hold" not in req.model.pools[into].policy:
+        found.begun.clear()
     found.state, found.holder, found.won = "available", None, None
     del req.model.customers[found.pool, found.id]
     found.pool = into
@@ -374,7 +382,7 @@ def plan_pin(req: Request, until: int, customer: str) -> tuple[Do, bool]:
     found, claim = req.claim(customer)
     own, policy = found.holder == req.who, req.policy
     refuse_if(own and "pin_limit" not in policy and not req.manages, "not_manager")
-    refuse_if(until > claim.started + policy.get("max_hold", 10**15), "pin_limit")
+    refuse_if(until > claim.hold + policy.get("max_hold", 10**15), "pin_limit")
     refuse_if(until > req.now + policy.get("max_pin", 30 * DAY if own else 10**15), "pin_limit")
     new = (claim.pinned or 0) <= req.moment
     return lambda: pinned(req, found, until), own and new and "pin_limit" in policy

@@ -138,6 +138,36 @@ def two_pins_where_one_is_allowed(world: World) -> Race:
 
 
 @race
+def two_batches_of_pins_where_three_are_allowed(world: World) -> Race:
+    world.pool(pin_limit=3, claim_ttl="P1D")
+    ids = world.fill(4)
+    world.user("alice").claim_batch(ids)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert sorted([*results[0].results, *results[1].results]) == ["ok", "ok", "ok", "pin_limit"]
+
+    def pin(world: World, *chosen: str) -> Reply:
+        body = {"customer_ids": list(chosen), "until": rfc3339(START + 3 * DAY)}
+        return world.user("alice").post("/pin", body)
+
+    return Race([lambda w: pin(w, "c1", "c2"), lambda w: pin(w, "c3", "c4")], check, cached=tuple(ids))
+
+
+@race
+def a_claim_of_a_used_up_hold_and_a_sweep(world: World) -> Race:
+    world.pool(max_hold="PT1H")
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.clock.forward(HOUR)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert results[0].code == "cooldown"
+        assert world.user("mona").customer("c1")["holder"] != "alice"
+
+    return Race([lambda w: w.user("alice").claim("c1"), run_sweep], check, cached=("c1",))
+
+
+@race
 def a_claim_in_place_of_a_expired_one_and_a_sweep(world: World) -> Race:
     held_for_an_hour(world, holding_limit=1)
     world.fill(1, prefix="d")

@@ -67,6 +67,52 @@ def test_no_deadline_is_after_the_largest_time() -> None:
     assert ends(begun) == (NO_DEADLINE, None, NO_DEADLINE - HOUR)
 
 
+# A hold that continues
+
+
+def test_a_hold_continues_for_a_day_or_a_longer_cooldown_to_the_millisecond() -> None:
+    known = replace(AVAILABLE, past_holders={"alice": START}, past_holds={"alice": START - HOUR, "bob": START})
+    day, longer = Policy(max_hold="P9D"), Policy(max_hold="P9D", cooldown="P2D")
+
+    continued = [
+        deadlines.continued_hold(known, policy, "alice", START + length + ms)
+        for policy, length in ((day, DAY), (longer, 2 * DAY)) for ms in (-1, 0)
+    ]  # fmt: skip
+
+    assert continued == [START - HOUR, None] * 2
+    assert deadlines.continued_hold(known, day, "bob", START) is None, "he has not left"
+    assert deadlines.continued_hold(known, Policy(), "alice", START) is None
+
+
+def test_a_hold_is_used_up_when_max_hold_has_passed_since_it_began() -> None:
+    known = replace(AVAILABLE, past_holders={"alice": START}, past_holds={"alice": START - HOUR})
+
+    used_up = [deadlines.hold_used_up(known, Policy(max_hold="PT2H"), "alice", START + HOUR + ms) for ms in (-1, 0)]
+
+    assert used_up == [False, True]
+    assert not deadlines.hold_used_up(known, Policy(), "alice", START + DAY)
+
+
+def test_the_hold_of_the_holder_is_kept_with_those_of_the_named_past_holders() -> None:
+    known = replace(CLAIMED, held_since=START - DAY, stopped_ms=HOUR, past_holds={"bob": 1, "carl": 2})
+
+    kept = deadlines.past_holds(known, Policy(max_hold="P9D"), ["alice", "bob"])
+
+    assert kept == {"alice": START - DAY + HOUR, "bob": 1}
+    assert deadlines.past_holds(replace(known, held_since=None), Policy(max_hold="P9D"), ["alice"]) == {
+        "alice": START
+    }, "it began with the claim"
+    assert deadlines.past_holds(known, Policy(), ["alice", "bob"]) == {}
+
+
+def test_max_hold_counts_from_the_start_of_the_hold_and_other_clocks_from_the_claim() -> None:
+    policy = Policy(claim_ttl="P3D", max_hold="P5D")
+
+    begun, continued = (deadlines.started(policy, START, 0, since) for since in (START - DAY, START - 3 * DAY))
+
+    assert [ends(each)[0] for each in (begun, continued)] == [START + 3 * DAY, START + 2 * DAY]
+
+
 # It goes on
 
 
