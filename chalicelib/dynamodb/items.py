@@ -164,16 +164,18 @@ def _row(event: Event) -> tuple[Any, ...]:
     """Return the event as an array, without the last elements if they are empty: stored bytes cost money."""
     row = msgspec.structs.astuple(event)[:_EVENT_ELEMENTS]
     if event.unknown:
-        return row + event.unknown
+        return row + msgspec.json.decode(event.unknown, type=tuple[Any, ...])
     if event.changed:
         return row
     return row[:-1] if event.outcome is not None else row[:-2]
 
 
 def _event_rows(text: str) -> list[list[Any]]:
-    """Return the events as arrays. Elements that this version does not know become one more element, `unknown`."""
+    """Return the events as arrays. Elements that this version does not know become one more element, as JSON text."""
     rows: list[list[Any]] = msgspec.json.decode(_decode_events(text), type=list[list[Any]])
-    return [row if len(row) <= _EVENT_ELEMENTS else [*row[:_EVENT_ELEMENTS], row[_EVENT_ELEMENTS:]] for row in rows]
+    return [
+        row if len(row) <= _EVENT_ELEMENTS else [*row[:_EVENT_ELEMENTS], _text(row[_EVENT_ELEMENTS:])] for row in rows
+    ]
 
 
 def _events(text: str) -> tuple[Event, ...]:

@@ -28,7 +28,7 @@ class Refusal(Struct, frozen=True, omit_defaults=True):
 
     @property
     def meaning(self) -> ErrorSpec:
-        return CATALOG[self.reason]
+        return CATALOG.get(self.reason, OF_A_LATER_VERSION)
 
     @property
     def code(self) -> str:
@@ -143,3 +143,6 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
         retry_after=60,
     ),
 }
+
+# A stored answer may hold a reason that only a later version of the service knows.
+OF_A_LATER_VERSION: Final = ErrorSpec(409, "A rule of this pool does not allow this.", "该公海的规则不允许此操作。")

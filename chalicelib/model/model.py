@@ -147,8 +147,8 @@ class Event(Struct, frozen=True, array_like=True):
 
     `seq` is the customer version that it created. `request_marker` identifies the request: nothing else distinguishes
     two equal requests in the same millisecond. `outcome` is that of a follow-up. `changed` names what an edit or an
-    import changed: `name`, `priority` and keys of fields. `unknown` holds stored elements that a later version of the
-    service wrote: they are kept.
+    import changed: `name`, `priority` and keys of fields. `unknown` holds, as JSON text, stored elements that a later
+    version of the service wrote: they are kept.
     """
 
     seq: int
@@ -164,7 +164,7 @@ class Event(Struct, frozen=True, array_like=True):
     request_marker: str = ""
     outcome: str | None = None
     changed: tuple[str, ...] = ()
-    unknown: tuple[Any, ...] = ()
+    unknown: str = ""
 
     @property
     def written(self) -> bool:

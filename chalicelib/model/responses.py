@@ -121,6 +121,8 @@ class _CustomerFacts(_LeadingFacts, kw_only=True):
 class Facts(_CustomerFacts, kw_only=True, forbid_unknown_fields=False):
     """A customer without personal data, as an idempotency record stores it."""
 
+    # A record that is a day old may lack a fact that this version has added.
+    win_requested_at: Time | None = None
     old_expires_at: Time | UnsetType = UNSET
 
 

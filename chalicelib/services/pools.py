@@ -44,7 +44,7 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) ->
     key = keys.pool_key(pool.tenant, pool.id)
     free = Rule("pool_exists", key, rules.pk.does_not_exist())
     tenant = keys.tenant_key(pool.tenant)
-    known_to_schedule = Put(tenant, items.build_item(tenant, {}))
+    known_to_schedule = SetAttributes(tenant, {"known": items.serialize(1)})
     body = ctx.commit(
         [Put(key, items.pool_item(pool), free.condition), known_to_schedule], [free], rendering.pool(pool)
     )

@@ -95,12 +95,17 @@ def _is_counted(member_item: Item) -> bool:
     return True
 
 
+def _takes(transitions: Iterable[Transition]) -> Counter[Take]:
+    return Counter(each.take for each in transitions if isinstance(each, Write) and each.take is not None)
+
+
 class Counters:
     """The members' items that one request writes."""
 
     def __init__(self, actor: Actor, target_pool: Pool | None = None) -> None:
         self._actor, self._target_pool = actor, target_pool
         self._seen: dict[Key, Item] = {}
+        self._evaluated: Counter[Take] = Counter()
 
     def learn(self, failed_items: Mapping[Key, Item]) -> set[Key]:
         """Store the member items among the failed items; {} means that the member was removed.
@@ -130,8 +135,11 @@ class Counters:
 
     def quotas(self, transitions: Iterable[Transition]) -> list[Quota | PinQuota]:
         """Return the limits of each member who takes customers or pins in this request."""
-        counts = Counter(each.take for each in transitions if isinstance(each, Write) and each.take is not None)
-        return [self._quota(take, count) for take, count in counts.items()]
+        return [self._quota(take, count + self._evaluated[take]) for take, count in _takes(transitions).items()]
+
+    def count_evaluated(self, transitions: Iterable[Transition]) -> None:
+        """Count these takes, which are not written, for the limits of further ones: all of a failed atomic batch."""
+        self._evaluated = _takes(transitions)
 
     def _quota(self, take: Take, count: int) -> Quota | PinQuota:
         actor = self._actor

@@ -8,7 +8,7 @@ module must not know any verb: a planner, a value from `domain`, turns each cust
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -151,7 +151,7 @@ class _Attempt:
         self.outcome.results |= _reject_invalid_ids(ids)
         self.known: dict[str, Customer | None] = dict(known or {})
         self.loaded = known is not None
-        self.evaluated: set[int] = set()  # of a failed atomic batch: ids whose rules DynamoDB has evaluated
+        self.evaluated: dict[int, Transition] = {}  # of a failed atomic batch: ids whose rules DynamoDB has evaluated
         self.counters = Counters(uow.actor, uow.target_pool)
         self.room_made = False
 
@@ -167,6 +167,8 @@ class _Attempt:
                 return self._complete_outcome()
             transaction = self._build(self._plan(pending[:MAX_ACTIONS]))
             plan_again = self._write(transaction)
+            if self.uow.atomic:
+                self._reload_stale(transaction.transitions)
             if self.uow.atomic and self.outcome.refused and not plan_again:
                 self._accept_evaluated(transaction.transitions)
         raise Throttled
@@ -213,7 +215,8 @@ class _Attempt:
 
     def _build(self, transitions: dict[int, Transition]) -> TransactionBuilder:
         """Build a transaction of as many transitions as fit, in order. Raises Refused if an atomic batch exceeds it."""
-        reserved_keys = [*self.uow.idempotency.reserved_keys, *(action.key for action in self._abort_check())]
+        aborts = self._abort_check(transitions.values())
+        reserved_keys = [*self.uow.idempotency.reserved_keys, *(action.key for action in aborts)]
         transaction = TransactionBuilder(self.counters, self.uow.log, reserved_keys)
         for index, transition in transitions.items():
             if not transaction.take(index, transition):
@@ -236,18 +239,22 @@ class _Attempt:
             if not isinstance(transition, Recheck)
         }
         stored = self.uow.idempotency.parts(results)
-        failed_items = self.uow.table.write([*transaction.actions(), *stored, *self._abort_check()])
+        aborts = self._abort_check(transitions.values())
+        failed_items = self.uow.table.write([*transaction.actions(), *stored, *aborts])
         if failed_items is not None:
             return self._explain_cancellation(transitions, failed_items)
         self._commit(transitions, results)
         return False
 
-    def _abort_check(self) -> list[Action]:
-        """Return a check that always fails, once an atomic batch has failed: the rest is evaluated, never written.
+    def _abort_check(self, transitions: Iterable[Transition]) -> list[Action]:
+        """Return a check that always fails, if an atomic batch must not be written: it is only evaluated.
 
-        It checks an item that no transition uses, since a transaction may name each item only once.
+        It has failed already, or a cached customer is too stale to plan a change, so that a commit would leave it out.
+        The check is about an item that no transition uses, since a transaction may name each item only once.
         """
-        if not (self.uow.atomic and self.outcome.refused):
+        if not self.uow.atomic:
+            return []
+        if not self.outcome.refused and not any(isinstance(each, Recheck) for each in transitions):
             return []
         return [Check(keys.absent_key(self.uow.actor.member_key), rules.pk.exists())]
 
@@ -354,9 +361,10 @@ class _Attempt:
         today, headroom = quota.left(member_item)
         if headroom is not None and headroom < quota.count and self._make_room(quota, member_item):
             return True
-        fitting = min((left for left in (today, headroom) if left is not None), default=len(takes))
-        for index in takes[fitting:]:
-            self._refuse(index, quota.refusals(member_item, fitting)[0])
+        evaluated = quota.count - len(takes)  # by earlier transactions of a failed atomic batch
+        granted = min((left for left in (today, headroom) if left is not None), default=quota.count)
+        for index in takes[max(granted - evaluated, 0) :]:
+            self._refuse(index, quota.refusals(member_item, granted)[0])
         return False
 
     def _make_room(self, quota: Quota | PinQuota, member_item: Item) -> bool:
@@ -376,14 +384,16 @@ class _Attempt:
         self.outcome.results[index] = Result(self.ids[index], refusal=refusal)
 
     def _accept_evaluated(self, transitions: dict[int, Transition]) -> None:
-        """Note the ids of a failed atomic batch that break no rule. No other id may show its customer.
+        """Note the ids of a failed atomic batch that break no rule. No other id may show its customer."""
+        for index, transition in transitions.items():
+            if index not in self.outcome.results and not isinstance(transition, Recheck):
+                self.evaluated[index] = transition
+        self.counters.count_evaluated(self.evaluated.values())
 
-        A customer whose cached copy is too stale to plan a change is read again and evaluated again.
-        """
-        passed = {index: each for index, each in transitions.items() if index not in self.outcome.results}
-        stale = [index for index, each in passed.items() if isinstance(each, Recheck)]
-        self._reload([self.ids[index] for index in stale])
-        self.evaluated |= passed.keys() - set(stale)
+    def _reload_stale(self, transitions: dict[int, Transition]) -> None:
+        """Read the customers again that pass all rules but were too stale to plan a change from."""
+        stale = [index for index, each in transitions.items() if isinstance(each, Recheck)]
+        self._reload([self.ids[index] for index in stale if index not in self.outcome.results])
 
     def _complete_outcome(self) -> Outcome:
         """Return the outcome. In a failed atomic batch, ids without a refusal show their customer unchanged."""
