@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Value
 
 from chalicelib.dynamodb.conditions import Attribute, evaluate
-from chalicelib.dynamodb.items import Item, deserialize
+from chalicelib.dynamodb.items import PREVIOUS_OWNERS, Item, deserialize
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
@@ -280,6 +281,17 @@ def written_as(unique_key: Item) -> Condition:
         deserialize(unique_key["version"]), deserialize(unique_key["created_at"])
     )
     return as_then
+
+
+def take_unique_key(owner: Item) -> list[Any]:
+    """Return the changes that give a unique key to this owner. The item keeps the owners before: an undo needs them.
+
+    DynamoDB reads each operand from the item as it was before.
+    """
+    changes = [Attribute(name).set(Value(owner[name])) for name in ("customer", "created_at", "version")]
+    for name, former in zip(PREVIOUS_OWNERS, ("customer", *PREVIOUS_OWNERS), strict=False):
+        changes.append(Attribute(name).set(Attribute(former) | ""))
+    return changes
 
 
 # About a member

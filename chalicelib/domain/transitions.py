@@ -14,6 +14,7 @@ from msgspec import Struct
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
@@ -114,17 +115,26 @@ class Take(Struct, frozen=True):
     counter: Literal["held", "pins", "private"] = "held"
 
 
+class GivenUp(Struct, frozen=True):
+    """A unique key that a customer loses, if `rule` holds: to the owner in the item, or to nobody without one."""
+
+    rule: Rule
+    next_owner: Item | None
+
+
 class Write(Transition, frozen=True, kw_only=True):
     """Write the customer `after`, which is new if `before` is None.
 
     already_held_by: if this user holds the customer, the transition is done already.
     note: extra members of the result.
+    given_up: unique keys that the customer loses; their rules are among `rules`.
     """
 
     after: Customer
     take: Take | None = None
     already_held_by: str | None = None
     note: dict[str, Any] = {}
+    given_up: tuple[GivenUp, ...] = ()
 
     @property
     def result(self) -> Customer | None:
@@ -138,10 +148,10 @@ class Relocate(Write, frozen=True, kw_only=True):
 
 
 class Remove(Transition, frozen=True, kw_only=True):
-    """Delete the customer and those of its unique-key items whose conditions are in `unique_key_rules`."""
+    """Delete the customer. It loses the unique keys in `given_up`, whose rules are among `rules`."""
 
     by: str
-    unique_key_rules: tuple[Rule, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
 
 
 def pool_rules(actor: Actor) -> list[Rule]:

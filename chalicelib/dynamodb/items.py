@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
@@ -18,7 +18,7 @@ import msgspec
 
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import INDEX_RANGE, ROSTER, Key
-from chalicelib.model.model import Customer, Event, Member, Pool
+from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool
 from chalicelib.model.normalization import keys_in
 from chalicelib.model.policy import Policy
 from chalicelib.model.users import Person
@@ -32,6 +32,7 @@ Fields: TypeAlias = dict[str, str | int | float | bool | None]
 KILOBYTE: Final = 1024
 MAX_PLAIN_BYTES: Final = 320
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
+PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
 _EVENT_ELEMENTS: Final = Event.__struct_fields__.index("unknown")  # of a stored event
 
 
@@ -209,6 +210,17 @@ def unique_key_items(customer: Customer) -> dict[Key, Item]:
         owner = {"customer": customer.id, "created_at": customer.created_at, "version": customer.version}
         unique_keys[key] = build_item(key, owner)
     return unique_keys
+
+
+def next_owner_item(owner: Item, earlier: Sequence[str]) -> Item:
+    """Return the unique-key item for its next owner, with the owners before that one, the latest first."""
+    return owner | {name: serialize(each) for name, each in zip(PREVIOUS_OWNERS, earlier, strict=False)}
+
+
+def previous_owners(unique_key: Item) -> list[str]:
+    """Return the ids of the customers from which the key was taken, the latest first, without malformed ones."""
+    stored = [unique_key.get(name, {}).get("S", "") for name in PREVIOUS_OWNERS]
+    return [each for each in stored if isinstance(each, str) and IDENTIFIER.fullmatch(each)]
 
 
 class _UniqueKey(msgspec.Struct):

@@ -11,16 +11,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import content_transitions, rules, transitions
-from chalicelib.domain.rules import Rule
-from chalicelib.domain.transitions import Actor, Recheck, Remove, Transition
+from chalicelib.domain.transitions import Actor, GivenUp, Recheck, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Table, Throttled
+from chalicelib.dynamodb.table import Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.services.pools import require_manager
@@ -33,8 +31,6 @@ from chalicelib.transactions.unit_of_work import Outcome
 UNDO_REASON: Final = "import undone"  # of the event
 MAX_ROUNDS: Final = 50  # a round fails when another customer takes a unique key meanwhile; only a defect uses up all
 RESULTS_PER_PART: Final = 50  # a part of an idempotency record is an item of limited size
-
-UniqueKeys = dict[Key, Item]
 
 
 def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
@@ -49,8 +45,8 @@ def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
     left = {at: each for at, each in written.items() if at not in answered}
     undoing = replace(ctx, idempotency=_undo_record(ctx, pool, import_id))
     # Restore first: a restored customer then owns its unique keys before a new one with the same keys is removed.
-    results = _restore_all(undoing, pool, {at: each for at, each in left.items() if not each.is_new})
-    results |= _remove_all(undoing, pool, {at: each for at, each in left.items() if each.is_new})
+    results = _undo_all(undoing, pool, {at: each for at, each in left.items() if not each.is_new})
+    results |= _undo_all(undoing, pool, {at: each for at, each in left.items() if each.is_new})
     return Outcome(_store_results(ctx, answered | results))
 
 
@@ -71,69 +67,114 @@ def _store_results(ctx: RequestContext, results: dict[int, Result]) -> dict[int,
     return kept
 
 
-def _restore_all(ctx: RequestContext, pool: Pool, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
-    actor = ctx.actor(pool)
-    planner = partial(_restore, actor, written={each.id: each for each in written.values()})
-    return ctx.uow(actor, planner, managed=True).attempt({at: each.id for at, each in written.items()}).results
+def _undo_all(ctx: RequestContext, pool: Pool, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
+    """Restore or remove the customers, with the unique keys that they still own. Keys of other customers stay."""
+    actor, results = ctx.actor(pool), dict[int, Result]()
+    for _ in range(MAX_ROUNDS):
+        pending = {at: each for at, each in written.items() if at not in results}
+        if not pending:
+            return results
+        rows, malformed = {each.id: each for each in pending.values()}, set[str]()
+        known = _customers(ctx, actor, rows, malformed)
+        given_up = _given_up(ctx, actor, rows, known)
+        uow = ctx.uow(actor, partial(_transition, actor, written=rows, given_up=given_up), managed=True)
+        refused = {at: _malformed(each.id) for at, each in pending.items() if each.id in malformed}
+        attempted = uow.attempt({at: each.id for at, each in pending.items() if at not in refused}, known=known)
+        results |= refused
+        results |= {at: each for at, each in attempted.results.items() if not each.refused_as(rules.KEY_TAKEN)}
+    raise Throttled
 
 
-def _restore(actor: Actor, customer: str, known: Customer | None, written: Mapping[str, ImportedRow]) -> Transition:
-    imported = written[customer]
-    required = _conditions(actor, imported)
+def _customers(
+    ctx: RequestContext, actor: Actor, rows: Mapping[str, ImportedRow], malformed: set[str]
+) -> dict[str, Customer | None]:
+    """Return the customers, from the cache if the cached one is as the import wrote it."""
+    cache = ctx.backend.customer_cache
+    cached = {name: each for name, each in cache.peek(actor, list(rows)).items() if _as_written(each, rows[name])}
+    return {**cached, **cache.read(ctx.backend.table, actor, [each for each in rows if each not in cached], malformed)}
+
+
+def _malformed(customer: str) -> Result:
+    return Result(customer, refusal=Refusal(rules.MALFORMED_RECORD))
+
+
+def _transition(
+    actor: Actor,
+    customer: str,
+    known: Customer | None,
+    written: Mapping[str, ImportedRow],
+    given_up: Mapping[str, tuple[GivenUp, ...]],
+) -> Transition:
+    imported, key = written[customer], actor.customer_key(customer)
+    untouched = rules.not_modified_since(key, imported.version, imported.created_at)
+    required = (*transitions.manager_rules(actor), rules.exists(key), untouched)
     if known is None or not _as_written(known, imported):
-        return Recheck(actor.customer_key(customer), known, required)
+        return Recheck(key, known, required)
+    lost = given_up.get(customer, ())
+    owned = (*required, *(each.rule for each in lost))
+    if imported.is_new:
+        return Remove(key, known, owned, by=actor.user, given_up=lost)
     if imported.before is None:
-        key = actor.customer_key(customer)
         return Recheck(key, known, (*required, rules.always_fails(key, "version_conflict")))
-    return content_transitions.updated(actor, known, required, imported.before, UNDO_REASON)
-
-
-def _conditions(actor: Actor, written: ImportedRow) -> tuple[Rule, ...]:
-    key = actor.customer_key(written.id)
-    untouched = rules.not_modified_since(key, written.version, written.created_at)
-    return (*transitions.manager_rules(actor), rules.exists(key), untouched)
+    restored = content_transitions.updated(actor, known, owned, imported.before, UNDO_REASON)
+    return replace(restored, given_up=lost) if isinstance(restored, Write) else restored
 
 
 def _as_written(known: Customer, written: ImportedRow) -> bool:
     return (known.version, known.created_at) == (written.version, written.created_at)
 
 
-def _remove_all(ctx: RequestContext, pool: Pool, written: Mapping[int, ImportedRow]) -> dict[int, Result]:
-    """Remove the customers and the unique keys that they still own. Keys of other customers stay."""
-    actor, removal = ctx.actor(pool), _Removal({each.id: each for each in written.values()}, {}, set())
-    uow = ctx.uow(actor, partial(_remove, actor, removal=removal), managed=True)
-    results: dict[int, Result] = {}
-    for _ in range(MAX_ROUNDS):
-        pending = {at: each.id for at, each in written.items() if at not in results}
-        attempted = uow.attempt(pending).results
-        results |= {at: result for at, result in attempted.items() if not result.refused_as(rules.KEY_TAKEN)}
-        if len(results) == len(written):
-            return results
-        refused = [removal.unique_keys[attempted[at].id] for at in pending if at not in results]
-        removal.foreign.update(_foreign_keys(uow.table, refused))
-    raise Throttled
+# Unique keys
 
 
-class _Removal(Struct):
-    """The rows to remove, the unique keys that each customer wrote, and those that belong to others by now."""
+def _given_up(
+    ctx: RequestContext, actor: Actor, rows: Mapping[str, ImportedRow], known: Mapping[str, Customer | None]
+) -> dict[str, tuple[GivenUp, ...]]:
+    """Return the unique keys that each customer took with the import and still owns, with their next owners."""
+    untouched = {each.id: each for each in known.values() if each is not None and _as_written(each, rows[each.id])}
+    left = {name: _left(customer, rows[name]) for name, customer in untouched.items()}
+    had = {name: items.unique_key_items(customer) for name, customer in untouched.items()}
+    keeps = {name: items.unique_key_items(customer) if customer else {} for name, customer in left.items()}
+    regained = {key for name in left for key in keeps[name].keys() - had[name].keys()}
+    lost = {name: had[name].keys() - keeps[name].keys() - regained for name in left}
+    stored = ctx.backend.table.get([key for unique_keys in lost.values() for key in unique_keys])
+    owned = {name: [key for key in unique_keys if _owns(had[name][key], stored.get(key))]
+             for name, unique_keys in lost.items()}  # fmt: skip
+    owners = _previous_owners(ctx, actor, [stored[key] for each in owned.values() for key in each], left)
+    return {
+        name: tuple(
+            GivenUp(rules.still_written(key, had[name][key]), _next_owner(key, stored[key], owners)) for key in own_keys
+        )
+        for name, own_keys in owned.items()
+    }
 
-    written: Mapping[str, ImportedRow]
-    unique_keys: dict[str, UniqueKeys]
-    foreign: set[Key]
+
+def _left(known: Customer, written: ImportedRow) -> Customer | None:
+    """Return the customer with the unique keys that it has after the undo; None if it is removed."""
+    fields = (written.before or {}).get("fields", known.fields)
+    return None if written.is_new else replace(known, fields=fields)
 
 
-def _foreign_keys(table: Table, believed: list[UniqueKeys]) -> set[Key]:
-    """Return the unique keys that are no longer as these customers wrote them; such a key never returns to them."""
-    stored = table.get([key for unique_keys in believed for key in unique_keys])
-    return {key for unique_keys in believed for key, item in unique_keys.items() if stored.get(key) != item}
+def _owns(written: Item, stored: Item | None) -> bool:
+    """Return whether the unique-key item is as the customer wrote it. Such an item never returns to a customer."""
+    return stored is not None and stored | written == stored
 
 
-def _remove(actor: Actor, customer: str, known: Customer | None, removal: _Removal) -> Transition:
-    imported, key = removal.written[customer], actor.customer_key(customer)
-    removal.unique_keys[customer] = {} if known is None else items.unique_key_items(known)
-    required = _conditions(actor, imported)
-    if known is None or not _as_written(known, imported):
-        return Recheck(key, known, required)
-    own = {each: item for each, item in removal.unique_keys[customer].items() if each not in removal.foreign}
-    own_keys = tuple(rules.still_written(unique_key, item) for unique_key, item in own.items())
-    return Remove(key, known, (*required, *own_keys), by=actor.user, unique_key_rules=own_keys)
+def _previous_owners(
+    ctx: RequestContext, actor: Actor, unique_keys: list[Item], left: Mapping[str, Customer | None]
+) -> dict[str, Customer | None]:
+    """Return the customers from which the keys were taken, as they are after the undo."""
+    named = {owner for item in unique_keys for owner in items.previous_owners(item)} - left.keys()
+    read = ctx.backend.customer_cache.read(ctx.backend.table, actor, sorted(named), malformed=set())
+    return {**read, **left}
+
+
+def _next_owner(key: Key, taken: Item, owners: Mapping[str, Customer | None]) -> Item | None:
+    """Return the unique-key item for the last previous owner that still has the contact, or None."""
+    previous = items.previous_owners(taken)
+    for at, name in enumerate(previous, 1):
+        owner = owners.get(name)
+        item = None if owner is None else items.unique_key_items(owner).get(key)
+        if item is not None:
+            return items.next_owner_item(item, previous[at:])
+    return None

@@ -7,17 +7,17 @@ customer moves to another pool, a new one may get its id and reach the same vers
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.transitions import Relocate, Remove, Transition, Write
+from chalicelib.domain.transitions import GivenUp, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes
+from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.model.model import Customer, Event, Pool
 
 
@@ -39,6 +39,7 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
     if after.fields_version == after.version:
         writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(after)))
         writes += _unique_keys(transition, required)
+    writes += _given_up(transition.given_up, required)
     return writes
 
 
@@ -59,10 +60,10 @@ def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) 
     return SetAttributes(key, *items.customer_changes(known, after), bound)
 
 
-def _upsert(key: Key, item: Item, condition: Condition | None = None) -> SetAttributes:
+def _upsert(key: Key, item: Item) -> SetAttributes:
     """Write an item that may exist already."""
     content = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-    return SetAttributes(key, content, condition=condition)
+    return SetAttributes(key, content)
 
 
 def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
@@ -74,19 +75,25 @@ def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[C
 
 def _remove(transition: Remove, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
     """Delete the customer, its fields and its unique keys. Two customers may share a number: the last one owns it."""
-    for rule in transition.unique_key_rules:
-        required.pop(rule.key, None)
-    deleted_keys = [Delete(rule.key, rule.condition) for rule in transition.unique_key_rules]
-    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *deleted_keys]
+    given_up = _given_up(transition.given_up, required)
+    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *given_up]
 
 
-def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Iterator[SetAttributes]:
+def _given_up(given_up: Iterable[GivenUp], required: dict[Key, list[Condition]]) -> Iterator[Put | Delete]:
+    """Write each unique key back to its next owner, or delete it."""
+    for each in given_up:
+        key, condition = each.rule.key, each.rule.condition
+        required.pop(key, None)
+        yield Delete(key, condition) if each.next_owner is None else Put(key, each.next_owner, condition)
+
+
+def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Iterator[Update]:
     """Write new unique-key items. The last writer owns a key; only an import by key requires that it is free."""
     existing = {} if transition.before is None else items.unique_key_items(transition.before)
     for key, item in items.unique_key_items(transition.after).items():
         if key not in existing:
             conditions = required.pop(key, [])
-            yield _upsert(key, item, rules.all_of(conditions) if conditions else None)
+            yield Update(key, rules.take_unique_key(item), rules.all_of(conditions) if conditions else None)
 
 
 def with_request_marker(transition: Write, request_marker: str) -> Write:

@@ -205,6 +205,70 @@ def test_undo_returns_a_number_to_its_previous_customer(world: World) -> None:
         assert listed(mona, f"?phone={PHONE}") == ["old"]
 
 
+# The customer that had the number before
+
+
+def test_undo_returns_a_taken_number_to_a_customer_outside_of_the_import(world: World) -> None:
+    mona = world.pool()
+    mona.create("old", fields={"phone": PHONE, "email": "a@b.cn"})
+    mona.create("other", name="Was", fields={"email": "x@y.cn"})
+    rows = {"id": "new", "fields": {"phone": PHONE}}, {"id": "other", "fields": {"email": "a@b.cn"}}
+
+    assert undo_results(undo(mona, imported(mona, *rows))) == {"new": "left", "other": "restored"}
+
+    assert listed(mona, f"?phone={PHONE}") == listed(mona, "?email=a@b.cn") == ["old"]
+    assert listed(mona, "?email=x@y.cn") == ["other"]
+    again = mona.post(
+        "/import", {"rows": [{"name": "Old", "fields": {"phone": PHONE}}], "key": "phone", "on_duplicate": "reject"}
+    )
+    assert again.results == ["duplicate_customer"]
+
+
+def test_a_number_taken_by_two_imports_returns_to_its_first_customer(world: World) -> None:
+    mona = world.pool()
+    mona.create("old", fields={"phone": PHONE})
+    first, second = (imported(mona, {"id": each, "fields": {"phone": PHONE}}) for each in ("a", "b"))
+
+    undo(mona, second)
+    assert listed(mona, f"?phone={PHONE}") == ["a"]
+    undo(mona, first)
+
+    assert listed(mona, f"?phone={PHONE}") == ["old"]
+
+
+def test_undo_of_many_rows_with_one_number_returns_it_to_its_first_customer(world: World) -> None:
+    mona = world.pool()
+    mona.create("old", fields={"phone": PHONE})
+    fillers = [{"id": f"c{number}", "fields": {"phone": f"1391234{number:04d}"}} for number in range(60)]
+
+    same = [{"id": each, "fields": {"phone": PHONE}} for each in ("a", "b")]
+    undo(mona, imported(mona, same[0], *fillers, same[1]))
+
+    assert listed(mona) == listed(mona, f"?phone={PHONE}") == ["old"] and len(partition_keys(world, "#D#")) == 1
+
+
+def test_two_customers_that_exchanged_numbers_have_their_own_after_the_undo(world: World) -> None:
+    mona, phones = world.pool(), {"a": PHONE, "b": "13900000000"}
+    for each, phone in phones.items():
+        mona.create(each, fields={"phone": phone})
+
+    for rows in (["a", "b"], ["b", "a"]):
+        exchanged = [{"id": each, "fields": {"phone": phones["ab".replace(each, "")]}} for each in rows]
+        assert set(undo_results(undo(mona, imported(mona, *exchanged))).values()) == {"restored"}
+        assert [listed(mona, f"?phone={phone}") for phone in phones.values()] == [["a"], ["b"]]
+
+
+def test_undo_frees_a_number_that_its_previous_customer_has_no_more(world: World) -> None:
+    mona = world.pool()
+    mona.create("old", fields={"phone": PHONE})
+    name = imported(mona, {"id": "new", "fields": {"phone": PHONE}})
+    edit(mona, "old", fields={"phone": None})
+
+    undo(mona, name)
+
+    assert listed(mona) == ["old"] and partition_keys(world, "#D#") == []
+
+
 # Cached customers that no longer exist
 
 
