@@ -68,7 +68,8 @@ class SweepReport(Schema):
 
 
 DriftKind: TypeAlias = Literal[
-    "held", "pins", "room", "pooled", "aside", "index", "claim", "events", "replay", "malformed"
+    "held", "pins", "room", "private", "private_room", "pooled", "aside", "index", "claim", "events", "replay",
+    "malformed",
 ]  # fmt: skip
 
 
