@@ -258,10 +258,9 @@ class Everything(Playing):
     def edit_batch(
         self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, name: str, priority: int | None
     ) -> None:
-        self.many(
-            how, who, pool, "/edit", chosen, atomic,
-            lambda req: model_verbs.edit(req, chosen, name, priority, atomic), name=name, priority=priority,
-        )  # fmt: skip
+        body = {"customer_ids": chosen, "atomic": atomic, "name": name, "priority": priority}
+        self.send(how, who, pool, "/edit", body, lambda req: model_verbs.edit(req, chosen, name, priority, atomic))
+        self.same()
 
     @rule(who=people, pool=pools, process=st.integers(0, 1))
     def look(self, who: str, pool: str, process: int) -> None:
