@@ -4,7 +4,7 @@ const COLOURS = { claimed: "one", released: "two", expired: "three", won: "four"
 const ENDS = ["released", "expired", "won"];
 const AXIS = 38;
 
-/** Draws anew whenever the width of its place changes, so that letters keep their size on a phone. */
+/** Draws again when the width of its place changes, so that letters keep their size on a phone. */
 function drawn(draw) {
   const host = element("div", { class: "chart" });
   let last = 0;

@@ -25,7 +25,7 @@ function stateBadges(customer) {
   return [badge(say(`state.${state}`), state), won && [" ", badge(say("won"), "won")]];
 }
 
-/** As a person would say it: a claim past its deadline is free, swept or not. */
+/** The state that a person sees: a claim past its deadline is free, swept or not. */
 function stateOf(customer) {
   if (customer.set_aside_at) return "set_aside";
   if (customer.state === "claimed" && claimExpired(customer)) return "expired";

@@ -71,7 +71,7 @@ function customerList({ load, facts, actions, bulk = [], tickable = () => true, 
       tally();
     },
 
-    /** After a refusal: what the service says of the customer now, and why it was refused. */
+    /** After a refusal: the customer as it is now, and the reason. */
     async refused(id, refusal) {
       try {
         list.update(await read(ofCustomer(id)), reason(refusal));

@@ -14,7 +14,7 @@ function durationField(iso, props = {}) {
   return { view, iso: () => (count.value === "" ? null : WRITTEN[units.value].replace("{n}", String(Number(count.value)))) };
 }
 
-/** The largest unit that says it exactly, weeks left aside: 7 days stay 7 days. */
+/** The largest unit that divides it, except weeks: 7 days stay 7 days. */
 function inOneUnit(ms) {
   const unit = ["D", "H", "M", "S"].find((each) => ms % UNITS[each] === 0) ?? "S";
   return [ms / UNITS[unit], unit];

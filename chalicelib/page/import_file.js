@@ -24,7 +24,7 @@ async function textOf(file) {
   }
 }
 
-/** { columns, rows: [{ line, row }] }; the first line says what the columns are. */
+/** { columns, rows: [{ line, row }] }; the first line names the columns. */
 function tableOf(text) {
   const [head, ...lines] = cellsOf(text.replace(/^\uFEFF/, ""));
   if (head === undefined) return { columns: [], rows: [] };

@@ -87,7 +87,7 @@ function privateActions(list, customer) {
   return button(say("mine.deposit"), deposit, { "aria-label": say("mine.deposit_name", { name: customer.name }) });
 }
 
-/** Waits for a change of one row. A refusal that says the row is not as it was shown updates it. */
+/** Waits for a change of one row. A refusal because the row has changed updates it. */
 async function done(list, customer, asked, words, gone = false) {
   try {
     const changed = await asked;

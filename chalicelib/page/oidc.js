@@ -4,7 +4,7 @@
 const LEFT_KEPT = "customer-pool.left";
 const HERE = location.origin + location.pathname;
 
-/** Leaves the page for that of the issuer. Throws where the issuer cannot be asked or says something about another. */
+/** Opens the page of the issuer. Throws if the issuer does not respond, or its metadata is of another issuer. */
 async function leaveToSignIn() {
   const { issuer, client, scope } = GIVEN.signIn;
   const known = await json(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
@@ -20,7 +20,7 @@ async function leaveToSignIn() {
   location.assign(door);
 }
 
-/** Whether somebody has just come back; then the session has begun, or it says that it could not. */
+/** Return whether the user has just come back from the issuer. Then the session has begun, or an error is shown. */
 async function comeBack() {
   const said = new URLSearchParams(location.search);
   if (!said.has("state") || !GIVEN.signIn) return;

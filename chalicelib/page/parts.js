@@ -124,7 +124,7 @@ function dialog(title, content, stays = false) {
   return made;
 }
 
-/** Asks before acting. `controls` are shown above the buttons; a refusal is told there, and the dialog stays. */
+/** Confirms before acting. `controls` are shown above the buttons; a refusal is shown there, and the dialog stays. */
 function askFirst(title, controls, words, act, kind = "main") {
   const wrong = element("p", { class: "refused", role: "alert" });
   return dialog(title, (close) => {

@@ -1,6 +1,6 @@
 // What came of a batch: one line for each customer, with the reason where one was refused.
 
-/** Shows the results in `host` and moves the focus there. `names` says what each id is called. */
+/** Shows the results in `host` and moves the focus there. `names` has the name of each id. */
 function showResults(host, answer, names, done) {
   const { ok, failed } = answer.summary;
   const lines = answer.results.map((result) => resultLine(result, names, done));

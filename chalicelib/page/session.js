@@ -1,5 +1,5 @@
-// Who is here: the token, which is kept for this tab of the browser alone, and what it says of its bearer. The service
-// verifies it with each request; nothing here decides who may do what.
+// The session: the token, which is stored only for this tab of the browser, and its claims. The service verifies it with
+// each request; nothing here decides about permissions.
 
 const TOKEN_KEPT = "customer-pool.token";
 
@@ -12,9 +12,8 @@ const session = {
   claims: {},
 
   /**
-   * Raises nothing: what cannot be read is no token, and the service would say so too. A page that has worked for a
-   * session that ended, or for another person, is loaded again, and sends nothing until then: its unfinished work must
-   * not continue under the new session.
+   * Never throws: the service also rejects an unreadable token. A page that was used in an ended session, or by another
+   * person, is loaded again and sends nothing until then: its unfinished work must not continue in the new session.
    */
   begin(token) {
     const claims = claimsOf(token);
@@ -105,7 +104,7 @@ function refuseLink(why) {
   else notice(say(why), "bad");
 }
 
-/** Two people of one name are told apart by their tenants. */
+/** The tenant distinguishes two people of one name. */
 function called(claims, other) {
   const user = claims.sub;
   return tenantOf(claims) === tenantOf(other) ? user : say("link.person", { user, tenant: tenantOf(claims) });

@@ -20,7 +20,7 @@ function statisticsTab() {
   return [element("div", { class: "tools" }, labelled(say("stats.span"), spans)), host];
 }
 
-/** The last so many days, by the pool's own calendar; thirty are what the service tells by itself. */
+/** The last days, in the pool's time zone. Thirty are the default of the service. */
 async function spanOf(days) {
   if (days === 30) return "";
   const zone = { timeZone: now.pool.policy.time_zone ?? "UTC" };

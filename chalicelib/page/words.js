@@ -1,4 +1,4 @@
-// What is said, in the reader's language: sentences by key, moments, lengths of time. Knows no customer and no request.
+// Texts in the reader's language: sentences by key, moments, lengths of time. Knows no customer and no request.
 
 const GIVEN = JSON.parse(document.getElementById("given").textContent);
 const LANGUAGES = { en: "English", zh: "中文" };
@@ -74,7 +74,7 @@ function reason(refusal) {
     words.push(say(sayable(until) ? until : "until.any", { when: moment(refusal.retry_at) }));
   }
   if (refusal.errors) {
-    // That the request is not valid says nothing that its errors do not say.
+    // The errors already show that the request is not valid.
     if (refusal.code === "invalid_request") words.length = 0;
     words.push(say("refusal.errors", { errors: refusal.errors.map(withLabel).join(say("refusal.apart")) }));
   }

@@ -92,9 +92,9 @@ def test_a_sentence_takes_the_same_values_in_both_languages(key: str) -> None:
 
 @pytest.mark.parametrize("language", console.LANGUAGES)
 def test_every_refusal_has_a_console_sentence(language: str) -> None:
-    said = console.words(language)
+    texts = console.words(language)
 
-    assert {Refusal(reason).code for reason in CATALOG} - {key.removeprefix("refusal.") for key in said} == set()
+    assert {Refusal(reason).code for reason in CATALOG} - {key.removeprefix("refusal.") for key in texts} == set()
 
 
 @pytest.mark.parametrize("kind", get_args(EventType))
@@ -105,11 +105,11 @@ def test_every_event_has_a_console_sentence(kind: str) -> None:
 def test_every_console_sentence_exists_and_is_used() -> None:
     keys, script = set(console.words("en")), "\n".join(SOURCES.values())
 
-    said = set(re.findall(r'\bsay(?:able)?\("([^"]+)"', script))
+    used = set(re.findall(r'\bsay(?:able)?\("([^"]+)"', script))
     named = set(re.findall(r'"([\w.]+)"', script))
     made = set(re.findall(r"`(\w+\.\w*)\$\{", script))
 
-    assert said - keys == set()
+    assert used - keys == set()
     assert all(any(key.startswith(start) for key in keys) for start in made)
     assert {key for key in keys - named if not key.startswith(tuple(made))} == set()
 

@@ -157,10 +157,10 @@ def test_a_sweep_above_the_breaker_share_requires_confirmation(world: World) -> 
     held_back = world.sweep()
     assert (held_back.due, held_back.returned, held_back.remaining, held_back.unconfirmed) == (11, 5, 6, ["p"])
     dry = world.root.request("POST", "/v1/sweep", {"pool": "p", "dry_run": True}).json
-    said_yes = world.root.request("POST", "/v1/sweep", {"pool": "p", "confirm": True}).json
+    confirmed = world.root.request("POST", "/v1/sweep", {"pool": "p", "confirm": True}).json
 
     assert (dry["due"], dry["unconfirmed"]) == (6, ["p"])
-    assert (said_yes["due"], said_yes["returned"], said_yes["unconfirmed"]) == (6, 6, [])
+    assert (confirmed["due"], confirmed["returned"], confirmed["unconfirmed"]) == (6, 6, [])
 
 
 def test_claims_held_back_by_the_breaker_can_still_be_claimed(world: World) -> None:

@@ -42,7 +42,7 @@ def canaries_in(world: World, **policy: Any) -> User:
 def test_the_log_capture_finds_secrets_in_messages_exceptions_and_extras(logs: LogCapture) -> None:
     ways_to_log: list[Callable[[logging.Logger], None]] = [
         lambda log: log.debug("it is %s", NAME),
-        lambda log: log.info("a customer", extra={"said": {"phone": PHONE}}),
+        lambda log: log.info("a customer", extra={"stored": {"phone": PHONE}}),
         lambda log: log.warning("a token: %s", token().partition(" ")[2]),
         lambda log: log.error("it ended", exc_info=ValueError(EMAIL)),
     ]

@@ -285,7 +285,7 @@ class Playing(RuleBasedStateMachine):
         reply, _ = self.send(how, who, pool, path, body, do, method, version=known.version if known else 1)
         self.same()
         if reply.status == 200:
-            moment = self.world.clock.now - 1  # at which it was asked
+            moment = self.world.clock.now - 1  # of the request
             assert plain(reply.json) == self.model.seen(reply.json["pool_id"], customer, who, moment)
 
     def many(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tests.proofs.model import Claim, Customer, Member, Refusal, Request, Written, refuse_if, results_of
@@ -17,7 +18,8 @@ Row = tuple[str, str, int]  # id, name, priority
 
 def newcomer(req: Request, row: Row, event: str) -> Customer:
     customer, name, priority = row
-    made = Customer(customer, req.pool, name, priority, *[req.now] * 4, req.model.activity)
+    now = req.now
+    made = Customer(customer, req.pool, name, priority, now, now, now, now, req.model.activity)
     made.step(event, req.now)
     req.model.customers[req.pool, customer] = made
     return made
@@ -50,7 +52,7 @@ def import_rows(req: Request, rows: Sequence[Row], mode: str) -> tuple[list[str]
             known.edit(*row[1:], req.now)
             written.append(Written(known.id, known.created, known.version, was))
 
-    return results_of(lambda row=row: bring_in(row) for row in rows), written
+    return results_of(partial(bring_in, row) for row in rows), written
 
 
 def undo(req: Request, import_id: str) -> list[str]:
@@ -59,7 +61,7 @@ def undo(req: Request, import_id: str) -> list[str]:
     written = req.model.imports.get((req.pool, import_id))
     if not written:
         raise Refusal("not_found")
-    return results_of(lambda each=each: undo_one(req, each) for each in written)
+    return results_of(partial(undo_one, req, each) for each in written)
 
 
 def undo_one(req: Request, written: Written) -> None:
@@ -88,7 +90,7 @@ def may_claim_next(req: Request, count: int) -> int:
     claimable = [each for each in req.model.of_pool(req.pool) if not not_for(req, each)]
     limit, goes_on = req.model.limit(req.pool, req.who), kept(req)
     room = count if limit is None else limit - goes_on
-    today = req.policy.get("daily_claim_limit", 10**9) - req.by_member().claims[req.home.day(req.now)]
+    today: int = req.policy.get("daily_claim_limit", 10**9) - req.by_member().claims[req.home.day(req.now)]
     return min(count, room, today, len(claimable))
 
 

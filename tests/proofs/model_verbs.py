@@ -26,7 +26,7 @@ def apply_to_each(
     for at, each in enumerate(ids):
         try:
             refuse_if(each in ids[:at], "duplicate_in_request")
-            refuse_if(each in IMPOSSIBLE, "not_found")  # whoever asks
+            refuse_if(each in IMPOSSIBLE, "not_found")  # for any caller
             todo[at], uses = plan(each)
             if isinstance(uses, str):
                 owners.setdefault(uses, []).append(at)

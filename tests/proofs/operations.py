@@ -226,7 +226,7 @@ def closed(world: World) -> None:
     world.user("root", admin=True).post("/close", {"mode": "drain"})
 
 
-def long_told(world: World) -> None:
+def long_history(world: World) -> None:
     """c1 has so many events that the next one moves the older ones to their own item."""
     held(world)
     for _ in range(2):
@@ -288,7 +288,7 @@ OPERATIONS = [
     Operation("claim all or none", filled, "alice", "POST", f"{P}/claim", TWO | {"atomic": True}),
     Operation("claim the next", filled, "alice", "POST", f"{P}/claim-next", {"count": 2}, finds=True),
     Operation("release", held, "alice", "POST", f"{C1}/release", {"reason": "no time"}),
-    Operation("release, with a page of events", long_told, "alice", "POST", f"{C1}/release"),
+    Operation("release, with a page of events", long_history, "alice", "POST", f"{C1}/release"),
     Operation("release somebody else's", held, "mona", "POST", f"{C1}/release"),
     Operation("release several", held, "alice", "POST", f"{P}/release", SIX),
     Operation("assign", filled, "mona", "POST", f"{C1}/assign", {"to": "bob"}),
@@ -300,7 +300,7 @@ OPERATIONS = [
     Operation("convert several", held, "mona", "POST", f"{P}/convert", SIX),
     Operation("extend", held, "alice", "POST", f"{C1}/extend", {"by": "PT1H"}),
     Operation("extend several", held, "mona", "POST", f"{P}/extend", SIX | {"by": "PT1H"}),
-    Operation("follow up", long_told, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
+    Operation("follow up", long_history, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
     Operation("follow up, by a manager", held, "mona", "POST", f"{C1}/follow-up", {"outcome": "interested"}),
     Operation("follow up several", long_told, "alice", "POST", f"{P}/follow-up", SIX | {"note": "called"}),
     Operation("pin several", held, "alice", "POST", f"{P}/pin", SIX | {"until": rfc3339(START + 2 * DAY)},

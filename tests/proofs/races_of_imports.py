@@ -37,8 +37,8 @@ def two_imports_of_one_phone_number_that_update(world: World) -> Race:
 def an_import_by_phone_and_an_edit_of_the_phone_number(world: World) -> Race:
     world.pool()
     by_phone(world, "reject", "A", id="c1")
-    said = {"fields": {"phone": "+49 30 7654321"}}
-    edit = request_by("mona", "PATCH", "/v1/pools/p/customers/c1", said)
+    body = {"fields": {"phone": "+49 30 7654321"}}
+    edit = request_by("mona", "PATCH", "/v1/pools/p/customers/c1", body)
     return Race([lambda w: by_phone(w, "update", "B", id="c2"), edit])
 
 

@@ -9,7 +9,7 @@ runs to its end. `torn` reads batches in parts. Exit with the failure, or print 
 from __future__ import annotations
 
 import sys
-from typing import get_args
+from typing import Any, get_args
 
 from tests.proofs.race_runner import Arena, Memories
 from tests.proofs.races import RACES
@@ -23,7 +23,7 @@ def main(name: str, memories: Memories, reading: str, turns: str) -> None:
 
 if __name__ == "__main__":
     names, known, readings = {each.__name__ for each in RACES}, get_args(Memories), ("torn", "whole")
-    given = sys.argv[1:]
+    given: list[Any] = sys.argv[1:]
     if len(given) != 4 or not (given[0] in names and given[1] in known and given[2] in readings and given[3].isdigit()):
         raise SystemExit(f"usage: RACE {'|'.join(known)} {'|'.join(readings)} TURNS, as the failure reports them")
     main(*given)

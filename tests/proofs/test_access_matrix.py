@@ -28,7 +28,7 @@ from tests.support.world import Reply, User, World, another_with, everything, fi
 #     own       let in, to their own tenant's         404       not_found
 #     member?   403 not_a_member                      manager?  403 not_manager
 #     holder?   403 not_holder                        admin?    403 not_admin
-#     …*        told of each customer of a batch: 200, or 409 where the batch is atomic
+#     …*        per customer of a batch: 200, or 409 where the batch is atomic
 TABLE = """
                                            | nobody acme.root acme.mona quinn    bob       alice     mona     root     anna
 GET /health                                | in     in        in        in       in        in        in       in       in
@@ -174,7 +174,7 @@ def cells_of(row: str, expected: bool) -> list[tuple[str, str]]:
     return [(name, cell) for name, cell in zip(NAMES, ROWS[row], strict=True) if (cell in ("in", "own")) == expected]
 
 
-def ask(world: World, row: str, name: str, body: Any = None, path: str = "", **headers: str) -> Reply:
+def send(world: World, row: str, name: str, body: Any = None, path: str = "", **headers: str) -> Reply:
     """That row's request, sent by that user. `body` and `path` stand for its own where they are given."""
     method, own_path, *_ = row.split(" ")
     tenant, _, user = name.rpartition(".")
@@ -253,7 +253,7 @@ def test_allowed_callers_succeed_at_every_route(another: Callable[[], World], ro
     before, ours = kept(world), kept(world, "main")
 
     for name, cell in cells_of(row, expected=True):
-        reply = ask(world, row, name)
+        reply = send(world, row, name)
 
         assert reply.status in (200, 201), f"{name}: {reply.text}"
         assert row == "GET /console" or not reply.json.get("summary", {}).get("failed"), f"{name}: {reply.text}"
@@ -272,10 +272,10 @@ def test_refused_callers_get_the_reason_and_change_nothing(another: Callable[[],
 
     for name, cell in cells_of(row, expected=False):
         for headers in ({}, {"idempotency_key": "k"}, {"idempotency_key": "k"}):
-            reply = ask(world, row, name, **headers)
+            reply = send(world, row, name, **headers)
             assert_refused(reply, REFUSALS[cell.rstrip("*")], each=cell.endswith("*"), message=f"{name}: {reply.text}")
         if cell.endswith("*"):
-            whole = ask(world, row, name, BODIES[row] | {"atomic": True})
+            whole = send(world, row, name, BODIES[row] | {"atomic": True})
             assert (whole.status, whole.code) == (409, REFUSALS[cell.rstrip("*")]), f"{name}: {whole.text}"
 
     assert kept(world) == before
@@ -329,8 +329,8 @@ def test_another_tenants_pool_gets_the_exact_response_of_an_unknown_pool(
     for name in ("acme.root", "acme.mona"):
         for headers in headers_for(row):
             for _ in range(1 + ("idempotency_key" in headers)):  # the second is a repetition
-                theirs = ask(world, row, name, **keyed(headers, "1"))
-                nobodys = ask(world, row, name, body, path, **keyed(headers, "2"))
+                theirs = send(world, row, name, **keyed(headers, "1"))
+                nobodys = send(world, row, name, body, path, **keyed(headers, "2"))
                 assert equal_responses(theirs, nobodys), f"{name} {headers}: {theirs.text} {nobodys.text}"
                 assert theirs.code in ("not_found", "not_admin", "version_conflict"), theirs.text
 
@@ -358,10 +358,10 @@ def test_customers_and_members_of_another_tenant_are_unknown_in_a_pool_with_the_
 
     for name in ("twin.mona", "twin.alice"):
         for headers in headers_for(row):
-            theirs = ask(world, row, name, **keyed(headers, "1"))
+            theirs = send(world, row, name, **keyed(headers, "1"))
             assert NAME not in theirs.text and PHONE not in theirs.text, f"{name}: {theirs.text}"
             if concerns_ours:
-                nobodys = ask(world, row, name, body_of_nobodys, path_of_nobodys, **keyed(headers, "2"))
+                nobodys = send(world, row, name, body_of_nobodys, path_of_nobodys, **keyed(headers, "2"))
                 theirs.text = target_pool(theirs.text).replace('"xxxx":', '"held":')
                 assert equal_responses(theirs, nobodys), f"{name} {headers}: {theirs.text} {nobodys.text}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from threading import Event as ThreadEvent
 from typing import Any
 
@@ -74,17 +76,17 @@ def test_a_pool_in_use_raises_no_false_alarm(threaded: World) -> None:
             mona.post(f"/customers/new{number}/assign", {"to": names[number % 4]})
             at_work.add("mona")
 
-    def audits() -> list[Any]:
+    def audits() -> None:
         """Three or, on a machine that is quick, as many as it takes until everybody has done something meanwhile."""
-        reports: list[Any] = []
         try:
             while len(reports) < 3 or (len(at_work) <= len(names) and len(reports) < 100):
                 reports.append(audit(threaded, repair=True))
-            return reports
         finally:
             done.set()
 
-    *_, reports = at_once([*(lambda name=name: works(name) for name in names), brings_in, audits])
+    reports: list[Any] = []
+    everybody: list[Callable[[], None]] = [*(partial(works, name) for name in names), brings_in, audits]
+    at_once(everybody)
 
     assert at_work == {*names, "mona"}
     assert not any(report["drift"] for report in reports), "the worst that haste may do is to leave some for later"

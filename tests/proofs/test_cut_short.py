@@ -90,14 +90,14 @@ def test_a_table_failure_is_never_stored_as_a_response(world: World, body: Any) 
     world.fill(1)
     root, alice = world.user("root", admin=True), world.user("alice")
 
-    def ask() -> Reply:
+    def send() -> Reply:
         if body is None:
             return alice.claim("c1", idempotency_key="k")
         return root.request("POST", "/v1/pools", body, idempotency_key="k")
 
     with failing(world, 1, error=lambda: EndpointConnectionError(endpoint_url="engine")):
-        broken = ask()
-    repeated = ask()
+        broken = send()
+    repeated = send()
 
     assert (broken.status, broken.code, broken.headers["Retry-After"]) == (503, "outcome_unknown", "1")
     assert repeated.status in (200, 201) and "Idempotent-Replayed" not in repeated.headers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,12 +24,12 @@ def test_exactly_one_of_sixteen_concurrent_imports_creates_a_customer(threaded: 
     mona = threaded.pool()
 
     replies = at_once(
-        [lambda n=n: imported(mona, row(SPELLINGS[n % 4], f"N{n}", id=f"c{n}"), on_duplicate=mode) for n in range(16)]
+        [partial(imported, mona, row(SPELLINGS[n % 4], f"N{n}", id=f"c{n}"), on_duplicate=mode) for n in range(16)]
     )
 
     assert len(listed(mona)) == 1 and {each for reply in replies for each in reply.ids} == set(listed(mona))
-    told = Counter(reply.results[0] for reply in replies)
-    assert told == ({"ok": 1, "duplicate_customer": 15} if mode == "reject" else {"ok": 16})
+    outcomes = Counter(reply.results[0] for reply in replies)
+    assert outcomes == ({"ok": 1, "duplicate_customer": 15} if mode == "reject" else {"ok": 16})
     assert_unique_keys_belong_to_one_customer(threaded.table)
 
 
@@ -44,7 +45,7 @@ def test_overlapping_imports_from_two_processes_create_each_customer_once(thread
         turned = numbers[offset:] + numbers[:offset]
         return imported(monas[offset % 2], *(row(each, email=f"{each}@b.cn") for each in turned[:60]))
 
-    replies = at_once([lambda offset=offset: part(offset) for offset in (0, 15, 30, 45, 60, 75)])
+    replies = at_once([partial(part, offset) for offset in (0, 15, 30, 45, 60, 75)])
 
     assert all(reply.json["summary"] == {"ok": 60, "failed": 0} for reply in replies)
     assert len(listed(mona)) == 90

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_exactly_one_of_fifty_concurrent_claims_wins(threaded: World) -> None:
     threaded.pool(members=" ".join(names))
     threaded.fill(1)
 
-    replies = at_once([lambda name=name: threaded.user(name).claim("c1") for name in names])
+    replies = at_once([partial(threaded.user(name).claim, "c1") for name in names])
 
     assert codes(replies) == {"ok": 1, "already_claimed": 49}
 
@@ -31,7 +32,7 @@ def test_fifty_parallel_claims_of_a_member_with_a_limit_of_five_hold_exactly_fiv
     threaded.pool(holding_limit=5)
     ids = threaded.fill(50)
 
-    replies = at_once([lambda each=each: threaded.user("alice").claim(each) for each in ids])
+    replies = at_once([partial(threaded.user("alice").claim, each) for each in ids])
 
     assert codes(replies) == {"ok": 5, "holding_limit": 45}
     assert threaded.user("alice").held() == 5
@@ -47,7 +48,7 @@ def test_overlapping_batches_of_eight_members_claim_each_customer_exactly_once(t
         replies = [threaded.user(name).claim_batch(turned[start : start + 50]) for start in (0, 50, 100, 150)]
         return [each["id"] for reply in replies for each in reply.json["results"] if each["ok"]]
 
-    won = at_once([lambda name=name, at=at: claim_half(name, at * 25) for at, name in enumerate(names)])
+    won = at_once([partial(claim_half, name, index * 25) for index, name in enumerate(names)])
 
     assert Counter(each for ids_won in won for each in ids_won) == Counter(ids)
 
@@ -91,7 +92,7 @@ def test_concurrent_claim_next_calls_empty_the_pool_with_few_collisions(threaded
             taken += [each["id"] for each in items]
         return taken
 
-    taken = at_once([lambda name=name: take_until_none(name) for name in names])
+    taken = at_once([partial(take_until_none, name) for name in names])
 
     assert Counter(each for mine in taken for each in mine) == Counter(ids)
     assert sent["tx"] / len(ids) < 3, "callers collide on the head of the list"
@@ -101,7 +102,7 @@ def test_concurrent_claim_next_calls_empty_the_pool_with_few_collisions(threaded
 def test_concurrent_claim_next_calls_of_one_member_return_what_each_took(
     threaded: World, calls: int, count: int, limit: int | None
 ) -> None:
-    mona = threaded.pool(**({} if limit is None else {"holding_limit": limit}))
+    mona = threaded.pool(holding_limit=limit)
     threaded.fill(40)
     requests = [lambda at=at: threaded.user("alice").claim_next(count, idempotency_key=f"k{at}") for at in range(calls)]
 

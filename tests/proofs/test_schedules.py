@@ -75,7 +75,7 @@ def test_concurrent_requests_end_correctly_in_every_schedule(set_up: SetUp) -> N
     for knows in MEMORIES:
         for torn in (False, True):
             made = arena(set_up, knows)
-            schedules = every_tape(lambda tape, made=made, torn=torn: made.run(tape, torn=torn))
+            schedules = every_tape(partial(made.run, torn=torn))
             played += sum(1 for _ in zip(schedules, range(MOST), strict=False))
     tally.count("schedules played", played)
 
@@ -171,7 +171,7 @@ def test_a_failing_schedule_reports_the_turns_that_replay_it() -> None:
 
     assert command[-5:-1] == ["tests.proofs.replay", "two_members_claim_one_customer", "cold", "whole"]
     assert fails(suspect, [int(turn) for turn in command[-1]])
-    replay.main(*command[-4:])
+    replay.main("two_members_claim_one_customer", "cold", "whole", command[-1])
 
 
 def failing_schedule(suspect: Arena, *phases: Phase) -> list[int]:

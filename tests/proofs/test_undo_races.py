@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -75,7 +77,7 @@ def test_a_second_undo_changes_nothing_and_returns_the_same(world: World) -> Non
 
 def test_a_second_undo_leaves_customers_imported_again(world: World) -> None:
     mona = world.pool()
-    rows = [{"id": "a", "fields": {"phone": PHONE}}, {"id": "b"}]
+    rows: list[dict[str, Any]] = [{"id": "a", "fields": {"phone": PHONE}}, {"id": "b"}]
     first = imported(mona, *rows)
     undo(mona, first)
     imported(mona, *rows)
@@ -184,7 +186,8 @@ def test_each_customer_gets_one_of_a_concurrent_undo_and_import(threaded: World)
         return imported(mona, *({"id": each, "name": "Right"} for each in part))
 
     parts = [ids[start : start + 5] for start in range(0, 40, 5)]
-    reply, *_ = at_once([lambda: undo(mona, name), *(lambda part=part: later(part) for part in parts)])
+    jobs: list[Callable[[], Any]] = [partial(undo, mona, name), *(partial(later, part) for part in parts)]
+    reply, *_ = at_once(jobs)
 
     assert set(undo_results(reply).values()) <= {"restored", "version_conflict"}
     assert {each["name"] for each in mona.walk("/customers")} == {"Right"}
@@ -200,7 +203,7 @@ def test_eight_concurrent_undos_from_two_processes_undo_once(threaded: World) ->
     mona.create("old", name="Was")
     name = imported(mona, {"id": "old"}, *({"id": f"c{number}"} for number in range(60)))
 
-    replies = at_once([lambda n=n: undo(monas[n % 2], name) for n in range(8)])
+    replies = at_once([partial(undo, monas[n % 2], name) for n in range(8)])
 
     assert {reply.text for reply in replies} == {replies[0].text}
     assert Counter(undo_results(replies[0]).values()) == {"restored": 1, "left": 60}
@@ -213,10 +216,12 @@ def test_an_undo_racing_imports_leaves_each_number_with_its_customer(threaded: W
     rows = [{"fields": {"phone": f"1380000{number:04d}"}} for number in range(40)]
     name = imported(mona, *rows, key="phone")
 
-    def anew(part: list[dict[str, Any]]) -> str:
+    def import_again(part: list[dict[str, Any]]) -> str:
         return imported(mona, *part, key="phone", on_duplicate="update")
 
-    at_once([lambda: undo(mona, name), *(lambda at=at: anew(rows[at : at + 10]) for at in (0, 10, 20, 30))])
+    parts = [rows[start : start + 10] for start in range(0, 40, 10)]
+    jobs: list[Callable[[], Any]] = [partial(undo, mona, name), *(partial(import_again, part) for part in parts)]
+    at_once(jobs)
 
     for each in mona.walk("/customers"):
         assert listed(mona, f"?phone={each['fields']['phone']}") == [each["id"]]

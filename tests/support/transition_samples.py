@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chalicelib.domain import transitions
 from chalicelib.domain.rules import broken_rules
 from chalicelib.domain.transitions import Actor, Transition, Write
 from chalicelib.dynamodb import items
@@ -44,10 +45,28 @@ def new_id(claim_id: str) -> Callable[[], str]:
     return lambda: claim_id
 
 
+def planned(result: Transition | Refusal) -> Transition:
+    """Return the transition, where the verb is not refused."""
+    assert not isinstance(result, Refusal)
+    return result
+
+
 def after_of(planned: Transition | Refusal) -> Customer:
     """Return the customer that the planned transition writes."""
     assert isinstance(planned, Write)
     return planned.after
+
+
+def claimed(known: Customer | None, **policy: Any) -> Transition:
+    """Return alice's claim."""
+    return planned(transitions.claim(actor(**policy), "c1", known, new_id("a2")))
+
+
+def released(known: Customer, **policy: Any) -> Write:
+    """Return the release by alice, who holds the customer."""
+    move = transitions.release(actor(**policy), "c1", known, None, None)
+    assert isinstance(move, Write)
+    return move
 
 
 def changed(move: Transition | Refusal) -> dict[str, Any]:
@@ -65,17 +84,18 @@ def event(move: Transition | Refusal) -> Event:
     return after_of(move).tail[-1]
 
 
-def rule_names(move: Transition) -> list[str]:
+def rule_names(move: Transition | Refusal) -> list[str]:
     """Return the rules of the transition, each with the id of its pool, member or customer."""
-    return [f"{rule.reason} {_id(rule.key)}" for rule in move.rules]
+    return [f"{rule.reason} {_id(rule.key)}" for rule in planned(move).rules]
 
 
 def _id(key: Key) -> str:
     return key.pk.rpartition("#")[2] if key.sk == "-" else key.sk
 
 
-def refused(move: Transition, **attributes: Any) -> list[str]:
+def refused(result: Transition | Refusal, **attributes: Any) -> list[str]:
     """Return the refusals of the transition's rules for its customer stored with these attributes."""
+    move = planned(result)
     rules_of_it = [rule for rule in move.rules if rule.key == move.key]
     return [refusal.reason for refusal in broken_rules(rules_of_it, {move.key: items.build_item(move.key, attributes)})]
 

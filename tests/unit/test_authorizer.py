@@ -98,7 +98,7 @@ def test_the_authorizer_context_yields_the_caller(caller: Caller) -> None:
     assert caller_from({"authorizer": context_of(caller)}) == caller
 
 
-VOUCHED = {"tenant": "main", "user": "alice", "admin": "false"}
+VOUCHED: dict[str, Any] = {"tenant": "main", "user": "alice", "admin": "false"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ VOUCHED = {"tenant": "main", "user": "alice", "admin": "false"}
         *({"authorizer": {name: text for name, text in VOUCHED.items() if name != left_out}} for left_out in VOUCHED),
         *(
             {"authorizer": VOUCHED | {"admin": each}}
-            for each in (True, False, "True", "yes", "1", "", None, [], "true ")
+            for each in (True, False, "True", "yes", "1", "", None, list[str](), "true ")
         ),
         *({"authorizer": VOUCHED | {"user": user}} for user in ("", "a#b", 7, None, "alice\n", ["alice"])),
         *({"authorizer": VOUCHED | {"tenant": tenant}} for tenant in ("", "a#b", 7, None, "x" * 65)),

@@ -30,6 +30,7 @@ from tests.support.transition_samples import (
     event,
     events,
     new_id,
+    planned,
     refused,
     rule_names,
 )
@@ -38,7 +39,7 @@ from tests.support.world import DAY, HOUR, START
 # Without a cached customer, or from a stale one
 
 
-VERBS: dict[str, Callable[..., Transition]] = {
+VERBS: dict[str, Callable[..., Transition | Refusal]] = {
     "claim": lambda known, home=POOL: transitions.claim(actor(home=home), "c1", known, new_id("a2")),
     "release": lambda known, home=POOL: transitions.release(actor(home=home), "c1", known, None, None),
     "extend": lambda known, home=POOL: claim_transitions.extend(actor(home=home), "c1", known, HOUR, None),
@@ -58,8 +59,10 @@ VERBS: dict[str, Callable[..., Transition]] = {
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
-def test_a_transition_without_a_cached_customer_only_checks_its_rules(verb: Callable[..., Transition]) -> None:
-    move = verb(None)
+def test_a_transition_without_a_cached_customer_only_checks_its_rules(
+    verb: Callable[..., Transition | Refusal],
+) -> None:
+    move = planned(verb(None))
 
     assert move == Recheck(keys.customer_key("main", "p", "c1"), None, move.rules)
     assert "not_found c1" in rule_names(move)
@@ -67,7 +70,7 @@ def test_a_transition_without_a_cached_customer_only_checks_its_rules(verb: Call
 
 @pytest.mark.parametrize("verb", ["release", "extend", "follow up", "pin", "win", "deposit", "transfer", "convert"])
 def test_a_transition_of_an_unheld_customer_writes_nothing_and_fails_its_rules(verb: str) -> None:
-    move = VERBS[verb](AVAILABLE)
+    move = planned(VERBS[verb](AVAILABLE))
 
     assert move == Recheck(move.key, AVAILABLE, move.rules)
     assert rule_names(move)

@@ -1,4 +1,4 @@
-"""What each verb of a manager, and each change that leaves the holder, makes of one customer: as in `test_moves`."""
+"""What each verb of a manager, and each change that leaves the holder, makes of one customer: as values."""
 
 from __future__ import annotations
 
@@ -226,10 +226,9 @@ def test_a_new_customer_enters_with_its_first_event_unless_it_exists() -> None:
 def test_an_update_is_a_version_only_if_it_changes_something() -> None:
     mona = actor("mona")
 
-    name, fields, nothing = (
-        content_transitions.update(mona, AVAILABLE, **said)
-        for said in ({"name": "New"}, {"fields": {}}, {"name": "Acme"})
-    )
+    name = content_transitions.update(mona, AVAILABLE, name="New")
+    fields = content_transitions.update(mona, AVAILABLE, fields={})
+    nothing = content_transitions.update(mona, AVAILABLE, name="Acme")
 
     assert changed(name) == {"name": "New"}
     assert changed(fields) == {"fields": {}, "fields_version": 4}
@@ -259,8 +258,8 @@ def test_the_size_limit_of_fields_is_exact_to_the_byte() -> None:
 
     assert changed(most)["fields"] == {"note": longest}
     assert isinstance(too_much, Recheck) and too_much.before == AVAILABLE
-    told = broken_rules(too_much.rules, {too_much.key: items.build_item(too_much.key, {"version": 3})})
-    assert [each.errors for each in told] == [
+    refusals = broken_rules(too_much.rules, {too_much.key: items.build_item(too_much.key, {"version": 3})})
+    assert [each.errors for each in refusals] == [
         (FieldError("bytes", "fields", (MAX_FIELDS_BYTES + 1, MAX_FIELDS_BYTES)),)
     ]
 

@@ -8,13 +8,14 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from chalicelib import __version__
 from chalicelib.domain.rules import held, pk
 from chalicelib.dynamodb.client import Client
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Check, Delete, Put, Table, Update
+from chalicelib.dynamodb.table import Action, Check, Delete, Put, Table, Update
 
 
 def test_a_client_without_credentials_is_rebuilt_once_they_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +37,7 @@ def test_a_client_without_credentials_is_rebuilt_once_they_exist(monkeypatch: py
 def test_the_client_sends_the_bytes_that_botocore_sends(real_table: Table) -> None:
     key, other, third, fourth = (Key(f"T#main#P#p#C#{name}", "-") for name in "abcd")
     wire, sent = real_table.connection, list[Any]()
-    actions = [
+    actions: list[Action] = [
         Put(key, {"name": {"S": "ü"}, "rows": {"B": b"\x00\xff"}}, pk.does_not_exist()),
         Update(other, [held.add(1)], (held < 5) & pk.exists()),
         Check(third, pk.does_not_exist()),
@@ -45,12 +46,12 @@ def test_the_client_sends_the_bytes_that_botocore_sends(real_table: Table) -> No
 
     def keep(request: Any, **_: Any) -> AWSResponse:
         sent.append(request)
-        return AWSResponse(request.url, 200, {}, Body(b"{}"))
+        return AWSResponse(request.url, 200, HTTPHeaders(), Body(b"{}"))
 
     wire.client.meta.events.register("before-send.dynamodb", keep)
     wire.transact(actions, "token")
     settings = Config(retries={"mode": "standard"})
-    plain = botocore.session.get_session().create_client(
+    plain: Any = botocore.session.get_session().create_client(
         "dynamodb", "us-east-1", endpoint_url=wire.client.meta.endpoint_url, config=settings
     )
     plain.meta.events.register("before-send.dynamodb", keep)

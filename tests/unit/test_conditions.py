@@ -130,8 +130,10 @@ def test_every_rule_about_a_member(real_table: Table, attributes: dict[str, Any]
 
 
 def test_every_rule_about_an_item_that_is_not_there(real_table: Table) -> None:
-    limits = {"holding_limit": 1, "daily_claim_limit": 1, "max_returns": 2, "max_extensions": 1, "pin_limit": 1}
-    policy = Policy(embargo="PT1S", cooldown="PT1S", **limits)
+    policy = Policy(
+        embargo="PT1S", cooldown="PT1S",
+        holding_limit=1, daily_claim_limit=1, max_returns=2, max_extensions=1, pin_limit=1,
+    )  # fmt: skip
 
     for condition in [*customer_conditions(policy, "alice", 3), *member_conditions(policy, 1)]:
         assert evaluate(condition, {}) == accepted(real_table, condition), condition

@@ -13,30 +13,42 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Put, Table, Update
+from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Event
 from chalicelib.transactions.counters import Counters, counter_changes
 from tests.support.memory import Memory, memory_table
-from tests.support.transition_samples import AVAILABLE, CLAIMED, EXPIRED, POOL, PRIVATE, actor, new_id
+from tests.support.transition_samples import (
+    AVAILABLE,
+    CLAIMED,
+    EXPIRED,
+    POOL,
+    PRIVATE,
+    actor,
+    after_of,
+    claimed,
+    new_id,
+    planned,
+)
 from tests.support.world import DAY, HOUR, START
 
 TODAY, YESTERDAY = "2026-06-01", "2026-05-31"
 ALICE = keys.member_key("main", "p", "alice")
 
 
-def gains(move: Transition) -> dict[str, dict[str, int]]:
+def gains(move: Transition | Refusal) -> dict[str, dict[str, int]]:
     """By user, what changes."""
-    told = {
+    changed_by_user = {
         key.pk.rpartition("#")[2]: {name: by for name, by in sums.items() if by}
-        for key, sums in counter_changes(move).items()
+        for key, sums in counter_changes(planned(move)).items()
     }
-    return {user: sums for user, sums in told.items() if sums}
+    return {user: sums for user, sums in changed_by_user.items() if sums}
 
 
 # What a move adds
 
 
 def test_a_claim_adds_one_to_held_and_to_the_day() -> None:
-    move = transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))
+    move = claimed(AVAILABLE)
 
     assert gains(move) == {"alice": {"held": 1, "claimed": 1}}
     assert set(counter_changes(move)) == {ALICE}
@@ -53,7 +65,7 @@ def test_an_assignment_or_transfer_does_not_count_as_a_daily_claim() -> None:
 def test_an_expired_claim_is_subtracted_from_its_holder_by_any_transition() -> None:
     bobs = replace(EXPIRED, holder="bob", pinned_until=START)
 
-    assert gains(transitions.claim(actor(), "c1", bobs, new_id("a2"))) == {
+    assert gains(claimed(bobs)) == {
         "bob": {"held": -1, "pins": -1, "expired": 1}, "alice": {"held": 1, "claimed": 1}
     }  # fmt: skip
 
@@ -111,11 +123,10 @@ def test_a_deleted_customer_is_subtracted_from_those_added() -> None:
 
 
 def test_earlier_events_are_not_counted_again() -> None:
-    told = transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))
-    assert isinstance(told, Write) and told.after.tail
+    customer = after_of(claimed(AVAILABLE))
 
-    assert gains(content_transitions.update(actor("mona"), told.after, name="New")) == {}
-    assert gains(transitions.release(actor(), "c1", told.after, None, None)) == {"alice": {"held": -1, "released": 1}}
+    assert gains(content_transitions.update(actor("mona"), customer, name="New")) == {}
+    assert gains(transitions.release(actor(), "c1", customer, None, None)) == {"alice": {"held": -1, "released": 1}}
 
 
 def test_two_events_of_one_type_in_a_transition_count_twice() -> None:
@@ -138,10 +149,10 @@ def written(*moves_made: Transition, counters: Counters | None = None) -> dict[K
 
 
 def test_the_headroom_changes_only_with_held_customers() -> None:
-    claimed = written(transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")))
+    taken = written(claimed(AVAILABLE))
     pinned = written(claim_transitions.pin(actor(), "c1", CLAIMED, START + DAY))
 
-    assert claimed[ALICE][:2] == ["held {'N': '1'}", "room {'N': '-1'}"]
+    assert taken[ALICE][:2] == ["held {'N': '1'}", "room {'N': '-1'}"]
     assert pinned == {ALICE: ["pins {'N': '1'}"]}
 
 
@@ -155,7 +166,7 @@ def test_unchanged_and_removed_members_are_not_written() -> None:
 
 
 def test_a_transition_needs_one_action_per_counted_member_and_ended_day() -> None:
-    claim, counters = transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")), Counters(actor())
+    claim, counters = claimed(AVAILABLE), Counters(actor())
     fresh = counters.keys(claim)
 
     counters.learn({ALICE: member()})
@@ -251,7 +262,7 @@ def test_a_claim_by_a_slow_clock_counts_on_the_members_later_day() -> None:
     counters.learn({ALICE: memory.items[ALICE]})
     counters.learn({keys.member_key("main", "p", "bob"): {}})
 
-    refused = table.write(counters.actions([transitions.claim(actor(), "c1", AVAILABLE, new_id("a2"))], {}, []))
+    refused = table.write(counters.actions([claimed(AVAILABLE)], {}, []))
 
     assert refused is None
     assert did(memory) == ("2026-06-02", {"claimed": 3, "won": 1}, {})

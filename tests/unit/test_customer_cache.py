@@ -137,12 +137,12 @@ def test_absent_fields_have_no_version() -> None:
 def test_a_returned_item_refreshes_the_cache_and_only_changed_fields_are_read() -> None:
     claimed = replace(CLAIMED, version=5)
     edited = replace(claimed, fields_version=5, fields={"city": "Xining"})
-    anew = replace(claimed, created_at=START)
+    recreated = replace(claimed, created_at=START)
 
     for stored, known, reads in (
         (claimed, AVAILABLE, 0),
         (edited, AVAILABLE, 1),
-        (anew, AVAILABLE, 1),
+        (recreated, AVAILABLE, 1),
         (claimed, None, 1),
     ):
         table, memory, rule_names = engine(stored)

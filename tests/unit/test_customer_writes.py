@@ -19,7 +19,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.model.model import Customer, Event
 from chalicelib.transactions.customer_writes import actions_of, with_paged_events, with_request_marker
-from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, actor, new_id
+from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, actor, after_of, claimed, released
 from tests.support.world import START
 
 KEY = keys.customer_key("main", "p", "c1")
@@ -42,7 +42,7 @@ def committed(action: Action, **attributes: Any) -> bool:
 
 
 def test_a_customer_is_written_only_over_the_version_that_was_read() -> None:
-    (write,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")), {})
+    (write,) = actions_of(claimed(AVAILABLE), {})
 
     assert (type(write), write.key) == (SetAttributes, KEY)
     assert committed(write, **AS_KNOWN)
@@ -52,8 +52,8 @@ def test_a_customer_is_written_only_over_the_version_that_was_read() -> None:
 
 
 def test_a_claim_and_a_release_write_only_the_attributes_that_they_change() -> None:
-    (claim,) = actions_of(transitions.claim(actor(claim_ttl="PT1H"), "c1", AVAILABLE, new_id("a2")), {})
-    (release,) = actions_of(transitions.release(actor(), "c1", CLAIMED, None, None), {})
+    (claim,) = actions_of(claimed(AVAILABLE, claim_ttl="PT1H"), {})
+    (release,) = actions_of(released(CLAIMED), {})
 
     assert isinstance(claim, SetAttributes) and isinstance(release, SetAttributes)
     assert set(claim.changed) == {
@@ -77,7 +77,7 @@ def test_a_new_customer_is_written_only_if_the_key_is_free() -> None:
 def test_a_transition_without_a_write_checks_its_conditions() -> None:
     seen, unseen = (
         content_transitions.keep_existing(actor("mona"), AVAILABLE),
-        transitions.claim(actor(), "c1", None, new_id("a2")),
+        claimed(None),
     )
 
     (same,), (there,) = actions_of(seen, {}), actions_of(unseen, {})
@@ -91,10 +91,8 @@ def test_conditions_on_the_customer_are_part_of_its_write_and_others_are_not() -
     other = keys.member_key("main", "p", "alice")
     rule_names = {KEY: [rules.held_by(KEY, "alice").condition], other: [rules.member(other).condition]}
 
-    (put,) = actions_of(transitions.claim(actor(), "c1", AVAILABLE, new_id("a2")), rule_names)
-    (check,) = actions_of(
-        transitions.claim(actor(), "c1", None, new_id("a2")), {KEY: [rules.held_by(KEY, "alice").condition]}
-    )
+    (put,) = actions_of(claimed(AVAILABLE), rule_names)
+    (check,) = actions_of(claimed(None), {KEY: [rules.held_by(KEY, "alice").condition]})
 
     assert committed(put, holder="alice", **AS_KNOWN) and not committed(put, holder="bob", **AS_KNOWN)
     assert committed(check, holder="alice") and not committed(check, holder="bob")
@@ -109,11 +107,13 @@ def test_fields_are_written_on_change_and_a_new_number_writes_its_unique_key() -
 
     renamed = actions_of(content_transitions.update(mona, AVAILABLE, name="New"), {})
     called = actions_of(content_transitions.update(mona, AVAILABLE, fields=CALLED.fields), {})
-    said_before = actions_of(content_transitions.update(mona, CALLED, fields=CALLED.fields | {"city": "Xi'an"}), {})
+    with_known_number = actions_of(
+        content_transitions.update(mona, CALLED, fields=CALLED.fields | {"city": "Xi'an"}), {}
+    )
 
     assert done(renamed) == [(SetAttributes, KEY)]
     assert done(called) == [(SetAttributes, KEY), (SetAttributes, FIELDS), (Update, GUARD)]
-    assert done(said_before) == [(SetAttributes, KEY), (SetAttributes, FIELDS)]
+    assert done(with_known_number) == [(SetAttributes, KEY), (SetAttributes, FIELDS)]
     fields, guard = called[1:]
     assert isinstance(fields, SetAttributes) and items.fields_record(fields.changed) == (4, CALLED.fields)
     assert isinstance(guard, Update)
@@ -157,8 +157,8 @@ def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
 
 
 def test_a_deleted_customer_takes_along_its_fields_and_its_own_unique_keys() -> None:
-    said = items.build_item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
-    still = rules.still_written(GUARD, said)
+    stored = items.build_item(GUARD, {"customer": "c1", "version": 3, "created_at": AVAILABLE.created_at})
+    still = rules.still_written(GUARD, stored)
     move = Remove(KEY, CALLED, (), by="mona", given_up=(GivenUp(still, None),))
     rule_names = {GUARD: [still.condition]}
 
@@ -166,9 +166,9 @@ def test_a_deleted_customer_takes_along_its_fields_and_its_own_unique_keys() -> 
 
     assert done(writes) == [(Delete, KEY), (Delete, FIELDS), (Delete, GUARD)]
     assert committed(writes[0], **AS_KNOWN) and not committed(writes[0], **AS_KNOWN | {"version": 4})
-    assert committed(writes[2], **items.deserialize({"M": said})) and not committed(writes[2], customer="c2")
+    assert committed(writes[2], **items.deserialize({"M": stored})) and not committed(writes[2], customer="c2")
     assert rule_names == {}
-    assert done(actions_of(move, {})) == done(writes), "two that leave may have said the same number"
+    assert done(actions_of(move, {})) == done(writes), "two removed customers may have the same number"
 
 
 # Events
@@ -185,17 +185,13 @@ def with_events(count: int, length: int = 0) -> Customer:
 
 
 def kept(move: Transition) -> list[int]:
-    assert move.after is not None
-    return [event.seq for event in move.after.tail]
+    return [event.seq for event in after_of(move).tail]
 
 
 def test_recent_events_stay_inline_while_they_cost_no_write_unit() -> None:
     few, long, many = with_events(2), with_events(2, LONG), with_events(16)
 
-    moved = [
-        with_paged_events(transitions.release(actor(), "c1", known, None, None), roomy=False)
-        for known in (few, long, many)
-    ]
+    moved = [with_paged_events(released(known), roomy=False) for known in (few, long, many)]
 
     assert [kept(move) for move in moved] == [[1, 2, 3], [3], [17]]
 
@@ -204,10 +200,7 @@ def test_events_stay_inline_when_moving_them_saves_no_write_unit() -> None:
     packed = replace(with_events(2, 150), name="n" * 600)  # 1.4 kB with its events, and still more than one without
     plain = replace(with_events(1, 159), name="n" * 450)  # more than one with its events, and less without
 
-    moved = [
-        with_paged_events(transitions.release(actor(), "c1", known, None, None), roomy=False)
-        for known in (packed, plain)
-    ]
+    moved = [with_paged_events(released(known), roomy=False) for known in (packed, plain)]
 
     assert [kept(move) for move in moved] == [[1, 2, 3], [1, 2]]
     assert all(move.after and items.size(items.customer_item(move.after)) > 1024 for move in moved)
@@ -219,16 +212,13 @@ def test_events_stay_inline_when_moving_them_saves_no_write_unit() -> None:
 def test_an_atomic_batch_keeps_at_most_a_page_of_events_inline() -> None:
     long, full, over = with_events(2, LONG), with_events(15), with_events(16)
 
-    moved = [
-        with_paged_events(transitions.release(actor(), "c1", known, None, None), roomy=True)
-        for known in (long, full, over)
-    ]
+    moved = [with_paged_events(released(known), roomy=True) for known in (long, full, over)]
 
     assert [kept(move) for move in moved] == [[1, 2, 3], list(range(1, 17)), [17]]
 
 
 def test_events_moved_out_get_their_own_page() -> None:
-    move = with_paged_events(transitions.release(actor(), "c1", with_events(2, LONG), None, None), roomy=False)
+    move = with_paged_events(released(with_events(2, LONG)), roomy=False)
 
     put, page = actions_of(move, {})
 
@@ -248,7 +238,7 @@ def test_the_request_marker_is_in_exactly_the_events_of_its_request(before: Cust
     if before is None:
         move = content_transitions.create(actor("mona"), replace(AVAILABLE, version=1), "created")
     else:
-        move = transitions.release(actor(max_returns=1), "c1", before, None, None)
+        move = released(before, max_returns=1)
 
     after = with_request_marker(move, "m1").after
 

@@ -252,10 +252,10 @@ def test_the_next_reminder_is_the_earliest_unsent_level() -> None:
     known = replace(CLAIMED, expires_at=START + 2 * DAY)
 
     fresh = deadlines.pinned(known, REMINDING, START)
-    told_one = deadlines.pinned(replace(known, reminded={"P1D": START}), REMINDING, START)
-    told_all = deadlines.pinned(replace(known, reminded={"P1D": 1, "PT2H": 1}), REMINDING, START)
+    reminded_once = deadlines.pinned(replace(known, reminded={"P1D": START}), REMINDING, START)
+    reminded_twice = deadlines.pinned(replace(known, reminded={"P1D": 1, "PT2H": 1}), REMINDING, START)
 
-    assert [ends(each)[2] for each in (fresh, told_one, told_all)] == [
+    assert [ends(each)[2] for each in (fresh, reminded_once, reminded_twice)] == [
         START + DAY, START + 2 * DAY - 2 * HOUR, None
     ]  # fmt: skip
 

@@ -26,10 +26,10 @@ MIDNIGHT = NOW + 16 * 3_600_000
 NOT_THERE: Item = {}
 
 
-def told(asked: Rule | Sequence[Rule], item: Item | None = None, **attributes: Any) -> list[Refusal]:
+def refusals(required: Rule | Sequence[Rule], item: Item | None = None, **attributes: Any) -> list[Refusal]:
     """Return the refusals of those rules for an item with these attributes."""
-    asked = [asked] if isinstance(asked, Rule) else asked
-    return list(rules.broken_rules(asked, {KEY: items.build_item(KEY, attributes) if item is None else item}))
+    required = [required] if isinstance(required, Rule) else required
+    return list(rules.broken_rules(required, {KEY: items.build_item(KEY, attributes) if item is None else item}))
 
 
 # Refusals
@@ -44,10 +44,10 @@ def test_a_rule_about_an_item_that_was_not_returned_passes() -> None:
 
 
 def test_the_first_of_several_failed_rules_is_reported() -> None:
-    asked = [rules.exists(KEY), rules.claimed(KEY), rules.held_by(KEY, "alice")]
+    required = [rules.exists(KEY), rules.claimed(KEY), rules.held_by(KEY, "alice")]
     held = items.build_item(KEY, {"state": "available"})
 
-    first, of_nothing = rules.first_broken(asked, {KEY: held}), rules.first_broken(asked, {})
+    first, of_nothing = rules.first_broken(required, {KEY: held}), rules.first_broken(required, {})
 
     assert (first, of_nothing) == (Refusal("not_claimed"), None)
 
@@ -69,35 +69,35 @@ def test_rules_are_equal_for_the_same_conditions_on_the_same_items_in_order() ->
 def test_a_pool_accepts_customers_unless_it_is_closed_or_deleted() -> None:
     takes = rules.pool_accepts_customers(KEY)
 
-    assert told(takes, status="open") == told(takes, status="paused") == []
-    assert told(takes, status="closed") == told(takes, NOT_THERE) == [Refusal("pool_not_open")]
+    assert refusals(takes, status="open") == refusals(takes, status="paused") == []
+    assert refusals(takes, status="closed") == refusals(takes, NOT_THERE) == [Refusal("pool_not_open")]
 
 
 def test_a_pool_of_another_version_decides_nothing_and_is_read_again() -> None:
-    assert told(rules.pool_unchanged(KEY, 3), version=3) == []
-    assert told(rules.pool_unchanged(KEY, 3), version=4) == [Refusal("throttled")]
+    assert refusals(rules.pool_unchanged(KEY, 3), version=3) == []
+    assert refusals(rules.pool_unchanged(KEY, 3), version=4) == [Refusal("throttled")]
 
 
 # Is it that customer, at that version?
 
 
 def test_a_customer_exists_or_does_not() -> None:
-    assert told(rules.exists(KEY), version=1) == told(rules.does_not_exist(KEY), NOT_THERE) == []
-    assert told(rules.exists(KEY), NOT_THERE) == [Refusal("not_found")]
-    assert told(rules.does_not_exist(KEY), version=1) == [Refusal("duplicate_customer")]
+    assert refusals(rules.exists(KEY), version=1) == refusals(rules.does_not_exist(KEY), NOT_THERE) == []
+    assert refusals(rules.exists(KEY), NOT_THERE) == [Refusal("not_found")]
+    assert refusals(rules.does_not_exist(KEY), version=1) == [Refusal("duplicate_customer")]
 
 
 def test_a_recreated_customer_is_another_one_even_at_the_same_version() -> None:
     untouched = rules.not_modified_since(KEY, 2, NOW)
 
-    assert told(untouched, version=2, created_at=NOW) == []
+    assert refusals(untouched, version=2, created_at=NOW) == []
     for version, created_at in ((3, NOW), (2, NOW + 1)):
-        assert told(untouched, version=version, created_at=created_at) == [Refusal("version_conflict")]
+        assert refusals(untouched, version=version, created_at=created_at) == [Refusal("version_conflict")]
 
 
 def test_if_match_compares_only_the_version() -> None:
-    assert told(rules.unchanged_since(KEY, 2), version=2, created_at=1) == []
-    assert told(rules.unchanged_since(KEY, 2), version=1) == [Refusal("version_conflict")]
+    assert refusals(rules.unchanged_since(KEY, 2), version=2, created_at=1) == []
+    assert refusals(rules.unchanged_since(KEY, 2), version=1) == [Refusal("version_conflict")]
 
 
 # May it be claimed?
@@ -106,52 +106,54 @@ def test_if_match_compares_only_the_version() -> None:
 def test_a_claim_is_free_from_the_millisecond_of_its_deadline() -> None:
     free = rules.free_to_claim(KEY, Policy(), NOW)
 
-    assert told(free, state="available") == told(free, state="claimed", expires_at=NOW) == []
-    assert told(free, state="claimed", expires_at=NOW + 1) == [Refusal("already_claimed", NOW + 1)]
+    assert refusals(free, state="available") == refusals(free, state="claimed", expires_at=NOW) == []
+    assert refusals(free, state="claimed", expires_at=NOW + 1) == [Refusal("already_claimed", NOW + 1)]
 
 
 def test_a_private_customer_or_one_without_deadline_is_taken_without_an_end() -> None:
     free = rules.free_to_claim(KEY, Policy(), NOW)
 
-    assert told(free, state="private") == told(free, state="claimed") == [Refusal("already_claimed")]
+    assert refusals(free, state="private") == refusals(free, state="claimed") == [Refusal("already_claimed")]
 
 
 def test_a_customer_set_aside_now_or_at_its_next_return_is_not_free() -> None:
     free = rules.free_to_claim(KEY, Policy(max_returns=3), NOW)
-    expired = {"state": "claimed", "expires_at": NOW}
+    expired: dict[str, Any] = {"state": "claimed", "expires_at": NOW}
 
-    assert told(free, returns=1, **expired) == told(free, state="available", returns=2) == []
-    assert told(free, returns=2, **expired) == [Refusal("set_aside")]
-    assert told(free, state="available", returns=1, set_aside_at=NOW) == [Refusal("set_aside")]
+    assert refusals(free, returns=1, **expired) == refusals(free, state="available", returns=2) == []
+    assert refusals(free, returns=2, **expired) == [Refusal("set_aside")]
+    assert refusals(free, state="available", returns=1, set_aside_at=NOW) == [Refusal("set_aside")]
 
 
 def test_an_embargo_ends_at_its_exact_millisecond() -> None:
     embargo = rules.past_embargo(KEY, Policy(embargo="PT1S"), NOW)
 
-    assert rules.past_embargo(KEY, Policy(), NOW) == told(embargo, entered_at=NOW - 1000) == []
-    assert told(embargo, entered_at=NOW - 999) == [Refusal("embargoed", NOW + 1)]
+    assert rules.past_embargo(KEY, Policy(), NOW) == []
+    assert refusals(embargo, entered_at=NOW - 1000) == []
+    assert refusals(embargo, entered_at=NOW - 999) == [Refusal("embargoed", NOW + 1)]
 
 
 def test_the_cooldown_blocks_only_past_holders_to_the_millisecond() -> None:
     cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
 
-    assert rules.cooled_down(KEY, Policy(), "alice", NOW) == told(cooled, past_holders={"bob": NOW}) == []
-    assert told(cooled, past_holders={"alice": NOW - 1000}) == []
-    assert told(cooled, past_holders={"alice": NOW - 999}) == [Refusal("cooldown", NOW + 1)]
+    assert rules.cooled_down(KEY, Policy(), "alice", NOW) == []
+    assert refusals(cooled, past_holders={"bob": NOW}) == []
+    assert refusals(cooled, past_holders={"alice": NOW - 1000}) == []
+    assert refusals(cooled, past_holders={"alice": NOW - 999}) == [Refusal("cooldown", NOW + 1)]
 
 
 def test_the_cooldown_after_an_own_expired_claim_starts_at_its_deadline() -> None:
     cooled = rules.cooled_down(KEY, Policy(cooldown="PT1S"), "alice", NOW)
     hers: dict[str, Any] = {"past_holders": {}, "state": "claimed", "holder": "alice"}
 
-    assert told(cooled, **hers, expires_at=NOW - 1000) == []
-    assert told(cooled, **hers | {"holder": "bob"}, expires_at=NOW) == []
-    assert told(cooled, **hers | {"state": "private"}) == [], "what is her own has no deadline to wait from"
-    assert told(cooled, **hers, expires_at=NOW - 999) == [Refusal("cooldown", NOW + 1)]
+    assert refusals(cooled, **hers, expires_at=NOW - 1000) == []
+    assert refusals(cooled, **hers | {"holder": "bob"}, expires_at=NOW) == []
+    assert refusals(cooled, **hers | {"state": "private"}) == [], "what is her own has no deadline to wait from"
+    assert refusals(cooled, **hers, expires_at=NOW - 999) == [Refusal("cooldown", NOW + 1)]
     bobs = hers | {"holder": "bob", "past_holders": {"alice": NOW - 999}}
-    assert told(cooled, **bobs, expires_at=NOW) == [Refusal("cooldown", NOW + 1)], "whoever has held it since"
+    assert refusals(cooled, **bobs, expires_at=NOW) == [Refusal("cooldown", NOW + 1)], "whoever has held it since"
     again = hers | {"past_holders": {"alice": NOW - 999}}
-    assert told(cooled, **again, expires_at=NOW - 1) == [Refusal("cooldown", NOW + 999)], (
+    assert refusals(cooled, **again, expires_at=NOW - 1) == [Refusal("cooldown", NOW + 999)], (
         "she last left at the deadline"
     )
 
@@ -162,37 +164,38 @@ def test_the_cooldown_after_an_own_expired_claim_starts_at_its_deadline() -> Non
 def test_a_claim_must_have_the_holder_and_the_claim_id_of_the_client() -> None:
     same = rules.same_claim(KEY, "a")
 
-    assert told(rules.claimed(KEY), state="claimed") == told(rules.held_by(KEY, "alice"), holder="alice") == []
-    assert told(same, claim_id="a") == rules.same_claim(KEY, None) == []
-    assert told(rules.claimed(KEY), state="private") == [Refusal("not_claimed")]
-    assert told(rules.held_by(KEY, "alice"), holder="bob") == [Refusal("not_holder")]
-    assert told(same, claim_id="b") == [Refusal("claim_changed")]
+    assert refusals(rules.claimed(KEY), state="claimed") == refusals(rules.held_by(KEY, "alice"), holder="alice") == []
+    assert refusals(same, claim_id="a") == []
+    assert rules.same_claim(KEY, None) == []
+    assert refusals(rules.claimed(KEY), state="private") == [Refusal("not_claimed")]
+    assert refusals(rules.held_by(KEY, "alice"), holder="bob") == [Refusal("not_holder")]
+    assert refusals(same, claim_id="b") == [Refusal("claim_changed")]
 
 
 def test_the_holder_acts_before_the_deadline_and_the_sweep_from_then_on() -> None:
     goes_on, expired = rules.not_expired(KEY, NOW), rules.due(KEY, NOW)
 
-    assert told(goes_on, state="claimed") == told(goes_on, state="claimed", expires_at=NOW + 1) == []
-    assert told(expired, state="claimed", expires_at=NOW) == []
-    assert told(goes_on, state="claimed", expires_at=NOW) == [Refusal("expired")]
-    assert told(expired, state="claimed", expires_at=NOW + 1) == [Refusal("claim_changed")]
-    assert told(expired, state="private", expires_at=NOW) == [Refusal("claim_changed")]
+    assert refusals(goes_on, state="claimed") == refusals(goes_on, state="claimed", expires_at=NOW + 1) == []
+    assert refusals(expired, state="claimed", expires_at=NOW) == []
+    assert refusals(goes_on, state="claimed", expires_at=NOW) == [Refusal("expired")]
+    assert refusals(expired, state="claimed", expires_at=NOW + 1) == [Refusal("claim_changed")]
+    assert refusals(expired, state="private", expires_at=NOW) == [Refusal("claim_changed")]
 
 
 def test_only_a_private_customer_can_be_deposited() -> None:
     private = rules.private(KEY)
 
-    assert told(rules.not_private(KEY), state="available") == told(private, state="private") == []
-    assert told(rules.not_private(KEY), state="private") == [Refusal("already_claimed")]
-    assert told(private, state="claimed") == [Refusal("not_private"), Refusal("already_available")]
-    assert told(private, state="available") == [Refusal("already_available")]
+    assert refusals(rules.not_private(KEY), state="available") == refusals(private, state="private") == []
+    assert refusals(rules.not_private(KEY), state="private") == [Refusal("already_claimed")]
+    assert refusals(private, state="claimed") == [Refusal("not_private"), Refusal("already_available")]
+    assert refusals(private, state="available") == [Refusal("already_available")]
 
 
 def test_a_pin_ends_at_its_exact_millisecond() -> None:
     unpinned = rules.unpinned(KEY, NOW)
 
-    assert told(unpinned, state="claimed") == told(unpinned, pinned_until=NOW) == []
-    assert told(unpinned, pinned_until=NOW + 1) == [Refusal("pinned", NOW + 1)]
+    assert refusals(unpinned, state="claimed") == refusals(unpinned, pinned_until=NOW) == []
+    assert refusals(unpinned, pinned_until=NOW + 1) == [Refusal("pinned", NOW + 1)]
 
 
 # May it be extended, or pinned?
@@ -201,29 +204,29 @@ def test_a_pin_ends_at_its_exact_millisecond() -> None:
 def test_a_claim_without_a_deadline_cannot_be_extended() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, None)
 
-    assert told(extendable, expires_at=NOW) == []
-    assert told(extendable, state="claimed")[0] == Refusal("no_deadline")
+    assert refusals(extendable, expires_at=NOW) == []
+    assert refusals(extendable, state="claimed")[0] == Refusal("no_deadline")
 
 
 def test_no_extension_reaches_the_largest_time() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, None)
 
-    assert told(extendable, expires_at=NO_DEADLINE - 1001) == []
-    assert told(extendable, expires_at=NO_DEADLINE - 1000) == [Refusal("extension_limit")]
+    assert refusals(extendable, expires_at=NO_DEADLINE - 1001) == []
+    assert refusals(extendable, expires_at=NO_DEADLINE - 1000) == [Refusal("extension_limit")]
 
 
 def test_the_extension_limit_is_checked_and_its_refusal_has_the_count() -> None:
     extendable = rules.extendable(KEY, Policy(max_extensions=2), 1000, None)
 
-    assert told(extendable, expires_at=NOW, extensions=1) == []
-    assert told(extendable, expires_at=NOW, extensions=2) == [Refusal("extension_limit", limit=2, used=2)]
+    assert refusals(extendable, expires_at=NOW, extensions=1) == []
+    assert refusals(extendable, expires_at=NOW, extensions=2) == [Refusal("extension_limit", limit=2, used=2)]
 
 
 def test_an_extension_is_refused_for_a_claim_before_the_given_time() -> None:
     extendable = rules.extendable(KEY, Policy(), 1000, NOW)
 
-    assert told(extendable, expires_at=NOW, claimed_at=NOW) == []
-    assert told(extendable, expires_at=NOW, claimed_at=NOW - 1) == [Refusal("extension_limit")]
+    assert refusals(extendable, expires_at=NOW, claimed_at=NOW) == []
+    assert refusals(extendable, expires_at=NOW, claimed_at=NOW - 1) == [Refusal("extension_limit")]
 
 
 def test_the_pin_limit_is_checked_and_its_refusal_has_the_count() -> None:
@@ -241,43 +244,43 @@ def test_the_pin_limit_is_checked_and_its_refusal_has_the_count() -> None:
 
 
 def test_a_unique_key_is_free_if_unused_or_left_by_its_customer() -> None:
-    said = {"customer": "c1", "version": 2, "created_at": NOW}
-    stale = items.build_item(KEY, said)
+    stored: dict[str, Any] = {"customer": "c1", "version": 2, "created_at": NOW}
+    stale = items.build_item(KEY, stored)
     unheard, given_up = rules.not_taken(KEY, None), rules.not_taken(KEY, stale)
 
-    assert told(unheard, NOT_THERE) == told(given_up, NOT_THERE) == told(given_up, stale) == []
-    assert told(unheard, stale) == [Refusal("key_taken")]
+    assert refusals(unheard, NOT_THERE) == refusals(given_up, NOT_THERE) == refusals(given_up, stale) == []
+    assert refusals(unheard, stale) == [Refusal("key_taken")]
     for other in ({"customer": "c2"}, {"version": 3}, {"created_at": NOW + 1}):
-        assert told(given_up, **(said | other)) == [Refusal("key_taken")]
+        assert refusals(given_up, **(stored | other)) == [Refusal("key_taken")]
 
 
 def test_a_unique_key_is_still_used_while_its_item_is_unchanged() -> None:
-    said = {"customer": "c1", "version": 2, "created_at": NOW}
-    still = rules.still_written(KEY, items.build_item(KEY, said))
+    stored: dict[str, Any] = {"customer": "c1", "version": 2, "created_at": NOW}
+    still = rules.still_written(KEY, items.build_item(KEY, stored))
 
-    assert told(still, **said) == []
-    assert told(still, NOT_THERE) == told(still, **(said | {"version": 3})) == [Refusal("key_taken")]
+    assert refusals(still, **stored) == []
+    assert refusals(still, NOT_THERE) == refusals(still, **(stored | {"version": 3})) == [Refusal("key_taken")]
 
 
 # Members and their limits
 
 
 def test_a_missing_membership_has_the_matching_refusal() -> None:
-    assert told(rules.member(KEY), role="member") == told(rules.manager(KEY), role="manager") == []
-    assert told(rules.member(KEY), NOT_THERE) == [Refusal("not_a_member")]
-    assert told(rules.member(KEY, "taker_not_a_member"), NOT_THERE) == [Refusal("taker_not_a_member")]
-    assert told(rules.manager(KEY), role="member") == [Refusal("not_manager")]
-    assert told(rules.manager(KEY, "not_holder"), role="member") == [Refusal("not_holder")]
+    assert refusals(rules.member(KEY), role="member") == refusals(rules.manager(KEY), role="manager") == []
+    assert refusals(rules.member(KEY), NOT_THERE) == [Refusal("not_a_member")]
+    assert refusals(rules.member(KEY, "taker_not_a_member"), NOT_THERE) == [Refusal("taker_not_a_member")]
+    assert refusals(rules.manager(KEY), role="member") == [Refusal("not_manager")]
+    assert refusals(rules.manager(KEY, "not_holder"), role="member") == [Refusal("not_holder")]
 
 
 def test_the_rule_that_always_fails_fails_for_any_item() -> None:
-    assert told(rules.always_fails(KEY, "pin_limit", limit=5), version=1) == [Refusal("pin_limit", limit=5)]
+    assert refusals(rules.always_fails(KEY, "pin_limit", limit=5), version=1) == [Refusal("pin_limit", limit=5)]
     wrong = rules.always_fails(KEY, "invalid_request", errors=(FieldError("too_many", "fields", (1,)),))
-    assert told(wrong, version=1) == [Refusal("invalid_request", errors=(FieldError("too_many", "fields", (1,)),))]
+    assert refusals(wrong, version=1) == [Refusal("invalid_request", errors=(FieldError("too_many", "fields", (1,)),))]
 
 
 def allowed(quota: Quota | PinQuota, **attributes: Any) -> bool:
-    return told(Rule("holding_limit", KEY, quota.condition()), **attributes) == []
+    return refusals(Rule("holding_limit", KEY, quota.condition()), **attributes) == []
 
 
 @pytest.mark.parametrize(("held", "may"), [(3, True), (4, False)])

@@ -60,14 +60,14 @@ def test_a_third_part_of_an_idempotency_record_follows_the_second() -> None:
 
 def test_a_repetition_loads_all_parts_in_one_read_and_continues_after_them() -> None:
     memory = written({0: DONE}, {2: ALSO, 1: REFUSED})
-    asked: list[str] = []
-    memory.before = asked.append
+    requests: list[str] = []
+    memory.before = requests.append
 
     again = journal(START + DAY - SECOND)
     again.load(memory_table(memory))
 
     assert again.answers == {0: DONE, 2: ALSO, 1: REFUSED}
-    assert (again.replayed, again.reserved_keys, asked) == (True, [key_of(2)], ["Query"])
+    assert (again.replayed, again.reserved_keys, requests) == (True, [key_of(2)], ["Query"])
     assert items.deserialize(again.parts({3: DONE})[0].item["ttl"]) == START // SECOND + 24 * 3600, (
         "all parts end together"
     )

@@ -42,7 +42,7 @@ def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
         tuple[Event, ...]: (EVENT,),
         dict[str, Any]: {"later": {"BOOL": True}},
     }
-    given = {each.name: of_type.get(each.type) or next(numbers) for each in fields(Customer)}
+    given: dict[str, Any] = {each.name: of_type.get(each.type) or next(numbers) for each in fields(Customer)}
     customer = Customer(**given | {"state": "claimed", "fields": {}})
 
     read = customer_record(customer.tenant, customer.pool, customer_item(customer))

@@ -37,12 +37,12 @@ def test_the_mutation_verdict_requires_nine_in_ten_killed_and_none_untried(found
 def test_the_mutation_table_has_a_line_per_module_a_total_and_a_verdict() -> None:
     modules = {"rules": Counts(1200, 800, 390), "moves": Counts(100, 50, 50)}
 
-    _, moves, rules, total, said = table(modules)
+    _, moves, rules, total, last = table(modules)
 
     assert moves.split() == ["moves", "100", "50", "50", "0", "0", "100.0%"]
     assert rules.split() == ["rules", "1,200", "800", "390", "10", "0", "97.5%"]
     assert total.split() == ["all", "1,300", "850", "440", "10", "0", "97.8%"]
-    assert said == verdict(Counts(1300, 850, 440)) == (
+    assert last == verdict(Counts(1300, 850, 440)) == (
         "passed: tests kill 97.8% of the mutants that mypy accepts (required: 90%)"
     )  # fmt: skip
     assert verdict(Counts(1, not_yet=1)) == "1 mutants are untried: run make mutants again to continue"

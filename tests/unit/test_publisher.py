@@ -25,12 +25,12 @@ class Bus:
         self.client = publisher.connect("us-east-1")
         self.client.meta.events.register_first("before-send.eventbridge", self._answer)
         self.requests: list[list[str]] = []
-        self.says: Answering = taken
+        self.respond: Answering = taken
 
     def _answer(self, request: AWSRequest, **_: Any) -> AWSResponse:
         entries = json.loads(request.body)["Entries"]
         self.requests.append([json.loads(entry["Detail"])["id"] for entry in entries])
-        return self.says(entries)
+        return self.respond(entries)
 
 
 def taken(entries: list[Any]) -> AWSResponse:
@@ -39,17 +39,17 @@ def taken(entries: list[Any]) -> AWSResponse:
 
 def events(count: int) -> list[StreamEvent]:
     """Each in a record of the stream of its own."""
-    told = []
+    sent = []
     for number in range(1, count + 1):
         names = dict.fromkeys(Detail.__struct_fields__, None) | {"schema": 1, "id": str(number), "type": "claimed"}
-        told.append(StreamEvent(f"record {number}", Detail(**names)))  # type: ignore[arg-type]
-    return told
+        sent.append(StreamEvent(f"record {number}", Detail(**names)))  # type: ignore[arg-type]
+    return sent
 
 
-def put(bus: Bus, told: list[StreamEvent]) -> list[str]:
+def put(bus: Bus, sent: list[StreamEvent]) -> list[str]:
     """Return the records that are reported for retry."""
-    first = publisher.publish(bus.client, [each.entry("bus") for each in told])
-    return [each["itemIdentifier"] for each in stream.batch_item_failures(told, first)["batchItemFailures"]]
+    first = publisher.publish(bus.client, [each.entry("bus") for each in sent])
+    return [each["itemIdentifier"] for each in stream.batch_item_failures(sent, first)["batchItemFailures"]]
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ def test_publishing_stops_at_the_first_rejected_event_and_retries_from_there(bus
     def busy(entries: list[Any]) -> AWSResponse:
         refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": NAME}
         ids = [json.loads(entry["Detail"])["id"] for entry in entries]
-        told = [refused if each in ("14", "17") else {"EventId": "e"} for each in ids]
-        return answer(200, {"FailedEntryCount": told.count(refused), "Entries": told})
+        sent = [refused if each in ("14", "17") else {"EventId": "e"} for each in ids]
+        return answer(200, {"FailedEntryCount": sent.count(refused), "Entries": sent})
 
-    bus.says = busy
+    bus.respond = busy
 
     assert put(bus, events(30)) == ["record 14"]
     assert len(bus.requests) == 2
@@ -95,7 +95,7 @@ def forbidden(entries: list[Any]) -> AWSResponse:
 def test_a_failed_publish_request_is_retried_later_and_logged_safely(
     bus: Bus, logs: LogCapture, failure: Answering
 ) -> None:
-    bus.says = failure
+    bus.respond = failure
 
     assert put(bus, events(3)) == ["record 1"]
 

@@ -60,7 +60,7 @@ class Command:
     """One line after a `$`, and the output that the page shows for it."""
 
     text: str
-    told: str
+    expected: str
 
 
 def conversations() -> list[list[Command]]:
@@ -70,8 +70,8 @@ def conversations() -> list[list[Command]]:
 
 def commands_in(text: str) -> Iterator[Command]:
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        first, _, told = part.partition("\n")
-        yield Command(first.strip(), told.strip())
+        first, _, expected = part.partition("\n")
+        yield Command(first.strip(), expected.strip())
 
 
 def documented_targets() -> set[str]:
@@ -95,9 +95,9 @@ def test_what_is_typed_in_the_order_of_the_pages_is_answered_as_it_says(clone: C
 
     for talk in typed:
         script = "\n".join(f"echo '<{at}>'\n{with_status(each.text)}" for at, each in enumerate(talk))
-        said = re.split(r"^<\d+>\n", clone.run(script), flags=re.MULTILINE)[1:]
-        for command, answered in zip(talk, said, strict=True):
-            assert_says(answered, command.told, command.text)
+        outputs = re.split(r"^<\d+>\n", clone.run(script), flags=re.MULTILINE)[1:]
+        for command, answered in zip(talk, outputs, strict=True):
+            assert_matches(answered, command.expected, command.text)
 
 
 @pytest.mark.slow
@@ -114,10 +114,10 @@ def with_status(command: str) -> str:
     return re.sub(r"^curl ", r"curl -s -w '   %{http_code}\\n' ", command)
 
 
-def assert_says(answered: str, told: str, command: str) -> None:
-    """Each piece between two `…` is there, in that order; moments are of the day on which one asks."""
+def assert_matches(answered: str, expected: str, command: str) -> None:
+    """Each piece between two `…` is there, in that order; times are of the present day."""
     rest = plainly(answered)
-    for piece in filter(None, (plainly(part) for part in told.split("…"))):
+    for piece in filter(None, (plainly(part) for part in expected.split("…"))):
         _, found, rest = rest.partition(piece)
         assert found, f"{command}\nsays no {piece!r}\nbut {plainly(answered)!r}"
 
@@ -153,8 +153,8 @@ def test_every_make_target_listed_as_not_run_exists() -> None:
 
 
 def test_an_output_that_differs_from_the_readme_is_detected() -> None:
-    assert_says('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   200', "curl")
+    assert_matches('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   200', "curl")
     with pytest.raises(AssertionError):
-        assert_says('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   409', "curl")
+        assert_matches('{"id":"acme","state":"claimed"}   200\n', '{"id":"acme",…}   409', "curl")
     with pytest.raises(AssertionError):
-        assert_says('{"id":"acme","state":"claimed"}   200\n', '"state":"claimed",…"id":"acme"', "curl")
+        assert_matches('{"id":"acme","state":"claimed"}   200\n', '"state":"claimed",…"id":"acme"', "curl")

@@ -14,8 +14,8 @@ NEVER = (
     "boto3", "s3transfer", "moto", "hypothesis", "pytest", "pydantic", "jsonschema", "chalice.local", "chalice.cli",
     "tools", "tests",
 )  # fmt: skip
-# Only the authorizer verifies tokens, who asks for the document or the console needs what makes it, and one function
-# tells events.
+# Only the authorizer verifies tokens, only requests for the document and the console need their modules, and only one
+# function publishes events.
 NOT_YET = (
     "jwt", "cryptography", "chalicelib.api.openapi", "chalicelib.api.console", "chalicelib.events.stream",
     "chalicelib.events.publisher",

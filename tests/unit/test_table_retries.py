@@ -58,20 +58,20 @@ class Door:
     """A table on an in-memory engine, its requests, and the longest pauses it would make."""
 
     memory: Listening = field(default_factory=Listening)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     paused: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         numbers = itertools.count(1)
         self.table = Table("memory", new_id=lambda: f"t{next(numbers)}", jitter=lambda: 1.0, wait=self.paused.append)
         self.table.connection = self.memory  # type: ignore[assignment]
-        self.memory.before = self.asked.append
+        self.memory.before = self.requests.append
 
     def fails(self, error: Callable[[], Exception], times: int = 1_000) -> None:
         left = iter(range(times))
 
         def fail(call: str) -> None:
-            self.asked.append(call)
+            self.requests.append(call)
             if next(left, None) is not None:
                 raise error()
 
@@ -99,7 +99,7 @@ def test_each_key_is_read_once_in_requests_of_a_hundred_without_absent_items(doo
 
     found = door.table.get([*keys, *keys])
 
-    assert (set(found), door.asked) == (set(keys[1:]), ["BatchGetItem"] * 2)
+    assert (set(found), door.requests) == (set(keys[1:]), ["BatchGetItem"] * 2)
     assert found[keys[1]] == stored(keys[1])
     assert (door.table.get([]), door.paused) == ({}, [])
 
@@ -110,7 +110,7 @@ def test_unprocessed_keys_are_read_again_after_a_pause(door: Door) -> None:
 
     found = door.table.get([KEY, OTHER])
 
-    assert (set(found), len(door.asked), door.paused) == ({KEY, OTHER}, 2, FULL_SPEED[:1])
+    assert (set(found), len(door.requests), door.paused) == ({KEY, OTHER}, 2, FULL_SPEED[:1])
 
 
 def test_a_batch_read_response_may_omit_a_table_without_items() -> None:
@@ -129,7 +129,7 @@ def test_endless_unprocessed_keys_raise_throttled(door: Door) -> None:
     with pytest.raises(Throttled):
         door.table.get(keys)
 
-    assert len(door.asked) == 40
+    assert len(door.requests) == 40
 
 
 @pytest.mark.parametrize("code", [*THROTTLES, "InternalServerError", "TransactionConflictException"])
@@ -151,7 +151,7 @@ def test_a_query_page_has_a_last_key_only_if_there_is_more(door: Door) -> None:
 
     assert (part.keys, part.items, part.last) == (keys[:2], [stored(key) for key in keys[:2]], stored(keys[1]))
     assert (whole.keys, whole.last) == (keys, None)
-    assert (door.asked, door.memory.limits) == (["Query", "Query"], [3, 4]), "one more, to know"
+    assert (door.requests, door.memory.limits) == (["Query", "Query"], [3, 4]), "one more, to know"
 
 
 def test_query_pages_are_read_to_the_end_across_an_empty_page(door: Door) -> None:
@@ -174,9 +174,9 @@ def test_each_query_page_starts_after_the_previous_one(door: Door) -> None:
 
 
 def test_a_sort_key_condition_uses_the_key_of_the_table_or_index() -> None:
-    asked = [between(None, 0, 0), between("due", 1), between("due", high=1), begins_with("names", "ac")]
+    requests = [between(None, 0, 0), between("due", 1), between("due", high=1), begins_with("names", "ac")]
 
-    assert [str(each) for each in asked] == [
+    assert [str(each) for each in requests] == [
         "sk BETWEEN {'N': '0'} AND {'N': '0'}", "due_at >= {'N': '1'}", "due_at <= {'N': '1'}",
         "begins_with (folded, {'S': 'ac'})",
     ]  # fmt: skip
@@ -210,7 +210,7 @@ def test_an_undecided_transaction_is_retried_with_the_same_token(door: Door, pas
 
     assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
 
-    assert (len(door.asked), door.paused, set(door.memory.items)) == (4, FULL_SPEED[:3], {KEY, OTHER})
+    assert (len(door.requests), door.paused, set(door.memory.items)) == (4, FULL_SPEED[:3], {KEY, OTHER})
     assert door.memory.sent.token == "t1"
 
 
@@ -219,7 +219,7 @@ def test_a_throttled_transaction_is_retried_twice_with_the_same_token(door: Door
 
     assert door.table.write([Put(KEY, {}), Put(OTHER, {})]) is None
 
-    assert (len(door.asked), door.paused, door.memory.sent.token) == (3, [0.1, 0.2], "t1")
+    assert (len(door.requests), door.paused, door.memory.sent.token) == (3, [0.1, 0.2], "t1")
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,12 @@ def test_a_batch_read_without_any_item_is_treated_as_throttled(door: Door, patie
 
     door.memory = Stingy()
     door.table.connection = door.memory  # type: ignore[assignment]
-    door.memory.before = door.asked.append
+    door.memory.before = door.requests.append
 
     with pytest.raises(Throttled):
         door.table.patient(patience).get([KEY, OTHER])
 
-    assert len(door.asked) == 3
+    assert len(door.requests) == 3
 
 
 def test_an_undecided_transaction_is_not_retried_forever(door: Door) -> None:
@@ -248,7 +248,7 @@ def test_an_undecided_transaction_is_not_retried_forever(door: Door) -> None:
     with pytest.raises(Throttled):
         door.table.write([Put(KEY, {})])
 
-    assert (len(door.asked), door.paused) == (40, FULL_SPEED)
+    assert (len(door.requests), door.paused) == (40, FULL_SPEED)
 
 
 def test_a_conflict_next_to_a_failed_condition_decides_nothing(door: Door) -> None:
@@ -277,7 +277,7 @@ def test_a_failed_write_changed_nothing_unless_its_outcome_is_unknown(
         door.table.write([Put(KEY, {})])
 
     assert type(caught.value) is fault
-    assert len(door.asked) == (3 if fault is Throttled else 1)
+    assert len(door.requests) == (3 if fault is Throttled else 1)
 
 
 def test_a_write_without_a_response_has_an_unknown_outcome(door: Door) -> None:

@@ -26,8 +26,8 @@ def test_another():
 def test_the_summary_of_a_run_adds_up_the_counts_of_all_processes(tmp_path: Path) -> None:
     (tmp_path / "test_proofs.py").write_text(PROOFS, encoding="utf-8")
 
-    options = ["-p", "xdist", "-p", "tests.support.tally", "-n", "2", f"--rootdir={tmp_path}"]
-    command = [sys.executable, "-m", "pytest", *options, tmp_path]
+    options = ["-p", "xdist", "-p", "tests.support.tally", "-n", "2", f"--rootdir={tmp_path}", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", *options]
     bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=bare).stdout
 

@@ -68,7 +68,8 @@ def test_a_public_key_is_not_accepted_as_a_shared_secret(verifier: Verifier, key
         "DER": (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
         "SSH": (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH),
     }
-    public = {"ec": EC_KEY, "rsa": RSA_KEY}[key_id].public_key().public_bytes(*encodings[form])
+    key: Any = {"ec": EC_KEY, "rsa": RSA_KEY}[key_id]
+    public = key.public_key().public_bytes(*encodings[form])
 
     for algorithm in ("HS256", "HS384", "HS512", "hs256"):
         header = {"alg": algorithm, "typ": "JWT", "kid": key_id}
@@ -149,7 +150,20 @@ def test_text_that_is_not_a_token_is_rejected_without_a_defect(verifier: Verifie
     refuses(verifier, authorization)
 
 
-NO_MOMENTS = ["soon", str(int(time.time()) - 5), None, [], {}, True, False, -1, 1e999, -1e999, float("nan"), 10**400]
+NO_MOMENTS: list[Any] = [
+    "soon",
+    str(int(time.time()) - 5),
+    None,
+    [],
+    {},
+    True,
+    False,
+    -1,
+    1e999,
+    -1e999,
+    float("nan"),
+    10**400,
+]
 BEYOND_9999 = 253_402_300_800
 
 NONSENSE: dict[str, Any] = {
@@ -248,14 +262,14 @@ def test_no_audience_is_accepted_when_only_clients_are_configured() -> None:
 @pytest.mark.parametrize(
     "offsets", [{"iat": 50}, {"nbf": 50}, {"iat": 50, "nbf": 50, "exp": 650}, {"exp": -50}, {"iat": 0.5}, {"nbf": -1e9}]
 )
-def test_a_token_allows_a_minute_of_clock_skew(verifier: Verifier, offsets: dict[str, float]) -> None:
+def test_a_token_allows_a_minute_of_clock_skew(verifier: Verifier, offsets: dict[str, Any]) -> None:
     now = int(time.time())
 
     assert verifier.caller(token(**{name: now + seconds for name, seconds in offsets.items()})).user == "alice"
 
 
 @pytest.mark.parametrize("offsets", [{"iat": 70}, {"nbf": 70}, {"exp": -70}])
-def test_a_token_allows_no_more_than_a_minute_of_clock_skew(verifier: Verifier, offsets: dict[str, int]) -> None:
+def test_a_token_allows_no_more_than_a_minute_of_clock_skew(verifier: Verifier, offsets: dict[str, Any]) -> None:
     now = int(time.time())
 
     refuses(verifier, token(**{name: now + seconds for name, seconds in offsets.items()}))

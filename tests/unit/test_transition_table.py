@@ -28,12 +28,12 @@ def test_the_transition_table_has_exactly_the_events_of_the_contract() -> None:
 
 
 def test_the_transition_page_has_a_row_for_each_event() -> None:
-    told = {
+    documented = {
         event: {(start or None, end) for start, end in re.findall(r"(\w*) ?→ (\w+)", cells[0])}
         for event, cells in rows().items()
     }
 
-    assert told == {event: set(steps) for event, steps in TRANSITIONS.items()}
+    assert documented == {event: set(steps) for event, steps in TRANSITIONS.items()}
 
 
 def test_functions_on_the_transition_page_exist() -> None:

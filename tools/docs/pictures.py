@@ -1,7 +1,7 @@
-"""`make pictures`: draws the pictures of the documents from what they show, so that none can tell anything else.
+"""`make pictures`: draw the pictures of the pages from the code, so that they match it.
 
-Only where things stand is said here: what they are called, and which of them there are, comes from the service. A
-transition that has no place in the picture yet is an error, not a picture without it.
+This module contains only positions: names and numbers come from the service. A transition without a position is an
+error, not a picture without it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`make screenshots`: pictures of the console at work, for the documents, with a month behind it.
+"""`make screenshots`: take the screenshots of the console for the pages, after a month of use.
 
-The month is made up, the same each time, and played through HTTP on a clock that ends now. Nothing here is a test: it
-says what is looked at, and in which language, light and size.
+The month is invented, the same each time, and played over HTTP on a clock that ends now. This module lists the views,
+with their language, color scheme and size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""`make transcripts`: runs every request that stands in docs/api.md, and writes what was answered below it.
+"""`make transcripts`: run every request of docs/api.md, and write each response below it.
 
-The page is its own script. A block ```` ```http ```` is a request, and an answer that is made anew each time; between
-blocks `<!-- clock: PT1H -->` lets time pass. It is the real service, over HTTP, on an engine of its own; only the clock
-and the ids are not of the moment, so that the same page comes out of it until the service answers otherwise.
+The page is the script. A block ```` ```http ```` has a request and its response, which is replaced; between blocks,
+`<!-- clock: PT1H -->` moves the clock. The service is the real one, over HTTP, on its own local engine. The clock and
+the ids are fixed, so that the page changes only with the service.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Clock:
 
 @dataclass
 class Stage:
-    """The service, on a clock that stands still unless the page says otherwise."""
+    """The service, on a clock that only the page moves."""
 
     url: str
     keys: LocalKeys
@@ -110,7 +110,7 @@ class Stage:
 
 
 def rendered(page: str, endpoint: str) -> str:
-    """The page with every answer as the service gives it now, on that engine."""
+    """Return the page with the present response to every request, on that engine."""
     clock, numbers = Clock(), itertools.count(1)
     backend = Backend(
         _new_table(endpoint),
@@ -121,13 +121,13 @@ def rendered(page: str, endpoint: str) -> str:
         keys, service = LocalKeys(Path(folder)).ensure(), Service(backend, clock)
         with LocalApi(front(service, keys)) as api:
             stage = Stage(api.url, keys, clock)
-            told = STEP.sub(lambda step: _played(stage, step), page)
-    listed = {"routes": _routes(told), "codes": _codes(told)}
-    return TABLES.sub(lambda table: f"<!-- {table[1]} -->\n\n{listed[table[1]]}\n<!-- end -->", told)
+            answered = STEP.sub(lambda step: _played(stage, step), page)
+    listed = {"routes": _routes(answered), "codes": _codes(answered)}
+    return TABLES.sub(lambda table: f"<!-- {table[1]} -->\n\n{listed[table[1]]}\n<!-- end -->", answered)
 
 
 def _read(media: str, content: str) -> Any:
-    """What JSON says; of a page for people only how it begins."""
+    """Return the parsed JSON, or the first line of an HTML page."""
     return msgspec.json.decode(content) if "json" in media else Beginning(content.partition("\n")[0])
 
 
