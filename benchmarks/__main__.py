@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks import batches, cold_start, contention, imports, lists, memory, peers, requests, sweep, warm_claim
 from benchmarks.rows import Benchmark, Row, Target
+from poolctl.local_keys import LocalKeys
 from tools.local.engines import MiniStack
-from tools.local.keys import LocalKeys
 from tools.local.service import local_environment
 from tools.problems import Unusable, run_tool
 

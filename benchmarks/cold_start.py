@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 from benchmarks.rows import Row, Target
 from poolctl.client import Client
+from poolctl.local_keys import LocalKeys
 from tools.deploy.package import package
 from tools.deploy.stages import STAGES
 from tools.local.engines import MiniStack
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.service import REGION, TABLE, load_app
 from tools.problems import Unusable
 

@@ -14,7 +14,7 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
-from tools.problems import Unusable
+from poolctl.problems import Unusable
 
 TIMEOUT = urllib3.Timeout(connect=5, read=35)  # seconds; the gateway itself gives up after 29
 # A refused connection is not retried: it is reported at once.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from poolctl.messages import message
-from tools.problems import Unusable
+from poolctl.problems import Unusable
 
 
 class Exit(IntEnum):

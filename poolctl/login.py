@@ -10,10 +10,10 @@ from poolctl import output
 from poolctl.client import Client, Refused, Unreachable
 from poolctl.commands_base import command
 from poolctl.exits import CommandFailed, Exit
+from poolctl.local_keys import LocalKeys
 from poolctl.messages import message
+from poolctl.problems import Unusable
 from poolctl.session import Answer, Session, checked_token, claims_of, expiry_of, failure_of, moment, store_login
-from tools.local.keys import LocalKeys
-from tools.problems import Unusable
 
 
 @command("login")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL = PROJECT / ".local"
-KEYS = LOCAL / "keys"
 BUILD = PROJECT / "build"
 
 JAVA_PACKAGES = PROJECT / ".venv-java" / "lib"

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from poolctl.problems import Unusable
 
-class Unusable(Exception):
-    """A problem that a person has to solve before the tool can run; its text is the one line that is printed."""
+__all__ = ["Unusable", "fail", "run_tool"]
 
 
 def fail(message: str, status: int = 1) -> NoReturn:

@@ -1,10 +1,10 @@
-// A list of customers that are ticked, acted upon, and shown again as they are now. It knows how a list behaves; what
-// a row says beside the name, and what may be done, is told by the tab that shows it.
+// A list of customers that are selected, changed, and shown again as they are now. The tab that shows it passes the
+// content of a row and the permitted actions.
 
 /**
  * `load(cursor)` brings a page; `facts(customer)` and `actions(customer)` are parts of a row; `bulk` are
- * { words, act(ids), kind } for those that are ticked; `tickable(customer)` says who may be; `empty` is said of an
- * empty list.
+ * { words, act(ids), kind } for those that are ticked; `tickable(customer)` returns whether it can be; `empty` is the text of
+ * an empty list.
  */
 function customerList({ load, facts, actions, bulk = [], tickable = () => true, empty }) {
   const rows = new Map();

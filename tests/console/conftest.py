@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from poolctl.local_keys import LocalKeys
 from tests.console.pages import Browser, Team
 from tools.browser import browser as chromium
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.service import load_app
 
 _numbers = itertools.count(1)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import jwt
 
-from tools.local.keys import ALGORITHM, KEY_ID, LocalKeys
+from poolctl.local_keys import ALGORITHM, KEY_ID, LocalKeys
 
 CLIENT = "the-console"
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.api.console import words
+from poolctl.local_keys import LocalKeys
 from tests.support.http_client import HttpClient
 from tests.support.world import Reply
-from tools.local.keys import LocalKeys
 
 DESKTOP, PHONE = (1200, 850), (360, 740)
 # The browser logs each refused fetch as an error; the tests check how the page handles it.

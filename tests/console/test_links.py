@@ -11,10 +11,10 @@ import jwt
 import pytest
 from playwright.sync_api import Error, expect
 
+from poolctl.local_keys import ALGORITHM, KEY_ID, LocalKeys
 from tests.console.issuer import Issuer
 from tests.console.pages import Browser, Console, Team
 from tests.console.test_sign_in import company, issuer  # noqa: F401 - fixtures
-from tools.local.keys import ALGORITHM, KEY_ID, LocalKeys
 
 
 def follow(page: Any, url: str, token: str) -> None:

@@ -11,10 +11,10 @@ from unittest.mock import patch
 
 import pytest
 
+from poolctl.local_keys import LocalKeys
 from tests.console.issuer import CLIENT, Issuer
 from tests.console.pages import Browser, Team
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 
 SIGN_IN_BUTTON = "Sign in with your company account"
 

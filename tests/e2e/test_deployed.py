@@ -21,6 +21,7 @@ import jwt
 import pytest
 
 from poolctl.client import Client
+from poolctl.local_keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
 from tests.e2e.conftest import account
 from tests.e2e.listener import Listener, listen
 from tools.deploy.account import client, outputs
@@ -29,7 +30,6 @@ from tools.deploy.deploy import deploy
 from tools.deploy.package import Package, package
 from tools.deploy.stages import STAGES
 from tools.local.engines import HOST, MiniCloud
-from tools.local.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
 from tools.local.lambda_runtime import LambdaRuntime
 from tools.local.service import local_environment, scheduled_event
 

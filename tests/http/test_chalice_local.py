@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from poolctl.client import Client
+from poolctl.local_keys import LocalKeys
 from tools.local.engines import free_port
-from tools.local.keys import LocalKeys
 from tools.local.seed import POOL, seed
 from tools.local.service import ENVIRONMENT
 from tools.paths import PROJECT

@@ -10,9 +10,9 @@ import jwt
 import pytest
 
 from chalicelib.model.identities import user_named, user_of
+from poolctl.local_keys import LocalKeys
 from tests.support.every_route import assert_problem
 from tests.support.world import HOUR, User, World
-from tools.local.keys import LocalKeys
 from tools.problems import Unusable
 
 SUBJECTS = [

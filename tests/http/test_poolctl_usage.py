@@ -21,9 +21,9 @@ from rich.cells import cell_len
 
 from chalicelib import __version__
 from poolctl.commands_base import COMMANDS
+from poolctl.local_keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
 from tests.support.command_line import Terminal, result_of
 from tests.support.world import World
-from tools.local.keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
 from tools.paths import PROJECT
 
 POOL = {"holding_limit": 5, "claim_ttl": "P7D", "cooldown": "PT1H", "customers": 5}

@@ -20,11 +20,11 @@ from unittest.mock import patch
 import pytest
 from chalice.local import LambdaContext
 
+from poolctl.local_keys import LocalKeys
 from tests.support.conformance import assert_conforms
 from tests.support.world import find
 from tools.compression import MINIMUM_BYTES, compressed
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.seed import POOL, seed
 from tools.local.service import load_app, scheduled_event
 from tools.paths import PROJECT

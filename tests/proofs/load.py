@@ -28,6 +28,7 @@ from chalicelib.api.handler import Service
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.times import rfc3339
 from chalicelib.transactions.context import Backend
+from poolctl.local_keys import LocalKeys
 from tests.proofs.linear import Op, in_order, pool_of
 from tests.proofs.load_clients import (
     CUSTOMERS,
@@ -49,7 +50,6 @@ from tests.support.world import DAY
 from tools.local.engines import DynamoDBLocal, Engine, MiniStack
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.problems import Unusable, run_tool
 
 PROCESSES, RECORDERS = 3, 6

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from chalicelib import bootstrap
 from chalicelib.model.times import rfc3339
+from poolctl.local_keys import LocalKeys
 from tests.proofs.linear import UNKNOWN, Op
 from tests.support.conformance import assert_conforms
 from tests.support.world import find
-from tools.local.keys import LocalKeys
 
 CUSTOMERS, MANAGERS = 400, 4
 FOR_ALL = {"release": 7, "release_batch": 2, "keep_claim": 6, "win": 2, "read": 9}  # operations and how often

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from poolctl.cli import main
+from poolctl.local_keys import LocalKeys
 from tests.support.world import World
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi, RequestLog
-from tools.local.keys import LocalKeys
 from tools.paths import PROJECT
 
 

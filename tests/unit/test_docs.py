@@ -163,8 +163,9 @@ def test_every_term_of_the_glossary_is_used_in_the_code() -> None:
 def test_every_invariant_has_its_row_and_tests_that_prove_it() -> None:
     proven = {row[0]: quoted(row[-1]) for table in tables("docs/guarantees.md") for row in table}
 
-    assert [promise for promise in proven if re.fullmatch(r"I\d+", promise)] == [f"I{n}" for n in range(1, INVARIANTS + 1)]
-    assert all(proven[f"I{number}"] for number in range(1, INVARIANTS + 1))
+    invariants = [f"I{number}" for number in range(1, INVARIANTS + 1)]
+    assert [name for name in proven if re.fullmatch(r"I\d+", name)] == invariants
+    assert all(proven[name] for name in invariants)
     assert len({test for tests in proven.values() for test in tests}) > 40
 
 

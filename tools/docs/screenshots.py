@@ -22,11 +22,11 @@ from chalicelib.model.times import DAY, MINUTE
 from chalicelib.services import sweeper
 from chalicelib.transactions.context import Backend
 from poolctl.client import Client
+from poolctl.local_keys import LocalKeys
 from tools.browser import browser
 from tools.local.engines import MiniStack
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.seed import CUSTOMERS, POOL
 from tools.local.service import local_environment
 from tools.paths import PROJECT

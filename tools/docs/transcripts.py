@@ -29,11 +29,11 @@ from chalicelib.dynamodb.table import Table
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.times import duration_ms
 from chalicelib.transactions.context import Backend
+from poolctl.local_keys import LocalKeys
 from tools.docs.printing import Beginning, printed, shortened
 from tools.local.engines import MiniStack
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.service import REGION, local_environment
 from tools.paths import PROJECT
 from tools.problems import Unusable, run_tool

@@ -14,7 +14,7 @@ from chalicelib.api import routes
 from chalicelib.api.auth import Unauthenticated, Verifier, context_of
 from chalicelib.api.handler import Service, respond
 from chalicelib.api.routing import Route
-from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
+from poolctl.local_keys import AUDIENCE, ISSUER, LocalKeys
 
 
 def front(service: Service, keys: LocalKeys) -> Chalice:

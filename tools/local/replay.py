@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.progress import Progress, track
 
 from poolctl.client import Client
+from poolctl.local_keys import LocalKeys
 from tools.local.engines import MiniStack
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.service import load_app
 from tools.problems import Unusable, run_tool
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from poolctl.client import Client
-from tools.local.keys import LocalKeys
+from poolctl.local_keys import LocalKeys
 from tools.problems import Unusable
 
 POOL = "demo"

@@ -13,9 +13,9 @@ import time
 from contextlib import ExitStack
 from types import FrameType
 
+from poolctl.local_keys import LocalKeys
 from tools.local.engines import Engine, engine_named, refuse_taken
 from tools.local.gateway import LocalApi
-from tools.local.keys import LocalKeys
 from tools.local.seed import MEMBERS, POOL, seed, untouched_customer
 from tools.local.service import REGION, TABLE, load_app, schedule
 from tools.local.stream import Stream, event_log

@@ -14,7 +14,7 @@ from typing import Any
 
 from chalice.local import LambdaContext
 
-from tools.local.keys import LocalKeys
+from poolctl.local_keys import LocalKeys
 from tools.local.repeating import Repeating
 from tools.paths import PROJECT
 from tools.problems import Unusable

@@ -3,7 +3,7 @@
 import argparse
 
 from chalicelib.model.users import PERSONAL
-from tools.local.keys import LocalKeys
+from poolctl.local_keys import LocalKeys
 from tools.problems import Unusable, fail, run_tool
 
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from poolctl.atomic_files import write_atomically
-from tools.paths import KEYS
-from tools.problems import Unusable
+from poolctl.problems import Unusable
 
+KEYS = Path(__file__).resolve().parent.parent / ".local" / "keys"
 ISSUER = "https://local.customer-pool"
 AUDIENCE = "customer-pool"
 LIFETIME = 12 * 60 * 60  # seconds: a working day
