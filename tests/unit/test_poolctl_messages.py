@@ -85,13 +85,3 @@ def test_the_poolctl_page_has_every_command_and_exit_code() -> None:
 
     assert [command.name for command in COMMANDS if command.name not in rows] == []
     assert [int(code) for code in codes] == sorted(Exit)
-
-
-def test_the_poolctl_page_has_every_known_field_with_headings_that_are_known() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
-    named = {field: {folded(each) for each in f"{zh}, {en}".split(", ")} for field, zh, en in rows}
-
-    for field, groups in headings.table().items():
-        known = {folded(each) for texts in groups.values() for each in texts} | {folded(field)}
-        assert named[field] <= known, field
-        assert {folded(groups["chinese"][0]), folded(groups["english"][0])} <= named[field], field
