@@ -302,7 +302,7 @@ OPERATIONS = [
     Operation("extend several", held, "mona", "POST", f"{P}/extend", SIX | {"by": "PT1H"}),
     Operation("follow up", long_history, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
     Operation("follow up, by a manager", held, "mona", "POST", f"{C1}/follow-up", {"outcome": "interested"}),
-    Operation("follow up several", long_told, "alice", "POST", f"{P}/follow-up", SIX | {"note": "called"}),
+    Operation("follow up several", long_history, "alice", "POST", f"{P}/follow-up", SIX | {"note": "called"}),
     Operation("pin several", held, "alice", "POST", f"{P}/pin", SIX | {"until": rfc3339(START + 2 * DAY)},
               finds=True),
     Operation("pin several, by a manager", held, "mona", "POST", f"{P}/pin", SIX | {"until": rfc3339(START + 2 * DAY)}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from importing.columns import columns_of
@@ -202,7 +204,7 @@ def test_the_limits_of_a_row_are_those_of_the_service() -> None:
     from chalicelib.model.text import LONGEST_FIELD_NAME, MAX_FIELDS_BYTES
     from importing import columns
 
-    meta = Priority.__metadata__[0]
+    _, meta = get_args(Priority)
     assert (meta.ge, meta.le) == (LEAST_PRIORITY, MOST_PRIORITY)
     assert LONGEST_FIELDS == MAX_FIELDS_BYTES
     assert columns.LONGEST_FIELD_NAME == LONGEST_FIELD_NAME

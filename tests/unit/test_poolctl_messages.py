@@ -11,8 +11,6 @@ import click
 
 from chalicelib.model.model import State
 from chalicelib.model.reports import SweepReport
-from importing import headings
-from importing.headings import folded
 from poolctl import output, watch
 from poolctl.cli import poolctl
 from poolctl.commands_base import COMMANDS, LocalizedCommand
