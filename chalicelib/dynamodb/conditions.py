@@ -68,7 +68,10 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
 def _placeholders(operand: Any, names: dict[str, str], values: Item) -> str:
     """Return the placeholders of a path or a value. Names need them: DynamoDB reserves many words."""
     if isinstance(operand, Path):
-        return ".".join([names.setdefault(name, f"#{len(names)}") for name in operand.path])
+        path = operand.path
+        if len(path) == 1:  # nearly all: a claim has some twenty
+            return names.setdefault(path[0], f"#{len(names)}")
+        return ".".join([names.setdefault(name, f"#{len(names)}") for name in path])
     assert isinstance(operand, Value), f"unsupported operand: {type(operand).__name__}"
     placeholder = f":{len(values)}"
     values[placeholder] = operand.value

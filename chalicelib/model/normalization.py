@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, Literal, TypeAlias
 
@@ -87,8 +88,12 @@ def digest(key: str) -> str:
     return blake2b(key.encode(), digest_size=16).hexdigest()
 
 
+@lru_cache(maxsize=64)
 def fold_name(text: str) -> str:
-    """Return a name for comparison: case and width folded, invisible signs removed, single spaces. Never shown."""
+    """Return a name for comparison: case and width folded, invisible signs removed, single spaces. Never shown.
+
+    Cached, since a write folds the name before and after the change.
+    """
     seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cc", "Cf", "Cs") or sign.isspace())
     # Case folding may undo normalization, and normalization may restore capitals: do both twice.
     for _ in range(2):
