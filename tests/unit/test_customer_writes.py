@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.domain import claim_transitions, content_transitions, rules, transitions
+from chalicelib.domain import claim_transitions, content_transitions, rules
 from chalicelib.domain.transitions import GivenUp, Remove, Transition
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import evaluate
