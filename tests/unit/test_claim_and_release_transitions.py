@@ -28,7 +28,6 @@ from tests.support.transition_samples import (
     actor,
     changed,
     event,
-    events,
     new_id,
     planned,
     refused,
@@ -111,35 +110,6 @@ def test_no_claim_begins_in_a_pool_that_is_not_open(verb: str) -> None:
 # A member's verbs
 
 
-def test_a_claim_starts_a_clock_and_checks_the_rules_in_order() -> None:
-    move = transitions.claim(actor(claim_ttl="P7D", embargo="PT1H", cooldown="P1D"), "c1", AVAILABLE, new_id("a2"))
-
-    assert changed(move) == {
-        "state": "claimed", "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": START + 7 * DAY
-    }  # fmt: skip
-    assert rule_names(move) == [
-        "not_a_member alice", "not_found c1", "already_claimed c1", "set_aside c1", "embargoed c1", "cooldown c1",
-        "cooldown c1",
-    ]  # fmt: skip
-    assert isinstance(move, Write)
-    assert (move.take, move.already_held_by, move.managed) == (Take("alice", daily=True), "alice", False)
-    assert event(move) == Event(
-        4, "claimed", START, "alice", "alice", "a2", None, "available", "claimed", START + 7 * DAY
-    )
-
-
-def test_claiming_an_expired_claim_closes_it_at_its_deadline() -> None:
-    held_by_bob = replace(EXPIRED, holder="bob", expires_at=START - HOUR)
-
-    move = transitions.claim(actor(), "c1", held_by_bob, new_id("a2"))
-
-    assert events(move) == ["expired", "claimed"]
-    assert changed(move) == {
-        "holder": "alice", "claim_id": "a2", "claimed_at": START, "expires_at": None, "returns": 1,
-        "waiting_since": START - HOUR, "past_holders": {"bob": START - HOUR},
-    }  # fmt: skip
-
-
 def test_if_match_is_checked_right_after_existence() -> None:
     move = transitions.claim(actor(if_match=2), "c1", AVAILABLE, new_id("a2"))
 
@@ -169,18 +139,6 @@ def test_a_manager_reclaims_a_customer_held_by_another() -> None:
 
     assert (event(move).type, event(move).by, event(move).holder, move.managed) == ("reclaimed", "mona", "alice", True)
     assert rule_names(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
-
-
-def test_a_return_above_the_limit_sets_the_customer_aside() -> None:
-    once_more = replace(CLAIMED, returns=1)
-
-    aside = transitions.release(actor(max_returns=2), "c1", once_more, None, None)
-    in_time = transitions.release(actor(max_returns=3), "c1", once_more, None, None)
-
-    assert changed(aside)["set_aside_at"] == START
-    assert events(aside) == ["released", "set_aside"]
-    assert (event(aside).by, event(aside).at) == ("system", START)
-    assert "set_aside_at" not in changed(in_time)
 
 
 def test_past_holders_are_kept_for_the_cooldown_or_else_the_latest_eight() -> None:

@@ -32,28 +32,6 @@ from tests.support.transition_samples import (  # fmt: skip
 from tests.support.world import DAY, HOUR, START
 
 
-def test_an_assignment_is_a_claim_for_another_member_within_the_limits() -> None:
-    mona = actor("mona", claim_ttl="P7D", embargo="P1D", cooldown="P1D", daily_claim_limit=1)
-
-    move = claim_transitions.assign(mona, "c1", AVAILABLE, "bob", new_id("b1"))
-
-    assert changed(move) == {
-        "state": "claimed", "holder": "bob", "claim_id": "b1", "claimed_at": START, "expires_at": START + 7 * DAY
-    }  # fmt: skip
-    assert rule_names(move) == [*TO_BOB, "already_claimed c1", "set_aside c1"]
-    assert isinstance(move, Write) and (move.take, move.already_held_by) == (Take("bob"), None)
-    assert event(move) == Event(
-        4, "assigned", START, "mona", "bob", "b1", None, "available", "claimed", START + 7 * DAY
-    )
-
-
-def test_an_assignment_of_an_expired_claim_closes_it_first() -> None:
-    move = claim_transitions.assign(actor("mona"), "c1", EXPIRED, "bob", new_id("b1"))
-
-    assert events(move) == ["expired", "assigned"]
-    assert changed(move)["past_holders"] == {"alice": START}
-
-
 def test_a_transfer_is_a_new_claim_with_its_own_clock() -> None:
     known = replace(CLAIMED, past_holders={"carl": START - 3 * HOUR, "dora": START - HOUR})
 

@@ -7,7 +7,6 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, content_transitions, rules
@@ -16,9 +15,9 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import evaluate
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
+from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes
 from chalicelib.model.model import Customer, Event
-from chalicelib.transactions.customer_writes import actions_of, with_paged_events, with_request_marker
+from chalicelib.transactions.customer_writes import actions_of, with_paged_events
 from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, actor, after_of, claimed, released
 from tests.support.world import START
 
@@ -102,36 +101,6 @@ def test_conditions_on_the_customer_are_part_of_its_write_and_others_are_not() -
 # Fields and unique keys
 
 
-def test_fields_are_written_on_change_and_a_new_number_writes_its_unique_key() -> None:
-    mona = actor("mona")
-
-    renamed = actions_of(content_transitions.update(mona, AVAILABLE, name="New"), {})
-    called = actions_of(content_transitions.update(mona, AVAILABLE, fields=CALLED.fields), {})
-    with_known_number = actions_of(
-        content_transitions.update(mona, CALLED, fields=CALLED.fields | {"city": "Xi'an"}), {}
-    )
-
-    assert done(renamed) == [(SetAttributes, KEY)]
-    assert done(called) == [(SetAttributes, KEY), (SetAttributes, FIELDS), (Update, GUARD)]
-    assert done(with_known_number) == [(SetAttributes, KEY), (SetAttributes, FIELDS)]
-    fields, guard = called[1:]
-    assert isinstance(fields, SetAttributes) and items.fields_record(fields.changed) == (4, CALLED.fields)
-    assert isinstance(guard, Update)
-    owner = {each.values[0].path[0]: items.deserialize(each.values[1].value) for each in guard.actions[:3]}
-    assert owner == {"customer": "c1", "created_at": AVAILABLE.created_at, "version": 4}
-    assert guard.condition is None, "by hand, whoever says it last"
-
-
-def test_an_import_writes_a_unique_key_only_if_no_other_customer_has_it() -> None:
-    new = replace(CALLED, version=1, fields_version=1)
-    rule_names = {GUARD: [rules.not_taken(GUARD, None).condition]}
-
-    *_, guard = actions_of(content_transitions.create(actor("mona"), new, "imported"), rule_names)
-
-    assert (guard.key, rule_names) == (GUARD, {})
-    assert committed(guard) and not committed(guard, customer="c2")
-
-
 # From one pool to another, or out of the table
 
 
@@ -188,14 +157,6 @@ def kept(move: Transition) -> list[int]:
     return [event.seq for event in after_of(move).tail]
 
 
-def test_recent_events_stay_inline_while_they_cost_no_write_unit() -> None:
-    few, long, many = with_events(2), with_events(2, LONG), with_events(16)
-
-    moved = [with_paged_events(released(known), roomy=False) for known in (few, long, many)]
-
-    assert [kept(move) for move in moved] == [[1, 2, 3], [3], [17]]
-
-
 def test_events_stay_inline_when_moving_them_saves_no_write_unit() -> None:
     packed = replace(with_events(2, 150), name="n" * 600)  # 1.4 kB with its events, and still more than one without
     plain = replace(with_events(1, 159), name="n" * 450)  # more than one with its events, and less without
@@ -215,31 +176,3 @@ def test_an_atomic_batch_keeps_at_most_a_page_of_events_inline() -> None:
     moved = [with_paged_events(released(known), roomy=True) for known in (long, full, over)]
 
     assert [kept(move) for move in moved] == [[1, 2, 3], list(range(1, 17)), [17]]
-
-
-def test_events_moved_out_get_their_own_page() -> None:
-    move = with_paged_events(released(with_events(2, LONG)), roomy=False)
-
-    put, page = actions_of(move, {})
-
-    assert page.key == keys.event_page_key(CLAIMED, "p", 1) and isinstance(page, Put)
-    assert [event.seq for event in items.event_page_record(page.item)] == [1, 2]
-    assert (type(put), page.condition) == (SetAttributes, None)
-
-
-def test_a_new_customer_writes_no_event_page() -> None:
-    created = content_transitions.create(actor("mona"), with_events(1, LONG), "created")
-
-    assert with_paged_events(created, roomy=False) == created
-
-
-@pytest.mark.parametrize("before", [None, with_events(2)], ids=["a new one", "one with events"])
-def test_the_request_marker_is_in_exactly_the_events_of_its_request(before: Customer | None) -> None:
-    if before is None:
-        move = content_transitions.create(actor("mona"), replace(AVAILABLE, version=1), "created")
-    else:
-        move = released(before, max_returns=1)
-
-    after = with_request_marker(move, "m1").after
-
-    assert [event.request_marker for event in after.tail] == (["m1"] if before is None else ["", "", "m1", "m1"])
