@@ -11,7 +11,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import batches, cold_start, contention, imports, lists, memory, peers, requests, sweep, warm_claim
+from benchmarks import (
+    batches,
+    cold_start,
+    contention,
+    imports,
+    lists,
+    memory,
+    peers,
+    reading,
+    requests,
+    sweep,
+    warm_claim,
+)
 from benchmarks.rows import Benchmark, Row, Target
 from poolctl.local_keys import LocalKeys
 from tools.local.engines import MiniStack
@@ -27,6 +39,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "contention": contention.rows,
     "sweep": sweep.rows,
     "import": imports.rows,
+    "reading": reading.rows,
     "memory": memory.rows,
     "cold start": cold_start.rows,
 }

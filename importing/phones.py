@@ -15,7 +15,7 @@ DEFAULT_REGION: Final = "CN"
 MAX_KEYS: Final = 5  # of a customer
 _MAX_WRITTEN_LENGTH: Final = 500
 
-_MOBILE: Final = re.compile(r"1[3-9]\d{9}")
+_MOBILE: Final = re.compile(r"1[3-9][0-9]{9}")
 _WRITTEN_AS_TEXT: Final = re.compile(r'="(.*)"|=(\d+)|\'(.*)', re.DOTALL)  # ="138…", =138… and '138… of spreadsheets
 _DECIMAL: Final = re.compile(r"(\+?\d{5,15})\.0+")  # a number that passed through a floating-point column
 _BETWEEN_NUMBERS: Final = re.compile(
@@ -51,9 +51,9 @@ def phone_keys(written: Any, region: str = DEFAULT_REGION) -> list[str]:
 
     `region` is the ISO 3166 code of the country whose numbers may lack the country code.
     """
+    if region == "CN" and isinstance(written, str) and len(written) == 11 and _MOBILE.fullmatch(written):
+        return [f"+86{written}"]  # the usual case, which an import meets very often
     text = _text(written)
-    if region == "CN" and len(text) == 11 and text.isascii() and _MOBILE.fullmatch(text):
-        return [f"+86{text}"]
     return list(_keys(text, region)) if any(sign.isdigit() for sign in text) and "://" not in text else []
 
 

@@ -61,6 +61,7 @@ class RowReader:
     def __post_init__(self) -> None:
         self._phones, self._emails = self.columns.fields_of("phone"), self.columns.fields_of("email")
         self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
+        self._names = sum(len(str(column.target)) + 6 for column in self.columns.columns)  # characters in JSON
         self._targets = [(column.target, column.own) for column in self.columns.columns]
         self._named = any(column.own and column.target == "name" for column in self.columns.columns)
         self._named_by_parts = any(column.own and column.target in PERSON for column in self.columns.columns)
@@ -100,7 +101,7 @@ class RowReader:
         elif person and person != own.get("name"):
             fields.setdefault("contact", person)
         found = self._check_contacts(own, fields) or self._check_own(own, fields) or _check_name(own)
-        if found or (found := _check_size(fields)):
+        if found or (found := self._check_size(fields)):
             return found
         if self._unnamed:
             self.unnamed |= self._unnamed & fields.keys()
@@ -124,11 +125,15 @@ class RowReader:
         if "id" in own and (found := _digits_lost(own["id"])):
             return found
         for name in self._phones:
-            if name in fields:
-                if found := _digits_lost(fields[name]):
-                    return found
-                if not self.columns.exact:
-                    fields[name] = without_artifacts(str(fields[name]))
+            written = fields.get(name)
+            if written is None or (isinstance(written, str) and written.isdigit()):
+                continue
+            if self.columns.exact and not isinstance(written, str):
+                continue
+            if found := _digits_lost(written):
+                return found
+            if not self.columns.exact:
+                fields[name] = without_artifacts(str(written))
         return None
 
     def _check_own(self, own: Row, fields: Row) -> Problem | None:
@@ -154,6 +159,16 @@ class RowReader:
             return problem("priority_range", value=number[1], least=LEAST_PRIORITY, most=MOST_PRIORITY)
         return None
 
+    def _check_size(self, fields: Row) -> Problem | None:
+        try:
+            length = len("".join(fields.values()))
+        except TypeError:  # numbers of a workbook
+            length = len(str(fields))
+        if (length + self._names) * 6 < LONGEST_FIELDS:  # a character has at most six bytes of JSON
+            return None
+        size = len(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+        return problem("fields_too_large", size=size, most=LONGEST_FIELDS) if size > LONGEST_FIELDS else None
+
     # The key
 
     def _key(self, row: Row) -> tuple[Kind | None, str]:
@@ -161,8 +176,10 @@ class RowReader:
         fields = row["fields"]
         if self.key in ("auto", "id") and "id" in row:
             return "id", row["id"]
-        if self.key in ("auto", "phone") and (keys := self.phone_keys(fields)):
-            return "phone", keys[0]
+        if self.key in ("auto", "phone"):
+            for name in self._phones:
+                if name in fields and (keys := phone_keys(fields[name], self.region)):
+                    return "phone", keys[0]
         if self.key in ("auto", "email"):
             for name in self._emails:
                 if address := _address(fields.get(name)):
@@ -229,13 +246,6 @@ def _person(own: Row) -> str:
     first, middle, last = parts
     joined = f"{last}{middle}{first}" if _CHINESE.search(first + last) else " ".join(filter(None, parts))
     return str(own.pop("person", "")) or joined
-
-
-def _check_size(fields: Row) -> Problem | None:
-    if len(str(fields)) < LONGEST_FIELDS // 6:  # a character has at most six bytes of JSON
-        return None
-    size = len(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
-    return problem("fields_too_large", size=size, most=LONGEST_FIELDS) if size > LONGEST_FIELDS else None
 
 
 def _address(text: Any) -> str | None:

@@ -14,7 +14,7 @@ NOTHING: Final = frozenset((
 _MARKS: Final = frozenset("='")
 _AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)  # ="000123", which keeps Excel from calculating
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")  # begins a formula, behind any number of apostrophes
-SHORTENED: Final = re.compile(r"[+-]?\d+([.,]\d+)?[eE]\+?\d+")  # 1.38E+10: the last digits are lost
+SHORTENED: Final = re.compile(r"[+-]?[1-9]\d*([.,]\d+)?[eE]\+\d{2,3}")  # 1.38E+10: the last digits are lost
 
 
 def guarded(cell: Any) -> Any:

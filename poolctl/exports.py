@@ -9,7 +9,7 @@ import csv
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -46,7 +46,7 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
     listed = session.walk(f"/v1/pools/{session.pool()}/customers", state=state, holder=holder)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         count, fields = _collect(listed, spool)
-        rows = _rows(session.language, _disambiguated(fields, session.language), spool)
+        rows = rows_of(session.language, titled_fields(fields, session.language), spool)
         if str(file) == "-" and session.json:
             spool.seek(0)
             output.as_json({"items": [json.loads(line) for line in spool]})
@@ -57,7 +57,7 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
         if kind == ".xlsx" and count >= LONGEST_SHEET:
             raise CommandFailed(Exit.FILE, "too_long_for_a_sheet", most=f"{LONGEST_SHEET - 1:,}")
         with atomic_draft(file, 0o600) as draft:
-            _write(kind, rows, draft)
+            write_file(kind, rows, draft)
     if session.json:
         output.as_json({"exported": count, "file": str(file)})
     else:
@@ -77,15 +77,15 @@ def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, lis
     return count, [name for name, used in fields.items() if used]
 
 
-def _disambiguated(fields: list[str], language: str) -> list[str]:
-    """Add each known field whose title is the name of another field: `import` reads the first of two equal headings as
-    the known field."""
+def titled_fields(fields: Collection[str], language: str) -> list[str]:
+    """Return the fields of an export, known ones first. A known field is among them too if another field has the name
+    that is its title: `import` reads the first of two equal headings as the known field."""
     known = headings.fields()
     needed = {name for name in known if name not in fields and field_title(name, language) in fields}
     return [name for name in known if name in needed or name in fields] + [name for name in fields if name not in known]
 
 
-def _rows(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[Any]]:
+def rows_of(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[Any]]:
     yield [*(attribute_title(name, language) for name in EXPORTED_FIRST), *_field_titles(fields, language)]
     spool.seek(0)
     for line in spool:
@@ -98,7 +98,7 @@ def _field_titles(fields: list[str], language: str) -> list[str]:
     return [str(guarded(field_title(name, language))) for name in fields]
 
 
-def _write(kind: str, rows: Iterable[list[Any]], draft: Path) -> None:
+def write_file(kind: str, rows: Iterable[list[Any]], draft: Path) -> None:
     if kind == ".xlsx":
         _write_workbook(rows, draft)
         return
@@ -111,8 +111,9 @@ def _write_csv(rows: Iterable[list[Any]], text: IO[str]) -> None:
 
 
 def _for_a_sheet(cell: Any) -> Any:
-    long = isinstance(cell, int | float) and abs(cell) >= MOST_DIGITS
-    return str(cell) if long else cell
+    if not isinstance(cell, int | float) or isinstance(cell, bool):
+        return cell
+    return cell if abs(cell) < MOST_DIGITS and float(f"{cell:.15g}") == cell else str(cell)
 
 
 def _write_workbook(rows: Iterable[list[Any]], draft: Path) -> None:

@@ -53,6 +53,9 @@ def chalice_package(stage: Stage, scratch: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "deployments", "deployed", "venv")
     for name in ("chalicelib", ".chalice", "infra"):
         shutil.copytree(PROJECT / name, project / name, ignore=ignored)
+    shutil.copytree(
+        PROJECT / "importing", project / "vendor" / "importing", ignore=ignored
+    )  # becomes a top-level package
     shutil.copyfile(PROJECT / "app.py", project / "app.py")
     (project / "requirements.txt").write_text("")  # `bundle` adds the dependencies
     _set_architecture(project / ".chalice" / "config.json", stage)
