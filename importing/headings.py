@@ -24,6 +24,7 @@ EXPORTED_FIRST: Final = ("id", "name", *POOL_ATTRIBUTES, "priority")  # then the
 PERSON: Final = ("person", "first_name", "middle_name", "last_name")  # parts of a name: no fields
 
 _NOTES: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】|<[^>]*>")
+_PARTS: Final = re.compile(r"[/／|、\n]|(?<=[\u3400-\u9fff])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3400-\u9fff])")
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 
 
@@ -69,7 +70,15 @@ def _known() -> dict[str, tuple[str, bool]]:
 
 def known(heading: str) -> tuple[str, bool] | None:
     """Return the field of a heading, and whether it holds a further phone number or address. None if unknown."""
-    return _known().get(folded(heading))
+    whole = _known().get(folded(heading))
+    return whole or _known_in_parts(heading)
+
+
+def _known_in_parts(heading: str) -> tuple[str, bool] | None:
+    """Return the field of a heading whose parts all name it: `手机/电话`, `邮箱 Email`."""
+    parts = [part for part in _PARTS.split(heading) if part.strip()]
+    found = {_known().get(folded(part)) for part in parts}
+    return found.pop() if len(parts) > 1 and len(found) == 1 else None
 
 
 def kind_of_field(name: str) -> str | None:

@@ -27,7 +27,7 @@ LONGEST_NAME: Final = 200
 LONGEST_FIELDS: Final = 4_096  # bytes of JSON
 LEAST_PRIORITY, MOST_PRIORITY = -1_000, 1_000
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_ADDRESS: Final = re.compile(r"[^@\s<>()\[\]:;,|/\"]+@[^@\s<>()\[\]:;,|/\"]+\.[^@\s<>()\[\]:;,|/\"]+")
 _INTEGER: Final = re.compile(r"([+-]?\d{1,30})(?:\.0*)?")
 _CHINESE: Final = re.compile("[\u3400-\u9fff]")
 
@@ -236,7 +236,7 @@ def _name(own: Row, fields: Row, person: str) -> None:
 
 def _check_name(own: Row) -> Problem | None:
     own["name"] = str(own.get("name", ""))
-    if not own["name"]:
+    if not own["name"].strip():
         return problem("no_name")
     return problem("name_too_long", most=LONGEST_NAME) if len(own["name"]) > LONGEST_NAME else None
 
@@ -249,6 +249,6 @@ def _person(own: Row) -> str:
 
 
 def _address(text: Any) -> str | None:
-    if not isinstance(text, str) or _ADDRESS.fullmatch(text.strip()) is None:
-        return None
-    return text.strip().casefold()
+    """Return the first address in a text, which may contain a name or several addresses."""
+    found = _ADDRESS.search(text) if isinstance(text, str) else None
+    return None if found is None else found[0].casefold()

@@ -113,7 +113,8 @@ def _chosen(lines: list[Line]) -> int:
     widths = [sum(not is_empty(cell) for cell in line.cells) for line in lines]
     for at, line in enumerate(lines):
         if _known_headings(line) >= 2 and all(width < widths[at] for width in widths[:at]):
-            return at
+            below = lines[at + 1] if at + 1 < len(lines) else line  # of two lines of headings, the second is exact
+            return at + (_known_headings(below) > _known_headings(line))
     # Unknown headings: a title fills one cell of several columns.
     if widths[0] == 1 and max(widths) > 1 and not _known_headings(lines[0]):
         return next(at for at, width in enumerate(widths) if width > 1)

@@ -24,6 +24,7 @@ LONGEST_CELL: Final = 131_072
 _SAMPLE: Final = 30  # lines that decide about the delimiter
 _SEP: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
+_ESCAPED: Final = re.compile('""')
 _SURROGATE: Final = re.compile("[\udc80-\udcff]")
 
 # The length of a cell is checked here: the error of the csv module cannot be told from an unclosed quotation mark.
@@ -31,8 +32,11 @@ csv.field_size_limit(sys.maxsize)
 
 
 class Dialect(NamedTuple):
+    """`skipped` counts lines before the table, such as `sep=;`. `spaced`: blanks stand between cells: `"a", "b"`."""
+
     delimiter: str
-    skipped: int  # lines before the table: `sep=;`
+    skipped: int = 0
+    spaced: bool = False
 
 
 def dialect(source: Source, encoding: Encoding) -> Dialect:
@@ -40,7 +44,9 @@ def dialect(source: Source, encoding: Encoding) -> Dialect:
         sample = list(islice(text, _SAMPLE))
     if sample and (given := _SEP.fullmatch(sample[0])):
         return Dialect(given[1], 1)
-    return Dialect(_delimiter("".join(sample)), 0)
+    delimiter = _delimiter("".join(sample))
+    spaced = re.compile(rf'"{re.escape(delimiter)} +"')
+    return Dialect(delimiter, spaced=any(spaced.search(_ESCAPED.sub("", line)) for line in sample))
 
 
 def _delimiter(sample: str) -> str:
@@ -62,7 +68,8 @@ def lines(source: Source, encoding: Encoding, read_as: Dialect) -> Iterator[Line
         feed = _Feed(text, encoding)
         for _ in range(read_as.skipped):
             next(feed)
-        reader = csv.reader(feed, delimiter=read_as.delimiter, strict=True)
+        spaced = read_as.spaced
+        reader = csv.reader(feed, delimiter=read_as.delimiter, skipinitialspace=spaced, strict=True)
         while True:
             begins = feed.number + 1
             feed.begin()

@@ -115,6 +115,25 @@ def test_the_headings_are_found_below_titles_and_notices() -> None:
     assert reading.rows == [{"name": "甲公司", "fields": {"phone": "13800138000", "address": "上海"}}]
 
 
+def test_the_second_of_two_lines_of_headings_names_the_columns() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet = book.add_worksheet()
+        sheet.merge_range("A1:A2", "客户名称")
+        sheet.merge_range("B1:C1", "联系方式")
+        sheet.write_row("B2", ["手机", "邮箱"])
+        sheet.write_row("A3", ["甲公司", 13800138000, "a@example.com"])
+
+    (row,) = read(workbook(write)).rows
+
+    assert row == {"name": "甲公司", "fields": {"phone": "13800138000", "email": "a@example.com"}}
+
+
+def test_blanks_between_quoted_cells_do_not_matter() -> None:
+    assert read('"name", "phone"\n"B, Co", "13800138000"\n').rows == [
+        {"name": "B, Co", "fields": {"phone": "13800138000"}}
+    ]
+
+
 def test_the_line_of_the_headings_can_be_given() -> None:
     text = "name,phone\nreal name,real phone\nA,13800138000\n"
 
