@@ -23,6 +23,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.counters import is_counted
 from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 
@@ -274,7 +275,9 @@ class _Search:
         if refusing is None:
             return None
         stored = refusing[actor.member_key]
-        return first_broken([member], refusing) or next(iter(quota.refusals(stored, 0)), None)
+        if refusal := first_broken([member], refusing):
+            return refusal
+        return next(iter(quota.refusals(stored, 0)), None) if is_counted(stored) else Refusal(rules.MALFORMED_RECORD)
 
 
 def _candidate(index: str, item: Item) -> Candidate:

@@ -80,16 +80,27 @@ def _member(customer: Customer, user: str) -> Key:
     return keys.member_key(customer.tenant, customer.pool, user)
 
 
-class _CountedDay(msgspec.Struct):
-    """The day and its counts, as a member's item must hold them."""
+class _Counted(msgspec.Struct):
+    """The counters and limits as a member's item must hold them."""
 
     day: str
     did: dict[str, int]
+    held: int = 0
+    pins: int = 0
+    private: int = 0
+    pooled: int = 0
+    aside: int = 0
+    room: int = 0
+    private_room: int = 0
+    own_limit: int | None = None
+    own_private_limit: int | None = None
 
 
-def _is_counted(member_item: Item) -> bool:
+def is_counted(member_item: Item) -> bool:
+    """Return whether the counters and limits of the member can be read."""
+    names = member_item.keys() & set(_Counted.__struct_fields__)
     try:
-        msgspec.convert({name: items.deserialize(member_item[name]) for name in ("day", "did")}, _CountedDay)
+        msgspec.convert({name: items.deserialize(member_item[name]) for name in names}, _Counted)
     except items.MALFORMED:
         return False
     return True
@@ -110,10 +121,10 @@ class Counters:
     def learn(self, failed_items: Mapping[Key, Item]) -> set[Key]:
         """Store the member items among the failed items; {} means that the member was removed.
 
-        Return the keys of malformed members, who have no readable counts of a day.
+        Return the keys of malformed members, whose counters cannot be read.
         """
         members = {key: item for key, item in failed_items.items() if not item or keys.is_member(key)}
-        malformed = {key for key, item in members.items() if item and not _is_counted(item)}
+        malformed = {key for key, item in members.items() if item and not is_counted(item)}
         self._seen |= {key: item for key, item in members.items() if key not in malformed}
         return malformed
 

@@ -19,7 +19,7 @@ from chalicelib.domain.rules import PinQuota, Quota, first_broken
 from chalicelib.domain.transitions import Actor, Recheck, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, Table, Throttled
+from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, MalformedWrite, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.validation import FieldError
@@ -240,11 +240,24 @@ class _Attempt:
         }
         stored = self.uow.idempotency.parts(results)
         aborts = self._abort_check(transitions.values())
-        failed_items = self.uow.table.write([*transaction.actions(), *stored, *aborts])
+        try:
+            failed_items = self.uow.table.write([*transaction.actions(), *stored, *aborts])
+        except MalformedWrite:
+            if self._refuse_malformed_members(transitions):
+                return True
+            raise
         if failed_items is not None:
             return self._explain_cancellation(transitions, failed_items)
         self._commit(transitions, results)
         return False
+
+    def _refuse_malformed_members(self, transitions: dict[int, Transition]) -> bool:
+        """Refuse the ids that need a malformed member, after DynamoDB rejected the update. Return whether any does."""
+        needed = {index: self.counters.keys(transition) for index, transition in transitions.items()}
+        malformed = self.counters.learn(self.uow.table.get([key for each in needed.values() for key in each]))
+        for index in [index for index, each in needed.items() if each & malformed]:
+            self._refuse(index, Refusal(rules.MALFORMED_RECORD))
+        return bool(malformed)
 
     def _abort_check(self, transitions: Iterable[Transition]) -> list[Action]:
         """Return a check that always fails, if an atomic batch must not be written: it is only evaluated.

@@ -285,3 +285,58 @@ def test_a_batch_refuses_the_customers_of_a_malformed_member_only(world: World) 
 
     assert released.results == ["store_unavailable", "ok", "ok"]
     world.table.write([Put(key, sound)])
+
+
+WRONG = {"S": "many"}
+COUNTERS: dict[str, dict[str, Any]] = {
+    "the number of claims": {"held": WRONG},
+    "the room": {"room": WRONG},
+    "the counts of the day": {"did": WRONG},
+    "a count of the day": {"did": {"M": {"released": WRONG, "claimed": {"N": "2"}}}},
+}
+
+
+@pytest.mark.parametrize("what", COUNTERS)
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_batch_refuses_the_customers_of_a_member_with_a_malformed_counter_only(
+    world: World, what: str, atomic: bool
+) -> None:
+    world.pool(customers=4)
+    world.alice.claim("c1")
+    world.bob.claim_batch(["c2", "c3"])
+    key = keys.member_key("main", "p", "bob")
+    sound = spoil(world, key, COUNTERS[what])
+
+    released = world.mona.release_batch(["c1", "c2", "c3"], atomic=atomic)
+
+    assert released.results == ["ok", "store_unavailable", "store_unavailable"]
+    assert world.alice.held() == int(atomic)
+    world.table.write([Put(key, sound)])
+
+
+@pytest.mark.parametrize("counter", ["held", "room", "own_limit"])
+def test_a_member_with_a_malformed_counter_or_limit_can_take_no_customer(world: World, counter: str) -> None:
+    world.pool(customers=4, holding_limit=10, daily_claim_limit=10)
+    key = keys.member_key("main", "p", "bob")
+    sound = spoil(world, key, {counter: WRONG})
+
+    assigned = world.mona.post("/assign", {"customer_ids": ["c1", "c2"], "to": "bob"})
+    claimed, taken = world.bob.claim("c3"), world.bob.claim_next(2)
+
+    assert assigned.results == ["store_unavailable"] * 2
+    assert claimed.code == "store_unavailable"
+    assert taken.code == "store_unavailable" if counter != "room" else taken.ids == []
+    world.table.write([Put(key, sound)])
+
+
+def test_others_take_customers_past_the_expired_claims_of_a_malformed_member(world: World) -> None:
+    two_pools_with_due_claims(world)
+    key = keys.member_key("main", "p", "bob")
+    sound = spoil(world, key, {"held": WRONG})
+
+    claimed = world.alice.claim_batch(["c3", "c5"])
+    taken = world.alice.claim_next(4)
+
+    assert claimed.results == ["store_unavailable", "ok"]
+    assert sorted(taken.ids) == ["c1", "c2", "c6"]
+    world.table.write([Put(key, sound)])
