@@ -58,7 +58,7 @@ class _Renderer:
         return shown
 
     def _read(self, wanted: list[Facts]) -> dict[tuple[str, str], Customer | None]:
-        """Read the customers. Those deleted, or in a pool that the caller may not see, are None or left out."""
+        """Read the customers. Those deleted, malformed, or in a pool hidden from the caller, are None or left out."""
         ids: dict[str, list[str]] = {}
         for facts in wanted:
             ids.setdefault(facts.pool_id, []).append(facts.id)
@@ -67,7 +67,8 @@ class _Renderer:
             pool = self._visible_pool(pool_id)
             if pool is not None:
                 customer_cache, table = self.ctx.backend.customer_cache, self.ctx.backend.table
-                now = customer_cache.read(table, self.ctx.actor(pool), list(dict.fromkeys(those)))
+                unique, actor = list(dict.fromkeys(those)), self.ctx.actor(pool)
+                now = customer_cache.read(table, actor, unique, malformed=set())
                 read |= {(pool_id, each): customer for each, customer in now.items()}
         return read
 

@@ -5,6 +5,7 @@ Nothing here changes the holder of a customer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Final, Literal
@@ -24,6 +25,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Pool, State
 from chalicelib.model.normalization import Kind, fold_name, key_in, truncate_name
 from chalicelib.model.responses import CustomerPage, EventPage
+from chalicelib.observability import exception_summary
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -32,6 +34,7 @@ from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome
 
+log = logging.getLogger("customer-pool")
 _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
 _NAMES_PER_READ: Final = 100
@@ -254,7 +257,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Fi
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
     secret = not manager and masking.hides(pool.policy, kind, contact)
-    named = [items.unique_key_owner(found[unique_key])] if unique_key in found else [_NOBODY] if secret else []
+    named = _owner(found.get(unique_key)) or ([_NOBODY] if secret else [])
     matches = _with_contact(ctx, actor, named, kind, contact, wanted)
     if secret:
         matches = _theirs(actor, matches) or _theirs(
@@ -265,6 +268,15 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Fi
     elif not manager:
         matches = [each for each in matches if _in_full(actor, each, kind, each.fields[kind])]
     return CustomerPage([ctx.shown(pool, each, manager) for each in matches], None)
+
+
+def _owner(unique_key: Item | None) -> list[str]:
+    """Return the customer in a unique-key item, if there is one. A malformed item is logged and left out."""
+    try:
+        return [] if unique_key is None else [items.unique_key_owner(unique_key)]
+    except items.MALFORMED as error:
+        log.error("malformed unique key: %s", exception_summary(error))
+        return []
 
 
 def _with_contact(

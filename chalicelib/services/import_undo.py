@@ -114,8 +114,9 @@ def _transition(
     owned = (*required, *(each.rule for each in lost))
     if imported.is_new:
         return Remove(key, known, owned, by=actor.user, given_up=lost)
-    if imported.before is None:
-        return Recheck(key, known, (*required, rules.always_fails(key, "version_conflict")))
+    if not imported.before:
+        reason = "version_conflict" if imported.before is None else rules.MALFORMED_RECORD
+        return Recheck(key, known, (*required, rules.always_fails(key, reason)))
     restored = content_transitions.updated(actor, known, owned, imported.before, UNDO_REASON)
     return replace(restored, given_up=lost) if isinstance(restored, Write) else restored
 

@@ -174,10 +174,16 @@ def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> 
                 malformed.append(key)
 
 
-def count_by_state(table: Table, pool: Pool, members: Sequence[Member]) -> StateCounts:
-    """Return the numbers of available, claimed and set-aside customers, summed from the members' counters."""
+def count_by_state(table: Table, pool: Pool, members: Sequence[Member], *, lenient: bool = False) -> StateCounts:
+    """Return the numbers of available, claimed and set-aside customers, summed from the members' counters.
+
+    With `lenient`, a malformed counter of the pool's own is left out, as malformed members are. Raises MALFORMED.
+    """
     key = keys.leavers_key(pool.tenant, pool.id)
-    left = items.deserialize_item(table.get([key]).get(key, {}))
+    stored = table.get([key]).get(key, {})
+    if lenient:
+        stored = {name: tagged for name, tagged in stored.items() if isinstance(items.deserialize_or_none(tagged), int)}
+    left = items.deserialize_item(stored)
     pooled, aside = (
         left.get(name, 0) + sum(getattr(member, name) for member in members) for name in ("pooled", "aside")
     )

@@ -45,7 +45,7 @@ def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | 
         totals=Activities(**_kinds(sum(by_day.values(), Counter()))),
         by_day=[DayActivities(day, **_kinds(did)) for day, did in sorted(by_day.items())],
         by_member=[MemberActivities(user, **_kinds(did)) for user, did in sorted(by_member.items())],
-        now=count_by_state(ctx.backend.table, pool, members),
+        now=count_by_state(ctx.backend.table, pool, members, lenient=True),
     )
 
 

@@ -8,22 +8,25 @@ This module must not undo anything.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from chalicelib.domain.transitions import Transition, Write
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import Item, build_item, deserialize, serialize
+from chalicelib.dynamodb.items import MALFORMED, Fields, Item, build_item, deserialize, serialize
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Put, Table
 from chalicelib.model.model import IDENTIFIER, Customer
+from chalicelib.observability import exception_summary
 from chalicelib.transactions.idempotency import IdempotencyRecord
 
+log = logging.getLogger("customer-pool")
 RETENTION_SECONDS: Final = 30 * 24 * 3600
 IMPORTED_ATTRIBUTES: Final = ("name", "fields", "priority")  # all attributes that an import sets
 
@@ -31,7 +34,8 @@ IMPORTED_ATTRIBUTES: Final = ("name", "fields", "priority")  # all attributes th
 class ImportedRow(Struct, frozen=True, array_like=True):
     """One customer that an import wrote: the index of its row, and the version written.
 
-    `before` is the changed content before, read from the customer's partition. None if it is not stored.
+    `before` is the changed content before, read from the customer's partition. None if it is not stored, empty if it is
+    malformed.
     """
 
     at: int
@@ -120,7 +124,20 @@ def _with_content(
     return [replace(each, before=content.get(each.id)) for each in rows]
 
 
+class _Content(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The stored content: each of IMPORTED_ATTRIBUTES that the import changed."""
+
+    name: str | UnsetType = UNSET
+    fields: Fields | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+
+
 def _content(item: Item, import_id: str) -> dict[str, Any] | None:
-    if not item or deserialize(item["import"]) != import_id:
-        return None
-    return msgspec.json.decode(item["before"]["S"], type=dict[str, Any])
+    try:
+        if not item or deserialize(item["import"]) != import_id:
+            return None
+        content = msgspec.json.decode(item["before"]["S"], type=_Content)
+    except MALFORMED as error:
+        log.error("malformed content before an import: %s", exception_summary(error))
+        return {}
+    return {name: then for name, then in msgspec.structs.asdict(content).items() if then is not UNSET}

@@ -340,3 +340,66 @@ def test_others_take_customers_past_the_expired_claims_of_a_malformed_member(wor
     assert claimed.results == ["store_unavailable", "ok"]
     assert sorted(taken.ids) == ["c1", "c2", "c6"]
     world.table.write([Put(key, sound)])
+
+
+# Replays, undo, lists and statistics
+
+
+def test_a_replay_shows_all_other_customers_than_a_malformed_one(world: World) -> None:
+    world.pool(customers=3)
+    first = world.alice.claim_batch(["c1", "c2"], idempotency_key="k1")
+    sound = spoil(world, C1, {"version": WRONG})
+
+    again = world.alice.claim_batch(["c1", "c2"], idempotency_key="k1")
+
+    assert (again.status, again.results) == (200, ["ok", "ok"])
+    assert again.json["results"][1] == first.json["results"][1]
+    world.table.write([Put(C1, sound)])
+
+
+BEFORE: list[dict[str, Any]] = [
+    {"before": {"S": "{"}}, {"before": {"S": '{"name":5}'}}, {"before": {"S": '{"state":1}'}}, {"before": None},
+    {"import": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", BEFORE)
+def test_an_undo_refuses_only_the_customer_whose_earlier_content_is_malformed(
+    world: World, wrong: dict[str, Any]
+) -> None:
+    mona = world.pool(customers=2)
+    rows = [{"id": each, "name": "New"} for each in ("c1", "c2")]
+    imported = mona.post("/import", {"rows": rows, "on_duplicate": "update"}).json["import_id"]
+    key = keys.overwritten_key(C1)
+    sound = spoil(world, key, wrong)
+
+    undone = mona.post(f"/imports/{imported}/undo")
+
+    assert undone.results == ["store_unavailable", "ok"]
+    assert (mona.customer("c1")["name"], mona.customer("c2")["name"]) == ("New", "Customer c2")
+    world.table.write([Put(key, sound)])
+    assert mona.post(f"/imports/{imported}/undo").results == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("user", ["mona", "alice"])
+def test_a_search_by_a_malformed_unique_key_finds_nobody(world: World, user: str) -> None:
+    world.pool(masked_fields=["phone"]).create("c1", fields={"phone": "13812345678"})
+    key = keys.unique_key("main", "p", "phone", "13812345678")
+    sound = spoil(world, key, {"version": WRONG})
+
+    known, unknown = (world.user(user).get(f"/customers?phone=1381234567{last}") for last in (8, 9))
+
+    assert (known.status, known.json.get("code")) == (unknown.status, unknown.json.get("code"))
+    world.table.write([Put(key, sound)])
+
+
+@pytest.mark.parametrize("wrong", [WRONG, {"N": "1.5"}])
+def test_the_statistics_leave_a_malformed_counter_of_the_pool_out(world: World, wrong: dict[str, Any]) -> None:
+    world.pool(customers=2)
+    key = keys.leavers_key("main", "p")
+    malformed: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "pooled": wrong, "aside": {"N": "0"}}
+    world.table.write([Put(key, malformed)])
+
+    assert world.mona.get("/stats").json["now"]["available"] == 2
+
+    world.table.write([Put(key, {**malformed, "pooled": {"N": "0"}})])
