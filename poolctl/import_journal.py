@@ -1,7 +1,8 @@
 """The journal of an import, stored in the settings folder, so that an interrupted import can continue.
 
-Each response appends one line. An incomplete last line is ignored: its request is sent again with the same
-Idempotency-Key and is executed once. A lock admits one process per import.
+Each response appends one line. An incomplete or malformed line is ignored: its request is sent again with the same
+Idempotency-Key and is executed once. Without a readable first line the import begins again. A lock admits one process
+per import.
 """
 
 from __future__ import annotations
@@ -80,10 +81,10 @@ class ImportJournal:
         """
         name = sha256(json.dumps(identity).encode()).hexdigest()[:32]
         with _locked(_path(name)) as file:
-            lines = [json.loads(line) for line in file.read().split(b"\n")[:-1]]
-            attempt = int(lines[0]["attempt"]) if lines else 0
-            journal = cls(name, attempt, file, {each.pop("chunk"): each for each in lines[1:]})
-            if again or not lines:
+            first, *others = [_parsed(line) for line in file.read().split(b"\n")[:-1]] or [{}]
+            attempt = first["attempt"] if isinstance(first.get("attempt"), int) else 0
+            journal = cls(name, attempt, file, {each.pop("chunk"): each for each in others if _is_result(each)})
+            if again or not attempt:
                 journal.begin()
             else:
                 # Drop an incomplete last line.
@@ -91,6 +92,32 @@ class ImportJournal:
                 file.seek(file.read().rfind(b"\n") + 1)
                 file.truncate()
             yield journal
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return the object in a line; an empty one for a malformed line."""
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _is_result(parsed: dict[str, Any]) -> bool:
+    """Return whether the object holds the result of a request, as `write` stores it."""
+    failed = parsed.get("failed")
+    return (
+        isinstance(parsed.get("chunk"), int)
+        and isinstance(parsed.get("ok"), int)
+        and isinstance(parsed.get("import_id"), str)
+        and isinstance(failed, list)
+        and all(_is_failure(each) for each in failed)
+    )
+
+
+def _is_failure(failed: Any) -> bool:
+    """Return whether this is the number of a line, with a code and a text."""
+    return isinstance(failed, list) and list(map(type, failed)) == [int, str, str]
 
 
 def _path(name: str) -> Path:

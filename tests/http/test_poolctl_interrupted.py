@@ -33,6 +33,37 @@ def test_importing_the_same_file_again_imports_nothing_twice(terminal: Terminal,
     assert len(customers_by_name(threaded)) == 150
 
 
+GARBAGE = [
+    b"garbage",
+    b"{}",
+    b"[]",
+    b"5",
+    b'{"attempt":"x"}',
+    b"\xff\xfe",
+    b'{"chunk":0}',
+    b'{"chunk":[]}',
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+@pytest.mark.parametrize("line", [0, 1])
+def test_an_import_with_a_malformed_journal_is_sent_again_and_imports_nothing_twice(
+    terminal: Terminal, threaded: World, line: int, garbage: bytes
+) -> None:
+    file = save(terminal, "name\nNameless\n")
+    assert terminal.run("import", file).status == 0
+    (journal,) = terminal.home.rglob("*.jsonl")
+    lines = journal.read_bytes().split(b"\n")
+    journal.write_bytes(b"\n".join([*lines[:line], garbage, *lines[line + 1 :]]))
+
+    again, later = terminal.run("import", file, "--json"), terminal.run("import", file, "--json")
+
+    assert (again.json["ok"], again.json["already_done"]) == (1, False)
+    assert (later.json["ok"], later.json["already_done"]) == (1, True)
+    assert len(customers_by_name(threaded)) == 1
+
+
 class Gate:
     """Hold the first write of the second request until the gate opens: 100 rows by phone take four writes."""
 
