@@ -140,6 +140,9 @@ WAY_OF_A_CLAIM: Final = {
         "domain.rendering",
         "domain.masking",
         "api.problems",
+        "api.people",
+        "model.users",
+        "transactions.user_cache",
     ),
 }
 ROW, LEFT, WIDTH_OF_MODULES, A_ROW = 34, 20, 960, 6
