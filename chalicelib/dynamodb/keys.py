@@ -36,6 +36,7 @@ name of an unsharded list, so raising the count keeps it valid.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -90,6 +91,7 @@ def event_page_key(customer: Customer, pool: str, seq: int) -> Key:
     return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
 
 
+@lru_cache(maxsize=1024)
 def member_key(tenant: str, pool: str, user: str) -> Key:
     return Key(f"{prefix(tenant, pool)}#M#{user}", "-")
 

@@ -91,9 +91,10 @@ function privateActions(list, customer) {
 async function done(list, customer, asked, words, gone = false) {
   try {
     const changed = await asked;
+    const text = typeof words === "function" ? words(changed) : words;
     if (gone) list.remove(customer.id);
-    else list.update(changed, words, "good");
-    notice(`${customer.name}: ${words}`);
+    else list.update(changed, text, "good");
+    notice(`${customer.name}: ${text}`);
   } catch (error) {
     if (!(error instanceof Refused) || ![404, 409, 412].includes(error.status)) throw error;
     await list.refused(customer.id, error.refusal);
@@ -151,5 +152,6 @@ function followUp(list, customer) {
 
 function win(list, customer) {
   askFirst(say("mine.win_name", { name: customer.name }), standing(say("mine.win_about")), say("mine.win"),
-    () => done(list, customer, change(ofCustomer(customer.id, "/win")), say("mine.won")));
+    () => done(list, customer, change(ofCustomer(customer.id, "/win")),
+      (changed) => say(changed.state === "private" ? "mine.won" : "mine.win_requested")));
 }

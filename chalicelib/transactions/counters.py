@@ -117,6 +117,7 @@ class Counters:
         self._actor, self._target_pool = actor, target_pool
         self._seen: dict[Key, Item] = {}
         self._evaluated: Counter[Take] = Counter()
+        self._changes: dict[int, tuple[Transition, dict[Key, Counter[str]]]] = {}
 
     def learn(self, failed_items: Mapping[Key, Item]) -> set[Key]:
         """Store the member items among the failed items; {} means that the member was removed.
@@ -181,6 +182,14 @@ class Counters:
         checks = [Check(key, rules.all_of(conditions)) for key, conditions in required.items() if key not in updates]
         return [*checks, *(Update(key, change, rules.all_of(required[key])) for key, change in updates.items()), *rows]
 
+    def _changes_of(self, transition: Transition) -> dict[Key, Counter[str]]:
+        """Return the changes of a transition. A transaction needs them twice: to be counted, and to be written."""
+        known, changes = self._changes.get(id(transition), (None, {}))
+        if known is not transition:
+            changes = counter_changes(transition)
+            self._changes[id(transition)] = (transition, changes)
+        return changes
+
     def _credited(self, transitions: Iterable[Transition]) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
         """Return the changes of members' items and of rows.
 
@@ -190,7 +199,7 @@ class Counters:
         sums: dict[Key, Counter[str]] = defaultdict(Counter)
         rows: dict[Key, Counter[str]] = defaultdict(Counter)
         for transition in transitions:
-            for key, counts in counter_changes(transition).items():
+            for key, counts in self._changes_of(transition).items():
                 admins = self._actor.admin and keys.id_from_pk(key.pk) == self._actor.user
                 for name, count in counts.items():
                     row = self._row_for(key, name) if admins else None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.dynamodb_calls import counted
-from tests.support.memory import Memory
+from tests.support.memory import Memory, memory_table
 from tests.support.world import World
 
 
@@ -282,18 +282,18 @@ def test_a_failed_atomic_batch_shows_no_more_than_the_limit_as_possible(world: W
     assert atomic.results.count("ok") == 60
 
 
-def test_an_atomic_batch_with_a_customer_created_meanwhile_is_all_or_nothing(memory_world: World) -> None:
-    memory_world.pool(holding_limit=1, customers=1)
-    engine = memory_world.table.connection
-    assert isinstance(engine, Memory)
-    meanwhile = iter([lambda: memory_world.mona.create("c2")])
+def test_an_atomic_batch_with_a_customer_created_meanwhile_is_all_or_nothing() -> None:
+    engine = Memory()
+    world = World(memory_table(engine))
+    world.pool(holding_limit=1, customers=1)
+    meanwhile = iter([lambda: world.mona.create("c2")])
 
     def create(operation: str) -> None:
         if operation == "TransactWriteItems" and (act := next(meanwhile, None)) is not None:
             act()
 
     engine.before = create
-    refused = memory_world.alice.claim_batch(["c1", "c2"], atomic=True)
+    refused = world.alice.claim_batch(["c1", "c2"], atomic=True)
 
     assert (refused.status, refused.results) == (409, ["ok", "holding_limit"])
-    assert memory_world.alice.held() == 0
+    assert world.alice.held() == 0

@@ -9,7 +9,7 @@ from pynamodb.expressions.condition import And, Comparison, Condition, Or
 from pynamodb.expressions.operand import Path
 
 from chalicelib.dynamodb.conditions import evaluate
-from chalicelib.dynamodb.table import Action, Check, FailedItems, Put, SetAttributes, Table
+from chalicelib.dynamodb.table import Action, Check, FailedItems, Put, Table, Update
 
 
 class ChecksFirst(Table):
@@ -88,4 +88,4 @@ class Forgetful(_Without):
 class Unguarded(_Without):
     """Write a unique key without the condition that no other customer has it."""
 
-    about = staticmethod(lambda action, condition: isinstance(action, SetAttributes) and "#D#" in action.key.pk)
+    about = staticmethod(lambda action, condition: isinstance(action, Update) and "#D#" in action.key.pk)

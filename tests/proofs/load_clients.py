@@ -64,7 +64,8 @@ class Client:
         self.measured.durations.append(time.perf_counter() - started)
         self.measured.statuses[response.status] += 1
         route, _ = find(method, f"/v1{path.partition('?')[0]}")
-        assert_conforms(route, content, response.status, dict(response.headers), text)
+        names_in_any_case: Any = response.headers
+        assert_conforms(route, content, response.status, names_in_any_case, text)
         return response.status, json.loads(text)
 
     def must(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
