@@ -83,15 +83,15 @@ def test_an_atomic_batch_over_an_owners_private_limit_changes_nothing(world: Wor
     assert (counted(world.alice), counted(world.bob)) == ((2, 0), (1, 0))
 
 
-def test_fifty_concurrent_wins_at_the_private_limit_win_exactly_the_room(world: World) -> None:
-    world.pool(private_limit=5, customers=50)
+def test_fifty_concurrent_wins_at_the_private_limit_win_exactly_the_room(threaded: World) -> None:
+    threaded.pool(private_limit=5, customers=50)
     ids = [f"c{number}" for number in range(1, 51)]
-    world.alice.claim_batch(ids)
+    threaded.alice.claim_batch(ids)
 
-    replies = at_once([partial(win, world.alice, each) for each in ids])
+    replies = at_once([partial(win, threaded.alice, each) for each in ids])
 
     assert sum(reply.status == 200 for reply in replies) == 5
-    assert counted(world.alice) == (45, 5)
+    assert counted(threaded.alice) == (45, 5)
 
 
 def test_a_manager_transfers_a_private_customer_within_the_recipients_limit(world: World) -> None:
