@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import claim_transitions, rules, system_transitions, transitions
+from chalicelib.domain import claim_transitions, rules, transitions
 from chalicelib.domain.rules import Quota, Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import NO_DEADLINE, PLACE, Key
@@ -24,7 +24,7 @@ from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.services.pools import AT_WORK, require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
-from chalicelib.transactions.expired_claims import apply_to_found, claims_of, expired_claims_of
+from chalicelib.transactions.expired_claims import claims_of, return_expired_claims
 from chalicelib.transactions.idempotency import NO_KEY
 from chalicelib.transactions.unit_of_work import Planner
 
@@ -39,7 +39,7 @@ Private: TypeAlias = Literal["deposit", "transfer"]
 
 
 class Disposal(Struct, frozen=True):
-    """What becomes of the customers of a member who leaves: of claims, of private customers, and to whom they go."""
+    """How to dispose of a leaving member's claims and private customers. `to` is the recipient of a transfer."""
 
     held: Held | None = None
     private: Private | None = None
@@ -72,10 +72,7 @@ def remove_member(ctx: RequestContext, pool_id: str, user: str, disposal: Dispos
 
 
 def _return_expired(ctx: RequestContext, pool: Pool, user: str) -> bool:
-    """Return the member's expired claims to the pool. Return whether there were any."""
-    found = expired_claims_of(ctx.backend.table, pool, user, ctx.now)
-    table, new_id = ctx.backend.table, ctx.backend.new_id
-    return apply_to_found(table, new_id, pool, ctx.now, found, system_transitions.expire).moved > 0
+    return return_expired_claims(ctx.backend.table, ctx.backend.new_id, pool, user, ctx.now)
 
 
 def _require_answers(ctx: RequestContext, pool: Pool, user: str, disposal: Disposal) -> None:

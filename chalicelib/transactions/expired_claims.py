@@ -60,9 +60,7 @@ class TakingUnitOfWork(UnitOfWork, frozen=True, kw_only=True):
         return True
 
     def make_room(self, user: str) -> bool:
-        pool, now = self.actor.home, self.actor.now
-        found = expired_claims_of(self.table, pool, user, now)
-        return apply_to_found(self.table, self.new_id, pool, now, found, system_transitions.expire).moved > 0
+        return return_expired_claims(self.table, self.new_id, self.actor.home, user, self.actor.now)
 
 
 class PinningUnitOfWork(TakingUnitOfWork, frozen=True, kw_only=True):
@@ -88,6 +86,12 @@ def expired_claims_of(table: Table, pool: Pool, user: str, now: int) -> list[Ite
     """Return index items of the claims that the member holds past their deadlines; at most one page."""
     pages = claims_of(table, pool, user, until=pool.clock(now), limit=PAGE_SIZE)
     return next((page.items for page in pages if page.items), [])
+
+
+def return_expired_claims(table: Table, new_id: Callable[[], str], pool: Pool, user: str, now: int) -> bool:
+    """Return the member's expired claims to the pool. Return whether there were any."""
+    found = expired_claims_of(table, pool, user, now)
+    return apply_to_found(table, new_id, pool, now, found, system_transitions.expire).moved > 0
 
 
 def apply_to_found(

@@ -114,11 +114,11 @@ class UnitOfWork(Struct, frozen=True):
 
     @property
     def makes_room(self) -> bool:
-        """Whether the verb takes claims, so that expired ones of the member are returned to the pool first."""
+        """Whether the verb frees what no longer counts against a limit before it refuses because of the limit."""
         return False
 
     def make_room(self, user: str) -> bool:
-        """Free what no longer counts against the member's limits, if this verb uses them. Return whether it did."""
+        """Free what no longer counts against the member's limits. Return whether there was any."""
         return False
 
     def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
@@ -169,8 +169,8 @@ class _Attempt:
             plan_again = self._write(transaction)
             if self.uow.atomic:
                 self._reload_stale(transaction.transitions)
-            if self.uow.atomic and self.outcome.refused and not plan_again:
-                self._accept_evaluated(transaction.transitions)
+                if self.outcome.refused and not plan_again:
+                    self._accept_evaluated(transaction.transitions)
         raise Throttled
 
     # Load
@@ -316,7 +316,7 @@ class _Attempt:
             self.counters.begin_days(self.uow.table)
         for quota in self.counters.quotas(passing.values()):
             if failed_items.get(quota.key):
-                taking = [index for index, transition in passing.items() if _takes(transition, quota)]
+                taking = [index for index, transition in passing.items() if _counts_for(quota, transition)]
                 plan_again = self._apply_quota(taking, quota, failed_items[quota.key]) or plan_again
         return plan_again
 
@@ -431,7 +431,7 @@ def _reject_invalid_ids(ids: Mapping[int, str]) -> dict[int, Result]:
     return results
 
 
-def _takes(transition: Transition, quota: Quota | PinQuota) -> bool:
+def _counts_for(quota: Quota | PinQuota, transition: Transition) -> bool:
     """Return whether the transition counts for the limits of this member."""
     take = transition.take if isinstance(transition, Write) else None
     return take is not None and take.recipient == keys.id_from_pk(quota.key.pk)
