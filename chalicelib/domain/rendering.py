@@ -157,17 +157,15 @@ def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: C
     `manages` is called only if it makes a difference, since it may read the table.
     """
     mask = masking.of(policy)
-    of_win = record.amount is not None or record.ends_at is not None
-    if not (mask is None and (not of_win or policy.notes_readers == "pool")):
-        if record.belongs_to(viewer, now) or manages():
-            mask = None
-        else:
-            of_win = policy.notes_readers == "pool"
+    has_win = record.amount is not None or record.ends_at is not None
+    notes_are_open = policy.notes_readers == "pool"
+    hides = mask is not None or (has_win and not notes_are_open)
+    sees_all = not hides or record.belongs_to(viewer, now) or manages()
     name, fields = record.name, record.fields
-    if mask is not None:
+    if mask is not None and not sees_all:
         name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
-    won = (record.amount, _time(record.ends_at)) if of_win else (None, None)
-    return Personal(name, fields, mask is not None, *won)
+    won = (record.amount, _time(record.ends_at)) if sees_all or notes_are_open else (None, None)
+    return Personal(name, fields, mask is not None and not sees_all, *won)
 
 
 def _available_at(record: Customer, policy: Policy) -> int | None:

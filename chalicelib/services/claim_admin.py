@@ -24,7 +24,6 @@ from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
 LONGEST_CONTRACT_MS: Final = (5 * 365 + 2) * DAY  # five years, with their leap days
-REMOVALS: Final = 5  # how often a member may claim once more while being removed
 LARGEST_PAGE: Final = 100
 GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
 

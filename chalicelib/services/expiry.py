@@ -16,13 +16,11 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from chalicelib.domain import system_transitions
-from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, PLACE, Key
 from chalicelib.dynamodb.table import Table, Throttled, between
-from chalicelib.model.errors import Refusal
-from chalicelib.model.model import Customer, Pool
+from chalicelib.model.model import Pool
 from chalicelib.model.reports import SweepReport
 from chalicelib.services.pools import count_by_state, members_of
 from chalicelib.transactions.context import Backend
@@ -30,8 +28,6 @@ from chalicelib.transactions.expired_claims import PAGE_SIZE, Applied, apply_to_
 from chalicelib.transactions.unit_of_work import PoolChanged
 
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
-
-MakeTransition = Callable[[Actor, Customer], Transition | Refusal]
 
 
 class SweepResult(Struct):

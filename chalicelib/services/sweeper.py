@@ -146,7 +146,8 @@ def _round(
 def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> Pool:
     """Continue closing or resuming a pool. Return the pool afterwards, which may be open or still unfinished."""
     if pool.closing is not None:
-        _all_claims(backend, pool, now, seconds_left, system_transitions.close)
+        # The reclaim is for owners who have no room for another private customer.
+        _all_claims(backend, pool, now, seconds_left, system_transitions.close, system_transitions.reclaim)
     if pool.resumed_at is None:
         return pool
     while True:
@@ -157,19 +158,28 @@ def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: Sec
             return _reopen(backend, pool, now)
 
 
-def _all_claims(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, make: PlanExisting) -> int | None:
-    """Apply the transition to every claim of the pool. Return how many were moved, or None if time ran out."""
+def _all_claims(
+    backend: Backend,
+    pool: Pool,
+    now: int,
+    seconds_left: SecondsLeft,
+    plan: PlanExisting,
+    if_refused: PlanExisting | None = None,
+) -> int | None:
+    """Apply the transition to every claim of the pool, and `if_refused` to claims that it was refused for.
+
+    Return how many were moved, or None if time ran out.
+    """
     moved = 0
     for page in sharded_query.pages(
         backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE_SIZE
     ):
         if seconds_left() < MIN_SECONDS_LEFT:
             return None
-        found = apply_to_found(backend.table, backend.new_id, pool, now, page.items, make, whole=True)
+        found = apply_to_found(backend.table, backend.new_id, pool, now, page.items, plan, whole=True)
         moved += found.moved
-        if found.changed and pool.status == "closed":  # some owners may have no room for a private customer
-            rest = apply_to_found(backend.table, backend.new_id, pool, now, page.items, system_transitions.reclaim)
-            moved += rest.moved
+        if found.changed and if_refused is not None:
+            moved += apply_to_found(backend.table, backend.new_id, pool, now, page.items, if_refused).moved
     return moved
 
 
