@@ -147,20 +147,6 @@ python = @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 .venv/ready: uv.lock requirements-uv.txt
 	$(python) -m tools.environment .venv dev
 
-.venv-engine/ready: uv.lock requirements-uv.txt
-	$(python) -m tools.environment .venv-engine engine
-
-.venv-console/ready: uv.lock requirements-uv.txt
-	$(python) -m tools.environment .venv-console console
-
-.venv-clients/ready: uv.lock requirements-uv.txt
-	$(python) -m tools.environment .venv-clients clients
-
-.venv-mutants/ready: uv.lock requirements-uv.txt
-	$(python) -m tools.environment .venv-mutants mutants
-
-.venv-deploy/ready: uv.lock requirements-uv.txt
-	$(python) -m tools.environment .venv-deploy deploy
-
-.venv-java/ready: uv.lock requirements-uv.txt
-	$(python) -m tools.environment .venv-java java
+# The environment of another group of dependencies: .venv-engine, .venv-console and so on.
+.venv-%/ready: uv.lock requirements-uv.txt
+	$(python) -m tools.environment .venv-$* $*

@@ -353,11 +353,9 @@ class Batch(Naming):
     summary: Summary
 
 
-class Import(Naming):
+class Import(Batch):
     """A batch result. `import_id` identifies the import when it is undone."""
 
-    results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure")]]
-    summary: Summary
     import_id: str
 
 

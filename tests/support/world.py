@@ -186,8 +186,12 @@ class World:
         """Call the route with these path parameters; the response must conform to the OpenAPI document."""
         event = gateway_event(route, parameters, caller, path, content, headers)
         reply = respond(lambda: self.service, route, Request(event), parameters).to_dict()
-        assert_conforms(route, content, reply["statusCode"], reply["headers"], reply["body"])
+        self.check(route, content, reply)
         return Reply(reply["statusCode"], reply["headers"], reply["body"])
+
+    def check(self, route: Route, content: bytes, reply: dict[str, Any]) -> None:
+        """Require that the response conforms to the OpenAPI document."""
+        assert_conforms(route, content, reply["statusCode"], reply["headers"], reply["body"])
 
     def user(self, name: str, *, admin: bool = False, tenant: str = "main", pool: str = "p") -> User:
         return User(self, Caller(tenant, name, admin), pool)
