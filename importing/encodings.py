@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from importing.problems import Problem, Unreadable, problem
 
-Source: TypeAlias = Callable[[], BinaryIO]  # opens the file anew, at its beginning
+Source: TypeAlias = Callable[[], BinaryIO]  # opens the file at its beginning
 PIECE: Final = 1 << 16
 _MARKS: Final = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _SEPARATORS: Final = "\n\r,;\t"

@@ -27,7 +27,7 @@ _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
 _ESCAPED: Final = re.compile('""')
 _SURROGATE: Final = re.compile("[\udc80-\udcff]")
 
-# The length of a cell is checked here: the error of the csv module cannot be told from an unclosed quotation mark.
+# The length of a cell is checked here: the csv module raises the same error for an unclosed quotation mark.
 csv.field_size_limit(sys.maxsize)
 
 

@@ -38,7 +38,7 @@ def list_own_customers(ctx: RequestContext, query: OwnQuery) -> Answer:
 
 @route("GET", "/v1/users", query=PageQuery, answers=responses.UserPage, admins=True)
 def list_users(ctx: RequestContext, query: PageQuery) -> Answer:
-    """List the users who have called GET /me, or whom an admin has put."""
+    """List the users who called GET /me, and those added by an admin."""
     return Answer(users.list_users(ctx, query.limit, query.cursor))
 
 

@@ -25,11 +25,11 @@ function importSection() {
 
 async function run(host, rows, how) {
   const bar = element("progress", { max: rows.length, value: 0, "aria-label": say("import.progress") });
-  const told = element("p", { "aria-live": "polite" });
+  const output = element("p", { "aria-live": "polite" });
   const failed = [], imports = [];
   const path = inPool("/import"); // the reader may choose another pool meanwhile
   let sent = 0, ok = 0;
-  fill(host, bar, told);
+  fill(host, bar, output);
   for (const piece of piecesOf(rows)) {
     try {
       const answer = await change(path, { ...how, rows: piece.map(({ row }) => row) });
@@ -41,7 +41,7 @@ async function run(host, rows, how) {
     }
     sent += piece.length;
     bar.value = sent;
-    fill(told, say("import.so_far", { sent: number(sent), all: number(rows.length) }));
+    fill(output, say("import.so_far", { sent: number(sent), all: number(rows.length) }));
   }
   fill(host, imported(ok, failed, imports.map((id) => `${path}s/${encodeURIComponent(id)}/undo`)));
   host.firstChild.focus();

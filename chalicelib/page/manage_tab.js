@@ -1,4 +1,4 @@
-// What managers and administrators do, in sections; each appears to whom it is of use.
+// What managers and administrators do, in sections; each appears only to users who may use it.
 
 const SECTIONS = {
   customers: { view: customersSection, seen: () => now.manager },
@@ -26,7 +26,7 @@ function manageTab() {
 /** The pool's members by id, as far as there is somebody to choose from. */
 async function memberChoice(props = {}) {
   const members = await all(inPool("/members"));
-  const told = (member) => member.headroom === null ? member.user_id
+  const withHeadroom = (member) => member.headroom === null ? member.user_id
     : say("manage.headroom", { user: member.user_id, count: number(member.headroom) });
-  return choice(Object.fromEntries(members.map((member) => [member.user_id, told(member)])), null, props);
+  return choice(Object.fromEntries(members.map((member) => [member.user_id, withHeadroom(member)])), null, props);
 }

@@ -88,11 +88,11 @@ function badge(words, kind = "plain") {
 
 /** Used of a limit, as a bar and in words. Without a limit, in words alone. */
 function usage(words, used, limit) {
-  const told = limit === null ? number(used) : say("used_of", { used: number(used), limit: number(limit) });
+  const text = limit === null ? number(used) : say("used_of", { used: number(used), limit: number(limit) });
   const share = limit === null ? 0 : limit === 0 ? 1 : Math.min(1, used / limit);
   return element("div", { class: "usage" },
     element("span", { class: "usage-name" }, words),
-    element("span", { class: "usage-number" }, told),
+    element("span", { class: "usage-number" }, text),
     limit !== null && element("span", { class: share >= 1 ? "bar full" : "bar", "aria-hidden": "true" },
       element("span", { style: { width: `${share * 100}%` } })));
 }

@@ -1,4 +1,4 @@
-// The pool: who is available, and claiming them, one, several, or whoever is next.
+// The pool: its available customers, and claims of one, of several, or of the next.
 
 function poolTab() {
   const mayClaim = now.pool.status === "open" && now.me;

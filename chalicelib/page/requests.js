@@ -25,7 +25,7 @@ const change = (path, body, more) => ask("POST", path, body, more);
 
 /** The answer's body. Throws Refused; a network that stays away is refused as `unreachable`. */
 async function ask(method, path, body, { ifMatch } = {}) {
-  // Whoever signed in later must not send what somebody began before.
+  // A user who signs in later must not send a request that another user began.
   if (session.token === null) throw new Refused(401, { code: "unauthenticated" });
   const { token } = session;
   session.used = true;
@@ -37,12 +37,12 @@ async function ask(method, path, body, { ifMatch } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await fetch(new URL(`v1${path}`, HOME), request).catch(() => null);
     const again = answer === null || answer.status === 429 || answer.status === 503;
-    if (!again || attempt === ATTEMPTS) return told(answer, token);
+    if (!again || attempt === ATTEMPTS) return bodyOf(answer, token);
     await pause(PAUSE_MS * 2 ** (attempt - 1) + 1000 * Number(answer?.headers.get("Retry-After") ?? 0));
   }
 }
 
-async function told(answer, token) {
+async function bodyOf(answer, token) {
   if (answer === null) throw new Refused(0, { code: "unreachable" });
   const body = await answer.json().catch(() => ({ code: "unreachable" }));
   if (answer.status === 401 && session.token === token) session.lost();

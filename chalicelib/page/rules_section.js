@@ -47,7 +47,7 @@ function parted(text) {
 
 function rulesSection() {
   const controls = {};
-  const told = element("div", { class: "trial", "aria-live": "polite" });
+  const output = element("div", { class: "trial", "aria-live": "polite" });
   const groups = Object.entries(RULES).map(([group, rules]) => element("fieldset", {},
     element("legend", {}, say(`rules.${group}`)),
     element("div", { class: "fields" }, Object.entries(rules).map(([rule, kind]) => {
@@ -63,22 +63,22 @@ function rulesSection() {
     now.pool.warnings.map((warning) => element("p", { class: "hint" }, say(`warning.${warning}`))),
     groups,
     labelled(say("rules.apply_to"), applyTo),
-    told,
+    output,
     element("div", { class: "buttons" },
-      button(say("rules.try"), () => send(told, changed(), applyTo.value, true)),
-      button(say("rules.apply"), () => send(told, changed(), applyTo.value, false), { class: "main" })));
+      button(say("rules.try"), () => send(output, changed(), applyTo.value, true)),
+      button(say("rules.apply"), () => send(output, changed(), applyTo.value, false), { class: "main" })));
 }
 
-async function send(told, policy, applyTo, trial) {
+async function send(output, policy, applyTo, trial) {
   const names = Object.keys(policy).map((rule) => say(`rule.${rule}`));
-  if (names.length === 0) return fill(told, standing(say("rules.unchanged")));
+  if (names.length === 0) return fill(output, standing(say("rules.unchanged")));
   try {
     const pool = await ask("PATCH", inPool(), { policy, apply_to: applyTo, dry_run: trial }, { ifMatch: now.pool.version });
     if (trial) {
       const words = applyTo === "all" ? say("rules.would_affect", { count: pool.affected }) : say("rules.would_affect_none");
       const holders = applyTo === "all" && pool.affected_holders.length > 0
         && element("p", {}, say("rules.would_affect_holders", { holders: pool.affected_holders.join(", ") }));
-      return fill(told, element("p", {}, say("rules.would_change", { rules: names.join(", ") }), " ", words), holders,
+      return fill(output, element("p", {}, say("rules.would_change", { rules: names.join(", ") }), " ", words), holders,
         pool.warnings.map((warning) => element("p", { class: "hint" }, say(`warning.${warning}`))));
     }
     now.pool = pool;

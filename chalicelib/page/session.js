@@ -98,7 +98,7 @@ async function receiveToken(given) {
   else if (theirs === 200) session.begin(given);
 }
 
-/** One sentence: under the page of whoever is signed in, else at the door. */
+/** Show a sentence below the page of a signed-in user, or else on the sign-in page. */
 function refuseLink(why) {
   if (session.token === null) session.refused = why;
   else notice(say(why), "bad");

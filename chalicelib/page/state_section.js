@@ -26,24 +26,24 @@ function stateButtons() {
 }
 
 function sweepCard() {
-  const told = element("div", { "aria-live": "polite" });
-  const sweep = async (how) => fill(told, sweepReport(await change("/sweep", { pool: now.pool.id, ...how }), how));
+  const output = element("div", { "aria-live": "polite" });
+  const sweep = async (how) => fill(output, sweepReport(await change("/sweep", { pool: now.pool.id, ...how }), how));
   const card = element("section", { class: "card" },
     element("h2", {}, say("sweep.title")),
     element("p", { class: "quiet-text" }, say("sweep.about")),
-    told,
+    output,
     session.admin && element("div", { class: "buttons start" },
       button(say("sweep.look"), () => sweep({ dry_run: true })),
       button(say("sweep.now"), () => sweep({}))));
-  if (now.manager) overdue(told).catch((error) => fill(told, standing(reason(refusalOf(error)), "bad")));
+  if (now.manager) overdue(output).catch((error) => fill(output, standing(reason(refusalOf(error)), "bad")));
   return card;
 }
 
 /** For a manager: how many claims are past their deadline and still on the list, which begins with the earliest. */
-async function overdue(told) {
+async function overdue(output) {
   const { items } = await read(inPool("/customers?state=claimed&limit=100"));
   const late = items.filter((customer) => stateOf(customer) === "expired");
-  fill(told, element("p", {}, late.length === 0 ? say("sweep.none_due") : say("sweep.due", {
+  fill(output, element("p", {}, late.length === 0 ? say("sweep.none_due") : say("sweep.due", {
     count: late.length, length: length(Date.now() - Math.min(...late.map((each) => new Date(each.expires_at)))),
   })));
 }

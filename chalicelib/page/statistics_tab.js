@@ -53,10 +53,10 @@ function statistics(stats) {
 
 /** Days on which nothing happened are days too. */
 function everyDay({ from, to, by_day: known }) {
-  const told = new Map(known.map((each) => [each.day, each]));
+  const byDay = new Map(known.map((each) => [each.day, each]));
   const days = [];
   for (let each = from; each <= to; each = later(each, 1)) {
-    days.push(told.get(each) ?? { day: each, ...Object.fromEntries(KINDS.map((kind) => [kind, 0])) });
+    days.push(byDay.get(each) ?? { day: each, ...Object.fromEntries(KINDS.map((kind) => [kind, 0])) });
   }
   return days;
 }

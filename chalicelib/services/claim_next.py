@@ -109,7 +109,7 @@ class _Search:
     def _candidates(self) -> list[Candidate]:
         """Return the next candidates: the head of the list or, under contention, some from further down.
 
-        A crowd is spread over a head that is about as long as what it takes at once, whoever gets which of it.
+        Concurrent callers are spread over a head about as long as the number that they take at once.
         """
         now, count = self.ctx.now, max(self.wanted, self.width)
         reach, passed = self.candidate_pool.reach(now), self.passed.__contains__

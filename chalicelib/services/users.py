@@ -70,7 +70,7 @@ def _unchanged(known: Person) -> Rule:
 
 
 def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses.UserPage:
-    """Return the users of the tenant, ordered by id: all who have called GET /me or whom an admin has put."""
+    """Return the users of the tenant, ordered by id: those who called GET /me, and those added by an admin."""
     partition = keys.user_key(ctx.caller.tenant, "").pk
     place = Cursor(partition)
     last = place.read(cursor, Identifier)
@@ -87,7 +87,7 @@ def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses
 
 
 def put_user(ctx: RequestContext, user: str, given: Mapping[str, str | None], *, forget: bool) -> Body:
-    """Set these members of a user, whom tokens no longer change. With `forget`, all others are emptied.
+    """Set these members of a user, which tokens no longer change. With `forget`, all others are emptied.
 
     The stored answer has no personal data: `api.people` adds it to each answer.
     """

@@ -164,7 +164,7 @@ def test_a_holders_pin_without_max_pin_ends_at_most_thirty_days_from_now(world: 
     assert pin(mona, "c1", latest + DAY).status == 200
 
 
-def test_no_pin_reaches_past_max_hold_whoever_sets_it(world: World) -> None:
+def test_no_pin_reaches_past_max_hold_set_by_anyone(world: World) -> None:
     mona = world.pool(claim_ttl="P1D", max_hold="P3D", pin_limit=1, customers=1)
     ends = epoch(world.alice.claim("c1").json["claimed_at"]) + 3 * DAY
 

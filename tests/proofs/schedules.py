@@ -48,7 +48,7 @@ class _Worker(Thread):
         self.go.acquire()
         try:
             self.result = self.job()
-        except BaseException as error:  # given to whoever waits for the run
+        except BaseException as error:  # raised again where the run is awaited
             self.error = error
         self.over = True
         self.back.release()

@@ -138,7 +138,7 @@ def test_a_manager_reclaims_a_customer_held_by_another() -> None:
     move = transitions.release(actor("mona"), "c1", CLAIMED, None, None)
 
     assert (event(move).type, event(move).by, event(move).holder, move.managed) == ("reclaimed", "mona", "alice", True)
-    assert rule_names(move)[3] == "not_holder mona", "that she manages the pool, told as that she does not hold it"
+    assert rule_names(move)[3] == "not_holder mona", "the refusal of the manager rule"
 
 
 def test_past_holders_are_kept_for_the_cooldown_or_else_the_latest_eight() -> None:
@@ -222,12 +222,12 @@ def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
     pinned = replace(CLAIMED, pinned_until=START + 1)
     over = replace(CLAIMED, pinned_until=START)
 
-    move, moved, anew = (
+    move, moved, renewed = (
         claim_transitions.pin(actor(pin_limit=1), "c1", known, START + DAY) for known in (CLAIMED, pinned, over)
     )
 
     assert changed(move) == {"expires_at": START + DAY, "clock_ends": START + HOUR, "pinned_until": START + DAY}
-    takes = [each.take for each in (move, moved, anew) if isinstance(each, Write)]
+    takes = [each.take for each in (move, moved, renewed) if isinstance(each, Write)]
     assert takes == [Take("alice", counter="pins"), None, Take("alice", counter="pins")]
     assert rule_names(move) == rule_names(moved) == THEIRS
     assert (event(move).type, event(move).by, move.managed) == ("pinned", "alice", False)

@@ -151,7 +151,7 @@ def test_the_cooldown_after_an_own_expired_claim_starts_at_its_deadline() -> Non
     assert refusals(cooled, **hers | {"state": "private"}) == [], "what is her own has no deadline to wait from"
     assert refusals(cooled, **hers, expires_at=NOW - 999) == [Refusal("cooldown", NOW + 1)]
     bobs = hers | {"holder": "bob", "past_holders": {"alice": NOW - 999}}
-    assert refusals(cooled, **bobs, expires_at=NOW) == [Refusal("cooldown", NOW + 1)], "whoever has held it since"
+    assert refusals(cooled, **bobs, expires_at=NOW) == [Refusal("cooldown", NOW + 1)], "later holders change nothing"
     again = hers | {"past_holders": {"alice": NOW - 999}}
     assert refusals(cooled, **again, expires_at=NOW - 1) == [Refusal("cooldown", NOW + 999)], (
         "she last left at the deadline"

@@ -64,7 +64,7 @@ def test_a_nul_is_the_problem_of_its_line_alone() -> None:
 # Lines
 
 
-def test_a_cell_of_any_length_is_told_from_an_open_quotation_mark() -> None:
+def test_a_long_cell_is_not_reported_as_an_open_quotation_mark() -> None:
     long = '"' + "x" * 140_000 + '"'
 
     reading = read(f"编号,客户名称,备注\na1,甲,{long}\na2,乙,ok\n")

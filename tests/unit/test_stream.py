@@ -37,7 +37,7 @@ def records(world: World) -> list[dict[str, Any]]:
     return Stream(endpoint, "us-east-1", world.table.name, whole=True).read()
 
 
-def told_by(world: World) -> list[StreamEvent]:
+def published_by(world: World) -> list[StreamEvent]:
     reading = stream.events_from(records(world))
     assert reading.malformed == []
     return reading.events
@@ -83,8 +83,8 @@ def test_every_event_of_every_history_is_published_once_in_order(streamed: World
     mona = busy_week(streamed)
 
     messages: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for told in told_by(streamed):
-        messages[told.detail.customer_id].append((told.detail.seq, told.detail.type))
+    for message in published_by(streamed):
+        messages[message.detail.customer_id].append((message.detail.seq, message.detail.type))
 
     in_q = User(streamed, mona.caller, "q")
     histories = {each: mona if each != "c3" else in_q for each in ("c1", "c2", "c3", "c4")}
@@ -101,7 +101,7 @@ def test_a_published_event_has_the_data_of_the_history_and_its_location(streamed
 
     event = streamed.user("mona").get("/customers/c1/history").json["items"][-1]
 
-    detail = json.loads(told_by(streamed)[-1].entry("bus")["Detail"])
+    detail = json.loads(published_by(streamed)[-1].entry("bus")["Detail"])
     assert (event.pop("reason"), event.pop("outcome"), event.pop("masked")) == (None, None, False)
     assert event.pop("changed") == []
     assert {name: detail[name] for name in event} == event
@@ -117,23 +117,23 @@ def test_a_published_reminder_has_its_level(streamed: World) -> None:
 
     streamed.sweep()
 
-    reminders = [told.detail for told in told_by(streamed) if told.detail.type == "reminded"]
+    reminders = [message.detail for message in published_by(streamed) if message.detail.type == "reminded"]
     assert [(each.holder, each.level) for each in reminders] == [("alice", "P1D"), ("alice", "PT1H")]
 
 
 def test_the_same_stream_records_yield_the_same_unique_event_ids(streamed: World) -> None:
     busy_week(streamed)
 
-    first, again = told_by(streamed), told_by(streamed)
+    first, again = published_by(streamed), published_by(streamed)
 
     assert first == again
-    assert len({told.detail.id for told in first}) == len(first)
+    assert len({message.detail.id for message in first}) == len(first)
 
 
 def test_no_published_event_contains_personal_data(streamed: World) -> None:
     busy_week(streamed)
 
-    entries = [json.dumps(told.entry("bus")).lower() for told in told_by(streamed)]
+    entries = [json.dumps(message.entry("bus")).lower() for message in published_by(streamed)]
 
     assert entries
     assert [entry for entry in entries if any(canary in entry for canary in CANARIES)] == []
@@ -142,14 +142,14 @@ def test_no_published_event_contains_personal_data(streamed: World) -> None:
 def test_a_stream_record_without_a_transition_publishes_nothing(streamed: World) -> None:
     mona = streamed.pool(claim_ttl="P3D")
     streamed.fill(2)
-    before = len(told_by(streamed))
+    before = len(published_by(streamed))
 
     mona.get("/customers")
     streamed.user("alice").claim("nobody", idempotency_key="k")
     streamed.user("root", admin=True).request("POST", "/v1/audit", {"repair": True})
     streamed.user("root", admin=True).post("/pause")
 
-    assert len(told_by(streamed)) == before
+    assert len(published_by(streamed)) == before
 
 
 def test_a_customer_removed_by_undo_publishes_nothing_more(streamed: World) -> None:
@@ -158,7 +158,7 @@ def test_a_customer_removed_by_undo_publishes_nothing_more(streamed: World) -> N
 
     mona.post(f"/imports/{made}/undo")
 
-    assert [told.detail.type for told in told_by(streamed)] == ["imported"]
+    assert [message.detail.type for message in published_by(streamed)] == ["imported"]
 
 
 # What reads as no record
@@ -188,7 +188,7 @@ MALFORMED = {
 def test_a_malformed_stream_record_is_logged_safely_and_stops_no_other(what: str) -> None:
     reading = stream.events_from([change(), MALFORMED[what], change()])
 
-    assert [told.detail.type for told in reading.events] == ["created", "created"]
+    assert [message.detail.type for message in reading.events] == ["created", "created"]
     (outlined,) = reading.malformed
     assert " at " in outlined and not any(canary in outlined.lower() for canary in CANARIES)
 

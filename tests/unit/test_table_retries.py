@@ -300,10 +300,10 @@ def test_a_transaction_rejected_as_invalid_is_a_defect(door: Door) -> None:
 
 
 def test_a_cancellation_without_reasons_for_each_action_is_never_guessed(door: Door) -> None:
-    untold, too_few = cancelled([{}]), cancelled([{}])
-    del untold.response["CancellationReasons"]
+    unexplained, too_few = cancelled([{}]), cancelled([{}])
+    del unexplained.response["CancellationReasons"]
 
-    door.fails(lambda: untold)
+    door.fails(lambda: unexplained)
     with pytest.raises(MalformedWrite):
         door.table.write([Put(KEY, {}), Put(OTHER, {})])
 

@@ -28,9 +28,9 @@ def test_every_exchange_of_the_guide_matches_the_service(ministack: str) -> None
     questions = ANSWER.sub("", page())
     assert "HTTP/1.1" not in questions, "nothing is taken over from the page"
 
-    told = rendered(questions, ministack)
+    written = rendered(questions, ministack)
 
-    assert told == page(), "run: make transcripts"
+    assert written == page(), "run: make transcripts"
 
 
 def test_the_guide_shows_a_success_of_every_route() -> None:

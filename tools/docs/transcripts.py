@@ -49,7 +49,7 @@ STEP: Final = re.compile(
 TABLES: Final = re.compile(r"^<!-- (routes|codes) -->$.*?^<!-- end -->$", re.MULTILINE | re.DOTALL)
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request as it stands on the page."""
 
     method: str
@@ -75,22 +75,22 @@ class Stage:
     clock: Clock
     names: dict[str, str] = field(default_factory=dict)  # of the ids that were minted, as the page calls them
 
-    def answer(self, asked: Asked) -> tuple[int, dict[str, str], Any]:
+    def answer(self, request: Request) -> tuple[int, dict[str, str], Any]:
         """Status, the headers that are shown, and the body."""
-        headers = {name: self._with_token(text) for name, text in asked.headers.items()}
-        if asked.body:
+        headers = {name: self._with_token(text) for name, text in request.headers.items()}
+        if request.body:
             headers.setdefault("Content-Type", "application/json")
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=35)
         try:
-            path, content = self._as_minted(asked.path), self._as_minted(asked.body)
+            path, content = self._as_minted(request.path), self._as_minted(request.body)
             padding = b" " * int(headers.get("Content-Length", 0))  # a body too large to be printed
-            connection.request(asked.method, path, content.encode() or padding or None, headers)
+            connection.request(request.method, path, content.encode() or padding or None, headers)
             answer = connection.getresponse()
             body = _read(answer.headers["Content-Type"], self._renamed(answer.read().decode()))
         finally:
             connection.close()
-        told = {name: answer.headers[name] for name in SHOWN if answer.headers.get(name, "en") != "en"}
-        return answer.status, told, body
+        shown = {name: answer.headers[name] for name in SHOWN if answer.headers.get(name, "en") != "en"}
+        return answer.status, shown, body
 
     def _renamed(self, text: str) -> str:
         """Ids are numbered as they appear: how many others the service mints is its own affair."""
@@ -147,8 +147,8 @@ def _played(stage: Stage, step: re.Match[str]) -> str:
     if step["clock"]:
         stage.clock.now += duration_ms(step["clock"])
         return step[0]
-    asked = request_in(step["exchange"])
-    status, headers, body = stage.answer(asked)
+    request = request_in(step["exchange"])
+    status, headers, body = stage.answer(request)
     also = step["how"].split()
     shown = printed(body if "whole" in also else shortened(body, also))
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {text}" for name, text in headers.items())]
@@ -156,14 +156,14 @@ def _played(stage: Stage, step: re.Match[str]) -> str:
     return f"```http{step['how']}\n{question}\n\n" + "\n".join([*lines, "", shown]) + "\n```"
 
 
-def request_in(exchange: str) -> Asked:
+def request_in(exchange: str) -> Request:
     """The request of a block. Raises Unusable where there is none."""
     head, _, body = exchange.partition("\nHTTP/1.1")[0].strip("\n").partition("\n\n")
     first, *headers = head.splitlines()
     method, _, path = first.partition(" ")
     if not re.fullmatch(r"[A-Z]+", method) or not path.startswith("/"):
         raise Unusable(f"docs/api.md: {first!r} is no request")
-    return Asked(method, path, dict(line.split(": ", 1) for line in headers), body)
+    return Request(method, path, dict(line.split(": ", 1) for line in headers), body)
 
 
 # The tables
@@ -173,8 +173,8 @@ def _routes(page: str) -> str:
     """Every route, with the section that first shows it."""
     shown: dict[int, str] = {}
     for section, exchange in exchanges(page):
-        asked = request_in(exchange)
-        shown.setdefault(route_of(asked.method, asked.path), section)
+        request = request_in(exchange)
+        shown.setdefault(route_of(request.method, request.path), section)
     rows = [
         f"| {_linked(f'`{route.method} {route.path}`', shown.get(at))} | {route.handler.__doc__} |"
         for at, route in enumerate(ROUTES)
