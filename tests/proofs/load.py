@@ -119,9 +119,10 @@ class Served:
 
     urls: list[str]
     keys: LocalKeys
+    client_class: type[Client] = Client
 
     def client(self, number: int = 0, token: str = "") -> Client:
-        return Client(self.urls[number % len(self.urls)], token)
+        return self.client_class(self.urls[number % len(self.urls)], token)
 
     @property
     def root(self) -> Client:
@@ -129,12 +130,12 @@ class Served:
 
 
 @contextmanager
-def served(table: Table, processes: int = PROCESSES) -> Iterator[Served]:
+def served(table: Table, processes: int = PROCESSES, client_class: type[Client] = Client) -> Iterator[Served]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         keys = LocalKeys(Path(folder)).ensure()
         services = [Service(Backend(table, bootstrap.new_id, random.sample), bootstrap.clock) for _ in range(processes)]
         apis = [stack.enter_context(LocalApi(front(service, keys))) for service in services]
-        yield Served([api.url for api in apis], keys)
+        yield Served([api.url for api in apis], keys, client_class)
 
 
 # Histories
@@ -149,9 +150,9 @@ def recorded_history(served: Served, pool: str, seed: int) -> list[Op]:
     return [op for history in at_once([each.history for each in recorders]) for op in history]
 
 
-def history_of(table: Table, seed: int, share: float) -> list[Op]:
+def history_of(table: Table, seed: int, share: float, client_class: type[Client] = Client) -> list[Op]:
     """Return a history recorded on that table, each client in a process of its own, with that share of faults."""
-    with served(table, RECORDERS) as all_processes:
+    with served(table, RECORDERS, client_class) as all_processes:
         create_recorded_pool(all_processes.root, "recorded")
         with FaultyNetwork(table, share, random.Random(seed)).over():
             return recorded_history(all_processes, "recorded", seed)

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,15 +63,26 @@ class Client:
         text = response.read().decode()
         self.measured.durations.append(time.perf_counter() - started)
         self.measured.statuses[response.status] += 1
+        self.check(method, path, content, response, text)
+        return response.status, json.loads(text)
+
+    def check(self, method: str, path: str, content: bytes, response: HTTPResponse, text: str) -> None:
+        """Require that the response conforms to the OpenAPI document."""
         route, _ = find(method, f"/v1{path.partition('?')[0]}")
         names_in_any_case: Any = response.headers
         assert_conforms(route, content, response.status, names_in_any_case, text)
-        return response.status, json.loads(text)
 
     def must(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         status, answer = self.send(method, path, body, **headers)
         assert status < 300, f"{method} {path}: {status} {answer}"
         return answer
+
+
+class UncheckedClient(Client):
+    """A client of a faulty store, which may count below zero: a proof must find that in the history itself."""
+
+    def check(self, method: str, path: str, content: bytes, response: HTTPResponse, text: str) -> None:
+        pass
 
 
 class Person:

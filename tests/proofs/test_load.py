@@ -12,7 +12,7 @@ from tests.conftest import new_table
 from tests.proofs import careless_stores
 from tests.proofs.linear import UNKNOWN, Op, in_order, pool_of
 from tests.proofs.load import assert_linearizable, history_of, load
-from tests.proofs.load_clients import LIMIT
+from tests.proofs.load_clients import LIMIT, UncheckedClient
 from tests.support.audit import assert_sound
 
 
@@ -41,7 +41,7 @@ def test_histories_of_a_faulty_store_are_not_linearizable(ministack: str, kind: 
         for seed in range(1, 12):
             table = new_table(ministack)
             table.__class__ = kind
-            yield history_of(table, seed, 0.0)
+            yield history_of(table, seed, 0.0, UncheckedClient)
 
     assert any(not in_order(history, pool_of(LIMIT)) for history in histories())
 
