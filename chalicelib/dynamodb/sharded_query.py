@@ -36,8 +36,12 @@ def run_concurrently(jobs: Sequence[Callable[[], T]]) -> list[T]:
     """Run jobs in threads: each waits for DynamoDB nearly all of its time."""
     if len(jobs) < 2:
         return run_in_order(jobs)
-    from concurrent.futures import ThreadPoolExecutor  # only pools with shards need it; keeps cold starts short
+    # Only pools with shards need these; keeps cold starts short.
+    from concurrent.futures import ThreadPoolExecutor
 
+    from chalicelib.model.struct_types import prepare_structs
+
+    prepare_structs()
     with ThreadPoolExecutor(len(jobs)) as threads:
         return list(threads.map(lambda job: job(), jobs))
 

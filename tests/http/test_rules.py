@@ -5,12 +5,13 @@ Each test shows its rule once, in the simplest case; the other files test the sa
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from chalicelib.model.times import rfc3339
 from chalicelib.model.users import Profile
 from chalicelib.transactions.context import Caller
 from tests.support.dynamodb_calls import counted
+from tests.support.threads import at_once
 from tests.support.world import DAY, HOUR, MINUTE, START, User, World
 
 # Claim
@@ -128,8 +129,7 @@ def test_rule_7_concurrent_callers_of_claim_next_get_different_customers(threade
     names = " ".join(f"u{number}" for number in range(8))
     threaded.pool(members=names, customers=40)
 
-    with ThreadPoolExecutor(8) as threads:
-        replies = list(threads.map(lambda name: threaded.user(name).claim_next(5), names.split()))
+    replies = at_once([partial(threaded.user(name).claim_next, 5) for name in names.split()])
 
     taken = [each["id"] for reply in replies for each in reply.json["items"]]
     assert len(taken) == len(set(taken)) == 40
