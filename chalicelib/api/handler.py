@@ -31,8 +31,6 @@ from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord
 OK: Final = "ok"  # a metric code like those of refusals
 REPLAYED: Final = "replayed"
 
-# Requests about one customer, and claim-next: they send few calls to DynamoDB, also where it throttles them.
-SHORT: Final = frozenset(("one", "items"))
 log = logging.getLogger("customer-pool")
 
 
@@ -67,7 +65,8 @@ def _respond(
     """Return the response, and a metric code for each requested item."""
     language = problems.language_of(request.headers.get("accept-language"))
     idempotency: IdempotencyRecord = NO_KEY
-    patience = Patience(short=route.form in SHORT)
+    # A request about one customer sends at most four calls once it is throttled. Claim-next often needs more.
+    patience = Patience(strict=route.form == "one", short=route.form == "items")
     try:
         if route.public:
             answer = route.call()

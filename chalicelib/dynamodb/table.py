@@ -63,9 +63,9 @@ class Throttled(Fault):
 class Patience:
     """The retry budget of one request for throttled calls: `retries` times in a row.
 
-    A request that is throttled twice within its first `most` calls sends no further call. From the last of these on, a
-    `short` request repeats no throttled call; for any other, each later call that succeeds resets the budget. `pause_s`
-    is the longest pause before a retry.
+    A request that is throttled twice within its first `most` calls sends no further call; a `strict` one, also if it is
+    throttled once. From the last of these on, a `short` or `strict` request repeats no throttled call; for any other,
+    each later call that succeeds resets the budget. `pause_s` is the longest pause before a retry.
     """
 
     def __init__(
@@ -74,8 +74,10 @@ class Patience:
         most: int | None = REQUESTS_WHEN_THROTTLED,
         pause_s: float = 0.2,
         short: bool = False,
+        strict: bool = False,
     ) -> None:
-        self.retries, self.most, self.pause_s, self.short = retries, most, pause_s, short
+        self.retries, self.most, self.pause_s = retries, most, pause_s
+        self.short, self.strict = short or strict, strict
         self.sent = self.throttled = 0
         self.committed = False  # whether a transaction of the request has changed something
 
@@ -98,7 +100,7 @@ class Patience:
         return self.pause_s * self.throttled / self.retries
 
     def _is_spent(self) -> bool:
-        return self.sent == self.most and self.throttled > 1
+        return self.sent == self.most and self.throttled > (0 if self.strict else 1)
 
 
 FailedItems = dict[Key, Item]  # items whose conditions failed, as they were; {} if absent

@@ -5,7 +5,7 @@ stale.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -160,3 +160,43 @@ class Late:
         held, self.held = self.held, None
         if held is not None:
             self.engine.deliver(held)
+
+
+# Patterns of throttled calls
+
+THROTTLED, CONFLICT = "throttled", "conflict"
+Pattern = dict[int, str]  # the fault of each call that has one, by its number from 0
+
+
+def patterns(
+    calls_under: Callable[[Pattern], list[str]], most: int, pattern: Pattern | None = None
+) -> Iterator[Pattern]:
+    """Yield every pattern of up to `most` throttled calls and conflicts that a request can meet.
+
+    `calls_under` sends the request under a pattern, and returns the calls that the request made.
+    """
+    pattern = pattern or {}
+    calls = calls_under(pattern)
+    yield pattern
+    for at in range(max(pattern, default=-1) + 1, len(calls) if len(pattern) < most else 0):
+        for fault in (THROTTLED, CONFLICT) if calls[at] == WRITE else (THROTTLED,):
+            yield from patterns(calls_under, most, pattern | {at: fault})
+
+
+def inject_pattern(engine: Memory, pattern: Pattern) -> list[str]:
+    """Apply the pattern to the calls from now on. Return the list to which each call is added."""
+    calls: list[str] = []
+
+    def before(call: str) -> None:
+        calls.append(call)
+        fault = pattern.get(len(calls) - 1)
+        if fault is not None:
+            raise conflict() if fault == CONFLICT else _throttled(call)
+
+    engine.before = before
+    return calls
+
+
+def first_throttled(pattern: Pattern) -> int | None:
+    """Return the number of the first throttled call, counted from 1; None if no call is throttled."""
+    return min((at + 1 for at, fault in pattern.items() if fault == THROTTLED), default=None)
