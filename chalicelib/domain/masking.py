@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -14,30 +15,35 @@ from msgspec import Struct
 
 from chalicelib.model.normalization import KINDS, Kind, email, fold_name, phone
 from chalicelib.model.policy import Policy
+from chalicelib.model.text import is_filler
 
 HIDDEN: Final = "****"
 _SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden
 _ANYWHERE: Final = re.compile(r"\+[0-9]{10,}|1[3-9][0-9]{9}")  # a phone number also in a field of another name
 _JOINER: Final = "\u200d"
 _DIGITS: Final = 7  # fewer digits are no phone number: skip loading the library
+_MIDDLE_DOTS: Final = "·•・･‧∙⋅"  # people write them between digits
 
 _LATIN: Final = "A-Za-z\u00c0-\u024f0-9_%+\\-"
 _LOCAL: Final = _LATIN + r"!#$&=?\^`{}~"  # RFC 5322 allows these in front of the @
-_OTHER: Final = r"""\s@＠﹫<>()（）\[\],，;；:：、。."'“”‘’《》*|/"""
+_NOT_DOT: Final = r"""\s@<>()\[\],，;；:：、。"'“”‘’《》*|/"""
+_OTHER: Final = _NOT_DOT + "."
 _QUOTES: Final = "\"'“”‘’"
-_AT: Final = "[@＠﹫]"
-_DOT: Final = "[.．。｡]"  # all four separate the labels of a domain (RFC 3490)
-_LABEL: Final = rf"[^{_OTHER}.．｡]+"
-_LITERAL: Final = r"\[[^\]\s]{1,64}\]"  # an IP address in place of a domain
+_DOT: Final = "[.。]"  # both separate the labels of a domain (RFC 3490)
 _LATIN_DOMAIN: Final = rf"[A-Za-z0-9-]+(?:{_DOT}[A-Za-z0-9-]+)+"
-_DOMAIN: Final = rf"{_LABEL}(?:[.．]{_LABEL})+"  # in Chinese text a 。 mostly ends a sentence
+_DOMAIN: Final = rf"[^{_OTHER}]+(?:{_DOT}[^{_OTHER}]+)+"
+_LITERAL: Final = r"\[[^\]\s]{1,64}\]"  # an IP address in place of a domain
+_AT: Final = (
+    rf"(?:@({_LATIN_DOMAIN}|{_DOMAIN}|{_LITERAL})"
+    rf"|[ \t]{{0,2}}@[ \t]{{0,2}}((?:[A-Za-z0-9-]+{_DOT})+[A-Za-z]{{2,}}))"  # people write spaces against robots
+)
 _QUOTED: Final = r"""(?:"(?:[^"\\\r\n]|\\.){1,64}"|'[^'@\r\n]{1,64}'|[“‘][^”’@\r\n]{1,64}[”’])"""
 _ADDRESSES: Final = tuple(
-    re.compile(rf"{local}{_AT}({_LATIN_DOMAIN}|{_DOMAIN}|{_LITERAL})")
+    re.compile(local + _AT)
     for local in (  # in quotation marks; in Latin letters, which may follow Chinese text without a space; in any script
         rf"({_QUOTED})",
         rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)",
-        rf"(?<![^{_OTHER}])([^{_OTHER}]+)",
+        rf"(?<![^{_NOT_DOT}])([^{_NOT_DOT}]+)",
     )
 )
 
@@ -101,24 +107,103 @@ def whole(value: Any, kind: Kind | None = None) -> Any:
 
 @lru_cache(maxsize=4096)
 def in_text(text: str, region: str, kept: Kind | None = None) -> str:
-    """Mask phone numbers and e-mail addresses inside a text, except those of the `kept` kind."""
+    """Mask phone numbers and e-mail addresses inside a text, except those of the `kept` kind, in any spelling."""
     if kept != "email" and any(sign in text for sign in "@＠﹫"):
         for pattern in _ADDRESSES:
-            text = pattern.sub(lambda found: f"{_first(found[1].strip(_QUOTES))}{HIDDEN}@{found[2]}", text)
-    if kept != "phone" and sum(sign.isdecimal() for sign in text) >= _DIGITS:
+            text = _without_addresses(text, pattern)
+    if kept != "phone" and sum(sign.isdigit() for sign in text) >= _DIGITS:
         text = _without_numbers(text, region)
     return text
 
 
+class _Folded(Struct, frozen=True):
+    """A text in which every spelling of a character is the same; `starts` are its positions in the original text."""
+
+    text: str
+    starts: Sequence[int]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the part of the original text, with the invisible characters after it."""
+        return self.starts[start], self.starts[end]
+
+
+def _folded(text: str, fold: Callable[[str], str]) -> _Folded:
+    """Return the text with each character folded. Folding must not remove a visible character."""
+    if text.isascii() and text.isprintable() and "_" not in text:
+        return _Folded(text, range(len(text) + 1))
+    parts = [fold(sign) for sign in text]
+    starts = [at for at, part in enumerate(parts) for _ in part]
+    return _Folded("".join(parts), [*starts, len(text)])
+
+
+@lru_cache(maxsize=4096)
+def _sign(sign: str) -> str:
+    """Return the character as addresses are compared: width and style folded, empty if it is invisible.
+
+    A character that stands for several signs of punctuation stays, so that it cannot become part of an address.
+    """
+    if _is_ignored(sign):
+        return ""
+    folded = unicodedata.normalize("NFKC", sign)
+    return folded if len(folded) == 1 or folded[0].isalnum() else sign
+
+
+@lru_cache(maxsize=4096)
+def _digit(sign: str) -> str:
+    """Return the character as numbers are compared: digits, plus signs and separators only."""
+    if _is_ignored(sign):
+        return ""
+    digit = unicodedata.digit(sign, None)
+    if digit is not None:
+        return str(digit)
+    if unicodedata.normalize("NFKC", sign) == "+":
+        return "+"
+    if sign == "\t" or unicodedata.category(sign) == "Zs":
+        return " "
+    return "." if sign in _MIDDLE_DOTS else "-" if sign == "_" or unicodedata.category(sign) == "Pd" else sign
+
+
+def _is_ignored(sign: str) -> bool:
+    """Return whether the character is invisible, or a mark on the one before it."""
+    category = unicodedata.category(sign)
+    return category in ("Cf", "Mn", "Me") or (category == "Cc" and not sign.isspace()) or is_filler(sign)
+
+
+def _without_addresses(text: str, pattern: re.Pattern[str]) -> str:
+    folded = _folded(text, _sign)
+    parts, end = [], 0
+    for found in pattern.finditer(folded.text):
+        start, stop = folded.span(*found.span())
+        domain = folded.span(*found.span(2 if found[2] is not None else 3))
+        parts += [text[end:start], f"{_first(found[1].strip(_QUOTES))}{HIDDEN}@{text[slice(*domain)]}"]
+        end = stop
+    return "".join((*parts, text[end:]))
+
+
 def _without_numbers(text: str, region: str) -> str:
+    """Mask the numbers that libphonenumber finds, whatever is invisible between two digits: nothing, or a separator."""
+    written = _Folded(text, range(len(text) + 1))
+    joined, spaced = _folded(text, _digit), _folded(text, lambda sign: _digit(sign) or " ")
+    readings = {each.text: each for each in (written, joined, spaced)}
+    found = sorted(
+        (*reading.span(start, end), reading.text[start:end])
+        for reading in readings.values()
+        for start, end in _numbers(reading.text, region)
+    )
+    parts, end = [], 0
+    for start, stop, raw in found:
+        if start >= end:
+            number = phone(raw)
+            parts += [text[end:start], _first(raw) + HIDDEN if number is None else _number(number)]
+        end = max(end, stop)
+    return "".join((*parts, text[end:]))
+
+
+def _numbers(text: str, region: str) -> list[tuple[int, int]]:
+    """Return where phone numbers begin and end."""
     from phonenumbers import Leniency, PhoneNumberMatcher  # a large library that only this function needs
 
-    parts, end = [], 0
-    for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
-        number = phone(match.raw_string)
-        parts += [text[end : match.start], _first(match.raw_string) + HIDDEN if number is None else _number(number)]
-        end = match.end
-    return "".join((*parts, text[end:]))
+    return [(each.start, each.end) for each in PhoneNumberMatcher(text, region, leniency=Leniency.VALID)]
 
 
 def _number(number: str) -> str:

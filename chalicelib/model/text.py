@@ -48,7 +48,10 @@ def is_blank(text: str) -> bool:
     return not any(_is_visible(character) for character in unicodedata.normalize("NFKC", text))
 
 
+def is_filler(character: str) -> bool:
+    """Return whether the character is shown as nothing although its category is that of a visible one."""
+    return _FILLERS.match(character) is not None
+
+
 def _is_visible(character: str) -> bool:
-    if _FILLERS.match(character):
-        return False
-    return unicodedata.category(character) not in _INVISIBLE
+    return not is_filler(character) and unicodedata.category(character) not in _INVISIBLE
