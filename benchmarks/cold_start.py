@@ -95,6 +95,7 @@ def quiet_environment(endpoint: str) -> dict[str, str]:
     return kept | {
         "DYNAMODB_ENDPOINT": endpoint,
         "TABLE_NAME": TABLE,
+        "KEY_SECRET": "benchmark",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",

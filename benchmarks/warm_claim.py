@@ -54,7 +54,7 @@ def service_at(world: World, address: str) -> Callable[..., None]:
 
     known = world.service.backend
     table = Table(known.table.name, new_id=world.new_id, jitter=lambda: 0.0, endpoint=address, region=REGION)
-    backend = Backend(table, world.new_id, known.sample)
+    backend = Backend(table, world.new_id, known.sample, known.secret)
     backend.customer_cache, backend.pools = known.customer_cache, known.pools
     world.table = table
     service = Service(backend, world.clock)

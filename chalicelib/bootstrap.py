@@ -56,9 +56,11 @@ def table(settings: Config) -> Table:
 def service(settings: Config) -> Service:
     from chalicelib.api.handler import Service
     from chalicelib.dynamodb.sharded_query import run_concurrently
+    from chalicelib.model.contact_keys import KeySecret
     from chalicelib.transactions.context import Backend
 
-    return Service(Backend(table(settings), new_id, random.sample, run_concurrently), clock)
+    secret = KeySecret(settings.key_version, settings.key_secret)
+    return Service(Backend(table(settings), new_id, random.sample, secret, run_concurrently), clock)
 
 
 @cache

@@ -12,6 +12,7 @@ class Config(Struct, frozen=True):
 
     `endpoint` is None on AWS; `key_set` is the URL or path of the issuer's JSON Web Key Set. `clients` are the client
     ids whose tokens need no audience. `event_bus` is the EventBridge bus, `metrics` the CloudWatch namespace.
+    `key_secret` is for the digests of phone numbers and e-mail addresses in table keys, which name its `key_version`.
     """
 
     table: str
@@ -23,6 +24,11 @@ class Config(Struct, frozen=True):
     clients: tuple[str, ...]
     event_bus: str
     metrics: str
+    key_secret: str
+    key_version: str
+
+    def __repr__(self) -> str:
+        return f"Config({self.table!r})"  # without the secret
 
 
 def read(environment: Mapping[str, str]) -> Config:
@@ -37,6 +43,8 @@ def read(environment: Mapping[str, str]) -> Config:
         clients=tuple(environment.get("JWT_CLIENTS", "").split()),
         event_bus=environment.get("EVENT_BUS", ""),
         metrics=environment.get("METRICS", "CustomerPool"),
+        key_secret=environment.get("KEY_SECRET", ""),
+        key_version=environment.get("KEY_VERSION", "1"),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from importing.cells import Cell, Line
 from importing.columns import Column, Columns
+from importing.emails import email_keys
 from importing.headings import PERSON
 from importing.phones import DEFAULT_REGION, MAX_KEYS, phone_keys, without_artifacts
 from importing.problems import Problem, problem
@@ -27,7 +28,6 @@ LONGEST_NAME: Final = 200
 LONGEST_FIELDS: Final = 4_096  # bytes of JSON
 LEAST_PRIORITY, MOST_PRIORITY = -1_000, 1_000
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
-_ADDRESS: Final = re.compile(r"[^@\s<>()\[\]:;,|/\"]+@[^@\s<>()\[\]:;,|/\"]+\.[^@\s<>()\[\]:;,|/\"]+")
 _INTEGER: Final = re.compile(r"([+-]?\d{1,30})(?:\.0*)?")
 _CHINESE: Final = re.compile("[\u3400-\u9fff]")
 
@@ -182,8 +182,8 @@ class RowReader:
                     return "phone", keys[0]
         if self.key in ("auto", "email"):
             for name in self._emails:
-                if address := _address(fields.get(name)):
-                    return "email", address
+                if name in fields and (addresses := email_keys(fields[name])):
+                    return "email", addresses[0]
         if self.key == "auto" and "external_id" in fields:
             return "external_id", str(fields["external_id"])
         return None, ""
@@ -246,9 +246,3 @@ def _person(own: Row) -> str:
     first, middle, last = parts
     joined = f"{last}{middle}{first}" if _CHINESE.search(first + last) else " ".join(filter(None, parts))
     return str(own.pop("person", "")) or joined
-
-
-def _address(text: Any) -> str | None:
-    """Return the first address in a text, which may contain a name or several addresses."""
-    found = _ADDRESS.search(text) if isinstance(text, str) else None
-    return None if found is None else found[0].casefold()

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from chalicelib.model.normalization import key_in
 from importing.columns import Columns, columns_of
-from importing.phones import DEFAULT_REGION
+from importing.emails import email_keys
+from importing.phones import DEFAULT_REGION, phone_keys
 from importing.problems import Problem, Unreadable, problem
 from importing.rows import Failed, Key, Read, Row, RowReader
 from importing.tables import Table, open_table
@@ -96,13 +96,19 @@ class Plan:
         match read.kind:
             case "id":
                 return "id", read.row
-            case "phone" | "email" if key_in(read.kind, row["fields"]):
+            case "phone" | "email" if _is_key(read.kind, row["fields"], self.region):
                 return read.kind, row
             case "external_id":
                 return "id", {"id": f"x{blake2b(read.key.encode(), digest_size=15).hexdigest()}"} | row
-            case None if not (reader.phone_keys(row["fields"]) or key_in("email", row["fields"])):
+            case None if not (reader.phone_keys(row["fields"]) or email_keys(row["fields"].get("email"))):
                 return "id", {"id": reader.new_id(row)} | row
         return "id", {"id": f"{self.digest[:20]}-{read.line}"} | row
+
+
+def _is_key(kind: str, fields: Row, region: str) -> bool:
+    """Return whether the service finds a key of this kind: only the fields `phone` and `email` have keys."""
+    written = fields.get(kind)
+    return bool(phone_keys(written, region) if kind == "phone" else email_keys(written))
 
 
 @dataclass

@@ -29,7 +29,7 @@ from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier, State
-from chalicelib.model.normalization import Kind, fold_name, normalized
+from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.text import field_errors
 from chalicelib.services import claims, customers, import_undo, imports
@@ -138,7 +138,7 @@ def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Ans
 
 
 def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
-    """Return the folded name prefix, or the normalized contact, to search for. Raises Refused."""
+    """Return the folded name prefix, or the kind and text of a contact, to search for. Raises Refused."""
     given = [text for text in (query.name, query.phone, query.email) if text is not None]
     if len(given) > 1:
         raise invalid("one_search", "name, phone, email")
@@ -147,17 +147,10 @@ def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | Non
     kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
     for kind, text in kinds:
         if text is not None:
-            return None, (kind, _contact(query, kind, text))
+            if query.cursor is not None:
+                raise Refused(Refusal("invalid_cursor"))  # a search by contact has a single page
+            return None, (kind, text)
     return None if query.name is None else fold_name(query.name), None
-
-
-def _contact(query: CustomersQuery, kind: Kind, text: str) -> str:
-    contact = normalized(kind, text)
-    if contact is None:
-        raise invalid(kind, kind)
-    if query.cursor is not None:
-        raise Refused(Refusal("invalid_cursor"))  # a search by contact has a single page
-    return contact
 
 
 @route("GET", CUSTOMER, answers=responses.Customer)

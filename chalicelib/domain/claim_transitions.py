@@ -351,10 +351,14 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
 
 
 def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
-    """Return the customer in the target pool. `homes` records which pools hold its older events."""
+    """Return the customer in the target pool, whose region completes its phone numbers.
+
+    `homes` records which pools hold its older events.
+    """
     first = after.tail[0].seq
     homes = after.homes | ({actor.pool: first} if first > 1 else {})
-    return replace(after, pool=into.pool, homes=homes, fields_version=after.version)
+    contact_keys = into.contact_keys(after.fields)
+    return replace(after, pool=into.pool, homes=homes, fields_version=after.version, contact_keys=contact_keys)
 
 
 def restore(actor: Actor, customer: str, known: Customer | None) -> Transition:

@@ -68,6 +68,7 @@ def new_customer(actor: Actor, row: Row) -> Customer:
     return Customer(
         actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
         entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
+        contact_keys=actor.contact_keys(row.fields),
     )  # fmt: skip
 
 
@@ -109,7 +110,8 @@ def updated(
         return Write(key, known, required, after=after)
     if errors := field_errors(after.fields):
         return Recheck(key, known, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
-    return Write(key, known, required, after=replace(after, fields_version=after.version))
+    contact_keys = actor.contact_keys(after.fields)
+    return Write(key, known, required, after=replace(after, fields_version=after.version, contact_keys=contact_keys))
 
 
 def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from chalicelib.model.normalization import KINDS, Kind, email, fold_name, phone
+from chalicelib.model.normalization import KINDS, Kind, email, fold_name
 from chalicelib.model.policy import Policy
 from chalicelib.model.text import is_filler
 
@@ -21,6 +21,8 @@ HIDDEN: Final = "****"
 _SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden
 _ANYWHERE: Final = re.compile(r"\+[0-9]{10,}|1[3-9][0-9]{9}")  # a phone number also in a field of another name
 _JOINER: Final = "\u200d"
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{4,14}|[0-9]{5,15}")  # a country code and 15 digits at most (E.164)
+_MAINLAND_MOBILE: Final = re.compile(r"\+86(1[3-9][0-9]{9})")
 _DIGITS: Final = 7  # fewer digits are no phone number: skip loading the library
 _MIDDLE_DOTS: Final = "·•・･‧∙⋅"  # people write them between digits
 
@@ -99,7 +101,7 @@ def whole(value: Any, kind: Kind | None = None) -> Any:
         return value
     if not isinstance(value, str):
         return HIDDEN
-    number = phone(value)
+    number = _digits(value)
     if number is not None and (kind == "phone" or _ANYWHERE.fullmatch(number)):
         return _number(number)
     return _address(value) or _first(value) + HIDDEN
@@ -193,7 +195,7 @@ def _without_numbers(text: str, region: str) -> str:
     parts, end = [], 0
     for start, stop, raw in found:
         if start >= end:
-            number = phone(raw)
+            number = _digits(raw)
             parts += [text[end:start], _first(raw) + HIDDEN if number is None else _number(number)]
         end = max(end, stop)
     return "".join((*parts, text[end:]))
@@ -204,6 +206,25 @@ def _numbers(text: str, region: str) -> list[tuple[int, int]]:
     from phonenumbers import Leniency, PhoneNumberMatcher  # a large library that only this function needs
 
     return [(each.start, each.end) for each in PhoneNumberMatcher(text, region, leniency=Leniency.VALID)]
+
+
+def _digits(text: str) -> str | None:
+    """Return the digits of a written number as a mask shows them, with `+` and a given country code; None for others.
+
+    A mainland China mobile number is shown with eleven digits, with or without its country code.
+    """
+    number = "".join(sign for sign in unicodedata.normalize("NFKC", text) if not _between_digits(sign))
+    if number.startswith("00"):
+        number = "+" + number.removeprefix("00")  # the international dialing prefix
+    if _NUMBER.fullmatch(number) is None:
+        return None
+    mobile = _MAINLAND_MOBILE.fullmatch(number)
+    return mobile[1] if mobile else number
+
+
+def _between_digits(sign: str) -> bool:
+    """Return whether a sign separates digits: space, dash, dot, bracket, or an invisible sign of a copied cell."""
+    return sign in ".\u2212" or sign.isspace() or unicodedata.category(sign) in ("Pd", "Ps", "Pe", "Cf")
 
 
 def _number(number: str) -> str:

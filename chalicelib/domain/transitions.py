@@ -6,7 +6,7 @@ carries rules that DynamoDB evaluates on write, and it is bound to the version i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
+from chalicelib.model import contact_keys
+from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool, transitioned
@@ -29,8 +31,8 @@ class Actor(Struct, frozen=True):
     """The user who acts, in which pool, and when.
 
     `if_match` is the version that a client requires. `request_marker` identifies the request in the events it writes.
-    `admin` is True for an admin of the tenant, from the verified token. Only this class decides which conditions a role
-    needs, for every verb and every read.
+    `admin` is True for an admin of the tenant, from the verified token. `secret` is for the keys of contacts. Only this
+    class decides which conditions a role needs, for every verb and every read.
     """
 
     home: Pool
@@ -39,6 +41,7 @@ class Actor(Struct, frozen=True):
     if_match: int | None = None
     request_marker: str = ""
     admin: bool = False
+    secret: KeySecret = KeySecret()
 
     @property
     def tenant(self) -> str:
@@ -66,6 +69,10 @@ class Actor(Struct, frozen=True):
 
     def customer_key(self, customer: str) -> Key:
         return keys.customer_key(self.tenant, self.pool, customer)
+
+    def contact_keys(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the keys of the contacts in a customer's fields, under the present policy."""
+        return contact_keys.contact_keys(fields, self.policy.region, self.secret)
 
     def clock(self, known: Customer | None) -> int:
         """Return the time to compare the deadline with. A pause stops it until the claim has been shifted."""

@@ -19,7 +19,6 @@ import msgspec
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import INDEX_RANGE, ROSTER, Key
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool
-from chalicelib.model.normalization import keys_in
 from chalicelib.model.policy import Policy
 from chalicelib.model.users import Person
 
@@ -89,7 +88,7 @@ MALFORMED: Final = (
 _OMITTED: Final[dict[str, Any]] = {
     name: None
     for name in Customer.__struct_fields__
-    if name not in ("tenant", "pool", "id", "fields", "tail", "unknown")
+    if name not in ("tenant", "pool", "id", "fields", "contact_keys", "tail", "unknown")
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1}  # fmt: skip
 _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED, *INDEX_RANGE, *INDEX_RANGE.values()))
@@ -193,19 +192,24 @@ def _decode_events(text: str) -> bytes | str:
 
 def fields_item(customer: Customer) -> Item:
     key = keys.fields_key(customer.tenant, customer.pool, customer.id)
-    return build_item(key, {"fields": _text(customer.fields), "version": customer.fields_version})
+    contact_keys = " ".join(customer.contact_keys)
+    return build_item(key, {"fields": _text(customer.fields), "version": customer.fields_version, "keys": contact_keys})
 
 
-def fields_record(stored: Item) -> tuple[int, dict[str, Any]]:
-    """Return the customer version that wrote these fields, and the fields. Raises msgspec.ValidationError."""
-    return deserialize(stored["version"]), msgspec.json.decode(stored["fields"]["S"], type=Fields)
+def fields_record(stored: Item) -> tuple[int, dict[str, Any], tuple[str, ...]]:
+    """Return the customer version that wrote these fields, the fields, and the contact keys in them.
+
+    Raises one of MALFORMED.
+    """
+    fields = msgspec.json.decode(stored["fields"]["S"], type=Fields)
+    return deserialize(stored["version"]), fields, tuple(stored["keys"]["S"].split())
 
 
 def unique_key_items(customer: Customer) -> dict[Key, Item]:
-    """Return the unique-key items for a customer's fields, with the customer version that writes them."""
+    """Return the unique-key items of a customer's contacts, with the customer version that writes them."""
     unique_keys = {}
-    for kind, contact in keys_in(customer.fields).items():
-        key = keys.unique_key(customer.tenant, customer.pool, kind, contact)
+    for contact_key in customer.contact_keys:
+        key = keys.unique_key(customer.tenant, customer.pool, contact_key)
         owner = {"customer": customer.id, "created_at": customer.created_at, "version": customer.version}
         unique_keys[key] = build_item(key, owner)
     return unique_keys

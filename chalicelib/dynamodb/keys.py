@@ -5,7 +5,8 @@ with it. Nothing here calls DynamoDB.
 
     record             pk                                     sk                   content
     customer           T#<tenant>#P#<pool>#C#<id>             -                    state, claim, recent events
-    fields             same                                   F                    free fields; no claim writes them
+    fields             same                                   F                    free fields and contact keys; no
+                                                                                   claim writes them
     overwritten        same                                   I                    content before an import (TTL)
     older events       same                                   E#<created_at>#<seq> a page of up to 16 events
     member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
@@ -41,7 +42,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from chalicelib.model.model import Customer
-from chalicelib.model.normalization import Kind, digest, fold_name, truncate_name
+from chalicelib.model.normalization import fold_name, truncate_name
 
 
 class Key(NamedTuple):
@@ -106,9 +107,9 @@ def absent_key(member: Key) -> Key:
     return Key(member.pk, "never")
 
 
-def unique_key(tenant: str, pool: str, kind: Kind, contact: str) -> Key:
-    """Return the key for a phone number or e-mail address, as a digest: consoles and errors show keys."""
-    return Key(f"{prefix(tenant, pool)}#D#{kind}#{digest(contact)}", "-")
+def unique_key(tenant: str, pool: str, contact_key: str) -> Key:
+    """Return the key of the item that names the customer with this contact key."""
+    return Key(f"{prefix(tenant, pool)}#D#{contact_key}", "-")
 
 
 def import_key(tenant: str, pool: str, import_id: str, part: str) -> Key:

@@ -181,7 +181,8 @@ class Customer(Struct, frozen=True):
 
     `past_holders` maps each former holder to the time of leaving, `past_holds` to the time when their hold began.
     `held_since` is set if the present hold began before this claim (rule 14). `tail` contains the recent events, oldest
-    first. `fields_version` is the version that last changed `fields`, which are an item of their own. `homes` maps each
+    first. `fields_version` is the version that last changed `fields`, which are an item of their own, with
+    the keys of the contacts in them. `homes` maps each
     pool that stores older events to the first version that it does not store. `domain.deadlines` explains the
     attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
     time. `shards` is the shard count with which the item was written. `unknown` holds stored attributes, in DynamoDB's
@@ -229,6 +230,7 @@ class Customer(Struct, frozen=True):
     shards: int = 1
     tail: tuple[Event, ...] = ()
     fields: Fields = {}
+    contact_keys: tuple[str, ...] = ()
     unknown: dict[str, Any] = {}
 
     def expired(self, now: int) -> bool:

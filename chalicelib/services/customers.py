@@ -21,10 +21,12 @@ from chalicelib.dynamodb.items import EVENTS_PER_PAGE, Item
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import Throttled, begins_with, between
 from chalicelib.model import responses
+from chalicelib.model.contact_keys import contacts_in, key_of
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Pool, State
-from chalicelib.model.normalization import Kind, fold_name, key_in, truncate_name
+from chalicelib.model.normalization import Kind, fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage, EventPage
+from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
@@ -244,30 +246,39 @@ def _page(
     return [_Last(keys.id_from_pk(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
 
 
-def find(ctx: RequestContext, pool_id: str, kind: Kind, contact: str, wanted: Filter) -> CustomerPage:
-    """Return a list with the owner of this normalized unique key, if it still has that contact, in two reads.
+def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter) -> CustomerPage:
+    """Return a list with the customer that has this phone number or e-mail address, in two reads.
 
     If the policy masks the value, a member finds only customers they hold. Whether another customer has the value
     changes neither the refusal nor the reads before it; otherwise a few attempts would complete a masked number.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
-    unique_key = keys.unique_key(actor.tenant, actor.pool, kind, contact)
+    contact = _contact(kind, text, pool)
+    contact_key = key_of(kind, contact, actor.secret)
+    unique_key = keys.unique_key(actor.tenant, actor.pool, contact_key)
     found = ctx.backend.table.get([actor.member_key, unique_key])
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
     secret = not manager and masking.hides(pool.policy, kind, contact)
     named = _owner(found.get(unique_key)) or ([_NOBODY] if secret else [])
-    matches = _with_contact(ctx, actor, named, kind, contact, wanted)
+    matches = _with_contact(ctx, actor, named, contact_key, wanted)
     if secret:
-        matches = _theirs(actor, matches) or _theirs(
-            actor, _with_contact(ctx, actor, _own(ctx, actor), kind, contact, wanted)
-        )
+        own = partial(_with_contact, ctx, actor, contact_key=contact_key, wanted=wanted)
+        matches = _theirs(actor, matches) or _theirs(actor, own(ids=_own(ctx, actor)))
         if not matches:
             raise Refused(Refusal("not_manager"))
     elif not manager:
-        matches = [each for each in matches if _in_full(actor, each, kind, each.fields[kind])]
+        matches = [each for each in matches if _in_full(actor, each, kind, each.fields.get(kind))]
     return CustomerPage([ctx.shown(pool, each, manager) for each in matches], None)
+
+
+def _contact(kind: Kind, text: str, pool: Pool) -> str:
+    """Return the normalized contact to search for. Raises Refused."""
+    contacts = contacts_in(kind, text, pool.policy.region)
+    if not contacts:
+        raise Refused(Refusal("invalid_request", errors=(FieldError(kind, kind),)))
+    return contacts[0]
 
 
 def _owner(unique_key: Item | None) -> list[str]:
@@ -280,11 +291,11 @@ def _owner(unique_key: Item | None) -> list[str]:
 
 
 def _with_contact(
-    ctx: RequestContext, actor: Actor, ids: Sequence[str], kind: Kind, contact: str, wanted: Filter
+    ctx: RequestContext, actor: Actor, ids: Sequence[str], contact_key: str, wanted: Filter
 ) -> list[Customer]:
     """Return the customers with this contact now that pass the filter."""
     read = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids, malformed=set()).values()
-    return [each for each in read if each and key_in(kind, each.fields) == contact and wanted.fits(each)]
+    return [each for each in read if each and contact_key in each.contact_keys and wanted.fits(each)]
 
 
 def _theirs(actor: Actor, customers: Sequence[Customer]) -> list[Customer]:

@@ -133,7 +133,7 @@ def _given_up(
 ) -> dict[str, tuple[GivenUp, ...]]:
     """Return the unique keys that each customer took with the import and still owns, with their next owners."""
     untouched = {each.id: each for each in known.values() if each is not None and _as_written(each, rows[each.id])}
-    left = {name: _left(customer, rows[name]) for name, customer in untouched.items()}
+    left = {name: _left(actor, customer, rows[name]) for name, customer in untouched.items()}
     had = {name: items.unique_key_items(customer) for name, customer in untouched.items()}
     keeps = {name: items.unique_key_items(customer) if customer else {} for name, customer in left.items()}
     regained = {key for name in left for key in keeps[name].keys() - had[name].keys()}
@@ -150,10 +150,12 @@ def _given_up(
     }
 
 
-def _left(known: Customer, written: ImportedRow) -> Customer | None:
+def _left(actor: Actor, known: Customer, written: ImportedRow) -> Customer | None:
     """Return the customer with the unique keys that it has after the undo; None if it is removed."""
-    fields = (written.before or {}).get("fields", known.fields)
-    return None if written.is_new else replace(known, fields=fields)
+    if written.is_new:
+        return None
+    fields = (written.before or {}).get("fields")
+    return known if fields is None else replace(known, contact_keys=actor.contact_keys(fields))
 
 
 def _owns(written: Item, stored: Item | None) -> bool:

@@ -22,6 +22,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.sharded_query import RunJobs, run_in_order
 from chalicelib.dynamodb.table import Action, Patience, StoreUnavailable, Table
 from chalicelib.model import responses
+from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.responses import Body
@@ -52,7 +53,8 @@ class Caller(Struct, frozen=True):
 class Backend:
     """The state of a process between requests.
 
-    `new_id` returns a new id. `sample` draws a number of random values from a range. `run_jobs` runs independent jobs.
+    `new_id` returns a new id. `sample` draws a number of random values from a range. `secret` is for the keys of
+    contacts. `run_jobs` runs independent jobs.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Backend:
         table: Table,
         new_id: Callable[[], str],
         sample: Callable[[range, int], list[int]],
+        secret: KeySecret,
         run_jobs: RunJobs = run_in_order,
     ) -> None:
         self.table, self.new_id, self.sample, self.run_jobs = table, new_id, sample, run_jobs
+        self.secret = secret
         self.customer_cache = CustomerCache()
         self.user_cache = UserCache()
         self.candidate_pools: defaultdict[tuple[str, str], CandidatePool] = defaultdict(
@@ -120,7 +124,8 @@ class RequestContext(Struct, frozen=True):
             raise Refused(Refusal("not_admin"))
 
     def actor(self, pool: Pool) -> Actor:
-        return Actor(pool, self.caller.user, self.now, self.if_match, self.request_marker, self.caller.admin)
+        caller, secret = self.caller, self.backend.secret
+        return Actor(pool, caller.user, self.now, self.if_match, self.request_marker, caller.admin, secret)
 
     def uow(
         self,

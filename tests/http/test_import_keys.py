@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.dynamodb import keys
 from tests.support.dynamodb_calls import counted, interrupted
-from tests.support.world import Reply, User, World
+from tests.support.world import Reply, User, World, unique_key_of
 
 PHONE, SPELLINGS = "13812345678", ["+86 138 1234 5678", "１３８１２３４５６７８", "0086-138-1234-5678", "138.1234.5678"]
 
@@ -223,7 +222,7 @@ def test_no_table_key_contains_a_phone_number(world: World) -> None:
 
     imported(mona, row(email="a@b.cn"))
 
-    wanted_keys = [keys.unique_key("main", "p", "phone", PHONE), keys.unique_key("main", "p", "email", "a@b.cn")]
+    wanted_keys = [unique_key_of("phone", f"+86{PHONE}"), unique_key_of("email", "a@b.cn")]
     assert len(world.table.get(wanted_keys)) == 2
     assert not any(PHONE[3:] in key.pk or "a@b" in key.pk for key in wanted_keys)
 
@@ -254,3 +253,110 @@ def test_an_import_by_phone_reads_the_role_with_the_unique_keys(world: World) ->
         mona.post("/import", {"rows": [{"name": "New", "fields": {"phone": "13812345678"}}], "key": "phone"})
 
     assert made == {"BatchGetItem": 1, "TransactWriteItems": 1}
+
+
+# Several numbers, other countries
+
+
+LANDLINE = ["021-12345678", "+86 21 1234 5678", "86-21-12345678", "(021)12345678", "电话：021—12345678"]
+
+
+def test_a_landline_number_in_another_spelling_is_the_same_customer(world: World) -> None:
+    mona = world.pool()
+
+    ids = [imported(mona, row(spelling, id=f"c{number}")).ids for number, spelling in enumerate(LANDLINE)]
+
+    assert ids == [["c0"]] * len(LANDLINE) and mona.customer("c0")["fields"] == {"phone": LANDLINE[0]}
+    assert mona.customer_ids("phone=%2B862112345678") == ["c0"]
+
+
+def test_an_extension_belongs_to_another_customer(world: World) -> None:
+    mona = world.pool()
+
+    reply = imported(mona, row(LANDLINE[0], id="a"), row("021-12345678-801", id="b"), row("021-12345678转801", id="c"))
+
+    assert reply.results == ["ok", "ok", "duplicate_in_request"]
+    assert (mona.customer_ids("phone=021-12345678"), mona.customer_ids("phone=02112345678 ext 801".replace(" ", "%20"))
+            ) == (["a"], ["b"])  # fmt: skip
+
+
+def test_each_number_of_a_cell_finds_the_customer_until_it_is_removed(world: World) -> None:
+    mona, both = world.pool(), f"{PHONE}；13900000000"
+    create(mona, "a", phone=both)
+
+    found = [mona.customer_ids(f"phone={number}") for number in (PHONE, "13900000000")]
+    by_second = imported(mona, row("13900000000", id="b"), row(f"13700000000/{PHONE}", id="c"))
+    edit(mona, "a", phone=PHONE)
+
+    assert found == [["a"], ["a"]] and mona.customer("a")["fields"] == {"phone": PHONE}
+    assert by_second.ids == ["a", "a"] and by_second.results == ["ok", "duplicate_in_request"]
+    assert mona.customer_ids("phone=13900000000") == []
+
+
+def test_a_row_whose_second_number_belongs_to_a_customer_is_about_that_customer(world: World) -> None:
+    mona = world.pool()
+    create(mona, "a", phone=PHONE)
+
+    reply = imported(mona, row(f"13900000000 / {PHONE}", id="b"), on_duplicate="update")
+
+    assert reply.ids == listed(mona) == ["a"]
+    assert mona.customer_ids("phone=13900000000") == ["a"]
+
+
+def test_two_rows_of_a_request_that_share_a_number_are_one(world: World) -> None:
+    mona = world.pool()
+
+    reply = imported(mona, row(f"{PHONE};13900000000", id="a"), row("13900000000", id="b"), on_duplicate="reject")
+
+    assert reply.results == ["ok", "duplicate_in_request"] and listed(mona) == ["a"]
+
+
+def test_an_undo_returns_every_number_of_a_cell(world: World) -> None:
+    mona = world.pool()
+    create(mona, "old", phone="13900000000")
+
+    reply = mona.post("/import", {"rows": [row(f"{PHONE};13900000000", id="new")]})
+    mona.post(f"/imports/{reply.json['import_id']}/undo")
+
+    assert (mona.customer_ids(f"phone={PHONE}"), mona.customer_ids("phone=13900000000")) == ([], ["old"])
+
+
+def test_the_region_of_the_pool_completes_numbers_without_a_country_code(world: World) -> None:
+    mona = world.pool(phone_region="US")
+
+    first = imported(mona, row("(650) 253-0000", id="a"))
+    again = imported(mona, row("+1 650 253 0000", id="b"))
+
+    assert first.ids == again.ids == mona.customer_ids("phone=6502530000") == ["a"]
+
+
+def test_a_customer_gets_the_keys_of_a_new_region_when_its_fields_are_written(world: World) -> None:
+    mona = world.pool()
+    create(mona, "a", phone="(650) 253-0000")
+    mona.patch("", {"policy": {"phone_region": "US"}}, if_match="1")
+    world.clock.forward(10_000)
+    before = mona.customer_ids("phone=6502530000")
+
+    edit(mona, "a", city="Palo Alto")
+
+    assert (before, mona.customer_ids("phone=6502530000")) == ([], ["a"])
+
+
+def test_a_customer_has_the_keys_of_the_region_of_the_pool_it_moved_to(world: World) -> None:
+    mona = world.pool(phone_region="US")
+    other = world.pool("q", phone_region="GB")
+    create(mona, "a", phone="020 7946 0958")
+    mona.post("/customers/a/convert", {"to": "alice"})
+
+    moved = mona.post("/customers/a/deposit", {"pool": "q"})
+
+    assert moved.status == 200 and other.customer_ids("phone=%2B442079460958") == ["a"]
+
+
+def test_a_text_without_a_number_is_stored_and_is_no_key(world: World) -> None:
+    mona = world.pool()
+
+    made = [create(mona, customer, phone="call me") for customer in ("a", "b")]
+
+    assert [each.status for each in made] == [201, 201] and mona.customer("a")["fields"] == {"phone": "call me"}
+    assert mona.get("/customers?phone=call me".replace(" ", "%20")).code == "invalid_request"

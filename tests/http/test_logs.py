@@ -246,6 +246,7 @@ def deployed(moto_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, setting in {
         "JWKS": str(tmp_path / "jwks.json"), "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE,
         "TABLE_NAME": moto_world.table.name, "EVENT_BUS": "default",
+        "KEY_SECRET": "tests",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, setting)
     spec = importlib.util.spec_from_file_location("deployed_app", Path(__file__).parents[2] / "app.py")

@@ -14,7 +14,7 @@ from chalicelib.dynamodb.table import Put
 from tests.support.audit import assert_sound
 from tests.support.canaries import LogCapture
 from tests.support.memory import Memory, memory_table
-from tests.support.world import HOUR, World
+from tests.support.world import HOUR, World, unique_key_of
 
 C1 = keys.customer_key("main", "p", "c1")
 NOT_TEXT: list[dict[str, Any]] = [{"L": []}, {"NULL": True}, {"BOOL": True}, {"N": "5"}, {"M": {}}, {"B": b"x"}]
@@ -253,7 +253,7 @@ def test_an_import_refuses_the_row_of_a_malformed_customer_only(damaged: World, 
 def test_an_import_refuses_the_row_of_a_malformed_unique_key_only(world: World, wrong: dict[str, Any]) -> None:
     mona = world.pool()
     mona.create("c1", fields={"phone": "13812345678"})
-    key = keys.unique_key("main", "p", "phone", "13812345678")
+    key = unique_key_of("phone", "+8613812345678")
     sound = spoil(world, key, wrong)
     rows = [{"name": "New", "fields": {"phone": phone}} for phone in ("13812345678", "13812345679")]
 
@@ -384,7 +384,7 @@ def test_an_undo_refuses_only_the_customer_whose_earlier_content_is_malformed(
 @pytest.mark.parametrize("user", ["mona", "alice"])
 def test_a_search_by_a_malformed_unique_key_finds_nobody(world: World, user: str) -> None:
     world.pool(masked_fields=["phone"]).create("c1", fields={"phone": "13812345678"})
-    key = keys.unique_key("main", "p", "phone", "13812345678")
+    key = unique_key_of("phone", "+8613812345678")
     sound = spoil(world, key, {"version": WRONG})
 
     known, unknown = (world.user(user).get(f"/customers?phone=1381234567{last}") for last in (8, 9))

@@ -46,7 +46,7 @@ from tests.support import tally
 from tests.support.audit import assert_sound
 from tests.support.network_faults import FaultyNetwork
 from tests.support.threads import at_once
-from tests.support.world import DAY
+from tests.support.world import DAY, KEY_SECRET
 from tools.local.engines import DynamoDBLocal, Engine, MiniStack
 from tools.local.fixed_clock_service import front
 from tools.local.gateway import LocalApi
@@ -133,7 +133,10 @@ class Served:
 def served(table: Table, processes: int = PROCESSES, client_class: type[Client] = Client) -> Iterator[Served]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         keys = LocalKeys(Path(folder)).ensure()
-        services = [Service(Backend(table, bootstrap.new_id, random.sample), bootstrap.clock) for _ in range(processes)]
+        services = [
+            Service(Backend(table, bootstrap.new_id, random.sample, KEY_SECRET), bootstrap.clock)
+            for _ in range(processes)
+        ]
         apis = [stack.enter_context(LocalApi(front(service, keys))) for service in services]
         yield Served([api.url for api in apis], keys, client_class)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,11 +14,12 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, Key
 from chalicelib.dynamodb.table import Table
+from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.model import ACTIVITIES, Customer, Event
 from chalicelib.transactions.counters import ACTIVITY_OF_EVENT
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
-from tests.support.world import everything
+from tests.support.world import KEY_SECRET, everything
 
 
 def assert_sound(table: Table, *, statistics: bool = True) -> None:
@@ -74,10 +76,25 @@ def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
 
 def _customers_with_unique_keys(stored_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
     """Yield each customer with its fields and the unique-key items these require."""
-    fields = {item["pk"]["S"]: items.fields_record(item)[1] for item in stored_items if item["sk"]["S"] == "F"}
+    stored = {item["pk"]["S"]: items.fields_record(item)[1:] for item in stored_items if item["sk"]["S"] == "F"}
+    regions = _regions(stored_items)
     for item in _customer_items(stored_items):
-        customer = replace(_customer(item), fields=fields.get(item["pk"]["S"], {}))
+        fields, contact_keys = stored.get(item["pk"]["S"], ({}, ()))
+        customer = replace(_customer(item), fields=fields, contact_keys=contact_keys)
+        region = regions.get((customer.tenant, customer.pool), "CN")
+        assert contact_keys == contact_keys_of(fields, region, KEY_SECRET), f"contact keys of {customer.id}"
         yield customer, items.unique_key_items(customer)
+
+
+def _regions(stored_items: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+    """Return the region of the phone numbers of each pool, by tenant and pool, without malformed pools."""
+    regions = dict[tuple[str, str], str]()
+    for item in stored_items:
+        if item["pk"]["S"].endswith("#POOLS"):
+            with suppress(*items.MALFORMED):
+                pool = items.pool_record(item["pk"]["S"].split("#")[1], item)
+                regions[pool.tenant, pool.id] = pool.policy.region
+    return regions
 
 
 def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

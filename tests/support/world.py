@@ -22,14 +22,24 @@ from chalicelib.api import routes
 from chalicelib.api.auth import context_of
 from chalicelib.api.handler import Service, respond
 from chalicelib.api.routing import Route
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Patience, Table
+from chalicelib.model.contact_keys import KeySecret, key_of
+from chalicelib.model.normalization import Kind
 from chalicelib.services import expiry, sweeper
 from chalicelib.transactions.context import Backend, Caller
 from tests.support.conformance import assert_conforms
 
 START = 1_780_300_800_000  # 2026-06-01T08:00:00Z
 REQUEST_ID = "request-1"
+KEY_SECRET = KeySecret("1", "tests")
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+def unique_key_of(kind: Kind, contact: str, pool: str = "p") -> Key:
+    """Return the key of the unique-key item of a normalized contact."""
+    return keys.unique_key("main", pool, key_of(kind, contact, KEY_SECRET))
 
 
 @dataclass
@@ -157,7 +167,7 @@ class World:
     def another_process(self) -> Service:
         """Return a service with its own cache on the same table, like another Lambda instance."""
         draw = random.Random(self.seed)
-        return Service(Backend(self.table, self.new_id, draw.sample), self.clock)
+        return Service(Backend(self.table, self.new_id, draw.sample, KEY_SECRET), self.clock)
 
     @contextmanager
     def process(self, service: Service | None = None) -> Iterator[None]:

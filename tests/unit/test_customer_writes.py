@@ -22,8 +22,8 @@ from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, 
 from tests.support.world import START
 
 KEY = keys.customer_key("main", "p", "c1")
-FIELDS, GUARD = Key(KEY.pk, "F"), keys.unique_key("main", "p", "phone", "13812345678")
-CALLED = replace(AVAILABLE, fields={"phone": "138 1234 5678"})
+FIELDS, GUARD = Key(KEY.pk, "F"), keys.unique_key("main", "p", "phone#1.digest")
+CALLED = replace(AVAILABLE, fields={"phone": "138 1234 5678"}, contact_keys=("phone#1.digest",))
 AS_KNOWN = {"version": AVAILABLE.version, "created_at": AVAILABLE.created_at}
 
 

@@ -104,6 +104,24 @@ def test_a_mainland_mobile_number_has_its_e164_form_as_key(mobile: str, prefix: 
     assert phone_keys(prefix + mobile) == [f"+86{mobile}"]
 
 
+FILLINGS = st.text(" \u3000\u00a0\u200b-‐–—－−.．()（）[]【】", max_size=3)
+WIDE = {ord(digit): ord("０") + int(digit) for digit in "0123456789"} | {ord("+"): "＋"}
+
+
+@given(
+    st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True),
+    st.sampled_from(["", "+86", "0086"]),
+    st.lists(FILLINGS, min_size=16, max_size=16),
+    st.booleans(),
+)
+def test_separators_prefix_and_width_do_not_change_a_mobile_number(
+    mobile: str, prefix: str, between: list[str], wide: bool
+) -> None:
+    text = "".join(filling + digit for filling, digit in zip(between, prefix + mobile, strict=False))
+
+    assert phone_keys(text.translate(WIDE) if wide else text) == [f"+86{mobile}"]
+
+
 def test_only_the_marks_of_spreadsheets_are_removed_from_a_written_number() -> None:
     assert without_artifacts('="13800138000"') == without_artifacts(" '13800138000.0 ") == "13800138000"
     assert without_artifacts("手机：138 0013 8000") == "手机：138 0013 8000"

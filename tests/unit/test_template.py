@@ -43,7 +43,8 @@ BESIDE = {"SweepExpired": {"sqs:SendMessage"}, "PublishEvents": {"events:PutEven
 PARTS_OF_THE_TABLE = [{"Fn::Sub": f"${{Table.Arn}}/{part}/*"} for part in ("index", "stream")]
 VARIABLES = {
     "APIHandler": {
-        "TABLE_NAME", "METRICS", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT", "SIGN_IN_SCOPE", "SIGN_IN_TOKEN", "SIGN_IN_HOSTS",
+        "TABLE_NAME", "METRICS", "KEY_SECRET", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT", "SIGN_IN_SCOPE", "SIGN_IN_TOKEN",
+        "SIGN_IN_HOSTS",
     },
     "Authorizer": {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
     "SweepExpired": {"TABLE_NAME", "METRICS"},
@@ -246,6 +247,15 @@ def test_the_table_is_the_one_that_local_runs_use_and_is_kept(template: dict[str
     assert {name: properties[name] for name in SCHEMA} == json.loads(json.dumps(declared))
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_the_secret_of_the_digests_is_generated_and_kept(template: dict[str, Any]) -> None:
+    secret = template["Resources"]["KeySecret"]
+    variables = template["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]
+
+    assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
+    assert variables["KEY_SECRET"] == {"Fn::Sub": "{{resolve:secretsmanager:${KeySecret}}}"}
 
 
 def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from chalicelib import bootstrap, config
 from chalicelib.api.handler import Service
+from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.times import DAY, MINUTE
 from chalicelib.services import sweeper
 from chalicelib.transactions.context import Backend
@@ -147,7 +148,9 @@ def served() -> Iterator[tuple[str, LocalKeys]]:
         table = bootstrap.table(config.read(os.environ))
         table.create(expiry=False)
         clock = [bootstrap.clock() - (DAYS - 1) * DAY]
-        service = Service(Backend(table, lambda: uuid.uuid4().hex, random.sample), lambda: clock[0])
+        service = Service(
+            Backend(table, lambda: uuid.uuid4().hex, random.sample, KeySecret("1", "screenshots")), lambda: clock[0]
+        )
         with LocalApi(front(service, keys)) as api:
             Month(api.url, keys, service, clock).play()
             yield api.url, keys

@@ -26,6 +26,7 @@ import msgspec
 from chalicelib.api.handler import Service
 from chalicelib.api.routes import ROUTES
 from chalicelib.dynamodb.table import Table
+from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.times import duration_ms
 from chalicelib.transactions.context import Backend
@@ -116,6 +117,7 @@ def rendered(page: str, endpoint: str) -> str:
         _new_table(endpoint),
         new_id=lambda: f"minted{next(numbers):06d}",
         sample=lambda among, count: list(among[:count]),
+        secret=KeySecret("1", "transcripts"),
     )
     with tempfile.TemporaryDirectory() as folder:
         keys, service = LocalKeys(Path(folder)).ensure(), Service(backend, clock)

@@ -154,7 +154,9 @@ class MiniCloud(MiniStack):
     """MiniStack with all services of a deployed stage. Lambda functions run as processes on this machine."""
 
     name = "MiniStack"
-    services = "apigateway,cloudformation,dynamodb,dynamodbstreams,events,iam,lambda,logs,monitoring,s3,sqs,sts"
+    services = (
+        "apigateway,cloudformation,dynamodb,dynamodbstreams,events,iam,lambda,logs,monitoring,s3,secretsmanager,sqs,sts"
+    )
 
     def environment(self, state: Path) -> dict[str, str]:
         return super().environment(state) | {"NO_PROXY": f"{HOST},localhost", "no_proxy": f"{HOST},localhost"}
