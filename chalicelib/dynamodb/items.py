@@ -66,8 +66,12 @@ def deserialize_or_none(tagged: dict[str, Any] | None) -> Any:
 
 def build_item(key: Key, attributes: dict[str, Any]) -> Item:
     """Return a whole item without the attributes that are None."""
-    present = {name: serialize(given) for name, given in attributes.items() if given is not None}
-    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}, **present}
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}, **serialize_attributes(attributes)}
+
+
+def serialize_attributes(attributes: dict[str, Any]) -> Item:
+    """Return the attributes that are not None."""
+    return {name: serialize(given) for name, given in attributes.items() if given is not None}
 
 
 def deserialize_item(stored: Item) -> dict[str, Any]:
@@ -88,7 +92,7 @@ MALFORMED: Final = (
 _OMITTED: Final[dict[str, Any]] = {
     name: None
     for name in Customer.__struct_fields__
-    if name not in ("tenant", "pool", "id", "fields", "contact_keys", "tail", "unknown")
+    if name not in ("tenant", "pool", "id", "fields", "contact_keys", "tail", "unknown", "unknown_of_fields")
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1}  # fmt: skip
 _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED, *INDEX_RANGE, *INDEX_RANGE.values()))
@@ -193,16 +197,19 @@ def _decode_events(text: str) -> bytes | str:
 def fields_item(customer: Customer) -> Item:
     key = keys.fields_key(customer.tenant, customer.pool, customer.id)
     contact_keys = " ".join(customer.contact_keys)
-    return build_item(key, {"fields": _text(customer.fields), "version": customer.fields_version, "keys": contact_keys})
+    known = {"fields": _text(customer.fields), "version": customer.fields_version, "keys": contact_keys}
+    return build_item(key, known) | customer.unknown_of_fields
 
 
-def fields_record(stored: Item) -> tuple[int, dict[str, Any], tuple[str, ...]]:
-    """Return the customer version that wrote these fields, the fields, and the contact keys in them.
+def fields_record(stored: Item) -> tuple[int, Fields, tuple[str, ...], Item]:
+    """Return the customer version that wrote these fields, the fields, the contact keys in them, and the attributes
+    that this version of the service does not know.
 
     Raises one of MALFORMED.
     """
     fields = msgspec.json.decode(stored["fields"]["S"], type=Fields)
-    return deserialize(stored["version"]), fields, tuple(stored["keys"]["S"].split())
+    unknown = {name: stored[name] for name in stored.keys() - {"pk", "sk", "fields", "version", "keys"}}
+    return deserialize(stored["version"]), fields, tuple(stored["keys"]["S"].split()), unknown
 
 
 def unique_key_items(customer: Customer) -> dict[Key, Item]:

@@ -185,8 +185,8 @@ class Customer(Struct, frozen=True):
     the keys of the contacts in them. `homes` maps each
     pool that stores older events to the first version that it does not store. `domain.deadlines` explains the
     attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
-    time. `shards` is the shard count with which the item was written. `unknown` holds stored attributes, in DynamoDB's
-    JSON, that a later version of the service wrote: they are kept.
+    time. `shards` is the shard count with which the item was written. `unknown` and `unknown_of_fields` hold attributes
+    of the two items, in DynamoDB's JSON, that a later version of the service wrote: they are kept.
     """
 
     tenant: str
@@ -232,6 +232,13 @@ class Customer(Struct, frozen=True):
     fields: Fields = {}
     contact_keys: tuple[str, ...] = ()
     unknown: dict[str, Any] = {}
+    unknown_of_fields: dict[str, Any] = {}
+
+    def with_fields_of(self, other: Customer) -> Customer:
+        """Return this customer with everything that is stored in the fields item of the other."""
+        return replace(
+            self, fields=other.fields, contact_keys=other.contact_keys, unknown_of_fields=other.unknown_of_fields
+        )
 
     def expired(self, now: int) -> bool:
         """Return whether the claim has expired. Anybody may claim the customer then, swept or not."""

@@ -18,7 +18,7 @@ from chalicelib.domain import rules
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, PLACE, Key, shard_of
-from chalicelib.dynamodb.operations import Delete, Put, SetAttributes
+from chalicelib.dynamodb.operations import Delete, SetAttributes
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Table
 from chalicelib.model.model import Pool
 from chalicelib.observability import exception_summary
@@ -87,4 +87,4 @@ def _load_progress(table: Table, pool: Pool) -> tuple[int, Item | None]:
 def _save_progress(table: Table, pool: Pool, number: int, after: Item | None) -> None:
     key = keys.resharding_key(pool.tenant, pool.id)
     noted = {"since": pool.spread_at, "list": number, "after": msgspec.json.encode(after).decode()}
-    table.write([Put(key, items.build_item(key, noted))])
+    table.write([SetAttributes(key, items.serialize_attributes(noted))])

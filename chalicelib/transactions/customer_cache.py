@@ -108,10 +108,12 @@ class CustomerCache:
         if not self.whole:
             return self._cached(actor, customer)
         written = found_items.get(keys.fields_key(actor.tenant, actor.pool, customer_id))
-        fields_version, fields, contact_keys = (0, {}, ()) if written is None else _decode(items.fields_record, written)
+        record = (0, {}, (), {}) if written is None else _decode(items.fields_record, written)
+        fields_version, fields, contact_keys, unknown = record
         if fields_version != customer.fields_version:
             raise ReadSkew(customer_id)
-        return self._cached(actor, replace(customer, fields=fields, contact_keys=contact_keys))
+        whole = replace(customer, fields=fields, contact_keys=contact_keys, unknown_of_fields=unknown)
+        return self._cached(actor, whole)
 
     def from_item(self, table: Table, actor: Actor, stored: Item, known: Customer | None) -> Customer:
         """Return the customer of an item without fields. The fields are read only if they have changed."""
@@ -119,7 +121,7 @@ class CustomerCache:
         if not self.whole:
             return self._cached(actor, customer)
         if known is not None and _same_fields(known, customer):
-            return self._cached(actor, replace(customer, fields=known.fields, contact_keys=known.contact_keys))
+            return self._cached(actor, customer.with_fields_of(known))
         return self.read(table, actor, [customer.id])[customer.id] or customer
 
     def _cached(self, actor: Actor, customer: Customer) -> Customer:

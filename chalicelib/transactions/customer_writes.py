@@ -15,7 +15,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import rules
 from chalicelib.domain.transitions import GivenUp, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, Item
+from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.model.model import Customer, Event, Pool
@@ -37,7 +37,8 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
         key = keys.event_page_key(after, after.pool, page[0].seq)
         writes.append(Put(key, items.event_page_item(after, page)))
     if after.fields_version == after.version:
-        writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(after)))
+        fields = after if isinstance(transition, Relocate) else replace(after, unknown_of_fields={})
+        writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(fields)))
         writes += _unique_keys(transition, required)
     writes += _given_up(transition.given_up, required)
     return writes
@@ -67,10 +68,14 @@ def _upsert(key: Key, item: Item) -> SetAttributes:
 
 
 def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
-    """Move the customer to another key in one transaction. Pages of events stay where they were written."""
+    """Move the customer to another key in one transaction. Pages of events stay where they were written.
+
+    What an import overwrote is deleted: no undo restores a customer that has moved, and nothing of it may stay behind.
+    """
     new = rules.all_of([*required.pop(transition.target_key, []), rules.pk.does_not_exist()])
     moved = Put(transition.target_key, items.customer_item(transition.after), new)
-    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), moved]
+    left = [Delete(Key(transition.key.pk, "F")), Delete(keys.overwritten_key(transition.key))]
+    return [Delete(transition.key, bound), *left, moved]
 
 
 def _remove(transition: Remove, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
@@ -79,12 +84,18 @@ def _remove(transition: Remove, bound: Condition, required: dict[Key, list[Condi
     return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *given_up]
 
 
-def _given_up(given_up: Iterable[GivenUp], required: dict[Key, list[Condition]]) -> Iterator[Put | Delete]:
+def _given_up(given_up: Iterable[GivenUp], required: dict[Key, list[Condition]]) -> Iterator[Action]:
     """Write each unique key back to its next owner, or delete it."""
     for each in given_up:
         key, condition = each.rule.key, each.rule.condition
         required.pop(key, None)
-        yield Delete(key, condition) if each.next_owner is None else Put(key, each.next_owner, condition)
+        yield Delete(key, condition) if each.next_owner is None else _owned_by(key, each.next_owner, condition)
+
+
+def _owned_by(key: Key, owner: Item, condition: Condition) -> SetAttributes:
+    """Write the unique-key item of an earlier owner, without the owners before that it no longer names."""
+    changed = {name: content for name, content in owner.items() if name not in ("pk", "sk")}
+    return SetAttributes(key, changed, tuple(name for name in PREVIOUS_OWNERS if name not in owner), condition)
 
 
 def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Iterator[Update]:

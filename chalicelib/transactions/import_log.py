@@ -19,9 +19,9 @@ from msgspec.structs import replace
 
 from chalicelib.domain.transitions import Transition, Write
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import MALFORMED, Fields, Item, build_item, deserialize, serialize
+from chalicelib.dynamodb.items import MALFORMED, Fields, Item, deserialize, serialize, serialize_attributes
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Put, Table
+from chalicelib.dynamodb.table import Action, Put, SetAttributes, Table
 from chalicelib.model.model import IDENTIFIER, Customer
 from chalicelib.observability import exception_summary
 from chalicelib.transactions.idempotency import IdempotencyRecord
@@ -67,7 +67,7 @@ class ImportLog(Struct, frozen=True):
         record = keys.import_key(self.tenant, self.pool, self.generated_id, "")
         return {record} if transition.before is None else {record, keys.overwritten_key(transition.key)}
 
-    def part(self, transitions: Mapping[int, Transition]) -> list[Put]:
+    def part(self, transitions: Mapping[int, Transition]) -> list[Action]:
         """Return the record of the transitions and the overwritten content, or nothing if they change nothing."""
         written = {index: each for index, each in transitions.items() if isinstance(each, Write)}
         if not written:
@@ -86,12 +86,12 @@ class ImportLog(Struct, frozen=True):
     def _ends(self) -> int:
         return self.now // 1000 + RETENTION_SECONDS
 
-    def _overwritten(self, customer: Key, before: Customer | None, after: Customer) -> Put:
-        """Return the item with the changed content only: it costs write units."""
+    def _overwritten(self, customer: Key, before: Customer | None, after: Customer) -> SetAttributes:
+        """Write the changed content only: it costs write units."""
         content = {name: getattr(before, name) for name in IMPORTED_ATTRIBUTES}
         changed = {name: then for name, then in content.items() if then != getattr(after, name)}
-        key, text = keys.overwritten_key(customer), msgspec.json.encode(changed).decode()
-        return Put(key, build_item(key, {"import": self.import_id, "before": text, "ttl": self._ends}))
+        written = {"import": self.import_id, "before": msgspec.json.encode(changed).decode(), "ttl": self._ends}
+        return SetAttributes(keys.overwritten_key(customer), serialize_attributes(written))
 
 
 def _imported_row(index: int, transition: Write) -> ImportedRow:

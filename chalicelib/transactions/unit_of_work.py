@@ -348,7 +348,7 @@ class _Attempt:
         if isinstance(transition, Relocate) and failed_items.get(transition.target_key):
             after = transition.after
             moved = items.customer_record(self.uow.actor.tenant, after.pool, failed_items[transition.target_key])
-            return replace(moved, fields=after.fields, contact_keys=after.contact_keys)
+            return moved.with_fields_of(after)
         stored = failed_items.get(transition.key)
         if not stored:
             return None

@@ -10,9 +10,10 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.items import event_page_record as _events
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import SetAttributes
-from tests.support.world import HOUR, World
+from tests.support.world import HOUR, World, unique_key_of
 
 CUSTOMER, POOL = keys.customer_key("main", "p", "c1"), keys.pool_key("main", "p")
+FIELDS = keys.fields_key("main", "p", "c1")
 LATER: Item = {"score": {"N": "1.5"}, "tags": {"L": [{"S": "vip"}]}, "archived": {"BOOL": False}}
 
 
@@ -51,15 +52,52 @@ def test_a_customer_takes_unknown_attributes_along_into_another_pool(world: Worl
     for pool in ("p", "q"):
         world.pool(pool)
         world.root.request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
-    world.fill(1)
-    written_by_a_later_version(world, CUSTOMER, LATER)
+    world.mona.create("c1", fields={"city": "上海"})
+    for key in (CUSTOMER, FIELDS):
+        written_by_a_later_version(world, key, LATER)
 
     world.alice.claim("c1")
     world.alice.post("/customers/c1/win")
     moved = world.alice.post("/customers/c1/deposit", {"pool": "q"})
+    written = world.user("alice", pool="q").patch("/customers/c1", {"fields": {"city": "北京"}})
+
+    assert (moved.status, written.status) == (200, 200)
+    for key in (keys.customer_key("main", "q", "c1"), keys.fields_key("main", "q", "c1")):
+        assert later(world, key) == LATER
+    assert world.user("alice", pool="q").customer("c1")["fields"] == {"city": "北京"}
+
+
+def test_a_move_keeps_unknown_attributes_of_fields_that_this_process_has_not_read_again(world: World) -> None:
+    for pool in ("p", "q"):
+        world.pool(pool)
+        world.root.request("PUT", f"/v1/pools/{pool}/members/alice", {"role": "manager"})
+    world.mona.create("c1", fields={"city": "上海"})
+    written_by_a_later_version(world, FIELDS, LATER)
+    world.alice.customer("c1")
+    with world.process():
+        world.alice.claim("c1")
+        world.alice.post("/customers/c1/win")
+
+    moved = world.alice.post("/customers/c1/deposit", {"pool": "q"})
 
     assert moved.status == 200
-    assert later(world, keys.customer_key("main", "q", "c1")) == LATER
+    assert later(world, keys.fields_key("main", "q", "c1")) == LATER
+
+
+def test_an_unknown_attribute_of_a_unique_key_survives_its_return_to_an_earlier_owner(world: World) -> None:
+    mona = world.pool()
+    for customer in ("c1", "c2"):
+        mona.create(customer, fields={"phone": "13812345678"} if customer == "c1" else {})
+    rows = [{"id": "c2", "name": "B", "fields": {"phone": "13812345678"}}]
+    imported = mona.post("/import", {"rows": rows, "on_duplicate": "update"}).json["import_id"]
+    key = unique_key_of("phone", "+8613812345678")
+    written_by_a_later_version(world, key, LATER)
+
+    undone = world.mona.post(f"/imports/{imported}/undo")
+
+    assert undone.results == ["ok"]
+    assert later(world, key) == LATER and stored(world, key)["customer"] == {"S": "c1"}
+    assert world.mona.customer_ids("phone=13812345678") == ["c1"]
 
 
 def test_unknown_attributes_and_rules_of_a_pool_survive_every_change_of_it(world: World) -> None:

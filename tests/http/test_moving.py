@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chalicelib.dynamodb import keys
 from tests.proofs.test_faults import lost, struck
 from tests.support.dynamodb_calls import counted
 from tests.support.memory import Memory, memory_table
@@ -162,6 +163,21 @@ def test_a_moved_customer_is_found_by_number_only_in_the_target_pool(world: Worl
 
     assert found == [[], ["c1"]]
     assert again == [["duplicate_customer"], ["ok"]]
+
+
+def test_nothing_of_a_moved_customer_stays_except_its_older_events(world: World) -> None:
+    two_pools(world)
+    rows = {"rows": [{"id": "c1", "name": "Acme", "fields": {"phone": "13812345678"}}], "on_duplicate": "update"}
+    world.mona.create("c1", fields={"city": "上海"})
+    world.mona.post("/import", rows)
+    for _ in range(2):
+        fill_history(world.alice, "called, and nobody answered")
+    world.mona.post("/customers/c1/convert", {"to": "alice"})
+
+    world.alice.post("/customers/c1/deposit", {"pool": "q"})
+
+    left = [key.sk for key in world.table.query(keys.customer_key("main", "p", "c1").pk).keys]
+    assert [each[0] for each in left] == ["E"]
 
 
 def test_a_new_customer_with_a_moved_id_leaves_the_moved_history_intact(world: World) -> None:

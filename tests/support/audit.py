@@ -76,7 +76,7 @@ def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
 
 def _customers_with_unique_keys(stored_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
     """Yield each customer with its fields and the unique-key items these require."""
-    stored = {item["pk"]["S"]: items.fields_record(item)[1:] for item in stored_items if item["sk"]["S"] == "F"}
+    stored = {item["pk"]["S"]: items.fields_record(item)[1:3] for item in stored_items if item["sk"]["S"] == "F"}
     regions = _regions(stored_items)
     for item in _customer_items(stored_items):
         fields, contact_keys = stored.get(item["pk"]["S"], ({}, ()))

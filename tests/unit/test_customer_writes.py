@@ -115,14 +115,15 @@ def test_a_customer_and_its_fields_move_in_one_transaction() -> None:
     assert done(writes) == [
         (Delete, KEY),
         (Delete, FIELDS),
+        (Delete, keys.overwritten_key(KEY)),
         (Put, target_key),
         (SetAttributes, Key(target_key.pk, "F")),
     ]
-    leaves, _, enters, _ = writes
+    leaves, _, _, enters, _ = writes
     assert committed(leaves, **AS_KNOWN) and not committed(leaves, **AS_KNOWN | {"version": 4})
     assert committed(enters) and not committed(enters, **AS_KNOWN)
     assert rule_names == {}
-    assert not committed(actions_of(move, {})[2], **AS_KNOWN), "rule_names or not"
+    assert not committed(actions_of(move, {})[3], **AS_KNOWN), "rule_names or not"
 
 
 def test_a_deleted_customer_takes_along_its_fields_and_its_own_unique_keys() -> None:
