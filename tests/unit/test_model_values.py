@@ -43,12 +43,12 @@ def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
         dict[str, Any]: {"later": {"BOOL": True}},
     }
     given: dict[str, Any] = {each.name: of_type.get(each.type) or next(numbers) for each in fields(Customer)}
-    customer = Customer(**given | {"state": "claimed", "fields": {}, "contact_keys": ()})
+    customer = Customer(**given | {"state": "claimed", "fields": {}, "contact_keys": (), "unknown_of_fields": {}})
 
     read = customer_record(customer.tenant, customer.pool, customer_item(customer))
 
     assert read == customer
-    elsewhere = ("fields", "contact_keys")
+    elsewhere = ("fields", "contact_keys", "unknown_of_fields")
     assert [
         each.name for each in fields(Customer) if each.name not in elsewhere and given[each.name] == each.default
     ] == []
