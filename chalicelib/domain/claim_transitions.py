@@ -92,7 +92,8 @@ def transfer(
         return NoOp(key, known, required)
     left = departure(known, actor.policy, actor.now, actor.now)
     if is_private:
-        after = transitioned(known, "transferred", actor.user, actor.now, holder=to, **left)
+        clock = deadlines.owned_by_another(known, actor.policy, actor.now)
+        after = transitioned(known, "transferred", actor.user, actor.now, holder=to, **clock, **left)
     else:
         required = (*required, *hold_rules(actor, key, known, to))
         after = with_new_claim(known, "transferred", actor, to, new_id(), **left)
@@ -119,7 +120,7 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
         not_expired = rules.not_expired(key, actor.clock(known))
         required = (*manager_rules(actor), *customer_rules(actor, key), rules.claimed(key), not_expired)
     else:
-        required = (*_recipient_rules(actor, key, to), rules.not_private(key))
+        required = (*_recipient_rules(actor, key, to), rules.not_private(key, actor.now))
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
         return Recheck(key, known, required)
@@ -176,9 +177,9 @@ def follow_up(
 ) -> Transition:
     """Record a contact by the holder of a claim, the owner of a private customer, or a manager.
 
-    A holder's follow-up restarts the clock if the policy requires it and it is about a `single` customer (rule 12), and
-    never shortens it. A manager's follow-up leaves the clock and `last_follow_up_at` unchanged, unless the manager is
-    the holder (rule 32).
+    A follow-up about a `single` customer restarts the clock of a private customer, and that of a claim if the policy
+    requires it (rules 12, 14 and 31). It never shortens a clock. A manager's follow-up leaves the clock and
+    `last_follow_up_at` unchanged, unless the manager is the holder (rule 32).
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = (
@@ -191,8 +192,7 @@ def follow_up(
         return Recheck(key, known, required)
     is_holder, changes = known.holder == actor.user, dict[str, Any]()
     if is_holder:
-        restarts = single and known.state == "claimed"
-        clock = deadlines.followed_up(known, actor.policy, moment) if restarts else {}
+        clock = deadlines.followed_up(known, actor.policy, moment) if single else {}
         changes = {"last_follow_up_at": actor.now} | clock
     after = transitioned(known, "followed_up", actor.user, actor.now, note, outcome, **changes)
     return Write(key, known, required, after=after, managed=not is_holder)
@@ -248,21 +248,27 @@ def win(
 ) -> Transition:
     """Make the customer private to its holder, or request that a manager approves it (rule 29).
 
-    A manager wins at once. Whether the holder manages the pool is not known here: the request requires that they do
-    not, and is planned again `as_manager` if they do.
+    A manager wins at once, and confirms `ends_at` with it (rule 30). Whether the holder manages the pool is not known
+    here: where it matters, the transition requires that they do not, and is planned again `as_manager` if they do.
     """
     key = actor.customer_key(customer)
     required = claim_rules(actor, key, known)
     if known is None or known.holder is None:
         return Recheck(key, known, required)
     own, mode = known.holder == actor.user, actor.policy.win_mode
-    if own and mode == "approval" and not (as_manager or actor.admin):
+    by_member = own and mode != "manager" and not (as_manager or actor.admin)
+    if by_member and mode == "approval":
         return _request_win(actor, known, required, details)
-    by_manager = actor.manager_rules() if own and mode != "holder" else []
-    given = {"amount": details.amount or known.amount, "ends_at": details.ends_at or known.ends_at}
-    after = made_private(actor, known, "won", known.holder, details.note, **given)
+    amount, ends_at = details.amount or known.amount, details.ends_at or known.ends_at
+    if by_member:
+        role = [] if ends_at is None else [rules.no_manager(actor.member_key)]
+    else:
+        role = actor.manager_rules() if own else []
+    after = made_private(
+        actor, known, "won", known.holder, details.note, confirmed=not by_member, amount=amount, ends_at=ends_at
+    )
     take = Take(known.holder, counter="private")
-    return Write(key, known, (*required, *by_manager), after=after, take=take, managed=not own)
+    return Write(key, known, (*required, *role), after=after, take=take, managed=not own)
 
 
 def _request_win(actor: Actor, known: Customer, required: Sequence[Rule], details: WinDetails) -> Write:
@@ -279,7 +285,7 @@ def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transiti
     key, required = _review_rules(actor, customer, known)
     if known is None or known.holder is None:
         return Recheck(key, known, required)
-    after = made_private(actor, known, "won", known.holder, amount=known.amount, ends_at=known.ends_at)
+    after = made_private(actor, known, "won", known.holder, confirmed=True, amount=known.amount, ends_at=known.ends_at)
     return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
 
 
@@ -308,10 +314,23 @@ def _review_rules(actor: Actor, customer: str, known: Customer | None) -> tuple[
 
 
 def made_private(
-    actor: Actor, start: Customer, event_type: str, holder: str, note: str | None = None, **given: Any
+    actor: Actor,
+    start: Customer,
+    event_type: str,
+    holder: str,
+    note: str | None = None,
+    *,
+    confirmed: bool = False,
+    amount: str | None = None,
+    ends_at: int | None = None,
 ) -> Customer:
-    """Return the customer private to `holder`, without a clock. A different previous holder becomes a past holder."""
-    changes = deadlines.CLEARED | {"state": "private", "holder": holder, "set_aside_at": None} | given
+    """Return the customer private to `holder`. A different previous holder becomes a past holder.
+
+    `ends_at` delays the clock only if a manager has `confirmed` it (rule 30).
+    """
+    clock = deadlines.owned(actor.policy, actor.now, ends_at if confirmed else None)
+    owner = {"state": "private", "holder": holder, "set_aside_at": None}
+    changes = clock | owner | {"amount": amount, "ends_at": ends_at}
     if event_type == "won":
         changes["won_at"] = actor.now
     if start.holder != holder:
@@ -324,7 +343,8 @@ def made_private(
 def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *, open_only: bool = True) -> Transition:
     """Return a private customer to its pool, by its owner or a manager; or move it to another pool, by a manager.
 
-    `into` is the actor in the target pool, and must be a member of it. The embargo starts again.
+    `into` is the actor in the target pool, and must be a member of it. The embargo starts again. When a member is
+    removed, not `open_only`, the pool may be closed and the deadline may have passed (rule 33).
     """
     key, target_key = actor.customer_key(customer), into.customer_key(customer)
     target_pool = target_key if target_key != key else None
@@ -333,7 +353,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
         *customer_rules(actor, key),
         *rules.private(key),
         *(holder_or_manager(actor, key, known) if target_pool is None else []),
-        *(pool_accepts(into) if open_only else []),
+        *([rules.not_expired(key, actor.clock(known)), *pool_accepts(into)] if open_only else []),
     ]
     if target_pool is not None:
         required += [*into.member_rules(), rules.does_not_exist(target_pool)]
@@ -342,7 +362,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
     left = departure(known, into.policy, actor.now, actor.now)
     after = transitioned(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
-        waiting_since=actor.now, **left, won_at=None, amount=None, ends_at=None,
+        waiting_since=actor.now, won_at=None, **left, **deadlines.CLEARED,
     )  # fmt: skip
     if target_pool is None:
         return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)

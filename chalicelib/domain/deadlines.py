@@ -1,4 +1,6 @@
-"""Compute when a claim ends and when its holder is reminded (rule 13). No other module may compute these times.
+"""Compute when a claim ends, when a private customer returns to the pool, and when its holder is reminded (rule 13).
+
+No other module may compute these times.
 
 Each function returns the attributes of a customer that a transition sets; nothing else may set them. `clock_ends` is
 the deadline by the clocks of the policy. It is stored only while a pin or the review of a win request holds
@@ -31,17 +33,44 @@ def started(policy: Policy, now: int, pauses: int, held_since: int | None = None
     return start | _ending(policy, policy.deadline(now, now, now if held_since is None else held_since), (), {})
 
 
-def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """Restart the idle clock at the holder's activity, without shortening the claim.
+def owned(policy: Policy, now: int, until: int | None = None) -> dict[str, Any]:
+    """Close a claim and start the clock of a private customer now, or at `until` if that is later (rule 31).
 
-    The restart uses up earlier extensions as far as the new deadline passes them.
+    `until` is the end of a contract that a manager has confirmed. `active_at` is the start of the clock, which may be
+    in the future. The clock does not stop during a pause.
     """
+    active_at = max(now, until or 0)
+    return CLEARED | {"active_at": active_at} | _ending(policy, policy.private_deadline(active_at), (), {})
+
+
+def owned_by_another(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
+    """Start the clock of a private customer again for its new owner. A confirmed contract goes on."""
+    active_at = max(now, known.active_at or now)
+    started = {"active_at": active_at, "reminded": {}}
+    return started | _ending(policy, policy.private_deadline(active_at), (), {})
+
+
+def followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
+    """Restart the clock at the activity of the holder or owner, without shortening it.
+
+    For a claim it is the idle clock. The restart uses up earlier extensions as far as the new deadline passes them.
+    """
+    if known.state == "private":
+        return _owner_followed_up(known, policy, now)
     ends, fresh = clock_ends(known), policy.deadline(_first_claimed_at(known), now, _held_since(known))
     active: dict[str, Any] = {"active_at": now}
     if ends is not None and fresh is not None and (policy.follow_up_restarts_clock or policy.idle_ttl):
         ends = max(ends, fresh)
         active["extended_ms"] = min(known.extended_ms, ends - fresh)
     return active | _ending(policy, ends, _holds(known), known.reminded)
+
+
+def _owner_followed_up(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
+    active_at = max(now, known.active_at or now)
+    ends, fresh = known.expires_at, policy.private_deadline(active_at)
+    if ends is not None and fresh is not None:
+        ends = max(ends, fresh)
+    return {"active_at": active_at} | _ending(policy, ends, (), known.reminded)
 
 
 def extended(known: Customer, policy: Policy, by: int) -> dict[str, Any]:
@@ -108,6 +137,10 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
 
 def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     """Compute the deadline under `policy`, with extensions and a pin up to `max_hold`, but never before now."""
+    if known.state == "private":
+        ends = policy.private_deadline(known.active_at or now)
+        ends = None if ends is None else max(ends, now)
+        return {"pinned_until": None} | _ending(policy, ends, (), known.reminded)
     first = _first_claimed_at(known)
     ends = policy.deadline(first, known.active_at or first, _held_since(known))
     latest, until = _hold_ends(known, policy), known.pinned_until

@@ -32,10 +32,10 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
     "followed_up": (("claimed", "claimed"), ("private", "private")),
     "pinned": (("claimed", "claimed"),),
     "unpinned": (("claimed", "claimed"),),
-    "reminded": (("claimed", "claimed"),),
+    "reminded": (("claimed", "claimed"), ("private", "private")),
     "released": (("claimed", "available"),),
     "reclaimed": (("claimed", "available"),),
-    "expired": (("claimed", "available"),),
+    "expired": (("claimed", "available"), ("private", "available")),
     "set_aside": (("available", "available"),),
     "restored": (("available", "available"),),
     "win_requested": (("claimed", "claimed"),),
@@ -78,7 +78,8 @@ def replayed(events: Iterable[Event]) -> ClaimState:
         if event.to_state == "claimed":
             now = ClaimState("claimed", holder, claim_id, event.expires_at)
         else:
-            now = ClaimState("private", holder) if event.to_state == "private" else ClaimState("available")
+            private = event.to_state == "private"
+            now = ClaimState("private", holder, None, event.expires_at) if private else ClaimState("available")
     return now
 
 
@@ -109,7 +110,9 @@ def check_claim(customer: Customer) -> list[Difference]:
         there == claimed
         and (customer.holder is None) == (customer.state == "available")
         and (customer.claimed_at is not None) == claimed
-        and (claimed or (customer.expires_at is None and customer.pinned_until is None))
+        and (claimed or customer.pinned_until is None)
+        and (customer.state != "available" or customer.expires_at is None)
+        and (customer.state != "private" or customer.active_at is not None)
         and (customer.set_aside_at is None or customer.state == "available")
         and (customer.won_at is None or customer.state == "private")
         and (customer.win_requested_at is None or (claimed and customer.review_ends is not None))

@@ -147,35 +147,35 @@ def unchanged_since(key: Key, known: int) -> Rule:
 
 
 def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
-    """Require an available customer, or one whose claim has expired, swept or not (rule 6).
+    """Require an available customer, or a claimed or private one past its deadline, swept or not (rules 6 and 31).
 
     A customer whose return would set it aside counts as set aside already (rule 19).
     """
-    expired = (state == "claimed") & (expires_at <= now)
     not_set_aside: Condition = set_aside_at.does_not_exist()
     if policy.max_returns is not None:
-        not_set_aside = not_set_aside & ((state != "claimed") | (returns < policy.max_returns - 1))
+        not_set_aside = not_set_aside & ((state == "available") | (returns < policy.max_returns - 1))
     return [
-        Rule("already_claimed", key, (state == "available") | expired, ends_with=("expires_at",)),
+        Rule("already_claimed", key, (state == "available") | (expires_at <= now), ends_with=("expires_at",)),
         Rule("set_aside", key, not_set_aside),
     ]
 
 
-def past_embargo(key: Key, policy: Policy, now: int) -> list[Rule]:
+def past_embargo(key: Key, policy: Policy, now: int, entry: str = "entered_at") -> list[Rule]:
+    """Require that the embargo since the time in the attribute `entry` is over."""
     embargo = policy.length("embargo")
     if embargo is None:
         return []
-    return [Rule("embargoed", key, entered_at <= now - embargo, ends_with=("entered_at",), ends_after=embargo)]
+    return [Rule("embargoed", key, Attribute(entry) <= now - embargo, ends_with=(entry,), ends_after=embargo)]
 
 
 def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
-    """Require that the cooldown of every past holder is over. For an expired claim it starts at the deadline."""
+    """Require that the cooldown of every past holder is over. Where the deadline has passed, it starts there."""
     cooldown = policy.length("cooldown")
     if cooldown is None:
         return []
-    left_at, is_holder = past_holders[user], (holder == user) & (state == "claimed")
-    long_ago = is_holder | left_at.does_not_exist() | (left_at <= now - cooldown)
-    expired_long_ago = (holder != user) | (state != "claimed") | (expires_at <= now - cooldown)
+    left_at = past_holders[user]
+    long_ago = (holder == user) | left_at.does_not_exist() | (left_at <= now - cooldown)
+    expired_long_ago = (holder != user) | expires_at.does_not_exist() | (expires_at <= now - cooldown)
     return [
         Rule("cooldown", key, expired_long_ago, ends_with=("expires_at",), ends_after=cooldown),
         Rule("cooldown", key, long_ago, ends_with=("past_holders", user), ends_after=cooldown),
@@ -214,8 +214,9 @@ def win_requested(key: Key) -> Rule:
     return Rule("win_not_requested", key, win_requested_at.exists())
 
 
-def not_private(key: Key) -> Rule:
-    return Rule("already_claimed", key, state != "private")
+def not_private(key: Key, now: int) -> Rule:
+    """Require that nobody owns the customer, or that the deadline of a private one has passed."""
+    return Rule("already_claimed", key, (state != "private") | (expires_at <= now), ends_with=("expires_at",))
 
 
 def in_hand(key: Key) -> Rule:
@@ -256,8 +257,8 @@ def not_expired(key: Key, now: int) -> Rule:
 
 
 def due(key: Key, now: int) -> Rule:
-    """Require an expired claim: the exact opposite of `not_expired`."""
-    return Rule("claim_changed", key, (state == "claimed") & (expires_at <= now))
+    """Require that the deadline has passed: the exact opposite of `not_expired`."""
+    return Rule("claim_changed", key, (state != "available") & (expires_at <= now))
 
 
 # About a phone number or an e-mail address

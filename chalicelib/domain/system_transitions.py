@@ -28,7 +28,7 @@ def planned(plan: PlanExisting, actor: Actor, customer: str, known: Customer | N
 
 
 def expire(actor: Actor, known: Customer) -> Transition:
-    """Return an expired claim to the pool, if it is still the same claim and still due (rule 18)."""
+    """Return a customer past its deadline to the pool, if it is unchanged and still due (rules 18 and 31)."""
     key = actor.customer_key(known.id)
     due = (*pool_rules(actor), rules.due(key, actor.clock(known)))
     return Write(key, known, due, after=with_claim_expired(actor, known))
@@ -37,7 +37,7 @@ def expire(actor: Actor, known: Customer) -> Transition:
 def remind(actor: Actor, known: Customer) -> Transition | Refusal:
     """Write one `reminded` event for each level that is due, with the level as its reason."""
     levels = deadlines.levels_due(known, actor.policy, actor.now)
-    if known.state != "claimed" or known.expired(actor.now) or (known.remind_at or actor.now + 1) > actor.now:
+    if known.holder is None or known.expired(actor.now) or (known.remind_at or actor.now + 1) > actor.now:
         return NOT_APPLICABLE
     key, after = actor.customer_key(known.id), known
     if not levels:  # the policy has dropped the level since the claim began
@@ -45,7 +45,7 @@ def remind(actor: Actor, known: Customer) -> Transition | Refusal:
     for level in levels:
         after = transitioned(after, "reminded", SYSTEM, actor.now, level)
     after = replace(after, **deadlines.reminded(known, actor.policy, actor.now))
-    return Write(key, known, (rules.claimed(key), rules.not_expired(key, actor.now)), after=after)
+    return Write(key, known, (rules.in_hand(key), rules.not_expired(key, actor.now)), after=after)
 
 
 def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
@@ -61,9 +61,9 @@ def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
 
 
 def recompute_deadline(actor: Actor, known: Customer) -> Transition:
-    """Compute the deadline of an active claim under a new policy, but never before now."""
+    """Compute the deadline of a claim or a private customer under a new policy, but never before now."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
-    required = (*pool_rules(actor), *actor.manager_rules(), rules.claimed(key), rules.not_expired(key, moment))
+    required = (*pool_rules(actor), *actor.manager_rules(), rules.in_hand(key), rules.not_expired(key, moment))
     after = transitioned(known, "updated", actor.user, actor.now, **deadlines.recomputed(known, actor.policy, moment))
     return Write(key, known, required, after=after)
 

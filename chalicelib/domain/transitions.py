@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
@@ -75,7 +76,12 @@ class Actor(Struct, frozen=True):
         return contact_keys.contact_keys(fields, self.policy.region, self.secret)
 
     def clock(self, known: Customer | None) -> int:
-        """Return the time to compare the deadline with. A pause stops it until the claim has been shifted."""
+        """Return the time to compare the deadline with.
+
+        A pause stops it until the claim has been shifted. The deadlines of private customers go on (rule 31).
+        """
+        if known is not None and known.state == "private":
+            return self.now
         shifted = known is not None and known.pauses == self.home.pauses
         return self.now if shifted else self.home.clock(self.now)
 
@@ -194,7 +200,7 @@ def manager_rules(actor: Actor) -> list[Rule]:
 def claim(
     actor: Actor, customer: str, known: Customer | None, new_id: Callable[[], str], *, by_id: bool = True
 ) -> Transition | Refusal:
-    """Claim an available customer, or one whose claim has expired: then close that claim first.
+    """Claim an available customer, or one past its deadline: then end that claim or ownership first.
 
     With `by_id` false (claim-next), a customer that the actor already holds is refused: only customers that this
     request takes are its results.
@@ -211,12 +217,16 @@ def claim(
 
 
 def claiming_rules(actor: Actor, customer: str, known: Customer | None) -> tuple[Rule, ...]:
-    """Require a member, and a customer that is free to claim for them."""
+    """Require a member, and a customer that is free to claim for them.
+
+    A private customer whose deadline has passed entered the pool at that deadline.
+    """
     key, now = actor.customer_key(customer), actor.now
+    entry = "expires_at" if known is not None and known.state == "private" and known.expired(now) else "entered_at"
     return (
         *customer_rules(actor, key, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
-        *rules.past_embargo(key, actor.policy, now),
+        *rules.past_embargo(key, actor.policy, now, entry),
         *(hold_rules(actor, key, known, actor.user) or rules.cooled_down(key, actor.policy, actor.user, now)),
     )
 
@@ -231,13 +241,13 @@ def hold_rules(actor: Actor, key: Key, known: Customer | None, user: str) -> lis
         return []
     if not deadlines.hold_used_up(without_expired(actor, known), policy, user, actor.now):
         return []
-    own = known.holder == user and known.state == "claimed"
+    own = known.holder == user and known.expired(actor.clock(known))
     left_at = ("expires_at",) if own else ("past_holders", user)
     return [rules.hold_over(key, left_at, deadlines.hold_window(policy))]
 
 
 def without_expired(actor: Actor, known: Customer) -> Customer:
-    """Return the customer with an expired claim closed."""
+    """Return the customer without a claim or an ownership that has expired."""
     return with_claim_expired(actor, known) if known.expired(actor.clock(known)) else known
 
 
@@ -285,9 +295,13 @@ def claim_rules(
 
 
 def with_claim_expired(actor: Actor, known: Customer) -> Customer:
-    """Return the customer after its claim expired. It is free since the deadline, not since the sweep."""
+    """Return the customer after its claim or ownership expired. It is free since the deadline, not since the sweep.
+
+    A private customer enters the pool like a deposited one (rule 31).
+    """
     since = actor.now if known.expires_at is None else known.expires_at
-    return returned(actor, known, "expired", SYSTEM, since)
+    entering = replace(known, entered_at=since, won_at=None) if known.state == "private" else known
+    return returned(actor, entering, "expired", SYSTEM, since)
 
 
 def returned(

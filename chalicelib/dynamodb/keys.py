@@ -24,11 +24,11 @@ with it. Nothing here calls DynamoDB.
     index    sorted by  content
     roster   pk         the customers of a pool, and its members, by id. Claims never write it
     place    rank       available customers by priority and waiting time, customers set aside, and each holder's
-                        customers: claims by deadline, then private ones
-    due      due_at     the claims of a pool by deadline, and its private customers. Projects whole items, so the sweep
-                        needs no second read
+                        customers: claims by deadline, then private ones by deadline
+    due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
+                        so the sweep needs no second read
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
-    reminder remind_at  the claims of a pool whose holders get a reminder, by time
+    reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
 
 One partition takes at most 1,000 writes a second, so the lists that claims write (available customers, claims by
 deadline) can be split into shards. Each customer item stores the shard count that it was written with. Shard 0 has the
@@ -59,7 +59,8 @@ REMINDER: Final = "reminder"
 INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
 COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
 
-NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the sort value of a claim without a deadline
+NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the sort value where there is no deadline
+FIRST_PRIVATE_RANK: Final = NO_DEADLINE + 1  # in `place`, private customers follow the claims of their owner
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so priority always comes first
 
 
@@ -202,6 +203,7 @@ def place_of_holder(tenant: str, pool: str, holder: str) -> str:
 
 
 def private_in(tenant: str, pool: str) -> str:
+    """Return the partition of a pool's private customers in both `due` and `reminder`."""
     return f"{prefix(tenant, pool)}#V"
 
 
@@ -235,13 +237,12 @@ def index_attributes(customer: Customer) -> dict[str, Any]:
     elif customer.state == "available":
         rank = customer.waiting_since - customer.priority * PRIORITY_STEP
         attributes |= {PLACE: place_available(tenant, pool, shard), "rank": rank}
-    elif customer.state == "claimed" and customer.holder is not None:
+    elif customer.holder is not None:
+        claimed = customer.state == "claimed"
         deadline = NO_DEADLINE if customer.expires_at is None else customer.expires_at
-        attributes |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": deadline}
-        claims = due_in(tenant, pool, shard)
-        attributes |= {DUE: claims, "due_at": deadline}
-        attributes |= {} if customer.remind_at is None else {REMINDER: claims}
-    elif customer.state == "private" and customer.holder is not None:
-        attributes |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": NO_DEADLINE + customer.updated_at}
-        attributes |= {DUE: private_in(tenant, pool), "due_at": customer.updated_at}
+        rank = deadline if claimed else FIRST_PRIVATE_RANK + deadline
+        attributes |= {PLACE: place_of_holder(tenant, pool, customer.holder), "rank": rank}
+        due = due_in(tenant, pool, shard) if claimed else private_in(tenant, pool)
+        attributes |= {DUE: due, "due_at": deadline}
+        attributes |= {} if customer.remind_at is None else {REMINDER: due}
     return attributes

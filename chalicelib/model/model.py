@@ -241,15 +241,15 @@ class Customer(Struct, frozen=True):
         )
 
     def expired(self, now: int) -> bool:
-        """Return whether the claim has expired. Anybody may claim the customer then, swept or not."""
-        return self.state == "claimed" and self.expires_at is not None and self.expires_at <= now
+        """Return whether the deadline has passed. Anybody may claim the customer then, swept or not."""
+        return self.holder is not None and self.expires_at is not None and self.expires_at <= now
 
     def held_by(self, user: str, now: int) -> bool:
         return self.state == "claimed" and self.holder == user and not self.expired(now)
 
     def belongs_to(self, user: str, now: int) -> bool:
-        """Return whether the user holds it under an unexpired claim, or owns it as a private customer."""
-        return self.held_by(user, now) or (self.state == "private" and self.holder == user)
+        """Return whether the user holds it or owns it as a private customer, and the deadline has not passed."""
+        return self.holder == user and not self.expired(now)
 
 
 def transitioned(
@@ -258,12 +258,12 @@ def transitioned(
 ) -> Customer:  # fmt: skip
     """Return the customer after one transition: `changes` applied, the next version, and its event.
 
-    The event names the holder and claim after the transition or, if there is none, those before it, with the deadline
-    of that claim.
+    The event names the holder, claim and deadline after the transition or, if the customer is available, the holder,
+    claim and deadline that have ended. A conversion or a win names the claim that it closes.
     """
     after = replace(before, version=before.version + 1, updated_at=at, **changes)
     holder, claim_id = after.holder or before.holder, after.claim_id or before.claim_id
-    expires_at = before.expires_at if after.claim_id is None else after.expires_at
+    expires_at = before.expires_at if after.holder is None else after.expires_at
     event = Event(
         after.version, event_type, at, by, holder, claim_id, reason, before.state, after.state, expires_at,
         outcome=outcome, changed=changed,

@@ -55,11 +55,13 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     phone_region: Region | None = None
     win: WinMode | None = None
     private_limit: Count | None = None
+    private_ttl: Duration | None = None
     win_review: Duration | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 
     DURATIONS: ClassVar[tuple[str, ...]] = (
-        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review"
+        "claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review",
+        "private_ttl",
     )  # fmt: skip
 
     def problems(self) -> list[FieldError]:
@@ -138,3 +140,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", held_since))
         ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
         return min(ends, default=None)
+
+    def private_deadline(self, active_at: int) -> int | None:
+        """Return when a private customer returns to the pool, or None (rule 31)."""
+        length = self.length("private_ttl")
+        return None if length is None else active_at + length

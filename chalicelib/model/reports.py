@@ -54,8 +54,8 @@ class Statistics(Naming, rename={"since": "from"}):
 
 
 class SweepReport(Schema):
-    """The result of one sweep. `changed` claims were no longer due when written; `lag_s` is how long the oldest due
-    claim had been expired; `unconfirmed` lists the pools with so many due claims that an admin must confirm."""
+    """The result of one sweep. `changed` customers were no longer due when written; `lag_s` is how long the oldest due
+    one had been expired; `unconfirmed` lists the pools with so many due customers that an admin must confirm."""
 
     due: Natural
     returned: Natural

@@ -230,8 +230,8 @@ class DeletedPool(Schema):
 
 
 class ChangedPool(Pool):
-    """A pool after a change. `affected` is how many claims get another deadline or pin; in a dry run, would get one. A
-    dry run names the first hundred of these customers, and their holders, at most a thousand."""
+    """A pool after a change. `affected` is how many claims and private customers get another deadline or pin; in a dry
+    run, would get one. A dry run names the first hundred of these customers, and their holders, at most a thousand."""
 
     affected: Natural | UnsetType = UNSET
     affected_customers: list[str] | UnsetType = UNSET

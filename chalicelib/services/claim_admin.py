@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -24,10 +24,6 @@ from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
 LONGEST_CONTRACT_MS: Final = (5 * 365 + 2) * DAY  # five years, with their leap days
-LARGEST_PAGE: Final = 100
-GONE_MEANWHILE: Final = frozenset(("not_claimed", "not_holder", "expired", "not_found"))
-
-Held: TypeAlias = Literal["release", "transfer"]
 
 
 def assign(ctx: RequestContext, pool_id: str, ids: Sequence[str], to: str, *, atomic: bool = False) -> Outcome:
@@ -93,12 +89,12 @@ def win(ctx: RequestContext, pool_id: str, ids: Sequence[str], details: WinDetai
     if details.ends_at is not None and details.ends_at > ctx.now + LONGEST_CONTRACT_MS:
         raise Refused(Refusal("invalid_request", errors=(FieldError("too_late", "ends_at", (5,)),)))
     planner = partial(claim_transitions.win, actor, details=details)
-    outcome = ctx.uow(actor, planner, atomic=atomic).attempt(dict(enumerate(ids)))
+    outcome = ctx.taking_uow(actor, planner, atomic=atomic).attempt(dict(enumerate(ids)))
     managed = [index for index, result in outcome.results.items() if result.refused_as(rules.BY_MANAGER)]
     again = dict(enumerate(ids)) if atomic and managed else {index: ids[index] for index in managed}
     for index in again:
         del outcome.results[index]
-    uow = ctx.uow(actor, partial(planner, as_manager=True), atomic=atomic)
+    uow = ctx.taking_uow(actor, partial(planner, as_manager=True), atomic=atomic)
     return uow.finish(uow.attempt(again, outcome=outcome))
 
 
@@ -106,7 +102,7 @@ def approve_win(ctx: RequestContext, pool_id: str, ids: Sequence[str], *, atomic
     """Approve requested wins."""
     actor = ctx.actor(ctx.pool(pool_id))
     planner = partial(claim_transitions.approve_win, actor)
-    return ctx.uow(actor, planner, managed=True, atomic=atomic).execute(ids)
+    return ctx.taking_uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
 def decline_win(ctx: RequestContext, pool_id: str, customer: str, reason: str) -> Outcome:
@@ -139,7 +135,7 @@ def convert(ctx: RequestContext, pool_id: str, ids: Sequence[str], to: str | Non
     """Make customers private: to their holders, or to the named member."""
     actor = ctx.actor(ctx.pool(pool_id))
     planner = partial(claim_transitions.convert, actor, to=to)
-    return ctx.uow(actor, planner, managed=True, atomic=atomic).execute(ids)
+    return ctx.taking_uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
 def deposit(

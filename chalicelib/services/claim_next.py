@@ -126,12 +126,16 @@ class _Search:
         """Return the best `length` candidates that were not passed; fewer at the end of the lists.
 
         An expired claim is free for everyone: its customer ranks by its priority and its deadline, as it will after the
-        sweep. If very many have expired, only those that have waited longest are considered.
+        sweep. So is an expired private customer, where the policy has them expire. If very many have expired, only
+        those that have waited longest are considered.
         """
         head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length)
         if self.candidate_pool.may_have_expired(self.ctx.now):
             due, until = sharded_query.partitions_of(keys.due_in, self.pool), between(DUE, high=self.ctx.now)
             expired = self._spread(DUE, due, min(length, MAX_EXPIRED), until)
+            if self.pool.policy.private_ttl is not None:
+                private = keys.private_in(self.pool.tenant, self.pool.id)
+                expired = [*expired, *self._listed(DUE, private, min(length, MAX_EXPIRED), until)]
             if not expired:
                 self.candidate_pool.none_expired(self.ctx.now)
             head = sorted({*head, *expired})
@@ -264,7 +268,9 @@ class _Search:
         refusal = self._closed_to_caller()
         if refusal is None or refusal.reason != "holding_limit":
             return refusal
-        self.uow.make_room(self.uow.actor.user)  # a sweep may have been faster: the member is looked at again anyway
+        self.uow.make_room(
+            self.uow.actor.user, "held"
+        )  # a sweep may have been faster: the member is looked at again anyway
         return self._closed_to_caller()
 
     def _closed_to_caller(self) -> Refusal | None:

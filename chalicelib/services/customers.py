@@ -317,8 +317,8 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]
     if wanted.state == "set_aside":
         return PLACE, [keys.place_set_aside(pool.tenant, pool.id)], None
     if wanted.holder is not None:
-        claims, kept = between(PLACE, high=keys.NO_DEADLINE), between(PLACE, low=keys.NO_DEADLINE + 1)
-        part = {"claimed": claims, "private": kept}.get(wanted.state or "")
+        claims, owned = between(PLACE, high=keys.NO_DEADLINE), between(PLACE, low=keys.FIRST_PRIVATE_RANK)
+        part = {"claimed": claims, "private": owned}.get(wanted.state or "")
         return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], part
     if wanted.state is not None:
         private = [keys.private_in(pool.tenant, pool.id)]

@@ -1,8 +1,8 @@
-"""Return expired claims to their pools: for the schedule, for `POST /sweep`, and for a member at their limit.
+"""Return expired claims and private customers to their pools: for the schedule and for `POST /sweep`.
 
-The horizon is fixed once per pass. Due claims are found through an index, page by page. Each is returned under the
-condition that it is still the same claim and still due, so an earlier extension wins, and a sweep may run twice, in
-parallel, or be killed at any point. A sweep must never return a claim before its deadline.
+The horizon is fixed once per pass. What is due is found through an index, page by page. Each customer is returned under
+the condition that it is unchanged and still due, so an earlier extension wins, and a sweep may run twice, in parallel,
+or be killed at any point. A sweep must never return a customer before its deadline.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 
 
 class SweepResult(Struct):
-    """Counts of one pass. `changed` were no longer due when written; `lag_ms` is the age of the oldest due claim.
+    """Counts of one pass. `changed` were no longer due when written; `lag_ms` is the age of the oldest due customer.
 
-    `unconfirmed` are the pools with so many due claims that an admin has to confirm the sweep; `throttled` means that
-    DynamoDB throttled the pass before its end.
+    `unconfirmed` are the pools with so many due customers that an admin has to confirm the sweep; `throttled` means
+    that DynamoDB throttled the pass before its end.
     """
 
     due: int = 0
@@ -72,27 +72,34 @@ def expire_due(
     dry_run: bool = False,
     confirm: bool = False,
 ) -> SweepResult:
-    """Run one pass over one pool. In a paused pool only claims that expired before the pause are due."""
+    """Run one pass over one pool. In a paused pool only claims that expired before the pause are due.
+
+    Private customers are due in an open pool only.
+    """
     report, horizon = SweepResult(), pool.clock(now)
     stopped = not confirm and _breaker_trips(backend, pool, horizon, report)
     report.unconfirmed = [pool.id] if stopped else []
 
-    def of_shard(claims: str) -> SweepResult:
-        return _expire_shard(backend, pool, now, claims, seconds_left, dry_run or stopped)
+    def of_shard(partition: str) -> SweepResult:
+        return _expire_shard(backend, pool, now, partition, seconds_left, dry_run or stopped)
 
-    for part in backend.run_jobs(
-        [partial(of_shard, claims) for claims in sharded_query.partitions_of(keys.due_in, pool)]
-    ):
+    for part in backend.run_jobs([partial(of_shard, partition) for partition in _due_lists(pool)]):
         report.add(part)
     return report
 
 
+def _due_lists(pool: Pool) -> list[str]:
+    """Return the partitions of the index `due` with what the sweep returns (rule 31)."""
+    private = [keys.private_in(pool.tenant, pool.id)] if pool.status == "open" else []
+    return [*sharded_query.partitions_of(keys.due_in, pool), *private]
+
+
 def _expire_shard(
-    backend: Backend, pool: Pool, now: int, claims: str, seconds_left: Callable[[], float], count_only: bool
+    backend: Backend, pool: Pool, now: int, partition: str, seconds_left: Callable[[], float], count_only: bool
 ) -> SweepResult:
     report, horizon = SweepResult(), pool.clock(now)
     try:
-        for page in backend.table.pages(claims, index=DUE, between=between(DUE, high=horizon), limit=PAGE_SIZE):
+        for page in backend.table.pages(partition, index=DUE, between=between(DUE, high=horizon), limit=PAGE_SIZE):
             report.due += len(page.items)
             report.lag_ms = max([report.lag_ms, *(horizon - items.sort_value(item["due_at"]) for item in page.items)])
             if count_only or seconds_left() < MIN_SECONDS_LEFT:
@@ -107,7 +114,7 @@ def _expire_shard(
 
 
 def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], report: SweepResult) -> None:
-    """Return the claims of one page and add the counts to the report; after a fault, the rest count as remaining."""
+    """Return the customers of one page and add the counts to the report; after a fault, the rest count as remaining."""
     done = Applied()
     try:
         table, new_id = backend.table, backend.new_id
@@ -118,12 +125,15 @@ def _return_page(backend: Backend, pool: Pool, now: int, found: Sequence[Item], 
 
 
 def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResult) -> bool:
-    """Return whether more than `sweep_breaker` of the pool's customers is due at once (rule 19)."""
+    """Return whether more than `sweep_breaker` of the pool's customers is due at once (rule 19).
+
+    Where private customers expire, the share is of all customers, private ones included (rule 31).
+    """
     share = pool.policy.sweep_breaker
     if share is None:
         return False
-    claims, part = sharded_query.partitions_of(keys.due_in, pool), between(DUE, high=horizon)
-    due = sum(len(page.keys) for page in sharded_query.pages(backend.table, claims, index=DUE, between=part))
+    lists, part = _due_lists(pool), between(DUE, high=horizon)
+    due = sum(len(page.keys) for page in sharded_query.pages(backend.table, lists, index=DUE, between=part))
     exact = Fraction(str(share))  # as floats, 0.29 * 100 < 29
     if due == 0:
         return False
@@ -137,9 +147,9 @@ def _counted(table: Table, pool: Pool, report: SweepResult) -> int | None:
     """Return how many customers the pool has by its counters. None if one is malformed: it counts as failed."""
     malformed: list[Key] = []
     members = list(members_of(table, pool, malformed))
-    total = 0
+    total = sum(member.private for member in members) if pool.policy.private_ttl is not None else 0
     try:
-        total = sum(astuple(count_by_state(table, pool, members)))
+        total += sum(astuple(count_by_state(table, pool, members)))
     except MALFORMED:
         malformed.append(keys.leavers_key(pool.tenant, pool.id))
     report.failed += len(malformed)
@@ -149,8 +159,9 @@ def _counted(table: Table, pool: Pool, report: SweepResult) -> int | None:
 def _listed(table: Table, pool: Pool, enough: Fraction) -> int:
     """Return how many customers the lists of the pool contain. Stop counting at `enough`."""
     counted = 0
+    private = [keys.private_in(pool.tenant, pool.id)] if pool.policy.private_ttl is not None else []
     lists = (
-        (DUE, sharded_query.partitions_of(keys.due_in, pool)),
+        (DUE, [*sharded_query.partitions_of(keys.due_in, pool), *private]),
         (PLACE, sharded_query.partitions_of(keys.place_available, pool)),
         (PLACE, [keys.place_set_aside(pool.tenant, pool.id)]),
     )

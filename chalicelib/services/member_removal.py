@@ -16,20 +16,28 @@ from msgspec.structs import replace
 from chalicelib.domain import claim_transitions, rules, transitions
 from chalicelib.domain.rules import Quota, Rule
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.keys import NO_DEADLINE, PLACE, Key
-from chalicelib.dynamodb.table import Action, Check, Delete, Page, between
+from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.table import Action, Check, Delete, Page
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Pool
 from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.services.pools import AT_WORK, require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
-from chalicelib.transactions.expired_claims import claims_of, return_expired_claims
+from chalicelib.transactions.expired_claims import (
+    claims_of,
+    private_of,
+    return_expired_claims,
+    return_expired_private,
+)
 from chalicelib.transactions.idempotency import NO_KEY
 from chalicelib.transactions.unit_of_work import Planner
 
 MAX_REMOVALS: Final = 5  # how often a member may get another customer while being removed
 LARGEST_PAGE: Final = 100
+HAS_CLAIMS: Final = "member_has_claims"
+HAS_PRIVATE: Final = "member_has_private"
+COUNTED: Final = frozenset((HAS_CLAIMS, HAS_PRIVATE))
 GONE_MEANWHILE: Final = frozenset(
     ("not_claimed", "not_holder", "expired", "not_found", "not_private", "already_available")
 )
@@ -47,7 +55,7 @@ class Disposal(Struct, frozen=True):
 
     def answers(self, reason: str) -> bool:
         """Return whether a refusal for this reason can be mended by moving customers."""
-        return {"member_has_claims": self.held, "member_has_private": self.private}.get(reason) is not None
+        return {HAS_CLAIMS: self.held, HAS_PRIVATE: self.private}.get(reason) is not None
 
 
 def remove_member(ctx: RequestContext, pool_id: str, user: str, disposal: Disposal) -> Body:
@@ -58,21 +66,23 @@ def remove_member(ctx: RequestContext, pool_id: str, user: str, disposal: Dispos
     if disposal.held is not None or disposal.private is not None:
         require_manager(ctx, pool)
         _require_answers(ctx, pool, user, disposal)
-    last = Refusal("member_has_claims")
+    last = Refusal(HAS_CLAIMS)
     for _ in range(MAX_REMOVALS):
         _dispose(ctx, pool, user, disposal)
         try:
             return _remove(ctx, pool, user)
         except Refused as refused:
             last = refused.refusal
-            expired = last.reason == "member_has_claims" and _return_expired(ctx, pool, user)
+            expired = last.reason in COUNTED and _return_expired(ctx, pool, user, private=last.reason == HAS_PRIVATE)
             if last.reason != AT_WORK and not expired and not disposal.answers(last.reason):
                 raise
     raise Refused(last)
 
 
-def _return_expired(ctx: RequestContext, pool: Pool, user: str) -> bool:
-    return return_expired_claims(ctx.backend.table, ctx.backend.new_id, pool, user, ctx.now)
+def _return_expired(ctx: RequestContext, pool: Pool, user: str, *, private: bool = False) -> bool:
+    """Return to the pool what the member holds, or owns, past its deadline. Return whether there was anything."""
+    give_back = return_expired_private if private else return_expired_claims
+    return give_back(ctx.backend.table, ctx.backend.new_id, pool, user, ctx.now)
 
 
 def _require_answers(ctx: RequestContext, pool: Pool, user: str, disposal: Disposal) -> None:
@@ -83,6 +93,8 @@ def _require_answers(ctx: RequestContext, pool: Pool, user: str, disposal: Dispo
     leaver = keys.member_key(pool.tenant, pool.id, user)
     if disposal.held is None:
         _return_expired(ctx, pool, user)
+    if disposal.private is None:
+        _return_expired(ctx, pool, user, private=True)
     required = [
         *_version_rules(ctx, leaver),
         *([] if disposal.held is not None else [_holds_nothing(leaver)]),
@@ -99,11 +111,11 @@ def _version_rules(ctx: RequestContext, leaver: Key) -> list[Rule]:
 
 
 def _holds_nothing(leaver: Key) -> Rule:
-    return Rule("member_has_claims", leaver, rules.held == 0, used="held")
+    return Rule(HAS_CLAIMS, leaver, rules.held == 0, used="held")
 
 
 def _owns_nothing(leaver: Key) -> Rule:
-    return Rule("member_has_private", leaver, rules.private_count == 0, used="private")
+    return Rule(HAS_PRIVATE, leaver, rules.private_count == 0, used="private")
 
 
 # Their customers
@@ -117,23 +129,20 @@ def _dispose(ctx: RequestContext, pool: Pool, user: str, disposal: Disposal) -> 
     if disposal.held is not None:
         _return_expired(ctx, pool, user)
         _require_room_for_all(ctx, pool, user, disposal.to if disposal.held == "transfer" else None)
+    deposit = partial(claim_transitions.deposit, actor, into=actor, open_only=False)
     if disposal.private is not None:
         to = disposal.to if disposal.private == "transfer" else None
+        _return_expired(ctx, pool, user, private=True)
+        if pool.status != "open":  # the service returns nothing private there
+            _move_all(ctx, pool, user, private_of(table, pool, user, until=ctx.now, limit=LARGEST_PAGE), deposit)
         _require_room_for_all(ctx, pool, user, to, private=True)
     if disposal.held is not None:
         release = partial(transitions.release, actor, claim_id=None, reason=MEMBER_REMOVED)
         plan = give if disposal.held == "transfer" else release
         _move_all(ctx, pool, user, claims_of(table, pool, user, limit=LARGEST_PAGE), plan)
     if disposal.private is not None:
-        deposit = partial(claim_transitions.deposit, actor, into=actor, open_only=False)
         plan = give if disposal.private == "transfer" else deposit
-        _move_all(ctx, pool, user, _private_of(ctx, pool, user), plan)
-
-
-def _private_of(ctx: RequestContext, pool: Pool, user: str) -> Iterator[Page]:
-    """Yield pages of the private customers of a member, by the index."""
-    place, part = keys.place_of_holder(pool.tenant, pool.id, user), between(PLACE, low=NO_DEADLINE + 1)
-    return ctx.backend.table.pages(place, index=PLACE, between=part, limit=LARGEST_PAGE)
+        _move_all(ctx, pool, user, private_of(table, pool, user, limit=LARGEST_PAGE), plan)
 
 
 def _move_all(ctx: RequestContext, pool: Pool, user: str, pages: Iterator[Page], plan: Planner) -> None:
@@ -156,8 +165,7 @@ def _require_room_for_all(ctx: RequestContext, pool: Pool, user: str, to: str | 
     if to in (None, user):
         return
     assert to is not None
-    if not private:
-        _return_expired(ctx, pool, to)
+    _return_expired(ctx, pool, to, private=private)
     leaver, recipient = (keys.member_key(pool.tenant, pool.id, each) for each in (user, to))
     found = ctx.backend.table.get([leaver, recipient])
     if len(found) < 2:

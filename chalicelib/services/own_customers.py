@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.keys import NO_DEADLINE, PLACE
+from chalicelib.dynamodb.keys import FIRST_PRIVATE_RANK, NO_DEADLINE, PLACE
 from chalicelib.dynamodb.table import between
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Member, Pool
@@ -34,7 +34,7 @@ Order: TypeAlias = Literal["expires_at", "name", "last_follow_up_at"]
 
 # The ranks of a holder's customers in the index `place`: first claims, then private customers.
 _RANKS: Final[dict[Owned | None, tuple[int, int]]] = {
-    "claimed": (0, NO_DEADLINE), "private": (NO_DEADLINE + 1, _HIGHEST), None: (0, _HIGHEST)
+    "claimed": (0, NO_DEADLINE), "private": (FIRST_PRIVATE_RANK, _HIGHEST), None: (0, _HIGHEST)
 }  # fmt: skip
 _COMPARED: Final[dict[Order, Callable[[Customer], int | str]]] = {
     "name": lambda customer: truncate_name(fold_name(customer.name)),
@@ -99,7 +99,8 @@ def _by_deadline(
     for start in range(0, len(jobs), MAX_THREADS):
         for positions in ctx.backend.run_jobs(jobs[start : start + MAX_THREADS]):
             found += positions
-    return sorted(found)[:limit]
+    # Within a pool, entries of equal rank stay in the order of the index, in which the next page continues.
+    return sorted(found, key=lambda at: (at.rank, at.pool))[:limit]
 
 
 def _options(ctx: RequestContext, pool: str, state: Owned | None, last: Position | None) -> dict[str, Any] | None:

@@ -104,11 +104,10 @@ def _tried(ctx: RequestContext, pool: Pool) -> Body:
 
 
 def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[Customer]]:
-    """Yield the claims whose deadline the policy changes, page by page. Expired claims never change."""
+    """Yield the customers whose deadline the policy changes, page by page. Those past their deadline never change."""
     actor = ctx.actor(pool)
-    for page in sharded_query.pages(
-        ctx.backend.table, sharded_query.partitions_of(keys.due_in, pool), index=DUE, limit=PAGE
-    ):
+    lists = [*sharded_query.partitions_of(keys.due_in, pool), keys.private_in(pool.tenant, pool.id)]
+    for page in sharded_query.pages(ctx.backend.table, lists, index=DUE, limit=PAGE):
         ids = [keys.id_from_pk(key.pk) for key in page.keys]
         known = CustomerCache(whole=False).read(ctx.backend.table, actor, ids, malformed=set()).values()
         yield [each for each in known if each is not None and _changes(actor, each)]
@@ -116,7 +115,7 @@ def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[Customer]]:
 
 def _changes(actor: Actor, customer: Customer) -> bool:
     moment = actor.clock(customer)
-    if customer.state != "claimed" or customer.expired(moment):
+    if customer.holder is None or customer.expired(moment):
         return False
     recomputed = deadlines.recomputed(customer, actor.policy, moment)
     return any(recomputed[name] != getattr(customer, name) for name in _RECOMPUTED)

@@ -193,11 +193,11 @@ def _reopen(backend: Backend, pool: Pool, now: int) -> Pool:
 
 
 def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:
-    """Send reminders for the claims that expire soon (rule 20). Return how many were sent."""
+    """Send reminders for the claims and private customers that expire soon (rules 20 and 31). Return how many."""
     reminded = 0
     if pool.status != "open" or not pool.policy.reminders:
         return 0
-    soon = sharded_query.partitions_of(keys.due_in, pool)
+    soon = [*sharded_query.partitions_of(keys.due_in, pool), keys.private_in(pool.tenant, pool.id)]
     for page in sharded_query.pages(
         backend.table, soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE_SIZE
     ):

@@ -23,11 +23,11 @@ from chalicelib.dynamodb.conditions import Attribute, unchanged
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Table, Update
+from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import ACTIVITIES, Customer, Event, Pool
 
 ACTIVITY_OF_EVENT: Final = {
-    "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
-    "reclaimed": "released", "expired": "expired", "won": "won",
+    "claimed": "claimed", "released": "released", "reclaimed": "released", "expired": "expired", "won": "won",
 }  # fmt: skip
 
 
@@ -65,14 +65,26 @@ def _is_set_aside(customer: Customer | None) -> int:
     return int(customer is not None and customer.set_aside_at is not None)
 
 
-def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
-    """Credit an entry to the actor of the event, and everything else to the holder in the event."""
+def activities(event: Event) -> list[str]:
+    """Return what the event counts as in the statistics. A private customer that expires enters the pool too."""
     entered = event.from_state in (None, "private") and event.to_state == "available"
+    kind = ACTIVITY_OF_EVENT.get(event.type)
+    return (["entered"] if entered else []) + ([] if kind is None else [kind])
+
+
+def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
+    """Credit an entry to the actor of the event, and everything else to the holder in the event.
+
+    The service is no member: an entry by expiry is credited to the owner, whose item changes anyway.
+    """
+    kinds = activities(event)
+    entered = "entered" in kinds
     left = event.from_state in ("available", "claimed") and event.to_state == "private"
-    whose = _member(customer, event.by if entered or event.holder is None else event.holder)
+    by_actor = entered and event.by != SYSTEM
+    whose = _member(customer, event.by if by_actor or event.holder is None else event.holder)
     if entered or left:
         sums[whose]["pooled"] += 1 if entered else -1
-    if (kind := ACTIVITY_OF_EVENT.get(event.type)) is not None:
+    for kind in kinds:
         sums[whose][kind] += 1
 
 

@@ -1,8 +1,9 @@
-"""Return expired claims that an index lists: those of a member at their limit, or the due claims of a sweep.
+"""Return expired customers that an index lists: those of a member at their limit, or the due ones of a sweep.
 
-An expired claim never uses up a limit (rule 6). So a verb that takes customers returns the expired claims of the
-recipient before it refuses because of the holding limit. An index is eventually consistent: each transition has the
-version that was listed as a condition.
+What has expired never uses up a limit (rules 6 and 31). So a verb that takes customers returns the expired claims of
+the recipient before it refuses because of the holding limit, and their expired private customers before it refuses
+because of the private limit. An index is eventually consistent: each transition has the version that was listed as a
+condition.
 """
 
 from __future__ import annotations
@@ -59,14 +60,15 @@ class TakingUnitOfWork(UnitOfWork, frozen=True, kw_only=True):
     def makes_room(self) -> bool:
         return True
 
-    def make_room(self, user: str) -> bool:
-        return return_expired_claims(self.table, self.new_id, self.actor.home, user, self.actor.now)
+    def make_room(self, user: str, counter: str) -> bool:
+        give_back = return_expired_private if counter == "private" else return_expired_claims
+        return give_back(self.table, self.new_id, self.actor.home, user, self.actor.now)
 
 
 class PinningUnitOfWork(TakingUnitOfWork, frozen=True, kw_only=True):
     """A unit of work in which a member pins their own claims, under their limit."""
 
-    def make_room(self, user: str) -> bool:
+    def make_room(self, user: str, counter: str) -> bool:
         """End the pins that are over."""
         pool, now, ended = self.actor.home, self.actor.now, Applied()
         for page in claims_of(self.table, pool, user):
@@ -82,6 +84,14 @@ def claims_of(
     return table.pages(place, index=PLACE, between=between(PLACE, high=until), limit=limit)
 
 
+def private_of(
+    table: Table, pool: Pool, user: str, *, until: int = keys.NO_DEADLINE, limit: int | None = None
+) -> Iterator[Page]:
+    """Yield pages of the member's private customers, by the index, with deadlines no later than `until`."""
+    place, first = keys.place_of_holder(pool.tenant, pool.id, user), keys.FIRST_PRIVATE_RANK
+    return table.pages(place, index=PLACE, between=between(PLACE, first, first + until), limit=limit)
+
+
 def expired_claims_of(table: Table, pool: Pool, user: str, now: int) -> list[Item]:
     """Return index items of the claims that the member holds past their deadlines; at most one page."""
     pages = claims_of(table, pool, user, until=pool.clock(now), limit=PAGE_SIZE)
@@ -92,6 +102,16 @@ def return_expired_claims(table: Table, new_id: Callable[[], str], pool: Pool, u
     """Return the member's expired claims to the pool. Return whether there were any."""
     found = expired_claims_of(table, pool, user, now)
     return apply_to_found(table, new_id, pool, now, found, system_transitions.expire).moved > 0
+
+
+def return_expired_private(table: Table, new_id: Callable[[], str], pool: Pool, user: str, now: int) -> bool:
+    """Return the member's expired private customers to the pool, if it is open. Return whether there were any."""
+    if pool.status != "open":
+        return False
+    done = Applied()
+    for page in private_of(table, pool, user, until=now, limit=PAGE_SIZE):
+        apply_to_found(table, new_id, pool, now, page.items, system_transitions.expire, done=done)
+    return done.moved > 0
 
 
 def apply_to_found(

@@ -19,6 +19,7 @@ from chalicelib.domain.rules import PinQuota, Quota, first_broken
 from chalicelib.domain.transitions import Actor, Recheck, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, MalformedWrite, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
@@ -117,8 +118,8 @@ class UnitOfWork(Struct, frozen=True):
         """Whether the verb frees what no longer counts against a limit before it refuses because of the limit."""
         return False
 
-    def make_room(self, user: str) -> bool:
-        """Free what no longer counts against the member's limits. Return whether there was any."""
+    def make_room(self, user: str, counter: str) -> bool:
+        """Free what no longer counts against the member's limit of this counter. Return whether there was any."""
         return False
 
     def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
@@ -153,7 +154,7 @@ class _Attempt:
         self.loaded = known is not None
         self.evaluated: dict[int, Transition] = {}  # of a failed atomic batch: ids whose rules DynamoDB has evaluated
         self.counters = Counters(uow.actor, uow.target_pool)
-        self.room_made = False
+        self.room_made: set[tuple[Key, str]] = set()
 
     def execute(self) -> Outcome:
         """Plan, write and explain until every id has a result. Raises Throttled after MAX_ROUNDS."""
@@ -381,14 +382,15 @@ class _Attempt:
         return False
 
     def _make_room(self, quota: Quota | PinQuota, member_item: Item) -> bool:
-        """Return the member's expired claims to the pool, once in a request: they never use up headroom (rule 6).
+        """Free what does not count against the limit, once in a request for each member and limit (rules 6 and 31).
 
         Return True if the member has fewer customers or pins than `member_item` counts, also if a sweep was faster.
         """
-        if self.room_made or not self.uow.makes_room:
+        limit = quota.key, quota.counter
+        if limit in self.room_made or not self.uow.makes_room:
             return False
-        self.room_made = True
-        if self.uow.make_room(keys.id_from_pk(quota.key.pk)):
+        self.room_made.add(limit)
+        if self.uow.make_room(keys.id_from_pk(quota.key.pk), quota.counter):
             return True
         stored = self.uow.table.get([quota.key]).get(quota.key, {})
         return stored.get(quota.counter) != member_item[quota.counter]

@@ -219,7 +219,7 @@ def test_resharding_out_of_time_stores_its_progress(world: World) -> None:
     spread(world, 8)
     world.clock.forward(STALE_MS)
     backend = world.another_process().backend
-    left = iter([60.0] * 9 + [0.0] * 20)
+    left = iter([60.0] * 10 + [0.0] * 20)
 
     sweeper.run_round(backend, sweeper.all_pools(backend), world.clock(), lambda: next(left))
 

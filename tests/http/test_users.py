@@ -484,7 +484,7 @@ def three_pools(world: World) -> None:
 
 
 HELD = [("q", "c2"), ("q", "c1"), ("p", "c3"), ("p", "c1"), ("p", "c2")]
-OWNED = [("q", "c3"), ("p", "c4")]
+OWNED = [("p", "c4"), ("q", "c3")]  # without a deadline, by pool
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])

@@ -89,6 +89,14 @@ class Claim:
 
 
 @dataclass
+class Own:
+    """The clock of a private customer: when it started, and the deadline."""
+
+    active: int
+    ends: int | None
+
+
+@dataclass
 class Customer:
     id: str
     pool: str
@@ -102,6 +110,7 @@ class Customer:
     state: str = "available"
     holder: str | None = None
     claim: Claim | None = None
+    own: Own | None = None
     followed_up: int | None = None
     returns: int = 0
     aside: int | None = None
@@ -128,8 +137,16 @@ class Customer:
         self.step("updated", now)
         self.changes[self.version] = keys
 
-    def expired(self, moment: int) -> bool:
-        return self.claim is not None and self.claim.expired(moment)
+    @property
+    def deadline(self) -> int | None:
+        if self.own is not None:
+            return self.own.ends
+        return None if self.claim is None else self.claim.expires
+
+    def expired(self, moment: int, now: int) -> bool:
+        """Return whether the deadline has passed. A pause stops the clock of claims, which shows `moment`."""
+        clock = now if self.own is not None else moment
+        return self.deadline is not None and self.deadline <= clock
 
     def shown(self, embargo: int) -> dict[str, Any]:
         """Return the customer as in a response, with times in milliseconds."""
@@ -138,7 +155,7 @@ class Customer:
         return {
             "id": self.id, "pool_id": self.pool, "state": self.state, "holder": self.holder, "name": self.name,
             "priority": self.priority, "version": self.version, "returns": self.returns, "fields": {}, "masked": False,
-            "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": claim and claim.expires,
+            "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": self.deadline,
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
             "win_requested_at": claim and claim.requested, "won_at": self.won, "amount": None, "ends_at": None,
@@ -205,6 +222,9 @@ class Pool:
         window: int = max(self.policy.get("cooldown", 0), DAY)
         return window
 
+    def private_deadline(self, active: int) -> int | None:
+        return active + self.policy["private_ttl"] if "private_ttl" in self.policy else None
+
     def deadline(self, started: int, active: int, held: int) -> int | None:
         restarts = active if self.policy.get("follow_up_restarts_clock") else started
         clocks = (("claim_ttl", restarts), ("idle_ttl", active), ("max_hold", held))
@@ -255,7 +275,7 @@ class Model:
         return self.shown(pool)[customer] | {"name": NAMES[known.name][masked[0]], "masked": True}
 
     def sees_all(self, known: Customer, who: str, now: int) -> bool:
-        has = known.holder == who and not known.expired(self.pools[known.pool].moment(now))
+        has = known.holder == who and not self.expired(known, now)
         return has or Request(self, who, known.pool, now).manages
 
     def notes_seen(self, known: Customer, who: str, now: int) -> dict[int, str | None]:
@@ -290,9 +310,14 @@ class Model:
     def owned_by(self, pool: str, user: str) -> list[Customer]:
         return [each for each in self.of_pool(pool) if each.state == "private" and each.holder == user]
 
-    def private_room(self, pool: str, user: str) -> int:
-        """Return how many more private customers the user may own."""
+    def expired(self, customer: Customer, now: int) -> bool:
+        return customer.expired(self.pools[customer.pool].moment(now), now)
+
+    def private_room(self, pool: str, user: str, now: int, wanted: int = 1) -> int:
+        """Return how many more private customers the user may own. If too few, return the expired ones first."""
         limit: int = self.pools[pool].policy.get("private_limit", 10**9)
+        if limit - len(self.owned_by(pool, user)) < wanted:
+            self.return_private(pool, user, now)
         return max(limit - len(self.owned_by(pool, user)), 0)
 
     def pins(self, pool: str, user: str) -> int:
@@ -309,7 +334,7 @@ class Model:
     def begin(self, customer: Customer, event: str, holder: str, now: int) -> None:
         """Start a claim now; close an expired one first."""
         pool = self.pools[customer.pool]
-        if customer.expired(pool.moment(now)):
+        if self.expired(customer, now):
             self.expire(customer, now)
         since = self.continued_hold(customer, holder, now)
         customer.claim = Claim(now, pool.deadline(now, now, now if since is None else since), since=since)
@@ -325,10 +350,10 @@ class Model:
 
     def hold_used_up(self, customer: Customer, user: str, now: int) -> bool:
         pool, began = self.pools[customer.pool], self.continued_hold(customer, user, now)
-        claim = customer.claim
-        own = "max_hold" in pool.policy and customer.holder == user and customer.expired(pool.moment(now))
-        if own and claim is not None and claim.expires is not None:
-            began = claim.hold if now - claim.expires < pool.hold_window else None
+        ended = customer.deadline if customer.holder == user and self.expired(customer, now) else None
+        if "max_hold" in pool.policy and ended is not None:
+            began = customer.claim.hold if customer.claim is not None else customer.begun.get(user)
+            began = began if now - ended < pool.hold_window else None
         return began is not None and began + pool.policy["max_hold"] <= now
 
     def leave(self, customer: Customer, since: int) -> None:
@@ -344,14 +369,18 @@ class Model:
             customer.begun[customer.holder] = customer.claim.hold
 
     def expire(self, customer: Customer, now: int) -> None:
-        assert customer.claim is not None and customer.claim.expires is not None
-        self.give_back(customer, "expired", now, customer.claim.expires)
+        ended = customer.deadline
+        assert ended is not None
+        if customer.own is not None:
+            customer.entered, customer.won = ended, None
+            self.activity[customer.pool, "entered"] += 1
+        self.give_back(customer, "expired", now, ended)
 
     def give_back(self, customer: Customer, event: str, now: int, since: int | None = None) -> None:
         assert customer.holder is not None
         customer.waiting = now if since is None else since
         self.leave(customer, customer.waiting)
-        customer.state, customer.holder, customer.claim = "available", None, None
+        customer.state, customer.holder, customer.claim, customer.own = "available", None, None, None
         customer.returns += 1
         customer.step(event, now)
         if customer.returns >= self.pools[customer.pool].policy.get("max_returns", 10**9):
@@ -359,23 +388,31 @@ class Model:
             customer.step("set_aside", now)
 
     def make_private(self, customer: Customer, event: str, holder: str, now: int) -> None:
-        if customer.expired(self.pools[customer.pool].moment(now)):
+        if self.expired(customer, now):
             self.expire(customer, now)
         if customer.holder == holder:
             self.record_hold(customer)
         else:
             self.leave(customer, now)
         customer.state, customer.holder, customer.claim, customer.aside = "private", holder, None, None
+        customer.own = Own(now, self.pools[customer.pool].private_deadline(now))
         customer.won = now if event == "won" else None
         customer.step(event, now)
 
     def return_expired(self, pool: str, user: str | None, now: int) -> int:
         """Return the expired claims of one member or of all to the pool. Return their number."""
-        moment = self.pools[pool].moment(now)
-        expired = [each for each in self.of_pool(pool) if each.expired(moment) and user in (None, each.holder)]
-        for each in expired:
+        return self._return(pool, user, now, "claimed")
+
+    def return_private(self, pool: str, user: str | None, now: int) -> int:
+        """Return the expired private customers of one owner or of all to the pool, if it is open."""
+        return self._return(pool, user, now, "private") if self.pools[pool].status == "open" else 0
+
+    def _return(self, pool: str, user: str | None, now: int, state: str) -> int:
+        expired = [each for each in self.of_pool(pool) if each.state == state and self.expired(each, now)]
+        those = [each for each in expired if user in (None, each.holder)]
+        for each in those:
             self.expire(each, now)
-        return len(expired)
+        return len(those)
 
 
 @dataclass
@@ -437,6 +474,9 @@ class Request:
         refuse_if(self.seen not in (None, found.version), "version_conflict")
         return found
 
+    def expired(self, found: Customer) -> bool:
+        return self.model.expired(found, self.now)
+
     def theirs(self, found: Customer) -> None:
         """Require the holder or a manager."""
         refuse_if(found.holder != self.who and not self.manages, "not_holder")
@@ -448,7 +488,7 @@ class Request:
             raise Refusal("not_claimed")
         self.theirs(found)
         refuse_if(claim_id not in (None, found.claim.id), "claim_changed")
-        refuse_if(found.expired(self.moment), "expired")
+        refuse_if(self.expired(found), "expired")
         return found, found.claim
 
 

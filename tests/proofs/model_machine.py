@@ -52,7 +52,7 @@ policies = st.fixed_dictionaries({}, optional={
     "reason_required": st.sampled_from([None, None, True]),
     "masked_fields": st.sampled_from([None, ("name",), ("phone",)]),
     "notes_visible_to": st.sampled_from([None, None, "pool"]),
-    "private_limit": st.sampled_from([None, None, 1, 2]),
+    "private_limit": st.sampled_from([None, None, 1, 2]), "private_ttl": st.sampled_from([None, 5 * HOUR, 2 * DAY]),
     "win": st.sampled_from([None, "holder", "holder", "manager"]), "win_review": st.sampled_from([None, HOUR, 2 * DAY]),
 })  # fmt: skip
 hows = st.builds(How, st.integers(0, 1), st.sampled_from([False, False, True]),
@@ -366,7 +366,7 @@ class Everything(Playing):
     @rule(which=st.integers(0, 5), late=st.sampled_from([-1, 0, 0]))
     def wait_for_a_deadline(self, which: int, late: int) -> None:
         now = self.world.clock.now
-        ends = [each.claim.expires for each in self.model.customers.values() if each.claim is not None]
+        ends = [each.deadline for each in self.model.customers.values()]
         coming = sorted({end + late for end in ends if end is not None and end + late > now})
         if coming:
             self.world.clock.now = coming[which % len(coming)]

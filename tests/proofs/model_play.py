@@ -33,7 +33,8 @@ MANAGERS = ("mona", "root")
 FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
 
 REPLAYED = ("seq", "type", "at", "by", "holder", "claim_id", "from_state", "to_state", "expires_at")
-DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review")
+DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review",
+             "private_ttl")  # fmt: skip
 TIMES = ("claimed_at", "expires_at", "win_requested_at", "pinned_until", "entered_pool_at", "available_at",
          "last_follow_up_at", "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
 
@@ -316,7 +317,7 @@ class Playing(RuleBasedStateMachine):
         """Return True if the service returned the caller's expired claims first; it must where the headroom was too
         small.
         """
-        expired = [each for each in self.model.held_by(req.pool, req.who) if each.expired(req.moment)]
+        expired = [each for each in self.model.held_by(req.pool, req.who) if req.expired(each)]
         if not expired:
             return False
         shown = {each["id"]: each for each in self.user("mona", req.pool).walk("/customers")}

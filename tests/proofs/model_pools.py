@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tests.proofs.model import Claim, Customer, Member, Refusal, Request, Written, refuse_if, results_of
+from tests.proofs.model import Claim, Customer, Member, Own, Refusal, Request, Written, refuse_if, results_of
 from tests.proofs.model_verbs import blocking, hand_private, limits, put_back, take
 
 Row = tuple[str, str, int]  # id, name, priority
@@ -95,12 +95,14 @@ def may_claim_next(req: Request, count: int) -> int:
 
 
 def kept(req: Request) -> int:
-    return sum(not each.expired(req.moment) for each in req.model.held_by(req.pool, req.who))
+    return sum(not req.expired(each) for each in req.model.held_by(req.pool, req.who))
 
 
 def not_for(req: Request, each: Customer) -> bool:
-    mine = each.holder == req.who and each.state == "claimed" and not each.expired(req.moment)
-    return mine or bool(blocking(req, each))
+    """Return whether claim next passes it over. It finds private customers only where the policy has them expire."""
+    mine = each.holder == req.who and each.state == "claimed" and not req.expired(each)
+    unlisted = each.own is not None and "private_ttl" not in req.policy
+    return mine or unlisted or bool(blocking(req, each))
 
 
 def next_taken(req: Request, taken: Sequence[str], room_made: bool) -> None:
@@ -119,8 +121,7 @@ def next_taken(req: Request, taken: Sequence[str], room_made: bool) -> None:
 
 
 def rank(customer: Customer) -> tuple[int, int]:
-    expired = customer.claim and customer.claim.expires
-    return -customer.priority, expired or customer.waiting
+    return -customer.priority, customer.deadline or customer.waiting
 
 
 # People
@@ -141,18 +142,18 @@ def put_member(req: Request, user: str, role: str, limit: int | None) -> None:
 
 def remove_member(req: Request, user: str, held: str | None, private: str | None, to: str | None) -> None:
     req.by_manager()
-    req.model.return_expired(req.pool, user, req.now)
+    if held is None:
+        req.model.return_expired(req.pool, user, req.now)
     refuse_if(held is None and bool(req.model.held_by(req.pool, user)), "member_has_claims")
+    if private is None:
+        req.model.return_private(req.pool, user, req.now)
     refuse_if(private is None and bool(req.model.owned_by(req.pool, user)), "member_has_private")
-    heir = None if to == user else to
-    if heir is not None and held == "transfer":
-        req.model.return_expired(req.pool, heir, req.now)
-    if heir is not None and (req.pool, heir) in req.model.members:
-        limit, holds = req.model.limit(req.pool, heir), len(req.model.held_by(req.pool, user))
-        room = None if limit is None else limit - len(req.model.held_by(req.pool, heir))
-        refuse_if(held == "transfer" and room is not None and room < holds and bool(holds), "holding_limit")
-        owned = len(req.model.owned_by(req.pool, user))
-        refuse_if(private == "transfer" and req.model.private_room(req.pool, heir) < owned, "private_limit")
+    if held is not None:
+        req.model.return_expired(req.pool, user, req.now)
+        require_room_for_claims(req, user, to if held == "transfer" and to != user else None)
+    if private is not None:
+        end_private(req, user)
+        require_room_for_private(req, user, to if private == "transfer" and to != user else None)
     if held is not None:
         hand_back(req, user, held, to)
     if private is not None:
@@ -161,6 +162,33 @@ def remove_member(req: Request, user: str, held: str | None, private: str | None
     refuse_if(bool(req.model.held_by(req.pool, user)), "member_has_claims")
     refuse_if(bool(req.model.owned_by(req.pool, user)), "member_has_private")
     req.model.left[req.pool, user] = req.model.members.pop((req.pool, user)).claims
+
+
+def require_room_for_claims(req: Request, user: str, heir: str | None) -> None:
+    if heir is None:
+        return
+    req.model.return_expired(req.pool, heir, req.now)
+    if (req.pool, heir) in req.model.members:
+        limit, holds = req.model.limit(req.pool, heir), len(req.model.held_by(req.pool, user))
+        room = None if limit is None else limit - len(req.model.held_by(req.pool, heir))
+        refuse_if(room is not None and room < holds and bool(holds), "holding_limit")
+
+
+def require_room_for_private(req: Request, user: str, heir: str | None) -> None:
+    if heir is None:
+        return
+    req.model.return_private(req.pool, heir, req.now)
+    if (req.pool, heir) in req.model.members:
+        owned = len(req.model.owned_by(req.pool, user))
+        refuse_if(req.model.private_room(req.pool, heir, req.now, 0) < owned, "private_limit")
+
+
+def end_private(req: Request, user: str) -> None:
+    """Return the expired private customers of the member. In a pool that is not open the caller deposits them."""
+    req.model.return_private(req.pool, user, req.now)
+    for each in req.model.owned_by(req.pool, user):
+        if req.expired(each):
+            put_back(req, each, req.pool)
 
 
 def hand_private_on(req: Request, user: str, private: str, to: str | None) -> None:
@@ -205,22 +233,30 @@ def change_policy(req: Request, rules: Mapping[str, Any], zone: str | None, to_a
     refuse_if(req.seen != req.home.version, "version_conflict")
     before = req.policy
     req.home.policy = {name: rule for name, rule in (before | dict(rules)).items() if rule is not None}
-    moment = req.moment
-    affected = [
-        each
-        for each in req.model.of_pool(req.pool)
-        if (claim := each.claim) is not None and not claim.expired(moment) and recomputed(req, claim) != claim.clocks
-    ]
+    affected = [each for each in req.model.of_pool(req.pool) if not req.expired(each) and would_change(req, each)]
     if dry_run:
         req.home.policy = before
         return len(affected)
     req.home.version += 1
     req.home.move_to_zone(zone or req.home.zone, req.now)
     for each in affected if to_all else ():
-        assert each.claim is not None
-        each.claim.ends, _, each.claim.pinned = recomputed(req, each.claim)
+        if each.claim is not None:
+            each.claim.ends, _, each.claim.pinned = recomputed(req, each.claim)
+        elif each.own is not None:
+            each.own.ends = recomputed_own(req, each.own)
         each.step("updated", req.now)
     return len(affected)
+
+
+def would_change(req: Request, each: Customer) -> bool:
+    if each.own is not None:
+        return recomputed_own(req, each.own) != each.own.ends
+    return each.claim is not None and recomputed(req, each.claim) != each.claim.clocks
+
+
+def recomputed_own(req: Request, own: Own) -> int | None:
+    ends = req.home.private_deadline(own.active)
+    return None if ends is None else max(ends, req.now)
 
 
 def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None, int | None]:
@@ -259,7 +295,7 @@ def resume(req: Request) -> None:
     if req.home.paused is None:
         return
     for each in req.model.of_pool(req.pool):
-        if each.claim is not None and not each.expired(req.home.paused):
+        if each.claim is not None and not each.claim.expired(req.home.paused):
             shift(each.claim, max(req.now - max(req.home.paused, each.claim.began), 0))
             each.step("updated", req.now)
     req.home.status, req.home.paused = "open", None
@@ -278,10 +314,10 @@ def close(req: Request, mode: str) -> None:
         req.home.status, req.home.closing = "closed", mode
         claims = [each for each in req.model.of_pool(req.pool) if each.claim is not None]
         for each in sorted(claims, key=lambda known: ((known.claim and known.claim.expires) or 10**15, known.id)):
-            if each.expired(req.moment):
+            if req.expired(each):
                 req.model.expire(each, req.now)
             elif each.state == "claimed" and each.holder is not None:
-                if mode == "drain" or not req.model.private_room(req.pool, each.holder):
+                if mode == "drain" or not req.model.private_room(req.pool, each.holder, req.now):
                     req.model.give_back(each, "reclaimed", req.now)
                 else:
                     req.model.make_private(each, "converted", each.holder, req.now)
@@ -305,6 +341,9 @@ def delete(req: Request) -> None:
 
 
 def sweep(req: Request) -> int:
-    """Sweep all pools. Return the number of returned claims."""
+    """Sweep all pools. Return the number of returned customers."""
     req.by_admin()
-    return sum(req.model.return_expired(pool, None, req.now) for pool in req.model.pools)
+    model = req.model
+    return sum(
+        model.return_expired(pool, None, req.now) + model.return_private(pool, None, req.now) for pool in model.pools
+    )

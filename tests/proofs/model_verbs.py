@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tests.proofs.model import Claim, Customer, Do, Refusal, Request, refuse_if
+from tests.proofs.model import Claim, Customer, Do, Own, Refusal, Request, refuse_if
 from tests.support.world import DAY
 
 IMPOSSIBLE = ("no id",)  # what no customer can be called
@@ -38,7 +38,8 @@ def apply_to_each(
         granted, code = grant(len(takes))
         results |= dict.fromkeys(takes[granted:], code)
     for owner, at_owner in owners.items():
-        results |= dict.fromkeys(at_owner[req.model.private_room(req.pool, owner) :], "private_limit")
+        room = req.model.private_room(req.pool, owner, req.now, len(at_owner))
+        results |= dict.fromkeys(at_owner[room:], "private_limit")
     if not (atomic and results):
         for at, do in todo.items():
             if at not in results:
@@ -77,18 +78,21 @@ def one(results: list[str]) -> None:
 def blocking(req: Request, found: Customer) -> list[str]:
     """Return the codes of all rules about the customer that block a claim."""
     policy, results = req.policy, []
-    expired = found.expired(req.moment)
-    if found.state == "private" or (found.state == "claimed" and not expired):
+    expired = req.expired(found)
+    if found.state != "available" and not expired:
         results.append("already_claimed")
     once_more = expired and found.returns >= policy.get("max_returns", 10**9) - 1
     if found.aside is not None or once_more:
         results.append("set_aside")
-    if req.now - found.entered < policy.get("embargo", 0):
+    entry = found.own.ends if expired and found.own is not None else found.entered
+    if req.now - (entry or 0) < policy.get("embargo", 0):
         results.append("embargoed")
     if req.model.hold_used_up(found, req.who, req.now):
         results.append("cooldown")
-    elif found.holder == req.who and found.claim is not None and found.claim.expires is not None:
-        results += ["cooldown"] if req.now - found.claim.expires < policy.get("cooldown", -(10**15)) else []
+    elif found.holder == req.who:
+        ended = found.deadline
+        waits = ended is not None and req.now - ended < policy.get("cooldown", -(10**15))
+        results += ["cooldown"] if waits else []
     elif req.now - found.left.get(req.who, -(10**15)) < policy.get("cooldown", 0):
         results.append("cooldown")
     return results
@@ -98,7 +102,7 @@ def plan_claim(req: Request, customer: str) -> tuple[Do, bool]:
     refuse_if(req.home.status != "open", "pool_not_open")
     req.by_member()
     found = req.customer(customer)
-    if found.state == "claimed" and found.holder == req.who and not found.expired(req.moment):
+    if found.state == "claimed" and found.holder == req.who and not req.expired(found):
         return nothing, False
     for code in blocking(req, found):
         raise Refusal(code)
@@ -119,7 +123,7 @@ def claim(req: Request, ids: Sequence[str], atomic: bool = False) -> list[str]:
 def eligibility(req: Request, customer: str) -> list[str]:
     found = req.customer(customer)
     closed = [] if req.home.status == "open" else ["pool_not_open"]
-    if found.state == "claimed" and found.holder == req.who and not found.expired(req.moment):
+    if found.state == "claimed" and found.holder == req.who and not req.expired(found):
         return closed
     if (req.pool, req.who) not in req.model.members:
         return [*closed, "not_a_member", *blocking(req, found)]
@@ -128,7 +132,7 @@ def eligibility(req: Request, customer: str) -> list[str]:
 
 def limits(req: Request) -> list[str]:
     """Return the limits that block one more claim, without counting expired claims."""
-    goes_on = [each for each in req.model.held_by(req.pool, req.who) if not each.expired(req.moment)]
+    goes_on = [each for each in req.model.held_by(req.pool, req.who) if not req.expired(each)]
     limit, results = req.model.limit(req.pool, req.who), []
     if req.by_member().claims[req.home.day(req.now)] >= req.policy.get("daily_claim_limit", 10**9):
         results.append("daily_limit")
@@ -179,6 +183,7 @@ def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, cl
         found = for_member(req, customer, to)
         if private:
             refuse_if(claim_id is not None, "claim_changed")
+            refuse_if(req.expired(found), "expired")
             return (nothing, False) if found.holder == to else (lambda: hand_private(req, found, to), to)
         req.claim(customer, claim_id)
         if found.holder == to:
@@ -193,7 +198,13 @@ def hand_private(req: Request, found: Customer, to: str) -> None:
     assert found.holder is not None
     req.model.leave(found, req.now)
     found.holder = to
+    start_own_clock(req, found)
     found.step("transferred", req.now)
+
+
+def start_own_clock(req: Request, found: Customer) -> None:
+    active = max(req.now, found.own.active if found.own is not None else 0)
+    found.own = Own(active, req.home.private_deadline(active))
 
 
 def for_member(req: Request, customer: str, to: str) -> Customer:
@@ -217,7 +228,7 @@ def convert(req: Request, ids: Sequence[str], to: str | None, atomic: bool = Fal
             found, _ = req.claim(customer)
         else:
             found = for_member(req, customer, to)
-            refuse_if(found.state == "private", "already_claimed")
+            refuse_if(found.state == "private" and not req.expired(found), "already_claimed")
         holder = to or found.holder
         assert holder is not None
         return lambda: req.model.make_private(found, "converted", holder, req.now), holder
@@ -229,7 +240,7 @@ def restore(req: Request, customer: str) -> None:
     req.by_manager()
     found = req.customer(customer)
     if "set_aside" in blocking(req, found):
-        if found.expired(req.moment):
+        if req.expired(found):
             req.model.expire(found, req.now)
         found.aside, found.returns, found.waiting = None, 0, req.now
         found.step("restored", req.now)
@@ -276,7 +287,7 @@ def follow_up(req: Request, ids: Sequence[str], note: str, single: bool = True, 
         found = req.customer(customer)
         refuse_if(found.state == "available", "not_claimed")
         req.theirs(found)
-        refuse_if(found.expired(req.moment), "expired")
+        refuse_if(req.expired(found), "expired")
         return lambda: followed_up(req, found, note, single), False
 
     return apply_to_each(req, ids, plan, atomic)
@@ -290,6 +301,15 @@ def followed_up(req: Request, found: Customer, note: str, single: bool) -> None:
     found.followed_up = req.now
     if found.claim is not None and single:
         restart(req, found.claim)
+    if found.own is not None and single:
+        restart_own(req, found.own)
+
+
+def restart_own(req: Request, own: Own) -> None:
+    own.active = max(req.now, own.active)
+    fresh = req.home.private_deadline(own.active)
+    if own.ends is not None and fresh is not None:
+        own.ends = max(own.ends, fresh)
 
 
 def restart(req: Request, claim: Claim) -> None:
@@ -307,7 +327,7 @@ def win(req: Request, customer: str) -> None:
     mode = req.policy.get("win", "approval") if found.holder == req.who and not req.manages else "holder"
     refuse_if(mode == "manager", "not_manager")
     if mode == "holder":
-        refuse_if(not req.model.private_room(req.pool, found.holder), "private_limit")
+        refuse_if(not req.model.private_room(req.pool, found.holder, req.now), "private_limit")
         req.model.make_private(found, "won", found.holder, req.now)
         return
     refuse_if(claim.requested is not None or claim.declined, "win_requested")
@@ -321,7 +341,7 @@ def under_review(req: Request, customer: str) -> tuple[Customer, Claim]:
     claim = found.claim
     if claim is None:
         raise Refusal("not_claimed")
-    refuse_if(found.expired(req.moment), "expired")
+    refuse_if(req.expired(found), "expired")
     refuse_if(claim.requested is None, "win_not_requested")
     return found, claim
 
@@ -329,7 +349,7 @@ def under_review(req: Request, customer: str) -> tuple[Customer, Claim]:
 def approve_win(req: Request, customer: str) -> None:
     found, _ = under_review(req, customer)
     assert found.holder is not None
-    refuse_if(not req.model.private_room(req.pool, found.holder), "private_limit")
+    refuse_if(not req.model.private_room(req.pool, found.holder, req.now), "private_limit")
     req.model.make_private(found, "won", found.holder, req.now)
 
 
@@ -352,6 +372,7 @@ def deposit(req: Request, ids: Sequence[str], into: str | None, atomic: bool = F
         refuse_if(found.state == "claimed", "not_private")
         refuse_if(found.state == "available", "already_available")
         req.theirs(found)
+        refuse_if(req.expired(found), "expired")
         refuse_if(there.home.status == "closed", "pool_not_open")
         if there.pool != req.pool:
             there.belongs()
@@ -366,7 +387,7 @@ def put_back(req: Request, found: Customer, into: str) -> None:
     found.left[found.holder] = found.entered = found.waiting = req.now
     if "max_hold" not in req.model.pools[into].policy:
         found.begun.clear()
-    found.state, found.holder, found.won = "available", None, None
+    found.state, found.holder, found.own, found.won = "available", None, None, None
     del req.model.customers[found.pool, found.id]
     found.pool = into
     req.model.customers[into, found.id] = found
@@ -410,7 +431,7 @@ def end_pins(req: Request) -> None:
     """Remove the caller's ended pins; return their claims to the pool if these have expired."""
     for each in req.model.held_by(req.pool, req.who):
         over = each.claim is not None and each.claim.pinned is not None and each.claim.pinned <= req.moment
-        if over and each.expired(req.moment):
+        if over and req.expired(each):
             req.model.expire(each, req.now)
         elif over:
             each_unpinned(req, each)
@@ -436,7 +457,7 @@ def edit(req: Request, ids: Sequence[str], name: str | None, priority: int | Non
     def plan(customer: str) -> tuple[Do, bool]:
         found = req.customer(customer)
         req.theirs(found)
-        refuse_if(found.holder == req.who and found.expired(req.moment) and not req.manages, "expired")
+        refuse_if(found.holder == req.who and req.expired(found) and not req.manages, "expired")
         changed = (name or found.name, found.priority if priority is None else priority)
         same = changed == (found.name, found.priority)
         refuse_if(changed[1] != found.priority and not req.manages, "not_manager")

@@ -178,6 +178,15 @@ def private(world: World) -> None:
         world.user("alice").post(f"/customers/{each}/win")
 
 
+def private_expired(world: World) -> None:
+    """The private customers of alice have expired, and fill her private limit; she holds c3."""
+    held(world, private_ttl="PT2H", private_limit=2, holding_limit=4)
+    world.user("alice").post("/win", TWO)
+    world.clock.forward(HOUR)
+    world.user("alice").claim("c3")
+    world.clock.forward(HOUR)
+
+
 def by_approval(world: World) -> None:
     """As held, where wins need an approval; mona holds c6."""
     held(world, win="approval")
@@ -281,6 +290,13 @@ OPERATIONS = [
     Operation("claim with a limit of one's own", filled_with_own_limit, "alice", "POST", f"{C1}/claim"),
     Operation("claim what has expired", expired, "bob", "POST", f"{C1}/claim"),
     Operation("claim in place of expired claims", expired, "alice", "POST", f"{P}/customers/c3/claim", finds=True),
+    Operation("claim a private customer that has expired", private_expired, "bob", "POST", f"{C1}/claim"),
+    Operation("win in place of expired private customers", private_expired, "alice", "POST",
+              f"{P}/customers/c3/win", finds=True),
+    Operation("remove the owner of expired private customers", private_expired, "mona", "DELETE",
+              f"{P}/members/alice?held=release&private=transfer&to=bob", finds=True),
+    Operation("change private deadlines for all", private_expired, "mona", "PATCH", P,
+              {"policy": {"private_ttl": "PT9H"}, "apply_to": "all"}, "1", finds=True, reports=True),
     Operation("claim on a new day", tomorrow, "alice", "POST", f"{P}/customers/c2/claim"),
     Operation("claim several", lambda world: filled(world, holding_limit=2), "alice", "POST", f"{P}/claim", SIX),
     Operation("claim several on a new day", tomorrow, "alice", "POST", f"{P}/claim",
@@ -342,6 +358,7 @@ OPERATIONS = [
     Operation("deposit elsewhere, by an admin", private, "root", "POST", f"{C1}/deposit", {"pool": "q"}),
     Operation("restore, by an admin", aside, "root", "POST", f"{C1}/restore"),
     Operation("sweep", expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep private customers", private_expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and remind", to_be_reminded, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("audit", held, "root", "POST", "/audit", {"repair": True}),

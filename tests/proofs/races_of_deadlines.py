@@ -1,11 +1,11 @@
-"""Races at the deadline of a claim: a sweep or another claim against its holder, to the millisecond."""
+"""Races at the deadline of a claim or a private customer: a sweep or a claim against its holder, to the millisecond."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from chalicelib.model.times import rfc3339
-from tests.proofs.race_runner import Race, codes, earlier, race, run_sweep
+from tests.proofs.race_runner import Race, Request, codes, earlier, race, request_by, run_sweep
 from tests.support.world import DAY, HOUR, MINUTE, START, Reply, World
 
 
@@ -176,3 +176,99 @@ def a_claim_in_place_of_a_expired_one_and_a_sweep(world: World) -> Race:
         assert results[0].status == 200, "one's own expired claims never block the headroom"
 
     return Race([lambda w: w.user("alice").claim("d1"), run_sweep], check, serial=False, cached=("c1", "d1"))
+
+
+def owned_for_an_hour(world: World, **policy: Any) -> None:
+    """Let alice own c1 and move the clock to its deadline. Carl and bob are members."""
+    world.pool(members="alice bob carl", private_ttl="PT1H", **policy)
+    world.fill(1)
+    world.user("alice").claim("c1")
+    world.user("alice").post("/customers/c1/win")
+    world.clock.forward(HOUR)
+
+
+def transfer(world: World) -> Reply:
+    return world.user("mona").post("/customers/c1/transfer", {"to": "mona"})
+
+
+@race
+def a_claim_of_an_expired_private_customer_and_a_sweep(world: World) -> Race:
+    owned_for_an_hour(world)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200 and results[1] == 0
+        assert world.user("mona").events("c1")[-2:] == ["expired", "claimed"]
+        assert world.user("alice").get("/members/me").json["private"] == 0
+
+    return Race([lambda w: w.user("bob").claim("c1"), run_sweep], check)
+
+
+@race
+def two_claims_of_an_expired_private_customer_and_a_transfer(world: World) -> Race:
+    owned_for_an_hour(world)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert codes(results[:2]) == ["already_claimed", "ok"]
+        assert world.user("mona").events("c1").count("expired") == 1
+
+    claims: list[Request] = [lambda w: w.user("bob").claim("c1"), lambda w: w.user("carl").claim("c1")]
+    return Race([*claims, transfer], check)
+
+
+@race
+def a_transfer_a_millisecond_before_the_deadline_of_an_owner_and_a_claim_at_it(world: World) -> Race:
+    owned_for_an_hour(world)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert sorted(["ok" if reply.status == 200 else "refused" for reply in results]) != ["refused", "refused"]
+
+    return Race([earlier(1, transfer), lambda w: w.user("bob").claim("c1")], check)
+
+
+@race
+def a_follow_up_a_millisecond_before_the_deadline_of_an_owner_and_a_claim_and_a_sweep(world: World) -> Race:
+    owned_for_an_hour(world)
+
+    def check(world: World, results: list[Any]) -> None:
+        followed = results[0].status == 200
+        assert followed == (world.user("mona").customer("c1")["holder"] == "alice")
+        assert followed != (results[1].status == 200) and results[2] == 0
+
+    follow_up = earlier(1, lambda w: w.user("alice").post("/customers/c1/follow-up", {"note": "rang"}))
+    return Race([follow_up, lambda w: w.user("bob").claim("c1"), run_sweep], check)
+
+
+@race
+def a_win_in_place_of_an_expired_private_customer_and_a_sweep(world: World) -> Race:
+    owned_for_an_hour(world, private_limit=1)
+    world.fill(1, prefix="d")
+    world.user("alice").claim("d1")
+
+    def check(world: World, results: list[Any]) -> None:
+        assert results[0].status == 200, "what has expired never blocks the private limit"
+        assert world.user("alice").get("/members/me").json["private"] == 1
+
+    return Race(
+        [request_by("alice", "POST", "/v1/pools/p/customers/d1/win"), run_sweep],
+        check,
+        serial=False,
+        cached=("c1", "d1"),
+    )
+
+
+@race
+def a_pause_and_a_sweep_of_a_private_customer_and_a_claim(world: World) -> Race:
+    owned_for_an_hour(world)
+    pause = request_by("root", "POST", "/v1/pools/p/pause")
+    return Race([pause, run_sweep, lambda w: w.user("bob").claim("c1")])
+
+
+@race
+def a_removal_of_an_owner_and_a_claim_of_what_has_expired(world: World) -> Race:
+    owned_for_an_hour(world)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert [reply.status for reply in results] == [200, 200]
+
+    removal = request_by("mona", "DELETE", "/v1/pools/p/members/alice?private=deposit")
+    return Race([removal, lambda w: w.user("bob").claim("c1")], check, serial=False)

@@ -16,7 +16,7 @@ from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.model import ACTIVITIES, Customer, Event
-from chalicelib.transactions.counters import ACTIVITY_OF_EVENT
+from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
 from tests.support.world import KEY_SECRET, everything
@@ -125,7 +125,7 @@ def _tenants_of_undone_customers(items: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _activities(events: tuple[Event, ...]) -> list[str]:
-    return [ACTIVITY_OF_EVENT[event.type] for event in events if event.type in ACTIVITY_OF_EVENT]
+    return [kind for event in events for kind in activities(event)]
 
 
 def _counted_activities(stored_items: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
@@ -172,7 +172,9 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert not unknown, f"I4: unknown transitions: {unknown}"
     last = events[-1]
     assert last.to_state == customer.state, f"I4: {customer.id} is {customer.state}, replayed {last.to_state}"
-    claim_by_state = {"claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, None)}
+    claim_by_state = {
+        "claimed": (last.holder, last.claim_id, last.expires_at), "private": (last.holder, None, last.expires_at)
+    }  # fmt: skip
     stored = (customer.holder, customer.claim_id, customer.expires_at)
     assert claim_by_state.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
     assert replayed(events) == (customer.state, *stored), f"I4: {customer.id}, replayed from its first event"

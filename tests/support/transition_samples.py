@@ -27,7 +27,7 @@ CLAIMED = replace(
     AVAILABLE, state="claimed", holder="alice", claim_id="a1", claimed_at=START - HOUR, expires_at=START + HOUR
 )
 EXPIRED = replace(CLAIMED, expires_at=START)
-PRIVATE = replace(AVAILABLE, state="private", holder="alice")
+PRIVATE = replace(AVAILABLE, state="private", holder="alice", active_at=START - DAY)
 CLEARED = {"claim_id": None, "claimed_at": None, "expires_at": None}
 
 # The rules, in order: for a caller acting on a claim of alice, for a manager, for a manager who gives to bob.

@@ -271,7 +271,9 @@ def test_a_conversion_makes_the_customer_private_to_its_holder() -> None:
         claim_transitions.win(actor(user, win="holder"), "c1", CLAIMED, WinDetails()) for user in ("alice", "mona")
     )
 
-    assert changed(mine) == changed(by_mona) == CLEARED | {"state": "private", "won_at": START}
-    assert (rule_names(mine), event(mine).type, event(mine).expires_at) == (THEIRS, "won", START + HOUR)
+    won = CLEARED | {"state": "private", "won_at": START, "active_at": START}
+    assert changed(mine) == changed(by_mona) == won
+    assert (rule_names(mine), event(mine).type, event(mine).claim_id) == (THEIRS, "won", CLAIMED.claim_id)
+    assert event(mine).expires_at is None, "a private customer has no deadline here"
     assert rule_names(by_mona)[3] == "not_holder mona"
     assert (mine.managed, by_mona.managed) == (False, True)

@@ -69,8 +69,9 @@ def test_a_conversion_makes_the_holder_or_the_named_user_the_owner() -> None:
 
     for_holder, for_bob = (claim_transitions.convert(actor("mona"), "c1", known, to) for to in (None, "bob"))
 
-    assert changed(for_holder) == CLEARED | {"state": "private"}
-    assert changed(for_bob) == CLEARED | {"state": "private", "holder": "bob", "past_holders": {"alice": START}}
+    private = CLEARED | {"state": "private", "active_at": START}
+    assert changed(for_holder) == private
+    assert changed(for_bob) == private | {"holder": "bob", "past_holders": {"alice": START}}
     assert rule_names(for_holder) == [*BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1"]
     assert rule_names(for_bob) == [*TO_BOB, "already_claimed c1"]
     assert isinstance(for_bob, Write) and (events(for_bob), for_bob.take) == (
@@ -84,7 +85,7 @@ def test_an_unheld_customer_is_converted_for_a_named_user_even_when_set_aside() 
 
     named, for_nobody = (claim_transitions.convert(actor("mona"), "c1", aside, to) for to in ("bob", None))
 
-    assert changed(named) == {"state": "private", "holder": "bob", "set_aside_at": None}
+    assert changed(named) == {"state": "private", "holder": "bob", "set_aside_at": None, "active_at": START}
     assert for_nobody == Recheck(for_nobody.key, aside, for_nobody.rules)
 
 
@@ -117,10 +118,10 @@ def test_a_deposit_makes_a_customer_available_and_records_a_past_holder() -> Non
 
     assert changed(move) == {
         "state": "available", "holder": None, "entered_at": START, "waiting_since": START,
-        "past_holders": {"alice": START},
+        "past_holders": {"alice": START}, "active_at": None,
     }  # fmt: skip
     assert rule_names(move) == [
-        "not_a_member alice", "not_found c1", "not_private c1", "already_available c1", "not_holder c1",
+        "not_a_member alice", "not_found c1", "not_private c1", "already_available c1", "not_holder c1", "expired c1",
         "pool_not_open p",
     ]  # fmt: skip
     assert (events(move), isinstance(move, Relocate), move.managed) == (["deposited"], False, False)

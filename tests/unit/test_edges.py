@@ -107,6 +107,7 @@ def test_a_claim_is_free_from_the_millisecond_of_its_deadline() -> None:
     free = rules.free_to_claim(KEY, Policy(), NOW)
 
     assert refusals(free, state="available") == refusals(free, state="claimed", expires_at=NOW) == []
+    assert refusals(free, state="private", expires_at=NOW) == []
     assert refusals(free, state="claimed", expires_at=NOW + 1) == [Refusal("already_claimed", NOW + 1)]
 
 
@@ -131,6 +132,8 @@ def test_an_embargo_ends_at_its_exact_millisecond() -> None:
     assert rules.past_embargo(KEY, Policy(), NOW) == []
     assert refusals(embargo, entered_at=NOW - 1000) == []
     assert refusals(embargo, entered_at=NOW - 999) == [Refusal("embargoed", NOW + 1)]
+    of_private = rules.past_embargo(KEY, Policy(embargo="PT1S"), NOW, "expires_at")
+    assert refusals(of_private, entered_at=0, expires_at=NOW - 999) == [Refusal("embargoed", NOW + 1)]
 
 
 def test_the_cooldown_blocks_only_past_holders_to_the_millisecond() -> None:
@@ -179,14 +182,17 @@ def test_the_holder_acts_before_the_deadline_and_the_sweep_from_then_on() -> Non
     assert refusals(expired, state="claimed", expires_at=NOW) == []
     assert refusals(goes_on, state="claimed", expires_at=NOW) == [Refusal("expired")]
     assert refusals(expired, state="claimed", expires_at=NOW + 1) == [Refusal("claim_changed")]
-    assert refusals(expired, state="private", expires_at=NOW) == [Refusal("claim_changed")]
+    assert refusals(expired, state="private", expires_at=NOW) == []
+    assert refusals(expired, state="available", expires_at=NOW) == [Refusal("claim_changed")]
 
 
 def test_only_a_private_customer_can_be_deposited() -> None:
-    private = rules.private(KEY)
+    private, free = rules.private(KEY), rules.not_private(KEY, NOW)
 
-    assert refusals(rules.not_private(KEY), state="available") == refusals(private, state="private") == []
-    assert refusals(rules.not_private(KEY), state="private") == [Refusal("already_claimed")]
+    assert refusals(free, state="available") == refusals(private, state="private") == []
+    assert refusals(free, state="private") == [Refusal("already_claimed")]
+    assert refusals(free, state="private", expires_at=NOW + 1) == [Refusal("already_claimed", NOW + 1)]
+    assert refusals(free, state="private", expires_at=NOW) == []
     assert refusals(private, state="claimed") == [Refusal("not_private"), Refusal("already_available")]
     assert refusals(private, state="available") == [Refusal("already_available")]
 

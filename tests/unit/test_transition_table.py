@@ -57,8 +57,9 @@ def test_a_change_outside_the_transition_table_is_rejected() -> None:
 
 def test_every_transition_of_the_table_occurs_in_the_samples(memory_world: World) -> None:
     mona = memory_world.pool(
-        claim_ttl="P2D", extension="P1D", members_may_extend=True, max_returns=2, pin_limit=2, reminders=["PT1H"]
-    )
+        claim_ttl="P2D", extension="P1D", members_may_extend=True, max_returns=2, pin_limit=2, reminders=["PT1H"],
+        private_ttl="P2D",
+    )  # fmt: skip
     alice = memory_world.user("alice")
     memory_world.fill(4)
     mona.create("made")

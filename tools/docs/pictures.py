@@ -58,7 +58,7 @@ WAYS: Final = {
     ("available", "private"): Way("M310 170 L440 366", 396, 268, "start"),
     ("private", "available"): Way("M404 370 L262 174", 300, 290, "end"),
     ("claimed", "private"): Way("M680 170 L532 366", 626, 290, "start"),
-    ("private", "private"): Way("M560 386 C630 370 630 430 564 416", 622, 404, "start"),
+    ("private", "private"): Way("M560 386 C630 370 630 430 564 416", 622, 392, "start"),
 }
 
 
