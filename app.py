@@ -68,9 +68,7 @@ def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
     """Sweep every pool: return expired claims, send reminders. Stops before the function times out."""
     backend = service().backend
     context: Any = event.context
-    report = sweeper.run_round(
-        backend, sweeper.all_pools(backend), bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000
-    )
+    report = sweeper.run_scheduled(backend, bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000)
     app.log.info("swept", extra=measured("sweep", report.numbers(), unconfirmed=report.unconfirmed))
     return report.numbers() | {"unconfirmed": report.unconfirmed}
 

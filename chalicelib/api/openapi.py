@@ -33,6 +33,7 @@ Repeat a request with an `Idempotency-Key` that got 429, 503 or no response with
 TAGS: Final = {
     "claims": "Actions of members, holders and managers on customers, one by one or in batches.",
     "customers": "Customer records: create, import, list, read, edit, history.",
+    "erasures": "Erase customers, and list the erased ones.",
     "members": "Members of a pool, their roles and limits.",
     "pools": "Pools and their policies.",
     "service": "The service itself.",

@@ -127,8 +127,8 @@ def render(
 
 def body_of(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body:
     """Return the body of the answer, without the names of users."""
-    if route.form == "one":
-        return bodies[0]
+    if route.form == "one" and answer.results is not None:
+        return bodies[0] if answer.results[0].body is None else answer.results[0].body
     if route.form == "items":
         return responses.ClaimedCustomers([bodies[position] for position in sorted(bodies)])
     if answer.blocking is not None:
@@ -171,6 +171,8 @@ def _batch(answer: Answer, results: Mapping[int, Result], bodies: Bodies, langua
 def _entry(result: Result, body: responses.Customer | None, language: str) -> responses.Schema:
     if result.refusal is not None:
         return responses.BatchFailure(result.id, False, **asdict(problems.refusal_body(result.refusal, language)))
+    if result.body is not None:
+        return responses.EraseSuccess(**msgspec.to_builtins(result.body), ok=True)
     return responses.Undone(result.id, True, None) if body is None else responses.BatchSuccess(result.id, True, body)
 
 

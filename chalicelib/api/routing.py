@@ -77,7 +77,8 @@ class Route(Struct, frozen=True):
     def versioned(self) -> bool:
         """Whether the route changes something that already has a version: only such a route reads If-Match."""
         shows_version = "version" in getattr(self.answers, "__struct_fields__", ())
-        return self.method != "GET" and self.status != 201 and (self.path.endswith("}") or shows_version)
+        versioned = self.path.endswith("}") or shows_version or self.form == "one"
+        return self.method != "GET" and self.status != 201 and versioned
 
     def call(self, **given: Any) -> Answer:
         return call(self.handler, given)

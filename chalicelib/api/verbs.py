@@ -20,7 +20,8 @@ Verb: TypeAlias = Callable[..., Outcome]
 class Batch(Struct, frozen=True):
     """The batch of a verb: its request and response types. A refusal for a reason in `of_all` refuses the whole.
 
-    `path` is that of the verb, unless it is given.
+    `path` is that of the verb, unless it is given. A verb that `goes_on` after its results are stored is called by a
+    repetition too, and returns the stored results itself.
     """
 
     summary: str
@@ -28,6 +29,7 @@ class Batch(Struct, frozen=True):
     answers: type = responses.Batch
     of_all: tuple[str, ...] = ()
     path: str | None = None
+    goes_on: bool = False
 
 
 def verb(
@@ -48,7 +50,7 @@ def verb(
         single = _described(_single(act), act, act.__name__, act.__doc__)
         route(method, CUSTOMER + path, body=body, answers=answers, recalls=False, form="one")(single)
         if batch is not None:
-            many = _described(_many(act, batch.of_all), act, f"{act.__name__}_batch", batch.summary)
+            many = _described(_many(act, batch), act, f"{act.__name__}_batch", batch.summary)
             route("POST", POOL + (batch.path or path), body=batch.body, answers=batch.answers, form="each")(many)
         return act
 
@@ -63,14 +65,15 @@ def _single(act: Verb) -> Handler:
     return handler
 
 
-def _many(act: Verb, of_all: Sequence[str]) -> Handler:
+def _many(act: Verb, batch: Batch) -> Handler:
     """Return one result per id: those of an earlier attempt with the same Idempotency-Key, else those of the verb."""
 
     def handler(ctx: RequestContext, body: BatchBody, pool: str) -> Answer:
         ids = body.customer_ids
         check_batch_size(len(ids))
         given = {"ctx": ctx, "pool": pool, "ids": ids, "body": body, "atomic": body.atomic}
-        return batch_answer(ctx.answered(ids) or call(act, given), atomic=body.atomic, of_all=of_all)
+        answered = None if batch.goes_on else ctx.answered(ids)
+        return batch_answer(answered or call(act, given), atomic=body.atomic, of_all=batch.of_all)
 
     return handler
 

@@ -29,6 +29,7 @@ from chalicelib.domain.transitions import (
     holder_or_manager,
     manager_rules,
     pool_accepts,
+    with_former_keys,
     with_new_claim,
     without_expired,
 )
@@ -356,7 +357,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
         *([rules.not_expired(key, actor.clock(known)), *pool_accepts(into)] if open_only else []),
     ]
     if target_pool is not None:
-        required += [*into.member_rules(), rules.does_not_exist(target_pool)]
+        required += [*into.member_rules(), rules.not_erased(target_pool), rules.does_not_exist(target_pool)]
     if known is None or known.holder is None or known.state != "private":
         return Recheck(key, known, tuple(required))
     left = departure(known, into.policy, actor.now, actor.now)
@@ -378,7 +379,8 @@ def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
     first = after.tail[0].seq
     homes = after.homes | ({actor.pool: first} if first > 1 else {})
     contact_keys = into.contact_keys(after.fields)
-    return replace(after, pool=into.pool, homes=homes, fields_version=after.version, contact_keys=contact_keys)
+    there = replace(after, pool=into.pool, homes=homes, fields_version=after.version, contact_keys=contact_keys)
+    return with_former_keys(there, after)
 
 
 def restore(actor: Actor, customer: str, known: Customer | None) -> Transition:

@@ -6,12 +6,12 @@ Pure, like `transitions`. The holder and the state of a stored customer stay.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import rules
+from chalicelib.domain import masking, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import (
     Actor,
@@ -23,10 +23,14 @@ from chalicelib.domain.transitions import (
     holder_or_manager,
     manager_rules,
     pool_accepts,
+    with_former_keys,
 )
+from chalicelib.dynamodb import keys
 from chalicelib.model.model import Customer, created, transitioned
 from chalicelib.model.text import field_errors
+from chalicelib.model.validation import FieldError
 
+_CONTACT_ID: Final = FieldError("contact", "id")
 OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 
 
@@ -45,7 +49,7 @@ class Row(Struct, frozen=True):
 
 def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) -> Transition:
     """Create the customer of the row. Refuse one that exists."""
-    return create(actor, new_customer(actor, row), "created")
+    return create(actor, row, "created")
 
 
 def import_row(
@@ -54,7 +58,7 @@ def import_row(
     """Add the customer of the row, or update it, by its id."""
     row = rows[customer]
     if known is None or on_duplicate == "reject":
-        return create(actor, new_customer(actor, row), "imported", unique=on_duplicate == "reject")
+        return create(actor, row, "imported", unique=on_duplicate == "reject")
     return keep_existing(actor, known) if on_duplicate == "skip" else update_row(actor, known, row)
 
 
@@ -81,20 +85,24 @@ def changes(known: Customer, name: str | None, fields: dict[str, Any], priority:
     }
 
 
-def create(
-    actor: Actor, customer: Customer, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()
-) -> Write:
-    """Create an available customer. With `unique`, refuse one that exists, after the rules of `first`."""
-    key = actor.customer_key(customer.id)
+def create(actor: Actor, row: Row, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()) -> Transition:
+    """Create an available customer. With `unique`, refuse one that exists, after the rules of `first`.
+
+    Refuse an id that is a phone number or an e-mail address: ids are in logs, and stay after an erasure (rule 38).
+    """
+    key = actor.customer_key(row.id)
     taken = [rules.does_not_exist(key)] if unique else []
-    required = (*manager_rules(actor), *pool_accepts(actor), *first, *taken)
-    return Write(key, None, required, after=created(customer, event_type, actor.user))
+    required = (*manager_rules(actor), *pool_accepts(actor), rules.not_erased(key), *first, *taken)
+    if not row.generated_id and masking.is_contact(row.id, actor.policy.region):
+        pool = keys.pool_key(actor.tenant, actor.pool)  # an item that exists
+        return Recheck(key, None, (*required, rules.always_fails(pool, "invalid_request", errors=(_CONTACT_ID,))))
+    return Write(key, None, required, after=created(new_customer(actor, row), event_type, actor.user))
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Transition:
     """Change the content of a customer; its state and its holder stay (rule 23)."""
     key = actor.customer_key(known.id)
-    return updated(actor, known, (*manager_rules(actor), rules.exists(key)), changes)
+    return updated(actor, known, (*manager_rules(actor), rules.customer_exists(key)), changes)
 
 
 def updated(
@@ -104,14 +112,14 @@ def updated(
     key = actor.customer_key(known.id)
     if all(getattr(known, name) == changed for name, changed in changes.items()):
         return NoOp(key, known, required)
-    keys = changed_keys(known, changes)
-    after = transitioned(known, "updated", actor.user, actor.now, reason, changed=keys, **changes)
+    changed = changed_keys(known, changes)
+    after = transitioned(known, "updated", actor.user, actor.now, reason, changed=changed, **changes)
     if after.fields == known.fields:
         return Write(key, known, required, after=after)
     if errors := field_errors(after.fields):
         return Recheck(key, known, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
-    contact_keys = actor.contact_keys(after.fields)
-    return Write(key, known, required, after=replace(after, fields_version=after.version, contact_keys=contact_keys))
+    written = replace(after, fields_version=after.version, contact_keys=actor.contact_keys(after.fields))
+    return Write(key, known, required, after=with_former_keys(written, known))
 
 
 def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -125,7 +133,7 @@ def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]
 def keep_existing(actor: Actor, known: Customer) -> NoOp:
     """Change nothing, but require a manager: only managers may see the customer."""
     key = actor.customer_key(known.id)
-    return NoOp(key, known, (*manager_rules(actor), rules.exists(key)))
+    return NoOp(key, known, (*manager_rules(actor), rules.customer_exists(key)))
 
 
 def reject_existing(actor: Actor, known: Customer) -> Recheck:

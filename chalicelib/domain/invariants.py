@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import INDEX_RANGE, NAMES
-from chalicelib.model.model import Customer, Event, State
+from chalicelib.model.model import Customer, Event, State, Tombstone
 
 BEGINS_CLAIM: Final = frozenset(("claimed", "assigned", "transferred"))
 MAKES_PRIVATE: Final = frozenset(("won", "converted"))
@@ -22,7 +22,7 @@ SUMS: Final = ("pooled", "aside")
 MAX_SHOWN: Final = 5  # of the missing events
 
 # All allowed transitions: the states before and after each type of event.
-TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
+TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State | None], ...]]] = {
     "created": ((None, "available"),),
     "imported": ((None, "available"),),
     "claimed": (("available", "claimed"),),
@@ -44,6 +44,7 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State], ...]]] = {
     "converted": (("available", "private"), ("claimed", "private")),
     "deposited": (("private", "available"),),
     "updated": (("available", "available"), ("claimed", "claimed"), ("private", "private")),
+    "erased": (("available", None), ("claimed", None), ("private", None)),
 }
 
 
@@ -89,14 +90,26 @@ def claim_state_of(customer: Customer) -> ClaimState:
 
 def check_events(customer: Customer, events: Sequence[Event]) -> list[Difference]:
     """Check that events are numbered 1 to `version` without a gap, and lead to the stored state (I4)."""
-    times = Counter(event.seq for event in events)
-    numbers = range(1, customer.version + 1)
-    odd = [seq for seq in sorted({*times, *numbers}) if times[seq] != (seq in numbers)]
-    found = [] if not odd else [Difference("events", f"1 to {customer.version}, each once", odd[:MAX_SHOWN])]
-    if unknown := [event.seq for event in events if not is_transition(event)]:
-        found.append(Difference("events", "transitions that there are", unknown[:MAX_SHOWN]))
+    found = _check_numbers(customer.version, events)
     final, stored = replayed(sorted(events, key=lambda event: event.seq)), claim_state_of(customer)
     return found if final == stored else [*found, Difference("replay", final._asdict(), stored._asdict())]
+
+
+def check_erased(tombstone: Tombstone, events: Sequence[Event]) -> list[Difference]:
+    """Check that the events are numbered without a gap and that only the last is the erasure."""
+    found = _check_numbers(tombstone.version, events)
+    last = [event.seq for event in events if event.type == "erased"]
+    return found if last == [tombstone.version] else [*found, Difference("events", [tombstone.version], last)]
+
+
+def _check_numbers(version: int, events: Sequence[Event]) -> list[Difference]:
+    times = Counter(event.seq for event in events)
+    numbers = range(1, version + 1)
+    odd = [seq for seq in sorted({*times, *numbers}) if times[seq] != (seq in numbers)]
+    found = [] if not odd else [Difference("events", f"1 to {version}, each once", odd[:MAX_SHOWN])]
+    if unknown := [event.seq for event in events if not is_transition(event)]:
+        found.append(Difference("events", "transitions that there are", unknown[:MAX_SHOWN]))
+    return found
 
 
 def is_transition(event: Event) -> bool:
@@ -149,7 +162,12 @@ def check_counters(stored: Item, counted: Counter[str]) -> list[Difference]:
 
 
 def stored_counters(stored: Item) -> tuple[str | None, Counter[str]]:
-    """Return the holder or owner of an item and what the item counts for; works for a malformed item too."""
+    """Return the holder or owner of an item and what the item counts for; works for a malformed item too.
+
+    A tombstone counts for nothing.
+    """
+    if items.is_tombstone(stored):
+        return None, Counter()
     state, holder = (items.deserialize_or_none(stored.get(name)) for name in ("state", "holder"))
     counts: Counter[str] = Counter(pooled=int(state != "private"), aside=int("set_aside_at" in stored))
     if state not in ("claimed", "private") or not isinstance(holder, str):

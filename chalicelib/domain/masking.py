@@ -227,6 +227,18 @@ def _between_digits(sign: str) -> bool:
     return sign in ".\u2212" or sign.isspace() or unicodedata.category(sign) in ("Pd", "Ps", "Pe", "Cf")
 
 
+def has_contact(text: str, region: str) -> bool:
+    """Return whether the text contains a phone number or an e-mail address."""
+    return in_text(text, region) != text
+
+
+def is_contact(text: str, region: str) -> bool:
+    """Return whether the whole text is a phone number or an e-mail address."""
+    if sum(sign.isdecimal() for sign in text) < _DIGITS:
+        return email(text) is not None
+    return email(text) is not None or any(end - start == len(text) for start, end in _numbers(text, region))
+
+
 def _number(number: str) -> str:
     """13812345678 → 138****5678. A shorter number keeps only its first digit, or it could be guessed."""
     return f"{number[:3]}{HIDDEN}{number[-4:]}" if len(number) >= _SHORTEST else _first(number) + HIDDEN

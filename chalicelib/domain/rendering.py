@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.domain import masking
 from chalicelib.model import responses
-from chalicelib.model.model import Customer, Event, Member, Pool
+from chalicelib.model.model import Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import EventType, Facts
 from chalicelib.model.times import rfc3339
@@ -166,6 +166,14 @@ def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: C
         name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
     won = (record.amount, _time(record.ends_at)) if sees_all or notes_are_open else (None, None)
     return Personal(name, fields, mask is not None and not sees_all, *won)
+
+
+def erased(record: Tombstone) -> responses.ErasedCustomer:
+    return responses.ErasedCustomer(record.id, rfc3339(record.erased_at))
+
+
+def erasure(record: Tombstone) -> responses.Erasure:
+    return responses.Erasure(record.id, rfc3339(record.erased_at), record.erased_by, record.reason)
 
 
 def _available_at(record: Customer, policy: Policy) -> int | None:

@@ -26,7 +26,7 @@ from chalicelib.model.text import is_blank
 from chalicelib.model.validation import FieldError
 
 pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
-created_at = Attribute("created_at")
+created_at, erased_at = Attribute("created_at"), Attribute("erased_at")
 holder, claim_id, expires_at, entered_at = (
     Attribute("holder"),
     Attribute("claim_id"),
@@ -126,8 +126,18 @@ def does_not_exist(key: Key) -> Rule:
     return Rule("duplicate_customer", key, pk.does_not_exist())
 
 
+def not_erased(key: Key) -> Rule:
+    """Require that no customer of that id has been erased: the id is not used again (rule 38)."""
+    return Rule("suppressed", key, erased_at.does_not_exist())
+
+
 def exists(key: Key) -> Rule:
     return Rule("not_found", key, pk.exists())
+
+
+def customer_exists(key: Key, reason: str = "not_found") -> Rule:
+    """Require a customer that is not erased: a tombstone has no state."""
+    return Rule(reason, key, state.exists())
 
 
 def same_version(known_version: int, known_created_at: int) -> Condition:
@@ -154,10 +164,12 @@ def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
     not_set_aside: Condition = set_aside_at.does_not_exist()
     if policy.max_returns is not None:
         not_set_aside = not_set_aside & ((state == "available") | (returns < policy.max_returns - 1))
-    return [
-        Rule("already_claimed", key, (state == "available") | (expires_at <= now), ends_with=("expires_at",)),
-        Rule("set_aside", key, not_set_aside),
-    ]
+    return [unheld(key, now), Rule("set_aside", key, not_set_aside)]
+
+
+def unheld(key: Key, now: int) -> Rule:
+    """Require a customer that nobody holds or owns."""
+    return Rule("already_claimed", key, (state == "available") | (expires_at <= now), ends_with=("expires_at",))
 
 
 def past_embargo(key: Key, policy: Policy, now: int, entry: str = "entered_at") -> list[Rule]:
@@ -318,7 +330,7 @@ def no_manager(key: Key) -> Rule:
 
 
 def always_fails(key: Key, reason: str, limit: int | None = None, errors: tuple[FieldError, ...] = ()) -> Rule:
-    """A rule that always fails; reported only if all earlier rules pass."""
+    """A rule that always fails, about an item that exists; reported only if all earlier rules pass."""
     return Rule(reason, key, pk.does_not_exist(), limit=limit, errors=errors)
 
 

@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
-from chalicelib.dynamodb import keys
+from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model import contact_keys
 from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
-from chalicelib.model.model import Customer, Pool, transitioned
+from chalicelib.model.model import Customer, Pool, Tombstone, transitioned
 from chalicelib.model.policy import Policy
 
 PAST_HOLDERS_KEPT = 8  # without a cooldown
@@ -129,10 +129,18 @@ class Take(Struct, frozen=True):
 
 
 class GivenUp(Struct, frozen=True):
-    """A unique key that a customer loses, if `rule` holds: to the owner in the item, or to nobody without one."""
+    """A unique key that a customer loses, if `rule` holds: to the owner in the item, or to nobody without one.
+
+    `owner_rule` requires that the next owner still exists.
+    """
 
     rule: Rule
     next_owner: Item | None
+    owner_rule: Rule | None = None
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return (self.rule,) if self.owner_rule is None else (self.rule, self.owner_rule)
 
 
 class Write(Transition, frozen=True, kw_only=True):
@@ -167,6 +175,13 @@ class Remove(Transition, frozen=True, kw_only=True):
     given_up: tuple[GivenUp, ...] = ()
 
 
+class Erase(Transition, frozen=True, kw_only=True):
+    """Replace the customer by a tombstone. It loses the unique keys in `given_up`, whose rules are among `rules`."""
+
+    after: Tombstone
+    given_up: tuple[GivenUp, ...] = ()
+
+
 def pool_rules(actor: Actor) -> list[Rule]:
     """Require that a paused or closed pool is unchanged since it was read.
 
@@ -188,7 +203,7 @@ def customer_rules(actor: Actor, key: Key, *, counted: bool = False) -> list[Rul
     A `counted` verb changes the actor's own counters, so an admin must be a member for it too.
     """
     belongs = [rules.member(actor.member_key)] if counted else actor.member_rules()
-    first = [*pool_rules(actor), *belongs, rules.exists(key)]
+    first = [*pool_rules(actor), *belongs, rules.customer_exists(key)]
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
 
 
@@ -336,3 +351,12 @@ def past_holders(known: Customer, policy: Policy, since: int, now: int) -> dict[
     if cooldown is not None:
         return kept
     return dict(sorted(past.items(), key=lambda entry: entry[1])[-PAST_HOLDERS_KEPT:]) | kept
+
+
+def with_former_keys(after: Customer, before: Customer) -> Customer:
+    """Return the customer with the unique keys that it no longer has. Their items may still name it: an erasure deletes
+    these.
+    """
+    had, has = ({key.pk for key in items.unique_key_items(each)} for each in (before, after))
+    former = {*before.former_keys, *had} - has
+    return after if former == set(after.former_keys) else replace(after, former_keys=tuple(sorted(former)))

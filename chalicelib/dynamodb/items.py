@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.keys import INDEX_RANGE, ROSTER, Key
-from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
+from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.users import Person
 
@@ -92,9 +92,12 @@ MALFORMED: Final = (
 _OMITTED: Final[dict[str, Any]] = {
     name: None
     for name in Customer.__struct_fields__
-    if name not in ("tenant", "pool", "id", "fields", "contact_keys", "tail", "unknown", "unknown_of_fields")
+    if name not in (
+        "tenant", "pool", "id", "fields", "contact_keys", "former_keys", "tail", "unknown", "unknown_of_fields"
+    )
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1}  # fmt: skip
+_KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "former_keys"))
 _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED, *INDEX_RANGE, *INDEX_RANGE.values()))
 
 
@@ -143,7 +146,7 @@ def attribute_changes(before: Item, after: Item) -> tuple[Item, tuple[str, ...]]
 
 
 def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
-    """Return the customer without its fields. Raises msgspec.ValidationError if the item is malformed."""
+    """Return the customer without its fields. Raises msgspec.ValidationError if it is malformed, or a tombstone."""
     content = _deserialize_known(stored, _KNOWN)
     content["unknown"] = {name: stored[name] for name in stored.keys() - _KNOWN}
     content["tail"] = _event_rows(content["tail"])
@@ -196,20 +199,36 @@ def _decode_events(text: str) -> bytes | str:
 
 def fields_item(customer: Customer) -> Item:
     key = keys.fields_key(customer.tenant, customer.pool, customer.id)
-    contact_keys = " ".join(customer.contact_keys)
-    known = {"fields": _text(customer.fields), "version": customer.fields_version, "keys": contact_keys}
+    known = {
+        "fields": _text(customer.fields), "version": customer.fields_version, "keys": " ".join(customer.contact_keys),
+        "former_keys": " ".join(customer.former_keys) if customer.former_keys else None,
+    }  # fmt: skip
     return build_item(key, known) | customer.unknown_of_fields
 
 
-def fields_record(stored: Item) -> tuple[int, Fields, tuple[str, ...], Item]:
-    """Return the customer version that wrote these fields, the fields, the contact keys in them, and the attributes
-    that this version of the service does not know.
-
-    Raises one of MALFORMED.
+class StoredFields(NamedTuple):
+    """The fields of a customer, the customer version that wrote them, the contact keys in them, the partition keys of
+    its former unique keys, and the attributes that this version of the service does not know.
     """
+
+    version: int
+    fields: Fields
+    contact_keys: tuple[str, ...]
+    former_keys: tuple[str, ...]
+    unknown: Item
+
+
+def fields_record(stored: Item) -> StoredFields:
+    """Raises one of MALFORMED."""
     fields = msgspec.json.decode(stored["fields"]["S"], type=Fields)
-    unknown = {name: stored[name] for name in stored.keys() - {"pk", "sk", "fields", "version", "keys"}}
-    return deserialize(stored["version"]), fields, tuple(stored["keys"]["S"].split()), unknown
+    unknown = {name: stored[name] for name in stored.keys() - _KNOWN_OF_FIELDS}
+    contact_keys = tuple(stored["keys"]["S"].split())
+    return StoredFields(deserialize(stored["version"]), fields, contact_keys, former_keys_record(stored), unknown)
+
+
+def former_keys_record(stored: Item) -> tuple[str, ...]:
+    """Return the former unique keys in an item of fields. Raises one of MALFORMED."""
+    return tuple(stored["former_keys"]["S"].split()) if "former_keys" in stored else ()
 
 
 def unique_key_items(customer: Customer) -> dict[Key, Item]:
@@ -272,6 +291,43 @@ def event_page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
 
 def event_page_record(stored: Item) -> tuple[Event, ...]:
     return _events(stored["events"]["S"])
+
+
+def emptied_page(stored: Item) -> Item:
+    """Return an event page without anything personal. Raises one of MALFORMED."""
+    events = tuple(event.emptied for event in event_page_record(stored))
+    return {"pk": stored["pk"], "sk": stored["sk"], "events": {"S": encode_events(events)}}
+
+
+# Erased customers
+
+
+def is_tombstone(stored: Item) -> bool:
+    return "erased_at" in stored and "state" not in stored
+
+
+def tombstone_item(tombstone: Tombstone) -> Item:
+    """Return the item of a customer that was just erased: it is listed as not yet emptied."""
+    attributes = {
+        "version": tombstone.version, "created_at": tombstone.created_at, "erased_at": tombstone.erased_at,
+        "erased_by": tombstone.erased_by, "reason": tombstone.reason, "homes": tombstone.homes or None,
+        "tail": encode_events(tombstone.tail), ROSTER: keys.erased_roster(tombstone.tenant, tombstone.pool),
+        DUE: UNFINISHED_ERASURES, INDEX_RANGE[DUE]: tombstone.erased_at,
+    }  # fmt: skip
+    return build_item(keys.customer_key(tombstone.tenant, tombstone.pool, tombstone.id), attributes)
+
+
+def is_unfinished(stored: Item) -> bool:
+    """Return whether this tombstone is not yet emptied."""
+    return DUE in stored
+
+
+def tombstone_record(stored: Item) -> Tombstone:
+    """Raises one of MALFORMED."""
+    pk = deserialize(stored["pk"])
+    content = _deserialize_known(stored, Tombstone.__struct_fields__)
+    content |= {"tenant": keys.tenant_from_pk(pk), "pool": keys.pool_from_pk(pk), "id": keys.id_from_pk(pk)}
+    return msgspec.convert(content | {"tail": _event_rows(content["tail"])}, Tombstone)
 
 
 def pool_item(pool: Pool) -> Item:

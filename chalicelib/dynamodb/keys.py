@@ -8,6 +8,7 @@ with it. Nothing here calls DynamoDB.
     fields             same                                   F                    free fields and contact keys; no
                                                                                    claim writes them
     overwritten        same                                   I                    content before an import (TTL)
+    tombstone          same                                   -                    of an erased customer
     older events       same                                   E#<created_at>#<seq> a page of up to 16 events
     member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
     unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone or e-mail
@@ -22,11 +23,12 @@ with it. Nothing here calls DynamoDB.
     idempotency record T#<tenant>#K#<user>#<route>#<key>      <part>               results of a request (TTL)
 
     index    sorted by  content
-    roster   pk         the customers of a pool, and its members, by id. Claims never write it
+    roster   pk         the customers of a pool, its members, and its erased customers, by id. Claims never write it
     place    rank       available customers by priority and waiting time, customers set aside, and each holder's
                         customers: claims by deadline, then private ones by deadline
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
-                        so the sweep needs no second read
+                        so the sweep needs no second read. One partition of all pools lists erased customers that are
+                        not yet emptied
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
 
@@ -41,7 +43,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from chalicelib.model.model import Customer
+from chalicelib.model.model import Customer, Tombstone
 from chalicelib.model.normalization import fold_name, truncate_name
 
 
@@ -59,6 +61,7 @@ REMINDER: Final = "reminder"
 INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
 COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
 
+UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
 NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the sort value where there is no deadline
 FIRST_PRIVATE_RANK: Final = NO_DEADLINE + 1  # in `place`, private customers follow the claims of their owner
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so priority always comes first
@@ -85,12 +88,16 @@ def overwritten_key(customer: Key) -> Key:
     return Key(customer.pk, "I")
 
 
-def event_page_key(customer: Customer, pool: str, seq: int) -> Key:
+def event_page_key(customer: Customer | Tombstone, pool: str, seq: int) -> Key:
     """Return the key of the page that starts with event `seq`, in `pool`, where the customer is or was.
 
     The creation time separates it from pages of another customer that reused the id later.
     """
     return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
+
+
+def is_event_page(key: Key) -> bool:
+    return key.sk.startswith("E#")
 
 
 @lru_cache(maxsize=1024)
@@ -188,6 +195,10 @@ def customer_roster(tenant: str, pool: str) -> str:
 
 def member_roster(tenant: str, pool: str) -> str:
     return f"{prefix(tenant, pool)}#M"
+
+
+def erased_roster(tenant: str, pool: str) -> str:
+    return f"{prefix(tenant, pool)}#E"
 
 
 def place_available(tenant: str, pool: str, shard: int = 0) -> str:

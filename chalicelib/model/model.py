@@ -167,6 +167,11 @@ class Event(Struct, frozen=True, array_like=True):
     unknown: str = ""
 
     @property
+    def emptied(self) -> Event:
+        """The event of an erased customer: only its number, type, time, author and states stay, for the audit."""
+        return Event(self.seq, self.type, self.at, self.by, from_state=self.from_state, to_state=self.to_state)
+
+    @property
     def written(self) -> bool:
         """Whether a person wrote the reason or outcome, rather than the service."""
         if self.outcome is not None:
@@ -185,8 +190,10 @@ class Customer(Struct, frozen=True):
     the keys of the contacts in them. `homes` maps each
     pool that stores older events to the first version that it does not store. `domain.deadlines` explains the
     attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
-    time. `shards` is the shard count with which the item was written. `unknown` and `unknown_of_fields` hold attributes
-    of the two items, in DynamoDB's JSON, that a later version of the service wrote: they are kept.
+    time. `shards` is the shard count with which the item was written. `former_keys` are the partition keys of
+    unique-key items that the customer had before its contacts or its pool changed; they are stored with `fields`.
+    `unknown` and `unknown_of_fields` hold attributes of the two items, in DynamoDB's JSON, that a later version of the
+    service wrote: they are kept.
     """
 
     tenant: str
@@ -231,14 +238,16 @@ class Customer(Struct, frozen=True):
     tail: tuple[Event, ...] = ()
     fields: Fields = {}
     contact_keys: tuple[str, ...] = ()
+    former_keys: tuple[str, ...] = ()
     unknown: dict[str, Any] = {}
     unknown_of_fields: dict[str, Any] = {}
 
     def with_fields_of(self, other: Customer) -> Customer:
         """Return this customer with everything that is stored in the fields item of the other."""
         return replace(
-            self, fields=other.fields, contact_keys=other.contact_keys, unknown_of_fields=other.unknown_of_fields
-        )
+            self, fields=other.fields, contact_keys=other.contact_keys, former_keys=other.former_keys,
+            unknown_of_fields=other.unknown_of_fields,
+        )  # fmt: skip
 
     def expired(self, now: int) -> bool:
         """Return whether the deadline has passed. Anybody may claim the customer then, swept or not."""
@@ -275,3 +284,33 @@ def created(customer: Customer, event_type: str, by: str) -> Customer:
     """Return a new customer with its first event."""
     event = Event(customer.version, event_type, customer.entered_at, by, to_state=customer.state)
     return replace(customer, tail=(event,))
+
+
+class Tombstone(Struct, frozen=True):
+    """What is stored of an erased customer, under its key: nothing personal, and no state (rule 38).
+
+    `tail` and `homes` are those of the customer, with emptied events. The id is not used again.
+    """
+
+    tenant: str
+    pool: str
+    id: str
+    version: int
+    created_at: int
+    erased_at: int
+    erased_by: str
+    reason: str
+    homes: dict[str, int] = {}
+    tail: tuple[Event, ...] = ()
+
+
+def erased(before: Customer, by: str, at: int, reason: str, request_marker: str) -> Tombstone:
+    """Return the tombstone of the customer, with the event `erased`."""
+    event = Event(
+        before.version + 1, "erased", at, by, before.holder, before.claim_id, None, before.state, None,
+        before.expires_at, request_marker,
+    )  # fmt: skip
+    tail = (*(each.emptied for each in before.tail), event)
+    return Tombstone(
+        before.tenant, before.pool, before.id, event.seq, before.created_at, at, by, reason, before.homes, tail
+    )

@@ -56,8 +56,7 @@ PolicyInForce: TypeAlias = Annotated[
 EventType: TypeAlias = Literal[
     "created", "imported", "updated", "claimed", "assigned", "transferred", "released", "reclaimed", "expired",
     "extended", "followed_up", "win_requested", "win_declined", "won", "converted", "deposited", "pinned", "unpinned",
-    "set_aside", "restored",
-    "reminded",
+    "set_aside", "restored", "reminded", "erased",
 ]  # fmt: skip
 
 
@@ -314,6 +313,25 @@ class Problem(RefusalBody):
     instance: str
 
 
+class ErasedCustomer(Schema):
+    """A customer that was erased. Its id is not used again."""
+
+    id: str
+    erased_at: Time
+
+
+class Erasure(ErasedCustomer):
+    """Who erased the customer, when and why."""
+
+    by: str
+    reason: str
+
+
+class ErasurePage(Naming):
+    items: list[Erasure]
+    next_cursor: str | None
+
+
 class Eligibility(Schema):
     """Whether the caller may claim the customer now, and every rule that forbids it."""
 
@@ -381,10 +399,21 @@ class ExtendedBatch(Naming):
     summary: Summary
 
 
+class EraseSuccess(ErasedCustomer):
+    ok: Yes
+
+
+class ErasedBatch(Naming):
+    """A batch result."""
+
+    results: list[Annotated[Any, same_schema_as("EraseSuccess", "BatchFailure")]]
+    summary: Summary
+
+
 class RefusedBatch(Problem, kw_only=True):
     """A refused atomic batch: nothing was changed. `code` is that of the first refusal."""
 
-    results: list[Annotated[Any, same_schema_as("BatchSuccess", "ExtendSuccess", "BatchFailure")]]
+    results: list[Annotated[Any, same_schema_as("BatchSuccess", "ExtendSuccess", "EraseSuccess", "BatchFailure")]]
     summary: Summary
     people: People | UnsetType = UNSET
 
@@ -396,5 +425,6 @@ ALL: Final = (
     BatchSuccess,
     ExtendSuccess,
     Undone,
+    EraseSuccess,
     BatchFailure,
 )

@@ -77,6 +77,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     # errors that the domain finds
     "nothing_written": ("expected a note that is not blank, or an outcome", "请填写跟进内容（不能只有空白）或跟进结果"),
+    "contact": ("must not contain a phone number or an e-mail address", "不能包含电话号码或邮箱地址"),
     "too_late": ("must be at most {0} years ahead", "最多可设为 {0} 年后"),
     "bytes": ("{0} bytes, but at most {1} are allowed", "共 {0} 字节，最多 {1} 字节"),
     "duration": ("must be a duration such as P30D or PT15M", "须为时长，例如 P30D 或 PT15M"),

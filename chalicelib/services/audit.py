@@ -22,7 +22,7 @@ from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
-from chalicelib.model.model import Customer, Event, Pool
+from chalicelib.model.model import Customer, Event, Pool, Tombstone
 from chalicelib.model.reports import AuditReport, Drift, DriftKind
 from chalicelib.observability import exception_summary
 from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
@@ -81,6 +81,8 @@ class _Audit:
             self._customer(stored)
         for stored in self._not_on_roster():
             self._customer(stored)
+        for stored in self.lists.erased():
+            self._erased(stored)
         unsettled = self.recount.of_members(self._suspects())
         self.report.unsettled += [f"{self.pool.id}/{user}" for user in unsettled]
         if self.recount.sums_kept()[0] != self.sums:
@@ -120,6 +122,18 @@ class _Audit:
             self.misplaced.add(key_of(stored))
             self._found(at, difference, self.repair and self._rewrite_index_keys(stored, listed))
 
+    def _erased(self, stored: Item) -> None:
+        """Audit the events of an erased customer. It counts for nothing."""
+        at = keys.id_from_pk(stored["pk"]["S"])
+        try:
+            tombstone = items.tombstone_record(stored)
+            found = invariants.check_erased(tombstone, self._events(tombstone))
+        except MALFORMED as error:
+            self._malformed(at, error)
+            return
+        for difference in found:
+            self._found(at, difference)
+
     def _count(self, stored: Item) -> None:
         holder, counts = invariants.stored_counters(stored)
         self.sums.update({name: counts[name] for name in SUMS})
@@ -134,14 +148,14 @@ class _Audit:
         except MalformedWrite:
             return False
 
-    def _events(self, customer: Customer) -> list[Event]:
+    def _events(self, customer: Customer | Tombstone) -> list[Event]:
         """Return all events. Read the pages after the customer, so that events moved to a page are not missed."""
         tail = list(customer.tail)
         first = tail[0].seq if tail else customer.version + 1
         homes = {customer.pool, *customer.homes} if first > 1 else set()
         return [event for pool in homes for event in self._paged(customer, pool) if event.seq < first] + tail
 
-    def _paged(self, customer: Customer, pool: str) -> Iterator[Event]:
+    def _paged(self, customer: Customer | Tombstone, pool: str) -> Iterator[Event]:
         low, high = (keys.event_page_key(customer, pool, seq) for seq in (0, customer.version))
         for page in self.table.pages(low.pk, between=between(None, low.sk, high.sk)):
             for stored in page.items:

@@ -21,6 +21,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
+from chalicelib.services import unique_keys
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions import import_log
 from chalicelib.transactions.context import RequestContext
@@ -107,11 +108,11 @@ def _transition(
 ) -> Transition:
     imported, key = written[customer], actor.customer_key(customer)
     untouched = rules.not_modified_since(key, imported.version, imported.created_at)
-    required = (*transitions.manager_rules(actor), rules.exists(key), untouched)
+    required = (*transitions.manager_rules(actor), rules.customer_exists(key), untouched)
     if known is None or not _as_written(known, imported):
         return Recheck(key, known, required)
     lost = given_up.get(customer, ())
-    owned = (*required, *(each.rule for each in lost))
+    owned = (*required, *(rule for each in lost for rule in each.rules))
     if imported.is_new:
         return Remove(key, known, owned, by=actor.user, given_up=lost)
     if not imported.before:
@@ -138,16 +139,13 @@ def _given_up(
     keeps = {name: items.unique_key_items(customer) if customer else {} for name, customer in left.items()}
     regained = {key for name in left for key in keeps[name].keys() - had[name].keys()}
     lost = {name: had[name].keys() - keeps[name].keys() - regained for name in left}
-    stored = ctx.backend.table.get([key for unique_keys in lost.values() for key in unique_keys])
-    owned = {name: [key for key in unique_keys if _owns(had[name][key], stored.get(key))]
-             for name, unique_keys in lost.items()}  # fmt: skip
-    owners = _previous_owners(ctx, actor, [stored[key] for each in owned.values() for key in each], left)
-    return {
-        name: tuple(
-            GivenUp(rules.still_written(key, had[name][key]), _next_owner(key, stored[key], owners)) for key in own_keys
-        )
-        for name, own_keys in owned.items()
-    }
+    stored = ctx.backend.table.get([key for each in lost.values() for key in each])
+
+    def owns(name: str, key: Key, item: Item) -> bool:
+        """Return whether the unique-key item is as the customer wrote it. Such an item never returns to a customer."""
+        return item | had[name][key] == item
+
+    return unique_keys.given_up(ctx, actor, lost, stored, owns, left)
 
 
 def _left(actor: Actor, known: Customer, written: ImportedRow) -> Customer | None:
@@ -156,28 +154,3 @@ def _left(actor: Actor, known: Customer, written: ImportedRow) -> Customer | Non
         return None
     fields = (written.before or {}).get("fields")
     return known if fields is None else replace(known, contact_keys=actor.contact_keys(fields))
-
-
-def _owns(written: Item, stored: Item | None) -> bool:
-    """Return whether the unique-key item is as the customer wrote it. Such an item never returns to a customer."""
-    return stored is not None and stored | written == stored
-
-
-def _previous_owners(
-    ctx: RequestContext, actor: Actor, unique_keys: list[Item], left: Mapping[str, Customer | None]
-) -> dict[str, Customer | None]:
-    """Return the customers from which the keys were taken, as they are after the undo."""
-    named = {owner for item in unique_keys for owner in items.previous_owners(item)} - left.keys()
-    read = ctx.backend.customer_cache.read(ctx.backend.table, actor, sorted(named), malformed=set())
-    return {**read, **left}
-
-
-def _next_owner(key: Key, taken: Item, owners: Mapping[str, Customer | None]) -> Item | None:
-    """Return the unique-key item for the last previous owner that still has the contact, or None."""
-    previous = items.previous_owners(taken)
-    for at, name in enumerate(previous, 1):
-        owner = owners.get(name)
-        item = None if owner is None else items.unique_key_items(owner).get(key)
-        if item is not None:
-            return items.next_owner_item(item, previous[at:])
-    return None

@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from chalicelib.domain import content_transitions, rules
-from chalicelib.domain.content_transitions import OnDuplicate, Row, new_customer
+from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
@@ -182,7 +182,7 @@ def _transition(
     target = targets[customer]
     if target.customer is None:
         first = [rules.not_taken(unique_key, item) for unique_key, item in target.unique_keys.items()]
-        return content_transitions.create(actor, new_customer(actor, target.row), "imported", first=first)
+        return content_transitions.create(actor, target.row, "imported", first=first)
     if current is None or target.contact_key not in current.contact_keys:
         return Refusal(rules.KEY_TAKEN)
     if on_duplicate == "reject":

@@ -141,7 +141,7 @@ def _compared(
     compared = []
     for at in listed:
         stored = found.get(actors[at.pool].customer_key(at.id))
-        if stored is not None:
+        if stored is not None and not items.is_tombstone(stored):
             compared.append(Position(value(customer_of(actors[at.pool], stored)), at.pool, at.id))
     return compared
 

@@ -41,15 +41,21 @@ class OutOfTime(Exception):
 class Lists(Struct, frozen=True):
     """The lists of one pool. Each yields the stored items of its entries; one that moves meanwhile may come twice.
 
-    Raises OutOfTime.
+    A customer that was erased meanwhile is left out. Raises OutOfTime.
     """
 
     table: Table
     pool: Pool
     seconds_left: Callable[[], float]
 
-    def of(self, index: str, partition: str, **options: Any) -> Iterator[Item]:
-        for page in self.table.pages(partition, index=index, limit=MAX_KEYS_PER_READ, **options):
+    def of(self, index: str, partition: str) -> Iterator[Item]:
+        return (item for item in self._stored(index, partition) if not items.is_tombstone(item))
+
+    def erased(self) -> Iterator[Item]:
+        return self._stored(ROSTER, keys.erased_roster(self.pool.tenant, self.pool.id))
+
+    def _stored(self, index: str, partition: str) -> Iterator[Item]:
+        for page in self.table.pages(partition, index=index, limit=MAX_KEYS_PER_READ):
             if self.seconds_left() < MIN_SECONDS_LEFT:
                 raise OutOfTime
             yield from self.table.get(page.keys).values()

@@ -55,7 +55,8 @@ def continue_resharding(table: Table, pool: Pool, now: int, seconds_left: Callab
 def _move(table: Table, pool: Pool, found: Sequence[Key], shard: int) -> None:
     """Move the entries of `shard` that belong to another shard. An entry written meanwhile is already in its shard."""
     misplaced = [key for key in found if shard_of(keys.id_from_pk(key.pk), pool.shards) != shard]
-    pending = {key: put for key, item in table.get(misplaced).items() if (put := _relocation(pool, key, item))}
+    stored = {key: item for key, item in table.get(misplaced).items() if not items.is_tombstone(item)}
+    pending = {key: put for key, item in stored.items() if (put := _relocation(pool, key, item))}
     while pending:
         refusing = table.write(list(pending.values()))
         pending = {key: put for key, put in pending.items() if refusing and key not in refusing}

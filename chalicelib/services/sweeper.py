@@ -75,6 +75,20 @@ def _listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
         return MalformedPool(pool_id)
 
 
+def run_scheduled(backend: Backend, now: int, seconds_left: SecondsLeft) -> SweepResult:
+    """Empty erased customers, then run one round over all pools."""
+    from chalicelib.services import erasure  # only the schedule needs it
+
+    failed = 0
+    try:
+        failed = erasure.continue_erasures(backend.table, seconds_left)
+    except Throttled as error:
+        log.warning("erased customers are left for the next round: %s", exception_summary(error))
+    report = run_round(backend, all_pools(backend), now, seconds_left)
+    report.failed += failed
+    return report
+
+
 def run_round(
     backend: Backend,
     pools: Iterable[Listed],

@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota
-from chalicelib.domain.transitions import Actor, Remove, Take, Transition, Write
+from chalicelib.domain.transitions import Actor, Erase, Remove, Take, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, unchanged
 from chalicelib.dynamodb.items import Item
@@ -40,17 +40,36 @@ def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
     if isinstance(transition, Remove) and transition.before is not None:
         # Only an available customer can be removed.
         return {_member(transition.before, transition.by): Counter(pooled=-1)}
+    if isinstance(transition, Erase) and transition.before is not None:
+        return _changes_of_erasure(transition.before, transition.after.erased_by)
     return _changes_of_write(transition.before, transition.after) if isinstance(transition, Write) else {}
+
+
+def _changes_of_erasure(before: Customer, by: str) -> dict[Key, Counter[str]]:
+    sums: dict[Key, Counter[str]] = defaultdict(Counter)
+    _count_held(before, -1, sums)
+    sums[_member(before, by)]["pooled"] -= before.state != "private"
+    sums[_member(before, by)]["aside"] -= _is_set_aside(before)
+    return sums
+
+
+def _count_held(customer: Customer, sign: int, sums: dict[Key, Counter[str]]) -> None:
+    """Add a held or private customer to the counters of its holder, or subtract it."""
+    if customer.holder is None:
+        return
+    counts = sums[_member(customer, customer.holder)]
+    if customer.state == "claimed":
+        counts["held"] += sign
+        counts["pins"] += sign * (customer.pinned_until is not None)
+    elif customer.state == "private":
+        counts["private"] += sign
 
 
 def _changes_of_write(before: Customer | None, after: Customer) -> dict[Key, Counter[str]]:
     sums: dict[Key, Counter[str]] = defaultdict(Counter)
-    for customer, sign in ((before, -1), (after, 1)):
-        if customer is not None and customer.state == "claimed" and customer.holder is not None:
-            sums[_member(customer, customer.holder)]["held"] += sign
-            sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
-        elif customer is not None and customer.state == "private" and customer.holder is not None:
-            sums[_member(customer, customer.holder)]["private"] += sign
+    if before is not None:
+        _count_held(before, -1, sums)
+    _count_held(after, 1, sums)
     since = 0 if before is None else before.version
     for event in after.tail:
         if event.seq > since:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.items import Item, StoredFields
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Table, Throttled
 from chalicelib.model.model import Customer
@@ -27,6 +27,7 @@ log = logging.getLogger("customer-pool")
 MAX_CUSTOMERS: Final = 2_000
 MAX_AGE_MS: Final = 60_000
 MAX_READS: Final = 8
+NO_FIELDS: Final = StoredFields(0, {}, (), (), {})
 
 
 class MalformedRecord(ValueError):
@@ -102,17 +103,19 @@ class CustomerCache:
     def from_items(self, actor: Actor, customer_id: str, found_items: Mapping[Key, Item]) -> Customer | None:
         """Cache and return the customer from items that were read together. Raises ReadSkew."""
         stored = found_items.get(actor.customer_key(customer_id))
-        if stored is None:
+        if stored is None or items.is_tombstone(stored):
             return None
         customer = customer_of(actor, stored)
         if not self.whole:
             return self._cached(actor, customer)
         written = found_items.get(keys.fields_key(actor.tenant, actor.pool, customer_id))
-        record = (0, {}, (), {}) if written is None else _decode(items.fields_record, written)
-        fields_version, fields, contact_keys, unknown = record
-        if fields_version != customer.fields_version:
+        read = NO_FIELDS if written is None else _decode(items.fields_record, written)
+        if read.version != customer.fields_version:
             raise ReadSkew(customer_id)
-        whole = replace(customer, fields=fields, contact_keys=contact_keys, unknown_of_fields=unknown)
+        whole = replace(
+            customer, fields=read.fields, contact_keys=read.contact_keys, former_keys=read.former_keys,
+            unknown_of_fields=read.unknown,
+        )  # fmt: skip
         return self._cached(actor, whole)
 
     def from_item(self, table: Table, actor: Actor, stored: Item, known: Customer | None) -> Customer:

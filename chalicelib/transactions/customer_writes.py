@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.transitions import GivenUp, Relocate, Remove, Transition, Write
+from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
@@ -26,6 +26,10 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
     bound = _bound(transition, required.pop(transition.key, []))
     if isinstance(transition, Remove):
         return _remove(transition, bound, required)
+    if isinstance(transition, Erase):
+        # The whole item, so that attributes of a later version go too: they may be personal.
+        tombstone = Put(transition.key, items.tombstone_item(transition.after), bound)
+        return [tombstone, *_given_up(transition.given_up, required)]
     if not isinstance(transition, Write):
         return [Check(transition.key, bound)]
     after = transition.after

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import rendering, rules
 from chalicelib.domain.rules import PinQuota, Quota, first_broken
-from chalicelib.domain.transitions import Actor, Recheck, Relocate, Remove, Transition, Write
+from chalicelib.domain.transitions import Actor, Erase, Recheck, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
@@ -124,6 +124,8 @@ class UnitOfWork(Struct, frozen=True):
 
     def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
         """Return the result with the facts of the customer, or without a customer if it was deleted."""
+        if isinstance(transition, Erase):
+            return Result(customer_id, body=rendering.erased(transition.after))
         if customer is None:
             return Result(customer_id)
         moved = self.target_pool is not None and customer.pool == self.target_pool.id
@@ -280,7 +282,7 @@ class _Attempt:
             if isinstance(transition, Write):
                 self.outcome.changed.append(transition.after)
                 self.uow.customer_cache.remember(transition.after, self.uow.actor.now)
-            elif isinstance(transition, Remove):
+            elif isinstance(transition, Remove | Erase):
                 self.uow.customer_cache.forget(transition.key)
         self._reload([self.ids[index] for index in transitions if index not in results])
 
@@ -332,7 +334,11 @@ class _Attempt:
         if current is not None and _already_applied(transition, current, self.uow.actor):
             self.outcome.results[index] = self.uow.result(self.ids[index], current, transition)
             return True
-        if transition.before is not None and failed_items.get(transition.key) == {}:
+        stored = failed_items.get(transition.key)
+        if isinstance(transition, Erase) and stored and _erased_by(transition, stored):
+            self.outcome.results[index] = self.uow.result(self.ids[index], None, transition)
+            return True
+        if transition.before is not None and stored is not None and (not stored or items.is_tombstone(stored)):
             self._evict_missing(transition)
             return True
         if self._rules_changed(index, transition):
@@ -346,12 +352,13 @@ class _Attempt:
 
     def _current(self, transition: Transition, failed_items: FailedItems) -> Customer | None:
         """Return the stored customer if it is among the failed items, and cache it unless it is in the target pool."""
-        if isinstance(transition, Relocate) and failed_items.get(transition.target_key):
+        landed = failed_items.get(transition.target_key) if isinstance(transition, Relocate) else None
+        if isinstance(transition, Relocate) and landed and not items.is_tombstone(landed):
             after = transition.after
-            moved = items.customer_record(self.uow.actor.tenant, after.pool, failed_items[transition.target_key])
+            moved = items.customer_record(self.uow.actor.tenant, after.pool, landed)
             return moved.with_fields_of(after)
         stored = failed_items.get(transition.key)
-        if not stored:
+        if not stored or items.is_tombstone(stored):
             return None
         current = self.uow.customer_cache.from_item(self.uow.table, self.uow.actor, stored, transition.before)
         self.known[current.id] = current
@@ -366,7 +373,7 @@ class _Attempt:
         return isinstance(planned, Refusal) or not rules.same_rules(planned.rules, transition.rules)
 
     def _evict_missing(self, transition: Transition) -> None:
-        """The cached customer no longer exists. Evict it and plan again as "not found"."""
+        """The cached customer no longer exists, or is erased. Evict it and plan again as "not found"."""
         self.uow.customer_cache.forget(transition.key)
         self.known[keys.id_from_pk(transition.key.pk)] = None
 
@@ -437,6 +444,11 @@ def _counts_for(quota: Quota | PinQuota, transition: Transition) -> bool:
     """Return whether the transition counts for the limits of this member."""
     take = transition.take if isinstance(transition, Write) else None
     return take is not None and take.recipient == keys.id_from_pk(quota.key.pk)
+
+
+def _erased_by(transition: Erase, stored: Item) -> bool:
+    """Return whether this transition was committed and its response lost."""
+    return items.is_tombstone(stored) and transition.after.tail[-1] in items.tombstone_record(stored).tail
 
 
 def _already_applied(transition: Transition, current: Customer, actor: Actor) -> bool:

@@ -12,7 +12,7 @@ from chalicelib.model.users import Profile
 from chalicelib.transactions.context import Caller
 from tests.support.dynamodb_calls import counted
 from tests.support.threads import at_once
-from tests.support.world import DAY, HOUR, MINUTE, START, User, World
+from tests.support.world import DAY, HOUR, MINUTE, START, User, World, everything
 
 # Claim
 
@@ -444,6 +444,19 @@ def test_rule_34_refusals_name_the_fact(world: World) -> None:
     private = world.alice.release("c1")
 
     assert [each.code for each in (claimed, available, private)] == ["not_private", "already_available", "not_claimed"]
+
+
+def test_rule_38_an_erased_customer_is_not_found_and_leaves_nothing_personal(world: World) -> None:
+    mona = world.pool()
+    mona.create("z", name="Wang Wei", fields={"phone": "13812345678"})
+    world.alice.claim("z")
+
+    refused = mona.post("/customers/z/erase", {"reason": "requested"})
+    erased = mona.post("/customers/z/erase", {"reason": "requested", "force": True})
+
+    assert (refused.code, erased.status, world.alice.held()) == ("already_claimed", 200, 0)
+    assert mona.get("/customers/z").code == "not_found" and mona.create("z").code == "suppressed"
+    assert not any("Wang Wei" in str(item) or "13812345678" in str(item) for item in everything(world.table))
 
 
 def test_rule_45_a_user_states_who_they_are_and_an_admin_has_the_last_word(world: World) -> None:

@@ -260,6 +260,7 @@ class Model:
         self.customers: dict[tuple[str, str], Customer] = {}
         self.imports: dict[tuple[str, str], list[Written]] = {}
         self.activity: Counter[tuple[str, str]] = Counter()
+        self.erased: set[tuple[str, str]] = set()
 
     def of_pool(self, pool: str) -> list[Customer]:
         return [each for each in self.customers.values() if each.pool == pool]

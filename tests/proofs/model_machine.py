@@ -19,6 +19,7 @@ from tests.support.world import DAY, HOUR, MINUTE
 
 pools = st.sampled_from(["p", "p", "p", "q"])
 ids = st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"])
+erasable = st.sampled_from(["c4", "c5", "c6"])  # an id is not used again, so the others stay
 several = st.lists(ids | st.just("no id"), min_size=1, max_size=5)
 members = st.sampled_from(["alice", "bob", CARL, "dora", "root"])
 people = st.sampled_from(["alice", "alice", "bob", "bob", CARL, "dora", "mona", "root"])  # root is an admin
@@ -155,6 +156,22 @@ class Everything(Playing):
     @rule(how=hows, who=managers, pool=pools, customer=ids)
     def restore(self, how: How, who: str, pool: str, customer: str) -> None:
         self.one(how, who, pool, customer, "/restore", lambda req: model_verbs.restore(req, customer))
+
+    @rule(how=hows, who=managers, pool=pools, customer=erasable, force=st.booleans())
+    def erase(self, how: How, who: str, pool: str, customer: str, force: bool) -> None:
+        body = {"reason": "requested", "force": force}
+        known = self.model.customers.get((pool, customer))
+        self.send(how, who, pool, f"/customers/{customer}/erase", body,
+                  lambda req: model_verbs.one(model_verbs.erase(req, [customer], force)),
+                  version=known.version if known else 1)  # fmt: skip
+        self.same()
+        self.erased_are_listed(pool)
+
+    @rule(how=hows, who=managers, pool=pools, chosen=st.lists(erasable, min_size=1, max_size=3), atomic=st.booleans())
+    def erase_batch(self, how: How, who: str, pool: str, chosen: list[str], atomic: bool) -> None:
+        self.many(how, who, pool, "/erase", chosen, atomic, lambda req: model_verbs.erase(req, chosen, False, atomic),
+                  reason="requested")  # fmt: skip
+        self.erased_are_listed(pool)
 
     # A holder's verbs
 

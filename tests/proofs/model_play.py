@@ -255,6 +255,10 @@ class Playing(RuleBasedStateMachine):
             shown, home = mona.request("GET", f"/v1/pools/{pool}").json, self.model.pools[pool]
             assert (shown["status"], shown["version"]) == (home.status, home.version)
 
+    def erased_are_listed(self, pool: str) -> None:
+        listed = [each["id"] for each in self.user("mona", pool).walk("/erased")]
+        assert listed == sorted(customer for at, customer in self.model.erased if at == pool)
+
     def as_they_see_it(self, who: str, pool: str) -> None:
         """Compare the list and the notes that this member can see with the model."""
         user, now = self.user(who, pool), self.world.clock.now

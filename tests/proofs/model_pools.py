@@ -28,6 +28,7 @@ def newcomer(req: Request, row: Row, event: str) -> Customer:
 def create(req: Request, row: Row) -> None:
     req.by_manager()
     refuse_if(req.home.status == "closed", "pool_not_open")
+    refuse_if((req.pool, row[0]) in req.model.erased, "suppressed")
     refuse_if((req.pool, row[0]) in req.model.customers, "duplicate_customer")
     newcomer(req, row, "created")
 
@@ -44,6 +45,7 @@ def import_rows(req: Request, rows: Sequence[Row], mode: str) -> tuple[list[str]
         seen.add(row[0])
         if known is None or mode == "reject":
             refuse_if(req.home.status == "closed", "pool_not_open")
+            refuse_if((req.pool, row[0]) in req.model.erased, "suppressed")
             refuse_if(known is not None, "duplicate_customer")
             made = newcomer(req, row, "imported")
             written.append(Written(made.id, made.created, made.version, None))

@@ -246,6 +246,22 @@ def restore(req: Request, customer: str) -> None:
         found.step("restored", req.now)
 
 
+def erase(req: Request, ids: Sequence[str], force: bool, atomic: bool = False) -> list[str]:
+    def plan(customer: str) -> tuple[Do, bool]:
+        req.by_manager()
+        found = req.customer(customer)
+        free = found.state == "available" or found.expired(req.moment, req.now)
+        refuse_if(not force and not free, "already_claimed")
+        return lambda: erased(req, customer), False
+
+    return apply_to_each(req, ids, plan, atomic)
+
+
+def erased(req: Request, customer: str) -> None:
+    del req.model.customers[req.pool, customer]
+    req.model.erased.add((req.pool, customer))
+
+
 # A holder's verbs
 
 
@@ -376,6 +392,7 @@ def deposit(req: Request, ids: Sequence[str], into: str | None, atomic: bool = F
         refuse_if(there.home.status == "closed", "pool_not_open")
         if there.pool != req.pool:
             there.belongs()
+            refuse_if((there.pool, customer) in req.model.erased, "suppressed")
             refuse_if((there.pool, customer) in req.model.customers, "duplicate_customer")
         return lambda: put_back(req, found, there.pool), False
 

@@ -235,6 +235,14 @@ def closed(world: World) -> None:
     world.user("root", admin=True).post("/close", {"mode": "drain"})
 
 
+def with_contacts(world: World) -> None:
+    """Alice holds c1 and c2, which an import has overwritten. Both had c1's phone number; c1 has had another one."""
+    long_history(world)
+    for number in ("+49 30 7654321", "+49 30 1234567"):
+        rows = [{"id": each, "name": "Other", "fields": {"phone": number}} for each in ("c1", "c2")]
+        assert world.mona.post("/import", {"rows": rows, "on_duplicate": "update"}).json["summary"]["failed"] == 0
+
+
 def long_history(world: World) -> None:
     """c1 has so many events that the next one moves the older ones to their own item."""
     held(world)
@@ -357,6 +365,11 @@ OPERATIONS = [
     Operation("deposit several, by an admin", private, "root", "POST", f"{P}/deposit", SIX),
     Operation("deposit elsewhere, by an admin", private, "root", "POST", f"{C1}/deposit", {"pool": "q"}),
     Operation("restore, by an admin", aside, "root", "POST", f"{C1}/restore"),
+    Operation("erase", with_contacts, "mona", "POST", f"{C1}/erase", {"reason": "requested", "force": True}),
+    Operation("erase several", with_contacts, "mona", "POST", f"{P}/erase",
+              SIX | {"reason": "requested", "force": True}),
+    Operation("erase all or none", with_contacts, "root", "POST", f"{P}/erase",
+              TWO | {"reason": "requested", "force": True, "atomic": True}),
     Operation("sweep", expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep private customers", private_expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),

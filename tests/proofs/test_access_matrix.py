@@ -87,6 +87,9 @@ POST /pools/p/customers/free/claim         | 401    404       404       member? 
 POST /pools/p/customers/held/release       | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/free/assign        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/transfer      | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/free/erase         | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/held/erase (forced)| 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/erased                        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/extend        | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/own/follow-up      | 401    404       404       member?  holder?   in        in       in       in
@@ -114,6 +117,7 @@ POST /pools/p/deposit                      | 401    404       404       member?*
 POST /pools/p/follow-up                    | 401    404       404       member?* holder?*  in        in       in       in
 POST /pools/p/pin                          | 401    404       404       member?* holder?*  in        in       in       in
 POST /pools/p/unpin                        | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/erase                        | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/edit                         | 401    404       404       member?* holder?*  in        in       in       in
 """  # noqa: E501
 BODIES: dict[str, dict[str, Any]] = {
@@ -154,6 +158,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/follow-up": {"customer_ids": ["held", "own"], "note": "called"},
     "POST /pools/p/pin": {"customer_ids": ["held"], "until": "2026-06-03T00:00:00Z"},
     "POST /pools/p/unpin": {"customer_ids": ["pinned"]},
+    "POST /pools/p/customers/free/erase": {"reason": "requested"},
+    "POST /pools/p/customers/held/erase (forced)": {"reason": "requested", "force": True},
+    "POST /pools/p/erase": {"customer_ids": ["free"], "reason": "requested"},
     "POST /pools/p/edit": {"customer_ids": ["held", "own"], "name": "Renamed"},
 }
 REFUSALS = {

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from chalicelib.domain.invariants import is_transition, replayed
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.items import Item, is_tombstone
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
-from chalicelib.model.model import ACTIVITIES, Customer, Event
+from chalicelib.model.model import ACTIVITIES, Customer, Event, Tombstone
 from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
@@ -26,7 +26,8 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
     """Check I1, I2 and I4, the index attributes against the state, and the statistics against the events."""
     tally.count("tables audited")
     items = list(everything(table))
-    customers = [_customer(item) for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
+    erased = [item for item in items if is_tombstone(item)]
+    customers = [_customer(item) for item in _customer_items(items)]
     held = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "claimed")
     private = Counter((each.tenant, each.pool, each.holder) for each in customers if each.state == "private")
     for item in items:
@@ -40,6 +41,10 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
         recorded[customer.tenant, "pooled"] += customer.state != "private"
         recorded[customer.tenant, "aside"] += customer.set_aside_at is not None
         recorded[customer.tenant, "pins"] += customer.pinned_until is not None
+    for item in erased:
+        events = _check_erased(item, items)
+        if _has_statistics(item, items):
+            recorded.update((item["pk"]["S"].split("#")[1], kind) for kind in _activities(events))
     # Customers removed with their import took only their own events along; they still count as entered.
     recorded.update((tenant, "entered") for tenant in _tenants_of_undone_customers(items))
     if statistics:
@@ -64,6 +69,7 @@ def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
     item may name a customer that is gone or has another number now, but no version it never had.
     """
     stored = {item["pk"]["S"]: item for item in stored_items if "#D#" in item["pk"]["S"]}
+    erased = {item["pk"]["S"] for item in stored_items if is_tombstone(item) and not items.is_unfinished(item)}
     versions = {item["pk"]["S"]: items.deserialize(item["version"]) for item in _customer_items(stored_items)}
     for customer, unique_keys in _customers_with_unique_keys(stored_items):
         assert all(key.pk in stored for key in unique_keys), f"{customer.id} has a key without a unique-key item"
@@ -72,6 +78,7 @@ def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
         owner = keys.customer_key(tenant, pool, items.unique_key_owner(key_item)).pk
         known = items.deserialize(key_item["version"])
         assert versions.get(owner, known) >= known, f"a unique-key item is newer than its customer {owner}"
+        assert owner not in erased, f"a unique-key item names the erased customer {owner}"
 
 
 def _customers_with_unique_keys(stored_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
@@ -98,7 +105,7 @@ def _regions(stored_items: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
 
 
 def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [item for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-"]
+    return [item for item in items if "#C#" in item["pk"]["S"] and item["sk"]["S"] == "-" and not is_tombstone(item)]
 
 
 def _customer(item: dict[str, Any]) -> Customer:
@@ -106,7 +113,7 @@ def _customer(item: dict[str, Any]) -> Customer:
     return items.customer_record(tenant, pool, item)
 
 
-def _pages(stored_items: list[dict[str, Any]], customer: Customer) -> tuple[Event, ...]:
+def _pages(stored_items: list[dict[str, Any]], customer: Customer | Tombstone) -> tuple[Event, ...]:
     """Return the older events, from every pool of the customer's past."""
     homes = {customer.pool, *customer.homes}
     pks = {keys.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
@@ -178,3 +185,28 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     stored = (customer.holder, customer.claim_id, customer.expires_at)
     assert claim_by_state.get(str(last.to_state), (None, None, None)) == stored, f"I4: claim of {customer.id}"
     assert replayed(events) == (customer.state, *stored), f"I4: {customer.id}, replayed from its first event"
+
+
+def _has_statistics(tombstone: dict[str, Any], stored_items: list[dict[str, Any]]) -> bool:
+    """Return whether the pool of an erased customer still exists: a deleted one leaves its tombstones."""
+    _, tenant, _, pool, *_ = tombstone["pk"]["S"].split("#")
+    of_pool = [item for item in stored_items if (item["pk"]["S"], item["sk"]["S"]) == keys.pool_key(tenant, pool)]
+    erased_at = items.deserialize(tombstone["erased_at"])
+    return any(items.deserialize(item["created_at"]) <= erased_at for item in of_pool)
+
+
+def _check_erased(item: dict[str, Any], stored_items: list[dict[str, Any]]) -> tuple[Event, ...]:
+    """Check that the events of an erased customer have no gap and end with the erasure, and that nothing else is left
+    of it once its partition is emptied. Return the events.
+    """
+    tombstone = items.tombstone_record(item)
+    events = _pages(stored_items, tombstone) + tombstone.tail
+    assert [event.seq for event in events] == list(range(1, tombstone.version + 1)), f"I4: events of {tombstone.id}"
+    assert [event.type for event in events].count("erased") == 1 and events[-1].type == "erased"
+    unknown = [event for event in events if not is_transition(event)]
+    assert not unknown, f"I4: unknown transitions: {unknown}"
+    if not items.is_unfinished(item):
+        assert all(event == event.emptied for event in events[:-1]), f"an event of {tombstone.id} is not emptied"
+        left = [each["sk"]["S"] for each in stored_items if each["pk"] == item["pk"] and each["sk"] != item["sk"]]
+        assert not [sk for sk in left if not sk.startswith("E#")], f"{left} are left of {tombstone.id}"
+    return events

@@ -256,6 +256,10 @@ class World:
         backend = self.another_process().backend
         return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
 
+    def run_schedule(self) -> expiry.SweepResult:
+        """Run everything that the schedule does in one round."""
+        return sweeper.run_scheduled(self.another_process().backend, self.clock(), lambda: 60.0)
+
 
 class NoStore:
     """A table that fails every use, for requests that are refused before they reach the store."""

@@ -97,7 +97,7 @@ def test_the_holder_may_edit_in_a_pause_until_the_clock_is_shifted() -> None:
     ]
 
     assert last == ["expired c1", "expired alice", "expired alice"]
-    assert refused(edit(EXPIRED, PAUSED), holder="alice", expires_at=START) == []
+    assert refused(edit(EXPIRED, PAUSED), state="claimed", holder="alice", expires_at=START) == []
 
 
 @pytest.mark.parametrize("verb", ["claim", "assign", "transfer"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, content_transitions, rules
+from chalicelib.domain.content_transitions import Row
 from chalicelib.domain.rules import broken_rules
 from chalicelib.domain.transitions import NoOp, Recheck, Relocate, Take, Write
 from chalicelib.dynamodb import items
-from chalicelib.model.model import Event
+from chalicelib.model.model import Customer, Event
 from chalicelib.model.text import MAX_FIELDS_BYTES
 from chalicelib.model.validation import FieldError
 from tests.support.transition_samples import (  # fmt: skip
@@ -22,6 +23,7 @@ from tests.support.transition_samples import (  # fmt: skip
     PRIVATE,
     TO_BOB,
     actor,
+    after_of,
     changed,
     event,
     events,
@@ -133,8 +135,8 @@ def test_a_deposit_into_another_pool_checks_that_pool_and_keeps_the_history() ->
 
     move = claim_transitions.deposit(actor("mona"), "c1", PRIVATE, actor("mona", home=there))
 
-    assert rule_names(move)[-3:] == ["pool_not_open q", "not_a_member mona", "duplicate_customer c1"]
-    assert [rule.key.pk for rule in move.rules[-2:]] == ["T#main#P#q#M#mona", "T#main#P#q#C#c1"]
+    assert rule_names(move)[-4:] == ["pool_not_open q", "not_a_member mona", "suppressed c1", "duplicate_customer c1"]
+    assert [rule.key.pk for rule in move.rules[-3:]] == ["T#main#P#q#M#mona", *["T#main#P#q#C#c1"] * 2]
     assert isinstance(move, Relocate)
     assert (move.after.pool, move.after.homes, move.after.fields_version) == ("q", {"p": 4}, 4)
     assert (move.target_key.pk, move.managed) == ("T#main#P#q#C#c1", False)
@@ -157,8 +159,8 @@ def test_a_deposit_into_another_pool_starts_the_cooldown_of_that_pool() -> None:
 
 
 def test_a_customer_moved_with_its_first_event_leaves_no_history() -> None:
-    young = content_transitions.create(actor("mona"), replace(PRIVATE, version=1), "created").result
-    assert young is not None
+    new = after_of(content_transitions.create(actor("mona"), Row("c1", "Acme", {}), "created"))
+    young = replace(PRIVATE, version=1, tail=new.tail)
 
     move = claim_transitions.deposit(actor(), "c1", young, actor(home=replace(POOL, id="q")))
 
@@ -187,19 +189,23 @@ def test_a_restored_customer_waits_from_now_with_a_reset_return_count() -> None:
 
 
 def test_a_new_customer_enters_with_its_first_event_unless_it_exists() -> None:
-    new = replace(AVAILABLE, version=1, entered_at=START)
-    mona = actor("mona")
+    row, mona = Row("c1", "Acme", {"city": "Xi'an"}, 2), actor("mona")
     first = (rules.claimed(mona.customer_key("c1")),)
 
     unique, instead = (
-        content_transitions.create(mona, new, "imported", first=first),
-        content_transitions.create(mona, new, "created", unique=False),
+        content_transitions.create(mona, row, "imported", first=first),
+        content_transitions.create(mona, row, "created", unique=False),
     )
 
-    assert unique.before is None and unique.result == replace(new, tail=(event(unique),))
+    assert isinstance(unique, Write) and unique.before is None
+    assert unique.after == Customer(
+        "main", "p", "c1", "Acme", "available", version=1, created_at=START, updated_at=START, entered_at=START,
+        waiting_since=START, fields_version=1, priority=2, fields={"city": "Xi'an"}, tail=(event(unique),),
+    )  # fmt: skip
     assert event(unique) == Event(1, "imported", START, "mona", to_state="available")
-    assert rule_names(unique) == [*BY_MANAGER, "pool_not_open p", "not_claimed c1", "duplicate_customer c1"]
-    assert rule_names(instead) == [*BY_MANAGER, "pool_not_open p"]
+    enters = [*BY_MANAGER, "pool_not_open p", "suppressed c1"]
+    assert rule_names(unique) == [*enters, "not_claimed c1", "duplicate_customer c1"]
+    assert rule_names(instead) == enters
 
 
 def test_an_update_is_a_version_only_if_it_changes_something() -> None:
@@ -237,7 +243,7 @@ def test_the_size_limit_of_fields_is_exact_to_the_byte() -> None:
 
     assert changed(most)["fields"] == {"note": longest}
     assert isinstance(too_much, Recheck) and too_much.before == AVAILABLE
-    refusals = broken_rules(too_much.rules, {too_much.key: items.build_item(too_much.key, {"version": 3})})
+    refusals = broken_rules(too_much.rules, {too_much.key: items.customer_item(AVAILABLE)})
     assert [each.errors for each in refusals] == [
         (FieldError("bytes", "fields", (MAX_FIELDS_BYTES + 1, MAX_FIELDS_BYTES)),)
     ]

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, content_transitions, rules
+from chalicelib.domain.content_transitions import Row
 from chalicelib.domain.transitions import GivenUp, Remove, Transition
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import evaluate
@@ -18,7 +19,17 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes
 from chalicelib.model.model import Customer, Event
 from chalicelib.transactions.customer_writes import actions_of, with_paged_events
-from tests.support.transition_samples import AVAILABLE, CLAIMED, POOL, PRIVATE, actor, after_of, claimed, released
+from tests.support.transition_samples import (
+    AVAILABLE,
+    CLAIMED,
+    POOL,
+    PRIVATE,
+    actor,
+    after_of,
+    claimed,
+    planned,
+    released,
+)
 from tests.support.world import START
 
 KEY = keys.customer_key("main", "p", "c1")
@@ -65,7 +76,7 @@ def test_a_claim_and_a_release_write_only_the_attributes_that_they_change() -> N
 
 
 def test_a_new_customer_is_written_only_if_the_key_is_free() -> None:
-    move = content_transitions.create(actor("mona"), replace(AVAILABLE, version=1, fields_version=1), "created")
+    move = planned(content_transitions.create(actor("mona"), Row("c1", "Acme", {}), "created"))
 
     writes = actions_of(move, {})
 

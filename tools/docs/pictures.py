@@ -59,6 +59,9 @@ WAYS: Final = {
     ("private", "available"): Way("M404 370 L262 174", 300, 290, "end"),
     ("claimed", "private"): Way("M680 170 L532 366", 626, 290, "start"),
     ("private", "private"): Way("M560 386 C630 370 630 430 564 416", 622, 392, "start"),
+    ("available", None): Way("M206 170 L110 260", 120, 236, "end"),
+    ("claimed", None): Way("M770 152 H880", 826, 172),
+    ("private", None): Way("M400 412 H300", 350, 432),
 }
 
 

@@ -1,0 +1,59 @@
+"""Routes for erasing customers. One short function each; only these requests load the service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Struct
+
+from chalicelib.api.requests import BatchBody, PageQuery, checked_visible
+from chalicelib.api.routing import POOL, Answer, route
+from chalicelib.api.verbs import Batch, verb
+from chalicelib.model import responses
+from chalicelib.services import sweeper
+from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.unit_of_work import Outcome
+
+# Stays after the erasure, so it must not contain anything personal.
+Reason: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Reason
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        checked_visible(self.reason, "reason")
+
+
+class EraseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    reason: Reason
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        checked_visible(self.reason, "reason")
+
+
+@verb(
+    "/erase",
+    EraseBody,
+    answers=responses.ErasedCustomer,
+    batch=Batch("Erase several customers.", EraseBatchBody, responses.ErasedBatch, goes_on=True),
+)
+def erase(
+    ctx: RequestContext, pool: str, ids: Sequence[str], body: EraseBody | EraseBatchBody, atomic: bool
+) -> Outcome:
+    """Erase a customer: nothing personal stays, and its id is not used again. One that is held needs `force`."""
+    from chalicelib.services import erasure
+
+    left = sweeper.request_time_left()
+    return erasure.erase(ctx, pool, ids, body.reason, left, force=body.force, atomic=atomic)
+
+
+@route("GET", POOL + "/erased", query=PageQuery, answers=responses.ErasurePage)
+def list_erased(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
+    """List the erased customers of a pool by id: when they were erased, by whom and why."""
+    from chalicelib.services import erasure
+
+    return Answer(erasure.list_erased(ctx, pool, query.limit, query.cursor))

@@ -1,0 +1,49 @@
+"""Plan the erasure of a customer: it becomes a tombstone, without anything personal (rule 38).
+
+Pure, like `transitions`. An erasure works in a pool of any status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chalicelib.domain import rules
+from chalicelib.domain.transitions import Actor, Erase, GivenUp, Recheck, Transition, customer_rules, manager_rules
+from chalicelib.model.errors import Refusal
+from chalicelib.model.model import Customer, erased
+
+KEYS_CHANGED = Refusal(rules.KEY_TAKEN)
+
+
+def erase(
+    actor: Actor,
+    customer: str,
+    known: Customer | None,
+    *,
+    reason: str,
+    force: bool,
+    given_up: Mapping[str, tuple[GivenUp, ...]],
+    read: Mapping[str, Customer | None],
+) -> Transition | Refusal:
+    """Erase a customer. `given_up` are its unique keys, as the customer in `read` has them.
+
+    A customer that somebody holds or owns is erased with `force` only.
+    """
+    key = actor.customer_key(customer)
+    required = (
+        *manager_rules(actor),
+        *customer_rules(actor, key),
+        *([] if force else [rules.unheld(key, actor.clock(known))]),
+    )
+    if known is None:
+        return Recheck(key, None, required)
+    if not _same_keys(known, read.get(customer)):
+        return KEYS_CHANGED
+    lost = given_up.get(customer, ())
+    after = erased(known, actor.user, actor.now, reason, actor.request_marker)
+    owned = (*required, *(rule for each in lost for rule in each.rules))
+    return Erase(key, known, owned, after=after, given_up=lost)
+
+
+def _same_keys(known: Customer, read: Customer | None) -> bool:
+    return read is not None and (known.created_at, known.fields_version) == (read.created_at, read.fields_version)
