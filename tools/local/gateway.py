@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -65,7 +66,8 @@ class LocalApi:
     def stop(self) -> None:
         """Let requests under way finish, then close all connections."""
         self._server.task_dispatcher.shutdown(timeout=FINISH_WITHIN)
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map))
+        with suppress(OSError):  # the loop may close the trigger before the last pull writes to it
+            self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map))
         self._thread.join()
 
     def __enter__(self) -> Self:
