@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore remove-tenant e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,13 @@ ifneq ($(origin STAGE),command line)
 	@echo 'Name a stage: make restore STAGE=prod FROM=<table>' >&2; exit 2
 else
 	@exec $(PY) -m tools.deploy.restore "$$STAGE"
+endif
+
+remove-tenant: .venv/ready ## delete everything of a tenant from a stage's table: STAGE=prod TENANT=acme (YES=1 to delete)
+ifneq ($(origin STAGE),command line)
+	@echo 'Name a stage: make remove-tenant STAGE=prod TENANT=acme' >&2; exit 2
+else
+	@exec $(PY) -m tools.deploy.remove_tenant "$$STAGE"
 endif
 
 e2e: .venv/ready .venv-engine/ready .venv-deploy/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)

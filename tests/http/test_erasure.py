@@ -30,7 +30,7 @@ def erase(user: User, customer: str, **body: Any) -> Reply:
 def with_a_past(world: World, mona: User) -> None:
     """Customer z: overwritten by an import, with earlier contacts, notes, pages of events, and a win."""
     mona.create("z", name=NAME, fields=FIELDS | {"remark": "canary remark"})
-    for _ in range(3):
+    for _ in range(6):
         world.alice.claim("z")
         world.alice.post("/customers/z/follow-up", {"note": NOTE * 20, "outcome": "canary outcome"})
         world.alice.release("z", reason="canary reason")
@@ -78,6 +78,7 @@ def test_pages_of_events_in_an_earlier_pool_are_emptied_too(world: World) -> Non
     world.pool("q")
     with_a_past(world, mona)
     mona.post("/customers/z/deposit", {"pool": "q"})
+    world.clock.forward(1)
     mona.create("z", name="Another")
     mona.patch("/customers/z", {"name": "Renamed"})
     for _ in range(9):
@@ -88,6 +89,8 @@ def test_pages_of_events_in_an_earlier_pool_are_emptied_too(world: World) -> Non
 
     assert reply.status == 200 and left_of_it(world) == []
     assert mona.customer("z")["name"] == "Renamed" and len(mona.events("z")) == 20
+    reasons = [each["reason"] for each in mona.walk("/customers/z/history")]
+    assert reasons.count("of another customer with this id") == 9
     assert_sound(world.table)
 
 
@@ -130,6 +133,7 @@ def test_the_audit_reports_a_lost_event_of_an_erased_customer(world: World) -> N
     report = world.root.request("POST", "/v1/audit", {}).json
 
     assert [(each["kind"], each["id"], each["found"]) for each in report["drift"]] == [("events", "z", [1])]
+    world.table.connection.client.put_item(TableName=world.table.name, Item=stored)
 
 
 # From then on
@@ -433,6 +437,7 @@ def test_one_malformed_page_of_events_does_not_stop_an_erasure(world: World) -> 
 
     assert erase(mona, "z", force=True).status == 200
     assert [each for each in everything(world.table) if "canary" in str(each)] == []
+    world.table.connection.client.put_item(TableName=world.table.name, Item=items.emptied_page(pages[0]))
 
 
 # Costs

@@ -40,6 +40,7 @@ NOT_RUN = {
     "replay": "needs data that is not ours to pass on",
     "package": "fetches what it packs; `make e2e` runs it",
     "restore": "needs an AWS account",
+    "remove-tenant": "needs an AWS account",
     "deploy": "needs an AWS account; `make e2e` deploys to an emulated one",
     "e2e": "takes minutes, and is run by .ci/run",
     "bench": "takes minutes, and measures",

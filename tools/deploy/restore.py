@@ -31,24 +31,24 @@ Write: TypeAlias = dict[str, Any]  # as BatchWriteItem takes it
 def restore(table: Table, earlier: Table, *, write: bool) -> Counter[str]:
     """Count the items to `put`, which differ or are missing, and the newer ones to `deleted`; write them if `write`."""
     counts: Counter[str] = Counter()
-    for writes in _batches(differences(table, earlier)):
+    for writes in batches(differences(table, earlier)):
         counts.update("put" if "PutRequest" in each else "deleted" for each in writes)
         if write:
-            _write(table, writes)
+            write_batch(table, writes)
     return counts
 
 
 def differences(table: Table, earlier: Table) -> Iterator[Write]:
     """Return the writes that make `table` equal to `earlier`."""
-    for items in _pages(earlier):
+    for items in pages_of(earlier):
         current = table.get(list(items))
         yield from ({"PutRequest": {"Item": item}} for key, item in items.items() if current.get(key) != item)
-    for items in _pages(table):
+    for items in pages_of(table):
         restored = earlier.get(list(items))
-        yield from ({"DeleteRequest": {"Key": _primary_key(key)}} for key in items if key not in restored)
+        yield from ({"DeleteRequest": {"Key": primary_key(key)}} for key in items if key not in restored)
 
 
-def _pages(table: Table) -> Iterator[dict[Key, Item]]:
+def pages_of(table: Table) -> Iterator[dict[Key, Item]]:
     """Return the items of a table, one page at a time."""
     start: dict[str, Any] = {}
     while True:
@@ -59,16 +59,16 @@ def _pages(table: Table) -> Iterator[dict[Key, Item]]:
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def _primary_key(key: Key) -> Item:
+def primary_key(key: Key) -> Item:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
 
-def _batches(writes: Iterator[Write]) -> Iterator[list[Write]]:
+def batches(writes: Iterator[Write]) -> Iterator[list[Write]]:
     while batch := list(islice(writes, BATCH_SIZE)):
         yield batch
 
 
-def _write(table: Table, writes: list[Write]) -> None:
+def write_batch(table: Table, writes: list[Write]) -> None:
     """Write a batch. Repeat the items that DynamoDB returns as unprocessed."""
     unprocessed: dict[str, Any] = {table.name: writes}
     while unprocessed:
@@ -87,7 +87,7 @@ def main() -> int:
         name, region = outputs(stage.stack).get("TableName"), client("cloudformation").meta.region_name
         if name is None:
             raise Unusable(f"there is no stack {stage.stack} in this account and region")
-        counts = restore(_table(name, region), _table(earlier, region), write=confirmed)
+        counts = restore(table_of(name, region), table_of(earlier, region), write=confirmed)
     except (Fault, BotoCoreError, ClientError) as error:
         raise Unusable(f"restoring from {earlier} failed: {str(error) or type(error).__name__}") from None
     print(summary(counts, name, confirmed))
@@ -101,7 +101,7 @@ def summary(counts: Counter[str], name: str, written: bool) -> str:
     return f"{put:,} items to put and {deleted:,} to delete in {name}: nothing was written; add YES=1 to write"
 
 
-def _table(name: str, region: str) -> Table:
+def table_of(name: str, region: str) -> Table:
     return bootstrap.table(config.read({"TABLE_NAME": name, "AWS_REGION": region}))
 
 
