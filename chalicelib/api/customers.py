@@ -58,10 +58,15 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         return Row(self.id or new_id(), self.name, self.fields, priority, generated_id=self.id is None)
 
 
-@route("POST", POOL + "/customers", body=CustomerBody, answers=responses.Customer, status=201, form="one")
-def create_customer(ctx: RequestContext, body: CustomerBody, pool: str) -> Answer:
-    """Create an available customer in the pool."""
-    return one_answer(customers.create(ctx, pool, body.row(ctx.backend.new_id)), status=201)
+class NewCustomerBody(CustomerBody, frozen=True, forbid_unknown_fields=True):
+    private_of: User | None = None
+
+
+@route("POST", POOL + "/customers", body=NewCustomerBody, answers=responses.Customer, status=201, form="one")
+def create_customer(ctx: RequestContext, body: NewCustomerBody, pool: str) -> Answer:
+    """Create an available customer in the pool, or a private customer of the member `private_of`."""
+    owner = body.private_of and body.private_of.id
+    return one_answer(customers.create(ctx, pool, body.row(ctx.backend.new_id), owner), status=201)
 
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +75,7 @@ class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     on_duplicate: OnDuplicate = "reject"
 
 
-@route("POST", POOL + "/import", body=ImportBody, answers=responses.Import, form="each")
+@route("POST", POOL + "/import", body=ImportBody, row=CustomerBody, answers=responses.Import, form="each")
 def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer:
     """Create or update one customer per row, never its holder or state. Each row succeeds or fails on its own."""
     check_batch_size(len(body.rows))

@@ -108,7 +108,7 @@ def document(routes: tuple[Route, ...]) -> dict[str, Any]:
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Schema], dict[str, Schema]]:
     """Return the schema of each request and response type, and the named schemas they refer to."""
-    taken = [route.body for route in routes if route.body is not NoBody]
+    taken = [kind for route in routes for kind in (route.body, route.row) if kind is not NoBody]
     kinds = list(dict.fromkeys([*taken, *(route.answers for route in routes if route.answers), *responses.ALL]))
     each, named = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     components: dict[str, Schema] = portable(named | responses.NAMED)

@@ -50,9 +50,10 @@ class Route(Struct, frozen=True):
     """The declaration of a route.
 
     `handler` returns an Answer or raises Refused. It takes, by name, the values that it uses: `ctx`, `body`, `query`
-    and the path parameters. `body` and `query` are request types; `answers` is the type of a response with `status`,
-    `media` its media type. A `public` route needs no token. With `recalls`, for requests of several steps, the
-    idempotency record is read first. A request of one transaction finds it in that transaction.
+    and the path parameters. `body` and `query` are request types, `row` that of the rows in a body; `answers` is the
+    type of a response with `status`, `media` its media type. A `public` route needs no token. With `recalls`, for
+    requests of several steps, the idempotency record is read first. A request of one transaction finds it in that
+    transaction.
 
     `form` is the response form of results: `one` customer, a result for `each` id, or a list of claimed `items`.
     `admins` restricts the route to admins of the tenant. `removes` marks the removal of the member `user`: members who
@@ -63,6 +64,7 @@ class Route(Struct, frozen=True):
     path: str
     handler: Callable[..., Answer]
     body: type = NoBody
+    row: type = NoBody
     query: type = NoBody
     answers: type | None = None
     status: int = 200

@@ -11,12 +11,13 @@ from typing import Any, Final, Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import masking, rules
+from chalicelib.domain import deadlines, masking, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import (
     Actor,
     NoOp,
     Recheck,
+    Take,
     Transition,
     Write,
     customer_rules,
@@ -52,6 +53,12 @@ def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) ->
     return create(actor, row, "created")
 
 
+def create_private_row(actor: Actor, customer: str, known: Customer | None, row: Row, owner: str) -> Transition:
+    """Create the customer of the row as a private customer of `owner`, a member, under their limit (rule 31)."""
+    recipient = rules.member(keys.member_key(actor.tenant, actor.pool, owner), "taker_not_a_member")
+    return create(actor, row, "created", first=[recipient], owner=owner)
+
+
 def import_row(
     actor: Actor, customer: str, known: Customer | None, rows: Mapping[str, Row], on_duplicate: OnDuplicate
 ) -> Transition:
@@ -85,10 +92,19 @@ def changes(known: Customer, name: str | None, fields: dict[str, Any], priority:
     }
 
 
-def create(actor: Actor, row: Row, event_type: str, *, unique: bool = True, first: Sequence[Rule] = ()) -> Transition:
-    """Create an available customer. With `unique`, refuse one that exists, after the rules of `first`.
+def create(
+    actor: Actor,
+    row: Row,
+    event_type: str,
+    *,
+    unique: bool = True,
+    first: Sequence[Rule] = (),
+    owner: str | None = None,
+) -> Transition:
+    """Create an available customer, or a private one of `owner`.
 
-    Refuse an id that is a phone number or an e-mail address: ids are in logs, and stay after an erasure (rule 38).
+    With `unique`, refuse one that exists, after the rules of `first`. Refuse an id that is a phone number or an e-mail
+    address: ids are in logs, and stay after an erasure (rule 38).
     """
     key = actor.customer_key(row.id)
     taken = [rules.does_not_exist(key)] if unique else []
@@ -96,7 +112,11 @@ def create(actor: Actor, row: Row, event_type: str, *, unique: bool = True, firs
     if not row.generated_id and masking.is_contact(row.id, actor.policy.region):
         pool = keys.pool_key(actor.tenant, actor.pool)  # an item that exists
         return Recheck(key, None, (*required, rules.always_fails(pool, "invalid_request", errors=(_CONTACT_ID,))))
-    return Write(key, None, required, after=created(new_customer(actor, row), event_type, actor.user))
+    new, take = new_customer(actor, row), None
+    if owner is not None:
+        new = replace(new, state="private", holder=owner, **deadlines.owned(actor.policy, actor.now))
+        take = Take(owner, counter="private")
+    return Write(key, None, required, after=created(new, event_type, actor.user), take=take)
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Transition:
@@ -125,9 +145,9 @@ def updated(
 def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the changes change: `name`, `priority` and the keys of fields (rule 48)."""
     fields = changes.get("fields", known.fields)
-    keys = [key for key in ("name", "priority") if changes.get(key, getattr(known, key)) != getattr(known, key)]
+    changed = [key for key in ("name", "priority") if changes.get(key, getattr(known, key)) != getattr(known, key)]
     edited = [key for key in known.fields.keys() | fields.keys() if known.fields.get(key) != fields.get(key)]
-    return (*keys, *sorted(edited))
+    return (*changed, *sorted(edited))
 
 
 def keep_existing(actor: Actor, known: Customer) -> NoOp:

@@ -23,7 +23,7 @@ MAX_SHOWN: Final = 5  # of the missing events
 
 # All allowed transitions: the states before and after each type of event.
 TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State | None], ...]]] = {
-    "created": ((None, "available"),),
+    "created": ((None, "available"), (None, "private")),
     "imported": ((None, "available"),),
     "claimed": (("available", "claimed"),),
     "assigned": (("available", "claimed"),),
@@ -73,7 +73,7 @@ def replayed(events: Iterable[Event]) -> ClaimState:
     """
     now = ClaimState("available")
     for event in events:
-        gives = event.type in BEGINS_CLAIM | MAKES_PRIVATE
+        gives = event.from_state is None or event.type in BEGINS_CLAIM | MAKES_PRIVATE
         holder = event.holder if gives else now.holder
         claim_id = event.claim_id if event.type in BEGINS_CLAIM else now.claim_id
         if event.to_state == "claimed":

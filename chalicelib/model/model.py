@@ -282,7 +282,10 @@ def transitioned(
 
 def created(customer: Customer, event_type: str, by: str) -> Customer:
     """Return a new customer with its first event."""
-    event = Event(customer.version, event_type, customer.entered_at, by, to_state=customer.state)
+    event = Event(
+        customer.version, event_type, customer.entered_at, by, customer.holder, to_state=customer.state,
+        expires_at=customer.expires_at,
+    )  # fmt: skip
     return replace(customer, tail=(event,))
 
 

@@ -43,8 +43,12 @@ _NAMES_PER_READ: Final = 100
 _ROUNDS: Final = 5  # reads of names per request
 
 
-def create(ctx: RequestContext, pool_id: str, row: Row) -> Outcome:
+def create(ctx: RequestContext, pool_id: str, row: Row, owner: str | None = None) -> Outcome:
+    """Create an available customer or, for an `owner`, a private one."""
     actor = ctx.actor(ctx.pool(pool_id))
+    if owner is not None:
+        planner = partial(content_transitions.create_private_row, actor, row=row, owner=owner)
+        return ctx.taking_uow(actor, planner, managed=True).execute([row.id])
     return ctx.uow(actor, partial(content_transitions.create_row, actor, row=row), managed=True).execute([row.id])
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.model.times import rfc3339
+from tests.support.dynamodb_calls import counted as counted_calls
 from tests.support.threads import at_once
-from tests.support.world import Reply, User, World
+from tests.support.world import DAY, Reply, User, World
 
 
 def win(user: User, customer: str) -> Reply:
@@ -123,6 +125,84 @@ def test_a_deposit_makes_room_for_another_private_customer(world: World) -> None
 
     assert win(world.alice, "c2").status == 200
     assert counted(world.alice) == (0, 1)
+
+
+# Created by a manager
+
+
+def test_a_manager_creates_a_private_customer_under_its_owners_limit(world: World) -> None:
+    mona = world.pool(private_limit=1, private_ttl="P30D")
+
+    made = mona.create("own", private_of="alice")
+    full = mona.create("more", private_of="alice")
+
+    assert (made.status, made.json["state"], made.json["holder"], made.json["claim_id"]) == (
+        201,
+        "private",
+        "alice",
+        None,
+    )
+    assert made.json["expires_at"] == rfc3339(world.clock.now + 30 * DAY)
+    assert (full.status, full.code, full.json["limit"], full.json["used"]) == (409, "private_limit", 1, 1)
+    assert counted(world.alice) == (0, 1)
+    assert mona.events("own") == ["created"]
+    assert mona.get("/stats").json["totals"]["entered"] == 0, "it has not entered the pool"
+    assert world.alice.post("/customers/own/deposit").status == 200
+
+
+def test_a_private_customer_is_created_by_managers_for_members_only(world: World) -> None:
+    mona = world.pool()
+
+    replies = [
+        mona.create("own", private_of="nobody"),
+        world.alice.create("own", private_of="alice"),
+        world.root.create("own", private_of="root"),
+        mona.create("own", private_of=""),
+    ]
+
+    assert [(reply.status, reply.code) for reply in replies] == [
+        (403, "not_a_member"), (403, "not_manager"), (403, "not_a_member"), (422, "invalid_request")
+    ]  # fmt: skip
+    assert mona.create("own").status == 201, "nothing was created"
+
+
+def test_an_admin_creates_a_private_customer_of_a_member(world: World) -> None:
+    world.pool()
+
+    made = world.root.create("own", private_of="bob", fields={"phone": "+49 30 1234567"})
+
+    assert (made.status, made.json["holder"], counted(world.bob)) == (201, "bob", (0, 1))
+
+
+def test_a_created_private_customer_makes_room_in_place_of_expired_ones(world: World) -> None:
+    mona = world.pool(private_limit=1, private_ttl="P30D")
+    mona.create("old", private_of="alice")
+    world.clock.forward(30 * DAY)
+
+    made = mona.create("new", private_of="alice")
+
+    assert (made.status, counted(world.alice)) == (201, (0, 1))
+    assert mona.events("old") == ["created", "expired"]
+
+
+def test_creating_a_private_customer_is_one_transaction(world: World) -> None:
+    mona = world.pool(private_limit=1)
+
+    with counted_calls(world) as calls:
+        made = mona.create("own", private_of="alice")
+
+    assert made.status == 201
+    assert calls["TransactWriteItems"] == 1
+
+
+def test_fifty_private_customers_created_at_once_fill_exactly_the_room(threaded: World) -> None:
+    mona = threaded.pool(private_limit=5)
+
+    replies = at_once([partial(mona.create, f"own{number}", private_of="alice") for number in range(50)])
+
+    assert sum(reply.status == 201 for reply in replies) == 5
+    assert {reply.code for reply in replies if reply.status != 201} == {"private_limit"}
+    assert counted(threaded.alice) == (0, 5)
 
 
 # A member leaves

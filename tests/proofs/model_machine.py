@@ -285,9 +285,10 @@ class Everything(Playing):
         if (pool, who) in self.model.members:
             self.as_they_see_it(who, pool)
 
-    @rule(how=hows, who=managers, pool=pools, row=rows)
-    def create(self, how: How, who: str, pool: str, row: model_pools.Row) -> None:
-        self.send(how, who, pool, "/customers", as_body(row), lambda req: model_pools.create(req, row))
+    @rule(how=hows, who=managers, pool=pools, row=rows, owner=st.none() | people)
+    def create(self, how: How, who: str, pool: str, row: model_pools.Row, owner: str | None) -> None:
+        body = as_body(row) | present(private_of=owner)
+        self.send(how, who, pool, "/customers", body, lambda req: model_pools.create(req, row, owner))
         self.same()
 
     @rule(pool=pools, who=managers, given=st.lists(rows, min_size=1, max_size=4), mode=modes, how=hows)

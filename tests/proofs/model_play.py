@@ -68,8 +68,8 @@ def by_subject(path: str, body: Any) -> tuple[str, Any]:
     """Return path and body with the subjects of tokens instead of user ids."""
     for user, subject in SUBJECTS.items():
         path = path.replace(user, quote(subject, safe=""))
-        if isinstance(body, dict) and body.get("to") == user:
-            body = body | {"to": subject}
+        if isinstance(body, dict):
+            body = body | {name: subject for name in ("to", "private_of") if body.get(name) == user}
     return path, body
 
 

@@ -16,21 +16,29 @@ Row = tuple[str, str, int]  # id, name, priority
 # Customers as records
 
 
-def newcomer(req: Request, row: Row, event: str) -> Customer:
+def newcomer(req: Request, row: Row, event: str, *, entered: bool = True) -> Customer:
     customer, name, priority = row
     now = req.now
     made = Customer(customer, req.pool, name, priority, now, now, now, now, req.model.activity)
     made.step(event, req.now)
+    req.model.activity[req.pool, "entered"] -= not entered
     req.model.customers[req.pool, customer] = made
     return made
 
 
-def create(req: Request, row: Row) -> None:
+def create(req: Request, row: Row, owner: str | None = None) -> None:
     req.by_manager()
     refuse_if(req.home.status == "closed", "pool_not_open")
     refuse_if((req.pool, row[0]) in req.model.erased, "suppressed")
+    if owner is not None:
+        req.by_member(owner)
     refuse_if((req.pool, row[0]) in req.model.customers, "duplicate_customer")
-    newcomer(req, row, "created")
+    if owner is None:
+        newcomer(req, row, "created")
+        return
+    refuse_if(not req.model.private_room(req.pool, owner, req.now), "private_limit")
+    made = newcomer(req, row, "created", entered=False)
+    made.state, made.holder, made.own = "private", owner, Own(req.now, req.home.private_deadline(req.now))
 
 
 def import_rows(req: Request, rows: Sequence[Row], mode: str) -> tuple[list[str], list[Written]]:

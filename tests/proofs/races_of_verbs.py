@@ -181,3 +181,17 @@ def an_owner_follows_up_while_a_manager_deposits_and_somebody_claims(world: Worl
         assert codes(results[:1])[0] in ("ok", "not_claimed", "not_holder") and results[1].status == 200
 
     return Race([verb("alice", "follow-up", note="called"), verb("mona", "deposit"), verb("bob", "claim")], check)
+
+
+@race
+def two_private_customers_created_where_one_is_allowed_and_a_removal_of_their_owner(world: World) -> Race:
+    world.pool(private_limit=1)
+
+    def check(world: World, results: list[Any]) -> None:
+        assert codes(results[:2]).count("ok") <= 1
+
+    def create(customer: str) -> Request:
+        return lambda w: w.user("mona").create(customer, private_of="bob")
+
+    removal = request_by("mona", "DELETE", "/v1/pools/p/members/bob")
+    return Race([create("c1"), create("c2"), removal], check, cached=())

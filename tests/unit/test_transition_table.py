@@ -64,6 +64,7 @@ def test_every_transition_of_the_table_occurs_in_the_samples(memory_world: World
     alice = memory_world.user("alice")
     memory_world.fill(4)
     mona.create("made")
+    mona.create("own", private_of="bob")
 
     from_hand_to_hand(memory_world, mona, alice)
     out_of_the_pool_and_back(mona, alice)

@@ -51,6 +51,7 @@ WIDTH, HEIGHT = 160, 60
 
 WAYS: Final = {
     (None, "available"): Way("M40 140 H186", 108, 132, upwards=True),
+    (None, "private"): Way("M250 400 H396", 318, 392, upwards=True),
     ("available", "claimed"): Way("M350 124 H606", 480, 114, upwards=True),
     ("claimed", "available"): Way("M610 156 H354", 480, 174),
     ("claimed", "claimed"): Way("M680 110 C660 40 780 40 752 106", 780, 40, "start"),
