@@ -213,14 +213,15 @@ def hand_private_on(req: Request, user: str, private: str, to: str | None) -> No
 
 def hand_back(req: Request, user: str, held: str, to: str | None) -> None:
     """Transfer all claims of the member to an heir with enough headroom, or release them."""
-    if to is not None and to != user:
-        req.model.return_expired(req.pool, to, req.now)
     holds = req.model.held_by(req.pool, user)
-    if not holds or to == user:
-        return
     if held == "release" or to is None:
         for each in holds:
             req.model.give_back(each, "reclaimed", req.now)
+        return
+    if to == user:
+        return
+    req.model.return_expired(req.pool, to, req.now)
+    if not holds:
         return
     req.by_member(to)
     limit = req.model.limit(req.pool, to)

@@ -44,7 +44,7 @@ def mona(ministack: str) -> User:
     world = World(new_table(ministack))
     for pool, tenant, prefix in (("p", "main", "c"), ("q", "main", "other"), ("p", "acme", "foreign")):
         manager = world.pool(pool, tenant, claim_ttl="P7D")
-        for number in range(1, 8):
+        for number in range(1, 9):
             manager.create(f"{prefix}{number}", name=f"{NAME} {number}", fields=FIELDS)
         for user, ids in (("alice", (1, 2)), ("mona", (3, 4))):
             someone = world.user(user, tenant=tenant, pool=pool)
