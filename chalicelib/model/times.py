@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def rfc3339(ms: int) -> str:
     """Return RFC 3339: 1764547200123 → `2025-12-01T00:00:00.123Z`. Cached: a response has each time about twice."""
     moment = _EPOCH + timedelta(milliseconds=ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"  # strftime does not pad years before 1000
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -168,7 +168,7 @@ def _emptying(table: Table, key: Key) -> list[Action]:
     fields = stored.get(keys.fields_key(tombstone.tenant, tombstone.pool, tombstone.id))
     unlisted = Update(key, [Attribute(name).remove() for name in (DUE, INDEX_RANGE[DUE])], rules.erased_at.exists())
     return [
-        *([] if fields is None else _former_keys(table, fields, tombstone)),
+        *([] if fields is None else _left_keys(table, fields, tombstone)),
         *_emptied_pages(_own_pages(stored, tombstone)),
         *(action for pool in tombstone.homes for action in _emptied_pages(_pages_in(table, tombstone, pool))),
         *(Delete(each) for each in stored if not keys.is_event_page(each)),
@@ -176,10 +176,15 @@ def _emptying(table: Table, key: Key) -> list[Action]:
     ]
 
 
-def _former_keys(table: Table, fields: Item, tombstone: Tombstone) -> Iterator[Delete]:
-    """Yield the deletions of unique-key items that still name the customer for a contact that it had earlier."""
+def _left_keys(table: Table, fields: Item, tombstone: Tombstone) -> Iterator[Delete]:
+    """Yield the deletions of unique-key items that still name the customer.
+
+    They are of contacts that it had earlier, or of one that an undo returned to it just before the erasure.
+    """
     former = [Key(pk, "-") for pk in items.former_keys_record(fields)]
-    for key, stored in table.get(former).items():
+    contact_keys = fields.get("keys", {"S": ""})["S"].split()
+    last = [keys.unique_key(tombstone.tenant, tombstone.pool, each) for each in contact_keys]
+    for key, stored in table.get(list(dict.fromkeys([*former, *last]))).items():
         if _names(stored, tombstone):
             yield Delete(key, rules.still_written(key, stored).condition)
 
