@@ -11,8 +11,9 @@ import unicodedata
 from functools import lru_cache
 from typing import Any, Final
 
+from importing import MAX_KEYS
+
 DEFAULT_REGION: Final = "CN"
-MAX_KEYS: Final = 5  # of a customer
 _MAX_WRITTEN_LENGTH: Final = 500
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}")

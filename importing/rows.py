@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from importing import MAX_KEYS
 from importing.cells import Cell, Line
 from importing.columns import Column, Columns
 from importing.emails import email_keys
 from importing.headings import PERSON
-from importing.phones import DEFAULT_REGION, MAX_KEYS, phone_keys, without_artifacts
+from importing.phones import DEFAULT_REGION, phone_keys, without_artifacts
 from importing.problems import Problem, problem
 from importing.values import SHORTENED, exact, meant
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from chalicelib.model.normalization import KINDS, Kind
+from importing import MAX_KEYS
 
-MAX_KEYS: Final = 5  # of a customer
 _DIGEST_DIGITS: Final = 32
 
 

@@ -6,9 +6,10 @@ Pure functions of text. The original spelling is stored and shown; the normalize
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
+
+from importing.folding import folded
 
 Kind: TypeAlias = Literal["phone", "email"]
 KINDS: Final[tuple[Kind, ...]] = ("phone", "email")
@@ -42,11 +43,7 @@ def fold_name(text: str) -> str:
 
     Cached, since a write folds the name before and after the change.
     """
-    seen = "".join(sign for sign in text if unicodedata.category(sign) not in ("Cc", "Cf", "Cs") or sign.isspace())
-    # Case folding may undo normalization, and normalization may restore capitals: do both twice.
-    for _ in range(2):
-        seen = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold())
-    return " ".join(seen.split())
+    return " ".join(folded(text).split())
 
 
 def truncate_name(name: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.model.contact_keys import MAX_KEYS, KeySecret, contact_keys, key_of
+from chalicelib.model.contact_keys import KeySecret, contact_keys, key_of
+from importing import MAX_KEYS
 
 SECRET = KeySecret("1", "secret")
 NUMBERS = [f"1380013800{digit}" for digit in range(9)]

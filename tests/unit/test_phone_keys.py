@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from importing.phones import MAX_KEYS, phone_keys, without_artifacts
+from importing import MAX_KEYS
+from importing.phones import phone_keys, without_artifacts
 
 MOBILE = (
     "13800138000", "8613800138000", "+86 138 0013 8000", "+86(0)13800138000", "0086-138-0013-8000", "(+86)13800138000",
