@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.dynamodb_calls import Crash, failing
 from tests.support.world import World, everything
 from tools.deploy.remove_tenant import remove
 from tools.problems import Unusable
@@ -40,21 +41,10 @@ def test_nothing_of_a_removed_tenant_stays_and_others_keep_everything(threaded: 
 
 
 def test_the_next_removal_finishes_a_killed_one(threaded: World) -> None:
-    class Killed(BaseException):
-        pass
-
     with_two_tenants(threaded)
-    calls = iter(range(100))
 
-    def kill(**_: Any) -> None:
-        if next(calls) == 1:
-            raise Killed
-
-    events = threaded.table.connection.client.meta.events
-    events.register_first("before-send.dynamodb.BatchWriteItem", kill)
-    with pytest.raises(Killed):
+    with failing(threaded, 2, "before-send", ".BatchWriteItem"), pytest.raises(Crash):
         remove(threaded.table, "acme", write=True)
-    events.unregister("before-send.dynamodb.BatchWriteItem", kill)
 
     assert of_tenant(threaded, "acme") != []
     remove(threaded.table, "acme", write=True)

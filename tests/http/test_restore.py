@@ -9,6 +9,7 @@ import pytest
 from chalicelib.dynamodb.table import Table
 from tests.conftest import new_table
 from tests.support.audit import assert_sound
+from tests.support.dynamodb_calls import Crash, failing
 from tests.support.world import World, everything
 from tools.deploy.restore import restore
 
@@ -64,20 +65,8 @@ def test_a_restore_only_counts_without_confirmation(world: World, restored_table
 
 
 def test_the_next_restore_finishes_a_killed_one(world: World, restored_table: Table) -> None:
-    class Killed(BaseException):
-        pass
-
-    calls = iter(range(100))
-
-    def kill(**_: Any) -> None:
-        if next(calls) == 1:
-            raise Killed
-
-    events = world.table.connection.client.meta.events
-    events.register_first("before-send.dynamodb.BatchWriteItem", kill)
-    with pytest.raises(Killed):
+    with failing(world, 2, "before-send", ".BatchWriteItem"), pytest.raises(Crash):
         restore(world.table, restored_table, write=True)
-    events.unregister("before-send.dynamodb.BatchWriteItem", kill)
 
     assert contents(world.table) != contents(restored_table)
     restore(world.table, restored_table, write=True)

@@ -10,14 +10,11 @@ import argparse
 import os
 from collections.abc import Iterator
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.dynamodb.keys import Key, tenant_key
-from chalicelib.dynamodb.table import Fault, Table
+from chalicelib.dynamodb.table import Table
 from chalicelib.model.model import IDENTIFIER
-from tools.deploy.account import client, outputs
-from tools.deploy.restore import Write, batches, pages_of, primary_key, table_of, write_batch
 from tools.deploy.stages import stage_named
+from tools.deploy.tables import Write, batches, one_line_faults, pages_of, primary_key, stage_table, write_batch
 from tools.problems import Unusable, run_tool
 
 
@@ -53,14 +50,10 @@ def main() -> int:
     confirmed = os.environ.get("YES") == "1"
     if not tenant:
         raise Unusable("name the tenant: make remove-tenant STAGE=prod TENANT=acme")
-    try:
-        name, region = outputs(stage.stack).get("TableName"), client("cloudformation").meta.region_name
-        if name is None:
-            raise Unusable(f"there is no stack {stage.stack} in this account and region")
-        count = remove(table_of(name, region), tenant, write=confirmed)
-    except (Fault, BotoCoreError, ClientError) as error:
-        raise Unusable(f"removing {tenant} failed: {str(error) or type(error).__name__}") from None
-    print(summary(count, name, confirmed))
+    with one_line_faults(f"removing {tenant}"):
+        table = stage_table(stage)
+        count = remove(table, tenant, write=confirmed)
+    print(summary(count, table.name, confirmed))
     return 0
 
 

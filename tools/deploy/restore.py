@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any, TypeAlias
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib import bootstrap, config
-from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Fault, Table
-from tools.deploy.account import client, outputs
+from chalicelib.dynamodb.table import Table
 from tools.deploy.stages import stage_named
+from tools.deploy.tables import (
+    Write,
+    batches,
+    one_line_faults,
+    pages_of,
+    primary_key,
+    stage_table,
+    table_of,
+    write_batch,
+)
 from tools.problems import Unusable, run_tool
-
-BATCH_SIZE = 25
-Write: TypeAlias = dict[str, Any]  # as BatchWriteItem takes it
 
 
 def restore(table: Table, earlier: Table, *, write: bool) -> Counter[str]:
@@ -48,34 +46,6 @@ def differences(table: Table, earlier: Table) -> Iterator[Write]:
         yield from ({"DeleteRequest": {"Key": primary_key(key)}} for key in items if key not in restored)
 
 
-def pages_of(table: Table) -> Iterator[dict[Key, Item]]:
-    """Return the items of a table, one page at a time."""
-    start: dict[str, Any] = {}
-    while True:
-        page = table.connection.client.scan(TableName=table.name, ConsistentRead=True, **start)
-        yield {Key(item["pk"]["S"], item["sk"]["S"]): item for item in page["Items"]}
-        if "LastEvaluatedKey" not in page:
-            return
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def primary_key(key: Key) -> Item:
-    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
-
-
-def batches(writes: Iterator[Write]) -> Iterator[list[Write]]:
-    while batch := list(islice(writes, BATCH_SIZE)):
-        yield batch
-
-
-def write_batch(table: Table, writes: list[Write]) -> None:
-    """Write a batch. Repeat the items that DynamoDB returns as unprocessed."""
-    unprocessed: dict[str, Any] = {table.name: writes}
-    while unprocessed:
-        unprocessed = table.connection.client.batch_write_item(RequestItems=unprocessed)["UnprocessedItems"]
-        time.sleep(0.5 if unprocessed else 0)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make restore", description=__doc__)
     parser.add_argument("stage")
@@ -83,14 +53,10 @@ def main() -> int:
     confirmed = os.environ.get("YES") == "1"
     if not earlier:
         raise Unusable("name the restored table: make restore STAGE=prod FROM=<table>")
-    try:
-        name, region = outputs(stage.stack).get("TableName"), client("cloudformation").meta.region_name
-        if name is None:
-            raise Unusable(f"there is no stack {stage.stack} in this account and region")
-        counts = restore(table_of(name, region), table_of(earlier, region), write=confirmed)
-    except (Fault, BotoCoreError, ClientError) as error:
-        raise Unusable(f"restoring from {earlier} failed: {str(error) or type(error).__name__}") from None
-    print(summary(counts, name, confirmed))
+    with one_line_faults(f"restoring from {earlier}"):
+        table = stage_table(stage)
+        counts = restore(table, table_of(earlier), write=confirmed)
+    print(summary(counts, table.name, confirmed))
     return 0
 
 
@@ -99,10 +65,6 @@ def summary(counts: Counter[str], name: str, written: bool) -> str:
     if written:
         return f"{put:,} items put and {deleted:,} deleted in {name}"
     return f"{put:,} items to put and {deleted:,} to delete in {name}: nothing was written; add YES=1 to write"
-
-
-def table_of(name: str, region: str) -> Table:
-    return bootstrap.table(config.read({"TABLE_NAME": name, "AWS_REGION": region}))
 
 
 if __name__ == "__main__":
