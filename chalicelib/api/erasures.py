@@ -53,7 +53,7 @@ def erase(
 
 @route("GET", POOL + "/erased", query=PageQuery, answers=responses.ErasurePage)
 def list_erased(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
-    """List the erased customers of a pool by id: when they were erased, by whom and why."""
+    """List the erased customers of a pool, ordered by id, with the time, user and reason of each erasure."""
     from chalicelib.services import erasure
 
     return Answer(erasure.list_erased(ctx, pool, query.limit, query.cursor))

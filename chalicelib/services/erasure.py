@@ -9,7 +9,7 @@ of an erased customer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -18,17 +18,17 @@ from chalicelib.domain.transitions import Actor, GivenUp
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import MALFORMED, Item
-from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, UNFINISHED_ERASURES, Key
 from chalicelib.dynamodb.operations import Action, Delete, Put, Update
 from chalicelib.dynamodb.table import MAX_ACTIONS, Fault, OutcomeUnknown, Table, Throttled, between
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Identifier, Tombstone
+from chalicelib.model.model import IDENTIFIER, Customer, Tombstone
 from chalicelib.model.responses import ErasurePage
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services import unique_keys
-from chalicelib.services.pagination import Cursor
-from chalicelib.services.pools import require_manager
+from chalicelib.services.pools import roster_page, sound
+from chalicelib.services.sweeper import SecondsLeft
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
@@ -36,7 +36,6 @@ log = logging.getLogger("customer-pool")
 MAX_ROUNDS: Final = 50  # a round fails when another customer takes a unique key meanwhile; only a defect uses up all
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for emptying one customer
 MAX_AT_ONCE: Final = 100  # of one round of the schedule
-SecondsLeft = Callable[[], float]
 
 
 def erase(
@@ -112,23 +111,9 @@ def list_erased(ctx: RequestContext, pool_id: str, limit: int, cursor: str | Non
     """Return the erased customers of a pool, ordered by id."""
     pool = ctx.pool(pool_id)
     roster = keys.erased_roster(pool.tenant, pool.id)
-    place = Cursor(roster)
-    last = place.read(cursor, Identifier)
-    after = None if last is None else keys.customer_key(pool.tenant, pool.id, last)
-    page = ctx.backend.table.page(roster, limit, index=ROSTER, after=items.index_position(ROSTER, roster, after))
-    found = ctx.backend.table.get([ctx.actor(pool).member_key, *page.keys])
-    require_manager(ctx, pool, found)
-    erased = [rendering.erasure(each) for key in page.keys if key in found for each in _tombstones(found[key])]
-    return ErasurePage(erased, None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk)))
-
-
-def _tombstones(stored: Item) -> list[Tombstone]:
-    """Return the tombstone of an item. A malformed one is logged and left out."""
-    try:
-        return [items.tombstone_record(stored)]
-    except MALFORMED as error:
-        log.error("malformed tombstone %s: %s", keys.id_from_pk(stored["pk"]["S"]), exception_summary(error))
-        return []
+    erased, next_cursor = roster_page(ctx, pool, roster, keys.customer_key, limit, cursor)
+    shown = sound("tombstone", erased, lambda stored: rendering.erasure(items.tombstone_record(stored)))
+    return ErasurePage(shown, next_cursor)
 
 
 # Emptying

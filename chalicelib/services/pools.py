@@ -79,7 +79,7 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     after = None if last is None else items.build_item(keys.pool_key(tenant, last), {})
     page = ctx.backend.table.page(keys.pool_key(tenant, "").pk, limit if admin else MAX_KEYS_PER_READ, after=after)
     found = [(key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True)]
-    pools = _sound("pool", found, lambda stored: items.pool_record(tenant, stored))
+    pools = sound("pool", found, lambda stored: items.pool_record(tenant, stored))
     if not admin:
         wanted_keys = {pool.id: keys.member_key(tenant, pool.id, ctx.caller.user) for pool in pools}
         theirs = ctx.backend.table.get(list(wanted_keys.values()))
@@ -88,7 +88,7 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     next_cursor = None
     if left or page.last is not None:
         next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
-    return PoolPage(_sound("pool", ((pool.id, pool) for pool in shown), rendering.pool), next_cursor)
+    return PoolPage(sound("pool", ((pool.id, pool) for pool in shown), rendering.pool), next_cursor)
 
 
 def memberships(ctx: RequestContext) -> list[tuple[Pool, Member]]:
@@ -100,14 +100,14 @@ def memberships(ctx: RequestContext) -> list[tuple[Pool, Member]]:
     pools: list[Pool] = []
     for page in ctx.backend.table.pages(keys.pool_key(tenant, "").pk):
         stored_pools = ((key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True))
-        pools += _sound("pool", stored_pools, lambda stored: items.pool_record(tenant, stored))
+        pools += sound("pool", stored_pools, lambda stored: items.pool_record(tenant, stored))
     found = ctx.backend.table.get([keys.member_key(tenant, pool.id, user) for pool in pools])
     members = ((pool, found.get(keys.member_key(tenant, pool.id, user))) for pool in pools)
     own = [(pool.id, (pool, stored)) for pool, stored in members if stored is not None]
-    return _sound("member of", own, lambda each: (each[0], items.member_record(tenant, each[0].id, each[1])))
+    return sound("member of", own, lambda each: (each[0], items.member_record(tenant, each[0].id, each[1])))
 
 
-def _sound(kind: str, records: Iterable[tuple[str, T]], read: Callable[[T], R]) -> list[R]:
+def sound(kind: str, records: Iterable[tuple[str, T]], read: Callable[[T], R]) -> list[R]:
     """Return the result of `read` for each record. A malformed one is logged and left out."""
     found = []
     for name, record in records:
@@ -144,20 +144,31 @@ def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     """Return the members of a pool, ordered by user id."""
     pool = ctx.pool(pool_id)
     roster = keys.member_roster(pool.tenant, pool.id)
-    place = Cursor(roster)
-    last = place.read(cursor, Identifier)
-    after = None if last is None else keys.member_key(pool.tenant, pool.id, last)
-    page = ctx.backend.table.page(roster, limit, index=ROSTER, after=items.index_position(ROSTER, roster, after))
-    own = keys.member_key(pool.tenant, pool.id, ctx.caller.user)
-    found = ctx.backend.table.get([own, *page.keys])
-    require_manager(ctx, pool, found)
-    next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
+    members, next_cursor = roster_page(ctx, pool, roster, keys.member_key, limit, cursor)
 
     def shown(stored: Item) -> responses.Member:
         return rendering.member(items.member_record(pool.tenant, pool.id, stored), pool, ctx.now)
 
-    members = [(keys.id_from_pk(key.pk), found[key]) for key in page.keys if key in found]
-    return MemberPage(_sound("member", members, shown), next_cursor)
+    return MemberPage(sound("member", members, shown), next_cursor)
+
+
+def roster_page(
+    ctx: RequestContext,
+    pool: Pool,
+    roster: str,
+    key_of: Callable[[str, str, str], Key],
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[tuple[str, Item]], str | None]:
+    """Return the ids and items of one page of a roster, as stored now, and the next cursor. Only managers may."""
+    place = Cursor(roster)
+    last = place.read(cursor, Identifier)
+    after = None if last is None else key_of(pool.tenant, pool.id, last)
+    page = ctx.backend.table.page(roster, limit, index=ROSTER, after=items.index_position(ROSTER, roster, after))
+    found = ctx.backend.table.get([ctx.actor(pool).member_key, *page.keys])
+    require_manager(ctx, pool, found)
+    next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
+    return [(keys.id_from_pk(key.pk), found[key]) for key in page.keys if key in found], next_cursor
 
 
 def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> Iterator[Member]:
