@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -106,6 +107,7 @@ def test_a_mainland_mobile_number_has_its_e164_form_as_key(mobile: str, prefix: 
 
 
 FILLINGS = st.text(" \u3000\u00a0\u200b-‐–—－−.．()（）[]【】", max_size=3)
+TRUNK_ZERO = re.compile(r"[(（][\s\u200b]*0[\s\u200b]*[)）]")
 WIDE = {ord(digit): ord("０") + int(digit) for digit in "0123456789"} | {ord("+"): "＋"}
 
 
@@ -118,9 +120,12 @@ WIDE = {ord(digit): ord("０") + int(digit) for digit in "0123456789"} | {ord("+
 def test_separators_prefix_and_width_do_not_change_a_mobile_number(
     mobile: str, prefix: str, between: list[str], wide: bool
 ) -> None:
-    # A dot before a last 0 is that of a spreadsheet's number: 13800138000.0.
-    assume(not {".", "．"} & set(between[len(prefix + mobile) - 1]))
-    text = "".join(filling + digit for filling, digit in zip(between, prefix + mobile, strict=False))
+    digits = prefix + mobile
+    # A dot before nothing but zeros is that of a spreadsheet's number: 13800138000.0.
+    zeros = range(len(digits.rstrip("0")), len(digits))
+    assume(not {".", "．"} & set("".join(between[index] for index in zeros)))
+    text = "".join(filling + digit for filling, digit in zip(between, digits, strict=False))
+    assume(not TRUNK_ZERO.search(text))  # people write +44 (0)20 7946 0958
 
     assert phone_keys(text.translate(WIDE) if wide else text) == [f"+86{mobile}"]
 
