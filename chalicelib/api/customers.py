@@ -28,12 +28,12 @@ from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
-from chalicelib.model.model import Identifier, State
+from chalicelib.model.model import Identifier
 from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.text import field_errors
 from chalicelib.services import claims, customers, import_undo, imports
-from chalicelib.services.customers import Filter
+from chalicelib.services.customers import Filter, Listed
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
@@ -119,7 +119,10 @@ def _given_id(raw: msgspec.Raw) -> str:
 
 
 class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
-    state: Annotated[State | Literal["set_aside"] | None, Meta(description="Only customers in this state.")] = None
+    state: Annotated[
+        Listed | None,
+        Meta(description="Only customers in this state; `win_requested`: claims that wait for the approval of a win."),
+    ] = None
     holder: Annotated[
         User | None, Meta(description="Only customers of this user, by id or subject; `me` is the caller.")
     ] = None

@@ -31,6 +31,7 @@ with it. Nothing here calls DynamoDB.
                         not yet emptied
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
+    request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
 
 One partition takes at most 1,000 writes a second, so the lists that claims write (available customers, claims by
 deadline) can be split into shards. Each customer item stores the shard count that it was written with. Shard 0 has the
@@ -57,8 +58,11 @@ PLACE: Final = "place"
 DUE: Final = "due"
 NAMES: Final = "names"
 REMINDER: Final = "reminder"
+REQUEST: Final = "request"
 
-INDEX_RANGE: Final = {ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at"}
+INDEX_RANGE: Final = {
+    ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at", REQUEST: "win_requested_at"
+}  # fmt: skip
 COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
 
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
@@ -223,6 +227,11 @@ def due_in(tenant: str, pool: str, shard: int = 0) -> str:
     return _shard(f"{prefix(tenant, pool)}#D", shard)
 
 
+def requests_in(tenant: str, pool: str) -> str:
+    """Return the partition of a pool's open requests for a win."""
+    return f"{prefix(tenant, pool)}#W"
+
+
 def names_in(tenant: str, pool: str) -> str:
     return f"{prefix(tenant, pool)}#N"
 
@@ -256,4 +265,5 @@ def index_attributes(customer: Customer) -> dict[str, Any]:
         due = due_in(tenant, pool, shard) if claimed else private_in(tenant, pool)
         attributes |= {DUE: due, "due_at": deadline}
         attributes |= {} if customer.remind_at is None else {REMINDER: due}
+        attributes |= {} if customer.win_requested_at is None else {REQUEST: requests_in(tenant, pool)}
     return attributes

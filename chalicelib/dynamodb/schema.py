@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chalicelib.dynamodb.keys import COVERING, DUE, INDEX_RANGE, NAMES, PLACE, REMINDER, ROSTER
+from chalicelib.dynamodb.keys import COVERING, DUE, INDEX_RANGE, NAMES, PLACE, REMINDER, REQUEST, ROSTER
 
 
 def _index(name: str, range_key: str) -> dict[str, Any]:
@@ -19,7 +19,8 @@ SCHEMA: Final[dict[str, Any]] = {
         {"AttributeName": name, "AttributeType": kind}
         for name, kind in (
             ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
-            (NAMES, "S"), ("folded", "S"), (REMINDER, "S"), ("remind_at", "N"),
+            (NAMES, "S"), ("folded", "S"), (REMINDER, "S"), ("remind_at", "N"), (REQUEST, "S"),
+            ("win_requested_at", "N"),
         )
     ],
     "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import content_transitions, masking, rendering
@@ -18,7 +19,7 @@ from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, Item
-from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, ROSTER, Key
+from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REQUEST, ROSTER, Key
 from chalicelib.dynamodb.table import Throttled, begins_with, between
 from chalicelib.model import responses
 from chalicelib.model.contact_keys import contacts_in, key_of
@@ -110,17 +111,41 @@ def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, 
     raise Throttled
 
 
+Listed: TypeAlias = State | Literal["set_aside", "win_requested"]
+
+
 class Filter(Struct, frozen=True):
     """Select customers by state, holder and prefix of the folded name, all optional and combined."""
 
-    state: State | Literal["set_aside"] | None = None
+    state: Listed | None = None
     holder: str | None = None
     name: str | None = None
 
-    def fits(self, customer: Customer) -> bool:
+    def fits(self, customer: Customer, now: int) -> bool:
         named = self.name is None or fold_name(customer.name).startswith(self.name)
+        return named and self._has_state(customer, now) and self.holder in (None, customer.holder)
+
+    def _has_state(self, customer: Customer, now: int) -> bool:
+        if self.state == "win_requested":
+            return customer.win_requested_at is not None and not customer.expired(now)
         state = customer.state if customer.set_aside_at is None else "set_aside"
-        return named and self.state in (None, state) and self.holder in (None, customer.holder)
+        return self.state in (None, state)
+
+
+def _readable_requests(ctx: RequestContext, pool: Pool, wanted: Filter) -> Filter:
+    """Return the filter with the caller as holder if it selects requests for a win and they are no manager (rule 29).
+
+    Raises Refused if such a caller names another holder.
+    """
+    if wanted.state != "win_requested":
+        return wanted
+    found = ctx.backend.table.get([ctx.actor(pool).member_key])
+    only_members(ctx, pool, found)
+    if ctx.manages(pool, found):
+        return wanted
+    if wanted.holder not in (None, ctx.caller.user):
+        raise Refused(Refusal("not_manager"))
+    return replace(wanted, holder=ctx.caller.user)
 
 
 def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> CustomerPage:
@@ -130,6 +155,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
+    wanted = _readable_requests(ctx, pool, wanted)
     index, partitions, part = _list(pool, wanted)
     place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
     last = _last(place, cursor, index, wanted)
@@ -145,7 +171,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     manager = ctx.manages(pool, found)
     customers = _among(ctx, actor, ids, found)
     return CustomerPage(
-        [ctx.shown(pool, customer, manager) for customer in customers if wanted.fits(customer)],
+        [ctx.shown(pool, each, manager) for each in customers if wanted.fits(each, actor.clock(each))],
         place.write(listed[limit - 1]) if len(listed) > limit else None,
     )
 
@@ -184,7 +210,7 @@ def _found_by_name(
             customer = known.get(at.id)
             if customer is not None and _in_full(actor, customer, "name", customer.name):
                 standing = at
-                seen += [(at, customer)] if wanted.fits(customer) else []
+                seen += [(at, customer)] if wanted.fits(customer, actor.clock(customer)) else []
         more = len(listed) > _NAMES_PER_READ
         if len(seen) > limit or not more:
             break
@@ -258,6 +284,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filte
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
+    wanted = _readable_requests(ctx, pool, wanted)
     contact = _contact(kind, text, pool)
     contact_key = key_of(kind, contact, actor.secret)
     unique_key = keys.unique_key(actor.tenant, actor.pool, contact_key)
@@ -299,7 +326,8 @@ def _with_contact(
 ) -> list[Customer]:
     """Return the customers with this contact now that pass the filter."""
     read = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids, malformed=set()).values()
-    return [each for each in read if each and contact_key in each.contact_keys and wanted.fits(each)]
+    having = [each for each in read if each and contact_key in each.contact_keys]
+    return [each for each in having if wanted.fits(each, actor.clock(each))]
 
 
 def _theirs(actor: Actor, customers: Sequence[Customer]) -> list[Customer]:
@@ -316,18 +344,20 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]
     """Return the index, the partitions and the key condition that best select the wanted customers."""
     if wanted.name is not None:
         return NAMES, [keys.names_in(pool.tenant, pool.id)], begins_with(NAMES, truncate_name(wanted.name))
-    if wanted.state == "available":
-        return PLACE, sharded_query.partitions_of(keys.place_available, pool), None
-    if wanted.state == "set_aside":
-        return PLACE, [keys.place_set_aside(pool.tenant, pool.id)], None
     if wanted.holder is not None:
         claims, owned = between(PLACE, high=keys.NO_DEADLINE), between(PLACE, low=keys.FIRST_PRIVATE_RANK)
-        part = {"claimed": claims, "private": owned}.get(wanted.state or "")
+        part = {"claimed": claims, "win_requested": claims, "private": owned}.get(wanted.state or "")
         return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], part
-    if wanted.state is not None:
-        private = [keys.private_in(pool.tenant, pool.id)]
-        return DUE, sharded_query.partitions_of(keys.due_in, pool) if wanted.state == "claimed" else private, None
-    return ROSTER, [keys.customer_roster(pool.tenant, pool.id)], None
+    if wanted.state is None:
+        return ROSTER, [keys.customer_roster(pool.tenant, pool.id)], None
+    lists: dict[Listed, tuple[str, list[str]]] = {
+        "available": (PLACE, sharded_query.partitions_of(keys.place_available, pool)),
+        "set_aside": (PLACE, [keys.place_set_aside(pool.tenant, pool.id)]),
+        "claimed": (DUE, sharded_query.partitions_of(keys.due_in, pool)),
+        "private": (DUE, [keys.private_in(pool.tenant, pool.id)]),
+        "win_requested": (REQUEST, [keys.requests_in(pool.tenant, pool.id)]),
+    }
+    return *lists[wanted.state], None
 
 
 def _rank(index: str, item: Item) -> int | str | None:

@@ -165,6 +165,80 @@ def test_an_expired_claim_with_a_request_returns_to_the_pool(requested: World) -
     assert requested.mona.customer("c1")["win_requested_at"] is None
 
 
+# The list of open requests
+
+
+def requests(user: User, query: str = "") -> list[str]:
+    return [each["id"] for each in user.walk(f"/customers?state=win_requested{query}")]
+
+
+@pytest.fixture
+def three_requested(world: World) -> World:
+    """Create requests of bob for b2 and then b1, of alice for a1, and claims of both without a request."""
+    mona = world.pool(win="approval", claim_ttl="P9D")
+    for customer in ("a1", "a2", "b1", "b2", "b3", "free"):
+        mona.create(customer, name=f"Name {customer}")
+    world.alice.claim_batch(["a1", "a2"])
+    world.bob.claim_batch(["b1", "b2", "b3"])
+    for user, customer in ((world.bob, "b2"), (world.alice, "a1"), (world.bob, "b1")):
+        assert win(user, customer).status == 200
+        world.clock.forward(MINUTE)
+    return world
+
+
+def test_managers_list_all_open_requests_the_oldest_first_at_any_page_size(three_requested: World) -> None:
+    mona, root = three_requested.mona, three_requested.root
+
+    for limit in (1, 2, 3, 100):
+        pages = list(mona.pages("/customers?state=win_requested", limit))
+        assert [each["id"] for page in pages for each in page] == ["b2", "a1", "b1"]
+        assert all(len(page) == limit for page in pages[:-1])
+    assert requests(root) == ["b2", "a1", "b1"]
+    assert sorted(requests(mona, "&holder=bob")) == ["b1", "b2"]
+    assert requests(mona, "&name=name%20a") == ["a1"]
+
+
+def test_a_member_lists_their_own_requests_only(three_requested: World) -> None:
+    alice, bob = three_requested.alice, three_requested.bob
+
+    of_another = alice.get("/customers?state=win_requested&holder=bob")
+
+    assert (requests(alice), requests(alice, "&holder=me"), sorted(requests(bob))) == (["a1"], ["a1"], ["b1", "b2"])
+    assert requests(alice, "&name=name%20b") == []
+    assert (of_another.status, of_another.code) == (403, "not_manager")
+
+
+def test_a_page_of_requests_is_three_reads_whatever_else_is_claimed(three_requested: World) -> None:
+    three_requested.mona.get("/customers?state=win_requested")  # reads the pool and the names of users
+
+    with counted(three_requested) as sent:
+        three_requested.mona.get("/customers?state=win_requested&limit=2")
+
+    assert dict(sent) == {"Query": 1, "BatchGetItem": 2}
+
+
+@pytest.mark.parametrize("verb", ["approve", "decline", "release", "transfer", "convert", "expire", "erase"])
+def test_a_request_that_has_ended_is_not_listed(three_requested: World, verb: str) -> None:
+    mona = three_requested.mona
+    ends = {
+        "approve": lambda: approve(mona, "a1"),
+        "decline": lambda: decline(mona, "a1"),
+        "release": lambda: three_requested.alice.release("a1"),
+        "transfer": lambda: mona.post("/customers/a1/transfer", {"to": "bob"}),
+        "convert": lambda: mona.post("/customers/a1/convert"),
+        "erase": lambda: mona.post("/customers/a1/erase", {"reason": "asked", "force": True}),
+    }
+
+    if verb == "expire":
+        three_requested.clock.forward(9 * DAY)
+        assert requests(mona) == [], "not swept yet"
+        assert three_requested.sweep().returned == 5
+    else:
+        assert ends[verb]().status == 200
+
+    assert requests(mona) == ([] if verb == "expire" else ["b2", "b1"])
+
+
 # Who wins at once
 
 

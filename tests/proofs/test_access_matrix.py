@@ -73,6 +73,7 @@ POST /pools/p/import (by phone)            | 401    404       404       member? 
 POST /pools/p/imports/id000036/undo        | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/customers                     | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?state=claimed       | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers?state=win_requested | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?holder=alice        | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?name=zhang          | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?phone=13810029999   | 401    404       404       member?  in        in        in       in       in

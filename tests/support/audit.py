@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chalicelib.domain.invariants import is_transition, replayed
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item, is_tombstone
-from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, Key
+from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.model import ACTIVITIES, Customer, Event, Tombstone
@@ -169,7 +169,7 @@ def _check_customer(customer: Customer, item: dict[str, Any], pages: tuple[Event
     assert (customer.state == "claimed") == (customer.claim_id is not None), f"I1: {customer.id}"
     assert (customer.state == "available") == (customer.holder is None), f"I1: {customer.id}"
     expected = items.customer_item(customer)
-    for name in (PLACE, "rank", DUE, "due_at", REMINDER, keys.ROSTER, NAMES, "folded"):
+    for name in (PLACE, "rank", DUE, "due_at", REMINDER, REQUEST, keys.ROSTER, NAMES, "folded"):
         assert item.get(name) == expected.get(name), f"index attribute {name} of {customer.id}"
     events = pages + customer.tail
     assert [event.seq for event in events] == list(range(1, customer.version + 1)), f"I4: events of {customer.id}"
