@@ -374,7 +374,7 @@ class Quota(Struct, frozen=True):
         today = did["claimed"]
         if left < 0:
             return pk.does_not_exist()
-        fits: Condition = pk.exists() if self.starts_day else (today <= left) | today.does_not_exist()
+        fits: Condition = pk.exists() if self.starts_day else (~(today < 0) & (today <= left)) | today.does_not_exist()
         return fits
 
     def _holding(self) -> Condition:
@@ -385,7 +385,7 @@ class Quota(Struct, frozen=True):
         pools: Condition = own_most.does_not_exist()
         if self._pools_limit is not None:
             pools = pools & (kept <= self._pools_limit - self.count)
-        fits: Condition = own | pools
+        fits: Condition = ~(kept < 0) & (own | pools)  # a negative counter is malformed
         return fits
 
     @property
@@ -432,7 +432,7 @@ class PinQuota(Struct, frozen=True):
     count: int
 
     def condition(self) -> Condition:
-        fits: Condition = pins <= self.limit - self.count
+        fits: Condition = ~(pins < 0) & (pins <= self.limit - self.count)
         return fits
 
     def left(self, member_item: Item) -> tuple[int | None, int | None]:

@@ -31,6 +31,8 @@ ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # the 
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Version: TypeAlias = Annotated[int, Meta(ge=1)]
 ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=32)]
 
 
@@ -118,21 +120,22 @@ class Member(Struct, frozen=True):
     """A member of a pool with counters.
 
     `own_limit` overrides the pool's holding limit, and `own_private_limit` its private limit. `private` counts the
-    private customers that the member owns. `did` counts activities on `day`, by kind. `pooled` is the number of
-    customers that the member ever added to the pool minus those removed; `aside` the same for customers set aside.
+    private customers that the member owns. `did` counts activities on `day`, by kind, also kinds that only a later
+    version of the service knows. `pooled` is the number of customers that the member ever added to the pool minus those
+    removed; `aside` the same for customers set aside.
     """
 
     tenant: str
     pool: str
     user: str
     role: Role
-    own_limit: int | None = None
-    held: int = 0
-    own_private_limit: int | None = None
-    private: int = 0
+    own_limit: Count | None = None
+    held: Count = 0
+    own_private_limit: Count | None = None
+    private: Count = 0
     day: str = ""
-    did: dict[str, int] = {}
-    pins: int = 0
+    did: dict[str, Count] = {}
+    pins: Count = 0
     pooled: int = 0
     aside: int = 0
     version: int = 1
@@ -208,12 +211,12 @@ class Customer(Struct, frozen=True):
     waiting_since: int
     fields_version: int
     priority: int = 0
-    returns: int = 0
+    returns: Count = 0
     holder: str | None = None
     claim_id: str | None = None
     claimed_at: int | None = None
     expires_at: int | None = None
-    extensions: int = 0
+    extensions: Count = 0
     extended_ms: int = 0
     last_follow_up_at: int | None = None
     active_at: int | None = None

@@ -234,8 +234,12 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, limits:
     for _ in range(MAX_WRITES):
         found = ctx.backend.table.get([key, row])
         stored, today = found.get(key), found.get(row)
-        known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
-        member = _as_put(ctx, pool, user, role, limits, known, day_filed(today))
+        try:
+            known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
+            member = _as_put(ctx, pool, user, role, limits, known, day_filed(today))
+        except MALFORMED as error:
+            log.error("malformed member %s: %s", user, exception_summary(error))
+            raise Refused(Refusal(rules.MALFORMED_RECORD)) from error
         as_read = _as_counted(key, stored) if stored is not None else []
         try:
             return _put_member(ctx, pool, member, by_whom, as_read, take_day(row, today))

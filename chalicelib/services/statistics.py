@@ -58,7 +58,7 @@ def _days(
         for key, stored in zip(page.keys, page.items, strict=True):
             day, _, user = key.sk.partition("#")
             counts = {kind: items.deserialize_or_none(stored.get(kind)) for kind in ACTIVITIES}
-            yield day, user, {kind: count for kind, count in counts.items() if isinstance(count, int)}
+            yield day, user, {kind: count for kind, count in counts.items() if isinstance(count, int) and count > 0}
     for member in members:
         if since <= member.day <= to:
             yield member.day, member.user, member.did

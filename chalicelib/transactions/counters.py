@@ -24,7 +24,7 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Table, Update
 from chalicelib.model.identities import SYSTEM
-from chalicelib.model.model import ACTIVITIES, Customer, Event, Pool
+from chalicelib.model.model import ACTIVITIES, Count, Customer, Event, Pool
 
 ACTIVITY_OF_EVENT: Final = {
     "claimed": "claimed", "released": "released", "reclaimed": "released", "expired": "expired", "won": "won",
@@ -115,16 +115,16 @@ class _Counted(msgspec.Struct):
     """The counters and limits as a member's item must hold them."""
 
     day: str
-    did: dict[str, int]
-    held: int = 0
-    pins: int = 0
-    private: int = 0
+    did: dict[str, Count]
+    held: Count = 0
+    pins: Count = 0
+    private: Count = 0
     pooled: int = 0
     aside: int = 0
     room: int = 0
     private_room: int = 0
-    own_limit: int | None = None
-    own_private_limit: int | None = None
+    own_limit: Count | None = None
+    own_private_limit: Count | None = None
 
 
 def is_counted(member_item: Item) -> bool:
@@ -295,13 +295,14 @@ def _counted(kind: str, count: int) -> Any:
 
 
 def archive_day(row: Key, did: Mapping[str, int]) -> Update:
-    """Add the activities of a day to its row."""
-    return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in ACTIVITIES])
+    """Add the activities of a day to its row, with those that only a later version of the service knows (I11)."""
+    return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in dict.fromkeys((*ACTIVITIES, *did))])
 
 
 def day_filed(row: Item | None) -> dict[str, int]:
-    """Return the counts in the row of a day."""
-    counts = {kind: items.deserialize(row[kind]) for kind in ACTIVITIES if kind in row} if row else {}
+    """Return the counts in the row of a day: each of its numbers. Raises one of MALFORMED."""
+    kinds = [kind for kind, tagged in (row or {}).items() if kind in ACTIVITIES or "N" in tagged]
+    counts = msgspec.convert({kind: items.deserialize((row or {})[kind]) for kind in kinds}, dict[str, Count])
     return {kind: count for kind, count in counts.items() if count}
 
 
@@ -312,8 +313,9 @@ def take_day(key: Key, row: Item | None) -> Action:
     """
     if row is None:
         return Check(key, rules.pk.does_not_exist())
-    taken = [Attribute(kind).add(-count) for kind, count in day_filed(row).items()]
-    same = unchanged(row, ACTIVITIES)
+    counts = day_filed(row)
+    taken = [Attribute(kind).add(-count) for kind, count in counts.items()]
+    same = unchanged(row, dict.fromkeys((*ACTIVITIES, *counts)))
     return Update(key, taken, same) if taken else Check(key, same)
 
 
@@ -332,8 +334,8 @@ def _added_to_row(row: Key, counts: Counter[str]) -> Update:
 
 
 def activity_unchanged(member_item: Item) -> Condition:
-    """Require that the member has done nothing since the item was read."""
-    return unchanged(member_item, ("day", "pooled", "aside"), did=ACTIVITIES)
+    """Require that the member has done nothing since the item was read, of any kind."""
+    return unchanged(member_item, ("day", "pooled", "aside", "did"))
 
 
 def _activities(counts: Counter[str]) -> dict[str, int]:

@@ -17,12 +17,14 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from chalicelib.domain import rules
 from chalicelib.domain.transitions import Transition, Write
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import MALFORMED, Fields, Item, deserialize, serialize, serialize_attributes
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Put, SetAttributes, Table
-from chalicelib.model.model import IDENTIFIER, Customer
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import IDENTIFIER, Count, Customer, Identifier, Version
 from chalicelib.observability import exception_summary
 from chalicelib.transactions.idempotency import IdempotencyRecord
 
@@ -38,10 +40,10 @@ class ImportedRow(Struct, frozen=True, array_like=True):
     malformed.
     """
 
-    at: int
-    id: str
-    version: int
-    created_at: int
+    at: Count
+    id: Identifier
+    version: Version
+    created_at: Count
     is_new: bool
     before: dict[str, Any] | None = None
 
@@ -100,17 +102,28 @@ def _imported_row(index: int, transition: Write) -> ImportedRow:
 
 
 def read(table: Table, tenant: str, pool: str, import_id: str, now: int) -> dict[int, ImportedRow]:
-    """Return the rows that an import wrote, by index; empty if the import is unknown or expired."""
+    """Return the rows that an import wrote, by index; empty if the import is unknown or expired.
+
+    Raises Refused if a record is malformed: nobody knows what it named, and an undo must be complete.
+    """
     if IDENTIFIER.fullmatch(import_id) is None:
         return {}
     latest: dict[str, ImportedRow] = {}
     for page in table.pages(keys.import_key(tenant, pool, import_id, "").pk):
-        for stored in page.items:
-            if deserialize(stored["ttl"]) > now // 1000:
-                for each in msgspec.json.decode(zlib.decompress(stored["rows"]["B"]), type=list[ImportedRow]):
-                    latest[each.id] = max(each, latest.get(each.id, each), key=lambda written: written.version)
+        for each in (each for stored in page.items for each in _rows(stored, now)):
+            latest[each.id] = max(each, latest.get(each.id, each), key=lambda written: written.version)
     rows = _with_content(table, tenant, pool, import_id, latest.values())
     return {each.at: each for each in sorted(rows, key=lambda written: written.at)}
+
+
+def _rows(record: Item, now: int) -> list[ImportedRow]:
+    try:
+        if deserialize(record["ttl"]) <= now // 1000:
+            return []
+        return msgspec.json.decode(zlib.decompress(record["rows"]["B"]), type=list[ImportedRow])
+    except (*MALFORMED, zlib.error) as error:
+        log.error("malformed record of an import: %s", exception_summary(error))
+        raise Refused(Refusal(rules.MALFORMED_RECORD)) from error
 
 
 def _with_content(

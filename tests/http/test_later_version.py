@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.items import event_page_record as _events
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import SetAttributes
-from tests.support.world import HOUR, World, unique_key_of
+from tests.support.world import DAY, HOUR, World, unique_key_of
 
 CUSTOMER, POOL = keys.customer_key("main", "p", "c1"), keys.pool_key("main", "p")
 FIELDS = keys.fields_key("main", "p", "c1")
@@ -135,3 +137,52 @@ def test_unknown_elements_of_events_are_kept_inline_and_in_a_page(world: World) 
     assert inline[1] == last
     assert alice.events("c1")[:3] == ["imported", "claimed", "released"]
     assert [event.unknown for event in paged if event.unknown] == ['["approved",["phone","name"],7]']
+
+
+# Activities that only a later version counts
+
+ALICE = keys.member_key("main", "p", "alice")
+
+
+def counts_of_days(world: World) -> list[Item]:
+    """Return the counts in the rows of days."""
+    return [
+        {name: count for name, count in row.items() if "N" in count and count != {"N": "0"}}
+        for row in world.table.query(keys.days_of("main", "p")).items
+        if row["sk"]["S"] != "-"
+    ]
+
+
+def active_on_this_day(world: World) -> None:
+    """Let alice claim a customer, and let a later version count three visits of hers on the same day."""
+    world.pool(customers=3)
+    world.alice.claim("c1")
+    did = stored(world, ALICE)["did"]["M"] | {"visited": {"N": "3"}}
+    written_by_a_later_version(world, ALICE, {"did": {"M": did}})
+
+
+@pytest.mark.parametrize("verb", ["claim", "claim in an atomic batch"])
+def test_the_archive_of_a_day_has_the_activities_that_only_a_later_version_counts(world: World, verb: str) -> None:
+    active_on_this_day(world)
+    world.clock.forward(DAY)
+
+    claimed = world.alice.claim("c2") if verb == "claim" else world.alice.claim_batch(["c2", "c3"], atomic=True)
+
+    assert claimed.status == 200
+    assert counts_of_days(world) == [{"claimed": {"N": "1"}, "visited": {"N": "3"}}]
+    assert "visited" not in stored(world, ALICE)["did"]["M"]
+
+
+def test_a_member_who_is_removed_and_added_again_keeps_the_activities_that_only_a_later_version_counts(
+    world: World,
+) -> None:
+    active_on_this_day(world)
+    world.alice.release("c1")
+
+    removed = world.root.request("DELETE", "/v1/pools/p/members/alice")
+    archived = counts_of_days(world)
+    added = world.root.request("PUT", "/v1/pools/p/members/alice", {"role": "member"})
+
+    assert (removed.status, added.status) == (200, 200)
+    assert archived == [{"claimed": {"N": "1"}, "released": {"N": "1"}, "visited": {"N": "3"}}]
+    assert stored(world, ALICE)["did"]["M"]["visited"] == {"N": "3"} and counts_of_days(world) == [{}]

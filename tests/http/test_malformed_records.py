@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Put
+from chalicelib.model.times import rfc3339
 from tests.support.audit import assert_sound
 from tests.support.canaries import LogCapture
 from tests.support.memory import Memory, memory_table
@@ -24,6 +26,7 @@ CUSTOMERS: dict[str, dict[str, Any]] = {
     "no events": {"tail": None},
     "a deadline with a fraction": {"due_at": {"N": "1.5"}},
     "text for a number": {"extensions": {"S": "many"}},
+    "a negative number of returns": {"returns": {"N": "-1"}},
 }
 MEMBERS: dict[str, dict[str, Any]] = {
     "a number for the day": {"day": {"N": "5"}},
@@ -32,6 +35,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "text for the number of claims": {"held": {"S": "many"}},
     "text for the room": {"room": {"S": "many"}},
 }
+NEGATIVE, FRACTION = {"N": "-5"}, {"N": "1.5"}
 
 
 @pytest.fixture
@@ -342,7 +346,95 @@ def test_others_take_customers_past_the_expired_claims_of_a_malformed_member(wor
     world.table.write([Put(key, sound)])
 
 
+@pytest.mark.parametrize("counter", ["held", "private", "own_limit"])
+@pytest.mark.parametrize("wrong", [NEGATIVE, FRACTION], ids=["negative", "fraction"])
+def test_a_member_with_a_negative_or_fractional_counter_is_not_shown_and_not_changed(
+    world: World, logs: LogCapture, counter: str, wrong: dict[str, Any]
+) -> None:
+    world.pool(customers=4)
+    key = keys.member_key("main", "p", "bob")
+    sound = spoil(world, key, {counter: wrong})
+
+    put = world.root.request("PUT", "/v1/pools/p/members/bob", {"role": "manager"})
+    members, stats = world.mona.get("/members"), world.mona.get("/stats")
+
+    assert (put.status, put.code) == (503, "store_unavailable")
+    assert [each["user_id"] for each in members.json["items"]] == ["alice", "mona"] and stats.status == 200
+    assert [text for text in logs.messages if "malformed member bob: " in text]
+    world.table.write([Put(key, sound)])
+
+
+@pytest.mark.parametrize("counter", ["held", "did"])
+def test_a_negative_counter_gives_no_member_more_than_the_limit(world: World, counter: str) -> None:
+    world.pool(customers=4, holding_limit=1, daily_claim_limit=1)
+    key = keys.member_key("main", "p", "bob")
+    today = world.table.get([key])[key]["day"]
+    wrong = NEGATIVE if counter == "held" else {"M": {"claimed": NEGATIVE}}
+    sound = spoil(world, key, {counter: wrong, "day": today})
+
+    claimed, taken = world.bob.claim_batch(["c1", "c2"]), world.bob.claim_next(2)
+
+    assert claimed.results == ["store_unavailable"] * 2
+    assert taken.code == "store_unavailable"
+    world.table.write([Put(key, sound)])
+
+
+def test_a_negative_number_of_pins_lets_no_member_pin_more_than_the_limit(world: World) -> None:
+    world.pool(customers=2, claim_ttl="P1D", pin_limit=1, max_pin="P1D")
+    world.bob.claim_batch(["c1", "c2"])
+    key = keys.member_key("main", "p", "bob")
+    sound = spoil(world, key, {"pins": NEGATIVE})
+
+    pinned = world.bob.post("/pin", {"customer_ids": ["c1", "c2"], "until": rfc3339(world.clock() + HOUR)})
+
+    assert pinned.results == ["store_unavailable"] * 2
+    world.table.write([Put(key, sound)])
+
+
+@pytest.mark.parametrize("wrong", [NEGATIVE, FRACTION, {"S": "many"}], ids=["negative", "fraction", "text"])
+def test_a_member_whose_archived_day_is_malformed_is_not_added_again(world: World, wrong: dict[str, Any]) -> None:
+    world.pool(customers=1)
+    world.bob.claim("c1")
+    world.bob.release("c1")
+    world.root.request("DELETE", "/v1/pools/p/members/bob")
+    row = keys.day_key(keys.member_key("main", "p", "bob"), "2026-06-01")
+    sound = spoil(world, row, {"claimed": wrong})
+
+    added = world.root.request("PUT", "/v1/pools/p/members/bob", {"role": "member"})
+
+    assert (added.status, added.code) == (503, "store_unavailable")
+    assert world.mona.get("/stats").status == 200
+    world.table.write([Put(row, sound)])
+
+
 # Replays, undo, lists and statistics
+
+
+ROWS: dict[str, Any] = {
+    "no rows": None,
+    "text for rows": {"S": "many"},
+    "bytes that are not compressed": {"B": b"x"},
+    "a negative index": {"B": zlib.compress(b'[[-1,"c1",2,0,false]]')},
+    "no version": {"B": zlib.compress(b'[[0,"c1",0,0,false]]')},
+    "an id that no customer has": {"B": zlib.compress(b'[[0,"c1#X",2,0,false]]')},
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+def test_an_undo_of_an_import_with_a_malformed_log_changes_nothing(world: World, logs: LogCapture, what: str) -> None:
+    mona = world.pool(customers=2)
+    rows = [{"id": each, "name": "New"} for each in ("c1", "c2")]
+    imported = mona.post("/import", {"rows": rows, "on_duplicate": "update"}).json["import_id"]
+    key = world.table.query(keys.import_key("main", "p", imported, "").pk).keys[0]
+    sound = spoil(world, key, {"rows": ROWS[what]})
+
+    undone = mona.post(f"/imports/{imported}/undo")
+
+    assert (undone.status, undone.code) == (503, "store_unavailable")
+    assert [mona.customer(each)["name"] for each in ("c1", "c2")] == ["New", "New"]
+    assert [text for text in logs.messages if "malformed record of an import: " in text]
+    world.table.write([Put(key, sound)])
+    assert mona.post(f"/imports/{imported}/undo").results == ["ok", "ok"]
 
 
 def test_a_replay_shows_all_other_customers_than_a_malformed_one(world: World) -> None:
