@@ -8,7 +8,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from chalicelib import config
 from chalicelib.api.requests import Name, PageQuery, checked_name, decode, invalid
@@ -31,6 +31,7 @@ from chalicelib.services import (
     sweeper,
 )
 from chalicelib.services.member_removal import Disposal
+from chalicelib.services.pools import MemberSettings
 from chalicelib.transactions.context import RequestContext
 
 # The service itself
@@ -164,8 +165,21 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
     """Make a user a member or manager of the pool, or change their role and limits."""
-    limits = pools.OwnLimits(body.holding_limit, body.private_limit)
-    return Answer(pools.put_member(ctx, pool, user, body.role, limits))
+    settings = MemberSettings(body.role, body.holding_limit, body.private_limit)
+    return Answer(pools.put_member(ctx, pool, user, settings))
+
+
+class MemberPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    role: Role | UnsetType = UNSET
+    holding_limit: Count | UnsetType | None = UNSET
+    private_limit: Count | UnsetType | None = UNSET
+
+
+@route("PATCH", POOL + "/members/{user}", body=MemberPatch, answers=responses.Member)
+def change_member(ctx: RequestContext, body: MemberPatch, pool: str, user: str) -> Answer:
+    """Change what the body names of a member's role and limits. A limit that is null becomes that of the pool."""
+    settings = MemberSettings(body.role, body.holding_limit, body.private_limit)
+    return Answer(pools.put_member(ctx, pool, user, settings, adds=False))
 
 
 @route("GET", POOL + "/members", query=PageQuery, answers=responses.MemberPage)

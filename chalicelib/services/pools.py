@@ -9,13 +9,14 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict, replace
 from pynamodb.expressions.operand import Value
 
 from chalicelib.domain import rendering, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Throttled, Update
@@ -210,15 +211,20 @@ def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] |
         raise Refused(refusal)
 
 
-class OwnLimits(Struct, frozen=True):
-    """The limits of one member, which override those of the pool: for claims and for private customers."""
+class MemberSettings(Struct, frozen=True):
+    """The role of a member, and the limits that override those of the pool. UNSET leaves a setting as it is."""
 
-    holding: int | None = None
-    private: int | None = None
+    role: Role | UnsetType = UNSET
+    own_limit: int | UnsetType | None = UNSET
+    own_private_limit: int | UnsetType | None = UNSET
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if value is not UNSET}
 
 
-def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, limits: OwnLimits) -> Body:
-    """Add a member or manager, or change their role and limit. Their claims stay.
+def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSettings, *, adds: bool = True) -> Body:
+    """Add a member or manager, or change their role and limits. Their claims stay. Without `adds`, only change.
 
     The counters in the response are those at the time of the write. A member who was removed earlier in the day gets
     the counts of that day back (rule 5).
@@ -228,21 +234,22 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, limits:
     pool = ctx.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None or user == "me":
         raise Refused(Refusal("not_found"))
-    by_whom = _may_put(ctx, pool, user, role)
     key = keys.member_key(pool.tenant, pool.id, user)
+    permitted = _may_put(ctx, pool, user, settings)
+    permitted += [] if adds else [Rule("not_found", key, rules.pk.exists())]
     row = keys.day_key(key, pool.day(ctx.now))
     for _ in range(MAX_WRITES):
         found = ctx.backend.table.get([key, row])
         stored, today = found.get(key), found.get(row)
         try:
             known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
-            member = _as_put(ctx, pool, user, role, limits, known, day_filed(today))
+            member = _as_put(ctx, pool, user, settings, known, day_filed(today))
         except MALFORMED as error:
             log.error("malformed member %s: %s", user, exception_summary(error))
             raise Refused(Refusal(rules.MALFORMED_RECORD)) from error
-        as_read = _as_counted(key, stored) if stored is not None else []
+        as_read = _as_read(key, stored) if stored is not None else []
         try:
-            return _put_member(ctx, pool, member, by_whom, as_read, take_day(row, today))
+            return _put_member(ctx, pool, member, permitted, as_read, take_day(row, today))
         except Refused as refused:
             changed = refused.refusal.reason == "version_conflict" and ctx.if_match is None
             if not changed and refused.refusal.reason != AT_WORK:
@@ -250,11 +257,11 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, role: Role, limits:
     raise Throttled
 
 
-def _may_put(ctx: RequestContext, pool: Pool, user: str, role: Role) -> list[Rule]:
+def _may_put(ctx: RequestContext, pool: Pool, user: str, settings: MemberSettings) -> list[Rule]:
     """Return the rules under which the caller may put the member. Raises Refused if the caller never may."""
     if ctx.caller.admin:
         return []
-    if role == "manager" or user == ctx.caller.user:
+    if settings.role == "manager" or user == ctx.caller.user:
         require_manager(ctx, pool)
         raise Refused(Refusal("not_admin"))
     actor = ctx.actor(pool)
@@ -264,22 +271,17 @@ def _may_put(ctx: RequestContext, pool: Pool, user: str, role: Role) -> list[Rul
 
 
 def _as_put(
-    ctx: RequestContext,
-    pool: Pool,
-    user: str,
-    role: Role,
-    limits: OwnLimits,
-    known: Member | None,
-    did: dict[str, int],
+    ctx: RequestContext, pool: Pool, user: str, settings: MemberSettings, known: Member | None, did: dict[str, int]
 ) -> Member:
     """Return the member one version after the required one; a new member gets the counts of today in `did`."""
-    known = known or Member(pool.tenant, pool.id, user, role, day=pool.day(ctx.now), did=did, version=0)
+    known = known or Member(pool.tenant, pool.id, user, "member", day=pool.day(ctx.now), did=did, version=0)
     version = known.version if ctx.if_match is None else ctx.if_match
-    return replace(known, role=role, own_limit=limits.holding, own_private_limit=limits.private, version=version + 1)
+    return replace(known, **settings.given, version=version + 1)
 
 
-def _as_counted(key: Key, stored: Item) -> list[Rule]:
-    still = [rules.held == items.deserialize(stored["held"]), activity_unchanged(stored)]
+def _as_read(key: Key, stored: Item) -> list[Rule]:
+    """Return the rule that the response depends on: counters, and settings that the request may leave as they are."""
+    still = [unchanged(stored, ["version", "held"]), activity_unchanged(stored)]
     return [Rule(AT_WORK, key, rules.all_of(still))]
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.support.dynamodb_calls import interrupted
 from tests.support.world import DAY, HOUR, START, Reply, User, World
 
+SETTINGS = ("role", "holding_limit", "private_limit", "version")
+
 
 def put_member(user: User, name: str, **body: Any) -> Reply:
     return user.put(f"/members/{name}", {"role": "member"} | body)
@@ -50,6 +52,61 @@ def test_updating_a_member_keeps_held_customers_and_daily_claims(world: World) -
     assert [changed.json[name] for name in ("held", "headroom", "claimed_today", "version")] == [2, 0, 2, 2]
     assert put_member(mona, "alice").json["holding_limit"] == 5
     assert world.alice.claim("c3").status == 200
+
+
+def test_a_change_of_a_member_keeps_what_it_does_not_name(world: World) -> None:
+    mona = world.pool(holding_limit=9)
+    put_member(mona, "alice", holding_limit=5, private_limit=7)
+
+    fewer = mona.patch("/members/alice", {"holding_limit": 2}).json
+    pools_limit = mona.patch("/members/alice", {"holding_limit": None}).json
+    promoted = world.root.patch("/members/alice", {"role": "manager"}).json
+
+    shown = [[each[name] for name in SETTINGS] for each in (fewer, pools_limit, promoted)]
+    assert shown == [["member", 2, 7, 3], ["member", 9, 7, 4], ["manager", 9, 7, 5]]
+    assert mona.get("/members/alice").json == promoted
+
+
+def test_only_those_who_put_a_member_may_change_one(world: World) -> None:
+    mona, alice = world.pool(), world.alice
+    world.root.put("/members/max", {"role": "manager"})
+
+    for member in ("bob", "nobody"):
+        assert alice.patch(f"/members/{member}", {"holding_limit": 1}).code == "not_manager"
+        assert world.user("stranger").patch(f"/members/{member}", {"holding_limit": 1}).code == "not_a_member"
+    for member, change in (("max", {}), ("mona", {"holding_limit": 9}), ("bob", {"role": "manager"})):
+        assert mona.patch(f"/members/{member}", change).code == "not_admin"
+    assert mona.patch("/members/bob", {"holding_limit": 1}).json["holding_limit"] == 1
+
+
+def test_a_change_of_nobody_is_not_found_and_adds_no_member(world: World) -> None:
+    mona = world.pool()
+
+    for headers in ({}, {"if_match": '"1"'}, {"idempotency_key": "k"}):
+        for who in (mona, world.root):
+            assert who.patch("/members/nobody", {"role": "member"}, **headers).code == "not_found"
+
+    assert mona.patch("/members/me", {"holding_limit": 1}).code == "not_found"
+    assert [each["user_id"] for each in mona.get("/members").json["items"]] == ["alice", "bob", "mona"]
+
+
+def test_a_change_of_a_member_honors_if_match(world: World) -> None:
+    mona = world.pool()
+    etag = mona.patch("/members/alice", {"holding_limit": 5}).headers["ETag"]
+
+    stale = mona.patch("/members/alice", {"holding_limit": 4}, if_match='"1"')
+    later = mona.patch("/members/alice", {"holding_limit": 3}, if_match='"7"')
+    current = mona.patch("/members/alice", {"private_limit": 2}, if_match=etag)
+
+    assert [stale.code, later.code, current.status] == ["version_conflict", "version_conflict", 200]
+    assert [current.json[name] for name in SETTINGS] == ["member", 5, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "body", [{"role": None}, {"role": "admin"}, {"holding_limit": -1}, {"private_limit": "1"}, {"held": 0}], ids=str
+)
+def test_an_invalid_change_of_a_member_is_rejected(no_store: World, body: dict[str, Any]) -> None:
+    assert no_store.root.patch("/members/carl", body).code == "invalid_request"
 
 
 def test_me_returns_the_caller_and_only_managers_see_other_members(world: World) -> None:

@@ -39,6 +39,7 @@ reasons = st.sampled_from(["", "", "no time"])
 notes = st.sampled_from(["called", "called", "called", " \u3164"])
 modes = st.sampled_from(["skip", "update", "update", "reject"])
 ROLES = ["member", "member", "manager"]
+settings = st.fixed_dictionaries({}, optional={"role": st.sampled_from(ROLES), "holding_limit": limits})
 STATUSES = ["pause", "resume", "resume", "open", "open", "close"]
 GIVEN = ["assign", "transfer", "convert"]
 rows = st.tuples(ids, names, st.integers(0, 2))
@@ -320,6 +321,13 @@ class Everything(Playing):
         body = {"role": role} | ({} if limit is None else {"holding_limit": limit})
         self.send(how, who, pool, f"/members/{user}", body,
                  lambda req: model_pools.put_member(req, user, role, limit), "PUT")  # fmt: skip
+        self.same()
+        self.again_of(user, how.process)
+
+    @rule(how=hows, who=managers, pool=pools, user=members, given=settings)
+    def patch(self, how: How, who: str, pool: str, user: str, given: dict[str, Any]) -> None:
+        self.send(how, who, pool, f"/members/{user}", given,
+                 lambda req: model_pools.change_member(req, user, given), "PATCH")  # fmt: skip
         self.same()
         self.again_of(user, how.process)
 

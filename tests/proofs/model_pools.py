@@ -150,6 +150,18 @@ def put_member(req: Request, user: str, role: str, limit: int | None) -> None:
         member.role, member.own_limit, member.version = role, limit, member.version + 1
 
 
+def change_member(req: Request, user: str, given: dict[str, Any]) -> None:
+    member = req.model.members.get((req.pool, user))
+    if not req.admin:
+        req.by_manager()
+        refuse_if(given.get("role") == "manager" or user == req.who, "not_admin")
+        refuse_if(member is not None and member.role == "manager", "not_admin")
+    if member is None:
+        raise Refusal("not_found")
+    member.role, member.own_limit = given.get("role", member.role), given.get("holding_limit", member.own_limit)
+    member.version += 1
+
+
 def remove_member(req: Request, user: str, held: str | None, private: str | None, to: str | None) -> None:
     req.by_manager()
     if held is None:

@@ -282,6 +282,7 @@ OPERATIONS = [
     Operation("forget a user", known_user, "root", "PUT", "/users/alice", {"forget": True}, "1"),
     Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
     Operation("put a member", held, "mona", "PUT", f"{P}/members/alice", {"role": "member", "holding_limit": 3}),
+    Operation("change a member", held, "mona", "PATCH", f"{P}/members/alice", {"private_limit": 3}),
     Operation("put a member back", removed, "mona", "PUT", f"{P}/members/alice", {"role": "member"}),
     Operation("put a member back, by an admin", removed, "root", "PUT", f"{P}/members/alice", {"role": "manager"}),
     Operation("remove a member", held, "mona", "DELETE", f"{P}/members/bob"),

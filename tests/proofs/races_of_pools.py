@@ -350,3 +350,23 @@ def an_assignment_to_a_member_who_is_removed(world: World) -> Race:
 
     remove = request_by("mona", "DELETE", "/v1/pools/p/members/alice")
     return Race([verb("mona", "assign", to="alice"), remove], check)
+
+
+# Members
+
+
+@race
+def two_changes_of_different_settings_of_a_member_and_a_claim(world: World) -> Race:
+    world.pool()
+    world.fill(1)
+
+    def check(world: World, results: list[Any]) -> None:
+        member = world.user("mona").get("/members/alice").json
+        assert [each.status for each in results] == [200, 200, 200]
+        assert [member[each] for each in ("holding_limit", "headroom", "private_limit", "version")] == [5, 4, 7, 3]
+
+    limits = [
+        request_by("mona", "PATCH", "/v1/pools/p/members/alice", {name: limit})
+        for name, limit in (("holding_limit", 5), ("private_limit", 7))
+    ]
+    return Race([*limits, lambda w: w.user("alice").claim("c1")], check, cached=("c1",))

@@ -60,6 +60,9 @@ PUT /pools/p/members/newcomer              | 401    404       404       member? 
 PUT /pools/p/members/bob                   | 401    404       404       member?  manager?  manager?  in       in       in
 PUT /pools/p/members/bob (as manager)      | 401    404       404       member?  manager?  manager?  admin?   in       in
 PUT /pools/p/members/mona                  | 401    404       404       member?  manager?  manager?  admin?   in       in
+PATCH /pools/p/members/bob                 | 401    404       404       member?  manager?  manager?  in       in       in
+PATCH /pools/p/members/bob (as manager)    | 401    404       404       member?  manager?  manager?  admin?   in       in
+PATCH /pools/p/members/mona                | 401    404       404       member?  manager?  manager?  admin?   in       in
 GET /pools/p/members                       | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/members/carl                  | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/members/me                    | 401    404       404       member?  in        in        in       member?  in
@@ -134,6 +137,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /pools/p/members/bob": {"role": "member", "holding_limit": 5},
     "PUT /pools/p/members/bob (as manager)": {"role": "manager"},
     "PUT /pools/p/members/mona": {"role": "manager", "holding_limit": 5},
+    "PATCH /pools/p/members/bob": {"holding_limit": 5},
+    "PATCH /pools/p/members/bob (as manager)": {"role": "manager"},
+    "PATCH /pools/p/members/mona": {"holding_limit": 5},
     "POST /pools/p/customers": {"id": "made", "name": "Made"},
     "POST /pools/p/import": {"rows": [{"id": "made", "name": "Made"}]},
     "POST /pools/p/import (by phone)": {"rows": [{"name": "M", "fields": {"phone": "13900000000"}}], "key": "phone"},
