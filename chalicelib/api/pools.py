@@ -13,8 +13,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from chalicelib import config
 from chalicelib.api.requests import Name, PageQuery, checked_name, decode, invalid
 from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
-from chalicelib.model import reports, responses
+from chalicelib.model import field_definitions, reports, responses
 from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.field_definitions import Field
 from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Role
 from chalicelib.model.policy import Count, Policy
@@ -64,10 +65,17 @@ def get_console() -> Answer:
 # Pools and members
 
 
+FieldList = Annotated[
+    msgspec.Raw,
+    Meta(extra_json_schema={"type": "array", "maxItems": 50, "items": {"$ref": "#/components/schemas/Field"}}),
+]
+
+
 class PoolBody(Struct, frozen=True, forbid_unknown_fields=True):
     id: Identifier
     name: Name
     policy: Annotated[msgspec.Raw, same_schema_as("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
+    fields: FieldList = field(default_factory=lambda: msgspec.Raw(b"[]"))
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -79,7 +87,15 @@ def create_pool(ctx: RequestContext, body: PoolBody) -> Answer:
     policy = decode(body.policy, Policy, "policy_invalid", names=True)
     if problems := policy.problems():
         raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
-    return Answer(pools.create_pool(ctx, body.id, body.name, policy), 201)
+    return Answer(pools.create_pool(ctx, body.id, body.name, policy, _definitions(body.fields)), 201)
+
+
+def _definitions(raw: msgspec.Raw) -> tuple[Field, ...]:
+    """Return definitions of fields. Raises Refused."""
+    fields: tuple[Field, ...] = decode(raw, tuple[Field, ...], "field_invalid", names=True)
+    if problems := field_definitions.problems(fields):
+        raise Refused(Refusal("field_invalid", errors=tuple(problems)))
+    return fields
 
 
 @route("GET", "/v1/pools", query=PageQuery, answers=responses.PoolPage)
@@ -97,6 +113,7 @@ def get_pool(ctx: RequestContext, pool: str) -> Answer:
 class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name | None = None
     policy: Annotated[msgspec.Raw, same_schema_as("Policy")] = field(default_factory=lambda: msgspec.Raw(b"{}"))
+    fields: FieldList | UnsetType = UNSET
     apply_to: Literal["new", "all"] = "new"
     dry_run: bool = False
 
@@ -106,10 +123,11 @@ class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("PATCH", POOL, body=PoolPatch, answers=responses.ChangedPool)
 def change_pool(ctx: RequestContext, body: PoolPatch, pool: str) -> Answer:
-    """Change the name or rules of a pool, for new claims or all claims. Rules left out stay."""
+    """Change the name, rules or fields of a pool, for new claims or all claims. Rules left out stay."""
     policy = decode(body.policy, dict[str, Any], "policy_invalid")
-    to_all = body.apply_to == "all"
-    return Answer(policies.change(ctx, pool, body.name, policy, to_all=to_all, dry_run=body.dry_run))
+    fields = None if body.fields is UNSET else _definitions(body.fields)
+    change = policies.Change(body.name, policy, fields)
+    return Answer(policies.change(ctx, pool, change, to_all=body.apply_to == "all", dry_run=body.dry_run))
 
 
 @route("POST", POOL + "/pause", answers=responses.Pool, admins=True)

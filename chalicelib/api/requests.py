@@ -33,7 +33,8 @@ Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Priority = Annotated[int, Meta(ge=-1000, le=1000)]
 FieldName = Annotated[str, Meta(min_length=1, max_length=LONGEST_FIELD_NAME, pattern=NAME_PATTERN)]
-Fields = dict[FieldName, str | int | float | bool | None]
+Chosen = Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=100)]  # of a field of the type `choices`
+Fields = dict[FieldName, str | int | float | bool | Chosen | None]
 # `check_batch_size` refuses with a code of its own.
 Batched: Final = Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH})
 

@@ -87,9 +87,7 @@ class _Renderer:
         if pool is None:
             return Personal()
         clock = self.ctx.actor(pool).clock(customer)
-        return rendering.personal(
-            customer, pool.policy, clock, self.ctx.caller.user, lambda: managed or self._manages(pool)
-        )
+        return rendering.personal(customer, pool, clock, self.ctx.caller.user, lambda: managed or self._manages(pool))
 
     def _pool(self, pool_id: str) -> Pool | None:
         if pool_id not in self.pools:

@@ -112,6 +112,10 @@ def create(
     if not row.generated_id and masking.is_contact(row.id, actor.policy.region):
         pool = keys.pool_key(actor.tenant, actor.pool)  # an item that exists
         return Recheck(key, None, (*required, rules.always_fails(pool, "invalid_request", errors=(_CONTACT_ID,))))
+    errors = actor.home.definitions.errors_of_new(row.fields, strict=bool(actor.policy.strict_fields))
+    if errors:
+        pool = keys.pool_key(actor.tenant, actor.pool)
+        return Recheck(key, None, (*required, rules.always_fails(pool, "field_invalid", errors=errors)))
     new, take = new_customer(actor, row), None
     if owner is not None:
         new = replace(new, state="private", holder=owner, **deadlines.owned(actor.policy, actor.now))
@@ -138,6 +142,9 @@ def updated(
         return Write(key, known, required, after=after)
     if errors := field_errors(after.fields):
         return Recheck(key, known, (*required, rules.always_fails(key, "invalid_request", errors=errors)))
+    strict = bool(actor.policy.strict_fields)
+    if errors := actor.home.definitions.errors_of_change(known.fields, after.fields, strict=strict):
+        return Recheck(key, known, (*required, rules.always_fails(key, "field_invalid", errors=errors)))
     written = replace(after, fields_version=after.version, contact_keys=actor.contact_keys(after.fields))
     return Write(key, known, required, after=with_former_keys(written, known))
 

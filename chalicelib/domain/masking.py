@@ -1,6 +1,7 @@
 """Mask values for viewers who may not see them in full. Pure; no other module may know the formats.
 
-`rendering` decides which viewer gets a mask. Here a policy becomes a mask, and a mask changes one value at a time.
+`rendering` decides which viewer gets a mask. Here the rules of a pool become a mask, and a mask changes one value at a
+time.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from chalicelib.model.normalization import KINDS, Kind, email, fold_name
-from chalicelib.model.policy import Policy
+from chalicelib.model.field_definitions import Field, definitions_of
+from chalicelib.model.model import Pool
+from chalicelib.model.normalization import Kind, email, fold_name
 from chalicelib.model.text import is_filler
 
 HIDDEN: Final = "****"
@@ -51,45 +53,56 @@ _ADDRESSES: Final = tuple(
 
 
 class Mask(Struct, frozen=True):
-    """The mask of a policy: the folded names of its masked fields, and whether they include contacts."""
+    """The mask of a pool: the folded names of its masked fields, and whether they include contacts.
+
+    `kinds` names the fields that hold contacts, `exact` those whose text contains none, both folded.
+    """
 
     fields: frozenset[str]
     contacts: bool
     region: str
+    kinds: dict[str, Kind]
+    exact: frozenset[str]
 
     def field(self, name: str, value: Any) -> Any:
         """Return the masked value of a field.
 
         If phone numbers or e-mail addresses are masked, those inside other text are masked too. A contact field that
-        the policy does not mask keeps its own kind of contact.
+        the pool does not mask keeps its own kind of contact.
         """
-        if fold_name(name) in self.fields:
-            return whole(value, _kind(name))
-        return in_text(value, self.region, _kind(name)) if self.contacts and isinstance(value, str) else value
+        folded = fold_name(name)
+        kind = self.kinds.get(folded)
+        if folded in self.fields:
+            return whole(value, kind)
+        if not self.contacts or folded in self.exact or not isinstance(value, str):
+            return value
+        return in_text(value, self.region, kind)
 
 
-def of(policy: Policy) -> Mask | None:
-    """Return the mask of a policy; None if it masks nothing."""
-    return _of(policy.masked_fields, policy.region) if policy.masked_fields else None
+def of(pool: Pool) -> Mask | None:
+    """Return the mask of a pool; None if it masks nothing."""
+    definitions = pool.definitions
+    if not pool.policy.masked_fields and not definitions.masked:
+        return None
+    return _of(pool.policy.masked_fields or (), pool.policy.region, pool.fields)
 
 
-def hides(policy: Policy, kind: Kind, contact: str) -> bool:
-    """Return whether the policy masks this normalized contact in the field of its kind."""
-    mask = of(policy)
-    return mask is not None and mask.field(kind, contact) != contact
+def hides(pool: Pool, kind: Kind, contact: str) -> bool:
+    """Return whether the pool masks this normalized contact in any field of its kind."""
+    mask = of(pool)
+    if mask is None:
+        return False
+    fields = (name for name, each in mask.kinds.items() if each == kind)
+    return any(mask.field(name, contact) != contact for name in fields)
 
 
 @lru_cache(maxsize=256)
-def _of(masked_fields: tuple[str, ...], region: str) -> Mask:
-    fields = frozenset(fold_name(name) for name in masked_fields)
-    return Mask(fields, not fields.isdisjoint(KINDS), region)
-
-
-@lru_cache(maxsize=1024)
-def _kind(field: str) -> Kind | None:
-    """Return the kind of contact that a field of this name holds, in any spelling."""
-    name = fold_name(field)
-    return next((kind for kind in KINDS if kind == name), None)
+def _of(masked_fields: tuple[str, ...], region: str, fields: tuple[Field, ...]) -> Mask:
+    definitions = definitions_of(fields)
+    masked = frozenset(fold_name(name) for name in (*masked_fields, *definitions.masked))
+    kinds = {fold_name(name): kind for name, kind in definitions.kinds.items()}
+    exact = frozenset(fold_name(name) for name in definitions.exact)
+    return Mask(masked, not masked.isdisjoint(kinds), region, kinds, exact)
 
 
 def whole(value: Any, kind: Kind | None = None) -> Any:

@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.domain import masking
 from chalicelib.model import responses
+from chalicelib.model.field_definitions import TYPES, Field
 from chalicelib.model.model import Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import EventType, Facts
@@ -30,11 +31,18 @@ def pool(record: Pool) -> responses.Pool:
         name=record.name,
         status=record.status,
         policy=_policy(record.policy),
+        fields=[_field(each) for each in record.definitions.by_key.values()],
+        fields_ready=True,
         warnings=record.policy.warnings,
         version=record.version,
         created_at=rfc3339(record.created_at),
         updated_at=rfc3339(record.updated_at),
     )
+
+
+def _field(field: Field) -> Field:
+    """Return the definition. A type that only a later version of the service knows has no checks, like text."""
+    return field if field.type in TYPES else replace(field, type="text")
 
 
 def changed_pool(record: Pool, affected: int) -> responses.ChangedPool:
@@ -109,11 +117,9 @@ class Personal(Struct, frozen=True):
     ends_at: str | None = None
 
 
-def customer(
-    record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]
-) -> responses.Customer:
+def customer(record: Customer, home: Pool, now: int, viewer: str, manages: Callable[[], bool]) -> responses.Customer:
     """Return the customer as `viewer` may see it now."""
-    return with_personal(facts(record, policy), personal(record, policy, now, viewer, manages))
+    return with_personal(facts(record, home.policy), personal(record, home, now, viewer, manages))
 
 
 def with_personal(known: Facts, own: Personal) -> responses.Customer:
@@ -151,14 +157,14 @@ def facts(record: Customer, policy: Policy) -> Facts:
     )
 
 
-def personal(record: Customer, policy: Policy, now: int, viewer: str, manages: Callable[[], bool]) -> Personal:
+def personal(record: Customer, home: Pool, now: int, viewer: str, manages: Callable[[], bool]) -> Personal:
     """Return name and fields: only the holder and managers see masked fields in full.
 
     `manages` is called only if it makes a difference, since it may read the table.
     """
-    mask = masking.of(policy)
+    mask = masking.of(home)
     has_win = record.amount is not None or record.ends_at is not None
-    notes_are_open = policy.notes_readers == "pool"
+    notes_are_open = home.policy.notes_readers == "pool"
     hides = mask is not None or (has_win and not notes_are_open)
     sees_all = not hides or record.belongs_to(viewer, now) or manages()
     name, fields = record.name, record.fields

@@ -22,6 +22,7 @@ from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool, Tombstone, transitioned
+from chalicelib.model.normalization import Kind
 from chalicelib.model.policy import Policy
 
 PAST_HOLDERS_KEPT = 8  # without a cooldown
@@ -73,7 +74,11 @@ class Actor(Struct, frozen=True):
 
     def contact_keys(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the keys of the contacts in a customer's fields, under the present policy."""
-        return contact_keys.contact_keys(fields, self.policy.region, self.secret)
+        return contact_keys.contact_keys(fields, self.home.definitions.kinds, self.policy.region, self.secret)
+
+    def keys_of_kind(self, kind: Kind, fields: Mapping[str, Any]) -> list[str]:
+        """Return the keys of the phone numbers or of the e-mail addresses in these fields."""
+        return contact_keys.keys_of_kind(kind, fields, self.home.definitions.kinds, self.policy.region, self.secret)
 
     def clock(self, known: Customer | None) -> int:
         """Return the time to compare the deadline with.

@@ -18,12 +18,13 @@ import msgspec
 
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
+from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
+from chalicelib.model.text import Fields
 from chalicelib.model.users import Person
 
 Item: TypeAlias = dict[str, dict[str, Any]]
-Fields: TypeAlias = dict[str, str | int | float | bool | None]
 
 
 # DynamoDB charges writes by started kilobyte. So many recent events are stored compressed, and
@@ -334,6 +335,7 @@ def pool_item(pool: Pool) -> Item:
     attributes = {
         "name": pool.name, "status": pool.status,
         "policy": _text(msgspec.to_builtins(pool.policy) | pool.unknown_policy), "version": pool.version,
+        "fields": _definitions_text(pool),
         "created_at": pool.created_at, "updated_at": pool.updated_at, "pauses": pool.pauses,
         "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
         "shards": None if pool.shards == 1 else pool.shards, "spread_from": pool.spread_from,
@@ -341,6 +343,24 @@ def pool_item(pool: Pool) -> Item:
         "day_until": pool.day_until,
     }  # fmt: skip
     return build_item(keys.pool_key(pool.tenant, pool.id), attributes)
+
+
+def _definitions_text(pool: Pool) -> str | None:
+    """Return the pool's definitions of fields as JSON, with what a later version of the service knows of each."""
+    if not pool.fields:
+        return None
+    return _text([msgspec.to_builtins(field) | pool.unknown_of_fields.get(field.key, {}) for field in pool.fields])
+
+
+def _definitions(text: str | None) -> dict[str, Any]:
+    """Return the attributes of a Pool that its stored definitions give. Raises one of MALFORMED."""
+    stored = msgspec.json.decode(text or "[]", type=list[dict[str, Any]])
+    known = Field.__struct_fields__
+    unknown = {
+        each["key"]: rest for each in stored if (rest := {name: each[name] for name in each.keys() - set(known)})
+    }
+    fields = [{name: content for name, content in each.items() if name in known} for each in stored]
+    return {"fields": fields, "unknown_of_fields": unknown}
 
 
 class MalformedPool(NamedTuple):
@@ -354,6 +374,7 @@ def pool_record(tenant: str, stored: Item) -> Pool:
     policy = msgspec.json.decode(content["policy"], type=dict[str, Any])
     unknown = {name: policy.pop(name) for name in policy.keys() - set(Policy.__struct_fields__)}
     content |= {"tenant": tenant, "id": content["sk"], "policy": policy, "unknown_policy": unknown}
+    content |= _definitions(content.get("fields"))
     pool = msgspec.convert(content, Pool)
     pool.policy.check_stored()
     return pool

@@ -52,12 +52,23 @@ def key_of(kind: Kind, contact: str, secret: KeySecret) -> str:
     return f"{kind}#{secret.digest(contact)}"
 
 
-def keys_of_kind(kind: Kind, fields: Mapping[str, Any], region: str, secret: KeySecret) -> list[str]:
-    return [key_of(kind, contact, secret) for contact in contacts_in(kind, fields.get(kind), region)]
+def keys_of_kind(
+    kind: Kind, fields: Mapping[str, Any], kinds: Mapping[str, Kind], region: str, secret: KeySecret
+) -> list[str]:
+    """Return the keys in all fields of a kind. `kinds` names the fields that hold contacts."""
+    contacts = [
+        contact
+        for name, each in kinds.items()
+        if each == kind
+        for contact in contacts_in(kind, fields.get(name), region)
+    ]
+    return [key_of(kind, contact, secret) for contact in dict.fromkeys(contacts)]
 
 
-def contact_keys(fields: Mapping[str, Any], region: str, secret: KeySecret) -> tuple[str, ...]:
+def contact_keys(
+    fields: Mapping[str, Any], kinds: Mapping[str, Kind], region: str, secret: KeySecret
+) -> tuple[str, ...]:
     """Return the keys in a customer's fields: first the first of each kind, then the others, MAX_KEYS at most."""
-    found = [keys_of_kind(kind, fields, region, secret) for kind in KINDS]
+    found = [keys_of_kind(kind, fields, kinds, region, secret) for kind in KINDS]
     ordered = [key for keys in found for key in keys[:1]] + [key for keys in found for key in keys[1:]]
     return tuple(ordered[:MAX_KEYS])

@@ -62,6 +62,7 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "payload_too_large": ErrorSpec(413, "The body is larger than 256 KB.", "请求体超过 256 KB。"),
     "reason_required": ErrorSpec(422, "This pool requires a reason.", "该公海要求填写原因。"),
     "policy_invalid": ErrorSpec(422, "The policy is not valid.", "公海规则无效。"),
+    "field_invalid": ErrorSpec(422, "A field is not valid.", "字段无效。"),
     "idempotency_key_reused": ErrorSpec(
         422, "This Idempotency-Key was used with another body.", "该幂等键已用于其他请求内容。"
     ),

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.model import times
+from chalicelib.model.field_definitions import Definitions, Field, definitions_of
 from chalicelib.model.policy import Policy
 from chalicelib.model.text import Fields
 
@@ -31,6 +32,8 @@ ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # the 
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
+_STANDARD: Final = definitions_of(())
+
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Version: TypeAlias = Annotated[int, Meta(ge=1)]
 ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=32)]
@@ -43,7 +46,8 @@ class Pool(Struct, frozen=True):
     `closing` is how the claims of a closed pool end. `shards` is the shard count; during resharding, `spread_from` is
     the old count and `spread_at` the time of the request. After a change of time zone the local day stays `day_kept`,
     which began at `day_since`, until `day_until`. `unknown_policy` holds stored rules that a later version
-    of the service wrote: they are kept and have no effect.
+    of the service wrote: they are kept and have no effect. `fields` are the definitions of the fields of its customers;
+    `unknown_of_fields` holds, by key, what a later version wrote into them.
     """
 
     tenant: str
@@ -65,6 +69,13 @@ class Pool(Struct, frozen=True):
     day_since: int | None = None
     day_until: int | None = None
     unknown_policy: dict[str, Any] = {}
+    fields: tuple[Field, ...] = ()
+    unknown_of_fields: dict[str, dict[str, Any]] = {}
+
+    @property
+    def definitions(self) -> Definitions:
+        """Return the definitions of the fields: those of the standard set if the pool defines none."""
+        return definitions_of(self.fields) if self.fields else _STANDARD
 
     def day(self, now: int) -> str:
         """Return the local day on which a claim made `now` counts."""

@@ -53,6 +53,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     reminders: Annotated[tuple[Duration, ...], Meta(max_length=8)] | None = ()
     time_zone: str | None = None
     phone_region: Region | None = None
+    strict_fields: bool | None = None
     win: WinMode | None = None
     private_limit: Count | None = None
     private_ttl: Duration | None = None

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.model.errors import CATALOG
+from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Role, State
 from chalicelib.model.policy import Bypass, Policy
+from chalicelib.model.text import Fields
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -134,7 +136,7 @@ class Customer(_CustomerFacts):
     amount: str | None
     ends_at: Time | None
     name: str | None
-    fields: dict[str, str | int | float | bool | None] | None
+    fields: Fields | None
     masked: bool
     people: People | UnsetType = UNSET
 
@@ -202,13 +204,16 @@ class Me(User):
 
 
 class Pool(Schema):
-    """A pool with every rule of its policy. A rule that is null is off. `warnings` names rules that leave a way around
-    another one open."""
+    """A pool with every rule of its policy. A rule that is null is off. `fields` defines the fields of its customers:
+    the standard set if nobody has defined any. While `fields_ready` is false, a change of them is at work. `warnings`
+    names rules that leave a way around another one open."""
 
     id: str
     name: str
     status: Literal["open", "paused", "closed"]
     policy: PolicyInForce
+    fields: list[Field]
+    fields_ready: bool
     warnings: list[Bypass]
     version: Version
     created_at: Time

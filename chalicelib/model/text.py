@@ -22,7 +22,8 @@ _FILLERS: Final = re.compile(
     "\U0001d159\U000e0000-\U000e0fff]"
 )
 
-Fields: TypeAlias = dict[str, str | int | float | bool | None]
+# A list holds the options of a field of the type `choices`.
+Fields: TypeAlias = dict[str, str | int | float | bool | list[str] | None]
 MAX_FIELDS_BYTES: Final = 4_096  # of JSON: a response of 100 customers must fit through API Gateway
 
 

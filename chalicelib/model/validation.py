@@ -46,6 +46,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "not_below": ("must be less than {0}", "必须小于 {0}"),
     "not_a_multiple": ("must be a multiple of {0}", "必须是 {0} 的倍数"),
     "out_of_range": ("is outside the possible range", "超出范围"),
+    "undefined_field": ("is not a field of this pool", "不是该公海的字段"),
     "identifier": ("must have 1 to 64 letters, digits, - or _", "须为 1 到 64 个字母、数字、- 或 _"),
     "controls": ("must not contain control or text-direction characters", "不能包含控制字符或文字方向控制符"),
     "field_names": ("must be names of fields: up to 64 visible characters", "须为字段名：最多 64 个可见字符"),
@@ -60,6 +61,20 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "must name its offset, as in 2026-06-01T08:00:00+08:00", "须带时区偏移，例如 2026-06-01T08:00:00+08:00"
     ),
     "invalid": ("is not valid", "无效"),
+    "url": ("must be a web address such as https://example.com", "须为网址，例如 https://example.com"),
+    # errors of field definitions
+    "too_many_fields": ("at most {0} fields may be {1}", "最多 {0} 个字段可设为 {1}"),
+    "field_key": (
+        "must be the name of a field: up to 64 visible characters without a colon",
+        "须为字段名：最多 64 个可见字符，不含冒号",
+    ),
+    "field_key_taken": ("is used by another field", "与其他字段重复"),
+    "not_for_type": ("is not possible for a field of the type {0}", "不适用于 {0} 类型的字段"),
+    "options_of_choice": (
+        "only a field of the type choice or choices has options", "只有 choice 或 choices 类型的字段可设选项"
+    ),
+    "same_option": ("must not contain the same option twice", "选项不能重复"),
+    "option": ("must contain neither a comma nor two dots together", "选项不能含逗号或连续的两个点"),
     # errors that routes find
     "content_type": ("send the body with Content-Type: application/json", "请求须带 Content-Type: application/json"),
     "repeated": ("is given more than once", "重复给出"),

@@ -181,7 +181,7 @@ def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
 
     It refuses before any lookup, so that the response time does not depend on a name.
     """
-    mask = masking.of(pool.policy)
+    mask = masking.of(pool)
     if mask is None:
         return True
     found = ctx.backend.table.get([ctx.actor(pool).member_key])
@@ -222,9 +222,15 @@ def _found_by_name(
     )
 
 
+def _shows(actor: Actor, customer: Customer, kind: Kind) -> bool:
+    """Return whether an actor who is not a manager sees all contacts of the kind in full."""
+    names = [name for name, each in actor.home.definitions.kinds.items() if each == kind]
+    return all(_in_full(actor, customer, name, customer.fields.get(name)) for name in names)
+
+
 def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
     """Return whether an actor who is not a manager sees this value of the customer unmasked."""
-    mask = masking.of(actor.policy)
+    mask = masking.of(actor.home)
     theirs = customer.belongs_to(actor.user, actor.clock(customer))
     return mask is None or theirs or mask.field(field, value) == value
 
@@ -291,7 +297,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filte
     found = ctx.backend.table.get([actor.member_key, unique_key])
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
-    secret = not manager and masking.hides(pool.policy, kind, contact)
+    secret = not manager and masking.hides(pool, kind, contact)
     named = _owner(found.get(unique_key)) or ([_NOBODY] if secret else [])
     matches = _with_contact(ctx, actor, named, contact_key, wanted)
     if secret:
@@ -300,7 +306,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filte
         if not matches:
             raise Refused(Refusal("not_manager"))
     elif not manager:
-        matches = [each for each in matches if _in_full(actor, each, kind, each.fields.get(kind))]
+        matches = [each for each in matches if _shows(actor, each, kind)]
     return CustomerPage([ctx.shown(pool, each, manager) for each in matches], None)
 
 

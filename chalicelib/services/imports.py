@@ -22,7 +22,6 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Throttled
-from chalicelib.model.contact_keys import keys_of_kind
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer
 from chalicelib.model.normalization import Kind
@@ -95,7 +94,7 @@ def _keyed(actor: Actor, kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict
         if isinstance(row, Result):
             failed[at] = row
             continue
-        found = keys_of_kind(kind, row.fields, actor.policy.region, actor.secret)
+        found = actor.keys_of_kind(kind, row.fields)
         if not found:
             failed[at] = _failed(row, Refusal("invalid_request", errors=(FieldError(kind, f"fields.{kind}"),)))
         elif not earlier.isdisjoint(found):

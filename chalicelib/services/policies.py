@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from chalicelib.dynamodb import keys, sharded_query
 from chalicelib.dynamodb.keys import DUE
 from chalicelib.dynamodb.table import Check, SetAttributes
 from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body
@@ -35,19 +36,27 @@ NAMED_HOLDERS: Final = 1_000
 _RECOMPUTED: Final = ("expires_at", "clock_ends", "remind_at", "pinned_until")
 
 
-def change(
-    ctx: RequestContext, pool_id: str, name: str | None, policy: dict[str, Any], *, to_all: bool, dry_run: bool
-) -> Body:
+class Change(NamedTuple):
+    """What a manager changes of a pool. Rules left out of `policy` stay; without a name or fields, those stay."""
+
+    name: str | None
+    policy: dict[str, Any]
+    fields: tuple[Field, ...] | None = None
+
+
+def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, dry_run: bool) -> Body:
     """Return the changed pool; with `to_all` or `dry_run` also `affected`, the number of claims that change.
 
-    Rules left out of `policy` stay. Raises Refused, also if the client sends no version.
+    Raises Refused, also if the client sends no version.
     """
     pool = ctx.pool_now(pool_id)
     if ctx.if_match is None:
         raise _invalid_change(ctx, pool, "version_conflict", [FieldError("no_version")])
     # The client's version is the condition: the write is refused if the pool has another.
     seen = replace(pool, version=ctx.if_match)
-    wanted = replace(seen, name=name or pool.name).ruled_by(_merged(ctx, pool, policy), ctx.now)
+    fields = pool.fields if wished.fields is None else wished.fields
+    wanted = replace(seen, name=wished.name or pool.name, fields=fields)
+    wanted = wanted.ruled_by(_merged(ctx, pool, wished.policy), ctx.now)
     if dry_run:
         _may_change(ctx, pool)
         return ctx.finish(_tried(ctx, wanted))

@@ -22,6 +22,7 @@ from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Throttled, Update
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
 from chalicelib.model.reports import StateCounts
@@ -38,10 +39,10 @@ MAX_WRITES: Final = 50  # attempts while others change the same record; only a d
 AT_WORK: Final = "request_in_progress"  # the member's counters have changed since they were read
 
 
-def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy) -> Body:
+def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy, fields: tuple[Field, ...] = ()) -> Body:
     """Create an open pool. Only an admin of the tenant may."""
     ctx.by_admin()
-    pool = Pool(ctx.caller.tenant, pool_id, name, "open", policy, 1, ctx.now, ctx.now)
+    pool = Pool(ctx.caller.tenant, pool_id, name, "open", policy, 1, ctx.now, ctx.now, fields=fields)
     key = keys.pool_key(pool.tenant, pool.id)
     free = Rule("pool_exists", key, rules.pk.does_not_exist())
     tenant = keys.tenant_key(pool.tenant)

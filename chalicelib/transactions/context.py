@@ -170,7 +170,7 @@ class RequestContext(Struct, frozen=True):
     def shown(self, pool: Pool, customer: Customer, manager: bool) -> responses.Customer:
         """Return the body of a customer, masked for the caller."""
         clock = self.actor(pool).clock(customer)
-        return rendering.customer(customer, pool.policy, clock, self.caller.user, lambda: manager)
+        return rendering.customer(customer, pool, clock, self.caller.user, lambda: manager)
 
     def import_log(self, pool_id: str) -> ImportLog:
         """Return the log that an import into the pool writes."""

@@ -20,11 +20,12 @@ from msgspec.structs import replace
 from chalicelib.domain import rules
 from chalicelib.domain.transitions import Transition, Write
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import MALFORMED, Fields, Item, deserialize, serialize, serialize_attributes
+from chalicelib.dynamodb.items import MALFORMED, Item, deserialize, serialize, serialize_attributes
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Put, SetAttributes, Table
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Count, Customer, Identifier, Version
+from chalicelib.model.text import Fields
 from chalicelib.observability import exception_summary
 from chalicelib.transactions.idempotency import IdempotencyRecord
 

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.domain import masking
 from chalicelib.model.identities import user_of
+from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
 from tests.support.canaries import EMAIL, FIELDS, NAME, PHONE
 from tests.support.dynamodb_calls import counted
@@ -166,7 +167,7 @@ def test_an_edit_of_a_masked_field_does_not_store_the_mask(world: World) -> None
     ],
 )
 def test_a_masked_phone_number_has_the_documented_form(value: Any, masked: Any) -> None:
-    mask = masking.of(Policy(masked_fields=("phone",)))
+    mask = masking.of(Pool("main", "demo", "Demo", "open", Policy(masked_fields=("phone",)), 1, 0, 0))
 
     assert mask is not None and mask.field("phone", value) == masked
 
@@ -318,10 +319,13 @@ def test_a_long_run_of_hidden_names_ends_a_search_page_of_a_member(world: World)
 def test_the_phone_library_is_loaded_only_for_masked_text_with_seven_digits() -> None:
     loaded = """
 import sys
+from msgspec.structs import replace
 from chalicelib.api import routes
 from chalicelib.domain import masking
+from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
-open_pool, mask = masking.of(Policy()), masking.of(Policy(masked_fields=("phone",)))
+made = Pool("main", "demo", "Demo", "open", Policy(), 1, 0, 0)
+open_pool, mask = masking.of(made), masking.of(replace(made, policy=Policy(masked_fields=("phone",))))
 mask.field("phone", "13812345678"), mask.field("remark", "room 123456, a@b.cn"), mask.field("size", 13812345678)
 before = "phonenumbers" in sys.modules
 mask.field("remark", "1381234567")

@@ -18,7 +18,7 @@ STATUSES = {
     "win_requested win_not_requested private_limit member_has_private suppressed",
     412: "version_conflict",
     413: "payload_too_large",
-    422: "invalid_request batch_too_large reason_required policy_invalid idempotency_key_reused",
+    422: "invalid_request batch_too_large reason_required policy_invalid field_invalid idempotency_key_reused",
     429: "throttled",
     503: "store_unavailable outcome_unknown",
 }

@@ -446,6 +446,22 @@ def test_rule_34_refusals_name_the_fact(world: World) -> None:
     assert [each.code for each in (claimed, available, private)] == ["not_private", "already_available", "not_claimed"]
 
 
+def test_rule_35_a_pool_defines_fields_and_checks_each_value_that_is_written(world: World) -> None:
+    mona = world.pool()
+    stage = {"key": "stage", "label": {"en": "Stage", "zh": "阶段"}, "type": "choice", "options": ["new", "hot"]}
+
+    defined = mona.patch("", {"fields": [stage]}, if_match='"1"')
+    kept, refused = mona.create("a", fields={"stage": "hot"}), mona.create("b", fields={"stage": "cold"})
+
+    assert [each["key"] for each in defined.json["fields"]] == ["stage"]
+    assert kept.json["fields"] == {"stage": "hot"}
+    assert (refused.status, refused.code, refused.json["errors"]) == (
+        422,
+        "field_invalid",
+        ["fields.stage: must be one of new, hot"],
+    )
+
+
 def test_rule_38_an_erased_customer_is_not_found_and_leaves_nothing_personal(world: World) -> None:
     mona = world.pool()
     mona.create("z", name="Wang Wei", fields={"phone": "13812345678"})

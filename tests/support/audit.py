@@ -15,11 +15,14 @@ from chalicelib.dynamodb.items import Item, is_tombstone
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
-from chalicelib.model.model import ACTIVITIES, Customer, Event, Tombstone
+from chalicelib.model.field_definitions import definitions_of
+from chalicelib.model.model import ACTIVITIES, Customer, Event, Pool, Tombstone
 from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
 from tests.support.world import KEY_SECRET, everything
+
+STANDARD_KINDS = definitions_of(()).kinds
 
 
 def assert_sound(table: Table, *, statistics: bool = True) -> None:
@@ -84,24 +87,25 @@ def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
 def _customers_with_unique_keys(stored_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:
     """Yield each customer with its fields and the unique-key items these require."""
     stored = {item["pk"]["S"]: items.fields_record(item)[1:3] for item in stored_items if item["sk"]["S"] == "F"}
-    regions = _regions(stored_items)
+    pools = _pools(stored_items)
     for item in _customer_items(stored_items):
         fields, contact_keys = stored.get(item["pk"]["S"], ({}, ()))
         customer = replace(_customer(item), fields=fields, contact_keys=contact_keys)
-        region = regions.get((customer.tenant, customer.pool), "CN")
-        assert contact_keys == contact_keys_of(fields, region, KEY_SECRET), f"contact keys of {customer.id}"
+        home = pools.get((customer.tenant, customer.pool))
+        region, kinds = ("CN", STANDARD_KINDS) if home is None else (home.policy.region, home.definitions.kinds)
+        assert contact_keys == contact_keys_of(fields, kinds, region, KEY_SECRET), f"contact keys of {customer.id}"
         yield customer, items.unique_key_items(customer)
 
 
-def _regions(stored_items: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
-    """Return the region of the phone numbers of each pool, by tenant and pool, without malformed pools."""
-    regions = dict[tuple[str, str], str]()
+def _pools(stored_items: list[dict[str, Any]]) -> dict[tuple[str, str], Pool]:
+    """Return the pools by tenant and id, without malformed ones."""
+    pools = dict[tuple[str, str], Pool]()
     for item in stored_items:
         if item["pk"]["S"].endswith("#POOLS"):
             with suppress(*items.MALFORMED):
                 pool = items.pool_record(item["pk"]["S"].split("#")[1], item)
-                regions[pool.tenant, pool.id] = pool.policy.region
-    return regions
+                pools[pool.tenant, pool.id] = pool
+    return pools
 
 
 def _customer_items(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

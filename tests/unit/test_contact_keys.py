@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.model.contact_keys import KeySecret, contact_keys, key_of
+from chalicelib.model.field_definitions import definitions_of
 from importing import MAX_KEYS
 
 SECRET = KeySecret("1", "secret")
@@ -14,7 +15,7 @@ NUMBERS = [f"1380013800{digit}" for digit in range(9)]
 
 
 def keys_of(fields: dict[str, Any], region: str = "CN") -> tuple[str, ...]:
-    return contact_keys(fields, region, SECRET)
+    return contact_keys(fields, definitions_of(()).kinds, region, SECRET)
 
 
 def test_only_the_fields_phone_and_email_have_keys() -> None:

@@ -20,8 +20,8 @@ class Beginning(str):
 def shortened(value: Any, also: Sequence[str] = ()) -> Any:
     """Return the value without the parts that a page need not repeat.
 
-    Keeps the main members of a customer and those named in `also`, the active rules of a policy, and of a problem the
-    members that its code does not imply.
+    Keeps the main members of a customer and those named in `also`, the active rules of a policy, of a problem the
+    members that its code does not imply, and leaves out a pool's definitions of fields.
     """
     if isinstance(value, list):
         return [shortened(each, also) for each in value]
@@ -36,6 +36,8 @@ def shortened(value: Any, also: Sequence[str] = ()) -> Any:
         return _only(value, ["openapi"])
     if "instance" in value:
         value = _only(value, [name for name in PROBLEM if name in value])
+    if "fields_ready" in value and "fields" not in also:
+        value = _only(value, [name for name in value if name not in ("fields", "fields_ready")])
     return {name: shortened(each, also) for name, each in value.items()}
 
 
