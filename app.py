@@ -65,7 +65,7 @@ for route in routes.ROUTES:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
-    """Sweep every pool: return expired claims, send reminders. Stops before the function times out."""
+    """Sweep every pool, empty erased customers, continue leaves. Stops before the function times out."""
     backend = service().backend
     context: Any = event.context
     report = sweeper.run_scheduled(backend, bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000)

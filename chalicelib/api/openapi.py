@@ -47,7 +47,7 @@ PATH_PARAMETERS: Final = {
     "user": "A user, by id or by the subject of their token. `me` is the caller when reading a member.",
     "import_id": "The id of an import, from its response.",
 }
-DONE: Final = {200: "Done.", 201: "Created."}
+DONE: Final = {200: "Done.", 201: "Created.", 202: "The rest is done later: read the progress."}
 
 RETRY_AFTER: Final = (429, 503)
 KEPT: Final = (403, 404, 409, 412, 422)  # stored under an Idempotency-Key; the others decide nothing
@@ -244,8 +244,9 @@ def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, 
     names = ["ETag"] if _shows_a_version(route) else []
     names += [] if route.method == "GET" else ["Idempotent-Replayed"]
     names += ["Content-Language"] if {"results", "blocking"} & {*_members(route.answers)} else []
-    done: Schema = {"description": DONE[route.status], "content": _json(schemas.get(route.answers, {}), route.media)}
-    yield str(route.status), done | {"headers": _headers([*names, "X-Request-Id"])}
+    done: Schema = {"content": _json(schemas.get(route.answers, {}), route.media)}
+    for status in (route.status, 202) if route.continues else (route.status,):
+        yield str(status), {"description": DONE[status], **done, "headers": _headers([*names, "X-Request-Id"])}
     for status in _may_refuse_with(route):
         refused: Schema = {"$ref": f"#/components/responses/{_refused(status)}"}
         yield str(status), _refused_batch() if status == 409 and _atomic(route) else refused

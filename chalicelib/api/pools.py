@@ -20,6 +20,7 @@ from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Role
 from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
+from chalicelib.model.users import Disposal, HeldAnswer, PrivateAnswer
 from chalicelib.services import (
     audit as audit_service,
 )
@@ -31,7 +32,6 @@ from chalicelib.services import (
     statistics,
     sweeper,
 )
-from chalicelib.services.member_removal import Disposal
 from chalicelib.services.pools import MemberSettings
 from chalicelib.transactions.context import RequestContext
 
@@ -213,11 +213,11 @@ def get_member(ctx: RequestContext, pool: str, user: str) -> Answer:
 
 
 class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    held: Annotated[
-        member_removal.Held | None, Meta(description="How to dispose of the customers that the member holds.")
-    ] = None
+    held: Annotated[HeldAnswer | None, Meta(description="How to dispose of the customers that the member holds.")] = (
+        None
+    )
     private: Annotated[
-        member_removal.Private | None, Meta(description="How to dispose of the private customers of the member.")
+        PrivateAnswer | None, Meta(description="How to dispose of the private customers of the member.")
     ] = None
     to: Annotated[User | None, Meta(description="The recipient of a transfer, by id or subject.")] = None
 

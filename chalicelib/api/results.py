@@ -7,7 +7,7 @@ now: a first response has them at hand, a replay reads them. Nothing here decide
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 from chalice.app import Response
@@ -114,9 +114,11 @@ def render(
         return _html_response(answer.page)
     headers: Headers = {"Content-Type": JSON, "Cache-Control": "no-store", **replayed(idempotency)}
     status = answer.status
+    if route.continues and _member(body, "state") == "running":
+        status = 202
     if isinstance(body, responses.RefusedBatch):
         headers["Content-Type"], status = problems.MEDIA, body.status
-    elif (version := _version(body)) is not None:
+    elif (version := _member(body, "version")) is not None:
         headers["ETag"] = f'"{version}"'
     if route.form == "each" or answer.blocking is not None:
         headers["Content-Language"] = problems.content_language(language)
@@ -137,8 +139,8 @@ def body_of(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body
     return answer.body
 
 
-def _version(body: Body) -> int | None:
-    return body.get("version") if isinstance(body, dict) else getattr(body, "version", None)
+def _member(body: Body, name: str) -> Any:
+    return body.get(name) if isinstance(body, dict) else getattr(body, name, None)
 
 
 def _html_response(page: HtmlPage) -> Response:

@@ -56,6 +56,8 @@ class Route(Struct, frozen=True):
     transaction.
 
     `form` is the response form of results: `one` customer, a result for `each` id, or a list of claimed `items`.
+    A route that `continues` after its answer, whose `state` is `running` then, has the status 202.
+
     `admins` restricts the route to admins of the tenant. `removes` marks the removal of the member `user`: members who
     removed themselves still get the replayed response.
     """
@@ -73,6 +75,7 @@ class Route(Struct, frozen=True):
     recalls: bool = True
     form: Form = "body"
     admins: bool = False
+    continues: bool = False
     removes: bool = False
 
     @property

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.api.requests import Name, PageQuery, checked_visible
+from chalicelib.api.requests import Name, PageQuery, checked_visible, invalid
 from chalicelib.api.routing import Answer, route
 from chalicelib.model import responses
+from chalicelib.model.identities import User
 from chalicelib.model.normalization import email
 from chalicelib.model.text import NAME_PATTERN
-from chalicelib.model.users import PERSONAL
+from chalicelib.model.users import PERSONAL, Disposal, HeldAnswer, PrivateAnswer
 from chalicelib.services import own_customers, users
 from chalicelib.services.own_customers import Order, Owned
 from chalicelib.transactions.context import RequestContext
 
+LEAVE: Final = "/v1/users/{user}/leave"
 Address = Annotated[str, Meta(min_length=1, max_length=PERSONAL["email"], pattern=NAME_PATTERN)]
 
 
@@ -47,8 +49,11 @@ class UserBody(Struct, frozen=True, forbid_unknown_fields=True):
     email: Address | UnsetType | None = UNSET
     department: Name | UnsetType | None = UNSET
     forget: bool = False
+    left: Annotated[bool, Meta(extra_json_schema={"const": False})] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
+        if self.left is True:
+            raise ValueError("leave_by_post - at `$.left`")
         for member, text in self.given.items():
             checked_visible(text, member)
         address = self.given.get("email")
@@ -62,5 +67,32 @@ class UserBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @route("PUT", "/v1/users/{user}", body=UserBody, answers=responses.User, admins=True)
 def put_user(ctx: RequestContext, body: UserBody, user: str) -> Answer:
-    """Set members of a user, whatever their token states. Null leaves one to the token; `forget` empties all."""
-    return Answer(users.put_user(ctx, user, body.given, forget=body.forget))
+    """Set members of a user. Null leaves one to the token; `forget` empties all; `left`: false takes a leave back."""
+    return Answer(users.put_user(ctx, user, body.given, forget=body.forget, returns=body.left is False))
+
+
+class LeaveBody(Struct, frozen=True, forbid_unknown_fields=True):
+    held: HeldAnswer
+    private: PrivateAnswer
+    to: User | None = None
+
+
+@route("POST", LEAVE, body=LeaveBody, answers=responses.LeaveProgress, admins=True, continues=True)
+def leave_company(ctx: RequestContext, body: LeaveBody, user: str) -> Answer:
+    """Let a user leave the company, and release, deposit or transfer their customers in all pools."""
+    from chalicelib.services import leaving  # imported on first use: keeps cold starts short
+
+    to = body.to and body.to.id
+    if ("transfer" in (body.held, body.private)) != (to is not None):
+        raise invalid("transfer_only", "to")
+    if to == user:
+        raise invalid("other_user", "to")
+    return Answer(leaving.leave(ctx, user, Disposal(body.held, body.private, to)))
+
+
+@route("GET", LEAVE, answers=responses.LeaveProgress, admins=True)
+def get_leave(ctx: RequestContext, user: str) -> Answer:
+    """Return how far the leave of a user is."""
+    from chalicelib.services import leaving  # as above
+
+    return Answer(leaving.progress(ctx, user))

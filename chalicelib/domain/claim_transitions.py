@@ -20,6 +20,7 @@ from chalicelib.domain.transitions import (
     Recheck,
     Relocate,
     Take,
+    Tally,
     Transition,
     Write,
     claim_rules,
@@ -101,17 +102,32 @@ def transfer(
     return Write(key, known, required, after=after, take=Take(to, counter="private" if is_private else "held"))
 
 
+class Departure(Struct, frozen=True):
+    """The leave of a user: its transitions require that it goes on, and are counted in it."""
+
+    rule: Rule
+    tally: Tally
+
+
 def from_holder(
-    plan: Callable[[str, Customer | None], Transition | Refusal], user: str, customer: str, known: Customer | None
+    plan: Callable[[str, Customer | None], Transition | Refusal],
+    user: str,
+    customer: str,
+    known: Customer | None,
+    departure: Departure | None = None,
 ) -> Transition | Refusal:
-    """Plan the transition, and require that this user holds the customer."""
+    """Plan the transition, and require that this user holds the customer. With `departure`, it is part of a leave."""
     transition = plan(customer, known)
     if isinstance(transition, Refusal):
         return transition
     required = (*transition.rules, rules.held_by(transition.key, user))
-    if transition.before is not None and transition.before.holder == user:
-        return replace(transition, rules=required)
-    return Recheck(transition.key, transition.before, required)
+    if departure is not None:
+        required = (departure.rule, *required)
+    if transition.before is None or transition.before.holder != user:
+        return Recheck(transition.key, transition.before, required)
+    if isinstance(transition, Write) and departure is not None:
+        return replace(transition, rules=required, tally=departure.tally)
+    return replace(transition, rules=required)
 
 
 def convert(actor: Actor, customer: str, known: Customer | None, to: str | None) -> Transition:
@@ -125,14 +141,22 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
         return Recheck(key, known, required)
+    if to is None:
+        required = (*required, owner_stays(actor, holder))
     after = made_private(actor, without_expired(actor, known), "converted", holder)
     return Write(key, known, required, after=after, take=Take(holder, counter="private"))
 
 
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
-    """Require a manager as the actor, and a member of the pool as the recipient."""
-    recipient = rules.member(keys.member_key(actor.tenant, actor.pool, to), "taker_not_a_member")
-    return [*manager_rules(actor), recipient, *customer_rules(actor, key)]
+    """Require a manager as the actor, and as the recipient a member of the pool who has not left."""
+    recipient = keys.member_key(actor.tenant, actor.pool, to)
+    belongs = [rules.member(recipient, "taker_not_a_member"), rules.stays(recipient)]
+    return [*manager_rules(actor), *belongs, *customer_rules(actor, key)]
+
+
+def owner_stays(actor: Actor, owner: str) -> Rule:
+    """Require that the future owner of a private customer has not left the company."""
+    return rules.stays(keys.member_key(actor.tenant, actor.pool, owner))
 
 
 # Verbs of a claim
@@ -265,11 +289,12 @@ def win(
         role = [] if ends_at is None else [rules.no_manager(actor.member_key)]
     else:
         role = actor.manager_rules() if own else []
+    required = (*required, *role, owner_stays(actor, known.holder))
     after = made_private(
         actor, known, "won", known.holder, details.note, confirmed=not by_member, amount=amount, ends_at=ends_at
     )
     take = Take(known.holder, counter="private")
-    return Write(key, known, (*required, *role), after=after, take=take, managed=not own)
+    return Write(key, known, required, after=after, take=take, managed=not own)
 
 
 def _request_win(actor: Actor, known: Customer, required: Sequence[Rule], details: WinDetails) -> Write:
@@ -277,7 +302,9 @@ def _request_win(actor: Actor, known: Customer, required: Sequence[Rule], detail
     clock = deadlines.win_requested(known, actor.policy, actor.now, moment)
     changes = clock | {"amount": details.amount, "ends_at": details.ends_at}
     after = transitioned(known, "win_requested", actor.user, actor.now, details.note, **changes)
-    rules_of_request = (rules.no_manager(actor.member_key), rules.win_not_requested_before(key))
+    rules_of_request = (
+        rules.no_manager(actor.member_key), rules.stays(actor.member_key), rules.win_not_requested_before(key)
+    )  # fmt: skip
     return Write(key, known, (*required, *rules_of_request), after=after)
 
 
@@ -286,6 +313,7 @@ def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transiti
     key, required = _review_rules(actor, customer, known)
     if known is None or known.holder is None:
         return Recheck(key, known, required)
+    required = (*required, owner_stays(actor, known.holder))
     after = made_private(actor, known, "won", known.holder, confirmed=True, amount=known.amount, ends_at=known.ends_at)
     return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
 

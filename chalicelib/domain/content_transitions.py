@@ -55,8 +55,9 @@ def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) ->
 
 def create_private_row(actor: Actor, customer: str, known: Customer | None, row: Row, owner: str) -> Transition:
     """Create the customer of the row as a private customer of `owner`, a member, under their limit (rule 31)."""
-    recipient = rules.member(keys.member_key(actor.tenant, actor.pool, owner), "taker_not_a_member")
-    return create(actor, row, "created", first=[recipient], owner=owner)
+    recipient = keys.member_key(actor.tenant, actor.pool, owner)
+    required = [rules.member(recipient, "taker_not_a_member"), rules.stays(recipient)]
+    return create(actor, row, "created", first=required, owner=owner)
 
 
 def import_row(

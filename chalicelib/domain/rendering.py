@@ -18,7 +18,7 @@ from chalicelib.model.model import Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import EventType, Facts
 from chalicelib.model.times import rfc3339
-from chalicelib.model.users import Person
+from chalicelib.model.users import Leave, Person
 
 
 def _time(ms: int | None) -> str | None:
@@ -103,7 +103,18 @@ def user(record: Person) -> responses.User:
         email=record.email,
         department=record.department,
         seen=record.seen,
+        left=record.leave is not None,
         version=record.version,
+    )
+
+
+def leave_progress(user: str, leave: Leave, remaining: int) -> responses.LeaveProgress:
+    return responses.LeaveProgress(
+        user_id=user,
+        state="done" if leave.state == "done" else "running",
+        moved=leave.moved,
+        remaining=remaining,
+        not_transferred=leave.not_transferred,
     )
 
 

@@ -45,6 +45,7 @@ own_private_limit, private_count, private_room = (
 )
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
 aside, changes = Attribute("aside"), Attribute("changes")
+left_at, leave_id, leave_state = Attribute("left_at"), Attribute("leave_id"), Attribute("leave_state")
 
 
 KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
@@ -319,6 +320,12 @@ def member(key: Key, reason: str = "not_a_member") -> Rule:
 
 
 @lru_cache(maxsize=1024)
+def stays(key: Key) -> Rule:
+    """Require a member who has not left the company: nothing gives a customer to one who has (rule 33)."""
+    return Rule("user_left", key, left_at.does_not_exist())
+
+
+@lru_cache(maxsize=1024)
 def manager(key: Key, reason: str = "not_manager") -> Rule:
     return Rule(reason, key, role == "manager")
 
@@ -337,6 +344,19 @@ def always_fails(key: Key, reason: str, limit: int | None = None, errors: tuple[
 def reason_given(key: Key, policy: Policy, reason: str | None) -> list[Rule]:
     """Require a reason for a release, if the policy requires one (rule 9). Comes after the membership rules."""
     return [always_fails(key, "reason_required")] if policy.reason_required and is_blank(reason or "") else []
+
+
+# About a user
+
+
+def user_stays(user_key: Key) -> Rule:
+    """Require a user who has not left the company, also one who is not stored."""
+    return Rule("user_left", user_key, leave_id.does_not_exist())
+
+
+def leave_unchanged(user_key: Key, request: str, state: str) -> Rule:
+    """Require that the leave is still that of this request, and in this state. Otherwise it is read again."""
+    return Rule(RETRY, user_key, (leave_id == request) & (leave_state == state))
 
 
 class Quota(Struct, frozen=True):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
-from chalicelib.domain.claim_transitions import made_private
+from chalicelib.domain.claim_transitions import made_private, owner_stays
 from chalicelib.domain.transitions import Actor, Take, Transition, Write, pool_rules, returned, with_claim_expired
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
@@ -92,13 +92,14 @@ def close(actor: Actor, known: Customer) -> Transition | Refusal:
     if known.expired(actor.clock(known)):
         return Write(key, known, required, after=with_claim_expired(actor, known))
     if actor.home.closing == "to_private":
+        required = (*required, owner_stays(actor, known.holder))
         after = made_private(actor, known, "converted", known.holder)
         return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
     return reclaim(actor, known)
 
 
 def reclaim(actor: Actor, known: Customer) -> Transition | Refusal:
-    """End a claim of a closed pool whose holder has no room for another private customer (rule 33)."""
+    """End a claim of a closed pool whose holder has left, or has no room for another private customer (rule 33)."""
     key = actor.customer_key(known.id)
     if known.state != "claimed" or known.holder is None:
         return NOT_APPLICABLE

@@ -148,12 +148,20 @@ class GivenUp(Struct, frozen=True):
         return (self.rule,) if self.owner_rule is None else (self.rule, self.owner_rule)
 
 
+class Tally(Struct, frozen=True):
+    """Counters of an item outside the pool: a transition adds 1 to each."""
+
+    key: Key
+    counters: tuple[str, ...]
+
+
 class Write(Transition, frozen=True, kw_only=True):
     """Write the customer `after`, which is new if `before` is None.
 
     already_held_by: if this user holds the customer, the transition is done already.
     note: extra members of the result.
     given_up: unique keys that the customer loses; their rules are among `rules`.
+    tally: where the transition is counted beside the members' counters; its rules are among `rules`.
     """
 
     after: Customer
@@ -161,6 +169,7 @@ class Write(Transition, frozen=True, kw_only=True):
     already_held_by: str | None = None
     note: dict[str, Any] = {}
     given_up: tuple[GivenUp, ...] = ()
+    tally: Tally | None = None
 
     @property
     def result(self) -> Customer | None:
@@ -205,9 +214,9 @@ def pool_accepts(actor: Actor) -> list[Rule]:
 def customer_rules(actor: Actor, key: Key, *, counted: bool = False) -> list[Rule]:
     """Return the first rules of every verb: the actor is a member, the customer exists and matches If-Match.
 
-    A `counted` verb changes the actor's own counters, so an admin must be a member for it too.
+    A `counted` verb gives the actor customers and counts them, so an admin must be a member for it too.
     """
-    belongs = [rules.member(actor.member_key)] if counted else actor.member_rules()
+    belongs = [rules.member(actor.member_key), rules.stays(actor.member_key)] if counted else actor.member_rules()
     first = [*pool_rules(actor), *belongs, rules.customer_exists(key)]
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
 

@@ -22,7 +22,7 @@ from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.text import Fields
-from chalicelib.model.users import Person
+from chalicelib.model.users import Leave, Person
 
 Item: TypeAlias = dict[str, dict[str, Any]]
 
@@ -398,17 +398,25 @@ def member_item(member: Member) -> Item:
     return build_item(keys.member_key(member.tenant, member.pool, member.user), attributes)
 
 
+# The attributes of a leave in a user's item. Two of them are counters, which transactions add to.
+LEAVE_ATTRIBUTES: Final = {name: f"leave_{name}" for name in Leave.__struct_fields__}
+
+
 def user_item(person: Person) -> Item:
     attributes = {
         "name": person.name, "email": person.email, "department": person.department, "set_by": person.set_by or None,
         "seen_at": person.seen_at, "version": person.version,
     }  # fmt: skip
+    if (leave := person.leave) is not None:
+        attributes |= {stored: getattr(leave, name) for name, stored in LEAVE_ATTRIBUTES.items()}
+        attributes |= {} if leave.state == "done" else {DUE: keys.unfinished_leaves(), INDEX_RANGE[DUE]: leave.at}
     return build_item(keys.user_key(person.tenant, person.id), attributes)
 
 
 def user_record(tenant: str, stored: Item) -> Person:
     content = _deserialize_known(stored, ("sk", *Person.__struct_fields__))
-    return msgspec.convert(content | {"tenant": tenant, "id": content["sk"]}, Person)
+    leave = {name: deserialize(stored[known]) for name, known in LEAVE_ATTRIBUTES.items() if known in stored}
+    return msgspec.convert(content | {"tenant": tenant, "id": content["sk"], "leave": leave or None}, Person)
 
 
 def index_position(index: str, hash_value: str, key: Key | None, rank: int | str | None = None) -> Item | None:

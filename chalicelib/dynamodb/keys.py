@@ -18,7 +18,7 @@ with it. Nothing here calls DynamoDB.
     undo log           T#<tenant>#P#<pool>#U#<import>         <part>               results of its undo (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
-    user               T#<tenant>#USERS                       <user>               name, e-mail, department
+    user               T#<tenant>#USERS                       <user>               name, e-mail, department, leave
     tenant             TENANTS                                <tenant>             lets the sweep find every pool
     idempotency record T#<tenant>#K#<user>#<route>#<key>      <part>               results of a request (TTL)
 
@@ -27,8 +27,8 @@ with it. Nothing here calls DynamoDB.
     place    rank       available customers by priority and waiting time, customers set aside, and each holder's
                         customers: claims by deadline, then private ones by deadline
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
-                        so the sweep needs no second read. One partition of all pools lists erased customers that are
-                        not yet emptied
+                        so the sweep needs no second read. Two partitions of all tenants list erased customers that
+                        are not yet emptied, and users whose leave is unfinished
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
     request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
@@ -181,7 +181,7 @@ def id_from_pk(pk: str) -> str:
 
 
 def tenant_from_pk(pk: str) -> str:
-    """Return the tenant in a customer's or a member's partition key."""
+    """Return the tenant in a customer's, a member's or a user's partition key."""
     return pk.split("#")[1]
 
 
@@ -230,6 +230,11 @@ def due_in(tenant: str, pool: str, shard: int = 0) -> str:
 def requests_in(tenant: str, pool: str) -> str:
     """Return the partition of a pool's open requests for a win."""
     return f"{prefix(tenant, pool)}#W"
+
+
+def unfinished_leaves() -> str:
+    """Return the partition in `due` of the users of all tenants whose leave the schedule has to continue."""
+    return "LEAVES"
 
 
 def names_in(tenant: str, pool: str) -> str:

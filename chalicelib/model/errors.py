@@ -114,6 +114,7 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "win_requested": ErrorSpec(409, "A win of this claim has been requested already.", "该客户已申请赢单。"),
     "win_not_requested": ErrorSpec(409, "No win of this claim is requested.", "该客户没有待审批的赢单申请。"),
     "by_manager": ErrorSpec(403, "A manager wins at once.", "管理员可直接赢单。", code="not_manager"),
+    "user_left": ErrorSpec(409, "This user has left the company.", "该用户已离职。"),
     "set_aside": ErrorSpec(409, "The customer has been set aside for review.", "该客户已被搁置，等待复核。"),
     "suppressed": ErrorSpec(
         409, "The customer is not to be contacted, or was erased.", "该客户已设为勿扰，或已被删除。"

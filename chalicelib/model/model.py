@@ -24,6 +24,7 @@ Identifier: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z")]
 # Event reasons that the service itself writes; all other reasons are written by people.
 POOL_CLOSED: Final = "pool closed"
 MEMBER_REMOVED: Final = "member removed"
+USER_LEFT: Final = "user left"
 
 MARK: Final = 6  # characters of an id; enough to distinguish requests about one customer in the same millisecond
 POOL_RELOAD_MS: Final = 10_000  # after this time every process has reloaded a changed pool
@@ -134,6 +135,7 @@ class Member(Struct, frozen=True):
     private customers that the member owns. `did` counts activities on `day`, by kind, also kinds that only a later
     version of the service knows. `pooled` is the number of customers that the member ever added to the pool minus those
     removed; `aside` the same for customers set aside.
+    `left_at` is set while the user has left the company: they get no customer.
     """
 
     tenant: str
@@ -149,6 +151,7 @@ class Member(Struct, frozen=True):
     pins: Count = 0
     pooled: int = 0
     aside: int = 0
+    left_at: int | None = None
     version: int = 1
 
     def claimed_on(self, day: str) -> int:
@@ -192,7 +195,8 @@ class Event(Struct, frozen=True, array_like=True):
             return True
         if self.reason is None or self.type in ("updated", "reminded"):
             return False
-        return self.type != "reclaimed" or self.reason not in (POOL_CLOSED, MEMBER_REMOVED)
+        by_service = self.type in ("reclaimed", "released") and self.reason in (POOL_CLOSED, MEMBER_REMOVED, USER_LEFT)
+        return not by_service
 
 
 class Customer(Struct, frozen=True):

@@ -177,14 +177,26 @@ class RemovedMember(Schema):
 
 
 class User(Schema):
-    """A user of the tenant. One that is not `seen` has never called GET /me."""
+    """A user of the tenant. One that is not `seen` has never called GET /me; one that has `left` gets no customer."""
 
     user_id: str
     name: str | None
     email: str | None
     department: str | None
     seen: bool
+    left: bool
     version: Version
+
+
+class LeaveProgress(Schema):
+    """How far a leave is. `moved` counts the customers that were disposed of, `not_transferred` those of them that the
+    recipient could not get: they were released or deposited. `remaining` are still the user's."""
+
+    user_id: str
+    state: Literal["running", "done"]
+    moved: Natural
+    remaining: Natural
+    not_transferred: Natural
 
 
 class OwnPool(Schema):

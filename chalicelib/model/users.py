@@ -1,4 +1,4 @@
-"""The record of a user of a tenant: what their token or an admin has stated about them. Frozen values.
+"""The record of a user of a tenant: what their token or an admin has stated about them, and their leave. Frozen values.
 
 Personal data of users is stored only in these records. Roles and limits in pools are those of `model.model.Member`.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.model.text import NAME_PATTERN, is_blank
+
+HeldAnswer: TypeAlias = Literal["release", "transfer"]
+PrivateAnswer: TypeAlias = Literal["deposit", "transfer"]
+LeaveState: TypeAlias = Literal["marking", "moving", "done", "returning"]
 
 # The personal members of a user, which are claims of OpenID Connect too, with the most characters of each.
 PERSONAL: Final = {"name": 200, "email": 254, "department": 200}
@@ -39,11 +43,50 @@ def _text(claim: Any, longest: int) -> str | None:
     return None if is_blank(claim) else claim
 
 
+class Disposal(Struct, frozen=True):
+    """How to dispose of a leaving user's claims and private customers. `to` is the recipient of a transfer."""
+
+    held: HeldAnswer | None = None
+    private: PrivateAnswer | None = None
+    to: str | None = None
+
+    def answers(self, reason: str) -> bool:
+        """Return whether a refusal for this reason can be mended by moving customers."""
+        return {"member_has_claims": self.held, "member_has_private": self.private}.get(reason) is not None
+
+
+class Leave(Struct, frozen=True):
+    """A user's leave from the company, since `at`, requested by the admin `by`.
+
+    marking: their memberships are being marked, so that nothing gives them a customer any more.
+    moving: their customers are being disposed of.
+    done: they have none left.
+    returning: an admin takes the leave back, and the marks are being removed.
+
+    Each request has a new `id`: work for an older one no longer passes its conditions. `moved` counts the customers
+    that were disposed of, and `not_transferred` those of them that the recipient could not get.
+    """
+
+    id: str
+    state: LeaveState
+    at: int
+    by: str
+    held: HeldAnswer
+    private: PrivateAnswer
+    to: str | None = None
+    moved: int = 0
+    not_transferred: int = 0
+
+    @property
+    def disposal(self) -> Disposal:
+        return Disposal(self.held, self.private, self.to)
+
+
 class Person(Struct, frozen=True):
     """A user as stored. Version 0 is one that is not stored.
 
     `seen_at` is when they first called GET /me. `set_by` maps each member that an admin has set to that admin: their
-    tokens no longer change it.
+    tokens no longer change it. `leave` is set for a user who has left the company.
     """
 
     tenant: str
@@ -53,6 +96,7 @@ class Person(Struct, frozen=True):
     department: str | None = None
     set_by: dict[str, str] = {}
     seen_at: int | None = None
+    leave: Leave | None = None
     version: int = 0
 
     @property
@@ -71,6 +115,19 @@ class Person(Struct, frozen=True):
         kept = {name: by for name, by in self.set_by.items() if name not in given}
         now_set = {name: admin for name, text in given.items() if text is not None}
         return replace(self, **given, set_by=kept | now_set, version=self.version + 1)
+
+    def leaving(self, disposal: Disposal, request: str, admin: str, now: int) -> Person:
+        """Return the user after a request to leave. A repeated request replaces the answers and keeps the counts."""
+        assert disposal.held is not None and disposal.private is not None
+        known = self.leave
+        leave = Leave(request, "marking", now, admin, disposal.held, disposal.private, disposal.to)
+        if known is not None and known.state != "returning":
+            leave = replace(leave, at=known.at, moved=known.moved, not_transferred=known.not_transferred)
+        return replace(self, leave=leave, version=self.version + 1)
+
+    def returning(self, request: str) -> Person:
+        """Return the user while their leave is taken back. It is the same for a user who has not left."""
+        return self if self.leave is None else replace(self, leave=replace(self.leave, id=request, state="returning"))
 
     def forgotten(self, admin: str) -> Person:
         """Return the user without personal data. No token stores it again, since an admin has emptied it."""

@@ -85,6 +85,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "blank": ("must not be blank", "不能只有空白"),
     "phone": ("expected a phone number", "须为有效的电话号码"),
     "email": ("expected an e-mail address", "须为有效的邮箱地址"),
+    "other_user": ("must be another user", "须为其他用户"),
+    "leave_by_post": ("can only be false: send POST /leave", "只能为 false，办理离职请使用 POST /leave"),
     "transfer_only": ("requires a transfer, and a transfer requires it", "须与 transfer 一起使用"),
     "days": ("must be at least one day and at most {0}", "至少 1 天，最多 {0} 天"),
     "atomic": (

@@ -1,4 +1,4 @@
-"""Assign, transfer, extend, follow up, win, pin, restore, convert and deposit customers, and remove members.
+"""Assign, transfer, extend, follow up, win, pin, restore, convert and deposit customers.
 
 As in `claims`, the transition is planned in `domain`, and the unit of work executes it. The rules of the transition
 decide whether it is allowed.

@@ -31,7 +31,7 @@ MAX_READS: Final = 12  # each twice as wide as the one before: about a thousand 
 MAX_WIDTH: Final = 200
 MAX_EXPIRED: Final = 100  # looked at together: their index holds whole customers
 LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
-ABOUT_CALLER: Final = LIMITS | {"not_a_member", "pool_not_open"}
+ABOUT_CALLER: Final = LIMITS | {"not_a_member", "user_left", "pool_not_open"}
 OWN_MEETINGS: Final = 2  # so often a search may lose to other calls of its caller before it keeps out of their way
 ALREADY_CLAIMED: Final = "already_claimed"
 ENDED_BY_OTHERS: Final = frozenset(
@@ -276,12 +276,13 @@ class _Search:
     def _closed_to_caller(self) -> Refusal | None:
         actor = self.uow.actor
         quota = Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home)
-        member = rules.member(actor.member_key)
-        refusing = self.uow.table.write([Check(actor.member_key, member.condition & quota.condition())])
+        belongs = [rules.member(actor.member_key), rules.stays(actor.member_key)]
+        condition = rules.all_of([*(rule.condition for rule in belongs), quota.condition()])
+        refusing = self.uow.table.write([Check(actor.member_key, condition)])
         if refusing is None:
             return None
         stored = refusing[actor.member_key]
-        if refusal := first_broken([member], refusing):
+        if refusal := first_broken(belongs, refusing):
             return refusal
         return next(iter(quota.refusals(stored, 0)), None) if is_counted(stored) else Refusal(rules.MALFORMED_RECORD)
 

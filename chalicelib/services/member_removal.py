@@ -1,61 +1,31 @@
 """Remove a member from a pool, after their customers are released, deposited or transferred (rules 22 and 33).
 
-The removal requires that the member's counters are zero. Nothing here decides for a customer: each one moves under the
-conditions of its own transition. It works in a pool of any status.
+The removal requires that the member's counters are zero. It works in a pool of any status.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from chalicelib.domain import claim_transitions, rules, transitions
+from chalicelib.domain import rules
 from chalicelib.domain.rules import Quota, Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Action, Check, Delete, Page
+from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Pool
 from chalicelib.model.responses import Body, RemovedMember
+from chalicelib.model.users import Disposal
+from chalicelib.services.disposal import Moves, Refusals
 from chalicelib.services.pools import AT_WORK, require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
-from chalicelib.transactions.expired_claims import (
-    claims_of,
-    private_of,
-    return_expired_claims,
-    return_expired_private,
-)
-from chalicelib.transactions.idempotency import NO_KEY
-from chalicelib.transactions.unit_of_work import Planner
+from chalicelib.transactions.expired_claims import return_expired_claims, return_expired_private
 
 MAX_REMOVALS: Final = 5  # how often a member may get another customer while being removed
-LARGEST_PAGE: Final = 100
 HAS_CLAIMS: Final = "member_has_claims"
 HAS_PRIVATE: Final = "member_has_private"
 COUNTED: Final = frozenset((HAS_CLAIMS, HAS_PRIVATE))
-GONE_MEANWHILE: Final = frozenset(
-    ("not_claimed", "not_holder", "expired", "not_found", "not_private", "already_available")
-)
-
-Held: TypeAlias = Literal["release", "transfer"]
-Private: TypeAlias = Literal["deposit", "transfer"]
-
-
-class Disposal(Struct, frozen=True):
-    """How to dispose of a leaving member's claims and private customers. `to` is the recipient of a transfer."""
-
-    held: Held | None = None
-    private: Private | None = None
-    to: str | None = None
-
-    def answers(self, reason: str) -> bool:
-        """Return whether a refusal for this reason can be mended by moving customers."""
-        return {HAS_CLAIMS: self.held, HAS_PRIVATE: self.private}.get(reason) is not None
 
 
 def remove_member(ctx: RequestContext, pool_id: str, user: str, disposal: Disposal) -> Body:
@@ -122,39 +92,23 @@ def _owns_nothing(leaver: Key) -> Rule:
 
 
 def _dispose(ctx: RequestContext, pool: Pool, user: str, disposal: Disposal) -> None:
-    actor, table = replace(ctx.actor(pool), if_match=None), ctx.backend.table
-    give: Planner = partial(
-        claim_transitions.transfer, actor, to=disposal.to or "", new_id=ctx.backend.new_id, open_only=False
-    )
+    moves = Moves(ctx, pool, user, MEMBER_REMOVED)
     if disposal.held is not None:
-        _return_expired(ctx, pool, user)
+        moves.return_expired()
         _require_room_for_all(ctx, pool, user, disposal.to if disposal.held == "transfer" else None)
-    deposit = partial(claim_transitions.deposit, actor, into=actor, open_only=False)
     if disposal.private is not None:
         to = disposal.to if disposal.private == "transfer" else None
-        _return_expired(ctx, pool, user, private=True)
-        if pool.status != "open":  # the service returns nothing private there
-            _move_all(ctx, pool, user, private_of(table, pool, user, until=ctx.now, limit=LARGEST_PAGE), deposit)
+        moves.return_expired_private(_raise_first)
         _require_room_for_all(ctx, pool, user, to, private=True)
+    give = moves.give(disposal.to or "")
     if disposal.held is not None:
-        release = partial(transitions.release, actor, claim_id=None, reason=MEMBER_REMOVED)
-        plan = give if disposal.held == "transfer" else release
-        _move_all(ctx, pool, user, claims_of(table, pool, user, limit=LARGEST_PAGE), plan)
+        moves.move_all(moves.claims(), give if disposal.held == "transfer" else moves.release(), _raise_first)
     if disposal.private is not None:
-        plan = give if disposal.private == "transfer" else deposit
-        _move_all(ctx, pool, user, private_of(table, pool, user, limit=LARGEST_PAGE), plan)
+        moves.move_all(moves.private(), give if disposal.private == "transfer" else moves.deposit(), _raise_first)
 
 
-def _move_all(ctx: RequestContext, pool: Pool, user: str, pages: Iterator[Page], plan: Planner) -> None:
-    """Move each customer that is still the member's: an index is eventually consistent. Raises the first refusal."""
-    actor = replace(ctx.actor(pool), if_match=None)
-    planner = partial(claim_transitions.from_holder, plan, user)
-    uow = replace(ctx.taking_uow(actor, planner, managed=True), idempotency=NO_KEY)
-    for page in pages:
-        results = uow.execute([keys.id_from_pk(key.pk) for key in page.keys]).results
-        refusals = [each.refusal for _, each in sorted(results.items()) if each.refusal is not None]
-        if refusals and refusals[0].reason not in GONE_MEANWHILE:
-            raise Refused(refusals[0])
+def _raise_first(refusals: Refusals) -> None:
+    raise Refused(next(iter(refusals.values())))
 
 
 def _require_room_for_all(ctx: RequestContext, pool: Pool, user: str, to: str | None, *, private: bool = False) -> None:

@@ -93,20 +93,39 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     return PoolPage(sound("pool", ((pool.id, pool) for pool in shown), rendering.pool), next_cursor)
 
 
-def memberships(ctx: RequestContext) -> list[tuple[Pool, Member]]:
-    """Return the caller's pools, by id, with their member records. One read per hundred pools of the tenant.
+class Membership(Struct, frozen=True):
+    """A user's membership of a pool, as stored."""
 
-    A malformed pool or member is logged and left out.
-    """
-    tenant, user = ctx.caller.tenant, ctx.caller.user
-    pools: list[Pool] = []
-    for page in ctx.backend.table.pages(keys.pool_key(tenant, "").pk):
-        stored_pools = ((key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True))
-        pools += sound("pool", stored_pools, lambda stored: items.pool_record(tenant, stored))
-    found = ctx.backend.table.get([keys.member_key(tenant, pool.id, user) for pool in pools])
-    members = ((pool, found.get(keys.member_key(tenant, pool.id, user))) for pool in pools)
-    own = [(pool.id, (pool, stored)) for pool, stored in members if stored is not None]
-    return sound("member of", own, lambda each: (each[0], items.member_record(tenant, each[0].id, each[1])))
+    tenant: str
+    pool_id: str
+    pool_item: Item
+    member_item: Item
+
+    @property
+    def pool(self) -> Pool:
+        """Return the pool. Raises one of MALFORMED."""
+        return items.pool_record(self.tenant, self.pool_item)
+
+    @property
+    def member(self) -> Member:
+        """Return the member. Raises one of MALFORMED."""
+        return items.member_record(self.tenant, self.pool_id, self.member_item)
+
+
+def memberships_of(table: Table, tenant: str, user: str) -> list[Membership]:
+    """Return the memberships of a user, by pool id. Two reads per hundred pools of the tenant."""
+    pools: dict[Key, tuple[str, Item]] = {}
+    for page in table.pages(keys.pool_key(tenant, "").pk):
+        for key, stored in zip(page.keys, page.items, strict=True):
+            pools[keys.member_key(tenant, key.sk, user)] = key.sk, stored
+    found = table.get(list(pools))
+    return [Membership(tenant, *pools[key], found[key]) for key in pools if key in found]
+
+
+def memberships(ctx: RequestContext) -> list[tuple[Pool, Member]]:
+    """Return the caller's pools, by id, with their member records. A malformed one is logged and left out."""
+    own = memberships_of(ctx.backend.table, ctx.caller.tenant, ctx.caller.user)
+    return sound("member or pool", ((each.pool_id, each) for each in own), lambda each: (each.pool, each.member))
 
 
 def sound(kind: str, records: Iterable[tuple[str, T]], read: Callable[[T], R]) -> list[R]:
@@ -294,9 +313,10 @@ def _put_member(
     same = rules.version == expected if expected else rules.pk.does_not_exist()
     # The cached pool may be deleted: no member may be left for a later pool with the same id.
     there = Rule("not_found", keys.pool_key(member.tenant, member.pool), rules.pk.exists())
-    required = [there, *by_whom, Rule("version_conflict", key, same), *as_counted]
+    new = [rules.user_stays(keys.user_key(member.tenant, member.user))] if member.version == 1 else []
+    required = [there, *by_whom, *new, Rule("version_conflict", key, same), *as_counted]
     on_target = rules.all_of([rule.condition for rule in required if rule.key == key])
-    writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key))]
+    writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key), *new)]
     if member.version == 1:
         writes += [Put(key, items.member_item(member), on_target), day_taken]
         required += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]

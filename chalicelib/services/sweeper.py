@@ -1,5 +1,7 @@
 """Run the scheduled work of every pool: continue lifecycle changes, return expired claims, send reminders, reshard.
 
+The schedule also continues the leaves of users, with at most half of its time.
+
 Each step finds customers through an index and writes each under its own conditions. A round may therefore be killed at
 any point or overlap with another one; the next round continues. A round stops before its time is up and reports the
 work that is left.
@@ -22,6 +24,7 @@ from chalicelib.dynamodb.items import MALFORMED, MalformedPool
 from chalicelib.dynamodb.keys import DUE, REMINDER
 from chalicelib.dynamodb.table import Patience, Throttled, between
 from chalicelib.model.model import Pool
+from chalicelib.model.times import MINUTE
 from chalicelib.observability import exception_summary
 from chalicelib.services import resharding
 from chalicelib.services.expiry import (
@@ -46,6 +49,22 @@ def request_time_left() -> SecondsLeft:
     """Return a function that returns the seconds left of REQUEST_SECONDS, counted from now."""
     stop_at = time.monotonic() + REQUEST_SECONDS
     return lambda: stop_at - time.monotonic()
+
+
+def _continue_leaves(backend: Backend, now: int, seconds_left: SecondsLeft) -> int:
+    """Return how many failed. Each minute another leave is the first, so that a long one does not delay the others."""
+    try:
+        backend = backend.patient(PATIENCE())
+        users = backend.table.query(keys.unfinished_leaves(), index=DUE).keys
+        if not users:
+            return 0
+        from chalicelib.services import leaving  # imported on first use: keeps cold starts short
+
+        first = now // MINUTE % len(users)
+        return leaving.continue_all(backend, [*users[first:], *users[:first]], now, seconds_left)
+    except Throttled:
+        log.warning("the leaves of users are left for the next round: throttled")
+        return 0
 
 
 def all_pools(backend: Backend) -> Iterator[Listed]:
@@ -76,7 +95,7 @@ def _listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
 
 
 def run_scheduled(backend: Backend, now: int, seconds_left: SecondsLeft) -> SweepResult:
-    """Empty erased customers, then run one round over all pools."""
+    """Empty erased customers, continue the leaves of users, then run one round over all pools."""
     from chalicelib.services import erasure  # only the schedule needs it
 
     failed = 0
@@ -84,6 +103,8 @@ def run_scheduled(backend: Backend, now: int, seconds_left: SecondsLeft) -> Swee
         failed = erasure.continue_erasures(backend.table, seconds_left)
     except Throttled as error:
         log.warning("erased customers are left for the next round: %s", exception_summary(error))
+    reserved = seconds_left() / 2
+    failed += _continue_leaves(backend, now, lambda: seconds_left() - reserved)
     report = run_round(backend, all_pools(backend), now, seconds_left)
     report.failed += failed
     return report

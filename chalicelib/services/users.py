@@ -1,6 +1,7 @@
 """The users of a tenant: what their tokens and admins have stated about them, and what they have in all their pools.
 
-A user's own GET /me and an admin's PUT are the only writes of users here. Nothing of a user is logged.
+A user's own GET /me and an admin's PUT are the only writes of users here; `leaving` writes their leaves. Nothing of a
+user is logged.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from chalicelib.domain import rendering, rules
-from chalicelib.domain.rules import Rule
+from msgspec.structs import asdict
+
+from chalicelib.domain import rendering
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.table import SetAttributes, Throttled
+from chalicelib.dynamodb.table import Throttled
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import CALLER
@@ -23,6 +25,8 @@ from chalicelib.observability import exception_summary
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import memberships
 from chalicelib.transactions.context import RequestContext
+from chalicelib.transactions.idempotency import WHOLE
+from chalicelib.transactions.user_records import stored_user, user_unchanged, user_write
 
 MAX_WRITES: Final = 20  # attempts while others change the same user; only a defect uses up all
 log = logging.getLogger("customer-pool")
@@ -32,41 +36,17 @@ def me(ctx: RequestContext) -> responses.Me:
     """Return the caller and their pools. Store what their token states, where it differs and no admin has set it."""
     person = _introduced(ctx)
     pools = [responses.OwnPool(pool.id, pool.name, pool.status, own.role) for pool, own in memberships(ctx)]
-    known = rendering.user(person)
-    return responses.Me(
-        known.user_id, known.name, known.email, known.department, known.seen, known.version,
-        admin=ctx.caller.admin, pools=pools,
-    )  # fmt: skip
+    return responses.Me(**asdict(rendering.user(person)), admin=ctx.caller.admin, pools=pools)
 
 
 def _introduced(ctx: RequestContext) -> Person:
     for _ in range(MAX_WRITES):
-        known = _stored(ctx, ctx.caller.user)
+        known = stored_user(ctx.backend.table, ctx.caller.tenant, ctx.caller.user)
         after = known.introduced(ctx.caller.profile, ctx.now)
-        if after is known or ctx.backend.table.write([_write(known, after)]) is None:
+        if after is known or ctx.backend.table.write([user_write(known, after)]) is None:
             ctx.backend.user_cache.remember(after, ctx.now)
             return after
     raise Throttled
-
-
-def _stored(ctx: RequestContext, user: str) -> Person:
-    """Return the user as stored now. One that is not stored has version 0. Raises if the record is malformed."""
-    key = keys.user_key(ctx.caller.tenant, user)
-    stored = ctx.backend.table.get([key]).get(key)
-    return Person(ctx.caller.tenant, user) if stored is None else items.user_record(ctx.caller.tenant, stored)
-
-
-def _write(known: Person, after: Person) -> SetAttributes:
-    """Return the write of the changed attributes, on the condition that the user is still as known."""
-    changes = items.attribute_changes(items.user_item(known), items.user_item(after))
-    return SetAttributes(keys.user_key(known.tenant, known.id), *changes, _unchanged(known).condition)
-
-
-def _unchanged(known: Person) -> Rule:
-    key = keys.user_key(known.tenant, known.id)
-    if known.version == 0:
-        return Rule("version_conflict", key, rules.pk.does_not_exist())
-    return rules.unchanged_since(key, known.version)
 
 
 def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses.UserPage:
@@ -86,28 +66,48 @@ def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses
     return responses.UserPage(shown, None if page.last is None else place.write(page.keys[-1].sk))
 
 
-def put_user(ctx: RequestContext, user: str, given: Mapping[str, str | None], *, forget: bool) -> Body:
+def put_user(
+    ctx: RequestContext, user: str, given: Mapping[str, str | None], *, forget: bool, returns: bool = False
+) -> Body:
     """Set these members of a user, which tokens no longer change. With `forget`, all others are emptied.
 
-    The stored answer has no personal data: `api.people` adds it to each answer.
+    With `returns`, a leave of the user is taken back. The stored answer has no personal data: `api.people` adds it to
+    each answer.
     """
     ctx.by_admin()
     if IDENTIFIER.fullmatch(user) is None or user == CALLER:
         raise Refused(Refusal("not_found"))
+    if 0 in ctx.idempotency.answers:
+        return _returned(ctx, user)
     for _ in range(MAX_WRITES):
-        known = _stored(ctx, user)
+        known = stored_user(ctx.backend.table, ctx.caller.tenant, user)
         if ctx.if_match is not None and ctx.if_match != known.version:
             raise Refused(Refusal("version_conflict"))
         admin = ctx.caller.user
         after = (known.forgotten(admin) if forget else known).set_to(given, admin)
-        without_personal_data = responses.User(user, None, None, None, after.seen, after.version)
+        returning = returns and known.leave is not None
+        after = after.returning(ctx.backend.new_id()) if returning else after
+        writes, required = [user_write(known, after)], [user_unchanged(known)]
         try:
-            body = ctx.commit([_write(known, after)], [_unchanged(known)], without_personal_data)
+            body = ctx.commit(writes, required, _without_personal_data(after), 0 if returning else WHOLE)
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or ctx.if_match is not None:
                 raise
         else:
             if not ctx.idempotency.replayed:
                 ctx.backend.user_cache.remember(after, ctx.now)
-            return body
+            return _returned(ctx, user) if returning else body
     raise Throttled
+
+
+def _returned(ctx: RequestContext, user: str) -> Body:
+    """Return the answer once the marks of the leave are removed, as far as time allows: the schedule does the rest."""
+    from chalicelib.services import leaving, sweeper  # imported on first use: keeps cold starts short
+
+    person = leaving.continue_leave(ctx, user, sweeper.request_time_left())
+    return ctx.finish(_without_personal_data(person))
+
+
+def _without_personal_data(person: Person) -> responses.User:
+    left = person.leave is not None
+    return responses.User(person.id, None, None, None, person.seen, left, person.version)

@@ -31,18 +31,21 @@ ACTIVITY_OF_EVENT: Final = {
 }  # fmt: skip
 
 
-_COUNTERS: Final = ("held", "pins", "private", "pooled", "aside")
+_COUNTERS: Final = ("held", "pins", "private", "pooled", "aside", "leave_moved", "leave_not_transferred")
 _ROOM: Final = {"held": "room", "private": "private_room"}  # what is left of a member's own limit, by counter
 
 
 def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
-    """Return the changes of each member's counters and of their statistics of the day."""
+    """Return the changes of each member's counters and of their statistics of the day, and those of a tally."""
     if isinstance(transition, Remove) and transition.before is not None:
         # Only an available customer can be removed.
         return {_member(transition.before, transition.by): Counter(pooled=-1)}
     if isinstance(transition, Erase) and transition.before is not None:
         return _changes_of_erasure(transition.before, transition.after.erased_by)
-    return _changes_of_write(transition.before, transition.after) if isinstance(transition, Write) else {}
+    if not isinstance(transition, Write):
+        return {}
+    changes, tally = _changes_of_write(transition.before, transition.after), transition.tally
+    return changes if tally is None else changes | {tally.key: Counter(tally.counters)}
 
 
 def _changes_of_erasure(before: Customer, by: str) -> dict[Key, Counter[str]]:

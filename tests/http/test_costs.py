@@ -108,6 +108,16 @@ def test_me_and_the_names_of_users_match_the_cost_table() -> None:
     assert own == (cost_table()["`GET /me` where nothing differs, in a tenant of at most a hundred pools"][0], "0")
 
 
+def test_a_leave_matches_the_cost_table() -> None:
+    costs = Costs()
+    costs.alice.claim_batch([f"c{each}" for each in range(1, 21)])
+    answers = {"held": "release", "private": "deposit"}
+
+    left = costs.measure(lambda: costs.world.root.request("POST", "/v1/users/alice/leave", answers))
+
+    assert left == cost_table()["the leave of a user who holds 20 customers of the only pool"]
+
+
 def test_a_list_and_a_sweep_match_the_cost_table() -> None:
     costs, swept = Costs(), cost_of_sweep(1_000)
     requests, written = costs.measure(lambda: costs.alice.get("/customers?state=available&limit=20"))

@@ -59,7 +59,7 @@ def test_me_stores_and_returns_what_the_token_states(world: World) -> None:
     later = me(signed_in(world))
 
     assert first.json == later == {
-        "user_id": "alice", **ALICE, "seen": True, "version": 1, "admin": False,
+        "user_id": "alice", **ALICE, "seen": True, "left": False, "version": 1, "admin": False,
         "pools": [{"id": "p", "name": "P", "status": "open", "role": "member"}],
     }  # fmt: skip
     assert first.headers["ETag"] == '"1"'
@@ -92,7 +92,7 @@ def test_me_lists_the_pools_of_the_caller_with_the_role_in_each(world: World) ->
 
 def test_me_works_without_a_pool_and_names_an_admin(world: World) -> None:
     assert me(world.alice) == {
-        "user_id": "alice", **NOTHING, "seen": True, "version": 1, "admin": False, "pools": [],
+        "user_id": "alice", **NOTHING, "seen": True, "left": False, "version": 1, "admin": False, "pools": [],
     }  # fmt: skip
     assert me(world.root)["admin"] is True
 
@@ -124,7 +124,7 @@ def test_what_an_admin_sets_wins_over_every_token(world: World) -> None:
     put = put_user(world.root, "alice", {"name": "Alice Chen"})
     mine = me(signed_in(world, name="A. Chen", department="Support"))
 
-    assert put.json == {"user_id": "alice", **ALICE, "name": "Alice Chen", "seen": True, "version": 2}
+    assert put.json == {"user_id": "alice", **ALICE, "name": "Alice Chen", "seen": True, "left": False, "version": 2}
     assert personal(mine) == {"name": "Alice Chen", "email": "alice@example.com", "department": "Support"}
 
 

@@ -250,6 +250,14 @@ class Written:
     undone: bool = False
 
 
+@dataclass
+class Leave:
+    """What became of the customers of a user who has left the company."""
+
+    moved: int = 0
+    not_transferred: int = 0
+
+
 class Model:
     """The whole state of one tenant."""
 
@@ -261,6 +269,7 @@ class Model:
         self.imports: dict[tuple[str, str], list[Written]] = {}
         self.activity: Counter[tuple[str, str]] = Counter()
         self.erased: set[tuple[str, str]] = set()
+        self.gone: dict[str, Leave] = {}  # users who have left the company
 
     def of_pool(self, pool: str) -> list[Customer]:
         return [each for each in self.customers.values() if each.pool == pool]
@@ -447,6 +456,11 @@ class Request:
         if member is None:
             raise Refusal("not_a_member")
         return member
+
+    def by_recipient(self, user: str | None = None) -> None:
+        """Require a member who has not left the company."""
+        self.by_member(user)
+        refuse_if((user or self.who) in self.model.gone, "user_left")
 
     @property
     def manages(self) -> bool:

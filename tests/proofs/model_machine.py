@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from chalicelib.model.times import rfc3339
-from tests.proofs import model_pools, model_verbs
+from tests.proofs import model_leaves, model_pools, model_verbs
 from tests.proofs.model import NAMES, Member, Pool, Refusal, Request, Written
-from tests.proofs.model_play import CARL, POOLS, How, Playing, as_body, duration, present, written
+from tests.proofs.model_play import CARL, POOLS, How, Playing, address, as_body, duration, present, written
 from tests.support.world import DAY, HOUR, MINUTE
 
 pools = st.sampled_from(["p", "p", "p", "q"])
@@ -344,6 +345,26 @@ class Everything(Playing):
         self.same()
         self.again_of(user, how.process)
 
+    @rule(
+        how=hows, who=admins, user=members, held=st.sampled_from(["release", "transfer"]),
+        private=st.sampled_from(["deposit", "transfer"]), to=people,
+    )  # fmt: skip
+    def leave(self, how: How, who: str, user: str, held: str, private: str, to: str) -> None:
+        heir = to if "transfer" in (held, private) else None
+        body = {"held": held, "private": private} | present(to=heir)
+        reply, counts = self.send(how, who, "p", f"/users/{user}/leave", body,
+                                  lambda req: model_leaves.leave(req, user, held, private, heir))  # fmt: skip
+        if reply.status == 200:
+            expected = {"state": "done", "remaining": 0} | asdict(counts)
+            assert reply.json == {"user_id": user} | expected
+        self.same()
+
+    @rule(how=hows, who=admins, user=members)
+    def come_back(self, how: How, who: str, user: str) -> None:
+        self.send(how, who, "p", f"/users/{user}", {"left": False},
+                  lambda req: model_leaves.come_back(req, user), "PUT")  # fmt: skip
+        self.same()
+
     @rule(how=hows, who=managers, pool=pools, policy=policies, zone=zones, to_all=st.booleans(), dry_run=st.booleans())
     def policy(
         self, how: How, who: str, pool: str, policy: dict[str, Any], zone: str | None, to_all: bool, dry_run: bool
@@ -412,7 +433,7 @@ class Everything(Playing):
         for sent in self.remembered(which):
             other = sent.headers | {"if_match": "99"}
             reply = self.user(sent.who, sent.pool).request(
-                sent.method, f"/v1/pools/{sent.pool}{sent.path}", sent.body, **other
+                sent.method, address(sent.pool, sent.path), sent.body, **other
             )
             assert (reply.status, reply.code) == (422, "idempotency_key_reused")
             self.same()

@@ -27,7 +27,13 @@ from tests.support import tally
 from tests.support.audit import assert_sound
 from tests.support.world import DAY, HOUR, MINUTE, START, Reply, User, World
 
-BY_THE_SERVICE = ("pool closed", "pool resumed", "member removed", "import undone")  # reasons that everybody reads
+BY_THE_SERVICE = (
+    "pool closed",
+    "pool resumed",
+    "member removed",
+    "user left",
+    "import undone",
+)  # reasons that everybody reads
 POOLS = {"p": "UTC", "q": "Asia/Shanghai"}
 MANAGERS = ("mona", "root")
 FORGOTTEN_AFTER = 23 * HOUR  # of a key: a little earlier than it really is
@@ -71,6 +77,11 @@ def by_subject(path: str, body: Any) -> tuple[str, Any]:
         if isinstance(body, dict):
             body = body | {name: subject for name in ("to", "private_of") if body.get(name) == user}
     return path, body
+
+
+def address(pool: str, path: str) -> str:
+    """Return the path of a request about a pool, or about a user of the tenant."""
+    return f"/v1{path}" if path.startswith("/users/") else f"/v1/pools/{pool}{path}"
 
 
 def duration(length: int | None) -> str | None:
@@ -171,7 +182,7 @@ class Playing(RuleBasedStateMachine):
         self.world.service = self.processes[how.process]
         if how.process:
             path, body = by_subject(path, body)
-        reply = self.user(who, pool).request(method, f"/v1/pools/{pool}{path}", body, **headers)
+        reply = self.user(who, pool).request(method, address(pool, path), body, **headers)
         self.answered(reply, expected, refused)
         self.world.clock.forward(1)  # no two are the same request by their very moment
         if how.keyed:
@@ -194,7 +205,7 @@ class Playing(RuleBasedStateMachine):
     def again(self, sent: Sent, process: int) -> None:
         self.world.service = self.processes[process]
         reply = self.user(sent.who, sent.pool).request(
-            sent.method, f"/v1/pools/{sent.pool}{sent.path}", sent.body, **sent.headers
+            sent.method, address(sent.pool, sent.path), sent.body, **sent.headers
         )
         withheld = self.withheld(sent)
         if withheld is not None:
@@ -207,7 +218,7 @@ class Playing(RuleBasedStateMachine):
     def withheld(self, sent: Sent) -> str | None:
         """Return the code that refuses a replay to former members and admins, or None."""
         req = Request(self.model, sent.who, sent.pool, self.world.clock.now)
-        for_admins = sent.path.removeprefix("/") in ("pause", "resume", "open", "close")
+        for_admins = sent.path.startswith("/users/") or sent.path in ("/pause", "/resume", "/open", "/close")
         if req.admin or (not for_admins and (sent.pool, sent.who) in self.model.members):
             return None
         first, code = sent.reply, "not_admin" if for_admins else "not_a_member"

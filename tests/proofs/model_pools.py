@@ -31,7 +31,7 @@ def create(req: Request, row: Row, owner: str | None = None) -> None:
     refuse_if(req.home.status == "closed", "pool_not_open")
     refuse_if((req.pool, row[0]) in req.model.erased, "suppressed")
     if owner is not None:
-        req.by_member(owner)
+        req.by_recipient(owner)
     refuse_if((req.pool, row[0]) in req.model.customers, "duplicate_customer")
     if owner is None:
         newcomer(req, row, "created")
@@ -94,7 +94,7 @@ def undo_one(req: Request, written: Written) -> None:
 def may_claim_next(req: Request, count: int) -> int:
     """Return the number of customers that claim next takes."""
     refuse_if(req.home.status != "open", "pool_not_open")
-    req.by_member()
+    req.by_recipient()
     for code in limits(req):
         raise Refusal(code)
     claimable = [each for each in req.model.of_pool(req.pool) if not not_for(req, each)]
@@ -144,6 +144,7 @@ def put_member(req: Request, user: str, role: str, limit: int | None) -> None:
         refuse_if(role == "manager" or user == req.who, "not_admin")
         refuse_if(member is not None and member.role == "manager", "not_admin")
     if member is None:
+        refuse_if(user in req.model.gone, "user_left")
         claims = req.model.left.get((req.pool, user), Counter())
         req.model.members[req.pool, user] = Member(role, limit, claims=claims)
     else:
@@ -219,7 +220,7 @@ def hand_private_on(req: Request, user: str, private: str, to: str | None) -> No
         if private == "deposit":
             put_back(req, each, req.pool)
         elif to is not None and to != user:
-            req.by_member(to)
+            req.by_recipient(to)
             hand_private(req, each, to)
 
 
@@ -228,14 +229,14 @@ def hand_back(req: Request, user: str, held: str, to: str | None) -> None:
     holds = req.model.held_by(req.pool, user)
     if held == "release" or to is None:
         for each in holds:
-            req.model.give_back(each, "reclaimed", req.now)
+            req.model.give_back(each, "released" if user == req.who else "reclaimed", req.now)
         return
     if to == user:
         return
     req.model.return_expired(req.pool, to, req.now)
     if not holds:
         return
-    req.by_member(to)
+    req.by_recipient(to)
     limit = req.model.limit(req.pool, to)
     refuse_if(limit is not None and limit - len(req.model.held_by(req.pool, to)) < len(holds), "holding_limit")
     used_up = [each for each in holds if req.model.hold_used_up(each, to, req.now)]

@@ -100,7 +100,7 @@ def blocking(req: Request, found: Customer) -> list[str]:
 
 def plan_claim(req: Request, customer: str) -> tuple[Do, bool]:
     refuse_if(req.home.status != "open", "pool_not_open")
-    req.by_member()
+    req.by_recipient()
     found = req.customer(customer)
     if found.state == "claimed" and found.holder == req.who and not req.expired(found):
         return nothing, False
@@ -127,7 +127,8 @@ def eligibility(req: Request, customer: str) -> list[str]:
         return closed
     if (req.pool, req.who) not in req.model.members:
         return [*closed, "not_a_member", *blocking(req, found)]
-    return [*closed, *blocking(req, found), *limits(req)]
+    left = ["user_left"] if req.who in req.model.gone else []
+    return [*closed, *left, *blocking(req, found), *limits(req)]
 
 
 def limits(req: Request) -> list[str]:
@@ -208,9 +209,9 @@ def start_own_clock(req: Request, found: Customer) -> None:
 
 
 def for_member(req: Request, customer: str, to: str) -> Customer:
-    """Return the customer. Require a manager, and a recipient who is a member."""
+    """Return the customer. Require a manager, and a recipient who is a member and has not left."""
     req.by_manager()
-    req.by_member(to)
+    req.by_recipient(to)
     return req.customer(customer)
 
 

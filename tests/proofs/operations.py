@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import pytest
+
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.times import rfc3339
 from tests.proofs.race_runner import Shape, shape_of, with_new_ids
 from tests.support.audit import assert_sound
+from tests.support.dynamodb_calls import Crash, failing
 from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, HOUR, MINUTE, START, Clock, Reply, World
 
@@ -141,6 +144,22 @@ def held(world: World, **policy: Any) -> None:
     world.clock.forward(MINUTE)
 
 
+def in_two_pools(world: World) -> None:
+    """As held. Alice owns c3, and holds c1 of a pool that bob is no member of."""
+    held(world)
+    world.alice.claim("c3")
+    world.mona.post("/customers/c3/convert")
+    world.fill(1, "q")
+    world.user("alice", pool="q").claim("c1")
+
+
+def half_gone(world: World) -> None:
+    """As in_two_pools. Alice leaves, and the process died before her claims in the second pool were released."""
+    in_two_pools(world)
+    with pytest.raises(Crash), failing(world, 5):
+        OPERATIONS_BY_NAME["leave"].send(world, None)
+
+
 def expired(world: World) -> None:
     """The claims of alice have expired; no sweep has run."""
     held(world, holding_limit=2, reminders=["PT1H"])
@@ -261,6 +280,8 @@ PHONES = {"key": "phone", "on_duplicate": "update", "rows": [
     {"name": "B", "fields": {"phone": "+49 30 7654321"}},
     {"name": "C", "fields": {"phone": "none"}},
 ]}  # fmt: skip
+RELEASE = {"held": "release", "private": "deposit"}
+TO_BOB = {"held": "transfer", "private": "transfer", "to": "bob"}
 IDS = {"on_duplicate": "update", "rows": [{"id": "c1", "name": "Other"}, {"id": "new", "name": "New"}, {"name": "N"}]}
 MORE_PHONES = PHONES | {"rows": [{"name": "Z", "fields": {"phone": "+49301234567"}}, *PHONES["rows"][1:]]}
 
@@ -280,6 +301,10 @@ OPERATIONS = [
     Operation("delete a pool", empty, "root", "DELETE", P, finds=True),
     Operation("put a new user", empty, "root", "PUT", "/users/dora", {"name": "Dora", "email": "dora@example.com"}),
     Operation("forget a user", known_user, "root", "PUT", "/users/alice", {"forget": True}, "1"),
+    Operation("leave", in_two_pools, "root", "POST", "/users/alice/leave", RELEASE, finds=True),
+    Operation("leave to another member", in_two_pools, "root", "POST", "/users/alice/leave", TO_BOB, finds=True),
+    Operation("leave with other answers", half_gone, "root", "POST", "/users/alice/leave", TO_BOB, finds=True),
+    Operation("take a leave back", half_gone, "root", "PUT", "/users/alice", {"left": False, "name": "Alice"}),
     Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
     Operation("put a member", held, "mona", "PUT", f"{P}/members/alice", {"role": "member", "holding_limit": 3}),
     Operation("change a member", held, "mona", "PATCH", f"{P}/members/alice", {"private_limit": 3}),

@@ -55,6 +55,10 @@ GET /me                                    | 401    own       own       in      
 GET /me/customers                          | 401    own       own       in       in        in        in       in       in
 GET /users                                 | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
 PUT /users/alice                           | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+PUT /users/gone (back)                     | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+POST /users/alice/leave                    | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+POST /users/alice/leave (to bob)           | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
+GET /users/gone/leave                      | 401    404       admin?    admin?   admin?    admin?    admin?   in       in
 
 PUT /pools/p/members/newcomer              | 401    404       404       member?  manager?  manager?  in       in       in
 PUT /pools/p/members/bob                   | 401    404       404       member?  manager?  manager?  in       in       in
@@ -133,6 +137,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /sweep (of one pool)": {"pool": "p"},
     "POST /audit (of one pool)": {"pool": "p"},
     "PUT /users/alice": {"name": "Alice"},
+    "PUT /users/gone (back)": {"left": False},
+    "POST /users/alice/leave": {"held": "release", "private": "deposit"},
+    "POST /users/alice/leave (to bob)": {"held": "transfer", "private": "transfer", "to": "bob"},
     "PUT /pools/p/members/newcomer": {"role": "member"},
     "PUT /pools/p/members/bob": {"role": "member", "holding_limit": 5},
     "PUT /pools/p/members/bob (as manager)": {"role": "manager"},
@@ -229,6 +236,8 @@ def prepare(world: World) -> None:
         mona.post("/customers/own/convert"),
         alice.post("/customers/asked/win"),
         alice.release("aside"),
+        root.request("PUT", "/v1/pools/q/members/gone", {"role": "member"}),
+        root.request("POST", "/v1/users/gone/leave", {"held": "release", "private": "deposit"}),
         root.request("POST", "/v1/pools/paused/pause"),
         root.request("POST", "/v1/pools/closed/close", {"mode": "drain"}),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -16,7 +16,7 @@ from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.field_definitions import definitions_of
-from chalicelib.model.model import ACTIVITIES, Customer, Event, Pool, Tombstone
+from chalicelib.model.model import ACTIVITIES, Customer, Event, Member, Pool, Tombstone
 from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
@@ -26,7 +26,7 @@ STANDARD_KINDS = definitions_of(()).kinds
 
 
 def assert_sound(table: Table, *, statistics: bool = True) -> None:
-    """Check I1, I2 and I4, the index attributes against the state, and the statistics against the events."""
+    """Check I1, I2 and I4, index attributes against states, statistics against events, and the marks of leaves."""
     tally.count("tables audited")
     items = list(everything(table))
     erased = [item for item in items if is_tombstone(item)]
@@ -53,6 +53,7 @@ def assert_sound(table: Table, *, statistics: bool = True) -> None:
     if statistics:
         assert +recorded == +_counted_activities(items), "statistics differ from events"
     _check_unique_keys(items)
+    _check_leaves(items)
 
 
 def assert_unique_keys_belong_to_one_customer(table: Table) -> None:
@@ -65,6 +66,29 @@ def assert_unique_keys_belong_to_one_customer(table: Table) -> None:
     assert all(count == 1 for count in counts.values()), (
         f"{sum(count > 1 for count in counts.values())} keys belong to two customers"
     )
+
+
+def _check_leaves(stored_items: list[dict[str, Any]]) -> None:
+    """Check that the memberships of exactly the users who have left are marked, and that one who is done has nothing.
+    While memberships are being marked, or the marks removed, there are both.
+    """
+    members: dict[tuple[str, str], list[Member]] = defaultdict(list)
+    for item in stored_items:
+        if "#M#" in item["pk"]["S"]:
+            _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
+            members[tenant, user].append(items.member_record(tenant, pool, item))
+    people = [item for item in stored_items if item["pk"]["S"].endswith("#USERS")]
+    for item in people:
+        person = items.user_record(item["pk"]["S"].split("#")[1], item)
+        listed = {name: items.user_item(person).get(name) for name in (DUE, "due_at")}
+        assert {name: item.get(name) for name in listed} == listed, f"index attributes of {person.id}"
+        own, leave = members.get((person.tenant, person.id), []), person.leave
+        if leave is not None:
+            members.pop((person.tenant, person.id), None)
+            assert leave.state in ("marking", "returning") or all(each.left_at is not None for each in own), person.id
+            assert leave.state != "done" or not any(each.held or each.private for each in own), person.id
+    for (_, user), own in members.items():
+        assert all(each.left_at is None for each in own), f"{user} is marked and has not left"
 
 
 def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:

@@ -30,7 +30,7 @@ def good_body(route: Route) -> bytes:
     samples: dict[str, Any] = {
         "id": "new", "name": "New", "role": "member", "customer_ids": ["c1"], "rows": [{"id": "new", "name": "New"}],
         "to": "alice", "by": "PT1H", "until": "2026-06-03T00:00:00Z", "mode": "drain", "shards": 8,
-        "note": "called", "reason": "not signed",
+        "note": "called", "reason": "not signed", "held": "release", "private": "deposit",
     }  # fmt: skip
     wanted = [each.name for each in fields(route.body) if each.required or each.name in ("by", "note")]
     return json.dumps({name: samples[name] for name in wanted}).encode()

@@ -33,7 +33,7 @@ CLEARED = {"claim_id": None, "claimed_at": None, "expires_at": None}
 # The rules, in order: for a caller acting on a claim of alice, for a manager, for a manager who gives to bob.
 THEIRS = ["not_a_member alice", "not_found c1", "not_claimed c1", "not_holder c1", "expired c1"]
 BY_MANAGER = ["not_a_member mona", "not_manager mona"]
-TO_BOB = [*BY_MANAGER, "taker_not_a_member bob", "not_a_member mona", "not_found c1"]
+TO_BOB = [*BY_MANAGER, "taker_not_a_member bob", "user_left bob", "not_a_member mona", "not_found c1"]
 
 
 def actor(user: str = "alice", home: Pool = POOL, if_match: int | None = None, **policy: Any) -> Actor:

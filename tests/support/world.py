@@ -256,9 +256,9 @@ class World:
         backend = self.another_process().backend
         return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
 
-    def run_schedule(self) -> expiry.SweepResult:
+    def run_schedule(self, seconds: float = 60.0) -> expiry.SweepResult:
         """Run everything that the schedule does in one round."""
-        return sweeper.run_scheduled(self.another_process().backend, self.clock(), lambda: 60.0)
+        return sweeper.run_scheduled(self.another_process().backend, self.clock(), lambda: seconds)
 
 
 class NoStore:

@@ -113,7 +113,7 @@ def test_no_claim_begins_in_a_pool_that_is_not_open(verb: str) -> None:
 def test_if_match_is_checked_right_after_existence() -> None:
     move = transitions.claim(actor(if_match=2), "c1", AVAILABLE, new_id("a2"))
 
-    assert rule_names(move)[:3] == ["not_a_member alice", "not_found c1", "version_conflict c1"]
+    assert rule_names(move)[:4] == ["not_a_member alice", "user_left alice", "not_found c1", "version_conflict c1"]
 
 
 def test_a_transition_in_a_closed_or_paused_pool_first_checks_the_pool_version() -> None:
@@ -273,7 +273,8 @@ def test_a_conversion_makes_the_customer_private_to_its_holder() -> None:
 
     won = CLEARED | {"state": "private", "won_at": START, "active_at": START}
     assert changed(mine) == changed(by_mona) == won
-    assert (rule_names(mine), event(mine).type, event(mine).claim_id) == (THEIRS, "won", CLAIMED.claim_id)
+    assert rule_names(mine) == [*THEIRS, "user_left alice"]
+    assert (event(mine).type, event(mine).claim_id) == ("won", CLAIMED.claim_id)
     assert event(mine).expires_at is None, "a private customer has no deadline here"
     assert rule_names(by_mona)[3] == "not_holder mona"
     assert (mine.managed, by_mona.managed) == (False, True)
