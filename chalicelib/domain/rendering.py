@@ -16,7 +16,7 @@ from chalicelib.model import responses
 from chalicelib.model.field_definitions import TYPES, Field
 from chalicelib.model.model import Customer, Event, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
-from chalicelib.model.responses import EventType, Facts
+from chalicelib.model.responses import EventType, Facts, Totals
 from chalicelib.model.times import rfc3339
 from chalicelib.model.users import Leave, Person
 
@@ -25,7 +25,7 @@ def _time(ms: int | None) -> str | None:
     return None if ms is None else rfc3339(ms)
 
 
-def pool(record: Pool) -> responses.Pool:
+def pool(record: Pool, totals: Totals) -> responses.Pool:
     return responses.Pool(
         id=record.id,
         name=record.name,
@@ -34,6 +34,7 @@ def pool(record: Pool) -> responses.Pool:
         fields=[_field(each) for each in record.definitions.by_key.values()],
         fields_ready=True,
         warnings=record.policy.warnings,
+        totals=totals,
         version=record.version,
         created_at=rfc3339(record.created_at),
         updated_at=rfc3339(record.updated_at),
@@ -45,18 +46,21 @@ def _field(field: Field) -> Field:
     return field if field.type in TYPES else replace(field, type="text")
 
 
-def changed_pool(record: Pool, affected: int) -> responses.ChangedPool:
-    return responses.ChangedPool(**asdict(pool(record)), affected=affected)
+def changed_pool(record: Pool, totals: Totals, affected: int) -> responses.ChangedPool:
+    return responses.ChangedPool(**asdict(pool(record, totals)), affected=affected)
 
 
-def tried_pool(record: Pool, affected: int, customers: list[str], holders: list[str]) -> responses.ChangedPool:
+def tried_pool(
+    record: Pool, totals: Totals, affected: int, customers: list[str], holders: list[str]
+) -> responses.ChangedPool:
     """Return the pool after a dry run, with the customers and holders concerned."""
-    return replace(changed_pool(record, affected), affected_customers=customers, affected_holders=holders)
+    tried = changed_pool(record, totals, affected)
+    return replace(tried, affected_customers=customers, affected_holders=holders)
 
 
-def resharded_pool(record: Pool) -> responses.ReshardedPool:
+def resharded_pool(record: Pool, totals: Totals) -> responses.ReshardedPool:
     spreading = record.spread_from is not None
-    return responses.ReshardedPool(**asdict(pool(record)), shards=record.shards, spreading=spreading)
+    return responses.ReshardedPool(**asdict(pool(record, totals)), shards=record.shards, spreading=spreading)
 
 
 def _policy(policy: Policy) -> Policy:

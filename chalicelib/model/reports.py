@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
-from chalicelib.model.responses import Naming, Natural, Schema
+from chalicelib.model.responses import Naming, Natural, Schema, Totals
 
 Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]
 
@@ -31,14 +31,6 @@ class MemberActivities(Activities):
     user_id: str
 
 
-class StateCounts(Schema):
-    """The current customers of the pool by state, without private ones."""
-
-    available: int
-    claimed: int
-    set_aside: int
-
-
 class Statistics(Naming, rename={"since": "from"}):
     """Activities on the local days from `from` to `to`, both included, and the current counts."""
 
@@ -47,7 +39,7 @@ class Statistics(Naming, rename={"since": "from"}):
     totals: Activities
     by_day: list[DayActivities]
     by_member: list[MemberActivities]
-    now: StateCounts
+    now: Totals
 
 
 # The service

@@ -215,10 +215,19 @@ class Me(User):
     pools: list[OwnPool]
 
 
+class Totals(Schema):
+    """The numbers of customers of a pool by state. Those that are set aside are not among the available ones."""
+
+    available: int
+    claimed: int
+    private: int
+    set_aside: int
+
+
 class Pool(Schema):
     """A pool with every rule of its policy. A rule that is null is off. `fields` defines the fields of its customers:
     the standard set if nobody has defined any. While `fields_ready` is false, a change of them is at work. `warnings`
-    names rules that leave a way around another one open."""
+    names rules that leave a way around another one open. `totals` may be half a minute old."""
 
     id: str
     name: str
@@ -227,6 +236,7 @@ class Pool(Schema):
     fields: list[Field]
     fields_ready: bool
     warnings: list[Bypass]
+    totals: Totals
     version: Version
     created_at: Time
     updated_at: Time

@@ -37,7 +37,7 @@ function later(text, days) {
 function statistics(stats) {
   const days = everyDay(stats);
   const tiles = [
-    ...["available", "claimed", "set_aside"].map((name) => [say(`stats.now_${name}`), stats.now[name], "now"]),
+    ...["available", "claimed", "private", "set_aside"].map((name) => [say(`stats.now_${name}`), stats.now[name], "now"]),
     ...KINDS.map((kind) => [say(`kind.${kind}`), stats.totals[kind], ""]),
   ];
   return [

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from chalicelib.domain import system_transitions
 from chalicelib.dynamodb import items, keys, sharded_query
@@ -22,7 +21,7 @@ from chalicelib.dynamodb.keys import DUE, PLACE, Key
 from chalicelib.dynamodb.table import Table, Throttled, between
 from chalicelib.model.model import Pool
 from chalicelib.model.reports import SweepReport
-from chalicelib.services.pools import count_by_state, members_of
+from chalicelib.services.totals import count_by_state, members_of
 from chalicelib.transactions.context import Backend
 from chalicelib.transactions.expired_claims import PAGE_SIZE, Applied, apply_to_found
 from chalicelib.transactions.unit_of_work import PoolChanged
@@ -147,9 +146,11 @@ def _counted(table: Table, pool: Pool, report: SweepResult) -> int | None:
     """Return how many customers the pool has by its counters. None if one is malformed: it counts as failed."""
     malformed: list[Key] = []
     members = list(members_of(table, pool, malformed))
-    total = sum(member.private for member in members) if pool.policy.private_ttl is not None else 0
+    total = 0
     try:
-        total += sum(astuple(count_by_state(table, pool, members)))
+        counts = count_by_state(table, pool, members)
+        total = counts.available + counts.claimed + counts.set_aside
+        total += counts.private if pool.policy.private_ttl is not None else 0
     except MALFORMED:
         malformed.append(keys.leavers_key(pool.tenant, pool.id))
     report.failed += len(malformed)

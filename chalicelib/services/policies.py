@@ -23,8 +23,9 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.policy import Policy
-from chalicelib.model.responses import Body
+from chalicelib.model.responses import Body, Schema
 from chalicelib.model.validation import FieldError, from_msgspec
+from chalicelib.services import totals
 from chalicelib.services.pools import require_manager, updated_pool
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import CustomerCache
@@ -63,14 +64,15 @@ def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, d
     changed, write, same = updated_pool(seen, wanted, ctx.now)
     by_manager = _by_manager(ctx.actor(pool), write, same)
     if not to_all:
-        body = ctx.commit(*by_manager, rendering.pool(changed))
+        body = ctx.commit(*by_manager, rendering.pool(changed, totals.of_pool(ctx, pool)))
         ctx.forget(pool_id)
         return body
     if 0 not in ctx.idempotency.answers:
-        ctx.commit(*by_manager, rendering.pool(changed), position=0)
+        ctx.commit(*by_manager, Schema(), position=0)
         ctx.forget(pool_id)
     current = ctx.pool_now(pool_id)
-    return ctx.finish(rendering.changed_pool(current, _apply(ctx, current)))
+    affected = _apply(ctx, current)
+    return ctx.finish(rendering.changed_pool(current, totals.of_pool(ctx, current), affected))
 
 
 def _merged(ctx: RequestContext, pool: Pool, given: dict[str, Any]) -> Policy:
@@ -109,7 +111,8 @@ def _tried(ctx: RequestContext, pool: Pool) -> Body:
         affected += len(page)
         customers += [each.id for each in page[: NAMED_CUSTOMERS - len(customers)]]
         holders |= {each.holder for each in page if each.holder is not None}
-    return rendering.tried_pool(pool, affected, customers, sorted(holders)[:NAMED_HOLDERS])
+    counts = totals.of_pool(ctx, pool)
+    return rendering.tried_pool(pool, counts, affected, customers, sorted(holders)[:NAMED_HOLDERS])
 
 
 def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[Customer]]:

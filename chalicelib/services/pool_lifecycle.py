@@ -16,8 +16,8 @@ from chalicelib.dynamodb.keys import ROSTER
 from chalicelib.dynamodb.table import MAX_ACTIONS, Delete, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Closing, Pool
-from chalicelib.model.responses import Body, DeletedPool, Schema
-from chalicelib.services import sweeper
+from chalicelib.model.responses import Body, DeletedPool, Schema, Totals
+from chalicelib.services import sweeper, totals
 from chalicelib.services.pools import MAX_WRITES, updated_pool
 from chalicelib.transactions.context import RequestContext
 
@@ -72,7 +72,7 @@ def _changed(
     ctx: RequestContext,
     pool_id: str,
     change: Callable[[Pool], Pool],
-    render: Callable[[Pool], Body] = rendering.pool,
+    render: Callable[[Pool, Totals], Body] = rendering.pool,
 ) -> Body:
     """Return the pool after the change, and after as much of the work on its claims as time allows."""
     ctx.by_admin()
@@ -80,7 +80,7 @@ def _changed(
         _write(ctx, pool_id, change)
     pool = sweeper.continue_lifecycle(ctx.backend, ctx.pool_now(pool_id), ctx.now, sweeper.request_time_left())
     ctx.forget(pool_id)
-    return ctx.finish(render(pool))
+    return ctx.finish(render(pool, totals.of_pool(ctx, pool)))
 
 
 def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) -> None:

@@ -6,7 +6,7 @@ A member's item also carries the counters that claims change, so putting a membe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
@@ -25,9 +25,9 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
-from chalicelib.model.reports import StateCounts
-from chalicelib.model.responses import Body, MemberPage, PoolPage
+from chalicelib.model.responses import Body, MemberPage, PoolPage, Totals
 from chalicelib.observability import exception_summary
+from chalicelib.services import totals
 from chalicelib.services.pagination import Cursor
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, day_filed, take_day
@@ -47,9 +47,9 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy, fi
     free = Rule("pool_exists", key, rules.pk.does_not_exist())
     tenant = keys.tenant_key(pool.tenant)
     known_to_schedule = SetAttributes(tenant, {"known": items.serialize(1)})
-    body = ctx.commit(
-        [Put(key, items.pool_item(pool), free.condition), known_to_schedule], [free], rendering.pool(pool)
-    )
+    empty = Totals(available=0, claimed=0, private=0, set_aside=0)
+    writes: list[Action] = [Put(key, items.pool_item(pool), free.condition), known_to_schedule]
+    body = ctx.commit(writes, [free], rendering.pool(pool, empty))
     ctx.forget(pool.id)
     return body
 
@@ -66,7 +66,7 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
 def get_pool(ctx: RequestContext, pool_id: str) -> responses.Pool:
     pool = ctx.pool_now(pool_id)
     only_members(ctx, pool)
-    return rendering.pool(pool)
+    return rendering.pool(pool, totals.of_pool(ctx, pool))
 
 
 def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
@@ -90,7 +90,9 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     next_cursor = None
     if left or page.last is not None:
         next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
-    return PoolPage(sound("pool", ((pool.id, pool) for pool in shown), rendering.pool), next_cursor)
+    counted = totals.of_pools(ctx, shown)
+    bodies = sound("pool", ((pool.id, pool) for pool in shown), lambda pool: rendering.pool(pool, counted[pool.id]))
+    return PoolPage(bodies, next_cursor)
 
 
 class Membership(Struct, frozen=True):
@@ -190,37 +192,6 @@ def roster_page(
     require_manager(ctx, pool, found)
     next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
     return [(keys.id_from_pk(key.pk), found[key]) for key in page.keys if key in found], next_cursor
-
-
-def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> Iterator[Member]:
-    """Yield every member as stored now. Raises where one is malformed, unless a list collects the keys of those."""
-    roster = keys.member_roster(pool.tenant, pool.id)
-    for page in table.pages(roster, index=ROSTER):
-        for key, stored in table.get(page.keys).items():
-            try:
-                yield items.member_record(pool.tenant, pool.id, stored)
-            except items.MALFORMED as error:
-                if malformed is None:
-                    raise
-                log.error("malformed member %s: %s", keys.id_from_pk(key.pk), exception_summary(error))
-                malformed.append(key)
-
-
-def count_by_state(table: Table, pool: Pool, members: Sequence[Member], *, lenient: bool = False) -> StateCounts:
-    """Return the numbers of available, claimed and set-aside customers, summed from the members' counters.
-
-    With `lenient`, a malformed counter of the pool's own is left out, as malformed members are. Raises MALFORMED.
-    """
-    key = keys.leavers_key(pool.tenant, pool.id)
-    stored = table.get([key]).get(key, {})
-    if lenient:
-        stored = {name: tagged for name, tagged in stored.items() if isinstance(items.deserialize_or_none(tagged), int)}
-    left = items.deserialize_item(stored)
-    pooled, aside = (
-        left.get(name, 0) + sum(getattr(member, name) for member in members) for name in ("pooled", "aside")
-    )
-    claimed = sum(member.held for member in members)
-    return StateCounts(available=pooled - claimed - aside, claimed=claimed, set_aside=aside)
 
 
 def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] | None = None) -> None:

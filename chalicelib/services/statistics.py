@@ -17,7 +17,8 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import ACTIVITIES, Member, Pool
 from chalicelib.model.reports import Activities, DayActivities, MemberActivities, Statistics
 from chalicelib.model.validation import FieldError
-from chalicelib.services.pools import count_by_state, members_of, require_manager
+from chalicelib.services.pools import require_manager
+from chalicelib.services.totals import count_by_state, members_of
 from chalicelib.transactions.context import RequestContext
 
 MAX_DAYS: Final = 92

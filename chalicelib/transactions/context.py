@@ -73,6 +73,7 @@ class Backend:
             CandidatePool
         )  # of claim-next, by tenant and pool
         self.pools: dict[tuple[str, str], tuple[int, Pool]] = {}
+        self.totals: dict[tuple[str, str], tuple[int, responses.Totals]] = {}  # when read, by tenant and pool
 
     def patient(self, patience: Patience) -> Backend:
         """Return a copy for one request, or a part of a long one, whose DynamoDB calls share a time limit."""
@@ -115,8 +116,9 @@ class RequestContext(Struct, frozen=True):
         return pool
 
     def forget(self, pool_id: str) -> None:
-        """Evict a pool that has changed, so that this process reads it again."""
+        """Evict a pool that has changed, and its totals, so that this process reads them again."""
         self.backend.pools.pop((self.caller.tenant, pool_id), None)
+        self.backend.totals.pop((self.caller.tenant, pool_id), None)
 
     def by_admin(self) -> None:
         """Require an admin of the tenant. Raises Refused."""

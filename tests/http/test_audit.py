@@ -157,7 +157,7 @@ def test_the_audit_repairs_a_drifted_pool_total(world: World, counter: str, righ
         {"pool": "p", "kind": counter, "id": "p", "expected": right, "found": right + 7, "repaired": True}
     ]
     assert audit(world)["drift"] == []
-    assert mona.get("/stats").json["now"] == {"available": 2, "claimed": 0, "set_aside": 1}
+    assert mona.get("/stats").json["now"].items() >= {"available": 2, "claimed": 0, "set_aside": 1}.items()
 
 
 def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World) -> None:

@@ -118,6 +118,15 @@ def test_a_leave_matches_the_cost_table() -> None:
     assert left == cost_table()["the leave of a user who holds 20 customers of the only pool"]
 
 
+def test_reading_a_pool_matches_the_cost_table() -> None:
+    costs = Costs()
+
+    counted = [costs.measure(costs.alice.get) for _ in range(2)]
+
+    labels = ("… whose totals were not read within half a minute", "`GET /pools/{pool}`")
+    assert counted == [(cost_table()[label][0], "0") for label in labels]
+
+
 def test_a_list_and_a_sweep_match_the_cost_table() -> None:
     costs, swept = Costs(), cost_of_sweep(1_000)
     requests, written = costs.measure(lambda: costs.alice.get("/customers?state=available&limit=20"))

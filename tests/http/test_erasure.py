@@ -259,7 +259,7 @@ def test_counters_of_holders_owners_and_the_pool_are_put_right(world: World) -> 
     member = world.alice.get("/members/me").json
     assert reply.results == ["ok"] * 5
     assert (member["held"], member["pins"], member["private"]) == (0, 0, 0)
-    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
+    assert mona.get("/stats").json["now"].items() >= {"available": 0, "claimed": 0, "set_aside": 0}.items()
     assert_sound(world.table)
 
 

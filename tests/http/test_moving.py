@@ -99,7 +99,7 @@ def test_the_rules_of_the_target_pool_apply_from_the_move(world: World) -> None:
     world.mona.post("/customers/c1/deposit", {"pool": "q"})
 
     assert world.user("bob", pool="q").claim("c1").code == "embargoed"
-    assert world.mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 0}
+    assert world.mona.get("/stats").json["now"].items() >= {"available": 0, "claimed": 0, "set_aside": 0}.items()
     other = world.user("mona", pool="q").get("/stats").json
     assert (other["now"]["available"], other["totals"]["entered"]) == (1, 1)
 

@@ -71,7 +71,7 @@ def test_a_member_finds_their_pools_on_the_first_page_among_many(world: World) -
     assert [([pool["id"] for pool in page["items"]], page["next_cursor"] is None) for page in pages] == [
         (["p", "q"], True), (["p", "q"], True), (["p"], False)
     ]  # fmt: skip
-    assert made == {"Query": 3, "BatchGetItem": 3}
+    assert made == {"Query": 5, "BatchGetItem": 5}  # one of each for the totals of p and q
 
 
 def test_a_page_of_a_members_pools_reads_a_hundred_pools_of_the_tenant(world: World) -> None:
@@ -83,6 +83,63 @@ def test_a_page_of_a_members_pools_reads_a_hundred_pools_of_the_tenant(world: Wo
 
     assert pages == [[], ["p"]]
     assert len(pools_of(world.root, 20)) == 102
+
+
+# Totals
+
+
+def totals(user: User) -> dict[str, int]:
+    return dict(user.get().json["totals"])
+
+
+def test_a_pool_shows_its_customers_by_state(world: World) -> None:
+    mona = world.pool(customers=6, max_returns=1, win="holder")
+    world.alice.claim_batch(["c1", "c2", "c3"])
+    world.alice.release("c1")
+    world.alice.post("/customers/c2/win")
+    mona.post("/customers/c4/convert", {"to": "bob"})
+
+    expected = {"available": 2, "claimed": 1, "private": 2, "set_aside": 1}
+    assert totals(mona) == totals(world.alice) == totals(world.root) == expected
+    assert mona.request("GET", "/v1/pools").json["items"][0]["totals"] == expected
+    assert new_pool(world.root).json["totals"] == dict.fromkeys(expected, 0)
+
+
+def test_totals_are_read_again_after_half_a_minute(world: World) -> None:
+    mona = world.pool(customers=2)
+    before = totals(mona)
+    world.alice.claim("c1")
+
+    world.clock.forward(29_999)
+    with counted(world) as cached:
+        late = totals(mona)
+    world.clock.forward(1)
+    with counted(world) as read:
+        now = totals(mona)
+
+    assert before == late == {"available": 2, "claimed": 0, "private": 0, "set_aside": 0}
+    assert now == {"available": 1, "claimed": 1, "private": 0, "set_aside": 0}
+    assert (cached, read) == ({"BatchGetItem": 2}, {"BatchGetItem": 3, "Query": 1})
+
+
+def test_a_pool_that_is_closed_shows_the_totals_after_its_claims_have_ended(world: World) -> None:
+    world.pool(customers=2)
+    world.alice.claim("c1")
+    assert totals(world.mona)["claimed"] == 1
+
+    closed = world.root.post("/close", {"mode": "to_private"}).json["totals"]
+
+    assert closed == totals(world.mona) == {"available": 1, "claimed": 0, "private": 1, "set_aside": 0}
+
+
+def test_totals_of_a_pool_stay_when_a_member_leaves(world: World) -> None:
+    mona = world.pool(customers=3)
+    world.root.put("/members/max", {"role": "manager"})
+
+    world.user("max").delete("/members/mona")
+
+    assert totals(world.user("max"))["available"] == 3
+    assert mona.get().code == "not_a_member"
 
 
 def pools_of(user: User, limit: int = 1) -> list[str]:

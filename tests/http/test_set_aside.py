@@ -31,7 +31,7 @@ def test_a_manager_lists_and_restores_customers_set_aside(world: World) -> None:
     assert refused.code == "not_manager"
     assert (restored.status, restored.json["set_aside_at"], restored.json["returns"]) == (200, None, 0)
     assert world.bob.claim("c1").status == 200
-    assert mona.get("/stats").json["now"] == {"available": 1, "claimed": 1, "set_aside": 0}
+    assert mona.get("/stats").json["now"].items() >= {"available": 1, "claimed": 1, "set_aside": 0}.items()
 
 
 def test_restoring_a_customer_not_set_aside_changes_nothing(world: World) -> None:
@@ -54,7 +54,7 @@ def test_an_expired_claim_whose_return_sets_aside_cannot_be_claimed_before_a_swe
 
     assert before == after == "set_aside"
     assert nothing == []
-    assert mona.get("/stats").json["now"] == {"available": 0, "claimed": 0, "set_aside": 1}
+    assert mona.get("/stats").json["now"].items() >= {"available": 0, "claimed": 0, "set_aside": 1}.items()
 
 
 def test_an_expired_claim_whose_return_sets_aside_can_be_restored_before_a_sweep(world: World) -> None:

@@ -24,7 +24,7 @@ def test_statistics_count_by_day_and_member_and_include_current_totals(world: Wo
     assert {row["user_id"]: (row["claimed"], row["expired"]) for row in shown["by_member"]} == {
         "alice": (3, 2), "bob": (1, 0), "mona": (0, 0)
     }  # fmt: skip
-    assert shown["now"] == {"available": 5, "claimed": 0, "set_aside": 0}
+    assert shown["now"].items() >= {"available": 5, "claimed": 0, "set_aside": 0}.items()
 
 
 def test_taking_over_an_expired_claim_counts_an_expiration_and_a_claim(world: World) -> None:
@@ -78,7 +78,7 @@ def test_a_member_who_left_stays_in_the_statistics(world: World) -> None:
 
     shown = mona.get("/stats").json
     assert {row["user_id"]: row["claimed"] for row in shown["by_member"]}["alice"] == 2
-    assert shown["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
+    assert shown["now"].items() >= {"available": 3, "claimed": 0, "set_aside": 0}.items()
 
 
 def test_removing_a_manager_does_not_change_the_customer_count(world: World) -> None:
@@ -87,7 +87,7 @@ def test_removing_a_manager_does_not_change_the_customer_count(world: World) -> 
 
     world.user("max").delete("/members/mona")
 
-    assert world.user("max").get("/stats").json["now"] == {"available": 3, "claimed": 0, "set_aside": 0}
+    assert world.user("max").get("/stats").json["now"].items() >= {"available": 3, "claimed": 0, "set_aside": 0}.items()
 
 
 def test_statistics_cost_the_same_for_any_number_of_customers(world: World) -> None:

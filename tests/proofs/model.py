@@ -304,7 +304,7 @@ class Model:
         """Return the activity in the pool since the start, and its current counts."""
         now = Counter("set_aside" if each.aside is not None else each.state for each in self.of_pool(pool))
         activity = {kind: self.activity[pool, kind] for kind in ACTIVITY.values()}
-        return activity, {state: now[state] for state in ("available", "claimed", "set_aside")}
+        return activity, {state: now[state] for state in ("available", "claimed", "private", "set_aside")}
 
     def member_shown(self, pool: str, user: str, now: int) -> dict[str, Any]:
         member, home = self.members[pool, user], self.pools[pool]
