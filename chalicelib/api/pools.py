@@ -25,6 +25,7 @@ from chalicelib.services import (
     audit as audit_service,
 )
 from chalicelib.services import (
+    member_list,
     member_removal,
     policies,
     pool_lifecycle,
@@ -32,6 +33,7 @@ from chalicelib.services import (
     statistics,
     sweeper,
 )
+from chalicelib.services.member_list import MemberOrder
 from chalicelib.services.pools import MemberSettings
 from chalicelib.transactions.context import RequestContext
 
@@ -200,10 +202,17 @@ def change_member(ctx: RequestContext, body: MemberPatch, pool: str, user: str) 
     return Answer(pools.put_member(ctx, pool, user, settings, adds=False))
 
 
-@route("GET", POOL + "/members", query=PageQuery, answers=responses.MemberPage)
-def list_members(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
+class MemberQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
+    sort: Annotated[
+        MemberOrder | None,
+        Meta(description="The order of the list, for a pool with at most a thousand members; by default by id."),
+    ] = None
+
+
+@route("GET", POOL + "/members", query=MemberQuery, answers=responses.MemberPage)
+def list_members(ctx: RequestContext, query: MemberQuery, pool: str) -> Answer:
     """List the members of a pool with their counters."""
-    return Answer(pools.list_members(ctx, pool, query.limit, query.cursor))
+    return Answer(member_list.list_members(ctx, pool, query.sort, query.limit, query.cursor))
 
 
 @route("GET", POOL + "/members/{user}", answers=responses.Member)

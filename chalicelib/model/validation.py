@@ -87,6 +87,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "email": ("expected an e-mail address", "须为有效的邮箱地址"),
     "other_user": ("must be another user", "须为其他用户"),
     "leave_by_post": ("can only be false: send POST /leave", "只能为 false，办理离职请使用 POST /leave"),
+    "too_many_members": ("sorts pools with at most {0} members", "仅支持成员不超过 {0} 人的公海排序"),
     "transfer_only": ("requires a transfer, and a transfer requires it", "须与 transfer 一起使用"),
     "days": ("must be at least one day and at most {0}", "至少 1 天，最多 {0} 天"),
     "atomic": (

@@ -25,7 +25,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
-from chalicelib.model.responses import Body, MemberPage, PoolPage, Totals
+from chalicelib.model.responses import Body, PoolPage, Totals
 from chalicelib.observability import exception_summary
 from chalicelib.services import totals
 from chalicelib.services.pagination import Cursor
@@ -161,18 +161,6 @@ def get_member(ctx: RequestContext, pool_id: str, user: str) -> responses.Member
     if other not in found:
         raise Refused(Refusal("not_a_member" if own == other else "not_found"))
     return rendering.member(items.member_record(pool.tenant, pool.id, found[other]), pool, ctx.now)
-
-
-def list_members(ctx: RequestContext, pool_id: str, limit: int, cursor: str | None) -> MemberPage:
-    """Return the members of a pool, ordered by user id."""
-    pool = ctx.pool(pool_id)
-    roster = keys.member_roster(pool.tenant, pool.id)
-    members, next_cursor = roster_page(ctx, pool, roster, keys.member_key, limit, cursor)
-
-    def shown(stored: Item) -> responses.Member:
-        return rendering.member(items.member_record(pool.tenant, pool.id, stored), pool, ctx.now)
-
-    return MemberPage(sound("member", members, shown), next_cursor)
 
 
 def roster_page(

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.table import Put
+from chalicelib.model.model import Member
 from tests.support.dynamodb_calls import interrupted
 from tests.support.world import DAY, HOUR, START, Reply, User, World
 
@@ -127,6 +130,73 @@ def test_members_are_listed_once_by_id_at_any_page_size(world: World) -> None:
         pages = list(mona.pages("/members", limit))
         assert [each["user_id"] for page in pages for each in page] == ["alice", "bob", "carl", "dora", "mona"]
         assert all(len(page) == limit for page in pages[:-1])
+
+
+def holders(world: World) -> User:
+    """Create a pool whose members hold 0 to 2 customers; two of them have names."""
+    mona = world.pool(members="alice bob carl dora", customers=5)
+    for user, ids in (("alice", ["c1"]), ("bob", ["c2", "c3"]), ("dora", ["c4"])):
+        world.user(user).claim_batch(ids)
+    for user, name in (("bob", "Ａnna"), ("carl", "zoe")):
+        world.root.request("PUT", f"/v1/users/{user}", {"name": name})
+    return mona
+
+
+SORTED = {
+    "held": ["carl", "mona", "alice", "dora", "bob"],
+    "-held": ["bob", "alice", "dora", "carl", "mona"],
+    "name": ["alice", "bob", "dora", "mona", "carl"],  # bob is Anna, carl is Zoe
+}
+
+
+@pytest.mark.parametrize("order", SORTED)
+def test_members_are_sorted_by_what_they_hold_or_by_name_at_any_page_size(world: World, order: str) -> None:
+    mona = holders(world)
+
+    for limit in (1, 2, 3, 100):
+        pages = list(mona.pages(f"/members?sort={order}", limit))
+        assert [each["user_id"] for page in pages for each in page] == SORTED[order], limit
+        assert all(len(page) == limit for page in pages[:-1])
+
+
+def test_a_sorted_page_shows_members_like_the_list_by_id(world: World) -> None:
+    mona = holders(world)
+
+    by_id, by_name = (mona.get(f"/members{query}").json["items"] for query in ("", "?sort=name"))
+
+    assert sorted(by_name, key=lambda member: str(member["user_id"])) == by_id
+    assert by_name[1]["name"] == "Ａnna"
+
+
+def test_a_cursor_of_members_is_bound_to_its_order(world: World) -> None:
+    mona = holders(world)
+    cursor = mona.get("/members?sort=held&limit=1").json["next_cursor"]
+
+    for query in ("", "&sort=-held", "&sort=name"):
+        assert mona.get(f"/members?cursor={cursor}{query}").code == "invalid_cursor", query
+    assert mona.get("/members?sort=version").code == "invalid_request"
+
+
+def add_members(world: World, numbers: range) -> None:
+    for start in range(0, len(numbers), 50):
+        members = [
+            Member("main", "p", f"m{each:04}", "member", day="2026-06-01") for each in numbers[start : start + 50]
+        ]
+        world.table.write([Put(keys.member_key("main", "p", each.user), items.member_item(each)) for each in members])
+
+
+def test_a_pool_with_more_than_a_thousand_members_is_not_sorted(world: World) -> None:
+    mona = world.pool(members="alice")
+    add_members(world, range(998))
+    full = mona.get("/members?sort=-held&limit=1")
+    add_members(world, range(998, 999))
+
+    refused, by_member = mona.get("/members?sort=-held"), world.alice.get("/members?sort=-held")
+
+    assert full.status == 200
+    assert (refused.code, by_member.code) == ("invalid_request", "not_manager")
+    assert refused.json["errors"] == ["sort: sorts pools with at most 1000 members"]
+    assert mona.get("/members?limit=1").status == 200
 
 
 # Leaving

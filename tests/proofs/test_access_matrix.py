@@ -68,6 +68,7 @@ PATCH /pools/p/members/bob                 | 401    404       404       member? 
 PATCH /pools/p/members/bob (as manager)    | 401    404       404       member?  manager?  manager?  admin?   in       in
 PATCH /pools/p/members/mona                | 401    404       404       member?  manager?  manager?  admin?   in       in
 GET /pools/p/members                       | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/members?sort=-held            | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/members/carl                  | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/members/me                    | 401    404       404       member?  in        in        in       member?  in
 DELETE /pools/p/members/carl               | 401    404       404       member?  manager?  manager?  in       in       in

@@ -23,6 +23,8 @@ from tests.support.world import Reply, User, World, find
 OURS = {
     "/v1/pools": Cursor("T#main#POOLS"),
     "/v1/pools/p/members": Cursor("T#main#P#p#M"),
+    "/v1/pools/p/members?sort=-held": Cursor("T#main#P#p#M", "-held"),
+    "/v1/pools/p/members?sort=name": Cursor("T#main#P#p#M", "name"),
     "/v1/pools/p/customers": Cursor("T#main#P#p#C", "None", "None", "None"),
     "/v1/pools/p/customers?state=available": Cursor("T#main#P#p#A", "available", "None", "None"),
     "/v1/pools/p/customers?state=claimed": Cursor("T#main#P#p#D", "claimed", "None", "None"),
