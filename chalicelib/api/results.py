@@ -86,8 +86,11 @@ class _Renderer:
         pool = self._pool(customer.pool)
         if pool is None:
             return Personal()
-        clock = self.ctx.actor(pool).clock(customer)
-        return rendering.personal(customer, pool, clock, self.ctx.caller.user, lambda: managed or self._manages(pool))
+        actor = self.ctx.actor(pool)
+        if actor.hides(customer) and not (managed or self._manages(pool)):
+            return Personal()
+        clock = actor.clock(customer)
+        return rendering.personal(customer, pool, clock, actor.user, lambda: managed or self._manages(pool))
 
     def _pool(self, pool_id: str) -> Pool | None:
         if pool_id not in self.pools:

@@ -208,7 +208,7 @@ def follow_up(
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = (
-        *customer_rules(actor, key),
+        *customer_rules(actor, key, known),
         rules.in_hand(key),
         *holder_or_manager(actor, key, known),
         rules.not_expired(key, moment),
@@ -379,7 +379,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
     target_pool = target_key if target_key != key else None
     required = [
         *([] if target_pool is None else manager_rules(actor)),
-        *customer_rules(actor, key),
+        *customer_rules(actor, key, known),
         *rules.private(key),
         *(holder_or_manager(actor, key, known) if target_pool is None else []),
         *([rules.not_expired(key, actor.clock(known)), *pool_accepts(into)] if open_only else []),

@@ -183,7 +183,7 @@ def edit(
     Only a manager changes the priority (rule 48).
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
-    required = customer_rules(actor, key)
+    required = customer_rules(actor, key, known)
     if known is not None and known.holder == actor.user and known.expired(moment):
         required += actor.manager_rules("expired")
     else:

@@ -232,6 +232,11 @@ def not_private(key: Key, now: int) -> Rule:
     return Rule("already_claimed", key, (state != "private") | (expires_at <= now), ends_with=("expires_at",))
 
 
+def owned_by(key: Key, user: str) -> Rule:
+    """Require the private customer of this user. Otherwise the cached customer is stale."""
+    return Rule("not_found", key, (state == "private") & (holder == user))
+
+
 def in_hand(key: Key) -> Rule:
     """Require a claimed or a private customer."""
     return Rule("not_claimed", key, state != "available")

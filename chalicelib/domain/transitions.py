@@ -90,6 +90,15 @@ class Actor(Struct, frozen=True):
         shifted = known is not None and known.pauses == self.home.pauses
         return self.now if shifted else self.home.clock(self.now)
 
+    def hides(self, known: Customer) -> bool:
+        """Return whether only managers see the customer: it is private to another user (rule 36).
+
+        Past its deadline anybody may claim it, so everybody sees it.
+        """
+        if self.admin or self.policy.private_visible_to == "pool" or known.state != "private":
+            return False
+        return known.holder != self.user and not known.expired(self.clock(known))
+
 
 class Transition(Struct, frozen=True):
     """The change of one customer: one of the classes below.
@@ -211,14 +220,26 @@ def pool_accepts(actor: Actor) -> list[Rule]:
     return [rules.pool_accepts_customers(keys.pool_key(actor.tenant, actor.pool))]
 
 
-def customer_rules(actor: Actor, key: Key, *, counted: bool = False) -> list[Rule]:
-    """Return the first rules of every verb: the actor is a member, the customer exists and matches If-Match.
+def customer_rules(actor: Actor, key: Key, known: Customer | None = None, *, counted: bool = False) -> list[Rule]:
+    """Return the first rules of every verb: the actor is a member and sees the customer, which matches If-Match.
 
-    A `counted` verb gives the actor customers and counts them, so an admin must be a member for it too.
+    A verb that requires a manager before these rules need not give the `known` customer. A `counted` verb gives the
+    actor customers and counts them, so an admin must be a member for it too.
     """
     belongs = [rules.member(actor.member_key), rules.stays(actor.member_key)] if counted else actor.member_rules()
-    first = [*pool_rules(actor), *belongs, rules.customer_exists(key)]
+    first = [*pool_rules(actor), *belongs, *_visibility(actor, key, known), rules.customer_exists(key)]
     return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
+
+
+def _visibility(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
+    """Require a manager for the private customer of another user: for others it does not exist (rule 36).
+
+    A customer that was not private when it was read needs no condition: a change cancels the transaction, and the
+    transition is planned again.
+    """
+    if known is None or known.holder is None or not actor.hides(known):
+        return []
+    return [*actor.manager_rules("not_found"), rules.owned_by(key, known.holder)]
 
 
 def manager_rules(actor: Actor) -> list[Rule]:
@@ -253,7 +274,7 @@ def claiming_rules(actor: Actor, customer: str, known: Customer | None) -> tuple
     key, now = actor.customer_key(customer), actor.now
     entry = "expires_at" if known is not None and known.state == "private" and known.expired(now) else "entered_at"
     return (
-        *customer_rules(actor, key, counted=True),
+        *customer_rules(actor, key, known, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
         *rules.past_embargo(key, actor.policy, now, entry),
         *(hold_rules(actor, key, known, actor.user) or rules.cooled_down(key, actor.policy, actor.user, now)),
@@ -314,7 +335,7 @@ def claim_rules(
 ) -> tuple[Rule, ...]:
     """Require an active claim that belongs to the actor, or to anybody if the actor manages the pool."""
     return (
-        *customer_rules(actor, key),
+        *customer_rules(actor, key, known),
         *first,
         rules.claimed(key),
         *holder_or_manager(actor, key, known),

@@ -14,6 +14,7 @@ from chalicelib.model.validation import FieldError
 
 WinMode: TypeAlias = Literal["approval", "holder", "manager"]
 Readers: TypeAlias = Literal["holder", "pool"]
+OwnersPool: TypeAlias = Literal["pool"]
 Bypass: TypeAlias = Literal[
     "max_hold_without_cooldown", "win_holder_without_private_limit", "pin_limit_without_max_pin",
     "follow_up_restarts_clock_without_max_hold",
@@ -57,6 +58,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     win: WinMode | None = None
     private_limit: Count | None = None
     private_ttl: Duration | None = None
+    private_visible_to: OwnersPool | None = None
     win_review: Duration | None = None
     sweep_breaker: Annotated[float, Meta(gt=0, le=1)] | None = None
 

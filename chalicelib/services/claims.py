@@ -55,7 +55,7 @@ def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Ref
     found = ctx.backend.table.get([actor.member_key])
     customer = known.get(customer_id)
     only_members(ctx, pool, found)
-    if customer is None:
+    if customer is None or (actor.hides(customer) and not ctx.manages(pool, found)):
         raise Refused(Refusal("not_found"))
     closed = [] if pool.status == "open" else [Refusal("pool_not_open")]
     if customer.held_by(actor.user, actor.clock(customer)):

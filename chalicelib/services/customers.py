@@ -6,7 +6,7 @@ Nothing here changes the holder of a customer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -40,8 +40,8 @@ from chalicelib.transactions.unit_of_work import Outcome
 log = logging.getLogger("customer-pool")
 _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
-_NAMES_PER_READ: Final = 100
-_ROUNDS: Final = 5  # reads of names per request
+_NAMES_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
+_ROUNDS: Final = 10  # reads of names per request
 
 
 def create(ctx: RequestContext, pool_id: str, row: Row, owner: str | None = None) -> Outcome:
@@ -105,9 +105,10 @@ def _read(ctx: RequestContext, pool: Pool, customer_id: str) -> tuple[Customer, 
             customer = ctx.backend.customer_cache.from_items(actor, customer_id, found) if wanted else None
         except ReadSkew:
             continue
-        if customer is None:
+        manager = ctx.manages(pool, found)
+        if customer is None or (actor.hides(customer) and not manager):
             raise Refused(Refusal("not_found"))
-        return customer, ctx.manages(pool, found)
+        return customer, manager
     raise Throttled
 
 
@@ -115,11 +116,15 @@ Listed: TypeAlias = State | Literal["set_aside", "win_requested"]
 
 
 class Filter(Struct, frozen=True):
-    """Select customers by state, holder and prefix of the folded name, all optional and combined."""
+    """Select customers by state, holder and prefix of the folded name, all optional and combined.
+
+    With `expired_by`, private customers of the holder are listed only if their deadline has passed by that time.
+    """
 
     state: Listed | None = None
     holder: str | None = None
     name: str | None = None
+    expired_by: int | None = None
 
     def fits(self, customer: Customer, now: int) -> bool:
         named = self.name is None or fold_name(customer.name).startswith(self.name)
@@ -132,20 +137,23 @@ class Filter(Struct, frozen=True):
         return self.state in (None, state)
 
 
-def _readable_requests(ctx: RequestContext, pool: Pool, wanted: Filter) -> Filter:
-    """Return the filter with the caller as holder if it selects requests for a win and they are no manager (rule 29).
+def _for_caller(ctx: RequestContext, pool: Pool, wanted: Filter) -> Filter:
+    """Return the filter without what only managers list: requests for a win, and private customers, of others.
 
-    Raises Refused if such a caller names another holder.
+    Reads the role only where it matters. Raises Refused for requests of a holder who is not the caller (rule 29).
     """
-    if wanted.state != "win_requested":
+    of_another = wanted.holder not in (None, ctx.caller.user)
+    hides_private = not ctx.caller.admin and pool.policy.private_visible_to != "pool"
+    may_be_private = wanted.state == "private" or (wanted.state is None and of_another)
+    if wanted.state != "win_requested" and not (hides_private and may_be_private):
         return wanted
     found = ctx.backend.table.get([ctx.actor(pool).member_key])
     only_members(ctx, pool, found)
     if ctx.manages(pool, found):
         return wanted
-    if wanted.holder not in (None, ctx.caller.user):
+    if wanted.state == "win_requested" and of_another:
         raise Refused(Refusal("not_manager"))
-    return replace(wanted, holder=ctx.caller.user)
+    return replace(wanted, expired_by=ctx.now) if of_another else replace(wanted, holder=ctx.caller.user)
 
 
 def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> CustomerPage:
@@ -155,46 +163,52 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
-    wanted = _readable_requests(ctx, pool, wanted)
+    wanted = _for_caller(ctx, pool, wanted)
     index, partitions, part = _list(pool, wanted)
     place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
-    last = _last(place, cursor, index, wanted)
+    last = _last(place, cursor, index, wanted, actor)
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         only_members(ctx, pool)
         return CustomerPage([], None)
-    if wanted.name is not None and not _sees_names(ctx, pool):
+    if wanted.name is not None and not _sees_all_names(ctx, pool):
         return _found_by_name(ctx, pool, wanted, limit, last, place)
     listed = _page(ctx, actor, index, partitions, part, last, limit)
     ids = [each.id for each in listed[:limit]]
     found = ctx.backend.table.get([actor.member_key, *keys_of(actor, ids)])
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
-    customers = _among(ctx, actor, ids, found)
-    return CustomerPage(
-        [ctx.shown(pool, each, manager) for each in customers if wanted.fits(each, actor.clock(each))],
-        place.write(listed[limit - 1]) if len(listed) > limit else None,
-    )
+    fitting = [each for each in _among(ctx, actor, ids, found) if wanted.fits(each, actor.clock(each))]
+    shown = {each.id: ctx.shown(pool, each, manager) for each in fitting if manager or not actor.hides(each)}
+    return CustomerPage(list(shown.values()), _next(place, listed, limit, shown, actor))
 
 
-def _sees_names(ctx: RequestContext, pool: Pool) -> bool:
-    """Return whether the caller sees every name in full. Raises Refused if they see none.
+def _next(place: Cursor, listed: list[_Last], limit: int, shown: Container[str], actor: Actor) -> str | None:
+    """Return the cursor after a page. It reveals no customer that the page does not show."""
+    if len(listed) <= limit:
+        return None
+    last = listed[limit - 1]
+    return place.write(last) if last.id in shown else place.write(last, actor.secret)
+
+
+def _sees_all_names(ctx: RequestContext, pool: Pool) -> bool:
+    """Return whether the caller sees every customer, with its name in full. Raises Refused if they see no name.
 
     It refuses before any lookup, so that the response time does not depend on a name.
     """
     mask = masking.of(pool)
-    if mask is None:
+    if mask is None and (ctx.caller.admin or pool.policy.private_visible_to == "pool"):
         return True
     found = ctx.backend.table.get([ctx.actor(pool).member_key])
     only_members(ctx, pool, found)
-    if "name" in mask.fields:
+    if mask is not None and "name" in mask.fields:
         require_manager(ctx, pool, found)
-    return not mask.contacts or ctx.manages(pool, found)
+    return ctx.manages(pool, found) or (pool.policy.private_visible_to == "pool" and not (mask and mask.contacts))
 
 
 def _found_by_name(
     ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: _Last | None, place: Cursor
 ) -> CustomerPage:
-    """Return the page for a member who may not see every name in full. Customers with masked names are skipped.
+    """Return the page for a member who does not see every customer with its full name. The others are skipped.
 
     A cursor never points at a skipped customer. If very many follow one another, the list ends before them.
     """
@@ -208,7 +222,9 @@ def _found_by_name(
         known = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids, malformed=set())
         for at in listed:
             customer = known.get(at.id)
-            if customer is not None and _in_full(actor, customer, "name", customer.name):
+            if customer is None or actor.hides(customer):
+                continue
+            if _in_full(actor, customer, "name", customer.name):
                 standing = at
                 seen += [(at, customer)] if wanted.fits(customer, actor.clock(customer)) else []
         more = len(listed) > _NAMES_PER_READ
@@ -223,9 +239,10 @@ def _found_by_name(
 
 
 def _shows(actor: Actor, customer: Customer, kind: Kind) -> bool:
-    """Return whether an actor who is not a manager sees all contacts of the kind in full."""
+    """Return whether an actor who is not a manager sees the customer, and all its contacts of the kind in full."""
     names = [name for name, each in actor.home.definitions.kinds.items() if each == kind]
-    return all(_in_full(actor, customer, name, customer.fields.get(name)) for name in names)
+    in_full = [_in_full(actor, customer, name, customer.fields.get(name)) for name in names]
+    return not actor.hides(customer) and all(in_full)
 
 
 def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
@@ -243,9 +260,9 @@ class _Last(Struct, frozen=True, array_like=True):
     shard: Annotated[int, Meta(ge=0, lt=32)]
 
 
-def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> _Last | None:
+def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter, actor: Actor) -> _Last | None:
     """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
-    last = place.read(cursor, _Last)
+    last = place.read(cursor, _Last, actor.secret)
     if last is None:
         return None
     rank = last.rank
@@ -285,12 +302,13 @@ def _page(
 def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter) -> CustomerPage:
     """Return a list with the customer that has this phone number or e-mail address, in two reads.
 
-    If the policy masks the value, a member finds only customers they hold. Whether another customer has the value
-    changes neither the refusal nor the reads before it; otherwise a few attempts would complete a masked number.
+    If the policy masks the value, a member finds only customers they hold. Whether a customer that they do not see has
+    the value changes neither the answer nor the reads before it; otherwise a few attempts would complete a masked
+    number.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
-    wanted = _readable_requests(ctx, pool, wanted)
+    wanted = _for_caller(ctx, pool, wanted)
     contact = _contact(kind, text, pool)
     contact_key = key_of(kind, contact, actor.secret)
     unique_key = keys.unique_key(actor.tenant, actor.pool, contact_key)
@@ -298,7 +316,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filte
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
     secret = not manager and masking.hides(pool, kind, contact)
-    named = _owner(found.get(unique_key)) or ([_NOBODY] if secret else [])
+    named = _owner(found.get(unique_key)) or ([] if manager else [_NOBODY])
     matches = _with_contact(ctx, actor, named, contact_key, wanted)
     if secret:
         own = partial(_with_contact, ctx, actor, contact_key=contact_key, wanted=wanted)
@@ -351,9 +369,7 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]
     if wanted.name is not None:
         return NAMES, [keys.names_in(pool.tenant, pool.id)], begins_with(NAMES, truncate_name(wanted.name))
     if wanted.holder is not None:
-        claims, owned = between(PLACE, high=keys.NO_DEADLINE), between(PLACE, low=keys.FIRST_PRIVATE_RANK)
-        part = {"claimed": claims, "win_requested": claims, "private": owned}.get(wanted.state or "")
-        return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], part
+        return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], _part_of_holder(wanted)
     if wanted.state is None:
         return ROSTER, [keys.customer_roster(pool.tenant, pool.id)], None
     lists: dict[Listed, tuple[str, list[str]]] = {
@@ -364,6 +380,15 @@ def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]
         "win_requested": (REQUEST, [keys.requests_in(pool.tenant, pool.id)]),
     }
     return *lists[wanted.state], None
+
+
+def _part_of_holder(wanted: Filter) -> Condition | None:
+    """Return the key condition for the part of a holder's list that the filter selects: claims, private customers."""
+    if wanted.state in ("claimed", "win_requested"):
+        return between(PLACE, high=keys.NO_DEADLINE)
+    low = keys.FIRST_PRIVATE_RANK if wanted.state == "private" else None
+    high = None if wanted.expired_by is None else keys.FIRST_PRIVATE_RANK + wanted.expired_by
+    return None if low is None and high is None else between(PLACE, low, high)
 
 
 def _rank(index: str, item: Item) -> int | str | None:

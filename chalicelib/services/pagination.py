@@ -2,20 +2,24 @@
 
 A cursor is opaque to clients and grants no access: it holds a position, never a key. A digest binds it to its list, so
 an altered cursor, or one of another list, is rejected. Keys are always built from the request's own tenant and pool.
+A position that the client must not see is encrypted.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from hashlib import blake2b
+from hashlib import blake2b, shake_256
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal, Refused
 
 T = TypeVar("T")
 _DIGEST: Final = 9
+_NONCE: Final = 16
+_ENCRYPTED: Final = b"\0"  # no JSON begins with it
 _LONGEST: Final = 512
 
 
@@ -25,26 +29,48 @@ class Cursor:
     def __init__(self, *scope: str) -> None:
         self._scope = "\n".join(scope).encode()
 
-    def write(self, position: Any) -> str:
+    def write(self, position: Any, secret: KeySecret | None = None) -> str:
+        """Return the cursor, encrypted with the secret if there is one."""
         content = msgspec.json.encode(position)
-        return urlsafe_b64encode(self._digest(content) + content).decode().rstrip("=")
+        return self._text(content if secret is None else self._encrypted(content, secret))
 
-    def read(self, text: str | None, kind: type[T]) -> T | None:
+    def read(self, text: str | None, kind: type[T], secret: KeySecret | None = None) -> T | None:
         """Return the position in the cursor, or None if `text` is None. Raises Refused if the cursor is invalid."""
         if text is None:
             return None
         try:
             raw = urlsafe_b64decode(text[:_LONGEST].encode("ascii") + b"=" * (-len(text) % 4))
             content = raw[_DIGEST:]
-            # Encode again and compare: a non-canonical encoding of the same cursor is rejected.
-            if (
-                self._digest(content) == raw[:_DIGEST]
-                and self.write(position := msgspec.json.decode(content, type=kind)) == text
-            ):
-                return position
+            if self._digest(content) == raw[:_DIGEST]:
+                encrypted = secret is not None and content.startswith(_ENCRYPTED)
+                plain = self._decrypted(content, secret) if encrypted and secret is not None else content
+                position = msgspec.json.decode(plain, type=kind)
+                # Encode again and compare: a non-canonical encoding of the same cursor is rejected.
+                if self.write(position, secret if encrypted else None) == text:
+                    return position
         except (ValueError, msgspec.MsgspecError):
             pass
         raise Refused(Refusal("invalid_cursor"))
+
+    def _text(self, content: bytes) -> str:
+        return urlsafe_b64encode(self._digest(content) + content).decode().rstrip("=")
+
+    # The nonce is a keyed digest of the content: equal positions give equal cursors, and no two others share a stream.
+
+    def _encrypted(self, content: bytes, secret: KeySecret) -> bytes:
+        nonce = blake2b(content, digest_size=_NONCE, key=self._key(secret)).digest()
+        return _ENCRYPTED + nonce + self._with_stream(content, nonce, secret)
+
+    def _decrypted(self, content: bytes, secret: KeySecret) -> bytes:
+        nonce, rest = content[1 : _NONCE + 1], content[_NONCE + 1 :]
+        return self._with_stream(rest, nonce, secret)
+
+    def _with_stream(self, content: bytes, nonce: bytes, secret: KeySecret) -> bytes:
+        stream = shake_256(self._key(secret) + nonce).digest(len(content))
+        return bytes(one ^ other for one, other in zip(content, stream, strict=True))
+
+    def _key(self, secret: KeySecret) -> bytes:
+        return secret.digest(f"cursor\n{self._scope.decode()}").encode()
 
     def _digest(self, content: bytes) -> bytes:
         return blake2b(content, digest_size=_DIGEST, key=blake2b(self._scope, digest_size=32).digest()).digest()

@@ -122,7 +122,7 @@ def test_only_the_holder_or_a_manager_follows_up_on_a_live_claim(world: World) -
     world.clock.forward(HOUR)
     assert [follow_up(each, note="called").code for each in (world.alice, mona)] == ["expired", "expired"]
     mona.post("/customers/c2/convert", {"to": "alice"})
-    assert follow_up(world.bob, "c2", note="called").code == "not_holder"
+    assert follow_up(world.bob, "c2", note="called").code == "not_found"
 
 
 def test_a_blank_reason_is_refused_when_the_policy_requires_one(world: World) -> None:

@@ -344,8 +344,10 @@ VERBS: tuple[tuple[str, dict[str, Any]], ...] = (
 )  # fmt: skip
 
 
-def test_no_route_shows_a_member_masked_data(world: World) -> None:
-    mona, alice, bob = world.pool(masked_fields=["name", "phone"], claim_ttl="P7D"), *map(world.user, ("alice", "bob"))
+@pytest.mark.parametrize("private_visible_to", [None, "pool"])
+def test_no_route_shows_a_member_masked_data(world: World, private_visible_to: str | None) -> None:
+    policy: dict[str, Any] = {"claim_ttl": "P7D", "private_visible_to": private_visible_to}
+    mona, alice, bob = world.pool(masked_fields=["name", "phone"], **policy), *map(world.user, ("alice", "bob"))
     fields = FIELDS | {"remark": f"call {PHONE} or {EMAIL}", "level": 0.5}
     for each in ("held", "private", "free"):
         mona.create(each, name=NAME, fields=fields)

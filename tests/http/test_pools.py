@@ -42,7 +42,7 @@ def test_every_rule_of_a_pool_may_be_absent_or_null(world: World) -> None:
 
     defaults = {"notes_visible_to": "holder", "phone_region": "CN", "masked_fields": [], "reminders": []}
     defaults |= {"win": "approval", "win_review": "P7D"}
-    assert len(absent) == 26
+    assert len(absent) == 27
     assert absent == null == dict.fromkeys(absent) | defaults
 
 

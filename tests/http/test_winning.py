@@ -330,6 +330,8 @@ def test_a_contract_ends_at_most_five_years_ahead(world: World) -> None:
 
 
 def test_rule_30_amount_and_end_are_shown_to_managers_and_the_owner_only(requested: World) -> None:
+    version = requested.mona.get().headers["ETag"]
+    requested.mona.request("PATCH", "/v1/pools/p", {"policy": {"private_visible_to": "pool"}}, if_match=version)
     approve(requested.mona)
 
     shown = {user: requested.user(user).customer("c1") for user in ("alice", "mona", "bob")}
@@ -340,7 +342,7 @@ def test_rule_30_amount_and_end_are_shown_to_managers_and_the_owner_only(request
 
 
 def test_amount_and_end_are_shown_to_all_members_where_notes_are(world: World) -> None:
-    world.pool(notes_visible_to="pool", customers=1)
+    world.pool(notes_visible_to="pool", private_visible_to="pool", customers=1)
     world.alice.claim("c1")
     win(world.alice, amount="7")
 

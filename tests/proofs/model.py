@@ -484,10 +484,15 @@ class Request:
         """Return the customer for a member or an admin, at the version in If-Match."""
         self.belongs()
         found = self.model.customers.get((self.pool, customer))
-        if found is None:
+        if found is None or self.hides(found):
             raise Refusal("not_found")
         refuse_if(self.seen not in (None, found.version), "version_conflict")
         return found
+
+    def hides(self, found: Customer) -> bool:
+        """Return whether only managers see the customer: it is private to another user, before its deadline."""
+        opened = self.manages or "private_visible_to" in self.policy
+        return not opened and found.state == "private" and found.holder != self.who and not self.expired(found)
 
     def expired(self, found: Customer) -> bool:
         return self.model.expired(found, self.now)

@@ -55,6 +55,7 @@ policies = st.fixed_dictionaries({}, optional={
     "reason_required": st.sampled_from([None, None, True]),
     "masked_fields": st.sampled_from([None, ("name",), ("phone",)]),
     "notes_visible_to": st.sampled_from([None, None, "pool"]),
+    "private_visible_to": st.sampled_from([None, None, "pool"]),
     "private_limit": st.sampled_from([None, None, 1, 2]), "private_ttl": st.sampled_from([None, 5 * HOUR, 2 * DAY]),
     "win": st.sampled_from([None, "holder", "holder", "manager"]), "win_review": st.sampled_from([None, HOUR, 2 * DAY]),
 })  # fmt: skip

@@ -238,7 +238,8 @@ class Playing(RuleBasedStateMachine):
         """Return the customer of an earlier response with the fields that the user may see now."""
         pool, customer = shown["pool_id"], shown["id"]
         known = self.model.customers.get((pool, customer))
-        if known is None or known.created != ms(shown["created_at"]):
+        gone = known is None or known.created != ms(shown["created_at"])
+        if gone or Request(self.model, who, pool, self.world.clock.now).hides(self.model.customers[pool, customer]):
             return shown | {"name": None, "fields": None, "masked": False}
         now = self.model.seen(pool, customer, who, self.world.clock.now)
         return shown | {name: now[name] for name in ("name", "fields", "masked")}
@@ -276,7 +277,9 @@ class Playing(RuleBasedStateMachine):
     def as_they_see_it(self, who: str, pool: str) -> None:
         """Compare the list and the notes that this member can see with the model."""
         user, now = self.user(who, pool), self.world.clock.now
-        for shown in user.walk("/customers"):
+        listed, req = user.walk("/customers"), Request(self.model, who, pool, now)
+        assert {each["id"] for each in listed} == {each.id for each in self.model.of_pool(pool) if not req.hides(each)}
+        for shown in listed:
             assert plain(shown) == self.model.seen(pool, shown["id"], who, now)
             events = user.walk(f"/customers/{shown['id']}/history")
             assert all(each["reason"] is None for each in events if each["masked"])

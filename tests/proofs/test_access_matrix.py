@@ -88,9 +88,13 @@ GET /pools/p/customers?phone=13810029999   | 401    404       404       member? 
 GET /pools/p/customers/free                | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/held                | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/held/history        | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers/own                 | 401    404       404       member?  404       in        in       in       in
+GET /pools/p/customers/own/history         | 401    404       404       member?  404       in        in       in       in
+GET /pools/p/customers/own/eligibility     | 401    404       404       member?  404       in        in       in       in
+GET /pools/p/customers?state=private       | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/free/eligibility    | 401    404       404       member?  in        in        in       in       in
 PATCH /pools/p/customers/held              | 401    404       404       member?  holder?   in        in       in       in
-PATCH /pools/p/customers/own               | 401    404       404       member?  holder?   in        in       in       in
+PATCH /pools/p/customers/own               | 401    404       404       member?  404       in        in       in       in
 
 POST /pools/p/customers/free/claim         | 401    404       404       member?  in        in        in       member?  in
 POST /pools/p/customers/held/release       | 401    404       404       member?  holder?   in        in       in       in
@@ -101,12 +105,12 @@ POST /pools/p/customers/held/erase (forced)| 401    404       404       member? 
 GET /pools/p/erased                        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/extend        | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        in       in       in
-POST /pools/p/customers/own/follow-up      | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/own/follow-up      | 401    404       404       member?  404       in        in       in       in
 POST /pools/p/customers/held/win           | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/asked/win/approve  | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/asked/win/decline  | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/convert       | 401    404       404       member?  manager?  manager?  in       in       in
-POST /pools/p/customers/own/deposit        | 401    404       404       member?  holder?   in        in       in       in
+POST /pools/p/customers/own/deposit        | 401    404       404       member?  404       in        in       in       in
 POST /pools/p/customers/own/deposit (to r) | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/own/deposit (to q) | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/pin           | 401    404       404       member?  holder?   in        in       in       in
@@ -122,7 +126,7 @@ POST /pools/p/extend                       | 401    404       404       member?*
 POST /pools/p/win                          | 401    404       404       member?* holder?*  in        in       in       in
 POST /pools/p/win/approve                  | 401    404       404       member?* manager?* manager?* in       in       in
 POST /pools/p/convert                      | 401    404       404       member?* manager?* manager?* in       in       in
-POST /pools/p/deposit                      | 401    404       404       member?* holder?*  in        in       in       in
+POST /pools/p/deposit                      | 401    404       404       member?* 404*      in        in       in       in
 POST /pools/p/follow-up                    | 401    404       404       member?* holder?*  in        in       in       in
 POST /pools/p/pin                          | 401    404       404       member?* holder?*  in        in       in       in
 POST /pools/p/unpin                        | 401    404       404       member?* holder?*  in        in       in       in
@@ -170,13 +174,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/win/approve": {"customer_ids": ["asked"]},
     "POST /pools/p/customers/asked/win/decline": {"reason": "not signed"},
     "POST /pools/p/deposit": {"customer_ids": ["own"]},
-    "POST /pools/p/follow-up": {"customer_ids": ["held", "own"], "note": "called"},
+    "POST /pools/p/follow-up": {"customer_ids": ["held", "pinned"], "note": "called"},
     "POST /pools/p/pin": {"customer_ids": ["held"], "until": "2026-06-03T00:00:00Z"},
     "POST /pools/p/unpin": {"customer_ids": ["pinned"]},
     "POST /pools/p/customers/free/erase": {"reason": "requested"},
     "POST /pools/p/customers/held/erase (forced)": {"reason": "requested", "force": True},
     "POST /pools/p/erase": {"customer_ids": ["free"], "reason": "requested"},
-    "POST /pools/p/edit": {"customer_ids": ["held", "own"], "name": "Renamed"},
+    "POST /pools/p/edit": {"customer_ids": ["held", "pinned"], "name": "Renamed"},
 }
 REFUSALS = {
     "401": "unauthenticated", "404": "not_found", "member?": "not_a_member", "manager?": "not_manager",
