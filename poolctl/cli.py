@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from chalicelib import __version__
-from poolctl import exports, imports, login, maintenance, messages, policies, usage, users, verbs, watch
+from poolctl import exports, imports, leaving, login, maintenance, messages, policies, usage, users, verbs, watch
 from poolctl.client import Refused, Unreachable
 from poolctl.commands_base import COMMANDS, LocalizedGroup, shared
 from poolctl.exits import CommandFailed, Exit
@@ -29,6 +29,7 @@ MODULES = (
     policies,
     maintenance,
     users,
+    leaving,
     watch,
 )  # each import registers its commands
 

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -87,6 +87,24 @@ class Id(click.ParamType[str]):
 
 
 ID = Id()
+
+
+class _Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not SHORTEST <= seconds <= LONGEST:  # also false for nan
+            self.fail(message("usage.seconds", least=SHORTEST, most=LONGEST), param, ctx)
+        return seconds
+
+
+SHORTEST: Final = 0.1
+LONGEST: Final = 86_400
+SECONDS: Final = _Seconds()
 
 
 def command(name: str, **settings: Any) -> Callable[[F], F]:

@@ -19,28 +19,11 @@ from rich.live import Live
 
 from poolctl import output
 from poolctl.client import Refused, Unreachable
-from poolctl.commands_base import command, parse_customer
+from poolctl.commands_base import SECONDS, command, parse_customer
 from poolctl.exits import CommandFailed, Exit
 from poolctl.messages import message
 from poolctl.session import Session, moment
 
-
-class _Seconds(click.ParamType[float]):
-    name = "seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = 0.0
-        if not SHORTEST <= seconds <= LONGEST:  # also false for nan
-            self.fail(message("usage.seconds", least=SHORTEST, most=LONGEST), param, ctx)
-        return seconds
-
-
-SHORTEST: Final = 0.1
-LONGEST: Final = 86_400
-SECONDS: Final = _Seconds()
 Snapshot: TypeAlias = dict[str, dict[str, Any]]  # customers by id, or events by seq
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from python_calamine import CalamineWorkbook
 
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.table import Put
 from tests.http.test_audit import ALICE, corrupt
 from tests.support.command_line import Terminal, result_of, terminal_for
 from tests.support.dynamodb_calls import hooked
@@ -340,3 +342,64 @@ def test_poolctl_requires_a_user_together_with_changes(terminal: Terminal) -> No
     for arguments in (("users", "alice"), ("users", "--name", "Alice")):
         assert terminal.run(*arguments, user="root").status == 2
     assert terminal.run("users", user="alice").error_line == "Refused: Only an administrator may do this. (not_admin)"
+
+
+# Leaving the company
+
+
+def _holding_two(world: World) -> None:
+    world.fill(2)
+    world.alice.claim_batch(["c1", "c2"])
+
+
+def test_poolctl_leave_moves_the_customers_of_a_user_and_states_the_counts(terminal: Terminal, threaded: World) -> None:
+    _holding_two(threaded)
+    threaded.mona.put("/members/bob", {"role": "member", "holding_limit": 1})
+
+    done = terminal.run("leave", "alice", "--held", "transfer", "--private", "deposit", "--to", "bob", user="root")
+    again = terminal.run("leave", "alice", "--json", user="root")
+
+    assert done.status == 0
+    assert "Customers moved: 2; not to the recipient: 1." in done.out
+    assert (again.json["state"], again.json["moved"]) == ("done", 2)
+    assert threaded.alice.claim("c1").code == "user_left"
+
+
+def test_poolctl_leave_back_lets_the_user_claim_again(terminal: Terminal, threaded: World) -> None:
+    _holding_two(threaded)
+    terminal.run("leave", "alice", "--held", "release", "--private", "deposit", user="root")
+
+    back = terminal.run("leave", "alice", "--back", user="root", LANG="zh_CN.UTF-8")
+
+    assert (back.status, back.out) == (0, "已撤销 alice 的离职，可再次获得客户。\n")
+    assert threaded.alice.claim("c1").status == 200
+
+
+def test_poolctl_leave_follows_the_progress_until_the_leave_is_done(terminal: Terminal, threaded: World) -> None:
+    _holding_two(threaded)
+    key = keys.customer_key("main", "p", "c1")
+    sound = threaded.table.get([key])[key]
+    threaded.table.write([Put(key, sound | {"tail": {"S": "["}})])
+    threaded.service.backend.customer_cache.forget(key)
+
+    program = terminal.start(
+        "leave", "alice", "--held", "release", "--private", "deposit", "--every", "0.1", user="root"
+    )
+    assert program.stderr is not None
+    first = program.stderr.readline()
+    threaded.table.write([Put(key, sound)])
+    threaded.run_schedule()
+    ended = result_of(program)
+
+    assert first == "1 customers moved, 1 left.\n"
+    assert ended.status == 0 and "Customers moved: 2" in ended.out
+
+
+def test_poolctl_leave_needs_both_answers_or_none(terminal: Terminal) -> None:
+    commands = (("--held", "release"), ("--private", "deposit"), ("--to", "bob"), ("--back", "--held", "release"))
+
+    for answers in commands:
+        assert terminal.run("leave", "alice", *answers, user="root").status == 2
+    assert terminal.run("leave", "alice", user="alice").error_line == (
+        "Refused: Only an administrator may do this. (not_admin)"
+    )

@@ -257,7 +257,7 @@ def test_a_server_that_is_not_this_service_is_reported(offline: Terminal, body: 
     file.write_text("name\nA\n")
     commands = (
         "pools", "mine", "claim c1", "claim --next 1", "release c1", "assign c1 --to b", f"import {file}", "export -",
-        "policy", "policy --set a=1", "sweep", "audit", "watch --times 1", "watch c1 --times 1",
+        "policy", "policy --set a=1", "sweep", "audit", "leave b", "watch --times 1", "watch c1 --times 1",
     )  # fmt: skip
 
     with another_server(body) as url:
