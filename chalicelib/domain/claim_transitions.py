@@ -149,9 +149,8 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
 
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
     """Require a manager as the actor, and as the recipient a member of the pool who has not left."""
-    recipient = keys.member_key(actor.tenant, actor.pool, to)
-    belongs = [rules.member(recipient, "taker_not_a_member"), rules.stays(recipient)]
-    return [*manager_rules(actor), *belongs, *customer_rules(actor, key)]
+    recipient = rules.recipient(keys.member_key(actor.tenant, actor.pool, to))
+    return [*manager_rules(actor), *recipient, *customer_rules(actor, key)]
 
 
 def owner_stays(actor: Actor, owner: str) -> Rule:

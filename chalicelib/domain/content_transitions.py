@@ -55,9 +55,8 @@ def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) ->
 
 def create_private_row(actor: Actor, customer: str, known: Customer | None, row: Row, owner: str) -> Transition:
     """Create the customer of the row as a private customer of `owner`, a member, under their limit (rule 31)."""
-    recipient = keys.member_key(actor.tenant, actor.pool, owner)
-    required = [rules.member(recipient, "taker_not_a_member"), rules.stays(recipient)]
-    return create(actor, row, "created", first=required, owner=owner)
+    recipient = rules.recipient(keys.member_key(actor.tenant, actor.pool, owner))
+    return create(actor, row, "created", first=recipient, owner=owner)
 
 
 def import_row(

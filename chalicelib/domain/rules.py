@@ -330,6 +330,11 @@ def stays(key: Key) -> Rule:
     return Rule("user_left", key, left_at.does_not_exist())
 
 
+def recipient(key: Key) -> list[Rule]:
+    """Require a member who may get a customer from somebody else."""
+    return [member(key, "taker_not_a_member"), stays(key)]
+
+
 @lru_cache(maxsize=1024)
 def manager(key: Key, reason: str = "not_manager") -> Rule:
     return Rule(reason, key, role == "manager")
