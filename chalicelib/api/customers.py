@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from chalicelib.api.requests import (
     BatchBody,
@@ -28,19 +29,23 @@ from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import User
-from chalicelib.model.model import Identifier
+from chalicelib.model.model import Identifier, Pool
 from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.text import field_errors
+from chalicelib.model.validation import FieldError
 from chalicelib.services import claims, customers, import_undo, imports
 from chalicelib.services.customers import Filter, Listed
+from chalicelib.services.imports import ImportKey
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome
 
 
-class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
+class RowBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of a customer."""
+
     name: Name
     id: Identifier | None = None
     fields: Fields = {}
@@ -58,7 +63,7 @@ class CustomerBody(Struct, frozen=True, forbid_unknown_fields=True):
         return Row(self.id or new_id(), self.name, self.fields, priority, generated_id=self.id is None)
 
 
-class NewCustomerBody(CustomerBody, frozen=True, forbid_unknown_fields=True):
+class NewCustomerBody(RowBody, frozen=True, forbid_unknown_fields=True):
     private_of: User | None = None
 
 
@@ -69,16 +74,32 @@ def create_customer(ctx: RequestContext, body: NewCustomerBody, pool: str) -> An
     return one_answer(customers.create(ctx, pool, body.row(ctx.backend.new_id), owner), status=201)
 
 
+Holder: TypeAlias = Annotated[
+    str,
+    Meta(min_length=1, max_length=1_024, description="The id, e-mail address or unique name of a member."),
+]
+
+
+class ImportRow(RowBody, frozen=True, forbid_unknown_fields=True):
+    holder: Holder | None = None
+
+
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
-    rows: Annotated[list[Annotated[msgspec.Raw, same_schema_as("CustomerBody")]], Batched]
-    key: Literal["id"] | Kind = "id"
+    rows: Annotated[list[Annotated[msgspec.Raw, same_schema_as("ImportRow")]], Batched]
+    key: ImportKey = "id"
     on_duplicate: OnDuplicate = "reject"
+    dry_run: bool = False
 
 
-@route("POST", POOL + "/import", body=ImportBody, row=CustomerBody, answers=responses.Import, form="each")
+@route("POST", POOL + "/import", body=ImportBody, row=ImportRow, answers=responses.Import, form="each")
 def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer:
     """Create or update one customer per row, never its holder or state. Each row succeeds or fails on its own."""
     check_batch_size(len(body.rows))
+    if body.dry_run:
+        from chalicelib.services.import_forecasts import forecast  # only a dry run needs it
+
+        ruled = ctx.pool(pool)
+        return Answer(forecasts=forecast(ctx, ruled, body.key, _rows(ctx, ruled, body), body.on_duplicate))
     log = ctx.import_log(pool)
     outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
     return batch_answer(outcome, of_all=("not_a_member", "not_manager"), import_id=log.import_id)
@@ -91,19 +112,43 @@ def undo_import(ctx: RequestContext, pool: str, import_id: str) -> Answer:
 
 
 def _imported(ctx: RequestContext, body: ImportBody, pool: str, log: ImportLog) -> Outcome:
-    rows = [_row(ctx, raw) for raw in body.rows]
+    rows = _rows(ctx, ctx.pool(pool), body)
     if body.key == "id":
         return customers.import_rows(ctx, pool, rows, body.on_duplicate, log)
     return imports.import_by_key(ctx, pool, body.key, rows, body.on_duplicate, log)
 
 
-def _row(ctx: RequestContext, raw: msgspec.Raw) -> Row | Result:
-    """Return the row, or the refusal of an invalid one."""
+def _rows(ctx: RequestContext, pool: Pool, body: ImportBody) -> list[Row | Result]:
+    """Return each row, or the refusal of an invalid one. A named holder becomes the id of a member."""
+    decoded = [_decoded(raw) for raw in body.rows]
+    texts = dict.fromkeys(each.holder for each in decoded if isinstance(each, ImportRow) and each.holder is not None)
+    holders = dict[str, str | None]()
+    if texts:
+        from chalicelib.services.recipients import members_named  # only rows with a holder need it
+
+        holders = members_named(ctx, pool, texts)
+    return [each if isinstance(each, Result) else _row(ctx, each, holders) for each in decoded]
+
+
+def _decoded(raw: msgspec.Raw) -> ImportRow | Result:
     try:
-        body: CustomerBody = decode(raw, CustomerBody)
-        return body.row(ctx.backend.new_id)
+        row: ImportRow = decode(raw, ImportRow)
+        return row
     except Refused as refused:
         return Result(_given_id(raw), refusal=refused.refusal)
+
+
+def _row(ctx: RequestContext, body: ImportRow, holders: Mapping[str, str | None]) -> Row | Result:
+    try:
+        row = body.row(ctx.backend.new_id)
+    except Refused as refused:
+        return Result(body.id or "", refusal=refused.refusal)
+    if body.holder is None:
+        return row
+    holder = holders[body.holder]
+    if holder is None:
+        return Result(body.id or "", refusal=Refusal("invalid_request", errors=(FieldError("member", "holder"),)))
+    return replace(row, holder=holder)
 
 
 class _Named(Struct, frozen=True):

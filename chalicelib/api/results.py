@@ -24,6 +24,7 @@ from chalicelib.model.errors import Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import Body, Facts
 from chalicelib.model.times import rfc3339
+from chalicelib.services.imports import Forecast, Forecasts
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
 
@@ -137,6 +138,8 @@ def body_of(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body
     if answer.blocking is not None:
         blocking = [problems.refusal_body(each, language) for each in answer.blocking]
         return responses.Eligibility(not blocking, blocking)
+    if answer.forecasts is not None:
+        return _forecasts(answer.forecasts, language)
     if route.form == "each" and answer.results is not None:
         return _batch(answer, answer.results, bodies, language, route)
     return answer.body
@@ -167,8 +170,21 @@ def _batch(answer: Answer, results: Mapping[int, Result], bodies: Bodies, langua
         problem.status = 409
         return responses.RefusedBatch(**asdict(problem), results=entries, summary=summary)
     if answer.import_id is not None:
-        return responses.Import(entries, summary, answer.import_id)
+        return responses.Import(entries, summary, import_id=answer.import_id)
     return responses.Batch(entries, summary)
+
+
+def _forecasts(forecasts: Forecasts, language: str) -> responses.Import:
+    entries = [_forecast(each, language) for each in forecasts.rows]
+    failed = sum(each.refusal is not None for each in forecasts.rows)
+    return responses.Import(entries, responses.Summary(len(entries) - failed, failed), room=forecasts.room)
+
+
+def _forecast(row: Forecast, language: str) -> responses.Schema:
+    if row.refusal is not None:
+        body = problems.refusal_body(row.refusal, language)
+        return responses.RefusedRow(row.id, False, list(row.keys), **asdict(body))
+    return responses.RowForecast(row.id, True, row.outcome or "unchanged", row.holder, list(row.keys))
 
 
 def _entry(result: Result, body: responses.Customer | None, language: str) -> responses.Schema:

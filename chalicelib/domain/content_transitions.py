@@ -1,4 +1,4 @@
-"""Plan the transitions of a customer's content: create, import, edit, and undo an import.
+"""Plan the transitions of a customer's content: create, update, edit, and undo an import.
 
 Pure, like `transitions`. The holder and the state of a stored customer stay.
 """
@@ -38,7 +38,7 @@ OnDuplicate: TypeAlias = Literal["skip", "update", "reject"]
 class Row(Struct, frozen=True):
     """A customer as a client sent it. `generated_id` is set if the client gave no id.
 
-    Without a priority, the customer keeps its own, or gets 0.
+    Without a priority, the customer keeps its own, or gets 0. `holder` is the member whom an import assigns it to.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Row(Struct, frozen=True):
     fields: dict[str, Any]
     priority: int | None = None
     generated_id: bool = False
+    holder: str | None = None
 
 
 def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) -> Transition:
@@ -57,16 +58,6 @@ def create_private_row(actor: Actor, customer: str, known: Customer | None, row:
     """Create the customer of the row as a private customer of `owner`, a member, under their limit (rule 31)."""
     recipient = rules.recipient(keys.member_key(actor.tenant, actor.pool, owner))
     return create(actor, row, "created", first=recipient, owner=owner)
-
-
-def import_row(
-    actor: Actor, customer: str, known: Customer | None, rows: Mapping[str, Row], on_duplicate: OnDuplicate
-) -> Transition:
-    """Add the customer of the row, or update it, by its id."""
-    row = rows[customer]
-    if known is None or on_duplicate == "reject":
-        return create(actor, row, "imported", unique=on_duplicate == "reject")
-    return keep_existing(actor, known) if on_duplicate == "skip" else update_row(actor, known, row)
 
 
 def update_row(actor: Actor, known: Customer, row: Row) -> Transition:

@@ -18,11 +18,10 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model import contact_keys
-from chalicelib.model.contact_keys import KeySecret
+from chalicelib.model.contact_keys import KeyKind, KeySecret
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool, Tombstone, transitioned
-from chalicelib.model.normalization import Kind
 from chalicelib.model.policy import Policy
 
 PAST_HOLDERS_KEPT = 8  # without a cooldown
@@ -76,8 +75,8 @@ class Actor(Struct, frozen=True):
         """Return the keys of the contacts in a customer's fields, under the present policy."""
         return contact_keys.contact_keys(fields, self.home.definitions.kinds, self.policy.region, self.secret)
 
-    def keys_of_kind(self, kind: Kind, fields: Mapping[str, Any]) -> list[str]:
-        """Return the keys of the phone numbers or of the e-mail addresses in these fields."""
+    def keys_of_kind(self, kind: KeyKind, fields: Mapping[str, Any]) -> list[str]:
+        """Return the keys of the phone numbers, of the e-mail addresses or of the external id in these fields."""
         return contact_keys.keys_of_kind(kind, fields, self.home.definitions.kinds, self.policy.region, self.secret)
 
     def clock(self, known: Customer | None) -> int:

@@ -70,6 +70,9 @@ class Schema(Struct, forbid_unknown_fields=True):
 Body: TypeAlias = Schema | dict[str, Any]
 
 
+RowOutcome: TypeAlias = Literal["created", "updated", "unchanged"]
+
+
 # The objects
 
 
@@ -398,10 +401,31 @@ class Batch(Naming):
     summary: Summary
 
 
-class Import(Batch):
-    """A batch result. `import_id` identifies the import when it is undone."""
+class RowForecast(Schema):
+    """What an import would do with the row, in a dry run. `id` is empty for a new customer without one; `holder` is the
+    member who would get the customer. Rows that have a value of `keys` in common may be about the same customer."""
 
-    import_id: str
+    id: str
+    ok: Yes
+    outcome: RowOutcome
+    holder: str | None
+    keys: list[str]
+
+
+class RefusedRow(BatchFailure):
+    """Why an import would refuse the row, in a dry run."""
+
+    keys: list[str]
+
+
+class Import(Naming):
+    """One result for each row, in the order of the request. `import_id` identifies the import when it is undone. A dry
+    run has forecasts instead, and `room`: how many customers each named holder may still get, null without a limit."""
+
+    results: list[Annotated[Any, same_schema_as("BatchSuccess", "BatchFailure", "RowForecast", "RefusedRow")]]
+    summary: Summary
+    import_id: str | UnsetType = UNSET
+    room: dict[str, Natural | None] | UnsetType = UNSET
 
 
 class Undone(Schema):
@@ -454,4 +478,6 @@ ALL: Final = (
     Undone,
     EraseSuccess,
     BatchFailure,
+    RowForecast,
+    RefusedRow,
 )

@@ -81,6 +81,10 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "null_parameter": ("must not be null: leave it out", "不能为 null，不需要时请省略"),
     "not_digits": ("must be a whole number in digits", "须为数字形式的整数"),
     "none_given": ("expected at least one", "至少需要一项"),
+    "external_id": ("expected an external id", "须填写外部编号"),
+    "member": (
+        "must be the id, the e-mail address or the unique name of a member", "须为成员的编号、邮箱或唯一的姓名"
+    ),
     "one_search": ("search by only one of these", "只能按其中一项查询"),
     "blank": ("must not be blank", "不能只有空白"),
     "phone": ("expected a phone number", "须为有效的电话号码"),

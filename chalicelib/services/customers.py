@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import content_transitions, masking, rendering
+from chalicelib.domain import content_transitions, import_transitions, masking, rendering
 from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
@@ -65,9 +65,11 @@ def import_rows(
         require_manager(ctx, pool)
     actor = ctx.actor(pool)
     by_id = {row.id: row for row in reversed(rows) if isinstance(row, Row)}
-    planner = partial(content_transitions.import_row, actor, rows=by_id, on_duplicate=on_duplicate)
+    planner = partial(
+        import_transitions.import_row, actor, rows=by_id, on_duplicate=on_duplicate, new_id=ctx.backend.new_id
+    )
     failed = {index: row for index, row in enumerate(rows) if isinstance(row, Result)}
-    return ctx.uow(actor, planner, managed=True, log=log).execute([row.id for row in rows], failed=failed)
+    return ctx.taking_uow(actor, planner, managed=True, log=log).execute([row.id for row in rows], failed=failed)
 
 
 def edit(

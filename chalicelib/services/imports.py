@@ -1,4 +1,4 @@
-"""Import by phone number or e-mail address: find the customer of each row, and add or update it.
+"""Import by phone number, e-mail address or external id: find the customer of each row, and add or update it.
 
 A unique-key item names the last customer with that contact. It is only a hint: the customer may have another contact
 by now, and then the row creates a new one. A new customer is written under the condition that the unique-key items of
@@ -11,20 +11,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from chalicelib.domain import content_transitions, rules
+from chalicelib.domain import import_transitions, rules
 from chalicelib.domain.content_transitions import OnDuplicate, Row
-from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.domain.import_transitions import Target
+from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Throttled
+from chalicelib.model.contact_keys import KEY_KINDS, KeyKind
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer
-from chalicelib.model.normalization import Kind
+from chalicelib.model.responses import RowOutcome
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services.pools import require_manager
@@ -34,44 +35,56 @@ from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, without_malformed
 
 log = logging.getLogger("customer-pool")
+ImportKey: TypeAlias = Literal["id", "auto"] | KeyKind
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 
 
+class Forecast(Struct, frozen=True):
+    """The result that a row would have: its outcome, or the refusal. `id` is empty for a new customer without one.
+
+    `keys` are equal where two rows may be about one customer. `holder` is the member who would get the customer.
+    """
+
+    id: str
+    outcome: RowOutcome | None = None
+    holder: str | None = None
+    refusal: Refusal | None = None
+    keys: tuple[str, ...] = ()
+
+
+class Forecasts(NamedTuple):
+    """The forecast of each row, and how many customers each named holder may still get; None without a limit."""
+
+    rows: list[Forecast]
+    room: dict[str, int | None]
+
+
 class Keyed(Struct, frozen=True):
-    """A row and the contact keys that identify its customer: of all its phone numbers, or of its addresses."""
+    """A row and the keys that identify its customer: all its phone numbers, or all its addresses, or its external id.
+
+    Without any, the id of the row does.
+    """
 
     row: Row
     contact_keys: list[str]
 
 
-class Target(Struct, frozen=True):
-    """A row, its unique keys and the customer with one of these contacts, `contact_key`.
-
-    `unique_keys` are the items as read, None for a free one. An item without such a customer is stale.
-    """
-
-    row: Row
-    unique_keys: dict[Key, Item | None]
-    contact_key: str = ""
-    customer: Customer | None = None
-
-    @property
-    def id(self) -> str:
-        return self.row.id if self.customer is None else self.customer.id
-
-
 def import_by_key(
     ctx: RequestContext,
     pool_id: str,
-    kind: Kind,
+    key: ImportKey,
     rows: Sequence[Row | Result],
     on_duplicate: OnDuplicate,
     log: ImportLog,
 ) -> Outcome:
-    """Return one result per row, with the id of its customer. The id of a row is used only for a new customer."""
+    """Return one result per row, with the id of its customer. The id of a row is used only for a new customer.
+
+    With the key `auto`, a row is about the customer with its id or, without an id, with its first kind of key. A row
+    without any is a new customer.
+    """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
-    keyed, failed = _keyed(actor, kind, rows)
+    keyed, failed = keyed_rows(actor, key, rows)
     if not keyed:
         require_manager(ctx, pool)
     outcome = Outcome(failed | ctx.idempotency.answers)
@@ -85,8 +98,10 @@ def import_by_key(
     raise Throttled
 
 
-def _keyed(actor: Actor, kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict[int, Keyed], dict[int, Result]]:
-    """Return rows with their contact keys, and failures (contact missing or repeated), by position."""
+def keyed_rows(
+    actor: Actor, key: ImportKey, rows: Sequence[Row | Result]
+) -> tuple[dict[int, Keyed], dict[int, Result]]:
+    """Return rows with their contact keys, and failures (key missing or repeated), by position."""
     keyed: dict[int, Keyed] = {}
     failed: dict[int, Result] = {}
     earlier: set[str] = set()
@@ -94,15 +109,23 @@ def _keyed(actor: Actor, kind: Kind, rows: Sequence[Row | Result]) -> tuple[dict
         if isinstance(row, Result):
             failed[at] = row
             continue
-        found = actor.keys_of_kind(kind, row.fields)
-        if not found:
-            failed[at] = _failed(row, Refusal("invalid_request", errors=(FieldError(kind, f"fields.{kind}"),)))
+        found = _identifying_keys(actor, key, row)
+        if key in KEY_KINDS and not found:
+            failed[at] = _failed(row, Refusal("invalid_request", errors=(FieldError(key, f"fields.{key}"),)))
         elif not earlier.isdisjoint(found):
             failed[at] = _failed(row, Refusal("duplicate_in_request"))
         else:
             keyed[at] = Keyed(row, found)
-            earlier.update(found)
+            earlier.update(found if key != "auto" else actor.contact_keys(row.fields))
     return keyed, failed
+
+
+def _identifying_keys(actor: Actor, key: ImportKey, row: Row) -> list[str]:
+    if key == "id" or (key == "auto" and not row.generated_id):
+        return []
+    kinds = KEY_KINDS if key == "auto" else (key,)
+    found = (actor.keys_of_kind(kind, row.fields) for kind in kinds)
+    return next(filter(None, found), [])
 
 
 def _failed(row: Row, refusal: Refusal) -> Result:
@@ -117,15 +140,35 @@ def _attempt(
     log: ImportLog,
 ) -> dict[int, Result]:
     """Look up the customer of each row and write all. A key taken meanwhile is refused as KEY_TAKEN."""
+    found = lookup(ctx, actor, pending)
+    planner = partial(
+        import_transitions.import_target,
+        actor,
+        targets=found.targets,
+        on_duplicate=on_duplicate,
+        new_id=ctx.backend.new_id,
+    )
+    uow = ctx.taking_uow(actor, planner, managed=True, log=log)
+    return found.failed | uow.attempt(found.ids, known=found.known).results
+
+
+class Found(Struct, frozen=True):
+    """The customer of each row: ids and failures by position, targets and stored customers by id."""
+
+    ids: dict[int, str]
+    targets: dict[str, Target]
+    known: dict[str, Customer]
+    failed: dict[int, Result]
+
+
+def lookup(ctx: RequestContext, actor: Actor, pending: Mapping[int, Keyed]) -> Found:
+    """Find the customer of each row. A new customer whose id belongs to the customer of another row is a duplicate."""
     targets, failed = _targets(ctx, actor, pending)
     known = {target.customer.id: target.customer for target in targets.values() if target.customer is not None}
     others = {at for at, target in targets.items() if target.customer is None and target.id in known}
-    by_id = {target.id: target for at, target in reversed(targets.items()) if at not in others}
-    planner = partial(_transition, actor, targets=by_id, on_duplicate=on_duplicate)
-    uow = ctx.uow(actor, planner, managed=True, log=log)
-    ids = {at: target.id for at, target in targets.items() if at not in others}
     failed |= {at: _failed(targets[at].row, Refusal("duplicate_customer")) for at in others}
-    return failed | uow.attempt(ids, known=known).results
+    by_id = {target.id: target for at, target in reversed(targets.items()) if at not in others}
+    return Found({at: each.id for at, each in targets.items() if at not in others}, by_id, known, failed)
 
 
 def _targets(
@@ -146,11 +189,15 @@ def _targets(
     require_manager(ctx, actor.home, unique_keys)
     named, damaged = _owners({each: unique_keys[key] for each, key in wanted_keys.items() if key in unique_keys})
     malformed: set[str] = set()
-    customers = customer_cache.read(table, actor, list(dict.fromkeys(named.values())), malformed)
+    given = [each.row.id for each in pending.values() if not each.contact_keys and not each.row.generated_id]
+    customers = customer_cache.read(table, actor, list(dict.fromkeys([*named.values(), *given])), malformed)
     targets, failed = dict[int, Target](), dict[int, Result]()
     for at, each in pending.items():
-        if any(key in damaged or named.get(key) in malformed for key in each.contact_keys):
+        if each.row.id in malformed or any(key in damaged or named.get(key) in malformed for key in each.contact_keys):
             failed[at] = _failed(each.row, Refusal(rules.MALFORMED_RECORD))
+            continue
+        if not each.contact_keys:
+            targets[at] = Target(each.row, customer=customers.get(each.row.id))
             continue
         read = {wanted_keys[key]: unique_keys.get(wanted_keys[key]) for key in each.contact_keys}
         owners = {key: customers.get(named.get(key, "")) for key in each.contact_keys}
@@ -169,23 +216,3 @@ def _owners(unique_keys: Mapping[str, Item]) -> tuple[dict[str, str], set[str]]:
             log.error("malformed unique key: %s", exception_summary(error))
             damaged.add(contact_key)
     return named, damaged
-
-
-def _transition(
-    actor: Actor,
-    customer: str,
-    current: Customer | None,
-    targets: Mapping[str, Target],
-    on_duplicate: OnDuplicate,
-) -> Transition | Refusal:
-    target = targets[customer]
-    if target.customer is None:
-        first = [rules.not_taken(unique_key, item) for unique_key, item in target.unique_keys.items()]
-        return content_transitions.create(actor, target.row, "imported", first=first)
-    if current is None or target.contact_key not in current.contact_keys:
-        return Refusal(rules.KEY_TAKEN)
-    if on_duplicate == "reject":
-        return content_transitions.reject_existing(actor, current)
-    if on_duplicate == "skip":
-        return content_transitions.keep_existing(actor, current)
-    return content_transitions.update_row(actor, current, target.row)

@@ -144,13 +144,20 @@ class RequestContext(Struct, frozen=True):
         return UnitOfWork(table, customer_cache, actor, planner, self.idempotency, target_pool, log, managed, atomic)
 
     def taking_uow(
-        self, actor: Actor, planner: Planner, *, managed: bool = False, atomic: bool = False
+        self,
+        actor: Actor,
+        planner: Planner,
+        *,
+        log: ImportLog | None = None,
+        managed: bool = False,
+        atomic: bool = False,
     ) -> TakingUnitOfWork:
         """Return a unit of work whose customers are taken by a member, under their limits."""
         table, customer_cache, new_id = self.backend.table, self.backend.customer_cache, self.backend.new_id
         return TakingUnitOfWork(
-            table, customer_cache, actor, planner, self.idempotency, managed=managed, atomic=atomic, new_id=new_id
-        )
+            table, customer_cache, actor, planner, self.idempotency, log=log, managed=managed, atomic=atomic,
+            new_id=new_id,
+        )  # fmt: skip
 
     def pinning_uow(self, actor: Actor, planner: Planner, *, atomic: bool = False) -> PinningUnitOfWork:
         """Return a unit of work in which the caller pins their own claims, under their limit."""

@@ -38,17 +38,17 @@ _ROOM: Final = {"held": "room", "private": "private_room"}  # what is left of a 
 def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
     """Return the changes of each member's counters and of their statistics of the day, and those of a tally."""
     if isinstance(transition, Remove) and transition.before is not None:
-        # Only an available customer can be removed.
-        return {_member(transition.before, transition.by): Counter(pooled=-1)}
+        # Only a customer as its import wrote it can be removed: available, or assigned.
+        return _changes_of_removal(transition.before, transition.by)
     if isinstance(transition, Erase) and transition.before is not None:
-        return _changes_of_erasure(transition.before, transition.after.erased_by)
+        return _changes_of_removal(transition.before, transition.after.erased_by)
     if not isinstance(transition, Write):
         return {}
     changes, tally = _changes_of_write(transition.before, transition.after), transition.tally
     return changes if tally is None else changes | {tally.key: Counter(tally.counters)}
 
 
-def _changes_of_erasure(before: Customer, by: str) -> dict[Key, Counter[str]]:
+def _changes_of_removal(before: Customer, by: str) -> dict[Key, Counter[str]]:
     sums: dict[Key, Counter[str]] = defaultdict(Counter)
     _count_held(before, -1, sums)
     sums[_member(before, by)]["pooled"] -= before.state != "private"
@@ -80,6 +80,17 @@ def _changes_of_write(before: Customer | None, after: Customer) -> dict[Key, Cou
     if aside := _is_set_aside(after) - _is_set_aside(before):
         last_holder = None if before is None else before.holder
         sums[_member(after, last_holder or after.tail[-1].by)]["aside"] += aside
+    return sums
+
+
+def _possessions(customer: Customer | None, sign: int) -> dict[Key, Counter[str]]:
+    """Return what the holder or owner has of the customer, with that sign."""
+    sums: dict[Key, Counter[str]] = defaultdict(Counter)
+    if customer is not None and customer.state == "claimed" and customer.holder is not None:
+        sums[_member(customer, customer.holder)]["held"] += sign
+        sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
+    elif customer is not None and customer.state == "private" and customer.holder is not None:
+        sums[_member(customer, customer.holder)]["private"] += sign
     return sums
 
 

@@ -65,14 +65,16 @@ class ImportLog(Struct, frozen=True):
 
     def keys(self, transition: Transition) -> set[Key]:
         """Return the keys of the extra items that a transaction with this transition needs."""
-        if not isinstance(transition, Write):
+        if not _changes_content(transition):
             return set()
         record = keys.import_key(self.tenant, self.pool, self.generated_id, "")
         return {record} if transition.before is None else {record, keys.overwritten_key(transition.key)}
 
     def part(self, transitions: Mapping[int, Transition]) -> list[Action]:
         """Return the record of the transitions and the overwritten content, or nothing if they change nothing."""
-        written = {index: each for index, each in transitions.items() if isinstance(each, Write)}
+        written = {
+            index: each for index, each in transitions.items() if isinstance(each, Write) and _changes_content(each)
+        }
         if not written:
             return []
         rows = [_imported_row(index, transition) for index, transition in written.items()]
@@ -95,6 +97,16 @@ class ImportLog(Struct, frozen=True):
         changed = {name: then for name, then in content.items() if then != getattr(after, name)}
         written = {"import": self.import_id, "before": msgspec.json.encode(changed).decode(), "ttl": self._ends}
         return SetAttributes(keys.overwritten_key(customer), serialize_attributes(written))
+
+
+def _changes_content(transition: Transition) -> bool:
+    """Return whether the transition creates a customer or changes its content. An undo leaves an assignment alone."""
+    if not isinstance(transition, Write):
+        return False
+    before = transition.before
+    return before is None or any(
+        getattr(before, name) != getattr(transition.after, name) for name in IMPORTED_ATTRIBUTES
+    )
 
 
 def _imported_row(index: int, transition: Write) -> ImportedRow:

@@ -213,6 +213,8 @@ def test_nothing_gives_a_customer_to_a_user_who_leaves(world: World) -> None:
     )
     batch = world.mona.post("/assign", {"customer_ids": ["c4", "c5"], "to": "alice"})
     assert batch.results == ["user_left", "user_left"]
+    rows = [{"id": each, "name": each, "holder": "alice"} for each in ("c4", "new")]
+    assert world.mona.post("/import", {"rows": rows, "on_duplicate": "update"}).results == ["user_left", "user_left"]
     assert "user_left" in [each["code"] for each in world.alice.get("/customers/c4/eligibility").json["blocking"]]
 
 

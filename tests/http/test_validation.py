@@ -317,7 +317,8 @@ def test_each_rejected_import_row_has_its_error_in_the_readers_language(memory_w
 
     assert [each["errors"] for each in chinese] == [
         ["name：不能为空"], ["name：必须是文本"], ["name：必填"], ["name：最多 200 个字符"], ["priority：必须是整数"],
-        ["含有未知字段，可用字段为 name, id, fields, priority"], ["fields.phone：须为有效的电话号码"], ["必须是对象"],
+        ["含有未知字段，可用字段为 name, id, fields, priority, holder"], ["fields.phone：须为有效的电话号码"],
+        ["必须是对象"],
     ]  # fmt: skip
     assert chinese[0]["detail"] == "请求无效。name：不能为空。"
     assert english[0]["detail"] == "The request is not valid. name: must not be empty."

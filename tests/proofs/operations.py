@@ -237,6 +237,12 @@ def imported(world: World) -> None:
     assert world.user("mona").post("/import", {"rows": rows}).json["import_id"] == "id000006"
 
 
+def imported_for_holders(world: World) -> None:
+    empty(world)
+    rows = [{"id": name, "name": name, "holder": "alice"} for name in ("c1", "c2")]
+    assert world.user("mona").post("/import", {"rows": rows}).json["import_id"] == "id000006"
+
+
 def known_by_phone(world: World) -> None:
     empty(world)
     assert OPERATIONS_BY_NAME["import by phone"].send(world, None).status == 200
@@ -283,6 +289,12 @@ PHONES = {"key": "phone", "on_duplicate": "update", "rows": [
 RELEASE = {"held": "release", "private": "deposit"}
 TO_BOB = {"held": "transfer", "private": "transfer", "to": "bob"}
 IDS = {"on_duplicate": "update", "rows": [{"id": "c1", "name": "Other"}, {"id": "new", "name": "New"}, {"name": "N"}]}
+FOR_HOLDERS = {"key": "auto", "on_duplicate": "update", "rows": [
+    {"name": "A", "fields": {"phone": "+49 30 1234567"}, "holder": "alice"},
+    {"id": "c3", "name": "Other", "holder": "bob"},
+    {"name": "C", "fields": {"external_id": "KH.0002"}, "holder": "nobody"},
+    {"name": "D"},
+]}  # fmt: skip
 MORE_PHONES = PHONES | {"rows": [{"name": "Z", "fields": {"phone": "+49301234567"}}, *PHONES["rows"][1:]]}
 
 OPERATIONS = [
@@ -322,6 +334,9 @@ OPERATIONS = [
     Operation("import by id", held, "mona", "POST", f"{P}/import", IDS),
     Operation("import by phone", empty, "mona", "POST", f"{P}/import", PHONES),
     Operation("import by phone again", known_by_phone, "mona", "POST", f"{P}/import", MORE_PHONES),
+    Operation("import for holders", held, "mona", "POST", f"{P}/import", FOR_HOLDERS),
+    Operation("import for a holder of expired claims", expired, "mona", "POST", f"{P}/import", FOR_HOLDERS, finds=True),
+    Operation("undo an import for holders", imported_for_holders, "mona", "POST", f"{P}/imports/id000006/undo"),
     Operation("undo an import", imported, "mona", "POST", f"{P}/imports/id000006/undo"),
     Operation("edit", held, "alice", "PATCH", C1, {"name": "Other", "fields": {"phone": "+49 30 1234567"}}),
     Operation("claim", filled, "alice", "POST", f"{C1}/claim"),

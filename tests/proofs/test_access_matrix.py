@@ -78,6 +78,8 @@ GET /pools/p/stats                         | 401    404       404       member? 
 POST /pools/p/customers                    | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import                       | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import (by phone)            | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/import (on trial)            | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/import (for a holder)        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/imports/id000036/undo        | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/customers                     | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?state=claimed       | 401    404       404       member?  in        in        in       in       in
@@ -155,6 +157,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/customers": {"id": "made", "name": "Made"},
     "POST /pools/p/import": {"rows": [{"id": "made", "name": "Made"}]},
     "POST /pools/p/import (by phone)": {"rows": [{"name": "M", "fields": {"phone": "13900000000"}}], "key": "phone"},
+    "POST /pools/p/import (on trial)": {
+        "rows": [{"name": "M", "fields": {"phone": "13900000000"}, "holder": "bob"}],
+        "key": "auto",
+        "dry_run": True,
+    },
+    "POST /pools/p/import (for a holder)": {"rows": [{"name": "Made", "holder": "bob"}], "key": "auto"},
     "PATCH /pools/p/customers/held": {"name": "Renamed"},
     "PATCH /pools/p/customers/own": {"name": "Renamed"},
     "POST /pools/p/customers/free/assign": {"to": "bob"},
@@ -187,7 +195,7 @@ REFUSALS = {
     "holder?": "not_holder", "admin?": "not_admin",
 }  # fmt: skip
 ADMINS = ("root", "anna")
-CHANGES_NOTHING = ("POST /sweep", "POST /audit", "PATCH /pools/p (on trial)")
+CHANGES_NOTHING = ("POST /sweep", "POST /audit", "PATCH /pools/p (on trial)", "POST /pools/p/import (on trial)")
 WRITES_ON_READING = ("GET /me",)  # stores what the token states
 
 HEAD, *LINES = [line.partition("|")[::2] for line in TABLE.splitlines() if line]
