@@ -32,14 +32,14 @@ from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier, Pool
 from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
-from chalicelib.model.text import field_errors
+from chalicelib.model.text import NAME_PATTERN, field_errors
 from chalicelib.model.validation import FieldError
-from chalicelib.services import claims, customers, import_undo, imports
+from chalicelib.services import claims, customers, import_list, import_undo, imports
 from chalicelib.services.customers import Filter, Listed
 from chalicelib.services.imports import ImportKey
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
-from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.import_log import ImportLog, Source
 from chalicelib.transactions.unit_of_work import Outcome
 
 
@@ -84,11 +84,19 @@ class ImportRow(RowBody, frozen=True, forbid_unknown_fields=True):
     holder: Holder | None = None
 
 
+class ImportSource(Struct, frozen=True, forbid_unknown_fields=True):
+    """The import that a request is a part of: an id that the client chooses for a file, and the name of the file."""
+
+    id: Identifier
+    file: Annotated[str, Meta(min_length=1, max_length=200, pattern=NAME_PATTERN)] | None = None
+
+
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     rows: Annotated[list[Annotated[msgspec.Raw, same_schema_as("ImportRow")]], Batched]
     key: ImportKey = "id"
     on_duplicate: OnDuplicate = "reject"
     dry_run: bool = False
+    source: ImportSource | None = msgspec.field(default=None, name="import")
 
 
 @route("POST", POOL + "/import", body=ImportBody, row=ImportRow, answers=responses.Import, form="each")
@@ -100,18 +108,34 @@ def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer
 
         ruled = ctx.pool(pool)
         return Answer(forecasts=forecast(ctx, ruled, body.key, _rows(ctx, ruled, body), body.on_duplicate))
-    log = ctx.import_log(pool)
+    source = None if body.source is None else Source(body.source.id, body.source.file)
+    log = ctx.import_log(pool, source)
     outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
-    return batch_answer(outcome, of_all=("not_a_member", "not_manager"), import_id=log.import_id)
+    answer = batch_answer(outcome, of_all=("not_a_member", "not_manager"), import_id=log.import_id)
+    import_list.count_request(ctx, log, outcome.results.values())
+    return answer
 
 
-@route("POST", POOL + "/imports/{import_id}/undo", answers=responses.Undoing, form="each")
-def undo_import(ctx: RequestContext, pool: str, import_id: str) -> Answer:
-    """Undo an import, customer by customer. Customers that have changed since stay as they are."""
-    return batch_answer(import_undo.undo(ctx, pool, import_id))
+@route("GET", POOL + "/imports", query=PageQuery, answers=responses.ImportPage)
+def list_imports(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
+    """List the imports of 30 days, the latest first."""
+    return Answer(import_list.list_imports(ctx, pool, query.limit, query.cursor))
+
+
+class UndoBody(Struct, frozen=True, forbid_unknown_fields=True):
+    cursor: Annotated[str | None, Meta(description="The `next_cursor` of the previous step.")] = None
+
+
+@route("POST", POOL + "/imports/{import_id}/undo", body=UndoBody, answers=responses.Undoing, form="each")
+def undo_import(ctx: RequestContext, body: UndoBody, pool: str, import_id: str) -> Answer:
+    """Undo one request of an import, the latest first. Customers that have changed since stay as they are."""
+    undoing = import_undo.undo(ctx, pool, import_id, body.cursor)
+    return replace(batch_answer(undoing.outcome), undoing=undoing)
 
 
 def _imported(ctx: RequestContext, body: ImportBody, pool: str, log: ImportLog) -> Outcome:
+    if log.source is not None:
+        import_list.check_source(ctx, pool, log.source)
     rows = _rows(ctx, ctx.pool(pool), body)
     if body.key == "id":
         return customers.import_rows(ctx, pool, rows, body.on_duplicate, log)

@@ -171,6 +171,8 @@ def _batch(answer: Answer, results: Mapping[int, Result], bodies: Bodies, langua
         return responses.RefusedBatch(**asdict(problem), results=entries, summary=summary)
     if answer.import_id is not None:
         return responses.Import(entries, summary, import_id=answer.import_id)
+    if answer.undoing is not None:
+        return responses.Undoing(entries, summary, answer.undoing.next_cursor)
     return responses.Batch(entries, summary)
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from chalicelib.model.errors import Refusal
 from chalicelib.model.responses import Body
+from chalicelib.services.import_undo import Undoing
 from chalicelib.services.imports import Forecasts
 from chalicelib.transactions.idempotency import Result
 
@@ -37,7 +38,7 @@ Form: TypeAlias = Literal["body", "one", "each", "items"]
 class Answer(Struct, frozen=True):
     """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or an
     HTML `page`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The
-    dry run of an import has `forecasts`."""
+    dry run of an import has `forecasts`, the `undoing` of one its next cursor."""
 
     body: Body = {}
     status: int = 200
@@ -45,6 +46,7 @@ class Answer(Struct, frozen=True):
     atomic: bool = False
     import_id: str | None = None
     forecasts: Forecasts | None = None
+    undoing: Undoing | None = None
     blocking: list[Refusal] | None = None
     page: HtmlPage | None = None
 

@@ -14,8 +14,10 @@ with it. Nothing here calls DynamoDB.
     unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone or e-mail
     statistics         T#<tenant>#P#<pool>#S                  <day>#<user>         a member's counts of a past day
     pool statistics    same                                   -                    entries by admins, members who left
-    import log         T#<tenant>#P#<pool>#I#<import>         <part>               changes of an import (TTL)
-    undo log           T#<tenant>#P#<pool>#U#<import>         <part>               results of its undo (TTL)
+    import             T#<tenant>#P#<pool>#I#<import>         -                    its time, user, file and counts (TTL)
+    import log         same                                   R#<time>#<request>#<part>  changes of a request (TTL)
+    counted request    same                                   N#<request>          the request is in the counts (TTL)
+    undo log           T#<tenant>#P#<pool>#U#<request>        <part>               results of its undo (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
     user               T#<tenant>#USERS                       <user>               name, e-mail, department, leave
@@ -28,7 +30,8 @@ with it. Nothing here calls DynamoDB.
                         customers: claims by deadline, then private ones by deadline
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
                         so the sweep needs no second read. Two partitions of all tenants list erased customers that
-                        are not yet emptied, and users whose leave is unfinished
+                        are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
+                        the latest first
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
     request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
@@ -124,12 +127,36 @@ def unique_key(tenant: str, pool: str, contact_key: str) -> Key:
     return Key(f"{prefix(tenant, pool)}#D#{contact_key}", "-")
 
 
-def import_key(tenant: str, pool: str, import_id: str, part: str) -> Key:
-    return Key(f"{prefix(tenant, pool)}#I#{import_id}", part)
+def import_key(tenant: str, pool: str, import_id: str) -> Key:
+    return Key(f"{prefix(tenant, pool)}#I#{import_id}", "-")
 
 
-def undone_key(tenant: str, pool: str, import_id: str, part: int) -> Key:
-    return Key(f"{prefix(tenant, pool)}#U#{import_id}", f"{part:03d}")
+def import_log_key(an_import: Key, place: str, part: str) -> Key:
+    """Return the key of one part of the log of a request; `place` is from `place_in_import`."""
+    return Key(an_import.pk, f"R#{place}#{part}")
+
+
+def place_in_import(request: str, now: int) -> str:
+    """Return what sorts the requests of an import, the latest first."""
+    return f"{NO_DEADLINE - now:015d}#{request}"
+
+
+def place_from_sk(sk: str) -> str:
+    """Return the place of a request, from the key of a part of its log."""
+    return sk.removeprefix("R#").rpartition("#")[0]
+
+
+def import_log_from(place: str) -> tuple[str, str]:
+    """Return sort keys before and after the logs of this request and of all earlier ones."""
+    return f"R#{place}", "R#~"
+
+
+def counted_key(an_import: Key, request: str) -> Key:
+    return Key(an_import.pk, f"N#{request}")
+
+
+def undone_key(tenant: str, pool: str, request: str, part: int) -> Key:
+    return Key(f"{prefix(tenant, pool)}#U#{request}", f"{part:03d}")
 
 
 def days_of(tenant: str, pool: str) -> str:
@@ -235,6 +262,11 @@ def requests_in(tenant: str, pool: str) -> str:
 def unfinished_leaves() -> str:
     """Return the partition in `due` of the users of all tenants whose leave the schedule has to continue."""
     return "LEAVES"
+
+
+def imports_in(tenant: str, pool: str) -> str:
+    """Return the partition of a pool's imports in `due`."""
+    return f"{prefix(tenant, pool)}#I"
 
 
 def names_in(tenant: str, pool: str) -> str:

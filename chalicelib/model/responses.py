@@ -437,10 +437,32 @@ class Undone(Schema):
 
 
 class Undoing(Naming):
-    """One result for each customer that the import created or changed, in its order. Failures give the reason."""
+    """One result for each customer that a request of the import created or changed, in its order. Failures give the
+    reason. `next_cursor` continues with the request before; null: the import is undone."""
 
     results: list[Annotated[Any, same_schema_as("Undone", "BatchFailure")]]
     summary: Summary
+    next_cursor: str | None
+
+
+class ListedImport(Schema):
+    """An import: when it began and who began it, the name of its file, and what it has done so far. `rows` are those of
+    the requests that have ended, `refused` those of them that were refused."""
+
+    id: str
+    at: Time
+    by: str
+    file: str | None
+    rows: Natural
+    created: Natural
+    updated: Natural
+    refused: Natural
+    undone_at: Time | None
+
+
+class ImportPage(Naming):
+    items: list[ListedImport]
+    next_cursor: str | None
 
 
 class ExtendedBatch(Naming):

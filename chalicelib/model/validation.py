@@ -211,7 +211,7 @@ def _as_error(name: str, path: str, found: re.Match[str], kind: Any, names: bool
     if name == "missing" or (name == "unknown" and names and _NAME.fullmatch(found[1])):
         return FieldError(name, f"{path}.{found[1]}".removeprefix("."))
     if name == "unknown":
-        return FieldError("unknown_name", path, (", ".join(_members(kind)),))
+        return FieldError("unknown_name", path, (", ".join(_members(_part(kind, path))),))
     if name == "pattern":
         names_it = {_IDENTIFIER: "identifier", _EXCLUDING: "controls"}
         return FieldError(next((each for part, each in names_it.items() if part in found[1]), name), path)
@@ -241,6 +241,12 @@ def _members(kind: Any) -> dict[str, Any]:
         return {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     except TypeError:
         return {}
+
+
+def _part(kind: Any, path: str) -> Any:
+    """Return the type with members at that path; `kind` itself where there is none."""
+    found = _members(kind).get(path)
+    return next((each for each in (found, *get_args(found)) if _members(each)), kind)
 
 
 def _literals(kind: Any) -> Iterator[str | int]:

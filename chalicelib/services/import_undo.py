@@ -1,16 +1,18 @@
-"""Undo one import: restore the customers that it changed and remove the customers that it created.
+"""Undo an import: restore the customers that it changed and remove the customers that it created.
 
-The import log records what the import wrote. Each customer is written under the condition that it is still at the
-version that the import wrote, so any later change, such as a claim, wins. The undo has its own idempotency record: it
-takes effect once, however often it is requested, by any manager, and after any crash.
+Each step undoes one request of the import, the latest first, so that it takes a bounded number of calls. The import log
+records what the request wrote. Each customer is written under the condition that it is still at the version that the
+import wrote, so any later change, such as a claim, wins. Each step has its own idempotency record: it takes effect
+once, however often it is requested, by any manager, and after any crash.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain import content_transitions, rules, transitions
@@ -18,10 +20,11 @@ from chalicelib.domain.transitions import Actor, GivenUp, Recheck, Remove, Trans
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import Throttled
+from chalicelib.dynamodb.table import Check, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.services import unique_keys
+from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions import import_log
 from chalicelib.transactions.context import RequestContext
@@ -31,29 +34,65 @@ from chalicelib.transactions.unit_of_work import Outcome
 
 UNDO_REASON: Final = "import undone"  # of the event
 MAX_ROUNDS: Final = 50  # a round fails when another customer takes a unique key meanwhile; only a defect uses up all
+_NEXT: Final = -2  # the position of the next cursor among the results of a step
 RESULTS_PER_PART: Final = 50  # a part of an idempotency record is an item of limited size
 
 
-def undo(ctx: RequestContext, pool_id: str, import_id: str) -> Outcome:
-    """Return one result per customer that the import wrote. Raises Refused, identically for all who do not manage."""
+class Undoing(NamedTuple):
+    """The results of one step, and the cursor of the next one, if there is one."""
+
+    outcome: Outcome
+    next_cursor: str | None
+
+
+def undo(ctx: RequestContext, pool_id: str, import_id: str, cursor: str | None) -> Undoing:
+    """Undo the latest request of the import, or the one at the cursor. Return one result per customer that it wrote.
+
+    Raises Refused, identically for all who do not manage.
+    """
     pool = ctx.pool(pool_id)
     answered = dict(ctx.idempotency.answers)
     if not answered:
         require_manager(ctx, pool)
-    written = import_log.read(ctx.backend.table, pool.tenant, pool.id, import_id, ctx.now)
-    if not written:
+    place = Cursor(keys.import_key(pool.tenant, pool.id, import_id).pk)
+    start = place.read(cursor, str) or ""
+    if cursor is not None and not import_log.is_place(start):
+        raise Refused(Refusal("invalid_cursor"))
+    if _NEXT not in answered:
+        answered = _undo_step(ctx, pool, import_id, start, place)
+    next_cursor = msgspec.to_builtins(answered.pop(_NEXT).body or {})["next_cursor"]
+    return Undoing(Outcome(answered), next_cursor)
+
+
+def _undo_step(ctx: RequestContext, pool: Pool, import_id: str, start: str, place: Cursor) -> dict[int, Result]:
+    """Undo one request of the import. Return its results, and the next cursor as one of them."""
+    logged = import_log.read(ctx.backend.table, pool.tenant, pool.id, import_id, ctx.now, start)
+    if logged is None:
         raise Refused(Refusal("not_found"))
-    left = {at: each for at, each in written.items() if at not in answered}
-    undoing = replace(ctx, idempotency=_undo_record(ctx, pool, import_id))
+    answered = dict(ctx.idempotency.answers)
+    left = {at: each for at, each in logged.rows.items() if at not in answered}
+    undoing = replace(ctx, idempotency=_undo_record(ctx, pool, logged.request))
     # Restore first: a restored customer then owns its unique keys before a new one with the same keys is removed.
     results = _undo_all(undoing, pool, {at: each for at, each in left.items() if not each.is_new})
     results |= _undo_all(undoing, pool, {at: each for at, each in left.items() if each.is_new})
-    return Outcome(_store_results(ctx, answered | results))
+    if logged.earlier is None:
+        _mark_undone(ctx, pool, import_id)
+    next_cursor = None if logged.earlier is None else place.write(logged.earlier)
+    return _store_results(ctx, answered | results | {_NEXT: Result("", body={"next_cursor": next_cursor})})
 
 
-def _undo_record(ctx: RequestContext, pool: Pool, import_id: str) -> IdempotencyRecord:
-    """Load the results of earlier undos of this import by anyone. These customers are not undone a second time."""
-    wanted_keys = partial(keys.undone_key, pool.tenant, pool.id, import_id)
+def _mark_undone(ctx: RequestContext, pool: Pool, import_id: str) -> None:
+    """Store the time of the undo, if the caller still manages the pool."""
+    required = ctx.actor(pool).manager_rules()
+    checks = [Check(each.key, each.condition) for each in required]
+    failed_items = ctx.backend.table.write([import_log.undone(pool.tenant, pool.id, import_id, ctx.now), *checks])
+    if failed_items is not None and (refusal := rules.first_broken(required, failed_items)) is not None:
+        raise Refused(refusal)
+
+
+def _undo_record(ctx: RequestContext, pool: Pool, request: str) -> IdempotencyRecord:
+    """Load the results of earlier undos of this request by anyone. These customers are not undone a second time."""
+    wanted_keys = partial(keys.undone_key, pool.tenant, pool.id, request)
     idempotency = IdempotencyRecord(wanted_keys, "", ctx.now, RETENTION_SECONDS)
     idempotency.load(ctx.backend.table)
     return idempotency

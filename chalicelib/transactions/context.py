@@ -31,7 +31,7 @@ from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.expired_claims import PinningUnitOfWork, TakingUnitOfWork
 from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result, named
-from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.import_log import ImportLog, Source
 from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
 from chalicelib.transactions.user_cache import UserCache
 
@@ -181,9 +181,10 @@ class RequestContext(Struct, frozen=True):
         clock = self.actor(pool).clock(customer)
         return rendering.customer(customer, pool, clock, self.caller.user, lambda: manager)
 
-    def import_log(self, pool_id: str) -> ImportLog:
-        """Return the log that an import into the pool writes."""
-        return ImportLog(self.caller.tenant, pool_id, self.now, self.backend.new_id(), self.idempotency)
+    def import_log(self, pool_id: str, source: Source | None = None) -> ImportLog:
+        """Return the log that a request of an import into the pool writes."""
+        caller, new_id = self.caller, self.backend.new_id()
+        return ImportLog(caller.tenant, pool_id, caller.user, self.now, new_id, self.idempotency, source)
 
     def answered(self, ids: Sequence[str]) -> Outcome | None:
         """Return the stored outcome if an earlier attempt with this Idempotency-Key has a result for every id.

@@ -53,7 +53,8 @@ def left_of_it(world: World) -> list[str]:
 def readable(item: dict[str, Any]) -> str:
     events = {"tail": items.recent_events_record, "events": items.event_page_record}
     unpacked = [str(read(item)) for name, read in events.items() if name in item]
-    unpacked += [zlib.decompress(item[name]["B"]).decode() for name in ("rows", "answers") if name in item]
+    packed = [item[name]["B"] for name in ("rows", "answers") if "B" in item.get(name, {})]
+    unpacked += [zlib.decompress(each).decode() for each in packed]
     return " ".join((str(item), *unpacked))
 
 

@@ -243,6 +243,15 @@ def imported_for_holders(world: World) -> None:
     assert world.user("mona").post("/import", {"rows": rows}).json["import_id"] == "id000006"
 
 
+def imported_in_parts(world: World) -> None:
+    """An import of two requests, each with a customer for bob and a row that is refused."""
+    empty(world)
+    for each in ("c1", "c2"):
+        rows = [{"id": each, "name": each}, {"id": f"{each}x", "name": each, "holder": "bob"}, {"id": "bad id"}]
+        assert world.mona.post("/import", {"rows": rows, "import": {"id": "file-1"}}).results[:2] == ["ok", "ok"]
+        world.clock.forward(MINUTE)
+
+
 def known_by_phone(world: World) -> None:
     empty(world)
     assert OPERATIONS_BY_NAME["import by phone"].send(world, None).status == 200
@@ -336,6 +345,9 @@ OPERATIONS = [
     Operation("import by phone again", known_by_phone, "mona", "POST", f"{P}/import", MORE_PHONES),
     Operation("import for holders", held, "mona", "POST", f"{P}/import", FOR_HOLDERS),
     Operation("import for a holder of expired claims", expired, "mona", "POST", f"{P}/import", FOR_HOLDERS, finds=True),
+    Operation("import another part of a file", imported_in_parts, "mona", "POST", f"{P}/import",
+              IDS | {"import": {"id": "file-1", "file": "customers.xlsx"}}),
+    Operation("undo the latest part of a file", imported_in_parts, "mona", "POST", f"{P}/imports/file-1/undo", {}),
     Operation("undo an import for holders", imported_for_holders, "mona", "POST", f"{P}/imports/id000006/undo"),
     Operation("undo an import", imported, "mona", "POST", f"{P}/imports/id000006/undo"),
     Operation("edit", held, "alice", "PATCH", C1, {"name": "Other", "fields": {"phone": "+49 30 1234567"}}),

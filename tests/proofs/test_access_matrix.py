@@ -81,6 +81,7 @@ POST /pools/p/import (by phone)            | 401    404       404       member? 
 POST /pools/p/import (on trial)            | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import (for a holder)        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/imports/id000036/undo        | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/imports                       | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/customers                     | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?state=claimed       | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?state=win_requested | 401    404       404       member?  in        in        in       in       in

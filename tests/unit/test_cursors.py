@@ -31,6 +31,7 @@ OURS = {
     "/v1/pools/p/customers?holder=alice": Cursor("T#main#P#p#H#alice", "None", "alice", "None"),
     "/v1/pools/p/customers?name=zhang": Cursor("T#main#P#p#N", "None", "None", "zhang"),
     "/v1/pools/p/erased": Cursor("T#main#P#p#E"),
+    "/v1/pools/p/imports": Cursor("T#main#P#p#I"),
     "/v1/pools/p/customers/c1/history": Cursor("T#main#P#p#C#c1", "history"),
     "/v1/me/customers": Cursor("T#main#USERS", "mona", "None", "expires_at"),
     "/v1/me/customers?sort=name": Cursor("T#main#USERS", "mona", "None", "name"),
@@ -52,6 +53,8 @@ def mona(ministack: str) -> User:
             someone = world.user(user, tenant=tenant, pool=pool)
             someone.claim_batch([f"{prefix}{number}" for number in ids])
             someone.request("GET", "/v1/me")
+        for _ in range(2):
+            manager.post("/import", {"rows": [{"id": f"{prefix}5", "name": NAME}], "on_duplicate": "skip"})
         erased = {"customer_ids": [f"{prefix}6", f"{prefix}7"], "reason": "requested"}
         assert manager.post("/erase", erased).results == ["ok", "ok"]
     return world.user("mona")
