@@ -126,9 +126,8 @@ def _is_free(actor: Actor, customer: Customer) -> bool:
 
 
 def _recipient_rules(actor: Actor, planned: Transition, to: str) -> list[Rule]:
-    recipient = keys.member_key(actor.tenant, actor.pool, to)
-    belongs = [rules.member(recipient, "taker_not_a_member"), rules.stays(recipient)]
+    recipient = rules.recipient(keys.member_key(actor.tenant, actor.pool, to))
     if planned.before is None:
-        return belongs
+        return recipient
     free = rules.free_to_claim(planned.key, actor.policy, actor.clock(planned.before))
-    return [*belongs, *free, *hold_rules(actor, planned.key, planned.before, to)]
+    return [*recipient, *free, *hold_rules(actor, planned.key, planned.before, to)]

@@ -96,6 +96,18 @@ def test_a_skipped_customer_is_not_assigned(world: World, pool: User) -> None:
     assert holder_of(pool, "a") == ("available", None)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_row_whose_holder_has_left_the_company_is_refused(world: World, pool: User, dry_run: bool) -> None:
+    pool.create("a")
+    world.root.request("POST", "/v1/users/alice/leave", {"held": "release", "private": "deposit"})
+
+    rows = ({"id": "a", "holder": "alice"}, {"id": "b", "holder": "Alice Chen"}, {"id": "c", "holder": "bob"})
+    reply = imported(pool, *rows, dry_run=dry_run)
+
+    assert reply.results == ["user_left", "user_left", "ok"]
+    assert holder_of(pool, "a") == ("available", None)
+
+
 def test_an_expired_claim_leaves_room_for_each_holder(world: World, pool: User) -> None:
     imported(pool, *({"id": f"{user}{number}", "holder": user} for user in ("alice", "bob") for number in (1, 2)))
     world.clock.forward(7 * 24 * HOUR)
