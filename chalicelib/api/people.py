@@ -59,7 +59,7 @@ def _parts(body: Any) -> Iterator[Any]:
     """Yield the objects of a body that may name a user: itself, those of a list, and the customers of a batch."""
     yield body
     for name in _LISTS:
-        yield from getattr(body, name, ())
+        yield from getattr(body, name, ()) or ()  # a list may be UNSET
     for entry in getattr(body, "results", ()):
         yield getattr(entry, "customer", None)
 

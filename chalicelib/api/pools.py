@@ -243,12 +243,15 @@ def remove_member(ctx: RequestContext, query: RemovalQuery, pool: str, user: str
 class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
     since: Annotated[date | None, Meta(description="The first day, in the time zone of the pool.")] = None
     to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
+    by: Annotated[
+        statistics.Breakdown | None, Meta(description="Only the breakdown by day or by member; by default both.")
+    ] = None
 
 
 @route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)
 def get_stats(ctx: RequestContext, query: StatsQuery, pool: str) -> Answer:
-    """Return counts of activities by day and by member, and the current counts by state."""
-    return Answer(statistics.of_pool(ctx, pool, query.since, query.to))
+    """Return counts of activities by day and by member, and current counts. Members see their own."""
+    return Answer(statistics.of_pool(ctx, pool, query.since, query.to, query.by))
 
 
 # Maintenance by admins, of one pool or all

@@ -29,7 +29,10 @@ USER_LEFT: Final = "user left"
 MARK: Final = 6  # characters of an id; enough to distinguish requests about one customer in the same millisecond
 POOL_RELOAD_MS: Final = 10_000  # after this time every process has reloaded a changed pool
 
-ACTIVITIES: Final = ("entered", "claimed", "released", "expired", "won")  # the events that statistics count
+# What statistics count: events, and the sum of the amounts won.
+ACTIVITIES: Final = (
+    "entered", "claimed", "assigned", "followed_up", "released", "expired", "won", "won_cents",
+)  # fmt: skip
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -305,6 +308,12 @@ def created(customer: Customer, event_type: str, by: str) -> Customer:
         expires_at=customer.expires_at,
     )  # fmt: skip
     return replace(customer, tail=(event,))
+
+
+def in_cents(amount: str) -> int:
+    """Return the amount of a win in cents, a whole number."""
+    whole, _, part = amount.partition(".")
+    return int(whole) * 100 + int(part.ljust(2, "0"))
 
 
 class Tombstone(Struct, frozen=True):

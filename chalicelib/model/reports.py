@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.model.responses import Naming, Natural, Schema, Totals
 
@@ -14,13 +14,17 @@ Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", ext
 
 
 class Activities(Schema, kw_only=True):
-    """How many customers entered, and how many claims began and ended in which way."""
+    """How many customers entered, how many claims began and ended in which way, how many follow-ups were recorded, and
+    the sum of the amounts won. Follow-ups count for their author, everything else for the holder."""
 
     entered: Natural
     claimed: Natural
+    assigned: Natural
+    followed_up: Natural
     released: Natural
     expired: Natural
     won: Natural
+    amount: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]{2}$")]
 
 
 class DayActivities(Activities):
@@ -28,18 +32,34 @@ class DayActivities(Activities):
 
 
 class MemberActivities(Activities):
+    """The activities of a member, and what they hold and own now."""
+
     user_id: str
+    held: Natural
+    private: Natural
 
 
-class Statistics(Naming, rename={"since": "from"}):
-    """Activities on the local days from `from` to `to`, both included, and the current counts."""
+class StatisticsNow(Totals):
+    """The current customers by state, and the pinned ones. `no_contact`: held customers without a contact for three
+    days. `expiring`: customers whose deadline is within a day. If `cut`, only the thousand claims and private customers
+    with the nearest deadlines were looked at for these two."""
+
+    pinned: Natural
+    no_contact: Natural
+    expiring: Natural
+    cut: bool
+
+
+class Statistics(Naming, kw_only=True, rename={"since": "from"}):
+    """Activities on the local days from `from` to `to`, both included, and the current counts. For a member who is no
+    manager they are the member's own; `available` and `set_aside` are those of the pool."""
 
     since: Day
     to: Day
     totals: Activities
-    by_day: list[DayActivities]
-    by_member: list[MemberActivities]
-    now: Totals
+    by_day: list[DayActivities] | UnsetType = UNSET
+    by_member: list[MemberActivities] | UnsetType = UNSET
+    now: StatisticsNow
 
 
 # The service

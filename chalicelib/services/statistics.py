@@ -1,69 +1,141 @@
-"""Report the activity in a pool by day and by member, and its current counts.
+"""Report the activity in a pool by day and by member, and what it contains now.
 
-Read members and their archived days, never customers. The transactions themselves keep these counters (`counters`), so
-the sums are exact. Days are in the pool's time zone. Nothing here writes.
+The activity is read from members and their archived days, never from customers. The transactions themselves keep these
+counters (`counters`), so the sums are exact. Days are in the pool's time zone. Managers see the whole pool, members
+their own numbers. Nothing here writes.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from msgspec import UNSET
 
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.table import between
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.table import Table, between
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import ACTIVITIES, Member, Pool
 from chalicelib.model.reports import Activities, DayActivities, MemberActivities, Statistics
 from chalicelib.model.validation import FieldError
-from chalicelib.services.pools import require_manager
-from chalicelib.services.totals import count_by_state, members_of
+from chalicelib.services import statistics_now
+from chalicelib.services.totals import members_of
 from chalicelib.transactions.context import RequestContext
 
 MAX_DAYS: Final = 92
 DEFAULT_DAYS: Final = 30
 
+Breakdown: TypeAlias = Literal["day", "member"]
 
-def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | None) -> Statistics:
-    """Return the statistics from `first` to `last`, both included; by default the last 30 days. Raises Refused."""
+
+class _Count(NamedTuple):
+    day: str
+    user: str
+    did: Mapping[str, int]
+
+
+def of_pool(
+    ctx: RequestContext, pool_id: str, first: date | None, last: date | None, by: Breakdown | None
+) -> Statistics:
+    """Return the statistics from `first` to `last`, both included; by default the last 30 days. Raises Refused.
+
+    A member who is no manager sees their own, beside the customers that are free for everybody.
+    """
     pool = ctx.pool(pool_id)
-    require_manager(ctx, pool)
+    own = _own(ctx, pool)
+    since, to = _span(ctx, pool, first, last)
+    if own is None:
+        members = list(members_of(ctx.backend.table, pool, malformed=[]))
+        archived, now = _archived(ctx.backend.table, pool, since, to), statistics_now.of_pool(ctx, pool, members)
+    else:
+        members = [own]
+        archived, now = _archived_of(ctx.backend.table, own, since, to), statistics_now.of_member(ctx, pool, own)
+    counts = [*archived, *_counted_now(members, since, to)]
+    by_day = _summed((each.day, each.did) for each in counts)
+    by_member = _summed([*((each.user, each.did) for each in counts), *((member.user, {}) for member in members)])
+    known = {member.user: member for member in members}
+    return Statistics(
+        since=since,
+        to=to,
+        totals=Activities(**_kinds(sum(by_day.values(), Counter()))),
+        by_day=UNSET if by == "member" else [DayActivities(day, **_kinds(did)) for day, did in sorted(by_day.items())],
+        by_member=UNSET if by == "day" else [
+            _of_member(user, did, known.get(user)) for user, did in sorted(by_member.items())
+        ],
+        now=now,
+    )  # fmt: skip
+
+
+def _own(ctx: RequestContext, pool: Pool) -> Member | None:
+    """Return the caller's record, or None for a manager, who sees everybody. Raises Refused for others."""
+    actor = ctx.actor(pool)
+    found = ctx.backend.table.get([actor.member_key])
+    refusal = ctx.unmet(pool, actor.member_rules(), found)
+    if refusal is not None:
+        raise Refused(refusal)
+    if ctx.manages(pool, found):
+        return None
+    return items.member_record(pool.tenant, pool.id, found[actor.member_key])
+
+
+def _span(ctx: RequestContext, pool: Pool, first: date | None, last: date | None) -> tuple[str, str]:
     to = last or date.fromisoformat(pool.day(ctx.now))
     since = first or date.fromordinal(max(to.toordinal() - DEFAULT_DAYS + 1, 1))
     if not timedelta(0) <= to - since < timedelta(days=MAX_DAYS):
         raise Refused(Refusal("invalid_request", errors=(FieldError("days", "from, to", (MAX_DAYS,)),)))
-    members = list(members_of(ctx.backend.table, pool, malformed=[]))
-    days = (since.isoformat(), to.isoformat())
-    by_day: dict[str, Counter[str]] = defaultdict(Counter)
-    by_member: dict[str, Counter[str]] = defaultdict(Counter)
-    for day, user, did in _days(ctx, pool, members, *days):
-        by_day[day].update(did)
-        by_member[user].update(did)
-    return Statistics(
-        since=days[0],
-        to=days[1],
-        totals=Activities(**_kinds(sum(by_day.values(), Counter()))),
-        by_day=[DayActivities(day, **_kinds(did)) for day, did in sorted(by_day.items())],
-        by_member=[MemberActivities(user, **_kinds(did)) for user, did in sorted(by_member.items())],
-        now=count_by_state(ctx.backend.table, pool, members, lenient=True),
-    )
+    return since.isoformat(), to.isoformat()
 
 
-def _days(
-    ctx: RequestContext, pool: Pool, members: list[Member], since: str, to: str
-) -> Iterator[tuple[str, str, dict[str, int]]]:
-    """Yield day, user and activity: archived days from their items, the latest day from the member items."""
+# Activity
+
+
+def _archived(table: Table, pool: Pool, since: str, to: str) -> Iterator[_Count]:
+    """Yield what everybody did on archived days."""
     rows = keys.days_of(pool.tenant, pool.id)
-    for page in ctx.backend.table.pages(rows, between=between(None, since, keys.end_of_day(to))):
+    for page in table.pages(rows, between=between(None, since, keys.end_of_day(to))):
         for key, stored in zip(page.keys, page.items, strict=True):
             day, _, user = key.sk.partition("#")
-            counts = {kind: items.deserialize_or_none(stored.get(kind)) for kind in ACTIVITIES}
-            yield day, user, {kind: count for kind, count in counts.items() if isinstance(count, int) and count > 0}
+            yield _Count(day, user, _did(stored))
+
+
+def _archived_of(table: Table, member: Member, since: str, to: str) -> Iterator[_Count]:
+    """Yield what a member did on archived days."""
+    key = keys.member_key(member.tenant, member.pool, member.user)
+    days = range(date.fromisoformat(since).toordinal(), date.fromisoformat(to).toordinal() + 1)
+    rows = {keys.day_key(key, day): day for day in (date.fromordinal(each).isoformat() for each in days)}
+    for row, stored in table.get(list(rows)).items():
+        yield _Count(rows[row], member.user, _did(stored))
+
+
+def _counted_now(members: Iterable[Member], since: str, to: str) -> Iterator[_Count]:
+    """Yield the latest day of each member, which is in their item."""
     for member in members:
         if since <= member.day <= to:
-            yield member.day, member.user, member.did
+            yield _Count(member.day, member.user, member.did)
 
 
-def _kinds(did: Counter[str]) -> dict[str, int]:
-    return {kind: did[kind] for kind in ACTIVITIES}
+def _did(row: Item) -> dict[str, int]:
+    counts = {kind: items.deserialize_or_none(row.get(kind)) for kind in ACTIVITIES}
+    return {kind: count for kind, count in counts.items() if isinstance(count, int) and count >= 0}
+
+
+def _summed(counts: Iterable[tuple[str, Mapping[str, int]]]) -> dict[str, Counter[str]]:
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, did in counts:
+        sums[name].update(did)
+    return sums
+
+
+def _kinds(did: Counter[str]) -> dict[str, Any]:
+    cents = did["won_cents"]
+    counted = {kind: did[kind] for kind in ACTIVITIES if kind != "won_cents"}
+    return counted | {"amount": f"{cents // 100}.{cents % 100:02}"}
+
+
+def _of_member(user: str, did: Counter[str], member: Member | None) -> MemberActivities:
+    """Return a row of a member, or of one who has left."""
+    held, private = (0, 0) if member is None else (member.held, member.private)
+    return MemberActivities(user, held, private, **_kinds(did))

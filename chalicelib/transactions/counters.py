@@ -24,10 +24,11 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Table, Update
 from chalicelib.model.identities import SYSTEM
-from chalicelib.model.model import ACTIVITIES, Count, Customer, Event, Pool
+from chalicelib.model.model import ACTIVITIES, Count, Customer, Event, Pool, in_cents
 
 ACTIVITY_OF_EVENT: Final = {
-    "claimed": "claimed", "released": "released", "reclaimed": "released", "expired": "expired", "won": "won",
+    "claimed": "claimed", "assigned": "assigned", "followed_up": "followed_up", "released": "released",
+    "reclaimed": "released", "expired": "expired", "won": "won",
 }  # fmt: skip
 
 
@@ -106,19 +107,21 @@ def activities(event: Event) -> list[str]:
 
 
 def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
-    """Credit an entry to the actor of the event, and everything else to the holder in the event.
+    """Credit an entry and a follow-up to the actor of the event, and everything else to the holder in the event.
 
     The service is no member: an entry by expiry is credited to the owner, whose item changes anyway.
     """
     kinds = activities(event)
     entered = "entered" in kinds
     left = event.from_state in ("available", "claimed") and event.to_state == "private"
-    by_actor = entered and event.by != SYSTEM
+    by_actor = (entered or event.type == "followed_up") and event.by != SYSTEM
     whose = _member(customer, event.by if by_actor or event.holder is None else event.holder)
     if entered or left:
         sums[whose]["pooled"] += 1 if entered else -1
     for kind in kinds:
         sums[whose][kind] += 1
+    if event.type == "won" and customer.amount is not None:
+        sums[whose]["won_cents"] += in_cents(customer.amount)
 
 
 def _member(customer: Customer, user: str) -> Key:
@@ -238,8 +241,9 @@ class Counters:
     def _credited(self, transitions: Iterable[Transition]) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
         """Return the changes of members' items and of rows.
 
-        Customers that an admin creates count in the pool's own row and in the row of the day, since an admin need not
-        be a member. Both rows are sums, so it makes no difference if the admin becomes a member.
+        Customers that an admin creates count in the pool's own row and in the row of the day, and an admin's follow-ups
+        in the latter, since an admin need not be a member. Both rows are sums, so it makes no difference if the admin
+        becomes a member.
         """
         sums: dict[Key, Counter[str]] = defaultdict(Counter)
         rows: dict[Key, Counter[str]] = defaultdict(Counter)
@@ -255,7 +259,7 @@ class Counters:
         """Return the row that holds this counter of an admin, or None for their member item."""
         if counter in ("pooled", "aside"):
             return keys.leavers_key(self._actor.tenant, keys.pool_from_pk(member.pk))
-        return keys.day_key(member, self._today(member)) if counter == "entered" else None
+        return keys.day_key(member, self._today(member)) if counter in ("entered", "followed_up") else None
 
     def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
         changes = [_added(name, counts[name]) for name in _COUNTERS if counts[name]]
@@ -342,8 +346,8 @@ def brought_in(row: Key, pooled: int, aside: int) -> Update:
 
 
 def _added_to_row(row: Key, counts: Counter[str]) -> Update:
-    if "entered" in counts:
-        return Update(row, [_added("entered", counts["entered"])])
+    if kinds := _activities(counts):
+        return Update(row, [_added(kind, count) for kind, count in kinds.items()])
     return brought_in(row, counts["pooled"], counts["aside"])
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from chalicelib.model.times import rfc3339
 from tests.support.dynamodb_calls import counted
-from tests.support.world import DAY, HOUR, START, World
+from tests.support.world import DAY, HOUR, START, User, World
 
 
 def test_statistics_count_by_day_and_member_and_include_current_totals(world: World) -> None:
@@ -17,10 +20,13 @@ def test_statistics_count_by_day_and_member_and_include_current_totals(world: Wo
     world.bob.post("/customers/c1/win")
     shown = mona.get("/stats?from=2026-06-01&to=2026-06-02").json
 
-    first = {"day": "2026-06-01", "entered": 6, "claimed": 3, "released": 1, "expired": 0, "won": 0}
-    second = {"day": "2026-06-02", "entered": 0, "claimed": 1, "released": 0, "expired": 2, "won": 1}
-    assert shown["by_day"] == [first, second]
-    assert shown["totals"] == {"entered": 6, "claimed": 4, "released": 1, "expired": 2, "won": 1}
+    first, second = ({kind: count for kind, count in each.items() if count} for each in shown["by_day"])
+    assert first == {"day": "2026-06-01", "entered": 6, "claimed": 3, "released": 1, "amount": "0.00"}
+    assert second == {"day": "2026-06-02", "claimed": 1, "expired": 2, "won": 1, "amount": "0.00"}
+    assert shown["totals"] == {
+        "entered": 6, "claimed": 4, "assigned": 0, "followed_up": 0, "released": 1, "expired": 2, "won": 1,
+        "amount": "0.00",
+    }  # fmt: skip
     assert {row["user_id"]: (row["claimed"], row["expired"]) for row in shown["by_member"]} == {
         "alice": (3, 2), "bob": (1, 0), "mona": (0, 0)
     }  # fmt: skip
@@ -102,10 +108,10 @@ def test_statistics_cost_the_same_for_any_number_of_customers(world: World) -> N
     assert small == large
 
 
-def test_statistics_require_a_manager_and_a_valid_range_of_days(world: World) -> None:
+def test_statistics_require_a_member_and_a_valid_range_of_days(world: World) -> None:
     mona = world.pool()
 
-    assert world.alice.get("/stats").code == "not_manager"
+    assert world.user("stranger").get("/stats").code == "not_a_member"
     for days in (
         "from=2026-06-02&to=2026-06-01",
         "from=2020-01-01&to=2026-06-01",
@@ -136,3 +142,154 @@ def test_statistics_of_any_day_never_get_a_5xx(world: World) -> None:
         assert mona.get(f"/stats?{query}").status == 200, query
     for query in ("from=0001-01-01", "from=9999-12-31"):
         assert mona.get(f"/stats?{query}").code == "invalid_request", query
+
+
+# Assignments, follow-ups and amounts
+
+
+def rows(user: User, query: str = "") -> dict[str, dict[str, Any]]:
+    return {row["user_id"]: row for row in user.get(f"/stats{query}").json["by_member"]}
+
+
+def test_assignments_count_for_the_recipient_and_follow_ups_for_their_author(world: World) -> None:
+    mona = world.pool(customers=4)
+    mona.post("/assign", {"customer_ids": ["c1", "c2"], "to": "alice"})
+    mona.post("/customers/c3/assign", {"to": "bob"})
+    world.alice.post("/follow-up", {"customer_ids": ["c1", "c2"], "note": "called"})
+    mona.post("/customers/c1/follow-up", {"note": "checked"})
+    world.root.post("/customers/c1/follow-up", {"note": "checked too"})
+
+    shown = {user: (row["assigned"], row["followed_up"]) for user, row in rows(mona).items()}
+
+    assert shown == {"alice": (2, 2), "bob": (1, 0), "mona": (0, 1), "root": (0, 1)}
+    assert mona.get("/stats").json["totals"]["followed_up"] == 4
+
+
+def test_amounts_won_are_added_exactly(world: World) -> None:
+    mona = world.pool(customers=5, win="holder")
+    amounts = ["0.10", "0.2", "9999999999999.99", "7"]
+    world.alice.claim_batch(["c1", "c2", "c3", "c4", "c5"])
+    for number, amount in enumerate(amounts, 1):
+        world.alice.post(f"/customers/c{number}/win", {"amount": amount})
+    world.alice.post("/customers/c5/win")
+
+    assert rows(mona)["alice"]["won"] == 5
+    assert rows(mona)["alice"]["amount"] == mona.get("/stats").json["totals"]["amount"] == "10000000000007.29"
+
+
+def test_an_approved_win_counts_the_requested_amount_for_the_holder(world: World) -> None:
+    mona = world.pool(customers=1, win="approval")
+    world.alice.claim("c1")
+    world.alice.post("/customers/c1/win", {"amount": "12.50"})
+    before = rows(mona)["alice"]["amount"]
+
+    mona.post("/customers/c1/win/approve")
+
+    assert (before, rows(mona)["alice"]["amount"], rows(mona)["mona"]["amount"]) == ("0.00", "12.50", "0.00")
+
+
+def test_counts_of_earlier_days_keep_assignments_follow_ups_and_amounts(world: World) -> None:
+    mona = world.pool(customers=3, win="holder")
+    mona.post("/customers/c1/assign", {"to": "alice"})
+    world.alice.post("/customers/c1/follow-up", {"note": "called"})
+    world.alice.post("/customers/c1/win", {"amount": "5"})
+
+    world.clock.forward(DAY)
+    mona.post("/customers/c2/assign", {"to": "alice"})
+    world.alice.post("/customers/c2/follow-up", {"note": "called"})
+
+    days = {
+        row["day"]: (row["assigned"], row["followed_up"], row["amount"]) for row in mona.get("/stats").json["by_day"]
+    }
+    assert days == {"2026-06-01": (1, 1, "5.00"), "2026-06-02": (1, 1, "0.00")}
+
+
+# The present, and one's own
+
+
+def test_statistics_show_who_holds_most_and_what_needs_attention(world: World) -> None:
+    mona = world.pool(customers=6, claim_ttl="P4D", win="holder", private_ttl="P30D", pin_limit=1)
+    world.alice.claim_batch(["c1", "c2", "c3"])
+    world.bob.claim("c4")
+    world.alice.post("/customers/c3/win")
+    world.clock.forward(3 * DAY + HOUR)
+    world.alice.post("/customers/c1/follow-up", {"note": "called"})
+    world.bob.claim("c5")
+    world.bob.post("/customers/c5/pin", {"until": rfc3339(START + 5 * DAY)})
+
+    now = mona.get("/stats").json["now"]
+
+    assert now == {
+        "available": 1, "claimed": 4, "private": 1, "set_aside": 0, "pinned": 1, "no_contact": 2, "expiring": 3,
+        "cut": False,
+    }  # fmt: skip
+    assert {user: (row["held"], row["private"]) for user, row in rows(mona).items()} == {
+        "alice": (2, 1), "bob": (2, 0), "mona": (0, 0)
+    }  # fmt: skip
+
+
+def test_private_customers_that_expire_within_a_day_are_counted(world: World) -> None:
+    mona = world.pool(customers=2, win="holder", private_ttl="P3D")
+    world.alice.claim_batch(["c1", "c2"])
+    world.alice.post("/win", {"customer_ids": ["c1", "c2"]})
+    far = mona.get("/stats").json["now"]["expiring"]
+    world.clock.forward(2 * DAY + 1)
+
+    near = [user.get("/stats").json["now"]["expiring"] for user in (mona, world.alice, world.bob)]
+    world.clock.forward(DAY)
+
+    assert (far, near, mona.get("/stats").json["now"]["expiring"]) == (0, [2, 2, 0], 0)
+
+
+def test_members_see_their_own_statistics_only(world: World) -> None:
+    mona = world.pool(customers=5, claim_ttl="P1D", pin_limit=1)
+    world.alice.claim_batch(["c1", "c2"])
+    world.bob.claim("c3")
+    world.alice.post("/customers/c1/pin", {"until": rfc3339(START + HOUR)})
+    world.clock.forward(DAY // 2)
+    world.alice.release("c2")
+
+    own, all_rows = world.alice.get("/stats").json, rows(mona)
+
+    assert own["by_member"] == [all_rows["alice"]]
+    assert own["totals"] == {kind: count for kind, count in all_rows["alice"].items() if kind in own["totals"]}
+    assert [(row["day"], row["claimed"], row["released"]) for row in own["by_day"]] == [("2026-06-01", 2, 1)]
+    assert own["now"] == {
+        "available": 3, "claimed": 1, "private": 0, "set_aside": 0, "pinned": 1, "no_contact": 0, "expiring": 1,
+        "cut": False,
+    }  # fmt: skip
+    assert "bob" not in world.alice.get("/stats").text
+
+
+def test_members_see_their_own_counts_of_earlier_days(world: World) -> None:
+    mona = world.pool(customers=3)
+    for day, user in ((1, world.alice), (2, world.bob), (3, world.alice)):
+        user.claim(f"c{day}")
+        world.clock.forward(DAY)
+
+    own = world.alice.get("/stats?from=2026-06-01&to=2026-06-02").json
+
+    assert [(row["day"], row["claimed"]) for row in own["by_day"] if row["claimed"]] == [("2026-06-01", 1)]
+    assert (own["totals"]["claimed"], rows(mona)["alice"]["claimed"]) == (1, 2)
+
+
+def test_a_breakdown_leaves_out_the_other_one(world: World) -> None:
+    mona = world.pool(customers=1)
+    world.alice.claim("c1")
+
+    whole, by_day, by_member = (mona.get(f"/stats{query}").json for query in ("", "?by=day", "?by=member"))
+
+    assert by_day == {name: part for name, part in whole.items() if name not in ("by_member", "people")}
+    assert by_member == {name: part for name, part in whole.items() if name != "by_day"}
+    assert mona.get("/stats?by=city").code == "invalid_request"
+
+
+def test_what_needs_attention_is_counted_up_to_a_bound_and_says_so(memory_world: World) -> None:
+    mona = memory_world.pool(claim_ttl="PT12H")
+    for start in range(0, 1_001, 98):
+        ids = memory_world.fill(min(98, 1_001 - start), prefix=f"n{start}x")
+        assert memory_world.alice.claim_batch(ids).json["summary"]["failed"] == 0
+
+    shown = [user.get("/stats").json["now"] for user in (mona, memory_world.alice)]
+
+    assert [(now["claimed"], now["expiring"], now["cut"]) for now in shown] == [(1_001, 1_000, True)] * 2

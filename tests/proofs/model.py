@@ -18,8 +18,8 @@ from tests.support.world import DAY
 FORBIDDEN = ("not_a_member", "not_manager", "not_admin", "not_holder", "extension_not_allowed")
 UNPROCESSABLE = ("reason_required", "invalid_request", "idempotency_key_reused")
 ACTIVITY = {
-    "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "released": "released",
-    "reclaimed": "released", "expired": "expired", "won": "won",
+    "created": "entered", "imported": "entered", "deposited": "entered", "claimed": "claimed", "assigned": "assigned",
+    "followed_up": "followed_up", "released": "released", "reclaimed": "released", "expired": "expired", "won": "won",
 }  # fmt: skip
 STATUS = {"not_found": 404, "version_conflict": 412} | dict.fromkeys(FORBIDDEN, 403) | dict.fromkeys(UNPROCESSABLE, 422)
 
@@ -302,9 +302,26 @@ class Model:
 
     def statistics(self, pool: str) -> tuple[dict[str, int], dict[str, int]]:
         """Return the activity in the pool since the start, and its current counts."""
-        now = Counter("set_aside" if each.aside is not None else each.state for each in self.of_pool(pool))
+        count = Counter("set_aside" if each.aside is not None else each.state for each in self.of_pool(pool))
         activity = {kind: self.activity[pool, kind] for kind in ACTIVITY.values()}
-        return activity, {state: now[state] for state in ("available", "claimed", "private", "set_aside")}
+        return activity, {state: count[state] for state in ("available", "claimed", "private", "set_aside")}
+
+    def attention(self, pool: str, now: int, user: str | None = None) -> dict[str, int]:
+        """Return how many customers of the pool, or of a user, are pinned, without a contact, or expire soon."""
+        held = [each for each in self.of_pool(pool) if each.holder is not None and user in (None, each.holder)]
+        live = [each for each in held if not self.expired(each, now)]
+        return {
+            "pinned": sum(each.claim is not None and each.claim.pinned is not None for each in held),
+            "no_contact": sum(
+                each.claim is not None and max(each.claim.began, each.followed_up or 0) <= now - 3 * DAY
+                for each in live
+            ),
+            "expiring": sum(
+                each.deadline is not None
+                and each.deadline <= DAY + (now if each.own is not None else self.pools[pool].moment(now))
+                for each in live
+            ),
+        }  # fmt: skip
 
     def member_shown(self, pool: str, user: str, now: int) -> dict[str, Any]:
         member, home = self.members[pool, user], self.pools[pool]

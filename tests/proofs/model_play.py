@@ -156,10 +156,15 @@ class Playing(RuleBasedStateMachine):
     def assert_statistics(self, pool: str) -> None:
         first, last = (rfc3339(moment)[:10] for moment in (START - DAY, self.world.clock.now + DAY))
         statistics = self.user("mona", pool).get(f"/stats?from={first}&to={last}").json
-        activity, now = self.model.statistics(pool)
-        assert (statistics["totals"], statistics["now"]) == (activity, now)
+        (activity, states), now = self.model.statistics(pool), self.world.clock.now
+        assert statistics["totals"] == activity | {"amount": "0.00"}
+        assert statistics["now"] == states | self.model.attention(pool, now) | {"cut": False}
+        held = {row["user_id"]: (row["held"], row["private"]) for row in statistics["by_member"]}
+        for of_pool, user in self.model.members:
+            if of_pool == pool:
+                assert held[user] == (len(self.model.held_by(pool, user)), len(self.model.owned_by(pool, user)))
         with self.world.process():
-            assert self.user("mona", pool).get().json["totals"] == now
+            assert self.user("mona", pool).get().json["totals"] == states
 
     # Requests
 

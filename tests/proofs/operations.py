@@ -172,6 +172,11 @@ def tomorrow(world: World) -> None:
     world.clock.forward(DAY)
 
 
+def tomorrow_held(world: World) -> None:
+    held(world, claim_ttl="P3D")
+    world.clock.forward(DAY)
+
+
 def removed(world: World) -> None:
     """Alice has claimed and released a customer today, and is no longer a member."""
     filled(world, daily_claim_limit=2)
@@ -393,6 +398,9 @@ OPERATIONS = [
     Operation("edit several", held, "mona", "POST", f"{P}/edit", SIX | {"name": "Other", "fields": {"city": "Bonn"}}),
     Operation("follow up what is private", private, "alice", "POST", f"{C1}/follow-up", {"note": "called"}),
     Operation("win", held, "alice", "POST", f"{C1}/win"),
+    Operation("win with an amount", held, "alice", "POST", f"{C1}/win", {"amount": "7.50"}),
+    Operation("follow up, by an admin", held, "root", "POST", f"{C1}/follow-up", {"note": "called"}),
+    Operation("follow up on a new day", tomorrow_held, "alice", "POST", f"{P}/follow-up", SIX | {"note": "called"}),
     Operation("win several", held, "alice", "POST", f"{P}/win", SIX | {"note": "signed"}),
     Operation("win, where a manager has to approve", by_approval, "alice", "POST", f"{C1}/win", {"amount": "7.50"}),
     Operation("win one's own as a manager", by_approval, "mona", "POST", f"{P}/customers/c6/win", finds=True),
