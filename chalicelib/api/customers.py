@@ -34,7 +34,8 @@ from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.text import NAME_PATTERN, field_errors
 from chalicelib.model.validation import FieldError
-from chalicelib.services import claims, customers, import_list, import_undo, imports
+from chalicelib.services import claims, creation, customers, import_list, import_undo, imports
+from chalicelib.services.creation import WhenDuplicate
 from chalicelib.services.customers import Filter, Listed
 from chalicelib.services.imports import ImportKey
 from chalicelib.transactions.context import RequestContext
@@ -65,13 +66,17 @@ class RowBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 class NewCustomerBody(RowBody, frozen=True, forbid_unknown_fields=True):
     private_of: User | None = None
+    on_duplicate: Annotated[
+        WhenDuplicate,
+        Meta(description="`reject`: refuse it if a customer of the pool has the same phone number or e-mail address."),
+    ] = "reject"
 
 
 @route("POST", POOL + "/customers", body=NewCustomerBody, answers=responses.Customer, status=201, form="one")
 def create_customer(ctx: RequestContext, body: NewCustomerBody, pool: str) -> Answer:
     """Create an available customer in the pool, or a private customer of the member `private_of`."""
-    owner = body.private_of and body.private_of.id
-    return one_answer(customers.create(ctx, pool, body.row(ctx.backend.new_id), owner), status=201)
+    owner, row = body.private_of and body.private_of.id, body.row(ctx.backend.new_id)
+    return one_answer(creation.create(ctx, pool, row, owner, body.on_duplicate), status=201)
 
 
 Holder: TypeAlias = Annotated[

@@ -49,15 +49,17 @@ class Row(Struct, frozen=True):
     holder: str | None = None
 
 
-def create_row(actor: Actor, customer: str, known: Customer | None, row: Row) -> Transition:
-    """Create the customer of the row. Refuse one that exists."""
-    return create(actor, row, "created")
+def create_row(actor: Actor, customer: str, known: Customer | None, row: Row, last: Sequence[Rule] = ()) -> Transition:
+    """Create the customer of the row. Refuse one that exists, then one that breaks the `last` rules."""
+    return create(actor, row, "created", last=last)
 
 
-def create_private_row(actor: Actor, customer: str, known: Customer | None, row: Row, owner: str) -> Transition:
+def create_private_row(
+    actor: Actor, customer: str, known: Customer | None, row: Row, owner: str, last: Sequence[Rule] = ()
+) -> Transition:
     """Create the customer of the row as a private customer of `owner`, a member, under their limit (rule 31)."""
     recipient = rules.recipient(keys.member_key(actor.tenant, actor.pool, owner))
-    return create(actor, row, "created", first=recipient, owner=owner)
+    return create(actor, row, "created", first=recipient, last=last, owner=owner)
 
 
 def update_row(actor: Actor, known: Customer, row: Row) -> Transition:
@@ -90,16 +92,17 @@ def create(
     *,
     unique: bool = True,
     first: Sequence[Rule] = (),
+    last: Sequence[Rule] = (),
     owner: str | None = None,
 ) -> Transition:
     """Create an available customer, or a private one of `owner`.
 
-    With `unique`, refuse one that exists, after the rules of `first`. Refuse an id that is a phone number or an e-mail
-    address: ids are in logs, and stay after an erasure (rule 38).
+    With `unique`, refuse one that exists, after the rules of `first` and before those of `last`. Refuse an id that is a
+    phone number or an e-mail address: ids are in logs, and stay after an erasure (rule 38).
     """
     key = actor.customer_key(row.id)
     taken = [rules.does_not_exist(key)] if unique else []
-    required = (*manager_rules(actor), *pool_accepts(actor), rules.not_erased(key), *first, *taken)
+    required = (*manager_rules(actor), *pool_accepts(actor), rules.not_erased(key), *first, *taken, *last)
     if not row.generated_id and masking.is_contact(row.id, actor.policy.region):
         pool = keys.pool_key(actor.tenant, actor.pool)  # an item that exists
         return Recheck(key, None, (*required, rules.always_fails(pool, "invalid_request", errors=(_CONTACT_ID,))))

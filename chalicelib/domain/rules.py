@@ -46,9 +46,11 @@ own_private_limit, private_count, private_room = (
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
 aside, changes = Attribute("aside"), Attribute("changes")
 left_at, leave_id, leave_state = Attribute("left_at"), Attribute("leave_id"), Attribute("leave_state")
+contact_keys = Attribute("keys")  # of the item with the fields
 
 
 KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
+KEY_CHANGED: Final = "key_changed"  # not a refusal of the request: the caller reads the unique keys again
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
 BY_MANAGER: Final = "by_manager"  # not a refusal of the request: the caller plans it as a manager's
 RETRY: Final = "throttled"  # not a refusal of the request: the caller reads again and retries
@@ -282,12 +284,17 @@ def due(key: Key, now: int) -> Rule:
 # About a phone number or an e-mail address
 
 
-def not_taken(unique_key: Key, stale: Item | None) -> Rule:
+def not_taken(unique_key: Key, stale: Item | None, reason: str = KEY_TAKEN) -> Rule:
     """Require that no customer has got the unique key since it was read: it was free, or `stale`."""
     free: Condition = pk.does_not_exist()
     if stale is not None:
         free = free | written_as(stale)
-    return Rule(KEY_TAKEN, unique_key, free)
+    return Rule(reason, unique_key, free)
+
+
+def without_contact(fields_key: Key, contact_key: str) -> Rule:
+    """Require that the customer with these fields does not have the contact. Keys differ in every part of the text."""
+    return Rule(KEY_TAKEN, fields_key, ~contact_keys.contains(contact_key))
 
 
 def still_written(unique_key: Key, item: Item) -> Rule:

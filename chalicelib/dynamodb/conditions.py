@@ -12,7 +12,18 @@ from functools import reduce
 from operator import and_
 from typing import Any, Final
 
-from pynamodb.expressions.condition import And, BeginsWith, Between, Comparison, Condition, Exists, Not, NotExists, Or
+from pynamodb.expressions.condition import (
+    And,
+    BeginsWith,
+    Between,
+    Comparison,
+    Condition,
+    Contains,
+    Exists,
+    Not,
+    NotExists,
+    Or,
+)
 from pynamodb.expressions.operand import Path, Value, _Operand
 
 from chalicelib.dynamodb.items import Item, deserialize, serialize
@@ -60,7 +71,7 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
         return f"{sides[0]} {condition.operator} {sides[1]}"
     if kind is Between:
         return f"{sides[0]} BETWEEN {sides[1]} AND {sides[2]}"
-    if kind in (Exists, NotExists, BeginsWith):
+    if kind in (Exists, NotExists, BeginsWith, Contains):
         return f"{condition.operator} ({', '.join(sides)})"
     raise TypeError(f"unsupported condition: {kind.__name__}")
 
@@ -86,10 +97,11 @@ def evaluate(condition: Condition, item: Item) -> bool:
         return any(evaluate(part, item) for part in condition.values)
     if isinstance(condition, Not):
         return not evaluate(condition.values[0], item)
-    if isinstance(condition, Exists):
-        return _operand(condition.values[0], item) is not _ABSENT
-    if isinstance(condition, NotExists):
-        return _operand(condition.values[0], item) is _ABSENT
+    if isinstance(condition, Exists | NotExists):
+        return (_operand(condition.values[0], item) is _ABSENT) == isinstance(condition, NotExists)
+    if isinstance(condition, Contains):
+        text, part = (_operand(side, item) for side in condition.values)
+        return isinstance(text, str) and part in text
     if isinstance(condition, Comparison):
         left, right = (_operand(side, item) for side in condition.values)
         return _compare(condition.operator, left, right)

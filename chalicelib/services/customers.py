@@ -1,4 +1,4 @@
-"""Create, import, edit, read, list and search customers, and read their history.
+"""Import, edit, read, list and search customers, and read their history.
 
 Nothing here changes the holder of a customer.
 """
@@ -42,15 +42,6 @@ _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
 _NAMES_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
 _ROUNDS: Final = 10  # reads of names per request
-
-
-def create(ctx: RequestContext, pool_id: str, row: Row, owner: str | None = None) -> Outcome:
-    """Create an available customer or, for an `owner`, a private one."""
-    actor = ctx.actor(ctx.pool(pool_id))
-    if owner is not None:
-        planner = partial(content_transitions.create_private_row, actor, row=row, owner=owner)
-        return ctx.taking_uow(actor, planner, managed=True).execute([row.id])
-    return ctx.uow(actor, partial(content_transitions.create_row, actor, row=row), managed=True).execute([row.id])
 
 
 def import_rows(

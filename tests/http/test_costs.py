@@ -77,6 +77,20 @@ def test_member_verbs_match_the_cost_table() -> None:
     assert counted == {label: cost_table()[label] for label in counted}
 
 
+def test_a_new_customer_matches_the_cost_table() -> None:
+    costs = Costs()
+    mona = costs.world.mona
+
+    counted = {
+        "a new customer": costs.measure(lambda: mona.create("new"), 201),
+        "… with a phone number, which no other customer may have": costs.measure(
+            lambda: mona.create("newer", fields={"phone": "13812345678"}), 201
+        ),
+    }
+
+    assert counted == {label: cost_table()[label] for label in counted}
+
+
 def test_a_claim_or_release_that_moves_older_events_to_a_page_costs_two_units_more() -> None:
     costs = Costs()
 

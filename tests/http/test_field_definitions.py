@@ -115,7 +115,7 @@ def test_a_value_must_fit_the_type_of_its_field(world: World, kind: str, fitting
     options = {"options": ["new", "hot"]} if kind in ("choice", "choices") else {}
     define(mona, field("f", kind, **options))
 
-    stored = [mona.create(f"c{at}", fields={"f": each}) for at, each in enumerate(fitting)]
+    stored = [mona.create(f"c{at}", fields={"f": each}, on_duplicate="allow") for at, each in enumerate(fitting)]
     refused = [mona.create("x", fields={"f": each}) for each in others]
     edited = [mona.patch("/customers/c0", {"fields": {"f": each}}) for each in others]
 

@@ -23,7 +23,8 @@ def imported(user: User, *rows: Any, on_duplicate: str = "skip", key: str = "pho
 
 
 def create(user: User, customer: str, **fields: Any) -> Reply:
-    return user.post("/customers", {"id": customer, "name": customer.upper(), "fields": fields})
+    body = {"id": customer, "name": customer.upper(), "fields": fields, "on_duplicate": "allow"}
+    return user.post("/customers", body)
 
 
 def edit(user: User, customer: str, **fields: Any) -> Reply:

@@ -31,7 +31,7 @@ def canaries_in(world: World, **policy: Any) -> User:
     """Create customers c1 and c2 full of canaries; alice holds c1 for an hour."""
     mona = world.pool(claim_ttl="PT1H", **policy)
     for each in ("c1", "c2"):
-        mona.create(each, name=NAME, fields=FIELDS)
+        mona.create(each, name=NAME, fields=FIELDS, on_duplicate="allow")
     world.alice.claim("c1")
     return mona
 

@@ -254,7 +254,9 @@ def test_an_import_refuses_the_row_of_a_malformed_customer_only(damaged: World, 
 
 
 @pytest.mark.parametrize("wrong", [{"customer": {"NULL": True}}, {"customer": None}, {"version": {"S": "one"}}])
-def test_an_import_refuses_the_row_of_a_malformed_unique_key_only(world: World, wrong: dict[str, Any]) -> None:
+def test_a_malformed_unique_key_refuses_its_row_of_an_import_and_a_new_customer_only(
+    world: World, wrong: dict[str, Any]
+) -> None:
     mona = world.pool()
     mona.create("c1", fields={"phone": "13812345678"})
     key = unique_key_of("phone", "+8613812345678")
@@ -262,8 +264,10 @@ def test_an_import_refuses_the_row_of_a_malformed_unique_key_only(world: World, 
     rows = [{"name": "New", "fields": {"phone": phone}} for phone in ("13812345678", "13812345679")]
 
     imported = mona.post("/import", {"rows": rows, "key": "phone", "on_duplicate": "update"})
+    created = [mona.create(fields={"phone": phone}) for phone in ("13812345678", "13812345677")]
 
     assert imported.results == ["store_unavailable", "ok"]
+    assert [each.status for each in created] == [503, 201]
     world.table.write([Put(key, sound)])
 
 

@@ -22,7 +22,7 @@ def masked_pool(world: World) -> User:
     mona = world.pool(masked_fields=["name", "phone"])
     fields = {"phone": "13812345678", "city": "上海"}
     mona.create("c1", name="Acme Trading", fields=fields)
-    mona.create("c2", name="Other", fields=fields)
+    mona.create("c2", name="Other", fields=fields, on_duplicate="allow")
     return mona
 
 

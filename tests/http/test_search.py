@@ -20,7 +20,8 @@ BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # no name conta
 
 
 def create(user: User, customer: str, name: str = "New", **fields: Any) -> Reply:
-    return user.post("/customers", {"id": customer, "name": name, "fields": fields})
+    body = {"id": customer, "name": name, "fields": fields, "on_duplicate": "allow"}
+    return user.post("/customers", body)
 
 
 def patch_customer(user: User, customer: str, **text: Any) -> Reply:

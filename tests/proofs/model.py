@@ -120,6 +120,7 @@ class Customer:
     begun: dict[str, int] = field(default_factory=dict)  # when each past holder's hold did
     changes: dict[int, list[str]] = field(default_factory=dict)  # by version, what an edit changed
     notes: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # by version: author, whom it names, text
+    email: str | None = None
 
     @property
     def version(self) -> int:
@@ -154,7 +155,8 @@ class Customer:
         waits = self.state == "available" and self.aside is None
         return {
             "id": self.id, "pool_id": self.pool, "state": self.state, "holder": self.holder, "name": self.name,
-            "priority": self.priority, "version": self.version, "returns": self.returns, "fields": {}, "masked": False,
+            "priority": self.priority, "version": self.version, "returns": self.returns,
+            "fields": {"email": self.email} if self.email else {}, "masked": False,
             "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": self.deadline,
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
@@ -270,6 +272,33 @@ class Model:
         self.activity: Counter[tuple[str, str]] = Counter()
         self.erased: set[tuple[str, str]] = set()
         self.gone: dict[str, Leave] = {}  # users who have left the company
+        self.owners: dict[tuple[str, str], list[Customer]] = {}  # by pool and e-mail address, the last and those before
+
+    # E-mail addresses
+
+    def take_email(self, customer: Customer) -> None:
+        if customer.email is not None:
+            at = customer.pool, customer.email
+            self.owners[at] = [customer, *self.owners.get(at, [])][:4]
+
+    def has_email(self, pool: str, email: str) -> bool:
+        """Return whether the last customer that got the address in the pool has it now. The others do not count."""
+        return any(self.customers.get((pool, each.id)) is each for each in self.owners.get((pool, email), [])[:1])
+
+    def leave_emails(self, erased: Customer) -> None:
+        """Return the address to the last owner before that still has it, and leave those of other pools to nobody."""
+        for (pool, email), owners in list(self.owners.items()):
+            if owners[0] is erased:
+                rest = owners[1:] if pool == erased.pool else []
+                while rest and not self._still_has(rest[0].id, pool, email):
+                    rest = rest[1:]
+                del self.owners[pool, email]
+                if rest:
+                    self.owners[pool, email] = [self.customers[pool, rest[0].id], *rest[1:]]
+
+    def _still_has(self, customer: str, pool: str, email: str) -> bool:
+        known = self.customers.get((pool, customer))
+        return known is not None and known.email == email
 
     def of_pool(self, pool: str) -> list[Customer]:
         return [each for each in self.customers.values() if each.pool == pool]

@@ -38,6 +38,7 @@ limits = st.sampled_from([None, 0, 1, 2, 3])
 names = st.sampled_from(list(NAMES))
 reasons = st.sampled_from(["", "", "no time"])
 notes = st.sampled_from(["called", "called", "called", " \u3164"])
+emails = st.sampled_from([None, "a@b.cn", "a@b.cn", "c@d.cn"])
 modes = st.sampled_from(["skip", "update", "update", "reject"])
 ROLES = ["member", "member", "manager"]
 settings = st.fixed_dictionaries({}, optional={"role": st.sampled_from(ROLES), "holding_limit": limits})
@@ -288,10 +289,15 @@ class Everything(Playing):
         if (pool, who) in self.model.members:
             self.as_they_see_it(who, pool)
 
-    @rule(how=hows, who=managers, pool=pools, row=rows, owner=st.none() | people)
-    def create(self, how: How, who: str, pool: str, row: model_pools.Row, owner: str | None) -> None:
-        body = as_body(row) | present(private_of=owner)
-        self.send(how, who, pool, "/customers", body, lambda req: model_pools.create(req, row, owner))
+    @rule(how=hows, who=managers, pool=pools, row=rows, owner=st.none() | people, email=emails,
+          on_duplicate=st.sampled_from([None, None, "reject", "allow"]))  # fmt: skip
+    def create(
+        self, how: How, who: str, pool: str, row: model_pools.Row, owner: str | None, email: str | None,
+        on_duplicate: str | None,
+    ) -> None:  # fmt: skip
+        body = as_body(row) | present(private_of=owner, fields=present(email=email), on_duplicate=on_duplicate)
+        self.send(how, who, pool, "/customers", body,
+                  lambda req: model_pools.create(req, row, owner, email, on_duplicate))  # fmt: skip
         self.same()
 
     @rule(pool=pools, who=managers, given=st.lists(rows, min_size=1, max_size=4), mode=modes, how=hows)

@@ -26,18 +26,24 @@ def newcomer(req: Request, row: Row, event: str, *, entered: bool = True) -> Cus
     return made
 
 
-def create(req: Request, row: Row, owner: str | None = None) -> None:
+def create(
+    req: Request, row: Row, owner: str | None = None, email: str | None = None, on_duplicate: str | None = None
+) -> None:
     req.by_manager()
     refuse_if(req.home.status == "closed", "pool_not_open")
     refuse_if((req.pool, row[0]) in req.model.erased, "suppressed")
     if owner is not None:
         req.by_recipient(owner)
     refuse_if((req.pool, row[0]) in req.model.customers, "duplicate_customer")
+    if email is not None and on_duplicate != "allow":
+        refuse_if(req.model.has_email(req.pool, email), "duplicate_customer")
+    if owner is not None:
+        refuse_if(not req.model.private_room(req.pool, owner, req.now), "private_limit")
+    made = newcomer(req, row, "created", entered=owner is None)
+    made.email = email
+    req.model.take_email(made)
     if owner is None:
-        newcomer(req, row, "created")
         return
-    refuse_if(not req.model.private_room(req.pool, owner, req.now), "private_limit")
-    made = newcomer(req, row, "created", entered=False)
     made.state, made.holder, made.own = "private", owner, Own(req.now, req.home.private_deadline(req.now))
 
 

@@ -259,7 +259,7 @@ def erase(req: Request, ids: Sequence[str], force: bool, atomic: bool = False) -
 
 
 def erased(req: Request, customer: str) -> None:
-    del req.model.customers[req.pool, customer]
+    req.model.leave_emails(req.model.customers.pop((req.pool, customer)))
     req.model.erased.add((req.pool, customer))
 
 
@@ -407,8 +407,10 @@ def put_back(req: Request, found: Customer, into: str) -> None:
         found.begun.clear()
     found.state, found.holder, found.own, found.won = "available", None, None, None
     del req.model.customers[found.pool, found.id]
-    found.pool = into
+    moved, found.pool = found.pool != into, into
     req.model.customers[into, found.id] = found
+    if moved:
+        req.model.take_email(found)
     found.step("deposited", req.now)
 
 

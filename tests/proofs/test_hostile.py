@@ -102,7 +102,7 @@ def peopled(endpoint: str) -> World:
     for pool in ("p", "q"):
         mona = world.pool(pool, claim_ttl="P7D", members_may_extend=True, extension="P1D", pin_limit=2, max_returns=3)
         for number in range(1, 5):
-            mona.create(f"c{number}", name=NAME, fields=FIELDS)
+            mona.create(f"c{number}", name=NAME, fields=FIELDS, on_duplicate="allow")
         world.user("alice", pool=pool).claim_batch(["c1", "c2"])
         world.user("alice", pool=pool).post("/customers/c2/win")
     return world

@@ -166,6 +166,7 @@ MET = {
     "not": ~(state == "private"),
     "what is absent differs": pinned_until != 5,
     "other types differ": expires_at != "5",
+    "part of a text": state.contains("claim"),
 }
 NOT_MET = {
     "equal": state == "private",
@@ -187,6 +188,9 @@ NOT_MET = {
     "nor earlier": pinned_until < 9,
     "other types do not compare": by > 5,
     "nor are they equal": expires_at == "5",
+    "no part of a text": state.contains("free"),
+    "a number has no part": expires_at.contains("5"),
+    "nor has what is absent": pinned_until.contains("5"),
 }
 
 
@@ -245,7 +249,7 @@ def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
 
 
 def test_a_condition_that_no_rule_uses_is_not_serialized() -> None:
-    with pytest.raises(TypeError, match="unsupported condition: Contains"):
-        condition_expression(Path("state").contains("a"), {}, {})
+    with pytest.raises(TypeError, match="unsupported condition: In"):
+        condition_expression(Path("state").is_in("a"), {}, {})
     with pytest.raises(AssertionError, match="unsupported operand: _Size"):
         condition_expression(size("state") > 1, {}, {})
