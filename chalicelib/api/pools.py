@@ -25,6 +25,7 @@ from chalicelib.services import (
     audit as audit_service,
 )
 from chalicelib.services import (
+    change_log,
     member_list,
     member_removal,
     policies,
@@ -252,6 +253,17 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
 def get_stats(ctx: RequestContext, query: StatsQuery, pool: str) -> Answer:
     """Return counts of activities by day and by member, and current counts. Members see their own."""
     return Answer(statistics.of_pool(ctx, pool, query.since, query.to, query.by))
+
+
+class LogQuery(PageQuery, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
+    since: Annotated[date | None, Meta(description="The first day, in the time zone of the pool.")] = None
+    to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
+
+
+@route("GET", POOL + "/log", query=LogQuery, answers=responses.LogPage)
+def list_log(ctx: RequestContext, query: LogQuery, pool: str) -> Answer:
+    """List the changes of a pool's rules, fields, status and members in the last 400 days, oldest first."""
+    return Answer(change_log.list_entries(ctx, pool, query.since, query.to, query.limit, query.cursor))
 
 
 # Maintenance by admins, of one pool or all

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.domain import masking
 from chalicelib.model import responses
 from chalicelib.model.field_definitions import TYPES, Field
-from chalicelib.model.model import Customer, Event, Member, Pool, Tombstone
+from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import EventType, Facts, Totals
 from chalicelib.model.times import rfc3339
@@ -191,6 +191,10 @@ def personal(record: Customer, home: Pool, now: int, viewer: str, manages: Calla
 
 def erased(record: Tombstone) -> responses.ErasedCustomer:
     return responses.ErasedCustomer(record.id, rfc3339(record.erased_at))
+
+
+def log_entry(record: LogEntry) -> responses.LogEntry:
+    return responses.LogEntry(rfc3339(record.at), record.by, record.what, record.old, record.new)
 
 
 def erasure(record: Tombstone) -> responses.Erasure:

@@ -19,7 +19,7 @@ import msgspec
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
 from chalicelib.model.field_definitions import Field
-from chalicelib.model.model import IDENTIFIER, Customer, Event, Member, Pool, Tombstone
+from chalicelib.model.model import IDENTIFIER, Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.text import Fields
 from chalicelib.model.users import Leave, Person
@@ -361,6 +361,20 @@ def _definitions(text: str | None) -> dict[str, Any]:
     }
     fields = [{name: content for name, content in each.items() if name in known} for each in stored]
     return {"fields": fields, "unknown_of_fields": unknown}
+
+
+def log_item(key: Key, entry: LogEntry, ends: int) -> Item:
+    """Return the item of a log entry, which DynamoDB deletes some time after `ends`."""
+    old, new = (None if each is None else _text(each) for each in (entry.old, entry.new))
+    attributes = {"at": entry.at, "by": entry.by, "what": entry.what, "old": old, "new": new, "ttl": ends // 1000}
+    return build_item(key, attributes)
+
+
+def log_record(stored: Item) -> LogEntry:
+    """Raises one of MALFORMED."""
+    content = _deserialize_known(stored, LogEntry.__struct_fields__)
+    texts = {name: msgspec.json.decode(content[name]) for name in ("old", "new") if name in content}
+    return msgspec.convert(content | texts, LogEntry)
 
 
 class MalformedPool(NamedTuple):

@@ -18,6 +18,7 @@ with it. Nothing here calls DynamoDB.
     import log         same                                   R#<time>#<request>#<part>  changes of a request (TTL)
     counted request    same                                   N#<request>          the request is in the counts (TTL)
     undo log           T#<tenant>#P#<pool>#U#<request>        <part>               results of its undo (TTL)
+    log of changes     T#<tenant>#P#<pool>#L                  <time>#<request>#<..> old and new settings (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
     user               T#<tenant>#USERS                       <user>               name, e-mail, department, leave
@@ -178,6 +179,20 @@ def end_of_day(day: str) -> str:
 def leavers_key(tenant: str, pool: str) -> Key:
     """Return the key of the pool's own counts: entries made by admins, and members who have left."""
     return Key(days_of(tenant, pool), "-")
+
+
+def log_of(tenant: str, pool: str) -> str:
+    """Return the partition of a pool's log of changes."""
+    return f"{prefix(tenant, pool)}#L"
+
+
+def log_key(tenant: str, pool: str, at: int, request_marker: str, what: str) -> Key:
+    return Key(log_of(tenant, pool), f"{log_position(at)}#{request_marker}#{what}")
+
+
+def log_position(at: int) -> str:
+    """Return a sort key before the log entries of that time and after all earlier ones."""
+    return f"{at:015d}"
 
 
 def resharding_key(tenant: str, pool: str) -> Key:

@@ -316,6 +316,16 @@ def in_cents(amount: str) -> int:
     return int(whole) * 100 + int(part.ljust(2, "0"))
 
 
+class LogEntry(Struct, frozen=True):
+    """A change of a pool's settings or of a member. `old` and `new` contain what differs; None if there was nothing."""
+
+    at: int
+    by: str
+    what: str
+    old: dict[str, Any] | None = None
+    new: dict[str, Any] | None = None
+
+
 class Tombstone(Struct, frozen=True):
     """What is stored of an erased customer, under its key: nothing personal, and no state (rule 38).
 

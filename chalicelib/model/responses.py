@@ -362,6 +362,22 @@ class ErasurePage(Naming):
     next_cursor: str | None
 
 
+class LogEntry(Schema):
+    """A change of `name`, `status`, `policy` or `fields` of a pool, or of `member:<user>`. `old` and `new` contain only
+    what differs; `old` is null for a new member, `new` for a removed one."""
+
+    at: Time
+    by: str
+    what: str
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+
+
+class LogPage(Naming):
+    items: list[LogEntry]
+    next_cursor: str | None
+
+
 class Eligibility(Schema):
     """Whether the caller may claim the customer now, and every rule that forbids it."""
 

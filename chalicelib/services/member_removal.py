@@ -18,6 +18,7 @@ from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.model.users import Disposal
 from chalicelib.services.disposal import Moves, Refusals
 from chalicelib.services.pools import AT_WORK, require_manager
+from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
 from chalicelib.transactions.expired_claims import return_expired_claims, return_expired_private
@@ -154,5 +155,6 @@ def _remove(ctx: RequestContext, pool: Pool, user: str) -> Body:
         required.append(Rule(AT_WORK, leaver, activity_unchanged(stored)))
         writes.append(archive_day(keys.day_key(leaver, member.day), member.did))
         writes.append(brought_in(keys.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
+        writes += change_log.of_member(ctx, pool, member, None)
     writes.append(Delete(leaver, rules.all_of([rule.condition for rule in required if rule.key == leaver])))
     return ctx.commit(writes, required, RemovedMember(pool.id, user))

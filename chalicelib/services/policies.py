@@ -6,7 +6,7 @@ attributes only, so a repeated request completes an interrupted one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +18,7 @@ from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import keys, sharded_query
 from chalicelib.dynamodb.keys import DUE
-from chalicelib.dynamodb.table import Check, SetAttributes
+from chalicelib.dynamodb.table import Action, Check
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Customer, Pool
@@ -27,6 +27,7 @@ from chalicelib.model.responses import Body, Schema
 from chalicelib.model.validation import FieldError, from_msgspec
 from chalicelib.services import totals
 from chalicelib.services.pools import require_manager, updated_pool
+from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.unit_of_work import UnitOfWork
@@ -62,7 +63,8 @@ def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, d
         _may_change(ctx, pool)
         return ctx.finish(_tried(ctx, wanted))
     changed, write, same = updated_pool(seen, wanted, ctx.now)
-    by_manager = _by_manager(ctx.actor(pool), write, same)
+    entries = change_log.of_pool(ctx, pool, changed)
+    by_manager = _by_manager(ctx.actor(pool), [write, *entries], same)
     if not to_all:
         body = ctx.commit(*by_manager, rendering.pool(changed, totals.of_pool(ctx, pool)))
         ctx.forget(pool_id)
@@ -91,11 +93,11 @@ def _invalid_change(ctx: RequestContext, pool: Pool, reason: str, errors: list[F
     return Refused(Refusal(reason, errors=tuple(errors)))
 
 
-def _by_manager(caller: Actor, write: SetAttributes, same: Rule) -> tuple[list[Check | SetAttributes], list[Rule]]:
-    """Return the write with checks that the caller manages the pool, and all its rules in order."""
+def _by_manager(caller: Actor, writes: Sequence[Action], same: Rule) -> tuple[list[Action], list[Rule]]:
+    """Return the writes with checks that the caller manages the pool, and all its rules in order."""
     manages = caller.manager_rules()
     checks = [Check(rule.key, rule.condition) for rule in manages]
-    return [*checks, write], [*caller.member_rules(), *manages, same]
+    return [*checks, *writes], [*caller.member_rules(), *manages, same]
 
 
 def _may_change(ctx: RequestContext, pool: Pool) -> None:

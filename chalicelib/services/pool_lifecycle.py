@@ -19,6 +19,7 @@ from chalicelib.model.model import Closing, Pool
 from chalicelib.model.responses import Body, DeletedPool, Schema, Totals
 from chalicelib.services import sweeper, totals
 from chalicelib.services.pools import MAX_WRITES, updated_pool
+from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 
 
@@ -91,7 +92,7 @@ def _write(ctx: RequestContext, pool_id: str, change: Callable[[Pool], Pool]) ->
             return
         _, write, same = updated_pool(pool, changed, ctx.now)
         try:
-            ctx.commit([write], [same], Schema(), position=0)
+            ctx.commit([write, *change_log.of_pool(ctx, pool, changed)], [same], Schema(), position=0)
             return
         except Refused as refused:
             if refused.refusal.reason != "version_conflict" or ctx.if_match is not None:
@@ -169,10 +170,11 @@ def _put(ctx: RequestContext, known: Pool, changed: Pool) -> None:
 
 
 def _clear(ctx: RequestContext, pool: Pool) -> None:
-    """Delete members and statistics, so that no member is left for a later pool with the same id."""
+    """Delete members, statistics and the log, so that none of it is left for a later pool with the same id."""
     table = ctx.backend.table
     members = table.pages(keys.member_roster(pool.tenant, pool.id), index=ROSTER, limit=MAX_ACTIONS)
     days = table.pages(keys.days_of(pool.tenant, pool.id), limit=MAX_ACTIONS)
-    for page in (*members, *days):
+    changes = table.pages(keys.log_of(pool.tenant, pool.id), limit=MAX_ACTIONS)
+    for page in (*members, *days, *changes):
         if page.keys:
             table.write([Delete(key) for key in page.keys])

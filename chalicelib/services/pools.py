@@ -29,6 +29,7 @@ from chalicelib.model.responses import Body, PoolPage, Totals
 from chalicelib.observability import exception_summary
 from chalicelib.services import totals
 from chalicelib.services.pagination import Cursor
+from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, day_filed, take_day
 
@@ -228,7 +229,9 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSet
             raise Refused(Refusal(rules.MALFORMED_RECORD)) from error
         as_read = _as_read(key, stored) if stored is not None else []
         try:
-            return _put_member(ctx, pool, member, permitted, as_read, take_day(row, today))
+            of_day = [take_day(row, today)] if known is None else []
+            extra = [*of_day, *change_log.of_member(ctx, pool, known, member)]
+            return _put_member(ctx, pool, member, permitted, as_read, extra)
         except Refused as refused:
             changed = refused.refusal.reason == "version_conflict" and ctx.if_match is None
             if not changed and refused.refusal.reason != AT_WORK:
@@ -265,8 +268,9 @@ def _as_read(key: Key, stored: Item) -> list[Rule]:
 
 
 def _put_member(
-    ctx: RequestContext, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule], day_taken: Action
+    ctx: RequestContext, pool: Pool, member: Member, by_whom: list[Rule], as_counted: list[Rule], extra: list[Action]
 ) -> Body:
+    """Write the member, and the `extra` items under their conditions."""
     key = keys.member_key(member.tenant, member.pool, member.user)
     expected = member.version - 1
     same = rules.version == expected if expected else rules.pk.does_not_exist()
@@ -277,11 +281,11 @@ def _put_member(
     on_target = rules.all_of([rule.condition for rule in required if rule.key == key])
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key), *new)]
     if member.version == 1:
-        writes += [Put(key, items.member_item(member), on_target), day_taken]
-        required += [] if day_taken.condition is None else [Rule(AT_WORK, day_taken.key, day_taken.condition)]
+        writes.append(Put(key, items.member_item(member), on_target))
     else:
         writes.append(Update(key, _settings(member), on_target))
-    return ctx.commit(writes, required, rendering.member(member, pool, ctx.now))
+    required += [Rule(AT_WORK, each.key, each.condition) for each in extra if each.condition is not None]
+    return ctx.commit([*writes, *extra], required, rendering.member(member, pool, ctx.now))
 
 
 def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:

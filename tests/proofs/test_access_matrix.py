@@ -73,6 +73,7 @@ GET /pools/p/members/carl                  | 401    404       404       member? 
 GET /pools/p/members/me                    | 401    404       404       member?  in        in        in       member?  in
 DELETE /pools/p/members/carl               | 401    404       404       member?  manager?  manager?  in       in       in
 DELETE /pools/p/members/alice?held=release&private=deposit | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/log                           | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/stats                         | 401    404       404       member?  in        in        in       in       in
 
 POST /pools/p/customers                    | 401    404       404       member?  manager?  manager?  in       in       in

@@ -35,6 +35,7 @@ OURS = {
     "/v1/pools/p/customers/c1/history": Cursor("T#main#P#p#C#c1", "history"),
     "/v1/me/customers": Cursor("T#main#USERS", "mona", "None", "expires_at"),
     "/v1/me/customers?sort=name": Cursor("T#main#USERS", "mona", "None", "name"),
+    "/v1/pools/p/log": Cursor("T#main#P#p#L", "None", "None"),
     "/v1/users": Cursor("T#main#USERS"),
 }
 WRONG = ["", "A", "-", "%00", "%C3%A9", "%2B", "%3D", "%25"]  # in the place of one byte
