@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -34,8 +34,9 @@ from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.text import NAME_PATTERN, field_errors
 from chalicelib.model.validation import FieldError
-from chalicelib.services import claims, creation, customers, import_list, import_undo, imports
+from chalicelib.services import claims, creation, customer_search, customers, import_list, import_undo, imports
 from chalicelib.services.creation import WhenDuplicate
+from chalicelib.services.customer_search import Wish
 from chalicelib.services.customers import Filter, Listed
 from chalicelib.services.imports import ImportKey
 from chalicelib.transactions.context import RequestContext
@@ -206,26 +207,45 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     ] = None
     phone: Annotated[Text | None, Meta(description="Only the customer with this phone number.")] = None
     email: Annotated[Text | None, Meta(description="Only the customer with this e-mail address.")] = None
+    q: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="Only customers with this text in any part of the name or of a field with `search`."),
+    ] = None
+    filter: Annotated[
+        tuple[Annotated[str, Meta(max_length=1_000)], ...],
+        Meta(
+            max_length=8,
+            description="Only customers whose field has one of these values, `city:Beijing,Shanghai`, or a value of a "
+            "range, `size:10..50`. Several filters are combined.",
+        ),
+    ] = ()
+    sort: Annotated[
+        Annotated[str, Meta(max_length=64)] | None,
+        Meta(description="The order: `name`, or another that this list has."),
+    ] = None
+    REPEATABLE: ClassVar[frozenset[str]] = frozenset(("filter",))
 
 
 @route("GET", POOL + "/customers", query=CustomersQuery, answers=responses.CustomerPage)
 def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Answer:
-    """List the customers of a pool. Filter by state, holder, name, phone or e-mail."""
+    """List the customers of a pool, by state and holder, by fields, by name, phone or e-mail, in several orders."""
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
     if contact is not None:
         return Answer(customers.find(ctx, pool, *contact, wanted))
-    return Answer(customers.list_customers(ctx, pool, wanted, query.limit, query.cursor))
+    wish = Wish(query.filter, query.q, query.sort)
+    return Answer(customer_search.list_customers(ctx, pool, wanted, wish, query.limit, query.cursor))
 
 
 def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:
     """Return the folded name prefix, or the kind and text of a contact, to search for. Raises Refused."""
-    given = [text for text in (query.name, query.phone, query.email) if text is not None]
+    given = [text for text in (query.name, query.phone, query.email, query.q) if text is not None]
     if len(given) > 1:
-        raise invalid("one_search", "name, phone, email")
-    if query.name is not None and not fold_name(query.name):
-        raise invalid("blank", "name")
+        raise invalid("one_search", "name, phone, email, q")
+    for member, written in (("name", query.name), ("q", query.q)):
+        if written is not None and not fold_name(written):
+            raise invalid("blank", member)
     kinds: tuple[tuple[Kind, str | None], ...] = (("phone", query.phone), ("email", query.email))
     for kind, text in kinds:
         if text is not None:

@@ -42,6 +42,7 @@ Batched: Final = Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH})
 class PageQuery(Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[Limit, Meta(description="The maximum number of items in a page.")] = 20
     cursor: Annotated[str | None, Meta(description="The `next_cursor` of the previous page.")] = None
+    REPEATABLE: ClassVar[frozenset[str]] = frozenset()  # the parameters that a request may give several times
 
 
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,10 +104,11 @@ def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request",
 def query_of(request: Request, kind: type) -> Any:
     params = request.query_params
     lists = {} if params is None else {name: params.getlist(name) for name in params}
+    repeatable: frozenset[str] = getattr(kind, "REPEATABLE", frozenset())
     for name, texts in lists.items():
-        if len(texts) > 1:
+        if len(texts) > 1 and name not in repeatable:
             raise invalid("repeated", name)
-    given = {name: texts[0] for name, texts in lists.items()}
+    given = {name: texts if name in repeatable else texts[0] for name, texts in lists.items()}
     try:
         query: Any = msgspec.convert(given, kind, strict=False, dec_hook=decode_user)
     except (msgspec.ValidationError, ValueError) as error:

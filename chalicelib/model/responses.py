@@ -290,8 +290,11 @@ class Event(Schema):
 
 
 class CustomerPage(Naming):
+    """A page of customers. A short page with a cursor has `looked_at`, the number of customers that it looked at."""
+
     items: list[Customer]
     next_cursor: str | None
+    looked_at: Natural | UnsetType = UNSET
 
 
 class MemberPage(Naming):

@@ -85,6 +85,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "member": (
         "must be the id, the e-mail address or the unique name of a member", "须为成员的编号、邮箱或唯一的姓名"
     ),
+    "no_filter": ("must be `key:value`, and the key one of these fields: {0}", "须为“字段:值”，可筛选的字段为 {0}"),
+    "no_order": ("is not possible for this list: its orders are {0}", "该列表不支持此排序，可用的排序为 {0}"),
     "one_search": ("search by only one of these", "只能按其中一项查询"),
     "blank": ("must not be blank", "不能只有空白"),
     "phone": ("expected a phone number", "须为有效的电话号码"),

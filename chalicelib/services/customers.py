@@ -40,8 +40,8 @@ from chalicelib.transactions.unit_of_work import Outcome
 log = logging.getLogger("customer-pool")
 _NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
-_NAMES_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
-_ROUNDS: Final = 10  # reads of names per request
+CUSTOMERS_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
+ROUNDS: Final = 10  # reads of names per request
 
 
 def import_rows(
@@ -130,7 +130,7 @@ class Filter(Struct, frozen=True):
         return self.state in (None, state)
 
 
-def _for_caller(ctx: RequestContext, pool: Pool, wanted: Filter) -> Filter:
+def for_caller(ctx: RequestContext, pool: Pool, wanted: Filter) -> Filter:
     """Return the filter without what only managers list: requests for a win, and private customers, of others.
 
     Reads the role only where it matters. Raises Refused for requests of a holder who is not the caller (rule 29).
@@ -156,8 +156,8 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
-    wanted = _for_caller(ctx, pool, wanted)
-    index, partitions, part = _list(pool, wanted)
+    wanted = for_caller(ctx, pool, wanted)
+    index, partitions, part = list_of(pool, wanted)
     place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
     last = _last(place, cursor, index, wanted, actor)
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
@@ -165,7 +165,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
         return CustomerPage([], None)
     if wanted.name is not None and not _sees_all_names(ctx, pool):
         return _found_by_name(ctx, pool, wanted, limit, last, place)
-    listed = _page(ctx, actor, index, partitions, part, last, limit)
+    listed = positions(ctx, actor, index, partitions, part, last, limit)
     ids = [each.id for each in listed[:limit]]
     found = ctx.backend.table.get([actor.member_key, *keys_of(actor, ids)])
     only_members(ctx, pool, found)
@@ -175,7 +175,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     return CustomerPage(list(shown.values()), _next(place, listed, limit, shown, actor))
 
 
-def _next(place: Cursor, listed: list[_Last], limit: int, shown: Container[str], actor: Actor) -> str | None:
+def _next(place: Cursor, listed: list[Last], limit: int, shown: Container[str], actor: Actor) -> str | None:
     """Return the cursor after a page. It reveals no customer that the page does not show."""
     if len(listed) <= limit:
         return None
@@ -199,17 +199,17 @@ def _sees_all_names(ctx: RequestContext, pool: Pool) -> bool:
 
 
 def _found_by_name(
-    ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: _Last | None, place: Cursor
+    ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: Last | None, place: Cursor
 ) -> CustomerPage:
     """Return the page for a member who does not see every customer with its full name. The others are skipped.
 
     A cursor never points at a skipped customer. If very many follow one another, the list ends before them.
     """
-    actor, (index, partitions, part) = ctx.actor(pool), _list(pool, wanted)
-    seen: list[tuple[_Last, Customer]] = []
-    standing: _Last | None = None
-    for _ in range(_ROUNDS):
-        listed = _page(ctx, actor, index, partitions, part, last, _NAMES_PER_READ)
+    actor, (index, partitions, part) = ctx.actor(pool), list_of(pool, wanted)
+    seen: list[tuple[Last, Customer]] = []
+    standing: Last | None = None
+    for _ in range(ROUNDS):
+        listed = positions(ctx, actor, index, partitions, part, last, CUSTOMERS_PER_READ)
         # Always one read at least: the number of requests must not disclose whether a name begins like this.
         ids = [each.id for each in listed] or [_NOBODY]
         known = ctx.backend.customer_cache.read(ctx.backend.table, actor, ids, malformed=set())
@@ -217,10 +217,10 @@ def _found_by_name(
             customer = known.get(at.id)
             if customer is None or actor.hides(customer):
                 continue
-            if _in_full(actor, customer, "name", customer.name):
+            if in_full(actor, customer, "name", customer.name):
                 standing = at
                 seen += [(at, customer)] if wanted.fits(customer, actor.clock(customer)) else []
-        more = len(listed) > _NAMES_PER_READ
+        more = len(listed) > CUSTOMERS_PER_READ
         if len(seen) > limit or not more:
             break
         last = listed[-1]
@@ -234,18 +234,18 @@ def _found_by_name(
 def _shows(actor: Actor, customer: Customer, kind: Kind) -> bool:
     """Return whether an actor who is not a manager sees the customer, and all its contacts of the kind in full."""
     names = [name for name, each in actor.home.definitions.kinds.items() if each == kind]
-    in_full = [_in_full(actor, customer, name, customer.fields.get(name)) for name in names]
-    return not actor.hides(customer) and all(in_full)
+    shown = [in_full(actor, customer, name, customer.fields.get(name)) for name in names]
+    return not actor.hides(customer) and all(shown)
 
 
-def _in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
+def in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
     """Return whether an actor who is not a manager sees this value of the customer unmasked."""
     mask = masking.of(actor.home)
     theirs = customer.belongs_to(actor.user, actor.clock(customer))
     return mask is None or theirs or mask.field(field, value) == value
 
 
-class _Last(Struct, frozen=True, array_like=True):
+class Last(Struct, frozen=True, array_like=True):
     """The last customer of a page, with its sort value and its shard of the list."""
 
     id: str
@@ -253,9 +253,9 @@ class _Last(Struct, frozen=True, array_like=True):
     shard: Annotated[int, Meta(ge=0, lt=32)]
 
 
-def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter, actor: Actor) -> _Last | None:
+def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter, actor: Actor) -> Last | None:
     """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
-    last = place.read(cursor, _Last, actor.secret)
+    last = place.read(cursor, Last, actor.secret)
     if last is None:
         return None
     rank = last.rank
@@ -270,15 +270,15 @@ def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter, actor: 
     return last
 
 
-def _page(
+def positions(
     ctx: RequestContext,
     actor: Actor,
     index: str,
     partitions: list[str],
     part: Condition | None,
-    last: _Last | None,
+    last: Last | None,
     limit: int,
-) -> list[_Last]:
+) -> list[Last]:
     """Return the positions of a page, and one more if there are more, with one query per partition of the list."""
     key = None if last is None else actor.customer_key(last.id)
     if len(partitions) > 1:
@@ -286,10 +286,10 @@ def _page(
         if last is not None and key is not None and isinstance(last.rank, int):
             after = key, last.rank, min(last.shard, len(partitions) - 1)
         found = sharded_query.page(ctx.backend.table, partitions, index, limit + 1, after, ctx.backend.run_jobs)
-        return [_Last(keys.id_from_pk(each.item["pk"]["S"]), each.rank, each.shard) for each in found]
+        return [Last(keys.id_from_pk(each.item["pk"]["S"]), each.rank, each.shard) for each in found]
     start = items.index_position(index, partitions[0], key, None if last is None else last.rank)
     got = ctx.backend.table.query(partitions[0], index=index, after=start, between=part, limit=limit + 1)
-    return [_Last(keys.id_from_pk(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
+    return [Last(keys.id_from_pk(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
 
 
 def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter) -> CustomerPage:
@@ -301,7 +301,7 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filte
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
-    wanted = _for_caller(ctx, pool, wanted)
+    wanted = for_caller(ctx, pool, wanted)
     contact = _contact(kind, text, pool)
     contact_key = key_of(kind, contact, actor.secret)
     unique_key = keys.unique_key(actor.tenant, actor.pool, contact_key)
@@ -357,10 +357,11 @@ def _own(ctx: RequestContext, actor: Actor) -> list[str]:
     return [keys.id_from_pk(key.pk) for key in ctx.backend.table.query(partition, index=PLACE, limit=_OWN).keys]
 
 
-def _list(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:
+def list_of(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | None]:
     """Return the index, the partitions and the key condition that best select the wanted customers."""
     if wanted.name is not None:
-        return NAMES, [keys.names_in(pool.tenant, pool.id)], begins_with(NAMES, truncate_name(wanted.name))
+        prefix = begins_with(NAMES, truncate_name(wanted.name)) if wanted.name else None
+        return NAMES, [keys.names_in(pool.tenant, pool.id)], prefix
     if wanted.holder is not None:
         return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], _part_of_holder(wanted)
     if wanted.state is None:

@@ -462,6 +462,20 @@ def test_rule_35_a_pool_defines_fields_and_checks_each_value_that_is_written(wor
     )
 
 
+def test_rule_36_lists_filter_search_and_sort(world: World) -> None:
+    mona = world.pool()
+    for at, city in enumerate(("Beijing", "Shanghai", "Beijing")):
+        mona.create(f"c{at}", name=f"Company {9 - at}", fields={"city": city})
+
+    filtered, searched, ordered = (
+        [each["id"] for each in mona.get(f"/customers?{query}").json["items"]]
+        for query in ("filter=city:Beijing", "q=pany 8", "sort=name")
+    )
+
+    assert (filtered, searched, ordered) == (["c0", "c2"], ["c1"], ["c2", "c1", "c0"])
+    assert mona.get("/customers?sort=city").code == "invalid_request"
+
+
 def test_rule_38_an_erased_customer_is_not_found_and_leaves_nothing_personal(world: World) -> None:
     mona = world.pool()
     mona.create("z", name="Wang Wei", fields={"phone": "13812345678"})

@@ -1,0 +1,164 @@
+"""Filters of lists by fields, and the search of any part of a text: what a client wrote, and whether a value fits.
+
+Pure. It must not know how customers are stored or who may see a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from chalicelib.model.field_definitions import Definitions, Field, chosen, number
+from chalicelib.model.normalization import fold_name
+from chalicelib.model.validation import FieldError
+
+MAX_VALUES: Final = 100
+_RANGE: Final = ".."
+_RANGED: Final = frozenset(("number", "date"))
+_TRUE: Final = frozenset(("true", "yes", "是"))
+
+_Comparable: TypeAlias = Decimal | str | bool
+_Bound: TypeAlias = Decimal | str | None
+
+
+class InvalidFilter(ValueError):
+    """A filter that no list has. `error` names what is wrong."""
+
+    def __init__(self, kind: str, *values: str | int) -> None:
+        super().__init__(kind)
+        self.error = FieldError(kind, "filter", values)
+
+
+class FieldFilter(Struct, frozen=True):
+    """Select customers whose value of a field is one of `values`, or from `low` to `high`, both included.
+
+    Dates are compared by their day in the pool's time zone. An empty text among the values selects customers without a
+    value.
+    """
+
+    field: Field
+    values: frozenset[_Comparable] = frozenset()
+    is_range: bool = False
+    low: _Bound = None
+    high: _Bound = None
+
+    def fits(self, value: Any, tz: ZoneInfo) -> bool:
+        found = _comparable(self.field, value, tz)
+        if not self.is_range:
+            return not self.values.isdisjoint(found or [""])
+        return any(_in_order(self.low, each) and _in_order(each, self.high) for each in found)
+
+
+def parse(text: str, definitions: Definitions) -> FieldFilter:
+    """Return the filter written as `key:a,b` or `key:from..to`. Raises InvalidFilter."""
+    key, separator, rest = text.partition(":")
+    field = definitions.by_key.get(key)
+    filterable = [each.key for each in definitions.by_key.values() if each.filter]
+    if not separator or field is None or not field.filter:
+        raise InvalidFilter("no_filter", ", ".join(filterable) or "-")
+    if field.type in _RANGED and _RANGE in rest:
+        low, _, high = rest.partition(_RANGE)
+        return FieldFilter(field, is_range=True, low=_bound(field, low), high=_bound(field, high))
+    values = [part.strip() for part in rest.split(",")]
+    if len(values) > MAX_VALUES:
+        raise InvalidFilter("too_many", MAX_VALUES)
+    read = _WRITTEN.get(field.type, str)
+    return FieldFilter(field, frozenset(read(each) for each in values))
+
+
+def _in_order(first: _Comparable | None, second: _Comparable | None) -> bool:
+    """Return whether two numbers or two days are in order. A bound that is None is missing; other kinds are not."""
+    if first is None or second is None:
+        return True
+    if isinstance(first, Decimal) and isinstance(second, Decimal):
+        return first <= second
+    return isinstance(first, str) and isinstance(second, str) and first <= second
+
+
+def _bound(field: Field, text: str) -> _Bound:
+    """Return one end of a range; None if it is missing. Raises InvalidFilter."""
+    text = text.strip()
+    if not text:
+        return None
+    if field.type == "number":
+        read = number(text)
+        if read is None:
+            raise InvalidFilter("wrong_type", "float")
+        return read
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise InvalidFilter("date") from None
+
+
+# A value that is no number or no date equals no stored value, so it is no error.
+def _written_number(text: str) -> _Comparable:
+    read = number(text)
+    return text if read is None else read
+
+
+_WRITTEN: Final[dict[str, Callable[[str], _Comparable]]] = {
+    "number": _written_number,
+    "bool": lambda text: text.lower() in _TRUE if text else "",
+}
+
+
+def _comparable(field: Field, value: Any, tz: ZoneInfo) -> list[_Comparable]:
+    """Return the stored value as filters compare it; several for `choices`, none if it is empty."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return []
+    if field.type == "number":
+        read = number(value)
+        return [str(value)] if read is None else [read]
+    if field.type == "date":
+        return [_day(str(value), tz)]
+    if field.type == "choices":
+        return list(chosen(value) or [])
+    if field.type == "bool":
+        return [value if isinstance(value, bool) else str(value).strip().lower() in _TRUE]
+    return [str(value).strip()]
+
+
+def _day(text: str, tz: ZoneInfo) -> str:
+    """Return the day of a date or of a time in that zone; other text unchanged."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (moment if moment.tzinfo is None else moment.astimezone(tz)).date().isoformat()
+
+
+# Search
+
+
+def searchable(text: str) -> str:
+    """Return text as a search compares it: without case, width and spaces."""
+    return fold_name(text).replace(" ", "")
+
+
+class TextSearch(Struct, frozen=True):
+    """Select customers with `text` in any part of their name or of a field with `search`."""
+
+    text: str
+
+    def fits(
+        self, name: str, fields: dict[str, Any], definitions: Definitions, sees: Callable[[str, Any], bool]
+    ) -> bool:
+        """`sees` returns whether the caller sees a value in full: others are not searched."""
+        if self.text in searchable(name) and sees("name", name):
+            return True
+        found = ((key, fields.get(key)) for key, field in definitions.by_key.items() if field.search)
+        return any(self._is_in(definitions.by_key[key], value) and sees(key, value) for key, value in found)
+
+    def _is_in(self, field: Field, value: Any) -> bool:
+        if value is None:
+            return False
+        text = ",".join(value) if isinstance(value, list) else str(value)
+        if field.type == "phone" and self.text.isdigit():
+            return self.text in "".join(sign for sign in text if sign.isdigit())
+        return self.text in searchable(text)

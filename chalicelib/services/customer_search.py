@@ -1,0 +1,221 @@
+"""List customers by what they contain: by filters on fields, by any part of a name, or in another order.
+
+A request looks at a bounded share of a list. A page that found less than its limit by then is short, and its cursor
+continues after the last customer looked at. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain import masking
+from chalicelib.domain.transitions import Actor
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.keys import NAMES, PLACE, ROSTER
+from chalicelib.model import times
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.field_filters import FieldFilter, InvalidFilter, TextSearch, parse, searchable
+from chalicelib.model.model import IDENTIFIER, Customer, Pool
+from chalicelib.model.normalization import fold_name, truncate_name
+from chalicelib.model.responses import CustomerPage
+from chalicelib.model.validation import FieldError
+from chalicelib.services import customers
+from chalicelib.services.customers import CUSTOMERS_PER_READ, ROUNDS, Filter, Last
+from chalicelib.services.pagination import Cursor
+from chalicelib.services.pools import only_members, require_manager
+from chalicelib.transactions.context import RequestContext
+
+MAX_SORTED: Final = 1_000
+
+# The orders of each list, the default first. Those of a holder's customers are computed here, the others by an index.
+_OF_HOLDER: Final = ("expires_at", "name", "last_follow_up_at", "-entered_pool_at")
+_ORDERS: Final[dict[str | None, tuple[str, ...]]] = {
+    "available": ("rank", "name"),
+    "claimed": ("expires_at", "name"),
+    "private": ("expires_at", "name"),
+    "set_aside": ("set_aside_at",),
+    "win_requested": ("win_requested_at",),
+    None: ("id", "name"),
+}
+_VALUES: Final[dict[str, Callable[[Customer], int | str]]] = {
+    "expires_at": lambda each: keys.NO_DEADLINE if each.expires_at is None else each.expires_at,
+    "name": lambda each: truncate_name(fold_name(each.name)),
+    "last_follow_up_at": lambda each: each.last_follow_up_at or 0,
+    "-entered_pool_at": lambda each: -each.entered_at,
+}
+
+
+class Wish(Struct, frozen=True):
+    """What a client wishes beyond state, holder and prefix of the name, as it wrote it."""
+
+    filters: tuple[str, ...] = ()
+    text: str | None = None
+    order: str | None = None
+
+
+class _Search(Struct, frozen=True):
+    """A checked wish, for one caller."""
+
+    actor: Actor
+    manager: bool
+    wanted: Filter
+    filters: tuple[FieldFilter, ...]
+    text: TextSearch | None
+    order: str
+
+    def fits(self, customer: Customer) -> bool:
+        """Return whether the caller may find the customer."""
+        actor = self.actor
+        if not self.manager and actor.hides(customer):
+            return False
+        if not self.wanted.fits(customer, actor.clock(customer)):
+            return False
+        tz = times.zone(actor.policy.time_zone or "UTC")
+        filtered = all(
+            each.fits(value := customer.fields.get(each.field.key), tz) and self._sees(customer, each.field.key, value)
+            for each in self.filters
+        )
+        return filtered and (self.text is None or self._contains_text(self.text, customer))
+
+    def is_named(self, customer: Customer) -> bool:
+        """Return whether the place of the customer in the order of names reveals nothing to the caller."""
+        return self._sees(customer, "name", customer.name)
+
+    def _contains_text(self, text: TextSearch, customer: Customer) -> bool:
+        def sees(key: str, value: Any) -> bool:
+            return self._sees(customer, key, value)
+
+        return text.fits(customer.name, customer.fields, self.actor.home.definitions, sees)
+
+    def _sees(self, customer: Customer, key: str, value: Any) -> bool:
+        return self.manager or customers.in_full(self.actor, customer, key, value)
+
+
+def list_customers(
+    ctx: RequestContext, pool_id: str, wanted: Filter, wish: Wish, limit: int, cursor: str | None
+) -> CustomerPage:
+    """Return a page of the customers that fit. Without a wish, it is read from an index alone."""
+    if wish == Wish():
+        return customers.list_customers(ctx, pool_id, wanted, limit, cursor)
+    search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
+    place = Cursor(keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order)))
+    if search.wanted.state in ("available", "set_aside") and search.wanted.holder is not None:
+        return CustomerPage([], None)
+    if search.wanted.holder is not None:
+        return _sorted(ctx, search, place, limit, cursor)
+    return _scanned(ctx, search, place, limit, cursor)
+
+
+# The check of a wish
+
+
+def _checked(ctx: RequestContext, pool: Pool, wanted: Filter, wish: Wish) -> _Search:
+    """Return the search. Raises Refused for a filter or an order that the list does not have, or not for the caller."""
+    actor = ctx.actor(pool)
+    found = ctx.backend.table.get([actor.member_key])
+    only_members(ctx, pool, found)
+    order = _order(wanted, wish)
+    filters = _filters(pool, wish.filters)
+    mask = masking.of(pool)
+    compared = [*(each.field.key for each in filters), *(["name"] if wish.order == "name" or wanted.name else [])]
+    if mask is not None and any(fold_name(key) in mask.fields for key in compared):
+        require_manager(ctx, pool, found)  # otherwise a few requests would find out a masked value (rule 24)
+    text = None if wish.text is None else TextSearch(searchable(wish.text))
+    listed = customers.for_caller(ctx, pool, wanted)
+    return _Search(actor, ctx.manages(pool, found), listed, filters, text, order)
+
+
+def _order(wanted: Filter, wish: Wish) -> str:
+    orders = _OF_HOLDER if wanted.holder is not None else _ORDERS[wanted.state]
+    if wish.text is not None or wanted.name is not None:
+        orders = ("name",)
+    if wish.order is not None and wish.order not in orders:
+        raise Refused(Refusal("invalid_request", errors=(FieldError("no_order", "sort", (", ".join(orders),)),)))
+    return wish.order or orders[0]
+
+
+def _filters(pool: Pool, texts: Sequence[str]) -> tuple[FieldFilter, ...]:
+    try:
+        return tuple(parse(text, pool.definitions) for text in texts)
+    except InvalidFilter as invalid:
+        raise Refused(Refusal("invalid_request", errors=(invalid.error,))) from invalid
+
+
+# A holder's customers, sorted here
+
+
+class _Place(Struct, frozen=True, array_like=True, order=True):
+    """The place of a customer in a sorted list."""
+
+    value: int | str
+    id: str
+
+
+def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
+    """Return a page of a holder's customers: of the first MAX_SORTED by deadline."""
+    last = place.read(cursor, _Place, search.actor.secret)
+    if last is not None and isinstance(last.value, str) != (search.order == "name"):
+        raise Refused(Refusal("invalid_cursor"))
+    pool = search.actor.home
+    _, (partition,), part = customers.list_of(pool, replace(search.wanted, name=None))
+    listed = ctx.backend.table.query(partition, index=PLACE, between=part, limit=MAX_SORTED)
+    ids = [keys.id_from_pk(key.pk) for key in listed.keys]
+    known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
+    value = _VALUES[search.order]
+    found = {_Place(value(each), each.id): each for each in known.values() if each is not None and search.fits(each)}
+    after = [at for at in sorted(found) if last is None or at > last]
+    page = after[:limit]
+    return CustomerPage(
+        [ctx.shown(pool, found[at], search.manager) for at in page],
+        place.write(page[-1], search.actor.secret) if len(after) > limit else None,
+    )
+
+
+# Other lists, in the order of an index
+
+
+def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
+    """Return a page of a list in the order of its index, after looking at a bounded number of customers."""
+    actor, pool = search.actor, search.actor.home
+    by_name = search.order == "name"
+    prefix = search.wanted.name or ""
+    index, partitions, part = customers.list_of(pool, replace(search.wanted, name=prefix if by_name else None))
+    last = _last(place, cursor, search, index)
+    found: list[tuple[Last, Customer]] = []
+    looked_at, more = 0, True
+    for _ in range(ROUNDS):
+        listed = customers.positions(ctx, actor, index, partitions, part, last, CUSTOMERS_PER_READ)
+        more, listed = len(listed) > CUSTOMERS_PER_READ, listed[:CUSTOMERS_PER_READ]
+        known = ctx.backend.customer_cache.read(ctx.backend.table, actor, [at.id for at in listed], malformed=set())
+        fitting = ((at, each) for at in listed if (each := known.get(at.id)) is not None and search.fits(each))
+        found += [(at, each) for at, each in fitting if not by_name or search.is_named(each)]
+        looked_at += len(listed)
+        last = listed[-1] if listed else last
+        if len(found) > limit or not more:
+            break
+    shown = [ctx.shown(pool, each, search.manager) for _, each in found[:limit]]
+    if len(found) > limit:
+        return CustomerPage(shown, place.write(found[limit - 1][0], actor.secret))
+    # Among names that the caller may not see, the number of those with a prefix must stay unknown.
+    if more and last is not None and (search.manager or not search.wanted.name):
+        return CustomerPage(shown, place.write(last, actor.secret), looked_at=looked_at)
+    return CustomerPage(shown, None)
+
+
+def _last(place: Cursor, cursor: str | None, search: _Search, index: str) -> Last | None:
+    """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
+    last = place.read(cursor, Last, search.actor.secret)
+    if last is None:
+        return None
+    rank = last.rank
+    if index == NAMES:
+        fits = isinstance(rank, str) and rank == truncate_name(rank)
+    else:
+        fits = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
+    if not fits or IDENTIFIER.fullmatch(last.id) is None:
+        raise Refused(Refusal("invalid_cursor"))
+    return last

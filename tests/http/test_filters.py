@@ -1,0 +1,145 @@
+"""Lists filtered by fields, searched by any part of a name, and in other orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.world import DAY, HOUR, User, World
+
+CITIES = ("Beijing", "Shanghai", "Xi'an")
+
+
+def listed(user: User, query: str, limit: int = 100) -> list[str]:
+    """Return the ids of all pages of a list."""
+    return [each["id"] for page in user.pages(f"/customers?{query}", limit) for each in page]
+
+
+def field(key: str, kind: str = "text", **members: Any) -> dict[str, Any]:
+    return {"key": key, "label": {"en": key, "zh": key}, "type": kind} | members
+
+
+def filled(world: World, count: int = 12, **policy: Any) -> User:
+    """Create a pool with customers in three cities, of growing size; the names count down."""
+    mona = world.pool(**policy)
+    fields = [field("city", filter=True, list=True), field("size", "number", filter=True),
+              field("mobile", "phone", search=True)]  # fmt: skip
+    assert mona.patch("", {"fields": fields}, if_match='"1"').status == 200
+    world.clock.forward(11_000)
+    rows = [
+        {"id": f"c{n:03d}", "name": f"Name {count - n:03d} 科技",
+         "fields": {"city": CITIES[n % 3], "size": n, "mobile": f"138{n:08d}"}}
+        for n in range(count)
+    ]  # fmt: skip
+    for start in range(0, count, 100):
+        assert mona.post("/import", {"rows": rows[start : start + 100]}).json["summary"]["failed"] == 0
+        world.clock.forward(1)
+    return mona
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_filter_is_combined_with_states_and_other_filters(world: World, limit: int) -> None:
+    mona = filled(world)
+    world.alice.claim("c001"), world.alice.claim("c004"), world.bob.claim("c007")
+
+    one, several = listed(mona, "filter=city:Beijing", limit), listed(mona, "filter=city:Beijing,Xi'an", limit)
+    both = listed(mona, "filter=city:Shanghai&filter=size:4..", limit)
+    available = listed(mona, "state=available&filter=city:Shanghai", limit)
+    claimed = listed(mona, "state=claimed&filter=size:1..4", limit)
+    own = listed(world.alice, "holder=me&filter=size:4", limit)
+
+    assert one == ["c000", "c003", "c006", "c009"] and len(several) == 8
+    assert both == ["c004", "c007", "c010"] and available == ["c010"]
+    assert sorted(claimed) == ["c001", "c004"] and own == ["c004"]
+
+
+def test_a_page_that_looked_at_its_share_is_short_and_continues(world: World) -> None:
+    mona = filled(world, 1_200)
+
+    first = mona.get("/customers?filter=size:999&limit=100").json
+    found = listed(mona, "filter=size:999")
+
+    assert first["items"] == [] and first["next_cursor"] is not None
+    assert first["looked_at"] < 1_200 and found == ["c999"]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 100])
+def test_a_search_finds_any_part_of_a_name_and_of_searched_fields(world: World, limit: int) -> None:
+    mona = filled(world)
+    world.alice.claim("c003")
+
+    by_name, by_field = listed(mona, "q=00 1科", limit), listed(mona, "q=00000011", limit)
+    everybody, claimed = listed(mona, "q=ＮＡＭＥ", limit), listed(world.alice, "q=name&state=claimed", limit)
+    own = listed(world.alice, "q=技&holder=me", limit)
+
+    assert by_name == ["c011"] and by_field == ["c011"]
+    assert everybody == [f"c{n:03d}" for n in reversed(range(12))]
+    assert claimed == ["c003"] == own
+
+
+@pytest.mark.parametrize("limit", [1, 5, 100])
+def test_lists_are_sorted_in_the_orders_that_they_have(world: World, limit: int) -> None:
+    mona = filled(world, 6, claim_ttl="P7D")
+    for each in ("c002", "c000", "c004"):
+        world.alice.claim(each)
+        world.clock.forward(HOUR)
+    world.alice.post("/customers/c000/follow-up", {"note": "called"})
+
+    assert listed(mona, "state=available&sort=name", limit) == ["c005", "c003", "c001"]
+    assert listed(mona, "state=available&sort=rank", limit) == ["c001", "c003", "c005"]
+    assert listed(mona, "state=claimed&sort=name", limit) == ["c004", "c002", "c000"]
+    assert listed(mona, "sort=name", limit) == [f"c{n:03d}" for n in reversed(range(6))]
+    assert listed(mona, "holder=alice&sort=name", limit) == ["c004", "c002", "c000"]
+    assert listed(mona, "holder=alice&sort=expires_at", limit) == ["c002", "c000", "c004"]
+    assert listed(mona, "holder=alice&sort=last_follow_up_at", limit) == ["c002", "c004", "c000"]
+
+
+def test_a_holders_newest_customers_are_first(world: World) -> None:
+    mona = filled(world, 2)
+    world.clock.forward(DAY)
+    mona.create("new")
+    world.alice.claim("c000"), world.alice.claim("new"), world.alice.claim("c001")
+
+    assert listed(world.alice, "holder=me&sort=-entered_pool_at") == ["new", "c000", "c001"]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("filter=mobile:1", "city, size"), ("filter=city", "city, size"), ("filter=size:a..b", "a number"),
+        ("state=available&sort=expires_at", "rank, name"), ("sort=size", "name"), ("q=name&sort=rank", "name"),
+        ("q=" + "x" * 65, "64"), ("q=%20", "blank"), ("q=a&name=b", "only one"),
+        ("&".join(["filter=city:a"] * 9), "8"),
+    ],
+)  # fmt: skip
+def test_a_wish_that_a_list_does_not_have_is_refused(world: World, query: str, named: str) -> None:
+    mona = filled(world, 1)
+
+    refused = mona.get(f"/customers?{query}")
+
+    assert (refused.status, refused.code) == (422, "invalid_request") and named in refused.json["detail"]
+    assert world.user("stranger").get(f"/customers?{query}").status in (403, 422)
+
+
+def test_nobody_filters_sorts_or_searches_by_what_they_do_not_see_in_full(world: World) -> None:
+    mona = filled(world, 6, masked_fields=["name", "city", "phone"])
+    world.alice.claim("c003")
+
+    refused = [world.alice.get(f"/customers?{query}").code for query in ("filter=city:Beijing", "sort=name")]
+    everybody, own = listed(world.alice, "q=name"), listed(world.alice, "q=bei")
+    by_phone = listed(world.bob, "q=00000003")
+
+    assert refused == ["not_manager"] * 2
+    assert everybody == ["c003"] and own == []
+    assert by_phone == [] and listed(mona, "q=00000003") == ["c003"]
+
+
+def test_a_cursor_belongs_to_its_filters_search_and_order(world: World) -> None:
+    mona = filled(world)
+    cursor = mona.get("/customers?filter=city:Beijing&limit=1").json["next_cursor"]
+
+    others = ("filter=city:Shanghai", "q=name", "sort=name", "", "filter=city:Beijing&state=available")
+
+    assert mona.get(f"/customers?filter=city:Beijing&limit=1&cursor={cursor}").json["items"][0]["id"] == "c003"
+    assert {mona.get(f"/customers?{query}&cursor={cursor}").code for query in others} == {"invalid_cursor"}
