@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
-from chalicelib.api.requests import BatchBody, Limit, Text
+from chalicelib.api.requests import BatchBody, FieldName, Limit, Text
 from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
 from chalicelib.domain.claim_transitions import WinDetails
@@ -19,6 +19,7 @@ from chalicelib.model.policy import Duration
 from chalicelib.model.times import epoch_ms
 from chalicelib.services import claim_admin, claims
 from chalicelib.services import claim_next as claim_next_service
+from chalicelib.services.claim_next import Wanted
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
@@ -56,14 +57,21 @@ def release(ctx: RequestContext, pool: str, ids: Ids, body: ReleaseBody | Releas
     return claims.release(ctx, pool, ids, claim_id=body.claim_id, reason=body.reason, atomic=atomic)
 
 
+FilterValues = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)]
+
+
 class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
     count: Limit = 1
+    filter: Annotated[dict[FieldName, FilterValues], Meta(max_length=8)] = {}
+    cursor: str | None = None
 
 
 @route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=responses.ClaimedCustomers, form="items")
 def claim_next(ctx: RequestContext, body: ClaimNextBody, pool: str) -> Answer:
-    """Claim the best available customers: highest priority first, then longest waiting."""
-    return Answer(results=claim_next_service.claim_next(ctx, pool, body.count).results)
+    """Claim the best available customers, maybe of certain fields: highest priority first, then longest waiting."""
+    wanted = Wanted(body.count, body.filter, body.cursor)
+    outcome, next_cursor = claim_next_service.claim_next(ctx, pool, wanted)
+    return Answer(results=outcome.results, next_cursor=next_cursor)
 
 
 # Actions of managers

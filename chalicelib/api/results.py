@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from chalice.app import Response
+from msgspec import UNSET
 from msgspec.structs import asdict
 
 from chalicelib.api import problems
@@ -134,7 +135,8 @@ def body_of(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body
     if route.form == "one" and answer.results is not None:
         return bodies[0] if answer.results[0].body is None else answer.results[0].body
     if route.form == "items":
-        return responses.ClaimedCustomers([bodies[position] for position in sorted(bodies)])
+        next_cursor = UNSET if answer.next_cursor is None else answer.next_cursor
+        return responses.ClaimedCustomers([bodies[position] for position in sorted(bodies)], next_cursor)
     if answer.blocking is not None:
         blocking = [problems.refusal_body(each, language) for each in answer.blocking]
         return responses.Eligibility(not blocking, blocking)

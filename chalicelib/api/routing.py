@@ -38,7 +38,8 @@ Form: TypeAlias = Literal["body", "one", "each", "items"]
 class Answer(Struct, frozen=True):
     """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or an
     HTML `page`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The
-    dry run of an import has `forecasts`, the `undoing` of one its next cursor."""
+    dry run of an import has `forecasts`, the `undoing` of one its next cursor. `next_cursor` continues the search that
+    has found the results."""
 
     body: Body = {}
     status: int = 200
@@ -47,6 +48,7 @@ class Answer(Struct, frozen=True):
     import_id: str | None = None
     forecasts: Forecasts | None = None
     undoing: Undoing | None = None
+    next_cursor: str | None = None
     blocking: list[Refusal] | None = None
     page: HtmlPage | None = None
 

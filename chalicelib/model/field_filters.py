@@ -5,7 +5,7 @@ Pure. It must not know how customers are stored or who may see a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -57,18 +57,30 @@ class FieldFilter(Struct, frozen=True):
 def parse(text: str, definitions: Definitions) -> FieldFilter:
     """Return the filter written as `key:a,b` or `key:from..to`. Raises InvalidFilter."""
     key, separator, rest = text.partition(":")
-    field = definitions.by_key.get(key)
-    filterable = [each.key for each in definitions.by_key.values() if each.filter]
-    if not separator or field is None or not field.filter:
-        raise InvalidFilter("no_filter", ", ".join(filterable) or "-")
+    field = _field(key if separator else "", definitions)
     if field.type in _RANGED and _RANGE in rest:
         low, _, high = rest.partition(_RANGE)
         return FieldFilter(field, is_range=True, low=_bound(field, low), high=_bound(field, high))
-    values = [part.strip() for part in rest.split(",")]
+    return _any_of(field, rest.split(","))
+
+
+def any_of(key: str, values: Sequence[str], definitions: Definitions) -> FieldFilter:
+    """Return the filter for any of these values. Raises InvalidFilter."""
+    return _any_of(_field(key, definitions), values)
+
+
+def _field(key: str, definitions: Definitions) -> Field:
+    field = definitions.by_key.get(key)
+    if field is not None and field.filter:
+        return field
+    raise InvalidFilter("no_filter", ", ".join(each.key for each in definitions.by_key.values() if each.filter) or "-")
+
+
+def _any_of(field: Field, values: Sequence[str]) -> FieldFilter:
     if len(values) > MAX_VALUES:
         raise InvalidFilter("too_many", MAX_VALUES)
     read = _WRITTEN.get(field.type, str)
-    return FieldFilter(field, frozenset(read(each) for each in values))
+    return FieldFilter(field, frozenset(read(each.strip()) for each in values))
 
 
 def _in_order(first: _Comparable | None, second: _Comparable | None) -> bool:

@@ -318,9 +318,11 @@ class EventPage(Naming):
 
 
 class ClaimedCustomers(Naming):
-    """The claimed customers, best first; may be fewer than requested, or none."""
+    """The claimed customers, best first; may be fewer than requested, or none. With `next_cursor`, the search has
+    stopped because few customers fit the filter: the next request continues there."""
 
     items: list[Customer]
+    next_cursor: str | UnsetType = UNSET
 
 
 # Refusals

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
+from msgspec import Meta, Struct
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import rules, transitions
+from chalicelib.domain import masking, rules, transitions
 from chalicelib.domain.rules import Quota, first_broken
 from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, PRIORITY_STEP
 from chalicelib.dynamodb.table import Check, Throttled, between
+from chalicelib.model import times
 from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.field_filters import FieldFilter, InvalidFilter, any_of
 from chalicelib.model.model import Customer, Pool
+from chalicelib.model.normalization import fold_name
+from chalicelib.services.pagination import Cursor
+from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import is_counted
@@ -32,6 +38,9 @@ MAX_WIDTH: Final = 200
 MAX_EXPIRED: Final = 100  # looked at together: their index holds whole customers
 LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
 ABOUT_CALLER: Final = LIMITS | {"not_a_member", "user_left", "pool_not_open"}
+Rank: TypeAlias = Annotated[int, Meta(ge=-(10**18), le=10**18)]
+FILTERED_READS: Final = 5  # of a search with a filter: each reads up to MAX_WIDTH customers
+NOT_WANTED: Final = "not_wanted"  # by the filter
 OWN_MEETINGS: Final = 2  # so often a search may lose to other calls of its caller before it keeps out of their way
 ALREADY_CLAIMED: Final = "already_claimed"
 ENDED_BY_OTHERS: Final = frozenset(
@@ -39,22 +48,47 @@ ENDED_BY_OTHERS: Final = frozenset(
 )  # which an old copy does not show; the rest ends by itself
 
 
-def claim_next(ctx: RequestContext, pool_id: str, count: int) -> Outcome:
+class Wanted(Struct, frozen=True):
+    """How many customers a caller wants, with which values of fields, and where an earlier search stopped."""
+
+    count: int
+    filters: Mapping[str, Sequence[str]] = {}
+    cursor: str | None = None
+
+
+def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outcome, str | None]:
     """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
 
-    Raises Refused only when a rule about the caller allows none at all.
+    Return a cursor if the search stopped although more customers may fit the filters. Raises Refused only when a rule
+    about the caller allows none at all.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
+    filters = _filters(ctx, pool, wanted.filters)
+    place = Cursor(keys.place_available(pool.tenant, pool.id), str(filters))
     planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False)
     uow = ctx.taking_uow(actor, planner)
-    search = _Search(ctx, pool, uow, count)
+    search = _Search(ctx, pool, uow, wanted.count, filters, place.read(wanted.cursor, Rank))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
     end = Result("", refusal=None if search.taken else refusal)
     end = uow.idempotency.close(uow.table, {WHOLE: end})[WHOLE]
     if end.refusal is not None:
         raise Refused(end.refusal)
-    return Outcome(search.taken | taken_before(uow.idempotency))
+    stopped = None if search.stopped_at is None else place.write(search.stopped_at)
+    return Outcome(search.taken | taken_before(uow.idempotency)), stopped
+
+
+def _filters(ctx: RequestContext, pool: Pool, wanted: Mapping[str, Sequence[str]]) -> tuple[FieldFilter, ...]:
+    """Return the filters. Raises Refused; also for a masked field, if the caller is no manager (rule 24)."""
+    try:
+        filters = tuple(any_of(key, values, pool.definitions) for key, values in sorted(wanted.items()))
+    except InvalidFilter as invalid:
+        only_members(ctx, pool)
+        raise Refused(Refusal("invalid_request", errors=(invalid.error,))) from invalid
+    mask = masking.of(pool)
+    if mask is not None and any(fold_name(each.field.key) in mask.fields for each in filters):
+        require_manager(ctx, pool)
+    return filters
 
 
 def taken_before(idempotency: IdempotencyRecord) -> dict[int, Result]:
@@ -63,11 +97,24 @@ def taken_before(idempotency: IdempotencyRecord) -> dict[int, Result]:
 
 
 class _Search:
-    """One caller's way down the list. `passed` have been tried, or were closed to the caller; `at_end` are the lists in
-    which there are no others."""
+    """One caller's way down the list. `passed` have been tried, or were closed to the caller; `exhausted` are the lists
+    in which there are no others.
 
-    def __init__(self, ctx: RequestContext, pool: Pool, uow: UnitOfWork, count: int) -> None:
+    A search with filters starts at the rank `start`. `stopped_at` is the rank at which it stopped, if not at the end.
+    """
+
+    def __init__(
+        self,
+        ctx: RequestContext,
+        pool: Pool,
+        uow: UnitOfWork,
+        count: int,
+        filters: tuple[FieldFilter, ...] = (),
+        start: int | None = None,
+    ) -> None:
         self.ctx, self.pool, self.uow, self.count = ctx, pool, uow, count
+        self.filters, self.start = filters, start
+        self.stopped_at: int | None = None
         self.taken = taken_before(uow.idempotency)
         self.passed: set[str] = set()
         self.exhausted: set[str] = set()
@@ -92,16 +139,20 @@ class _Search:
             return None
 
     def _search(self) -> Refusal | None:
-        for _ in range(MAX_READS):
+        for _ in range(FILTERED_READS if self.filters else MAX_READS):
             if self.wanted <= 0 or self.uow.idempotency.is_finished:
+                self.stopped_at = None
                 break
-            seen = self._candidates()
+            seen = self._head(MAX_WIDTH) if self.filters else self._candidates()
+            self.stopped_at = seen[-1].rank if seen and self.filters else None
             if not seen:
                 break
             stopping = self._claim(self._chosen(seen))
             self.candidate_pool.learn(self.lost, self.ctx.now)
             if stopping is not None:
+                self.stopped_at = None
                 return stopping
+        self.stopped_at = self.stopped_at if self.wanted > 0 else None
         return None if self.taken else self._standing()
 
     # Candidates
@@ -129,7 +180,8 @@ class _Search:
         sweep. So is an expired private customer, where the policy has them expire. If very many have expired, only
         those that have waited longest are considered.
         """
-        head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length)
+        part = None if self.start is None else between(PLACE, low=self.start)
+        head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length, part)
         if self.candidate_pool.may_have_expired(self.ctx.now):
             due, until = sharded_query.partitions_of(keys.due_in, self.pool), between(DUE, high=self.ctx.now)
             expired = self._spread(DUE, due, min(length, MAX_EXPIRED), until)
@@ -176,7 +228,9 @@ class _Search:
         seen = [each.id for each in candidates]
         copied = customer_cache.peek(self.uow.actor, seen)
         malformed: set[str] = set()
-        closed = self._closed(customer_cache.get_many(table, self.uow.actor, seen, malformed))
+        # A cached copy may have an old value of a filtered field.
+        get = customer_cache.read if self.filters else customer_cache.get_many
+        closed = self._closed(get(table, self.uow.actor, seen, malformed))
         closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         ahead = self._ahead(seen, closed)
         maybe_stale = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
@@ -185,6 +239,8 @@ class _Search:
             closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale, malformed))
             closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         free = [each for each in seen if each not in closed]
+        if self.filters and self.candidate_pool.reach(self.ctx.now):  # a crowd: spread over all that fit
+            free = [free[at] for at in self.ctx.backend.sample(range(len(free)), len(free))]
         spare = free[self.wanted :]
         self.passed |= set(seen) - set(spare)
         self.candidate_pool.spare(each for each in candidates if each.id in spare)
@@ -205,6 +261,9 @@ class _Search:
         """Return the reason for each cached customer that the caller may not claim, by customer id."""
         closed = {}
         for customer_id, customer in known.items():
+            if customer is not None and not self._is_wanted(customer):
+                closed[customer_id] = NOT_WANTED
+                continue
             planned = self.uow.planner(customer_id, customer)
             if isinstance(planned, Transition):
                 item = {} if customer is None else items.customer_item(customer)
@@ -212,6 +271,15 @@ class _Search:
                 if refusal is not None:
                     closed[customer_id] = refusal.reason
         return closed
+
+    def _is_wanted(self, customer: Customer) -> bool:
+        """Return whether the customer fits all filters, by values that any member sees in full."""
+        tz, mask = times.zone(self.pool.policy.time_zone or "UTC"), masking.of(self.pool)
+        values = ((each, customer.fields.get(each.field.key)) for each in self.filters)
+        return all(
+            each.fits(value, tz) and (mask is None or mask.field(each.field.key, value) == value)
+            for each, value in values
+        )
 
     # Claims
 

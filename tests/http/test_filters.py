@@ -143,3 +143,56 @@ def test_a_cursor_belongs_to_its_filters_search_and_order(world: World) -> None:
 
     assert mona.get(f"/customers?filter=city:Beijing&limit=1&cursor={cursor}").json["items"][0]["id"] == "c003"
     assert {mona.get(f"/customers?{query}&cursor={cursor}").code for query in others} == {"invalid_cursor"}
+
+
+# Claim-next
+
+
+def taken(user: User, **body: Any) -> list[str]:
+    return [each["id"] for each in user.post("/claim-next", body).json["items"]]
+
+
+def test_claim_next_takes_the_best_customers_that_fit_the_filter(world: World) -> None:
+    mona = filled(world)
+    mona.patch("/customers/c010", {"priority": 5})
+
+    best = taken(world.alice, count=2, filter={"city": ["Shanghai"]})
+    rest = taken(world.alice, count=9, filter={"city": ["Shanghai", "Beijing"], "size": ["1", "4", "6"]})
+    none = taken(world.alice, filter={"city": ["Chengdu"]})
+
+    assert best == ["c010", "c001"] and rest == ["c004", "c006"] and none == []
+    assert len(taken(world.bob, count=100)) == 8
+
+
+def test_claim_next_finds_a_value_that_was_changed_in_another_process(world: World) -> None:
+    mona = filled(world, 3)
+    taken(world.alice, filter={"city": ["Chengdu"]})
+
+    with world.process():
+        assert mona.patch("/customers/c002", {"fields": {"city": "Chengdu"}}).status == 200
+
+    assert taken(world.alice, filter={"city": ["Chengdu"]}) == ["c002"]
+    assert mona.customer("c002")["holder"] == "alice"
+
+
+def test_an_unlucky_claim_next_stops_and_continues_at_its_cursor(world: World) -> None:
+    mona = filled(world, 1_100)
+    mona.patch("/customers/c1099", {"fields": {"city": "Chengdu"}})
+
+    first = world.alice.post("/claim-next", {"filter": {"city": ["Chengdu"]}}).json
+    body = {"filter": {"city": ["Chengdu"]}, "cursor": first["next_cursor"]}
+    second = world.alice.post("/claim-next", body).json
+
+    assert first["items"] == [] and [each["id"] for each in second["items"]] == ["c1099"]
+    assert "next_cursor" not in second
+    assert world.alice.post("/claim-next", {"cursor": "x" * 30}).code == "invalid_cursor"
+
+
+def test_claim_next_filters_by_nothing_that_the_caller_does_not_see(world: World) -> None:
+    filled(world, 3, masked_fields=["city"])
+
+    masked = world.alice.post("/claim-next", {"filter": {"city": ["Beijing"]}})
+    unknown = world.alice.post("/claim-next", {"filter": {"mobile": ["1"]}})
+
+    assert masked.code == "not_manager"
+    assert (unknown.status, unknown.code) == (422, "invalid_request")
