@@ -6,7 +6,7 @@ function poolTab() {
     type: "search", placeholder: say("pool.search_hint"), "aria-label": say("pool.search"), autocomplete: "off",
   });
   const list = customerList({
-    load: (cursor) => read(inPool(`/customers${query({ state: "available", ...searched(search.value), limit: 30, cursor })}`)),
+    load: (cursor) => firstFound({ state: "available", ...searched(search.value), limit: 30 }, cursor),
     facts: availableFacts,
     actions: (customer) => mayClaim && claimable(customer) && button(say("claim"), () => claimOne(list, customer), {
       class: "main", "aria-label": say("claim_name", { name: customer.name }),
@@ -27,13 +27,22 @@ function poolTab() {
   ];
 }
 
-/** An @ makes it an e-mail address, digits a phone number; everything else is how a name begins. */
+/** A search of a large pool may bring pages without a customer: continue to one with some, at most so often. */
+async function firstFound(wanted, cursor) {
+  let page = { items: [], next_cursor: cursor };
+  for (let pages = 0; pages === 0 || (pages < 20 && page.items.length === 0 && page.next_cursor); pages += 1) {
+    page = await read(inPool(`/customers${query({ ...wanted, cursor: page.next_cursor })}`));
+  }
+  return page;
+}
+
+/** An @ makes it an e-mail address, digits a phone number; everything else is any part of a name. */
 function searched(text) {
   const said = text.trim();
   if (said === "") return {};
   if (said.includes("@")) return { email: said };
   if (/^[+\d０-９][\d０-９\s().-]{5,}$/.test(said)) return { phone: said };
-  return { name: said };
+  return { q: said.slice(0, 64) };
 }
 
 function claimable(customer) {

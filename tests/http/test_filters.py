@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, User, World
 
 CITIES = ("Beijing", "Shanghai", "Xi'an")
@@ -196,3 +197,30 @@ def test_claim_next_filters_by_nothing_that_the_caller_does_not_see(world: World
 
     assert masked.code == "not_manager"
     assert (unknown.status, unknown.code) == (422, "invalid_request")
+
+
+def test_a_filtered_page_reads_the_index_and_its_customers_and_no_more(world: World) -> None:
+    mona = filled(world, 120)
+
+    with counted(world) as first:
+        mona.get("/customers?filter=city:Beijing&limit=10")
+    with counted(world) as whole:
+        mona.get("/customers?filter=city:Chengdu&limit=10")
+
+    assert (first["Query"], first["BatchGetItem"]) == (1, 2)  # the caller's role, and 49 customers
+    assert (whole["Query"], whole["BatchGetItem"]) == (3, 4)
+
+
+@pytest.mark.parametrize("limit", [1, 100])
+def test_no_filter_search_or_order_shows_a_private_customer_of_another(world: World, limit: int) -> None:
+    mona = filled(world, 4)
+    world.alice.claim("c002")
+    world.alice.post("/customers/c002/win")
+
+    queries = ("filter=size:0..9", "q=name", "sort=name", "q=00000002", "state=private&filter=size:2",
+               "holder=alice&sort=name", "name=name&filter=size:2")  # fmt: skip
+    by_bob = {each for query in queries for each in listed(world.bob, query, limit)}
+    by_alice, by_mona = ([len(listed(user, query, limit)) for query in queries] for user in (world.alice, mona))
+
+    assert by_bob == {"c000", "c001", "c003"}
+    assert by_alice == by_mona == [4, 4, 4, 1, 1, 1, 1]
