@@ -49,7 +49,7 @@ def mona(ministack: str) -> User:
     for pool, tenant, prefix in (("p", "main", "c"), ("q", "main", "other"), ("p", "acme", "foreign")):
         manager = world.pool(pool, tenant, claim_ttl="P7D")
         for number in range(1, 9):
-            manager.create(f"{prefix}{number}", name=f"{NAME} {number}", fields=FIELDS)
+            manager.create(f"{prefix}{number}", name=f"{NAME} {number}", fields=FIELDS, on_duplicate="allow")
         for user, ids in (("alice", (1, 2)), ("mona", (3, 4))):
             someone = world.user(user, tenant=tenant, pool=pool)
             someone.claim_batch([f"{prefix}{number}" for number in ids])
