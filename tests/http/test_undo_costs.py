@@ -23,8 +23,9 @@ def test_an_import_of_100_rows_writes_its_log_in_its_own_transactions(threaded: 
     with counted(threaded) as nothing_new:
         imported(mona, *rows)
 
-    assert made == {"BatchGetItem": 3, "TransactWriteItems": 3}
-    assert nothing_new == {"BatchGetItem": 1, "TransactWriteItems": 2}
+    # The last transaction counts the rows.
+    assert made == {"BatchGetItem": 3, "TransactWriteItems": 4}
+    assert nothing_new == {"BatchGetItem": 1, "TransactWriteItems": 3}
 
 
 @pytest.mark.parametrize("count", [48, 49])
@@ -38,14 +39,14 @@ def test_the_import_log_is_one_of_a_hundred_transaction_actions(world: World, co
     assert made["TransactWriteItems"] == (2 if count == 48 else 3)  # the last one counts the rows
 
 
-def test_undoing_100_rows_is_three_reads_and_three_transactions(threaded: World) -> None:
+def test_undoing_100_rows_is_three_reads_and_four_transactions(threaded: World) -> None:
     mona = threaded.pool()
     name = imported(mona, *({"id": f"c{number}"} for number in range(100)))
 
     with counted(threaded) as made:
         assert undo(mona, name).json["summary"]["ok"] == 100
 
-    assert made == {"BatchGetItem": 1, "Query": 2, "TransactWriteItems": 3}
+    assert made == {"BatchGetItem": 1, "Query": 2, "TransactWriteItems": 4}
 
 
 def noise(letters: random.Random, length: int) -> str:
@@ -66,7 +67,8 @@ def test_the_largest_overwrite_fits_into_the_import_log(threaded: World, changed
     body = json.dumps({"rows": news, "on_duplicate": "update"}, ensure_ascii=False).encode()
     name = mona.post("/import", body).json["import_id"]
 
-    stored = [item["rows"]["B"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"]]
+    parts = (item["rows"] for item in everything(threaded.table) if f"#I#{name}" in item["pk"]["S"] and "rows" in item)
+    stored = [rows["B"] for rows in parts if "B" in rows]
     assert max(len(each) for each in stored) < 300_000
     assert set(undo_results(undo(mona, name)).values()) == {"restored"}
     assert [mona.customer(old["id"])["fields"] for old in olds] == [old["fields"] for old in olds]

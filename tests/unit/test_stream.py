@@ -48,7 +48,7 @@ def busy_week(world: World) -> User:
     mona = world.pool(claim_ttl="P3D", reminders=["P1D"], max_returns=3, members_may_extend=True, pin_limit=2)
     world.pool("q")
     for each in ("c1", "c2", "c3"):
-        mona.create(each, name=NAME, fields=FIELDS)
+        mona.create(each, name=NAME, fields=FIELDS, on_duplicate="allow")
     mona.post("/import", {"rows": [{"id": "c4", "name": NAME, "fields": {"phone": PHONE + "1"}}], "key": "id"})
     alice = world.user("alice")
     alice.claim_batch(["c1", "c2", "c3", "c4"])
