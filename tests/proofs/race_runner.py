@@ -41,6 +41,9 @@ class Race:
     cached: Sequence[str] = ("c1",)
 
 
+_LOGS = re.compile("#[KI]#|#L$")  # import logs, the log of changes, and idempotency records
+_TOTALS = re.compile(r'"totals":\{[^}]*\},?')
+
 SetUp = Callable[[World], Race]
 registered: list[SetUp] = []  # by whatever has been imported: all there are is `races.RACES`
 
@@ -121,9 +124,14 @@ class Arena:
 
 
 def shape_of(results: Sequence[Any], table: Table) -> Shape:
-    """Return responses and items, except idempotency records and import logs, with new ids replaced."""
-    answers = [f"{each.status} {each.text}" if isinstance(each, Reply) else str(each) for each in results]
-    items = [item for item in everything(table) if not re.search("#[KI]#", item["pk"]["S"])]
+    """Return responses and items, except idempotency records and logs, with new ids replaced.
+
+    The totals of a pool are left out: they may be older than the rest of the answer.
+    """
+    answers = [
+        f"{each.status} {_TOTALS.sub('', each.text)}" if isinstance(each, Reply) else str(each) for each in results
+    ]
+    items = [item for item in everything(table) if not _LOGS.search(item["pk"]["S"])]
     stored = [json.dumps(_readable(item), sort_keys=True) for item in items]
     return (*map(_unnamed, answers), *sorted(map(_unnamed, stored)))
 
