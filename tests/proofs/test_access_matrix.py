@@ -351,7 +351,9 @@ def keyed(headers: dict[str, str], which: str) -> dict[str, str]:
 
 
 def equal_responses(one: Reply, other: Reply) -> bool:
-    return (one.status, one.headers, one.text) == (other.status, other.headers, other.text)
+    """Return whether the responses are equal, except for the id of an import, which is new in each."""
+    texts = [re.sub(r'"import_id":"[^"]*"', '"import_id":"#"', each.text) for each in (one, other)]
+    return (one.status, one.headers, texts[0]) == (other.status, other.headers, texts[1])
 
 
 @pytest.mark.parametrize("row", [row for row, cells in ROWS.items() if "404" in cells])

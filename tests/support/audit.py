@@ -188,7 +188,10 @@ def _check_member(
     item: dict[str, Any], held: Counter[tuple[str, str, str | None]], private: Counter[tuple[str, str, str | None]]
 ) -> None:
     _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
-    member = items.member_record(tenant, pool, item)
+    try:
+        member = items.member_record(tenant, pool, item)
+    except items.MALFORMED as error:
+        raise AssertionError(f"I2: the record of {user} is malformed: {error}") from error
     assert member.held == held[tenant, pool, user], (
         f"I2: {user} holds {held[tenant, pool, user]}, counted {member.held}"
     )
