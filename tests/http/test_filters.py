@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.dynamodb_calls import counted
+from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, HOUR, User, World
 
 CITIES = ("Beijing", "Shanghai", "Xi'an")
@@ -55,8 +56,8 @@ def test_a_filter_is_combined_with_states_and_other_filters(world: World, limit:
     assert sorted(claimed) == ["c001", "c004"] and own == ["c004"]
 
 
-def test_a_page_that_looked_at_its_share_is_short_and_continues(world: World) -> None:
-    mona = filled(world, 1_200)
+def test_a_page_that_looked_at_its_share_is_short_and_continues() -> None:
+    mona = filled(World(memory_table(Memory())), 1_200)
 
     first = mona.get("/customers?filter=size:999&limit=100").json
     found = listed(mona, "filter=size:999")
@@ -176,7 +177,8 @@ def test_claim_next_finds_a_value_that_was_changed_in_another_process(world: Wor
     assert mona.customer("c002")["holder"] == "alice"
 
 
-def test_an_unlucky_claim_next_stops_and_continues_at_its_cursor(world: World) -> None:
+def test_an_unlucky_claim_next_stops_and_continues_at_its_cursor() -> None:
+    world = World(memory_table(Memory()))
     mona = filled(world, 1_100)
     mona.patch("/customers/c1099", {"fields": {"city": "Chengdu"}})
 
