@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -22,7 +23,7 @@ from importing.headings import EXPORTED_FIRST, attribute_title, field_title
 from importing.values import guarded
 from poolctl import output
 from poolctl.atomic_files import atomic_draft
-from poolctl.commands_base import command
+from poolctl.commands_base import BATCH, command
 from poolctl.exits import CommandFailed, Exit
 from poolctl.messages import message
 from poolctl.progress import progress
@@ -43,7 +44,8 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
         raise CommandFailed(Exit.USAGE, "no_kind", file=file)
     if file.exists() and not force:
         raise CommandFailed(Exit.FILE, "file_exists", file=file)
-    listed = session.walk(f"/v1/pools/{session.pool()}/customers", state=state, holder=holder)
+    path = f"/v1/pools/{session.pool()}/customers"
+    listed = whole_customers(session, path, session.walk(path, state=state, holder=holder))
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
         count, fields = _collect(listed, spool)
         rows = rows_of(session.language, titled_fields(fields, session.language), spool)
@@ -63,6 +65,16 @@ def export(session: Session, file: Path, state: str | None, holder: str | None, 
     else:
         output.lines(message("exported", count=f"{count:,}", file=file))
     return Exit.DONE
+
+
+def whole_customers(session: Session, path: str, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the customers of a list. Partial rows are read again, BATCH at a time; those that are gone are left out."""
+    remaining = iter(rows)
+    while batch := list(islice(remaining, BATCH)):
+        partial = [row["id"] for row in batch if row.get("partial")]
+        read = session.get(path, ids=",".join(partial))["items"] if partial else []
+        whole = dict(zip(partial, read, strict=True))
+        yield from (customer for row in batch if (customer := whole.get(row["id"], row)) is not None)
 
 
 def _collect(listed: Iterable[dict[str, Any]], spool: IO[str]) -> tuple[int, list[str]]:

@@ -223,12 +223,21 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(max_length=64)] | None,
         Meta(description="The order: `name`, or another that this list has."),
     ] = None
+    ids: Annotated[
+        str | None,
+        Meta(
+            description="Up to 100 ids, separated by commas: the response has one entry for each, null where the "
+            "caller can read no such customer. Not combined with other parameters; `limit` has no effect.",
+        ),
+    ] = None
     REPEATABLE: ClassVar[frozenset[str]] = frozenset(("filter",))
 
 
-@route("GET", POOL + "/customers", query=CustomersQuery, answers=responses.CustomerPage)
+@route("GET", POOL + "/customers", query=CustomersQuery, answers=responses.CustomersOrNull)
 def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Answer:
-    """List the customers of a pool, by state and holder, by fields, by name, phone or e-mail, in several orders."""
+    """List the customers of a pool: filtered, searched and sorted, or those with the given ids."""
+    if query.ids is not None:
+        return Answer(customers.get_many(ctx, pool, _given_ids(query, query.ids)))
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
@@ -236,6 +245,19 @@ def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Ans
         return Answer(customers.find(ctx, pool, *contact, wanted))
     wish = Wish(query.filter, query.q, query.sort)
     return Answer(customer_search.list_customers(ctx, pool, wanted, wish, query.limit, query.cursor))
+
+
+def _given_ids(query: CustomersQuery, text: str) -> list[str]:
+    """Return the ids in the parameter. Raises Refused for too many, and for any other parameter that selects."""
+    if query.cursor is not None:
+        raise Refused(Refusal("invalid_cursor"))  # there is a single page
+    alone = CustomersQuery(limit=query.limit, ids=query.ids)
+    others = [name for name in query.__struct_fields__ if getattr(query, name) != getattr(alone, name)]
+    if others:
+        raise invalid("not_with", "ids", ", ".join(others))
+    ids = text.split(",") if text else []
+    check_batch_size(len(ids))
+    return ids
 
 
 def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | None]:

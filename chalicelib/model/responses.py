@@ -297,6 +297,14 @@ class CustomerPage(Naming):
     looked_at: Natural | UnsetType = UNSET
 
 
+class CustomersOrNull(Naming):
+    """A page of customers. With `ids`, one entry for each id, null where the caller can read no such customer."""
+
+    items: list[Customer | None]
+    next_cursor: str | None
+    looked_at: Natural | UnsetType = UNSET
+
+
 class MemberPage(Naming):
     items: list[Member]
     next_cursor: str | None

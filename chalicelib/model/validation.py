@@ -88,6 +88,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "no_filter": ("must be `key:value`, and the key one of these fields: {0}", "须为“字段:值”，可筛选的字段为 {0}"),
     "no_order": ("is not possible for this list: its orders are {0}", "该列表不支持此排序，可用的排序为 {0}"),
     "one_search": ("search by only one of these", "只能按其中一项查询"),
+    "not_with": ("cannot be combined with {0}", "不能与 {0} 同时使用"),
     "blank": ("must not be blank", "不能只有空白"),
     "phone": ("expected a phone number", "须为有效的电话号码"),
     "email": ("expected an e-mail address", "须为有效的邮箱地址"),

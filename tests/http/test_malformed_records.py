@@ -225,6 +225,13 @@ def test_a_list_leaves_a_malformed_customer_out(damaged: World, logs: LogCapture
     assert [text for text in logs.messages if "malformed customer c1: " in text]
 
 
+def test_a_malformed_customer_is_null_among_customers_by_id(damaged: World, logs: LogCapture) -> None:
+    first, second = damaged.alice.get("/customers?ids=c1,c2").json["items"]
+
+    assert first is None and second["id"] == "c2"
+    assert [text for text in logs.messages if "malformed customer c1: " in text]
+
+
 def test_every_page_of_a_list_is_reached_past_a_malformed_rank(damaged: World) -> None:
     key = keys.customer_key("main", "p", "c2")
     sound = spoil(damaged, key, {"rank": {"N": "1.5"}})

@@ -16,6 +16,8 @@ from python_calamine import CalamineWorkbook
 
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.table import Put
+from poolctl.exports import whole_customers
+from poolctl.session import Session
 from tests.http.test_audit import ALICE, corrupt
 from tests.support.command_line import Terminal, result_of, terminal_for
 from tests.support.dynamodb_calls import hooked
@@ -110,6 +112,19 @@ def test_an_export_that_fails_leaves_no_file(terminal: Terminal, threaded: World
     assert (missing.status, unknown.status, cut.status) == (5, 2, 1)
     assert full.status == 5 and full.error_line
     assert missing.error_line and not list(terminal.home.glob("all.*"))
+
+
+def test_an_export_reads_partial_rows_again_and_leaves_out_what_is_gone(
+    terminal: Terminal, threaded: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(threaded)
+    monkeypatch.setenv("POOLCTL_TOKEN", terminal.token("mona"))
+    path = "/v1/pools/p/customers"
+    rows = [{"id": each, "partial": each != "evil"} for each in ("good", "gone", "evil")]
+
+    whole = list(whole_customers(Session(False, "en", terminal.url), path, rows))
+
+    assert whole == [threaded.mona.customer("good"), rows[2]]
 
 
 # Policy

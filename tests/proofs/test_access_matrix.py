@@ -89,6 +89,7 @@ GET /pools/p/customers?state=win_requested | 401    404       404       member? 
 GET /pools/p/customers?holder=alice        | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?name=zhang          | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers?phone=13810029999   | 401    404       404       member?  in        in        in       in       in
+GET /pools/p/customers?ids=free,held,own   | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/free                | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/held                | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/held/history        | 401    404       404       member?  in        in        in       in       in
@@ -383,7 +384,7 @@ STRANGERS = {each: "x" * len(each) for each in OURS}
 
 def target_pool(text: str) -> str:
     """The same with what is ours replaced by what nobody has."""
-    return re.sub(rf"(?<=[/\"=])({'|'.join(OURS)})(?=[/\"?&]|$)", lambda found: STRANGERS[found[1]], text)
+    return re.sub(rf"(?<=[/\"=,])({'|'.join(OURS)})(?=[/\"?&,]|$)", lambda found: STRANGERS[found[1]], text)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if "/pools/p/" in row])

@@ -6,6 +6,7 @@ import base64
 import json
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -152,6 +153,19 @@ def test_any_accept_language_gets_one_of_two_languages(mona: User, text: str) ->
 
     assert (refused.status, refused.code) == (404, "not_found")
     assert refused.headers["Content-Language"] in ("en", "zh-CN")
+
+
+@FEW
+@given(st.lists(TEXT | st.sampled_from(["c1", "c1,", "unknown"]), max_size=4).map(",".join))
+@example(",".join(["c1"] * 100))
+@example("," * 99)
+def test_any_text_as_ids_gets_a_customer_or_null_for_each(mona: User, text: str) -> None:
+    reply = mona.get(f"/customers?ids={quote(text.encode(errors='replace'))}")
+
+    assert_no_fault(reply, "invalid_request")
+    if reply.status == 200:
+        shown = [None if each is None else each["id"] for each in reply.json["items"]]
+        assert shown == [each if each == "c1" else None for each in text.split(",")]
 
 
 @FEW
