@@ -19,7 +19,6 @@ from chalicelib.api import routes
 from chalicelib.api.auth import Unauthenticated, context_of
 from chalicelib.api.handler import respond
 from chalicelib.api.routing import Route
-from chalicelib.services import sweeper
 
 # Lambda formats log records as JSON; chalice's own handler would turn them into text first.
 app = Chalice(app_name="customer-pool", configure_logs=False)
@@ -66,6 +65,8 @@ for route in routes.ROUTES:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
     """Sweep every pool, empty erased customers, continue leaves. Stops before the function times out."""
+    from chalicelib.services import sweeper  # only this function needs it
+
     backend = service().backend
     context: Any = event.context
     report = sweeper.run_scheduled(backend, bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -22,9 +22,6 @@ from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.users import Disposal, HeldAnswer, PrivateAnswer
 from chalicelib.services import (
-    audit as audit_service,
-)
-from chalicelib.services import (
     change_log,
     member_list,
     member_removal,
@@ -32,11 +29,13 @@ from chalicelib.services import (
     pool_lifecycle,
     pools,
     statistics,
-    sweeper,
 )
 from chalicelib.services.member_list import MemberOrder
 from chalicelib.services.pools import MemberSettings
 from chalicelib.transactions.context import RequestContext
+
+if TYPE_CHECKING:
+    from chalicelib.services import sweeper
 
 # The service itself
 
@@ -271,6 +270,8 @@ def list_log(ctx: RequestContext, query: LogQuery, pool: str) -> Answer:
 
 def _selected_pools(ctx: RequestContext, pool: str | None) -> Iterable[sweeper.Listed]:
     """Return that pool, or all pools of the tenant. Raises Refused if the caller is not an admin."""
+    from chalicelib.services import sweeper  # imported on first use: keeps cold starts short
+
     ctx.by_admin()
     return sweeper.pool_named(ctx, pool) if pool else sweeper.pools_of(ctx.backend, ctx.caller.tenant)
 
@@ -284,6 +285,8 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport, admins=True)
 def sweep(ctx: RequestContext, body: SweepBody) -> Answer:
     """Run one sweep now: return expired claims to their pools and send reminders."""
+    from chalicelib.services import sweeper  # as above
+
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = sweeper.run_round(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
     return Answer(ctx.finish(report.body()))
@@ -297,6 +300,9 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport, admins=True)
 def audit(ctx: RequestContext, body: AuditBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or all. Report drift, or repair it."""
+    from chalicelib.services import audit as audit_service  # as above
+    from chalicelib.services import sweeper
+
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
     report = audit_service.run(ctx.backend.table, which, left, repair=body.repair)
     return Answer(ctx.finish(report))

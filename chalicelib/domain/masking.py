@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -42,14 +42,17 @@ _AT: Final = (
     rf"|[ \t]{{0,2}}@[ \t]{{0,2}}((?:[A-Za-z0-9-]+{_DOT})+[A-Za-z]{{2,}}))"  # people write spaces against robots
 )
 _QUOTED: Final = r"""(?:"(?:[^"\\\r\n]|\\.){1,64}"|'[^'@\r\n]{1,64}'|[“‘][^”’@\r\n]{1,64}[”’])"""
-_ADDRESSES: Final = tuple(
-    re.compile(local + _AT)
-    for local in (  # in quotation marks; in Latin letters, which may follow Chinese text without a space; in any script
-        rf"({_QUOTED})",
-        rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)",
-        rf"(?<![^{_NOT_DOT}])([^{_NOT_DOT}]+)",
-    )
+_LOCAL_PARTS: Final = (  # in quotation marks; in Latin letters, which may follow Chinese text without a space; in any script
+    rf"({_QUOTED})",
+    rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)",
+    rf"(?<![^{_NOT_DOT}])([^{_NOT_DOT}]+)",
 )
+
+
+@cache
+def _addresses() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of e-mail addresses. Compiled on first use: keeps cold starts short."""
+    return tuple(re.compile(local + _AT) for local in _LOCAL_PARTS)
 
 
 class Mask(Struct, frozen=True):
@@ -124,7 +127,7 @@ def whole(value: Any, kind: Kind | None = None) -> Any:
 def in_text(text: str, region: str, kept: Kind | None = None) -> str:
     """Mask phone numbers and e-mail addresses inside a text, except those of the `kept` kind, in any spelling."""
     if kept != "email" and any(sign in text for sign in "@＠﹫"):
-        for pattern in _ADDRESSES:
+        for pattern in _addresses():
             text = _without_addresses(text, pattern)
     if kept != "phone" and sum(sign.isdigit() for sign in text) >= _DIGITS:
         text = _without_numbers(text, region)

@@ -7,7 +7,7 @@ never decide whether to write. It supports the operators that the rules use and 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from operator import and_
 from typing import Any, Final
@@ -37,8 +37,13 @@ ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 class Attribute(Path):
     """The path of an attribute, for conditions and updates.
 
-    Values are serialized directly: PynamoDB's own way through its models takes several times as long.
+    Values are serialized directly: PynamoDB's own way through its models takes several times as long. So does importing
+    those models, which the constructor of `Path` would do.
     """
+
+    def __init__(self, name: str | Sequence[str]) -> None:
+        _Operand.__init__(self, [name] if isinstance(name, str) else [*name])
+        self.attribute = self.attr_type = None  # type: ignore[assignment]
 
     def _to_operand(self, given: Any) -> Any:
         return given if isinstance(given, _Operand) else Value(serialize(given))

@@ -8,9 +8,8 @@ or be killed at any point. A sweep must never return a customer before its deadl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -25,6 +24,9 @@ from chalicelib.services.totals import count_by_state, members_of
 from chalicelib.transactions.context import Backend
 from chalicelib.transactions.expired_claims import PAGE_SIZE, Applied, apply_to_found
 from chalicelib.transactions.unit_of_work import PoolChanged
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 
@@ -131,6 +133,8 @@ def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResu
     share = pool.policy.sweep_breaker
     if share is None:
         return False
+    from fractions import Fraction  # imported on first use: keeps cold starts short
+
     lists, part = _due_lists(pool), between(DUE, high=horizon)
     due = sum(len(page.keys) for page in sharded_query.pages(backend.table, lists, index=DUE, between=part))
     exact = Fraction(str(share))  # as floats, 0.29 * 100 < 29
