@@ -46,10 +46,18 @@ class Attribute(Path):
         self.attribute = self.attr_type = None  # type: ignore[assignment]
 
     def _to_operand(self, given: Any) -> Any:
-        return given if isinstance(given, _Operand) else Value(serialize(given))
+        return given if isinstance(given, _Operand) else Serialized(serialize(given))
 
     def __getitem__(self, name: int | str) -> Attribute:
         return Attribute([*self.path, str(name)])
+
+
+class Serialized(Value):
+    """A value in DynamoDB's JSON, which `Value` would inspect first."""
+
+    def __init__(self, value: Item) -> None:
+        (self.attr_type,) = value
+        _Operand.__init__(self, value)
 
 
 def unchanged(stored: Item, names: Iterable[str], *, did: Iterable[str] = ()) -> Condition:
@@ -67,13 +75,15 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
     """
     kind = type(condition)
     if kind is And or kind is Or:
-        parts = [condition_expression(part, names, values) for part in condition.values]
-        return f"({f' {condition.operator} '.join(parts)})"
+        left, right = condition.values
+        first = condition_expression(left, names, values)
+        return f"({first} {condition.operator} {condition_expression(right, names, values)})"
     if kind is Not:
         return f"(NOT {condition_expression(condition.values[0], names, values)})"
-    sides = [_placeholders(side, names, values) for side in condition.values]
     if kind is Comparison:
-        return f"{sides[0]} {condition.operator} {sides[1]}"
+        left, right = condition.values
+        return f"{_placeholders(left, names, values)} {condition.operator} {_placeholders(right, names, values)}"
+    sides = [_placeholders(side, names, values) for side in condition.values]
     if kind is Between:
         return f"{sides[0]} BETWEEN {sides[1]} AND {sides[2]}"
     if kind in (Exists, NotExists, BeginsWith, Contains):
@@ -84,13 +94,13 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
 def _placeholders(operand: Any, names: dict[str, str], values: Item) -> str:
     """Return the placeholders of a path or a value. Names need them: DynamoDB reserves many words."""
     if isinstance(operand, Path):
-        path = operand.path
+        path = operand.values[0]
         if len(path) == 1:  # nearly all: a claim has some twenty
-            return names.setdefault(path[0], f"#{len(names)}")
+            return names.get(path[0]) or names.setdefault(path[0], f"#{len(names)}")
         return ".".join([names.setdefault(name, f"#{len(names)}") for name in path])
     assert isinstance(operand, Value), f"unsupported operand: {type(operand).__name__}"
     placeholder = f":{len(values)}"
-    values[placeholder] = operand.value
+    values[placeholder] = operand.values[0]
     return placeholder
 
 
