@@ -42,7 +42,8 @@ _AT: Final = (
     rf"|[ \t]{{0,2}}@[ \t]{{0,2}}((?:[A-Za-z0-9-]+{_DOT})+[A-Za-z]{{2,}}))"  # people write spaces against robots
 )
 _QUOTED: Final = r"""(?:"(?:[^"\\\r\n]|\\.){1,64}"|'[^'@\r\n]{1,64}'|[“‘][^”’@\r\n]{1,64}[”’])"""
-_LOCAL_PARTS: Final = (  # in quotation marks; in Latin letters, which may follow Chinese text without a space; in any script
+# In quotation marks; in Latin letters, which may follow Chinese text without a space; in any script.
+_LOCAL_PARTS: Final = (
     rf"({_QUOTED})",
     rf"(?<![{_LOCAL}.])([{_LOCAL}.]+(?:'[{_LOCAL}.]+)*)",
     rf"(?<![^{_NOT_DOT}])([^{_NOT_DOT}]+)",
