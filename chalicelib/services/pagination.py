@@ -8,17 +8,19 @@ A position that the client must not see is encrypted.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from hashlib import blake2b, shake_256
-from typing import Any, Final, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal, Refused
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
 T = TypeVar("T")
 _DIGEST: Final = 9
-_NONCE: Final = 16
 _ENCRYPTED: Final = b"\0"  # no JSON begins with it
 _LONGEST: Final = 512
 
@@ -55,22 +57,23 @@ class Cursor:
     def _text(self, content: bytes) -> str:
         return urlsafe_b64encode(self._digest(content) + content).decode().rstrip("=")
 
-    # The nonce is a keyed digest of the content: equal positions give equal cursors, and no two others share a stream.
+    # AES-SIV needs no nonce: equal positions give equal cursors, and an altered one is rejected.
 
     def _encrypted(self, content: bytes, secret: KeySecret) -> bytes:
-        nonce = blake2b(content, digest_size=_NONCE, key=self._key(secret)).digest()
-        return _ENCRYPTED + nonce + self._with_stream(content, nonce, secret)
+        return _ENCRYPTED + self._cipher(secret).encrypt(content, [self._scope])
 
     def _decrypted(self, content: bytes, secret: KeySecret) -> bytes:
-        nonce, rest = content[1 : _NONCE + 1], content[_NONCE + 1 :]
-        return self._with_stream(rest, nonce, secret)
+        from cryptography.exceptions import InvalidTag
 
-    def _with_stream(self, content: bytes, nonce: bytes, secret: KeySecret) -> bytes:
-        stream = shake_256(self._key(secret) + nonce).digest(len(content))
-        return bytes(one ^ other for one, other in zip(content, stream, strict=True))
+        try:
+            return self._cipher(secret).decrypt(content[1:], [self._scope])
+        except InvalidTag:
+            raise ValueError("not encrypted with this secret for this list") from None
 
-    def _key(self, secret: KeySecret) -> bytes:
-        return secret.digest(f"cursor\n{self._scope.decode()}").encode()
+    def _cipher(self, secret: KeySecret) -> AESSIV:
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV  # imported on first use: few lists encrypt
+
+        return AESSIV(blake2b(secret.digest("cursor").encode(), digest_size=32).digest())
 
     def _digest(self, content: bytes) -> bytes:
         return blake2b(content, digest_size=_DIGEST, key=blake2b(self._scope, digest_size=32).digest()).digest()
