@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts token poolctl sweep audit replay package deploy restore remove-tenant e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ screenshots: chromium .venv-console/ready .venv-engine/ready ## take the screens
 
 transcripts: .venv/ready .venv-engine/ready ## run the requests of docs/api.md and record the responses
 	@$(PY) -m tools.docs.transcripts
+
+stored-items: .venv/ready ## write every kind of stored item as this version does, in tests/data
+	@$(PY) -m tests.support.stored_items
 
 # Shells set USER, and some NAME and EMAIL, to those of the developer: only the command line counts.
 given = $(if $(findstring command,$(origin $1)),--$2="$$$1")

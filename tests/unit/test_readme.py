@@ -48,6 +48,7 @@ NOT_RUN = {
     "bench-cold": "takes minutes, and measures",
     "transcripts": "test_transcripts does the same",
     "lock": "fetches the index of packages; test_environments exports the same files",
+    "stored-items": "writes a file that is tested with all later versions",
     "dynamodb-local": "fetches Amazon's engine",
     "setup": "other targets run it",
     "format": "rewrites the code",
