@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import INDEX_RANGE, NAMES
+from chalicelib.dynamodb.keys import INDEX_HASH, INDEX_RANGE, NAMES
 from chalicelib.model.model import Customer, Event, State, Tombstone
 
 BEGINS_CLAIM: Final = frozenset(("claimed", "assigned", "transferred"))
 MAKES_PRIVATE: Final = frozenset(("won", "converted"))
-INDEXED: Final = tuple(dict.fromkeys([*INDEX_RANGE, *INDEX_RANGE.values()]))
+INDEXED: Final = tuple(dict.fromkeys([*INDEX_HASH.values(), *INDEX_RANGE.values()]))
 COUNTERS: Final = ("held", "pins", "room", "private", "private_room")
 SUMS: Final = ("pooled", "aside")
 MAX_SHOWN: Final = 5  # of the missing events

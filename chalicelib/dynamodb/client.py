@@ -25,7 +25,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib import __version__
 from chalicelib.dynamodb.conditions import condition_expression
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.keys import DESCENDING, INDEX_HASH, Key
 from chalicelib.dynamodb.operations import Action, expression_names, request_entry
 
 # A fixed text: botocore would otherwise build a longer one for each request, twice.
@@ -101,10 +101,11 @@ class Client:
         self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None
     ) -> dict[str, Any]:
         """Query one page of one partition, strongly consistent in the table, eventually in an index."""
-        names, values = {index or "pk": "#0"}, {":0": {"S": hash_value}}
+        names, values = {INDEX_HASH[index] if index else "pk": "#0"}, {":0": {"S": hash_value}}
         text = "#0 = :0" if between is None else f"#0 = :0 AND {condition_expression(between, names, values)}"
         request = {"TableName": self.table, "KeyConditionExpression": text, **expression_names(names, values)}
         options = {"IndexName": index, "ExclusiveStartKey": after, "Limit": limit, "ConsistentRead": index is None}
+        request |= {"ScanIndexForward": False} if index in DESCENDING else {}
         return self.call("Query", request | {name: value for name, value in options.items() if value})
 
     def transact(self, actions: Sequence[Action], token: str) -> None:

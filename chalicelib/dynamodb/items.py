@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
+from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, INDEX_HASH, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
@@ -99,7 +99,7 @@ _OMITTED: Final[dict[str, Any]] = {
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1}  # fmt: skip
 _KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "former_keys"))
-_KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED, *INDEX_RANGE, *INDEX_RANGE.values()))
+_KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED)) | INDEX_ATTRIBUTES
 
 
 def customer_item(customer: Customer) -> Item:
@@ -438,4 +438,4 @@ def index_position(index: str, hash_value: str, key: Key | None, rank: int | str
     if key is None:
         return None
     ranked = {} if rank is None else {INDEX_RANGE[index]: serialize(rank)}
-    return {"pk": serialize(key.pk), "sk": serialize(key.sk), index: serialize(hash_value), **ranked}
+    return {"pk": serialize(key.pk), "sk": serialize(key.sk), INDEX_HASH[index]: serialize(hash_value), **ranked}

@@ -36,6 +36,8 @@ with it. Nothing here calls DynamoDB.
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
     request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
+    entered  entered_at  the customers of a pool by the time when they entered it, the latest first. Its partitions are
+                        those of `roster`. Claims and releases never write it
 
 One partition takes at most 1,000 writes a second, so the lists that claims write (available customers, claims by
 deadline) can be split into shards. Each customer item stores the shard count that it was written with. Shard 0 has the
@@ -63,10 +65,15 @@ DUE: Final = "due"
 NAMES: Final = "names"
 REMINDER: Final = "reminder"
 REQUEST: Final = "request"
+ENTERED: Final = "entered"
 
 INDEX_RANGE: Final = {
-    ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at", REQUEST: "win_requested_at"
+    ROSTER: "pk", PLACE: "rank", DUE: "due_at", NAMES: "folded", REMINDER: "remind_at", REQUEST: "win_requested_at",
+    ENTERED: "entered_at",
 }  # fmt: skip
+INDEX_HASH: Final = {name: name for name in INDEX_RANGE} | {ENTERED: ROSTER}  # the attribute with the partition
+INDEX_ATTRIBUTES: Final = frozenset((*INDEX_HASH.values(), *INDEX_RANGE.values()))
+DESCENDING: Final = frozenset((ENTERED,))  # indexes that are read from the highest sort value down
 COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
 
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied

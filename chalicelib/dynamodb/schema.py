@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chalicelib.dynamodb.keys import COVERING, DUE, INDEX_RANGE, NAMES, PLACE, REMINDER, REQUEST, ROSTER
+from chalicelib.dynamodb.keys import COVERING, DUE, INDEX_HASH, INDEX_RANGE, NAMES, PLACE, REMINDER, REQUEST, ROSTER
 
 
 def _index(name: str, range_key: str) -> dict[str, Any]:
-    keys = [{"AttributeName": name, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+    keys = [{"AttributeName": INDEX_HASH[name], "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
     projected = "ALL" if name in COVERING else "KEYS_ONLY"
     return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": projected}}
 
@@ -20,7 +20,7 @@ SCHEMA: Final[dict[str, Any]] = {
         for name, kind in (
             ("pk", "S"), ("sk", "S"), (ROSTER, "S"), (PLACE, "S"), ("rank", "N"), (DUE, "S"), ("due_at", "N"),
             (NAMES, "S"), ("folded", "S"), (REMINDER, "S"), ("remind_at", "N"), (REQUEST, "S"),
-            ("win_requested_at", "N"),
+            ("win_requested_at", "N"), ("entered_at", "N"),
         )
     ],
     "GlobalSecondaryIndexes": [_index(name, range_key) for name, range_key in INDEX_RANGE.items()],

@@ -20,7 +20,7 @@ from chalicelib.domain.invariants import COUNTERS, SUMS, Difference
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
-from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, ROSTER, Key
+from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
 from chalicelib.model.model import Customer, Event, Pool, Tombstone
 from chalicelib.model.reports import AuditReport, Drift, DriftKind
@@ -30,7 +30,7 @@ from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
 log = logging.getLogger("customer-pool")
 MAX_LISTED: Final = 100
 A_RECORD: Final = "a record that reads as one"
-_INDEX_ATTRIBUTES: Final = frozenset((*INDEX_RANGE, *INDEX_RANGE.values())) - {"pk"}
+_INDEX_ATTRIBUTES: Final = INDEX_ATTRIBUTES - {"pk"}
 
 
 def run(

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from chalicelib.domain import masking
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.keys import NAMES, PLACE, ROSTER
+from chalicelib.dynamodb.keys import NAMES, PLACE
 from chalicelib.model import times
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_filters import FieldFilter, InvalidFilter, TextSearch, parse, searchable
@@ -39,7 +39,7 @@ _ORDERS: Final[dict[str | None, tuple[str, ...]]] = {
     "private": ("expires_at", "name"),
     "set_aside": ("set_aside_at",),
     "win_requested": ("win_requested_at",),
-    None: ("id", "name"),
+    None: ("-entered_pool_at", "name"),
 }
 _VALUES: Final[dict[str, Callable[[Customer], int | str]]] = {
     "expires_at": lambda each: keys.NO_DEADLINE if each.expires_at is None else each.expires_at,
@@ -98,8 +98,8 @@ class _Search(Struct, frozen=True):
 def list_customers(
     ctx: RequestContext, pool_id: str, wanted: Filter, wish: Wish, limit: int, cursor: str | None
 ) -> CustomerPage:
-    """Return a page of the customers that fit. Without a wish, it is read from an index alone."""
-    if wish == Wish():
+    """Return a page of the customers that fit. Without a wish, or in the default order, it is read from an index."""
+    if wish in (Wish(), Wish(order=_orders(wanted, wish)[0])):
         return customers.list_customers(ctx, pool_id, wanted, limit, cursor)
     search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
     place = Cursor(keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order)))
@@ -129,10 +129,15 @@ def _checked(ctx: RequestContext, pool: Pool, wanted: Filter, wish: Wish) -> _Se
     return _Search(actor, ctx.manages(pool, found), listed, filters, text, order)
 
 
-def _order(wanted: Filter, wish: Wish) -> str:
-    orders = _OF_HOLDER if wanted.holder is not None else _ORDERS[wanted.state]
+def _orders(wanted: Filter, wish: Wish) -> tuple[str, ...]:
+    """Return the orders of the list, the default first."""
     if wish.text is not None or wanted.name is not None:
-        orders = ("name",)
+        return ("name",)
+    return _OF_HOLDER if wanted.holder is not None else _ORDERS[wanted.state]
+
+
+def _order(wanted: Filter, wish: Wish) -> str:
+    orders = _orders(wanted, wish)
     if wish.order is not None and wish.order not in orders:
         raise Refused(Refusal("invalid_request", errors=(FieldError("no_order", "sort", (", ".join(orders),)),)))
     return wish.order or orders[0]
@@ -215,7 +220,7 @@ def _last(place: Cursor, cursor: str | None, search: _Search, index: str) -> Las
     if index == NAMES:
         fits = isinstance(rank, str) and rank == truncate_name(rank)
     else:
-        fits = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
+        fits = isinstance(rank, int) and abs(rank) < 10**18
     if not fits or IDENTIFIER.fullmatch(last.id) is None:
         raise Refused(Refusal("invalid_cursor"))
     return last

@@ -19,7 +19,7 @@ from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, Item
-from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REQUEST, ROSTER, Key
+from chalicelib.dynamodb.keys import DUE, ENTERED, NAMES, PLACE, REQUEST, Key
 from chalicelib.dynamodb.table import Throttled, begins_with, between
 from chalicelib.model import responses
 from chalicelib.model.contact_keys import contacts_in, key_of
@@ -270,7 +270,7 @@ class Last(Struct, frozen=True, array_like=True):
     """The last customer of a page, with its sort value and its shard of the list."""
 
     id: str
-    rank: int | str | None
+    rank: int | str
     shard: Annotated[int, Meta(ge=0, lt=32)]
 
 
@@ -285,7 +285,7 @@ def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter, actor: 
             isinstance(rank, str) and rank == truncate_name(rank) and rank.startswith(truncate_name(wanted.name or ""))
         )
     else:
-        ranked = rank is None if index == ROSTER else isinstance(rank, int) and abs(rank) < 10**18
+        ranked = isinstance(rank, int) and abs(rank) < 10**18
     if not ranked or IDENTIFIER.fullmatch(last.id) is None:
         raise Refused(Refusal("invalid_cursor"))
     return last
@@ -310,7 +310,8 @@ def positions(
         return [Last(keys.id_from_pk(each.item["pk"]["S"]), each.rank, each.shard) for each in found]
     start = items.index_position(index, partitions[0], key, None if last is None else last.rank)
     got = ctx.backend.table.query(partitions[0], index=index, after=start, between=part, limit=limit + 1)
-    return [Last(keys.id_from_pk(item["pk"]["S"]), _rank(index, item), 0) for item in got.items]
+    ranked = keys.INDEX_RANGE[index]
+    return [Last(keys.id_from_pk(item["pk"]["S"]), items.sort_value(item[ranked]), 0) for item in got.items]
 
 
 def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter) -> CustomerPage:
@@ -386,7 +387,7 @@ def list_of(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | Non
     if wanted.holder is not None:
         return PLACE, [keys.place_of_holder(pool.tenant, pool.id, wanted.holder)], _part_of_holder(wanted)
     if wanted.state is None:
-        return ROSTER, [keys.customer_roster(pool.tenant, pool.id)], None
+        return ENTERED, [keys.customer_roster(pool.tenant, pool.id)], None
     lists: dict[Listed, tuple[str, list[str]]] = {
         "available": (PLACE, sharded_query.partitions_of(keys.place_available, pool)),
         "set_aside": (PLACE, [keys.place_set_aside(pool.tenant, pool.id)]),
@@ -404,10 +405,6 @@ def _part_of_holder(wanted: Filter) -> Condition | None:
     low = keys.FIRST_PRIVATE_RANK if wanted.state == "private" else None
     high = None if wanted.expired_by is None else keys.FIRST_PRIVATE_RANK + wanted.expired_by
     return None if low is None and high is None else between(PLACE, low, high)
-
-
-def _rank(index: str, item: Item) -> int | str | None:
-    return None if index == ROSTER else items.sort_value(item[keys.INDEX_RANGE[index]])
 
 
 def _among(ctx: RequestContext, actor: Actor, ids: Sequence[str], found: dict[Key, Item]) -> list[Customer]:

@@ -30,7 +30,7 @@ MAX_THREADS: Final = 16
 _HIGHEST: Final = 10**18 - 1  # of a rank
 
 Owned: TypeAlias = Literal["claimed", "private"]
-Order: TypeAlias = Literal["expires_at", "name", "last_follow_up_at"]
+Order: TypeAlias = Literal["expires_at", "name", "last_follow_up_at", "-entered_pool_at"]
 
 # The ranks of a holder's customers in the index `place`: first claims, then private customers.
 _RANKS: Final[dict[Owned | None, tuple[int, int]]] = {
@@ -39,6 +39,7 @@ _RANKS: Final[dict[Owned | None, tuple[int, int]]] = {
 _COMPARED: Final[dict[Order, Callable[[Customer], int | str]]] = {
     "name": lambda customer: truncate_name(fold_name(customer.name)),
     "last_follow_up_at": lambda customer: customer.last_follow_up_at or 0,
+    "-entered_pool_at": lambda customer: -customer.entered_at,
 }
 
 
@@ -80,7 +81,7 @@ def _checked(last: Position | None, state: Owned | None, order: Order) -> Positi
         return None
     lowest, highest = _RANKS[state]
     ranked = isinstance(last.rank, str) == (order == "name")
-    if isinstance(last.rank, int):
+    if order == "expires_at" and isinstance(last.rank, int):
         ranked = ranked and lowest <= last.rank <= highest
     if not ranked or not all(map(IDENTIFIER.fullmatch, (last.pool, last.id))):
         raise Refused(Refusal("invalid_cursor"))

@@ -247,7 +247,7 @@ def test_a_repeated_step_with_a_key_is_the_same_step_although_the_import_went_on
     again = undo(mona, idempotency_key="k")
 
     assert (again.status, again.text) == (first.status, first.text)
-    assert mona.customer_ids() == ["a", "c"]
+    assert mona.customer_ids() == ["c", "a"]
 
 
 def test_a_customer_that_changed_since_stays_and_the_undo_goes_on(world: World) -> None:

@@ -36,7 +36,8 @@ def test_a_list_shows_each_customer_once_at_any_page_size(world: World, query: s
     for limit in (1, 2, 3, 6, 100):
         pages = list(world.bob.pages(f"/customers{query}", limit))
         listed = [each["id"] for page in pages for each in page]
-        assert sorted(listed) == sorted(LISTS[query]) and listed[:1] == LISTS[query][:1], limit
+        assert sorted(listed) == sorted(LISTS[query]), limit
+        assert not query or listed[:1] == LISTS[query][:1], limit
         assert all(len(page) == limit for page in pages[:-1]) and (pages[-1] or len(pages) == 1), limit
 
 

@@ -100,16 +100,19 @@ def test_a_cursor_of_another_list_pool_or_tenant_is_refused(world: World) -> Non
 
 def test_a_forged_cursor_never_gets_a_5xx(world: World) -> None:
     mona = two_tenants(world)
-    roster, history = Cursor("T#main#P#p#C", "None", "None"), Cursor("T#main#P#p#C#c1", "history")
-    waiting = Cursor("T#main#P#p#A", "available", "None")
+    entered, history = Cursor("T#main#P#p#C", "None", "None", "None"), Cursor("T#main#P#p#C#c1", "history")
+    waiting = Cursor("T#main#P#p#A", "available", "None", "None")
 
     replies = [
-        mona.get(f"/customers?cursor={roster.write(('c1', 5))}"),
-        mona.get(f"/customers?cursor={roster.write(('#', None))}"),
-        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', None))}"),
-        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', 10**18))}"),
+        mona.get(f"/customers?cursor={entered.write(('c1', 5, 0))}"),
+        mona.get(f"/customers?cursor={entered.write(('c1', -5, 31))}"),
+        mona.get(f"/customers?cursor={entered.write(('#', 5, 0))}"),
+        mona.get(f"/customers?cursor={entered.write(('c1', 'a', 0))}"),
+        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', None, 0))}"),
+        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', 10**18, 0))}"),
+        mona.get(f"/customers?state=available&cursor={waiting.write(('c1', 5, 0))}"),
         mona.get(f"/customers/c1/history?cursor={history.write(-100)}"),
         mona.get(f"/customers/c1/history?cursor={history.write(2**62)}"),
     ]
 
-    assert all(reply.status < 500 for reply in replies), [reply.status for reply in replies]
+    assert [reply.status for reply in replies] == [200, 200, 400, 400, 400, 400, 200, 400, 400]

@@ -524,6 +524,22 @@ def test_own_customers_are_sorted_by_name_or_last_follow_up(world: World, limit:
     assert by_contact == [("p", "c1"), ("p", "c3"), ("q", "c2"), ("p", "c2"), ("q", "c1")]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_own_customers_are_sorted_by_the_time_when_they_entered_their_pool(world: World, limit: int) -> None:
+    for pool in ("q", "p", "r"):
+        world.pool(pool)
+        alice = world.user("alice", pool=pool)
+        alice.claim_batch(world.fill(1, pool))
+    alice.post("/customers/c1/win")
+    alice.post("/customers/c1/deposit")
+    alice.claim("c1")
+
+    newest = own(world.alice, "&sort=-entered_pool_at", limit)
+
+    assert newest == [("r", "c1"), ("p", "c1"), ("q", "c1")]
+    assert own(world.alice, "&sort=-entered_pool_at&state=private", limit) == []
+
+
 @pytest.mark.parametrize("query", ["state=available", "sort=rank", "sort=-name", "state=", "holder=alice", "limit=0"])
 def test_own_customers_reject_an_unknown_state_or_order(no_store: World, query: str) -> None:
     refused = no_store.alice.request("GET", f"/v1/me/customers?{query}")

@@ -90,12 +90,15 @@ def test_a_page_of_any_size_reveals_no_private_customer(world: World) -> None:
             assert b'"c' not in position or shown[-1].encode() in position
             page = world.bob.get(f"/customers?limit={limit}&cursor={page['next_cursor']}").json
             shown += [each["id"] for each in page["items"]]
-        assert shown == ["c4", "c8"], limit
+        assert sorted(shown) == ["c4", "c8"], limit
 
 
 def test_an_encrypted_cursor_is_of_no_use_elsewhere(world: World) -> None:
-    mona = world.pool(customers=3)
+    mona = world.pool()
     world.pool("q", customers=3)
+    for each in ("c3", "c2", "c1"):
+        mona.create(each)
+        world.clock.forward(1)
     mona.post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
 
     cursor = world.bob.get("/customers?limit=1").json["next_cursor"]

@@ -20,7 +20,7 @@ from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
 from chalicelib.dynamodb.conditions import ORDERINGS, evaluate
 from chalicelib.dynamodb.items import Item, deserialize, serialize
-from chalicelib.dynamodb.keys import COVERING, INDEX_RANGE, Key
+from chalicelib.dynamodb.keys import COVERING, DESCENDING, INDEX_HASH, INDEX_RANGE, Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, SetAttributes, Table, Update
 
 Items = dict[Key, Item]
@@ -99,8 +99,8 @@ class Memory:
         self.before("Query")
         found = _partition(self._as_of(index), hash_value, index, between)
         if after is not None:
-            start = _position(after, index)
-            found = [item for item in found if _position(item, index) > start]
+            start, backward = _position(after, index), index in DESCENDING
+            found = [item for item in found if (at := _position(item, index)) != start and (at < start) == backward]
         shown = found if limit is None else found[:limit]
         if self.blank:
             self.blank = False
@@ -187,19 +187,21 @@ def _position(item: Item, index: str | None) -> tuple[Any, str, str]:
 def _before_all(hash_value: str, index: str | None) -> Item:
     """A place before every item of a partition."""
     ranged = INDEX_RANGE.get(index or "", "sk")
-    lowest = serialize(-(10**20) if ranged in ("rank", "due_at", "remind_at") else "")
-    return {"pk": serialize(""), "sk": serialize(""), index or "pk": serialize(hash_value), ranged: lowest}
+    numeric = ranged in ("rank", "due_at", "remind_at", "win_requested_at", "entered_at")
+    first = serialize((10**20 if index in DESCENDING else -(10**20)) if numeric else "")
+    hash_name = INDEX_HASH[index] if index else "pk"
+    return {"pk": serialize(""), "sk": serialize(""), hash_name: serialize(hash_value), ranged: first}
 
 
 def _partition(items: Items, hash_value: str, index: str | None, part: Condition | None) -> list[Item]:
-    hash_name = "pk" if index is None else index
+    hash_name = "pk" if index is None else INDEX_HASH[index]
     range_name = "sk" if index is None else INDEX_RANGE[index]
     found = [
         item
         for item in items.values()
         if item.get(hash_name) == {"S": hash_value} and range_name in item and (part is None or _within(part, item))
     ]
-    return sorted(found, key=lambda item: _position(item, index))
+    return sorted(found, key=lambda item: _position(item, index), reverse=index in DESCENDING)
 
 
 def _within(part: Condition, item: Item) -> bool:
@@ -221,7 +223,7 @@ def _comparable(tagged: dict[str, Any]) -> Any:
 def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Item:
     if not keys_only and (index is None or index in COVERING):
         return item
-    names = ("pk", "sk") if index is None else ("pk", "sk", index, INDEX_RANGE[index])
+    names = ("pk", "sk") if index is None else ("pk", "sk", INDEX_HASH[index], INDEX_RANGE[index])
     return {name: item[name] for name in names}
 
 

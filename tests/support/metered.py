@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from chalicelib.dynamodb.items import Item, kilobytes, size
-from chalicelib.dynamodb.keys import COVERING, INDEX_RANGE, Key
+from chalicelib.dynamodb.keys import COVERING, INDEX_HASH, INDEX_RANGE, Key
 from tests.support.memory import Memory, Sent
 
 KB = 1024
@@ -82,14 +82,14 @@ def index_units(index: str, before: Item, after: Item) -> int:
     if was == now:
         return 0
     moved = [entry for entry in (was, now) if entry]
-    if was and now and all(was[name] == now[name] for name in (index, INDEX_RANGE[index])):
+    if was and now and all(was[name] == now[name] for name in (INDEX_HASH[index], INDEX_RANGE[index])):
         moved = [max(moved, key=size)]
     return sum(kilobytes(size(entry)) for entry in moved)
 
 
 def projected(index: str, item: Item) -> Item:
     """The item as that index holds it; nothing where it is not in it."""
-    if index not in item or INDEX_RANGE[index] not in item:
+    if INDEX_HASH[index] not in item or INDEX_RANGE[index] not in item:
         return {}
-    names = item if index in COVERING else ("pk", "sk", index, INDEX_RANGE[index])
+    names = item if index in COVERING else ("pk", "sk", INDEX_HASH[index], INDEX_RANGE[index])
     return {name: item[name] for name in names}
