@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -114,6 +114,10 @@ ifneq ($(origin STAGE),command line)
 else
 	@exec $(PY) -m tools.deploy.remove_tenant "$$STAGE"
 endif
+
+whois: .venv/ready ## print the digests that name a user in the logs: USER=alice (STAGE=prod, TENANT=acme, POOL=demo)
+	@exec $(PY) -m tools.deploy.whois $(call given,USER,user) $(call given,TENANT,tenant) $(call given,POOL,pool) \
+		$(call given,STAGE,stage)
 
 e2e: .venv/ready .venv-engine/ready .venv-deploy/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)

@@ -16,7 +16,7 @@ from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, COR
 
 from chalicelib import config, observability
 from chalicelib.api import routes
-from chalicelib.api.auth import Unauthenticated, context_of
+from chalicelib.api.auth import KeySetUnavailable, Unauthenticated, context_of
 from chalicelib.api.handler import respond
 from chalicelib.api.routing import Route
 
@@ -24,7 +24,9 @@ from chalicelib.api.routing import Route
 app = Chalice(app_name="customer-pool", configure_logs=False)
 settings = config.read(os.environ)
 service = partial(bootstrap.service, settings)
-log_request = observability.request_logger(app.log, settings.metrics, bootstrap.clock)
+log_request = observability.request_logger(
+    app.log, settings.metrics, bootstrap.clock, settings.key_secret, settings.release
+)
 cors = CORSConfig(
     allow_headers=["Authorization", "Content-Type", "Accept-Language", "Idempotency-Key", "If-Match"],
     expose_headers=["ETag", "Idempotent-Replayed", "Retry-After", "Content-Language", "X-Request-Id"],
@@ -33,7 +35,8 @@ cors = CORSConfig(
 
 
 def measured(function: str, numbers: Mapping[str, float], **extra: Any) -> dict[str, Any]:
-    return observability.emf_record(settings.metrics, function, bootstrap.clock(), numbers, **extra)
+    given = {"release": settings.release, **extra}
+    return observability.emf_record(settings.metrics, function, bootstrap.clock(), numbers, **given)
 
 
 @app.authorizer(ttl_seconds=60)
@@ -41,8 +44,12 @@ def authorizer(request: AuthRequest) -> AuthResponse:
     """Return the verified caller as request context. API Gateway answers 401 to exactly this exception."""
     try:
         caller = bootstrap.verifier(settings).caller(request.token)
-    except Unauthenticated:
+    except Unauthenticated as refusal:
+        app.log.info("unauthenticated", extra=measured("authorizer", {"unauthenticated": 1}, reason=refusal.reason))
         raise Exception("Unauthorized") from None
+    except KeySetUnavailable:
+        app.log.error("the key set of the issuer cannot be read", extra=measured("authorizer", {"no_key_set": 1}))
+        raise
     return AuthResponse(routes=["*"], principal_id=caller.user, context=context_of(caller))
 
 

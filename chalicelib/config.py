@@ -6,13 +6,16 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from chalicelib import __version__
+
 
 class Config(Struct, frozen=True):
     """The settings of the service.
 
     `endpoint` is None on AWS; `key_set` is the URL or path of the issuer's JSON Web Key Set. `clients` are the client
     ids whose tokens need no audience. `event_bus` is the EventBridge bus, `metrics` the CloudWatch namespace.
-    `key_secret` is for the digests of phone numbers and e-mail addresses in table keys, which name its `key_version`.
+    `key_secret` is for the digests of phone numbers and e-mail addresses in table keys, which name its `key_version`,
+    and of names in logs. `commit` is the commit that is deployed.
     """
 
     table: str
@@ -26,6 +29,12 @@ class Config(Struct, frozen=True):
     metrics: str
     key_secret: str
     key_version: str
+    commit: str
+
+    @property
+    def release(self) -> str:
+        """Return the version and the commit, for logs."""
+        return f"{__version__}+{self.commit}"
 
     def __repr__(self) -> str:
         return f"Config({self.table!r})"  # without the secret
@@ -45,6 +54,7 @@ def read(environment: Mapping[str, str]) -> Config:
         metrics=environment.get("METRICS", "CustomerPool"),
         key_secret=environment.get("KEY_SECRET", ""),
         key_version=environment.get("KEY_VERSION", "1"),
+        commit=environment.get("COMMIT") or "unknown",
     )
 
 

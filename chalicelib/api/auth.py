@@ -29,11 +29,22 @@ STALE_S: Final = 1800.0  # maximum age of a key set: after this a withdrawn key 
 RETRY_S: Final = 5.0  # interval of retries while the key set cannot be read
 FETCH_TIMEOUT_S: Final = 3.0
 LEEWAY_S: Final = 60  # allowed difference between the issuer's clock and ours
+# What PyJWT's exceptions mean, by class; any other is a malformed token.
+_REASONS: Final = {
+    "ExpiredSignatureError": "expired", "ImmatureSignatureError": "not yet valid",
+    "InvalidIssuedAtError": "not yet valid", "InvalidIssuerError": "another issuer",
+    "InvalidSignatureError": "wrong signature",
+    "InvalidAlgorithmError": "another algorithm", "MissingRequiredClaimError": "missing claim",
+}  # fmt: skip
 LATEST_S: Final = 253_402_300_799  # the last second of the year 9999
 
 
 class Unauthenticated(Exception):
-    """The token is not valid."""
+    """The token is not valid. `reason` is one of a few words and may be logged; the message may quote the token."""
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(message or reason)
+        self.reason = reason
 
 
 class KeySetUnavailable(Exception):
@@ -76,7 +87,7 @@ class Verifier:
         import jwt
 
         if not (self._issuer and (self._audience or self._clients)):
-            raise Unauthenticated("no issuer, or neither audience nor client, is configured: every token is refused")
+            raise Unauthenticated("no issuer, audience or client is configured")
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("not a bearer token")
@@ -87,9 +98,9 @@ class Verifier:
                 options={"require": ["iss", "exp", "sub"], "verify_aud": False},
             )  # fmt: skip
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise Unauthenticated(str(error)) from error
+            raise Unauthenticated(_REASONS.get(type(error).__name__, "malformed token"), str(error)) from error
         if not self._is_for_us(claims):
-            raise Unauthenticated("the token is for another audience or client")
+            raise Unauthenticated("another audience or client")
         return _caller(claims)
 
     def _is_for_us(self, claims: Mapping[str, Any]) -> bool:
@@ -102,7 +113,7 @@ class Verifier:
 
     def _key(self, key_id: object) -> Any:
         if not isinstance(key_id, str):
-            raise Unauthenticated("the token names no key")
+            raise Unauthenticated("no key id")
         now = self._clock()
         if now >= (self._stale_at if key_id in self._keys else self._read_again_at):
             self._refresh()
@@ -110,7 +121,7 @@ class Verifier:
             return self._keys[key_id]
         if self._unreadable:
             raise KeySetUnavailable(f"the key set at {self._source!r} cannot be read")
-        raise Unauthenticated("unknown key")
+        raise Unauthenticated("unknown key id")
 
     def _refresh(self) -> None:
         """Read the key set. If it cannot be read, keep the known keys."""
@@ -149,7 +160,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     user, tenant, roles = claims["sub"], claims.get("tenant", "main"), claims.get("roles", [])
     moments = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
     if not (_is_subject(user) and _is_id(tenant) and isinstance(roles, list) and all(map(_is_moment, moments))):
-        raise Unauthenticated("a claim has an invalid form")
+        raise Unauthenticated("malformed claim")
     return Caller(tenant, user_of(user), "admin" in roles, profile_of(claims))
 
 

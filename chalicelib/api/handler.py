@@ -55,7 +55,12 @@ def respond(
     if request_id is not None:
         response.headers["X-Request-Id"] = request_id
     took_ms = round((time.perf_counter() - started) * 1000)
-    log_request(RequestMetrics(f"{route.method} {route.path}", response.status_code, codes, took_ms, request_id))
+    caller = request.context.get("authorizer") or {}
+    outcome = RequestMetrics(
+        f"{route.method} {route.path}", response.status_code, codes, took_ms, request_id,
+        caller.get("tenant"), caller.get("user"), parameters.get("pool"),
+    )  # fmt: skip
+    log_request(outcome)
     return response
 
 
@@ -83,16 +88,22 @@ def _respond(
         response = problems.problem_response(refused.refusal, language, route.path)
         response.headers |= results.replayed(idempotency)
         return response, [_code(refused.refusal, idempotency)]
-    except Throttled:
+    except Throttled as fault:
+        _log(logging.WARNING, "throttled", route, request, fault)
         # After a first transaction the client must not read that nothing was changed.
         return _fault((OutcomeUnknown if patience.committed else Throttled).reason, language, route, request)
     except Fault as fault:
+        _log(logging.ERROR, fault.reason, route, request, fault)
         return _fault(fault.reason, language, route, request)
     except Exception as error:
         # A defect or a malformed record. Whether a write was sent is unknown here.
-        known = {"request_id": request.context.get("requestId")}
-        log.error("unexpected: %s %s: %s", route.method, route.path, exception_summary(error), extra=known)
+        _log(logging.ERROR, "unexpected", route, request, error)
         return _fault("store_unavailable" if request.method == "GET" else "outcome_unknown", language, route, request)
+
+
+def _log(level: int, what: str, route: Route, request: Request, error: Exception) -> None:
+    known = {"request_id": request.context.get("requestId")}
+    log.log(level, "%s: %s %s: %s", what, route.method, route.path, exception_summary(error), extra=known)
 
 
 def _complete_body(ctx: RequestContext, route: Route, answer: Answer, found: Found, language: str) -> Body:

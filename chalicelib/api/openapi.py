@@ -186,7 +186,7 @@ def _changes_a_pool(route: Route) -> bool:
 
 
 def _shows_a_version(route: Route) -> bool:
-    return "version" in _members(route.answers)
+    return not route.public and "version" in _members(route.answers)
 
 
 def _members(kind: type | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from chalicelib import config
+from chalicelib import __version__, config
 from chalicelib.api.requests import Name, PageQuery, checked_name, decode, invalid
 from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import field_definitions, reports, responses
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 @route("GET", "/v1/health", answers=reports.Health, public=True)
 def health() -> Answer:
-    """Return ok if the service is running."""
-    return Answer(reports.Health("ok"))
+    """Return ok if the service is running, with its version and the deployed commit."""
+    return Answer(reports.Health("ok", __version__, config.read(os.environ).commit))
 
 
 @route("GET", "/v1/openapi.json", answers=dict, public=True)

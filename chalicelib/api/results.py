@@ -123,7 +123,7 @@ def render(
         status = 202
     if isinstance(body, responses.RefusedBatch):
         headers["Content-Type"], status = problems.MEDIA, body.status
-    elif (version := _member(body, "version")) is not None:
+    elif not route.public and (version := _member(body, "version")) is not None:
         headers["ETag"] = f'"{version}"'
     if route.form == "each" or answer.blocking is not None:
         headers["Content-Language"] = problems.content_language(language)

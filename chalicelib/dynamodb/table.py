@@ -79,24 +79,26 @@ class Patience:
         self.retries, self.most, self.pause_s = retries, most, pause_s
         self.short, self.strict = short or strict, strict
         self.sent = self.throttled = 0
+        self.error: Exception | None = None  # DynamoDB's latest answer to a throttled call
         self.committed = False  # whether a transaction of the request has changed something
 
     def sending(self) -> None:
         """Count a call that is about to be sent. Raises Throttled if the budget is spent."""
         if self._is_spent():
-            raise Throttled
+            raise Throttled from self.error
         self.sent += 1
 
     def succeeded(self) -> None:
         if self.most is None or self.sent > self.most:
             self.throttled = 0
 
-    def slow_down(self) -> float:
+    def slow_down(self, error: Exception | None = None) -> float:
         """Return the longest pause, in seconds, before the retry. Raises Throttled if the budget is spent."""
         self.throttled += 1
+        self.error = error
         late = self.short and self.most is not None and self.sent >= self.most
         if self.throttled > self.retries or late or self._is_spent():
-            raise Throttled
+            raise Throttled from error
         return self.pause_s * self.throttled / self.retries
 
     def _is_spent(self) -> bool:
@@ -200,7 +202,7 @@ class Table:
             except (ClientError, BotoCoreError) as error:
                 if _code(error) not in THROTTLES:
                     raise StoreUnavailable from error
-                self._wait(self._jitter() * patience.slow_down())
+                self._wait(self._jitter() * patience.slow_down(error))
 
     # Writing
 
@@ -215,8 +217,8 @@ class Table:
                 patience.committed |= outcome is None
                 patience.succeeded()
                 return outcome
-            if outcome.throttled:
-                self._wait(self._jitter() * patience.slow_down())
+            if outcome.throttled is not None:
+                self._wait(self._jitter() * patience.slow_down(outcome.throttled))
             else:
                 self._pause(round_number)
         raise Throttled
@@ -272,24 +274,24 @@ def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[tuple[str, s
 
 
 class _Retry(Struct, frozen=True):
-    """An attempt without a decision: throttled, or in conflict with another transaction."""
+    """An attempt without a decision: throttled, with DynamoDB's error, or in conflict with another transaction."""
 
-    throttled: bool
+    throttled: Exception | None = None
 
 
 def _failed_items(actions: Sequence[Action], error: Exception) -> FailedItems | _Retry:
     """Return the items whose conditions failed, or _Retry for a conflict or throttling. Raises a Fault."""
     code = _code(error)
     if code in THROTTLES:
-        return _Retry(throttled=True)
+        return _Retry(error)
     if code == "TransactionInProgressException" or code in _PASSING:
-        return _Retry(throttled=False)
+        return _Retry()
     if code != "TransactionCanceledException" or not isinstance(error, ClientError):
         raise _write_fault(code) from error
     reasons: Any = error.response.get("CancellationReasons", [])
     codes = {reason["Code"] for reason in reasons} - {"None"}
     if codes & THROTTLES or codes & _PASSING:
-        return _Retry(throttled=bool(codes & THROTTLES))
+        return _Retry(error if codes & THROTTLES else None)
     if codes != {"ConditionalCheckFailed"}:
         raise MalformedWrite(f"DynamoDB rejects this transaction: {sorted(codes)}") from error
     return {

@@ -112,4 +112,8 @@ class AuditReport(Schema):
 
 
 class Health(Schema):
+    """The version of the running service and the commit that was deployed, `unknown` where it was not packaged."""
+
     status: Literal["ok"]
+    version: str
+    commit: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib import __version__
 from chalicelib.api.routing import Route
 from tests.support.every_route import AUTHENTICATED, address, assert_problem, good_body, named, send_to, two_tenants
 from tests.support.world import Reply, World, find
@@ -30,7 +31,9 @@ def test_without_a_caller_every_route_answers_401(no_store: World, route: Route)
 
 
 def test_health_needs_no_caller(no_store: World) -> None:
-    assert no_store.request(None, "GET", "/v1/health").json == {"status": "ok"}
+    health = no_store.request(None, "GET", "/v1/health").json
+
+    assert health == {"status": "ok", "version": __version__, "commit": "unknown"}
 
 
 LEAVE = "/v1/users/{user}/leave"  # its GET, which comes after the POST, finds the leaves of these users

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.api.auth import Unauthenticated, Verifier, context_of
+from chalicelib.api.auth import KeySetUnavailable, Unauthenticated, Verifier, context_of
 from chalicelib.transactions.context import Caller
 from tests.support.canaries import EMAIL, FIELDS, NAME, PHONE, LogCapture, captured_logs
 from tests.support.dynamodb_calls import hooked
@@ -262,14 +263,31 @@ def authorize(deployed: ModuleType, authorization: str) -> Any:
     return deployed.authorizer({"type": "TOKEN", "authorizationToken": authorization, "methodArn": arn}, None)
 
 
-def test_the_authorizer_logs_no_token(deployed: ModuleType, logs: LogCapture) -> None:
+def test_the_authorizer_logs_the_reason_of_each_401_and_no_token(deployed: ModuleType, logs: LogCapture) -> None:
     assert authorize(deployed, token())["principalId"] == "alice"
     assert authorize(deployed, token(sub=NAME))["principalId"].startswith("u_")
     for bad in BAD_TOKENS:
         with pytest.raises(Exception, match=r"^Unauthorized$"):
             authorize(deployed, bad)
 
-    assert logs.messages == []
+    reasons = [found[1] for text in logs.messages if (found := re.search(r"'reason': '([a-z ]+)'", text))]
+    assert reasons == [
+        "unknown key id", "wrong signature", "expired", "malformed claim", "another audience or client",
+        "malformed token", "no key id", "malformed token", "not a bearer token", "malformed token",
+    ]  # fmt: skip
+    assert all("unauthenticated" in text and "'unauthenticated': 1" in text for text in logs.messages)
+
+
+def test_the_authorizer_logs_that_it_cannot_read_the_key_set(
+    deployed: ModuleType, logs: LogCapture, tmp_path: Path
+) -> None:
+    (tmp_path / "jwks.json").unlink()
+
+    with pytest.raises(KeySetUnavailable):
+        authorize(deployed, token())
+
+    (message,) = logs.messages
+    assert "the key set of the issuer cannot be read" in message and "'levelname': 'ERROR'" in message
 
 
 def test_the_deployed_service_and_its_schedule_log_no_secret(

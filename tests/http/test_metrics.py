@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from chalice.app import Request
 
 from chalicelib import observability
@@ -16,7 +18,9 @@ from tests.http.test_logs import canaries_in, server_error
 from tests.support.canaries import FIELDS, NAME, LogCapture
 from tests.support.dynamodb_calls import hooked
 from tests.support.every_route import AUTHENTICATED, address, good_body, named
+from tests.support.network_faults import answer
 from tests.support.world import REQUEST_ID, User, World, find, gateway_event
+from tools.deploy.whois import digests
 
 
 class Recorder(list[RequestMetrics]):
@@ -94,6 +98,57 @@ def test_a_defect_is_logged_with_the_id_of_the_request(moto_world: World, logs: 
     assert "unexpected: GET" in message and f"'request_id': '{REQUEST_ID}'" in message
 
 
+def denied(**_: Any) -> AWSResponse:
+    return answer(400, {"__type": "com.amazon.coral.service#AccessDeniedException", "message": NAME})
+
+
+def throttled(**_: Any) -> AWSResponse:
+    return answer(400, {"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": NAME})
+
+
+@pytest.mark.parametrize(
+    ("failure", "level", "line"),
+    [
+        (denied, "ERROR", "store_unavailable: POST /v1/pools/{pool}/customers/{customer}/claim: StoreUnavailable at"),
+        (throttled, "WARNING", "throttled: POST /v1/pools/{pool}/customers/{customer}/claim: Throttled at"),
+    ],
+)
+def test_a_fault_is_logged_with_the_operation_and_the_code_of_aws(
+    moto_world: World, logs: LogCapture, failure: Callable[..., AWSResponse], level: str, line: str
+) -> None:
+    canaries_in(moto_world)
+    moto_world.bob.customer("c2")
+
+    with hooked(moto_world, "before-send.dynamodb.TransactWriteItems", failure):
+        moto_world.bob.claim("c2")
+
+    (message,) = logs.messages
+    code = "AccessDeniedException" if failure is denied else "ThrottlingException"
+    assert line in message and f"(TransactWriteItems: {code})" in message
+    assert f"'levelname': '{level}'" in message and f"'request_id': '{REQUEST_ID}'" in message
+
+
+def test_a_line_names_tenant_user_and_pool_by_digests_that_make_whois_prints(
+    memory_world: World, recorded: Recorder
+) -> None:
+    mona = canaries_in(memory_world)
+    outcomes = [
+        recorded.send(mona, "GET", "/v1/pools/p/customers/c1"), recorded.send(mona, "GET", "/v1/pools"),
+    ]  # fmt: skip
+
+    lines = [logged(partial(written, outcome), "secret") for outcome in outcomes]
+
+    printed = digests("secret", {"tenant": "main", "user": "mona", "pool": "p"})
+    assert {kind: lines[0][kind] for kind in ("tenant", "user", "pool")} == printed
+    assert {kind: lines[1].get(kind) for kind in ("tenant", "user", "pool")} == printed | {"pool": None}
+    assert len({*printed.values(), *digests("other", {"user": "mona", "pool": "p"}).values()}) == 6
+    assert all(line["release"] == "1.0.0+abc" for line in lines)
+
+
+def written(outcome: RequestMetrics, log_request: observability.LogRequest) -> object:
+    return log_request(outcome)
+
+
 def test_a_metric_line_has_each_code_and_no_identifying_dimension() -> None:
     outcome = RequestMetrics("POST /v1/pools/{pool}/claim", 200, ["ok", "holding_limit", "ok"], 12, "r")
     line = logged(lambda log_request: log_request(outcome))
@@ -107,7 +162,7 @@ def test_a_metric_line_has_each_code_and_no_identifying_dimension() -> None:
     }  # fmt: skip
 
 
-def logged(write: Callable[[observability.LogRequest], object]) -> dict[str, Any]:
+def logged(write: Callable[[observability.LogRequest], object], secret: str = "") -> dict[str, Any]:
     """Return the content of the one logged line."""
     lines: list[dict[str, Any]] = []
 
@@ -115,7 +170,7 @@ def logged(write: Callable[[observability.LogRequest], object]) -> dict[str, Any
         def info(self, message: str, extra: dict[str, Any]) -> None:
             lines.append(extra)
 
-    write(observability.request_logger(Log(), "CustomerPool/test", lambda: 7))  # type: ignore[arg-type]
+    write(observability.request_logger(Log(), "CustomerPool/test", lambda: 7, secret, "1.0.0+abc"))  # type: ignore[arg-type]
     (line,) = lines
     return line
 

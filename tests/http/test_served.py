@@ -227,7 +227,7 @@ def test_a_compressed_response_keeps_its_etag_and_small_ones_stay_plain(served: 
     assert listed["Content-Encoding"] == "gzip"
     text = gzip.decompress(body) if headers["Content-Encoding"] else body
     assert headers["ETag"] == f'"{json.loads(text)["version"]}"'
-    assert (health["Content-Encoding"], health["Vary"], json.loads(small)) == (None, None, {"status": "ok"})
+    assert (health["Content-Encoding"], health["Vary"], json.loads(small)["status"]) == (None, None, "ok")
 
 
 TAKES_GZIP = ["gzip", "GZIP", "x-gzip", "br, gzip;q=0.1", "*", "deflate;q=1, *;q=0.5", "gzip ; q=1.000, identity;q=0.5"]

@@ -23,6 +23,7 @@ RUN = {
     "run": "",  # it is going all the time
     "token": "make -s token USER=alice",
     "poolctl": 'make -s poolctl ARGS="--help"',
+    "whois": "make -s whois USER=alice",
     "sweep": "make sweep",
     "audit": "make audit",
     "openapi": "make openapi",

@@ -43,12 +43,12 @@ BESIDE = {"SweepExpired": {"sqs:SendMessage"}, "PublishEvents": {"events:PutEven
 PARTS_OF_THE_TABLE = [{"Fn::Sub": f"${{Table.Arn}}/{part}/*"} for part in ("index", "stream")]
 VARIABLES = {
     "APIHandler": {
-        "TABLE_NAME", "METRICS", "KEY_SECRET", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT", "SIGN_IN_SCOPE", "SIGN_IN_TOKEN",
-        "SIGN_IN_HOSTS",
+        "COMMIT", "TABLE_NAME", "METRICS", "KEY_SECRET", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT", "SIGN_IN_SCOPE",
+        "SIGN_IN_TOKEN", "SIGN_IN_HOSTS",
     },
-    "Authorizer": {"JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
-    "SweepExpired": {"TABLE_NAME", "METRICS"},
-    "PublishEvents": {"EVENT_BUS", "METRICS"},
+    "Authorizer": {"COMMIT", "METRICS", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
+    "SweepExpired": {"COMMIT", "TABLE_NAME", "METRICS"},
+    "PublishEvents": {"COMMIT", "EVENT_BUS", "METRICS"},
 }  # fmt: skip
 # The responses of API Gateway itself, with the reason that each is reported as. An unknown path is a "missing
 # authentication token" to API Gateway.
@@ -166,7 +166,7 @@ def test_each_function_has_only_the_settings_it_reads(resources: dict[str, dict[
 
 
 def test_every_parameter_can_be_given_to_make_deploy(template: dict[str, Any]) -> None:
-    assert set(template["Parameters"]) == {"Stage", *SETTINGS}
+    assert set(template["Parameters"]) == {"Stage", "Commit", *SETTINGS}
 
 
 def test_every_stage_has_its_values(template: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import __version__
+from tools.commit import commit
 from tools.deploy.account import account, client, failure, outputs
 from tools.deploy.package import Package, package
 from tools.deploy.stages import Stage, stage_named
@@ -54,8 +56,17 @@ def deploy(stage: Stage, made: Package, given: Mapping[str, str]) -> bool:
     storage, packaged = _bucket(), made.template.with_name("packaged.yaml")
     upload = ["--template-file", str(made.template), "--output-template-file", str(packaged)]
     aws("cloudformation", "package", "--s3-bucket", storage, *upload)
-    parameters = [f"{name}={value}" for name, value in {"Stage": stage.name, **given}.items()]
-    options = ["--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset", "--parameter-overrides", *parameters]
+    release = {"Commit": commit() or "unknown"}
+    parameters = [f"{name}={value}" for name, value in {"Stage": stage.name, **release, **given}.items()]
+    tags = ["--tags", f"version={__version__}", f"commit={release['Commit']}"]
+    options = [
+        "--capabilities",
+        "CAPABILITY_IAM",
+        "--no-fail-on-empty-changeset",
+        "--parameter-overrides",
+        *parameters,
+        *tags,
+    ]
     update = ["--stack-name", stage.stack, "--template-file", str(packaged), "--s3-bucket", storage, *options]
     try:
         output = aws("cloudformation", "deploy", *update)

@@ -222,7 +222,7 @@ def route_of(method: str, path: str) -> int:
 
 def main() -> int:
     with MiniStack() as engine:
-        os.environ.update(local_environment(engine.endpoint, LocalKeys()))
+        os.environ.update(local_environment(engine.endpoint, LocalKeys()) | {"COMMIT": "3f2a91c0d4e7"})
         PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), engine.endpoint), encoding="utf-8")
     return 0
 

@@ -15,6 +15,7 @@ from typing import Any
 from chalice.local import LambdaContext
 
 from poolctl.local_keys import LocalKeys
+from tools.commit import commit
 from tools.local.repeating import Repeating
 from tools.paths import PROJECT
 from tools.problems import Unusable
@@ -28,11 +29,15 @@ SWEEP_WITHIN = 60_000  # milliseconds: the timeout of the Lambda function
 logger = logging.getLogger("local.schedule")
 
 
+def documented_environment() -> dict[str, str]:
+    """Return the variables of `.chalice/local.env`."""
+    lines = ENVIRONMENT.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
 def local_environment(endpoint: str, keys: LocalKeys) -> dict[str, str]:
     """Return the variables of `.chalice/local.env`, for the DynamoDB at `endpoint` and those keys."""
-    lines = ENVIRONMENT.read_text(encoding="utf-8").splitlines()
-    documented = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    return documented | {"DYNAMODB_ENDPOINT": endpoint, "JWKS": str(keys.jwks)}
+    return documented_environment() | {"DYNAMODB_ENDPOINT": endpoint, "JWKS": str(keys.jwks)}
 
 
 def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
@@ -40,6 +45,7 @@ def load_app(endpoint: str, keys: LocalKeys) -> ModuleType:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
         os.environ.pop(name, None)
     os.environ.update(local_environment(endpoint, keys))
+    os.environ["COMMIT"] = commit() or "unknown"
     from chalicelib import bootstrap, config  # not before the environment is set
 
     table = bootstrap.table(config.read(os.environ))
