@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from importing import headings
-from importing.headings import ROW
+from importing.headings import HOLDER, ROW
 from importing.problems import Unreadable
 from importing.values import unguarded
 
 LONGEST_FIELD_NAME: Final = 64
-_BY_NUMBER: Final = re.compile(r"#(\d+)")  # `--map #4=district` names the fourth column
+_BY_NUMBER: Final = re.compile(r"#(\d{1,6})")  # `--map #4=district` names the fourth column
+_OWN: Final = frozenset((*ROW, *headings.PERSON, HOLDER))  # targets that are no fields
+
+
+class FieldDefinition(NamedTuple):
+    """A field that the pool defines: its key, its labels in all languages, and its type."""
+
+    key: str
+    labels: tuple[str, ...]
+    type: str
 
 
 class Column(NamedTuple):
@@ -35,10 +45,17 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a file. `exact`: an export of this program, whose values are taken as they are."""
+    """The columns of a file. `exact`: an export of this program, whose values are taken as they are. `types` are those
+    of the fields that the pool defines."""
 
     columns: tuple[Column, ...]
     exact: bool
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def named(self) -> bool:
+        """Whether a column contains names."""
+        return any(column.target in ("name", "company", "contact", *headings.PERSON) for column in self.columns)
 
     def __contains__(self, target: str) -> bool:
         return any(column.target == target for column in self.columns)
@@ -69,23 +86,38 @@ class Columns:
         return "contact" if named or "company" in self else "name"
 
 
-def columns_of(found: Sequence[str], given: Mapping[str, str]) -> Columns:
-    """Return the columns of a file. `given` overrides what a heading, or the column of a number (`#4`), maps to.
+def columns_of(
+    found: Sequence[str], given: Mapping[str, str | None], definitions: Sequence[FieldDefinition] = ()
+) -> Columns:
+    """Return the columns of a file. `given` overrides what a heading, or the column of a number (`#4`), maps to; None
+    leaves the column out. A label of one of the `definitions` comes before the known headings.
 
     Raises `Unreadable` for an unknown column in `given`, two columns for one target, and a file without names.
     """
+    columns = mapped(found, given, definitions)
+    if not columns.named:
+        raise no_name_column(found)
+    return columns
+
+
+def mapped(
+    found: Sequence[str], given: Mapping[str, str | None], definitions: Sequence[FieldDefinition] = ()
+) -> Columns:
+    """Return the columns of a file, also of one without names. Raises `Unreadable` as above."""
     language = exported_in(found)
     if language is None:
         found = [heading.strip() for heading in found]
-    plan = _Plan(found, _by_position(found, given), language)
-    columns = plan.columns()
-    if not any(column.target in ("name", "company", "contact", *headings.PERSON) for column in columns):
-        raise Unreadable("no_name_column", headings=", ".join(filter(None, found))[:500])
-    return Columns(tuple(columns), exact=language is not None)
+    plan = _Plan(found, _by_position(found, given), language, definitions)
+    types = {each.key: each.type for each in definitions}
+    return Columns(tuple(plan.columns()), language is not None, types)
 
 
-def _by_position(found: Sequence[str], given: Mapping[str, str]) -> dict[int, str]:
-    positions, unknown = dict[int, str](), list[str]()
+def no_name_column(found: Sequence[str]) -> Unreadable:
+    return Unreadable("no_name_column", headings=", ".join(filter(None, found))[:500])
+
+
+def _by_position(found: Sequence[str], given: Mapping[str, str | None]) -> dict[int, str | None]:
+    positions, unknown = dict[int, str | None](), list[str]()
     for heading, target in given.items():
         number = _BY_NUMBER.fullmatch(heading)
         if heading in found:
@@ -96,7 +128,8 @@ def _by_position(found: Sequence[str], given: Mapping[str, str]) -> dict[int, st
             unknown.append(heading)
     if unknown:
         raise Unreadable("no_column", column=", ".join(sorted(unknown)), headings=", ".join(found))
-    if twice := sorted({each for each in positions.values() if list(positions.values()).count(each) > 1}):
+    targets = Counter(target for target in positions.values() if target is not None)
+    if twice := sorted(target for target, count in targets.items() if count > 1):
         raise Unreadable("column_twice", column=twice[0])
     return positions
 
@@ -112,11 +145,19 @@ def exported_in(found: Sequence[str]) -> str | None:
 class _Plan:
     """Assigns targets to columns, one after the other."""
 
-    def __init__(self, found: Sequence[str], given: Mapping[int, str], language: str | None) -> None:
+    def __init__(
+        self,
+        found: Sequence[str],
+        given: Mapping[int, str | None],
+        language: str | None,
+        definitions: Sequence[FieldDefinition],
+    ) -> None:
         self.found, self.given, self.language = found, given, language
         self.errors_file = {headings.ERROR, headings.LINE} <= set(found)
-        self.names = set(given.values())
-        self.taken: set[str] = set(given.values())  # attributes and parts of a name
+        self.names = {target for target in given.values() if target is not None}
+        self.taken = set(self.names)  # attributes and parts of a name
+        self.labels = _labels(definitions)
+        self.types = {each.key: each.type for each in definitions}
         self.persons = self._persons()
 
     def columns(self) -> list[Column]:
@@ -132,22 +173,38 @@ class _Plan:
         """Return the position of each field: its first usual column, or else the first of the less usual ones."""
         places = dict[str, tuple[bool, int]]()
         for index, heading in enumerate(self.found):
-            if index not in self.given and (known := headings.known(heading)):
+            if index not in self.given and not self._label(heading) and (known := headings.known(heading)):
                 places[known[0]] = min(places.get(known[0], (True, len(self.found))), (known[1], index))
         return {kind: index for kind, (_, index) in places.items()}
 
     def _column(self, index: int, heading: str, best: dict[str, int]) -> Column:
         if index in self.given:
             target = self.given[index]
-            return Column(heading, target, headings.kind_of_field(target), target in (*ROW, *headings.PERSON))
+            return Column(heading, target, target and self._kind(target), target in _OWN)
         if self.errors_file and heading in (headings.ERROR, headings.LINE):
             return Column(heading, None)
         if not heading:
             return Column("", self._field(f"column_{index + 1}"), unnamed=True)
         return self._exact(heading) if self.language else self._known(index, heading, best)
 
+    def _label(self, heading: str) -> str | None:
+        """Return the field of the pool that has this label, if no other column has it."""
+        key = self.labels.get(headings.folded(heading))
+        return None if key is None or key in self.taken else key
+
+    def _kind(self, key: str) -> str | None:
+        """Return the known field that a field of the pool is like: by its type, or else by its name."""
+        kind = self.types.get(key)
+        return kind if kind in ("phone", "email") else headings.kind_of_field(key)
+
     def _known(self, index: int, heading: str, best: dict[str, int]) -> Column:
+        if (key := self._label(heading)) is not None:
+            self.taken.add(key)
+            self.names.add(key)
+            return Column(heading, key, self._kind(key))
         kind, _ = headings.known(heading) or (None, False)
+        if kind == HOLDER:
+            return Column(heading, self._field(heading), HOLDER)
         usable = kind is not None and best[kind] == index
         if kind == "name" and self.persons and headings.folded(heading) == "name":
             kind = "person"
@@ -155,7 +212,7 @@ class _Plan:
             return Column(heading, self._field(heading), kind)
         self.taken.add(kind)
         self.names.add(kind)
-        return Column(heading, kind, kind, kind in (*ROW, *headings.PERSON))
+        return Column(heading, kind, kind, kind in _OWN)
 
     def _exact(self, heading: str) -> Column:
         """Map a heading of an export. A field may have the name of an attribute: the attribute comes first."""
@@ -175,6 +232,18 @@ class _Plan:
         name = _free(_field_name(heading), self.names)
         self.names.add(name)
         return name
+
+
+def _labels(definitions: Sequence[FieldDefinition]) -> dict[str, str]:
+    """Return the field of each label and key. A label that the table knows for the same field changes nothing, and none
+    takes the name of the customers."""
+    labels = dict[str, str]()
+    for each in definitions:
+        for label in (each.key, *each.labels):
+            known = headings.known(label)
+            if (known is None or known[0] not in (each.key, "name")) and (text := headings.folded(label)):
+                labels.setdefault(text, each.key)
+    return labels
 
 
 def _field_name(heading: str) -> str:

@@ -51,6 +51,27 @@ def check(source: Source, name: str) -> Encoding:
     return Encoding(name, clean=False)
 
 
+def continued(source: Source, name: str) -> Encoding:
+    """Return the encoding of a later piece of a text, whose first piece has the encoding `name`."""
+    if name != "gb18030":
+        return Encoding(name, clean=_decodes(source, name))
+    rare, clean = _Rare(), True
+    with source() as file:
+        for line in file:
+            if _valid(line, name):
+                rare.count(line.decode(name))
+            else:
+                clean = False
+    return Encoding(name, clean, rare.warning)
+
+
+def wide(start: bytes) -> str | None:
+    """Return which UTF-16 a text has that begins like this; None for another encoding."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16-le" if start.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    return _utf_16(start) if b"\0" in start else None
+
+
 def _utf_16(start: bytes) -> str | None:
     """Return the byte order of UTF-16 without a mark: its separators have a zero byte, its text contains no NUL."""
     for name in ("utf-16-le", "utf-16-be"):

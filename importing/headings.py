@@ -22,6 +22,7 @@ POOL_ATTRIBUTES: Final = {
 ROW: Final = ("id", "name", "priority")  # attributes of a row; all others are fields
 EXPORTED_FIRST: Final = ("id", "name", *POOL_ATTRIBUTES, "priority")  # then the fields
 PERSON: Final = ("person", "first_name", "middle_name", "last_name")  # parts of a name: no fields
+HOLDER: Final = "holder"  # an attribute of a row only where a mapping says so
 
 _NOTES: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】|<[^>]*>")
 _PARTS: Final = re.compile(r"[/／|、\n]|(?<=[\u3400-\u9fff])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3400-\u9fff])")
@@ -36,7 +37,7 @@ def table() -> Table:
 
 def fields() -> list[str]:
     """Return the known fields in the order of an export."""
-    return [name for name in table() if name not in (*ROW, *PERSON)]
+    return [name for name in table() if name not in (*ROW, *PERSON, HOLDER)]
 
 
 def attribute_title(name: str, language: str) -> str:

@@ -1,15 +1,17 @@
-"""Find the cells of an .xlsx sheet whose number format changes what people see: leading zeros and percent.
+"""Scan an .xlsx sheet: cells whose number format changes what people see (leading zeros and percent), and its extent.
 
-The workbook reader returns only values. Formats of other kinds of workbooks are not read.
+The workbook reader returns only values, and it reserves memory for every cell between the first and the last one. Other
+kinds of workbooks are not scanned.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from posixpath import join, normpath
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
 
@@ -19,21 +21,47 @@ Position: TypeAlias = tuple[int, int]  # row and column, from 0
 Attributes: TypeAlias = dict[str, str]
 
 _BUILT_IN: Final = {"9": "0%", "10": "0.00%"}
-_CELL: Final = re.compile(r"([A-Z]+)(\d+)")
+_CELL: Final = re.compile(r"([A-Za-z]{1,7})(\d{1,10})")
+_PIECE: Final = 1 << 20
 _LITERAL: Final = re.compile(r'"([^"]*)"|\\(.)|_.|\[[^\]]*\]')
 _PERCENT: Final = re.compile(r"[0#,]*0(?:\.(0+))?\s?%")
 _ZEROS: Final = re.compile(r"[0\s()/.-]*0[\s()/.-]*0[0\s()/.-]*")
 _WORKBOOK: Final = "xl/workbook.xml"
 
 
-def formats(source: Source, sheet: str) -> dict[Position, str]:
-    """Return the number format of each cell whose format matters. Empty for a file that is no .xlsx workbook."""
+class Scan(NamedTuple):
+    """The number format of each cell whose format matters, and how many cells the sheet spans."""
+
+    formats: dict[Position, str]
+    cells: int
+
+
+def scan(source: Source, sheet: str) -> Scan | None:
+    """Return the scan of a sheet. None for a file that is no sound .xlsx workbook."""
     try:
         with source() as file, ZipFile(file) as archive:
             codes = {style: code for style, code in _styles(archive) if matters(code)}
-            return dict(_cells(archive, _part(archive, sheet), codes)) if codes else {}
-    except (BadZipFile, KeyError, ExpatError, ValueError):
-        return {}
+            return _cells(archive, _part(archive, sheet), codes)
+    except (BadZipFile, KeyError, ExpatError, ValueError, OverflowError, zlib.error):
+        return None
+
+
+def unpacked_size(source: Source) -> int | None:
+    """Return the size of a workbook when unpacked. None for a file that is no sound .xlsx workbook.
+
+    Unpacks every part, since the sizes that an archive states may be false.
+    """
+    try:
+        with source() as file, ZipFile(file) as archive:
+            if _WORKBOOK not in archive.namelist():
+                return None
+            for each in archive.infolist():
+                with archive.open(each) as part:
+                    while part.read(_PIECE):
+                        pass
+            return sum(each.file_size for each in archive.infolist())
+    except (BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error):
+        return None
 
 
 def matters(code: str) -> bool:
@@ -105,21 +133,29 @@ def _part(archive: ZipFile, sheet: str) -> str:
     return normpath(join("xl", targets[sheets[sheet]])).lstrip("/")
 
 
-def _cells(archive: ZipFile, part: str, codes: dict[str, str]) -> Iterator[tuple[Position, str]]:
-    marked = list[tuple[str, str]]()
+def _cells(archive: ZipFile, part: str, codes: dict[str, str]) -> Scan:
+    marked, extent = dict[Position, str](), [0, 0]
+    row, column, style = 0, 0, ""
 
     def found(name: str, attributes: Attributes) -> None:
-        if name == "c" and attributes.get("s") in codes:
-            marked.append((attributes.get("r", ""), codes[attributes["s"]]))
+        nonlocal row, column, style
+        if name == "row":
+            row, column = int(attributes["r"]) if "r" in attributes else row + 1, 0
+        elif name == "c":
+            place = _CELL.fullmatch(attributes.get("r", ""))
+            row, column = (int(place[2]), _column(place[1]) + 1) if place else (row, column + 1)
+            style = attributes.get("s", "")
+        elif name in ("v", "is"):
+            extent[0], extent[1] = max(extent[0], row), max(extent[1], column)
+            if style in codes:
+                marked[row - 1, column - 1] = codes[style]
 
     _elements(archive, part, found)
-    for reference, code in marked:
-        if place := _CELL.fullmatch(reference):
-            yield (int(place[2]) - 1, _column(place[1])), code
+    return Scan(marked, extent[0] * extent[1])
 
 
 def _column(letters: str) -> int:
     number = 0
-    for letter in letters:
+    for letter in letters.upper():
         number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1

@@ -9,9 +9,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     # the whole file
     "empty_file": ("the file is empty", "文件为空"),
     "no_encoding": (
-        "the encoding is not UTF-8, UTF-16 or GB18030. Save it as CSV UTF-8 or XLSX, or name its encoding with "
-        "--encoding",
-        "编码不是 UTF-8、UTF-16 或 GB18030。请另存为 CSV UTF-8 或 XLSX，或用 --encoding 指定编码",
+        "the encoding is not UTF-8, UTF-16 or GB18030. Save it as CSV UTF-8 or XLSX, or name its encoding",
+        "编码不是 UTF-8、UTF-16 或 GB18030。请另存为 CSV UTF-8 或 XLSX，或指定其编码",
     ),
     "not_that_encoding": ("the file is not encoded in {encoding}", "文件的编码不是 {encoding}"),
     "open_quote": ("a quotation mark is opened and never closed", "引号没有闭合"),
@@ -30,6 +29,15 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "the file is named like a workbook but contains XML. Open it in Excel and save it as XLSX",
         "文件扩展名是工作簿，内容却是 XML。请用 Excel 打开后另存为 XLSX",
     ),
+    "other_workbook": (
+        "this is a workbook of another kind. Save it as XLSX or CSV UTF-8",
+        "这是其他格式的工作簿，请另存为 XLSX 或 CSV UTF-8",
+    ),
+    "large_workbook": (
+        "the workbook is too large to be read here. Save it as CSV UTF-8", "工作簿过大，请另存为 CSV UTF-8"
+    ),
+    "long_line": ("the line does not end within {most} bytes", "该行超过 {most} 字节仍未结束"),
+    "too_many_columns": ("there are more than {most} columns", "超过 {most} 列"),
     "no_sheet": (
         "there is no sheet named {sheet}. The sheets are: {sheets}", "没有工作表 {sheet}。现有工作表：{sheets}"
     ),
@@ -39,8 +47,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "no column is named {column}. The columns are: {headings}", "没有名为 {column} 的列。现有列：{headings}"
     ),
     "no_name_column": (
-        "no column contains the name. Rename one to `name`, or use --map HEADING=name. The columns are: {headings}",
-        "没有客户名称列。请将列名改为“客户名称”，或使用 --map 列名=name。现有列：{headings}",
+        "no column contains the name. Choose one, or rename it to `name`. The columns are: {headings}",
+        "没有客户名称列。请指定一列，或将其列名改为“客户名称”。现有列：{headings}",
     ),
     "no_key_column": ("no column contains the {key}", "没有 {key} 列"),
     "column_twice": ("two columns map to {column}. Rename one of them", "有两列都对应 {column}，请修改其中一列的列名"),
@@ -78,8 +86,8 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     "other_encoding": (
         "{outside} of {signs} characters are rare in Chinese text, for example in {example}: is it another encoding? "
-        "Name it with --encoding",
-        "{signs} 个字符中有 {outside} 个在中文里很少见，例如 {example}：是否为其他编码？请用 --encoding 指定",
+        "Then name it",
+        "{signs} 个字符中有 {outside} 个在中文里很少见，例如 {example}：是否为其他编码？如是，请指定",
     ),
     "unnamed_columns": (
         "columns with values have no heading. They are imported as {fields}", "有数据的列没有列名，已导入为 {fields}"
@@ -90,18 +98,32 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
+# The option of the command line that helps. Its sentences end with it.
+OPTIONS: Final = {
+    "no_encoding": "--encoding",
+    "other_encoding": "--encoding",
+    "not_that_encoding": "--encoding",
+    "no_name_column": "--map HEADING=name",
+    "no_header_row": "--header-row",
+    "title_lines": "--header-row",
+}
+
+
 class Problem(NamedTuple):
     """A code of `SENTENCES` and the values of its sentence."""
 
     code: str
     values: dict[str, Any]
 
-    def text(self, language: str) -> str:
-        """Return the problem in `en` or `zh`, to follow a colon."""
-        return SENTENCES[self.code][language == "zh"].format(**self.values)
+    def text(self, language: str, *, options: bool = False) -> str:
+        """Return the problem in `en` or `zh`, to follow a colon. With `options`, it names that of the command line."""
+        text = SENTENCES[self.code][language == "zh"].format(**self.values)
+        if not options or self.code not in OPTIONS:
+            return text
+        return f"{text}（{OPTIONS[self.code]}）" if language == "zh" else f"{text} ({OPTIONS[self.code]})"
 
-    def sentence(self, language: str) -> str:
-        text = self.text(language)
+    def sentence(self, language: str, *, options: bool = False) -> str:
+        text = self.text(language, options=options)
         return f"{text}。" if language == "zh" else f"{text[:1].upper()}{text[1:]}."
 
 

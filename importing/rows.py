@@ -16,9 +16,10 @@ from importing import MAX_KEYS
 from importing.cells import Cell, Line
 from importing.columns import Column, Columns
 from importing.emails import email_keys
-from importing.headings import PERSON
+from importing.headings import HOLDER, PERSON
 from importing.phones import DEFAULT_REGION, phone_keys, without_artifacts
 from importing.problems import Problem, problem
+from importing.typed import converter
 from importing.values import SHORTENED, exact, meant
 
 Key: TypeAlias = Literal["auto", "id", "phone", "email"]
@@ -64,6 +65,9 @@ class RowReader:
         self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
         self._names = sum(len(str(column.target)) + 6 for column in self.columns.columns)  # characters in JSON
         self._targets = [(column.target, column.own) for column in self.columns.columns]
+        types = {each.target: self.columns.types.get(str(each.target), "") for each in self.columns.columns}
+        found = ((target, converter(kind, exact=self.columns.exact)) for target, kind in types.items() if target)
+        self._converters = [(target, convert) for target, convert in found if convert is not None]
         self._named = any(column.own and column.target == "name" for column in self.columns.columns)
         self._named_by_parts = any(column.own and column.target in PERSON for column in self.columns.columns)
 
@@ -96,6 +100,9 @@ class RowReader:
             return problem("too_many_cells", count=len(columns))
         own, fields = self._values(line.cells)
         warnings = _without_lost(line, columns, fields) if line.lost else ()
+        for name, convert in self._converters:
+            if name in fields:
+                fields[name] = convert(fields[name])
         person = _person(own) if self._named_by_parts else ""
         if not self._named:
             _name(own, fields, person)
@@ -145,9 +152,9 @@ class RowReader:
                 if self.key == "id" or "external_id" in fields:
                     return problem("no_id", value=own["id"])
                 fields["external_id"] = own.pop("id")
-        if "priority" in own:
-            return self._check_priority(own, fields)
-        return None
+        if HOLDER in own:
+            own[HOLDER] = str(own[HOLDER])
+        return self._check_priority(own, fields) if "priority" in own else None
 
     def _check_priority(self, own: Row, fields: Row) -> Problem | None:
         number = _INTEGER.fullmatch(str(own["priority"]))
@@ -193,6 +200,10 @@ class RowReader:
         """Return the keys of all phone numbers of a customer."""
         keys = [key for name in self._phones if name in fields for key in phone_keys(fields[name], self.region)]
         return list(dict.fromkeys(keys))[:MAX_KEYS]
+
+    def has_contact(self, fields: Row) -> bool:
+        """Return whether a field that is named like a phone number or an address has a value."""
+        return any(name in fields for name in (*self._phones, *self._emails))
 
     def _missing_key(self, row: Row, kind: Kind | None) -> Problem | None:
         if kind is not None or self.key not in ("phone", "email"):

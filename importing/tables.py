@@ -11,28 +11,34 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from importing import headings, text_tables, workbooks
+from importing import headings, text_tables
 from importing.cells import Line, is_empty
 from importing.encodings import Encoding, Source, check, detect
 from importing.problems import Problem, Unreadable, problem
 from importing.text_tables import Dialect
 
+if TYPE_CHECKING:
+    from importing.workbooks import Limits, Sheet
+
 _SEARCHED: Final = 20  # lines that may contain the headings
 _DATA: Final = re.compile(r"[^@\s]+@[^@\s]+\.\w+|[+\d][\d\s()./:-]{4,}")  # no heading looks like an address or a number
+WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx and .ods begin, and .xls
 _PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html|<head|<meta|<table|<style|<div|mime-version:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Table:
-    """`encoding` and `delimiter` are None for a workbook, `sheet` for a CSV file. Line numbers start at 1."""
+    """`encoding` and `delimiter` are None for a workbook, `sheet` for a CSV file. `sheets` are the visible ones. Line
+    numbers start at 1."""
 
     headings: list[str]
     heading_line: int
     encoding: str | None
     delimiter: str | None
     sheet: str | None
+    sheets: list[str]
     warnings: list[Problem] = field(repr=False)
     _read: Callable[[], Iterator[Line]] = field(repr=False)
 
@@ -42,27 +48,39 @@ class Table:
 
 
 def open_table(
-    source: Source, *, sheet: str | None = None, encoding: str | None = None, header_row: int | None = None
+    source: Source,
+    *,
+    sheet: str | None = None,
+    encoding: str | None = None,
+    header_row: int | None = None,
+    limits: Limits | None = None,
 ) -> Table:
-    """Open a file; `source` opens it as a binary stream. `encoding` and `header_row` override detection.
+    """Open a file; `source` opens it as a binary stream. `encoding` and `header_row` override detection. `limits` are
+    those of workbooks.
 
     Raises `Unreadable`, and the errors of `source`.
     """
     with source() as file:
         start = file.read(512)
-    if start.startswith(workbooks.WORKBOOKS):
-        found = workbooks.open_sheet(source, sheet)
-        return _table(found.lines, header_row, sheet=found.name)
-    _refuse_pages(start)
+    if start.startswith(WORKBOOKS):
+        from importing import workbooks  # loads a large library
+
+        found = workbooks.open_sheet(source, sheet, workbooks.Limits() if limits is None else limits)
+        return _table(found.lines, header_row, sheet=found)
+    refuse_pages(start)
     known = check(source, encoding) if encoding else detect(source)
-    read_as = text_tables.dialect(source, known)
+    return text_table(source, known, text_tables.dialect(source, known), header_row)
+
+
+def text_table(source: Source, known: Encoding, read_as: Dialect, header_row: int | None = None) -> Table:
+    """Return the table in a text. Raises `Unreadable`."""
     return _table(partial(text_tables.lines, source, known, read_as), header_row, encoding=known, dialect=read_as)
 
 
 def _table(
     read: Callable[[], Iterator[Line]],
     header_row: int | None,
-    sheet: str | None = None,
+    sheet: Sheet | None = None,
     encoding: Encoding | None = None,
     dialect: Dialect | None = None,
 ) -> Table:
@@ -71,12 +89,13 @@ def _table(
     warnings = [encoding.warning] if encoding is not None and encoding.warning is not None else []
     if above:
         warnings.append(problem("title_lines", line=line.number))
-    return Table(
-        cells, line.number, encoding and encoding.name, dialect and dialect.delimiter, sheet, warnings, read
-    )  # fmt: skip
+    name, names = (None, []) if sheet is None else (sheet.name, sheet.names)
+    delimiter = None if dialect is None else dialect.delimiter
+    return Table(cells, line.number, encoding and encoding.name, delimiter, name, names, warnings, read)
 
 
-def _refuse_pages(start: bytes) -> None:
+def refuse_pages(start: bytes) -> None:
+    """Raise `Unreadable` for a file that begins like a web page or XML."""
     text = start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
     if _PAGE.match(text.removeprefix(b"\xff\xfe")):
         raise Unreadable("web_page")

@@ -22,7 +22,7 @@ from importing.problems import Problem, Unreadable, problem
 DELIMITERS: Final = ",;\t|"
 LONGEST_CELL: Final = 131_072
 _SAMPLE: Final = 30  # lines that decide about the delimiter
-_SEP: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+_SEP: Final = re.compile(r"sep=([^\s\"]|\t)\s*", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
 _ESCAPED: Final = re.compile('""')
 _SURROGATE: Final = re.compile("[\udc80-\udcff]")
@@ -62,10 +62,11 @@ def _delimiter(sample: str) -> str:
     return max(DELIMITERS, key=score)
 
 
-def lines(source: Source, encoding: Encoding, read_as: Dialect) -> Iterator[Line]:
-    """Yield each line with its number. A line with a problem has its text as its only cell."""
+def lines(source: Source, encoding: Encoding, read_as: Dialect, above: int = 0) -> Iterator[Line]:
+    """Yield each line with its number. A line with a problem has its text as its only cell. `above` lines precede the
+    source."""
     with _opened(source, encoding) as text:
-        feed = _Feed(text, encoding)
+        feed = _Feed(text, encoding, above)
         for _ in range(read_as.skipped):
             next(feed)
         spaced = read_as.spaced
@@ -97,17 +98,32 @@ def _too_long(feed: _Feed, cells: list[str]) -> Problem | None:
     return None
 
 
+def count(source: Source, encoding: Encoding) -> int:
+    """Return the number of physical lines."""
+    with _opened(source, encoding) as text:
+        return sum(1 for _ in text)
+
+
+def size_of(source: Source, encoding: Encoding, count: int) -> int:
+    """Return how many bytes the first `count` physical lines have."""
+    with _opened(source, encoding) as text:
+        return len("".join(islice(text, count)).encode(encoding.name, _errors(encoding)))
+
+
 def _opened(source: Source, encoding: Encoding) -> io.TextIOWrapper:
-    errors = "surrogateescape" if not encoding.name.startswith("utf-16") else "replace"
-    return io.TextIOWrapper(source(), encoding=encoding.name, errors=errors, newline="")
+    return io.TextIOWrapper(source(), encoding=encoding.name, errors=_errors(encoding), newline="")
+
+
+def _errors(encoding: Encoding) -> str:
+    return "surrogateescape" if not encoding.name.startswith("utf-16") else "replace"
 
 
 class _Feed:
     """The physical lines of a text. Records number, size and problem of the line that is read."""
 
-    def __init__(self, text: io.TextIOWrapper, encoding: Encoding) -> None:
+    def __init__(self, text: io.TextIOWrapper, encoding: Encoding, above: int) -> None:
         self._text, self._encoding = text, encoding
-        self.number, self.size, self.text, self.problem = 0, 0, "", None
+        self.number, self.size, self.text, self.problem = above, 0, "", None
 
     problem: Problem | None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from python_calamine import (
     CalamineError,
@@ -25,13 +25,13 @@ from importing.cells import Cell, Line
 from importing.encodings import Source
 from importing.problems import Unreadable
 
-WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx and .ods begin, and .xls
 MOST_DIGITS: Final = 1e15  # a spreadsheet keeps 15 digits of a number
 
 
 @dataclass(frozen=True)
 class Sheet:
     name: str
+    names: list[str]  # of all visible sheets
     _sheet: CalamineSheet
     _formats: dict[number_formats.Position, str]
 
@@ -75,17 +75,40 @@ def _merged_downwards(sheet: CalamineSheet, left: int) -> Iterator[tuple[int, li
     yield from columns.items()
 
 
-def open_sheet(source: Source, name: str | None) -> Sheet:
+class Limits(NamedTuple):
+    """How large a workbook may be: the cells that a sheet spans and, if `only_xlsx`, the bytes of all unpacked parts.
+
+    The workbook reader aborts the process where it cannot reserve memory for all cells.
+    """
+
+    cells: int = 30_000_000
+    unpacked: int = 0
+    only_xlsx: bool = False
+
+
+def open_sheet(source: Source, name: str | None, limits: Limits) -> Sheet:
     """Open a sheet. Raises `Unreadable`."""
+    if limits.only_xlsx:
+        unpacked = number_formats.unpacked_size(source)
+        if unpacked is None:
+            raise Unreadable("other_workbook")
+        if unpacked > limits.unpacked:
+            raise Unreadable("large_workbook")
     try:
         with source() as file, CalamineWorkbook.from_filelike(file) as book:
             chosen = _chosen(book, name)
+            names = [each.name for each in book.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
+            scan = number_formats.scan(source, chosen)
+            if scan is None and limits.only_xlsx:
+                raise Unreadable("other_workbook")
+            if scan is not None and scan.cells > limits.cells:
+                raise Unreadable("large_workbook")
             sheet = book.get_sheet_by_name(chosen)
     except PasswordError:
         raise Unreadable("password") from None
     except (CalamineError, ValueError, OSError) as error:
         raise Unreadable("broken_workbook", why=str(error).partition("\n")[0]) from None
-    return Sheet(chosen, sheet, number_formats.formats(source, chosen))
+    return Sheet(chosen, names, sheet, {} if scan is None else scan.formats)
 
 
 def _chosen(book: CalamineWorkbook, name: str | None) -> str:

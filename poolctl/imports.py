@@ -130,7 +130,7 @@ class Survey:
     @property
     def failed(self) -> dict[int, tuple[str, str]]:
         """Return code and sentence of each mistake by line."""
-        return {line: (each.code, each.sentence(language())) for line, each in self.mistakes.items()}
+        return {line: (each.code, each.sentence(language(), options=True)) for line, each in self.mistakes.items()}
 
 
 @command("import")
@@ -171,7 +171,10 @@ def _read(file: Path, options: Mapping[str, Any]) -> tuple[Plan, Survey]:
         plan = planned(file, given, **{name: options[name] for name in ("key", "region")}, **_reading(options))
         return plan, survey(plan)
     except Unreadable as error:
-        why, status = error.problem.text(language()), Exit.USAGE if error.problem.code == "no_column" else Exit.FILE
+        why, status = (
+            error.problem.text(language(), options=True),
+            Exit.USAGE if error.problem.code == "no_column" else Exit.FILE,
+        )
         if error.line is None:
             raise CommandFailed(status, "unreadable", file=file, why=why, code=error.problem.code) from None
         where = {"file": file, "line": error.line}
@@ -285,7 +288,8 @@ def _how(plan: Plan, found: Survey) -> dict[str, Any]:
     """Return how the file was read, for programs."""
     table = plan.table
     warnings = [
-        {"line": line, "code": each.code, "text": each.sentence(language())} for line, each in found.warnings
+        {"line": line, "code": each.code, "text": each.sentence(language(), options=True)}
+        for line, each in found.warnings
     ]  # fmt: skip
     return {
         "encoding": table.encoding, "separator": table.delimiter, "sheet": table.sheet,
@@ -304,7 +308,7 @@ def _print_how(plan: Plan, found: Survey) -> None:
     if plan.columns.left_out:
         output.lines(message("columns_left_out", columns=", ".join(plan.columns.left_out)))
     for line, each in found.warnings[:SHOWN]:
-        text = each.sentence(language())
+        text = each.sentence(language(), options=True)
         output.lines(text if line is None else message("at_line", line=line, text=text))
     if len(found.warnings) > SHOWN:
         output.lines(message("and_more", count=f"{len(found.warnings) - SHOWN:,}"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
+from chalicelib.api.import_preview import PreviewBody, piece_of
 from chalicelib.api.requests import (
     BatchBody,
     Batched,
@@ -120,6 +121,24 @@ def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer
     answer = batch_answer(outcome, of_all=("not_a_member", "not_manager"), import_id=log.import_id)
     import_list.count_request(ctx, log, outcome.results.values())
     return answer
+
+
+@route("POST", POOL + "/import/preview", body=PreviewBody, answers=responses.ImportPreview)
+def preview_import(ctx: RequestContext, body: PreviewBody, pool: str) -> Answer:
+    """Read a piece of a CSV file or a workbook, and return its rows as an import takes them. Writes nothing."""
+    from chalicelib.services.import_preview import preview  # loads the reader of files
+
+    return Answer(localized=preview(ctx, pool, piece_of(body), body.mapping, _refusal_of).body)
+
+
+def _refusal_of(row: dict[str, Any]) -> Refusal | None:
+    """Return the refusal that an import has for a row whatever is stored."""
+    try:
+        checked: ImportRow = decode(msgspec.json.encode(row), ImportRow)
+        checked.row(str)
+    except Refused as refused:
+        return refused.refusal
+    return None
 
 
 @route("GET", POOL + "/imports", query=PageQuery, answers=responses.ImportPage)

@@ -77,12 +77,16 @@ def checked_field_names(fields: Fields) -> None:
 def body_of(request: Request, kind: type) -> Any:
     raw = request.raw_body or b""
     raw = raw.encode() if isinstance(raw, str) else raw
-    if len(raw) > MAX_BODY_BYTES:
-        raise Refused(Refusal("payload_too_large", limit=MAX_BODY_BYTES, used=len(raw)))
+    check_size(len(raw) if len(raw) <= MAX_BODY_BYTES else getattr(kind, "size", len)(raw))
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and media != JSON:
         raise invalid("content_type")
     return decode(raw or b"{}", kind, names=True)
+
+
+def check_size(used: int) -> None:
+    if used > MAX_BODY_BYTES:
+        raise Refused(Refusal("payload_too_large", limit=MAX_BODY_BYTES, used=used))
 
 
 def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request", *, names: bool = False) -> Any:

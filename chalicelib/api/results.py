@@ -125,7 +125,7 @@ def render(
         headers["Content-Type"], status = problems.MEDIA, body.status
     elif not route.public and (version := _member(body, "version")) is not None:
         headers["ETag"] = f'"{version}"'
-    if route.form == "each" or answer.blocking is not None:
+    if route.form == "each" or answer.blocking is not None or answer.localized is not None:
         headers["Content-Language"] = problems.content_language(language)
     return Response(msgspec.json.encode(body).decode(), headers, status)
 
@@ -144,7 +144,7 @@ def body_of(answer: Answer, bodies: Bodies, language: str, route: Route) -> Body
         return _forecasts(answer.forecasts, language)
     if route.form == "each" and answer.results is not None:
         return _batch(answer, answer.results, bodies, language, route)
-    return answer.body
+    return answer.body if answer.localized is None else answer.localized(language)
 
 
 def _member(body: Body, name: str) -> Any:

@@ -39,7 +39,7 @@ class Answer(Struct, frozen=True):
     """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or an
     HTML `page`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The
     dry run of an import has `forecasts`, the `undoing` of one its next cursor. `next_cursor` continues the search that
-    has found the results."""
+    has found the results. `localized` returns a body in a language."""
 
     body: Body = {}
     status: int = 200
@@ -50,6 +50,7 @@ class Answer(Struct, frozen=True):
     undoing: Undoing | None = None
     next_cursor: str | None = None
     blocking: list[Refusal] | None = None
+    localized: Callable[[str], Body] | None = None
     page: HtmlPage | None = None
 
 

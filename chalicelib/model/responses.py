@@ -457,6 +457,72 @@ class Import(Naming):
     room: dict[str, Natural | None] | UnsetType = UNSET
 
 
+class PreviewColumn(Schema):
+    """A column of a file, and what it is imported as: an attribute of a row, a part of a name or a field; null if it is
+    left out. `sample` is one of its values. `offers_holder`: it seems to name whom a customer belongs to."""
+
+    heading: str
+    target: str | None
+    sample: str | int | float | bool | None
+    offers_holder: bool
+
+
+class PreviewLine(Schema):
+    """A line of a file. `row` is the position of its row, null if it has none. `cells` are for an errors file: text
+    that a spreadsheet would run as a formula is behind an apostrophe."""
+
+    line: Natural
+    row: Natural | None
+    cells: list[str | int | float | bool]
+
+
+class PreviewProblem(Schema):
+    """A problem of a line or, without one, of the file, with a sentence in the reader's language."""
+
+    line: Natural | None
+    code: str
+    text: str
+
+
+class PreviewAfter(Schema):
+    """What the next piece of a file is read with: the headings and how the file is read."""
+
+    line: Natural
+    header_row: Natural
+    headings: list[str]
+    encoding: str | None
+    separator: str | None
+    spaced: bool
+
+
+class PreviewNext(Schema):
+    """The next piece begins `offset` bytes after the beginning of this one, and is sent with `after`."""
+
+    offset: Natural
+    after: PreviewAfter
+
+
+class ImportPreview(Schema):
+    """A piece of a file, read: its `columns`, the `mapping` of its headings, the `rows` as an import takes them, with
+    the key `auto`, and all its `lines`. Lines with `problems` have no row; without a line, the file cannot be imported.
+    `keys` counts the rows by what identifies them. The rest is how the file was read; `next` is null at its end."""
+
+    columns: list[PreviewColumn]
+    mapping: dict[str, str | None]
+    rows: list[Annotated[Any, same_schema_as("ImportRow")]]
+    lines: list[PreviewLine]
+    problems: list[PreviewProblem]
+    warnings: list[PreviewProblem]
+    keys: dict[str, Natural]
+    left_out: list[str]
+    encoding: str | None
+    separator: str | None
+    sheet: str | None
+    sheets: list[str]
+    header_row: Natural | None
+    next: PreviewNext | None
+
+
 class Undone(Schema):
     """The customer as before the import; null if the import created it: it is deleted."""
 

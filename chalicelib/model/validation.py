@@ -81,6 +81,12 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "null_parameter": ("must not be null: leave it out", "不能为 null，不需要时请省略"),
     "not_digits": ("must be a whole number in digits", "须为数字形式的整数"),
     "none_given": ("expected at least one", "至少需要一项"),
+    "text_or_base64": ("send either `text` or `base64`", "请提供 text 或 base64 之一"),
+    "base64": ("must be Base64 (RFC 4648)", "须为 Base64 编码（RFC 4648）"),
+    "encoding": (
+        "must be an encoding such as UTF-8, GB18030 or Windows-1252",
+        "须为编码名称，例如 UTF-8、GB18030 或 Windows-1252",
+    ),
     "external_id": ("expected an external id", "须填写外部编号"),
     "member": (
         "must be the id, the e-mail address or the unique name of a member", "须为成员的编号、邮箱或唯一的姓名"

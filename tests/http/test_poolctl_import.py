@@ -26,7 +26,7 @@ def test_an_import_file_is_read_in_any_encoding(terminal: Terminal, threaded: Wo
 
     assert done.status == 0, done.err
     assert customers_by_name(threaded)["北辰科技"]["fields"] == {
-        "phone": "138 0013 8000", "company": "北辰集团", "note": "常联系 𠮷",
+        "phone": "138 0013 8000", "company": "北辰集团", "remark": "常联系 𠮷",
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ CASES: dict[str, tuple[bytes | str, dict[str, dict[str, Any]], tuple[str, ...]]]
     ),
     "an errors file": (
         "\ufeffpoolctl_line,poolctl_error,公司名称,联系电话,备注\n2,no_phone: …,甲,13800138000,'=1+1\n",
-        {"甲": {"phone": "13800138000", "note": "=1+1"}}, ("Columns left out: poolctl_line, poolctl_error",),
+        {"甲": {"phone": "13800138000", "remark": "=1+1"}}, ("Columns left out: poolctl_line, poolctl_error",),
     ),
     "a number from a floating-point column": (
         "客户名称,手机\n甲公司,13800138000.0\n乙公司,13900139000\n",
@@ -82,7 +82,7 @@ CASES: dict[str, tuple[bytes | str, dict[str, dict[str, Any]], tuple[str, ...]]]
         {"AdolesCi阯cia": {"phone": "0912345678"}}, ("AdolesCi阯cia", "--encoding"),
     ),
     "a NUL": ("客户名称,手机\n甲\0公司,13800138000\n", {}, ("0 of 1 rows imported",)),
-    "a long cell": (f'编号,客户名称,备注\na1,甲,"{"x" * 140_000}"\na2,乙,ok\n', {"乙": {"note": "ok"}}, ()),
+    "a long cell": (f'编号,客户名称,备注\na1,甲,"{"x" * 140_000}"\na2,乙,ok\n', {"乙": {"remark": "ok"}}, ()),
     "priorities": (
         "编号,客户名称,优先级\na1,甲,高\na2,乙,5\na3,丙,3.0\na4,丁,99999999999\n",
         {"甲": {"优先级": "高"}, "乙": {}, "丙": {}}, ("3 of 4 rows imported",),

@@ -81,6 +81,7 @@ POST /pools/p/import                       | 401    404       404       member? 
 POST /pools/p/import (by phone)            | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import (on trial)            | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import (for a holder)        | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/import/preview               | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/imports/id000036/undo        | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/imports                       | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/customers                     | 401    404       404       member?  in        in        in       in       in
@@ -166,6 +167,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "dry_run": True,
     },
     "POST /pools/p/import (for a holder)": {"rows": [{"name": "Made", "holder": "bob"}], "key": "auto"},
+    "POST /pools/p/import/preview": {"text": "name,phone\nMade,13900000000\n"},
     "PATCH /pools/p/customers/held": {"name": "Renamed"},
     "PATCH /pools/p/customers/own": {"name": "Renamed"},
     "POST /pools/p/customers/free/assign": {"to": "bob"},
@@ -198,7 +200,10 @@ REFUSALS = {
     "holder?": "not_holder", "admin?": "not_admin",
 }  # fmt: skip
 ADMINS = ("root", "anna")
-CHANGES_NOTHING = ("POST /sweep", "POST /audit", "PATCH /pools/p (on trial)", "POST /pools/p/import (on trial)")
+CHANGES_NOTHING = (
+    "POST /sweep", "POST /audit", "PATCH /pools/p (on trial)", "POST /pools/p/import (on trial)",
+    "POST /pools/p/import/preview",
+)  # fmt: skip
 WRITES_ON_READING = ("GET /me",)  # stores what the token states
 
 HEAD, *LINES = [line.partition("|")[::2] for line in TABLE.splitlines() if line]

@@ -31,8 +31,9 @@ def good_body(route: Route) -> bytes:
         "id": "new", "name": "New", "role": "member", "customer_ids": ["c1"], "rows": [{"id": "new", "name": "New"}],
         "to": "alice", "by": "PT1H", "until": "2026-06-03T00:00:00Z", "mode": "drain", "shards": 8,
         "note": "called", "reason": "not signed", "held": "release", "private": "deposit",
+        "text": "name\nNew\n",
     }  # fmt: skip
-    wanted = [each.name for each in fields(route.body) if each.required or each.name in ("by", "note")]
+    wanted = [each.name for each in fields(route.body) if each.required or each.name in ("by", "note", "text")]
     return json.dumps({name: samples[name] for name in wanted}).encode()
 
 

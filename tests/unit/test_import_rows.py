@@ -83,7 +83,7 @@ def test_columns_named_like_those_of_an_export_are_fields_unless_all_are_there()
 def test_the_columns_of_an_errors_file_are_left_out() -> None:
     reading = read("\ufeffpoolctl_line,poolctl_error,公司名称,联系电话,备注\n4,no_name: …,乙,,'=1+1\n")
 
-    assert reading.rows == [{"name": "乙", "fields": {"note": "=1+1"}}]
+    assert reading.rows == [{"name": "乙", "fields": {"remark": "=1+1"}}]
     assert reading.columns.left_out == ["poolctl_line", "poolctl_error"]
 
 
