@@ -113,13 +113,25 @@ def _heading_line(read: Callable[[], Iterator[Line]], header_row: int | None) ->
         if line is None or line.number > header_row or not _has_content(line):
             raise Unreadable("no_header_row", line=header_row)
         return line, False
-    first = list(islice((line for line in read() if _has_content(line)), _SEARCHED))
+    first = _first_lines(read)
     if not first:
         raise Unreadable("empty_file")
     chosen = _chosen(first)
     if first[chosen].problem is not None:
         raise _unreadable(first[chosen])
     return first[chosen], chosen > 0
+
+
+def _first_lines(read: Callable[[], Iterator[Line]]) -> list[Line]:
+    """Return the first lines with content, up to one that leaves the rest unreadable: `lines` raises that again."""
+    first = list[Line]()
+    try:
+        for line in islice((line for line in read() if _has_content(line)), _SEARCHED):
+            first.append(line)  # those before an exception are kept
+    except Unreadable:
+        if not first:
+            raise
+    return first
 
 
 def _unreadable(line: Line) -> Unreadable:
