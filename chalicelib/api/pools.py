@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from chalicelib import __version__, config
-from chalicelib.api.requests import Name, PageQuery, checked_name, decode, invalid
+from chalicelib.api.requests import FieldName, Name, PageQuery, checked_name, checked_visible, decode, invalid
 from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import field_definitions, reports, responses
 from chalicelib.model.errors import Refusal, Refused
@@ -20,6 +20,7 @@ from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Role
 from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
+from chalicelib.model.territories import takes_of
 from chalicelib.model.users import Disposal, HeldAnswer, PrivateAnswer
 from chalicelib.services import (
     change_log,
@@ -176,16 +177,32 @@ def delete_pool(ctx: RequestContext, pool: str) -> Answer:
     return Answer(pool_lifecycle.delete(ctx, pool))
 
 
+TerritoryValues = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(min_length=1, max_length=100)
+]
+Territory = Annotated[dict[FieldName, TerritoryValues], Meta(min_length=1, max_length=1)]
+
+
+def checked_territory(territory: Territory | UnsetType | None) -> None:
+    """Raise ValueError for a value without a visible character."""
+    for each in [value for values in (territory or {}).values() for value in values]:
+        checked_visible(each, "takes")
+
+
 class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
     holding_limit: Count | None = None
     private_limit: Count | None = None
+    takes: Territory | None = None
+
+    def __post_init__(self) -> None:
+        checked_territory(self.takes)
 
 
 @route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
-    """Make a user a member or manager of the pool, or change their role and limits."""
-    settings = MemberSettings(body.role, body.holding_limit, body.private_limit)
+    """Make a user a member or manager of the pool, or change their role, limits and territory."""
+    settings = MemberSettings(body.role, body.holding_limit, body.private_limit, takes_of(body.takes))
     return Answer(pools.put_member(ctx, pool, user, settings))
 
 
@@ -193,12 +210,17 @@ class MemberPatch(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role | UnsetType = UNSET
     holding_limit: Count | UnsetType | None = UNSET
     private_limit: Count | UnsetType | None = UNSET
+    takes: Territory | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        checked_territory(self.takes)
 
 
 @route("PATCH", POOL + "/members/{user}", body=MemberPatch, answers=responses.Member)
 def change_member(ctx: RequestContext, body: MemberPatch, pool: str, user: str) -> Answer:
-    """Change what the body names of a member's role and limits. A limit that is null becomes that of the pool."""
-    settings = MemberSettings(body.role, body.holding_limit, body.private_limit)
+    """Change what the body names of a member's role, limits and territory. Null removes a limit or the territory."""
+    takes = UNSET if body.takes is UNSET else takes_of(body.takes)
+    settings = MemberSettings(body.role, body.holding_limit, body.private_limit, takes)
     return Answer(pools.put_member(ctx, pool, user, settings, adds=False))
 
 

@@ -5,7 +5,7 @@ Pure, like `transitions`. The holder and the state of a stored customer stay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -170,10 +170,12 @@ def edit(
     name: str | None,
     fields: dict[str, Any],
     priority: int | None,
+    named: Callable[[], frozenset[str]] = frozenset[str],
 ) -> Transition:
     """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired.
 
-    Only a manager changes the priority (rule 48).
+    Only a manager changes the priority, or a field that a territory names (rule 48). `named` returns these fields, as
+    they are remembered at the time of planning.
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = customer_rules(actor, key, known)
@@ -187,4 +189,20 @@ def edit(
         return Recheck(key, None, tuple(required))
     if priority not in (None, known.priority):
         required += actor.manager_rules()
-    return updated(actor, known, tuple(required), changes(known, name, fields, priority))
+    wanted = changes(known, name, fields, priority)
+    if known.holder == actor.user and not actor.admin:
+        required += _territory_rules(actor, changed_keys(known, wanted), named())
+    return updated(actor, known, tuple(required), wanted)
+
+
+def _territory_rules(actor: Actor, changed: Sequence[str], named: frozenset[str]) -> list[Rule]:
+    """Require a manager for a change of fields that territories name, and that they still name just the `named` ones.
+
+    Only `filter` fields can be named.
+    """
+    definitions = actor.home.definitions.by_key
+    fields = {key for key in changed if key in definitions and definitions[key].filter}
+    if not fields:
+        return []
+    as_planned = rules.named_as_planned(keys.territories_key(actor.tenant, actor.pool), fields, named)
+    return [as_planned, *(actor.manager_rules() if fields & named else [])]

@@ -95,6 +95,7 @@ def member(record: Member, home: Pool, now: int) -> responses.Member:
         daily_claim_limit=policy.daily_claim_limit,
         claimed_today=record.claimed_on(home.day(now)),
         resets_at=rfc3339(home.day_ends(now, record.day)),
+        takes=None if record.takes is None else record.takes.body,
         seen=False,
         version=record.version,
     )

@@ -7,7 +7,7 @@ rules is in the order in which they give a refusal (rule 3 of the domain).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 from operator import and_
 from typing import Any, ClassVar, Final
@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Value
 
 from chalicelib.dynamodb.conditions import Attribute, evaluate
-from chalicelib.dynamodb.items import PREVIOUS_OWNERS, Item, deserialize
+from chalicelib.dynamodb.items import NAMING, PREVIOUS_OWNERS, Item, deserialize
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
@@ -46,12 +46,14 @@ own_private_limit, private_count, private_room = (
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
 aside, changes = Attribute("aside"), Attribute("changes")
 left_at, leave_id, leave_state = Attribute("left_at"), Attribute("leave_id"), Attribute("leave_state")
+takes = Attribute("takes")
 contact_keys = Attribute("keys")  # of the item with the fields
 
 
 KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
 KEY_CHANGED: Final = "key_changed"  # not a refusal of the request: the caller reads the unique keys again
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
+TERRITORY_CHANGED: Final = "territory_changed"  # not a refusal of the request: the caller learns it and plans again
 BY_MANAGER: Final = "by_manager"  # not a refusal of the request: the caller plans it as a manager's
 RETRY: Final = "throttled"  # not a refusal of the request: the caller reads again and retries
 
@@ -173,6 +175,11 @@ def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
 def unheld(key: Key, now: int) -> Rule:
     """Require a customer that nobody holds or owns."""
     return Rule("already_claimed", key, (state == "available") | (expires_at <= now), ends_with=("expires_at",))
+
+
+def in_territory(key: Key, condition: Condition) -> Rule:
+    """Require a customer in the member's territory, by the condition on its card (rule 37)."""
+    return Rule("territory", key, condition)
 
 
 def past_embargo(key: Key, policy: Policy, now: int, entry: str = "entered_at") -> list[Rule]:
@@ -335,6 +342,26 @@ def member(key: Key, reason: str = "not_a_member") -> Rule:
 def stays(key: Key) -> Rule:
     """Require a member who has not left the company: nothing gives a customer to one who has (rule 33)."""
     return Rule("user_left", key, left_at.does_not_exist())
+
+
+@lru_cache(maxsize=1024)
+def same_territory(key: Key, known: str | None) -> Rule:
+    """Require that the member's territory is the one that the claim was planned with; None for none."""
+    return Rule(TERRITORY_CHANGED, key, takes.does_not_exist() if known is None else takes == known)
+
+
+def naming(field: str) -> Attribute:
+    """Return the counter of the territories of a pool that name the field."""
+    return Attribute([f"{NAMING}{field}"])
+
+
+def named_as_planned(key: Key, fields: Iterable[str], named: Iterable[str]) -> Rule:
+    """Require that of these fields, territories name the `named` ones and no others."""
+    conditions = []
+    for field in sorted(fields):
+        count = naming(field)
+        conditions.append(count > 0 if field in named else count.does_not_exist() | (count <= 0))
+    return Rule(TERRITORY_CHANGED, key, all_of(conditions))
 
 
 def recipient(key: Key) -> list[Rule]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.rules import Rule
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model import contact_keys
@@ -23,6 +23,7 @@ from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool, Tombstone, transitioned
 from chalicelib.model.policy import Policy
+from chalicelib.model.territories import Takes
 
 PAST_HOLDERS_KEPT = 8  # without a cooldown
 POOL_NOT_OPEN = Refusal("pool_not_open")
@@ -246,17 +247,27 @@ def manager_rules(actor: Actor) -> list[Rule]:
     return [*pool_rules(actor), *actor.member_rules(), *actor.manager_rules()]
 
 
+def no_territory() -> None:
+    return None
+
+
 def claim(
-    actor: Actor, customer: str, known: Customer | None, new_id: Callable[[], str], *, by_id: bool = True
+    actor: Actor,
+    customer: str,
+    known: Customer | None,
+    new_id: Callable[[], str],
+    *,
+    by_id: bool = True,
+    takes: Callable[[], Takes | None] = no_territory,
 ) -> Transition | Refusal:
     """Claim an available customer, or one past its deadline: then end that claim or ownership first.
 
     With `by_id` false (claim-next), a customer that the actor already holds is refused: only customers that this
-    request takes are its results.
+    request takes are its results. `takes` returns the actor's territory, as it is remembered at the time of planning.
     """
     if actor.home.status != "open":
         return POOL_NOT_OPEN
-    key, required = actor.customer_key(customer), claiming_rules(actor, customer, known)
+    key, required = actor.customer_key(customer), claiming_rules(actor, customer, known, takes())
     if known is None:
         return Recheck(key, None, required)
     after = with_new_claim(without_expired(actor, known), "claimed", actor, actor.user, new_id())
@@ -265,7 +276,7 @@ def claim(
     return Write(key, known, required, after=after, take=take, already_held_by=already_held_by)
 
 
-def claiming_rules(actor: Actor, customer: str, known: Customer | None) -> tuple[Rule, ...]:
+def claiming_rules(actor: Actor, customer: str, known: Customer | None, takes: Takes | None = None) -> tuple[Rule, ...]:
     """Require a member, and a customer that is free to claim for them.
 
     A private customer whose deadline has passed entered the pool at that deadline.
@@ -275,9 +286,27 @@ def claiming_rules(actor: Actor, customer: str, known: Customer | None) -> tuple
     return (
         *customer_rules(actor, key, known, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
+        *_territory_rules(actor, key, known, takes),
         *rules.past_embargo(key, actor.policy, now, entry),
         *(hold_rules(actor, key, known, actor.user) or rules.cooled_down(key, actor.policy, actor.user, now)),
     )
+
+
+def _territory_rules(actor: Actor, key: Key, known: Customer | None, takes: Takes | None) -> list[Rule]:
+    """Require that the actor's territory is `takes`, and that the customer is in it (rule 37).
+
+    A card that was written under other definitions of the fields says nothing. Then the fields decide: the transition
+    is bound to the version in which they were read.
+    """
+    same = rules.same_territory(actor.member_key, None if takes is None else takes.text)
+    if takes is None:
+        return [same]
+    condition = cards.in_territory(takes, actor.home.definitions)
+    if condition is None:
+        return [same, rules.always_fails(key, "territory")]
+    if known is None or known.card == cards.card_of(known.fields, actor.home):
+        return [same, rules.in_territory(key, condition)]
+    return [same] if cards.holds(known.fields, takes, actor.home) else [same, rules.always_fails(key, "territory")]
 
 
 def hold_rules(actor: Actor, key: Key, known: Customer | None, user: str) -> list[Rule]:

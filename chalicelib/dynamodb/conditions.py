@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from functools import reduce
 from operator import and_
 from typing import Any, Final
@@ -20,6 +21,7 @@ from pynamodb.expressions.condition import (
     Condition,
     Contains,
     Exists,
+    In,
     Not,
     NotExists,
     Or,
@@ -86,6 +88,8 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
     sides = [_placeholders(side, names, values) for side in condition.values]
     if kind is Between:
         return f"{sides[0]} BETWEEN {sides[1]} AND {sides[2]}"
+    if kind is In:
+        return f"{sides[0]} IN ({', '.join(sides[1:])})"
     if kind in (Exists, NotExists, BeginsWith, Contains):
         return f"{condition.operator} ({', '.join(sides)})"
     raise TypeError(f"unsupported condition: {kind.__name__}")
@@ -114,26 +118,47 @@ def evaluate(condition: Condition, item: Item) -> bool:
         return not evaluate(condition.values[0], item)
     if isinstance(condition, Exists | NotExists):
         return (_operand(condition.values[0], item) is _ABSENT) == isinstance(condition, NotExists)
-    if isinstance(condition, Contains):
-        text, part = (_operand(side, item) for side in condition.values)
-        return isinstance(text, str) and part in text
+    if isinstance(condition, Contains | In):
+        return _holds_or_is_one_of(condition, item)
     if isinstance(condition, Comparison):
         left, right = (_operand(side, item) for side in condition.values)
         return _compare(condition.operator, left, right)
     raise TypeError(f"unsupported condition in a rule: {type(condition).__name__}")
 
 
+def _holds_or_is_one_of(condition: Contains | In, item: Item) -> bool:
+    """Return whether a text contains another, or a value is one of several. It need not be a whole number."""
+    path, *values = condition.values
+    found = _stored(path, item) or {}
+    if isinstance(condition, Contains):
+        return "S" in found and any(each.value["S"] in found["S"] for each in values)
+    return any(_same(found, each.value) for each in values)
+
+
 def _operand(operand: Any, item: Item) -> Any:
     if isinstance(operand, Value):
         return deserialize(operand.value)
+    found = _stored(operand, item)
+    return _ABSENT if found is None else deserialize(found)
+
+
+def _stored(operand: Any, item: Item) -> dict[str, Any] | None:
+    """Return the value at a path, in DynamoDB's JSON; None if it is absent."""
     if not isinstance(operand, Path):
         raise TypeError(f"unsupported operand in a rule: {type(operand).__name__}")
     found: Any = {"M": item}
     for name in operand.path:
         found = found["M"].get(name) if "M" in found else None
         if found is None:
-            return _ABSENT
-    return deserialize(found)
+            return None
+    return dict(found)
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two values are equal, as DynamoDB compares them: numbers by their value."""
+    if "N" in one and "N" in other:
+        return Decimal(one["N"]) == Decimal(other["N"])
+    return one == other
 
 
 def _compare(sign: str, left: Any, right: Any) -> bool:

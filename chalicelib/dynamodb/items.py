@@ -18,9 +18,11 @@ import msgspec
 
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, INDEX_HASH, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
+from chalicelib.model import territories
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
+from chalicelib.model.territories import Takes
 from chalicelib.model.text import Fields
 from chalicelib.model.users import Leave, Person
 
@@ -32,6 +34,7 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 KILOBYTE: Final = 1024
 MAX_PLAIN_BYTES: Final = 320
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
+NAMING: Final = "field:"  # begins the counter of the territories that name a field
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
 _EVENT_ELEMENTS: Final = Event.__struct_fields__.index("unknown")  # of a stored event
 
@@ -94,7 +97,8 @@ _OMITTED: Final[dict[str, Any]] = {
     name: None
     for name in Customer.__struct_fields__
     if name not in (
-        "tenant", "pool", "id", "fields", "contact_keys", "former_keys", "tail", "unknown", "unknown_of_fields"
+        "tenant", "pool", "id", "fields", "contact_keys", "former_keys", "tail", "card", "unknown",
+        "unknown_of_fields",
     )
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1}  # fmt: skip
@@ -111,6 +115,8 @@ def customer_item(customer: Customer) -> Item:
             stored[name] = serialize(content)
     for name, content in keys.index_attributes(customer).items():
         stored[name] = serialize(content)
+    if customer.card:
+        stored["card"] = {"M": customer.card}
     return stored | customer.unknown if customer.unknown else stored
 
 
@@ -132,6 +138,9 @@ def customer_changes(before: Customer, after: Customer) -> tuple[Item, tuple[str
             changed[name] = serialize(content)
         elif name not in removed:
             removed = (*removed, name)
+    if after.card != before.card:
+        changed |= {"card": {"M": after.card}} if after.card else {}
+        removed = removed if after.card else (*removed, "card")
     return changed, removed
 
 
@@ -149,7 +158,8 @@ def attribute_changes(before: Item, after: Item) -> tuple[Item, tuple[str, ...]]
 def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
     """Return the customer without its fields. Raises msgspec.ValidationError if it is malformed, or a tombstone."""
     content = _deserialize_known(stored, _KNOWN)
-    content["unknown"] = {name: stored[name] for name in stored.keys() - _KNOWN}
+    content["unknown"] = {name: stored[name] for name in stored.keys() - _KNOWN - {"card"}}
+    content["card"] = stored["card"]["M"] if "card" in stored else {}
     content["tail"] = _event_rows(content["tail"])
     content |= {"tenant": tenant, "pool": pool, "id": keys.id_from_pk(content["pk"])}
     return msgspec.convert(content, Customer)
@@ -395,8 +405,19 @@ def pool_record(tenant: str, stored: Item) -> Pool:
 
 
 def member_record(tenant: str, pool: str, stored: Item) -> Member:
-    content = _deserialize_known(stored, ("pk", *Member.__struct_fields__))
+    content = _deserialize_known(stored, ("pk", *Member.__struct_fields__)) | {"takes": takes_record(stored)}
     return msgspec.convert(content | {"tenant": tenant, "pool": pool, "user": keys.id_from_pk(content["pk"])}, Member)
+
+
+def takes_record(stored: Item) -> Takes | None:
+    """Return the territory in a member's item. Raises one of MALFORMED."""
+    return territories.from_text(stored["takes"]["S"]) if "takes" in stored else None
+
+
+def territories_record(stored: Item) -> frozenset[str]:
+    """Return the fields that the territories of a pool name. Raises one of MALFORMED."""
+    counted = {name: deserialize(tagged) for name, tagged in stored.items() if name.startswith(NAMING)}
+    return frozenset(name.removeprefix(NAMING) for name, count in counted.items() if count > 0)
 
 
 def member_item(member: Member) -> Item:
@@ -407,6 +428,7 @@ def member_item(member: Member) -> Item:
         "private_room": (member.own_private_limit or 0) - member.private,
         "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
         "room": (member.own_limit or 0) - member.held, "version": member.version,
+        "takes": None if member.takes is None else member.takes.text,
         ROSTER: keys.member_roster(member.tenant, member.pool),
     }  # fmt: skip
     return build_item(keys.member_key(member.tenant, member.pool, member.user), attributes)

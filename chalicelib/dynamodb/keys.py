@@ -18,6 +18,7 @@ with it. Nothing here calls DynamoDB.
     import log         same                                   R#<time>#<request>#<part>  changes of a request (TTL)
     counted request    same                                   N#<request>          the request is in the counts (TTL)
     undo log           T#<tenant>#P#<pool>#U#<request>        <part>               results of its undo (TTL)
+    territories        T#<tenant>#P#<pool>#T                  -                    how many territories name a field
     log of changes     T#<tenant>#P#<pool>#L                  <time>#<request>#<..> old and new settings (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
@@ -79,6 +80,7 @@ COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the oth
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
 NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the sort value where there is no deadline
 FIRST_PRIVATE_RANK: Final = NO_DEADLINE + 1  # in `place`, private customers follow the claims of their owner
+_SEPARATORS_OF_POOL: Final = 3  # in `prefix`
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so priority always comes first
 
 
@@ -123,6 +125,11 @@ def member_key(tenant: str, pool: str, user: str) -> Key:
 def is_member(key: Key) -> bool:
     """Return whether the key is that of a member: no id contains the separator."""
     return "#M#" in key.pk and key.sk == "-"
+
+
+def is_territories(key: Key) -> bool:
+    """Return whether the key is that of the fields that a pool's territories name."""
+    return key.pk.endswith("#T") and key.pk.count("#") == _SEPARATORS_OF_POOL + 1 and key.sk == "-"
 
 
 def absent_key(member: Key) -> Key:
@@ -244,6 +251,11 @@ def pool_from_pk(pk: str) -> str:
 
 def customer_roster(tenant: str, pool: str) -> str:
     return f"{prefix(tenant, pool)}#C"
+
+
+def territories_key(tenant: str, pool: str) -> Key:
+    """Return the key of the item that counts, for each field, the territories that name it."""
+    return Key(f"{prefix(tenant, pool)}#T", "-")
 
 
 def member_roster(tenant: str, pool: str) -> str:

@@ -103,6 +103,7 @@ class Definitions(Struct, frozen=True):
     kinds: dict[str, Kind]
     masked: frozenset[str]
     exact: frozenset[str]  # fields in whose text no contact is looked for: ids, choices and numbers
+    rows: tuple[str, ...]  # `list` or `filter`: what rows of lists show
     checked: bool  # a pool that defines no fields accepts any value
 
     def errors_of_new(self, fields: Mapping[str, Any], *, strict: bool) -> tuple[FieldError, ...]:
@@ -154,7 +155,8 @@ def definitions_of(fields: tuple[Field, ...]) -> Definitions:
     kinds |= {key: kind for kind in KINDS for key, field in by_key.items() if field.type == kind}
     exact = {key for key, field in by_key.items() if field.unique or field.type in ("choice", "choices", "number")}
     masked = {key for key, field in by_key.items() if field.masked}
-    return Definitions(by_key, kinds, frozenset(masked), frozenset(exact), checked=bool(fields))
+    rows = tuple(key for key, field in by_key.items() if field.list or field.filter)
+    return Definitions(by_key, kinds, frozenset(masked), frozenset(exact), rows, checked=bool(fields))
 
 
 # Values

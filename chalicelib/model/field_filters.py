@@ -22,7 +22,7 @@ _RANGE: Final = ".."
 _RANGED: Final = frozenset(("number", "date"))
 _TRUE: Final = frozenset(("true", "yes", "是"))
 
-_Comparable: TypeAlias = Decimal | str | bool
+Comparable: TypeAlias = Decimal | str | bool
 _Bound: TypeAlias = Decimal | str | None
 
 
@@ -42,13 +42,13 @@ class FieldFilter(Struct, frozen=True):
     """
 
     field: Field
-    values: frozenset[_Comparable] = frozenset()
+    values: frozenset[Comparable] = frozenset()
     is_range: bool = False
     low: _Bound = None
     high: _Bound = None
 
     def fits(self, value: Any, tz: ZoneInfo) -> bool:
-        found = _comparable(self.field, value, tz)
+        found = compared(self.field, value, tz)
         if not self.is_range:
             return not self.values.isdisjoint(found or [""])
         return any(_in_order(self.low, each) and _in_order(each, self.high) for each in found)
@@ -83,7 +83,7 @@ def _any_of(field: Field, values: Sequence[str]) -> FieldFilter:
     return FieldFilter(field, frozenset(read(each.strip()) for each in values))
 
 
-def _in_order(first: _Comparable | None, second: _Comparable | None) -> bool:
+def _in_order(first: Comparable | None, second: Comparable | None) -> bool:
     """Return whether two numbers or two days are in order. A bound that is None is missing; other kinds are not."""
     if first is None or second is None:
         return True
@@ -109,18 +109,18 @@ def _bound(field: Field, text: str) -> _Bound:
 
 
 # A value that is no number or no date equals no stored value, so it is no error.
-def _written_number(text: str) -> _Comparable:
+def _written_number(text: str) -> Comparable:
     read = number(text)
     return text if read is None else read
 
 
-_WRITTEN: Final[dict[str, Callable[[str], _Comparable]]] = {
+_WRITTEN: Final[dict[str, Callable[[str], Comparable]]] = {
     "number": _written_number,
     "bool": lambda text: text.lower() in _TRUE if text else "",
 }
 
 
-def _comparable(field: Field, value: Any, tz: ZoneInfo) -> list[_Comparable]:
+def compared(field: Field, value: Any, tz: ZoneInfo) -> list[Comparable]:
     """Return the stored value as filters compare it; several for `choices`, none if it is empty."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return []

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from chalicelib.model import times
 from chalicelib.model.field_definitions import Definitions, Field, definitions_of
 from chalicelib.model.policy import Policy
+from chalicelib.model.territories import Takes
 from chalicelib.model.text import Fields
 
 State: TypeAlias = Literal["available", "claimed", "private"]
@@ -138,7 +139,7 @@ class Member(Struct, frozen=True):
     private customers that the member owns. `did` counts activities on `day`, by kind, also kinds that only a later
     version of the service knows. `pooled` is the number of customers that the member ever added to the pool minus those
     removed; `aside` the same for customers set aside.
-    `left_at` is set while the user has left the company: they get no customer.
+    `left_at` is set while the user has left the company: they get no customer. `takes` is the member's territory.
     """
 
     tenant: str
@@ -155,6 +156,7 @@ class Member(Struct, frozen=True):
     pooled: int = 0
     aside: int = 0
     left_at: int | None = None
+    takes: Takes | None = None
     version: int = 1
 
     def claimed_on(self, day: str) -> int:
@@ -213,6 +215,7 @@ class Customer(Struct, frozen=True):
     attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
     time. `shards` is the shard count with which the item was written. `former_keys` are the partition keys of
     unique-key items that the customer had before its contacts or its pool changed; they are stored with `fields`.
+    `card` holds the short values of fields that rows show, in DynamoDB's JSON: `dynamodb.cards` explains it.
     `unknown` and `unknown_of_fields` hold attributes of the two items, in DynamoDB's JSON, that a later version of the
     service wrote: they are kept.
     """
@@ -260,6 +263,7 @@ class Customer(Struct, frozen=True):
     fields: Fields = {}
     contact_keys: tuple[str, ...] = ()
     former_keys: tuple[str, ...] = ()
+    card: dict[str, Any] = {}
     unknown: dict[str, Any] = {}
     unknown_of_fields: dict[str, Any] = {}
 

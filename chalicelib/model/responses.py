@@ -151,7 +151,8 @@ class ExtendedCustomer(Customer, kw_only=True):
 
 
 class Member(Schema):
-    """A member with their effective limits. Null means no limit; `resets_at` is when the count of the day resets. A
+    """A member with their effective limits. Null means no limit; `resets_at` is when the count of the day resets. With
+    `takes`, the member may only take customers with one of these values of a field. A
     member that is not `seen` has never called GET /me: their id may be mistyped."""
 
     pool_id: str
@@ -167,6 +168,7 @@ class Member(Schema):
     daily_claim_limit: Natural | None
     claimed_today: Natural
     resets_at: Time
+    takes: dict[str, list[str]] | None
     seen: bool
     version: Version
     people: People | UnsetType = UNSET

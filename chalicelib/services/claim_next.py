@@ -66,7 +66,8 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
     actor = ctx.actor(pool)
     filters = _filters(ctx, pool, wanted.filters)
     place = Cursor(keys.place_available(pool.tenant, pool.id), str(filters))
-    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False)
+    takes = partial(ctx.backend.territories.takes, actor.member_key)
+    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, takes=takes)
     uow = ctx.taking_uow(actor, planner)
     search = _Search(ctx, pool, uow, wanted.count, filters, place.read(wanted.cursor, Rank))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
@@ -126,6 +127,14 @@ class _Search:
     def wanted(self) -> int:
         return self.count - len(self.taken)
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether the search is for customers of certain values: by its filters, or by the caller's territory.
+
+        A territory that is not remembered is learned by the first claim, and the search goes on with it.
+        """
+        return bool(self.filters) or self.ctx.backend.territories.takes(self.uow.actor.member_key) is not None
+
     def run(self) -> Refusal | None:
         """Run the search. Return the refusal about the caller that stopped it, if any.
 
@@ -139,12 +148,15 @@ class _Search:
             return None
 
     def _search(self) -> Refusal | None:
-        for _ in range(FILTERED_READS if self.filters else MAX_READS):
+        for number in range(MAX_READS):
             if self.wanted <= 0 or self.uow.idempotency.is_finished:
                 self.stopped_at = None
                 break
-            seen = self._head(MAX_WIDTH) if self.filters else self._candidates()
-            self.stopped_at = seen[-1].rank if seen and self.filters else None
+            narrowed = self.narrowed
+            if narrowed and number >= FILTERED_READS:
+                break
+            seen = self._head(MAX_WIDTH) if narrowed else self._candidates()
+            self.stopped_at = seen[-1].rank if seen and narrowed else None
             if not seen:
                 break
             stopping = self._claim(self._chosen(seen))
@@ -229,7 +241,7 @@ class _Search:
         copied = customer_cache.peek(self.uow.actor, seen)
         malformed: set[str] = set()
         # A cached copy may have an old value of a filtered field.
-        get = customer_cache.read if self.filters else customer_cache.get_many
+        get = customer_cache.read if self.narrowed else customer_cache.get_many
         closed = self._closed(get(table, self.uow.actor, seen, malformed))
         closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         ahead = self._ahead(seen, closed)
@@ -239,7 +251,7 @@ class _Search:
             closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale, malformed))
             closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         free = [each for each in seen if each not in closed]
-        if self.filters and self.candidate_pool.reach(self.ctx.now):  # a crowd: spread over all that fit
+        if self.narrowed and self.candidate_pool.reach(self.ctx.now):  # a crowd: spread over all that fit
             free = [free[at] for at in self.ctx.backend.sample(range(len(free)), len(free))]
         spare = free[self.wanted :]
         self.passed |= set(seen) - set(spare)

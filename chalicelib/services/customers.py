@@ -74,7 +74,8 @@ def edit(
     atomic: bool = False,
 ) -> Outcome:
     actor = ctx.actor(ctx.pool(pool_id))
-    planner = partial(content_transitions.edit, actor, name=name, fields=fields, priority=priority)
+    named = partial(ctx.backend.territories.named, keys.territories_key(actor.tenant, actor.pool))
+    planner = partial(content_transitions.edit, actor, name=name, fields=fields, priority=priority, named=named)
     return ctx.uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 

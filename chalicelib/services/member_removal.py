@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Quota, Rule
 from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
@@ -17,7 +18,7 @@ from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Pool
 from chalicelib.model.responses import Body, RemovedMember
 from chalicelib.model.users import Disposal
 from chalicelib.services.disposal import Moves, Refusals
-from chalicelib.services.pools import AT_WORK, require_manager
+from chalicelib.services.pools import AT_WORK, naming_counts, require_manager
 from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
@@ -152,9 +153,10 @@ def _remove(ctx: RequestContext, pool: Pool, user: str) -> Body:
         required.append(Rule(AT_WORK, leaver, rules.pk.does_not_exist()))
     else:
         member = items.member_record(pool.tenant, pool.id, stored)
-        required.append(Rule(AT_WORK, leaver, activity_unchanged(stored)))
+        required.append(Rule(AT_WORK, leaver, activity_unchanged(stored) & unchanged(stored, ["takes"])))
         writes.append(archive_day(keys.day_key(leaver, member.day), member.did))
         writes.append(brought_in(keys.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
         writes += change_log.of_member(ctx, pool, member, None)
+        writes += naming_counts(pool, member, None)
     writes.append(Delete(leaver, rules.all_of([rule.condition for rule in required if rule.key == leaver])))
     return ctx.commit(writes, required, RemovedMember(pool.id, user))

@@ -170,7 +170,7 @@ def _put(ctx: RequestContext, known: Pool, changed: Pool) -> None:
 
 
 def _clear(ctx: RequestContext, pool: Pool) -> None:
-    """Delete members, statistics and the log, so that none of it is left for a later pool with the same id."""
+    """Delete members, statistics, territories and the log: none of it is left for a later pool with the same id."""
     table = ctx.backend.table
     members = table.pages(keys.member_roster(pool.tenant, pool.id), index=ROSTER, limit=MAX_ACTIONS)
     days = table.pages(keys.days_of(pool.tenant, pool.id), limit=MAX_ACTIONS)
@@ -178,3 +178,4 @@ def _clear(ctx: RequestContext, pool: Pool) -> None:
     for page in (*members, *days, *changes):
         if page.keys:
             table.write([Delete(key) for key in page.keys])
+    table.write([Delete(keys.territories_key(pool.tenant, pool.id))])

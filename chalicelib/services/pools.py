@@ -6,6 +6,7 @@ A member's item also carries the counters that claims change, so putting a membe
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -20,12 +21,13 @@ from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Throttled, Update
-from chalicelib.model import responses
+from chalicelib.model import responses, territories
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body, PoolPage, Totals
+from chalicelib.model.territories import Takes
 from chalicelib.observability import exception_summary
 from chalicelib.services import totals
 from chalicelib.services.pagination import Cursor
@@ -192,11 +194,15 @@ def require_manager(ctx: RequestContext, pool: Pool, found: Mapping[Key, Item] |
 
 
 class MemberSettings(Struct, frozen=True):
-    """The role of a member, and the limits that override those of the pool. UNSET leaves a setting as it is."""
+    """The role of a member, the limits that override those of the pool, and the territory.
+
+    UNSET leaves a setting as it is.
+    """
 
     role: Role | UnsetType = UNSET
     own_limit: int | UnsetType | None = UNSET
     own_private_limit: int | UnsetType | None = UNSET
+    takes: Takes | UnsetType | None = UNSET
 
     @property
     def given(self) -> dict[str, Any]:
@@ -211,12 +217,13 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSet
 
     An admin may put anyone. A manager may put members, but neither promote to manager nor demote one.
     """
-    pool = ctx.pool(pool_id)
+    pool = ctx.pool_now(pool_id) if isinstance(settings.takes, Takes) else ctx.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None or user == "me":
         raise Refused(Refusal("not_found"))
     key = keys.member_key(pool.tenant, pool.id, user)
     permitted = _may_put(ctx, pool, user, settings)
     permitted += [] if adds else [Rule("not_found", key, rules.pk.exists())]
+    _check_territory(ctx, pool, settings)
     row = keys.day_key(key, pool.day(ctx.now))
     for _ in range(MAX_WRITES):
         found = ctx.backend.table.get([key, row])
@@ -230,7 +237,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSet
         as_read = _as_read(key, stored) if stored is not None else []
         try:
             of_day = [take_day(row, today)] if known is None else []
-            extra = [*of_day, *change_log.of_member(ctx, pool, known, member)]
+            extra = [*of_day, *change_log.of_member(ctx, pool, known, member), *naming_counts(pool, known, member)]
             return _put_member(ctx, pool, member, permitted, as_read, extra)
         except Refused as refused:
             changed = refused.refusal.reason == "version_conflict" and ctx.if_match is None
@@ -250,6 +257,25 @@ def _may_put(ctx: RequestContext, pool: Pool, user: str, settings: MemberSetting
     target = keys.member_key(pool.tenant, pool.id, user)
     no_manager = Rule("not_admin", target, rules.role != "manager")
     return [*actor.member_rules(), *actor.manager_rules(), no_manager]
+
+
+def _check_territory(ctx: RequestContext, pool: Pool, settings: MemberSettings) -> None:
+    """Raise Refused for a territory by a field that the pool does not filter by; first, if the caller is no manager."""
+    error = territories.problem(settings.takes, pool.definitions) if isinstance(settings.takes, Takes) else None
+    if error is not None:
+        if not ctx.caller.admin:
+            require_manager(ctx, pool)
+        raise Refused(Refusal("field_invalid", errors=(error,)))
+
+
+def naming_counts(pool: Pool, before: Member | None, after: Member | None) -> list[Action]:
+    """Return the write that counts which fields the territories of the pool name (rule 48), if that changes."""
+    counts: Counter[str] = Counter()
+    for member, sign in ((before, -1), (after, 1)):
+        if member is not None and member.takes is not None:
+            counts[member.takes.field] += sign
+    added = [rules.naming(field).add(count) for field, count in counts.items() if count]
+    return [Update(keys.territories_key(pool.tenant, pool.id), added)] if added else []
 
 
 def _as_put(
@@ -294,9 +320,10 @@ def _one_a_key(by_whom: list[Rule], target: Key) -> list[Rule]:
 
 
 def _settings(member: Member) -> list[Any]:
-    """Return updates of role and limit only, since claims may change the counters concurrently."""
+    """Return updates of role, limits and territory only, since claims may change the counters concurrently."""
     limits = [(rules.own_limit, member.own_limit), (rules.own_private_limit, member.own_private_limit)]
-    own = [name.remove() if limit is None else name.set(limit) for name, limit in limits]
+    limits_and_takes = [*limits, (rules.takes, None if member.takes is None else member.takes.text)]
+    own = [name.remove() if value is None else name.set(value) for name, value in limits_and_takes]
     room = rules.room.set(Value(member.own_limit or 0) - rules.held)
     private_room = rules.private_room.set(Value(member.own_private_limit or 0) - rules.private_count)
     return [rules.role.set(member.role), rules.version.set(member.version), room, private_room, *own]

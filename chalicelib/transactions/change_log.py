@@ -44,7 +44,10 @@ def _settings_of_pool(pool: Pool) -> dict[str, Settings]:
 
 
 def _settings_of_member(member: Member) -> Settings:
-    return {"role": member.role, "holding_limit": member.own_limit, "private_limit": member.own_private_limit}
+    return {
+        "role": member.role, "holding_limit": member.own_limit, "private_limit": member.own_private_limit,
+        "takes": None if member.takes is None else member.takes.body,
+    }  # fmt: skip
 
 
 def _entry(ctx: RequestContext, pool: Pool, what: str, old: Settings | None, new: Settings | None) -> Put:

@@ -32,6 +32,7 @@ from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.expired_claims import PinningUnitOfWork, TakingUnitOfWork
 from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result, named
 from chalicelib.transactions.import_log import ImportLog, Source
+from chalicelib.transactions.territory_cache import TerritoryCache
 from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
 from chalicelib.transactions.user_cache import UserCache
 
@@ -69,6 +70,7 @@ class Backend:
         self.secret = secret
         self.customer_cache = CustomerCache()
         self.user_cache = UserCache()
+        self.territories = TerritoryCache()
         self.candidate_pools: defaultdict[tuple[str, str], CandidatePool] = defaultdict(
             CandidatePool
         )  # of claim-next, by tenant and pool
@@ -141,7 +143,10 @@ class RequestContext(Struct, frozen=True):
     ) -> UnitOfWork:
         """Return a unit of work of this request."""
         table, customer_cache = self.backend.table, self.backend.customer_cache
-        return UnitOfWork(table, customer_cache, actor, planner, self.idempotency, target_pool, log, managed, atomic)
+        return UnitOfWork(
+            table, customer_cache, actor, planner, self.idempotency, target_pool, log, managed, atomic,
+            self.backend.territories,
+        )  # fmt: skip
 
     def taking_uow(
         self,
@@ -156,7 +161,7 @@ class RequestContext(Struct, frozen=True):
         table, customer_cache, new_id = self.backend.table, self.backend.customer_cache, self.backend.new_id
         return TakingUnitOfWork(
             table, customer_cache, actor, planner, self.idempotency, log=log, managed=managed, atomic=atomic,
-            new_id=new_id,
+            territories=self.backend.territories, new_id=new_id,
         )  # fmt: skip
 
     def pinning_uow(self, actor: Actor, planner: Planner, *, atomic: bool = False) -> PinningUnitOfWork:

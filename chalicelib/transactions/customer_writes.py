@@ -14,7 +14,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Write
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
@@ -123,6 +123,14 @@ def with_request_marker(transition: Write, request_marker: str) -> Write:
 def with_shards(transition: Write, pool: Pool, now: int) -> Write:
     """Set the shard count of the pool that the customer will be in."""
     return replace(transition, after=replace(transition.after, shards=pool.shards_written(now)))
+
+
+def with_card(transition: Write, pool: Pool) -> Write:
+    """Set the card, wherever the fields are written."""
+    after = transition.after
+    if after.fields_version != after.version:
+        return transition
+    return replace(transition, after=replace(after, card=cards.card_of(after.fields, pool)))
 
 
 def with_paged_events(transition: Write, *, roomy: bool) -> Write:

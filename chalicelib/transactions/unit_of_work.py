@@ -26,9 +26,10 @@ from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.validation import FieldError
 from chalicelib.transactions.counters import Counters
 from chalicelib.transactions.customer_cache import CustomerCache, log_malformed
-from chalicelib.transactions.customer_writes import with_paged_events, with_request_marker, with_shards
+from chalicelib.transactions.customer_writes import with_card, with_paged_events, with_request_marker, with_shards
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
 from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.territory_cache import TerritoryCache
 from chalicelib.transactions.transaction_builder import TransactionBuilder
 
 MAX_ROUNDS: Final = 200  # far more than any batch needs; only a defect can exhaust it
@@ -65,6 +66,7 @@ class UnitOfWork(Struct, frozen=True):
     log: stores what is needed to undo an import.
     managed: only a manager can have made the transitions, so the results are not masked.
     atomic: write all transitions or none.
+    territories: what the planner remembers of territories. It learns from transactions that are canceled.
     """
 
     table: Table
@@ -76,6 +78,7 @@ class UnitOfWork(Struct, frozen=True):
     log: ImportLog | None = None
     managed: bool = False
     atomic: bool = False
+    territories: TerritoryCache | None = None
 
     def execute(self, ids: Sequence[str], *, failed: Mapping[int, Result] | None = None) -> Outcome:
         """Return one result per id. `failed` holds, by index, the results of ids that have failed already.
@@ -214,7 +217,7 @@ class _Attempt:
         actor, target_pool = self.uow.actor, self.uow.target_pool
         pool = target_pool if target_pool is not None and isinstance(transition, Relocate) else actor.home
         marked = with_request_marker(transition, actor.request_marker)
-        return with_paged_events(with_shards(marked, pool, actor.now), roomy=self.uow.atomic)
+        return with_paged_events(with_card(with_shards(marked, pool, actor.now), pool), roomy=self.uow.atomic)
 
     def _build(self, transitions: dict[int, Transition]) -> TransactionBuilder:
         """Build a transaction of as many transitions as fit, in order. Raises Refused if an atomic batch exceeds it."""
@@ -305,9 +308,10 @@ class _Attempt:
             self.met_stored = True
             self._merge_stored_results()
             return False
+        unread = set() if self.uow.territories is None else self.uow.territories.learn(failed_items)
         passing: dict[int, Transition] = {}
         for index, transition in transitions.items():
-            if not self._explain_one(index, transition, failed_items):
+            if not self._explain_one(index, transition, failed_items, unread):
                 passing[index] = transition
         with_result = sum(index in self.outcome.results for index in transitions)
         plan_again = len(passing) + with_result < len(transitions)
@@ -323,8 +327,11 @@ class _Attempt:
                 plan_again = self._apply_quota(taking, quota, failed_items[quota.key]) or plan_again
         return plan_again
 
-    def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems) -> bool:
-        """Return True if the id needs nothing more in this round: it has a result, or must be planned again."""
+    def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems, unread: set[Key]) -> bool:
+        """Return True if the id needs nothing more in this round: it has a result, or must be planned again.
+
+        `unread` are the keys of items whose territories are malformed.
+        """
         try:
             current = self._current(transition, failed_items)
         except items.MALFORMED as error:
@@ -344,11 +351,18 @@ class _Attempt:
         if self._rules_changed(index, transition):
             return True
         refusal = first_broken(transition.rules, failed_items)
-        if refusal is not None and refusal.reason == rules.RETRY:
-            raise PoolChanged
         if refusal is not None:
-            self._refuse(index, refusal)
+            self._refuse_or_plan_again(index, transition, refusal, unread)
         return refusal is not None or transition.key in failed_items
+
+    def _refuse_or_plan_again(self, index: int, transition: Transition, refusal: Refusal, unread: set[Key]) -> None:
+        """Give the id the refusal, unless the transition was planned from a pool or from territories that changed."""
+        if refusal.reason == rules.RETRY:
+            raise PoolChanged
+        if refusal.reason != rules.TERRITORY_CHANGED:
+            self._refuse(index, refusal)
+        elif any(rule.key in unread for rule in transition.rules if rule.reason == rules.TERRITORY_CHANGED):
+            self._refuse(index, Refusal(rules.MALFORMED_RECORD))
 
     def _current(self, transition: Transition, failed_items: FailedItems) -> Customer | None:
         """Return the stored customer if it is among the failed items, and cache it unless it is in the target pool."""

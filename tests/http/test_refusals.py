@@ -15,7 +15,7 @@ STATUSES = {
     409: "pool_not_open already_claimed not_claimed claim_changed expired embargoed cooldown daily_limit holding_limit "
     "extension_limit pinned pin_limit set_aside duplicate_in_request request_in_progress pool_not_empty "
     "member_has_claims duplicate_customer already_available not_private "
-    "win_requested win_not_requested private_limit member_has_private user_left suppressed",
+    "win_requested win_not_requested private_limit member_has_private user_left suppressed territory",
     412: "version_conflict",
     413: "payload_too_large",
     422: "invalid_request batch_too_large reason_required policy_invalid field_invalid idempotency_key_reused",

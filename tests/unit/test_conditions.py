@@ -12,16 +12,26 @@ from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
 
 from chalicelib.domain import rules
-from chalicelib.dynamodb import items
+from chalicelib.dynamodb import cards, items
 from chalicelib.dynamodb.conditions import condition_expression, evaluate, unchanged
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Check, Put, Table
+from chalicelib.model.field_definitions import definitions_of
+from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
+from chalicelib.model.territories import Takes
 
 KEY = Key("T#main#P#p#C#c1", "-")
 USERS = ("alice", "bob")
 moments = st.integers(0, 6)
+
+
+def texts_of_card(city: str) -> dict[str, str]:
+    """Return the card of a customer in that city as plain texts."""
+    card = cards.card_of({"city": city}, Pool("main", "p", "P", "open", Policy(), 1, 0, 0))
+    return {name: str(items.deserialize(each)) for name, each in card.items()}
+
 
 customers = st.fixed_dictionaries(
     {"state": st.sampled_from(("available", "claimed", "private", 3)), "version": st.integers(1, 3)},
@@ -36,6 +46,7 @@ customers = st.fixed_dictionaries(
         "pinned_until": moments,
         "returns": st.integers(0, 3),
         "extensions": st.integers(0, 3),
+        "card": st.sampled_from([texts_of_card(city) for city in ("x", "y", "z", "很长" * 60)]),
     },
 )
 members = st.fixed_dictionaries(
@@ -46,6 +57,9 @@ members = st.fixed_dictionaries(
         "room": st.integers(-2, 3),
         "own_limit": st.integers(0, 4),
         "did": st.dictionaries(st.sampled_from(("claimed", "released")), st.integers(0, 4)),
+        "takes": st.sampled_from([Takes("city", (city,)).text for city in ("x", "y")]),
+        "field:city": st.integers(-1, 2),
+        "field:a b": st.integers(-1, 2),
     },
 )
 policies = st.builds(
@@ -78,7 +92,9 @@ def customer_conditions(policy: Policy, user: str, now: int) -> list[Condition]:
         rules.not_expired(KEY, now),
         rules.due(KEY, now),
     ]
-    return [rule.condition for rule in ruled]
+    definitions = definitions_of(())
+    of_city = [cards.in_territory(Takes("city", values), definitions) for values in (("x",), ("y", "很长" * 60))]
+    return [*(rule.condition for rule in ruled), *(each for each in of_city if each is not None)]
 
 
 def member_conditions(policy: Policy, count: int) -> list[Condition]:
@@ -88,6 +104,9 @@ def member_conditions(policy: Policy, count: int) -> list[Condition]:
         rules.PinQuota(KEY, policy.pin_limit or 0, count).condition(),
         rules.Quota(KEY, policy, 5, count).condition(),
         ~rules.manager(KEY).condition,
+        rules.same_territory(KEY, None).condition,
+        rules.same_territory(KEY, Takes("city", ("x",)).text).condition,
+        rules.named_as_planned(KEY, ["a b", "city"], ["city"]).condition,
     ]
 
 
@@ -167,6 +186,8 @@ MET = {
     "what is absent differs": pinned_until != 5,
     "other types differ": expires_at != "5",
     "part of a text": state.contains("claim"),
+    "one of several": state.is_in("private", "claimed"),
+    "one of several numbers": expires_at.is_in(4, 5),
 }
 NOT_MET = {
     "equal": state == "private",
@@ -191,6 +212,9 @@ NOT_MET = {
     "no part of a text": state.contains("free"),
     "a number has no part": expires_at.contains("5"),
     "nor has what is absent": pinned_until.contains("5"),
+    "none of several": state.is_in("private", "available"),
+    "none of several texts": expires_at.is_in("5"),
+    "what is absent is none of several": pinned_until.is_in(5),
 }
 
 
@@ -249,7 +273,7 @@ def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
 
 
 def test_a_condition_that_no_rule_uses_is_not_serialized() -> None:
-    with pytest.raises(TypeError, match="unsupported condition: In"):
-        condition_expression(Path("state").is_in("a"), {}, {})
+    with pytest.raises(TypeError, match="unsupported condition: IsType"):
+        condition_expression(Path("state").is_type("S"), {}, {})
     with pytest.raises(AssertionError, match="unsupported operand: _Size"):
         condition_expression(size("state") > 1, {}, {})

@@ -1,0 +1,134 @@
+"""The card of a customer: the short values of its `list` and `filter` fields, stored in the customer item.
+
+A claim never reads the fields, which are an item of their own. So the condition of a territory is about the card, and
+whatever writes fields writes the card in the same transaction. Nothing here calls DynamoDB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+from zlib import crc32
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Value
+
+from chalicelib.dynamodb.conditions import Attribute
+from chalicelib.dynamodb.items import Item
+from chalicelib.model import times
+from chalicelib.model.field_definitions import Definitions, Field
+from chalicelib.model.field_filters import Comparable, FieldFilter, any_of, compared
+from chalicelib.model.model import Pool
+from chalicelib.model.territories import Takes
+
+MAX_BYTES: Final = 200  # of all values of a card; each field has an equal share
+MAX_OPTION_BYTES: Final = 12  # of one option of a `choices` field; a longer one is stored as a digest
+_CUT: Final = "\x1f"  # separates the start of a longer text from the digest of all of it, so that it stays comparable
+_DIGEST: Final = 6
+_MAX_DIGITS: Final = 30  # a number with more is stored as text: DynamoDB keeps 38
+
+
+def card_of(fields: Mapping[str, Any], pool: Pool) -> Item:
+    """Return the card of a customer with these fields, in DynamoDB's JSON. A field without a value is left out."""
+    names, tz = _names(pool.definitions), times.zone(pool.policy.time_zone or "UTC")
+    card: Item = {}
+    for key, name in names.items():
+        field = pool.definitions.by_key[key]
+        if values := compared(field, fields.get(key), tz):
+            card[name] = _stored(field, values, len(names))
+    return card
+
+
+def holds(fields: Mapping[str, Any], takes: Takes, pool: Pool) -> bool:
+    """Return whether a customer with these fields is in the territory, under the pool's present definitions."""
+    selected = _selected(takes, pool.definitions)
+    if selected is None:
+        return False
+    return selected.fits(fields.get(takes.field), times.zone(pool.policy.time_zone or "UTC"))
+
+
+def in_territory(takes: Takes, definitions: Definitions) -> Condition | None:
+    """Return the condition that a customer's card is in the territory; None if no customer can be.
+
+    It depends on nothing but its arguments, so it is built once for each.
+    """
+    return _condition(takes, _names(definitions).get(takes.field), _selected(takes, definitions), len(definitions.rows))
+
+
+@lru_cache(maxsize=256)
+def _condition(takes: Takes, name: str | None, selected: FieldFilter | None, shares: int) -> Condition | None:
+    if name is None or selected is None:
+        return None
+    path = Attribute(["card", name])
+    values = sorted(selected.values, key=str)
+    if selected.field.type == "choices":
+        return _any([path.contains(f",{_option(str(each))},") for each in values])
+    stored = [Value(_stored(selected.field, [each], shares)) for each in values]
+    one_of: Condition = path.is_in(*stored)
+    return one_of
+
+
+def _any(conditions: Sequence[Condition]) -> Condition:
+    """Return the disjunction as a balanced tree: DynamoDB limits how deep parentheses may be nested."""
+    if len(conditions) == 1:
+        return conditions[0]
+    half = len(conditions) // 2
+    either: Condition = _any(conditions[:half]) | _any(conditions[half:])
+    return either
+
+
+def _selected(takes: Takes, definitions: Definitions) -> FieldFilter | None:
+    field = definitions.by_key.get(takes.field)
+    return any_of(takes.field, takes.values, definitions) if field is not None and field.filter else None
+
+
+def _names(definitions: Definitions) -> dict[str, str]:
+    """Return the name in a card of each field that is in it: short, and the same whatever other fields there are.
+
+    Fields with equal short names keep their keys.
+    """
+    short = {key: f"{crc32(key.encode()) & 0xFFFF:04x}" for key in definitions.rows}
+    taken = list(short.values())
+    return {key: name if taken.count(name) == 1 else key for key, name in short.items()}
+
+
+# Values
+
+
+def _stored(field: Field, values: Sequence[Comparable], shares: int) -> dict[str, Any]:
+    """Return the value of a card, in DynamoDB's JSON. Equal values are stored alike, and different ones differ."""
+    if field.type == "choices":
+        return {"S": f",{','.join(_option(str(each)) for each in values)},"}
+    (value,) = values
+    if isinstance(value, bool):
+        return {"S": "true" if value else "false"}
+    if isinstance(value, Decimal):
+        return _number(value)
+    return {"S": _cut(value, MAX_BYTES // shares)}
+
+
+def _number(value: Decimal) -> dict[str, Any]:
+    plain = value.normalize()
+    if len(plain.as_tuple().digits) <= _MAX_DIGITS and abs(plain.adjusted()) <= _MAX_DIGITS:
+        return {"N": f"{plain:f}" if plain else "0"}
+    return {"S": str(plain)}
+
+
+def _cut(text: str, most: int) -> str:
+    """Return text of at most `most` bytes: a longer one is cut, and a digest keeps it different from others."""
+    written = text.encode()
+    if len(written) <= most:
+        return text
+    kept = written[: most - _DIGEST - len(_CUT)].decode(errors="ignore")
+    return f"{kept}{_CUT}{_digest(text)}"
+
+
+def _option(text: str) -> str:
+    return text if len(text.encode()) <= MAX_OPTION_BYTES else f"{_CUT}{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:_DIGEST]
