@@ -121,6 +121,7 @@ class Customer:
     changes: dict[int, list[str]] = field(default_factory=dict)  # by version, what an edit changed
     notes: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # by version: author, whom it names, text
     email: str | None = None
+    city: str | None = None
 
     @property
     def version(self) -> int:
@@ -132,9 +133,10 @@ class Customer:
         if event in ACTIVITY:
             self.activity[self.pool, ACTIVITY[event]] += 1
 
-    def edit(self, name: str, priority: int, now: int) -> None:
-        keys = [key for key, new in (("name", name), ("priority", priority)) if new != getattr(self, key)]
-        self.name, self.priority = name, priority
+    def edit(self, name: str, priority: int, now: int, city: str | None = None) -> None:
+        new = {"name": name, "priority": priority, "city": city or self.city}
+        keys = [key for key, value in new.items() if value != getattr(self, key)]
+        self.name, self.priority, self.city = name, priority, city or self.city
         self.step("updated", now)
         self.changes[self.version] = keys
 
@@ -143,6 +145,10 @@ class Customer:
         if self.own is not None:
             return self.own.ends
         return None if self.claim is None else self.claim.expires
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {key: text for key, text in (("email", self.email), ("city", self.city)) if text}
 
     def expired(self, moment: int, now: int) -> bool:
         """Return whether the deadline has passed. A pause stops the clock of claims, which shows `moment`."""
@@ -156,7 +162,7 @@ class Customer:
         return {
             "id": self.id, "pool_id": self.pool, "state": self.state, "holder": self.holder, "name": self.name,
             "priority": self.priority, "version": self.version, "returns": self.returns,
-            "fields": {"email": self.email} if self.email else {}, "masked": False,
+            "fields": self.fields, "masked": False,
             "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": self.deadline,
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
@@ -237,6 +243,7 @@ class Pool:
 class Member:
     role: str
     own_limit: int | None = None
+    takes: dict[str, list[str]] | None = None
     version: int = 1
     claims: Counter[str] = field(default_factory=Counter)  # by local day
 
@@ -360,7 +367,7 @@ class Model:
             "headroom": None if limit is None else max(limit - held, 0), "version": member.version,
             "private_limit": home.policy.get("private_limit"), "private": len(self.owned_by(pool, user)),
             "daily_claim_limit": home.policy.get("daily_claim_limit"), "claimed_today": member.claims[home.day(now)],
-            "name": None, "seen": False, "pins": self.pins(pool, user),
+            "name": None, "seen": False, "pins": self.pins(pool, user), "takes": member.takes,
         }  # fmt: skip
 
     def owned_by(self, pool: str, user: str) -> list[Customer]:

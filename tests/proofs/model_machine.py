@@ -41,7 +41,11 @@ notes = st.sampled_from(["called", "called", "called", " \u3164"])
 emails = st.sampled_from([None, "a@b.cn", "a@b.cn", "c@d.cn"])
 modes = st.sampled_from(["skip", "update", "update", "reject"])
 ROLES = ["member", "member", "manager"]
-settings = st.fixed_dictionaries({}, optional={"role": st.sampled_from(ROLES), "holding_limit": limits})
+cities = st.sampled_from([None, None, "x", "y"])
+territories = st.sampled_from([None, None, {"city": ["x"]}, {"city": ["y"]}, {"city": ["y", "x"]}])
+settings = st.fixed_dictionaries(
+    {}, optional={"role": st.sampled_from(ROLES), "holding_limit": limits, "takes": territories}
+)
 STATUSES = ["pause", "resume", "resume", "open", "open", "close"]
 GIVEN = ["assign", "transfer", "convert"]
 rows = st.tuples(ids, names, st.integers(0, 2))
@@ -75,6 +79,7 @@ class Everything(Playing):
             self.model.members |= {(pool, name): Member(role) for name, role in names.items()}
         how = How(0, False, None)
         self.bring_in("p", "mona", [(each, "A", 0) for each in ("c1", "c2", "c3", "c4")], "reject", how)
+        self.edit_batch(how, "mona", "p", ["c1", "c4"], False, "A", None, "x")
         self.claim_batch(how, "alice", "p", ["c1", "c2"], False)
         self.convert(how, "mona", "p", "c3", "bob")
 
@@ -267,20 +272,29 @@ class Everything(Playing):
 
     # Customers as records
 
-    @rule(how=hows, who=people, pool=pools, customer=ids, name=names, priority=priorities)
-    def edit(self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None) -> None:
-        body = {"name": name} | ({"priority": priority} if priority is not None else {})
+    @rule(how=hows, who=people, pool=pools, customer=ids, name=names, priority=priorities, city=cities)
+    def edit(
+        self, how: How, who: str, pool: str, customer: str, name: str, priority: int | None, city: str | None
+    ) -> None:
+        body = {"name": name, "fields": present(city=city)} | ({"priority": priority} if priority is not None else {})
         self.one(
             how, who, pool, customer, "",
-            lambda req: model_verbs.one(model_verbs.edit(req, [customer], name, priority)), body, "PATCH",
+            lambda req: model_verbs.one(model_verbs.edit(req, [customer], name, priority, city)), body, "PATCH",
         )  # fmt: skip
 
-    @rule(how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), name=names, priority=priorities)
+    @rule(
+        how=hows, who=people, pool=pools, chosen=several, atomic=st.booleans(), name=names, priority=priorities,
+        city=cities,
+    )  # fmt: skip
     def edit_batch(
-        self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, name: str, priority: int | None
-    ) -> None:
+        self, how: How, who: str, pool: str, chosen: list[str], atomic: bool, name: str, priority: int | None,
+        city: str | None,
+    ) -> None:  # fmt: skip
         body = {"customer_ids": chosen, "atomic": atomic, "name": name, "priority": priority}
-        self.send(how, who, pool, "/edit", body, lambda req: model_verbs.edit(req, chosen, name, priority, atomic))
+        self.send(
+            how, who, pool, "/edit", body | {"fields": present(city=city)},
+            lambda req: model_verbs.edit(req, chosen, name, priority, city, atomic),
+        )  # fmt: skip
         self.same()
 
     @rule(who=people, pool=pools, process=st.integers(0, 1))
@@ -324,11 +338,14 @@ class Everything(Playing):
 
     # People, policy and status
 
-    @rule(how=hows, who=admins, pool=pools, user=members, role=st.sampled_from(ROLES), limit=limits)
-    def put(self, how: How, who: str, pool: str, user: str, role: str, limit: int | None) -> None:
-        body = {"role": role} | ({} if limit is None else {"holding_limit": limit})
+    @rule(how=hows, who=admins, pool=pools, user=members, role=st.sampled_from(ROLES), limit=limits, takes=territories)
+    def put(
+        self, how: How, who: str, pool: str, user: str, role: str, limit: int | None,
+        takes: dict[str, list[str]] | None,
+    ) -> None:  # fmt: skip
+        body = {"role": role} | ({} if limit is None else {"holding_limit": limit}) | present(takes=takes)
         self.send(how, who, pool, f"/members/{user}", body,
-                 lambda req: model_pools.put_member(req, user, role, limit), "PUT")  # fmt: skip
+                 lambda req: model_pools.put_member(req, user, role, limit, takes), "PUT")  # fmt: skip
         self.same()
         self.again_of(user, how.process)
 

@@ -143,7 +143,9 @@ def rank(customer: Customer) -> tuple[int, int]:
 # People
 
 
-def put_member(req: Request, user: str, role: str, limit: int | None) -> None:
+def put_member(
+    req: Request, user: str, role: str, limit: int | None, takes: dict[str, list[str]] | None = None
+) -> None:
     member = req.model.members.get((req.pool, user))
     if not req.admin:
         req.by_manager()
@@ -152,9 +154,10 @@ def put_member(req: Request, user: str, role: str, limit: int | None) -> None:
     if member is None:
         refuse_if(user in req.model.gone, "user_left")
         claims = req.model.left.get((req.pool, user), Counter())
-        req.model.members[req.pool, user] = Member(role, limit, claims=claims)
+        req.model.members[req.pool, user] = Member(role, limit, takes, claims=claims)
     else:
-        member.role, member.own_limit, member.version = role, limit, member.version + 1
+        member.role, member.own_limit, member.takes = role, limit, takes
+        member.version += 1
 
 
 def change_member(req: Request, user: str, given: dict[str, Any]) -> None:
@@ -166,6 +169,7 @@ def change_member(req: Request, user: str, given: dict[str, Any]) -> None:
     if member is None:
         raise Refusal("not_found")
     member.role, member.own_limit = given.get("role", member.role), given.get("holding_limit", member.own_limit)
+    member.takes = given.get("takes", member.takes)
     member.version += 1
 
 

@@ -84,6 +84,9 @@ def blocking(req: Request, found: Customer) -> list[str]:
     once_more = expired and found.returns >= policy.get("max_returns", 10**9) - 1
     if found.aside is not None or once_more:
         results.append("set_aside")
+    member = req.model.members.get((req.pool, req.who))
+    if member is not None and member.takes is not None and found.city not in member.takes["city"]:
+        results.append("territory")
     entry = found.own.ends if expired and found.own is not None else found.entered
     if req.now - (entry or 0) < policy.get("embargo", 0):
         results.append("embargoed")
@@ -473,14 +476,19 @@ def each_unpinned(req: Request, found: Customer) -> None:
     found.step("unpinned", req.now)
 
 
-def edit(req: Request, ids: Sequence[str], name: str | None, priority: int | None, atomic: bool = False) -> list[str]:
+def edit(
+    req: Request, ids: Sequence[str], name: str | None, priority: int | None, city: str | None, atomic: bool = False
+) -> list[str]:
+    named = any(each.takes is not None for (pool, _), each in req.model.members.items() if pool == req.pool)
+
     def plan(customer: str) -> tuple[Do, bool]:
         found = req.customer(customer)
         req.theirs(found)
         refuse_if(found.holder == req.who and req.expired(found) and not req.manages, "expired")
         changed = (name or found.name, found.priority if priority is None else priority)
-        same = changed == (found.name, found.priority)
-        refuse_if(changed[1] != found.priority and not req.manages, "not_manager")
-        return (nothing if same else lambda: found.edit(*changed, req.now)), False
+        moved = city not in (None, found.city)
+        same = changed == (found.name, found.priority) and not moved
+        refuse_if((changed[1] != found.priority or (moved and named)) and not req.manages, "not_manager")
+        return (nothing if same else lambda: found.edit(*changed, req.now, city)), False
 
     return apply_to_each(req, ids, plan, atomic)

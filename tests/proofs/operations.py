@@ -185,6 +185,14 @@ def removed(world: World) -> None:
     assert world.user("mona").request("DELETE", "/v1/pools/p/members/alice").status == 200
 
 
+def in_territories(world: World) -> None:
+    """As held. Alice and bob take customers in Bonn, where c3 is; c1 and c2 of alice are nowhere."""
+    held(world)
+    world.mona.patch("/customers/c3", {"fields": {"city": "Bonn"}})
+    for each in ("alice", "bob"):
+        assert world.mona.patch(f"/members/{each}", BONN).status == 200
+
+
 def to_be_reminded(world: World) -> None:
     held(world, reminders=["PT1H", "PT2H"])
     world.clock.forward(3 * HOUR)
@@ -294,6 +302,7 @@ def long_history(world: World) -> None:
 P = "/pools/p"
 C1 = f"{P}/customers/c1"
 TWO = {"customer_ids": ["c1", "c2"]}
+BONN = {"takes": {"city": ["Bonn"]}}
 SIX = {"customer_ids": ["c3", "c4", "nobody", "c1", "c1", "c2"]}
 PHONES = {"key": "phone", "on_duplicate": "update", "rows": [
     {"name": "A", "fields": {"phone": "+49 30 1234567", "city": "Bonn"}},
@@ -334,6 +343,19 @@ OPERATIONS = [
     Operation("put a new member", held, "mona", "PUT", f"{P}/members/dora", {"role": "member", "holding_limit": 3}),
     Operation("put a member", held, "mona", "PUT", f"{P}/members/alice", {"role": "member", "holding_limit": 3}),
     Operation("change a member", held, "mona", "PATCH", f"{P}/members/alice", {"private_limit": 3}),
+    Operation("give a member a territory", held, "mona", "PATCH", f"{P}/members/alice", BONN),
+    Operation("give a member another territory", in_territories, "mona", "PUT", f"{P}/members/alice",
+              {"role": "member", "takes": {"level": ["A"]}}),
+    Operation("take a territory back", in_territories, "mona", "PATCH", f"{P}/members/alice", {"takes": None}),
+    Operation("remove a member with a territory", in_territories, "mona", "DELETE", f"{P}/members/bob"),
+    Operation("claim in a territory", in_territories, "alice", "POST", f"{P}/customers/c3/claim"),
+    Operation("claim several in a territory", in_territories, "bob", "POST", f"{P}/claim", SIX),
+    Operation("claim the next in a territory", in_territories, "bob", "POST", f"{P}/claim-next", {"count": 2},
+              finds=True),
+    Operation("edit several by a field that a territory names", in_territories, "alice", "POST", f"{P}/edit",
+              SIX | {"fields": {"city": "Bonn"}}),
+    Operation("edit a field that no territory names", in_territories, "alice", "PATCH", C1,
+              {"fields": {"level": "A"}}),
     Operation("put a member back", removed, "mona", "PUT", f"{P}/members/alice", {"role": "member"}),
     Operation("put a member back, by an admin", removed, "root", "PUT", f"{P}/members/alice", {"role": "manager"}),
     Operation("remove a member", held, "mona", "DELETE", f"{P}/members/bob"),

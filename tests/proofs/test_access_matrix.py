@@ -65,6 +65,7 @@ PUT /pools/p/members/bob                   | 401    404       404       member? 
 PUT /pools/p/members/bob (as manager)      | 401    404       404       member?  manager?  manager?  admin?   in       in
 PUT /pools/p/members/mona                  | 401    404       404       member?  manager?  manager?  admin?   in       in
 PATCH /pools/p/members/bob                 | 401    404       404       member?  manager?  manager?  in       in       in
+PATCH /pools/p/members/bob (a territory)   | 401    404       404       member?  manager?  manager?  in       in       in
 PATCH /pools/p/members/bob (as manager)    | 401    404       404       member?  manager?  manager?  admin?   in       in
 PATCH /pools/p/members/mona                | 401    404       404       member?  manager?  manager?  admin?   in       in
 GET /pools/p/members                       | 401    404       404       member?  manager?  manager?  in       in       in
@@ -100,6 +101,7 @@ GET /pools/p/customers/own/eligibility     | 401    404       404       member? 
 GET /pools/p/customers?state=private       | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/customers/free/eligibility    | 401    404       404       member?  in        in        in       in       in
 PATCH /pools/p/customers/held              | 401    404       404       member?  holder?   in        in       in       in
+PATCH /pools/p/customers/held (of a territory) | 401    404       404       member?  holder?   manager?  in       in       in
 PATCH /pools/p/customers/own               | 401    404       404       member?  404       in        in       in       in
 
 POST /pools/p/customers/free/claim         | 401    404       404       member?  in        in        in       member?  in
@@ -156,6 +158,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /pools/p/members/bob (as manager)": {"role": "manager"},
     "PUT /pools/p/members/mona": {"role": "manager", "holding_limit": 5},
     "PATCH /pools/p/members/bob": {"holding_limit": 5},
+    "PATCH /pools/p/members/bob (a territory)": {"takes": {"city": ["Bonn"]}},
     "PATCH /pools/p/members/bob (as manager)": {"role": "manager"},
     "PATCH /pools/p/members/mona": {"holding_limit": 5},
     "POST /pools/p/customers": {"id": "made", "name": "Made"},
@@ -169,6 +172,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/import (for a holder)": {"rows": [{"name": "Made", "holder": "bob"}], "key": "auto"},
     "POST /pools/p/import/preview": {"text": "name,phone\nMade,13900000000\n"},
     "PATCH /pools/p/customers/held": {"name": "Renamed"},
+    "PATCH /pools/p/customers/held (of a territory)": {"fields": {"city": "Bonn"}},
     "PATCH /pools/p/customers/own": {"name": "Renamed"},
     "POST /pools/p/customers/free/assign": {"to": "bob"},
     "POST /pools/p/customers/held/transfer": {"to": "carl"},
@@ -261,6 +265,7 @@ def prepare(world: World) -> None:
         root.request("POST", "/v1/users/gone/leave", {"held": "release", "private": "deposit"}),
         root.request("POST", "/v1/pools/paused/pause"),
         root.request("POST", "/v1/pools/closed/close", {"mode": "drain"}),
+        mona.patch("/members/carl", {"takes": {"city": ["Bonn"]}}),
     ):
         assert done.status == 200, done.text
 

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from chalicelib.domain.invariants import is_transition, replayed
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.items import Item, is_tombstone
-from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key
+from chalicelib.dynamodb.cards import card_of
+from chalicelib.dynamodb.items import NAMING, Item, is_tombstone
+from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key, is_territories, territories_key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.field_definitions import definitions_of
-from chalicelib.model.model import ACTIVITIES, Customer, Event, Member, Pool, Tombstone
+from chalicelib.model.model import ACTIVITIES, POOL_RELOAD_MS, Customer, Event, Member, Pool, Tombstone
 from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
@@ -65,6 +66,8 @@ def assert_sound(table: Table, *, statistics: bool = True, later_types: Collecti
         assert +recorded == +counted, "statistics differ from events"
     _check_unique_keys(items)
     _check_leaves(items)
+    _check_cards(items)
+    _check_territories(items)
 
 
 def assert_unique_keys_belong_to_one_customer(table: Table) -> None:
@@ -100,6 +103,34 @@ def _check_leaves(stored_items: list[dict[str, Any]]) -> None:
             assert leave.state != "done" or not any(each.held or each.private for each in own), person.id
     for (_, user), own in members.items():
         assert all(each.left_at is None for each in own), f"{user} is marked and has not left"
+
+
+def _check_cards(stored_items: list[dict[str, Any]]) -> None:
+    """Check that each card is computed from the fields, unless the pool has changed since they were written."""
+    stored = {item["pk"]["S"]: items.fields_record(item) for item in stored_items if item["sk"]["S"] == "F"}
+    pools = _pools(stored_items)
+    for item in _customer_items(stored_items):
+        customer = _customer(item)
+        home, written = pools.get((customer.tenant, customer.pool)), stored.get(item["pk"]["S"])
+        if home is None or written is None:
+            continue
+        events = _pages(stored_items, customer) + customer.tail
+        written_at = next((event.at for event in events if event.seq == written.version), 0)
+        if home.version == 1 or written_at >= home.updated_at + POOL_RELOAD_MS:
+            assert customer.card == card_of(written.fields, home), f"card of {customer.id}"
+
+
+def _check_territories(stored_items: list[dict[str, Any]]) -> None:
+    """Check that each pool counts the territories that name a field."""
+    counted, named = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for item in stored_items:
+        pk = item["pk"]["S"]
+        if is_territories(Key(pk, item["sk"]["S"])):
+            counted.update({(pk, name): int(item[name]["N"]) for name in item if name.startswith(NAMING)})
+        elif "#M#" in pk and (takes := items.takes_record(item)) is not None:
+            _, tenant, _, pool, *_ = pk.split("#")
+            named[territories_key(tenant, pool).pk, f"{NAMING}{takes.field}"] += 1
+    assert +counted == +named and min(counted.values(), default=0) >= 0, "territories are counted wrongly"
 
 
 def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
