@@ -477,6 +477,20 @@ def test_rule_36_lists_filter_search_and_sort(world: World) -> None:
     assert mona.get("/customers?sort=city").code == "invalid_request"
 
 
+def test_rule_37_a_member_takes_only_customers_of_their_territory(world: World) -> None:
+    mona = world.pool()
+    for at, city in enumerate(("Beijing", "Shanghai", "Beijing")):
+        mona.create(f"c{at}", fields={"city": city})
+
+    given = mona.patch("/members/alice", {"takes": {"city": ["Beijing"]}}).json["takes"]
+    outside, inside = world.alice.claim("c1"), world.alice.claim("c0")
+    following = world.alice.claim_next(3)
+
+    assert given == {"city": ["Beijing"]} and (outside.status, outside.code) == (409, "territory")
+    assert inside.status == 200 and following.ids == ["c2"]
+    assert mona.post("/customers/c1/assign", {"to": "alice"}).status == 200, "a manager is free of it"
+
+
 def test_rule_38_an_erased_customer_is_not_found_and_leaves_nothing_personal(world: World) -> None:
     mona = world.pool()
     mona.create("z", name="Wang Wei", fields={"phone": "13812345678"})
