@@ -15,7 +15,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import rules
 from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Write
 from chalicelib.dynamodb import cards, items, keys
-from chalicelib.dynamodb.items import EVENTS_PER_PAGE, MAX_PLAIN_BYTES, PREVIOUS_OWNERS, Item
+from chalicelib.dynamodb.items import EVENTS_PER_PAGE, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.model.model import Customer, Event, Pool
@@ -149,11 +149,11 @@ def with_paged_events(transition: Write, *, roomy: bool) -> Write:
 
 def _saves_a_kilobyte(customer: Customer, newest: tuple[Event, ...]) -> bool:
     """Return whether the item is a kilobyte (a write unit) smaller with only these events."""
-    text = items.encode_events(customer.tail)
-    if len(text) <= MAX_PLAIN_BYTES:
+    saved = len(items.encode_events(customer.tail)) - len(items.encode_events(newest))
+    if saved <= 0:
         return False
     size = items.size(items.customer_item(customer))
-    return items.kilobytes(size) > items.kilobytes(size - len(text) + len(items.encode_events(newest)))
+    return items.kilobytes(size) > items.kilobytes(size - saved)
 
 
 def _paged_out(transition: Write) -> tuple[Event, ...]:

@@ -37,7 +37,7 @@ def test_rule_17_the_log_names_who_changed_which_rule_and_member(world: World) -
         ("mona", "policy", {"holding_limit": 5, "cooldown": None}, {"holding_limit": 7, "cooldown": "P1D"}),
         ("mona", "member:alice", {"holding_limit": None}, {"holding_limit": 3}),
         ("mona", "member:alice", {"private_limit": None}, {"private_limit": 2}),
-        ("mona", "member:bob", {"role": "member", "holding_limit": None, "private_limit": None}, None),
+        ("mona", "member:bob", {"role": "member", "holding_limit": None, "private_limit": None, "takes": None}, None),
     ]
     first, *_, last = mona.walk("/log")
     assert (first["what"], first["by"], first["old"]) == ("member:alice", "root", None)

@@ -246,7 +246,7 @@ def test_no_route_returns_english_msgspec_text_to_a_reader_of_chinese(no_store: 
 
     assert kinds == {
         "missing", "unknown", "wrong_type", "not_one_of", "identifier", "empty", "too_long", "too_small", "too_large",
-        "time", "user", "blank", "pattern", "email", "leave_by_post", "unknown_name",
+        "time", "user", "blank", "pattern", "email", "leave_by_post", "unknown_name", "too_few",
     }  # fmt: skip
     assert "invalid" not in kinds, "every msgspec message about these bodies has a sentence of its own"
 
