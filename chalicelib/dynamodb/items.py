@@ -292,6 +292,12 @@ def _bytes(tagged: dict[str, Any]) -> int:
         return (len(content.lstrip("-")) + 1) // 2 + 1
     if kind == "M":
         return 3 + len(content) + size(content)
+    if kind == "L":
+        return 3 + len(content) + sum(map(_bytes, content))
+    if kind in ("SS", "NS", "BS"):
+        return sum(_bytes({kind[0]: each}) for each in content)
+    if kind in ("BOOL", "NULL"):
+        return 1
     return len(content if kind == "B" else content.encode())
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 from pynamodb.expressions.operand import Path, Value
 from pynamodb.expressions.update import SetAction
@@ -20,6 +21,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item, is_tombstone
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, FailedItems, Put, SetAttributes, Table, Update
+from chalicelib.model.field_definitions import STANDARD
 from chalicelib.model.model import Event, transitioned
 from tests.support.world import World, everything
 
@@ -68,7 +70,7 @@ def _extended(stored: Item) -> Item:
 
 
 def _definitions(stored: Item) -> list[dict[str, Any]]:
-    known = json.loads(stored["fields"]["S"]) if "fields" in stored else []
+    known = json.loads(stored["fields"]["S"]) if "fields" in stored else to_builtins(STANDARD)
     others = [each | MEMBER for each in known if each["key"] != FIELD["key"]]
     return [*others, FIELD]
 

@@ -121,6 +121,7 @@ def write_every_kind(world: World) -> None:
     world.root.request("PUT", "/v1/pools/p/members/alice", {"role": "member", "holding_limit": 9, "private_limit": 7})
     world.root.request("PUT", "/v1/pools/q/members/mona", {"role": "manager"})
     _define_fields(world.mona)
+    done(world.mona.patch("/members/bob", {"takes": {"level": ["A"]}}))
     _write_customers(world)
     _write_imports(world)
     world.clock.forward(DAY)
