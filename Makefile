@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test-fast test test-all test-console chromium load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium vendor load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,10 @@ test-console: chromium .venv-console/ready .venv-engine/ready ## test the consol
 # The first prerequisite, so that a missing browser is reported before an environment is created.
 chromium:
 	$(python) -m tools.browser
+
+# Needs npm. To update a package, change its version in chalicelib/page/vendor/manifest.json.
+vendor: .venv/ready ## fetch the console's libraries from npm again and check their digests
+	@$(PY) -m tools.vendor
 
 load: .venv/ready .venv-engine/ready ## load the service over a faulty network, on each installed engine (DURATION=120, PEOPLE=64)
 	@exec $(PY) -m tests.proofs.load

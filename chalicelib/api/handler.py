@@ -74,7 +74,7 @@ def _respond(
     patience = Patience(strict=route.form == "one", short=route.form == "items")
     try:
         if route.public:
-            answer = route.call()
+            answer = route.call(path=request.context.get("path", ""), **parameters)
             return results.render(answer, answer.body, language, route), [OK]
         caller, parameters = caller_from(request.context), with_user_id(parameters)
         body, query = body_of(request, route.body), query_of(request, route.query)

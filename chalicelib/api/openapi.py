@@ -46,6 +46,7 @@ PATH_PARAMETERS: Final = {
     "customer": "The id of a customer.",
     "user": "A user, by id or by the subject of their token. `me` is the caller when reading a member.",
     "import_id": "The id of an import, from its response.",
+    "file": "The name of a file, from the page.",
 }
 DONE: Final = {200: "Done.", 201: "Created.", 202: "The rest is done later: read the progress."}
 
@@ -211,7 +212,7 @@ def _parameters(routes: Sequence[Route]) -> dict[str, Schema]:
             "in": "path",
             "description": PATH_PARAMETERS[name],
             "required": True,
-            "schema": USER_SCHEMA if name == "user" else identifier,
+            "schema": {"user": USER_SCHEMA, "file": {"type": "string"}}.get(name, identifier),
         }
         for route in routes
         for name in _path_parameters(route)
@@ -266,7 +267,7 @@ def _may_refuse_with(route: Route) -> list[int]:
         413: writes,
         422: True,
     }
-    return [*(status for status, may in reasons.items() if may and not route.public), *RETRY_AFTER]
+    return [*(status for status, may in reasons.items() if may and (status == 404 or not route.public)), *RETRY_AFTER]
 
 
 def _atomic(route: Route) -> bool:

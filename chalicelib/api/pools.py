@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from chalicelib import __version__, config
 from chalicelib.api.requests import FieldName, Name, PageQuery, checked_name, checked_visible, decode, invalid
-from chalicelib.api.routing import HTML, POOL, ROUTES, Answer, route
+from chalicelib.api.routing import ANY_MEDIA, HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import field_definitions, reports, responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
@@ -56,13 +56,19 @@ def get_openapi() -> Answer:
 
 
 @route("GET", "/console", answers=str, media=HTML, public=True)
-def get_console() -> Answer:
+def get_console(path: str) -> Answer:
     """Return the console, the web page for people."""
-    import secrets  # as above
+    from chalicelib.api import console  # as above
 
-    from chalicelib.api import console
+    return Answer(file=console.page(config.sign_in(os.environ), path))
 
-    return Answer(page=console.page(secrets.token_hex(16), config.sign_in(os.environ)))
+
+@route("GET", "/console/{file}", answers=str, media=ANY_MEDIA, public=True)
+def get_console_file(file: str) -> Answer:
+    """Return the script, the style or the texts of the console. Their names change with their content."""
+    from chalicelib.api import console  # as above
+
+    return Answer(file=console.asset(file))
 
 
 # Pools and members

@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 
 from chalicelib.api import problems
 from chalicelib.api.replays import Found, still_belongs
-from chalicelib.api.routing import HTML, JSON, Answer, HtmlPage, Route
+from chalicelib.api.routing import JSON, Answer, File, Route
 from chalicelib.domain import rendering
 from chalicelib.domain.rendering import Personal
 from chalicelib.dynamodb import keys
@@ -115,8 +115,8 @@ class _Renderer:
 def render(
     answer: Answer, body: Body, language: str, route: Route, idempotency: IdempotencyRecord = NO_KEY
 ) -> Response:
-    if answer.page is not None:
-        return _html_response(answer.page)
+    if answer.file is not None:
+        return _file_response(answer.file)
     headers: Headers = {"Content-Type": JSON, "Cache-Control": "no-store", **replayed(idempotency)}
     status = answer.status
     if route.continues and _member(body, "state") == "running":
@@ -151,15 +151,14 @@ def _member(body: Body, name: str) -> Any:
     return body.get(name) if isinstance(body, dict) else getattr(body, name, None)
 
 
-def _html_response(page: HtmlPage) -> Response:
+def _file_response(file: File) -> Response:
     headers: Headers = {
-        "Content-Type": HTML,
-        "Content-Security-Policy": page.policy,
-        "Cache-Control": "no-store",
+        "Content-Type": file.media,
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
+        **file.headers,
     }
-    return Response(page.html, headers)
+    return Response(file.text, headers)
 
 
 def _batch(answer: Answer, results: Mapping[int, Result], bodies: Bodies, language: str, route: Route) -> Body:

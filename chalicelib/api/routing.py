@@ -17,6 +17,7 @@ from chalicelib.transactions.idempotency import Result
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
+ANY_MEDIA: Final = "*/*"
 POOL: Final = "/v1/pools/{pool}"
 CUSTOMER: Final = POOL + "/customers/{customer}"
 
@@ -25,19 +26,20 @@ class NoBody(Struct, forbid_unknown_fields=True):
     """The body or query of a route without parameters."""
 
 
-class HtmlPage(Struct, frozen=True):
-    """HTML with its Content-Security-Policy."""
+class File(Struct, frozen=True):
+    """A text for browsers with its media type and headers."""
 
-    html: str
-    policy: str
+    text: str
+    media: str
+    headers: dict[str, str]
 
 
 Form: TypeAlias = Literal["body", "one", "each", "items"]
 
 
 class Answer(Struct, frozen=True):
-    """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or an
-    HTML `page`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The
+    """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or a
+    `file`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The
     dry run of an import has `forecasts`, the `undoing` of one its next cursor. `next_cursor` continues the search that
     has found the results. `localized` returns a body in a language."""
 
@@ -51,7 +53,7 @@ class Answer(Struct, frozen=True):
     next_cursor: str | None = None
     blocking: list[Refusal] | None = None
     localized: Callable[[str], Body] | None = None
-    page: HtmlPage | None = None
+    file: File | None = None
 
 
 class Route(Struct, frozen=True):

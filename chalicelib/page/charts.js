@@ -1,5 +1,8 @@
 // Drawings of numbers: bars by day, bars by member. They take numbers and words, and know no request.
 
+import { element, fill, shape } from "./element.js";
+import { day, number, say } from "./words.js";
+
 const COLOURS = { claimed: "one", released: "two", expired: "three", won: "four", entered: "five" };
 const ENDS = ["released", "expired", "won"];
 const AXIS = 38;
@@ -16,7 +19,7 @@ function drawn(draw) {
   return host;
 }
 
-function legend() {
+export function legend() {
   return element("ul", { class: "legend" }, ["claimed", ...ENDS].map((kind) =>
     element("li", {}, element("span", { class: `swatch ${COLOURS[kind]}` }), say(`kind.${kind}`))));
 }
@@ -27,7 +30,7 @@ function ended(each) {
 }
 
 /** Claims that began stand above the line, those that ended hang below it. */
-function dayChart(days) {
+export function dayChart(days) {
   return drawn((width) => {
     const height = 240, top = 12, bottom = 24;
     const up = Math.max(...days.map((each) => each.claimed));
@@ -62,7 +65,7 @@ function dayWords(each) {
 }
 
 /** A line for each member: what they claimed, and below it how their claims ended. */
-function memberChart(members) {
+export function memberChart(members) {
   return drawn((width) => {
     const line = 46, label = Math.min(130, width * 0.3);
     const most = Math.max(1, ...members.map((each) => Math.max(each.claimed, ended(each))));

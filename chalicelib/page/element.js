@@ -5,12 +5,12 @@ const SVG = "http://www.w3.org/2000/svg";
 const AS_PROPERTIES = new Set(["checked", "disabled", "value", "indeterminate", "hidden"]);
 
 /** element("button", { class: "quiet", onclick: go }, "Go"): attributes, handlers, and children of any depth. */
-function element(tag, props, ...children) {
+export function element(tag, props, ...children) {
   return filled(document.createElement(tag), props, children);
 }
 
 /** The same for a drawing. */
-function shape(tag, props, ...children) {
+export function shape(tag, props, ...children) {
   return filled(document.createElementNS(SVG, tag), props, children);
 }
 
@@ -32,7 +32,7 @@ function shown(children) {
 }
 
 /** Puts those children in place of what is there. */
-function fill(host, ...children) {
+export function fill(host, ...children) {
   host.replaceChildren(...shown(children));
   return host;
 }

@@ -1,6 +1,13 @@
 // Importing: a file is chosen and looked at, sent piece by piece, and each row that failed is shown with its reason.
 
-function importSection() {
+import { fieldName } from "./customers.js";
+import { element, fill } from "./element.js";
+import { csvOf, piecesOf, tableOf, textOf } from "./import_file.js";
+import { askFirst, button, choice, labelled, standing } from "./parts.js";
+import { change, inPool, refusalOf } from "./requests.js";
+import { number, reason, say } from "./words.js";
+
+export function importSection() {
   const file = element("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", onchange: () => look() });
   const key = choice({ id: say("import.key_id"), phone: say("field.phone"), email: say("field.email") }, "phone");
   const duplicate = choice({

@@ -1,155 +1,125 @@
-// The frame: who is here, which pool, which tab. Begins with the page, and again whenever somebody signs in.
+// The frame: who is here, which pool, which view. Begins with the page.
 
-const POOL_KEPT = "customer-pool.pool";
-const now = {
-  pools: [], pool: null, me: null, manager: false, loading: false, tab: "pool", section: "customers", span: 30,
+import { go, linkTo, place, placeWith } from "./address.js";
+import { Badge, Choice, Empty, Failed, Reading, Usage } from "./components.js";
+import { Dialogs } from "./dialogs.js";
+import { MineScreen } from "./mine_screen.js";
+import { offline } from "./network.js";
+import { enter, managing, myId, now, show, start } from "./now.js";
+import { fromPart, LaterView } from "./parts_loaded.js";
+import { nameOf } from "./people.js";
+import { PoolScreen } from "./pool_screen.js";
+import { refusalOf } from "./requests.js";
+import { askOtherTabs, linkedToken, receiveToken, session } from "./session.js";
+import { LanguageChoice, SignInAgain, SignInPage, signOut } from "./sign_in.js";
+import { effect, html, render } from "./view.js";
+import { GIVEN, loadWords, say, tag } from "./words.js";
+
+/** Each view with who sees it; the first that one may see is shown first. */
+const VIEWS = {
+  pool: { view: PoolScreen, seen: () => now.me !== null },
+  mine: { view: MineScreen, seen: () => now.me !== null },
+  customers: { seen: managing, part: "managing" },
+  members: { seen: managing, part: "managing" },
+  import: { seen: managing, part: "managing" },
+  rules: { seen: managing, part: "managing" },
+  state: { seen: managing, part: "managing" },
+  statistics: { seen: managing, part: "managing" },
 };
 
-/** The id by which the service knows the reader: the one in the token only where that fits an id. */
-const myId = () => now.me?.user_id ?? session.user;
+const seenViews = () => Object.keys(VIEWS).filter((name) => VIEWS[name].seen());
+const currentView = () => (seenViews().includes(place.value.view) ? place.value.view : seenViews()[0]);
 
-/** Each tab with who sees it; the first that one may see is shown first. */
-const TABS = {
-  pool: { view: poolTab, seen: () => now.me !== null },
-  mine: { view: mineTab, seen: () => now.me !== null },
-  manage: { view: manageTab, seen: () => now.manager || session.admin },
-  statistics: { view: statisticsTab, seen: () => now.manager || session.admin },
-};
-
-async function start() {
-  Object.assign(now, { pools: [], pool: null, me: null, manager: false, loading: session.token !== null });
-  show();
-  if (session.token === null) return;
-  const token = session.token;
-  try {
-    const pools = await all("/pools");
-    if (session.token !== token) return;
-    now.pools = pools;
-    const kept = sessionStorage.getItem(POOL_KEPT);
-    await enter(pools.find((pool) => pool.id === kept) ?? pools[0] ?? null);
-  } catch (error) {
-    if (session.token === token) fail(error);
-  }
+function App() {
+  if (session.token === null && session.waiting === null) return html`<${SignInPage}/><${Dialogs}/>`;
+  if (session.token === null && !session.loaded) return html`<${SignInPage}/>`;
+  return html`<${Header}/>
+    ${offline.value && html`<p class="banner offline" role="alert">${say("offline")}</p>`}
+    <${Content}/>
+    ${place.value.customer && now.phase === "ready" && now.pool && html`<${LaterView} part="customer" name="panel"/>`}
+    <${Dialogs}/>
+    ${session.token === null && html`<${SignInAgain}/>`}`;
 }
 
-function fail(error) {
-  now.loading = false;
-  if (session.token === null) return; // the door is shown
-  fill(document.getElementById("console"), header(), element("main", { class: "door" }, failed(error, start)));
-}
-
-/** Reads a pool, and what one is in it: a member, a manager, or an admin without a role there. */
-async function enter(pool) {
-  entered += 1;
-  const mine = entered;
-  Object.assign(now, { pool, me: null, manager: false, loading: pool !== null });
-  if (pool !== null) {
-    sessionStorage.setItem(POOL_KEPT, pool.id);
-    show();
-    const [known, me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(nobody)]);
-    if (mine !== entered) return; // another pool was chosen meanwhile
-    Object.assign(now, { pool: known, me, loading: false });
-  }
-  now.manager = now.me?.role === "manager" || session.admin;
-  show();
-}
-
-let entered = 0;
-
-/** An admin need not be a member. */
-function nobody(error) {
-  if (refusalOf(error).code !== "not_a_member") throw error;
-  return null;
-}
-
-function show() {
-  document.documentElement.lang = TAGS[language];
-  document.title = say("title");
-  document.querySelectorAll("dialog:not([data-stays])").forEach((open) => open.close());
-  const host = document.getElementById("console");
-  const focused = host.contains(document.activeElement) ? document.activeElement.id : null;
-  if (session.token === null) fill(host, signInScreen());
-  else fill(host, header(), content());
-  if (focused !== null) (document.getElementById(focused || "panel") ?? document.getElementById("panel"))?.focus();
-}
-
-function header() {
+function Header() {
   const pools = Object.fromEntries(now.pools.map((pool) => [pool.id, pool.name]));
-  const pick = choice(pools, now.pool?.id, {
-    id: "pool-choice", "aria-label": say("pool"),
-    onchange: (event) =>
-      enter(now.pools.find((pool) => pool.id === event.target.value)).catch(fail),
-  });
-  return element("header", { class: "head" },
-    element("h1", {}, say("title")),
-    now.pools.length > 0 && pick,
-    element("div", { class: "head-end" },
-      element("span", { class: "person" }, session.user, now.me?.role === "manager" && badge(say("role.manager")),
-        session.admin && badge(say("role.admin"))),
-      languageChoice(),
-      element("button", { class: "quiet", type: "button", onclick: session.end }, say("sign_out"))));
+  const choose = (event) => go({ pool: event.target.value, view: place.value.view });
+  return html`<header class="head">
+    <p class="brand">${say("title")}</p>
+    ${now.pools.length > 0 && html`<${Choice} options=${pools} value=${now.pool?.id} id="pool-choice" aria-label=${say("pool")} onChange=${choose}/>`}
+    <div class="head-end">
+      <span class="person">${nameOf(myId())}${now.me?.role === "manager" && html`<${Badge}>${say("role.manager")}</${Badge}>`}
+        ${session.admin && html`<${Badge}>${say("role.admin")}</${Badge}>`}</span>
+      <${LanguageChoice}/>
+      <button class="quiet" type="button" onClick=${signOut}>${say("sign_out")}</button>
+    </div>
+  </header>`;
 }
 
-function content() {
-  if (now.loading) return element("main", {}, standing(say("list.reading"), "reading"));
-  if (now.pool === null) return element("main", {}, standing(say("no_pool")));
-  const seen = Object.keys(TABS).filter((name) => TABS[name].seen());
-  if (!seen.includes(now.tab)) now.tab = seen[0];
-  const panel = element("div", { role: "tabpanel", id: "panel", tabindex: -1, "aria-labelledby": `tab-${now.tab}` });
-  fill(panel, TABS[now.tab].view());
-  return element("main", {}, closedBanner(), element("div", { class: "under-head" }, tabBar(seen), meLine()), panel);
+function Content() {
+  if (now.phase === "reading") return html`<main><${Reading}/></main>`;
+  if (now.phase === "failed") return html`<main class="door"><${Failed} error=${now.error} again=${start}/></main>`;
+  if (now.pool === null) return html`<main><${Empty}>${say("no_pool")}</${Empty}></main>`;
+  const current = currentView();
+  const { view: View, part } = VIEWS[current];
+  return html`<div class="frame">
+    <nav class="views" aria-label=${say("views")}>${seenViews().map((name) => html`<a key=${name} href=${linkTo(placeWith({ view: name }))}
+      aria-current=${name === current ? "page" : undefined} onClick=${(event) => visit(event, name)}>${say(`view.${name}`)}</a>`)}</nav>
+    <main id="panel" tabindex="-1">
+      ${now.pool.status !== "open" && html`<p class="banner" role="status">${say(`banner.${now.pool.status}`)}</p>`}
+      <div class="under-head"><h1>${say(`view.${current}`)}</h1><${Me}/></div>
+      ${part ? html`<${LaterView} key=${current} part=${part} name=${current}/>` : html`<${View} key=${current}/>`}
+    </main>
+  </div>`;
 }
 
-function closedBanner() {
-  return now.pool.status !== "open" && element("p", { class: "banner", role: "status" }, say(`banner.${now.pool.status}`));
+function visit(event, view) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (view === currentView()) show();
+  go({ view });
 }
 
-function tabBar(seen) {
-  const choose = (name) => {
-    now.tab = name;
-    show();
-    document.getElementById(`tab-${name}`).focus();
-  };
-  const move = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step) choose(seen[(seen.indexOf(now.tab) + step + seen.length) % seen.length]);
-  };
-  return element("div", { class: "tabs", role: "tablist", "aria-label": say("tabs"), onkeydown: move },
-    seen.map((name) => element("button", {
-      type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", "aria-selected": String(name === now.tab),
-      tabindex: name === now.tab ? 0 : -1, onclick: () => choose(name),
-    }, say(`tab.${name}`))));
+function Me() {
+  const { me } = now;
+  return html`<div class="me" id="me">${me && html`<${Usage} words=${say("me.held")} used=${me.held} limit=${me.holding_limit}/>
+    ${me.daily_claim_limit !== null && html`<${Usage} words=${say("me.today")} used=${me.claimed_today} limit=${me.daily_claim_limit}/>`}`}</div>`;
 }
 
-function meLine() {
-  const me = now.me;
-  return element("div", { class: "me", id: "me" }, me && [
-    usage(say("me.held"), me.held, me.holding_limit),
-    me.daily_claim_limit !== null && usage(say("me.today"), me.claimed_today, me.daily_claim_limit),
-  ]);
-}
+/** The reader goes to another pool by the address. */
+effect(() => {
+  const wanted = place.value.pool;
+  const known = now.pools.find((pool) => pool.id === wanted);
+  if (known && now.pool && known.id !== now.pool.id && now.phase === "ready") enter(known).catch(failEntering);
+});
 
-/** The counters at the head, after something was done. */
-async function refreshMe() {
-  try {
-    now.me = await read(inPool("/members/me"));
-    document.getElementById("me")?.replaceWith(meLine());
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-  }
+function failEntering(error) {
+  refusalOf(error);
+  Object.assign(now, { error, phase: "failed" });
 }
 
 /** A link that was opened in this very tab. */
-window.addEventListener("hashchange", async () => {
+addEventListener("hashchange", async () => {
   const [given, before] = [linkedToken(), session.token];
   if (given === null) return;
   await receiveToken(given);
-  if (session.token !== before || before === null) start();
+  if (session.token !== null && (session.token !== before || before === null)) start();
 });
 
-const linked = linkedToken();
-if (session.token !== null && !session.begin(session.token)) session.end();
-comeBack().then(async () => {
+async function begin() {
+  const linked = linkedToken();
+  if (session.token !== null && !session.begin(session.token)) session.end();
+  const words = loadWords();
+  if (GIVEN.signIn && location.search.includes("state=")) await (await fromPart("company", "comeBack"))();
+  if (linked === null) await askOtherTabs();
+  await words;
   if (linked !== null) await receiveToken(linked);
-  return start();
-});
+  effect(() => {
+    document.documentElement.lang = tag();
+    document.title = say("title");
+  });
+  render(html`<${App}/>`, document.getElementById("console"));
+  await start();
+}
+
+begin();

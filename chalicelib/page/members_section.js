@@ -1,6 +1,14 @@
 // Who belongs to the pool, what they hold of what they may, and changing that.
 
-function membersSection() {
+import { element, fill } from "./element.js";
+import { notice } from "./notices.js";
+import { managing, myId, now, refreshMe } from "./now.js";
+import { askFirst, badge, button, choice, failed, labelled, standing, usage } from "./parts.js";
+import { all, ask, inPool, query } from "./requests.js";
+import { session } from "./session.js";
+import { number, say } from "./words.js";
+
+export function membersSection() {
   const host = element("div");
   const reload = async () => {
     fill(host, standing(say("list.reading"), "reading"));
@@ -31,7 +39,7 @@ function memberRow(member, members, reload) {
       usage(say("me.today"), member.claimed_today, member.daily_claim_limit)),
     element("div", { class: "buttons" },
       mayEdit && button(say("members.edit"), () => editMember(member, reload), { "aria-label": say("members.edit_name", named) }),
-      now.manager && button(say("members.remove"), () => removeMember(member, members, reload), {
+      managing() && button(say("members.remove"), () => removeMember(member, members, reload), {
         class: "warn", "aria-label": say("members.remove_name", named),
       })));
 }
@@ -63,7 +71,7 @@ function removeMember(member, members, reload) {
   const others = members.filter((each) => each.user_id !== member.user_id).map((each) => each.user_id);
   const ways = { release: say("members.held_release"), ...(others.length && { transfer: say("members.held_transfer") }) };
   const to = choice(Object.fromEntries(others.map((each) => [each, each])), others[0]);
-  const heir = labelled(say("manage.to"), to);
+  const heir = labelled(say("verb.to"), to);
   heir.hidden = true;
   const way = choice(ways, "release", { onchange: () => { heir.hidden = way.value !== "transfer"; } });
   const remove = async () => {

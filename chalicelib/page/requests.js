@@ -1,12 +1,14 @@
-// Calls to the service, at addresses beside that of this page, so that a stage's prefix is part of them. A change has
-// an Idempotency-Key, and is repeated with the same one while it is not known whether it was done.
+// Requests to the service. A change has an Idempotency-Key, and is repeated with the same one while it is not known
+// whether it was done. A request whose token has ended waits until its person has signed in again.
 
-const HOME = new URL(location.pathname.replace(/console\/?$/, ""), location.origin);
-const ATTEMPTS = 4;
-const PAUSE_MS = 400;
+import { HOME, send } from "./network.js";
+import { now } from "./now.js";
+import { rememberPeople } from "./people.js";
+import { session } from "./session.js";
+import { tag } from "./words.js";
 
 /** An answer that is a refusal: `refusal` is its problem, with a code, and `status` that of HTTP. */
-class Refused extends Error {
+export class Refused extends Error {
   constructor(status, refusal) {
     super(refusal.code);
     this.status = status;
@@ -15,66 +17,65 @@ class Refused extends Error {
 }
 
 /** What was refused; anything else that was thrown is a defect, and goes on. */
-function refusalOf(error) {
+export function refusalOf(error) {
   if (!(error instanceof Refused)) throw error;
   return error.refusal;
 }
 
-const read = (path) => ask("GET", path);
-const change = (path, body, more) => ask("POST", path, body, more);
+export const read = (path) => ask("GET", path);
+export const change = (path, body, more) => ask("POST", path, body, more);
 
 /** The answer's body. Throws Refused; a network that stays away is refused as `unreachable`. */
-async function ask(method, path, body, { ifMatch } = {}) {
+export async function ask(method, path, body, { ifMatch } = {}) {
   // A user who signs in later must not send a request that another user began.
-  if (session.token === null) throw new Refused(401, { code: "unauthenticated" });
-  const { token } = session;
-  session.used = true;
-  const headers = { Authorization: `Bearer ${token}`, "Accept-Language": TAGS[language] };
+  if (session.token === null && session.waiting === null) throw new Refused(401, { code: "unauthenticated" });
+  const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (ifMatch !== undefined) headers["If-Match"] = `"${ifMatch}"`;
   if (method !== "GET") headers["Idempotency-Key"] = newKey();
-  const request = { method, headers, body: body && JSON.stringify(body), cache: "no-store" };
-  for (let attempt = 1; ; attempt += 1) {
-    const answer = await fetch(new URL(`v1${path}`, HOME), request).catch(() => null);
-    const again = answer === null || answer.status === 429 || answer.status === 503;
-    if (!again || attempt === ATTEMPTS) return bodyOf(answer, token);
-    await pause(PAUSE_MS * 2 ** (attempt - 1) + 1000 * Number(answer?.headers.get("Retry-After") ?? 0));
+  for (;;) {
+    if (session.token === null) await session.again();
+    const { token } = session;
+    session.used = true;
+    Object.assign(headers, { Authorization: `Bearer ${token}`, "Accept-Language": tag() });
+    const answer = await send(new URL(`v1${path}`, HOME), { method, headers, body: body && JSON.stringify(body) });
+    if (answer?.status !== 401) return bodyOf(answer);
+    if (session.token === token) session.lost();
+    if (session.token === null && session.waiting === null) throw new Refused(401, { code: "unauthenticated" });
   }
 }
 
-async function bodyOf(answer, token) {
+async function bodyOf(answer) {
   if (answer === null) throw new Refused(0, { code: "unreachable" });
-  const body = await answer.json().catch(() => ({ code: "unreachable" }));
-  if (answer.status === 401 && session.token === token) session.lost();
+  const body = await answer.json().catch(() => null);
+  if (body === null) throw new Refused(answer.status, { code: "unreachable" });
   if (!answer.ok) throw new Refused(answer.status, body);
+  rememberPeople(body.people);
   return body;
 }
 
 /** The status of one small read with that token, which need not be that of the session; 0 without an answer. */
-async function statusWith(token) {
-  const request = { headers: { Authorization: `Bearer ${token}` }, cache: "no-store" };
-  const answer = await fetch(new URL("v1/pools?limit=1", HOME), request).catch(() => null);
+export async function statusWith(token) {
+  const answer = await send(new URL("v1/pools?limit=1", HOME), { headers: { Authorization: `Bearer ${token}` } }, 1);
   return answer?.status ?? 0;
 }
 
-function newKey() {
+export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function pause(ms) {
-  return new Promise((done) => setTimeout(done, ms));
-}
+export const inPool = (rest = "") => `/pools/${encodeURIComponent(now.pool.id)}${rest}`;
+export const ofCustomer = (id, rest = "") => inPool(`/customers/${encodeURIComponent(id)}${rest}`);
 
-const inPool = (rest = "") => `/pools/${encodeURIComponent(now.pool.id)}${rest}`;
-const ofCustomer = (id, rest = "") => inPool(`/customers/${encodeURIComponent(id)}${rest}`);
-
-function query(given) {
-  const said = Object.entries(given).filter(([, value]) => value !== null && value !== undefined && value !== "");
+/** A query of those members that have a value; a list is repeated. */
+export function query(given) {
+  const said = Object.entries(given).flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+    .filter(([, value]) => value !== null && value !== undefined && value !== "");
   return said.length ? `?${new URLSearchParams(said)}` : "";
 }
 
 /** Every item of a list that is known to be short. */
-async function all(path, given = {}) {
+export async function all(path, given = {}) {
   const items = [];
   for (let cursor = null; ; ) {
     const page = await read(path + query({ ...given, limit: 100, cursor }));
@@ -82,4 +83,16 @@ async function all(path, given = {}) {
     if (page.next_cursor === null) return items;
     cursor = page.next_cursor;
   }
+}
+
+/** Sends a batch in pieces of a hundred; the answers together, as if it had been one. */
+export async function inPieces(ids, sendPiece) {
+  const together = { results: [], summary: { ok: 0, failed: 0 } };
+  for (let start = 0; start < ids.length; start += 100) {
+    const answer = await sendPiece(ids.slice(start, start + 100));
+    together.results.push(...answer.results);
+    together.summary.ok += answer.summary.ok;
+    together.summary.failed += answer.summary.failed;
+  }
+  return together;
 }

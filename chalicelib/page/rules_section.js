@@ -1,5 +1,13 @@
 // The pool's policy: every rule with a control of its own; tried first, then applied, to new claims or to all.
 
+import { durationField } from "./durations.js";
+import { element, fill } from "./element.js";
+import { notice } from "./notices.js";
+import { enter, now, show } from "./now.js";
+import { button, choice, labelled, standing } from "./parts.js";
+import { ask, inPool, Refused } from "./requests.js";
+import { milliseconds, reason, say } from "./words.js";
+
 /** Rules in groups, each with the control that it has. An empty control switches a rule off. */
 const RULES = {
   claiming: { holding_limit: "count", daily_claim_limit: "count", cooldown: "length", embargo: "length" },
@@ -45,7 +53,7 @@ function parted(text) {
   return text.split(/[,，、]/).map((each) => each.trim()).filter(Boolean);
 }
 
-function rulesSection() {
+export function rulesSection() {
   const controls = {};
   const output = element("div", { class: "trial", "aria-live": "polite" });
   const groups = Object.entries(RULES).map(([group, rules]) => element("fieldset", {},
@@ -65,11 +73,11 @@ function rulesSection() {
     labelled(say("rules.apply_to"), applyTo),
     output,
     element("div", { class: "buttons" },
-      button(say("rules.try"), () => send(output, changed(), applyTo.value, true)),
-      button(say("rules.apply"), () => send(output, changed(), applyTo.value, false), { class: "main" })));
+      button(say("rules.try"), () => sendRules(output, changed(), applyTo.value, true)),
+      button(say("rules.apply"), () => sendRules(output, changed(), applyTo.value, false), { class: "main" })));
 }
 
-async function send(output, policy, applyTo, trial) {
+async function sendRules(output, policy, applyTo, trial) {
   const names = Object.keys(policy).map((rule) => say(`rule.${rule}`));
   if (names.length === 0) return fill(output, standing(say("rules.unchanged")));
   try {

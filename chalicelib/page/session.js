@@ -1,56 +1,112 @@
 // The session: the token, which is stored only for this tab of the browser, and its claims. The service verifies it with
-// each request; nothing here decides about permissions.
+// each request; nothing here decides about permissions. Tabs of one browser hand it to each other.
+
+import { openDialog } from "./dialogs.js";
+import { notice } from "./notices.js";
+import { statusWith } from "./requests.js";
+import { LinkQuestion } from "./sign_in.js";
+import { reactive } from "./view.js";
+import { GIVEN, say } from "./words.js";
 
 const TOKEN_KEPT = "customer-pool.token";
+const ANSWER_WITHIN_MS = 150;
+const channel = new BroadcastChannel("customer-pool");
+const waiters = [];
 
-const session = {
-  token: sessionStorage.getItem(TOKEN_KEPT),
-  ended: false,
-  failed: false,
-  refused: null, // why the token of a link was not taken, as a key of the words
+/** `ended`, `failed` and `refused` are what the sign-in page says; `waiting` are the claims of whom the page waits for. */
+const state = reactive({
+  token: sessionStorage.getItem(TOKEN_KEPT), claims: {}, ended: false, failed: false, refused: null, waiting: null,
+  loaded: false,
+});
+
+export const session = {
   used: false, // whether this page has sent a request for somebody
-  claims: {},
+
+  get token() { return state.token; },
+  get claims() { return state.claims; },
+  get ended() { return state.ended; },
+  get failed() { return state.failed; },
+  get refused() { return state.refused; },
+  get waiting() { return state.waiting; },
+  get loaded() { return state.loaded; },
+  get user() { return (state.waiting ?? state.claims).sub; },
+  /** Whether somebody is signed in. Only the service decides that a token has expired: the clock here may be wrong. */
+  get alive() { return state.token !== null; },
+  get admin() {
+    const { roles } = state.waiting ?? state.claims;
+    return Array.isArray(roles) && roles.includes("admin");
+  },
 
   /**
    * Never throws: the service also rejects an unreadable token. A page that was used in an ended session, or by another
    * person, is loaded again and sends nothing until then: its unfinished work must not continue in the new session.
+   * Work that waits for its own person continues.
    */
   begin(token) {
     const claims = claimsOf(token);
     if (claims === null) return false;
-    const reload = session.used && !(session.alive && samePerson(session.claims, claims));
+    const before = state.waiting ?? (session.alive ? state.claims : null);
+    const reload = session.used && !(before && samePerson(before, claims));
     sessionStorage.setItem(TOKEN_KEPT, token);
-    Object.assign(session, { token, claims, ended: false, failed: false, refused: null });
     if (reload) {
-      session.token = null;
+      state.token = null;
       location.reload();
+      return true;
     }
+    set({ token, claims, ended: false, failed: false, refused: null, waiting: null });
+    for (const done of waiters.splice(0)) done();
     return true;
   },
+  /** Signing out ends every tab of this person. */
   end() {
-    Object.assign(session, { token: null, claims: {} });
+    const { sub, tenant } = state.claims;
+    set({ token: null, claims: {}, waiting: null, loaded: false });
     sessionStorage.removeItem(TOKEN_KEPT);
-    show();
+    channel.postMessage({ kind: "ended", sub, tenant });
   },
-  /** The service no longer takes the token. */
+  /** The service no longer takes the token. The page stays as it is, with everything typed, and waits for the person. */
   lost() {
-    if (session.token === null) return;
-    session.ended = true;
-    session.end();
+    if (state.token === null) return;
+    sessionStorage.removeItem(TOKEN_KEPT);
+    set({ token: null, ended: true, waiting: state.claims });
   },
-  get user() {
-    return session.claims.sub;
+  /** Resolves when the person whom the page waits for has signed in again. */
+  again() {
+    return new Promise((done) => { waiters.push(done); });
   },
-  /** Whether somebody is signed in. Only the service decides that a token has expired: the clock here may be wrong. */
-  get alive() {
-    return session.token !== null;
-  },
-  get admin() {
-    return Array.isArray(session.claims.roles) && session.claims.roles.includes("admin");
-  },
+  markLoaded() { state.loaded = true; },
+  fail() { state.failed = true; },
+  share() { if (state.token !== null) channel.postMessage({ kind: "token", token: state.token }); },
 };
 
-function claimsOf(token) {
+function set(values) {
+  Object.assign(state, values);
+}
+
+/** Ask other tabs of this browser for their session. Resolves in any case. */
+export function askOtherTabs() {
+  if (state.token !== null) return Promise.resolve();
+  channel.postMessage({ kind: "who" });
+  return new Promise((done) => {
+    setTimeout(done, ANSWER_WITHIN_MS);
+    channel.addEventListener("message", ({ data }) => { if (data.kind === "token") done(); });
+  });
+}
+
+channel.addEventListener("message", ({ data }) => {
+  if (data.kind === "who") return session.share();
+  if (data.kind === "ended") {
+    const mine = session.alive && samePerson(state.claims, data);
+    if (mine) set({ token: null, claims: {}, waiting: null, loaded: false });
+    if (mine) sessionStorage.removeItem(TOKEN_KEPT);
+    return;
+  }
+  const claims = claimsOf(data.token);
+  const known = state.waiting ?? (session.alive ? state.claims : null);
+  if (claims !== null && data.token !== state.token && (known ? samePerson(known, claims) : !session.used)) session.begin(data.token);
+});
+
+export function claimsOf(token) {
   try {
     const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
@@ -75,7 +131,7 @@ function samePerson(one, other) {
 }
 
 /** The token of the address, or null. It is taken out of the address before anything else happens. */
-function linkedToken() {
+export function linkedToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given !== null) history.replaceState(null, "", location.pathname + location.search);
   return given;
@@ -85,7 +141,7 @@ function linkedToken() {
  * What a link's token does: it signs nobody in where the company has a sign-in of its own, and replaces no session that
  * the service accepts before the reader has chosen to. Claims that are not verified replace nothing.
  */
-async function receiveToken(given) {
+export async function receiveToken(given) {
   const next = claimsOf(given);
   if (GIVEN.signIn || next === null) return refuseLink(GIVEN.signIn ? "link.not_here" : "link.no_token");
   const current = session.token;
@@ -100,7 +156,7 @@ async function receiveToken(given) {
 
 /** Show a sentence below the page of a signed-in user, or else on the sign-in page. */
 function refuseLink(why) {
-  if (session.token === null) session.refused = why;
+  if (session.token === null) state.refused = why;
   else notice(say(why), "bad");
 }
 
@@ -111,13 +167,6 @@ function called(claims, other) {
 }
 
 function askWhoSignsIn(token, next) {
-  document.querySelectorAll("dialog[data-stays]").forEach((open) => open.close());
   const [here, there] = [called(session.claims, next), called(next, session.claims)];
-  const change = () => session.begin(token);
-  const made = dialog(say("link.title"), (close) => element("div", {},
-    element("p", {}, say("link.about", { now: here, next: there })),
-    element("div", { class: "buttons" },
-      element("button", { type: "button", onclick: change }, say("link.switch", { user: there })),
-      element("button", { type: "button", class: "main", autofocus: true, onclick: close }, say("link.keep", { user: here })))), true);
-  made.classList.add("question");
+  openDialog({ only: "link", kind: "question", title: say("link.title"), component: LinkQuestion, here, there, change: () => session.begin(token) });
 }

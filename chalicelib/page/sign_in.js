@@ -1,42 +1,82 @@
-// The door: where no token is known yet. One comes from the company's own sign-in, or is pasted here.
+// The sign-in page: where no token is known yet. One comes from the company's own sign-in, or is pasted here.
 
-function signInScreen() {
-  const pasted = element("textarea", {
-    id: "token", rows: 4, required: true, autocomplete: "off", spellcheck: "false", placeholder: "eyJ…",
-  });
-  const wrong = element("p", { class: "refused", role: "alert" }, doorWords());
-  const enter = (event) => {
-    event.preventDefault();
-    if (session.begin(pasted.value.trim())) start();
-    else fill(wrong, say("sign_in.no_token"));
-  };
-  return element("main", { class: "door" },
-    element("div", { class: "door-head" }, element("h1", {}, say("title")), languageChoice()),
-    element("p", { class: "quiet-text" }, say("sign_in.about")),
-    wrong,
-    GIVEN.signIn && button(say("sign_in.leave"), () => leaveToSignIn().catch(() => fill(wrong, say("sign_in.away"))), { class: "main" }),
-    otherwise(element("form", { class: "card", onsubmit: enter },
-      element("label", { for: "token" }, say("sign_in.token")),
-      pasted,
-      element("button", { class: GIVEN.signIn ? "" : "main", type: "submit" }, say("sign_in.enter")),
-      element("p", { class: "quiet-text" }, say("sign_in.kept")))));
+import { Button } from "./components.js";
+import { closeDialogs, ModalDialog } from "./dialogs.js";
+import { dropDrafts } from "./drafts.js";
+import { start } from "./now.js";
+import { fromPart } from "./parts_loaded.js";
+import { session } from "./session.js";
+import { html, useEffect, useRef, useState } from "./view.js";
+import { GIVEN, language, LANGUAGES, say, speak, TAGS } from "./words.js";
+
+export function SignInPage() {
+  return html`<main class="door">
+    <div class="door-head"><h1>${say("title")}</h1><${LanguageChoice}/></div>
+    <p class="quiet-text">${say("sign_in.about")}</p>
+    <${SignIn}/>
+  </main>`;
+}
+
+/** The same over a page whose session has ended: what is typed there stays. */
+export function SignInAgain() {
+  return html`<${ModalDialog} title=${say("sign_in.again", { user: session.user })} locked close=${() => {}}>
+    <div class="door"><${SignIn}/>
+      <button type="button" class="quiet" onClick=${signOut}>${say("sign_out")}</button></div>
+  </${ModalDialog}>`;
+}
+
+function SignIn() {
+  const [wrong, setWrong] = useState(signInWords());
+  useEffect(() => { setWrong(signInWords()); }, [session.refused, session.failed, session.ended, language.value]);
+  const leave = () => fromPart("company", "leaveToSignIn").then((leaveNow) => leaveNow()).catch(() => setWrong(say("sign_in.away")));
+  const given = GIVEN.signIn !== null;
+  return html`<p class="refused" role="alert">${wrong}</p>
+    ${given && html`<${Button} kind="main" act=${leave}>${say("sign_in.leave")}</${Button}>`}
+    ${given ? html`<details><summary>${say("sign_in.otherwise")}</summary><${TokenForm} fail=${setWrong}/></details>`
+      : html`<${TokenForm} fail=${setWrong} main/>`}`;
 }
 
 /** Pasting a token is for those who have no other way. */
-function otherwise(form) {
-  return GIVEN.signIn ? element("details", {}, element("summary", {}, say("sign_in.otherwise")), form) : form;
+function TokenForm({ fail, main }) {
+  const pasted = useRef();
+  const submit = (event) => {
+    event.preventDefault();
+    if (!session.begin(pasted.current.value.trim())) return fail(say("sign_in.no_token"));
+    if (!session.loaded) start();
+  };
+  return html`<form class="card" onSubmit=${submit}>
+    <label for="token">${say("sign_in.token")}</label>
+    <textarea id="token" ref=${pasted} rows="4" required autocomplete="off" spellcheck="false" placeholder="eyJ…"></textarea>
+    <button class=${main ? "main" : ""} type="submit">${say("sign_in.enter")}</button>
+    <p class="quiet-text">${say("sign_in.kept")}</p>
+  </form>`;
 }
 
-function doorWords() {
+function signInWords() {
   if (session.refused !== null) return say(session.refused);
   if (session.failed) return say("sign_in.failed");
   return session.ended ? say("sign_in.ended") : null;
 }
 
-function languageChoice() {
-  const others = Object.entries(LANGUAGES).filter(([code]) => code !== language);
-  return others.map(([code, name]) =>
-    element("button", {
-      class: "quiet", type: "button", id: "other-language", lang: TAGS[code], onclick: () => { speak(code); show(); },
-    }, name));
+export function signOut() {
+  dropDrafts();
+  closeDialogs();
+  session.end();
+}
+
+export function LanguageChoice() {
+  const others = Object.entries(LANGUAGES).filter(([code]) => code !== language.value);
+  return others.map(([code, name]) => html`<button class="quiet" type="button" id="other-language" lang=${TAGS[code]}
+    onClick=${() => speak(code)}>${name}</button>`);
+}
+
+/** Whether a link's token replaces the session: the reader chooses. */
+export function LinkQuestion({ here, there, change: switchUser, close }) {
+  return html`<div>
+    <p>${say("link.about", { now: here, next: there })}</p>
+    <div class="buttons">
+      <button type="button" onClick=${switchUser}>${say("link.switch", { user: there })}</button>
+      <button type="button" class="main" autofocus onClick=${() => close()}>${say("link.keep", { user: here })}</button>
+    </div>
+  </div>`;
 }

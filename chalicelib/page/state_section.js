@@ -1,6 +1,14 @@
 // The pool as a whole: open, paused or closed, and how the sweep that returns expired claims is doing.
 
-function stateSection() {
+import { stateOf } from "./customers.js";
+import { element, fill } from "./element.js";
+import { enter, managing, now, show } from "./now.js";
+import { askFirst, badge, button, choice, labelled, standing } from "./parts.js";
+import { change, inPool, read, refusalOf } from "./requests.js";
+import { session } from "./session.js";
+import { length, number, reason, say } from "./words.js";
+
+export function stateSection() {
   return [
     element("section", { class: "card" },
       element("h2", {}, say("state.title")),
@@ -35,7 +43,7 @@ function sweepCard() {
     session.admin && element("div", { class: "buttons start" },
       button(say("sweep.look"), () => sweep({ dry_run: true })),
       button(say("sweep.now"), () => sweep({}))));
-  if (now.manager) overdue(output).catch((error) => fill(output, standing(reason(refusalOf(error)), "bad")));
+  if (managing()) overdue(output).catch((error) => fill(output, standing(reason(refusalOf(error)), "bad")));
   return card;
 }
 

@@ -1,9 +1,16 @@
 // What happened in the pool, by day and by member: sums, drawings, and the same in tables for who cannot see drawings.
 
+import { dayChart, legend, memberChart } from "./charts.js";
+import { element, fill } from "./element.js";
+import { now } from "./now.js";
+import { choice, failed, labelled, standing } from "./parts.js";
+import { inPool, query, read } from "./requests.js";
+import { day, number, say } from "./words.js";
+
 const KINDS = ["entered", "claimed", "released", "expired", "won"];
 const SPANS = [7, 30, 90];
 
-function statisticsTab() {
+export function statisticsTab() {
   const host = element("div");
   const spans = choice(Object.fromEntries(SPANS.map((days) => [days, say("stats.days", { days: number(days) })])), String(now.span), {
     onchange: () => { now.span = Number(spans.value); reload(); },

@@ -1,21 +1,55 @@
-// Texts in the reader's language: sentences by key, moments, lengths of time. Knows no customer and no request.
+// Texts in the reader's language: sentences by key, moments, lengths of time. Knows no customer and no rule.
 
-const GIVEN = JSON.parse(document.getElementById("given").textContent);
-const LANGUAGES = { en: "English", zh: "中文" };
-const TAGS = { en: "en", zh: "zh-CN" };
+import { HOME, send } from "./network.js";
+import { signal } from "./view.js";
+
+export const GIVEN = JSON.parse(document.getElementById("given").textContent);
+export const LANGUAGES = { en: "English", zh: "中文" };
+export const TAGS = { en: "en", zh: "zh-CN" };
 const LANGUAGE_KEPT = "customer-pool.language";
+const texts = {}; // by language
+const wordParts = new Set();
+const loadedTexts = new Set();
 
-let language = localStorage.getItem(LANGUAGE_KEPT) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
-if (!(language in LANGUAGES)) language = "en";
+export const language = signal(chosenLanguage());
 
-function speak(other) {
-  language = other;
-  localStorage.setItem(LANGUAGE_KEPT, other);
+function chosenLanguage() {
+  const chosen = localStorage.getItem(LANGUAGE_KEPT) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+  return chosen in LANGUAGES ? chosen : "en";
+}
+
+/** Load the texts of a language: nothing can be shown before. Their address never changes, so browsers keep them. */
+export async function loadWords(code = language.value) {
+  await Promise.all(["", ...wordParts].map((part) => loadTexts(code, part)));
+}
+
+/** Load the texts of a part too, in this language and in each that is chosen later. */
+export async function loadWordsOf(part) {
+  await loadTexts(language.value, `-${part}`);
+  wordParts.add(`-${part}`);
+}
+
+async function loadTexts(code, part) {
+  if (loadedTexts.has(code + part)) return;
+  const answer = await send(fileAddress(`${code}${part}.json`), { cache: "default" });
+  texts[code] = { ...texts[code], ...await answer.json() };
+  loadedTexts.add(code + part);
+}
+
+/** The address of a file of the console by its short name, such as `en.json`. */
+export function fileAddress(name) {
+  return new URL(`console/${GIVEN.files[name]}`, HOME);
+}
+
+export async function speak(code) {
+  await loadWords(code);
+  localStorage.setItem(LANGUAGE_KEPT, code);
+  language.value = code;
 }
 
 /** The sentence of that key. `{name}` stands for a value, `{count:row/rows}` for a number with its noun. */
-function say(key, values = {}) {
-  const sentence = GIVEN.words[language][key];
+export function say(key, values = {}) {
+  const sentence = texts[language.value][key];
   if (sentence === undefined) throw new Error(`no words for ${key}`);
   return sentence.replace(/\{(\w+)(?::([^/}]*)\/([^}]*))?\}/g, (_, name, one, many) => {
     const value = values[name] ?? "";
@@ -24,27 +58,39 @@ function say(key, values = {}) {
 }
 
 /** Whether there are words for that key. */
-function sayable(key) {
-  return key in GIVEN.words[language];
+export function sayable(key) {
+  return key in texts[language.value];
 }
 
-function number(value) {
-  return new Intl.NumberFormat(TAGS[language]).format(value);
+export function tag() {
+  return TAGS[language.value];
 }
 
-function moment(text) {
-  return new Intl.DateTimeFormat(TAGS[language], { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+export function number(value) {
+  return new Intl.NumberFormat(tag()).format(value);
 }
 
-function day(text) {
+export function moment(text) {
+  return new Intl.DateTimeFormat(tag(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+}
+
+/** A moment in so few words as are enough today: the time, or the day. */
+export function shortMoment(text) {
+  const at = new Date(text);
+  const today = at.toDateString() === new Date().toDateString();
+  const style = today ? { timeStyle: "short" } : { month: "short", day: "numeric" };
+  return new Intl.DateTimeFormat(tag(), style).format(at);
+}
+
+export function day(text) {
   const style = { month: "short", day: "numeric", timeZone: "UTC" };
-  return new Intl.DateTimeFormat(TAGS[language], style).format(new Date(`${text}T00:00:00Z`));
+  return new Intl.DateTimeFormat(tag(), style).format(new Date(`${text}T00:00:00Z`));
 }
 
-const UNITS = { W: 604_800_000, D: 86_400_000, H: 3_600_000, M: 60_000, S: 1000 };
+export const UNITS = { W: 604_800_000, D: 86_400_000, H: 3_600_000, M: 60_000, S: 1000 };
 
 /** A length in its two largest units, 6 d 23 h, or in fewer where that is enough. */
-function length(ms, most = 2, finest = "S") {
+export function length(ms, most = 2, finest = "S") {
   let left = Math.max(0, ms);
   const parts = [];
   for (const unit of ["D", "H", "M", "S"]) {
@@ -56,14 +102,18 @@ function length(ms, most = 2, finest = "S") {
   return parts.slice(0, most).join(" ");
 }
 
+export function since(text) {
+  return length(Date.now() - new Date(text), 1, "M");
+}
+
 /** Milliseconds of an ISO 8601 length such as P7D or PT15M. */
-function milliseconds(iso) {
+export function milliseconds(iso) {
   const parts = /^P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/.exec(iso) ?? [];
   return ["W", "D", "H", "M", "S"].reduce((sum, unit, i) => sum + Number(parts[i + 1] ?? 0) * UNITS[unit], 0);
 }
 
 /** Why something was refused, in words, with its limit and its end where it has one. */
-function reason(refusal) {
+export function reason(refusal) {
   const key = `refusal.${refusal.code}`;
   const words = [sayable(key) ? say(key) : refusal.detail ?? say("refusal.unknown")];
   if (refusal.limit !== undefined && refusal.used !== undefined) {
@@ -78,7 +128,7 @@ function reason(refusal) {
     if (refusal.code === "invalid_request") words.length = 0;
     words.push(say("refusal.errors", { errors: refusal.errors.map(withLabel).join(say("refusal.apart")) }));
   }
-  return words.join(language === "zh" ? "" : " ");
+  return words.join(language.value === "zh" ? "" : " ");
 }
 
 /** An error of the service begins with the path of a member; a person knows it by its label. */

@@ -113,18 +113,39 @@ class Console:
         return (within or self.page).get_by_role("button", name=self.text(key, **values), exact=True)
 
     def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=self.text(f"tab.{name}"), exact=True).click()
+        self.view(name).click()
         self.wait_until_loaded()
+
+    def view(self, name: str) -> Any:
+        """Return the link to the view of that name."""
+        return self.navigation.get_by_role("link", name=self.text(f"view.{name}"), exact=True)
+
+    @property
+    def navigation(self) -> Any:
+        return self.page.get_by_role("navigation")
+
+    def views(self) -> list[str]:
+        """Return the names of the views that the user sees."""
+        return [str(name) for name in self.navigation.get_by_role("link").all_inner_texts()]
+
+    def open_customer(self, name: str) -> None:
+        self.row(name).get_by_role("link", name=name, exact=True).click()
+        self.dialog.get_by_text(self.text("customer.history"), exact=True).wait_for()
 
     def wait_until_loaded(self) -> None:
         """Wait until the page loads nothing more."""
         self.page.locator(".reading").first.wait_for(state="detached")
 
     def row(self, name: str) -> Any:
-        return self.page.get_by_role("listitem").filter(has=self.page.get_by_role("button", name=name, exact=True))
+        """Return the row of a customer: all that is shown of it."""
+        return self.page.locator("[data-id]").filter(has=self.page.get_by_role("link", name=name, exact=True))
+
+    def notice(self, text: str) -> None:
+        """Wait for a notice with this text."""
+        self.page.locator("#notices").get_by_text(text).first.wait_for()
 
     def names(self) -> list[str]:
-        return [str(name) for name in self.page.locator(".row button.name").all_inner_texts()]
+        return [str(name) for name in self.page.locator(".customers a.name").all_inner_texts()]
 
     def select(self, *names: str) -> None:
         for name in names:

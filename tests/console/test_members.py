@@ -18,8 +18,8 @@ def test_a_token_in_the_url_signs_in_and_is_removed_from_the_url(browser: Browse
     console = browser.open_console("alice")
 
     assert console.names() == ["Acme"]
-    assert console.page.url == f"{team.url}/console"
-    assert console.page.evaluate("history.length") <= 2
+    assert console.page.url == f"{team.url}/console#/p/pool"
+    assert console.page.evaluate("history.length") <= 3
 
 
 def test_a_pasted_token_signs_in_and_other_text_is_rejected(browser: Browser, team: Team) -> None:
@@ -32,18 +32,19 @@ def test_a_pasted_token_signs_in_and_other_text_is_rejected(browser: Browser, te
     page.get_by_label("Access token").fill(team.token("alice"))
     page.get_by_role("button", name="Sign in").click()
 
-    page.get_by_role("tab", name="Pool").wait_for()
+    page.get_by_role("link", name="Pool", exact=True).wait_for()
 
 
-def test_the_token_is_kept_in_one_browser_tab_and_signing_out_deletes_it(browser: Browser, team: Team) -> None:
+def test_a_second_tab_is_signed_in_and_signing_out_ends_both(browser: Browser, team: Team) -> None:
     console = browser.open_console("alice")
     console.page.reload()
-    console.page.get_by_role("tab", name="Pool").wait_for()
+    console.view("pool").wait_for()
     another = console.page.context.new_page()
 
     another.goto(f"{team.url}/console")
-    another.get_by_label("Access token").wait_for()
+    another.get_by_role("link", name="Pool", exact=True).wait_for()
     console.button("sign_out").click()
+    another.get_by_label("Access token").wait_for()
 
     kept = "JSON.stringify([sessionStorage, localStorage]) + document.cookie"
     assert team.token("alice")[:20] not in console.page.evaluate(kept)
@@ -64,15 +65,15 @@ def test_a_claim_is_shown_to_its_holder_and_the_next_claimer_sees_the_holder(bro
     team.customers("Acme", "Globex")
     alice, bob = browser.open_console("alice"), browser.open_console("bob")
 
-    alice.button("claim_name", name="Acme").click()
-    alice.row("Acme").get_by_text("Yours now.").wait_for()
-    bob.button("claim_name", name="Acme").click()
+    alice.button("verb.claim_name", name="Acme").click()
+    alice.notice("Acme: Yours now.")
+    bob.button("verb.claim_name", name="Acme").click()
     bob.row("Acme").get_by_text("Somebody else has claimed this customer.").wait_for()
 
     assert team.customer("c1")["holder"] == "alice"
     assert bob.row("Acme").get_by_text("Holder: alice").is_visible()
-    assert bob.button("claim_name", name="Acme").count() == 0, "the row is as the customer is now"
-    assert bob.button("claim_name", name="Globex").is_enabled(), "and no dead end"
+    assert bob.button("verb.claim_name", name="Acme").count() == 0, "the row is as the customer is now"
+    assert bob.button("verb.claim_name", name="Globex").is_enabled(), "and no dead end"
 
 
 def test_a_refusal_is_chinese_for_a_reader_of_chinese(browser: Browser, team: Team) -> None:
@@ -80,7 +81,7 @@ def test_a_refusal_is_chinese_for_a_reader_of_chinese(browser: Browser, team: Te
     bob = browser.open_console("bob", "zh")
     team.call("alice", "POST", "/customers/c1/claim")
 
-    bob.button("claim_name", name="北辰科技").click()
+    bob.button("verb.claim_name", name="北辰科技").click()
 
     bob.row("北辰科技").get_by_text("该客户已被他人领取。").wait_for()
 
@@ -92,7 +93,7 @@ def test_a_batch_of_claims_shows_each_result(browser: Browser, team: Team) -> No
     team.call("bob", "POST", "/customers/c2/claim")
 
     alice.select("Acme", "Globex", "Initech", "Umbrella")
-    alice.button("pool.claim_ticked").click()
+    alice.button("verb.ticked", verb="Claim").click()
 
     assert [line.partition(".")[0] for line in alice.results()] == [
         "✓ Acme Yours now", "✕ Globex Somebody else has claimed this customer", "✓ Initech Yours now",
@@ -151,8 +152,8 @@ def test_a_batch_release_releases_held_customers_and_names_a_reclaimed_one(brows
     team.call("mona", "POST", "/customers/c3/release")
 
     alice.select("Acme", "Globex", "Initech")
-    alice.button("mine.release_ticked").click()
-    alice.button("mine.release", alice.dialog).click()
+    alice.button("verb.ticked", verb="Release").click()
+    alice.button("verb.release", alice.dialog).click()
 
     assert sorted(alice.results()) == [
         "✓ Acme Released to the pool.", "✓ Globex Released to the pool.",
@@ -178,10 +179,10 @@ def test_a_required_reason_is_requested_and_shown_in_the_history(browser: Browse
     team.change_policy(reason_required=True)
     alice = browser.open_console("alice", tab="mine")
 
-    alice.button("mine.release_name", name="Acme").click()
+    alice.button("verb.release_name", name="Acme").click()
     assert alice.dialog.get_by_label("Reason (required)").get_attribute("required") is not None
     alice.dialog.get_by_label("Reason (required)").fill("wrong region")
-    alice.button("mine.release", alice.dialog).click()
+    alice.button("verb.release", alice.dialog).click()
     alice.dialog.wait_for(state="detached")
 
     assert team.call("mona", "GET", "/customers/c1/history").json["items"][-1]["reason"] == "wrong region"
@@ -193,10 +194,12 @@ def test_extending_following_up_and_winning(browser: Browser, team: Team) -> Non
     claim_for_alice(team, "Acme")
     alice = browser.open_console("alice", tab="mine")
 
-    for key in ("mine.follow_up", "mine.extend", "mine.win"):
+    alice.button("follow_up.name", name="Acme").click()
+    alice.page.get_by_label("What was said").fill("called")
+    alice.button("follow_up.save").click()
+    alice.notice("Acme: Follow-up recorded.")
+    for key in ("verb.extend", "verb.win"):
         alice.button(f"{key}_name", name="Acme").click()
-        if key == "mine.follow_up":
-            alice.dialog.get_by_label(alice.text("mine.note")).fill("called")
         alice.button(key, alice.dialog).click()
         alice.dialog.wait_for(state="detached")
 
@@ -209,10 +212,10 @@ def test_a_win_that_needs_an_approval_is_shown_as_requested(browser: Browser, te
     claim_for_alice(team, "Acme")
     alice = browser.open_console("alice", tab="mine")
 
-    alice.button("mine.win_name", name="Acme").click()
-    alice.button("mine.win", alice.dialog).click()
+    alice.button("verb.win_name", name="Acme").click()
+    alice.button("verb.win", alice.dialog).click()
 
-    alice.row("Acme").get_by_text(alice.text("mine.win_requested")).wait_for()
+    alice.row("Acme").get_by_text(alice.text("verb.win_requested")).wait_for()
     assert team.customer("c1")["state"] == "claimed"
 
 
@@ -221,8 +224,8 @@ def test_a_customer_changed_by_another_user_updates_its_row(browser: Browser, te
     alice = browser.open_console("alice", tab="mine")
     team.call("mona", "POST", "/customers/c1/release")
 
-    alice.button("mine.win_name", name="Acme").click()
-    alice.button("mine.win", alice.dialog).click()
+    alice.button("verb.win_name", name="Acme").click()
+    alice.button("verb.win", alice.dialog).click()
 
     alice.row("Acme").get_by_text("Nobody holds this customer any more.").wait_for()
     assert alice.row("Acme").get_by_text("Available", exact=True).is_visible()
@@ -232,7 +235,7 @@ def test_the_history_shows_each_event_with_its_actor(browser: Browser, team: Tea
     claim_for_alice(team, "Acme")
     alice = browser.open_console("alice", tab="mine")
 
-    alice.button("mine.history_name", name="Acme").click()
+    alice.open_customer("Acme")
 
     alice.dialog.get_by_text("alice claimed the customer").wait_for()
     assert alice.dialog.get_by_text("mona created the customer").is_visible()
@@ -243,7 +246,7 @@ def test_a_reason_the_reader_may_not_see_is_shown_as_hidden(browser: Browser, te
     assert team.call("alice", "POST", "/customers/c1/release", {"reason": "wrong region"}).status == 200
     bob = browser.open_console("bob")
 
-    bob.row("Acme").get_by_role("button", name="Acme", exact=True).click()
+    bob.open_customer("Acme")
 
     bob.dialog.get_by_text("Hidden", exact=True).wait_for()
     assert "wrong region" not in bob.dialog.inner_text()
@@ -254,7 +257,7 @@ def test_eligibility_lists_every_reason_against_a_claim(browser: Browser, team: 
     team.customers("Acme")
     alice = browser.open_console("alice")
 
-    alice.row("Acme").get_by_role("button", name="Acme", exact=True).click()
+    alice.open_customer("Acme")
 
     alice.dialog.get_by_text("The holding limit is reached. (0 of 0)").wait_for()
 
@@ -276,8 +279,8 @@ def test_a_change_without_a_response_is_retried_with_the_same_key(browser: Brows
             route.continue_()
 
     alice.page.route("**/claim", lose_first_response)
-    alice.button("claim_name", name="Acme").click()
+    alice.button("verb.claim_name", name="Acme").click()
 
-    alice.row("Acme").get_by_text("Yours now.").wait_for()
+    alice.notice("Acme: Yours now.")
     assert len(keys) == 2 and len(set(keys)) == 1
     assert team.customer("c1")["version"] == 2

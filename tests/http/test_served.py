@@ -208,13 +208,16 @@ def test_a_large_response_is_compressed_for_a_client_that_accepts_gzip(served: S
     assert (plain_headers["Content-Encoding"], plain_headers["Vary"]) == (None, "Accept-Encoding")
 
 
-def test_the_compressed_console_is_at_most_a_third_of_its_size(served: Served) -> None:
-    _, plain = read_raw(served, "/console", None)
+def test_the_script_of_the_console_is_compressed_and_kept_by_browsers(served: Served) -> None:
+    page, body = read_raw(served, "/console", "identity")
+    script = "/console/" + body.decode().partition(' src="console/')[2].partition('"')[0]
+    _, plain = read_raw(served, script, None)
 
-    headers, body = read_raw(served, "/console", "gzip")
+    headers, compressed_script = read_raw(served, script, "gzip")
 
-    assert headers["Content-Encoding"] == "gzip" and len(body) * 3 < len(plain)
-    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert page["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Content-Encoding"] == "gzip" and len(compressed_script) * 3 < len(plain)
+    assert "immutable" in headers["Cache-Control"] and headers["Content-Type"] == "text/javascript"
 
 
 def test_a_compressed_response_keeps_its_etag_and_small_ones_stay_plain(served: Served) -> None:

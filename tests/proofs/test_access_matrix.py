@@ -34,6 +34,7 @@ TABLE = """
 GET /health                                | in     in        in        in       in        in        in       in       in
 GET /openapi.json                          | in     in        in        in       in        in        in       in       in
 GET /console                               | in     in        in        in       in        in        in       in       in
+GET /console/unknown.js                    | 404    404       404       404      404       404       404      404      404
 
 POST /pools                                | 401    own       admin?    admin?   admin?    admin?    admin?   in       in
 GET /pools                                 | 401    own       own       in       in        in        in       in       in
@@ -234,7 +235,7 @@ def send(world: World, row: str, name: str, body: Any = None, path: str = "", **
 
 def at(path: str) -> str:
     """The console alone stands beside the versioned routes."""
-    return path if path == "/console" else "/v1" + path
+    return path if path.startswith("/console") else "/v1" + path
 
 
 def prepare(world: World) -> None:

@@ -36,6 +36,7 @@ NOT_RUN = {
     "load": "takes minutes",
     "test-console": "needs a browser",
     "screenshots": "needs a browser",
+    "vendor": "needs npm",
     "mutants": "takes many minutes",
     "check": "each change has passed it before its tests are run",
     "replay": "needs data that is not ours to pass on",

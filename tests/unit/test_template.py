@@ -32,7 +32,7 @@ from tools.deploy.stages import STAGES
 A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
 A_MEMBER = Member("main", "p", "alice", "member")
 A_POOL = Pool("main", "p", "P", "open", Policy(), 1, 0, 0)
-PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/console")}
+PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/console"), ("GET", "/console/{file}")}
 ENOUGH = {
     "APIHandler": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
     "Authorizer": set[str](),

@@ -65,12 +65,7 @@ class Shot:
 
 def ticked(page: Any) -> None:
     for at in (0, 2):
-        page.locator(".row .tick input").nth(at).check()
-
-
-def members(page: Any) -> None:
-    page.locator("[data-section=members]").click()
-    page.locator(".member").first.wait_for()
+        page.locator(".customers .tick input").nth(at).check()
 
 
 DESK, PHONE = (1180, 760), (390, 800)
@@ -78,7 +73,7 @@ SHOTS: Final = (
     Shot("console-pool-zh", "alice", "pool", "zh-CN", DESK, before=ticked),
     Shot("console-mine-en", "alice", "mine", "en", DESK, before=ticked),
     Shot("console-statistics-zh", "mona", "statistics", "zh-CN", (1180, 980)),
-    Shot("console-members-en", "mona", "manage", "en", DESK, before=members),
+    Shot("console-members-en", "mona", "members", "en", DESK),
     Shot("console-phone-mine-zh", "alice", "mine", "zh-CN", PHONE),
     Shot("console-phone-pool-en", "bob", "pool", "en", PHONE, "dark"),
 )
@@ -161,9 +156,12 @@ def take(made: Any, url: str, keys: LocalKeys, shot: Shot) -> None:
     context = made.new_context(viewport=size, locale=shot.language, color_scheme=shot.scheme, device_scale_factor=1.5)
     page = context.new_page()
     page.goto(f"{url}/console#token={keys.token(shot.user)}")
-    page.locator(f"#tab-{shot.tab}").click()
+    page.locator("nav a").first.wait_for()
+    page.evaluate(
+        f"location.hash = location.hash.replace(/[?].*/, '').split('/').slice(0, 2).join('/') + '/{shot.tab}'"
+    )
     page.locator(".reading").first.wait_for(state="detached")
-    page.locator(".row, .tile").first.wait_for()
+    page.locator(".customer-row, .row, .tile").first.wait_for()
     shot.before(page)
     page.mouse.move(1, 1)
     page.screenshot(path=FOLDER / f"{shot.name}.png")

@@ -1,0 +1,55 @@
+// The address: pool, view, search, filters, order and the open customer. It stands behind `#`, where no server sees it.
+// Back and reload lead where the reader was.
+
+import { signal } from "./view.js";
+
+const PLAIN = ["customer", "q", "sort", "state", "holder"];
+
+/** { pool, view, customer, q, sort, state, holder, filters: { key: text } }; null and {} where nothing is chosen. */
+export const place = signal(placeOf(location.hash));
+
+function placeOf(hash) {
+  const [path, asked] = hash.startsWith("#/") ? hash.slice(2).split("?") : ["", ""];
+  const [pool, view] = path.split("/").map(decodeURIComponent);
+  const said = new URLSearchParams(asked ?? "");
+  const found = { pool: pool || null, view: view || null, filters: {} };
+  for (const name of PLAIN) found[name] = said.get(name);
+  for (const [name, text] of said) if (name.startsWith("f.")) found.filters[name.slice(2)] = text;
+  return found;
+}
+
+/** The address of a place, as a link takes it. */
+export function linkTo(to) {
+  const said = new URLSearchParams();
+  for (const name of PLAIN) if (to[name]) said.set(name, to[name]);
+  for (const [key, text] of Object.entries(to.filters ?? {})) if (text) said.set("f." + key, text);
+  const path = [to.pool, to.view].filter(Boolean).map(encodeURIComponent).join("/");
+  return `#/${path}${said.size ? `?${said}` : ""}`;
+}
+
+/** The place with some changes; another view begins without search, filters and customer. */
+export function placeWith(changes) {
+  const moves = "view" in changes || "pool" in changes;
+  const kept = moves ? { pool: place.value.pool, view: place.value.view, filters: {} } : place.value;
+  return { ...kept, ...changes };
+}
+
+/** Go there. `replace` keeps the entry of the history: for what nobody wants to go back through. */
+export function go(changes, { replace = false } = {}) {
+  const to = linkTo(placeWith(changes));
+  if (to === location.hash) return;
+  history[replace ? "replaceState" : "pushState"]({ inside: !replace || history.state?.inside }, "", to);
+  place.value = placeOf(to);
+}
+
+/** Close the customer: back to the list, which stays as it was. */
+export function closeCustomer() {
+  if (history.state?.inside) history.back();
+  else go({ customer: null }, { replace: true });
+}
+
+function moved() {
+  if (location.hash.startsWith("#/") || location.hash === "") place.value = placeOf(location.hash);
+}
+addEventListener("popstate", moved);
+addEventListener("hashchange", moved);

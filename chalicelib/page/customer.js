@@ -1,0 +1,6 @@
+// One customer in full, loaded when the first is opened.
+
+import { CustomerPanel } from "./customer_panel.js";
+import { addViews } from "./parts_loaded.js";
+
+addViews({ panel: CustomerPanel });

@@ -1,0 +1,105 @@
+// Finding in a list: a search box, a chip for each field that can be filtered by, and what of them goes into a request.
+
+import { go, place } from "./address.js";
+import { Button, Field } from "./components.js";
+import { fieldName } from "./customers.js";
+import { openForm } from "./dialogs.js";
+import { now } from "./now.js";
+import { html, useEffect, useRef } from "./view.js";
+import { say } from "./words.js";
+
+const TYPING_MS = 350;
+
+/** An @ makes it an e-mail address, digits a phone number; everything else is any part of a name or a searched field. */
+function searched(text) {
+  const said = (text ?? "").trim();
+  if (said === "") return {};
+  if (said.includes("@")) return { email: said };
+  if (/^[+\d０-９][\d０-９\s().-]{5,}$/.test(said)) return { phone: said };
+  return { q: said.slice(0, 64) };
+}
+
+/** The parameters of a list for the search, the filters and the order of the address. */
+export function found({ q, filters, sort }) {
+  const filter = Object.entries(filters).map(([key, text]) => `${key}:${text}`);
+  return { ...searched(q), filter, ...(q ? {} : { sort }) };
+}
+
+/** The filters that a claim of the next customers takes: values, no ranges. */
+export function filterValues(filters) {
+  const values = Object.entries(filters).filter(([, text]) => !text.includes("..")).map(([key, text]) => [key, text.split(",")]);
+  return values.length ? Object.fromEntries(values) : null;
+}
+
+export function SearchBox({ words }) {
+  const box = useRef();
+  const timer = useRef();
+  const find = (text) => {
+    clearTimeout(timer.current);
+    go({ q: text.trim() || null }, { replace: true });
+  };
+  useEffect(() => { if (box.current !== document.activeElement) box.current.value = place.value.q ?? ""; }, [place.value.q]);
+  const typed = () => {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => find(box.current.value), TYPING_MS);
+  };
+  return html`<form class="search" role="search" onSubmit=${(event) => { event.preventDefault(); find(box.current.value); }}>
+    <input ref=${box} type="search" data-search aria-label=${words} placeholder=${say("pool.search_hint")} autocomplete="off"
+      defaultValue=${place.value.q ?? ""} onInput=${typed}/>
+    <button type="submit">${say("pool.find")}</button>
+  </form>`;
+}
+
+/** A slash goes to the search, wherever one is not typing. */
+addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, dialog");
+  const box = document.querySelector("[data-search]");
+  if (event.key !== "/" || typing || !box) return;
+  event.preventDefault();
+  box.focus();
+});
+
+export function FilterChips() {
+  const fields = now.pool.fields.filter((field) => field.filter);
+  const { filters } = place.value;
+  if (fields.length === 0) return null;
+  const without = (key) => ({ ...filters, [key]: null });
+  return html`<ul class="chips" aria-label=${say("filters")}>${fields.map((field) => html`<li key=${field.key} class=${filters[field.key] ? "on" : ""}>
+    <${Button} act=${() => chooseFilter(field)}>${fieldName(field.key)}${filters[field.key] && html`: <bdi>${filters[field.key]}</bdi>`}</${Button}>
+    ${filters[field.key] && html`<${Button} kind="quiet" label=${say("filter.remove", { field: fieldName(field.key) })}
+      act=${() => go({ filters: without(field.key) }, { replace: true })}>✕</${Button}>`}
+  </li>`)}</ul>`;
+}
+
+function chooseFilter(field) {
+  const chosen = place.value.filters[field.key] ?? "";
+  openForm({
+    title: say("filter.by", { field: fieldName(field.key) }),
+    body: filterControls(field, chosen),
+    verb: say("filter.apply"),
+    act: (values) => go({ filters: { ...place.value.filters, [field.key]: filterText(field, values) || null } }, { replace: true }),
+  });
+}
+
+function filterControls(field, chosen) {
+  if (field.type === "number" || field.type === "date") {
+    const [from, to] = chosen.includes("..") ? chosen.split("..") : [chosen, chosen];
+    const type = field.type;
+    return html`<div class="fields">
+      <${Field} label=${say("filter.from")}><input name="from" type=${type} step="any" value=${from}/></${Field}>
+      <${Field} label=${say("filter.to")}><input name="to" type=${type} step="any" value=${to}/></${Field}></div>`;
+  }
+  const options = field.type === "bool" ? { true: say("yes"), false: say("no") }
+    : field.options?.length ? Object.fromEntries(field.options.map((each) => [each, each])) : null;
+  if (options === null) return html`<${Field} label=${fieldName(field.key)} hint=${say("filter.hint")}><input name="text" value=${chosen} autocomplete="off"/></${Field}>`;
+  const on = new Set(chosen.split(","));
+  return html`<fieldset><legend>${fieldName(field.key)}</legend>${Object.entries(options).map(([value, words], i) => html`
+    <label class="option"><input type="checkbox" name=${`option${i}`} data-value=${value} checked=${on.has(value)}/>${words}</label>`)}</fieldset>`;
+}
+
+function filterText(field, values) {
+  if (field.type === "number" || field.type === "date") return values.from || values.to ? `${values.from}..${values.to}` : "";
+  if ("text" in values) return values.text.replaceAll("，", ",").split(",").map((each) => each.trim()).filter(Boolean).join(",");
+  const options = field.type === "bool" ? ["true", "false"] : field.options;
+  return options.filter((_, i) => values[`option${i}`]).join(",");
+}

@@ -1,0 +1,148 @@
+// The customers that the page knows, by id, each once and with its version: an older answer never replaces a newer one.
+// Lists are ids in the order of the service; they read themselves again while they are shown.
+
+import { now } from "./now.js";
+import { batch, reactive, signal, useEffect, useMemo, useRef } from "./view.js";
+
+const REFRESH_MS = 60_000;
+const IDLE_REFRESH_MS = 300_000;
+const IDLE_AFTER_MS = 120_000;
+const MARK_MS = 10_000;
+const cells = new Map(); // signals of customers
+
+function cellOf(id) {
+  const key = `${now.pool.id}/${id}`;
+  if (!cells.has(key)) cells.set(key, signal(null));
+  return cells.get(key);
+}
+
+/** The customer as last read, or null. */
+export function customerOf(id) {
+  return cellOf(id).value;
+}
+
+/** Remember a customer of an answer. Return whether it was known in an older version. */
+export function keep(customer) {
+  const cell = cellOf(customer.id);
+  const known = cell.peek();
+  if (known !== null && known.version > customer.version) return false;
+  if (known !== null && known.version === customer.version && customer.partial && !known.partial) return false;
+  cell.value = customer;
+  return known !== null && known.version < customer.version;
+}
+
+/**
+ * A list of customers. `load(cursor, limit)` brings a page; `belongs(customer)` is whether one that has changed still is
+ * of the list. `ids` are in order, `ticked` those that are selected, `notes` what has come of each: { words, kind }.
+ */
+export function createList({ load, belongs = () => true, size = 50 }) {
+  const list = reactive({ ids: [], phase: "reading", error: null, cursor: null, ticked: new Set(), notes: {}, results: null, marked: new Set() });
+  let asked = 0;
+
+  async function page(cursor, limit, mine) {
+    const answer = await load(cursor, limit);
+    if (mine !== asked) return null;
+    answer.items.forEach(keep);
+    return answer;
+  }
+
+  async function more() {
+    const mine = asked;
+    list.phase = "reading";
+    try {
+      const answer = await page(list.cursor, size, mine);
+      if (answer === null) return;
+      const fresh = answer.items.map(({ id }) => id).filter((id) => !list.ids.includes(id));
+      batch(() => Object.assign(list, { ids: [...list.ids, ...fresh], cursor: answer.next_cursor, phase: "ready" }));
+      // A page of a search may be short, even empty, before the last one.
+      if (answer.next_cursor && answer.items.length === 0) await more();
+    } catch (error) {
+      if (mine === asked) Object.assign(list, { error, phase: "failed" });
+    }
+  }
+
+  return Object.assign(list, {
+    more,
+    belongs,
+    reload() {
+      asked += 1;
+      batch(() => Object.assign(list, { ids: [], cursor: null, ticked: new Set(), notes: {} }));
+      return more();
+    },
+    /** Read what is shown again, and mark what has changed elsewhere. */
+    async refresh() {
+      const mine = asked;
+      if (list.phase !== "ready" || list.ids.length > 100 || document.hidden) return;
+      const before = new Map(list.ids.map((id) => [id, customerOf(id)?.version]));
+      const answer = await page(null, Math.max(size, list.ids.length), mine).catch(() => null);
+      if (answer === null || list.phase !== "ready") return;
+      const shown = new Set(answer.items.map(({ id }) => id));
+      const noted = list.ids.filter((id) => list.notes[id] && !shown.has(id));
+      const changed = answer.items.filter(({ id, version }) => before.get(id) !== version).map(({ id }) => id);
+      batch(() => {
+        list.ids = [...shown, ...noted];
+        list.cursor = answer.next_cursor;
+        list.ticked = new Set([...list.ticked].filter((id) => shown.has(id)));
+        list.marked = new Set(changed);
+      });
+      setTimeout(() => { list.marked = new Set(); }, MARK_MS);
+    },
+    remove(id) {
+      batch(() => {
+        list.ids = list.ids.filter((each) => each !== id);
+        list.tick(id, false);
+      });
+    },
+    tick(id, on) {
+      const ticked = new Set(list.ticked);
+      ticked[on ? "add" : "delete"](id);
+      list.ticked = ticked;
+    },
+    note(id, words, kind = "bad") {
+      list.notes = { ...list.notes, [id]: { words, kind } };
+    },
+    /** Put a customer on top that was not listed. */
+    show(id) {
+      if (!list.ids.includes(id)) list.ids = [id, ...list.ids];
+    },
+  });
+}
+
+let usedAt = Date.now();
+for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => { usedAt = Date.now(); }, { passive: true });
+
+/** Call `refresh` on focus, and each minute while the page is visible and used, otherwise every five. */
+export function useRefresh(refresh) {
+  const latest = useRef(refresh);
+  latest.current = refresh;
+  useEffect(() => {
+    let last = Date.now();
+    const again = () => { last = Date.now(); latest.current(); };
+    const tick = setInterval(() => {
+      const every = Date.now() - usedAt < IDLE_AFTER_MS ? REFRESH_MS : IDLE_REFRESH_MS;
+      if (!document.hidden && Date.now() - last >= every) again();
+    }, 5000);
+    const visible = () => { if (!document.hidden) again(); };
+    document.addEventListener("visibilitychange", visible);
+    addEventListener("focus", visible);
+    return () => {
+      clearInterval(tick);
+      document.removeEventListener("visibilitychange", visible);
+      removeEventListener("focus", visible);
+    };
+  }, []);
+}
+
+/** The list that the reader looks at: the open customer is one of it. */
+export const currentList = signal(null);
+
+/** A list that is made anew when `on` changes, read, kept up to date, and the one that the reader looks at. */
+export function useList(make, on, current = true) {
+  const list = useMemo(make, [on]);
+  useEffect(() => {
+    if (current) currentList.value = list;
+    list.reload();
+  }, [list]);
+  useRefresh(() => list.refresh());
+  return list;
+}
