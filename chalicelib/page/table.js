@@ -38,7 +38,7 @@ export function CustomerTable({ list, columns, verbs, batchVerbs = [], extra = n
       ${rows.map((customer, i) => html`
         ${groups && (i === 0 || groups(rows[i - 1]) !== groups(customer)) && html`<tbody key=${`group-${groups(customer)}`} class="group" role="rowgroup">
           <tr role="row"><th role="rowheader" scope="rowgroup" colspan=${columns.length + 2}>${groups(customer)}</th></tr></tbody>`}
-        <${Row} key=${customer.id} customer=${customer} tickable=${tickable(customer)} ...${shared}/>`)}
+        <${Row} key=${customer.id} customer=${customer} tickable=${tickable} ...${shared}/>`)}
     </table>`}
     <div class="list-foot">
       ${list.phase === "reading" && html`<${Reading}/>`}
@@ -75,7 +75,7 @@ function Row({ list, customer, columns, verbs, extra, tick, ticks, tickable, mor
   const below = extra?.(customer);
   return html`<tbody data-id=${id} role="rowgroup" class="${list.marked.has(id) ? "marked" : ""} ${list.ticked.has(id) ? "ticked" : ""}">
     <tr role="row" class="customer-row">
-      ${ticks && html`<td role="cell" class="tick">${tickable && html`<input type="checkbox" checked=${list.ticked.has(id)}
+      ${ticks && html`<td role="cell" class="tick">${tickable(customer) && html`<input type="checkbox" checked=${list.ticked.has(id)}
         aria-label=${say("list.tick", { name })} onClick=${(event) => tick(id, event.target.checked, event.shiftKey)}/>`}</td>`}
       ${columns.map((column, i) => html`<td key=${column.key} role="cell" class=${`col-${column.key}`}>
         ${i === 0 ? html`<a class="name" href=${linkTo({ ...place.value, customer: id })} onClick=${(event) => openCustomer(event, id, list)}><bdi>${name}</bdi></a>` : null}

@@ -251,7 +251,7 @@ def test_a_sweep_is_previewed_and_run(browser: Browser, team: Team) -> None:
     team.change_policy(claim_ttl="PT1S")
     team.customers("Acme")
     team.call("alice", "POST", "/customers/c1/claim")
-    browser.open_console("alice", tab="mine").row("Acme").get_by_text("Time is up").wait_for()
+    browser.open_console("alice", tab="mine").button("verb.claim_again_name", name="Acme").wait_for()
     open_section(browser, "state").page.get_by_text("1 claim is overdue").wait_for()
 
     root = open_section(browser, "state", user="root")
