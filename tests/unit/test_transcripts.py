@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from chalicelib.api.routes import ROUTES
+from chalicelib.api.routing import ANY_MEDIA
 from chalicelib.model.errors import CATALOG
 from tools.docs.printing import printed, shortened
 from tools.docs.transcripts import PAGE, exchanges, rendered, request_in, route_of
@@ -37,7 +38,9 @@ def test_the_guide_shows_a_success_of_every_route() -> None:
     done = [request_in(exchange) for _, exchange in exchanges(page()) if "\nHTTP/1.1 2" in exchange]
     shown = {route_of(each.method, each.path) for each in done}
 
-    assert [f"{each.method} {each.path}" for at, each in enumerate(ROUTES) if at not in shown] == []
+    # The names of the console's files change with their content.
+    missing = [each for at, each in enumerate(ROUTES) if at not in shown and each.media != ANY_MEDIA]
+    assert [f"{each.method} {each.path}" for each in missing] == []
 
 
 def test_the_guide_shows_every_reachable_refusal_and_lists_the_others() -> None:
