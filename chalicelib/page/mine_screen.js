@@ -34,6 +34,7 @@ export function MineScreen() {
   const on = foundKey();
   const claimed = useList(() => heldList("claimed"), on);
   const owned = useList(() => heldList("private"), on, false);
+  claimed.left = (customer) => { if (owned.belongs(customer)) owned.show(customer.id); };
   const [writing, setWriting] = useState(null);
   const follow = (customer) => mayFollowUp(customer) && html`<${Button} verb="follow_up" label=${say("follow_up.name", { name: nameOfCustomer(customer) })}
     act=${() => setWriting(writing === customer.id ? null : customer.id)}>${say("follow_up")}</${Button}>`;

@@ -2,12 +2,14 @@
 // Lists are ids in the order of the service; they read themselves again while they are shown.
 
 import { now } from "./now.js";
+import { inPool, query, read } from "./requests.js";
 import { batch, reactive, signal, useEffect, useMemo, useRef } from "./view.js";
 
 const REFRESH_MS = 60_000;
 const IDLE_REFRESH_MS = 300_000;
 const IDLE_AFTER_MS = 120_000;
 const MARK_MS = 10_000;
+const MOST_READ_AGAIN = 100;
 const cells = new Map(); // signals of customers
 
 function cellOf(id) {
@@ -69,20 +71,14 @@ export function createList({ load, belongs = () => true, size = 50 }) {
       batch(() => Object.assign(list, { ids: [], cursor: null, ticked: new Set(), notes: {} }));
       return more();
     },
-    /** Read what is shown again, and mark what has changed elsewhere. */
+    /** Read the rows that are shown again, and mark what has changed elsewhere. New ones come with the next reading. */
     async refresh() {
-      const mine = asked;
-      if (list.phase !== "ready" || list.ids.length > 100 || document.hidden) return;
-      const before = new Map(list.ids.map((id) => [id, customerOf(id)?.version]));
-      const answer = await page(null, Math.max(size, list.ids.length), mine).catch(() => null);
-      if (answer === null || list.phase !== "ready") return;
-      const shown = new Set(answer.items.map(({ id }) => id));
-      const noted = list.ids.filter((id) => list.notes[id] && !shown.has(id));
-      const changed = answer.items.filter(({ id, version }) => before.get(id) !== version).map(({ id }) => id);
+      if (list.phase !== "ready" || list.ids.length === 0 || document.hidden) return;
+      const ids = list.ids.slice(0, MOST_READ_AGAIN);
+      const changed = await readAgain(ids).catch(() => null);
+      if (changed === null) return;
       batch(() => {
-        list.ids = [...shown, ...noted];
-        list.cursor = answer.next_cursor;
-        list.ticked = new Set([...list.ticked].filter((id) => shown.has(id)));
+        list.ids = list.ids.filter((id) => !ids.includes(id) || customerOf(id) !== null);
         list.marked = new Set(changed);
       });
       setTimeout(() => { list.marked = new Set(); }, MARK_MS);
@@ -106,6 +102,16 @@ export function createList({ load, belongs = () => true, size = 50 }) {
       if (!list.ids.includes(id)) list.ids = [id, ...list.ids];
     },
   });
+}
+
+/** Read up to a hundred customers again in one request. Return the ids of those that have changed. */
+export async function readAgain(ids) {
+  const { items } = await read(inPool(`/customers${query({ ids: ids.join(",") })}`));
+  return batch(() => ids.filter((id, i) => {
+    if (items[i] !== null) return keep(items[i]);
+    cellOf(id).value = null;
+    return false;
+  }));
 }
 
 let usedAt = Date.now();

@@ -9,8 +9,8 @@ import { DurationField, isoOf } from "./durations_field.js";
 import { notice } from "./notices.js";
 import { managing, myId, now, refreshMe } from "./now.js";
 import { nameOf, rememberPeople } from "./people.js";
-import { all, change, inPieces, inPool, ofCustomer, read, refusalOf, Refused } from "./requests.js";
-import { keep } from "./store.js";
+import { all, change, inPieces, inPool, ofCustomer, read, Refused } from "./requests.js";
+import { keep, readAgain } from "./store.js";
 import { batch, html } from "./view.js";
 import { number, reason, say } from "./words.js";
 
@@ -112,9 +112,9 @@ async function performAll(name, customers, values, list) {
   batch(() => {
     for (const result of answer.results) if (result.ok) settle(name, result.customer, values, list, true);
   });
-  // Refused rows are read again in one request for each hundred, and not one by one.
   for (const result of failed) list?.note(result.id, reason(result));
-  if (failed.length) await readAgain(failed.map(({ id }) => id), list);
+  // In one request for each hundred, and not one by one.
+  if (failed.length) await inPieces(failed.map(({ id }) => id), (ids) => readAgain(ids).then(() => ({ results: [], summary: { ok: 0, failed: 0 } })));
   if (list) {
     list.results = { ...answer, done: doneWords(name, null, values) };
     list.ticked = new Set();
@@ -126,8 +126,10 @@ async function performAll(name, customers, values, list) {
 function settle(name, changed, values, list, quiet = false) {
   const words = doneWords(name, changed, values);
   keep(changed);
-  if (list && !list.belongs(changed)) list.remove(changed.id);
-  else list?.note(changed.id, words, "good");
+  if (list && !list.belongs(changed)) {
+    list.remove(changed.id);
+    list.left?.(changed);
+  } else list?.note(changed.id, words, "good");
   if (!quiet) notice(`${nameOfCustomer(changed)}: ${words}`, "good", openLink(changed));
 }
 
@@ -153,16 +155,6 @@ async function refused(id, refusal, list) {
     if (error.status === 404) list?.remove(id);
     notice(reason(refusal), "bad");
   }
-}
-
-const READ_ONE_BY_ONE = 3;
-
-async function readAgain(ids, list) {
-  if (ids.length > READ_ONE_BY_ONE) return list?.refresh();
-  return Promise.all(ids.map((id) => read(ofCustomer(id)).then(keep, (error) => {
-    refusalOf(error);
-    if (error.status === 404) list?.remove(id);
-  })));
 }
 
 // What is asked first

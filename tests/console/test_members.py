@@ -204,7 +204,7 @@ def test_extending_following_up_and_winning(browser: Browser, team: Team) -> Non
 
     events = [each["type"] for each in team.call("mona", "GET", "/customers/c1/history").json["items"]]
     assert events == ["created", "claimed", "followed_up", "extended", "won"]
-    assert alice.row("Acme").get_by_text("Won", exact=True).is_visible()
+    alice.row("Acme").get_by_text("Won", exact=True).wait_for()
 
 
 def test_a_win_that_needs_an_approval_is_shown_as_requested(browser: Browser, team: Team) -> None:
