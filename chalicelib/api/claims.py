@@ -8,15 +8,14 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
-from chalicelib.api.requests import BatchBody, FieldName, Limit, Text
+from chalicelib.api.requests import BatchBody, FieldName, Limit, Text, invalid
 from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
 from chalicelib.domain.claim_transitions import WinDetails
-from chalicelib.model import responses
+from chalicelib.model import responses, times
 from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier
 from chalicelib.model.policy import Duration
-from chalicelib.model.times import epoch_ms
 from chalicelib.services import claim_admin, claims
 from chalicelib.services import claim_next as claim_next_service
 from chalicelib.services.claim_next import Wanted
@@ -28,6 +27,15 @@ Note: TypeAlias = Annotated[str, Meta(max_length=2000)]
 ContactOutcome: TypeAlias = Annotated[str, Meta(max_length=64)]
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 AMOUNT_PATTERN: Final = r"^(?=[0-9.]{1,16}\Z)(?=(?:\.?[0-9]){1,15}\Z)[0-9]+(?:\.[0-9]{1,2})?\Z"
+
+
+def _milliseconds(moment: datetime, member: str) -> int:
+    """Return epoch milliseconds. Raises Refused outside of 1970 to 9999: an offset may lead out of all years."""
+    ms = times.epoch_ms(moment)
+    if not 0 <= ms <= times.LAST:
+        raise invalid("out_of_range", member)
+    return ms
+
 
 # Claim and release
 
@@ -182,7 +190,7 @@ def win(ctx: RequestContext, pool: str, ids: Ids, body: WinBody | WinBatchBody, 
     """Close a claim as won, so that its holder owns the customer; or request it, where a manager has to approve."""
     details = WinDetails(note=body.note)
     if isinstance(body, WinBody):
-        ends_at = None if body.ends_at is None else epoch_ms(body.ends_at)
+        ends_at = None if body.ends_at is None else _milliseconds(body.ends_at, "ends_at")
         details = WinDetails(body.amount, body.note, ends_at)
     return claim_admin.win(ctx, pool, ids, details, atomic=atomic)
 
@@ -232,7 +240,7 @@ class PinBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=T
 @verb("/pin", PinBody, batch=Batch("Keep several claims from expiring until a given moment.", PinBatchBody))
 def pin(ctx: RequestContext, pool: str, ids: Ids, body: PinBody | PinBatchBody, atomic: bool) -> Outcome:
     """Keep a claim from expiring until a given moment."""
-    return claim_admin.pin(ctx, pool, ids, epoch_ms(body.until), atomic=atomic)
+    return claim_admin.pin(ctx, pool, ids, _milliseconds(body.until, "until"), atomic=atomic)
 
 
 @verb("/unpin", batch=Batch("End the pins of several claims."))

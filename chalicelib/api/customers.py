@@ -21,6 +21,7 @@ from chalicelib.api.requests import (
     Text,
     checked_field_names,
     checked_name,
+    checked_visible,
     decode,
     invalid,
 )
@@ -39,7 +40,7 @@ from chalicelib.services import claims, creation, customer_search, customers, im
 from chalicelib.services.creation import WhenDuplicate
 from chalicelib.services.customer_search import Wish
 from chalicelib.services.customers import Filter, Listed
-from chalicelib.services.imports import ImportKey
+from chalicelib.services.imports import Forecasts, ImportKey
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog, Source
@@ -97,6 +98,9 @@ class ImportSource(Struct, frozen=True, forbid_unknown_fields=True):
     id: Identifier
     file: Annotated[str, Meta(min_length=1, max_length=200, pattern=NAME_PATTERN)] | None = None
 
+    def __post_init__(self) -> None:
+        checked_visible(self.file, "import.file")
+
 
 class ImportBody(Struct, frozen=True, forbid_unknown_fields=True):
     rows: Annotated[list[Annotated[msgspec.Raw, same_schema_as("ImportRow")]], Batched]
@@ -114,7 +118,8 @@ def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer
         from chalicelib.services.import_forecasts import forecast  # only a dry run needs it
 
         ruled = ctx.pool(pool)
-        return Answer(forecasts=forecast(ctx, ruled, body.key, _rows(ctx, ruled, body), body.on_duplicate))
+        made = forecast(ctx, ruled, body.key, _rows(ctx, ruled, body), body.on_duplicate)
+        return Answer(forecasts=msgspec.convert(ctx.finish(msgspec.to_builtins(made)), Forecasts))
     source = None if body.source is None else Source(body.source.id, body.source.file)
     log = ctx.import_log(pool, source)
     outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
@@ -260,9 +265,9 @@ def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Ans
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
-    if contact is not None:
-        return Answer(customers.find(ctx, pool, *contact, wanted))
     wish = Wish(query.filter, query.q, query.sort)
+    if contact is not None:
+        return Answer(customer_search.find(ctx, pool, *contact, wanted, wish))
     return Answer(customer_search.list_customers(ctx, pool, wanted, wish, query.limit, query.cursor))
 
 

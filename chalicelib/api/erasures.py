@@ -11,12 +11,13 @@ from chalicelib.api.requests import BatchBody, PageQuery, checked_visible
 from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
 from chalicelib.model import responses
+from chalicelib.model.text import NAME_PATTERN
 from chalicelib.services import sweeper
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
 # Stays after the erasure, so it must not contain anything personal.
-Reason: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+Reason: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 
 
 class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from chalicelib.api.routing import Answer, Route
+import msgspec
+
+from chalicelib.api.routing import Answer, NoBody, Route
 from chalicelib.domain import rules
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown
 from chalicelib.model.errors import Refusal, Refused
+from chalicelib.services.imports import Forecasts
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.idempotency import NO_KEY, WHOLE, IdempotencyRecord, Result
+from chalicelib.transactions.idempotency import NEXT_CURSOR, NO_KEY, WHOLE, IdempotencyRecord, Result
 
 # Never stored as the response to an Idempotency-Key: no caller, another request, or one to be repeated.
 NOT_STORED: Final = frozenset(
@@ -106,6 +109,11 @@ def _first(route: Route, idempotency: IdempotencyRecord) -> Answer | None:
         return None
     if only.refusal is not None:
         raise Refused(only.refusal)
+    if route.form == "items":
+        stopped = only.body.get(NEXT_CURSOR) if isinstance(only.body, dict) else None
+        return Answer(status=route.status, results=results, next_cursor=stopped)
+    if only.body is not None and route.row is not NoBody:  # of a dry run: an import stores the results of its rows
+        return Answer(forecasts=msgspec.convert(only.body, Forecasts))
     if only.body is not None:
         return Answer(only.body, route.status)
     return Answer(status=route.status, results=results)

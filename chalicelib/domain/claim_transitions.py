@@ -79,9 +79,11 @@ def transfer(
     No claim begins in a pool that is not open, except when a member is removed (rule 33).
     """
     is_private = known is not None and known.state == "private"
-    if open_only and actor.home.status != "open" and not is_private:
-        return POOL_NOT_OPEN
     key = actor.customer_key(customer)
+    if open_only and actor.home.status != "open" and not is_private:
+        # After the rules about the caller, as for a private customer: other users must not tell the two apart.
+        pool_key = keys.pool_key(actor.tenant, actor.pool)
+        return Recheck(key, known, (*manager_rules(actor), rules.always_fails(pool_key, "pool_not_open")))
     required = (
         *_recipient_rules(actor, key, to),
         rules.in_hand(key),

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import Meta, Struct
 
 from chalicelib.model.normalization import KINDS, Kind
-from chalicelib.model.text import is_blank, is_field_name
+from chalicelib.model.text import NAME_PATTERN, is_blank, is_field_name
 from chalicelib.model.validation import FieldError
 
 MAX_FIELDS: Final = 50
@@ -37,7 +37,8 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")  # any other unknown name ma
 
 # `problems` validates a stored type: a later version of the service may know more of them.
 FieldType: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(TYPES)})]
-Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64)]  # `problems` validates it
+Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=64, pattern=NAME_PATTERN)]
 
 
 class Label(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +54,7 @@ class Field(Struct, frozen=True, forbid_unknown_fields=True):
     `list` shows it in rows of lists, `filter` lets lists be filtered by it, `search` makes its text part of a search.
     """
 
-    key: Text
+    key: Key
     label: Label
     type: FieldType
     options: tuple[Text, ...] = ()

@@ -20,7 +20,7 @@ from chalicelib.model.validation import FieldError
 MAX_VALUES: Final = 100
 _RANGE: Final = ".."
 _RANGED: Final = frozenset(("number", "date"))
-_TRUE: Final = frozenset(("true", "yes", "是"))
+_BOOLS: Final = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
 
 Comparable: TypeAlias = Decimal | str | bool
 _Bound: TypeAlias = Decimal | str | None
@@ -114,9 +114,14 @@ def _written_number(text: str) -> Comparable:
     return text if read is None else read
 
 
+def _bool(text: str) -> Comparable:
+    """Return the truth value of a word; other text unchanged."""
+    return _BOOLS.get(text.lower(), text)
+
+
 _WRITTEN: Final[dict[str, Callable[[str], Comparable]]] = {
     "number": _written_number,
-    "bool": lambda text: text.lower() in _TRUE if text else "",
+    "bool": _bool,
 }
 
 
@@ -132,7 +137,7 @@ def compared(field: Field, value: Any, tz: ZoneInfo) -> list[Comparable]:
     if field.type == "choices":
         return list(chosen(value) or [])
     if field.type == "bool":
-        return [value if isinstance(value, bool) else str(value).strip().lower() in _TRUE]
+        return [value if isinstance(value, bool) else _bool(str(value).strip())]
     return [str(value).strip()]
 
 
@@ -142,7 +147,10 @@ def _day(text: str, tz: ZoneInfo) -> str:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return text
-    return (moment if moment.tzinfo is None else moment.astimezone(tz)).date().isoformat()
+    try:
+        return (moment if moment.tzinfo is None else moment.astimezone(tz)).date().isoformat()
+    except OverflowError:  # at the ends of the calendar, the zone may lead out of it
+        return moment.date().isoformat()
 
 
 # Search

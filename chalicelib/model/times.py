@@ -20,6 +20,7 @@ _DURATION = re.compile(r"P(?:([0-9]+)W|(?:([0-9]+)D)?(?:T(?=[0-9])(?:([0-9]+)H)?
 DURATION_PATTERN: Final = f"^(?!P$){_DURATION.pattern}$"
 _UNITS = (7 * DAY, DAY, 3_600 * SECOND, MINUTE, SECOND)
 _LONGEST: Final = 100 * 366 * DAY
+LAST: Final = 253_402_300_799_999  # the last millisecond of 9999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -26,7 +26,7 @@ def list_entries(
     """Return a page of the log from the day `since` to the day `to`, both included, oldest first. Managers only."""
     pool = ctx.pool(pool_id)
     partition = keys.log_of(pool.tenant, pool.id)
-    place = Cursor(partition, str(since), str(to))
+    place = Cursor(ctx.backend.secret, partition, str(since), str(to))
     last = place.read(cursor, str)
     require_manager(ctx, pool)
     if since is not None and to is not None and since > to:

@@ -30,7 +30,7 @@ from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import is_counted
-from chalicelib.transactions.idempotency import WHOLE, IdempotencyRecord, Result
+from chalicelib.transactions.idempotency import NEXT_CURSOR, WHOLE, IdempotencyRecord, Result
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 
 MAX_READS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
@@ -65,18 +65,20 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     filters = _filters(ctx, pool, wanted.filters)
-    place = Cursor(keys.place_available(pool.tenant, pool.id), str(filters))
+    place = Cursor(ctx.backend.secret, keys.place_available(pool.tenant, pool.id), str(filters))
     takes = partial(ctx.backend.territories.takes, actor.member_key)
     planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, takes=takes)
     uow = ctx.taking_uow(actor, planner)
     search = _Search(ctx, pool, uow, wanted.count, filters, place.read(wanted.cursor, Rank))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
-    end = Result("", refusal=None if search.taken else refusal)
+    stopped = None if search.stopped_at is None else place.write(search.stopped_at)
+    body = None if stopped is None else {NEXT_CURSOR: stopped}
+    end = Result("", body=body, refusal=None if search.taken else refusal)
     end = uow.idempotency.close(uow.table, {WHOLE: end})[WHOLE]
     if end.refusal is not None:
         raise Refused(end.refusal)
-    stopped = None if search.stopped_at is None else place.write(search.stopped_at)
-    return Outcome(search.taken | taken_before(uow.idempotency)), stopped
+    next_cursor = end.body.get(NEXT_CURSOR) if isinstance(end.body, dict) else None
+    return Outcome(search.taken | taken_before(uow.idempotency)), next_cursor
 
 
 def _filters(ctx: RequestContext, pool: Pool, wanted: Mapping[str, Sequence[str]]) -> tuple[FieldFilter, ...]:

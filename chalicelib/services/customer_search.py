@@ -20,7 +20,7 @@ from chalicelib.model import times
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_filters import FieldFilter, InvalidFilter, TextSearch, parse, searchable
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
-from chalicelib.model.normalization import fold_name, truncate_name
+from chalicelib.model.normalization import Kind, fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.validation import FieldError
 from chalicelib.services import customers
@@ -46,6 +46,7 @@ _VALUES: Final[dict[str, Callable[[Customer], int | str]]] = {
     "name": lambda each: truncate_name(fold_name(each.name)),
     "last_follow_up_at": lambda each: each.last_follow_up_at or 0,
     "-entered_pool_at": lambda each: -each.entered_at,
+    "win_requested_at": lambda each: each.win_requested_at or 0,
 }
 
 
@@ -102,12 +103,22 @@ def list_customers(
     if wish in (Wish(), Wish(order=_orders(wanted, wish)[0])):
         return customers.list_customers(ctx, pool_id, wanted, limit, cursor)
     search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
-    place = Cursor(keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order)))
+    place = Cursor(
+        ctx.backend.secret, keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order))
+    )
     if search.wanted.state in ("available", "set_aside") and search.wanted.holder is not None:
         return CustomerPage([], None)
     if search.wanted.holder is not None:
         return _sorted(ctx, search, place, limit, cursor)
     return _scanned(ctx, search, place, limit, cursor)
+
+
+def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter, wish: Wish) -> CustomerPage:
+    """Return a list with the customer that has this phone number or e-mail address, if it fits the wish."""
+    if wish == Wish():
+        return customers.find(ctx, pool_id, kind, text, wanted)
+    search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
+    return customers.find(ctx, pool_id, kind, text, wanted, search.fits)
 
 
 # The check of a wish
@@ -162,7 +173,7 @@ class _Place(Struct, frozen=True, array_like=True, order=True):
 
 def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
     """Return a page of a holder's customers: of the first MAX_SORTED by deadline."""
-    last = place.read(cursor, _Place, search.actor.secret)
+    last = place.read(cursor, _Place)
     if last is not None and isinstance(last.value, str) != (search.order == "name"):
         raise Refused(Refusal("invalid_cursor"))
     pool = search.actor.home
@@ -171,12 +182,14 @@ def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cur
     ids = [keys.id_from_pk(key.pk) for key in listed.keys]
     known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
     value = _VALUES[search.order]
-    found = {_Place(value(each), each.id): each for each in known.values() if each is not None and search.fits(each)}
+    fitting = [each for each in known.values() if each is not None and search.fits(each)]
+    by_name = search.order == "name"
+    found = {_Place(value(each), each.id): each for each in fitting if not by_name or search.is_named(each)}
     after = [at for at in sorted(found) if last is None or at > last]
     page = after[:limit]
     return CustomerPage(
         [ctx.shown(pool, found[at], search.manager) for at in page],
-        place.write(page[-1], search.actor.secret) if len(after) > limit else None,
+        place.write(page[-1], hidden=True) if len(after) > limit else None,
     )
 
 
@@ -204,16 +217,16 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
             break
     shown = [ctx.shown(pool, each, search.manager) for _, each in found[:limit]]
     if len(found) > limit:
-        return CustomerPage(shown, place.write(found[limit - 1][0], actor.secret))
+        return CustomerPage(shown, place.write(found[limit - 1][0], hidden=True))
     # Among names that the caller may not see, the number of those with a prefix must stay unknown.
     if more and last is not None and (search.manager or not search.wanted.name):
-        return CustomerPage(shown, place.write(last, actor.secret), looked_at=looked_at)
+        return CustomerPage(shown, place.write(last, hidden=True), looked_at=looked_at)
     return CustomerPage(shown, None)
 
 
 def _last(place: Cursor, cursor: str | None, search: _Search, index: str) -> Last | None:
     """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
-    last = place.read(cursor, Last, search.actor.secret)
+    last = place.read(cursor, Last)
     if last is None:
         return None
     rank = last.rank

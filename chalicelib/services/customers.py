@@ -6,7 +6,7 @@ Nothing here changes the holder of a customer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -175,34 +175,77 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     """Return a page of customers in two reads, one of an index and one of the customers, at any size of the pool.
 
     With a name, the page is taken from the index of names, and customers of other states or holders are left out of it.
+    Where customers are hidden from the caller, more is read, until the page is full.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     wanted = for_caller(ctx, pool, wanted)
     index, partitions, part = list_of(pool, wanted)
-    place = Cursor(partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
-    last = _last(place, cursor, index, wanted, actor)
+    place = Cursor(actor.secret, partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
+    last = _last(place, cursor, index, wanted)
+    # Elsewhere private customers have no deadline, so the index has them last.
+    merged = index == PLACE and wanted.state is None and pool.policy.private_ttl is not None
     if wanted.state in ("available", "set_aside") and wanted.holder is not None:
         only_members(ctx, pool)
         return CustomerPage([], None)
     if wanted.name is not None and not _sees_all_names(ctx, pool):
         return _found_by_name(ctx, pool, wanted, limit, last, place)
-    listed = positions(ctx, actor, index, partitions, part, last, limit)
-    ids = [each.id for each in listed[:limit]]
-    found = ctx.backend.table.get([actor.member_key, *keys_of(actor, ids)])
-    only_members(ctx, pool, found)
-    manager = ctx.manages(pool, found)
-    fitting = [each for each in _among(ctx, actor, ids, found) if wanted.fits(each, actor.clock(each))]
-    shown = {each.id: ctx.shown(pool, each, manager) for each in fitting if manager or not actor.hides(each)}
-    return CustomerPage(list(shown.values()), _next(place, listed, limit, shown, actor))
+    listed: list[Last] = []
+    shown: dict[str, responses.Customer] = {}
+    for _ in range(ROUNDS):
+        room = limit - len(shown)
+        if merged:
+            listed = _by_deadline(ctx, actor, wanted, last, room)
+        else:
+            listed = positions(ctx, actor, index, partitions, part, last, room)
+        ids = [each.id for each in listed[:room]]
+        found = ctx.backend.table.get([actor.member_key, *keys_of(actor, ids)])
+        only_members(ctx, pool, found)
+        manager = ctx.manages(pool, found)
+        fitting = [each for each in _among(ctx, actor, ids, found) if wanted.fits(each, actor.clock(each))]
+        seen = {each.id: ctx.shown(pool, each, manager) for each in fitting if manager or not actor.hides(each)}
+        shown |= seen
+        more = len(listed) > room
+        # A short page would reveal how many customers are hidden from the caller.
+        if not more or len(seen) == len(fitting) or len(shown) == limit:
+            break
+        last = listed[room - 1]
+    end = listed[room - 1] if more else None
+    return CustomerPage(list(shown.values()), None if end is None else place.write(end, hidden=end.id not in shown))
 
 
-def _next(place: Cursor, listed: list[Last], limit: int, shown: Container[str], actor: Actor) -> str | None:
-    """Return the cursor after a page. It reveals no customer that the page does not show."""
-    if len(listed) <= limit:
-        return None
-    last = listed[limit - 1]
-    return place.write(last) if last.id in shown else place.write(last, actor.secret)
+def _by_deadline(ctx: RequestContext, actor: Actor, wanted: Filter, last: Last | None, limit: int) -> list[Last]:
+    """Return the positions of a holder's page, claims and private customers together, and one more if there are more.
+
+    Each kind has a part of the holder's list, sorted by deadline. At equal deadlines, claims come first.
+    """
+    partition = keys.place_of_holder(actor.tenant, actor.pool, wanted.holder or "")
+    highest = keys.NO_DEADLINE if wanted.expired_by is None else wanted.expired_by
+    found: list[Last] = []
+    for base, top in ((0, keys.NO_DEADLINE), (keys.FIRST_PRIVATE_RANK, keys.FIRST_PRIVATE_RANK + highest)):
+        low, after = base, None
+        if last is not None and isinstance(last.rank, int):
+            deadline, of_claim = _deadline(last.rank)
+            if of_claim == (base == 0):
+                after = items.index_position(PLACE, partition, actor.customer_key(last.id), last.rank)
+            else:
+                low = base + deadline + (0 if of_claim else 1)
+        if low <= top:
+            part = between(PLACE, low, top)
+            page = ctx.backend.table.query(partition, index=PLACE, after=after, between=part, limit=limit + 1)
+            found += [Last(keys.id_from_pk(item["pk"]["S"]), _rank(PLACE, item), 0) for item in page.items]
+    return sorted(found, key=_deadline_of)[: limit + 1]
+
+
+def _deadline_of(at: Last) -> tuple[int, bool]:
+    deadline, of_claim = _deadline(at.rank if isinstance(at.rank, int) else keys.NO_DEADLINE)
+    return deadline, not of_claim
+
+
+def _deadline(rank: int) -> tuple[int, bool]:
+    """Return the deadline in the rank of a holder's customer, and whether it is that of a claim."""
+    of_claim = rank <= keys.NO_DEADLINE
+    return (rank if of_claim else rank - keys.FIRST_PRIVATE_RANK), of_claim
 
 
 def _sees_all_names(ctx: RequestContext, pool: Pool) -> bool:
@@ -275,9 +318,9 @@ class Last(Struct, frozen=True, array_like=True):
     shard: Annotated[int, Meta(ge=0, lt=32)]
 
 
-def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter, actor: Actor) -> Last | None:
+def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> Last | None:
     """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
-    last = place.read(cursor, Last, actor.secret)
+    last = place.read(cursor, Last)
     if last is None:
         return None
     rank = last.rank
@@ -315,8 +358,15 @@ def positions(
     return [Last(keys.id_from_pk(item["pk"]["S"]), items.sort_value(item[ranked]), 0) for item in got.items]
 
 
-def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter) -> CustomerPage:
-    """Return a list with the customer that has this phone number or e-mail address, in two reads.
+def find(
+    ctx: RequestContext,
+    pool_id: str,
+    kind: Kind,
+    text: str,
+    wanted: Filter,
+    fits: Callable[[Customer], bool] = lambda customer: True,
+) -> CustomerPage:
+    """Return a list with the customer that has this phone number or e-mail address and `fits`, in two reads.
 
     If the policy masks the value, a member finds only customers they hold. Whether a customer that they do not see has
     the value changes neither the answer nor the reads before it; otherwise a few attempts would complete a masked
@@ -333,10 +383,10 @@ def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filte
     manager = ctx.manages(pool, found)
     secret = not manager and masking.hides(pool, kind, contact)
     named = _owner(found.get(unique_key)) or ([] if manager else [_NOBODY])
-    matches = _with_contact(ctx, actor, named, contact_key, wanted)
+    matches = [each for each in _with_contact(ctx, actor, named, contact_key, wanted) if fits(each)]
     if secret:
-        own = partial(_with_contact, ctx, actor, contact_key=contact_key, wanted=wanted)
-        matches = _theirs(actor, matches) or _theirs(actor, own(ids=_own(ctx, actor)))
+        own = _with_contact(ctx, actor, _own(ctx, actor), contact_key, wanted) if not _theirs(actor, matches) else []
+        matches = _theirs(actor, matches) or [each for each in _theirs(actor, own) if fits(each)]
         if not matches:
             raise Refused(Refusal("not_manager"))
     elif not manager:
@@ -427,7 +477,7 @@ def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cur
     customer, manager = _read(ctx, pool, customer_id)
     theirs = customer.belongs_to(ctx.caller.user, ctx.actor(pool).clock(customer))
     reads_all = manager or theirs or pool.policy.notes_readers == "pool"
-    place = Cursor(keys.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
+    place = Cursor(ctx.backend.secret, keys.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
     start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
     events = [event for event in _events_from(ctx, customer, start, limit) if event.seq >= start][:limit]
     more = bool(events) and events[-1].seq < customer.version

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import import_transitions
 from chalicelib.domain.content_transitions import OnDuplicate, Row
-from chalicelib.domain.rules import Quota, first_broken
+from chalicelib.domain.rules import MALFORMED_RECORD, Quota, first_broken
 from chalicelib.domain.transitions import Actor, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
@@ -127,6 +127,8 @@ class _Room(Struct):
 
     def take(self) -> Refusal | None:
         """Take one. Return the refusal if there is no room."""
+        if not is_counted(self.member):
+            return Refusal(MALFORMED_RECORD)
         if self.left is not None and self.taken >= self.left:
             return self.quota.refusals(self.member, self.taken)[0]
         self.taken += 1

@@ -38,7 +38,7 @@ def list_imports(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     pool = ctx.pool(pool_id)
     require_manager(ctx, pool)
     partition = keys.imports_in(pool.tenant, pool.id)
-    place, oldest = Cursor(partition), max(ctx.now - RETENTION_MS, pool.created_at)
+    place, oldest = Cursor(ctx.backend.secret, partition), max(ctx.now - RETENTION_MS, pool.created_at)
     last = place.read(cursor, Position)
     if last is not None and last.at < oldest:
         return ImportPage([], None)

@@ -54,7 +54,7 @@ def undo(ctx: RequestContext, pool_id: str, import_id: str, cursor: str | None) 
     answered = dict(ctx.idempotency.answers)
     if not answered:
         require_manager(ctx, pool)
-    place = Cursor(keys.import_key(pool.tenant, pool.id, import_id).pk)
+    place = Cursor(ctx.backend.secret, keys.import_key(pool.tenant, pool.id, import_id).pk)
     start = place.read(cursor, str) or ""
     if cursor is not None and not import_log.is_place(start):
         raise Refused(Refusal("invalid_cursor"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -52,7 +52,7 @@ class Forecast(Struct, frozen=True):
     keys: tuple[str, ...] = ()
 
 
-class Forecasts(NamedTuple):
+class Forecasts(Struct, frozen=True):
     """The forecast of each row, and how many customers each named holder may still get; None without a limit."""
 
     rows: list[Forecast]

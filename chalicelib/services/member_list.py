@@ -5,7 +5,7 @@ By id, a page is read from the roster. The other orders compare the members, of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -46,29 +46,30 @@ def list_members(
     if order is not None:
         return _sorted_page(ctx, pool, order, limit, cursor)
     found, next_cursor = roster_page(ctx, pool, roster, keys.member_key, limit, cursor)
-    return MemberPage([_body(ctx, pool, member) for member in _members(pool, found)], next_cursor)
+    return MemberPage(_bodies(ctx, pool, _members(pool, found)), next_cursor)
 
 
 def _members(pool: Pool, found: Sequence[tuple[str, Item]]) -> list[Member]:
     return sound("member", found, lambda stored: items.member_record(pool.tenant, pool.id, stored))
 
 
-def _body(ctx: RequestContext, pool: Pool, member: Member) -> responses.Member:
-    return rendering.member(member, pool, ctx.now)
+def _bodies(ctx: RequestContext, pool: Pool, members: Iterable[Member]) -> list[responses.Member]:
+    found = [(member.user, member) for member in members]
+    return sound("member", found, lambda member: rendering.member(member, pool, ctx.now))
 
 
 # Sorted lists
 
 
 def _sorted_page(ctx: RequestContext, pool: Pool, order: MemberOrder, limit: int, cursor: str | None) -> MemberPage:
-    place = Cursor(keys.member_roster(pool.tenant, pool.id), order)
+    place = Cursor(ctx.backend.secret, keys.member_roster(pool.tenant, pool.id), order)
     last = place.read(cursor, Position)
     if last is not None and isinstance(last.rank, str) != (order == "name"):
         raise Refused(Refusal("invalid_cursor"))
     members = {member.user: member for member in _all_members(ctx, pool)}
     positions = sorted(_positions(ctx, members, order))
     listed = [at for at in positions if last is None or at > last][: limit + 1]
-    bodies = [_body(ctx, pool, members[at.user]) for at in listed[:limit]]
+    bodies = _bodies(ctx, pool, [members[at.user] for at in listed[:limit]])
     return MemberPage(bodies, place.write(listed[limit - 1]) if len(listed) > limit else None)
 
 

@@ -23,7 +23,7 @@ from chalicelib.model.responses import CustomerPage
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import memberships
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.customer_cache import ReadSkew, customer_of, keys_of
+from chalicelib.transactions.customer_cache import MalformedRecord, ReadSkew, customer_of, keys_of, log_malformed
 
 MAX_SORTED: Final = 1_000
 MAX_THREADS: Final = 16
@@ -59,7 +59,8 @@ class _Own(NamedTuple):
 def list_customers(
     ctx: RequestContext, state: Owned | None, order: Order, limit: int, cursor: str | None
 ) -> CustomerPage:
-    place = Cursor(keys.user_key(ctx.caller.tenant, ctx.caller.user).pk, ctx.caller.user, str(state), order)
+    owner = keys.user_key(ctx.caller.tenant, ctx.caller.user)
+    place = Cursor(ctx.backend.secret, owner.pk, owner.sk, str(state), order)
     last = _checked(place.read(cursor, Position), state, order)
     pools = {pool.id: _Own(pool, member) for pool, member in memberships(ctx)}
     if order == "expires_at":
@@ -142,8 +143,12 @@ def _compared(
     compared = []
     for at in listed:
         stored = found.get(actors[at.pool].customer_key(at.id))
-        if stored is not None and not items.is_tombstone(stored):
+        if stored is None or items.is_tombstone(stored):
+            continue
+        try:
             compared.append(Position(value(customer_of(actors[at.pool], stored)), at.pool, at.id))
+        except MalformedRecord as error:
+            log_malformed(at.id, error)
     return compared
 
 
@@ -161,9 +166,12 @@ def _read(ctx: RequestContext, pools: Mapping[str, _Own], listed: Sequence[Posit
 def _customer(
     ctx: RequestContext, actor: Actor, customer_id: str, found: Mapping[keys.Key, items.Item]
 ) -> Customer | None:
-    """Return the customer among the items. One that changed during the read is read again."""
+    """Return the customer among the items, None if it is malformed. One that changed during the read is read again."""
     cache = ctx.backend.customer_cache
     try:
         return cache.from_items(actor, customer_id, found)
     except ReadSkew:
-        return cache.read(ctx.backend.table, actor, [customer_id])[customer_id]
+        return cache.read(ctx.backend.table, actor, [customer_id], malformed=set()).get(customer_id)
+    except MalformedRecord as error:
+        log_malformed(customer_id, error)
+        return None

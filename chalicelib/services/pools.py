@@ -79,7 +79,7 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     although the tenant has more.
     """
     tenant, admin = ctx.caller.tenant, ctx.caller.admin
-    place = Cursor(keys.pool_key(tenant, "").pk)
+    place = Cursor(ctx.backend.secret, keys.pool_key(tenant, "").pk)
     last = place.read(cursor, Identifier)
     after = None if last is None else items.build_item(keys.pool_key(tenant, last), {})
     page = ctx.backend.table.page(keys.pool_key(tenant, "").pk, limit if admin else MAX_KEYS_PER_READ, after=after)
@@ -175,7 +175,7 @@ def roster_page(
     cursor: str | None,
 ) -> tuple[list[tuple[str, Item]], str | None]:
     """Return the ids and items of one page of a roster, as stored now, and the next cursor. Only managers may."""
-    place = Cursor(roster)
+    place = Cursor(ctx.backend.secret, roster)
     last = place.read(cursor, Identifier)
     after = None if last is None else key_of(pool.tenant, pool.id, last)
     page = ctx.backend.table.page(roster, limit, index=ROSTER, after=items.index_position(ROSTER, roster, after))

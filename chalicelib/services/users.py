@@ -52,7 +52,7 @@ def _introduced(ctx: RequestContext) -> Person:
 def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses.UserPage:
     """Return the users of the tenant, ordered by id: those who called GET /me, and those added by an admin."""
     partition = keys.user_key(ctx.caller.tenant, "").pk
-    place = Cursor(partition)
+    place = Cursor(ctx.backend.secret, partition)
     last = place.read(cursor, Identifier)
     ctx.by_admin()
     after = None if last is None else items.build_item(keys.user_key(ctx.caller.tenant, last), {})

@@ -31,6 +31,7 @@ RETENTION_SECONDS: Final = 24 * 3600
 OPEN_TO_ALL: Final = ("invalid_request", "policy_invalid", "batch_too_large", "duplicate_in_request", "pool_not_open")
 MAX_ROUNDS: Final = 200  # far more attempts than there are at once; only a defect uses up all
 WHOLE: Final = -1  # the position of an answer about the request as a whole
+NEXT_CURSOR: Final = "next_cursor"  # in the stored answer of a request for customers that may go on
 
 
 class Result(Struct, frozen=True):

@@ -244,3 +244,17 @@ def test_definitions_of_a_later_version_are_kept(world: World) -> None:
     stored = world.table.get([key])[key]["fields"]["S"]
     assert shown["type"] == "text" and created.status == 201
     assert '"icon":"star"' in stored and '"choice"' in stored
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        field("a", "choice", options=["\u202eb"]),
+        field("a", label={"en": "a\nb", "zh": "b"}),
+        field("a", label={"en": "a", "zh": "\u0000"}),
+    ],
+)
+def test_labels_and_options_have_no_control_or_direction_characters(world: World, definition: dict[str, Any]) -> None:
+    made = world.root.request("POST", "/v1/pools", {"id": "q", "name": "Q", "policy": {}, "fields": [definition]})
+
+    assert (made.status, made.code) == (422, "field_invalid")

@@ -275,3 +275,102 @@ def test_no_filter_search_or_order_shows_a_private_customer_of_another(world: Wo
 
     assert by_bob == {"c000", "c001", "c003"}
     assert by_alice == by_mona == [4, 4, 4, 1, 1, 1, 1]
+
+
+# What the caller does not see in full
+
+
+@pytest.mark.parametrize("query", ["", "&sort=name", "&filter=city:"])
+def test_the_beginning_of_a_masked_name_is_not_found_among_a_holders_customers(world: World, query: str) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    mona.create("c1", name="13812345678 Wang")
+    world.bob.claim("c1")
+
+    assert world.alice.customer_ids(f"holder=bob&name=13812345678{query}") == []
+    assert world.bob.customer_ids(f"holder=bob&name=13812345678{query}") == ["c1"]
+
+
+def test_a_holders_customers_are_not_sorted_by_a_masked_name(world: World) -> None:
+    def order(number: str) -> list[str]:
+        mona = world.pool(f"p{number}", masked_fields=["phone"])
+        mona.create("a", name=f"138{number}5678")
+        mona.create("b", name="13855550000 B")
+        world.user("bob", pool=mona.pool).claim_batch(["a", "b"])
+        return world.user("alice", pool=mona.pool).customer_ids("holder=bob&sort=name")
+
+    assert order("1111") == order("9999")
+
+
+# Values at the ends of what a field accepts
+
+
+@pytest.mark.parametrize("day", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+def test_a_date_at_the_end_of_the_calendar_does_not_break_a_filter(world: World, day: str) -> None:
+    mona = world.pool()
+    mona.patch("", {"fields": [field("d", "date", filter=True)]}, if_match="1")
+    mona.create("c1", fields={"d": day})
+    mona.create("c2", fields={"d": "2026-06-01"})
+
+    assert mona.customer_ids("filter=d:2026-06-01") == ["c2"]
+    assert world.alice.post("/claim-next", {"filter": {"d": ["2026-06-01"]}}).ids == ["c2"]
+
+
+def test_a_filter_by_another_word_than_yes_and_no_finds_only_what_is_stored(world: World) -> None:
+    mona = world.pool()
+    mona.patch("", {"fields": [field("vip", "bool", filter=True)]}, if_match="1")
+    mona.create("c1", fields={"vip": False})
+    mona.create("c2", fields={"vip": "是"})
+
+    found = [mona.customer_ids(f"filter=vip:{word}") for word in ("maybe", "no", "true")]
+
+    assert found == [[], ["c1"], ["c2"]]
+
+
+# Combinations
+
+
+@pytest.mark.parametrize("wish", ["filter=city:", "sort=win_requested_at"])
+def test_a_member_filters_and_sorts_their_own_win_requests(world: World, wish: str) -> None:
+    world.pool(customers=2, win="approval")
+    world.alice.claim_batch(["c1", "c2"])
+    for customer in ("c2", "c1"):
+        world.clock.forward(1)
+        world.alice.post(f"/customers/{customer}/win", {})
+
+    assert world.alice.customer_ids(f"state=win_requested&{wish}") == ["c2", "c1"]
+
+
+def test_a_search_by_phone_obeys_filters_and_refuses_an_unknown_order(world: World) -> None:
+    mona = world.pool()
+    mona.create("c1", fields={"phone": "13800000001", "city": "A"})
+
+    found = [mona.customer_ids(f"phone=13800000001&filter=city:{city}") for city in "AB"]
+
+    assert found == [["c1"], []]
+    assert mona.get("/customers?phone=13800000001&filter=nope:1").status == 422
+    assert mona.get("/customers?phone=13800000001&sort=bogus").status == 422
+
+
+def test_a_replay_of_claim_next_has_the_cursor_of_the_first_answer(world: World) -> None:
+    world.pool()
+    world.fill(1_100)
+    body = {"filter": {"city": ["nowhere"]}}
+
+    first, again = (world.alice.post("/claim-next", body, idempotency_key="k") for _ in range(2))
+
+    assert first.json["next_cursor"] and again.text == first.text
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_holders_list_is_by_deadline_also_where_private_customers_expire(world: World, limit: int) -> None:
+    world.pool(customers=5, claim_ttl="P20D", private_ttl="P5D", win="holder")
+    for customer in ("c1", "c2", "c3", "c4", "c5"):
+        world.alice.claim(customer)
+        world.clock.forward(DAY)
+    for customer in ("c2", "c4"):
+        world.alice.post(f"/customers/{customer}/win", {})
+
+    by_default = listed(world.alice, "holder=me", limit)
+
+    assert by_default == ["c2", "c4", "c1", "c3", "c5"]
+    assert by_default == listed(world.alice, "holder=me&sort=expires_at", limit)

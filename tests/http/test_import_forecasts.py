@@ -168,3 +168,13 @@ def prepared(memory_world: World) -> User:
     mona.create("c1", fields={"phone": PHONE})
     mona.create("c2", fields={"email": "a@b.cn"})
     return mona
+
+
+def test_a_dry_run_uses_its_idempotency_key(world: World) -> None:
+    mona = world.pool()
+    body = {"rows": [row(), row(id="#")], "dry_run": True}
+
+    first, again = (mona.post("/import", body, idempotency_key="k") for _ in range(2))
+
+    assert again.text == first.text and again.headers["Idempotent-Replayed"] == "true"
+    assert mona.post("/import", body | {"dry_run": False}, idempotency_key="k").code == "idempotency_key_reused"

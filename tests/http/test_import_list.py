@@ -9,7 +9,7 @@ import pytest
 from chalicelib.model.times import rfc3339
 from chalicelib.services.pagination import Cursor
 from tests.support.dynamodb_calls import counted
-from tests.support.world import DAY, MINUTE, START, Reply, User, World, everything
+from tests.support.world import DAY, KEY_SECRET, MINUTE, START, Reply, User, World, everything
 
 
 def imported(user: User, *ids: str, file: str | None = None, of: str | None = "file-1", **options: Any) -> Reply:
@@ -277,7 +277,11 @@ def test_the_calls_of_a_step_do_not_depend_on_the_length_of_the_import(world: Wo
 def test_an_undo_rejects_the_cursor_of_anything_else(world: World, position: Any) -> None:
     mona = world.pool()
     imported(mona, "a")
-    cursors = [Cursor("T#main#P#p#I#file-1").write(position), Cursor("T#main#P#p#I#other").write("1" * 15 + "#a"), "x"]
+    cursors = [
+        Cursor(KEY_SECRET, "T#main#P#p#I#file-1").write(position),
+        Cursor(KEY_SECRET, "T#main#P#p#I#other").write("1" * 15 + "#a"),
+        "x",
+    ]
 
     replies = [undo(mona, cursor=each) for each in cursors]
 

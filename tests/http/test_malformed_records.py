@@ -507,3 +507,39 @@ def test_the_statistics_leave_a_malformed_counter_of_the_pool_out(world: World, 
     assert world.mona.get("/stats").json["now"]["available"] == 2
 
     world.table.write([Put(key, {**malformed, "pooled": {"N": "0"}})])
+
+
+@pytest.mark.parametrize("sort", ["expires_at", "name", "last_follow_up_at"])
+def test_the_list_of_own_customers_leaves_a_malformed_one_out(world: World, sort: str) -> None:
+    world.pool(customers=2)
+    world.alice.claim_batch(["c1", "c2"])
+    sound = spoil(world, C1, {"version": WRONG})
+
+    listed = world.alice.request("GET", f"/v1/me/customers?sort={sort}")
+
+    assert (listed.status, listed.ids) == (200, ["c2"])
+    world.table.write([Put(C1, sound)])
+
+
+@pytest.mark.parametrize("query", ["", "?sort=held", "?sort=name"])
+def test_the_list_of_members_leaves_one_with_a_malformed_day_out(world: World, query: str) -> None:
+    mona = world.pool(members="alice bob")
+    key = keys.member_key("main", "p", "alice")
+    sound = spoil(world, key, {"day": {"S": "yesterday"}})
+
+    listed = mona.get(f"/members{query}")
+
+    assert {each["user_id"] for each in listed.json["items"]} == {"mona", "bob"}
+    world.table.write([Put(key, sound)])
+
+
+def test_a_dry_run_refuses_only_the_rows_of_a_holder_with_malformed_counters(world: World) -> None:
+    mona = world.pool(members="alice bob", holding_limit=5)
+    key = keys.member_key("main", "p", "alice")
+    sound = spoil(world, key, {"held": {"S": "many"}})
+    rows = [{"id": each, "name": "New", "holder": each} for each in ("alice", "bob")]
+
+    tried = mona.post("/import", {"rows": rows, "dry_run": True})
+
+    assert tried.results == ["store_unavailable", "ok"]
+    world.table.write([Put(key, sound)])

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.dynamodb import keys
+from chalicelib.model.contact_keys import KeySecret
+from chalicelib.services.pagination import Cursor
 from tests.support.canaries import FIELDS, NAME
 from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, Reply, User, World
@@ -96,15 +99,18 @@ def test_a_page_of_any_size_reveals_no_private_customer(world: World) -> None:
 def test_an_encrypted_cursor_is_of_no_use_elsewhere(world: World) -> None:
     mona = world.pool()
     world.pool("q", customers=3)
-    for each in ("c3", "c2", "c1"):
+    *hidden, last = [f"c{number}" for number in range(1, 15)]
+    for each in (last, *reversed(hidden)):
         mona.create(each)
         world.clock.forward(1)
-    mona.post("/convert", {"customer_ids": ["c1", "c2"], "to": "alice"})
+    mona.post("/convert", {"customer_ids": hidden, "to": "alice"})
 
-    cursor = world.bob.get("/customers?limit=1").json["next_cursor"]
+    empty = world.bob.get("/customers?limit=1")  # a request passes ten hidden customers at most
+    cursor = empty.json["next_cursor"]
 
-    assert world.bob.get(f"/customers?limit=5&cursor={cursor}").ids == ["c2", "c3"][1:]
-    assert mona.get(f"/customers?limit=5&cursor={cursor}").ids == ["c2", "c3"]
+    assert empty.ids == []
+    assert world.bob.get(f"/customers?limit=5&cursor={cursor}").ids == [last]
+    assert mona.get(f"/customers?limit=5&cursor={cursor}").ids == [*hidden[10:], last]
     for path in ("/v1/pools/q/customers", "/v1/pools/p/members", "/v1/pools/p/customers/c3/history"):
         assert mona.request("GET", f"{path}?cursor={cursor}").code == "invalid_cursor"
 
@@ -181,3 +187,44 @@ def test_an_owners_history_is_read_again_once_the_customer_is_deposited(owned: W
     owned.alice.post("/customers/c1/deposit")
 
     assert owned.bob.events("c1") == ["created", "converted", "deposited"]
+
+
+# Pages and cursors
+
+
+def test_a_page_is_full_although_customers_between_are_hidden(world: World) -> None:
+    mona = world.pool()
+    for each in ("aaa", "deal7", "deal8", "zzz"):
+        mona.create(each)
+        world.clock.forward(1)
+    mona.post("/convert", {"customer_ids": ["deal7", "deal8"], "to": "bob"})
+
+    pages = [[each["id"] for each in page] for page in world.alice.pages("/customers", 1)]
+
+    assert pages == [["zzz"], ["aaa"]]
+
+
+def test_a_cursor_made_without_the_secret_of_the_stack_is_rejected(world: World) -> None:
+    mona = world.pool(customers=3)
+    roster = keys.customer_roster("main", "p")
+    made = Cursor(KeySecret("1", "a guess"), roster, "None", "None", "None").write(["c1", None, 0])
+
+    assert mona.get(f"/customers?cursor={made}").code == "invalid_cursor"
+
+
+@pytest.mark.parametrize("status", ["pause", "close"])
+def test_a_transfer_in_a_pool_that_is_not_open_does_not_show_that_a_private_customer_exists(
+    world: World, status: str
+) -> None:
+    mona = world.pool(customers=2, members="alice bob")
+    mona.post("/customers/c1/convert", {"to": "bob"})
+    world.root.post(f"/{status}", {"mode": "drain"} if status == "close" else {})
+    callers = (world.alice, world.user("eve"))
+
+    refused = [[caller.post(f"/customers/{each}/transfer", {"to": "alice"}) for each in ("c1", "nobody")]
+               for caller in callers]  # fmt: skip
+
+    assert [[(reply.status, reply.code) for reply in each] for each in refused] == [
+        [(403, "not_manager")] * 2, [(403, "not_a_member")] * 2
+    ]  # fmt: skip
+    assert mona.post("/customers/c2/transfer", {"to": "alice"}).code == "pool_not_open"

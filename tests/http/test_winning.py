@@ -415,3 +415,23 @@ def test_a_holder_keeps_a_claim_at_most_for_the_maximum_hold_the_review_and_a_da
 
     ends = START + 3 * DAY - MINUTE + 2 * DAY - HOUR + DAY
     assert declined.json["expires_at"] == "2026-06-07T06:59:00.000Z" and ends < START + 6 * DAY
+
+
+@pytest.mark.parametrize("ends_at", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"])
+def test_a_win_that_ended_before_1970_is_refused_and_changes_no_list(world: World, ends_at: str) -> None:
+    mona = world.pool(customers=2, win="holder")
+    world.alice.claim("c1")
+
+    refused = win(world.alice, ends_at=ends_at)
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
+    assert mona.get("/customers").status == 200
+
+
+def test_a_pin_beyond_the_calendar_is_refused(world: World) -> None:
+    mona = world.pool(customers=1)
+    mona.claim("c1")
+
+    refused = mona.post("/customers/c1/pin", {"until": "9999-12-31T23:59:59-12:00"})
+
+    assert (refused.status, refused.code) == (422, "invalid_request")
