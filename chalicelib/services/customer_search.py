@@ -100,7 +100,10 @@ def list_customers(
     ctx: RequestContext, pool_id: str, wanted: Filter, wish: Wish, limit: int, cursor: str | None
 ) -> CustomerPage:
     """Return a page of the customers that fit. Without a wish, or in the default order, it is read from an index."""
-    if wish in (Wish(), Wish(order=_orders(wanted, wish)[0])):
+    by_index = Wish(order=_orders(wanted, wish)[0])
+    if wanted.state == "win_requested":
+        by_index = Wish()  # the requests of one holder are read from their claims, which are by deadline
+    if wish in (Wish(), by_index):
         return customers.list_customers(ctx, pool_id, wanted, limit, cursor)
     search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
     place = Cursor(

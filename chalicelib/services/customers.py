@@ -233,7 +233,7 @@ def _by_deadline(ctx: RequestContext, actor: Actor, wanted: Filter, last: Last |
         if low <= top:
             part = between(PLACE, low, top)
             page = ctx.backend.table.query(partition, index=PLACE, after=after, between=part, limit=limit + 1)
-            found += [Last(keys.id_from_pk(item["pk"]["S"]), _rank(PLACE, item), 0) for item in page.items]
+            found += [Last(keys.id_from_pk(item["pk"]["S"]), items.sort_value(item["rank"]), 0) for item in page.items]
     return sorted(found, key=_deadline_of)[: limit + 1]
 
 
