@@ -100,11 +100,17 @@ def test_the_holder_may_edit_in_a_pause_until_the_clock_is_shifted() -> None:
     assert refused(edit(EXPIRED, PAUSED), state="claimed", holder="alice", expires_at=START) == []
 
 
-@pytest.mark.parametrize("verb", ["claim", "assign", "transfer"])
+@pytest.mark.parametrize("verb", ["claim", "assign"])
 def test_no_claim_begins_in_a_pool_that_is_not_open(verb: str) -> None:
     closed = replace(POOL, status="closed")
 
     assert [VERBS[verb](CLAIMED, home) for home in (PAUSED, closed)] == [Refusal("pool_not_open")] * 2
+
+
+def test_a_transfer_in_a_pool_that_is_not_open_is_refused_after_the_rules_about_the_caller() -> None:
+    last = [rule_names(VERBS["transfer"](CLAIMED, home))[-1] for home in (PAUSED, replace(POOL, status="closed"))]
+
+    assert last == ["pool_not_open p"] * 2
 
 
 # A member's verbs
