@@ -78,6 +78,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "fields_too_large": (
         "the fields have {size} bytes, but at most {most} are allowed", "字段共 {size} 字节，最多 {most} 字节"
     ),
+    "holding_limit": ("the holding limit of {holder} is reached", "{holder} 的持有客户数已达上限"),
     "duplicate_in_file": ("duplicate: an earlier line has the same {key}", "重复：前面的行已有相同的 {key}"),
     # one cell, or a part of the file: the rest is imported
     "cell_digits_lost": (

@@ -10,27 +10,29 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from importing import MAX_KEYS
 from importing.cells import Cell, Line
 from importing.columns import Column, Columns
 from importing.emails import email_keys
+from importing.folding import folded
 from importing.headings import HOLDER, PERSON
 from importing.phones import DEFAULT_REGION, phone_keys, without_artifacts
 from importing.problems import Problem, problem
 from importing.typed import converter
 from importing.values import SHORTENED, exact, meant
 
-Key: TypeAlias = Literal["auto", "id", "phone", "email"]
-Kind: TypeAlias = Literal["id", "phone", "email", "external_id"]
+Key: TypeAlias = str  # auto, id, phone, email, external_id, name, or a field
 Row: TypeAlias = dict[str, Any]
+
+CONTACTS: Final = ("phone", "email", "external_id")  # in the order in which they identify a customer
 
 LONGEST_NAME: Final = 200
 LONGEST_FIELDS: Final = 4_096  # bytes of JSON
 LEAST_PRIORITY, MOST_PRIORITY = -1_000, 1_000
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _INTEGER: Final = re.compile(r"([+-]?\d{1,30})(?:\.0*)?")
+_NAMED: Final = frozenset(("phone", "email"))  # kinds whose text may be none
 _CHINESE: Final = re.compile("[\u3400-\u9fff]")
 
 
@@ -39,7 +41,7 @@ class Read(NamedTuple):
 
     line: int
     row: Row
-    kind: Kind | None
+    kind: str | None
     key: str
     warnings: tuple[Problem, ...] = ()
 
@@ -62,6 +64,7 @@ class RowReader:
 
     def __post_init__(self) -> None:
         self._phones, self._emails = self.columns.fields_of("phone"), self.columns.fields_of("email")
+        self._keyed = {kind: self._fields_with_keys(kind) for kind in ("phone", "email")}
         self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
         self._names = sum(len(str(column.target)) + 6 for column in self.columns.columns)  # characters in JSON
         self._targets = [(column.target, column.own) for column in self.columns.columns]
@@ -79,10 +82,10 @@ class RowReader:
         if isinstance(built, Problem):
             return Failed(line.number, built)
         row, warnings = built
-        kind, key = self._key(row)
-        if found := self._missing_key(row, kind) or self._repeated(kind, key):
+        kind, keys = self._keys(row)
+        if found := self._missing_key(row, kind) or self._repeated(row, kind, keys):
             return Failed(line.number, found)
-        return Read(line.number, row, kind, key, warnings)
+        return Read(line.number, row, kind, keys[0] if keys else "", warnings)
 
     def new_id(self, row: Row) -> str:
         """Return an id for a row without any key. The same file with more lines gives the same ids, so that importing
@@ -179,45 +182,59 @@ class RowReader:
 
     # The key
 
-    def _key(self, row: Row) -> tuple[Kind | None, str]:
-        """Return what identifies the customer: id, phone, e-mail or foreign id, the first that the row has."""
-        fields = row["fields"]
-        if self.key in ("auto", "id") and "id" in row:
-            return "id", row["id"]
-        if self.key in ("auto", "phone"):
-            for name in self._phones:
-                if name in fields and (keys := phone_keys(fields[name], self.region)):
-                    return "phone", keys[0]
-        if self.key in ("auto", "email"):
-            for name in self._emails:
-                if name in fields and (addresses := email_keys(fields[name])):
-                    return "email", addresses[0]
-        if self.key == "auto" and "external_id" in fields:
-            return "external_id", str(fields["external_id"])
-        return None, ""
+    def _fields_with_keys(self, kind: str) -> list[str]:
+        """Return the columns by whose numbers or addresses the service finds customers: the field of that name, unless
+        the pool defines it as something else, and those that the pool defines as such."""
+        types = self.columns.types
+        names = dict.fromkeys([kind, *(name for name, each in types.items() if each == kind)])
+        return [name for name in names if types.get(name, kind) == kind and name in self.columns]
 
-    def phone_keys(self, fields: Row) -> list[str]:
-        """Return the keys of all phone numbers of a customer."""
-        keys = [key for name in self._phones if name in fields for key in phone_keys(fields[name], self.region)]
-        return list(dict.fromkeys(keys))[:MAX_KEYS]
+    def _keys(self, row: Row) -> tuple[str | None, list[str]]:
+        """Return what identifies the customer: for `auto`, the first of id, phone, e-mail and external id."""
+        if self.key in ("auto", "id") and "id" in row:
+            return "id", [row["id"]]
+        if self.key == "name":
+            return "name", [" ".join(folded(row["name"]).split())]
+        for kind in CONTACTS if self.key == "auto" else (self.key,):
+            if keys := self._contacts(kind, row["fields"]):
+                return kind, keys
+        return None, []
+
+    def _contacts(self, kind: str, fields: Row) -> list[str]:
+        """Return the normalized values of one kind."""
+        if kind == "phone":
+            return [key for name in self._keyed[kind] if name in fields for key in self._phone_keys(fields[name])]
+        if kind == "email":
+            return [key for name in self._keyed[kind] if name in fields for key in email_keys(fields[name])]
+        return [text] if kind in fields and (text := " ".join(folded(str(fields[kind])).split())) else []
+
+    def _phone_keys(self, written: Any) -> list[str]:
+        return phone_keys(written, self.region)
 
     def has_contact(self, fields: Row) -> bool:
         """Return whether a field that is named like a phone number or an address has a value."""
         return any(name in fields for name in (*self._phones, *self._emails))
 
-    def _missing_key(self, row: Row, kind: Kind | None) -> Problem | None:
-        if kind is not None or self.key not in ("phone", "email"):
+    def _missing_key(self, row: Row, kind: str | None) -> Problem | None:
+        if kind is not None or self.key in ("auto", "id"):
             return None
         written = row["fields"].get(self.key)
-        return problem("no_key", key=self.key) if written is None else problem(f"no_{self.key}", value=written)
+        return problem(f"no_{self.key}", value=written) if written and self.key in _NAMED else problem(
+            "no_key", key=self.key
+        )  # fmt: skip
 
-    def _repeated(self, kind: Kind | None, key: str) -> Problem | None:
-        if kind is None:
-            return None
-        seen = hash((kind, key))
-        if seen in self._seen:
+    def _repeated(self, row: Row, kind: str | None, keys: list[str]) -> Problem | None:
+        """Return the problem of a row about the customer of an earlier one, as the service finds it within a request.
+
+        A row that another contact identifies may have a number of an earlier row: then it is another customer's too.
+        """
+        own = [hash((kind, key)) for key in keys]
+        if not self._seen.isdisjoint(own):
             return problem("duplicate_in_file", key=kind)
-        self._seen.add(seen)
+        self._seen.update(own)
+        if self.key == "auto":
+            rest = (each for each in CONTACTS if each != kind)
+            self._seen.update(hash((each, key)) for each in rest for key in self._contacts(each, row["fields"]))
         return None
 
 

@@ -13,7 +13,20 @@ from typing import Any
 import click
 
 from chalicelib import __version__
-from poolctl import exports, imports, leaving, login, maintenance, messages, policies, usage, users, verbs, watch
+from poolctl import (
+    exports,
+    import_list,
+    imports,
+    leaving,
+    login,
+    maintenance,
+    messages,
+    policies,
+    usage,
+    users,
+    verbs,
+    watch,
+)
 from poolctl.client import Refused, Unreachable
 from poolctl.commands_base import COMMANDS, LocalizedGroup, shared
 from poolctl.exits import CommandFailed, Exit
@@ -25,6 +38,7 @@ MODULES = (
     login,
     verbs,
     imports,
+    import_list,
     exports,
     policies,
     maintenance,

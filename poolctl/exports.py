@@ -103,7 +103,7 @@ def rows_of(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[A
     for line in spool:
         customer = json.loads(line)
         cells = [*(customer[name] for name in EXPORTED_FIRST), *(customer["fields"].get(name) for name in fields)]
-        yield [guarded(cell) for cell in cells]
+        yield [guarded(",".join(cell) if isinstance(cell, list) else cell) for cell in cells]
 
 
 def _field_titles(fields: list[str], language: str) -> list[str]:

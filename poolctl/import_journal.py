@@ -33,6 +33,11 @@ class ImportJournal:
     file: BufferedRandom = field(repr=False)
     chunks: dict[int, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def import_id(self) -> str:
+        """The id of the import that all requests of this attempt are a part of."""
+        return f"file-{self.name}-{self.attempt}"
+
     def key(self, chunk: int) -> str:
         """Return the Idempotency-Key of a request, derived from the file, the import options and the chunk number."""
         return sha256(f"{self.name}/{self.attempt}/{chunk}".encode()).hexdigest()[:48]
@@ -70,7 +75,7 @@ class ImportJournal:
 
     @property
     def import_ids(self) -> list[str]:
-        return [each["import_id"] for _, each in sorted(self.chunks.items())]
+        return list(dict.fromkeys(each["import_id"] for _, each in sorted(self.chunks.items())))
 
     @classmethod
     @contextmanager

@@ -1,4 +1,4 @@
-"""`poolctl import --undo`: undo an import, request by request, the last one first.
+"""`poolctl import --undo` and `poolctl imports --undo`: undo an import, request by request, the last one first.
 
 The service undoes each request once, except for customers changed since, so an interrupted undo can be repeated.
 Afterwards the journal starts a new attempt, and the same file can be imported again.
@@ -25,31 +25,34 @@ def undo(session: Session, journal: ImportJournal, pool: str, *, dry_run: bool) 
         raise CommandFailed(Exit.REFUSED, "never_imported", pool=pool)
     if dry_run:
         return _report_dry_run(session, journal)
-    results = _undone(session, journal, pool)
+    results = list[dict[str, Any]]()
+    for import_id in reversed(journal.import_ids):
+        try:
+            results += _undone(session, pool, import_id, len(journal.chunks))
+        except Refused as refused:
+            if refused.reply.code != "not_found":  # an import that has changed nothing
+                raise
     journal.begin()
     return _report(session, results)
 
 
-def _undone(session: Session, journal: ImportJournal, pool: str) -> list[dict[str, Any]]:
-    results = list[dict[str, Any]]()
-    with progress(len(journal.chunks)) as advance, Interruptible() as interruptible:
-        for import_id in reversed(journal.import_ids):
+def undo_by_id(session: Session, pool: str, import_id: str) -> int:
+    return _report(session, _undone(session, pool, import_id, None))
+
+
+def _undone(session: Session, pool: str, import_id: str, steps: int | None) -> list[dict[str, Any]]:
+    """Undo an import, request by request. Return the result of each customer. Raises Refused for an unknown import."""
+    results, cursor = list[dict[str, Any]](), None
+    with progress(steps) as advance, Interruptible() as interruptible:
+        while True:
             if interruptible.requested:
                 raise KeyboardInterrupt
-            results += _undo_request(session, f"/v1/pools/{pool}/imports/{import_id}/undo")
+            answer = session.write("POST", f"/v1/pools/{pool}/imports/{import_id}/undo", {"cursor": cursor})
+            results += answer["results"]
+            cursor = answer["next_cursor"]
             advance(1)
-    return results
-
-
-def _undo_request(session: Session, path: str) -> list[dict[str, Any]]:
-    """Undo one request. Return the result of each customer, or none if the request had changed nothing."""
-    try:
-        answer: dict[str, Any] = session.write("POST", path, {})
-    except Refused as refused:
-        if refused.reply.code == "not_found":
-            return []
-        raise
-    return list(answer["results"])
+            if cursor is None:
+                return results
 
 
 def _report(session: Session, results: list[dict[str, Any]]) -> int:

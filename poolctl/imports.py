@@ -1,7 +1,7 @@
 """`poolctl import`: import a CSV file or a workbook into a pool, up to 100 rows per request.
 
 The whole file is read before anything is sent. An unreadable file is refused; an invalid line affects that line alone.
-A repeated import sends the same requests with the same Idempotency-Keys.
+A repeated import sends the same requests with the same Idempotency-Keys. A dry run asks the service about each request.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import click
 
-from importing.columns import Columns, columns_of
-from importing.emails import email_keys
-from importing.phones import DEFAULT_REGION, phone_keys
+from importing.columns import Columns, FieldDefinition, columns_of
+from importing.forecasts import FileForecast
+from importing.headings import HOLDER
+from importing.phones import DEFAULT_REGION
 from importing.problems import Problem, Unreadable, problem
 from importing.rows import Failed, Key, Read, Row, RowReader
 from importing.tables import Table, open_table
@@ -52,10 +53,17 @@ ENCODING = _Encoding()
 
 
 class Chunk(NamedTuple):
-    """The rows of one request, which are identified by the same key."""
+    """The rows of one request, with their lines."""
 
-    key: str
     rows: list[tuple[int, Row]]
+
+    @property
+    def sent(self) -> list[Row]:
+        return [row for _, row in self.rows]
+
+    @property
+    def lines(self) -> list[int]:
+        return [line for line, _ in self.rows]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Plan:
     path: Path
     table: Table
     digest: str  # SHA-256 of the file
+    pool: str
     columns: Columns
     key: Key
     region: str
@@ -73,48 +82,41 @@ class Plan:
         return RowReader(self.columns, self.key, self.region)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the rows of each request. Each request has one key, so rows wait for others with the same key."""
-        reader, waiting = self.reader(), dict[str, _Waiting]()
+        """Yield the rows of each request, in the order of the file."""
+        reader, rows, size = self.reader(), list[tuple[int, Row]](), 0
         for line in self.table.lines():
             read = reader.read(line)
             if isinstance(read, Failed):
                 continue
-            key, row = self._sent(reader, read)
+            row = self._sent(reader, read)
             length = len(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass"))
-            chunk = waiting.setdefault(key, _Waiting())
-            if len(chunk.rows) == BATCH or (chunk.rows and chunk.size + length > LARGEST_REQUEST):
-                yield Chunk(key, chunk.rows)
-                chunk = waiting[key] = _Waiting()
-            chunk.rows.append((read.line, row))
-            chunk.size += length
-        yield from (Chunk(key, chunk.rows) for key, chunk in waiting.items())
+            if len(rows) == BATCH or (rows and size + length > LARGEST_REQUEST):
+                yield Chunk(rows)
+                rows, size = [], 0
+            rows.append((read.line, row))
+            size += length
+        if rows:
+            yield Chunk(rows)
 
-    def _sent(self, reader: RowReader, read: Read) -> tuple[str, Row]:
-        """Return the key of the request, and the row. A row whose key the service does not know gets an id that a
-        repeated import derives again. No id is derived from a phone number or an address, which it would reveal."""
+    @property
+    def sent_key(self) -> str:
+        """The key of the requests. A name identifies a customer by an id that is derived from it."""
+        return "id" if self.key == "name" else self.key
+
+    def _sent(self, reader: RowReader, read: Read) -> Row:
+        """Return the row of a request. One that nothing identifies gets an id that a repeated import derives again.
+
+        No id is derived from a phone number or an address, which it would reveal.
+        """
+        if read.kind == "id":
+            return read.row
         row = {name: value for name, value in read.row.items() if name != "id"}
-        match read.kind:
-            case "id":
-                return "id", read.row
-            case "phone" | "email" if _is_key(read.kind, row["fields"], self.region):
-                return read.kind, row
-            case "external_id":
-                return "id", {"id": f"x{blake2b(read.key.encode(), digest_size=15).hexdigest()}"} | row
-            case None if not (reader.phone_keys(row["fields"]) or email_keys(row["fields"].get("email"))):
-                return "id", {"id": reader.new_id(row)} | row
-        return "id", {"id": f"{self.digest[:20]}-{read.line}"} | row
-
-
-def _is_key(kind: str, fields: Row, region: str) -> bool:
-    """Return whether the service finds a key of this kind: only the fields `phone` and `email` have keys."""
-    written = fields.get(kind)
-    return bool(phone_keys(written, region) if kind == "phone" else email_keys(written))
-
-
-@dataclass
-class _Waiting:
-    rows: list[tuple[int, Row]] = field(default_factory=list)
-    size: int = 0
+        if read.kind == "name":
+            return {"id": f"n{blake2b(read.key.encode(), digest_size=15).hexdigest()}"} | row
+        if read.kind is not None:
+            return row
+        hidden = reader.has_contact(row["fields"])
+        return {"id": f"{self.digest[:20]}-{read.line}" if hidden else reader.new_id(row)} | row
 
 
 @dataclass
@@ -135,46 +137,50 @@ class Survey:
 
 @command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--key", type=click.Choice(("auto", "id", "phone", "email")), default="auto")
+@click.option("--key", default="auto", metavar="KEY")
 @click.option("--on-duplicate", type=click.Choice(("skip", "update", "reject")), default="reject")
 @click.option("--map", "mapping", multiple=True, metavar="HEADING=FIELD")
+@click.option("--assign-owners", is_flag=True)
 @click.option("--sheet")
 @click.option("--encoding", type=ENCODING)
 @click.option("--header-row", type=click.IntRange(min=1), metavar="LINE")
-@click.option("--region", default=DEFAULT_REGION)
+@click.option("--region")
 @click.option("--again", is_flag=True)
 @click.option("--undo", is_flag=True)
 @dry_run_option
 def import_file(session: Session, file: Path, again: bool, undo: bool, dry_run: bool, **options: Any) -> int:
     if again and undo:
         raise CommandFailed(Exit.USAGE, "again_or_undo")
-    plan, found = _read(file, options)
+    plan, found = _read(session, file, options)
     if dry_run and not undo:
-        return _report_dry_run(session, plan, found)
-    pool = session.pool()
-    claims = claims_of(session.client.token)
-    caller = [session.address, claims.get("tenant"), claims.get("sub")]
-    read_as = [plan.digest, plan.table.encoding, plan.table.sheet, plan.table.heading_line, plan.columns.columns]
-    identity = [*caller, pool, *read_as, plan.key, plan.region, options["on_duplicate"]]
-    with ImportJournal.of(identity, again=again) as journal:
+        return _report_dry_run(session, plan, found, _forecast(session, plan, found, options["on_duplicate"]))
+    with ImportJournal.of(_identity(session, plan, options), again=again) as journal:
         if undo:
-            return import_undo.undo(session, journal, pool, dry_run=dry_run)
+            return import_undo.undo(session, journal, plan.pool, dry_run=dry_run)
         before = len(journal.chunks)
-        sent = _send(session, plan, found, journal, f"/v1/pools/{pool}/import", options["on_duplicate"])
+        sent = _send(session, plan, found, journal, options["on_duplicate"])
         return _report(session, plan, found, journal, resumed=before > 0, idle=not sent)
 
 
-def _read(file: Path, options: Mapping[str, Any]) -> tuple[Plan, Survey]:
+def _identity(session: Session, plan: Plan, options: Mapping[str, Any]) -> list[Any]:
+    """Return all on which the requests of an import depend."""
+    claims = claims_of(session.client.token)
+    caller = [session.address, claims.get("tenant"), claims.get("sub")]
+    columns = [plan.columns.columns, sorted(plan.columns.types.items())]
+    read_as = [plan.digest, plan.table.encoding, plan.table.sheet, plan.table.heading_line, *columns]
+    return [*caller, plan.pool, *read_as, plan.key, plan.region, options["on_duplicate"]]
+
+
+def _read(session: Session, file: Path, options: Mapping[str, Any]) -> tuple[Plan, Survey]:
     """Read the whole file. Raises `CommandFailed`, and OSError."""
     given = _pairs(options["mapping"])
     try:
-        plan = planned(file, given, **{name: options[name] for name in ("key", "region")}, **_reading(options))
+        table = open_table(lambda: file.open("rb"), **_reading(options))
+        plan = _planned(file, table, given, options, session.get(f"/v1/pools/{session.pool()}"))
         return plan, survey(plan)
     except Unreadable as error:
-        why, status = (
-            error.problem.text(language(), options=True),
-            Exit.USAGE if error.problem.code == "no_column" else Exit.FILE,
-        )
+        why = error.problem.text(language(), options=True)
+        status = Exit.USAGE if error.problem.code == "no_column" else Exit.FILE
         if error.line is None:
             raise CommandFailed(status, "unreadable", file=file, why=why, code=error.problem.code) from None
         where = {"file": file, "line": error.line}
@@ -185,24 +191,42 @@ def _reading(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in ("sheet", "encoding", "header_row")}
 
 
-def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:
+def _pairs(mapping: tuple[str, ...]) -> dict[str, str | None]:
     pairs = [each.rpartition("=") for each in mapping]
     if wrong := [text for (heading, _, target), text in zip(pairs, mapping, strict=True) if not heading or not target]:
         raise CommandFailed(Exit.USAGE, "no_mapping", value=wrong[0])
     return {heading: target for heading, _, target in pairs}
 
 
-def planned(
-    file: Path, given: Mapping[str, str], key: Key = "auto", region: str = DEFAULT_REGION, **reading: Any
+def definitions_of(pool: Mapping[str, Any]) -> list[FieldDefinition]:
+    """Return the fields that the pool defines."""
+    return [
+        FieldDefinition(each["key"], tuple(each["label"].values()), each["type"]) for each in pool.get("fields") or ()
+    ]
+
+
+def _planned(
+    file: Path, table: Table, given: Mapping[str, str | None], options: Mapping[str, Any], pool: Mapping[str, Any]
 ) -> Plan:
-    """Return the plan of a file. Raises `Unreadable`, and OSError."""
+    """Return the plan of a file. Raises `Unreadable`, `CommandFailed`, and OSError."""
     with file.open("rb") as binary:
         digest = file_digest(binary, "sha256").hexdigest()
-    table = open_table(lambda: file.open("rb"), **reading)
-    columns = columns_of(table.headings, given)
-    if key in ("phone", "email") and key not in columns:
+    definitions, key = definitions_of(pool), options["key"]
+    columns = columns_of(table.headings, given, definitions)
+    if options["assign_owners"]:
+        columns = columns_of(table.headings, {**given, _owners(columns): HOLDER}, definitions)
+    if key not in ("auto", "id", "name") and key not in columns:
         raise Unreadable("no_key_column", key=key)
-    return Plan(file, table, digest, columns, key, region)
+    region = options["region"] or pool["policy"].get("phone_region") or DEFAULT_REGION
+    return Plan(file, table, digest, pool["id"], columns, key, region)
+
+
+def _owners(columns: Columns) -> str:
+    """Return the number of the column that names whom a customer belongs to. Raises `CommandFailed` without one."""
+    numbers = [number for number, column in enumerate(columns.columns, 1) if column.kind == HOLDER]
+    if not numbers:
+        raise CommandFailed(Exit.USAGE, "no_owners")
+    return f"#{numbers[0]}"
 
 
 def survey(plan: Plan) -> Survey:
@@ -225,17 +249,17 @@ def survey(plan: Plan) -> Survey:
 # Sending
 
 
-def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, path: str, on_duplicate: str) -> int:
+def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, on_duplicate: str) -> int:
     """Send the requests that have no result in the journal yet. Return how many were sent."""
-    before = len(journal.chunks)
+    before, path = len(journal.chunks), f"/v1/pools/{plan.pool}/import"
+    common = {"key": plan.sent_key, "on_duplicate": on_duplicate, "import": _source(plan, journal)}
     try:
         with progress(found.rows) as advance, Interruptible() as interruptible:
             for number, chunk in enumerate(plan.chunks()):
                 if number not in journal.chunks:
                     if interruptible.requested:
                         raise KeyboardInterrupt
-                    rows = [row for _, row in chunk.rows]
-                    body = {"rows": rows, "key": chunk.key, "on_duplicate": on_duplicate}
+                    body = {"rows": chunk.sent, **common}
                     answer = session.write("POST", path, body, idempotency_key=journal.key(number))
                     journal.write(number, _result(chunk.rows, answer))
                 advance(len(chunk.rows))
@@ -245,6 +269,27 @@ def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, p
     except KeyboardInterrupt:
         raise _cut(CommandFailed(Exit.STOPPED, "stopped"), journal, found) from None
     return len(journal.chunks) - before
+
+
+def _source(plan: Plan, journal: ImportJournal) -> dict[str, str]:
+    """Return the import that all requests of a file are a part of, with the name of the file as the service takes it:
+    without phone numbers and addresses."""
+    from chalicelib.domain.masking import in_text  # large: only an import needs it
+
+    name = "".join(sign for sign in in_text(plan.path.name, plan.region) if sign.isprintable())[:200].strip()
+    return {"id": journal.import_id} | ({"file": name} if name else {})
+
+
+def _forecast(session: Session, plan: Plan, found: Survey, on_duplicate: str) -> FileForecast:
+    """Return what the import would do now: the dry runs of all requests, added up."""
+    total, path = FileForecast(), f"/v1/pools/{plan.pool}/import"
+    common = {"key": plan.sent_key, "on_duplicate": on_duplicate, "dry_run": True}
+    with progress(found.rows) as advance:
+        for chunk in plan.chunks():
+            answer = session.write("POST", path, {"rows": chunk.sent, **common})
+            total.add(chunk.lines, answer["results"], answer["room"])
+            advance(len(chunk.rows))
+    return total
 
 
 def _cut(why: CommandFailed, journal: ImportJournal, found: Survey) -> CommandFailed:
@@ -267,7 +312,7 @@ def _result(chunk: list[tuple[int, Row]], answer: dict[str, Any]) -> dict[str, A
 
 def _report(session: Session, plan: Plan, found: Survey, journal: ImportJournal, *, resumed: bool, idle: bool) -> int:
     failed = journal.failed | found.failed
-    errors_path = errors_file.write(plan.path, plan.table, failed) if failed else None
+    errors_path = errors_file.write(plan.path, plan.table, plan.columns, failed) if failed else None
     if session.json:
         output.as_json({
             "rows": found.rows + len(found.mistakes), "ok": journal.ok, "failed": len(failed),
@@ -294,6 +339,7 @@ def _how(plan: Plan, found: Survey) -> dict[str, Any]:
     return {
         "encoding": table.encoding, "separator": table.delimiter, "sheet": table.sheet,
         "heading_line": table.heading_line, "left_out": plan.columns.left_out, "key": plan.key,
+        "owners": _offered(plan),
         "keys": dict(found.keys), "warnings": warnings,
     }  # fmt: skip
 
@@ -307,6 +353,8 @@ def _print_how(plan: Plan, found: Survey) -> None:
         output.lines(message("read_as", encoding=table.encoding, separator=separator, line=table.heading_line))
     if plan.columns.left_out:
         output.lines(message("columns_left_out", columns=", ".join(plan.columns.left_out)))
+    if offered := _offered(plan):
+        output.lines(message("owners_offered", columns=", ".join(offered)))
     for line, each in found.warnings[:SHOWN]:
         text = each.sentence(language(), options=True)
         output.lines(text if line is None else message("at_line", line=line, text=text))
@@ -316,23 +364,43 @@ def _print_how(plan: Plan, found: Survey) -> None:
         output.lines(message("new_without_key", count=f"{found.keys['none']:,}"))
 
 
-def _report_dry_run(session: Session, plan: Plan, found: Survey) -> int:
+def _offered(plan: Plan) -> list[str]:
+    """Return the headings of columns that seem to name whom a customer belongs to, if no column assigns customers."""
+    return [] if HOLDER in plan.columns else [each.heading for each in plan.columns.columns if each.kind == HOLDER]
+
+
+def _report_dry_run(session: Session, plan: Plan, found: Survey, total: FileForecast) -> int:
     columns = plan.columns.described()
+    refused = found.failed | {line: _refusal(each) for line, each in total.refused.items()}
+    failed = dict(sorted(refused.items()))
     if session.json:
-        mistakes = [{"line": line, "code": code, "text": text} for line, (code, text) in found.failed.items()]
-        counts = {"rows": found.rows, "failed": len(mistakes), **_how(plan, found)}
+        mistakes = [{"line": line, "code": code, "text": text} for line, (code, text) in failed.items()]
+        outcomes = {name: total.outcomes[name] for name in ("created", "updated", "unchanged")}
+        counts = {"rows": total.ok, "failed": len(failed), **outcomes, "room": total.room, **_how(plan, found)}
         output.as_json({**counts, "columns": columns, "mistakes": mistakes, "first": found.first})
     else:
-        _print_dry_run(plan, found, columns)
-    return Exit.REFUSED if found.mistakes else Exit.DONE
+        _print_dry_run(plan, found, columns, failed)
+        counted = {name: f"{total.outcomes[name]:,}" for name in ("created", "updated", "unchanged")}
+        output.lines(message("import_dry_run", rows=f"{total.ok:,}", failed=f"{len(failed):,}", **counted))
+    return Exit.REFUSED if failed else Exit.DONE
 
 
-def _print_dry_run(plan: Plan, found: Survey, columns: Mapping[str, str | None]) -> None:
+def _refusal(refused: Mapping[str, Any] | Problem) -> tuple[str, str]:
+    """Return code and sentence of a row that the import would refuse."""
+    if isinstance(refused, Problem):
+        return refused.code, refused.sentence(language())
+    return str(refused["code"]), str(refused["detail"])
+
+
+def _print_dry_run(
+    plan: Plan, found: Survey, columns: Mapping[str, str | None], failed: Mapping[int, tuple[str, str]]
+) -> None:
     mapping = ((heading, target or message("left_out")) for heading, target in columns.items())
     output.print_table(output.Columns(("heading", "imported_as")), mapping)
     first = ((json.dumps(row, ensure_ascii=False),) for row in found.first[:3])
     output.print_table(output.Columns(("first",)), first)
-    for line, (_, text) in list(found.failed.items())[:SHOWN]:
+    for line, (_, text) in list(failed.items())[:SHOWN]:
         output.lines(message("at_line", line=line, text=text))
+    if len(failed) > SHOWN:
+        output.lines(message("and_more", count=f"{len(failed) - SHOWN:,}"))
     _print_how(plan, found)
-    output.lines(message("import_dry_run", rows=f"{found.rows:,}", failed=f"{len(found.mistakes):,}"))

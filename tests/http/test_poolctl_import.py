@@ -142,7 +142,7 @@ def test_an_import_dry_run_prints_the_columns_and_sends_nothing(terminal: Termin
     file = save(terminal, HEADINGS + "甲,13800138000,,\n,13800138001,,\n")
 
     read = terminal.run("import", file, "--dry-run")
-    program = terminal.run("import", file, "--dry-run", "--json", user=None)
+    program = terminal.run("import", file, "--dry-run", "--json")
 
     assert read.out.splitlines()[1].split() == ["客户名称", "name"]
     assert (program.json["rows"], program.json["failed"], program.json["keys"]) == (1, 1, {"phone": 1})
@@ -200,3 +200,41 @@ def test_an_existing_errors_file_is_moved_aside(terminal: Terminal) -> None:
 
     assert (terminal.home / "customers.csv.errors.csv.bak").read_text() == "mended by hand"
     assert "no_name" in errors.read_text(encoding="utf-8-sig")
+
+
+# Owners, fields of the pool and refused lines
+
+
+def test_owners_are_offered_and_assigned_if_that_is_wanted(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, "客户名称,手机,负责人\n甲,13800138000,alice\n乙,13900139000,nobody\n")
+
+    dry = terminal.run("import", file, "--dry-run")
+    done = terminal.run("import", file, "--assign-owners", "--json")
+
+    made = customers_by_name(threaded)
+    assert "负责人. --assign-owners" in dry.out and dry.status == 0
+    assert (done.json["ok"], done.json["failed"], done.json["owners"]) == (1, 1, [])
+    assert (made["甲"]["holder"], made["甲"]["fields"]) == ("alice", {"phone": "13800138000"})
+
+
+def test_an_errors_file_is_imported_without_the_options_of_the_first_import(
+    terminal: Terminal, threaded: World
+) -> None:
+    file = save(terminal, "Kunde,Extra,phone\nA,1,13800138000\n,2,13900139000\n")
+    done = terminal.run("import", file, "--map", "Kunde=name", "--map", "Extra=city", "--json")
+    errors = terminal.home / "customers.csv.errors.csv"
+    errors.write_text(errors.read_text(encoding="utf-8-sig").replace("no_name: The name is missing.,", ",B"), "utf-8")
+
+    again = terminal.run("import", errors, "--json")
+
+    assert (done.json["failed"], again.json["ok"], again.json["failed"]) == (1, 1, 0), again.err
+    assert customers_by_name(threaded)["B"]["fields"] == {"city": "2", "phone": "13900139000"}
+
+
+def test_a_name_identifies_a_customer_if_it_is_the_key(terminal: Terminal, threaded: World) -> None:
+    first, second = (save(terminal, f"客户名称,城市\n甲 公司,{city}\n", f"{city}.csv") for city in ("上海", "北京"))
+
+    done = [terminal.run("import", each, "--key", "name", "--on-duplicate", "update") for each in (first, second)]
+
+    assert [each.status for each in done] == [0, 0]
+    assert customers_by_name(threaded)["甲 公司"]["fields"] == {"city": "北京"}

@@ -138,7 +138,7 @@ def test_a_dry_run_names_the_lines_that_are_too_large(terminal: Terminal) -> Non
     file = terminal.home / "customers.csv"
     file.write_text(f"编号,客户名称,备注\na1,甲,{LONG}\na2,乙,{LONG}\n", encoding="utf-8")
 
-    dry = terminal.run("import", file, "--dry-run", "--json", user=None)
+    dry = terminal.run("import", file, "--dry-run", "--json")
 
     assert (dry.status, [each["line"] for each in dry.json["mistakes"]]) == (1, [2, 3])
 

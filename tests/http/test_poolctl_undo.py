@@ -107,3 +107,19 @@ def test_undo_of_a_file_without_an_import_is_one_line(terminal: Terminal, thread
     assert all(len(each.error_line.splitlines()) == 1 for each in (never, otherwise, both, by_alice))
     assert "no record here of importing this file into p" in never.error_line
     assert len(customers_by_name(threaded)) == 5
+
+
+def test_an_import_is_listed_with_its_file_and_undone_by_its_id(terminal: Terminal, threaded: World) -> None:
+    file = save(terminal, csv_of(150), "名单 13800138000.csv")
+    terminal.run("import", file)
+
+    listed = terminal.run("imports", "--json")
+    shown = terminal.run("imports")
+    undone = terminal.run("imports", "--undo", listed.json["items"][0]["id"], "--json", user="root")
+    unknown = terminal.run("imports", "--undo", "unknown")
+
+    (item,) = listed.json["items"]
+    assert (item["rows"], item["created"], item["by"]) == (150, 150, "mona") and "名单" in item["file"]
+    assert "13800138000" not in shown.out and item["file"] in shown.out
+    assert (undone.status, undone.json["undone"], unknown.status) == (0, 150, 1), undone.err
+    assert customers_by_name(threaded) == {}

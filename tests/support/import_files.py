@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import xlsxwriter
 
-from importing.columns import Columns, columns_of
+from importing.columns import Columns, FieldDefinition, columns_of
 from importing.problems import Problem
 from importing.rows import Failed, Key, Read, RowReader
 from importing.tables import Table, open_table
@@ -40,10 +40,16 @@ class Reading(NamedTuple):
         return [*self.table.warnings, *cells]
 
 
-def read(content: bytes | str, key: Key = "auto", mapping: dict[str, str] | None = None, **how: Any) -> Reading:
+def read(
+    content: bytes | str,
+    key: Key = "auto",
+    mapping: dict[str, str | None] | None = None,
+    definitions: Sequence[FieldDefinition] = (),
+    **how: Any,
+) -> Reading:
     data = content.encode() if isinstance(content, str) else content
     table = open_table(lambda: io.BytesIO(data), **how)
-    columns = columns_of(table.headings, mapping or {})
+    columns = columns_of(table.headings, mapping or {}, definitions)
     reader = RowReader(columns, key)
     return Reading(table, columns, reader, [reader.read(line) for line in table.lines()])
 
