@@ -71,14 +71,15 @@ for route in routes.ROUTES:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
-    """Sweep every pool, empty erased customers, continue leaves. Stops before the function times out."""
-    from chalicelib.services import sweeper  # only this function needs it
+    """Check the pools that are due, empty erased customers, continue leaves. Stops before the function times out."""
+    from chalicelib.services import schedule  # only this function needs it
 
     backend = service().backend
     context: Any = event.context
-    report = sweeper.run_scheduled(backend, bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000)
-    app.log.info("swept", extra=measured("sweep", report.numbers(), unconfirmed=report.unconfirmed))
-    return report.numbers() | {"unconfirmed": report.unconfirmed}
+    report = schedule.run_round(backend, bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000)
+    numbers = report.schedule_numbers()
+    app.log.info("swept", extra=measured("sweep", numbers, unconfirmed=report.unconfirmed))
+    return numbers | {"unconfirmed": report.unconfirmed}
 
 
 @app.lambda_function()

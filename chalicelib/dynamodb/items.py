@@ -36,6 +36,7 @@ MAX_PLAIN_BYTES: Final = 320
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
 NAMING: Final = "field:"  # begins the counter of the territories that name a field
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
+MOVED_AT: Final = "moved_at"  # of a pool: when something may have set a deadline sooner than its next check
 _EVENT_ELEMENTS: Final = Event.__struct_fields__.index("unknown")  # of a stored event
 
 
@@ -377,6 +378,20 @@ def _definitions(text: str | None) -> dict[str, Any]:
     }
     fields = [{name: content for name, content in each.items() if name in known} for each in stored]
     return {"fields": fields, "unknown_of_fields": unknown}
+
+
+def check_at(tenant: str, pool: str, at: int) -> Item:
+    """Return the attributes of a pool's item that schedule its next check.
+
+    They belong to the schedule, not to the pool: no version counts them. Whoever moves the check to the present sets
+    `moved_at` too, see `check_now`.
+    """
+    return serialize_attributes({DUE: keys.schedule_of(tenant, pool), INDEX_RANGE[DUE]: at})
+
+
+def check_now(tenant: str, pool: str, now: int) -> Item:
+    """Return the attributes that make the next round check the pool."""
+    return check_at(tenant, pool, now) | {MOVED_AT: serialize(now)}
 
 
 def log_item(key: Key, entry: LogEntry, ends: int) -> Item:

@@ -23,7 +23,9 @@ with it. Nothing here calls DynamoDB.
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
     user               T#<tenant>#USERS                       <user>               name, e-mail, department, leave
-    tenant             TENANTS                                <tenant>             lets the sweep find every pool
+    tenant             TENANTS                                <tenant>             lets the schedule find every pool
+    search for pools   SCHEDULE                               -                    how far the hourly search for late
+                                                                                   checks is
     idempotency record T#<tenant>#K#<user>#<route>#<key>      <part>               results of a request (TTL)
 
     index    sorted by  content
@@ -33,7 +35,7 @@ with it. Nothing here calls DynamoDB.
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
                         so the sweep needs no second read. Two partitions of all tenants list erased customers that
                         are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
-                        the latest first
+                        the latest first. A few of all tenants list the pools by the time of their next check
     names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
     request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
@@ -78,6 +80,7 @@ DESCENDING: Final = frozenset((ENTERED,))  # indexes that are read from the high
 COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
 
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
+SCHEDULE_SHARDS: Final = 4  # partitions of `due` with the pools of all tenants
 NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the sort value where there is no deadline
 FIRST_PRIVATE_RANK: Final = NO_DEADLINE + 1  # in `place`, private customers follow the claims of their owner
 _SEPARATORS_OF_POOL: Final = 3  # in `prefix`
@@ -227,6 +230,11 @@ def tenant_key(tenant: str) -> Key:
     return Key("TENANTS", tenant)
 
 
+def search_key() -> Key:
+    """Return the key of the progress of the hourly search for pools whose check is missing or too late."""
+    return Key("SCHEDULE", "-")
+
+
 def idempotency_record_key(tenant: str, user: str, route: str, idempotency_key: str, part: int) -> Key:
     return Key(f"T#{tenant}#K#{user}#{route}#{idempotency_key}", f"{part:03d}")
 
@@ -296,6 +304,16 @@ def requests_in(tenant: str, pool: str) -> str:
 def unfinished_leaves() -> str:
     """Return the partition in `due` of the users of all tenants whose leave the schedule has to continue."""
     return "LEAVES"
+
+
+def schedule_partitions() -> list[str]:
+    """Return the partitions in `due` of the pools of all tenants, by their next check."""
+    return [f"SCHEDULE#{shard}" for shard in range(SCHEDULE_SHARDS)]
+
+
+def schedule_of(tenant: str, pool: str) -> str:
+    """Return the partition in `due` of a pool's next check."""
+    return schedule_partitions()[shard_of(f"{tenant}#{pool}", SCHEDULE_SHARDS)]
 
 
 def imports_in(tenant: str, pool: str) -> str:

@@ -66,11 +66,22 @@ class Entry(NamedTuple):
 
 
 def page(
-    table: Table, partitions: Sequence[str], index: str, limit: int, after: tuple[Key, int, int] | None, jobs: RunJobs
+    table: Table,
+    partitions: Sequence[str],
+    index: str,
+    limit: int,
+    after: tuple[Key, int, int] | None,
+    jobs: RunJobs,
+    high: int | None = None,
 ) -> list[Entry]:
-    """Return the first `limit` entries of a numerically sorted list, or those after that key, rank and shard."""
+    """Return the first `limit` entries of a numerically sorted list, or those after that key, rank and shard.
+
+    With `high`, only those up to that rank.
+    """
     share = EXTRA_ENTRIES * limit // len(partitions) + EXTRA_ENTRIES
-    queries = [_start(index, partition, shard, after) | {"limit": share} for shard, partition in enumerate(partitions)]
+    queries = [
+        _start(index, partition, shard, after, high) | {"limit": share} for shard, partition in enumerate(partitions)
+    ]
     first = jobs(
         [partial(table.query, partition, **query) for partition, query in zip(partitions, queries, strict=True)]
     )
@@ -81,17 +92,20 @@ def page(
     return list(islice(merge(*streams, key=lambda entry: entry[:2]), limit))
 
 
-def _start(index: str, partition: str, shard: int, after: tuple[Key, int, int] | None) -> dict[str, Any]:
+def _start(
+    index: str, partition: str, shard: int, after: tuple[Key, int, int] | None, high: int | None
+) -> dict[str, Any]:
     """Return the query options that continue a shard after the last entry of the page before.
 
     Shards before that entry's shard are read up to and including its rank, later ones up to it.
     """
     if after is None:
-        return {"index": index}
+        return {"index": index, "between": between(index, high=high)}
     key, rank, last_shard = after
     if shard == last_shard:
-        return {"index": index, "after": items.index_position(index, partition, key, rank)}
-    return {"index": index, "between": between(index, low=rank + 1 if shard < last_shard else rank)}
+        position = items.index_position(index, partition, key, rank)
+        return {"index": index, "after": position, "between": between(index, high=high)}
+    return {"index": index, "between": between(index, rank + 1 if shard < last_shard else rank, high)}
 
 
 def _stream(table: Table, partition: str, shard: int, page: Page, query: dict[str, Any]) -> Iterator[Entry]:

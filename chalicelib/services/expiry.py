@@ -7,7 +7,7 @@ or be killed at any point. A sweep must never return a customer before its deadl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib.domain import system_transitions
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, Item
-from chalicelib.dynamodb.keys import DUE, PLACE, Key
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, Key
 from chalicelib.dynamodb.table import Table, Throttled, between
 from chalicelib.model.model import Pool
 from chalicelib.model.reports import SweepReport
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
+FIRST_PAGE: Final = 50  # of a check: what is due, as a rule, and the next deadline
 
 
 class SweepResult(Struct):
     """Counts of one pass. `changed` were no longer due when written; `lag_ms` is the age of the oldest due customer.
 
     `unconfirmed` are the pools with so many due customers that an admin has to confirm the sweep; `throttled` means
-    that DynamoDB throttled the pass before its end.
+    that DynamoDB throttled the pass before its end. Of the schedule, `checked` are the pools whose check was due, and
+    `overdue_ms` is the age of the oldest such check.
     """
 
     due: int = 0
@@ -47,6 +49,8 @@ class SweepResult(Struct):
     lag_ms: int = 0
     unconfirmed: list[str] = []
     throttled: bool = False
+    checked: int = 0
+    overdue_ms: int = 0
 
     COUNTS = ("due", "returned", "changed", "failed", "remaining", "reminded")
 
@@ -56,12 +60,30 @@ class SweepResult(Struct):
         self.lag_ms = max(self.lag_ms, other.lag_ms)
         self.unconfirmed += other.unconfirmed
         self.throttled = self.throttled or other.throttled
+        self.checked += other.checked
+        self.overdue_ms = max(self.overdue_ms, other.overdue_ms)
 
     def numbers(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.COUNTS} | {"lag_s": self.lag_ms / 1000}
 
+    def schedule_numbers(self) -> dict[str, Any]:
+        """Return the numbers of a round of the schedule, over all tenants."""
+        return self.numbers() | {"checked": self.checked, "overdue_s": self.overdue_ms / 1000}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the pass left nothing that was due, and sent no reminder, after which another one is next."""
+        return self.due == self.returned and not (self.failed or self.remaining or self.reminded or self.throttled)
+
     def body(self) -> SweepReport:
         return SweepReport(**self.numbers(), unconfirmed=self.unconfirmed)
+
+
+class Ahead(Struct):
+    """What a check of a pool sees after the present: the first deadline by partition of `due`, and reminders."""
+
+    deadlines: dict[str, int] = {}
+    reminders: list[int] = []
 
 
 def expire_due(
@@ -72,17 +94,19 @@ def expire_due(
     *,
     dry_run: bool = False,
     confirm: bool = False,
+    ahead: Ahead | None = None,
 ) -> SweepResult:
     """Run one pass over one pool. In a paused pool only claims that expired before the pause are due.
 
-    Private customers are due in an open pool only.
+    Private customers are due in an open pool only. `ahead` receives the deadlines that are next.
     """
     report, horizon = SweepResult(), pool.clock(now)
     stopped = not confirm and _breaker_trips(backend, pool, horizon, report)
     report.unconfirmed = [pool.id] if stopped else []
 
     def of_shard(partition: str) -> SweepResult:
-        return _expire_shard(backend, pool, now, partition, seconds_left, dry_run or stopped)
+        pages = due_pages(backend.table, partition, DUE, horizon, None if ahead is None else ahead.deadlines)
+        return _expire_shard(backend, pool, now, pages, seconds_left, dry_run or stopped)
 
     for part in backend.run_jobs([partial(of_shard, partition) for partition in _due_lists(pool)]):
         report.add(part)
@@ -95,18 +119,49 @@ def _due_lists(pool: Pool) -> list[str]:
     return [*sharded_query.partitions_of(keys.due_in, pool), *private]
 
 
+def due_pages(
+    table: Table, partition: str, index: str, horizon: int, later: dict[str, int] | None
+) -> Iterator[list[Item]]:
+    """Yield the entries of an index partition up to the horizon, page by page.
+
+    With `later`, read past the horizon, and store the first sort value after it there, if there is one. The first page
+    is small, since as a rule little is due.
+    """
+    if later is None:
+        pages = table.pages(partition, index=index, between=between(index, high=horizon), limit=PAGE_SIZE)
+        yield from (page.items for page in pages)
+        return
+    page = table.query(partition, index=index, limit=FIRST_PAGE)
+    while True:
+        moments = [items.sort_value(item[INDEX_RANGE[index]]) for item in page.items]
+        found = page.items[: sum(moment <= horizon for moment in moments)]
+        if found:
+            yield found
+        if len(found) < len(moments):
+            later[partition] = moments[len(found)]
+            return
+        if page.last is None:
+            return
+        page = table.query(partition, index=index, after=page.last, limit=PAGE_SIZE)
+
+
 def _expire_shard(
-    backend: Backend, pool: Pool, now: int, partition: str, seconds_left: Callable[[], float], count_only: bool
+    backend: Backend,
+    pool: Pool,
+    now: int,
+    pages: Iterator[list[Item]],
+    seconds_left: Callable[[], float],
+    count_only: bool,
 ) -> SweepResult:
     report, horizon = SweepResult(), pool.clock(now)
     try:
-        for page in backend.table.pages(partition, index=DUE, between=between(DUE, high=horizon), limit=PAGE_SIZE):
-            report.due += len(page.items)
-            report.lag_ms = max([report.lag_ms, *(horizon - items.sort_value(item["due_at"]) for item in page.items)])
+        for found in pages:
+            report.due += len(found)
+            report.lag_ms = max([report.lag_ms, *(horizon - items.sort_value(item["due_at"]) for item in found)])
             if count_only or seconds_left() < MIN_SECONDS_LEFT:
-                report.remaining += len(page.items)
+                report.remaining += len(found)
             else:
-                _return_page(backend, pool, now, page.items, report)
+                _return_page(backend, pool, now, found, report)
     except PoolChanged:
         raise
     except Throttled:

@@ -51,19 +51,24 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy, fi
     tenant = keys.tenant_key(pool.tenant)
     known_to_schedule = SetAttributes(tenant, {"known": items.serialize(1)})
     empty = Totals(available=0, claimed=0, private=0, set_aside=0)
-    writes: list[Action] = [Put(key, items.pool_item(pool), free.condition), known_to_schedule]
+    created = items.pool_item(pool) | items.check_now(pool.tenant, pool.id, ctx.now)
+    writes: list[Action] = [Put(key, created, free.condition), known_to_schedule]
     body = ctx.commit(writes, [free], rendering.pool(pool, empty))
     ctx.forget(pool.id)
     return body
 
 
 def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttributes, Rule]:
-    """Return the changed pool at its next version, its write, and the rule of the write: `known` is unchanged."""
+    """Return the changed pool at its next version, its write, and the rule of the write: `known` is unchanged.
+
+    The write also schedules a check of the pool now: any change may set a deadline sooner, or leave work.
+    """
     after = replace(changed, version=known.version + 1, updated_at=now)
     key = keys.pool_key(known.tenant, known.id)
     same = rules.unchanged_since(key, known.version)
-    changes = items.attribute_changes(items.pool_item(known), items.pool_item(after))
-    return after, SetAttributes(key, *changes, same.condition), same
+    changes, removed = items.attribute_changes(items.pool_item(known), items.pool_item(after))
+    changes |= items.check_now(known.tenant, known.id, now)
+    return after, SetAttributes(key, changes, removed, same.condition), same
 
 
 def get_pool(ctx: RequestContext, pool_id: str) -> responses.Pool:

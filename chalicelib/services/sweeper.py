@@ -1,6 +1,6 @@
-"""Run the scheduled work of every pool: continue lifecycle changes, return expired claims, send reminders, reshard.
+"""Run the scheduled work of pools: continue lifecycle changes, return expired claims, send reminders, reshard.
 
-The schedule also continues the leaves of users, with at most half of its time.
+`schedule` selects the pools of a scheduled round; a request sweeps the pools of its tenant.
 
 Each step finds customers through an index and writes each under its own conditions. A round may therefore be killed at
 any point or overlap with another one; the next round continues. A round stops before its time is up and reports the
@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Final, TypeAlias
 
 from msgspec.structs import replace
@@ -21,17 +22,12 @@ from chalicelib.domain import system_transitions
 from chalicelib.domain.system_transitions import PlanExisting
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import MALFORMED, MalformedPool
-from chalicelib.dynamodb.keys import DUE, REMINDER
-from chalicelib.dynamodb.table import Patience, Throttled, between
+from chalicelib.dynamodb.keys import DUE, NO_DEADLINE, REMINDER
+from chalicelib.dynamodb.table import Patience, Throttled
 from chalicelib.model.model import Pool
-from chalicelib.model.times import MINUTE
 from chalicelib.observability import exception_summary
 from chalicelib.services import resharding
-from chalicelib.services.expiry import (
-    MIN_SECONDS_LEFT,
-    SweepResult,
-    expire_due,
-)
+from chalicelib.services.expiry import MIN_SECONDS_LEFT, Ahead, SweepResult, due_pages, expire_due
 from chalicelib.services.pools import updated_pool
 from chalicelib.transactions.context import Backend, RequestContext
 from chalicelib.transactions.expired_claims import PAGE_SIZE, apply_to_found
@@ -51,22 +47,6 @@ def request_time_left() -> SecondsLeft:
     return lambda: stop_at - time.monotonic()
 
 
-def _continue_leaves(backend: Backend, now: int, seconds_left: SecondsLeft) -> int:
-    """Return how many failed. Each minute another leave is the first, so that a long one does not delay the others."""
-    try:
-        backend = backend.patient(PATIENCE())
-        users = backend.table.query(keys.unfinished_leaves(), index=DUE).keys
-        if not users:
-            return 0
-        from chalicelib.services import leaving  # imported on first use: keeps cold starts short
-
-        first = now // MINUTE % len(users)
-        return leaving.continue_all(backend, [*users[first:], *users[:first]], now, seconds_left)
-    except Throttled:
-        log.warning("the leaves of users are left for the next round: throttled")
-        return 0
-
-
 def all_pools(backend: Backend) -> Iterator[Listed]:
     """Yield every pool of every tenant."""
     for page in backend.table.pages(keys.tenant_key("").pk):
@@ -78,36 +58,20 @@ def pools_of(backend: Backend, tenant: str) -> Iterator[Listed]:
     """Yield the pools of a tenant. A malformed record is yielded as MalformedPool and does not stop the others."""
     for page in backend.table.pages(keys.pool_key(tenant, "").pk):
         for key, stored in zip(page.keys, page.items, strict=True):
-            yield _listed(key.sk, partial(items.pool_record, tenant, stored))
+            yield listed(key.sk, partial(items.pool_record, tenant, stored))
 
 
 def pool_named(ctx: RequestContext, pool_id: str) -> list[Listed]:
     """Return a list of that one pool. Raises Refused if the tenant has no such pool."""
-    return [_listed(pool_id, partial(ctx.pool_now, pool_id))]
+    return [listed(pool_id, partial(ctx.pool_now, pool_id))]
 
 
-def _listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
+def listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
     try:
         return read()
     except MALFORMED as error:
         log.error("malformed pool %s: %s", pool_id, exception_summary(error))
         return MalformedPool(pool_id)
-
-
-def run_scheduled(backend: Backend, now: int, seconds_left: SecondsLeft) -> SweepResult:
-    """Empty erased customers, continue the leaves of users, then run one round over all pools."""
-    from chalicelib.services import erasure  # only the schedule needs it
-
-    failed = 0
-    try:
-        failed = erasure.continue_erasures(backend.table, seconds_left)
-    except Throttled as error:
-        log.warning("erased customers are left for the next round: %s", exception_summary(error))
-    reserved = seconds_left() / 2
-    failed += _continue_leaves(backend, now, lambda: seconds_left() - reserved)
-    report = run_round(backend, all_pools(backend), now, seconds_left)
-    report.failed += failed
-    return report
 
 
 def run_round(
@@ -127,46 +91,71 @@ def run_round(
     """
     total, patience = SweepResult(), PATIENCE
     for pool in _until_throttled(pools):
-        if isinstance(pool, MalformedPool):
-            total.failed += 1
-            continue
-        patient_backend = backend.patient(patience())
-        try:
-            report = _round(patient_backend, pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
-        except PoolChanged as error:
-            log.warning("pool %s is left for the next round: %s", pool.id, exception_summary(error))
+        report = sweep_pool(backend.patient(patience()), pool, now, seconds_left, dry_run=dry_run, confirm=confirm)
+        if report is None:
             continue
         total.add(report)
-        if report.throttled:
-            log.warning("pool %s is left for the next round: throttled", pool.id)
-            if patience is NO_PATIENCE:
-                break
+        if report.throttled and patience is NO_PATIENCE:
+            break
         patience = NO_PATIENCE if report.throttled else PATIENCE
     return total
 
 
+def sweep_pool(
+    backend: Backend,
+    pool: Listed,
+    now: int,
+    seconds_left: SecondsLeft,
+    *,
+    dry_run: bool = False,
+    confirm: bool = False,
+    ahead: Ahead | None = None,
+) -> SweepResult | None:
+    """Run one round over one pool. Return None if the pool changed meanwhile: it is left for the next round.
+
+    `ahead` receives what is next in the pool.
+    """
+    if isinstance(pool, MalformedPool):
+        return SweepResult(failed=1)
+    try:
+        report = _round(backend, pool, now, seconds_left, dry_run=dry_run, confirm=confirm, ahead=ahead)
+    except PoolChanged as error:
+        log.warning("pool %s is left for the next round: %s", pool.id, exception_summary(error))
+        return None
+    if report.throttled:
+        log.warning("pool %s is left for the next round: throttled", pool.id)
+    return report
+
+
 def _until_throttled(pools: Iterable[Listed]) -> Iterator[Listed]:
     """Yield pools until the listing is throttled. Raises Throttled if it yielded none."""
-    listed = False
+    any_listed = False
     try:
         for pool in pools:
-            listed = True
+            any_listed = True
             yield pool
     except Throttled:
-        if not listed:
+        if not any_listed:
             raise
         log.warning("the pools that are not listed are left for the next round: throttled")
 
 
 def _round(
-    backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, *, dry_run: bool, confirm: bool
+    backend: Backend,
+    pool: Pool,
+    now: int,
+    seconds_left: SecondsLeft,
+    *,
+    dry_run: bool,
+    confirm: bool,
+    ahead: Ahead | None,
 ) -> SweepResult:
     report = SweepResult()
     try:
         current = pool if dry_run else continue_lifecycle(backend, pool, now, seconds_left)
-        report.add(expire_due(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm))
+        report.add(expire_due(backend, current, now, seconds_left, dry_run=dry_run, confirm=confirm, ahead=ahead))
         if not dry_run and not report.throttled:
-            report.reminded += _remind(backend, current, now, seconds_left)
+            report.reminded += _remind(backend, current, now, seconds_left, ahead)
             resharding.continue_resharding(backend.table, current, now, seconds_left)
     except PoolChanged:
         raise
@@ -227,17 +216,23 @@ def _reopen(backend: Backend, pool: Pool, now: int) -> Pool:
     return items.pool_record(pool.tenant, stored) if stored else pool  # another round wrote the pool first
 
 
-def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> int:
-    """Send reminders for the claims and private customers that expire soon (rules 20 and 31). Return how many."""
+def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, ahead: Ahead | None) -> int:
+    """Send reminders for the claims and private customers that expire soon (rules 20 and 31). Return how many.
+
+    `ahead` receives the reminders that are next. What has no deadline ahead of it has no reminder either.
+    """
     reminded = 0
     if pool.status != "open" or not pool.policy.reminders:
         return 0
     soon = [*sharded_query.partitions_of(keys.due_in, pool), keys.private_in(pool.tenant, pool.id)]
-    for page in sharded_query.pages(
-        backend.table, soon, index=REMINDER, between=between(REMINDER, high=now), limit=PAGE_SIZE
-    ):
+    later: dict[str, int] | None = None
+    if ahead is not None:
+        later, soon = {}, [each for each in soon if ahead.deadlines.get(each, NO_DEADLINE) < NO_DEADLINE]
+    for found in chain.from_iterable(due_pages(backend.table, each, REMINDER, now, later) for each in soon):
         if seconds_left() < MIN_SECONDS_LEFT:
             break
-        found = apply_to_found(backend.table, backend.new_id, pool, now, page.items, system_transitions.remind)
-        reminded += found.moved
+        done = apply_to_found(backend.table, backend.new_id, pool, now, found, system_transitions.remind)
+        reminded += done.moved
+    if ahead is not None and later is not None:
+        ahead.reminders += later.values()
     return reminded

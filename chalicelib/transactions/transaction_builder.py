@@ -12,20 +12,21 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.transitions import Transition
+from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action
 from chalicelib.transactions.counters import Counters
 from chalicelib.transactions.customer_writes import actions_of
 from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.scheduled_checks import checks_moved
 
 
 class TransactionBuilder:
-    """`reserved_keys` are the keys of other items in the transaction."""
+    """`actor` makes the transitions; `reserved_keys` are the keys of other items in the transaction."""
 
-    def __init__(self, counters: Counters, log: ImportLog | None, reserved_keys: Iterable[Key]) -> None:
+    def __init__(self, actor: Actor, counters: Counters, log: ImportLog | None, reserved_keys: Iterable[Key]) -> None:
         self.transitions: dict[int, Transition] = {}
-        self._counters, self._log = counters, log
+        self._actor, self._counters, self._log = actor, counters, log
         self._touched = set(reserved_keys)
         self._writes: dict[Key, Action] = {}
         self._required: dict[Key, dict[int, Condition]] = {}
@@ -35,7 +36,7 @@ class TransactionBuilder:
         required: dict[Key, list[Condition]] = {}
         for rule in transition.rules:
             required.setdefault(rule.key, []).append(rule.condition)
-        writes = actions_of(transition, required)
+        writes = [*actions_of(transition, required), *checks_moved(transition, self._actor)]
         more = {write.key for write in writes} | required.keys() | self._counters.keys(transition)
         more |= set() if self._log is None else self._log.keys(transition)
         if len(self._touched | more) > MAX_ACTIONS:  # one action per item

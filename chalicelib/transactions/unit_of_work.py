@@ -223,7 +223,7 @@ class _Attempt:
         """Build a transaction of as many transitions as fit, in order. Raises Refused if an atomic batch exceeds it."""
         aborts = self._abort_check(transitions.values())
         reserved_keys = [*self.uow.idempotency.reserved_keys, *(action.key for action in aborts)]
-        transaction = TransactionBuilder(self.counters, self.uow.log, reserved_keys)
+        transaction = TransactionBuilder(self.uow.actor, self.counters, self.uow.log, reserved_keys)
         for index, transition in transitions.items():
             if not transaction.take(index, transition):
                 if self.uow.atomic and not self.outcome.refused:

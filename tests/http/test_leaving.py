@@ -585,6 +585,7 @@ def test_the_requests_of_a_leave_are_counted(memory_world: World) -> None:
 
 def test_a_schedule_makes_one_query_for_leaves_and_one_for_erasures(memory_world: World) -> None:
     two_pools(memory_world)
+    memory_world.run_schedule()  # the hourly search is over
 
     with counted(memory_world) as swept:
         memory_world.sweep()

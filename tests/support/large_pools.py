@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.model.model import Customer, created
+from chalicelib.services.check_search import PERIOD_MS
 from tests.support.memory import memory_table
 from tests.support.metered import Metered
-from tests.support.world import HOUR, START, World
+from tests.support.world import DAY, HOUR, MINUTE, START, World
 
 HOLDERS = tuple(f"m{number:02d}" for number in range(20))
 DUE = 1_000
@@ -43,6 +44,45 @@ def large_pool(engine: Metered, customers: int) -> World:
     world.clock.forward(HOUR)
     engine.reset()
     return world
+
+
+class RoundCost(NamedTuple):
+    """The customers that a round of the schedule returned, the transactions that did, and its other requests."""
+
+    returned: int
+    returning: int
+    others: int
+    read_units: float
+
+
+def cost_of_round(pools: int, due: int) -> RoundCost:
+    """Return the cost of a round over that many pools, of which a few have one claim that has expired and one that has
+    not. In each hour the search for late checks comes before, and is not counted.
+    """
+    engine = Metered()
+    world = World(memory_table(engine))
+    for number in range(due):
+        world.pool(f"d{number}", members="alice", customers=2, claim_ttl="P7D", reminders=["P1D"])
+        world.user("alice", pool=f"d{number}").claim("c1")
+    world.clock.forward(6 * DAY)
+    for number in range(due):
+        world.user("alice", pool=f"d{number}").claim("c2")
+    template = engine.items[keys.pool_key("main", "d0")]
+    for number in range(pools - due):
+        key = keys.pool_key("main", f"idle{number}")
+        check = items.check_at("main", key.sk, world.clock.now + 6 * DAY)
+        engine.items[key] = template | {"sk": {"S": key.sk}} | check
+    for _ in range(3):  # the search and the reminders of the claims are over
+        world.clock.forward(MINUTE)
+        world.run_schedule()
+    world.clock.forward(DAY)
+    engine.items[keys.search_key()] = items.build_item(keys.search_key(), {"period": world.clock.now // PERIOD_MS})
+    engine.reset()
+    report = world.run_schedule()
+    assert (report.checked, report.failed, report.remaining) == (due, 0, 0)
+    total, stored = sum(engine.requests.values()), 1  # all next checks are stored together
+    returning = engine.requests["TransactWriteItems"] - stored
+    return RoundCost(report.returned, returning, total - returning, engine.read_units)
 
 
 def cost_of_sweep(customers: int) -> Cost:

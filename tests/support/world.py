@@ -27,7 +27,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Patience, Table
 from chalicelib.model.contact_keys import KeySecret, key_of
 from chalicelib.model.normalization import Kind
-from chalicelib.services import expiry, sweeper
+from chalicelib.services import expiry, schedule, sweeper
 from chalicelib.transactions.context import Backend, Caller
 from tests.support.conformance import assert_conforms
 
@@ -252,13 +252,15 @@ class World:
         return ids
 
     def sweep(self, **options: Any) -> expiry.SweepResult:
-        """Run one scheduled sweep."""
+        """Check the pools that are due, as the schedule does; with options, sweep all pools like a request."""
         backend = self.another_process().backend
+        if not options:
+            return schedule.check_pools(backend, self.clock(), lambda: 60.0)
         return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
 
     def run_schedule(self, seconds: float = 60.0) -> expiry.SweepResult:
         """Run everything that the schedule does in one round."""
-        return sweeper.run_scheduled(self.another_process().backend, self.clock(), lambda: seconds)
+        return schedule.run_round(self.another_process().backend, self.clock(), lambda: seconds)
 
 
 class NoStore:
