@@ -1,4 +1,4 @@
-"""Routes for erasing customers. One short function each; only these requests load the service."""
+"""Routes for erasing and suppressing customers. One short function each; only these requests load the service."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Reason: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, pattern=NA
 class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason
     force: bool = False
+    suppress: bool = False
 
     def __post_init__(self) -> None:
         checked_visible(self.reason, "reason")
@@ -31,6 +32,7 @@ class EraseBody(Struct, frozen=True, forbid_unknown_fields=True):
 class EraseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reason: Reason
     force: bool = False
+    suppress: bool = False
 
     def __post_init__(self) -> None:
         checked_visible(self.reason, "reason")
@@ -45,11 +47,14 @@ class EraseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only
 def erase(
     ctx: RequestContext, pool: str, ids: Sequence[str], body: EraseBody | EraseBatchBody, atomic: bool
 ) -> Outcome:
-    """Erase a customer: nothing personal stays, and its id is not used again. One that is held needs `force`."""
+    """Erase a customer: nothing personal stays, and its id is not used again. One that is held needs `force`.
+
+    With `suppress`, no customer of the tenant gets its phone numbers and e-mail addresses again.
+    """
     from chalicelib.services import erasure
 
     left = sweeper.request_time_left()
-    return erasure.erase(ctx, pool, ids, body.reason, left, force=body.force, atomic=atomic)
+    return erasure.erase(ctx, pool, ids, body.reason, left, force=body.force, suppress=body.suppress, atomic=atomic)
 
 
 @route("GET", POOL + "/erased", query=PageQuery, answers=responses.ErasurePage)
@@ -58,3 +63,23 @@ def list_erased(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
     from chalicelib.services import erasure
 
     return Answer(erasure.list_erased(ctx, pool, query.limit, query.cursor))
+
+
+class SuppressBody(Struct, frozen=True, forbid_unknown_fields=True):
+    force: bool = False
+
+
+@verb("/suppress", SuppressBody)
+def suppress(ctx: RequestContext, pool: str, customer: str, body: SuppressBody) -> Outcome:
+    """Suppress a customer: nobody claims it, and no customer gets its contacts. One that is held needs `force`."""
+    from chalicelib.services import suppression
+
+    return suppression.suppress(ctx, pool, customer, force=body.force)
+
+
+@verb("/unsuppress", answers=responses.Unsuppressed)
+def unsuppress(ctx: RequestContext, pool: str, customer: str) -> Outcome:
+    """End the suppression of a customer, or of one that is erased: it stays erased."""
+    from chalicelib.services import suppression
+
+    return suppression.unsuppress(ctx, pool, customer)

@@ -24,6 +24,7 @@ from chalicelib.domain.transitions import (
     Transition,
     Write,
     claim_rules,
+    contact_rules,
     customer_rules,
     departure,
     hold_rules,
@@ -139,7 +140,8 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
         not_expired = rules.not_expired(key, actor.clock(known))
         required = (*manager_rules(actor), *customer_rules(actor, key), rules.claimed(key), not_expired)
     else:
-        required = (*_recipient_rules(actor, key, to), rules.not_private(key, actor.now))
+        free = (rules.not_private(key, actor.now), rules.not_suppressed(key))
+        required = (*_recipient_rules(actor, key, to), *free)
     holder = to or (None if known is None else known.holder)
     if known is None or holder is None:
         return Recheck(key, known, required)
@@ -397,7 +399,8 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
     if target_pool is None:
         return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)
     # A manager of one pool need not manage the other, so the result may be masked.
-    return Relocate(key, known, tuple(required), after=_relocated(after, actor, into), target_key=target_pool)
+    there = _relocated(after, actor, into)
+    return Relocate(key, known, (*required, *contact_rules(there)), after=there, target_key=target_pool)
 
 
 def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:

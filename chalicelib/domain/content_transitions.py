@@ -20,6 +20,7 @@ from chalicelib.domain.transitions import (
     Take,
     Transition,
     Write,
+    contact_rules,
     customer_rules,
     holder_or_manager,
     manager_rules,
@@ -101,8 +102,10 @@ def create(
     phone number or an e-mail address: ids are in logs, and stay after an erasure (rule 38).
     """
     key = actor.customer_key(row.id)
+    new, take = new_customer(actor, row), None
     taken = [rules.does_not_exist(key)] if unique else []
-    required = (*manager_rules(actor), *pool_accepts(actor), rules.not_erased(key), *first, *taken, *last)
+    allowed = (rules.not_erased(key), *contact_rules(new))
+    required = (*manager_rules(actor), *pool_accepts(actor), *allowed, *first, *taken, *last)
     if not row.generated_id and masking.is_contact(row.id, actor.policy.region):
         pool = keys.pool_key(actor.tenant, actor.pool)  # an item that exists
         return Recheck(key, None, (*required, rules.always_fails(pool, "invalid_request", errors=(_CONTACT_ID,))))
@@ -110,7 +113,6 @@ def create(
     if errors:
         pool = keys.pool_key(actor.tenant, actor.pool)
         return Recheck(key, None, (*required, rules.always_fails(pool, "field_invalid", errors=errors)))
-    new, take = new_customer(actor, row), None
     if owner is not None:
         new = replace(new, state="private", holder=owner, **deadlines.owned(actor.policy, actor.now))
         take = Take(owner, counter="private")
@@ -140,6 +142,7 @@ def updated(
     if errors := actor.home.definitions.errors_of_change(known.fields, after.fields, strict=strict):
         return Recheck(key, known, (*required, rules.always_fails(key, "field_invalid", errors=errors)))
     written = replace(after, fields_version=after.version, contact_keys=actor.contact_keys(after.fields))
+    required = (*required, *contact_rules(written, known))
     return Write(key, known, required, after=with_former_keys(written, known))
 
 
@@ -157,10 +160,14 @@ def keep_existing(actor: Actor, known: Customer) -> NoOp:
     return NoOp(key, known, (*manager_rules(actor), rules.customer_exists(key)))
 
 
-def reject_existing(actor: Actor, known: Customer) -> Recheck:
-    """Refuse a customer that exists. The manager rules come first, so only managers learn that it exists."""
+def reject_existing(actor: Actor, known: Customer, row: Row) -> Recheck:
+    """Refuse a customer that exists. The manager rules come first, so only managers learn that it exists.
+
+    As for a new customer, a contact that is not to be contacted is the first reason.
+    """
     key = actor.customer_key(known.id)
-    return Recheck(key, known, (*manager_rules(actor), rules.does_not_exist(key)))
+    required = (*manager_rules(actor), *contact_rules(new_customer(actor, row)), rules.does_not_exist(key))
+    return Recheck(key, known, required)
 
 
 def edit(

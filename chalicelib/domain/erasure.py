@@ -22,12 +22,14 @@ def erase(
     *,
     reason: str,
     force: bool,
+    suppress: bool,
     given_up: Mapping[str, tuple[GivenUp, ...]],
     read: Mapping[str, Customer | None],
 ) -> Transition | Refusal:
     """Erase a customer. `given_up` are its unique keys, as the customer in `read` has them.
 
-    A customer that somebody holds or owns is erased with `force` only.
+    A customer that somebody holds or owns is erased with `force` only. With `suppress`, nobody else of the tenant gets
+    its contacts, until an `unsuppress` of the id.
     """
     key = actor.customer_key(customer)
     required = (
@@ -40,7 +42,7 @@ def erase(
     if not _same_keys(known, read.get(customer)):
         return KEYS_CHANGED
     lost = given_up.get(customer, ())
-    after = erased(known, actor.user, actor.now, reason, actor.request_marker)
+    after = erased(known, actor.user, actor.now, reason, actor.request_marker, suppress=suppress)
     owned = (*required, *(rule for each in lost for rule in each.rules))
     return Erase(key, known, owned, after=after, given_up=lost)
 

@@ -79,7 +79,7 @@ def import_target(
     if known is None or target.contact_key not in known.contact_keys:
         return Refusal(rules.KEY_TAKEN)
     if on_duplicate == "reject":
-        return content_transitions.reject_existing(actor, known)
+        return content_transitions.reject_existing(actor, known, row)
     return _existing(actor, known, row, on_duplicate, new_id)
 
 
@@ -106,7 +106,7 @@ def _assigned(actor: Actor, planned: Transition, row: Row, new_id: Callable[[], 
     if row.holder is None or not isinstance(planned, Write | NoOp):
         return planned
     start = planned.after if isinstance(planned, Write) else planned.before
-    if start is None or not _is_free(actor, start):
+    if start is None or not (_is_free(actor, start) or start.suppressed_at is not None):
         return planned
     if actor.home.status != "open":
         return POOL_NOT_OPEN

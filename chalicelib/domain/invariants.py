@@ -43,6 +43,8 @@ TRANSITIONS: Final[dict[str, tuple[tuple[State | None, State | None], ...]]] = {
     "won": (("claimed", "private"),),
     "converted": (("available", "private"), ("claimed", "private")),
     "deposited": (("private", "available"),),
+    "suppressed": (("available", "available"), ("claimed", "available"), ("private", "available")),
+    "unsuppressed": (("available", "available"),),
     "updated": (("available", "available"), ("claimed", "claimed"), ("private", "private")),
     "erased": (("available", None), ("claimed", None), ("private", None)),
 }
@@ -128,6 +130,7 @@ def check_claim(customer: Customer) -> list[Difference]:
         and (customer.state != "available" or customer.expires_at is None)
         and (customer.state != "private" or customer.active_at is not None)
         and (customer.set_aside_at is None or customer.state == "available")
+        and (customer.suppressed_at is None or customer.state == "available")
         and (customer.won_at is None or customer.state == "private")
         and (customer.win_requested_at is None or (claimed and customer.review_ends is not None))
         and (customer.win_declined_at is None or (claimed and customer.win_requested_at is None))
@@ -170,7 +173,9 @@ def stored_counters(stored: Item) -> tuple[str | None, Counter[str]]:
     if items.is_tombstone(stored):
         return None, Counter()
     state, holder = (items.deserialize_or_none(stored.get(name)) for name in ("state", "holder"))
-    counts: Counter[str] = Counter(pooled=int(state != "private"), aside=int("set_aside_at" in stored))
+    free = "suppressed_at" not in stored
+    pooled, aside = state != "private" and free, "set_aside_at" in stored and free
+    counts: Counter[str] = Counter(pooled=int(pooled), aside=int(aside))
     if state not in ("claimed", "private") or not isinstance(holder, str):
         return None, counts
     if state == "private":

@@ -166,6 +166,7 @@ def facts(record: Customer, policy: Policy) -> Facts:
         last_follow_up_at=_time(record.last_follow_up_at),
         returns=record.returns,
         set_aside_at=_time(record.set_aside_at),
+        suppressed_at=_time(record.suppressed_at),
         priority=record.priority,
         version=record.version,
         created_at=rfc3339(record.created_at),
@@ -199,12 +200,13 @@ def log_entry(record: LogEntry) -> responses.LogEntry:
 
 
 def erasure(record: Tombstone) -> responses.Erasure:
-    return responses.Erasure(record.id, rfc3339(record.erased_at), record.erased_by, record.reason)
+    suppressed = record.suppressed_at is not None
+    return responses.Erasure(record.id, rfc3339(record.erased_at), record.erased_by, record.reason, suppressed)
 
 
 def _available_at(record: Customer, policy: Policy) -> int | None:
     """Return the time from which an available customer may be claimed, in the past or future."""
-    if record.state != "available" or record.set_aside_at is not None:
+    if record.state != "available" or record.set_aside_at is not None or record.suppressed_at is not None:
         return None
     return max(record.waiting_since, record.entered_at + (policy.length("embargo") or 0))
 

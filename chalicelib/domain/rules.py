@@ -34,6 +34,7 @@ holder, claim_id, expires_at, entered_at = (
     Attribute("entered_at"),
 )
 set_aside_at, returns, pinned_until = Attribute("set_aside_at"), Attribute("returns"), Attribute("pinned_until")
+suppressed_at = Attribute("suppressed_at")
 past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("claimed_at"), Attribute("extensions")
 win_requested_at, win_declined_at = Attribute("win_requested_at"), Attribute("win_declined_at")
 held_since, customer = Attribute("held_since"), Attribute("customer")
@@ -136,6 +137,11 @@ def not_erased(key: Key) -> Rule:
     return Rule("suppressed", key, erased_at.does_not_exist())
 
 
+def not_suppressed(key: Key) -> Rule:
+    """Require a customer that may be contacted (rule 49)."""
+    return Rule("suppressed", key, suppressed_at.does_not_exist())
+
+
 def exists(key: Key) -> Rule:
     return Rule("not_found", key, pk.exists())
 
@@ -169,7 +175,7 @@ def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
     not_set_aside: Condition = set_aside_at.does_not_exist()
     if policy.max_returns is not None:
         not_set_aside = not_set_aside & ((state == "available") | (returns < policy.max_returns - 1))
-    return [unheld(key, now), Rule("set_aside", key, not_set_aside)]
+    return [unheld(key, now), not_suppressed(key), Rule("set_aside", key, not_set_aside)]
 
 
 def unheld(key: Key, now: int) -> Rule:
@@ -289,6 +295,18 @@ def due(key: Key, now: int) -> Rule:
 
 
 # About a phone number or an e-mail address
+
+
+@lru_cache(maxsize=1024)
+def not_of_a_suppressed_customer(suppression_key: Key) -> Rule:
+    """Require that no suppressed customer of the tenant has the contact (rule 49)."""
+    return Rule("suppressed", suppression_key, pk.does_not_exist())
+
+
+def erased_and(key: Key, since: int | None) -> Rule:
+    """Require an erased customer that is suppressed since this time, or not at all."""
+    same = suppressed_at.does_not_exist() if since is None else suppressed_at == since
+    return Rule(KEY_CHANGED, key, erased_at.exists() & same)
 
 
 def not_taken(unique_key: Key, stale: Item | None, reason: str = KEY_TAKEN) -> Rule:

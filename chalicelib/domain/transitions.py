@@ -205,6 +205,16 @@ class Erase(Transition, frozen=True, kw_only=True):
     given_up: tuple[GivenUp, ...] = ()
 
 
+class Unsuppress(Transition, frozen=True, kw_only=True):
+    """Give up the digests of an erased customer, which stays erased. `erased` is its tombstone before."""
+
+    erased: Tombstone
+
+    @property
+    def after(self) -> Tombstone:
+        return replace(self.erased, suppressed_at=None, digests=())
+
+
 def pool_rules(actor: Actor) -> list[Rule]:
     """Require that a paused or closed pool is unchanged since it was read.
 
@@ -423,3 +433,10 @@ def with_former_keys(after: Customer, before: Customer) -> Customer:
     had, has = ({key.pk for key in items.unique_key_items(each)} for each in (before, after))
     former = {*before.former_keys, *had} - has
     return after if former == set(after.former_keys) else replace(after, former_keys=tuple(sorted(former)))
+
+
+def contact_rules(after: Customer, before: Customer | None = None) -> list[Rule]:
+    """Require of each phone number and e-mail address that the customer gets: no suppressed one has it (rule 49)."""
+    had = frozenset() if before is None or before.pool != after.pool else frozenset(before.contact_keys)
+    gained = [each for each in contact_keys.of_people(after.contact_keys) if each not in had]
+    return [rules.not_of_a_suppressed_customer(keys.suppression_key(after.tenant, each)) for each in gained]

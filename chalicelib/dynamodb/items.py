@@ -329,6 +329,7 @@ def tombstone_item(tombstone: Tombstone) -> Item:
     attributes = {
         "version": tombstone.version, "created_at": tombstone.created_at, "erased_at": tombstone.erased_at,
         "erased_by": tombstone.erased_by, "reason": tombstone.reason, "homes": tombstone.homes or None,
+        "suppressed_at": tombstone.suppressed_at, "digests": " ".join(tombstone.digests) or None,
         "tail": encode_events(tombstone.tail), ROSTER: keys.erased_roster(tombstone.tenant, tombstone.pool),
         DUE: UNFINISHED_ERASURES, INDEX_RANGE[DUE]: tombstone.erased_at,
     }  # fmt: skip
@@ -345,6 +346,7 @@ def tombstone_record(stored: Item) -> Tombstone:
     pk = deserialize(stored["pk"])
     content = _deserialize_known(stored, Tombstone.__struct_fields__)
     content |= {"tenant": keys.tenant_from_pk(pk), "pool": keys.pool_from_pk(pk), "id": keys.id_from_pk(pk)}
+    content["digests"] = content.get("digests", "").split()
     return msgspec.convert(content | {"tail": _event_rows(content["tail"])}, Tombstone)
 
 

@@ -14,6 +14,8 @@ with it. Nothing here calls DynamoDB.
     unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone or e-mail
     statistics         T#<tenant>#P#<pool>#S                  <day>#<user>         a member's counts of a past day
     pool statistics    same                                   -                    entries by admins, members who left
+    suppression        T#<tenant>#SUPPRESSED#<kind>#<digest>  -                    suppressed customers with a phone or
+                                                                                   e-mail, and their number
     import             T#<tenant>#P#<pool>#I#<import>         -                    its time, user, file and counts (TTL)
     import log         same                                   R#<time>#<request>#<part>  changes of a request (TTL)
     counted request    same                                   N#<request>          the request is in the counts (TTL)
@@ -29,9 +31,10 @@ with it. Nothing here calls DynamoDB.
     idempotency record T#<tenant>#K#<user>#<route>#<key>      <part>               results of a request (TTL)
 
     index    sorted by  content
-    roster   pk         the customers of a pool, its members, and its erased customers, by id. Claims never write it
-    place    rank       available customers by priority and waiting time, customers set aside, and each holder's
-                        customers: claims by deadline, then private ones by deadline
+    roster   pk         the customers of a pool, its members, and its erased customers, by id. Claims never write it.
+                        One partition of each tenant lists its suppressions
+    place    rank       available customers by priority and waiting time, customers set aside, suppressed
+                        ones, and each holder's customers: claims by deadline, then private ones by deadline
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
                         so the sweep needs no second read. Two partitions of all tenants list erased customers that
                         are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
@@ -49,6 +52,7 @@ name of an unsharded list, so raising the count keeps it valid.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -143,6 +147,30 @@ def absent_key(member: Key) -> Key:
 def unique_key(tenant: str, pool: str, contact_key: str) -> Key:
     """Return the key of the item that names the customer with this contact key."""
     return Key(f"{prefix(tenant, pool)}#D#{contact_key}", "-")
+
+
+def suppression_key(tenant: str, contact_key: str) -> Key:
+    """Return the key of the item that exists while a suppressed customer of the tenant has this contact key."""
+    return Key(f"{suppressions(tenant)}#{contact_key}", "-")
+
+
+def is_suppression(key: Key) -> bool:
+    return "#SUPPRESSED#" in key.pk
+
+
+def suppression_source(pool: str, customer: str) -> str:
+    """Return the name of the attribute by which the item of a suppressed contact names a customer."""
+    return f"{pool}/{customer}"
+
+
+def named_in_suppression(attributes: Iterable[str]) -> set[str]:
+    """Return the names of the customers among the attributes of the item of a suppressed contact."""
+    return {name for name in attributes if "/" in name}
+
+
+def suppressions(tenant: str) -> str:
+    """Return the partition of a tenant's suppressions in `roster`, which is the beginning of their keys too."""
+    return f"T#{tenant}#SUPPRESSED"
 
 
 def import_key(tenant: str, pool: str, import_id: str) -> Key:
@@ -282,6 +310,10 @@ def place_set_aside(tenant: str, pool: str) -> str:
     return f"{prefix(tenant, pool)}#R"
 
 
+def place_suppressed(tenant: str, pool: str) -> str:
+    return f"{prefix(tenant, pool)}#B"
+
+
 def place_of_holder(tenant: str, pool: str, holder: str) -> str:
     return f"{prefix(tenant, pool)}#H#{holder}"
 
@@ -341,7 +373,9 @@ def index_attributes(customer: Customer) -> dict[str, Any]:
     attributes: dict[str, Any] = {ROSTER: customer_roster(tenant, pool)}
     if name := truncate_name(fold_name(customer.name)):  # DynamoDB rejects an empty index key
         attributes |= {NAMES: names_in(tenant, pool), "folded": name}
-    if customer.set_aside_at is not None:
+    if customer.suppressed_at is not None:
+        attributes |= {PLACE: place_suppressed(tenant, pool), "rank": customer.suppressed_at}
+    elif customer.set_aside_at is not None:
         attributes |= {PLACE: place_set_aside(tenant, pool), "rank": customer.set_aside_at}
     elif customer.state == "available":
         rank = customer.waiting_since - customer.priority * PRIORITY_STEP

@@ -7,12 +7,12 @@ them. The table contains only keyed digests: every phone number can be tried, so
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from chalicelib.model.normalization import Kind, fold_name
+from chalicelib.model.normalization import KINDS, Kind, fold_name
 from importing import MAX_KEYS
 
 KeyKind: TypeAlias = Literal["phone", "email", "external_id"]
@@ -75,3 +75,8 @@ def contact_keys(
     found = [keys_of_kind(kind, fields, kinds, region, secret) for kind in KEY_KINDS]
     ordered = [key for keys in found for key in keys[:1]] + [key for keys in found for key in keys[1:]]
     return tuple(ordered[:MAX_KEYS])
+
+
+def of_people(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys of phone numbers and e-mail addresses: those by which somebody is contacted."""
+    return tuple(key for key in keys if key.partition("#")[0] in KINDS)

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.model import times
+from chalicelib.model.contact_keys import of_people
 from chalicelib.model.field_definitions import Definitions, Field, definitions_of
 from chalicelib.model.policy import Policy
 from chalicelib.model.territories import Takes
@@ -216,6 +217,7 @@ class Customer(Struct, frozen=True):
     time. `shards` is the shard count with which the item was written. `former_keys` are the partition keys of
     unique-key items that the customer had before its contacts or its pool changed; they are stored with `fields`.
     `card` holds the short values of fields that rows show, in DynamoDB's JSON: `dynamodb.cards` explains it.
+    A customer with `suppressed_at` is not to be contacted: nobody claims it, and its contacts are refused elsewhere.
     `unknown` and `unknown_of_fields` hold attributes of the two items, in DynamoDB's JSON, that a later version of the
     service wrote: they are kept.
     """
@@ -254,6 +256,7 @@ class Customer(Struct, frozen=True):
     remind_at: int | None = None
     reminded: dict[str, int] = {}
     set_aside_at: int | None = None
+    suppressed_at: int | None = None
     homes: dict[str, int] = {}
     past_holders: dict[str, int] = {}
     held_since: int | None = None
@@ -333,7 +336,8 @@ class LogEntry(Struct, frozen=True):
 class Tombstone(Struct, frozen=True):
     """What is stored of an erased customer, under its key: nothing personal, and no state (rule 38).
 
-    `tail` and `homes` are those of the customer, with emptied events. The id is not used again.
+    `tail` and `homes` are those of the customer, with emptied events. The id is not used again. While `suppressed_at`
+    is set, `digests` are the keys of the contacts that it had: nobody else of the tenant gets them (rule 49).
     """
 
     tenant: str
@@ -345,16 +349,21 @@ class Tombstone(Struct, frozen=True):
     erased_by: str
     reason: str
     homes: dict[str, int] = {}
+    suppressed_at: int | None = None
+    digests: tuple[str, ...] = ()
     tail: tuple[Event, ...] = ()
 
 
-def erased(before: Customer, by: str, at: int, reason: str, request_marker: str) -> Tombstone:
-    """Return the tombstone of the customer, with the event `erased`."""
+def erased(
+    before: Customer, by: str, at: int, reason: str, request_marker: str, *, suppress: bool = False
+) -> Tombstone:
+    """Return the tombstone of the customer, with the event `erased`. With `suppress`, it keeps the contact digests."""
     event = Event(
         before.version + 1, "erased", at, by, before.holder, before.claim_id, None, before.state, None,
         before.expires_at, request_marker,
     )  # fmt: skip
     tail = (*(each.emptied for each in before.tail), event)
     return Tombstone(
-        before.tenant, before.pool, before.id, event.seq, before.created_at, at, by, reason, before.homes, tail
-    )
+        before.tenant, before.pool, before.id, event.seq, before.created_at, at, by, reason, before.homes,
+        at if suppress else None, of_people(before.contact_keys) if suppress else (), tail,
+    )  # fmt: skip

@@ -58,7 +58,7 @@ PolicyInForce: TypeAlias = Annotated[
 EventType: TypeAlias = Literal[
     "created", "imported", "updated", "claimed", "assigned", "transferred", "released", "reclaimed", "expired",
     "extended", "followed_up", "win_requested", "win_declined", "won", "converted", "deposited", "pinned", "unpinned",
-    "set_aside", "restored", "reminded", "erased",
+    "set_aside", "restored", "suppressed", "unsuppressed", "reminded", "erased",
 ]  # fmt: skip
 
 
@@ -112,6 +112,7 @@ class _LeadingFacts(Schema):
     priority: int
     win_requested_at: Time | None
     won_at: Time | None
+    suppressed_at: Time | None
 
 
 class _CustomerFacts(_LeadingFacts, kw_only=True):
@@ -127,12 +128,14 @@ class Facts(_CustomerFacts, kw_only=True, forbid_unknown_fields=False):
 
     # A record that is a day old may lack a fact that this version has added.
     win_requested_at: Time | None = None
+    suppressed_at: Time | None = None
     old_expires_at: Time | UnsetType = UNSET
 
 
 class Customer(_CustomerFacts):
     """A customer as the caller may see it. `masked`: some of its fields are hidden. `won_at`: when the claim was won
     and the customer became private. `win_requested_at`: when the holder requested a win that a manager has to approve.
+    `suppressed_at`: since when it is not to be contacted.
     `amount` and `ends_at` come with a win; only managers and the holder or owner see them. A replayed response has the
     facts of the first one with the current name and fields, which are null if the customer no longer exists."""
 
@@ -366,10 +369,15 @@ class ErasedCustomer(Schema):
 
 
 class Erasure(ErasedCustomer):
-    """Who erased the customer, when and why."""
+    """Who erased the customer, when and why. While it is `suppressed`, nobody of the tenant gets its contacts."""
 
     by: str
     reason: str
+    suppressed: bool
+
+
+# A customer or, where it is erased, its id.
+Unsuppressed: TypeAlias = Annotated[Any, same_schema_as("Customer", "ErasedCustomer")]
 
 
 class ErasurePage(Naming):

@@ -94,7 +94,8 @@ class _Audit:
         by_state = (
             *((PLACE, each) for each in sharded_query.partitions_of(keys.place_available, self.pool)),
             *((DUE, each) for each in sharded_query.partitions_of(keys.due_in, self.pool)),
-            (PLACE, keys.place_set_aside(tenant, pool)), (DUE, keys.private_in(tenant, pool)),
+            (PLACE, keys.place_set_aside(tenant, pool)), (PLACE, keys.place_suppressed(tenant, pool)),
+            (DUE, keys.private_in(tenant, pool)),
         )  # fmt: skip
         for index, partition in by_state:
             for stored in self.lists.of(index, partition):

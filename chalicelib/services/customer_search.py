@@ -24,7 +24,7 @@ from chalicelib.model.normalization import Kind, fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.validation import FieldError
 from chalicelib.services import customers
-from chalicelib.services.customers import CUSTOMERS_PER_READ, ROUNDS, Filter, Last
+from chalicelib.services.customers import CUSTOMERS_PER_READ, HELD_BY_NOBODY, ROUNDS, Filter, Last
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -38,6 +38,7 @@ _ORDERS: Final[dict[str | None, tuple[str, ...]]] = {
     "claimed": ("expires_at", "name"),
     "private": ("expires_at", "name"),
     "set_aside": ("set_aside_at",),
+    "suppressed": ("suppressed_at",),
     "win_requested": ("win_requested_at",),
     None: ("-entered_pool_at", "name"),
 }
@@ -109,7 +110,7 @@ def list_customers(
     place = Cursor(
         ctx.backend.secret, keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order))
     )
-    if search.wanted.state in ("available", "set_aside") and search.wanted.holder is not None:
+    if search.wanted.state in HELD_BY_NOBODY and search.wanted.holder is not None:
         return CustomerPage([], None)
     if search.wanted.holder is not None:
         return _sorted(ctx, search, place, limit, cursor)

@@ -127,7 +127,10 @@ def get_many(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> Customers
     return CustomersOrNull([shown.get(each) for each in ids], None)
 
 
-Listed: TypeAlias = State | Literal["set_aside", "win_requested"]
+Listed: TypeAlias = State | Literal["set_aside", "win_requested", "suppressed"]
+
+
+HELD_BY_NOBODY: Final = ("available", "set_aside", "suppressed")
 
 
 class Filter(Struct, frozen=True):
@@ -148,8 +151,13 @@ class Filter(Struct, frozen=True):
     def _has_state(self, customer: Customer, now: int) -> bool:
         if self.state == "win_requested":
             return customer.win_requested_at is not None and not customer.expired(now)
-        state = customer.state if customer.set_aside_at is None else "set_aside"
-        return self.state in (None, state)
+        return self.state in (None, _listed_as(customer))
+
+
+def _listed_as(customer: Customer) -> Listed:
+    if customer.suppressed_at is not None:
+        return "suppressed"
+    return customer.state if customer.set_aside_at is None else "set_aside"
 
 
 def for_caller(ctx: RequestContext, pool: Pool, wanted: Filter) -> Filter:
@@ -185,7 +193,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     last = _last(place, cursor, index, wanted)
     # Elsewhere private customers have no deadline, so the index has them last.
     merged = index == PLACE and wanted.state is None and pool.policy.private_ttl is not None
-    if wanted.state in ("available", "set_aside") and wanted.holder is not None:
+    if wanted.state in HELD_BY_NOBODY and wanted.holder is not None:
         only_members(ctx, pool)
         return CustomerPage([], None)
     if wanted.name is not None and not _sees_all_names(ctx, pool):
@@ -442,6 +450,7 @@ def list_of(pool: Pool, wanted: Filter) -> tuple[str, list[str], Condition | Non
     lists: dict[Listed, tuple[str, list[str]]] = {
         "available": (PLACE, sharded_query.partitions_of(keys.place_available, pool)),
         "set_aside": (PLACE, [keys.place_set_aside(pool.tenant, pool.id)]),
+        "suppressed": (PLACE, [keys.place_suppressed(pool.tenant, pool.id)]),
         "claimed": (DUE, sharded_query.partitions_of(keys.due_in, pool)),
         "private": (DUE, [keys.private_in(pool.tenant, pool.id)]),
         "win_requested": (REQUEST, [keys.requests_in(pool.tenant, pool.id)]),

@@ -46,10 +46,11 @@ def erase(
     seconds_left: SecondsLeft,
     *,
     force: bool = False,
+    suppress: bool = False,
     atomic: bool = False,
 ) -> Outcome:
     """Erase customers. Return one result per id. The schedule empties those for which the time is up."""
-    outcome = ctx.answered(ids) or _erase(ctx, pool_id, ids, reason, force=force, atomic=atomic)
+    outcome = ctx.answered(ids) or _erase(ctx, pool_id, ids, reason, force=force, suppress=suppress, atomic=atomic)
     erased = [result.id for result in outcome.results.values() if result.body is not None]
     try:
         for customer in erased:
@@ -60,7 +61,9 @@ def erase(
     return outcome
 
 
-def _erase(ctx: RequestContext, pool_id: str, ids: Sequence[str], reason: str, *, force: bool, atomic: bool) -> Outcome:
+def _erase(
+    ctx: RequestContext, pool_id: str, ids: Sequence[str], reason: str, *, force: bool, suppress: bool, atomic: bool
+) -> Outcome:
     pool = ctx.pool(pool_id)
     if masking.has_contact(reason, pool.policy.region):
         raise Refused(Refusal("invalid_request", errors=(FieldError("contact", "reason"),)))
@@ -69,7 +72,9 @@ def _erase(ctx: RequestContext, pool_id: str, ids: Sequence[str], reason: str, *
         pending = {index: each for index, each in enumerate(ids) if index not in outcome.results}
         read = ctx.backend.customer_cache.get_many(ctx.backend.table, actor, _valid(pending.values()), set())
         given_up = _given_up(ctx, actor, read)
-        planner = partial(erasure.erase, actor, reason=reason, force=force, given_up=given_up, read=read)
+        planner = partial(
+            erasure.erase, actor, reason=reason, force=force, suppress=suppress, given_up=given_up, read=read
+        )
         uow = ctx.uow(actor, planner, atomic=atomic)
         uow.attempt(pending, known=read, outcome=outcome)
         taken = [index for index, each in outcome.results.items() if each.refused_as(rules.KEY_TAKEN)]

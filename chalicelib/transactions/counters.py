@@ -52,7 +52,7 @@ def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
 def _changes_of_removal(before: Customer, by: str) -> dict[Key, Counter[str]]:
     sums: dict[Key, Counter[str]] = defaultdict(Counter)
     _count_held(before, -1, sums)
-    sums[_member(before, by)]["pooled"] -= before.state != "private"
+    sums[_member(before, by)]["pooled"] -= before.state != "private" and before.suppressed_at is None
     sums[_member(before, by)]["aside"] -= _is_set_aside(before)
     return sums
 
@@ -96,21 +96,29 @@ def _possessions(customer: Customer | None, sign: int) -> dict[Key, Counter[str]
 
 
 def _is_set_aside(customer: Customer | None) -> int:
-    return int(customer is not None and customer.set_aside_at is not None)
+    return int(customer is not None and customer.set_aside_at is not None and customer.suppressed_at is None)
 
 
 def activities(event: Event) -> list[str]:
-    """Return what the event counts as in the statistics. A private customer that expires enters the pool too."""
-    entered = event.from_state in (None, "private") and event.to_state == "available"
+    """Return what the event counts as in the statistics. A private customer that expires enters the pool too.
+
+    A claim that a suppression ends counts as released. One that is suppressed does not enter.
+    """
+    entered = event.from_state in (None, "private") and event.to_state == "available" and event.type != "suppressed"
     kind = ACTIVITY_OF_EVENT.get(event.type)
+    if event.type == "suppressed" and event.from_state == "claimed":
+        kind = "released"
     return (["entered"] if entered else []) + ([] if kind is None else [kind])
 
 
 def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
     """Credit an entry and a follow-up to the actor of the event, and everything else to the holder in the event.
 
-    The service is no member: an entry by expiry is credited to the owner, whose item changes anyway.
+    The service is no member: an entry by expiry is credited to the owner, whose item changes anyway. A suppressed
+    customer is not among those that the pool has, by whoever suppressed it.
     """
+    if event.type == "unsuppressed" or (event.type == "suppressed" and event.from_state != "private"):
+        sums[_member(customer, event.by)]["pooled"] += 1 if event.type == "unsuppressed" else -1
     kinds = activities(event)
     entered = "entered" in kinds
     left = event.from_state in ("available", "claimed") and event.to_state == "private"

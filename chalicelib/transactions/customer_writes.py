@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Write
+from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Unsuppress, Write
 from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
@@ -30,6 +30,8 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
         # The whole item, so that attributes of a later version go too: they may be personal.
         tombstone = Put(transition.key, items.tombstone_item(transition.after), bound)
         return [tombstone, *_given_up(transition.given_up, required)]
+    if isinstance(transition, Unsuppress) and transition.erased.suppressed_at is not None:
+        return [SetAttributes(transition.key, {}, ("suppressed_at", "digests"), bound)]
     if not isinstance(transition, Write):
         return [Check(transition.key, bound)]
     after = transition.after

@@ -13,23 +13,33 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.transitions import Actor, Transition
+from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action
 from chalicelib.transactions.counters import Counters
 from chalicelib.transactions.customer_writes import actions_of
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.scheduled_checks import checks_moved
+from chalicelib.transactions.suppressions import Suppressions
 
 
 class TransactionBuilder:
     """`actor` makes the transitions; `reserved_keys` are the keys of other items in the transaction."""
 
-    def __init__(self, actor: Actor, counters: Counters, log: ImportLog | None, reserved_keys: Iterable[Key]) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        counters: Counters,
+        suppressions: Suppressions,
+        log: ImportLog | None,
+        reserved_keys: Iterable[Key],
+    ) -> None:
         self.transitions: dict[int, Transition] = {}
-        self._actor, self._counters, self._log = actor, counters, log
+        self._actor, self._counters, self._suppressions, self._log = actor, counters, suppressions, log
         self._touched = set(reserved_keys)
         self._writes: dict[Key, Action] = {}
         self._required: dict[Key, dict[int, Condition]] = {}
+        self._suppressed: set[Key] = set()
 
     def take(self, position: int, transition: Transition) -> bool:
         """Add the transition if it fits. Return whether it did."""
@@ -39,9 +49,12 @@ class TransactionBuilder:
         writes = [*actions_of(transition, required), *checks_moved(transition, self._actor)]
         more = {write.key for write in writes} | required.keys() | self._counters.keys(transition)
         more |= set() if self._log is None else self._log.keys(transition)
-        if len(self._touched | more) > MAX_ACTIONS:  # one action per item
+        suppressed = self._suppressions.keys(transition)
+        more |= suppressed
+        if len(self._touched | more) > MAX_ACTIONS or self.conflict(transition) is not None:  # one action per item
             return False
         self._touched |= more
+        self._suppressed |= suppressed
         self.transitions[position] = transition
         # Two customers may get the same phone number at once: the last one writes the unique-key item.
         self._writes |= {write.key: write for write in writes}
@@ -50,13 +63,25 @@ class TransactionBuilder:
             self._required.setdefault(key, {}).update({id(condition): condition for condition in conditions})
         return True
 
+    def conflict(self, transition: Transition) -> str | None:
+        """Return why the transition cannot follow another one in this transaction; None if nothing is against it.
+
+        DynamoDB evaluates all conditions before the writes. So one customer must not get a contact in the transaction
+        that suppresses it.
+        """
+        required = {rule.key for rule in transition.rules if keys.is_suppression(rule.key)}
+        suppressed = self._suppressions.keys(transition)
+        refused = required & self._suppressed or suppressed & self._required.keys()
+        return "suppressed" if refused else None
+
     def actions(self) -> list[Action]:
         """Return the actions of all added transitions."""
         required = {key: list(conditions.values()) for key, conditions in self._required.items()}
         transitions = self.transitions.values()
         written = [_with_conditions(write, required.pop(key, [])) for key, write in self._writes.items()]
+        suppressed = self._suppressions.actions(transitions, required)
         counted = self._counters.actions(transitions, required, self._counters.quotas(transitions))
-        return [*written, *counted, *([] if self._log is None else self._log.part(self.transitions))]
+        return [*written, *suppressed, *counted, *([] if self._log is None else self._log.part(self.transitions))]
 
 
 def _with_conditions(write: Action, conditions: list[Condition]) -> Action:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import rendering, rules
 from chalicelib.domain.rules import PinQuota, Quota, first_broken
-from chalicelib.domain.transitions import Actor, Erase, Recheck, Relocate, Remove, Transition, Write
+from chalicelib.domain.transitions import Actor, Erase, Recheck, Relocate, Remove, Transition, Unsuppress, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
@@ -29,6 +29,7 @@ from chalicelib.transactions.customer_cache import CustomerCache, log_malformed
 from chalicelib.transactions.customer_writes import with_card, with_paged_events, with_request_marker, with_shards
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
 from chalicelib.transactions.import_log import ImportLog
+from chalicelib.transactions.suppressions import Suppressions
 from chalicelib.transactions.territory_cache import TerritoryCache
 from chalicelib.transactions.transaction_builder import TransactionBuilder
 
@@ -127,7 +128,7 @@ class UnitOfWork(Struct, frozen=True):
 
     def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
         """Return the result with the facts of the customer, or without a customer if it was deleted."""
-        if isinstance(transition, Erase):
+        if isinstance(transition, Erase | Unsuppress):
             return Result(customer_id, body=rendering.erased(transition.after))
         if customer is None:
             return Result(customer_id)
@@ -159,6 +160,7 @@ class _Attempt:
         self.loaded = known is not None
         self.evaluated: dict[int, Transition] = {}  # of a failed atomic batch: ids whose rules DynamoDB has evaluated
         self.counters = Counters(uow.actor, uow.target_pool)
+        self.suppressions = Suppressions(uow.actor.tenant)
         self.room_made: set[tuple[Key, str]] = set()
 
     def execute(self) -> Outcome:
@@ -223,10 +225,13 @@ class _Attempt:
         """Build a transaction of as many transitions as fit, in order. Raises Refused if an atomic batch exceeds it."""
         aborts = self._abort_check(transitions.values())
         reserved_keys = [*self.uow.idempotency.reserved_keys, *(action.key for action in aborts)]
-        transaction = TransactionBuilder(self.uow.actor, self.counters, self.uow.log, reserved_keys)
+        transaction = TransactionBuilder(self.uow.actor, self.counters, self.suppressions, self.uow.log, reserved_keys)
         for index, transition in transitions.items():
             if not transaction.take(index, transition):
                 if self.uow.atomic and not self.outcome.refused:
+                    if (reason := transaction.conflict(transition)) is not None:
+                        self._refuse(index, Refusal(reason))
+                        return self._build({at: each for at, each in transitions.items() if at != index})
                     fitting, requested = len(transaction.transitions), len(self.ids)
                     raise Refused(Refusal("batch_too_large", limit=fitting, used=requested, errors=(_ATOMIC_LIMIT,)))
                 break
@@ -315,6 +320,7 @@ class _Attempt:
                 passing[index] = transition
         with_result = sum(index in self.outcome.results for index in transitions)
         plan_again = len(passing) + with_result < len(transitions)
+        self.suppressions.learn(failed_items)
         malformed = self.counters.learn(failed_items)
         for index in [each for each in passing if malformed & self.counters.keys(passing[each])] if malformed else ():
             self._refuse(index, Refusal(rules.MALFORMED_RECORD))

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chalicelib.domain import suppression
 from chalicelib.domain.invariants import is_transition, replayed
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.cards import card_of
@@ -49,8 +50,9 @@ def assert_sound(table: Table, *, statistics: bool = True, later_types: Collecti
         pages = _pages(items, customer)
         _check_customer(customer, item, pages, later_types)
         recorded.update((customer.tenant, kind) for kind in _activities(pages + customer.tail))
-        recorded[customer.tenant, "pooled"] += customer.state != "private"
-        recorded[customer.tenant, "aside"] += customer.set_aside_at is not None
+        free = customer.suppressed_at is None
+        recorded[customer.tenant, "pooled"] += customer.state != "private" and free
+        recorded[customer.tenant, "aside"] += customer.set_aside_at is not None and free
         recorded[customer.tenant, "pins"] += customer.pinned_until is not None
     for item in erased:
         events = _check_erased(item, items, later_types)
@@ -65,6 +67,7 @@ def assert_sound(table: Table, *, statistics: bool = True, later_types: Collecti
     if statistics:
         assert +recorded == +counted, "statistics differ from events"
     _check_unique_keys(items)
+    _check_suppressions(items)
     _check_leaves(items)
     _check_cards(items)
     _check_territories(items)
@@ -148,6 +151,23 @@ def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:
         known = items.deserialize(key_item["version"])
         assert versions.get(owner, known) >= known, f"a unique-key item is newer than its customer {owner}"
         assert owner not in erased, f"a unique-key item names the erased customer {owner}"
+
+
+def _check_suppressions(stored_items: list[dict[str, Any]]) -> None:
+    """Check that the suppressions name exactly the suppressed customers, and the tombstones, with each contact."""
+    expected: dict[str, set[str]] = defaultdict(set)
+    for customer, _ in _customers_with_unique_keys(stored_items):
+        for each in suppression.of_customer(customer):
+            expected[each.key.pk].add(each.source)
+    for item in stored_items:
+        if is_tombstone(item):
+            for each in suppression.of_tombstone(items.tombstone_record(item)):
+                expected[each.key.pk].add(each.source)
+    stored = {item["pk"]["S"]: item for item in stored_items if "#SUPPRESSED#" in item["pk"]["S"]}
+    assert {pk: keys.named_in_suppression(item) for pk, item in stored.items()} == expected, "suppressions"
+    for pk, item in stored.items():
+        assert items.deserialize(item["count"]) == len(expected[pk]), "the count of a suppression"
+        assert items.deserialize(item[keys.ROSTER]) == pk.partition("SUPPRESSED")[0] + "SUPPRESSED"
 
 
 def _customers_with_unique_keys(stored_items: list[dict[str, Any]]) -> Iterator[tuple[Customer, dict[Key, Item]]]:

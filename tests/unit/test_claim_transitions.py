@@ -228,7 +228,7 @@ def test_an_update_is_a_version_only_if_it_changes_something() -> None:
 def test_an_import_keeps_or_rejects_an_existing_customer_only_for_a_manager() -> None:
     kept, refused = (
         content_transitions.keep_existing(actor("mona"), AVAILABLE),
-        content_transitions.reject_existing(actor("mona"), AVAILABLE),
+        content_transitions.reject_existing(actor("mona"), AVAILABLE, Row("c1", "Acme", {})),
     )
 
     assert (rule_names(kept), kept.result) == ([*BY_MANAGER, "not_found c1"], AVAILABLE)
