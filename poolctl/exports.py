@@ -35,7 +35,9 @@ LONGEST_SHEET: Final = 1_048_576  # rows of a worksheet, headings included
 
 @command("export")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--state", type=click.Choice(("available", "claimed", "private", "set_aside", "win_requested")))
+@click.option(
+    "--state", type=click.Choice(("available", "claimed", "private", "set_aside", "win_requested", "suppressed"))
+)
 @click.option("--holder", metavar="USER")
 @click.option("--force", is_flag=True)
 def export(session: Session, file: Path, state: str | None, holder: str | None, force: bool) -> int:

@@ -47,10 +47,7 @@ class EraseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only
 def erase(
     ctx: RequestContext, pool: str, ids: Sequence[str], body: EraseBody | EraseBatchBody, atomic: bool
 ) -> Outcome:
-    """Erase a customer: nothing personal stays, and its id is not used again. One that is held needs `force`.
-
-    With `suppress`, no customer of the tenant gets its phone numbers and e-mail addresses again.
-    """
+    """Erase a customer: nothing personal stays, and its id is not used again. One that is held needs `force`."""
     from chalicelib.services import erasure
 
     left = sweeper.request_time_left()

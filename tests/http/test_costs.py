@@ -83,7 +83,7 @@ def test_a_new_customer_matches_the_cost_table() -> None:
 
     counted = {
         "a new customer": costs.measure(lambda: mona.create("new"), 201),
-        "… with a phone number, which no other customer may have": costs.measure(
+        "… with a phone number, which no other customer may have, nor a suppressed one of the tenant": costs.measure(
             lambda: mona.create("newer", fields={"phone": "13812345678"}), 201
         ),
     }

@@ -398,7 +398,9 @@ def test_the_list_of_erased_customers_says_when_by_whom_and_why(world: World) ->
     first = mona.get("/erased?limit=2").json
 
     assert [each["id"] for each in listed] == ["c1", "c2", "c3"]
-    assert listed[0] == {"id": "c1", "erased_at": "2026-06-01T08:00:00.001Z", "by": "mona", "reason": REASON}
+    assert listed[0] == {
+        "id": "c1", "erased_at": "2026-06-01T08:00:00.001Z", "by": "mona", "reason": REASON, "suppressed": False,
+    }  # fmt: skip
     assert len(first["items"]) == 2 and first["people"] == {"mona": {"name": "Mona"}}
 
 

@@ -545,3 +545,20 @@ def test_rule_48_only_managers_change_a_priority_and_an_event_names_what_changed
     assert (refused.status, refused.code) == (403, "not_manager")
     assert (edited.json["priority"], edited.json["name"]) == (5, "New")
     assert mona.get("/customers/c1/history").json["items"][-1]["changed"] == ["name", "priority"]
+
+
+def test_rule_49_a_suppressed_customer_is_not_claimed_and_its_contacts_are_refused(world: World) -> None:
+    mona = world.pool()
+    world.pool("q")
+    mona.create("z", fields={"phone": "13812345678"})
+
+    suppressed = mona.post("/customers/z/suppress")
+    claimed, elsewhere = (
+        world.alice.claim("z"),
+        world.user("mona", pool="q").create("y", fields={"phone": "13812345678"}),
+    )
+    mona.post("/customers/z/unsuppress")
+
+    assert suppressed.json["suppressed_at"] is not None and mona.customer_ids("state=suppressed") == []
+    assert (claimed.status, claimed.code, elsewhere.status, elsewhere.code) == (409, "suppressed", 409, "suppressed")
+    assert world.alice.claim("z").status == 200

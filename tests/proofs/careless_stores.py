@@ -79,6 +79,12 @@ class Unlimited(_Without):
     about = staticmethod(lambda action, condition: bool(_names(condition) & {"held", "room", "did", "pins"}))
 
 
+class Unsuppressed(_Without):
+    """Write a contact without the condition that no suppressed customer has it."""
+
+    about = staticmethod(lambda action, condition: isinstance(action, Check) and "#SUPPRESSED#" in action.key.pk)
+
+
 class Forgetful(_Without):
     """Store the results of an Idempotency-Key without the condition that there are none yet."""
 

@@ -290,6 +290,16 @@ def with_contacts(world: World) -> None:
         assert world.mona.post("/import", {"rows": rows, "on_duplicate": "update"}).json["summary"]["failed"] == 0
 
 
+def suppressed(world: World) -> None:
+    """c1 and c2 are suppressed and have one phone number; c3 is erased and suppressed."""
+    held(world)
+    for each, number in (("c1", "+49 30 1234567"), ("c2", "+49 30 1234567"), ("c3", "+49 30 7654321")):
+        world.mona.patch(f"/customers/{each}", {"fields": {"phone": number}})
+    for each in ("c1", "c2"):
+        assert world.mona.post(f"/customers/{each}/suppress", {"force": True}).status == 200
+    assert world.mona.post("/customers/c3/erase", {"reason": "requested", "suppress": True}).status == 200
+
+
 def long_history(world: World) -> None:
     """c1 has so many events that the next one moves the older ones to their own item."""
     held(world)
@@ -461,6 +471,15 @@ OPERATIONS = [
               SIX | {"reason": "requested", "force": True}),
     Operation("erase all or none", with_contacts, "root", "POST", f"{P}/erase",
               TWO | {"reason": "requested", "force": True, "atomic": True}),
+    Operation("suppress", with_contacts, "mona", "POST", f"{C1}/suppress", {"force": True}),
+    Operation("suppress, by an admin", private, "root", "POST", f"{C1}/suppress", {"force": True}),
+    Operation("unsuppress", suppressed, "mona", "POST", f"{C1}/unsuppress"),
+    Operation("unsuppress what is erased", suppressed, "root", "POST", f"{P}/customers/c3/unsuppress", finds=True),
+    Operation("edit what is suppressed", suppressed, "mona", "PATCH", C1, {"fields": {"phone": "+49 30 5555555"}}),
+    Operation("erase what is suppressed", suppressed, "mona", "POST", f"{P}/erase",
+              TWO | {"reason": "requested", "suppress": True}),
+    Operation("erase what is suppressed, and end it", suppressed, "mona", "POST", f"{P}/erase",
+              TWO | {"reason": "requested"}),
     Operation("sweep", expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep private customers", private_expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),

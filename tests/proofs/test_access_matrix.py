@@ -111,6 +111,10 @@ POST /pools/p/customers/free/assign        | 401    404       404       member? 
 POST /pools/p/customers/held/transfer      | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/free/erase         | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/erase (forced)| 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/free/suppress      | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/held/suppress (by force)| 401 404  404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers/quiet/unsuppress   | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/customers?state=suppressed    | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/erased                        | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/customers/held/extend        | 401    404       404       member?  holder?   in        in       in       in
 POST /pools/p/customers/held/follow-up     | 401    404       404       member?  holder?   in        in       in       in
@@ -198,6 +202,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /pools/p/customers/free/erase": {"reason": "requested"},
     "POST /pools/p/customers/held/erase (forced)": {"reason": "requested", "force": True},
     "POST /pools/p/erase": {"customer_ids": ["free"], "reason": "requested"},
+    "POST /pools/p/customers/held/suppress (by force)": {"force": True},
     "POST /pools/p/edit": {"customer_ids": ["held", "pinned"], "name": "Renamed"},
 }
 REFUSALS = {
@@ -252,7 +257,7 @@ def prepare(world: World) -> None:
     world.user("mona", tenant="acme", pool="abroad").create("far", name="Far")
     brought = mona.post("/import", {"rows": [{"id": "brought", "name": f"{NAME} brought"}]})
     assert brought.json["import_id"] == "id000036", "the id that this world mints here; a row of the table names it"
-    for each in ("free", "held", "pinned", "own", "aside", "asked"):
+    for each in ("free", "held", "pinned", "own", "aside", "asked", "quiet"):
         fields = FIELDS if each == "held" else {}
         assert mona.create(each, name=f"{NAME} {each}", fields=fields).status == 201
     alice, root = world.user("alice"), world.user("root", admin=True)
@@ -262,6 +267,7 @@ def prepare(world: World) -> None:
         mona.post("/customers/own/convert"),
         alice.post("/customers/asked/win"),
         alice.release("aside"),
+        mona.post("/customers/quiet/suppress"),
         root.request("PUT", "/v1/pools/q/members/gone", {"role": "member"}),
         root.request("POST", "/v1/users/gone/leave", {"held": "release", "private": "deposit"}),
         root.request("POST", "/v1/pools/paused/pause"),

@@ -20,6 +20,7 @@ from tests.proofs import (
     races_of_deadlines,
     races_of_imports,
     races_of_repetitions,
+    races_of_suppressions,
     races_of_verbs,
     replay,
 )
@@ -140,6 +141,11 @@ CARELESS: list[tuple[type[Table], SetUp]] = [
     (careless_stores.Unlimited, races_of_claims.the_first_two_claims_of_a_new_day_at_a_daily_limit_of_one),
     (careless_stores.Unlimited, races_of_deadlines.two_pins_where_one_is_allowed),
     (careless_stores.Forgetful, races_of_repetitions.claim_next_with_one_key_sent_three_times),
+    (
+        careless_stores.Unsuppressed,
+        races_of_suppressions.the_end_of_one_of_two_suppressions_and_new_customers_with_their_number,
+    ),
+    (careless_stores.ChecksFirst, races_of_suppressions.the_ends_of_two_suppressions_with_one_number),
     (careless_stores.Unguarded, races_of_imports.two_imports_of_one_phone_number),
 ]
 

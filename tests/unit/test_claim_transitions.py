@@ -77,7 +77,7 @@ def test_a_conversion_makes_the_holder_or_the_named_user_the_owner() -> None:
     assert rule_names(for_holder) == [
         *BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1", "user_left alice",
     ]  # fmt: skip
-    assert rule_names(for_bob) == [*TO_BOB, "already_claimed c1"]
+    assert rule_names(for_bob) == [*TO_BOB, "already_claimed c1", "suppressed c1"]
     assert isinstance(for_bob, Write) and (events(for_bob), for_bob.take) == (
         ["converted"],
         Take("bob", counter="private"),

@@ -70,6 +70,7 @@ def test_every_transition_of_the_table_occurs_in_the_samples(memory_world: World
     out_of_the_pool_and_back(mona, alice)
     by_request(mona, alice)
     by_the_clock(memory_world, mona, alice)
+    suppressions(memory_world, mona)
 
     ids = [
         each["id"] for state in ("available", "claimed", "private") for each in mona.walk(f"/customers?state={state}")
@@ -93,6 +94,14 @@ def erasures(world: World, mona: User) -> set[tuple[str, Any, Any]]:
         event = items.tombstone_record(world.table.get([key])[key]).tail[-1]
         taken.add((event.type, event.from_state, event.to_state))
     return taken
+
+
+def suppressions(world: World, mona: User) -> None:
+    world.fill(3, prefix="s")
+    done(mona.claim("s2"), mona.claim("s3"), mona.post("/customers/s3/win"))
+    for customer in ("s1", "s2", "s3"):
+        done(mona.post(f"/customers/{customer}/suppress", {"force": True}))
+        done(mona.post(f"/customers/{customer}/unsuppress"))
 
 
 def done(*replies: Any) -> None:
