@@ -114,6 +114,7 @@ class Customer:
     followed_up: int | None = None
     returns: int = 0
     aside: int | None = None
+    suppressed: int | None = None
     won: int | None = None
     left: dict[str, int] = field(default_factory=dict)  # when each past holder did
     events: list[str] = field(default_factory=list)
@@ -158,7 +159,7 @@ class Customer:
     def shown(self, embargo: int) -> dict[str, Any]:
         """Return the customer as in a response, with times in milliseconds."""
         claim = self.claim
-        waits = self.state == "available" and self.aside is None
+        waits = self.state == "available" and self.aside is None and self.suppressed is None
         return {
             "id": self.id, "pool_id": self.pool, "state": self.state, "holder": self.holder, "name": self.name,
             "priority": self.priority, "version": self.version, "returns": self.returns,
@@ -167,6 +168,7 @@ class Customer:
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
             "win_requested_at": claim and claim.requested, "won_at": self.won, "amount": None, "ends_at": None,
+            "suppressed_at": self.suppressed,
             "available_at": max(self.waiting, self.entered + embargo) if waits else None,
             "created_at": self.created, "updated_at": self.updated,
         }  # fmt: skip
@@ -278,6 +280,7 @@ class Model:
         self.imports: dict[tuple[str, str], list[Written]] = {}
         self.activity: Counter[tuple[str, str]] = Counter()
         self.erased: set[tuple[str, str]] = set()
+        self.suppressed: dict[tuple[str, str], str | None] = {}  # the erased ones that are, with their addresses
         self.gone: dict[str, Leave] = {}  # users who have left the company
         self.owners: dict[tuple[str, str], list[Customer]] = {}  # by pool and e-mail address, the last and those before
 
@@ -302,6 +305,11 @@ class Model:
                 del self.owners[pool, email]
                 if rest:
                     self.owners[pool, email] = [self.customers[pool, rest[0].id], *rest[1:]]
+
+    def may_get(self, email: str | None) -> bool:
+        """Return whether no suppressed customer has the address."""
+        suppressed = [each.email for each in self.customers.values() if each.suppressed is not None]
+        return email is None or email not in [*suppressed, *self.suppressed.values()]
 
     def _still_has(self, customer: str, pool: str, email: str) -> bool:
         known = self.customers.get((pool, customer))
@@ -338,7 +346,8 @@ class Model:
 
     def statistics(self, pool: str) -> tuple[dict[str, int], dict[str, int]]:
         """Return the activity in the pool since the start, and its current counts."""
-        count = Counter("set_aside" if each.aside is not None else each.state for each in self.of_pool(pool))
+        counted = [each for each in self.of_pool(pool) if each.suppressed is None]
+        count = Counter("set_aside" if each.aside is not None else each.state for each in counted)
         activity = {kind: self.activity[pool, kind] for kind in ACTIVITY.values()}
         return activity, {state: count[state] for state in ("available", "claimed", "private", "set_aside")}
 

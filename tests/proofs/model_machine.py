@@ -166,12 +166,26 @@ class Everything(Playing):
     def restore(self, how: How, who: str, pool: str, customer: str) -> None:
         self.one(how, who, pool, customer, "/restore", lambda req: model_verbs.restore(req, customer))
 
-    @rule(how=hows, who=managers, pool=pools, customer=erasable, force=st.booleans())
-    def erase(self, how: How, who: str, pool: str, customer: str, force: bool) -> None:
-        body = {"reason": "requested", "force": force}
+    @rule(how=hows, who=managers, pool=pools, customer=ids, force=st.booleans())
+    def suppress(self, how: How, who: str, pool: str, customer: str, force: bool) -> None:
+        self.one(how, who, pool, customer, "/suppress", lambda req: model_verbs.suppress(req, customer, force),
+                 {"force": force})  # fmt: skip
+
+    @rule(how=hows, who=managers, pool=pools, customer=ids)
+    def unsuppress(self, how: How, who: str, pool: str, customer: str) -> None:
+        """It works on an erased customer too, which has no version."""
+        known = self.model.customers.get((pool, customer))
+        self.send(how, who, pool, f"/customers/{customer}/unsuppress", None,
+                  lambda req: model_verbs.unsuppress(req, customer), version=known.version if known else 1)  # fmt: skip
+        self.same()
+        self.erased_are_listed(pool)
+
+    @rule(how=hows, who=managers, pool=pools, customer=erasable, force=st.booleans(), suppress=st.booleans())
+    def erase(self, how: How, who: str, pool: str, customer: str, force: bool, suppress: bool) -> None:
+        body = {"reason": "requested", "force": force, "suppress": suppress}
         known = self.model.customers.get((pool, customer))
         self.send(how, who, pool, f"/customers/{customer}/erase", body,
-                  lambda req: model_verbs.one(model_verbs.erase(req, [customer], force)),
+                  lambda req: model_verbs.one(model_verbs.erase(req, [customer], force, suppressed=suppress)),
                   version=known.version if known else 1)  # fmt: skip
         self.same()
         self.erased_are_listed(pool)

@@ -42,7 +42,7 @@ REPLAYED = ("seq", "type", "at", "by", "holder", "claim_id", "from_state", "to_s
 DURATIONS = ("claim_ttl", "idle_ttl", "cooldown", "embargo", "extension", "max_hold", "max_pin", "win_review",
              "private_ttl")  # fmt: skip
 TIMES = ("claimed_at", "expires_at", "win_requested_at", "pinned_until", "entered_pool_at", "available_at",
-         "last_follow_up_at", "set_aside_at", "won_at", "created_at", "updated_at")  # fmt: skip
+         "last_follow_up_at", "set_aside_at", "suppressed_at", "won_at", "created_at", "updated_at")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -276,8 +276,9 @@ class Playing(RuleBasedStateMachine):
             assert (shown["status"], shown["version"]) == (home.status, home.version)
 
     def erased_are_listed(self, pool: str) -> None:
-        listed = [each["id"] for each in self.user("mona", pool).walk("/erased")]
-        assert listed == sorted(customer for at, customer in self.model.erased if at == pool)
+        listed = {each["id"]: each["suppressed"] for each in self.user("mona", pool).walk("/erased")}
+        erased = sorted(customer for at, customer in self.model.erased if at == pool)
+        assert listed == {customer: (pool, customer) in self.model.suppressed for customer in erased}
 
     def as_they_see_it(self, who: str, pool: str) -> None:
         """Compare the list and the notes that this member can see with the model."""

@@ -32,6 +32,7 @@ def create(
     req.by_manager()
     refuse_if(req.home.status == "closed", "pool_not_open")
     refuse_if((req.pool, row[0]) in req.model.erased, "suppressed")
+    refuse_if(not req.model.may_get(email), "suppressed")
     if owner is not None:
         req.by_recipient(owner)
     refuse_if((req.pool, row[0]) in req.model.customers, "duplicate_customer")

@@ -81,6 +81,8 @@ def blocking(req: Request, found: Customer) -> list[str]:
     expired = req.expired(found)
     if found.state != "available" and not expired:
         results.append("already_claimed")
+    if found.suppressed is not None:
+        results.append("suppressed")
     once_more = expired and found.returns >= policy.get("max_returns", 10**9) - 1
     if found.aside is not None or once_more:
         results.append("set_aside")
@@ -172,7 +174,7 @@ def assign(req: Request, ids: Sequence[str], to: str, atomic: bool = False) -> l
         refuse_if(req.home.status != "open", "pool_not_open")
         found = for_member(req, customer, to)
         for code in blocking(req, found):
-            refuse_if(code in ("already_claimed", "set_aside"), code)
+            refuse_if(code in ("already_claimed", "suppressed", "set_aside"), code)
         refuse_if(req.model.hold_used_up(found, to, req.now), "cooldown")
         return lambda: req.model.begin(found, "assigned", to, req.now), True
 
@@ -233,6 +235,7 @@ def convert(req: Request, ids: Sequence[str], to: str | None, atomic: bool = Fal
         else:
             found = for_member(req, customer, to)
             refuse_if(found.state == "private" and not req.expired(found), "already_claimed")
+            refuse_if(found.suppressed is not None, "suppressed")
         holder = to or found.holder
         assert holder is not None
         return lambda: req.model.make_private(found, "converted", holder, req.now), holder
@@ -250,19 +253,57 @@ def restore(req: Request, customer: str) -> None:
         found.step("restored", req.now)
 
 
-def erase(req: Request, ids: Sequence[str], force: bool, atomic: bool = False) -> list[str]:
+def suppress(req: Request, customer: str, force: bool) -> None:
+    req.by_manager()
+    found = req.customer(customer)
+    refuse_if(not force and found.state != "available" and not req.expired(found), "already_claimed")
+    if found.suppressed is not None:
+        return
+    if req.expired(found):
+        req.model.expire(found, req.now)
+    if found.holder is not None:
+        taken_back(req, found)
+    found.suppressed = req.now
+    found.step("suppressed", req.now)
+
+
+def taken_back(req: Request, found: Customer) -> None:
+    req.model.leave(found, req.now)
+    if found.state == "claimed":
+        found.returns += 1
+        req.model.activity[found.pool, "released"] += 1
+    else:
+        found.entered, found.won = req.now, None
+    found.state, found.holder, found.claim, found.own, found.waiting = "available", None, None, None, req.now
+
+
+def unsuppress(req: Request, customer: str) -> None:
+    req.by_manager()
+    if (req.pool, customer) in req.model.erased:
+        req.model.suppressed.pop((req.pool, customer), None)
+        return
+    found = req.customer(customer)
+    if found.suppressed is not None:
+        found.suppressed, found.waiting = None, req.now
+        found.step("unsuppressed", req.now)
+
+
+def erase(req: Request, ids: Sequence[str], force: bool, atomic: bool = False, suppressed: bool = False) -> list[str]:
     def plan(customer: str) -> tuple[Do, bool]:
         req.by_manager()
         found = req.customer(customer)
         free = found.state == "available" or found.expired(req.moment, req.now)
         refuse_if(not force and not free, "already_claimed")
-        return lambda: erased(req, customer), False
+        return lambda: erased(req, customer, suppressed), False
 
     return apply_to_each(req, ids, plan, atomic)
 
 
-def erased(req: Request, customer: str) -> None:
-    req.model.leave_emails(req.model.customers.pop((req.pool, customer)))
+def erased(req: Request, customer: str, suppressed: bool) -> None:
+    known = req.model.customers.pop((req.pool, customer))
+    req.model.leave_emails(known)
+    if suppressed:
+        req.model.suppressed[req.pool, customer] = known.email
     req.model.erased.add((req.pool, customer))
 
 
@@ -398,6 +439,7 @@ def deposit(req: Request, ids: Sequence[str], into: str | None, atomic: bool = F
             there.belongs()
             refuse_if((there.pool, customer) in req.model.erased, "suppressed")
             refuse_if((there.pool, customer) in req.model.customers, "duplicate_customer")
+            refuse_if(not req.model.may_get(found.email), "suppressed")
         return lambda: put_back(req, found, there.pool), False
 
     return apply_to_each(req, ids, plan, atomic)
