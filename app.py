@@ -1,4 +1,4 @@
-"""The four Lambda functions: API, authorizer, scheduled sweep and event publisher. Wiring only."""
+"""The five Lambda functions: API, authorizer, scheduled sweep, and two readers of the stream. Wiring only."""
 
 from __future__ import annotations
 
@@ -89,6 +89,16 @@ def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     report = publisher.publish_records(bootstrap.bus(settings), settings.event_bus, event["Records"])
     app.log.info("published", extra=measured("events", report.numbers))
+    return report.response
+
+
+@app.lambda_function()
+def index_names(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Keep the search rows of the customers in stream records. Failed records are retried as above."""
+    from chalicelib.services import search_rows  # only this function needs it
+
+    report = search_rows.index_records(service().backend.table, event["Records"])
+    app.log.info("indexed", extra=measured("names", report.numbers))
     return report.response
 
 

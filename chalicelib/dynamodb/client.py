@@ -92,10 +92,10 @@ class Client:
 
     # Operations
 
-    def get(self, keys: Sequence[Key]) -> dict[str, Any]:
-        """Read items by key, strongly consistent. Return the raw response."""
+    def get(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[str, Any]:
+        """Read items by key, strongly consistent unless `consistent` is False. Return the raw response."""
         wanted = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in keys]
-        return self.call("BatchGetItem", {"RequestItems": {self.table: {"Keys": wanted, "ConsistentRead": True}}})
+        return self.call("BatchGetItem", {"RequestItems": {self.table: {"Keys": wanted, "ConsistentRead": consistent}}})
 
     def query(
         self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None

@@ -359,7 +359,7 @@ def pool_item(pool: Pool) -> Item:
         "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
         "shards": None if pool.shards == 1 else pool.shards, "spread_from": pool.spread_from,
         "spread_at": pool.spread_at, "day_kept": pool.day_kept, "day_since": pool.day_since,
-        "day_until": pool.day_until,
+        "day_until": pool.day_until, "unindexed_since": pool.unindexed_since,
     }  # fmt: skip
     return build_item(keys.pool_key(pool.tenant, pool.id), attributes)
 

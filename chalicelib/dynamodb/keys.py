@@ -8,6 +8,8 @@ with it. Nothing here calls DynamoDB.
     fields             same                                   F                    free fields and contact keys; no
                                                                                    claim writes them
     overwritten        same                                   I                    content before an import (TTL)
+    search row         same                                   Q#<n|f>#<part>       a part of its name or of a field
+    search rows        same                                   Q                    which search rows there are
     tombstone          same                                   -                    of an erased customer
     older events       same                                   E#<created_at>#<seq> a page of up to 16 events
     member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
@@ -21,6 +23,7 @@ with it. Nothing here calls DynamoDB.
     counted request    same                                   N#<request>          the request is in the counts (TTL)
     undo log           T#<tenant>#P#<pool>#U#<request>        <part>               results of its undo (TTL)
     territories        T#<tenant>#P#<pool>#T                  -                    how many territories name a field
+    indexing           T#<tenant>#P#<pool>#Q                  -                    progress of the search rows
     log of changes     T#<tenant>#P#<pool>#L                  <time>#<request>#<..> old and new settings (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
@@ -39,7 +42,8 @@ with it. Nothing here calls DynamoDB.
                         so the sweep needs no second read. Two partitions of all tenants list erased customers that
                         are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
                         the latest first. A few of all tenants list the pools by the time of their next check
-    names    folded     the customers of a pool by folded name, for prefix search. Claims never write it
+    names    folded     the customers of a pool by folded name, for prefix search; and the search rows of each part
+                        by folded name. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
     request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
     entered  entered_at  the customers of a pool by the time when they entered it, the latest first. Its partitions are
@@ -110,6 +114,20 @@ def fields_key(tenant: str, pool: str, customer: str) -> Key:
 def overwritten_key(customer: Key) -> Key:
     """Return the key of the content that the latest import of a customer overwrote."""
     return Key(customer.pk, "I")
+
+
+def search_rows_key(customer: Key) -> Key:
+    """Return the key of the list of a customer's search rows."""
+    return Key(customer.pk, "Q")
+
+
+def search_row_key(customer: Key, part: str, *, in_fields: bool) -> Key:
+    return Key(customer.pk, f"Q#{'f' if in_fields else 'n'}#{part}")
+
+
+def is_search_row_of_field(sk: str) -> bool:
+    """Return whether the sort key is that of a search row whose part a field has."""
+    return sk.startswith("Q#f#")
 
 
 def event_page_key(customer: Customer | Tombstone, pool: str, seq: int) -> Key:
@@ -245,6 +263,11 @@ def resharding_key(tenant: str, pool: str) -> Key:
     return Key(f"{prefix(tenant, pool)}#X", "-")
 
 
+def indexing_key(tenant: str, pool: str) -> Key:
+    """Return the key of the progress with which the search rows of a pool are computed again."""
+    return Key(f"{prefix(tenant, pool)}#Q", "-")
+
+
 def pool_key(tenant: str, pool: str) -> Key:
     return Key(f"T#{tenant}#POOLS", pool)
 
@@ -355,6 +378,11 @@ def imports_in(tenant: str, pool: str) -> str:
 
 def names_in(tenant: str, pool: str) -> str:
     return f"{prefix(tenant, pool)}#N"
+
+
+def searched_in(tenant: str, pool: str, part: str, *, restricted: bool) -> str:
+    """Return the partition in `names` of the search rows with this part: those for everybody, or the restricted."""
+    return f"{prefix(tenant, pool)}#{'Y' if restricted else 'Q'}#{part}"
 
 
 def _shard(partition: str, shard: int) -> str:

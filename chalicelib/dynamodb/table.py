@@ -140,15 +140,19 @@ class Table:
 
     # Reading
 
-    def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Read items by key, strongly consistent; absent ones are left out. One call per 100 keys."""
+    def get(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
+        """Read items by key; absent ones are left out. One call per 100 keys.
+
+        Strongly consistent; with `consistent=False` at half the price, and a moment late.
+        """
+        options = {} if consistent else {"consistent": False}
         found: dict[Key, Item] = {}
         wanted, patience = list(dict.fromkeys(keys)), self._patience or Patience()
         for round_number in range(MAX_CONFLICT_RETRIES):
             if not wanted:
                 return found
             batch, wanted = wanted[:MAX_KEYS_PER_READ], wanted[MAX_KEYS_PER_READ:]
-            answer = self._read(partial(self.connection.get, batch), patience)
+            answer = self._read(partial(self.connection.get, batch, **options), patience)
             found |= {_key_of(item): item for item in answer["Responses"].get(self.name, [])}
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             wanted += [_key_of(each) for each in unread]

@@ -161,6 +161,16 @@ def searchable(text: str) -> str:
     return fold_name(text).replace(" ", "")
 
 
+def searched_texts(field: Field, value: Any) -> tuple[str, ...]:
+    """Return the texts of a stored value in which a search looks. A phone number is also searched by its digits."""
+    if value is None:
+        return ()
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    if field.type != "phone":
+        return (searchable(text),)
+    return searchable(text), "".join(sign for sign in text if sign.isdigit())
+
+
 class TextSearch(Struct, frozen=True):
     """Select customers with `text` in any part of their name or of a field with `search`."""
 

@@ -53,7 +53,8 @@ class Pool(Struct, frozen=True):
     the old count and `spread_at` the time of the request. After a change of time zone the local day stays `day_kept`,
     which began at `day_since`, until `day_until`. `unknown_policy` holds stored rules that a later version
     of the service wrote: they are kept and have no effect. `fields` are the definitions of the fields of its customers;
-    `unknown_of_fields` holds, by key, what a later version wrote into them.
+    `unknown_of_fields` holds, by key, what a later version wrote into them. Since `unindexed_since`, the search rows of
+    its customers may be those of earlier settings.
     """
 
     tenant: str
@@ -77,6 +78,7 @@ class Pool(Struct, frozen=True):
     unknown_policy: dict[str, Any] = {}
     fields: tuple[Field, ...] = ()
     unknown_of_fields: dict[str, dict[str, Any]] = {}
+    unindexed_since: int | None = None
 
     @property
     def definitions(self) -> Definitions:

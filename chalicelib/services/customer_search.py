@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import masking
+from chalicelib.domain import masking, search_entries
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import NAMES, PLACE
@@ -23,7 +23,7 @@ from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.normalization import Kind, fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.validation import FieldError
-from chalicelib.services import customers
+from chalicelib.services import customers, row_search
 from chalicelib.services.customers import CUSTOMERS_PER_READ, HELD_BY_NOBODY, ROUNDS, Filter, Last
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
@@ -114,6 +114,9 @@ def list_customers(
         return CustomerPage([], None)
     if search.wanted.holder is not None:
         return _sorted(ctx, search, place, limit, cursor)
+    text = search.text
+    if text is not None and search.wanted.name is None and row_search.serves(ctx, search.actor.home, text.text):
+        return _by_rows(ctx, search, text.text, place, limit, cursor)
     return _scanned(ctx, search, place, limit, cursor)
 
 
@@ -195,6 +198,30 @@ def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cur
         [ctx.shown(pool, found[at], search.manager) for at in page],
         place.write(page[-1], hidden=True) if len(after) > limit else None,
     )
+
+
+# A text in a large pool
+
+
+def _by_rows(
+    ctx: RequestContext, search: _Search, text: str, place: Cursor, limit: int, cursor: str | None
+) -> CustomerPage:
+    """Return a page of the customers with a text, through the search rows. Its cursors name no customer in clear."""
+    actor, pool = search.actor, search.actor.home
+
+    def fits(customer: Customer) -> bool:
+        return search.fits(customer) and search.is_named(customer)
+
+    sees_all = search.manager or not search_entries.restricts(pool)
+    narrowed = bool(search.filters) or search.wanted.state is not None
+    found = row_search.find(
+        ctx, actor, row_search.Search(text, fits, sees_all, narrowed), limit, _last(place, cursor, search, NAMES)
+    )
+    shown = [ctx.shown(pool, each, search.manager) for each in found.customers]
+    if found.last is None:
+        return CustomerPage(shown, None)
+    short = UNSET if len(shown) == limit else found.looked_at
+    return CustomerPage(shown, place.write(found.last, actor.secret), looked_at=short)
 
 
 # Other lists, in the order of an index

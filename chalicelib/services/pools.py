@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 from pynamodb.expressions.operand import Value
 
-from chalicelib.domain import rendering, rules
+from chalicelib.domain import rendering, rules, search_entries
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import unchanged
@@ -64,6 +64,8 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
     The write also schedules a check of the pool now: any change may set a deadline sooner, or leave work.
     """
     after = replace(changed, version=known.version + 1, updated_at=now)
+    if search_entries.rules_of(known) != search_entries.rules_of(changed):
+        after = replace(after, unindexed_since=now)
     key = keys.pool_key(known.tenant, known.id)
     same = rules.unchanged_since(key, known.version)
     changes, removed = items.attribute_changes(items.pool_item(known), items.pool_item(after))

@@ -157,6 +157,10 @@ def _round(
         if not dry_run and not report.throttled:
             report.reminded += _remind(backend, current, now, seconds_left, ahead)
             resharding.continue_resharding(backend.table, current, now, seconds_left)
+            if current.unindexed_since is not None:
+                from chalicelib.services import search_rows  # imported on first use: keeps cold starts short
+
+                search_rows.continue_indexing(backend.table, current, now, seconds_left)
     except PoolChanged:
         raise
     except Throttled:

@@ -82,7 +82,7 @@ class Memory:
 
     # Reading
 
-    def get(self, keys: Sequence[Key]) -> dict[str, Any]:
+    def get(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[str, Any]:
         self.before("BatchGetItem")
         assert 0 < len(keys) <= MAX_KEYS_PER_READ
         assert len(set(keys)) == len(keys), "DynamoDB reads no key twice in a batch"

@@ -20,7 +20,7 @@ KB = 1024
 class Metered(Memory):
     """The in-memory engine with a meter: `requests` by operation, and their capacity units.
 
-    A strongly consistent read takes a unit for each started 4 KB, a page of an index half a unit for each 4 KB; a
+    A strongly consistent read takes a unit for each started 4 KB, any other one half of that, as does an index; a
     transactional write takes two units for each started KB, and each index change one unit for each started KB.
     """
 
@@ -33,10 +33,11 @@ class Metered(Memory):
         self.bill: Counter[str] = Counter()  # write units by what they were for
         self.read_units = 0.0
 
-    def get(self, keys: Sequence[Key]) -> dict[str, Any]:
-        answer = super().get(keys)
+    def get(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[str, Any]:
+        answer = super().get(keys, consistent=consistent)
         self.requests["BatchGetItem"] += 1
-        self.read_units += sum(max(ceil(size(self.items.get(key, {})) / (4 * KB)), 1) for key in keys)
+        units = sum(max(ceil(size(self.items.get(key, {})) / (4 * KB)), 1) for key in keys)
+        self.read_units += units if consistent else units / 2
         return answer
 
     def query(self, hash_value: str, index: str | None, *arguments: Any) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def test_unprocessed_keys_are_read_again_after_a_pause(door: Door) -> None:
 
 def test_a_batch_read_response_may_omit_a_table_without_items() -> None:
     class Curt(Memory):
-        def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+        def get(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[str, Any]:
             return {"Responses": {}}
 
     assert memory_table(Curt()).get([KEY]) == {}
@@ -226,10 +226,10 @@ def test_a_throttled_transaction_is_retried_twice_with_the_same_token(door: Door
 @pytest.mark.parametrize("most", [REQUESTS_WHEN_THROTTLED, None, 1], ids=["default", "unlimited", "long"])
 def test_a_batch_read_without_any_item_is_treated_as_throttled(door: Door, most: int | None) -> None:
     class Stingy(Listening):
-        def get(self, wanted: Sequence[Key]) -> dict[str, Any]:
+        def get(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[str, Any]:
             self.before("BatchGetItem")
-            keys = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in wanted]
-            return {"Responses": {}, "UnprocessedKeys": {"memory": {"Keys": keys}}}
+            unread = [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in keys]
+            return {"Responses": {}, "UnprocessedKeys": {"memory": {"Keys": unread}}}
 
     door.memory = Stingy()
     door.table.connection = door.memory  # type: ignore[assignment]

@@ -36,10 +36,18 @@ PUBLIC = {("GET", "/v1/health"), ("GET", "/v1/openapi.json"), ("GET", "/console"
 ENOUGH = {
     "APIHandler": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
     "Authorizer": set[str](),
-    "SweepExpired": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem"},
+    "SweepExpired": {"BatchGetItem", "Query", "ConditionCheckItem", "PutItem", "UpdateItem", "DeleteItem"},
     "PublishEvents": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
+    "IndexNames": {
+        "DescribeStream", "GetRecords", "GetShardIterator", "ListStreams",
+        "BatchGetItem", "ConditionCheckItem", "PutItem", "DeleteItem",
+    },
+}  # fmt: skip
+BESIDE = {
+    "SweepExpired": {"sqs:SendMessage"},
+    "PublishEvents": {"events:PutEvents", "sqs:SendMessage"},
+    "IndexNames": {"sqs:SendMessage"},
 }
-BESIDE = {"SweepExpired": {"sqs:SendMessage"}, "PublishEvents": {"events:PutEvents", "sqs:SendMessage"}}
 PARTS_OF_THE_TABLE = [{"Fn::Sub": f"${{Table.Arn}}/{part}/*"} for part in ("index", "stream")]
 VARIABLES = {
     "APIHandler": {
@@ -49,6 +57,7 @@ VARIABLES = {
     "Authorizer": {"COMMIT", "METRICS", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
     "SweepExpired": {"COMMIT", "TABLE_NAME", "METRICS"},
     "PublishEvents": {"COMMIT", "EVENT_BUS", "METRICS"},
+    "IndexNames": {"COMMIT", "TABLE_NAME", "METRICS"},
 }  # fmt: skip
 # The responses of API Gateway itself, with the reason that each is reported as. An unknown path is a "missing
 # authentication token" to API Gateway.
@@ -264,7 +273,7 @@ def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dic
     assert sweep["ReservedConcurrentExecutions"] == 1
     assert sweep["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
     assert sweep["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 120}
-    assert resources["FailedSweeps"] == resources["FailedEvents"]
+    assert resources["FailedSweeps"] == resources["FailedEvents"] == resources["FailedNames"]
     assert resources["FailedSweeps"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
 
@@ -291,6 +300,19 @@ def test_only_writes_of_customers_invoke_the_publisher(resources: dict[str, dict
     assert "tail" not in items.member_item(A_MEMBER) | items.pool_item(A_POOL) | items.fields_item(A_CUSTOMER)
 
 
+def test_customers_that_are_there_or_gone_invoke_the_index_of_names(resources: dict[str, dict[str, Any]]) -> None:
+    ((_, stream),) = resources["IndexNames"]["Events"].items()
+    source = stream["Properties"]
+    patterns = [json.loads(each["Pattern"]) for each in source["FilterCriteria"]["Filters"]]
+
+    assert patterns == [
+        {"dynamodb": {"NewImage": {"tail": {"S": [{"exists": True}]}}}},
+        {"eventName": ["REMOVE"], "dynamodb": {"OldImage": {"tail": {"S": [{"exists": True}]}}}},
+    ]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedNames", "Arn"]}
+
+
 def test_every_function_has_a_log_with_a_retention(resources: dict[str, dict[str, Any]]) -> None:
     for function in VARIABLES:
         log = resources[function]["LoggingConfig"]["LogGroup"]["Ref"]
@@ -303,7 +325,7 @@ def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
 
     assert alarms == {
         "ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "LateEvents", "EventErrors", "EventsFailed",
-        "ThrottledWrites", "Conflicts", "MalformedRecords",
+        "ThrottledWrites", "Conflicts", "MalformedRecords", "LateNames", "NamesFailed",
     }  # fmt: skip
     assert {name for name in alarms if f"`{name}`" not in page} == set()
 

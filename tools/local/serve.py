@@ -18,7 +18,7 @@ from tools.local.engines import Engine, engine_named, refuse_taken
 from tools.local.gateway import LocalApi
 from tools.local.seed import MEMBERS, POOL, seed, untouched_customer
 from tools.local.service import REGION, TABLE, load_app, schedule
-from tools.local.stream import Stream, event_log
+from tools.local.stream import Stream, readers
 from tools.paths import LOCAL
 from tools.problems import Unusable, run_tool
 from tools.whole_lines import write_whole_lines
@@ -59,7 +59,7 @@ def serve(running: ExitStack, engine: Engine, name: str, port: int) -> str:
         customer = untouched_customer(private.url, keys)
     api = running.enter_context(LocalApi(module.app, port, log_request))
     running.enter_context(schedule(module.sweep_expired))
-    running.enter_context(event_log(Stream(engine.endpoint, REGION, TABLE), log_event))
+    running.enter_context(readers(Stream(engine.endpoint, REGION, TABLE), log_event, module.index_names))
     return welcome(api.url, customer, engine, name, keys)
 
 

@@ -1,4 +1,4 @@
-"""The table's stream on this machine, shown in the log of `make run`. Publishes nothing."""
+"""The table's stream on this machine: its events in the log of `make run`, and the search rows. Publishes nothing."""
 
 from __future__ import annotations
 
@@ -70,18 +70,36 @@ class Stream:
             return {"Records": [], "NextShardIterator": self._iterator(shard, "TRIM_HORIZON")}
 
 
-def event_log(table_stream: Stream, write: Callable[[str], None]) -> Repeating:
-    """Write each event, in the form that EventBridge gets, when it happens."""
+Function = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-    def write_new_events() -> None:
+
+def readers(table_stream: Stream, write: Callable[[str], None], index: Function) -> Repeating:
+    """Write each event, in the form that EventBridge gets, when it happens; and call `index` like Lambda."""
+    waiting: list[dict[str, Any]] = []  # for `index`, which gets failed records again
+
+    def read_stream() -> None:
         try:
-            batch = stream.events_from(table_stream.read())
+            records = table_stream.read()
         except (BotoCoreError, ClientError) as error:
             logger.warning("the events could not be read: %s", type(error).__name__)
             return
+        write_events(records)
+        waiting[:] = not_indexed([*waiting, *records])
+
+    def not_indexed(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            failed = index({"Records": records}, None)["batchItemFailures"] if records else []
+        except Exception:
+            logger.exception("the names could not be indexed")
+            return records
+        numbers = [str(each["dynamodb"]["SequenceNumber"]) for each in records]
+        return records[numbers.index(failed[0]["itemIdentifier"]) :] if failed else []
+
+    def write_events(records: list[dict[str, Any]]) -> None:
+        batch = stream.events_from(records)
         for event in batch.events:
             write(f"event {event.detail.type} {msgspec.json.encode(event.detail).decode()}")
         for malformed in batch.malformed:
             logger.error("malformed record: %s", malformed)
 
-    return Repeating(write_new_events, EVERY, "events")
+    return Repeating(read_stream, EVERY, "stream")
