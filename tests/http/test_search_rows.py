@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,10 +13,12 @@ from botocore.exceptions import ClientError
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.services import row_search, search_rows
+from tests.conftest import new_table
 from tests.support.audit import assert_sound
 from tests.support.memory import memory_table
 from tests.support.search_rows import Streaming, index_customers, rows_of
 from tests.support.world import World, everything
+from tools.local.stream import Stream
 
 Record = dict[str, Any]
 LONG = "长" + "".join(chr(0x4E00 + number) for number in range(150))
@@ -38,6 +41,13 @@ def index(world: World, records: list[Record]) -> list[str]:
     """Process records like Lambda. Return the sequence number that it is to go on from, if any."""
     response = search_rows.index_records(world.table, records).response
     return [each["itemIdentifier"] for each in response["batchItemFailures"]]
+
+
+def index_all(world: World, records: list[Record]) -> None:
+    """Process records like Lambda, which retries those that failed."""
+    while failed := index(world, records):
+        numbers = [each["dynamodb"]["SequenceNumber"] for each in records]
+        records = records[numbers.index(failed[0]) :]
 
 
 def rows(world: World, pool: str = "p") -> dict[str, set[str]]:
@@ -230,3 +240,28 @@ def test_after_a_change_of_a_mask_the_schedule_computes_all_rows_again(streamed:
     assert items.deserialize_item(streamed.table.get([keys.pool_key("main", "p")])[keys.pool_key("main", "p")]).get(
         "unindexed_since"
     ) is None  # fmt: skip
+
+
+# On an engine with a stream of its own
+
+
+def test_a_large_pool_is_searched_after_its_stream_is_read(ministack: str) -> None:
+    world = World(new_table(ministack, stream=True))
+    mona = world.pool(members="alice")
+    world.fill(row_search.SMALL + 1)
+    mona.create("x1", name="华为 科技", fields={"contact": "Zhang"})
+    mona.create("x2", name="华为 科技", fields={"contact": "Li"})
+    mona.create("x3", name="Moves away")
+    mona.create("x4", name="Is erased")
+    world.alice.claim("x2")
+    stream = Stream(ministack, "us-east-1", world.table.name, whole=True)
+    index_all(world, stream.read())
+    mona.patch("/customers/x1", {"name": "中国 华为"})
+    mona.post("/customers/x4/erase", {"reason": "requested"})
+    index_all(world, stream.read())
+
+    assert world.alice.get(f"/customers?q={quote('华为')}").ids == ["x1", "x2"]
+    assert [each["id"] for page in mona.pages(f"/customers?q={quote('为科')}", 1) for each in page] == ["x2"]
+    assert len(list(mona.walk("/customers?q=omer"))) == row_search.SMALL + 1
+    assert [mona.get(f"/customers?q={text}").ids for text in ("zhang", "erased", "moves")] == [["x1"], [], ["x3"]]
+    assert_sound(world.table)
