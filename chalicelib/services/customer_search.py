@@ -221,7 +221,7 @@ def _by_rows(
     if found.last is None:
         return CustomerPage(shown, None)
     short = UNSET if len(shown) == limit else found.looked_at
-    return CustomerPage(shown, place.write(found.last, actor.secret), looked_at=short)
+    return CustomerPage(shown, place.write(found.last, hidden=True), looked_at=short)
 
 
 # Other lists, in the order of an index

@@ -25,7 +25,7 @@ from chalicelib.dynamodb.operations import SetAttributes
 from chalicelib.dynamodb.table import MAX_ACTIONS, Table, Throttled
 from chalicelib.model.times import MINUTE
 from chalicelib.observability import exception_summary
-from chalicelib.services import resharding, sweeper
+from chalicelib.services import resharding, search_rows, sweeper
 from chalicelib.services.expiry import MIN_SECONDS_LEFT, Ahead, SweepResult
 from chalicelib.services.sweeper import NO_PATIENCE, PATIENCE, SecondsLeft
 from chalicelib.transactions.context import Backend
@@ -147,6 +147,7 @@ class _Checking:
             return report, self.now
         moved_at = items.deserialize_or_none(stored.get(MOVED_AT)) or 0
         jobs = [] if pool.spread_at is None else [pool.spread_at + resharding.STALE_MS]
+        jobs += [] if pool.unindexed_since is None else [pool.unindexed_since + search_rows.STALE_MS]
         moments = [*ahead.deadlines.values(), *ahead.reminders]
         return report, checks.next_check(pool, moved_at, self.now, moments, jobs)
 
