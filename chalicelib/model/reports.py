@@ -81,7 +81,7 @@ class SweepReport(Schema):
 
 DriftKind: TypeAlias = Literal[
     "held", "pins", "room", "private", "private_room", "pooled", "aside", "index", "claim", "events", "replay",
-    "malformed",
+    "malformed", "search",
 ]  # fmt: skip
 
 

@@ -25,10 +25,12 @@ from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, betw
 from chalicelib.model.model import Customer, Event, Pool, Tombstone
 from chalicelib.model.reports import AuditReport, Drift, DriftKind
 from chalicelib.observability import exception_summary
-from chalicelib.services.recount import Lists, OutOfTime, Recount, key_of
+from chalicelib.services import row_search, search_rows
+from chalicelib.services.recount import MIN_SECONDS_LEFT, Lists, OutOfTime, Recount, key_of
 
 log = logging.getLogger("customer-pool")
 MAX_LISTED: Final = 100
+STREAM_S: Final = 5.0  # within which a change of a name is in the search rows
 A_RECORD: Final = "a record that reads as one"
 _INDEX_ATTRIBUTES: Final = INDEX_ATTRIBUTES - {"pk"}
 
@@ -69,7 +71,7 @@ class _Audit:
     """The audit of one pool. `misplaced` are the customers in a wrong index partition, or in none."""
 
     def __init__(self, lists: Lists, report: AuditReport, repair: bool, wait: Callable[[float], None]) -> None:
-        self.lists, self.table, self.pool = lists, lists.table, lists.pool
+        self.lists, self.table, self.pool, self.wait = lists, lists.table, lists.pool, wait
         self.report, self.repair = report, repair
         self.misplaced: set[Key] = set()
         self.held: dict[str, Counter[str]] = {}
@@ -77,12 +79,16 @@ class _Audit:
         self.recount = Recount(lists, self.misplaced, self._found, repair, wait)
 
     def run(self) -> None:
+        audited = 0
         for stored in self.lists.customers():
             self._customer(stored)
+            audited += 1
         for stored in self._not_on_roster():
             self._customer(stored)
         for stored in self.lists.erased():
             self._erased(stored)
+        if audited > row_search.SMALL and self.pool.unindexed_since is None:
+            self._search_rows()
         unsettled = self.recount.of_members(self._suspects())
         self.report.unsettled += [f"{self.pool.id}/{user}" for user in unsettled]
         if self.recount.sums_kept()[0] != self.sums:
@@ -102,6 +108,28 @@ class _Audit:
                 listed = stored.get(ROSTER) == items.serialize(keys.customer_roster(tenant, pool))
                 if not listed and key_of(stored) not in self.misplaced:
                     yield stored
+
+    # Search rows
+
+    def _search_rows(self) -> None:
+        """Compare the search rows of a large pool with its customers, and again after the stream had time.
+
+        A pool in which no customer has any is one whose stream nobody reads: there is nothing to compare.
+        """
+        roster, listed, late = keys.customer_roster(self.pool.tenant, self.pool.id), 0, list[Key]()
+        for page in self.table.pages(roster, index=ROSTER, limit=search_rows.CUSTOMERS_PER_READ):
+            if self.lists.seconds_left() < MIN_SECONDS_LEFT:
+                raise OutOfTime
+            compared = search_rows.compare(self.table, self.pool, page.keys)
+            listed, late = listed + compared.listed, [*late, *compared.differing]
+        if not listed or not late:
+            return
+        self.wait(STREAM_S)
+        for key, (wanted, found) in search_rows.compare(self.table, self.pool, late).differing.items():
+            if self.repair:
+                search_rows.refresh(self.table, [key])
+            difference = Difference("search", f"{wanted} search rows", f"{found}, or others")
+            self._found(keys.id_from_pk(key.pk), difference, self.repair)
 
     # Customers
 

@@ -173,8 +173,8 @@ def _changes(customer: Customer, pool: Pool, rows: Rows) -> Iterator[list[Action
     """Yield the transactions that make the rows those of the customer. None if they are, or of a later version."""
     key = keys.customer_key(customer.tenant, customer.pool, customer.id)
     wanted = wanted_rows(customer, pool)
-    done = rows.version > customer.version or (rows.complete and _same(rows, wanted))
-    if done and rows.created_at == customer.created_at:
+    overtaken = rows.created_at == customer.created_at and rows.version > customer.version
+    if overtaken or _current(rows, wanted):
         return
     old = row_items(key, rows)
     new = row_items(key, wanted)
@@ -225,6 +225,38 @@ def _listed(key: Key, at: int, rows: Rows | None) -> Action:
     if rows is None:
         return Delete(key, same)
     return Put(key, rows_item(key, replace(rows, revision=at + 1)), same)
+
+
+# For the audit
+
+
+class Compared(Struct, frozen=True):
+    """How many customers have a list of rows, and the numbers of wanted and listed rows of those that differ."""
+
+    listed: int
+    differing: dict[Key, tuple[int, int]]
+
+
+def compare(table: Table, pool: Pool, customers: Sequence[Key]) -> Compared:
+    """Compare the rows of these customers of the pool with the customers. Malformed and changing ones are left out."""
+    listed, differing = 0, dict[Key, tuple[int, int]]()
+    for batch in _batches(customers):
+        found = table.get([each for key in batch for each in _items_of(key)])
+        for key in batch:
+            try:
+                customer, _ = _customer(key, found)
+                rows = rows_record(found.get(keys.search_rows_key(key)))
+            except MALFORMED:
+                continue
+            listed += rows.revision > 0
+            wanted = None if customer is None else wanted_rows(customer, pool)
+            if wanted is not None and not _current(rows, wanted):
+                differing[key] = len(wanted.entries), len(rows.entries)
+    return Compared(listed, differing)
+
+
+def _current(rows: Rows, wanted: Rows) -> bool:
+    return rows.complete and rows.created_at == wanted.created_at and _same(rows, wanted)
 
 
 # Items

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import Key
-from chalicelib.services import row_search, search_rows
+from chalicelib.services import audit, row_search, search_rows, sweeper
 from tests.conftest import new_table
 from tests.support.audit import assert_sound
 from tests.support.memory import memory_table
@@ -211,6 +211,35 @@ def test_a_malformed_customer_or_record_does_not_stop_the_others(streamed: World
 
     assert set(rows(streamed)) == {"c2"}
     engine.items[key] = sound[key]
+
+
+# The audit
+
+
+def audited(world: World, *, repair: bool = False) -> list[tuple[str, str]]:
+    """Return the kind and the customer of each drift."""
+    pools = sweeper.pools_of(world.another_process().backend, "main")
+    report = audit.run(world.table, pools, lambda: 60.0, repair=repair, wait=lambda seconds: None)
+    return [(each.kind, each.id) for each in report.drift]
+
+
+def test_the_audit_of_a_large_pool_repairs_rows_that_the_stream_lost(streamed: World) -> None:
+    streamed.pool()
+    streamed.fill(row_search.SMALL + 1)
+    index(streamed, engine_of(streamed).records)
+    streamed.mona.patch("/customers/c7", {"name": "Lost"})
+
+    drifts = [audited(streamed, repair=repair) for repair in (False, True, False)]
+
+    assert drifts == [[("search", "c7")], [("search", "c7")], []]
+    assert rows(streamed)["c7"] == {"lo", "os", "st"}
+
+
+def test_the_audit_expects_no_rows_where_nobody_reads_the_stream(streamed: World) -> None:
+    streamed.pool()
+    streamed.fill(row_search.SMALL + 1)
+
+    assert audited(streamed) == []
 
 
 # After a change of the settings
