@@ -68,7 +68,7 @@ def kind_of(key: Key) -> str:
     """What is kept under that key, as at the top of `layout`."""
     kind = key.pk.split("#")[4] if key.pk.count("#") > 3 else ""
     if kind == "C" and key.sk != "-":
-        return "fields" if key.sk == "F" else "page of events"
+        return {"F": "fields", "Q": "search rows"}.get(key.sk[0], "page of events")
     return {"C": "customer", "M": "member", "S": "statistics"}.get(kind, "answer" if "#K#" in key.pk else "other")
 
 

@@ -59,7 +59,8 @@ def serve(running: ExitStack, engine: Engine, name: str, port: int) -> str:
         customer = untouched_customer(private.url, keys)
     api = running.enter_context(LocalApi(module.app, port, log_request))
     running.enter_context(schedule(module.sweep_expired))
-    running.enter_context(readers(Stream(engine.endpoint, REGION, TABLE), log_event, module.index_names))
+    new, stored = (Stream(engine.endpoint, REGION, TABLE, whole=whole) for whole in (False, True))
+    running.enter_context(readers(new, log_event, module.index_names, stored.read()))
     return welcome(api.url, customer, engine, name, keys)
 
 

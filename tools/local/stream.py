@@ -73,9 +73,14 @@ class Stream:
 Function = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
-def readers(table_stream: Stream, write: Callable[[str], None], index: Function) -> Repeating:
-    """Write each event, in the form that EventBridge gets, when it happens; and call `index` like Lambda."""
-    waiting: list[dict[str, Any]] = []  # for `index`, which gets failed records again
+def readers(
+    table_stream: Stream, write: Callable[[str], None], index: Function, backlog: list[dict[str, Any]]
+) -> Repeating:
+    """Write each event, in the form that EventBridge gets, when it happens; and call `index` like Lambda.
+
+    `backlog` are earlier records, which only `index` gets.
+    """
+    waiting = list(backlog)  # for `index`, which gets failed records again
 
     def read_stream() -> None:
         try:
