@@ -23,11 +23,17 @@ from chalicelib.model.errors import Refusal, Refused
 
 FOLDER: Final = Path(__file__).parent.parent / "page"
 ENTRY: Final = "main"
+MANAGED: Final = (
+    "rule", "stats.", "import.", "sweep.", "members.", "warning.", "kind.", "status.", "team.", "fields.", "type.",
+    "mark.", "log.",
+)  # fmt: skip
 # Scripts that are loaded when they are first needed, each with the beginnings of the keys of its own texts.
 PARTS: Final = {
-    "managing": ("rule", "stats.", "import.", "sweep.", "members.", "warning.", "kind.", "status."),
+    "managing": MANAGED,
     "customer": ("event.",),
     "company": (),
+    "filters": ("filter.",),
+    "link": ("link.",),
 }
 LANGUAGES: Final = ("en", "zh")
 POLICY: Final = (

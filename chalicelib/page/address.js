@@ -24,7 +24,8 @@ export function linkTo(to) {
   for (const name of PLAIN) if (to[name]) said.set(name, to[name]);
   for (const [key, text] of Object.entries(to.filters ?? {})) if (text) said.set("f." + key, text);
   const path = [to.pool, to.view].filter(Boolean).map(encodeURIComponent).join("/");
-  return `#/${path}${said.size ? `?${said}` : ""}`;
+  const asked = said.toString();
+  return `#/${path}${asked && `?${asked}`}`;
 }
 
 /** The place with some changes; another view begins without search, filters and customer. */

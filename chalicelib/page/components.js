@@ -73,13 +73,13 @@ export function Failed({ error, again }) {
 }
 
 /** Shows what `load` brings: reading, failed, or `children(value, reload)`. Loads again when `on` changes. */
-function Loaded({ load, on, children }) {
+export function Loaded({ load, on, children }) {
   const [shown, setShown] = useState({ phase: "reading" });
   const latest = useRef(0);
   const reload = async () => {
     latest.current += 1;
     const mine = latest.current;
-    setShown({ phase: "reading" });
+    setShown((before) => (before.phase === "ready" ? before : { phase: "reading" }));
     const next = await load().then((value) => ({ phase: "ready", value }), (error) => ({ phase: "failed", error }));
     if (mine === latest.current) setShown(next);
   };

@@ -1,10 +1,10 @@
 // Finding in a list: a search box, a chip for each field that can be filtered by, and what of them goes into a request.
 
 import { go, place } from "./address.js";
-import { Button, Field } from "./components.js";
+import { Button } from "./components.js";
 import { fieldName } from "./customers.js";
-import { openForm } from "./dialogs.js";
 import { now } from "./now.js";
+import { fromPart } from "./parts_loaded.js";
 import { html, useEffect, useRef } from "./view.js";
 import { say } from "./words.js";
 
@@ -65,41 +65,8 @@ export function FilterChips() {
   if (fields.length === 0) return null;
   const without = (key) => ({ ...filters, [key]: null });
   return html`<ul class="chips" aria-label=${say("filters")}>${fields.map((field) => html`<li key=${field.key} class=${filters[field.key] ? "on" : ""}>
-    <${Button} act=${() => chooseFilter(field)}>${fieldName(field.key)}${filters[field.key] && html`: <bdi>${filters[field.key]}</bdi>`}</${Button}>
-    ${filters[field.key] && html`<${Button} kind="quiet" label=${say("filter.remove", { field: fieldName(field.key) })}
+    <${Button} act=${async () => (await fromPart("filters", "chooseFilter"))(field)}>${fieldName(field.key)}${filters[field.key] && html`: <bdi>${filters[field.key]}</bdi>`}</${Button}>
+    ${filters[field.key] && html`<${Button} kind="quiet" label=${say("filters.remove", { field: fieldName(field.key) })}
       act=${() => go({ filters: without(field.key) }, { replace: true })}>✕</${Button}>`}
   </li>`)}</ul>`;
-}
-
-function chooseFilter(field) {
-  const chosen = place.value.filters[field.key] ?? "";
-  openForm({
-    title: say("filter.by", { field: fieldName(field.key) }),
-    body: filterControls(field, chosen),
-    verb: say("filter.apply"),
-    act: (values) => go({ filters: { ...place.value.filters, [field.key]: filterText(field, values) || null } }, { replace: true }),
-  });
-}
-
-function filterControls(field, chosen) {
-  if (field.type === "number" || field.type === "date") {
-    const [from, to] = chosen.includes("..") ? chosen.split("..") : [chosen, chosen];
-    const type = field.type;
-    return html`<div class="fields">
-      <${Field} label=${say("filter.from")}><input name="from" type=${type} step="any" value=${from}/></${Field}>
-      <${Field} label=${say("filter.to")}><input name="to" type=${type} step="any" value=${to}/></${Field}></div>`;
-  }
-  const options = field.type === "bool" ? { true: say("yes"), false: say("no") }
-    : field.options?.length ? Object.fromEntries(field.options.map((each) => [each, each])) : null;
-  if (options === null) return html`<${Field} label=${fieldName(field.key)} hint=${say("filter.hint")}><input name="text" value=${chosen} autocomplete="off"/></${Field}>`;
-  const on = new Set(chosen.split(","));
-  return html`<fieldset><legend>${fieldName(field.key)}</legend>${Object.entries(options).map(([value, words], i) => html`
-    <label class="option"><input type="checkbox" name=${`option${i}`} data-value=${value} checked=${on.has(value)}/>${words}</label>`)}</fieldset>`;
-}
-
-function filterText(field, values) {
-  if (field.type === "number" || field.type === "date") return values.from || values.to ? `${values.from}..${values.to}` : "";
-  if ("text" in values) return values.text.replaceAll("，", ",").split(",").map((each) => each.trim()).filter(Boolean).join(",");
-  const options = field.type === "bool" ? ["true", "false"] : field.options;
-  return options.filter((_, i) => values[`option${i}`]).join(",");
 }

@@ -1,6 +1,6 @@
 // A follow-up, written where the reader is: in the row, or beside the customer's notes.
 
-import { Field } from "./components.js";
+import { Button, Field } from "./components.js";
 import { mine, nameOfCustomer, stateOf } from "./customers.js";
 import { Form } from "./dialogs.js";
 import { notice } from "./notices.js";
@@ -13,6 +13,12 @@ import { say } from "./words.js";
 /** Who may record one: the holder, the private owner, a manager. */
 export function mayFollowUp(customer) {
   return (stateOf(customer) === "claimed" || customer.state === "private") && (mine(customer) || managing());
+}
+
+/** A button that opens and closes the form. */
+export function FollowUpButton({ customer, toggle }) {
+  return mayFollowUp(customer) && html`<${Button} verb="follow_up" label=${say("follow_up.name", { name: nameOfCustomer(customer) })}
+    act=${toggle}>${say("follow_up")}</${Button}>`;
 }
 
 /** The form. `done` closes it. */

@@ -10,21 +10,25 @@ import { fromPart, LaterView } from "./parts_loaded.js";
 import { nameOf } from "./people.js";
 import { PoolScreen } from "./pool_screen.js";
 import { refusalOf } from "./requests.js";
-import { askOtherTabs, linkedToken, receiveToken, session } from "./session.js";
+import { askOtherTabs, linkedToken, session } from "./session.js";
 import { LanguageChoice, SignInAgain, SignInPage, signOut } from "./sign_in.js";
+import { TodayScreen } from "./today_screen.js";
 import { effect, html, render } from "./view.js";
 import { GIVEN, loadWords, say, tag } from "./words.js";
 
 /** Each view with who sees it; the first that one may see is shown first. */
 const VIEWS = {
+  today: { view: TodayScreen, seen: () => now.me !== null || managing() },
   pool: { view: PoolScreen, seen: () => now.me !== null },
   mine: { view: MineScreen, seen: () => now.me !== null },
   customers: { seen: managing, part: "managing" },
   members: { seen: managing, part: "managing" },
   import: { seen: managing, part: "managing" },
   rules: { seen: managing, part: "managing" },
+  fields: { seen: managing, part: "managing" },
   state: { seen: managing, part: "managing" },
   statistics: { seen: managing, part: "managing" },
+  log: { seen: managing, part: "managing" },
 };
 
 const seenViews = () => Object.keys(VIEWS).filter((name) => VIEWS[name].seen());
@@ -102,7 +106,7 @@ function failEntering(error) {
 addEventListener("hashchange", async () => {
   const [given, before] = [linkedToken(), session.token];
   if (given === null) return;
-  await receiveToken(given);
+  await (await fromPart("link", "receiveToken"))(given);
   if (session.token !== null && (session.token !== before || before === null)) start();
 });
 
@@ -113,7 +117,7 @@ async function begin() {
   if (GIVEN.signIn && location.search.includes("state=")) await (await fromPart("company", "comeBack"))();
   if (linked === null) await askOtherTabs();
   await words;
-  if (linked !== null) await receiveToken(linked);
+  if (linked !== null) await (await fromPart("link", "receiveToken"))(linked);
   effect(() => {
     document.documentElement.lang = tag();
     document.title = say("title");

@@ -1,9 +1,9 @@
 // What one holds, by deadline: until when, and what is done with it. Private customers stand apart.
 
 import { place } from "./address.js";
-import { Button, When } from "./components.js";
-import { ClaimFacts, ContactLine, fieldName, mine, nameOfCustomer, StateBadges } from "./customers.js";
-import { FollowUpForm, mayFollowUp } from "./follow_up.js";
+import { When } from "./components.js";
+import { ClaimFacts, ContactLine, fieldName, mine, StateBadges } from "./customers.js";
+import { FollowUpButton, FollowUpForm } from "./follow_up.js";
 import { now } from "./now.js";
 import { foundKey } from "./pool_screen.js";
 import { inPool, query, read } from "./requests.js";
@@ -36,8 +36,7 @@ export function MineScreen() {
   const owned = useList(() => heldList("private"), on, false);
   claimed.left = (customer) => { if (owned.belongs(customer)) owned.show(customer.id); };
   const [writing, setWriting] = useState(null);
-  const follow = (customer) => mayFollowUp(customer) && html`<${Button} verb="follow_up" label=${say("follow_up.name", { name: nameOfCustomer(customer) })}
-    act=${() => setWriting(writing === customer.id ? null : customer.id)}>${say("follow_up")}</${Button}>`;
+  const follow = (customer) => html`<${FollowUpButton} customer=${customer} toggle=${() => setWriting(writing === customer.id ? null : customer.id)}/>`;
   const form = (customer) => writing === customer.id && html`<${FollowUpForm} customer=${customer} done=${() => setWriting(null)} cancel=${() => setWriting(null)}/>`;
   const byDeadline = !place.value.sort || place.value.sort === "expires_at";
   const contact = { key: "contact", title: say("mine.contact"), cell: (customer) => html`<span class="sub"><${ContactLine} customer=${customer}/></span>` };

@@ -55,7 +55,7 @@ export function badge(words, kind = "plain") {
 }
 
 /** Used of a limit, as a bar and in words. Without a limit, in words alone. */
-export function usage(words, used, limit) {
+function usage(words, used, limit) {
   const text = limit === null ? number(used) : say("used_of", { used: number(used), limit: number(limit) });
   const share = limit === null ? 0 : limit === 0 ? 1 : Math.min(1, used / limit);
   return element("div", { class: "usage" },

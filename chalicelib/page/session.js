@@ -1,12 +1,7 @@
 // The session: the token, which is stored only for this tab of the browser, and its claims. The service verifies it with
 // each request; nothing here decides about permissions. Tabs of one browser hand it to each other.
 
-import { openDialog } from "./dialogs.js";
-import { notice } from "./notices.js";
-import { statusWith } from "./requests.js";
-import { LinkQuestion } from "./sign_in.js";
 import { reactive } from "./view.js";
-import { GIVEN, say } from "./words.js";
 
 const TOKEN_KEPT = "customer-pool.token";
 const ANSWER_WITHIN_MS = 150;
@@ -76,6 +71,7 @@ export const session = {
   },
   markLoaded() { state.loaded = true; },
   fail() { state.failed = true; },
+  refuse(why) { state.refused = why; },
   share() { if (state.token !== null) channel.postMessage({ kind: "token", token: state.token }); },
 };
 
@@ -117,16 +113,16 @@ export function claimsOf(token) {
   }
 }
 
-function expired(claims) {
+export function expired(claims) {
   return typeof claims.exp === "number" && claims.exp * 1000 <= Date.now();
 }
 
 /** The tenant of a token, as the service reads it. */
-function tenantOf(claims) {
+export function tenantOf(claims) {
   return claims.tenant ?? "main";
 }
 
-function samePerson(one, other) {
+export function samePerson(one, other) {
   return one.sub === other.sub && tenantOf(one) === tenantOf(other);
 }
 
@@ -135,38 +131,4 @@ export function linkedToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given !== null) history.replaceState(null, "", location.pathname + location.search);
   return given;
-}
-
-/**
- * What a link's token does: it signs nobody in where the company has a sign-in of its own, and replaces no session that
- * the service accepts before the reader has chosen to. Claims that are not verified replace nothing.
- */
-export async function receiveToken(given) {
-  const next = claimsOf(given);
-  if (GIVEN.signIn || next === null) return refuseLink(GIVEN.signIn ? "link.not_here" : "link.no_token");
-  const current = session.token;
-  const checked = current !== null || expired(next);
-  const [mine, theirs] = await Promise.all([current && statusWith(current), checked && statusWith(given)]);
-  if (theirs === 401) return refuseLink(expired(next) ? "link.expired" : "link.no_token");
-  if (mine === 401 && session.token === current) session.end();
-  if (!session.alive) session.begin(given);
-  else if (!samePerson(session.claims, next)) askWhoSignsIn(given, next);
-  else if (theirs === 200) session.begin(given);
-}
-
-/** Show a sentence below the page of a signed-in user, or else on the sign-in page. */
-function refuseLink(why) {
-  if (session.token === null) state.refused = why;
-  else notice(say(why), "bad");
-}
-
-/** The tenant distinguishes two people of one name. */
-function called(claims, other) {
-  const user = claims.sub;
-  return tenantOf(claims) === tenantOf(other) ? user : say("link.person", { user, tenant: tenantOf(claims) });
-}
-
-function askWhoSignsIn(token, next) {
-  const [here, there] = [called(session.claims, next), called(next, session.claims)];
-  openDialog({ only: "link", kind: "question", title: say("link.title"), component: LinkQuestion, here, there, change: () => session.begin(token) });
 }

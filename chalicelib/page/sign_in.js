@@ -69,14 +69,3 @@ export function LanguageChoice() {
   return others.map(([code, name]) => html`<button class="quiet" type="button" id="other-language" lang=${TAGS[code]}
     onClick=${() => speak(code)}>${name}</button>`);
 }
-
-/** Whether a link's token replaces the session: the reader chooses. */
-export function LinkQuestion({ here, there, change: switchUser, close }) {
-  return html`<div>
-    <p>${say("link.about", { now: here, next: there })}</p>
-    <div class="buttons">
-      <button type="button" onClick=${switchUser}>${say("link.switch", { user: there })}</button>
-      <button type="button" class="main" autofocus onClick=${() => close()}>${say("link.keep", { user: here })}</button>
-    </div>
-  </div>`;
-}

@@ -112,6 +112,9 @@ class Console:
     def button(self, key: str, within: Any = None, **values: object) -> Any:
         return (within or self.page).get_by_role("button", name=self.text(key, **values), exact=True)
 
+    def button_named(self, name: str) -> Any:
+        return self.page.get_by_role("button", name=name, exact=True)
+
     def tab(self, name: str) -> None:
         self.view(name).click()
         self.wait_until_loaded()

@@ -14,6 +14,7 @@ from playwright.sync_api import Error, expect
 from poolctl.local_keys import ALGORITHM, KEY_ID, LocalKeys
 from tests.console.issuer import Issuer
 from tests.console.pages import Browser, Console, Team
+from tests.console.test_managers import choose
 from tests.console.test_sign_in import company, issuer  # noqa: F401 - fixtures
 
 
@@ -58,7 +59,7 @@ def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(
     alice.view("mine").wait_for()
 
     assert signed_in(alice.page).inner_text() == "alice"
-    assert alice.views() == ["Pool", "Mine"]
+    assert alice.views() == ["Today", "Pool", "Mine"]
 
 
 def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: Browser, team: Team) -> None:
@@ -84,7 +85,7 @@ def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(b
     ).wait_for()
     alice.page.keyboard.press("Escape")
     alice.dialog.wait_for(state="detached")
-    assert len(alice.views()) == 2, "who presses Escape stays"
+    assert len(alice.views()) == 3, "who presses Escape stays"
 
 
 @pytest.mark.parametrize("opened_by", ["hashchange", "load"])
@@ -204,7 +205,7 @@ def test_an_import_never_continues_under_another_session(
 
     mona.page.route("**/import", hold)
 
-    mona.page.get_by_label("File").set_input_files(tmp_path / "many.csv")
+    choose(mona, tmp_path / "many.csv")
     with mona.page.expect_request("**/import"):
         mona.button("import.go").click()
     if sign_in_by != "switch":

@@ -15,7 +15,9 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.console.pages import DESKTOP, PHONE, Browser, Console, Team
 
 TRAP = "<img src=x onerror=\"document.title='caught'\">"
-VIEWS = ("pool", "mine", "customers", "members", "import", "rules", "state", "statistics")
+VIEWS = (
+    "today", "pool", "mine", "customers", "members", "import", "rules", "fields", "state", "statistics", "log",
+)  # fmt: skip
 FOCUSED = """(() => {
   const at = document.activeElement;
   return at.getAttribute("aria-label") || (at.labels?.[0] ?? at).textContent;

@@ -1,0 +1,241 @@
+// Importing a file: the service reads it piece by piece; the reader corrects the mapping, tries it, imports, and may undo.
+// Nothing here knows what a file looks like inside.
+
+import { Badge, Button, Choice, Empty, Field, Loaded } from "./components.js";
+import { fieldName } from "./customers.js";
+import { openForm } from "./dialogs.js";
+import { notice } from "./notices.js";
+import { now } from "./now.js";
+import { nameOf } from "./people.js";
+import { change, inPool, newKey, query, read, refusalOf } from "./requests.js";
+import { html, reactive, useEffect, useRef } from "./view.js";
+import { moment, number, reason, say, sayable } from "./words.js";
+
+const PIECE_BYTES = 256 * 1024;
+const ROWS_AT_ONCE = 100;
+const BYTES_AT_ONCE = 200_000;
+const ROWS_SHOWN = 5;
+const FAILED_SHOWN = 200;
+const OWN_TARGETS = ["name", "id", "priority", "holder"];
+
+/** `file` that was chosen, `mapping` that was changed, the `first` preview, and what a run has brought. */
+const importing = reactive({ file: null, mapping: {}, first: null, duplicate: "skip", run: null, error: null, listed: 0 });
+
+export function ImportScreen() {
+  return html`<${FileChoice}/>
+    ${importing.error && html`<p class="refused" role="alert">${reason(importing.error)}</p>`}
+    ${importing.first && html`<${Preview} first=${importing.first}/>`}
+    ${importing.run && html`<${Run} run=${importing.run}/>`}
+    <section><h2>${say("import.list")}</h2><${Imports}/></section>`;
+}
+
+function FileChoice() {
+  const choose = (event) => {
+    Object.assign(importing, { file: event.target.files[0] ?? null, mapping: {}, first: null, run: null, error: null });
+    if (importing.file) look();
+  };
+  return html`<div class="card"><p class="quiet-text">${say("import.about")}</p>
+    <${Field} label=${say("import.file")}><input type="file" accept=".csv,.tsv,.txt,.xlsx,text/csv" onChange=${choose}/></${Field}></div>`;
+}
+
+/** Read the first piece, with the mapping that was chosen. */
+async function look() {
+  const { file } = importing;
+  try {
+    const first = await previewOf(file, 0, null);
+    if (file === importing.file) Object.assign(importing, { first, error: null });
+  } catch (error) {
+    Object.assign(importing, { error: refusalOf(error) });
+  }
+}
+
+async function previewOf(file, at, after) {
+  const bytes = new Uint8Array(await file.slice(at, at + PIECE_BYTES).arrayBuffer());
+  let binary = "";
+  for (let start = 0; start < bytes.length; start += 32_768) binary += String.fromCharCode(...bytes.subarray(start, start + 32_768));
+  const body = { base64: btoa(binary), name: file.name, more: at + PIECE_BYTES < file.size, mapping: importing.mapping };
+  return change(inPool("/import/preview"), { ...body, ...(after && { after }) });
+}
+
+/** Every row of the file with its line and cells, and every line that has no row with its reason. */
+async function readFile(file, progress) {
+  const rows = [], failed = [];
+  for (let at = 0, after = null; ;) {
+    const answer = await previewOf(file, at, after);
+    const why = new Map(answer.problems.map((problem) => [problem.line, problem.text]));
+    for (const { line, row, cells } of answer.lines) {
+      if (row !== null) rows.push({ line, cells, row: answer.rows[row] });
+      else failed.push({ line, cells, why: why.get(line) ?? "" });
+    }
+    for (const { line, text } of answer.problems) if (line === null) failed.push({ line: null, cells: [], why: text });
+    if (answer.next === null) return { rows, failed };
+    at += answer.next.offset;
+    after = answer.next.after;
+    progress(at);
+  }
+}
+
+function Preview({ first }) {
+  const problems = first.problems.filter(({ line }) => line === null);
+  const map = (heading, target) => {
+    importing.mapping = { ...importing.mapping, [heading]: target === "" ? null : target };
+    importing.run = null;
+    return look();
+  };
+  const rows = first.rows.slice(0, ROWS_SHOWN);
+  const keys = [...new Set(rows.flatMap((row) => Object.keys(row.fields ?? {})))];
+  const heads = ["name", ...keys];
+  return html`<section class="card"><h2>${say("import.columns")}</h2>
+    <p class="quiet-text">${readAs(first)}</p>
+    ${[...first.warnings, ...problems].map(({ text }) => html`<p class="hint">${text}</p>`)}
+    <div class="scrolls-wide"><table class="plain"><thead><tr>${["import.heading", "import.sample", "import.target"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
+      <tbody>${first.columns.map((column, i) => html`<tr key=${i}><th scope="row"><bdi>${column.heading}</bdi></th><td><bdi>${String(column.sample ?? "")}</bdi></td>
+        <td><${Choice} aria-label=${say("import.target_of", { heading: column.heading })} value=${column.target ?? ""} options=${targetsOf(column)}
+          onChange=${(event) => map(column.heading || `#${i + 1}`, event.target.value)}/></td></tr>`)}</tbody></table></div>
+    ${rows.length > 0 && html`<h3>${say("import.first_rows")}</h3><div class="scrolls-wide" tabindex="0" role="region" aria-label=${say("import.first_rows")}><table class="plain">
+      <thead><tr>${heads.map((key) => html`<th scope="col">${fieldName(key)}</th>`)}</tr></thead>
+      <tbody>${rows.map((row, i) => html`<tr key=${i}>${heads.map((key) => html`<td><bdi>${String((key === "name" ? row.name : row.fields?.[key]) ?? "")}</bdi></td>`)}</tr>`)}</tbody></table></div>`}
+    <${Field} label=${say("import.duplicate")}><${Choice} value=${importing.duplicate} options=${{ skip: say("import.skip"), update: say("import.update"), reject: say("import.reject") }}
+      onChange=${(event) => { importing.duplicate = event.target.value; importing.run = null; }}/></${Field}>
+    ${rows.length > 0 && html`<div class="buttons start"><${Button} act=${() => carry(true)}>${say("import.try")}</${Button}>
+      <${Button} kind="main" act=${() => carry(false)}>${say("import.go")}</${Button}></div>`}</section>`;
+}
+
+/** How the service has read the file. */
+function readAs({ encoding, separator, sheet, header_row: row }) {
+  const parts = [sheet ? say("import.sheet", { sheet }) : encoding && say("import.encoding", { encoding }),
+    separator && say("import.separator", { separator: separator === "\t" ? "Tab" : separator }), row && say("import.header_row", { row: number(row) })];
+  return parts.filter(Boolean).join(" · ");
+}
+
+function targetsOf({ target, heading }) {
+  const keys = [...new Set([...OWN_TARGETS, target, ...now.pool.fields.map((field) => field.key), heading])].filter(Boolean);
+  return { "": say("import.leave_out"), ...Object.fromEntries(keys.map((key) => [key, sayable(`import.target.${key}`) ? say(`import.target.${key}`) : fieldName(key)])) };
+}
+
+/** Pieces that one request can carry. */
+function piecesOfRows(rows) {
+  const pieces = [];
+  let piece = [], size = 0;
+  for (const each of rows) {
+    const weight = new TextEncoder().encode(JSON.stringify(each.row)).length;
+    if (piece.length === ROWS_AT_ONCE || (piece.length > 0 && size + weight > BYTES_AT_ONCE)) {
+      pieces.push(piece);
+      [piece, size] = [[], 0];
+    }
+    piece.push(each);
+    size += weight;
+  }
+  return piece.length ? [...pieces, piece] : pieces;
+}
+
+/** Try the whole file, or import it. The reader may choose another pool meanwhile: the file stays with its own. */
+async function carry(trial) {
+  const { file, duplicate } = importing;
+  const path = inPool("/import");
+  const source = { id: newKey(), file: file.name.slice(0, 200) };
+  const sums = { created: 0, updated: 0, unchanged: 0, done: 0 };
+  const forecast = trial ? forecaster(duplicate) : null;
+  const show = (changes) => { importing.run = { ...importing.run, ...changes }; };
+  importing.run = { trial, done: false, progress: 0, most: file.size, sums, failed: [], heading: importing.first.columns.map(({ heading }) => heading) };
+  const { rows, failed } = await readFile(file, (at) => show({ progress: at }));
+  show({ progress: 0, most: rows.length, failed });
+  let sent = 0;
+  for (const piece of piecesOfRows(rows)) {
+    const body = { rows: piece.map(({ row }) => row), key: "auto", on_duplicate: duplicate };
+    try {
+      const answer = await change(path, { ...body, ...(trial ? { dry_run: true } : { import: source }) });
+      answer.results.forEach((result, i) => {
+        const told = forecast ? forecast(result, answer.room ?? {}) : result;
+        if (told.ok) sums[told.outcome ?? "done"] += 1;
+        else failed.push({ ...piece[i], why: reason(told) });
+      });
+    } catch (error) {
+      failed.push(...piece.map((each) => ({ ...each, why: reason(refusalOf(error)) })));
+    }
+    sent += piece.length;
+    show({ progress: sent, sums: { ...sums }, failed: [...failed] });
+  }
+  if (!trial) Object.assign(sums, await countsOf(source.id, sums.done));
+  show({ done: true, sums: { ...sums } });
+  if (!trial) importing.listed += 1;
+}
+
+/** What the service has counted for an import: its answers do not tell a new customer from one that stays as it is. */
+async function countsOf(id, done) {
+  const { items } = await read(inPool(`/imports${query({ limit: 100 })}`));
+  const listed = items.find((each) => each.id === id) ?? { created: done, updated: 0 };
+  return { created: listed.created, updated: listed.updated, unchanged: Math.max(0, done - listed.created - listed.updated) };
+}
+
+/** Adds up the results of many trial requests: rows about one customer, and the room of each holder, count once. */
+function forecaster(duplicate) {
+  const known = new Set();
+  const used = {};
+  return (result, room) => {
+    const again = (result.keys ?? []).some((key) => known.has(key));
+    for (const key of result.keys ?? []) known.add(key);
+    if (!result.ok) return result;
+    if (again && result.outcome === "created") {
+      return duplicate === "reject" ? { ok: false, code: "duplicate_customer" } : { ok: true, outcome: duplicate === "skip" ? "unchanged" : "updated" };
+    }
+    const { holder } = result;
+    if (holder) used[holder] = (used[holder] ?? 0) + 1;
+    const full = holder && room[holder] !== null && room[holder] !== undefined && used[holder] > room[holder];
+    return full ? { ok: false, code: "holding_limit" } : result;
+  };
+}
+
+function Run({ run }) {
+  const panel = useRef();
+  useEffect(() => { if (run.done) panel.current.focus(); }, [run.done]);
+  const { sums, failed } = run;
+  const counts = { created: number(sums.created), updated: number(sums.updated), unchanged: number(sums.unchanged), failed: number(failed.length) };
+  return html`<section class="card imported" tabindex="-1" ref=${panel} aria-label=${say("results")}>
+    ${!run.done && html`<progress max=${run.most} value=${run.progress} aria-label=${say("import.progress")}></progress>`}
+    <h3 aria-live="polite">${say(run.done ? (run.trial ? "import.would" : "import.done") : "import.under_way", counts)}</h3>
+    ${run.done && failed.length > 0 && html`<div class="scrolls" tabindex="0" role="region" aria-label=${say("import.failed_rows")}><table class="plain">
+        <thead><tr>${["import.line", "import.name", "import.why"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
+        <tbody>${failed.slice(0, FAILED_SHOWN).map(({ line, row, cells, why }, i) => html`<tr key=${i}><td>${line && number(line)}</td><td><bdi>${row?.name ?? cells[0] ?? ""}</bdi></td><td>${why}</td></tr>`)}</tbody></table>
+        ${failed.length > FAILED_SHOWN && html`<p>${say("and_more", { count: failed.length - FAILED_SHOWN })}</p>`}</div>
+      <${Button} act=${() => downloadFailed(run)}>${say("import.download")}</${Button}>`}
+    ${run.done && run.trial && html`<${Button} kind="main" act=${() => carry(false)}>${say("import.go")}</${Button}>`}</section>`;
+}
+
+/** The lines that were refused as a file, to be corrected and imported again. The cells are as an errors file has them. */
+function downloadFailed({ heading, failed }) {
+  const cell = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  const lines = [[...heading, say("import.why")], ...failed.filter(({ line }) => line !== null).map(({ cells, why }) => [...heading.map((_, i) => cells[i]), why])];
+  const text = `\uFEFF${lines.map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`;
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  Object.assign(document.createElement("a"), { href: address, download: "not-imported.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+function Imports() {
+  return html`<${Loaded} load=${() => read(inPool(`/imports${query({ limit: 100 })}`))} on=${importing.listed}>${({ items }, reload) => (items.length === 0 ? html`<${Empty}>${say("import.none")}</${Empty}>`
+    : html`<div class="scrolls-wide"><table class="plain"><thead><tr>${["log.at", "log.by", "import.file", "import.created", "import.updated", "import.refused"].map((key) => html`<th scope="col">${say(key)}</th>`)}<th scope="col">${say("list.verbs")}</th></tr></thead>
+      <tbody>${items.map((each) => html`<tr key=${each.id}><td>${moment(each.at)}</td><td>${nameOf(each.by)}</td><th scope="row"><bdi>${each.file ?? "–"}</bdi></th>
+        <td class="number">${number(each.created)}</td><td class="number">${number(each.updated)}</td><td class="number">${number(each.refused)}</td>
+        <td>${each.undone_at ? html`<${Badge}>${say("import.undone_at", { when: moment(each.undone_at) })}</${Badge}>`
+          : html`<div class="buttons"><${Button} kind="warn" label=${say("import.undo_name", { file: each.file ?? moment(each.at) })} act=${() => undoImport(each, reload)}>${say("import.undo")}</${Button}></div>`}</td></tr>`)}</tbody></table></div>`)}</${Loaded}>`;
+}
+
+function undoImport({ id }, reload) {
+  openForm({
+    title: say("import.undo"), verb: say("import.undo"), verbKind: "warn", body: html`<p>${say("import.undo_about")}</p>`,
+    async act() {
+      const sums = { ok: 0, failed: 0 };
+      const path = inPool(`/imports/${encodeURIComponent(id)}/undo`);
+      for (let cursor = null; ;) {
+        const answer = await change(path, cursor === null ? {} : { cursor });
+        sums.ok += answer.summary.ok;
+        sums.failed += answer.summary.failed;
+        cursor = answer.next_cursor;
+        if (cursor === null) break;
+      }
+      notice(say("import.undone", { ok: number(sums.ok), failed: number(sums.failed) }));
+      await reload();
+    },
+  });
+}
