@@ -21,6 +21,7 @@ from chalicelib.model.model import Closing, Identifier, Role
 from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
 from chalicelib.model.territories import takes_of
+from chalicelib.model.text import LONGEST_FIELD_NAME
 from chalicelib.model.users import Disposal, HeldAnswer, PrivateAnswer
 from chalicelib.services import (
     change_log,
@@ -272,13 +273,17 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
     since: Annotated[date | None, Meta(description="The first day, in the time zone of the pool.")] = None
     to: Annotated[date | None, Meta(description="The last day, itself included.")] = None
     by: Annotated[
-        statistics.Breakdown | None, Meta(description="Only the breakdown by day or by member; by default both.")
+        Annotated[str, Meta(min_length=1, max_length=LONGEST_FIELD_NAME)] | None,
+        Meta(
+            description="Only the breakdown by `day`, by `member`, or by the values of a field with `filter`; by "
+            "default the first two."
+        ),
     ] = None
 
 
 @route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)
 def get_stats(ctx: RequestContext, query: StatsQuery, pool: str) -> Answer:
-    """Return counts of activities by day and by member, and current counts. Members see their own."""
+    """Return counts of activities by day, by member or by a field, and current counts. Members see their own."""
     return Answer(statistics.of_pool(ctx, pool, query.since, query.to, query.by))
 
 

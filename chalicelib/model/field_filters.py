@@ -19,6 +19,7 @@ from chalicelib.model.validation import FieldError
 
 MAX_VALUES: Final = 100
 _RANGE: Final = ".."
+_PLAIN_DIGITS: Final = 20  # a number of more digits is shown with its exponent
 _RANGED: Final = frozenset(("number", "date"))
 _BOOLS: Final = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
 
@@ -57,7 +58,7 @@ class FieldFilter(Struct, frozen=True):
 def parse(text: str, definitions: Definitions) -> FieldFilter:
     """Return the filter written as `key:a,b` or `key:from..to`. Raises InvalidFilter."""
     key, separator, rest = text.partition(":")
-    field = _field(key if separator else "", definitions)
+    field = filterable(key if separator else "", definitions)
     if field.type in _RANGED and _RANGE in rest:
         low, _, high = rest.partition(_RANGE)
         return FieldFilter(field, is_range=True, low=_bound(field, low), high=_bound(field, high))
@@ -66,10 +67,11 @@ def parse(text: str, definitions: Definitions) -> FieldFilter:
 
 def any_of(key: str, values: Sequence[str], definitions: Definitions) -> FieldFilter:
     """Return the filter for any of these values. Raises InvalidFilter."""
-    return _any_of(_field(key, definitions), values)
+    return _any_of(filterable(key, definitions), values)
 
 
-def _field(key: str, definitions: Definitions) -> Field:
+def filterable(key: str, definitions: Definitions) -> Field:
+    """Return the field with `filter` of that key. Raises InvalidFilter, with the keys that there are."""
     field = definitions.by_key.get(key)
     if field is not None and field.filter:
         return field
@@ -139,6 +141,21 @@ def compared(field: Field, value: Any, tz: ZoneInfo) -> list[Comparable]:
     if field.type == "bool":
         return [value if isinstance(value, bool) else _bool(str(value).strip())]
     return [str(value).strip()]
+
+
+def texts_of(field: Field, value: Any, tz: ZoneInfo) -> list[str]:
+    """Return the stored value as text, equal for values that a filter finds together; [] if it is empty."""
+    found = (_text(each) for each in compared(field, value, tz))
+    return list(dict.fromkeys(found))
+
+
+def _text(value: Comparable) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    shortest = value.normalize()
+    return f"{shortest:f}" if abs(shortest.adjusted()) < _PLAIN_DIGITS else str(shortest)
 
 
 def _day(text: str, tz: ZoneInfo) -> str:

@@ -7,10 +7,28 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.model.responses import Naming, Natural, Schema, Totals
+from chalicelib.model.times import DURATION_PATTERN
 
 Day: TypeAlias = Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", extra_json_schema={"format": "date"})]
+Amount: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]{2}$")]
+Elapsed: TypeAlias = Annotated[str, Meta(pattern=DURATION_PATTERN, extra_json_schema={"format": "duration"})]
+
+
+def amount_of(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
+
 
 # Statistics
+
+
+class FirstFollowUps(Schema):
+    """How many claims had their first follow-up by the holder, and the time from the claim within which half and nine
+    tenths of them had it: rounded up to a minute within an hour, 5 minutes within 8 hours, 15 minutes within a day, an
+    hour within a week and else a day. Null without any."""
+
+    count: Natural
+    p50: Elapsed | None
+    p90: Elapsed | None
 
 
 class Activities(Schema, kw_only=True):
@@ -24,7 +42,8 @@ class Activities(Schema, kw_only=True):
     released: Natural
     expired: Natural
     won: Natural
-    amount: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]{2}$")]
+    amount: Amount
+    time_to_first_follow_up: FirstFollowUps
 
 
 class DayActivities(Activities):
@@ -37,6 +56,21 @@ class MemberActivities(Activities):
     user_id: str
     held: Natural
     private: Natural
+
+
+class ValueCounts(Schema):
+    """The customers that have entered the pool in the period, latest entry, and have this value of the field; null for
+    none. Their present states, without suppressed ones, and how many of them are won for which amount. One with several
+    values counts for each."""
+
+    value: str | None
+    entered: Natural
+    available: Natural
+    claimed: Natural
+    private: Natural
+    set_aside: Natural
+    won: Natural
+    amount: Amount
 
 
 class StatisticsNow(Totals):
@@ -52,13 +86,16 @@ class StatisticsNow(Totals):
 
 class Statistics(Naming, kw_only=True, rename={"since": "from"}):
     """Activities on the local days from `from` to `to`, both included, and the current counts. For a member who is no
-    manager they are the member's own; `available` and `set_aside` are those of the pool."""
+    manager they are the member's own; `available` and `set_aside` are those of the pool. If `values_cut`, `by_value`
+    counts only the thousand customers that entered last, or has only its first thousand values."""
 
     since: Day
     to: Day
     totals: Activities
     by_day: list[DayActivities] | UnsetType = UNSET
     by_member: list[MemberActivities] | UnsetType = UNSET
+    by_value: list[ValueCounts] | UnsetType = UNSET
+    values_cut: bool | UnsetType = UNSET
     now: StatisticsNow
 
 

@@ -13,14 +13,16 @@ from zoneinfo import ZoneInfo
 
 SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
 DAY: Final = 86_400 * SECOND
 
 # Years and months are left out: they have no fixed length, and a deadline must be one number.
 _DURATION = re.compile(r"P(?:([0-9]+)W|(?:([0-9]+)D)?(?:T(?=[0-9])(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?)")
 DURATION_PATTERN: Final = f"^(?!P$){_DURATION.pattern}$"
-_UNITS = (7 * DAY, DAY, 3_600 * SECOND, MINUTE, SECOND)
+_UNITS = (7 * DAY, DAY, HOUR, MINUTE, SECOND)
 _LONGEST: Final = 100 * 366 * DAY
 LAST: Final = 253_402_300_799_999  # the last millisecond of 9999
+_FIRST_DAY, _LAST_DAY = "0001-01-03", "9999-12-29"  # with a day beside them in any zone
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,6 +48,16 @@ def duration_ms(text: str) -> int:
     if not 0 < total <= _LONGEST:
         raise ValueError("duration_length")
     return total
+
+
+def duration_text(minutes: int) -> str:
+    """Return minutes as an ISO 8601 duration: 1500 → `P1DT1H`."""
+    days, rest = divmod(minutes, DAY // MINUTE)
+    hours, rest = divmod(rest, HOUR // MINUTE)
+    clock = "".join(f"{count}{unit}" for count, unit in ((hours, "H"), (rest, "M")) if count)
+    if not days and not clock:
+        return "PT0M"
+    return "P" + (f"{days}D" if days else "") + (f"T{clock}" if clock else "")
 
 
 @lru_cache(maxsize=256)
@@ -84,6 +96,12 @@ def local_day(ms: int, tz: ZoneInfo) -> str:
 def start_of(day: str, tz: ZoneInfo) -> int:
     """Return when that day begins, in epoch milliseconds."""
     return midnight_after((date.fromisoformat(day) - timedelta(days=1)).isoformat(), tz)
+
+
+def moments_of(since: str, to: str, tz: ZoneInfo) -> tuple[int, int]:
+    """Return the first and the last millisecond of the days from `since` to `to`, in that zone."""
+    first, last = (min(max(day, _FIRST_DAY), _LAST_DAY) for day in (since, to))
+    return start_of(first, tz), midnight_after(last, tz) - 1
 
 
 def first_midnight(ms: int, tz: ZoneInfo) -> int:

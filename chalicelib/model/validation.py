@@ -92,6 +92,9 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "must be the id, the e-mail address or the unique name of a member", "须为成员的编号、邮箱或唯一的姓名"
     ),
     "no_filter": ("must be `key:value`, and the key one of these fields: {0}", "须为“字段:值”，可筛选的字段为 {0}"),
+    "no_breakdown": (
+        "must be day, member or one of these fields: {0}", "须为 day、member 或以下可筛选的字段：{0}"
+    ),
     "no_order": ("is not possible for this list: its orders are {0}", "该列表不支持此排序，可用的排序为 {0}"),
     "one_search": ("search by only one of these", "只能按其中一项查询"),
     "not_with": ("cannot be combined with {0}", "不能与 {0} 同时使用"),

@@ -10,25 +10,24 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Table, between
+from chalicelib.model import first_follow_ups, times
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import ACTIVITIES, Member, Pool
-from chalicelib.model.reports import Activities, DayActivities, MemberActivities, Statistics
+from chalicelib.model.reports import Activities, DayActivities, FirstFollowUps, MemberActivities, Statistics, amount_of
 from chalicelib.model.validation import FieldError
-from chalicelib.services import statistics_now
+from chalicelib.services import statistics_by_value, statistics_now
 from chalicelib.services.totals import members_of
 from chalicelib.transactions.context import RequestContext
 
 MAX_DAYS: Final = 92
 DEFAULT_DAYS: Final = 30
-
-Breakdown: TypeAlias = Literal["day", "member"]
 
 
 class _Count(NamedTuple):
@@ -37,16 +36,16 @@ class _Count(NamedTuple):
     did: Mapping[str, int]
 
 
-def of_pool(
-    ctx: RequestContext, pool_id: str, first: date | None, last: date | None, by: Breakdown | None
-) -> Statistics:
+def of_pool(ctx: RequestContext, pool_id: str, first: date | None, last: date | None, by: str | None) -> Statistics:
     """Return the statistics from `first` to `last`, both included; by default the last 30 days. Raises Refused.
 
-    A member who is no manager sees their own, beside the customers that are free for everybody.
+    `by` is `day`, `member` or the key of a field with `filter`; None stands for the first two. A member who is no
+    manager sees their own, beside the customers that are free for everybody.
     """
     pool = ctx.pool(pool_id)
     own = _own(ctx, pool)
     since, to = _span(ctx, pool, first, last)
+    field = None if by in (None, "day", "member") else statistics_by_value.field_of(pool, by)
     if own is None:
         members = list(members_of(ctx.backend.table, pool, malformed=[]))
         archived, now = _archived(ctx.backend.table, pool, since, to), statistics_now.of_pool(ctx, pool, members)
@@ -57,14 +56,19 @@ def of_pool(
     by_day = _summed((each.day, each.did) for each in counts)
     by_member = _summed([*((each.user, each.did) for each in counts), *((member.user, {}) for member in members)])
     known = {member.user: member for member in members}
+    values = None if field is None else statistics_by_value.count(ctx, pool, field, since, to, own)
     return Statistics(
         since=since,
         to=to,
         totals=Activities(**_kinds(sum(by_day.values(), Counter()))),
-        by_day=UNSET if by == "member" else [DayActivities(day, **_kinds(did)) for day, did in sorted(by_day.items())],
-        by_member=UNSET if by == "day" else [
+        by_day=UNSET if by not in (None, "day") else [
+            DayActivities(day, **_kinds(did)) for day, did in sorted(by_day.items())
+        ],
+        by_member=UNSET if by not in (None, "member") else [
             _of_member(user, did, known.get(user)) for user, did in sorted(by_member.items())
         ],
+        by_value=UNSET if values is None else values[0],
+        values_cut=UNSET if values is None else values[1],
         now=now,
     )  # fmt: skip
 
@@ -118,7 +122,8 @@ def _counted_now(members: Iterable[Member], since: str, to: str) -> Iterator[_Co
 
 
 def _did(row: Item) -> dict[str, int]:
-    counts = {kind: items.deserialize_or_none(row.get(kind)) for kind in ACTIVITIES}
+    kinds = (kind for kind in row if kind in ACTIVITIES or first_follow_ups.minutes_of(kind) is not None)
+    counts = {kind: items.deserialize_or_none(row[kind]) for kind in kinds}
     return {kind: count for kind, count in counts.items() if isinstance(count, int) and count >= 0}
 
 
@@ -130,9 +135,14 @@ def _summed(counts: Iterable[tuple[str, Mapping[str, int]]]) -> dict[str, Counte
 
 
 def _kinds(did: Counter[str]) -> dict[str, Any]:
-    cents = did["won_cents"]
     counted = {kind: did[kind] for kind in ACTIVITIES if kind != "won_cents"}
-    return counted | {"amount": f"{cents // 100}.{cents % 100:02}"}
+    return counted | {"amount": amount_of(did["won_cents"]), "time_to_first_follow_up": _first_follow_ups(did)}
+
+
+def _first_follow_ups(did: Counter[str]) -> FirstFollowUps:
+    counts = first_follow_ups.counts_by_minutes(did)
+    p50, p90 = (first_follow_ups.percentile(counts, percent) for percent in (50, 90))
+    return FirstFollowUps(sum(counts.values()), *(None if p is None else times.duration_text(p) for p in (p50, p90)))
 
 
 def _of_member(user: str, did: Counter[str], member: Member | None) -> MemberActivities:

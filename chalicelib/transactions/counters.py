@@ -23,6 +23,7 @@ from chalicelib.dynamodb.conditions import Attribute, unchanged
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Table, Update
+from chalicelib.model import first_follow_ups
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import ACTIVITIES, Count, Customer, Event, Pool, in_cents
 
@@ -78,6 +79,8 @@ def _changes_of_write(before: Customer | None, after: Customer) -> dict[Key, Cou
     for event in after.tail:
         if event.seq > since:
             _count(event, after, sums)
+    if (elapsed := time_to_first_follow_up(before, after)) is not None:
+        sums[_member(after, after.tail[-1].by)][first_follow_ups.counter_of(elapsed)] += 1
     if aside := _is_set_aside(after) - _is_set_aside(before):
         last_holder = None if before is None else before.holder
         sums[_member(after, last_holder or after.tail[-1].by)]["aside"] += aside
@@ -97,6 +100,15 @@ def _possessions(customer: Customer | None, sign: int) -> dict[Key, Counter[str]
 
 def _is_set_aside(customer: Customer | None) -> int:
     return int(customer is not None and customer.set_aside_at is not None and customer.suppressed_at is None)
+
+
+def time_to_first_follow_up(before: Customer | None, after: Customer) -> int | None:
+    """Return how long the claim had lasted, in milliseconds, if its holder has recorded the first follow-up."""
+    if before is None or after.state != "claimed" or before.claim_id != after.claim_id:
+        return None
+    if before.last_follow_up_at is not None or after.last_follow_up_at is None or after.claimed_at is None:
+        return None
+    return after.last_follow_up_at - after.claimed_at
 
 
 def activities(event: Event) -> list[str]:
@@ -267,7 +279,8 @@ class Counters:
         """Return the row that holds this counter of an admin, or None for their member item."""
         if counter in ("pooled", "aside"):
             return keys.leavers_key(self._actor.tenant, keys.pool_from_pk(member.pk))
-        return keys.day_key(member, self._today(member)) if counter in ("entered", "followed_up") else None
+        of_actor = counter in ("entered", "followed_up") or first_follow_ups.minutes_of(counter) is not None
+        return keys.day_key(member, self._today(member)) if of_actor else None
 
     def _change(self, key: Key, counts: Counter[str]) -> tuple[list[Any], list[Condition]]:
         changes = [_added(name, counts[name]) for name in _COUNTERS if counts[name]]
@@ -365,4 +378,5 @@ def activity_unchanged(member_item: Item) -> Condition:
 
 
 def _activities(counts: Counter[str]) -> dict[str, int]:
-    return {kind: counts[kind] for kind in ACTIVITIES if counts[kind]}
+    """Return what statistics count: all but the counters of what members have."""
+    return {kind: count for kind, count in counts.items() if count and kind not in _COUNTERS}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from chalicelib.model.times import rfc3339
 from tests.support.dynamodb_calls import counted
-from tests.support.world import DAY, HOUR, START, User, World
+from tests.support.world import DAY, HOUR, MINUTE, START, User, World
 
 
 def test_statistics_count_by_day_and_member_and_include_current_totals(world: World) -> None:
@@ -20,6 +22,8 @@ def test_statistics_count_by_day_and_member_and_include_current_totals(world: Wo
     world.bob.post("/customers/c1/win")
     shown = mona.get("/stats?from=2026-06-01&to=2026-06-02").json
 
+    never = {"count": 0, "p50": None, "p90": None}
+    assert [row.pop("time_to_first_follow_up") for row in (shown["totals"], *shown["by_day"])] == [never] * 3
     first, second = ({kind: count for kind, count in each.items() if count} for each in shown["by_day"])
     assert first == {"day": "2026-06-01", "entered": 6, "claimed": 3, "released": 1, "amount": "0.00"}
     assert second == {"day": "2026-06-02", "claimed": 1, "expired": 2, "won": 1, "amount": "0.00"}
@@ -281,7 +285,7 @@ def test_a_breakdown_leaves_out_the_other_one(world: World) -> None:
 
     assert by_day == {name: part for name, part in whole.items() if name not in ("by_member", "people")}
     assert by_member == {name: part for name, part in whole.items() if name != "by_day"}
-    assert mona.get("/stats?by=city").code == "invalid_request"
+    assert mona.get("/stats?by=week").code == "invalid_request"
 
 
 def test_what_needs_attention_is_counted_up_to_a_bound_and_says_so(memory_world: World) -> None:
@@ -293,3 +297,133 @@ def test_what_needs_attention_is_counted_up_to_a_bound_and_says_so(memory_world:
     shown = [user.get("/stats").json["now"] for user in (mona, memory_world.alice)]
 
     assert [(now["claimed"], now["expiring"], now["cut"]) for now in shown] == [(1_001, 1_000, True)] * 2
+
+
+# The time to the first follow-up
+
+
+def followed_up(row: dict[str, Any]) -> tuple[int, str | None, str | None]:
+    shown = row["time_to_first_follow_up"]
+    return shown["count"], shown["p50"], shown["p90"]
+
+
+def test_the_time_to_the_first_follow_up_is_counted_once_per_claim_for_its_holder(world: World) -> None:
+    mona = world.pool(customers=4)
+    world.alice.claim_batch(["c1", "c2"])
+    world.bob.claim("c3")
+    world.clock.forward(30 * MINUTE)
+    mona.post("/customers/c1/follow-up", {"note": "not the holder"})
+    world.alice.post("/customers/c1/follow-up", {"note": "first"})
+    world.clock.forward(90 * MINUTE)
+    world.alice.post("/follow-up", {"customer_ids": ["c1", "c2"], "note": "second and first"})
+    world.bob.post("/customers/c3/follow-up", {"note": "first"})
+    world.clock.forward(DAY)
+    world.alice.release("c1")
+    world.alice.claim("c1")
+    world.clock.forward(10 * HOUR + 1)
+    world.alice.post("/customers/c1/follow-up", {"note": "first of another claim"})
+
+    shown = mona.get("/stats").json
+
+    assert {user: followed_up(row) for user, row in rows(mona).items()} == {
+        "alice": (3, "PT2H", "PT10H15M"), "bob": (1, "PT2H", "PT2H"), "mona": (0, None, None)
+    }  # fmt: skip
+    assert followed_up(shown["totals"]) == (4, "PT2H", "PT10H15M")
+    assert [followed_up(row) for row in shown["by_day"]] == [(3, "PT2H", "PT2H"), (1, "PT10H15M", "PT10H15M")]
+    assert followed_up(world.bob.get("/stats").json["totals"]) == (1, "PT2H", "PT2H")
+
+
+def test_the_time_of_an_admin_who_is_a_member_is_counted_too(world: World) -> None:
+    mona = world.pool(members="anna", customers=1)
+    anna = world.user("anna", admin=True)
+    anna.claim("c1")
+    anna.post("/customers/c1/follow-up", {"note": "at once"})
+
+    assert followed_up(rows(mona)["anna"]) == (1, "PT0M", "PT0M")
+
+
+def test_follow_ups_of_private_customers_have_no_such_time(world: World) -> None:
+    mona = world.pool(customers=2, win="holder")
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mona.post("/customers/c2/assign", {"to": "alice"})
+    world.alice.post("/customers/c2/win")
+    world.alice.post("/follow-up", {"customer_ids": ["c1", "c2"], "note": "called"})
+
+    assert followed_up(rows(mona)["alice"]) == (0, None, None)
+
+
+# By field
+
+
+def by_value(user: User, query: str) -> dict[str | None, dict[str, Any]]:
+    shown = user.get(f"/stats?{query}").json
+    assert shown.keys().isdisjoint({"by_day", "by_member"}) and shown["values_cut"] is False
+    return {row.pop("value"): row for row in shown["by_value"]}
+
+
+def test_customers_that_entered_are_counted_by_a_field_with_what_became_of_them(world: World) -> None:
+    mona = world.pool(win="holder")
+    for number, city in enumerate(["Beijing", " Beijing ", "Xi'an", "Xi'an", "", None]):
+        mona.create(f"c{number}", fields={} if city is None else {"city": city})
+    world.alice.claim_batch(["c0", "c1", "c2"])
+    world.alice.post("/customers/c0/win", {"amount": "12.50"})
+    world.clock.forward(DAY)
+    mona.create("later", fields={"city": "Beijing"})
+
+    nothing = dict.fromkeys(("available", "claimed", "private", "set_aside", "won"), 0) | {"amount": "0.00"}
+    beijing = nothing | {"entered": 2, "claimed": 1, "private": 1, "won": 1, "amount": "12.50"}
+    xian = nothing | {"entered": 2, "available": 1, "claimed": 1}
+    assert by_value(mona, "by=city&to=2026-06-01") == {
+        "Beijing": beijing, "Xi'an": xian, None: nothing | {"entered": 2, "available": 2}
+    }  # fmt: skip
+    assert by_value(mona, "by=city&from=2026-06-02") == {"Beijing": nothing | {"entered": 1, "available": 1}}
+    assert by_value(world.alice, "by=city") == {"Beijing": beijing, "Xi'an": xian | {"entered": 1, "available": 0}}
+    assert by_value(world.bob, "by=city") == {}
+
+
+def test_values_are_counted_as_filters_compare_them(world: World) -> None:
+    mona = world.pool()
+    kinds = {"size": "number", "since": "date", "tags": "choices", "vip": "bool"}
+    fields = [
+        {"key": key, "label": {"en": key, "zh": key}, "type": kind, "filter": True} for key, kind in kinds.items()
+    ]
+    fields[2]["options"] = ["a", "b"]
+    assert mona.patch("", {"fields": fields}, if_match='"1"').status == 200
+    values = ({"size": "100", "since": "2026-01-02", "tags": ["a", "b"], "vip": True},
+              {"size": 100.0, "since": "2026-01-02T08:00:00Z", "tags": "a", "vip": "是"})  # fmt: skip
+    for each in values:
+        assert mona.create(None, fields=each).status == 201
+
+    counted = {key: {text: row["entered"] for text, row in by_value(mona, f"by={key}").items()} for key in kinds}
+
+    assert counted == {"size": {"100": 2}, "since": {"2026-01-02": 2}, "tags": {"a": 2, "b": 1}, "vip": {"true": 2}}
+
+
+def test_a_breakdown_names_the_fields_that_it_may_have(world: World) -> None:
+    mona = world.pool()
+
+    refused = [user.get("/stats?by=phone") for user in (mona, world.alice)]
+
+    assert {each.code for each in refused} == {"invalid_request"}
+    assert "city, industry, source, level" in refused[0].json["detail"]
+    assert world.user("stranger").get("/stats?by=city").code == "not_a_member"
+
+
+def test_a_breakdown_by_a_field_looks_at_the_latest_thousand_customers(memory_world: World) -> None:
+    mona = memory_world.pool()
+    with counted(memory_world) as few:
+        mona.get("/stats?by=city")
+    memory_world.fill(1_001)
+
+    with counted(memory_world) as many:
+        shown = mona.get("/stats?by=city").json
+
+    assert ([row["entered"] for row in shown["by_value"]], shown["values_cut"]) == ([1_000], True)
+    assert many["Query"] - few["Query"] == 4 and many["BatchGetItem"] - few["BatchGetItem"] == 20
+
+
+@pytest.mark.parametrize("days", ["to=0001-01-05", "to=9999-12-31", "from=0001-01-01&to=0001-01-02"])
+def test_a_breakdown_of_any_day_never_gets_a_5xx(world: World, days: str) -> None:
+    mona = world.pool()
+
+    assert by_value(mona, f"by=city&{days}") == {}

@@ -13,6 +13,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from chalicelib.model.first_follow_ups import counter_of
+from chalicelib.model.times import duration_text
 from tests.support.world import DAY
 
 FORBIDDEN = ("not_a_member", "not_manager", "not_admin", "not_holder", "extension_not_allowed")
@@ -344,12 +346,21 @@ class Model:
         embargo = self.pools[pool].policy.get("embargo", 0)
         return {each.id: each.shown(embargo) for each in self.of_pool(pool)}
 
-    def statistics(self, pool: str) -> tuple[dict[str, int], dict[str, int]]:
+    def statistics(self, pool: str) -> tuple[dict[str, Any], dict[str, int]]:
         """Return the activity in the pool since the start, and its current counts."""
         counted = [each for each in self.of_pool(pool) if each.suppressed is None]
         count = Counter("set_aside" if each.aside is not None else each.state for each in counted)
-        activity = {kind: self.activity[pool, kind] for kind in ACTIVITY.values()}
+        activity: dict[str, Any] = {kind: self.activity[pool, kind] for kind in ACTIVITY.values()}
+        activity["time_to_first_follow_up"] = self.first_follow_ups(pool)
         return activity, {state: count[state] for state in ("available", "claimed", "private", "set_aside")}
+
+    def first_follow_ups(self, pool: str) -> dict[str, Any]:
+        """Return how many claims of the pool had a first follow-up by their holder, and the percentiles of its time."""
+        counts = {kind: count for (home, kind), count in self.activity.items() if home == pool and "first " in kind}
+        times = sorted(int(kind.split()[1]) for kind, count in counts.items() for _ in range(count))
+        ranked = (times[-(-len(times) * percent // 100) - 1] for percent in (50, 90) if times)
+        rounded = [duration_text(int(counter_of(each).removeprefix("f"))) for each in ranked]
+        return {"count": len(times)} | dict.fromkeys(("p50", "p90")) | dict(zip(("p50", "p90"), rounded, strict=False))
 
     def attention(self, pool: str, now: int, user: str | None = None) -> dict[str, int]:
         """Return how many customers of the pool, or of a user, are pinned, without a contact, or expire soon."""

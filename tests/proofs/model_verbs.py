@@ -359,6 +359,8 @@ def followed_up(req: Request, found: Customer, note: str, single: bool) -> None:
     found.notes[found.version] = (req.who, found.holder or "", note)
     if found.holder != req.who:
         return
+    if found.claim is not None and found.followed_up is None:
+        found.activity[found.pool, f"first {req.now - found.claim.began}"] += 1
     found.followed_up = req.now
     if found.claim is not None and single:
         restart(req, found.claim)

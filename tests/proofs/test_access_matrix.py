@@ -76,6 +76,7 @@ GET /pools/p/members/me                    | 401    404       404       member? 
 DELETE /pools/p/members/carl               | 401    404       404       member?  manager?  manager?  in       in       in
 DELETE /pools/p/members/alice?held=release&private=deposit | 401    404       404       member?  manager?  manager?  in       in       in
 GET /pools/p/log                           | 401    404       404       member?  manager?  manager?  in       in       in
+GET /pools/p/stats?by=city                 | 401    404       404       member?  in        in        in       in       in
 GET /pools/p/stats                         | 401    404       404       member?  in        in        in       in       in
 
 POST /pools/p/customers                    | 401    404       404       member?  manager?  manager?  in       in       in

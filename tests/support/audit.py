@@ -18,6 +18,7 @@ from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key, 
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.field_definitions import definitions_of
+from chalicelib.model.first_follow_ups import minutes_of
 from chalicelib.model.model import ACTIVITIES, POOL_RELOAD_MS, Customer, Event, Member, Pool, Tombstone
 from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
@@ -50,15 +51,21 @@ def assert_sound(table: Table, *, statistics: bool = True, later_types: Collecti
         pages = _pages(items, customer)
         _check_customer(customer, item, pages, later_types)
         recorded.update((customer.tenant, kind) for kind in _activities(pages + customer.tail))
+        recorded[customer.tenant, "first"] += _first_follow_ups(pages + customer.tail)
         free = customer.suppressed_at is None
         recorded[customer.tenant, "pooled"] += customer.state != "private" and free
         recorded[customer.tenant, "aside"] += customer.set_aside_at is not None and free
         recorded[customer.tenant, "pins"] += customer.pinned_until is not None
+    follow_ups_of_erased: Counter[str] = Counter()
     for item in erased:
         events = _check_erased(item, items, later_types)
         if _has_statistics(item, items):
             recorded.update((item["pk"]["S"].split("#")[1], kind) for kind in _activities(events))
+            follow_ups_of_erased[item["pk"]["S"].split("#")[1]] += sum(each.type == "followed_up" for each in events)
     counted = _counted_activities(items)
+    for tenant, most in follow_ups_of_erased.items():  # it is not known any more which were the first of a claim
+        least = recorded[tenant, "first"]
+        recorded[tenant, "first"] = min(max(counted[tenant, "first"], least), least + most)
     # Customers removed with their import took only their own events along; they still count as entered, and those that
     # the import gave to a holder as assigned.
     for tenant in _tenants_of_undone_customers(items):
@@ -225,6 +232,12 @@ def _activities(events: tuple[Event, ...]) -> list[str]:
     return [kind for event in events for kind in activities(event)]
 
 
+def _first_follow_ups(events: tuple[Event, ...]) -> int:
+    """Return how many claims have a follow-up by their holder."""
+    return len({each.claim_id for each in events if each.type == "followed_up" and each.to_state == "claimed"
+                and each.by == each.holder})  # fmt: skip
+
+
 def _counted_activities(stored_items: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
     """Return the counts in member items and in rows of past days, by tenant, since customers move between pools."""
     counted: Counter[tuple[str, str]] = Counter()
@@ -235,6 +248,8 @@ def _counted_activities(stored_items: list[dict[str, Any]]) -> Counter[tuple[str
             attributes = items.deserialize_item(item)
             for kind in (*EVENT_KINDS, "pooled", "aside", "pins"):
                 counted[tenant, kind] += attributes.get(kind, 0) + attributes.get("did", {}).get(kind, 0)
+            for counters in (attributes, attributes.get("did", {})):
+                counted[tenant, "first"] += sum(counters[name] for name in counters if minutes_of(name) is not None)
     return counted
 
 
