@@ -65,6 +65,8 @@ class RowReader:
     def __post_init__(self) -> None:
         self._phones, self._emails = self.columns.fields_of("phone"), self.columns.fields_of("email")
         self._keyed = {kind: self._fields_with_keys(kind) for kind in ("phone", "email")}
+        present = [kind for kind in CONTACTS if self._keyed.get(kind, kind in self.columns)]
+        self._others = present if self.key == "auto" else []
         self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
         self._names = sum(len(str(column.target)) + 6 for column in self.columns.columns)  # characters in JSON
         self._targets = [(column.target, column.own) for column in self.columns.columns]
@@ -228,13 +230,15 @@ class RowReader:
 
         A row that another contact identifies may have a number of an earlier row: then it is another customer's too.
         """
-        own = [hash((kind, key)) for key in keys]
-        if not self._seen.isdisjoint(own):
-            return problem("duplicate_in_file", key=kind)
-        self._seen.update(own)
-        if self.key == "auto":
-            rest = (each for each in CONTACTS if each != kind)
-            self._seen.update(hash((each, key)) for each in rest for key in self._contacts(each, row["fields"]))
+        for key in keys:
+            if hash((kind, key)) in self._seen:
+                return problem("duplicate_in_file", key=kind)
+        for key in keys:
+            self._seen.add(hash((kind, key)))
+        for other in self._others:
+            if other != kind:
+                for key in self._contacts(other, row["fields"]):
+                    self._seen.add(hash((other, key)))
         return None
 
 

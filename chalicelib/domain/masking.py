@@ -194,7 +194,7 @@ def _without_addresses(text: str, pattern: re.Pattern[str]) -> str:
     for found in pattern.finditer(folded.text):
         start, stop = folded.span(*found.span())
         domain = folded.span(*found.span(2 if found[2] is not None else 3))
-        parts += [text[end:start], f"{_first(found[1].strip(_QUOTES))}{HIDDEN}@{text[slice(*domain)]}"]
+        parts += [text[end:start], f"{_initial(found[1].strip(_QUOTES))[0]}{HIDDEN}@{text[slice(*domain)]}"]
         end = stop
     return "".join((*parts, text[end:]))
 
@@ -262,21 +262,27 @@ def _number(number: str) -> str:
 
 
 def _address(text: str) -> str | None:
-    """zhang@example.com → z****@example.com; None if it is no e-mail address."""
+    """zhang@example.com → z****@example.com; None if it is no e-mail address. No mask shows how long the name is."""
     if email(text) is None:
         return None
     local, _, domain = unicodedata.normalize("NFKC", text).strip().rpartition("@")
-    return f"{_first(local)}{HIDDEN}@{domain}"
+    return f"{_initial(local)[0]}{HIDDEN}@{domain}"
 
 
 def _first(text: str) -> str:
     """Return the first visible character; empty if it is the whole text."""
+    first, rest = _initial(text)
+    return first if rest else ""
+
+
+def _initial(text: str) -> tuple[str, str]:
+    """Return the first visible character, and the rest."""
     seen = "".join(sign for sign in text if sign == _JOINER or unicodedata.category(sign) not in ("Cc", "Cf"))
     seen = seen.strip().lstrip(_JOINER)
     end = 2 if all("\U0001f1e6" <= sign <= "\U0001f1ff" for sign in seen[:2]) else 1  # a flag is two signs
     while end < len(seen) and (_continues(seen[end]) or seen[end - 1] == _JOINER):
         end += 1
-    return seen[:end] if end < len(seen) else ""
+    return seen[:end], seen[end:]
 
 
 def _continues(sign: str) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.import_files import sheet_of, workbook
 from tests.support.world import Reply, User, World, everything
+from tests.unit.test_import_layouts import LAYOUTS, csv_of, lines_of
 
 FIELDS = [
     {"key": "mobile", "label": {"en": "Mobile", "zh": "手机"}, "type": "phone"},
@@ -417,3 +418,20 @@ def test_any_bytes_are_read_or_named_as_a_problem(manager: User, content: bytes,
     reply = preview(manager, content, more=more)
 
     assert reply.status == 200 and (reply.json["rows"] or reply.json["problems"] or reply.json["columns"])
+
+
+# Exports of other systems
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_hundred_rows_of_another_system_are_previewed_and_imported(manager: User, name: str) -> None:
+    content = csv_of(lines_of(LAYOUTS[name]))
+
+    reply = preview(manager, content.encode("gb18030"))
+    dry, done = (
+        manager.post("/import", {"rows": reply.json["rows"], "key": "auto", "dry_run": dry_run})
+        for dry_run in (True, False)
+    )
+
+    assert (len(reply.json["rows"]), reply.json["problems"]) == (100, [])
+    assert dry.json["summary"] == done.json["summary"] == {"ok": 100, "failed": 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importing.emails import email_keys
@@ -37,3 +37,9 @@ def test_text_without_an_address_has_no_key(text: Any) -> None:
 def test_the_key_of_a_key_is_itself(text: str) -> None:
     for key in email_keys(text):
         assert email_keys(key) == [key]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.from_regex(r"\A[A-Za-z0-9._+-]{1,9}@[A-Za-z0-9-]{1,5}(\.[A-Za-z0-9-]{1,5}){0,3}\Z"))
+def test_an_address_alone_has_the_key_that_it_has_among_others(address: str) -> None:
+    assert email_keys(address) == email_keys(f"<{address}>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importing import headings
+from importing.columns import FieldDefinition
 from importing.values import SHORTENED
 from poolctl.exports import rows_of, titled_fields, write_file
 from tests.support.import_files import read
@@ -48,13 +50,15 @@ def customers(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> list[dict[str,
     ]
 
 
-def imported_again(written: list[dict[str, Any]], kind: str, language: str) -> list[dict[str, Any]]:
+def imported_again(
+    written: list[dict[str, Any]], kind: str, language: str, definitions: Sequence[FieldDefinition] = ()
+) -> list[dict[str, Any]]:
     names = titled_fields(dict.fromkeys(name for each in written for name in each["fields"]), language)
     spool = io.StringIO("".join(json.dumps(each) + "\n" for each in written))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"all{kind}"
         write_file(kind, rows_of(language, names, spool), path)
-        reading = read(path.read_bytes())
+        reading = read(path.read_bytes(), definitions=definitions)
     assert reading.problems == [] and reading.warnings == []
     return reading.rows
 
@@ -87,6 +91,33 @@ def test_numbers_and_booleans_survive_a_workbook(language: str, written: list[di
     assert [[type(value) is bool for value in row["fields"].values()] for row in again] == [
         [type(value) is bool for value in (each["fields"][name] for name in row["fields"])]
         for row, each in zip(again, written, strict=True)
+    ]
+
+
+DEFINITIONS = [
+    FieldDefinition("size", ("Size", "规模"), "number"), FieldDefinition("vip", ("VIP", "重点"), "bool"),
+    FieldDefinition("signed", ("Signed", "签约"), "date"), FieldDefinition("tags", ("Tags", "标签"), "choices"),
+    FieldDefinition("level", ("Level", "级别"), "choice"), FieldDefinition("zip", ("Postcode", "邮编"), "text"),
+]  # fmt: skip
+OPTIONS = st.sampled_from(["A级", "b", "1", "-"])
+
+
+@pytest.mark.parametrize("kind", [".csv", ".xlsx"])
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.fixed_dictionaries({}, optional={
+    "size": st.integers(-(10**14), 10**14) | st.integers(1, 10**9).map(lambda number: number / 1000),
+    "vip": st.booleans(), "signed": st.dates().map(str), "tags": st.lists(OPTIONS, min_size=1, max_size=3, unique=True),
+    "level": OPTIONS, "zip": st.from_regex(r"\A0[0-9]{5}\Z"), "other": VALUES,
+}), min_size=1, max_size=4))  # fmt: skip
+def test_the_values_of_defined_fields_survive_with_their_types(kind: str, fields: list[dict[str, Any]]) -> None:
+    pool = {"state": "available", "holder": None, "claimed_at": None, "expires_at": None}
+    written = [pool | {"id": f"c{at}", "name": "A", "priority": 0, "fields": each} for at, each in enumerate(fields)]
+
+    again = imported_again(written, kind, "zh", DEFINITIONS)
+
+    assert again == expected(written)
+    assert [{name: type(value) for name, value in row["fields"].items()} for row in again] == [
+        {name: type(each["fields"][name]) for name in row["fields"]} for row, each in zip(again, written, strict=True)
     ]
 
 
