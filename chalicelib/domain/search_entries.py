@@ -7,6 +7,7 @@ find (rules 24 and 36). So a member's search reads nothing that depends on what 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -81,8 +82,9 @@ def masks(pool: Pool) -> bool:
 
 
 def rules_of(pool: Pool) -> str:
-    """Return what of a pool's settings the entries depend on, for comparison."""
+    """Return a digest of what of a pool's settings the entries depend on, for comparison."""
     policy = pool.policy
     fields = [[each.key, each.type, each.search, each.unique, each.masked] for each in pool.fields]
     masked = sorted(policy.masked_fields or ())
-    return msgspec.json.encode([masked, policy.region, policy.private_visible_to or "", fields]).decode()
+    settings = msgspec.json.encode([masked, policy.region, policy.private_visible_to or "", fields])
+    return blake2b(settings, digest_size=9).hexdigest()

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import search_entries
 from chalicelib.domain.search_entries import Entry
@@ -26,7 +27,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import NAMES, ROSTER, Key
-from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, Delete, Fault, Put, Table, Throttled, Update
+from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, Delete, Fault, SetAttributes, Table, Throttled, Update
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.observability import exception_summary
@@ -178,10 +179,10 @@ def _changes(customer: Customer, pool: Pool, rows: Rows) -> Iterator[list[Action
         return
     old = row_items(key, rows)
     new = row_items(key, wanted)
-    puts: list[Action] = [Put(each, item) for each, item in new.items() if not rows.complete or old.get(each) != item]
+    puts = [_set(each, item) for each, item in new.items() if not rows.complete or old.get(each) != item]
     deletes: list[Action] = [Delete(each) for each in old if each not in new]
     present = Check(key, state.exists() & (created_at == customer.created_at))
-    writes = [*puts, *deletes]
+    writes: list[Action] = [*puts, *deletes]
     both = replace(wanted, entries=rows.entries | wanted.entries, complete=False)
     yield from _in_steps(key, rows, writes, present, both, replace(wanted, complete=True))
 
@@ -224,7 +225,13 @@ def _listed(key: Key, at: int, rows: Rows | None) -> Action:
     same = pk.does_not_exist() if at == 0 else revision == at
     if rows is None:
         return Delete(key, same)
-    return Put(key, rows_item(key, replace(rows, revision=at + 1)), same)
+    return _set(key, rows_item(key, replace(rows, revision=at + 1)), same)
+
+
+def _set(key: Key, item: Item, condition: Condition | None = None) -> SetAttributes:
+    """Return the write of an item that may exist. Attributes that this version does not know stay."""
+    content = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    return SetAttributes(key, content, condition=condition)
 
 
 # For the audit
@@ -273,6 +280,9 @@ def row_items(key: Key, rows: Rows) -> dict[Key, Item]:
     return found
 
 
+_LISTED: Final = ("entries", "listed", "created_at", "version", "rules", "complete", "revision")
+
+
 def rows_item(key: Key, rows: Rows) -> Item:
     listed = [f"{'r' if each.restricted else 'a'}{'f' if each.in_fields else 'n'}{each.part}" for each in rows.entries]
     attributes = {
@@ -286,7 +296,7 @@ def rows_record(stored: Item | None) -> Rows:
     """Return the list of a customer's rows; an empty one if none was written. Raises one of MALFORMED."""
     if stored is None:
         return Rows()
-    read = {name: items.deserialize(stored[name]) for name in stored.keys() - {"pk", "sk"}}
+    read = {name: items.deserialize(stored[name]) for name in _LISTED}
     listed = msgspec.json.decode(read["entries"], type=list[str])
     entries = frozenset(Entry(each[2:], each[1] == "f", each[0] == "r") for each in listed)
     return Rows(
@@ -318,7 +328,7 @@ def continue_indexing(table: Table, pool: Pool, now: int, seconds_left: Callable
             break
         after = page.keys[-1].pk if page.keys else after
         if seconds_left() < MIN_SECONDS_LEFT:
-            table.write([Put(note, items.build_item(note, {"since": since, "after": after}))])
+            table.write([_set(note, items.build_item(note, {"since": since, "after": after}))])
             return
     key = keys.pool_key(pool.tenant, pool.id)
     indexed = Update(key, [Attribute("unindexed_since").remove()], Attribute("unindexed_since") == since)

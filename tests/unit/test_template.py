@@ -40,7 +40,7 @@ ENOUGH = {
     "PublishEvents": {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"},
     "IndexNames": {
         "DescribeStream", "GetRecords", "GetShardIterator", "ListStreams",
-        "BatchGetItem", "ConditionCheckItem", "PutItem", "DeleteItem",
+        "BatchGetItem", "ConditionCheckItem", "UpdateItem", "DeleteItem",
     },
 }  # fmt: skip
 BESIDE = {
