@@ -38,7 +38,6 @@ MAX_ROUNDS: Final = 8  # attempts while others write the same customer
 ROWS_PER_WRITE: Final = MAX_ACTIONS - 2  # beside the customer and the list of its rows
 STALE_MS: Final = 60_000  # longer than an invocation that may still work with the earlier settings
 MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page of customers
-PER_PAGE: Final = CUSTOMERS_PER_READ
 
 state, erased_at, created_at, revision, pk = map(Attribute, ("state", "erased_at", "created_at", "revision", "pk"))
 
@@ -312,7 +311,9 @@ def _batches(customers: Sequence[Key]) -> Iterator[Sequence[Key]]:
 # Of all customers of a pool
 
 
-def continue_indexing(table: Table, pool: Pool, now: int, seconds_left: Callable[[], float]) -> None:
+def continue_indexing(
+    table: Table, pool: Pool, now: int, seconds_left: Callable[[], float], *, per_page: int = CUSTOMERS_PER_READ
+) -> None:
     """Compute the rows of the pool again while there is time. After the last customer, searches use them."""
     since = pool.unindexed_since
     if since is None or now < since + STALE_MS:
@@ -322,7 +323,7 @@ def continue_indexing(table: Table, pool: Pool, now: int, seconds_left: Callable
     after = _progress(table.get([note]).get(note), since)
     while True:
         start = items.index_position(ROSTER, roster, None if after is None else Key(after, "-"))
-        page = table.query(roster, index=ROSTER, after=start, limit=PER_PAGE)
+        page = table.query(roster, index=ROSTER, after=start, limit=per_page)
         refresh(table, page.keys, pool)
         if page.last is None:
             break

@@ -18,8 +18,9 @@ from chalicelib import __version__
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item, is_tombstone, pool_record
 from chalicelib.model.times import rfc3339
-from chalicelib.services import resharding
+from chalicelib.services import resharding, search_rows
 from tests.support.memory import Memory, memory_table
+from tests.support.search_rows import index_customers
 from tests.support.world import DAY, HOUR, MINUTE, User, World, everything
 
 FOLDER = Path(__file__).parents[1] / "data"
@@ -132,6 +133,18 @@ def write_every_kind(world: World) -> None:
     world.run_schedule()
     done(world.mona.post("/customers/erased-now/erase", {"reason": "requested", "force": True}))
     _begin_resharding(world)
+    _begin_indexing(world)
+
+
+def _begin_indexing(world: World) -> None:
+    """Index the customers, and stop after the first of those that are indexed again."""
+    index_customers(world)
+    masked = {"policy": {"masked_fields": ["email"]}}
+    done(world.mona.patch("", masked, if_match=world.mona.get().headers["ETag"]))
+    world.clock.forward(search_rows.STALE_MS)
+    key = keys.pool_key("main", "p")
+    pool = pool_record("main", world.table.get([key])[key])
+    search_rows.continue_indexing(world.table, pool, world.clock(), lambda: 0.0, per_page=1)
 
 
 def _begin_resharding(world: World) -> None:
