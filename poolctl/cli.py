@@ -14,6 +14,8 @@ import click
 
 from chalicelib import __version__
 from poolctl import (
+    change_log,
+    customers,
     exports,
     import_list,
     imports,
@@ -26,6 +28,7 @@ from poolctl import (
     users,
     verbs,
     watch,
+    wins,
 )
 from poolctl.client import Refused, Unreachable
 from poolctl.commands_base import COMMANDS, LocalizedGroup, shared
@@ -37,10 +40,13 @@ from poolctl.session import Session
 MODULES = (
     login,
     verbs,
+    customers,
+    wins,
     imports,
     import_list,
     exports,
     policies,
+    change_log,
     maintenance,
     users,
     leaving,

@@ -79,7 +79,7 @@ class Session:
         return Client(self.address, token, {"Accept-Language": "zh-CN" if self.language == "zh" else "en"})
 
     def get(self, path: str, **query: object) -> Any:
-        encoded = urlencode({name: value for name, value in query.items() if value is not None})
+        encoded = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
         return self._object("GET", f"{path}?{encoded}" if encoded else path)
 
     def walk(self, path: str, **query: object) -> Iterator[dict[str, Any]]:

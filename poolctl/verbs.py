@@ -90,7 +90,7 @@ def claim(session: Session, ids: tuple[str, ...], count: int | None, atomic: boo
     if bool(ids) == (count is not None):
         raise CommandFailed(Exit.USAGE, "ids_or_next")
     if count is None:
-        return _batch(session, "claim", parse_customers(session, ids), atomic=atomic)
+        return batch(session, "claim", parse_customers(session, ids), atomic=atomic)
     if atomic:
         raise CommandFailed(Exit.USAGE, "next_is_not_atomic")
     claimed = session.write("POST", f"/v1/pools/{session.pool()}/claim-next", {"count": count})
@@ -104,7 +104,7 @@ def claim(session: Session, ids: tuple[str, ...], count: int | None, atomic: boo
 @click.option("--atomic", is_flag=True)
 def release(session: Session, ids: tuple[str, ...], reason: str | None, atomic: bool) -> int:
     extra = {"reason": reason} if reason else {}
-    return _batch(session, "release", parse_customers(session, ids), atomic=atomic, **extra)
+    return batch(session, "release", parse_customers(session, ids), atomic=atomic, **extra)
 
 
 @command("assign")
@@ -113,13 +113,13 @@ def release(session: Session, ids: tuple[str, ...], reason: str | None, atomic: 
 @click.option("--transfer", "held", is_flag=True)
 @click.option("--atomic", is_flag=True)
 def assign(session: Session, ids: tuple[str, ...], to: str, held: bool, atomic: bool) -> int:
-    return _batch(session, "transfer" if held else "assign", parse_customers(session, ids), atomic=atomic, to=to)
+    return batch(session, "transfer" if held else "assign", parse_customers(session, ids), atomic=atomic, to=to)
 
 
 # Batches
 
 
-def _batch(session: Session, verb: str, customers: list[tuple[str, str]], *, atomic: bool, **extra: str) -> int:
+def batch(session: Session, verb: str, customers: list[tuple[str, str]], *, atomic: bool, **extra: str) -> int:
     """Send the verb for customers of one or several pools, at most `BATCH` per request. Return the exit code.
 
     Print the results in the order of `customers`. If a request fails, print the results so far and raise.
