@@ -27,6 +27,7 @@ from chalicelib.model.reports import AuditReport, Drift, DriftKind
 from chalicelib.observability import exception_summary
 from chalicelib.services import row_search, search_rows
 from chalicelib.services.recount import MIN_SECONDS_LEFT, Lists, OutOfTime, Recount, key_of
+from chalicelib.services.suppression_audit import SuppressionAudit
 
 log = logging.getLogger("customer-pool")
 MAX_LISTED: Final = 100
@@ -76,6 +77,7 @@ class _Audit:
         self.misplaced: set[Key] = set()
         self.held: dict[str, Counter[str]] = {}
         self.sums: Counter[str] = Counter()
+        self.suppressed: set[str] = set()
         self.recount = Recount(lists, self.misplaced, self._found, repair, wait)
 
     def run(self) -> None:
@@ -90,7 +92,8 @@ class _Audit:
         if audited > row_search.SMALL and self.pool.unindexed_since is None:
             self._search_rows()
         unsettled = self.recount.of_members(self._suspects())
-        self.report.unsettled += [f"{self.pool.id}/{user}" for user in unsettled]
+        unsettled += SuppressionAudit(self.lists, self._found, self.repair).run(self.suppressed)
+        self.report.unsettled += [f"{self.pool.id}/{each}" for each in unsettled]
         if self.recount.sums_kept()[0] != self.sums:
             self.report.unsettled += self.recount.of_pool()
 
@@ -154,6 +157,7 @@ class _Audit:
     def _erased(self, stored: Item) -> None:
         """Audit the events of an erased customer. It counts for nothing."""
         at = keys.id_from_pk(stored["pk"]["S"])
+        self._note_suppressed(stored)
         try:
             tombstone = items.tombstone_record(stored)
             found = invariants.check_erased(tombstone, self._events(tombstone))
@@ -164,10 +168,15 @@ class _Audit:
             self._found(at, difference)
 
     def _count(self, stored: Item) -> None:
+        self._note_suppressed(stored)
         holder, counts = invariants.stored_counters(stored)
         self.sums.update({name: counts[name] for name in SUMS})
         if holder is not None:
             self.held.setdefault(holder, Counter()).update(counts)
+
+    def _note_suppressed(self, stored: Item) -> None:
+        if "suppressed_at" in stored:
+            self.suppressed.add(keys.id_from_pk(stored["pk"]["S"]))
 
     def _rewrite_index_keys(self, stored: Item, customer: Customer) -> bool:
         """Write the same version with correct index keys. Return False if the customer changed meanwhile."""

@@ -63,6 +63,10 @@ class Lists(Struct, frozen=True):
     def customers(self) -> Iterator[Item]:
         return self.of(ROSTER, keys.customer_roster(self.pool.tenant, self.pool.id))
 
+    def suppressions(self) -> Iterator[Item]:
+        """Yield the items of suppressed contacts, of all pools of the tenant."""
+        return self._stored(ROSTER, keys.suppressions(self.pool.tenant))
+
     def members(self) -> Iterator[Item]:
         return self.of(ROSTER, keys.member_roster(self.pool.tenant, self.pool.id))
 
