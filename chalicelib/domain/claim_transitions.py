@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import deadlines, rules
+from chalicelib.domain import deadlines, rules, unique_values
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import (
     POOL_NOT_OPEN,
@@ -400,7 +400,13 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
         return Write(key, known, tuple(required), after=after, managed=known.holder != actor.user)
     # A manager of one pool need not manage the other, so the result may be masked.
     there = _relocated(after, actor, into)
-    return Relocate(key, known, (*required, *contact_rules(there)), after=there, target_key=target_pool)
+    return Relocate(
+        key,
+        known,
+        (*required, *contact_rules(there), *unique_values.rules_of(there)),
+        after=there,
+        target_key=target_pool,
+    )
 
 
 def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
@@ -411,7 +417,11 @@ def _relocated(after: Customer, actor: Actor, into: Actor) -> Customer:
     first = after.tail[0].seq
     homes = after.homes | ({actor.pool: first} if first > 1 else {})
     contact_keys = into.contact_keys(after.fields)
-    there = replace(after, pool=into.pool, homes=homes, fields_version=after.version, contact_keys=contact_keys)
+    unique_keys = tuple(key for each in into.unique_keys(after.fields).values() for key in each)
+    there = replace(
+        after, pool=into.pool, homes=homes, fields_version=after.version, contact_keys=contact_keys,
+        unique_keys=unique_keys,
+    )  # fmt: skip
     return with_former_keys(there, after)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import deadlines, masking, rules
+from chalicelib.domain import deadlines, masking, rules, unique_values
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import (
     Actor,
@@ -74,6 +74,7 @@ def new_customer(actor: Actor, row: Row) -> Customer:
         actor.tenant, actor.pool, row.id, row.name, "available", version=1, created_at=now, updated_at=now,
         entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
         contact_keys=actor.contact_keys(row.fields),
+        unique_keys=tuple(key for each in actor.unique_keys(row.fields).values() for key in each),
     )  # fmt: skip
 
 
@@ -105,7 +106,15 @@ def create(
     new, take = new_customer(actor, row), None
     taken = [rules.does_not_exist(key)] if unique else []
     allowed = (rules.not_erased(key), *contact_rules(new))
-    required = (*manager_rules(actor), *pool_accepts(actor), *allowed, *first, *taken, *last)
+    required = (
+        *manager_rules(actor),
+        *pool_accepts(actor),
+        *allowed,
+        *first,
+        *taken,
+        *last,
+        *unique_values.rules_of(new),
+    )
     if not row.generated_id and masking.is_contact(row.id, actor.policy.region):
         pool = keys.pool_key(actor.tenant, actor.pool)  # an item that exists
         return Recheck(key, None, (*required, rules.always_fails(pool, "invalid_request", errors=(_CONTACT_ID,))))
@@ -141,9 +150,25 @@ def updated(
     strict = bool(actor.policy.strict_fields)
     if errors := actor.home.definitions.errors_of_change(known.fields, after.fields, strict=strict):
         return Recheck(key, known, (*required, rules.always_fails(key, "field_invalid", errors=errors)))
-    written = replace(after, fields_version=after.version, contact_keys=actor.contact_keys(after.fields))
-    required = (*required, *contact_rules(written, known))
+    written = replace(
+        after, fields_version=after.version, contact_keys=actor.contact_keys(after.fields),
+        unique_keys=_unique_keys(actor, known, after.fields),
+    )  # fmt: skip
+    required = (*required, *contact_rules(written, known), *unique_values.rules_of(written, known))
     return Write(key, known, required, after=with_former_keys(written, known))
+
+
+def _unique_keys(actor: Actor, known: Customer, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of the unique values after a change of fields.
+
+    A value that is not changed has a key only if it had one: the field may have become unique since it was written.
+    """
+    return tuple(
+        key
+        for name, own_keys in actor.unique_keys(fields).items()
+        for key in own_keys
+        if key in known.unique_keys or fields.get(name) != known.fields.get(name)
+    )
 
 
 def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]:

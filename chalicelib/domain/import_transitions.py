@@ -76,7 +76,7 @@ def import_target(
         first = [rules.not_taken(unique_key, item) for unique_key, item in target.unique_keys.items()]
         added = content_transitions.create(actor, row, "imported", first=first)
         return _assigned(actor, added, row, new_id)
-    if known is None or target.contact_key not in known.contact_keys:
+    if known is None or not known.has_key(target.contact_key):
         return Refusal(rules.KEY_TAKEN)
     if on_duplicate == "reject":
         return content_transitions.reject_existing(actor, known, row)

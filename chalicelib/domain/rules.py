@@ -52,6 +52,7 @@ contact_keys = Attribute("keys")  # of the item with the fields
 
 
 KEY_TAKEN: Final = "key_taken"  # another customer has got that phone number or e-mail address
+VALUE_TAKEN: Final = "value_taken"  # another customer has that value of a unique field
 KEY_CHANGED: Final = "key_changed"  # not a refusal of the request: the caller reads the unique keys again
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
 TERRITORY_CHANGED: Final = "territory_changed"  # not a refusal of the request: the caller learns it and plans again
@@ -315,6 +316,12 @@ def not_taken(unique_key: Key, stale: Item | None, reason: str = KEY_TAKEN) -> R
     if stale is not None:
         free = free | written_as(stale)
     return Rule(reason, unique_key, free)
+
+
+def not_of_another(unique_key: Key, owner: str, known_created_at: int) -> Rule:
+    """Require that no other customer of the pool has the value of a unique field (rule 35)."""
+    own = (customer == owner) & (created_at == known_created_at)
+    return Rule(VALUE_TAKEN, unique_key, pk.does_not_exist() | own)
 
 
 def without_contact(fields_key: Key, contact_key: str) -> Rule:

@@ -17,7 +17,7 @@ from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.model import contact_keys
+from chalicelib.model import contact_keys, unique_values
 from chalicelib.model.contact_keys import KeyKind, KeySecret
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
@@ -75,6 +75,10 @@ class Actor(Struct, frozen=True):
     def contact_keys(self, fields: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the keys of the contacts in a customer's fields, under the present policy."""
         return contact_keys.contact_keys(fields, self.home.definitions.kinds, self.policy.region, self.secret)
+
+    def unique_keys(self, fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+        """Return the keys of the values of unique fields, by field, under the present definitions."""
+        return unique_values.unique_keys(fields, self.home.definitions, self.policy.region, self.secret)
 
     def keys_of_kind(self, kind: KeyKind, fields: Mapping[str, Any]) -> list[str]:
         """Return the keys of the phone numbers, of the e-mail addresses or of the external id in these fields."""

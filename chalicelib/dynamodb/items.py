@@ -98,12 +98,12 @@ _OMITTED: Final[dict[str, Any]] = {
     name: None
     for name in Customer.__struct_fields__
     if name not in (
-        "tenant", "pool", "id", "fields", "contact_keys", "former_keys", "tail", "card", "unknown",
+        "tenant", "pool", "id", "fields", "contact_keys", "unique_keys", "former_keys", "tail", "card", "unknown",
         "unknown_of_fields",
     )
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1}  # fmt: skip
-_KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "former_keys"))
+_KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "unique_keys", "former_keys"))
 _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED)) | INDEX_ATTRIBUTES
 
 
@@ -214,6 +214,7 @@ def fields_item(customer: Customer) -> Item:
     known = {
         "fields": _text(customer.fields), "version": customer.fields_version, "keys": " ".join(customer.contact_keys),
         "former_keys": " ".join(customer.former_keys) if customer.former_keys else None,
+        "unique_keys": " ".join(customer.unique_keys) if customer.unique_keys else None,
     }  # fmt: skip
     return build_item(key, known) | customer.unknown_of_fields
 
@@ -228,6 +229,7 @@ class StoredFields(NamedTuple):
     contact_keys: tuple[str, ...]
     former_keys: tuple[str, ...]
     unknown: Item
+    unique_keys: tuple[str, ...] = ()
 
 
 def fields_record(stored: Item) -> StoredFields:
@@ -235,7 +237,9 @@ def fields_record(stored: Item) -> StoredFields:
     fields = msgspec.json.decode(stored["fields"]["S"], type=Fields)
     unknown = {name: stored[name] for name in stored.keys() - _KNOWN_OF_FIELDS}
     contact_keys = tuple(stored["keys"]["S"].split())
-    return StoredFields(deserialize(stored["version"]), fields, contact_keys, former_keys_record(stored), unknown)
+    unique_keys = tuple(stored["unique_keys"]["S"].split()) if "unique_keys" in stored else ()
+    former_keys = former_keys_record(stored)
+    return StoredFields(deserialize(stored["version"]), fields, contact_keys, former_keys, unknown, unique_keys)
 
 
 def former_keys_record(stored: Item) -> tuple[str, ...]:

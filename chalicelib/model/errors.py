@@ -127,6 +127,12 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
         "该客户的手机号或邮箱已存在。",
         code="duplicate_customer",
     ),
+    "value_taken": ErrorSpec(
+        409,
+        "Another customer already has this value of a unique field.",
+        "另一客户的该唯一字段已有相同的值。",
+        code="duplicate_customer",
+    ),
     "version_conflict": ErrorSpec(
         412, "The resource has changed since the version that you read.", "版本已变更，请刷新后重试。"
     ),

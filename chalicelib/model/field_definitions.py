@@ -103,6 +103,7 @@ class Definitions(Struct, frozen=True):
     by_key: dict[str, Field]
     kinds: dict[str, Kind]
     masked: frozenset[str]
+    unique: tuple[str, ...]
     exact: frozenset[str]  # fields in whose text no contact is looked for: ids, choices and numbers
     rows: tuple[str, ...]  # `list` or `filter`: what rows of lists show
     checked: bool  # a pool that defines no fields accepts any value
@@ -156,8 +157,9 @@ def definitions_of(fields: tuple[Field, ...]) -> Definitions:
     kinds |= {key: kind for kind in KINDS for key, field in by_key.items() if field.type == kind}
     exact = {key for key, field in by_key.items() if field.unique or field.type in ("choice", "choices", "number")}
     masked = {key for key, field in by_key.items() if field.masked}
+    unique = tuple(key for key, field in by_key.items() if field.unique)
     rows = tuple(key for key, field in by_key.items() if field.list or field.filter)
-    return Definitions(by_key, kinds, frozenset(masked), frozenset(exact), rows, checked=bool(fields))
+    return Definitions(by_key, kinds, frozenset(masked), unique, frozenset(exact), rows, checked=bool(fields))
 
 
 # Values

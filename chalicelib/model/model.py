@@ -213,7 +213,7 @@ class Customer(Struct, frozen=True):
     `past_holders` maps each former holder to the time of leaving, `past_holds` to the time when their hold began.
     `held_since` is set if the present hold began before this claim (rule 14). `tail` contains the recent events, oldest
     first. `fields_version` is the version that last changed `fields`, which are an item of their own, with
-    the keys of the contacts in them. `homes` maps each
+    the keys of the contacts in them, and those of unique values. `homes` maps each
     pool that stores older events to the first version that it does not store. `domain.deadlines` explains the
     attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
     time. `shards` is the shard count with which the item was written. `former_keys` are the partition keys of
@@ -267,6 +267,7 @@ class Customer(Struct, frozen=True):
     tail: tuple[Event, ...] = ()
     fields: Fields = {}
     contact_keys: tuple[str, ...] = ()
+    unique_keys: tuple[str, ...] = ()
     former_keys: tuple[str, ...] = ()
     card: dict[str, Any] = {}
     unknown: dict[str, Any] = {}
@@ -275,9 +276,14 @@ class Customer(Struct, frozen=True):
     def with_fields_of(self, other: Customer) -> Customer:
         """Return this customer with everything that is stored in the fields item of the other."""
         return replace(
-            self, fields=other.fields, contact_keys=other.contact_keys, former_keys=other.former_keys,
+            self, fields=other.fields, contact_keys=other.contact_keys, unique_keys=other.unique_keys,
+            former_keys=other.former_keys,
             unknown_of_fields=other.unknown_of_fields,
         )  # fmt: skip
+
+    def has_key(self, key: str) -> bool:
+        """Return whether this is the key of one of its contacts or unique values."""
+        return key in self.contact_keys or key in self.unique_keys
 
     def expired(self, now: int) -> bool:
         """Return whether the deadline has passed. Anybody may claim the customer then, swept or not."""

@@ -22,7 +22,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
 from chalicelib.model.responses import RowOutcome
-from chalicelib.services.imports import Forecast, Forecasts, ImportKey, keyed_rows, lookup
+from chalicelib.services.imports import Forecast, Forecasts, ImportKey, all_keys, checked_key, keyed_rows, lookup
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import is_counted
@@ -35,6 +35,7 @@ def forecast(
 ) -> Forecasts:
     """Return the forecast of each row, and the room of each named holder. Raises Refused unless the caller manages."""
     require_manager(ctx, pool)
+    checked_key(pool, key)
     actor = ctx.actor(pool)
     keyed, failed = keyed_rows(actor, key, rows)
     found = lookup(ctx, actor, keyed)
@@ -110,7 +111,7 @@ def _opaque(actor: Actor, row: Row | Result) -> tuple[str, ...]:
         return ()
     names = [] if row.generated_id else [f"id#{row.id}"]
     scope = keys.prefix(actor.tenant, actor.pool)
-    return tuple(actor.secret.digest(f"{scope}#{each}") for each in (*names, *actor.contact_keys(row.fields)))
+    return tuple(actor.secret.digest(f"{scope}#{each}") for each in (*names, *all_keys(actor, row)))
 
 
 # Holders

@@ -75,6 +75,9 @@ def _undo_step(ctx: RequestContext, pool: Pool, import_id: str, start: str, plac
     # Restore first: a restored customer then owns its unique keys before a new one with the same keys is removed.
     results = _undo_all(undoing, pool, {at: each for at, each in left.items() if not each.is_new})
     results |= _undo_all(undoing, pool, {at: each for at, each in left.items() if each.is_new})
+    # A value of a unique field is free only after the removal of the new customer that has it.
+    waited = [at for at, each in results.items() if each.refused_as(rules.VALUE_TAKEN)]
+    results |= _undo_all(undoing, pool, {at: left[at] for at in waited})
     if logged.earlier is None:
         _mark_undone(ctx, pool, import_id)
     next_cursor = None if logged.earlier is None else place.write(logged.earlier)

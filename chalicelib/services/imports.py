@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib.domain import import_transitions, rules
 from chalicelib.domain.content_transitions import OnDuplicate, Row
@@ -22,9 +22,9 @@ from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Throttled
-from chalicelib.model.contact_keys import KEY_KINDS, KeyKind
-from chalicelib.model.errors import Refusal
-from chalicelib.model.model import Customer
+from chalicelib.model.contact_keys import KEY_KINDS
+from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import RowOutcome
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
@@ -35,7 +35,15 @@ from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, without_malformed
 
 log = logging.getLogger("customer-pool")
-ImportKey: TypeAlias = Literal["id", "auto"] | KeyKind
+ImportKey: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        description="`id`, `phone`, `email`, `external_id`, a `unique` field, or `auto`: the first that a row has.",
+    ),
+]
+_BY_ROW: Final = ("id", "auto")  # a row needs no other key
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 
 
@@ -84,6 +92,8 @@ def import_by_key(
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
+    if not ctx.idempotency.answers:
+        checked_key(pool, key)
     keyed, failed = keyed_rows(actor, key, rows)
     if not keyed:
         require_manager(ctx, pool)
@@ -110,22 +120,42 @@ def keyed_rows(
             failed[at] = row
             continue
         found = _identifying_keys(actor, key, row)
-        if key in KEY_KINDS and not found:
-            failed[at] = _failed(row, Refusal("invalid_request", errors=(FieldError(key, f"fields.{key}"),)))
+        if key not in _BY_ROW and not found:
+            kind = key if key in KEY_KINDS else "missing"
+            failed[at] = _failed(row, Refusal("invalid_request", errors=(FieldError(kind, f"fields.{key}"),)))
         elif not earlier.isdisjoint(found):
             failed[at] = _failed(row, Refusal("duplicate_in_request"))
         else:
             keyed[at] = Keyed(row, found)
-            earlier.update(found if key != "auto" else actor.contact_keys(row.fields))
+            earlier.update(found if key != "auto" else all_keys(actor, row))
     return keyed, failed
 
 
 def _identifying_keys(actor: Actor, key: ImportKey, row: Row) -> list[str]:
     if key == "id" or (key == "auto" and not row.generated_id):
         return []
-    kinds = KEY_KINDS if key == "auto" else (key,)
-    found = (actor.keys_of_kind(kind, row.fields) for kind in kinds)
-    return next(filter(None, found), [])
+    unique = actor.unique_keys(row.fields)
+    kind = next((each for each in KEY_KINDS if each == key), None)
+    if kind is not None:
+        return actor.keys_of_kind(kind, row.fields) or list(unique.get(key, ()))
+    if key != "auto":
+        return list(unique.get(key, ()))
+    found = (actor.keys_of_kind(kind, row.fields) for kind in KEY_KINDS)
+    return next(filter(None, (*found, *map(list, unique.values()))), [])
+
+
+def all_keys(actor: Actor, row: Row) -> list[str]:
+    """Return the keys of the contacts and of the unique values of a row."""
+    unique = actor.unique_keys(row.fields).values()
+    return [*actor.contact_keys(row.fields), *(key for each in unique for key in each)]
+
+
+def checked_key(pool: Pool, key: ImportKey) -> None:
+    """Require a key by which the pool's customers can be found. Raises Refused."""
+    keys_of_pool = (*_BY_ROW, *KEY_KINDS, *pool.definitions.unique)
+    if key not in keys_of_pool:
+        error = FieldError("not_one_of", "key", (", ".join(dict.fromkeys(keys_of_pool)),))
+        raise Refused(Refusal("invalid_request", errors=(error,)))
 
 
 def _failed(row: Row, refusal: Refusal) -> Result:
@@ -201,7 +231,7 @@ def _targets(
             continue
         read = {wanted_keys[key]: unique_keys.get(wanted_keys[key]) for key in each.contact_keys}
         owners = {key: customers.get(named.get(key, "")) for key in each.contact_keys}
-        matches = ((key, owner) for key, owner in owners.items() if owner is not None and key in owner.contact_keys)
+        matches = ((key, owner) for key, owner in owners.items() if owner is not None and owner.has_key(key))
         targets[at] = Target(each.row, read, *next(matches, ()))
     return targets, failed
 

@@ -123,7 +123,7 @@ class CustomerCache:
             raise ReadSkew(customer_id)
         whole = replace(
             customer, fields=read.fields, contact_keys=read.contact_keys, former_keys=read.former_keys,
-            unknown_of_fields=read.unknown,
+            unknown_of_fields=read.unknown, unique_keys=read.unique_keys,
         )  # fmt: skip
         return self._cached(actor, whole)
 

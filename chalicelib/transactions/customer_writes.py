@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import rules
+from chalicelib.domain import rules, unique_values
 from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Unsuppress, Write
 from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, PREVIOUS_OWNERS, Item
@@ -29,7 +29,7 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
     if isinstance(transition, Erase):
         # The whole item, so that attributes of a later version go too: they may be personal.
         tombstone = Put(transition.key, items.tombstone_item(transition.after), bound)
-        return [tombstone, *_given_up(transition.given_up, required)]
+        return [tombstone, *_given_up(transition.given_up, required), *_unique_values(transition, required)]
     if isinstance(transition, Unsuppress) and transition.erased.suppressed_at is not None:
         return [SetAttributes(transition.key, {}, ("suppressed_at", "digests"), bound)]
     if not isinstance(transition, Write):
@@ -47,6 +47,7 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
         writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(fields)))
         writes += _unique_keys(transition, required)
     writes += _given_up(transition.given_up, required)
+    writes += _unique_values(transition, required)
     return writes
 
 
@@ -87,7 +88,8 @@ def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[C
 def _remove(transition: Remove, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
     """Delete the customer, its fields and its unique keys. Two customers may share a number: the last one owns it."""
     given_up = _given_up(transition.given_up, required)
-    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *given_up]
+    unique = _unique_values(transition, required)
+    return [Delete(transition.key, bound), Delete(Key(transition.key.pk, "F")), *given_up, *unique]
 
 
 def _given_up(given_up: Iterable[GivenUp], required: dict[Key, list[Condition]]) -> Iterator[Action]:
@@ -111,6 +113,17 @@ def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Ite
         if key not in existing:
             conditions = required.pop(key, [])
             yield Update(key, rules.take_unique_key(item), rules.all_of(conditions) if conditions else None)
+
+
+def _unique_values(transition: Transition, required: dict[Key, list[Condition]]) -> Iterator[Action]:
+    """Write the items of the unique values that the customer gets, and delete those of the values it loses."""
+    yield from (Delete(key) for key in sorted(unique_values.released(transition)))
+    if isinstance(transition, Write):
+        after = transition.after
+        owner = {"customer": after.id, "created_at": after.created_at, "version": after.version}
+        for key in sorted(unique_values.taken(transition)):
+            conditions = required.pop(key, [])
+            yield Put(key, items.build_item(key, owner), rules.all_of(conditions) if conditions else None)
 
 
 def with_request_marker(transition: Write, request_marker: str) -> Write:

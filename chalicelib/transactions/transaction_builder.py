@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.domain import rules
+from chalicelib.domain import rules, unique_values
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
@@ -40,6 +40,7 @@ class TransactionBuilder:
         self._writes: dict[Key, Action] = {}
         self._required: dict[Key, dict[int, Condition]] = {}
         self._suppressed: set[Key] = set()
+        self._unique: set[Key] = set()
 
     def take(self, position: int, transition: Transition) -> bool:
         """Add the transition if it fits. Return whether it did."""
@@ -55,6 +56,7 @@ class TransactionBuilder:
             return False
         self._touched |= more
         self._suppressed |= suppressed
+        self._unique |= unique_values.taken(transition) | unique_values.released(transition)
         self.transitions[position] = transition
         # Two customers may get the same phone number at once: the last one writes the unique-key item.
         self._writes |= {write.key: write for write in writes}
@@ -67,8 +69,10 @@ class TransactionBuilder:
         """Return why the transition cannot follow another one in this transaction; None if nothing is against it.
 
         DynamoDB evaluates all conditions before the writes. So one customer must not get a contact in the transaction
-        that suppresses it.
+        that suppresses it, and two customers not the same value of a unique field.
         """
+        if (unique_values.taken(transition) | unique_values.released(transition)) & self._unique:
+            return rules.VALUE_TAKEN
         required = {rule.key for rule in transition.rules if keys.is_suppression(rule.key)}
         suppressed = self._suppressions.keys(transition)
         refused = required & self._suppressed or suppressed & self._required.keys()

@@ -20,6 +20,7 @@ from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.field_definitions import definitions_of
 from chalicelib.model.first_follow_ups import minutes_of
 from chalicelib.model.model import ACTIVITIES, POOL_RELOAD_MS, Customer, Event, Member, Pool, Tombstone
+from chalicelib.model.unique_values import unique_keys as unique_keys_of
 from chalicelib.transactions.counters import activities
 from chalicelib.transactions.idempotency import Result, decoded
 from tests.support import tally
@@ -75,6 +76,7 @@ def assert_sound(table: Table, *, statistics: bool = True, later_types: Collecti
         assert +recorded == +counted, "statistics differ from events"
     _check_unique_keys(items)
     _check_suppressions(items)
+    _check_unique_values(items)
     _check_leaves(items)
     _check_cards(items)
     _check_territories(items)
@@ -141,6 +143,25 @@ def _check_territories(stored_items: list[dict[str, Any]]) -> None:
             _, tenant, _, pool, *_ = pk.split("#")
             named[territories_key(tenant, pool).pk, f"{NAMING}{takes.field}"] += 1
     assert +counted == +named and min(counted.values(), default=0) >= 0, "territories are counted wrongly"
+
+
+def _check_unique_values(stored_items: list[dict[str, Any]]) -> None:
+    """Check that each value of a unique field has the item of its one customer, and that no other item is left."""
+    pools, expected = _pools(stored_items), dict[str, str]()
+    for item in stored_items:
+        if item["sk"]["S"] != "F":
+            continue
+        _, tenant, _, pool, _, customer = item["pk"]["S"].split("#")
+        read, home = items.fields_record(item), pools.get((tenant, pool))
+        for each in read.unique_keys:
+            pk = keys.unique_key(tenant, pool, each).pk
+            assert pk not in expected, f"{customer} and {expected[pk]} have one value of a unique field"
+            expected[pk] = customer
+        if home is not None:
+            present = unique_keys_of(read.fields, home.definitions, home.policy.region, KEY_SECRET)
+            assert {*read.unique_keys} <= {each for own in present.values() for each in own}, f"values of {customer}"
+    stored = {item["pk"]["S"]: items.unique_key_owner(item) for item in stored_items if "#D#unique#" in item["pk"]["S"]}
+    assert stored == expected, "items of unique values"
 
 
 def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:

@@ -1,0 +1,42 @@
+"""The values of unique fields that a transition takes for its customer, and those that it releases (rule 35).
+
+Derived from the customer before and after, so that no verb can forget them. A value belongs to at most one customer of
+a pool: its item exists while that customer has the value.
+"""
+
+from __future__ import annotations
+
+from chalicelib.domain import rules
+from chalicelib.domain.rules import Rule
+from chalicelib.domain.transitions import Erase, Remove, Transition, Write
+from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.keys import Key
+from chalicelib.model.model import Customer
+
+
+def rules_of(after: Customer, before: Customer | None = None) -> list[Rule]:
+    """Require of each value that the customer gets: no other customer of the pool has it."""
+    gained = sorted(_keys(after) - _keys(before))
+    return [rules.not_of_another(key, after.id, after.created_at) for key in gained]
+
+
+def taken(transition: Transition) -> frozenset[Key]:
+    return _after(transition) - _before(transition)
+
+
+def released(transition: Transition) -> frozenset[Key]:
+    return _before(transition) - _after(transition)
+
+
+def _before(transition: Transition) -> frozenset[Key]:
+    return _keys(transition.before) if isinstance(transition, Write | Remove | Erase) else frozenset()
+
+
+def _after(transition: Transition) -> frozenset[Key]:
+    return _keys(transition.after) if isinstance(transition, Write) else frozenset()
+
+
+def _keys(customer: Customer | None) -> frozenset[Key]:
+    if customer is None:
+        return frozenset()
+    return frozenset(keys.unique_key(customer.tenant, customer.pool, each) for each in customer.unique_keys)
