@@ -13,7 +13,8 @@ with it. Nothing here calls DynamoDB.
     tombstone          same                                   -                    of an erased customer
     older events       same                                   E#<created_at>#<seq> a page of up to 16 events
     member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
-    unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone or e-mail
+    unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone, an e-mail or a
+                                                                                   value of a unique field
     statistics         T#<tenant>#P#<pool>#S                  <day>#<user>         a member's counts of a past day
     pool statistics    same                                   -                    entries by admins, members who left
     suppression        T#<tenant>#SUPPRESSED#<kind>#<digest>  -                    suppressed customers with a phone or

@@ -38,6 +38,7 @@ def _normalized(name: str, value: Any, definitions: Definitions, region: str) ->
     kind = definitions.kinds.get(name)
     if kind is not None:
         return contacts_in(kind, value, region) or [folded]
-    if definitions.by_key[name].type == "number" and (read := number(value)) is not None:
+    defined = definitions.by_key.get(name)
+    if defined is not None and defined.type == "number" and (read := number(value)) is not None:
         return [f"{read.normalize():f}"]
     return [folded]

@@ -69,9 +69,9 @@ def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) 
 
 
 def _upsert(key: Key, item: Item) -> SetAttributes:
-    """Write an item that may exist already."""
+    """Write the item of the fields, which may exist already."""
     content = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-    return SetAttributes(key, content)
+    return SetAttributes(key, content, () if "unique_keys" in item else ("unique_keys",))
 
 
 def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:

@@ -62,7 +62,7 @@ def test_different_values_and_different_fields_and_no_value_are_no_duplicates(wo
 
     replies = [
         mona.create("a", fields={"tax_id": "1", "phone": "13812345678"}),
-        mona.create("b", fields={"tax_id": "2", "mobile": "13812345678"}),
+        mona.create("b", fields={"tax_id": "2", "mobile": "13812345678"}, on_duplicate="allow"),
         mona.create("c", fields={"tax_id": "", "size": 1}),
         mona.create("d", fields={"tax_id": " ", "size": 2}),
         mona.create("e"),

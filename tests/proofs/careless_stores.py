@@ -79,6 +79,12 @@ class Unlimited(_Without):
     about = staticmethod(lambda action, condition: bool(_names(condition) & {"held", "room", "did", "pins"}))
 
 
+class Shared(_Without):
+    """Write the value of a unique field without the condition that no other customer has it."""
+
+    about = staticmethod(lambda action, condition: isinstance(action, Put) and "#D#unique#" in action.key.pk)
+
+
 class Unsuppressed(_Without):
     """Write a contact without the condition that no suppressed customer has it."""
 

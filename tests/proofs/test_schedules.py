@@ -21,6 +21,7 @@ from tests.proofs import (
     races_of_imports,
     races_of_repetitions,
     races_of_suppressions,
+    races_of_unique_values,
     races_of_verbs,
     replay,
 )
@@ -146,6 +147,7 @@ CARELESS: list[tuple[type[Table], SetUp]] = [
         races_of_suppressions.the_end_of_one_of_two_suppressions_and_new_customers_with_their_number,
     ),
     (careless_stores.ChecksFirst, races_of_suppressions.the_ends_of_two_suppressions_with_one_number),
+    (careless_stores.Shared, races_of_unique_values.two_new_customers_with_one_unique_value_and_an_edit),
     (careless_stores.Unguarded, races_of_imports.two_imports_of_one_phone_number),
 ]
 
