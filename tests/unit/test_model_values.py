@@ -33,7 +33,7 @@ def test_a_members_claims_count_on_their_day_or_with_clock_skew_on_the_day_befor
     assert replace(alice, day="2026-06-01", did={}).claimed_on("2026-06-01") == 0
 
 
-OTHER_ITEM: dict[str, Any] = {"former_keys": (), "unknown_of_fields": {}}
+OTHER_ITEM: dict[str, Any] = {"former_keys": (), "unique_keys": (), "unknown_of_fields": {}}
 
 
 def test_every_attribute_of_a_customer_is_stored_and_read_back() -> None:
