@@ -43,7 +43,14 @@ async function look() {
   const { file } = importing;
   try {
     const first = await previewOf(file, 0, null);
-    if (file === importing.file) Object.assign(importing, { first, error: null });
+    if (file !== importing.file) return;
+    const why = say("import.why"); // of an errors file of this page
+    if (first.columns.some(({ heading, target }) => heading === why && target === why) && !(why in importing.mapping)) {
+      importing.mapping = { ...importing.mapping, [why]: null };
+      await look();
+      return;
+    }
+    Object.assign(importing, { first, error: null });
   } catch (error) {
     Object.assign(importing, { error: refusalOf(error) });
   }
