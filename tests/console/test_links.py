@@ -99,7 +99,8 @@ def test_a_link_for_the_signed_in_user_requires_no_confirmation(browser: Browser
     else:
         alice.page.goto("about:blank")
         alice.page.goto(f"{team.url}/console#token={link}")
-    alice.page.get_by_role("button", name="Claim Acme").wait_for()
+    alice.tab("pool")
+    alice.button("verb.claim_name", name="Acme").wait_for()
 
     assert alice.dialog.count() == 0 and clean(alice.page, team.url)
 

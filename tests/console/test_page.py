@@ -85,7 +85,7 @@ def test_the_keyboard_alone_reaches_everything_from_sign_in_to_batch_release(bro
     page.keyboard.insert_text(team.token("alice"))
     press_until_focused("Sign in")
     page.keyboard.press("Enter")
-    console.view("pool").wait_for()
+    console.view("pool").press("Enter")
     console.wait_until_loaded()
     for name in ("Acme", "Globex"):
         press_until_focused(f"Claim {name}")
@@ -190,6 +190,7 @@ def test_every_url_includes_the_stage_prefix(browser: Browser, team: Team, behin
     console = Console(browser.page(), "en")
 
     console.page.goto(f"{behind_a_prefix}/console#token={team.token('alice')}")
+    console.tab("pool")
     console.button("verb.claim_name", name="Acme").click()
 
     console.notice("Acme: Yours now.")

@@ -58,10 +58,11 @@ def test_an_issuer_signs_in_and_its_response_is_removed_from_the_url(
     team.customers("Acme")
 
     sign_in(page, "alice")
+    page.get_by_role("link", name="Pool", exact=True).click()
     page.get_by_role("button", name="Claim Acme").click()
     page.get_by_text("Acme: Yours now.").wait_for()
 
-    assert page.url == f"{company}/console#/p"
+    assert page.url == f"{company}/console#/p/pool"
     assert team.customer("c1")["holder"] == "alice"
     request = issuer.requests[-1]
     assert (request["response_type"], request["code_challenge_method"], request["scope"]) == ("code", "S256", "openid")
