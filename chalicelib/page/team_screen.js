@@ -42,8 +42,8 @@ function MemberRow({ member, members, reload }) {
     <td class="number">${number(member.pins)}</td>
     <td class="number">${count(member.claimed_today, member.daily_claim_limit)}</td>
     <td><div class="buttons">
-      ${mayEdit && html`<${Button} label=${say("members.edit_name", { name })} act=${() => editMember(member, reload)}>${say("members.edit")}</${Button}>`}
-      <${Button} kind="warn" label=${say("members.remove_name", { name })} act=${() => removeMember(member, members, reload)}>${say("members.remove")}</${Button}>
+      ${mayEdit && html`<${Button} verb="edit" label=${say("members.edit_name", { name })} act=${() => editMember(member, reload)}>${say("members.edit")}</${Button}>`}
+      <${Button} kind="warn" verb="remove" label=${say("members.remove_name", { name })} act=${() => removeMember(member, members, reload)}>${say("members.remove")}</${Button}>
     </div></td></tr>`;
 }
 
