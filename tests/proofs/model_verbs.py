@@ -185,7 +185,9 @@ def transfer(req: Request, ids: Sequence[str], to: str, atomic: bool = False, cl
     def plan(customer: str) -> tuple[Do, bool | str]:
         stored = req.model.customers.get((req.pool, customer))
         private = stored is not None and stored.state == "private"
-        refuse_if(req.home.status != "open" and not private, "pool_not_open")
+        if req.home.status != "open" and not private:
+            req.by_manager()
+            raise Refusal("pool_not_open")
         found = for_member(req, customer, to)
         if private:
             refuse_if(claim_id is not None, "claim_changed")
