@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.api.handler import Service
     from chalicelib.config import Config
     from chalicelib.dynamodb.table import Table
+    from chalicelib.events.publisher import SetAside
 
 
 def begin_start() -> None:
@@ -78,3 +79,13 @@ def bus(settings: Config) -> Any:
     from chalicelib.events import publisher  # only one function publishes
 
     return publisher.connect(settings.region)
+
+
+@cache
+def set_aside(settings: Config) -> SetAside:
+    """Return what takes malformed stream records; without a queue, they are only logged."""
+    from chalicelib.events.dead_letters import UNKNOWN, DeadLetters, connect
+
+    if not settings.failed_events:
+        return lambda record: UNKNOWN
+    return DeadLetters(settings.failed_events, lambda name: connect(name, settings.region)).send

@@ -13,7 +13,8 @@ class Config(Struct, frozen=True):
     """The settings of the service.
 
     `endpoint` is None on AWS; `key_set` is the URL or path of the issuer's JSON Web Key Set. `clients` are the client
-    ids whose tokens need no audience. `event_bus` is the EventBridge bus, `metrics` the CloudWatch namespace.
+    ids whose tokens need no audience. `event_bus` is the EventBridge bus, `failed_events` the queue for malformed
+    stream records, `metrics` the CloudWatch namespace.
     `key_secret` is for the digests of phone numbers and e-mail addresses in table keys, which name its `key_version`,
     and of names in logs. `commit` is the commit that is deployed.
     """
@@ -26,6 +27,7 @@ class Config(Struct, frozen=True):
     audience: str
     clients: tuple[str, ...]
     event_bus: str
+    failed_events: str
     metrics: str
     key_secret: str
     key_version: str
@@ -51,6 +53,7 @@ def read(environment: Mapping[str, str]) -> Config:
         audience=environment.get("JWT_AUDIENCE", ""),
         clients=tuple(environment.get("JWT_CLIENTS", "").split()),
         event_bus=environment.get("EVENT_BUS", ""),
+        failed_events=environment.get("FAILED_EVENTS", ""),
         metrics=environment.get("METRICS", "CustomerPool"),
         key_secret=environment.get("KEY_SECRET", ""),
         key_version=environment.get("KEY_VERSION", "1"),

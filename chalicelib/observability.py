@@ -19,6 +19,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 UNITS: Final = {"lag_s": "Seconds"}  # of metrics other than counts
+# The numbers that are metrics too: each costs money in a month in which it is published. All others are only logged.
+METRICS: Final = frozenset(("ok", "throttled", "store_unavailable", "outcome_unknown", "lag_s", "failed", "malformed"))
 
 
 class RequestMetrics(Struct, frozen=True):
@@ -41,20 +43,28 @@ LogRequest = Callable[[RequestMetrics], object]
 
 
 def emf_record(namespace: str, function: str, now: int, numbers: Mapping[str, float], **extra: Any) -> dict[str, Any]:
-    """Return the `extra` of a log line. `numbers` become metrics by function; `extra` values are only logged."""
-    metrics = [{"Name": name, "Unit": UNITS.get(name, "Count")} for name in numbers]
+    """Return the `extra` of a log line. METRICS other than zero counts become metrics by function."""
+    published = [name for name, number in numbers.items() if name in METRICS and (number or name in UNITS)]
+    line = {"function": function, **extra, **numbers}
+    if not published:
+        return line
+    metrics = [{"Name": name, "Unit": UNITS.get(name, "Count")} for name in published]
     directive = {"Namespace": namespace, "Dimensions": [["function"]], "Metrics": metrics}
-    return {"function": function, **extra, **numbers, "_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}}
+    return {**line, "_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]}}
 
 
 def request_logger(
     log: Logger, namespace: str, clock: Callable[[], int], secret: str = "", release: str = ""
 ) -> LogRequest:
-    """Return a function that logs one line a request, with a metric for each code and the digests of its names."""
+    """Return a function that logs one line a request: how often it had each code, and the digests of its names.
+
+    `code` is the code of all items, or `mixed`.
+    """
 
     def log_request(outcome: RequestMetrics) -> None:
         extra = {
             "route": outcome.route, "status": outcome.status, "took_ms": outcome.took_ms,
+            "code": next(iter(outcome.codes), "ok") if len({*outcome.codes}) < 2 else "mixed",
             "request_id": outcome.request_id, "release": release, **_digests(secret, outcome),
         }  # fmt: skip
         log.info("answered", extra=emf_record(namespace, "api", clock(), Counter(outcome.codes), **extra))

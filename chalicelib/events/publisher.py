@@ -7,8 +7,8 @@ event.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import botocore.session
 from botocore.config import Config
@@ -35,11 +35,19 @@ class PublishReport(Struct, frozen=True):
     response: dict[str, Any]
 
 
-def publish_records(client: Any, bus: str, records: Iterable[Mapping[str, Any]]) -> PublishReport:
-    """Publish the events in these stream records. Malformed records are logged and skipped."""
+SetAside: TypeAlias = Callable[[stream.Malformed], str]
+
+
+def publish_records(
+    client: Any, bus: str, records: Iterable[Mapping[str, Any]], set_aside: SetAside = lambda _: "unknown"
+) -> PublishReport:
+    """Publish the events in these stream records. A malformed record is set aside, which returns its shard, and logged.
+
+    Raises the error of `set_aside`: Lambda then sends all records again.
+    """
     batch = stream.events_from(records)
-    for malformed in batch.malformed:
-        log.error("malformed record: %s", malformed)
+    for each in batch.malformed:
+        log.error("malformed record: shard %s, sequence number %s: %s", set_aside(each), each.number, each.summary)
     entries = [each.entry(bus) for each in batch.events]
     first_rejected = publish(client, entries)
     published = len(entries) if first_rejected is None else first_rejected

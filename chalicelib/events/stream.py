@@ -54,11 +54,19 @@ class StreamEvent(Struct, frozen=True):
         return {"EventBusName": bus, "Source": SOURCE, "DetailType": self.detail.type, "Detail": detail}
 
 
+class Malformed(Struct, frozen=True):
+    """The place of a malformed record in the stream, and the summary of the exception."""
+
+    stream: str
+    number: str
+    summary: str
+
+
 class Batch(Struct, frozen=True):
-    """The events of some stream records, in order, and summaries of the malformed records."""
+    """The events of some stream records, in order, and the malformed records."""
 
     events: list[StreamEvent]
-    malformed: list[str]
+    malformed: list[Malformed]
 
 
 def events_from(records: Iterable[Mapping[str, Any]]) -> Batch:
@@ -68,8 +76,15 @@ def events_from(records: Iterable[Mapping[str, Any]]) -> Batch:
         try:
             batch.events.extend(_events_in(record["dynamodb"]))
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            batch.malformed.append(exception_summary(error))
+            batch.malformed.append(Malformed(*_place(record), exception_summary(error)))
     return batch
+
+
+def _place(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the ARN of the stream and the sequence number of a record; empty text for what it does not have."""
+    change = record.get("dynamodb")
+    number = change.get("SequenceNumber") if isinstance(change, Mapping) else None
+    return str(record.get("eventSourceARN") or ""), str(number or "")
 
 
 def batch_item_failures(events: Sequence[StreamEvent], first_rejected: int | None) -> dict[str, Any]:

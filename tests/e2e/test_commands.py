@@ -22,6 +22,7 @@ pytestmark = pytest.mark.e2e
 STAGE = STAGES["dev"]
 WHOSE_TOKENS = {
     "JWKS": "https://id.example.com/keys", "JWT_ISSUER": "https://id.example.com", "JWT_AUDIENCE": "customer-pool",
+    "EMULATED": "on",
 }  # fmt: skip
 
 

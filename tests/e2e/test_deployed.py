@@ -84,7 +84,9 @@ def stack(packaged: Package, keys: LocalKeys, key_set: str) -> Iterator[Stack]:
     with MiniCloud() as engine, pytest.MonkeyPatch.context() as environment:
         for name, value in account(engine.endpoint).items():
             environment.setenv(name, value)
-        assert deploy(STAGE, packaged, {"Jwks": key_set, "JwtIssuer": ISSUER, "JwtAudience": AUDIENCE})
+        assert deploy(
+            STAGE, packaged, {"Jwks": key_set, "JwtIssuer": ISSUER, "JwtAudience": AUDIENCE, "Emulated": "on"}
+        )
         yield Stack(engine, packaged, keys, outputs(STAGE.stack))
 
 

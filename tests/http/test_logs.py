@@ -275,7 +275,7 @@ def test_the_authorizer_logs_the_reason_of_each_401_and_no_token(deployed: Modul
         "unknown key id", "wrong signature", "expired", "malformed claim", "another audience or client",
         "malformed token", "no key id", "malformed token", "not a bearer token", "malformed token",
     ]  # fmt: skip
-    assert all("unauthenticated" in text and "'unauthenticated': 1" in text for text in logs.messages)
+    assert all("unauthenticated" in text for text in logs.messages)
 
 
 def test_the_authorizer_logs_that_it_cannot_read_the_key_set(

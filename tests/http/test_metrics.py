@@ -149,14 +149,14 @@ def written(outcome: RequestMetrics, log_request: observability.LogRequest) -> o
     return log_request(outcome)
 
 
-def test_a_metric_line_has_each_code_and_no_identifying_dimension() -> None:
+def test_a_line_counts_each_code_and_publishes_few_metrics_without_identifying_dimensions() -> None:
     outcome = RequestMetrics("POST /v1/pools/{pool}/claim", 200, ["ok", "holding_limit", "ok"], 12, "r")
     line = logged(lambda log_request: log_request(outcome))
 
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], line["_aws"]["Timestamp"]) == ("CustomerPool/test", 7)
     assert directive["Dimensions"] == [["function"]]
-    assert directive["Metrics"] == [{"Name": "ok", "Unit": "Count"}, {"Name": "holding_limit", "Unit": "Count"}]
+    assert directive["Metrics"] == [{"Name": "ok", "Unit": "Count"}]
     assert {name: line[name] for name in ("function", "ok", "holding_limit", "status", "request_id")} == {
         "function": "api", "ok": 2, "holding_limit": 1, "status": 200, "request_id": "r",
     }  # fmt: skip

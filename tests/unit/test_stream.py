@@ -191,7 +191,7 @@ def test_a_malformed_stream_record_is_logged_safely_and_stops_no_other(what: str
     reading = stream.events_from([change(), MALFORMED[what], change()])
 
     assert [message.detail.type for message in reading.events] == ["created", "created"]
-    (outlined,) = reading.malformed
+    outlined = reading.malformed[0].summary
     assert " at " in outlined and not any(canary in outlined.lower() for canary in CANARIES)
 
 

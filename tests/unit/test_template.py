@@ -15,7 +15,6 @@ import yaml
 
 from app import cors
 from chalicelib.api import problems
-from chalicelib.api.handler import OK, REPLAYED
 from chalicelib.api.routes import ROUTES
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.schema import SCHEMA
@@ -24,6 +23,7 @@ from chalicelib.model.model import Customer, Member, Pool
 from chalicelib.model.policy import Policy
 from chalicelib.observability import emf_record
 from chalicelib.services.expiry import SweepResult
+from tests.support.pages import anchors
 from tools.compression import MINIMUM_BYTES
 from tools.deploy.deploy import SETTINGS
 from tools.deploy.package import chalice_package
@@ -54,9 +54,9 @@ VARIABLES = {
         "COMMIT", "TABLE_NAME", "METRICS", "KEY_SECRET", "SIGN_IN_ISSUER", "SIGN_IN_CLIENT", "SIGN_IN_SCOPE",
         "SIGN_IN_TOKEN", "SIGN_IN_HOSTS",
     },
-    "Authorizer": {"COMMIT", "METRICS", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
+    "Authorizer": {"COMMIT", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
     "SweepExpired": {"COMMIT", "TABLE_NAME", "METRICS"},
-    "PublishEvents": {"COMMIT", "EVENT_BUS", "METRICS"},
+    "PublishEvents": {"COMMIT", "EVENT_BUS", "FAILED_EVENTS", "METRICS"},
     "IndexNames": {"COMMIT", "TABLE_NAME", "METRICS"},
 }  # fmt: skip
 # The responses of API Gateway itself, with the reason that each is reported as. An unknown path is a "missing
@@ -109,7 +109,7 @@ def of_stage(part: Any, stage: dict[str, int]) -> Any:
 
 @pytest.fixture(scope="module")
 def resources(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: resource["Properties"] for name, resource in template["Resources"].items()}
+    return {name: resource.get("Properties", {}) for name, resource in template["Resources"].items()}
 
 
 @pytest.fixture(scope="module")
@@ -233,11 +233,36 @@ def test_the_gateway_responses_include_401_403_404_and_429(api: dict[str, Any]) 
     assert {401, 403, 404, 429} <= {int(each["statusCode"]) for each in responses.values()}
 
 
-def test_the_gateway_limits_its_callers(resources: dict[str, dict[str, Any]]) -> None:
-    (settings,) = resources["RestAPI"]["MethodSettings"]
+def test_the_gateway_limits_its_callers_and_anonymous_ones_more(resources: dict[str, dict[str, Any]]) -> None:
+    every, *anonymous = resources["RestAPI"]["MethodSettings"]
 
-    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
-    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
+    assert (every["ResourcePath"], every["HttpMethod"]) == ("/*", "*")
+    assert 0 < every["ThrottlingRateLimit"] <= every["ThrottlingBurstLimit"]
+    paths = {(each["HttpMethod"], "/" + each["ResourcePath"][1:].replace("~1", "/").lstrip("/")) for each in anonymous}
+    assert paths == PUBLIC
+    assert all(each["ThrottlingRateLimit"] * 20 <= every["ThrottlingRateLimit"] for each in anonymous)
+
+
+def test_rejected_tokens_take_no_concurrency_from_claims(template: dict[str, Any]) -> None:
+    api, authorizer = (
+        template["Resources"][name]["Properties"]["ReservedConcurrentExecutions"]
+        for name in ("APIHandler", "Authorizer")
+    )
+
+    assert (api["Fn::If"][0], authorizer["Fn::If"][0]) == ("Reserved", "Reserved")
+    assert api["Fn::If"][1] > authorizer["Fn::If"][1] > 0
+
+
+def test_every_request_has_a_line_in_the_access_log_without_personal_data(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    setting = resources["RestAPI"]["AccessLogSetting"]
+
+    line = json.loads(setting["Format"])
+
+    assert setting["DestinationArn"] == {"Fn::GetAtt": ["AccessLogs", "Arn"]}
+    assert {"request_id", "route", "status", "error", "authorizer_request_id"} <= line.keys()
+    assert not {"$context.path", "$context.identity.sourceIp", "$context.authorizer.principalId"} & {*line.values()}
 
 
 def test_the_gateway_compresses_responses_from_one_kilobyte(resources: dict[str, dict[str, Any]]) -> None:
@@ -319,15 +344,95 @@ def test_every_function_has_a_log_with_a_retention(resources: dict[str, dict[str
         assert resources[log]["RetentionInDays"] == 90
 
 
-def test_each_alarm_is_explained_to_operators(template: dict[str, Any]) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-    alarms = {name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
+def alarms_of(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    of_type = "AWS::CloudWatch::Alarm"
+    found = {name: each["Properties"] for name, each in template["Resources"].items() if each["Type"] == of_type}
+    assert len(found) > 15
+    return found
 
-    assert alarms == {
-        "ServerErrors", "SlowAnswers", "LateSweep", "SweepFailed", "LateEvents", "EventErrors", "EventsFailed",
-        "ThrottledWrites", "Conflicts", "MalformedRecords", "LateNames", "NamesFailed",
-    }  # fmt: skip
-    assert {name for name in alarms if f"`{name}`" not in page} == set()
+
+def test_each_alarm_names_its_section_of_the_runbook(template: dict[str, Any]) -> None:
+    sections = anchors("docs/operations.md")
+
+    for name, alarm in alarms_of(template).items():
+        assert alarm["AlarmDescription"].endswith(f". See docs/operations.md#{name.lower()}"), name
+        assert name.lower() in sections, f"docs/operations.md has no section {name}"
+
+
+def test_each_alarm_goes_to_the_given_topic_or_to_that_of_the_stack(template: dict[str, Any]) -> None:
+    topic = {"Fn::If": ["HasAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "Alarms"}]}
+
+    for alarm in alarms_of(template).values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
+    assert template["Resources"]["Alarms"]["Condition"] == "OwnAlarmTopic"
+
+
+def test_errors_and_throttles_of_each_function_have_an_alarm(template: dict[str, Any]) -> None:
+    watched = {
+        (alarm["Dimensions"][0]["Value"]["Ref"], alarm["MetricName"])
+        for alarm in alarms_of(template).values()
+        if alarm.get("Namespace") == "AWS/Lambda" and alarm["MetricName"] in ("Errors", "Throttles")
+    }
+
+    others = VARIABLES.keys() - {"SweepExpired"}  # whose failed and throttled runs are in its queue
+    assert watched == {(function, metric) for function in others for metric in ("Errors", "Throttles")}
+
+
+def test_the_alarm_of_errors_is_a_rate_with_a_floor_of_requests(template: dict[str, Any]) -> None:
+    rate, errors, requests = alarms_of(template)["ServerErrors"]["Metrics"]
+
+    assert rate["Expression"] == "IF(requests >= 20, 100 * errors / requests, 0)"
+    assert [each["MetricStat"]["Metric"]["MetricName"] for each in (errors, requests)] == ["5XXError", "Count"]
+    assert [each["ReturnData"] for each in (rate, errors, requests)] == [True, False, False]
+
+
+def test_alarms_watch_the_metrics_that_the_filters_of_logs_count(template: dict[str, Any]) -> None:
+    filters = [
+        each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Logs::MetricFilter"
+    ]
+    counted = {each["MetricTransformations"][0]["MetricName"]: each["LogGroupName"]["Ref"] for each in filters}
+
+    watched = {alarm.get("MetricName") for alarm in alarms_of(template).values()}
+
+    assert counted.keys() == {"error_lines", "status_429", "status_401"} and counted.keys() <= watched
+    assert {each["LogGroupName"]["Ref"] for each in filters} == {f"{name}Logs" for name in (*VARIABLES, "Access")}
+    own = resources_namespace(template)
+    assert {json.dumps(each["MetricTransformations"][0]["MetricNamespace"]) for each in filters} == {json.dumps(own)}
+
+
+def resources_namespace(template: dict[str, Any]) -> Any:
+    return template["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]["METRICS"]
+
+
+# What a stage costs that nobody uses: USD a month in us-east-1, 2026, with what AWS always gives for free
+
+ALARM, METRIC, SECRET, MINUTES = 0.10, 0.30, 0.40, 30.4 * 24 * 60
+FREE_ALARMS, FREE_METRICS, FREE_DASHBOARD_METRICS = 10, 10, 50
+SWEEP_S, SWEEP_LOG_BYTES, SWEEP_READ_UNITS = 0.15, 2_000, 10  # of one run without pools
+GB_SECOND, INVOCATION, LOG_GB, READ_UNIT = 0.0000133334, 0.0000002, 0.50, 0.125e-6
+
+
+def idle_costs(template: dict[str, Any], *, free: bool) -> float:
+    resources, alarms = template["Resources"], alarms_of(template)
+    watched = sum(
+        len([each for each in alarm.get("Metrics", [1]) if "Expression" not in str(each)]) for alarm in alarms.values()
+    )
+    published = len(emf_record("ns", "sweep", 0, SweepResult().numbers())["_aws"]["CloudWatchMetrics"][0]["Metrics"])
+    sweep = MINUTES * (
+        SWEEP_S * resources["SweepExpired"]["Properties"]["MemorySize"] / 1024 * GB_SECOND
+        + INVOCATION + SWEEP_LOG_BYTES / 1e9 * LOG_GB + SWEEP_READ_UNITS * READ_UNIT
+    )  # fmt: skip
+    paid_alarms: float = max(watched - FREE_ALARMS * free, 0) * ALARM
+    return float(paid_alarms + max(published - FREE_METRICS * free, 0) * METRIC + SECRET + sweep)
+
+
+def test_an_idle_stage_costs_less_than_two_dollars_a_month(template: dict[str, Any]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+
+    first, second = idle_costs(template, free=True), idle_costs(template, free=False)
+
+    assert first < 2
+    assert f"costs about {first:.2f} USD a month" in page and f"costs {second:.2f} USD" in page, (first, second)
 
 
 def test_the_alarm_of_a_late_sweep_watches_what_the_sweep_logs(resources: dict[str, dict[str, Any]]) -> None:
@@ -353,20 +458,17 @@ def test_the_alarm_of_malformed_records_fires_after_a_failed_sweep(
     assert (alarm["ComparisonOperator"], alarm["EvaluationPeriods"]) == ("GreaterThanThreshold", 1)
 
 
-def test_the_dashboard_shows_every_code_and_every_count(resources: dict[str, dict[str, Any]]) -> None:
+def test_the_dashboard_shows_at_most_fifty_metrics_and_every_count_of_the_logs(
+    resources: dict[str, dict[str, Any]],
+) -> None:
     widgets = json.loads(resources["Dashboard"]["DashboardBody"]["Fn::Sub"])["widgets"]
-    metrics = [metric for each in widgets for metric in spelled_out(each["properties"]["metrics"])]
-    shown = {function: {each[1] for each in metrics if each[2:] == ["function", function]} for function in OWN_COUNTS}
+    metrics = [metric for each in widgets for metric in spelled_out(each["properties"].get("metrics", []))]
+    queries = " ".join(each["properties"].get("query", "") for each in widgets)
 
-    assert shown == OWN_COUNTS
-    assert {each[0] for each in metrics if each[2] == "function"} == {"CustomerPool/${AWS::StackName}"}
-
-
-OWN_COUNTS = {
-    "api": {OK, REPLAYED} | {Refusal(reason).code for reason in CATALOG},
-    "sweep": {"lag_s", *SweepResult.COUNTS},
-    "events": {"published", "rejected", "malformed"},
-}
+    assert 10 < len(metrics) <= FREE_DASHBOARD_METRICS
+    for count in (*SweepResult.COUNTS, "published", "rejected", "malformed"):
+        assert f"({count})" in queries
+    assert "by status, code" in queries
 
 
 def spelled_out(metrics: list[list[Any]]) -> Iterator[list[Any]]:

@@ -21,7 +21,12 @@ from typing import Any
 from tools.environment import run
 
 # The services and operations that the functions call. botocore's data of all others is removed.
-OPERATIONS = {"dynamodb": ("BatchGetItem", "Query", "TransactWriteItems"), "events": ("PutEvents",)}
+OPERATIONS = {
+    "dynamodb": ("BatchGetItem", "Query", "TransactWriteItems"),
+    "dynamodbstreams": ("DescribeStream",),
+    "events": ("PutEvents",),
+    "sqs": ("SendMessage",),
+}
 
 ROOT = "/var/task"  # where Lambda unpacks the zip; tracebacks name it
 # METADATA is kept for vulnerability scanners.

@@ -155,7 +155,8 @@ class MiniCloud(MiniStack):
 
     name = "MiniStack"
     services = (
-        "apigateway,cloudformation,dynamodb,dynamodbstreams,events,iam,lambda,logs,monitoring,s3,secretsmanager,sqs,sts"
+        "apigateway,cloudformation,dynamodb,dynamodbstreams,events,iam,lambda,logs,monitoring,s3,secretsmanager,sns,sqs,"
+        "sts"
     )
 
     def environment(self, state: Path) -> dict[str, str]:

@@ -105,6 +105,6 @@ def readers(
         for event in batch.events:
             write(f"event {event.detail.type} {msgspec.json.encode(event.detail).decode()}")
         for malformed in batch.malformed:
-            logger.error("malformed record: %s", malformed)
+            logger.error("malformed record: sequence number %s: %s", malformed.number, malformed.summary)
 
     return Repeating(read_stream, EVERY, "stream")
