@@ -3,7 +3,7 @@
 import { Badge, Countdown } from "./components.js";
 import { myId, now } from "./now.js";
 import { nameOf } from "./people.js";
-import { html } from "./view.js";
+import { clock, computed, html } from "./view.js";
 import { language, moment, number, say, sayable, since } from "./words.js";
 
 /** The state that a person sees: a claim past its deadline is free, swept or not. */
@@ -13,8 +13,15 @@ export function stateOf(customer) {
   return customer.state;
 }
 
+const expiries = new WeakMap(); // signals, by customer
+
+/** Whether the deadline has passed. A component that reads it is rendered again at the deadline. */
 function claimExpired(customer) {
-  return customer.expires_at !== null && now.pool.status === "open" && new Date(customer.expires_at) <= Date.now();
+  if (!expiries.has(customer)) {
+    const ends = customer.expires_at && new Date(customer.expires_at);
+    expiries.set(customer, computed(() => ends !== null && now.pool.status === "open" && ends <= clock.value));
+  }
+  return expiries.get(customer).value;
 }
 
 export function claimable(customer) {

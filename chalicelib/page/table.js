@@ -3,11 +3,11 @@
 
 import { go, linkTo, place } from "./address.js";
 import { Button, Empty, Failed, Reading } from "./components.js";
-import { nameOfCustomer, stateOf } from "./customers.js";
+import { nameOfCustomer } from "./customers.js";
 import { keptFocus } from "./focus.js";
 import { currentList, customerOf } from "./store.js";
 import { perform, VerbButtons, VERBS } from "./verbs.js";
-import { batch, clock, computed, html, useEffect, useLayoutEffect, useMemo, useRef } from "./view.js";
+import { batch, html, useEffect, useLayoutEffect, useRef } from "./view.js";
 import { reason, say } from "./words.js";
 
 /**
@@ -68,8 +68,6 @@ function HeadCell({ column }) {
 
 function Row({ list, customer, columns, verbs, extra, tick, ticks, tickable, more }) {
   const { id } = customer;
-  const over = useMemo(() => computed(() => clock.value >= 0 && stateOf(customer)), [customer]);
-  void over.value; // rendered again when the claim expires
   const note = list.notes[id];
   const name = nameOfCustomer(customer);
   const below = extra?.(customer);

@@ -15,7 +15,7 @@ const ORDERS = { name: "team.by_name", "-held": "team.by_most", held: "team.by_l
 export function TeamScreen() {
   const [order, setOrder] = useState("name");
   const load = () => all(inPool("/members"), { sort: order });
-  return html`<${Loaded} load=${load} on=${order}>${(members, reload) => html`
+  return html`<${Loaded} load=${load} on=${`${order} ${now.shown}`}>${(members, reload) => html`
     <div class="tools"><div class="buttons start">
         <${Button} kind="main" act=${() => editMember(null, reload)}>${say("members.add")}</${Button}>
         ${session.admin && html`<${Button} kind="warn" act=${() => leaveCompany(reload)}>${say("team.leave")}</${Button}>`}</div>

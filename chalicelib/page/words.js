@@ -32,7 +32,8 @@ export async function loadWordsOf(part) {
 async function loadTexts(code, part) {
   if (loadedTexts.has(code + part)) return;
   const answer = await send(fileAddress(`${code}${part}.json`), { cache: "default" });
-  texts[code] = { ...texts[code], ...await answer.json() };
+  const words = await answer.json(); // before the texts are read: another part may arrive meanwhile
+  texts[code] = { ...texts[code], ...words };
   loadedTexts.add(code + part);
 }
 

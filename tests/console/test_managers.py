@@ -190,6 +190,7 @@ def test_a_member_is_added_limited_and_removed_with_what_they_hold(browser: Brow
     mona.page.get_by_role("row").filter(has_text="carol").get_by_text("0 of 3").wait_for()
     team.call("carol", "POST", "/customers/c1/claim")
     mona.tab("members")
+    mona.page.get_by_role("row").filter(has_text="carol").get_by_text("1 of 3").wait_for()
     mona.button("members.remove_name", name="carol").click()
     mona.dialog.get_by_label("What becomes of 1 customer that they hold").select_option("transfer")
     mona.dialog.get_by_label("To whom").select_option("bob")

@@ -144,6 +144,7 @@ def test_the_language_is_changed_in_place_and_remembered(browser: Browser, team:
     alice = browser.open_console("alice")
 
     alice.page.get_by_role("button", name="中文").press("Enter")
+    alice.page.get_by_role("button", name="English").wait_for()
     assert alice.page.evaluate(FOCUSED) == "English", "the focus stays where it was"
     alice.page.reload()
 
