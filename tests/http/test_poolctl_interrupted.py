@@ -65,14 +65,14 @@ def test_an_import_with_a_malformed_journal_is_sent_again_and_imports_nothing_tw
 
 
 class Gate:
-    """Hold the first write of the second request until the gate opens: 100 rows by phone take five writes."""
+    """Hold the first write of the second request until the gate opens: 100 rows by phone take six writes."""
 
     def __init__(self) -> None:
         self.writes, self.reached, self.open = 0, threading.Event(), threading.Event()
 
     def __call__(self, **_: Any) -> None:
         self.writes += 1
-        if self.writes == 6:
+        if self.writes == 7:
             self.reached.set()
             assert self.open.wait(60)
 
@@ -160,7 +160,7 @@ def test_a_service_lost_during_an_import_is_one_line_and_the_next_run_continues(
     file, writes = save(terminal, csv_of(350)), itertools.count(1)
 
     def die(**_: Any) -> None:
-        if next(writes) > 5:
+        if next(writes) > 6:
             raise Crash
 
     with hooked(threaded, "after-call.dynamodb.TransactWriteItems", die):

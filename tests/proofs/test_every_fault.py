@@ -105,7 +105,8 @@ def test_a_fault_at_any_call_leaves_every_operation_applied_once(operation: Oper
 def test_every_route_that_writes_is_among_the_operations() -> None:
     tried = {find(each.method, f"/v1{each.path.partition('?')[0]}")[0].path + each.method for each in OPERATIONS}
 
-    assert {route.path + route.method for route in ROUTES if route.method != "GET"} == tried
+    writing = {route.path + route.method for route in ROUTES if route.method != "GET"}
+    assert writing - {"/v1/pools/{pool}/import/previewPOST"} == tried  # a preview only reads
 
 
 def test_there_are_thousands_of_fault_cases() -> None:

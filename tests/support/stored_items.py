@@ -131,6 +131,7 @@ def write_every_kind(world: World) -> None:
     world.clock.forward(MINUTE)
     done(world.mona.post("/customers/erased/erase", {"reason": "requested", "force": True}))
     world.run_schedule()
+    done(world.mona.post("/customers/again/suppress", {"force": True}))
     done(world.mona.post("/customers/erased-now/erase", {"reason": "requested", "force": True}))
     _begin_resharding(world)
     _begin_indexing(world)

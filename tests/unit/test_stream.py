@@ -76,6 +76,8 @@ def busy_week(world: World) -> User:
     alice.claim("c2")
     alice.release("c2")
     mona.post("/customers/c2/restore")
+    mona.post("/customers/c2/suppress")
+    mona.post("/customers/c2/unsuppress")
     mona.create("c5", name=NAME)
     mona.post("/customers/c5/erase", {"reason": "requested"})
     return mona

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from chalicelib.api.routes import ROUTES
 from chalicelib.api.routing import ANY_MEDIA
 from chalicelib.model.errors import CATALOG
 from tools.docs.printing import printed, shortened
-from tools.docs.transcripts import PAGE, exchanges, rendered, request_in, route_of
+from tools.docs.transcripts import COMMIT, PAGE, exchanges, rendered, request_in, route_of
 
 # What no request of a page brings about, and why.
 NOT_SHOWN = {
@@ -25,7 +27,8 @@ def page() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
-def test_every_exchange_of_the_guide_matches_the_service(ministack: str) -> None:
+def test_every_exchange_of_the_guide_matches_the_service(ministack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMIT", COMMIT)
     questions = ANSWER.sub("", page())
     assert "HTTP/1.1" not in questions, "nothing is taken over from the page"
 
