@@ -116,7 +116,7 @@ def world(table: Table) -> Iterator[World]:
     """Return a world whose invariants are checked after the test."""
     made = World(table)
     yield made
-    assert_sound(table, statistics=not made.forged)
+    assert_sound(table, statistics=not made.forged, now=made.clock.now)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def memory_world() -> Iterator[World]:
     """A world on the engine in memory, for tests of what does not depend on the engine."""
     made = World(memory_table(InMemory()))
     yield made
-    assert_sound(made.table, statistics=not made.forged)
+    assert_sound(made.table, statistics=not made.forged, now=made.clock.now)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def moto_world() -> Iterator[World]:
     with moto_table() as table:
         made = World(table)
         yield made
-        assert_sound(made.table, statistics=not made.forged)
+        assert_sound(made.table, statistics=not made.forged, now=made.clock.now)
 
 
 @pytest.fixture
@@ -147,4 +147,4 @@ def threaded(ministack: str) -> Iterator[World]:
     """Return a world on the engine that supports real threads."""
     made = World(new_table(ministack))
     yield made
-    assert_sound(made.table, statistics=not made.forged)
+    assert_sound(made.table, statistics=not made.forged, now=made.clock.now)

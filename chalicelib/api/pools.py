@@ -337,5 +337,5 @@ def audit(ctx: RequestContext, body: AuditBody) -> Answer:
     from chalicelib.services import sweeper
 
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
-    report = audit_service.run(ctx.backend.table, which, left, repair=body.repair)
+    report = audit_service.run(ctx.backend.table, which, left, now=ctx.now, repair=body.repair)
     return Answer(ctx.finish(report))

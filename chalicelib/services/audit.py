@@ -41,6 +41,7 @@ def run(
     pools: Iterable[Pool | MalformedPool],
     seconds_left: Callable[[], float],
     *,
+    now: int,
     repair: bool = False,
     wait: Callable[[float], None] = time.sleep,
 ) -> AuditReport:
@@ -51,7 +52,7 @@ def run(
             _add(report, Drift(pool.id, "malformed", pool.id, A_RECORD, "none", False))
             continue
         try:
-            _Audit(Lists(table, pool, seconds_left), report, repair, wait).run()
+            _Audit(Lists(table, pool, seconds_left), report, now, repair, wait).run()
         except OutOfTime:
             report.remaining.append(pool.id)
         except (*MALFORMED, MalformedWrite) as error:
@@ -71,9 +72,11 @@ def _add(report: AuditReport, drift: Drift) -> None:
 class _Audit:
     """The audit of one pool. `misplaced` are the customers in a wrong index partition, or in none."""
 
-    def __init__(self, lists: Lists, report: AuditReport, repair: bool, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self, lists: Lists, report: AuditReport, now: int, repair: bool, wait: Callable[[float], None]
+    ) -> None:
         self.lists, self.table, self.pool, self.wait = lists, lists.table, lists.pool, wait
-        self.report, self.repair = report, repair
+        self.report, self.now, self.repair = report, now, repair
         self.misplaced: set[Key] = set()
         self.held: dict[str, Counter[str]] = {}
         self.sums: Counter[str] = Counter()
@@ -81,6 +84,7 @@ class _Audit:
         self.recount = Recount(lists, self.misplaced, self._found, repair, wait)
 
     def run(self) -> None:
+        self._check()
         audited = 0
         for stored in self.lists.customers():
             self._customer(stored)
@@ -96,6 +100,17 @@ class _Audit:
         self.report.unsettled += [f"{self.pool.id}/{each}" for each in unsettled]
         if self.recount.sums_kept()[0] != self.sums:
             self.report.unsettled += self.recount.of_pool()
+
+    def _check(self) -> None:
+        """Audit the pool's next check: it must not be later than the first deadline or reminder."""
+        from chalicelib.services import check_search  # only an audit and the schedule need it
+
+        key = keys.pool_key(self.pool.tenant, self.pool.id)
+        found = check_search.difference(self.table, key, self.now)
+        if found is not None:
+            stored, drift = found
+            repaired = self.repair and self.table.write([check_search.moved_to_now(key, stored, self.now)]) is None
+            self._found(self.pool.id, drift, repaired)
 
     def _not_on_roster(self) -> Iterator[Item]:
         """Yield customers that a list by state contains and the roster does not."""

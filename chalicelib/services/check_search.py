@@ -13,9 +13,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from chalicelib.domain import checks
+from chalicelib.domain.invariants import Difference
 from chalicelib.dynamodb import items, keys, sharded_query
-from chalicelib.dynamodb.items import MALFORMED, Item
-from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, REMINDER, Key
+from chalicelib.dynamodb.items import MALFORMED, MOVED_AT, Item
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, NO_DEADLINE, REMINDER, Key
 from chalicelib.dynamodb.operations import SetAttributes
 from chalicelib.dynamodb.table import Table, Throttled, between
 from chalicelib.model.model import Pool
@@ -27,8 +28,9 @@ from chalicelib.transactions.context import Backend
 
 log = logging.getLogger("customer-pool")
 HOUR_MS: Final = 60 * MINUTE
-PERIOD_MS: Final = 50 * MINUTE  # of a search: with the time that it takes, every pool is looked at within an hour
+PERIOD_MS: Final = 55 * MINUTE  # from search to search: they are in the same order, so each pool is in time
 PAGE: Final = 100
+A_CHECK: Final = "a check"
 
 
 class Position(NamedTuple):
@@ -86,10 +88,15 @@ def _correct(backend: Backend, page: dict[Key, Item], now: int) -> int:
         for (key, stored), is_one in zip(group, looks, strict=True):
             if is_one:
                 log.warning("the check of pool %s was missing or too late", key.sk)
-                moved = items.check_now(keys.tenant_from_pk(key.pk), key.sk, now)
-                late[key] = SetAttributes(key, moved, condition=check_unchanged(stored))
+                late[key] = moved_to_now(key, stored, now)
     store_checks(backend.table, late)
     return len(late)
+
+
+def moved_to_now(key: Key, stored: Item, now: int) -> SetAttributes:
+    """Return the write that moves the check of the pool to the present, if nothing has moved it meanwhile."""
+    moved = items.check_now(keys.tenant_from_pk(key.pk), key.sk, now)
+    return SetAttributes(key, moved, condition=check_unchanged(stored))
 
 
 def is_late(table: Table, key: Key, stored: Item, now: int) -> bool:
@@ -97,45 +104,85 @@ def is_late(table: Table, key: Key, stored: Item, now: int) -> bool:
 
     A check within the next hour is not compared: it comes soon enough.
     """
-    tenant = keys.tenant_from_pk(key.pk)
-    at = items.deserialize_or_none(stored.get(INDEX_RANGE[DUE]))
-    if not isinstance(at, int) or stored.get(DUE) != items.serialize(keys.schedule_of(tenant, key.sk)):
-        return True
-    if at <= now + HOUR_MS:
-        return False
+    at = _scheduled(key, stored)
+    if at is None or at <= now + HOUR_MS:
+        return at is None
     try:
-        pool = items.pool_record(tenant, stored)
+        pool = items.pool_record(keys.tenant_from_pk(key.pk), stored)
     except MALFORMED:
         return True  # the check counts it as failed
-    first = earliest(table, pool, now)
-    return first is not None and first < at
+    first = _first_of_pool(table, pool, now, within=HOUR_MS)
+    return pool.resumed_at is not None or (first is not None and first.moment < at)
 
 
-def earliest(table: Table, pool: Pool, now: int) -> int | None:
-    """Return the first deadline or reminder that the schedule has to act on, at the earliest `now`. None without."""
-    if pool.status == "paused":
-        return now if pool.resumed_at is not None else None
+def difference(table: Table, key: Key, now: int) -> tuple[Item, Difference] | None:
+    """Return how the check of a pool differs from its lists, and the pool as stored; None if it is in order.
+
+    The check is read again after the customer that it is too late for: a difference is one if neither has changed.
+    """
+    stored = table.get([key]).get(key)
+    if stored is None:
+        return None
+    at = _scheduled(key, stored)
+    if at is None:
+        return stored, Difference("check", A_CHECK, None)
+    first = _first_of_pool(table, items.pool_record(keys.tenant_from_pk(key.pk), stored), now)
+    if first is None or first.moment >= at or at <= now:  # the next round checks it: something was left undone
+        return None
+    customer = Key(first.item["pk"]["S"], first.item["sk"]["S"])
+    again = table.get([key, customer])
+    listed = all(again.get(customer, {}).get(name) == first.item[name] for name in first.place)
+    moved = any(again.get(key, {}).get(name) != stored.get(name) for name in (INDEX_RANGE[DUE], MOVED_AT))
+    return None if moved or not listed else (stored, Difference("check", first.moment, at))
+
+
+def _scheduled(key: Key, stored: Item) -> int | None:
+    """Return the time of the pool's check. None if it is missing, or listed where no round reads it."""
+    at = items.deserialize_or_none(stored.get(INDEX_RANGE[DUE]))
+    partition = items.serialize(keys.schedule_of(keys.tenant_from_pk(key.pk), key.sk))
+    return at if isinstance(at, int) and stored.get(DUE) == partition else None
+
+
+class First(NamedTuple):
+    """The first entry of a list, and when the schedule has to act on it."""
+
+    moment: int
+    place: tuple[str, str]  # the attributes of the index
+    item: Item
+
+
+def _first_of_pool(table: Table, pool: Pool, now: int, within: int | None = None) -> First | None:
+    """Return the first deadline or reminder that the schedule has to act on. None without any.
+
+    In a pool that is closed or resumed every claim is to be acted on now; in a paused one, those that expired before.
+    With `within`, leave out what can be sooner than that only if a later verb has moved the check.
+    """
     claims = _first(table, DUE, sharded_query.partitions_of(keys.due_in, pool))
-    if pool.status == "closed":
-        return None if claims is None else now
-    private = _first(table, DUE, [keys.private_in(pool.tenant, pool.id)]) if pool.policy.private_ttl else None
-    deadline = min((each for each in (claims, private) if each is not None), default=None)
-    if deadline is None or deadline - checks.longest_reminder(pool.policy) > now + HOUR_MS:
+    if pool.status != "open":
+        waiting = pool.status == "closed" or pool.resumed_at is not None
+        acts = claims is not None and (waiting or claims.moment <= pool.clock(now))
+        return claims._replace(moment=now) if claims is not None and acts else None
+    private_list = keys.private_in(pool.tenant, pool.id)
+    private = None if within is not None and pool.policy.private_ttl is None else _first(table, DUE, [private_list])
+    deadlines = [each for each in (claims, private) if each is not None and each.moment < NO_DEADLINE]
+    deadline = min(deadlines, default=None, key=lambda each: each.moment)
+    if deadline is None or not pool.policy.reminders:
         return deadline
-    lists = [*sharded_query.partitions_of(keys.due_in, pool), keys.private_in(pool.tenant, pool.id)]
-    reminder = _first(table, REMINDER, lists) if pool.policy.reminders else None
-    return deadline if reminder is None else min(deadline, reminder)
+    if within is not None and deadline.moment - checks.longest_reminder(pool.policy) > now + within:
+        return deadline
+    reminder = _first(table, REMINDER, [*sharded_query.partitions_of(keys.due_in, pool), private_list])
+    return deadline if reminder is None else min(deadline, reminder, key=lambda each: each.moment)
 
 
-def _first(table: Table, index: str, partitions: list[str]) -> int | None:
-    """Return the first sort value in these partitions."""
-    firsts: list[int] = []
+def _first(table: Table, index: str, partitions: list[str]) -> First | None:
+    """Return the first entry of these partitions."""
+    firsts: list[First] = []
     for partition in partitions:
-        for page in table.pages(partition, index=index, limit=1):
-            firsts += [items.sort_value(item[INDEX_RANGE[index]]) for item in page.items]
-            if page.items:
-                break
-    return min(firsts, default=None)
+        page = next((page for page in table.pages(partition, index=index, limit=1) if page.items), None)
+        if page is not None:
+            sorted_by = INDEX_RANGE[index]
+            firsts.append(First(items.sort_value(page.items[0][sorted_by]), (index, sorted_by), page.items[0]))
+    return min(firsts, default=None, key=lambda each: each.moment)
 
 
 # Progress

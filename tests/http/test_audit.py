@@ -176,7 +176,8 @@ def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World
 
 def run(world: World, seconds: float = 60.0, **how: Any) -> AuditReport:
     backend = world.service.backend
-    return audit_service.run(world.table, list(sweeper.pools_of(backend, "main")), lambda: seconds, **how)
+    pools = list(sweeper.pools_of(backend, "main"))
+    return audit_service.run(world.table, pools, lambda: seconds, now=world.clock(), **how)
 
 
 def test_the_audit_reports_a_holder_without_a_membership_and_creates_none(table: Table) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +18,10 @@ from chalicelib.dynamodb.keys import DUE, SCHEDULE_SHARDS
 from chalicelib.dynamodb.operations import SetAttributes
 from chalicelib.model.policy import Policy
 from chalicelib.model.times import epoch_ms
-from tests.support.dynamodb_calls import counted
-from tests.support.large_pools import cost_of_round
+from tests.support.audit import assert_sound
+from tests.support.dynamodb_calls import Crash, counted
+from tests.support.large_pools import cost_of_idle_pools, cost_of_round
+from tests.support.memory import Memory, memory_table
 from tests.support.world import DAY, HOUR, MINUTE, World
 
 
@@ -248,6 +253,66 @@ def test_a_search_that_runs_out_of_time_continues_in_the_next_round(memory_world
     assert idle == {"Query": SCHEDULE_SHARDS + 2, "BatchGetItem": 1}
 
 
+def test_the_audit_finds_a_check_that_is_missing_or_too_late_and_repairs_it(world: World) -> None:
+    for name in ("p", "q", "r"):
+        world.pool(name, customers=1, claim_ttl="P1D")
+        world.user("alice", pool=name).claim("c1")
+    deadline = world.clock.now + DAY
+    settled(world)
+    lose_check(world, "p")
+    late = items.check_at("main", "q", deadline + DAY)
+    world.table.write([SetAttributes(keys.pool_key("main", "q"), late)])
+
+    found = world.root.request("POST", "/v1/audit", {}).json
+    repaired = world.root.request("POST", "/v1/audit", {"repair": True}).json
+    again = world.root.request("POST", "/v1/audit", {}).json
+
+    assert [(each["kind"], each["id"], each["found"]) for each in found["drift"]] == [
+        ("check", "p", None), ("check", "q", deadline + DAY)
+    ]  # fmt: skip
+    assert (repaired["drifted"], repaired["repaired"], again["drifted"]) == (2, 2, 0)
+    assert check_of(world, "p") == check_of(world, "q") == world.clock.now
+
+
+# A round that is killed
+
+
+def test_a_round_killed_at_any_call_leaves_the_rest_to_the_next_one() -> None:
+    engine = Memory()
+    world = World(memory_table(engine))
+    for name in ("p", "q", "r"):
+        world.pool(name, customers=2, claim_ttl="P7D", reminders=["P1D"])
+        world.user("alice", pool=name).claim("c1")
+    world.clock.forward(6 * DAY)
+    for name in ("p", "q", "r"):
+        world.user("alice", pool=name).claim("c2")
+    settled(world)
+    world.clock.forward(DAY)
+    start, calls = dict(engine.items), list[str]()
+    engine.before = calls.append
+    world.run_schedule()
+
+    for death, moment in itertools.product(range(len(calls)), ("before", "after")):
+        engine.before = engine.after = lambda call: None
+        engine.load(start)
+        number = itertools.count()
+        setattr(engine, moment, partial(strike, number, death))
+        with suppress(Crash):
+            world.run_schedule()
+        engine.before = engine.after = lambda call: None
+        world.clock.forward(MINUTE)
+        world.run_schedule()
+        assert_sound(world.table, now=world.clock.now)
+        states = {world.user("mona", pool=name).get("/customers/c1").json["state"] for name in ("p", "q", "r")}
+        assert states == {"available"}, (death, moment)
+        world.clock.now -= MINUTE
+
+
+def strike(number: Iterator[int], death: int, call: str) -> None:
+    if next(number) == death:
+        raise Crash
+
+
 # Costs
 
 
@@ -268,6 +333,12 @@ def test_a_round_with_ten_due_pools_costs_at_most_forty_requests(pools: int) -> 
     assert cost.returned == 10
     assert cost.others <= 40
     assert cost == cost_of_round(100, due=10)
+
+
+def test_a_hundred_thousand_idle_pools_cost_at_most_ten_dollars_a_month() -> None:
+    month = cost_of_idle_pools(100_000)
+
+    assert month.usd <= 10
 
 
 def test_the_policy_without_rules_has_no_shortest_clock() -> None:

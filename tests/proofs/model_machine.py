@@ -443,6 +443,16 @@ class Everything(Playing):
             ]
         self.same()
 
+    @rule(minutes=st.sampled_from([0, 1, 3]))
+    def run_schedule(self, minutes: int) -> None:
+        """Each round returns exactly what the model returns by looking at every customer."""
+        for minute in range(minutes + 1):
+            self.world.clock.forward(MINUTE if minute else 0)
+            report = self.world.run_schedule()
+            expected = model_pools.sweep(Request(self.model, "root", "p", self.world.clock.now))
+            assert (report.returned, report.failed, report.remaining) == (expected, 0, 0)
+        self.same()
+
     @rule(by=st.sampled_from([1, MINUTE, 29 * MINUTE, HOUR, 2 * HOUR, 7 * HOUR, DAY]))
     def wait(self, by: int) -> None:
         self.world.clock.forward(by)

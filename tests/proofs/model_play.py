@@ -141,7 +141,7 @@ class Playing(RuleBasedStateMachine):
             self.assert_statistics(pool)
         for pool, who in self.model.members:
             self.as_they_see_it(who, pool)
-        assert_sound(self.world.table)
+        assert_sound(self.world.table, now=self.world.clock.now)
         self.opened.__exit__(None, None, None)
 
     def assert_history(self, pool: str, customer: str) -> None:

@@ -33,7 +33,9 @@ STANDARD_KINDS = definitions_of(()).kinds
 EVENT_KINDS = [kind for kind in ACTIVITIES if kind != "won_cents"]
 
 
-def assert_sound(table: Table, *, statistics: bool = True, later_types: Collection[str] = ()) -> None:
+def assert_sound(
+    table: Table, *, statistics: bool = True, later_types: Collection[str] = (), now: int | None = None
+) -> None:
     """Check I1, I2 and I4, index attributes against states, statistics against events, and the marks of leaves.
 
     `later_types` are the types of events that only a later version of the service knows.
@@ -78,6 +80,7 @@ def assert_sound(table: Table, *, statistics: bool = True, later_types: Collecti
     _check_suppressions(items)
     _check_unique_values(items)
     _check_leaves(items)
+    _check_schedule(items, customers, now)
     _check_cards(items)
     _check_territories(items)
 
@@ -163,6 +166,26 @@ def _check_unique_values(stored_items: list[dict[str, Any]]) -> None:
             assert {*read.unique_keys} <= {each for own in present.values() for each in own}, f"values of {customer}"
     stored = {item["pk"]["S"]: items.unique_key_owner(item) for item in stored_items if "#D#unique#" in item["pk"]["S"]}
     assert stored == expected, "items of unique values"
+
+
+def _check_schedule(stored_items: list[dict[str, Any]], customers: list[Customer], now: int | None) -> None:
+    """Check that every pool has a check and, if the time is given, that an open pool has none that is later than a
+    deadline or a reminder of its customers, unless it is due already.
+    """
+    pools = _pools(stored_items)
+    checks: dict[tuple[str, str], int] = {}
+    for item in stored_items:
+        pk, pool = item["pk"]["S"], item["sk"]["S"]
+        if pk.endswith("#POOLS") and (pk.split("#")[1], pool) in pools:
+            tenant = pk.split("#")[1]
+            assert item.get(DUE) == items.serialize(keys.schedule_of(tenant, pool)), f"the check of {pool} is missing"
+            checks[tenant, pool] = items.deserialize(item["due_at"])
+    for customer in customers:
+        home = pools.get((customer.tenant, customer.pool))
+        if home is not None and home.status == "open":
+            moments = [each for each in (customer.expires_at, customer.remind_at) if each is not None]
+            late = [each for each in moments if now is not None and max(each, now) < checks[home.tenant, home.id]]
+            assert not late, f"the check of {home.id} is later than {customer.id}"
 
 
 def _check_unique_keys(stored_items: list[dict[str, Any]]) -> None:

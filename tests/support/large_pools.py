@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.model.model import Customer, created
@@ -83,6 +83,64 @@ def cost_of_round(pools: int, due: int) -> RoundCost:
     total, stored = sum(engine.requests.values()), 1  # all next checks are stored together
     returning = engine.requests["TransactWriteItems"] - stored
     return RoundCost(report.returned, returning, total - returning, engine.read_units)
+
+
+class IdleMonth(NamedTuple):
+    """What the schedule costs in a month for pools in which nothing is due, in tenants of a hundred pools each."""
+
+    read_units: float
+    write_units: float
+    lambda_s: float
+
+    @property
+    def usd(self) -> float:
+        """Return the price on demand in us-east-1, with half a gigabyte of memory."""
+        return self.read_units * 0.125e-6 + self.write_units * 0.625e-6 + self.lambda_s * 0.5 * 13.3334e-6
+
+
+SAMPLE_TENANTS, POOLS_OF_TENANT, CLOCK_DAYS = 5, 100, 7
+REQUEST_S = 0.003  # of CPU, with half a gigabyte; eight wait at a time
+DAYS_OF_MONTH = 30
+
+
+def cost_of_idle_pools(pools: int) -> IdleMonth:
+    """Count a search, a check of each pool and an idle round with five hundred pools, and multiply."""
+    engine = Metered()
+    world = World(memory_table(engine))
+    clocks: dict[str, Any] = {"claim_ttl": "P30D", "idle_ttl": f"P{CLOCK_DAYS}D"}
+    for tenant in range(SAMPLE_TENANTS):
+        world.pool("p0", f"t{tenant}", members="alice", **clocks)
+        template = engine.items[keys.pool_key(f"t{tenant}", "p0")]
+        for number in range(POOLS_OF_TENANT):
+            key = keys.pool_key(f"t{tenant}", f"p{number}")
+            check = items.check_at(f"t{tenant}", key.sk, world.clock.now)
+            engine.items[key] = template | {"sk": {"S": key.sk}} | check
+    sample = SAMPLE_TENANTS * POOLS_OF_TENANT
+    for _ in range(3):
+        world.clock.forward(MINUTE)
+        world.run_schedule()
+    world.clock.forward(PERIOD_MS)
+    search = _run_idle(engine, world, 0)
+    idle = _run_idle(engine, world, 0)
+    world.clock.forward(CLOCK_DAYS * DAY - PERIOD_MS)
+    engine.items[keys.search_key()] = items.build_item(keys.search_key(), {"period": world.clock.now // PERIOD_MS})
+    checked = _run_idle(engine, world, sample)
+    month = DAYS_OF_MONTH * DAY
+    rounds, share = month / MINUTE, pools / sample
+    searches, checks = share * month / PERIOD_MS, share * DAYS_OF_MONTH / CLOCK_DAYS
+    totals = [
+        one * rounds + (each - one) * searches + (due - one) * checks
+        for one, each, due in zip(idle, search, checked, strict=True)
+    ]
+    return IdleMonth(totals[0], totals[1], totals[2] * REQUEST_S)
+
+
+def _run_idle(engine: Metered, world: World, due: int) -> tuple[float, float, float]:
+    """Return the read units, the write units and the requests of a round that checks that many pools."""
+    engine.reset()
+    report = world.run_schedule()
+    assert (report.checked, report.returned) == (due, 0), report
+    return engine.read_units, engine.write_units, sum(engine.requests.values())
 
 
 def cost_of_sweep(customers: int) -> Cost:
