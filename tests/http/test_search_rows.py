@@ -219,7 +219,7 @@ def test_a_malformed_customer_or_record_does_not_stop_the_others(streamed: World
 def audited(world: World, *, repair: bool = False) -> list[tuple[str, str]]:
     """Return the kind and the customer of each drift."""
     pools = sweeper.pools_of(world.another_process().backend, "main")
-    report = audit.run(world.table, pools, lambda: 60.0, repair=repair, wait=lambda seconds: None)
+    report = audit.run(world.table, pools, lambda: 60.0, now=world.clock(), repair=repair, wait=lambda seconds: None)
     return [(each.kind, each.id) for each in report.drift]
 
 
