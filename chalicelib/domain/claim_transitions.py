@@ -82,7 +82,7 @@ def transfer(
     is_private = known is not None and known.state == "private"
     key = actor.customer_key(customer)
     if open_only and actor.home.status != "open" and not is_private:
-        # After the rules about the caller, as for a private customer: other users must not tell the two apart.
+        # After the rules about the caller, as for a private customer: other users must not see a difference.
         pool_key = keys.pool_key(actor.tenant, actor.pool)
         return Recheck(key, known, (*manager_rules(actor), rules.always_fails(pool_key, "pool_not_open")))
     required = (

@@ -309,7 +309,7 @@ def claiming_rules(actor: Actor, customer: str, known: Customer | None, takes: T
 def _territory_rules(actor: Actor, key: Key, known: Customer | None, takes: Takes | None) -> list[Rule]:
     """Require that the actor's territory is `takes`, and that the customer is in it (rule 37).
 
-    A card that was written under other definitions of the fields says nothing. Then the fields decide: the transition
+    A card that was written under other definitions of the fields is not used. Then the fields decide: the transition
     is bound to the version in which they were read.
     """
     same = rules.same_territory(actor.member_key, None if takes is None else takes.text)

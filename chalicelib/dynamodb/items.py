@@ -389,8 +389,8 @@ def _definitions(text: str | None) -> dict[str, Any]:
 def check_at(tenant: str, pool: str, at: int) -> Item:
     """Return the attributes of a pool's item that schedule its next check.
 
-    They belong to the schedule, not to the pool: no version counts them. Whoever moves the check to the present sets
-    `moved_at` too, see `check_now`.
+    They belong to the schedule, not to the pool: no version counts them. A write that moves the check to the present
+    also sets `moved_at`: see `check_now`.
     """
     return serialize_attributes({DUE: keys.schedule_of(tenant, pool), INDEX_RANGE[DUE]: at})
 

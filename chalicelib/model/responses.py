@@ -469,7 +469,7 @@ class Import(Naming):
 
 class PreviewColumn(Schema):
     """A column of a file, and what it is imported as: an attribute of a row, a part of a name or a field; null if it is
-    left out. `sample` is one of its values. `offers_holder`: it seems to name whom a customer belongs to."""
+    left out. `sample` is one of its values. `offers_holder`: it seems to name the owners of customers."""
 
     heading: str
     target: str | None

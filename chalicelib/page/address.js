@@ -11,20 +11,20 @@ export const place = signal(placeOf(location.hash));
 function placeOf(hash) {
   const [path, asked] = hash.startsWith("#/") ? hash.slice(2).split("?") : ["", ""];
   const [pool, view] = path.split("/").map(decodeURIComponent);
-  const said = new URLSearchParams(asked ?? "");
+  const parameters = new URLSearchParams(asked ?? "");
   const found = { pool: pool || null, view: view || null, filters: {} };
-  for (const name of PLAIN) found[name] = said.get(name);
-  for (const [name, text] of said) if (name.startsWith("f.")) found.filters[name.slice(2)] = text;
+  for (const name of PLAIN) found[name] = parameters.get(name);
+  for (const [name, text] of parameters) if (name.startsWith("f.")) found.filters[name.slice(2)] = text;
   return found;
 }
 
 /** The address of a place, as a link takes it. */
 export function linkTo(to) {
-  const said = new URLSearchParams();
-  for (const name of PLAIN) if (to[name]) said.set(name, to[name]);
-  for (const [key, text] of Object.entries(to.filters ?? {})) if (text) said.set("f." + key, text);
+  const parameters = new URLSearchParams();
+  for (const name of PLAIN) if (to[name]) parameters.set(name, to[name]);
+  for (const [key, text] of Object.entries(to.filters ?? {})) if (text) parameters.set("f." + key, text);
   const path = [to.pool, to.view].filter(Boolean).map(encodeURIComponent).join("/");
-  const asked = said.toString();
+  const asked = parameters.toString();
   return `#/${path}${asked && `?${asked}`}`;
 }
 

@@ -25,7 +25,7 @@ export function dropDraft(name) {
   sessionStorage.removeItem(keyOf(name));
 }
 
-/** Whoever signs out leaves nothing behind. */
+/** Remove all drafts, when the user signs out. */
 export function dropDrafts() {
   for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
 }

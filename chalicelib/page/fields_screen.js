@@ -1,5 +1,5 @@
-// The fields of the pool's customers: defined, changed, removed. The service checks every change, and says what of it works
-// on in the background.
+// The fields of the pool's customers: defined, changed, removed. The service checks every change, and returns which part of
+// it continues in the background.
 
 import { Badge, Button, Choice, Field } from "./components.js";
 import { fieldName } from "./customers.js";

@@ -12,11 +12,11 @@ const TYPING_MS = 350;
 
 /** An @ makes it an e-mail address, digits a phone number; everything else is any part of a name or a searched field. */
 function searched(text) {
-  const said = (text ?? "").trim();
-  if (said === "") return {};
-  if (said.includes("@")) return { email: said };
-  if (/^[+\d０-９][\d０-９\s().-]{5,}$/.test(said)) return { phone: said };
-  return { q: said.slice(0, 64) };
+  const trimmed = (text ?? "").trim();
+  if (trimmed === "") return {};
+  if (trimmed.includes("@")) return { email: trimmed };
+  if (/^[+\d０-９][\d０-９\s().-]{5,}$/.test(trimmed)) return { phone: trimmed };
+  return { q: trimmed.slice(0, 64) };
 }
 
 /** The parameters of a list for the search, the filters and the order of the address. */

@@ -153,9 +153,9 @@ async function carry(trial) {
     try {
       const answer = await change(path, { ...body, ...(trial ? { dry_run: true } : { import: source }) });
       answer.results.forEach((result, i) => {
-        const told = forecast ? forecast(result, answer.room ?? {}) : result;
-        if (told.ok) sums[told.outcome ?? "done"] += 1;
-        else failed.push({ ...piece[i], why: reason(told) });
+        const row = forecast ? forecast(result, answer.room ?? {}) : result;
+        if (row.ok) sums[row.outcome ?? "done"] += 1;
+        else failed.push({ ...piece[i], why: reason(row) });
       });
     } catch (error) {
       failed.push(...piece.map((each) => ({ ...each, why: reason(refusalOf(error)) })));
@@ -168,7 +168,7 @@ async function carry(trial) {
   if (!trial) importing.listed += 1;
 }
 
-/** What the service has counted for an import: its answers do not tell a new customer from one that stays as it is. */
+/** What the service has counted for an import: its responses do not distinguish a new customer from an unchanged one. */
 async function countsOf(id, done) {
   const { items } = await read(inPool(`/imports${query({ limit: 100 })}`));
   const listed = items.find((each) => each.id === id) ?? { created: done, updated: 0 };

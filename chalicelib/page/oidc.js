@@ -30,15 +30,15 @@ export async function leaveToSignIn() {
 
 /** Begin the session of a user who has just come back from the issuer, where they were before; or show an error. */
 export async function comeBack() {
-  const said = new URLSearchParams(location.search);
-  if (!said.has("state") || !GIVEN.signIn) return;
+  const parameters = new URLSearchParams(location.search);
+  if (!parameters.has("state") || !GIVEN.signIn) return;
   const left = JSON.parse(sessionStorage.getItem(LEFT_KEPT) ?? "null");
   sessionStorage.removeItem(LEFT_KEPT);
   history.replaceState(null, "", location.pathname);
   try {
-    const fromIssuer = !said.has("iss") || said.get("iss") === GIVEN.signIn.issuer;
-    if (left === null || left.state !== said.get("state") || !said.has("code") || !fromIssuer) throw new Error("not asked for");
-    const tokens = await exchanged(said.get("code"), left);
+    const fromIssuer = !parameters.has("iss") || parameters.get("iss") === GIVEN.signIn.issuer;
+    if (left === null || left.state !== parameters.get("state") || !parameters.has("code") || !fromIssuer) throw new Error("not asked for");
+    const tokens = await exchanged(parameters.get("code"), left);
     if (claimsOf(tokens.id_token)?.nonce !== left.nonce) throw new Error("an answer to another question");
     if (!session.begin(tokens[GIVEN.signIn.token])) throw new Error("not a token that says who it is about");
     if (left.place) location.hash = left.place;

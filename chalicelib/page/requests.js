@@ -69,9 +69,9 @@ export const ofCustomer = (id, rest = "") => inPool(`/customers/${encodeURICompo
 
 /** A query of those members that have a value; a list is repeated. */
 export function query(given) {
-  const said = Object.entries(given).flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
+  const pairs = Object.entries(given).flatMap(([name, value]) => [value].flat().map((each) => [name, each]))
     .filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return said.length ? `?${new URLSearchParams(said)}` : "";
+  return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
 }
 
 /** Every item of a list that is known to be short. */

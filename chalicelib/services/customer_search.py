@@ -19,12 +19,12 @@ from chalicelib.dynamodb.keys import NAMES, PLACE
 from chalicelib.model import times
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_filters import FieldFilter, InvalidFilter, TextSearch, parse, searchable
-from chalicelib.model.model import IDENTIFIER, Customer, Pool
+from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import Kind, fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.validation import FieldError
 from chalicelib.services import customers, row_search
-from chalicelib.services.customers import CUSTOMERS_PER_READ, HELD_BY_NOBODY, ROUNDS, Filter, Last
+from chalicelib.services.customers import CUSTOMERS_PER_READ, HELD_BY_NOBODY, ROUNDS, Filter, Last, last_position
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -215,7 +215,11 @@ def _by_rows(
     sees_all = search.manager or not search_entries.restricts(pool)
     narrowed = bool(search.filters) or search.wanted.state is not None
     found = row_search.find(
-        ctx, actor, row_search.Search(text, fits, sees_all, narrowed), limit, _last(place, cursor, search, NAMES)
+        ctx,
+        actor,
+        row_search.Search(text, fits, sees_all, narrowed),
+        limit,
+        last_position(place, cursor, NAMES, search.wanted),
     )
     shown = [ctx.shown(pool, each, search.manager) for each in found.customers]
     if found.last is None:
@@ -233,7 +237,7 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
     by_name = search.order == "name"
     prefix = search.wanted.name or ""
     index, partitions, part = customers.list_of(pool, replace(search.wanted, name=prefix if by_name else None))
-    last = _last(place, cursor, search, index)
+    last = last_position(place, cursor, index, search.wanted)
     found: list[tuple[Last, Customer]] = []
     looked_at, more = 0, True
     for _ in range(ROUNDS):
@@ -253,18 +257,3 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
     if more and last is not None and (search.manager or not search.wanted.name):
         return CustomerPage(shown, place.write(last, hidden=True), looked_at=looked_at)
     return CustomerPage(shown, None)
-
-
-def _last(place: Cursor, cursor: str | None, search: _Search, index: str) -> Last | None:
-    """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
-    last = place.read(cursor, Last)
-    if last is None:
-        return None
-    rank = last.rank
-    if index == NAMES:
-        fits = isinstance(rank, str) and rank == truncate_name(rank)
-    else:
-        fits = isinstance(rank, int) and abs(rank) < 10**18
-    if not fits or IDENTIFIER.fullmatch(last.id) is None:
-        raise Refused(Refusal("invalid_cursor"))
-    return last

@@ -190,7 +190,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     wanted = for_caller(ctx, pool, wanted)
     index, partitions, part = list_of(pool, wanted)
     place = Cursor(actor.secret, partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
-    last = _last(place, cursor, index, wanted)
+    last = last_position(place, cursor, index, wanted)
     # Elsewhere private customers have no deadline, so the index has them last.
     merged = index == PLACE and wanted.state is None and pool.policy.private_ttl is not None
     if wanted.state in HELD_BY_NOBODY and wanted.holder is not None:
@@ -198,14 +198,13 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
         return CustomerPage([], None)
     if wanted.name is not None and not _sees_all_names(ctx, pool):
         return _found_by_name(ctx, pool, wanted, limit, last, place)
+    by_index = partial(positions, ctx, actor, index, partitions, part)
+    read = partial(_by_deadline, ctx, actor, wanted) if merged else by_index
     listed: list[Last] = []
     shown: dict[str, responses.Customer] = {}
     for _ in range(ROUNDS):
         room = limit - len(shown)
-        if merged:
-            listed = _by_deadline(ctx, actor, wanted, last, room)
-        else:
-            listed = positions(ctx, actor, index, partitions, part, last, room)
+        listed = read(last, room)
         ids = [each.id for each in listed[:room]]
         found = ctx.backend.table.get([actor.member_key, *keys_of(actor, ids)])
         only_members(ctx, pool, found)
@@ -326,7 +325,7 @@ class Last(Struct, frozen=True, array_like=True):
     shard: Annotated[int, Meta(ge=0, lt=32)]
 
 
-def _last(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> Last | None:
+def last_position(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> Last | None:
     """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
     last = place.read(cursor, Last)
     if last is None:

@@ -47,6 +47,14 @@ def one_is_refused(*refusals: str) -> Callable[[World, list[Any]], None]:
     return check
 
 
+def two_suppressed(world: World) -> None:
+    """Create c1 and c3, which have one number, and suppress both."""
+    prepared(world)
+    world.mona.create("c3", fields={"phone": PHONE}, on_duplicate="allow")
+    for each in ("c1", "c3"):
+        world.mona.post(f"/customers/{each}/suppress")
+
+
 @race
 def a_suppression_and_two_claims(world: World) -> Race:
     prepared(world)
@@ -101,19 +109,13 @@ def a_suppression_and_an_edit_that_takes_its_number(world: World) -> Race:
 
 @race
 def the_ends_of_two_suppressions_with_one_number(world: World) -> Race:
-    prepared(world)
-    world.mona.create("c3", fields={"phone": PHONE}, on_duplicate="allow")
-    for each in ("c1", "c3"):
-        world.mona.post(f"/customers/{each}/suppress")
+    two_suppressed(world)
     return Race([verb("mona", "unsuppress"), verb("mona", "unsuppress", "c3"), create("q")])
 
 
 @race
 def the_end_of_one_of_two_suppressions_and_new_customers_with_their_number(world: World) -> Race:
-    prepared(world)
-    world.mona.create("c3", fields={"phone": PHONE}, on_duplicate="allow")
-    for each in ("c1", "c3"):
-        world.mona.post(f"/customers/{each}/suppress")
+    two_suppressed(world)
 
     def check(world: World, results: list[Any]) -> None:
         assert codes(results) == ["ok", "suppressed", "suppressed"]
