@@ -90,11 +90,15 @@ def request_entry(action: Action, table: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _set_expression(changed: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    """Return the expression text, and the placeholders of the names. Cached, since a verb changes the same names."""
+    """Return the expression text, and the placeholders of the names. Cached, since a verb changes the same names.
+
+    DynamoDB rejects a clause without attributes, so an empty one is left out.
+    """
     names = {name: f"#{index}" for index, name in enumerate((*changed, *removed))}
     assigned = ", ".join([f"{names[name]} = {value}" for name, value in zip(changed, _VALUES, strict=False)])
     cleared = ", ".join([names[name] for name in removed])
-    return f"SET {assigned}" + (f" REMOVE {cleared}" if removed else ""), names
+    clauses = (f"SET {assigned}" if changed else "", f"REMOVE {cleared}" if removed else "")
+    return " ".join(filter(None, clauses)), names
 
 
 def expression_names(names: dict[str, str], values: Item) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from chalicelib.dynamodb.table import (
     OutcomeUnknown,
     Patience,
     Put,
+    SetAttributes,
     StoreUnavailable,
     Table,
     Throttled,
@@ -344,3 +345,11 @@ def test_each_action_has_its_condition_and_returns_the_item_that_failed_it() -> 
             "ExpressionAttributeValues": {":0": {"N": "1"}, ":1": {"N": "1"}, ":2": {"N": "5"}},
         }
     }  # fmt: skip
+
+
+def test_an_update_that_only_removes_attributes_has_no_set_clause() -> None:
+    removed = request_entry(SetAttributes(KEY, {}, ("takes",)), "t")
+    changed = request_entry(SetAttributes(KEY, {"n": {"N": "1"}}, ("takes",)), "t")
+
+    assert removed["Update"]["UpdateExpression"] == "REMOVE #0"
+    assert changed["Update"]["UpdateExpression"] == "SET #0 = :0 REMOVE #1"
