@@ -72,13 +72,18 @@ for route in routes.ROUTES:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
     """Check the pools that are due, empty erased customers, continue leaves. Stops before the function times out."""
-    from chalicelib.services import schedule  # only this function needs it
+    from chalicelib.services import fan_out  # only this function needs it
 
-    backend = service().backend
     context: Any = event.context
-    report = schedule.run_round(backend, bootstrap.clock(), lambda: context.get_remaining_time_in_millis() / 1000)
+    report = fan_out.run(
+        service().backend,
+        event.to_dict(),
+        bootstrap.clock(),
+        lambda: context.get_remaining_time_in_millis() / 1000,
+        bootstrap.invoke(settings, context.invoked_function_arn),
+    )
     numbers = report.schedule_numbers()
-    app.log.info("swept", extra=measured("sweep", numbers, unconfirmed=report.unconfirmed))
+    app.log.info("swept", extra=measured("sweep", numbers, unconfirmed=report.unconfirmed, part=event.detail or None))
     return numbers | {"unconfirmed": report.unconfirmed}
 
 

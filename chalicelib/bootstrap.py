@@ -10,6 +10,7 @@ read Python's build configuration, which takes 5 ms. Hence this module imports t
 from __future__ import annotations
 
 import gc
+import json
 import os
 import random
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.config import Config
     from chalicelib.dynamodb.table import Table
     from chalicelib.events.publisher import SetAside
+    from chalicelib.services.fan_out import Invoke
 
 
 def begin_start() -> None:
@@ -79,6 +81,22 @@ def bus(settings: Config) -> Any:
     from chalicelib.events import publisher  # only one function publishes
 
     return publisher.connect(settings.region)
+
+
+def invoke(settings: Config, function: str) -> Invoke | None:
+    """Return what invokes the function without waiting for it; None if the setting is off."""
+    if not settings.fan_out:
+        return None
+    return lambda event: _lambda_client(settings).invoke(
+        FunctionName=function, InvocationType="Event", Payload=json.dumps(event)
+    )
+
+
+@cache
+def _lambda_client(settings: Config) -> Any:
+    from chalicelib.events.dead_letters import connect
+
+    return connect("lambda", settings.region)
 
 
 @cache

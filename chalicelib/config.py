@@ -15,6 +15,7 @@ class Config(Struct, frozen=True):
     `endpoint` is None on AWS; `key_set` is the URL or path of the issuer's JSON Web Key Set. `clients` are the client
     ids whose tokens need no audience. `event_bus` is the EventBridge bus, `failed_events` the queue for malformed
     stream records, `metrics` the CloudWatch namespace.
+    `fan_out` lets the schedule invoke its own function for what one run has no time for.
     `key_secret` is for the digests of phone numbers and e-mail addresses in table keys, which name its `key_version`,
     and of names in logs. `commit` is the commit that is deployed.
     """
@@ -32,6 +33,7 @@ class Config(Struct, frozen=True):
     key_secret: str
     key_version: str
     commit: str
+    fan_out: bool
 
     @property
     def release(self) -> str:
@@ -58,6 +60,7 @@ def read(environment: Mapping[str, str]) -> Config:
         key_secret=environment.get("KEY_SECRET", ""),
         key_version=environment.get("KEY_VERSION", "1"),
         commit=environment.get("COMMIT") or "unknown",
+        fan_out=environment.get("FAN_OUT") == "on",
     )
 
 

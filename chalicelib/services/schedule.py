@@ -10,7 +10,7 @@ another one. `check_search` finds checks that are missing or too late.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -34,10 +34,16 @@ log = logging.getLogger("customer-pool")
 AT_ONCE: Final = 8  # pools; each waits for DynamoDB most of its time
 PAGE: Final = 50  # checks that are read, and stored, together
 SEARCH_SHARE: Final = 4  # of the time, one part is for the search
+HAND_OVER_SHARE: Final = 4  # of the time, one part is for the checks, where the rest is handed over
 
 
-def run_round(backend: Backend, now: int, seconds_left: SecondsLeft) -> SweepResult:
-    """Empty erased customers, continue leaves, check the pools that are due, and search for checks that are late."""
+def run_round(
+    backend: Backend, now: int, seconds_left: SecondsLeft, hand_over: Callable[[], None] | None = None
+) -> SweepResult:
+    """Empty erased customers, continue leaves, check the pools that are due, and search for checks that are late.
+
+    `hand_over` lets others check what this round has no time for (`fan_out`).
+    """
     from chalicelib.services import check_search, erasure  # only the schedule needs them
 
     failed = 0
@@ -47,9 +53,12 @@ def run_round(backend: Backend, now: int, seconds_left: SecondsLeft) -> SweepRes
         log.warning("erased customers are left for the next round: %s", exception_summary(error))
     half = seconds_left() / 2
     failed += _continue_leaves(backend, now, lambda: seconds_left() - half)
-    reserved = seconds_left() / SEARCH_SHARE
+    share = 1 / HAND_OVER_SHARE if hand_over is not None else 1 - 1 / SEARCH_SHARE
+    reserved = seconds_left() * (1 - share)
     report = check_pools(backend, now, lambda: seconds_left() - reserved)
     report.failed += failed
+    if hand_over is not None and not report.throttled and seconds_left() - reserved < MIN_SECONDS_LEFT:
+        hand_over()
     if not report.throttled:
         check_search.continue_search(backend, now, seconds_left)
     return report

@@ -20,6 +20,7 @@ from typing import Any
 import jwt
 import pytest
 
+from chalicelib.dynamodb.keys import SCHEDULE_SHARDS
 from poolctl.client import Client
 from poolctl.local_keys import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, LocalKeys
 from tests.e2e.conftest import account
@@ -311,6 +312,47 @@ def test_a_bus_subscriber_receives_claims_releases_expirations_and_reminders(
     assert (reminder["source"], reminder["detail"]["holder"]) == ("customer-pool", "carol")
     assert reminder["detail"]["level"] == "PT23H59M59S"
     assert "Customer" not in json.dumps(listener.heard)  # as all of them are named
+
+
+def test_a_round_without_enough_time_is_handed_to_parallel_invocations(
+    stack: Stack, begun: None, unpacked: Path
+) -> None:
+    """The round begins in a function that has four seconds; the emulator runs the deployed one for each part."""
+    function = client("lambda").get_function(FunctionName=deployed_function("SweepExpired"))["Configuration"]
+    mona, customer = stack.client("mona"), "/v1/pools/brief/customers/c6"
+    pause_schedule()
+    stack.client("carol").must("POST", f"{customer}/claim")
+    time.sleep(3)
+
+    settings = local_environment(stack.engine.endpoint, stack.keys) | {
+        "TABLE_NAME": stack.outputs["TableName"], "FAN_OUT": "on", "AWS_ENDPOINT_URL_LAMBDA": stack.engine.endpoint,
+    }  # fmt: skip
+    sources = dependencies(stack.package.architecture, RUNTIME)
+    handler, arn = "app.sweep_expired", function["FunctionArn"]
+    with LambdaRuntime(unpacked, sources, handler, settings, seconds=4, arn=arn) as sweep:
+        report = sweep.invoke(scheduled_event())
+        log = "\n".join(sweep.log())
+    deadline = time.monotonic() + SCHEDULE_WITHIN
+    while mona.must("GET", customer)["state"] != "available" and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+    assert (report["returned"], report["checked"]) == (0, 0)
+    assert f"handed to {SCHEDULE_SHARDS} invocations" in log
+    assert mona.must("GET", customer)["state"] == "available"
+
+
+def deployed_function(name: str) -> str:
+    resource = client("cloudformation").describe_stack_resource(StackName=STAGE.stack, LogicalResourceId=name)
+    return str(resource["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def pause_schedule() -> None:
+    """Let a round that has begun end, and no other one begin."""
+    events = client("events")
+    for rule in events.list_rules()["Rules"]:
+        if "ScheduleExpression" in rule:
+            events.disable_rule(Name=rule["Name"])
+    time.sleep(2)
 
 
 def test_each_function_writes_to_its_own_log(stack: Stack, begun: None) -> None:

@@ -17,6 +17,7 @@ from app import cors
 from chalicelib.api import problems
 from chalicelib.api.routes import ROUTES
 from chalicelib.dynamodb import items
+from chalicelib.dynamodb.keys import SCHEDULE_SHARDS
 from chalicelib.dynamodb.schema import SCHEMA
 from chalicelib.model.errors import CATALOG, Refusal
 from chalicelib.model.model import Customer, Member, Pool
@@ -55,7 +56,7 @@ VARIABLES = {
         "SIGN_IN_TOKEN", "SIGN_IN_HOSTS",
     },
     "Authorizer": {"COMMIT", "JWKS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_CLIENTS"},
-    "SweepExpired": {"COMMIT", "TABLE_NAME", "METRICS"},
+    "SweepExpired": {"COMMIT", "FAN_OUT", "TABLE_NAME", "METRICS"},
     "PublishEvents": {"COMMIT", "EVENT_BUS", "FAILED_EVENTS", "METRICS"},
     "IndexNames": {"COMMIT", "TABLE_NAME", "METRICS"},
 }  # fmt: skip
@@ -295,12 +296,25 @@ def test_the_secret_of_the_digests_is_generated_and_kept(template: dict[str, Any
 def test_the_sweep_runs_alone_and_its_failures_are_kept(resources: dict[str, dict[str, Any]]) -> None:
     sweep = resources["SweepExpired"]
 
-    assert sweep["ReservedConcurrentExecutions"] == 1
+    assert sweep["ReservedConcurrentExecutions"] == {"Fn::If": ["FannedOut", 1 + SCHEDULE_SHARDS, 1]}
     assert sweep["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": ["FailedSweeps", "Arn"]}
     assert sweep["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 120}
     assert resources["FailedSweeps"] == resources["FailedEvents"] == resources["FailedNames"]
     assert resources["FailedSweeps"]["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert [event["Properties"]["Schedule"] for event in sweep["Events"].values()] == ["rate(1 minute)"]
+
+
+def test_the_sweep_may_invoke_itself_only_where_its_rounds_are_handed_over(template: dict[str, Any]) -> None:
+    policy = template["Resources"]["FanOutPolicy"]
+
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+
+    assert (policy["Condition"], policy["Properties"]["Roles"]) == ("FannedOut", [{"Ref": "SweepExpiredRole"}])
+    assert statement["Action"] == ["lambda:InvokeFunction"]
+    assert statement["Resource"] == [
+        {"Fn::GetAtt": ["SweepExpired", "Arn"]}, {"Fn::Sub": "${SweepExpired.Arn}:*"}
+    ]  # fmt: skip
+    assert template["Parameters"]["FanOut"]["Default"] == "off"
 
 
 def test_the_stream_invokes_the_publisher_and_keeps_failed_records(

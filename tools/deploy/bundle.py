@@ -25,6 +25,7 @@ OPERATIONS = {
     "dynamodb": ("BatchGetItem", "Query", "TransactWriteItems"),
     "dynamodbstreams": ("DescribeStream",),
     "events": ("PutEvents",),
+    "lambda": ("Invoke",),
     "sqs": ("SendMessage",),
 }
 

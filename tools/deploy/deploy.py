@@ -32,6 +32,7 @@ SETTINGS = {
     "AlarmEmail": "ALARM_EMAIL",
     "Tracing": "TRACING",
     "ReserveConcurrency": "RESERVE_CONCURRENCY",
+    "FanOut": "FAN_OUT",
     "Emulated": "EMULATED",
     "SignInClient": "SIGN_IN_CLIENT",
     "SignInScope": "SIGN_IN_SCOPE",

@@ -38,17 +38,30 @@ class FunctionFailed(Exception):
 
 
 class LambdaRuntime:
-    """One function of the package unpacked at `root`, inside a `with`. `runtime` is the folder with AWS's runtime."""
+    """One function of the package unpacked at `root`, inside a `with`. `runtime` is the folder with AWS's runtime.
 
-    def __init__(self, root: Path, runtime: Path, handler: str, settings: dict[str, str]) -> None:
+    The function has that many seconds for an event, and the ARN `arn`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        runtime: Path,
+        handler: str,
+        settings: dict[str, str],
+        *,
+        seconds: float = 30,
+        arn: str = FUNCTION_ARN,
+    ) -> None:
         self._command = [sys.executable, "-I", "-S", "-c", START, str(root), str(runtime), handler]
         self._root, self._settings = root, settings
+        self._seconds, self._arn = seconds, arn
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self._events, self._answers))
+        self._server = ThreadingHTTPServer((HOST, 0), _handler(self._events, self._answers, self._seconds, self._arn))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         environment = self._settings | {
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.server_port}",
@@ -94,7 +107,7 @@ class LambdaRuntime:
 
 
 def _handler(
-    events: queue.Queue[tuple[str, bytes]], answers: queue.Queue[tuple[str, Any]]
+    events: queue.Queue[tuple[str, bytes]], answers: queue.Queue[tuple[str, Any]], seconds: float, arn: str
 ) -> type[BaseHTTPRequestHandler]:
     class RuntimeApi(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -103,8 +116,8 @@ def _handler(
             request_id, event = events.get()
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": request_id,
-                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + 30) * 1000)),
-                "Lambda-Runtime-Invoked-Function-Arn": FUNCTION_ARN,
+                "Lambda-Runtime-Deadline-Ms": str(int((time.time() + seconds) * 1000)),
+                "Lambda-Runtime-Invoked-Function-Arn": arn,
                 "Content-Type": "application/json",
             }
             self._answer(200, headers, event)
