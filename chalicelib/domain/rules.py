@@ -8,15 +8,14 @@ rules is in the order in which they give a refusal (rule 3 of the domain).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, reduce
-from operator import and_
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Value
 
-from chalicelib.dynamodb.conditions import Attribute, evaluate
+from chalicelib.dynamodb.conditions import Attribute, all_of, evaluate
 from chalicelib.dynamodb.items import NAMING, PREVIOUS_OWNERS, Item, deserialize
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
 from chalicelib.model.errors import Refusal
@@ -75,10 +74,6 @@ class Rule(Struct, frozen=True):
     limit: int | None = None
     used: str = ""
     errors: tuple[FieldError, ...] = ()
-
-
-def all_of(conditions: Sequence[Condition]) -> Condition:
-    return reduce(and_, conditions)
 
 
 def broken_rules(rules: Sequence[Rule], returned: Mapping[Key, Item]) -> Iterator[Refusal]:

@@ -6,6 +6,8 @@ a pool: its item exists while that customer has the value.
 
 from __future__ import annotations
 
+from typing import Final
+
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Erase, Remove, Transition, Write
@@ -13,11 +15,18 @@ from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.model import Customer
 
+_NONE: Final[frozenset[Key]] = frozenset()
+
 
 def rules_of(after: Customer, before: Customer | None = None) -> list[Rule]:
     """Require of each value that the customer gets: no other customer of the pool has it."""
     gained = sorted(_keys(after) - _keys(before))
     return [rules.not_of_another(key, after.id, after.created_at) for key in gained]
+
+
+def changed(transition: Transition) -> frozenset[Key]:
+    """Return the values that the transition takes or releases."""
+    return _after(transition) ^ _before(transition)
 
 
 def taken(transition: Transition) -> frozenset[Key]:
@@ -29,14 +38,14 @@ def released(transition: Transition) -> frozenset[Key]:
 
 
 def _before(transition: Transition) -> frozenset[Key]:
-    return _keys(transition.before) if isinstance(transition, Write | Remove | Erase) else frozenset()
+    return _keys(transition.before) if isinstance(transition, Write | Remove | Erase) else _NONE
 
 
 def _after(transition: Transition) -> frozenset[Key]:
-    return _keys(transition.after) if isinstance(transition, Write) else frozenset()
+    return _keys(transition.after) if isinstance(transition, Write) else _NONE
 
 
 def _keys(customer: Customer | None) -> frozenset[Key]:
-    if customer is None:
-        return frozenset()
+    if customer is None or not customer.unique_keys:
+        return _NONE
     return frozenset(keys.unique_key(customer.tenant, customer.pool, each) for each in customer.unique_keys)

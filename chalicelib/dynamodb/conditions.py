@@ -9,8 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from functools import reduce
-from operator import and_
 from typing import Any, Final
 
 from pynamodb.expressions.condition import (
@@ -62,12 +60,28 @@ class Serialized(Value):
         _Operand.__init__(self, value)
 
 
+class All(And):
+    """A conjunction of any number of conditions. PynamoDB's `And` has two, so that a long one is deeply nested."""
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        Condition.__init__(self, "AND", *conditions)
+
+    @property
+    def format_string(self) -> str:  # type: ignore[override]
+        return f"({' {operator} '.join(['{}'] * len(self.values))})"
+
+
+def all_of(conditions: Sequence[Condition]) -> Condition:
+    """Return the condition that all of these hold. There is at least one."""
+    return conditions[0] if len(conditions) == 1 else All(conditions)
+
+
 def unchanged(stored: Item, names: Iterable[str], *, did: Iterable[str] = ()) -> Condition:
     """Return the condition that these attributes, and the daily counts in `did`, are as in the item that was read."""
     read = [(Attribute(name), stored.get(name)) for name in names]
     today = stored.get("did", {}).get("M", {})
     read += [(Attribute(["did", kind]), today.get(kind)) for kind in did]
-    return reduce(and_, [path.does_not_exist() if was is None else path == deserialize(was) for path, was in read])
+    return all_of([path.does_not_exist() if was is None else path == deserialize(was) for path, was in read])
 
 
 def condition_expression(condition: Condition, names: dict[str, str], values: Item) -> str:
@@ -76,16 +90,15 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
     PynamoDB's own serializer returns the same in several times as long.
     """
     kind = type(condition)
-    if kind is And or kind is Or:
-        left, right = condition.values
-        first = condition_expression(left, names, values)
-        return f"({first} {condition.operator} {condition_expression(right, names, values)})"
+    if kind is All or kind is And or kind is Or:
+        parts = [condition_expression(part, names, values) for part in condition.values]
+        return f"({f' {condition.operator} '.join(parts)})"
     if kind is Not:
         return f"(NOT {condition_expression(condition.values[0], names, values)})"
     if kind is Comparison:
         left, right = condition.values
-        return f"{_placeholders(left, names, values)} {condition.operator} {_placeholders(right, names, values)}"
-    sides = [_placeholders(side, names, values) for side in condition.values]
+        return f"{placeholders(left, names, values)} {condition.operator} {placeholders(right, names, values)}"
+    sides = [placeholders(side, names, values) for side in condition.values]
     if kind is Between:
         return f"{sides[0]} BETWEEN {sides[1]} AND {sides[2]}"
     if kind is In:
@@ -95,7 +108,7 @@ def condition_expression(condition: Condition, names: dict[str, str], values: It
     raise TypeError(f"unsupported condition: {kind.__name__}")
 
 
-def _placeholders(operand: Any, names: dict[str, str], values: Item) -> str:
+def placeholders(operand: Any, names: dict[str, str], values: Item) -> str:
     """Return the placeholders of a path or a value. Names need them: DynamoDB reserves many words."""
     if isinstance(operand, Path):
         path = operand.values[0]

@@ -5,14 +5,17 @@ The transactions package builds actions; `table` sends them. Nothing here knows 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
-from pynamodb.expressions import update
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path, Value
+from pynamodb.expressions.update import Action as Change
+from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
-from chalicelib.dynamodb.conditions import condition_expression
+from chalicelib.dynamodb.conditions import condition_expression, placeholders
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 
@@ -64,6 +67,7 @@ Action = Put | SetAttributes | Update | Check | Delete
 _ENTRY_NAMES: Final = {
     Check: "ConditionCheck", Delete: "Delete", Put: "Put", SetAttributes: "Update", Update: "Update"
 }  # fmt: skip
+_CLAUSES: Final[dict[type[Change], str]] = {SetAction: "SET", RemoveAction: "REMOVE", AddAction: "ADD"}
 _VALUES: Final = tuple(f":{index}" for index in range(MAX_ATTRIBUTES))
 
 
@@ -77,11 +81,11 @@ def request_entry(action: Action, table: str) -> dict[str, Any]:
     else:
         request["Key"] = key
     if isinstance(action, SetAttributes):
-        request["UpdateExpression"], placeholders = _set_expression(tuple(action.changed), action.removed)
-        names.update(placeholders)
+        request["UpdateExpression"], named = _set_expression(tuple(action.changed), action.removed)
+        names.update(named)
         values.update(zip(_VALUES, action.changed.values(), strict=False))
     elif isinstance(action, Update):
-        request["UpdateExpression"] = update.Update(*action.actions).serialize(names, values)
+        request["UpdateExpression"] = _update_expression(action.actions, names, values)
     if action.condition is not None:
         request["ConditionExpression"] = condition_expression(action.condition, names, values)
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
@@ -99,6 +103,23 @@ def _set_expression(changed: tuple[str, ...], removed: tuple[str, ...]) -> tuple
     cleared = ", ".join([names[name] for name in removed])
     clauses = (f"SET {assigned}" if changed else "", f"REMOVE {cleared}" if removed else "")
     return " ".join(filter(None, clauses)), names
+
+
+def _update_expression(actions: Sequence[Change], names: dict[str, str], values: Item) -> str:
+    """Return the expression text. Adds its placeholders. PynamoDB's own serializer takes several times as long."""
+    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
+    for action in actions:
+        sides = [_operand(side, names, values) for side in action.values]
+        clauses[_CLAUSES[type(action)]].append(action.format_string.format(*sides))
+    return " ".join([f"{name} {', '.join(parts)}" for name, parts in clauses.items() if parts])
+
+
+def _operand(operand: Any, names: dict[str, str], values: Item) -> str:
+    """Return a path, a value, or a function of them, such as `if_not_exists (#0, :0) + :1`."""
+    if isinstance(operand, Path | Value):
+        return placeholders(operand, names, values)
+    sides = [_operand(side, names, values) for side in operand.values]
+    return str(operand.format_string.format(*sides))
 
 
 def expression_names(names: dict[str, str], values: Item) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from chalicelib.domain import masking, rules, transitions
 from chalicelib.domain.rules import Quota, first_broken
 from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb.conditions import all_of
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, PRIORITY_STEP
 from chalicelib.dynamodb.table import Check, Throttled, between
@@ -359,7 +360,7 @@ class _Search:
         actor = self.uow.actor
         quota = Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home)
         belongs = [rules.member(actor.member_key), rules.stays(actor.member_key)]
-        condition = rules.all_of([*(rule.condition for rule in belongs), quota.condition()])
+        condition = all_of([*(rule.condition for rule in belongs), quota.condition()])
         refusing = self.uow.table.write([Check(actor.member_key, condition)])
         if refusing is None:
             return None

@@ -10,7 +10,7 @@ from typing import Final
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Quota, Rule
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.conditions import unchanged
+from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
@@ -158,5 +158,5 @@ def _remove(ctx: RequestContext, pool: Pool, user: str) -> Body:
         writes.append(brought_in(keys.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
         writes += change_log.of_member(ctx, pool, member, None)
         writes += naming_counts(pool, member, None)
-    writes.append(Delete(leaver, rules.all_of([rule.condition for rule in required if rule.key == leaver])))
+    writes.append(Delete(leaver, all_of([rule.condition for rule in required if rule.key == leaver])))
     return ctx.commit(writes, required, RemovedMember(pool.id, user))

@@ -17,7 +17,7 @@ from pynamodb.expressions.operand import Value
 from chalicelib.domain import rendering, rules, search_entries
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.conditions import unchanged
+from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, SetAttributes, Table, Throttled, Update
@@ -297,7 +297,7 @@ def _as_put(
 def _as_read(key: Key, stored: Item) -> list[Rule]:
     """Return the rule that the response depends on: counters, and settings that the request may leave as they are."""
     still = [unchanged(stored, ["version", "held"]), activity_unchanged(stored)]
-    return [Rule(AT_WORK, key, rules.all_of(still))]
+    return [Rule(AT_WORK, key, all_of(still))]
 
 
 def _put_member(
@@ -311,7 +311,7 @@ def _put_member(
     there = Rule("not_found", keys.pool_key(member.tenant, member.pool), rules.pk.exists())
     new = [rules.user_stays(keys.user_key(member.tenant, member.user))] if member.version == 1 else []
     required = [there, *by_whom, *new, Rule("version_conflict", key, same), *as_counted]
-    on_target = rules.all_of([rule.condition for rule in required if rule.key == key])
+    on_target = all_of([rule.condition for rule in required if rule.key == key])
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key), *new)]
     if member.version == 1:
         writes.append(Put(key, items.member_item(member), on_target))

@@ -18,7 +18,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import checks, rules
 from chalicelib.dynamodb import items, keys, sharded_query
-from chalicelib.dynamodb.conditions import unchanged
+from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.items import MALFORMED, MOVED_AT, Item, MalformedPool
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, Key
 from chalicelib.dynamodb.operations import SetAttributes
@@ -186,7 +186,7 @@ def _next(key: Key, stored: Item, at: int) -> SetAttributes:
 def check_unchanged(stored: Item) -> Condition:
     """Return the condition that nothing has moved the check since the pool was read."""
     try:
-        return rules.all_of([rules.pk.exists(), unchanged(stored, (DUE, INDEX_RANGE[DUE], MOVED_AT))])
+        return all_of([rules.pk.exists(), unchanged(stored, (DUE, INDEX_RANGE[DUE], MOVED_AT))])
     except MALFORMED:  # a number that is not whole
         return rules.pk.exists()
 

@@ -19,7 +19,7 @@ from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota
 from chalicelib.domain.transitions import Actor, Erase, Remove, Take, Transition, Write
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.conditions import Attribute, unchanged
+from chalicelib.dynamodb.conditions import Attribute, all_of, unchanged
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Table, Update
@@ -247,8 +247,8 @@ class Counters:
                 rows += [self._filed(key)] if self._turns(key) and _activities(counts) else []
         for quota in quotas:
             required.setdefault(quota.key, []).append(quota.condition())
-        checks = [Check(key, rules.all_of(conditions)) for key, conditions in required.items() if key not in updates]
-        return [*checks, *(Update(key, change, rules.all_of(required[key])) for key, change in updates.items()), *rows]
+        checks = [Check(key, all_of(conditions)) for key, conditions in required.items() if key not in updates]
+        return [*checks, *(Update(key, change, all_of(required[key])) for key, change in updates.items()), *rows]
 
     def _changes_of(self, transition: Transition) -> dict[Key, Counter[str]]:
         """Return the changes of a transition. A transaction needs them twice: to be counted, and to be written."""

@@ -15,6 +15,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import rules, unique_values
 from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Unsuppress, Write
 from chalicelib.dynamodb import cards, items, keys
+from chalicelib.dynamodb.conditions import all_of
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
@@ -58,7 +59,7 @@ def _bound(transition: Transition, conditions: list[Condition]) -> Condition:
         conditions = [*conditions, rules.same_version(known.version, known.created_at)]
     elif isinstance(transition, Write):
         conditions = [*conditions, rules.pk.does_not_exist()]
-    return rules.all_of(conditions or [rules.pk.exists()])
+    return all_of(conditions or [rules.pk.exists()])
 
 
 def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) -> Action:
@@ -79,7 +80,7 @@ def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[C
 
     What an import overwrote is deleted: no undo restores a customer that has moved, and nothing of it may stay behind.
     """
-    new = rules.all_of([*required.pop(transition.target_key, []), rules.pk.does_not_exist()])
+    new = all_of([*required.pop(transition.target_key, []), rules.pk.does_not_exist()])
     moved = Put(transition.target_key, items.customer_item(transition.after), new)
     left = [Delete(Key(transition.key.pk, "F")), Delete(keys.overwritten_key(transition.key))]
     return [Delete(transition.key, bound), *left, moved]
@@ -112,7 +113,7 @@ def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Ite
     for key, item in items.unique_key_items(transition.after).items():
         if key not in existing:
             conditions = required.pop(key, [])
-            yield Update(key, rules.take_unique_key(item), rules.all_of(conditions) if conditions else None)
+            yield Update(key, rules.take_unique_key(item), all_of(conditions) if conditions else None)
 
 
 def _unique_values(transition: Transition, required: dict[Key, list[Condition]]) -> Iterator[Action]:
@@ -123,7 +124,7 @@ def _unique_values(transition: Transition, required: dict[Key, list[Condition]])
         owner = {"customer": after.id, "created_at": after.created_at, "version": after.version}
         for key in sorted(unique_values.taken(transition)):
             conditions = required.pop(key, [])
-            yield Put(key, items.build_item(key, owner), rules.all_of(conditions) if conditions else None)
+            yield Put(key, items.build_item(key, owner), all_of(conditions) if conditions else None)
 
 
 def with_request_marker(transition: Write, request_marker: str) -> Write:

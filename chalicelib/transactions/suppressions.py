@@ -13,10 +13,10 @@ from typing import Any, Final
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Value
 
-from chalicelib.domain import rules, suppression
+from chalicelib.domain import suppression
 from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.conditions import Attribute
+from chalicelib.dynamodb.conditions import Attribute, all_of
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import Action, Delete, Update
@@ -66,10 +66,10 @@ class Suppressions:
         conditions += [Attribute([each]).exists() for each in sorted(removed)]
         others = sorted(keys.named_in_suppression(seen or {}) - removed)
         if not added and not others:
-            return Delete(key, rules.all_of([*conditions, ~(_count > len(removed))]))
+            return Delete(key, all_of([*conditions, ~(_count > len(removed))]))
         if not added:
             conditions.append(Attribute([others[0]]).exists())
-        return Update(key, self._changes(added, removed), rules.all_of(conditions))
+        return Update(key, self._changes(added, removed), all_of(conditions))
 
     def _changes(self, added: set[str], removed: set[str]) -> list[Any]:
         roster = Attribute(ROSTER).set(Value(items.serialize(keys.suppressions(self._tenant))))

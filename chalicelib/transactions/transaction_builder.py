@@ -14,6 +14,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import rules, unique_values
 from chalicelib.domain.transitions import Actor, Transition
 from chalicelib.dynamodb import keys
+from chalicelib.dynamodb.conditions import all_of
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action
 from chalicelib.transactions.counters import Counters
@@ -56,7 +57,7 @@ class TransactionBuilder:
             return False
         self._touched |= more
         self._suppressed |= suppressed
-        self._unique |= unique_values.taken(transition) | unique_values.released(transition)
+        self._unique |= unique_values.changed(transition)
         self.transitions[position] = transition
         # Two customers may get the same phone number at once: the last one writes the unique-key item.
         self._writes |= {write.key: write for write in writes}
@@ -71,7 +72,7 @@ class TransactionBuilder:
         DynamoDB evaluates all conditions before the writes. So one customer must not get a contact in the transaction
         that suppresses it, and two customers not the same value of a unique field.
         """
-        if (unique_values.taken(transition) | unique_values.released(transition)) & self._unique:
+        if unique_values.changed(transition) & self._unique:
             return rules.VALUE_TAKEN
         required = {rule.key for rule in transition.rules if keys.is_suppression(rule.key)}
         suppressed = self._suppressions.keys(transition)
@@ -91,4 +92,4 @@ class TransactionBuilder:
 def _with_conditions(write: Action, conditions: list[Condition]) -> Action:
     """Return the write with the conditions of other transitions on the same item."""
     own = [] if write.condition is None else [write.condition]
-    return replace(write, condition=rules.all_of([*own, *conditions])) if conditions else write
+    return replace(write, condition=all_of([*own, *conditions])) if conditions else write

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import And, Comparison, Condition, Or
 from pynamodb.expressions.operand import Path
 
-from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.conditions import all_of, evaluate
 from chalicelib.dynamodb.table import Action, Check, FailedItems, Put, Table, Update
 
 
@@ -55,7 +55,7 @@ class _Without(Table):
         if isinstance(condition, And):
             parts = [self._remaining(action, part) for part in condition.values]
             rest = [part for part in parts if part is not None]
-            return rest[0] if len(rest) == 1 else And(*rest) if rest else None
+            return all_of(rest) if rest else None
         return None if condition is None or type(self).about(action, condition) else condition
 
 

@@ -13,7 +13,7 @@ from pynamodb.expressions.operand import Path
 
 from chalicelib.domain import rules
 from chalicelib.dynamodb import cards, items
-from chalicelib.dynamodb.conditions import condition_expression, evaluate, unchanged
+from chalicelib.dynamodb.conditions import all_of, condition_expression, evaluate, unchanged
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Check, Put, Table
@@ -264,7 +264,7 @@ def test_a_condition_on_a_computed_size_is_rejected_as_a_rule() -> None:
 
 
 def test_a_condition_is_written_as_pynamodb_writes_it() -> None:
-    of_pages = [Path("sk").between("E#1", "E#9"), Path("sk").startswith("E#")]
+    of_pages = [Path("sk").between("E#1", "E#9"), Path("sk").startswith("E#"), all_of(list(MET.values()))]
 
     for condition in [*MET.values(), *NOT_MET.values(), *of_pages]:
         ours, theirs = ({"rank": "#0"}, {":0": {"N": "7"}}), ({"rank": "#0"}, {":0": {"N": "7"}})

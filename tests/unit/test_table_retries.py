@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from pynamodb.expressions import update
 from pynamodb.expressions.operand import Path
 
 from chalicelib.dynamodb import items
@@ -328,7 +329,7 @@ def test_each_action_has_its_condition_and_returns_the_item_that_failed_it() -> 
         request_entry(action, "t")
         for action in (Put(KEY, {"n": {"N": "1"}}, THERE), Delete(KEY, THERE), Check(KEY, THERE), Delete(KEY))
     ]
-    update = request_entry(Update(KEY, [counted, Path("held").add(1)], THERE & (Path("held") < 5)), "t")
+    added = request_entry(Update(KEY, [counted, Path("held").add(1)], THERE & (Path("held") < 5)), "t")
 
     assert made == [
         {"Put": {"TableName": "t", "Item": key | {"n": {"N": "1"}}} | there},
@@ -336,7 +337,7 @@ def test_each_action_has_its_condition_and_returns_the_item_that_failed_it() -> 
         {"ConditionCheck": {"TableName": "t", "Key": key} | there},
         {"Delete": {"TableName": "t", "Key": key}},
     ]
-    assert update == {
+    assert added == {
         "Update": {
             "TableName": "t", "Key": key, "UpdateExpression": "SET #0 = :0 ADD #1 :1",
             "ConditionExpression": "(attribute_exists (#2) AND #1 < :2)",
@@ -353,3 +354,16 @@ def test_an_update_that_only_removes_attributes_has_no_set_clause() -> None:
 
     assert removed["Update"]["UpdateExpression"] == "REMOVE #0"
     assert changed["Update"]["UpdateExpression"] == "SET #0 = :0 REMOVE #1"
+
+
+def test_every_kind_of_update_has_the_meaning_of_pynamodbs_own_serializer() -> None:
+    day, count = Path("day"), Path(["did", "claimed"])
+    actions = [day.set("d"), count.set((count | 0) + 2), Path("held").set(Path("held") - 1), day.remove(), count.add(1)]
+
+    entry = request_entry(Update(KEY, actions), "t")["Update"]
+    names, values = dict[str, str](), dict[str, Any]()
+    expected = update.Update(*actions).serialize(names, values)
+
+    assert entry["UpdateExpression"] == expected
+    assert entry["ExpressionAttributeNames"] == {placeholder: name for name, placeholder in names.items()}
+    assert entry["ExpressionAttributeValues"] == values
