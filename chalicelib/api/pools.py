@@ -265,6 +265,8 @@ def remove_member(ctx: RequestContext, query: RemovalQuery, pool: str, user: str
     """Remove a member, after their customers are released, deposited or transferred."""
     if ("transfer" in (query.held, query.private)) != (query.to is not None):
         raise invalid("transfer_only", "to")
+    if query.to is not None and query.to.id == user:
+        raise invalid("other_user", "to")
     disposal = Disposal(query.held, query.private, query.to and query.to.id)
     return Answer(member_removal.remove_member(ctx, pool, user, disposal))
 

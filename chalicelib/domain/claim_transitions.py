@@ -328,7 +328,7 @@ def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str
         required = (*required, rules.always_fails(key, "reason_required"))
     if known is None or known.holder is None:
         return Recheck(key, known, required)
-    clock = deadlines.win_declined(known, actor.policy, actor.now, actor.clock(known))
+    clock = deadlines.win_declined(known, actor.policy, actor.clock(known))
     after = transitioned(known, "win_declined", actor.user, actor.now, reason, **clock)
     return Write(key, known, required, after=after)
 

@@ -109,11 +109,13 @@ def win_requested(known: Customer, policy: Policy, now: int, moment: int) -> dic
     return requested | _ending(policy, clock_ends(known), (known.pinned_until, review_ends), known.reminded)
 
 
-def win_declined(known: Customer, policy: Policy, now: int, moment: int) -> dict[str, Any]:
-    """Restore the deadline of clocks and pin, but leave the holder at least a day."""
+def win_declined(known: Customer, policy: Policy, moment: int) -> dict[str, Any]:
+    """Restore the deadline of clocks and pin, but leave the holder at least a day, on the clock of the claim."""
     ends = clock_ends(known)
     ends = None if ends is None else max(ends, moment + DAY)
-    declined = {"win_requested_at": None, "win_declined_at": now, "review_ends": None, "amount": None, "ends_at": None}
+    declined = {
+        "win_requested_at": None, "win_declined_at": moment, "review_ends": None, "amount": None, "ends_at": None
+    }  # fmt: skip
     return declined | _ending(policy, ends, (known.pinned_until,), known.reminded)
 
 
@@ -131,12 +133,16 @@ def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, p
         "active_at": _later(known.active_at, by),
         "pinned_until": until,
         "review_ends": review_ends,
+        "win_declined_at": _later(known.win_declined_at, by),
     }
     return moved | _ending(policy, ends, (until, review_ends), known.reminded)
 
 
 def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
-    """Compute the deadline under `policy`, with extensions and a pin up to `max_hold`, but never before now."""
+    """Compute the deadline under `policy`, with extensions and a pin up to `max_hold`, but never before now.
+
+    A change of policy does not take the day that a declined win leaves (rule 29).
+    """
     if known.state == "private":
         ends = policy.private_deadline(known.active_at or now)
         ends = None if ends is None else max(ends, now)
@@ -146,7 +152,8 @@ def recomputed(known: Customer, policy: Policy, now: int) -> dict[str, Any]:
     latest, until = _hold_ends(known, policy), known.pinned_until
     if ends is not None:
         ends += known.extended_ms
-        ends = max(ends if latest is None else min(ends, latest), now)
+        declined = 0 if known.win_declined_at is None else known.win_declined_at + DAY
+        ends = max(ends if latest is None else min(ends, latest), declined, now)
     if until is not None and latest is not None:
         until = min(until, max(latest, now))
     return {"pinned_until": until} | _ending(policy, ends, (until, known.review_ends), known.reminded)

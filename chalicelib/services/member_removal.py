@@ -97,11 +97,11 @@ def _dispose(ctx: RequestContext, pool: Pool, user: str, disposal: Disposal) -> 
     moves = Moves(ctx, pool, user, MEMBER_REMOVED)
     if disposal.held is not None:
         moves.return_expired()
-        _require_room_for_all(ctx, pool, user, disposal.to if disposal.held == "transfer" else None)
+        _require_recipient(ctx, pool, user, disposal.to if disposal.held == "transfer" else None)
     if disposal.private is not None:
         to = disposal.to if disposal.private == "transfer" else None
         moves.return_expired_private(_raise_first)
-        _require_room_for_all(ctx, pool, user, to, private=True)
+        _require_recipient(ctx, pool, user, to, private=True)
     give = moves.give(disposal.to or "")
     if disposal.held is not None:
         moves.move_all(moves.claims(), give if disposal.held == "transfer" else moves.release(), _raise_first)
@@ -113,20 +113,22 @@ def _raise_first(refusals: Refusals) -> None:
     raise Refused(next(iter(refusals.values())))
 
 
-def _require_room_for_all(ctx: RequestContext, pool: Pool, user: str, to: str | None, *, private: bool = False) -> None:
-    """Raise Refused if the recipient has no room for all customers, so that a refused removal has moved none.
+def _require_recipient(ctx: RequestContext, pool: Pool, user: str, to: str | None, *, private: bool = False) -> None:
+    """Raise Refused if the recipient may not get all customers, so that a refused removal has moved none.
 
-    This is only a check in advance: each transfer still has the limit as its condition.
+    This is only a check in advance: each transfer still has the membership and the limit as conditions.
     """
-    if to in (None, user):
+    if to is None:
         return
-    assert to is not None
     _return_expired(ctx, pool, to, private=private)
     leaver, recipient = (keys.member_key(pool.tenant, pool.id, each) for each in (user, to))
     found = ctx.backend.table.get([leaver, recipient])
-    if len(found) < 2:
+    wanted = items.deserialize(found[leaver]["private" if private else "held"]) if leaver in found else 0
+    if wanted == 0:
         return
-    wanted = items.deserialize(found[leaver]["private" if private else "held"])
+    refusal = rules.first_broken(rules.recipient(recipient), {recipient: found.get(recipient, {})})
+    if refusal is not None:
+        raise Refused(refusal)
     quota = Quota(recipient, pool.policy, ctx.now, wanted, daily=False, private=private)
     _, headroom = quota.left(found[recipient])
     if headroom is not None and headroom < wanted:

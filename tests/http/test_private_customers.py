@@ -263,6 +263,22 @@ def test_a_removal_that_the_recipient_has_no_room_for_moves_nothing(leaving: Wor
     assert counted(leaving.alice) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("to", "code"), [("nobody", "not_a_member"), ("gone", "user_left"), ("alice", "invalid_request")]
+)
+@pytest.mark.parametrize("answers", ["held=release&private=transfer", "held=transfer&private=deposit"])
+def test_a_removal_whose_recipient_may_get_no_customer_moves_nothing(
+    leaving: World, answers: str, to: str, code: str
+) -> None:
+    leaving.mona.put("/members/gone", {"role": "member"})
+    leaving.root.request("POST", "/v1/users/gone/leave", {"held": "release", "private": "deposit"})
+
+    refused = leaving.mona.delete(f"/members/alice?{answers}&to={to}")
+
+    assert refused.code == code
+    assert counted(leaving.alice) == (1, 2)
+
+
 def test_a_closed_pool_reclaims_what_an_owner_has_no_room_for(world: World) -> None:
     world.pool(private_limit=2, customers=3)
     world.alice.claim_batch(["c1", "c2", "c3"])

@@ -132,6 +132,20 @@ def test_after_a_decline_the_clocks_of_the_claim_count_again(requested: World) -
     assert extended.json["expires_at"] == TIME.format(4)
 
 
+def test_a_change_of_policy_leaves_the_day_after_a_decline(requested: World) -> None:
+    requested.clock.forward(5 * DAY)
+    decline(requested.mona)
+    requested.root.post("/pause")
+    requested.clock.forward(3 * DAY)
+    requested.root.post("/resume")
+
+    version = requested.mona.get().headers["ETag"]
+    changed = requested.mona.patch("", {"policy": {"holding_limit": 5}, "apply_to": "all"}, if_match=version)
+
+    assert (changed.status, changed.json["affected"]) == (200, 0)
+    assert requested.alice.customer("c1")["expires_at"] == TIME.format(10)
+
+
 def test_only_a_manager_decides_and_only_about_a_request(requested: World) -> None:
     requested.alice.claim("c2")
 

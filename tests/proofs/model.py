@@ -64,7 +64,7 @@ class Claim:
     extended: int = 0
     extensions: int = 0
     requested: int | None = None  # when a win was, and is still to be decided
-    declined: bool = False
+    declined: int | None = None  # when a request was declined, on the clock that stops during a pause
     since: int | None = None  # when the hold began, if it began before this claim
     review: int | None = None  # when the review ends
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.proofs.model import Claim, Customer, Member, Own, Refusal, Request, Written, refuse_if, results_of
 from tests.proofs.model_verbs import blocking, hand_private, limits, put_back, take
+from tests.support.world import DAY
 
 Row = tuple[str, str, int]  # id, name, priority
 
@@ -300,7 +301,8 @@ def recomputed(req: Request, claim: Claim) -> tuple[int | None, int | None, int 
     if "max_hold" in req.policy:
         longest = claim.hold + req.policy["max_hold"]
     if clocks is not None:
-        clocks = max(min(clocks + claim.extended, longest), req.moment)
+        declined = 0 if claim.declined is None else claim.declined + DAY
+        clocks = max(min(clocks + claim.extended, longest), declined, req.moment)
     pinned = None if claim.pinned is None else min(claim.pinned, max(longest, req.moment))
     return clocks, None if clocks is None else max(clocks, pinned or 0, claim.review or 0), pinned
 
@@ -339,8 +341,9 @@ def resume(req: Request) -> None:
 
 def shift(claim: Claim, by: int) -> None:
     claim.stopped += by
-    claim.ends, claim.pinned, claim.active, claim.review = (
-        None if moment is None else moment + by for moment in (claim.ends, claim.pinned, claim.active, claim.review)
+    claim.ends, claim.pinned, claim.active, claim.review, claim.declined = (
+        None if moment is None else moment + by
+        for moment in (claim.ends, claim.pinned, claim.active, claim.review, claim.declined)
     )
 
 

@@ -395,7 +395,7 @@ def win(req: Request, customer: str) -> None:
         refuse_if(not req.model.private_room(req.pool, found.holder, req.now), "private_limit")
         req.model.make_private(found, "won", found.holder, req.now)
         return
-    refuse_if(claim.requested is not None or claim.declined, "win_requested")
+    refuse_if(claim.requested is not None or claim.declined is not None, "win_requested")
     claim.requested, claim.review = req.now, req.moment + req.policy.get("win_review", 7 * DAY)
     found.step("win_requested", req.now)
 
@@ -421,7 +421,7 @@ def approve_win(req: Request, customer: str) -> None:
 def decline_win(req: Request, customer: str, reason: str) -> None:
     found, claim = under_review(req, customer)
     refuse_if(not reason, "reason_required")
-    claim.requested, claim.review, claim.declined = None, None, True
+    claim.requested, claim.review, claim.declined = None, None, req.moment
     claim.ends = None if claim.ends is None else max(claim.ends, req.moment + DAY)
     found.step("win_declined", req.now)
     found.notes[found.version] = (req.who, found.holder or "", reason)

@@ -203,6 +203,7 @@ def test_a_pause_shifts_clocks_by_its_overlap_with_the_claim() -> None:
     assert whole == {
         "pauses": 2, "stopped_ms": MINUTE + DAY, "active_at": START - HOUR + DAY, "pinned_until": START + 2 * DAY,
         "expires_at": START + 2 * DAY, "clock_ends": START + HOUR + DAY, "remind_at": None, "review_ends": None,
+        "win_declined_at": None,
     }  # fmt: skip
     assert (part["stopped_ms"], ends(part)[0]) == (MINUTE + 23 * HOUR, START + DAY + 23 * HOUR)
     assert (none["stopped_ms"], ends(none)[0]) == (MINUTE, START + DAY)
