@@ -16,7 +16,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Value
 
 from chalicelib.dynamodb.conditions import Attribute, all_of, evaluate
-from chalicelib.dynamodb.items import NAMING, PREVIOUS_OWNERS, Item, deserialize
+from chalicelib.dynamodb.items import FIRST_OWNER, NAMING, PREVIOUS_OWNERS, Item, deserialize
 from chalicelib.dynamodb.keys import NO_DEADLINE, Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
@@ -344,7 +344,7 @@ def take_unique_key(owner: Item) -> list[Any]:
     changes = [Attribute(name).set(Value(owner[name])) for name in ("customer", "created_at", "version")]
     for name, former in zip(PREVIOUS_OWNERS, ("customer", *PREVIOUS_OWNERS), strict=False):
         changes.append(Attribute(name).set(Attribute(former) | ""))
-    return changes
+    return [*changes, Attribute(FIRST_OWNER).set(Attribute(FIRST_OWNER) | Value(owner["customer"]))]
 
 
 # About a member

@@ -36,6 +36,7 @@ MAX_PLAIN_BYTES: Final = 320
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
 NAMING: Final = "field:"  # begins the counter of the territories that name a field
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
+FIRST_OWNER: Final = "first_owner"  # of a unique key: stays, however many customers take the key later
 MOVED_AT: Final = "moved_at"  # of a pool: when something may have set a deadline sooner than its next check
 _EVENT_ELEMENTS: Final = Event.__struct_fields__.index("unknown")  # of a stored event
 
@@ -263,9 +264,12 @@ def next_owner_item(owner: Item, earlier: Sequence[str]) -> Item:
 
 
 def previous_owners(unique_key: Item) -> list[str]:
-    """Return the ids of the customers from which the key was taken, the latest first, without malformed ones."""
-    stored = [unique_key.get(name, {}).get("S", "") for name in PREVIOUS_OWNERS]
-    return [each for each in stored if isinstance(each, str) and IDENTIFIER.fullmatch(each)]
+    """Return the ids of the customers from which the key was taken, the latest first, without malformed ones.
+
+    Those between the first and the last few are not known.
+    """
+    stored = [unique_key.get(name, {}).get("S", "") for name in (*PREVIOUS_OWNERS, FIRST_OWNER)]
+    return list(dict.fromkeys(each for each in stored if isinstance(each, str) and IDENTIFIER.fullmatch(each)))
 
 
 class _UniqueKey(msgspec.Struct):

@@ -93,16 +93,6 @@ def check(terminal: Terminal, world: World, seed: int) -> None:
     refused = {each["line"]: each["code"] for each in dry.json["mistakes"]}
     assert refused == {int(line): code for line, code in refused_lines(done.json["errors_file"])}, context
     terminal.run("import", file, "--undo", *options)
-    take_contacts_again(world)
-
-
-def take_contacts_again(world: World) -> None:
-    """A unique key remembers three earlier owners: when more rows had it, an undo returns it to nobody."""
-    for customer, key, value in (
-        ("stored", "phone", STORED[2]), ("by-email", "email", STORED[3]), ("held", "external_id", "KH.1")
-    ):  # fmt: skip
-        for each in (None, value):
-            assert world.mona.patch(f"/customers/{customer}", {"fields": {key: each}}).status == 200
 
 
 def refused_lines(errors_file: str | None) -> list[tuple[str, str]]:

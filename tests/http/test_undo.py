@@ -247,6 +247,19 @@ def test_undo_of_many_rows_with_one_number_returns_it_to_its_first_customer(worl
     assert listed(mona) == listed(mona, f"?phone={PHONE}") == ["old"] and len(partition_keys(world, "#D#")) == 1
 
 
+@pytest.mark.parametrize("requests", [1, 3])
+def test_a_number_returns_to_its_first_customer_however_many_rows_had_it(world: World, requests: int) -> None:
+    mona = world.pool()
+    mona.create("old", fields={"phone": PHONE, "email": "a@b.cn"})
+    rows = [{"id": f"c{number}", "fields": {"phone": PHONE, "email": "a@b.cn"}} for number in range(6)]
+
+    parts = [rows[part::requests] for part in range(requests)]
+    for name in reversed([imported(mona, *part) for part in parts]):
+        undo(mona, name)
+
+    assert listed(mona) == listed(mona, f"?phone={PHONE}") == listed(mona, "?email=a@b.cn") == ["old"]
+
+
 def test_two_customers_that_exchanged_numbers_have_their_own_after_the_undo(world: World) -> None:
     mona, phones = world.pool(), {"a": PHONE, "b": "13900000000"}
     for each, phone in phones.items():
