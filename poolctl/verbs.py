@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import click
 
@@ -167,3 +168,30 @@ def _results(session: Session, path: str, body: dict[str, Any], *, alone: bool) 
             raise
         why = refusal_of(refused.reply.body)
         return [{"id": each, "ok": False, **why} for each in body["customer_ids"]]
+
+
+# A request for each customer
+
+
+def one_by_one(session: Session, verb: str, customers: list[tuple[str, str]], body: dict[str, Any]) -> int:
+    """Send one request per customer. Print the results, also those before a request that fails, and return the code."""
+    results: list[dict[str, Any]] = []
+    try:
+        for pool, customer in customers:
+            results.append({"pool_id": pool, "id": customer, **_result(session, verb, pool, customer, body)})
+    except BaseException:
+        if results:
+            output.print_results(session, results)
+        raise
+    return Exit.DONE if output.print_results(session, results) else Exit.REFUSED
+
+
+def _result(session: Session, verb: str, pool: str, customer: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of one customer. A request that is wrong for all of them is raised."""
+    try:
+        done = session.write("POST", f"/v1/pools/{pool}/customers/{quote(customer, safe='')}/{verb}", body)
+    except Refused as refused:
+        if refused.reply.status not in (403, 404, 409):
+            raise
+        return {"ok": False, **refusal_of(refused.reply.body)}
+    return {"ok": True, "customer": done}

@@ -1,8 +1,8 @@
 """Find the unique keys that customers lose, and who gets each of them.
 
 A unique-key item names the last customer that took the phone number or e-mail address, the three before and the first.
-When that customer loses the key, it returns to the last of these that still has it. All this is read in advance: the rules
-of a `GivenUp` require that it still holds.
+When that customer loses the key, it returns to the last of these that still has it. All this is read in advance: the
+rules of a `GivenUp` require that it still holds.
 """
 
 from __future__ import annotations

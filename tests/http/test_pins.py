@@ -154,6 +154,29 @@ def test_a_managers_pin_is_counted_but_not_refused_by_the_limit(world: World) ->
     assert (renewed.code, renewed.json["limit"], renewed.json["used"]) == ("pin_limit", 1, 1)
 
 
+def test_a_manager_who_pins_their_own_claim_is_refused_like_any_holder(world: World) -> None:
+    world.pool(pin_limit=1, customers=3)
+    world.mona.claim_batch(["c1", "c2"])
+    world.alice.claim("c3")
+    pin(world.mona, "c1", START + DAY)
+
+    above, longer = pin(world.mona, "c2", START + DAY), pin(world.mona, "c1", START + 31 * DAY)
+    of_another = pin(world.mona, "c3", START + 31 * DAY)
+
+    assert (above.status, above.code, above.json["limit"], above.json["used"]) == (409, "pin_limit", 1, 1)
+    assert (longer.status, longer.code, of_another.status) == (409, "pin_limit", 200)
+
+
+def test_a_manager_pins_their_own_claim_where_members_may_not_pin(world: World) -> None:
+    world.pool(customers=1)
+    world.mona.claim("c1")
+
+    within, longer = pin(world.mona, "c1", START + 30 * DAY), pin(world.mona, "c1", START + 31 * DAY)
+
+    assert (within.status, longer.status, longer.code) == (200, 409, "pin_limit")
+    assert world.mona.get("/members/me").json["pins"] == 1
+
+
 def test_a_holders_pin_without_max_pin_ends_at_most_thirty_days_from_now(world: World) -> None:
     mona = world.pool(pin_limit=9, customers=1)
     world.alice.claim("c1")

@@ -99,6 +99,23 @@ def test_an_amount_is_for_a_single_customer_and_a_decline_has_a_reason(terminal:
     assert threaded.alice.events("c1")[-1] == "win_requested"
 
 
+def test_customers_are_suppressed_listed_and_suppressed_no_more(terminal: Terminal, threaded: World) -> None:
+    fill(threaded)
+    threaded.alice.claim("c2")
+
+    refused = terminal.run("suppress", "c1", "c2", "--json")
+    forced = terminal.run("suppress", "-", "--force", stdin="c2")
+    listed = terminal.run("list", "--state", "suppressed", "--json")
+    threaded.mona.post("/customers/c1/erase", {"reason": "requested", "suppress": True})
+    ended = terminal.run("unsuppress", "c1", "c2")
+
+    assert refused.status == 1
+    assert [each.get("code", "ok") for each in refused.json["results"]] == ["ok", "already_claimed"]
+    assert (forced.status, sorted(listed.ids)) == (0, ["c1", "c2"])
+    assert ended.status == 0 and threaded.mona.customer("c2")["suppressed_at"] is None
+    assert threaded.mona.get("/erased").json["items"][0]["suppressed"] is False
+
+
 def test_the_log_shows_who_changed_which_rule(terminal: Terminal, threaded: World) -> None:
     terminal.run("policy", "--set", "private_visible_to=pool", "--set", "win=holder", "--set", "win_review=P3D",
                  "--set", "private_limit=5", "--set", "private_ttl=P30D", "--set", "notes_visible_to=pool",

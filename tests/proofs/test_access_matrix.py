@@ -80,6 +80,7 @@ GET /pools/p/stats?by=city                 | 401    404       404       member? 
 GET /pools/p/stats                         | 401    404       404       member?  in        in        in       in       in
 
 POST /pools/p/customers                    | 401    404       404       member?  manager?  manager?  in       in       in
+POST /pools/p/customers (private)          | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import                       | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import (by phone)            | 401    404       404       member?  manager?  manager?  in       in       in
 POST /pools/p/import (on trial)            | 401    404       404       member?  manager?  manager?  in       in       in
@@ -168,6 +169,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /pools/p/members/bob (as manager)": {"role": "manager"},
     "PATCH /pools/p/members/mona": {"holding_limit": 5},
     "POST /pools/p/customers": {"id": "made", "name": "Made"},
+    "POST /pools/p/customers (private)": {"id": "made", "name": "Made", "private_of": "bob"},
     "POST /pools/p/import": {"rows": [{"id": "made", "name": "Made"}]},
     "POST /pools/p/import (by phone)": {"rows": [{"name": "M", "fields": {"phone": "13900000000"}}], "key": "phone"},
     "POST /pools/p/import (on trial)": {
