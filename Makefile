@@ -98,7 +98,7 @@ replay: .venv/ready .venv-engine/ready ## replay a CRM export through the API: D
 package: .venv/ready ## build the template and the zip to deploy, in build/<stage> (STAGE=dev|prod)
 	@$(PY) -m tools.deploy.package $(STAGE)
 
-deploy: .venv/ready .venv-deploy/ready ## deploy to the current AWS account: STAGE=prod (the first time with JWT_ISSUER=, JWT_AUDIENCE=)
+deploy: .venv/ready .venv-deploy/ready ## deploy to the current AWS account: STAGE=prod (the first time with JWT_ISSUER=, JWT_AUDIENCE=; DRY_RUN=1 shows the changes)
 ifneq ($(origin STAGE),command line)
 	@echo 'Name a stage: make deploy STAGE=dev' >&2; exit 2
 else

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import yaml
 
 from chalicelib.dynamodb import items, schema
 from chalicelib.model.model import Member
 from tests.e2e.conftest import account as variables
-from tools.deploy.account import client, outputs
+from tools.deploy.account import client, described, outputs, status
+from tools.deploy.deploy import deploy
+from tools.deploy.failed_creation import remove_failed_creation
+from tools.deploy.package import Package
 from tools.deploy.stages import STAGES
 from tools.local.engines import MiniCloud
+from tools.paths import BUILD
+from tools.problems import Unusable
 
 pytestmark = pytest.mark.e2e
 
@@ -61,8 +70,32 @@ def test_a_failed_deployment_prints_the_first_reason_in_one_line(account: Accoun
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"{STAGE.stack} was not deployed: EventBus already exists: {STAGE.stack}"
     assert "Traceback" not in done.stderr
+
+
+def test_the_next_deployment_removes_what_a_failed_first_one_left_behind(account: Account) -> None:
+    keeping = altered(lambda resources: resources["Table"].update(DeletionPolicy="Retain"))
+    given = {"Jwks": WHOSE_TOKENS["JWKS"], "JwtIssuer": "i", "JwtAudience": "a", "Emulated": "on"}
+
+    with pytest.raises(Unusable, match="EventBus already exists"):
+        deploy(STAGE, keeping, given)
+    (left,) = client("dynamodb").list_tables()["TableNames"]
+    protected = client("dynamodb").describe_table(TableName=left)["Table"]["DeletionProtectionEnabled"]
     client("events").delete_event_bus(Name=STAGE.stack)
-    client("cloudformation").delete_stack(StackName=STAGE.stack)
+    remove_failed_creation(STAGE.stack)
+
+    assert protected
+    assert status(STAGE.stack) is None
+    assert client("dynamodb").list_tables()["TableNames"] == []
+
+
+def test_a_dry_run_shows_the_changes_and_leaves_nothing_behind(account: Account) -> None:
+    done = account.run("deploy", **WHOSE_TOKENS, DRY_RUN="1")
+
+    *_, added, last = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert added.startswith("  adds: ") and " Table " in added
+    assert last == f"{STAGE.stack} was not changed"
+    assert status(STAGE.stack) is None
 
 
 def test_deploying_prints_the_address_and_a_second_run_changes_nothing(account: Account) -> None:
@@ -73,6 +106,63 @@ def test_deploying_prints_the_address_and_a_second_run_changes_nothing(account: 
     assert first.stdout == again.stdout and first.stdout.startswith("https://")
     assert first.stderr.splitlines()[-1] == f"deployed {STAGE.stack}"
     assert again.stderr.splitlines()[-1] == f"no changes in {STAGE.stack}"
+
+
+def altered(alter: Callable[[dict[str, Any]], object]) -> Package:
+    """Return the package of the last deployment with other resources. Its bus is created after its table."""
+    folder = BUILD / STAGE.name
+    template = yaml.safe_load((folder / "sam.yaml").read_text())
+    template["Resources"]["EventBus"]["DependsOn"] = "Table"
+    alter(template["Resources"])
+    (folder / "altered.yaml").write_text(yaml.safe_dump(template))
+    return Package(folder / "altered.yaml", folder / "deployment.zip", "arm64")
+
+
+def without_the_queue(resources: dict[str, Any]) -> None:
+    resources["SweepExpired"]["Properties"].pop("DeadLetterQueue")
+    for name in ("FailedSweeps", "SweepFailed"):
+        del resources[name]
+    role = resources["SweepExpiredRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    role["Statement"] = [each for each in role["Statement"] if "sqs:SendMessage" not in each["Action"]]
+
+
+def another_key(resources: dict[str, Any]) -> None:
+    table = json.dumps(resources["Table"]).replace('"AttributeName": "sk"', '"AttributeName": "other"')
+    resources["Table"] = json.loads(table)
+
+
+def test_a_deployment_that_may_replace_the_table_is_refused_in_one_line_and_changes_nothing(account: Account) -> None:
+    before = described(STAGE.stack)
+
+    with pytest.raises(Unusable) as raised:
+        deploy(STAGE, altered(another_key), {})
+
+    loss = 'refused, since the deployment may replace Table: to lose that data, add CONFIRM="Table"'
+    assert str(raised.value) == loss
+    assert described(STAGE.stack) == before
+
+
+def test_a_confirmed_loss_is_deployed(account: Account) -> None:
+    queues = client("sqs").list_queues()["QueueUrls"]
+
+    deployed = deploy(STAGE, altered(without_the_queue), {}, confirmed=["FailedSweeps"])
+
+    assert deployed
+    assert len(client("sqs").list_queues()["QueueUrls"]) == len(queues) - 1
+
+
+def test_packages_are_in_an_encrypted_bucket_without_public_access_under_their_digests(account: Account) -> None:
+    storage, owner = client("s3"), "000000000000"
+    bucket = f"customer-pool-{owner}-us-east-1"
+
+    encryption = storage.get_bucket_encryption(Bucket=bucket, ExpectedBucketOwner=owner)
+    access = storage.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    keys = [each["Key"] for each in storage.list_objects_v2(Bucket=bucket)["Contents"]]
+
+    rules = encryption["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert set(access.values()) == {True} and len(access) == 4
+    assert all(re.fullmatch(r"[0-9a-f]{32}(\.template)?", key) for key in keys), keys
 
 
 def test_restore_counts_first_and_writes_only_when_confirmed(account: Account) -> None:

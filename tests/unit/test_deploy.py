@@ -1,4 +1,4 @@
-"""Deployment settings: taken from the environment, or from the issuer's discovery document."""
+"""Deployments: settings from the environment or the issuer's discovery document, and changes that are refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tools.deploy.change_sets import STATEFUL, Change, change_of, refuse_loss, summary
 from tools.deploy.deploy import settings
 from tools.local.oidc import key_set_of
 from tools.problems import Unusable
@@ -111,3 +112,59 @@ def test_a_later_deployment_needs_no_discovery() -> None:
 def test_deploy_rejects_a_key_set_address_without_https() -> None:
     with pytest.raises(Unusable, match="https"):
         settings({"JWKS": "http://keys.example.com"}, never)
+
+
+# Change sets
+
+
+def described(action: str, kind: str = "AWS::DynamoDB::Table", **more: Any) -> dict[str, Any]:
+    """As CloudFormation describes the change of a resource."""
+    return {"LogicalResourceId": "Table", "ResourceType": kind, "Action": action, **more}
+
+
+@pytest.mark.parametrize("kind", sorted(STATEFUL))
+@pytest.mark.parametrize(
+    ("effect", "change"),
+    [
+        ("replaces", {"action": "Modify", "Replacement": "True"}),
+        ("may replace", {"action": "Modify", "Replacement": "Conditional"}),
+        ("removes", {"action": "Remove"}),
+    ],
+)
+def test_a_change_that_loses_stored_data_is_refused_in_one_line(kind: str, effect: str, change: dict[str, Any]) -> None:
+    with pytest.raises(Unusable) as raised:
+        refuse_loss([change_of(described(kind=kind, **change))], confirmed=["Queue"])
+
+    assert str(raised.value) == (
+        f'refused, since the deployment {effect} Table: to lose that data, add CONFIRM="Table"'
+    )
+
+
+def test_all_losses_of_a_deployment_are_named_at_once_and_confirmed_by_their_names() -> None:
+    losses = [Change("Table", "AWS::DynamoDB::Table", "replaces"), Change("Bus", "AWS::Events::EventBus", "removes")]
+
+    with pytest.raises(Unusable, match=r'replaces Table, removes Bus: .* add CONFIRM="Table Bus"'):
+        refuse_loss(losses, confirmed=[])
+    refuse_loss(losses, confirmed=["Table", "Bus"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        described("Add"),
+        described("Modify", Replacement="False"),
+        described("Modify", "AWS::Lambda::Permission", Replacement="True"),
+        described("Remove", "AWS::CloudWatch::Alarm"),
+    ],
+)
+def test_a_change_that_keeps_stored_data_needs_no_confirmation(change: dict[str, Any]) -> None:
+    refuse_loss([change_of(change)], confirmed=[])
+
+
+def test_the_summary_of_a_change_set_names_resources_by_effect_without_those_that_only_get_tags() -> None:
+    changes = [
+        Change("Table", "AWS::DynamoDB::Table", "replaces"), Change("Api", "AWS::Lambda::Function", "changes"),
+        Change("Sweep", "AWS::Lambda::Function", "changes"), change_of(described("Modify", Scope=["Tags"])),
+    ]  # fmt: skip
+
+    assert summary(changes) == "  changes: Api Sweep\n  replaces: Table"

@@ -26,6 +26,7 @@ from chalicelib.observability import emf_record
 from chalicelib.services.expiry import SweepResult
 from tests.support.pages import anchors
 from tools.compression import MINIMUM_BYTES
+from tools.deploy.change_sets import STATEFUL
 from tools.deploy.deploy import SETTINGS
 from tools.deploy.package import chalice_package
 from tools.deploy.stages import STAGES
@@ -277,18 +278,27 @@ def test_the_table_is_the_one_that_local_runs_use_and_is_kept(template: dict[str
     table = template["Resources"]["Table"]
     properties = table["Properties"]
 
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert properties["DeletionProtectionEnabled"] is True
     declared = SCHEMA | {"StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
     assert {name: properties[name] for name in SCHEMA} == json.loads(json.dumps(declared))
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
 
 
+def test_every_resource_that_keeps_data_is_protected_from_deployments(template: dict[str, Any]) -> None:
+    kept = {each["Type"] for each in template["Resources"].values() if "Retain" in each.get("UpdateReplacePolicy", "")}
+
+    access_of_the_account = {"AWS::IAM::Role", "AWS::ApiGateway::Account"}
+    assert {"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"} <= STATEFUL
+    assert kept - access_of_the_account <= STATEFUL
+
+
 def test_the_secret_of_the_digests_is_generated_and_kept(template: dict[str, Any]) -> None:
     secret = template["Resources"]["KeySecret"]
     variables = template["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]
 
-    assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (secret["DeletionPolicy"], secret["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
     assert variables["KEY_SECRET"] == {"Fn::Sub": "{{resolve:secretsmanager:${KeySecret}}}"}
 

@@ -17,15 +17,25 @@ def account() -> str:
     return str(client("sts").get_caller_identity()["Account"])
 
 
-def outputs(stack: str) -> dict[str, str]:
-    """Return the outputs of a stack. A stack that does not exist, or was never deployed, has none."""
+def described(stack: str) -> dict[str, Any]:
+    """Return the description of a stack, which is empty if the stack does not exist."""
     try:
-        (described,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        (found,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
         return {}
-    return {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+    return dict(found)
+
+
+def status(stack: str) -> str | None:
+    """Return the status of a stack, or None if it does not exist."""
+    return described(stack).get("StackStatus")
+
+
+def outputs(stack: str) -> dict[str, str]:
+    """Return the outputs of a stack. A stack that does not exist, or was never deployed, has none."""
+    return {each["OutputKey"]: each["OutputValue"] for each in described(stack).get("Outputs", [])}
 
 
 def failure(stack: str) -> str:

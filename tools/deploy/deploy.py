@@ -1,26 +1,30 @@
 """`make deploy STAGE=prod`: package a stage, deploy it to the AWS account of the environment and print its URL.
 
-`aws cloudformation package` uploads the package, `aws cloudformation deploy` creates or updates the stack. The stack
-keeps its parameters, so each setting is needed only for the first deployment and to change it.
+`aws cloudformation package` uploads the package, `aws cloudformation deploy` creates a change set. It is shown and,
+unless it loses data, executed. The stack keeps its parameters, so each setting is needed only for the first deployment
+and to change it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import __version__
 from tools.commit import commit
-from tools.deploy.account import account, client, failure, outputs
+from tools.deploy.account import account, outputs
+from tools.deploy.artifacts import artifacts
+from tools.deploy.aws_cli import aws
+from tools.deploy.change_sets import changes_of, discard, execute, refuse_loss, summary
+from tools.deploy.failed_creation import remove_failed_creation
 from tools.deploy.package import Package, package
 from tools.deploy.stages import Stage, stage_named
 from tools.local.oidc import key_set_of
-from tools.paths import AWS_CLI
 from tools.problems import Unusable, run_tool
 
 SETTINGS = {
@@ -39,6 +43,7 @@ SETTINGS = {
     "SignInToken": "SIGN_IN_TOKEN",
     "SignInHosts": "SIGN_IN_HOSTS",
 }
+CHANGE_SET = re.compile(r"arn:\S+:changeSet/\S+")  # in the output of `aws cloudformation deploy`
 REQUIRED = ("JwtIssuer", "JwtAudience")  # by a new stack; the issuer publishes the address of its key set
 
 
@@ -56,54 +61,47 @@ def settings(environment: Mapping[str, str], key_set_of: Callable[[str], str] = 
     return given
 
 
-def deploy(stage: Stage, made: Package, given: Mapping[str, str]) -> bool:
-    """Deploy a package with the given parameters. Return False if the stack is up to date already."""
-    storage, packaged = _bucket(), made.template.with_name("packaged.yaml")
+def deploy(
+    stage: Stage, made: Package, given: Mapping[str, str], confirmed: Collection[str] = (), dry_run: bool = False
+) -> bool:
+    """Deploy a package with the given parameters. Return False if nothing was deployed.
+
+    The changes are shown. Raise `Unusable` if they lose data and are not confirmed by the names of the resources.
+    """
+    remove_failed_creation(stage.stack)
+    change_set = _create_change_set(stage, made, given)
+    if change_set is None:
+        return False
+    changes = changes_of(change_set)
+    print(summary(changes), file=sys.stderr)
+    try:
+        refuse_loss(changes, confirmed)
+    except Unusable:
+        discard(stage.stack, change_set)
+        raise
+    if dry_run:
+        discard(stage.stack, change_set)
+    else:
+        execute(stage.stack, change_set)
+    return not dry_run
+
+
+def _create_change_set(stage: Stage, made: Package, given: Mapping[str, str]) -> str | None:
+    """Upload the package under its digest and create a change set. Return its ARN, or None if it would be empty."""
+    storage, packaged = artifacts(), made.template.with_name("packaged.yaml")
     upload = ["--template-file", str(made.template), "--output-template-file", str(packaged)]
     aws("cloudformation", "package", "--s3-bucket", storage, *upload)
     release = {"Commit": commit() or "unknown"}
     parameters = [f"{name}={value}" for name, value in {"Stage": stage.name, **release, **given}.items()]
-    tags = ["--tags", f"version={__version__}", f"commit={release['Commit']}"]
-    options = [
-        "--capabilities",
-        "CAPABILITY_IAM",
-        "--no-fail-on-empty-changeset",
-        "--parameter-overrides",
-        *parameters,
-        *tags,
-    ]
-    update = ["--stack-name", stage.stack, "--template-file", str(packaged), "--s3-bucket", storage, *options]
-    try:
-        output = aws("cloudformation", "deploy", *update)
-    except Unusable as problem:
-        if "describe-stack-events" not in str(problem):
-            raise
-        raise Unusable(f"{stage.stack} was not deployed: {failure(stage.stack)}") from None
-    return "No changes to deploy" not in output
-
-
-def _bucket() -> str:
-    """Return the bucket for packages. Create it before the first deployment."""
-    storage = client("s3")
-    name = f"customer-pool-{account()}-{storage.meta.region_name}"
-    try:
-        storage.head_bucket(Bucket=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "404":
-            raise
-        aws("s3", "mb", f"s3://{name}")
-    return name
-
-
-def aws(*arguments: str) -> str:
-    """Run the AWS CLI and return its output. Raise `Unusable` with the last line of its errors."""
-    if not AWS_CLI.exists():
-        raise Unusable("The AWS CLI is not installed: run `make deploy` or `make e2e`")
-    done = subprocess.run([AWS_CLI, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise Unusable(lines[-1] if lines else f"aws {' '.join(arguments[:2])} failed")
-    return done.stdout
+    output = aws(
+        "cloudformation", "deploy", "--stack-name", stage.stack, "--template-file", str(packaged),
+        "--s3-bucket", storage, "--capabilities", "CAPABILITY_IAM",
+        "--no-execute-changeset", "--no-fail-on-empty-changeset",
+        "--parameter-overrides", *parameters,
+        "--tags", f"version={__version__}", f"commit={release['Commit']}",
+    )  # fmt: skip
+    created = CHANGE_SET.search(output)
+    return created and created[0]
 
 
 def _require_settings(stack: str, given: Mapping[str, str]) -> None:
@@ -122,9 +120,13 @@ def main() -> int:
         given = settings(os.environ)
         _require_settings(stage.stack, given)
         print(f"packaging {stage.stack} and deploying it to account {account()} ...", file=sys.stderr)
-        changed = deploy(stage, package(stage), given)
-        print(f"{'deployed' if changed else 'no changes in'} {stage.stack}", file=sys.stderr)
-        print(outputs(stage.stack)["EndpointURL"])
+        dry_run, confirmed = os.environ.get("DRY_RUN", "") not in ("", "0"), os.environ.get("CONFIRM", "").split()
+        changed = deploy(stage, package(stage), given, confirmed, dry_run)
+        if dry_run:
+            print(f"{stage.stack} was not changed", file=sys.stderr)
+        else:
+            print(f"{'deployed' if changed else 'no changes in'} {stage.stack}", file=sys.stderr)
+            print(outputs(stage.stack)["EndpointURL"])
     except (BotoCoreError, ClientError) as error:
         raise Unusable(f"AWS: {error} (see docs/operations.md, Deploying)") from None
     return 0
