@@ -123,7 +123,7 @@ whois: .venv/ready ## print the digests that name a user in the logs: USER=alice
 	@exec $(PY) -m tools.deploy.whois $(call given,USER,user) $(call given,TENANT,tenant) $(call given,POOL,pool) \
 		$(call given,STAGE,stage)
 
-e2e: .venv/ready .venv-engine/ready .venv-deploy/ready ## deploy the packaged stack to an emulated AWS, use it and remove it (three minutes)
+e2e: .venv/ready .venv-engine/ready .venv-deploy/ready ## deploy the packaged stack to an emulated AWS, use it, break it and remove it (five minutes)
 	@exec $(PY) -m pytest -m e2e tests/e2e $(ARGS)
 
 bench: .venv/ready .venv-engine/ready ## measure costs, each compared with a baseline (ONLY="cold start", FULL=1 for the long ones)

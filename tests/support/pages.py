@@ -70,6 +70,19 @@ def anchors(name: str) -> set[str]:
     return made
 
 
+def section(name: str, anchor: str) -> str:
+    """Return the text of a section, with those below it."""
+    lines, found, depth = text_of(name).splitlines(), list[str](), 0
+    for line in lines:
+        marks, _, words = line.partition(" ")
+        if marks and set(marks) == {"#"}:
+            if depth and len(marks) <= depth:
+                break
+            depth = depth or (len(marks) if slug(words) == anchor else 0)
+        found += [line] if depth else []
+    return "\n".join(found)
+
+
 def slug(words: str) -> str:
     """Return the anchor of a heading: lower-case letters, digits, - and _, with dashes for spaces."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", words).replace("`", "").lower()
