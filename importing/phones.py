@@ -17,29 +17,37 @@ DEFAULT_REGION: Final = "CN"
 _MAX_WRITTEN_LENGTH: Final = 500
 
 _MOBILE: Final = re.compile(r"1[3-9][0-9]{9}")
-_WRITTEN_AS_TEXT: Final = re.compile(r'="(.*)"|=(\d+)|\'(.*)', re.DOTALL)  # ="138…", =138… and '138… of spreadsheets
+# ="138…", =138… and '138… of spreadsheets, also with the quotation marks that an editor has turned
+_WRITTEN_AS_TEXT: Final = re.compile(r'=["“”](.*)["“”]|=(\d+)|[\'‘’`](.*)', re.DOTALL)
 _DECIMAL: Final = re.compile(r"(\+?\d{5,15})\.0+")  # a number that passed through a floating-point column
+_OF_JAVA: Final = re.compile(r"([1-9])\.(\d{6,14})E(1\d)")  # the same, as Java writes it: 1.3800138E10
+_EXTENSION_WORD: Final = r"(?:转|轉|分机|内线|ext)"
 _BETWEEN_NUMBERS: Final = re.compile(
-    r";(?!\s*ext)|:::|[/\n\r|、]|,(?!,?\s*\d{1,5}\s*\Z)|\s(?:or|and|或)\s", re.IGNORECASE
+    rf";(?!\s*{_EXTENSION_WORD})|:::|[/\n\r|、。&]|,(?!,?\s*(?:\d{{1,5}}\s*\Z|{_EXTENSION_WORD}))"
+    r"|<br\s*/?>|\s(?:or|and)\s|[或和及](?=[\s\d+(])|(?<=\d{11})-+(?=1\d{10})",
+    re.IGNORECASE,
 )
+_AROUND: Final = " \t\"“”'‘’*<>"  # quotation marks and bullets around a number
 _NO_PHONE: Final = re.compile(
-    r"\s*(?:qq|wx|wechat|weixin|微信号?|e-?mail|邮箱|邮编|https?)\s*:?\s*[\w.-]", re.IGNORECASE
+    r"\s*(?:qq|wx|wechat|weixin|微信(?!同号)号?|e-?mail|邮箱|邮编|https?)\s*:?\s*[\w.-]", re.IGNORECASE
 )
 _LABEL: Final = re.compile(
-    r"(?:[^\d+():]{1,30}:\s*|(?:tel|phone|mobile|mob|cell)[.:]?\s*|[\u3400-\u9fff]{1,12}\s*)(?=[\d+(])",
+    r"(?:[^\d+():]{1,30}:\s*|(?:tel|phone|mobile|mob|cell)[.:]?\s*|[^\W\d_][^\d+():@_]{0,28}\s+"
+    r"|[\u3400-\u9fff]{1,12}\s*)(?=[\d+(])",
     re.IGNORECASE,
 )
 _NOTE_IN_BRACKETS: Final = re.compile(r"\([^()\d]+\)|\[[^\[\]\d]+\]|【[^【】\d]+】")
-_NOTE_BEHIND: Final = re.compile(r"(?<=\d)(?:\s+[^\d#+]*[^\W\d_][^\d#]*|\s*[\u3400-\u9fff][^\d]*)\Z")
+_NOTE_BEHIND: Final = re.compile(r"(?<=\d)(?:\s*-?\s+[^\d#+]*[^\W\d_][^\d#]*|\s*-?\s*[\u3400-\u9fff][^\d]*)\Z")
 _EXTENSION: Final = re.compile(
-    r"[\s,;(]*(?:转接?|轉|分机号?|内线|ext(?:ension|n)?\.?|(?<=[\d\s)])x|#|ext=|,)\s*[:.=]?\s*(\d{1,7})\s*\)?\Z",
+    r"[\s,;(]*(?:转接?|轉|(?:转\s*)?分机号?|内线|ext(?:ension|n)?\.?|(?<=[\d\s)])x|[#*,]|ext=)\s*[:.=#]?\s*"
+    r"(\d{1,7})\s*\)?\Z",
     re.IGNORECASE,
 )
-# A third group of digits behind the number of a line or a service is an extension: 021-12345678-801.
+# A group of digits behind the number of a line or a service is an extension: 021-12345678-801, 021-12345678(801).
 _EXTENSION_BY_DASH: Final = re.compile(
-    r"((?:\+?86[\s-]*)?(?:\(?0\d{2,3}\)?[\s-]*\d{7,8}|\(?(?:10|2\d|[3-9]\d{2})\)?[\s-]+\d{7,8}|[48]00-?\d{3}-?\d{4}"
+    r"((?:\+?86[\s-]*)?(?:\(?0\d{2,3}\)?[\s-]*(?:\d{7,8}|\d{4}[\s-]\d{4})|\(?(?:10|2\d|[3-9]\d{2})\)?[\s-]+\d{7,8}|[48]00-?\d{3}-?\d{4}"
     r"|1[3-9]\d{9}))"
-    r"\s*-+\s*(\d{1,6})"
+    r"\s*(?:-+\s*(\d{1,6})|\((\d{1,6})\))"
 )
 _TRUNK_ZERO: Final = re.compile(r"\(\s*0\s*\)")
 _SEPARATORS: Final = re.compile(r"[\s().\-\[\]【】_~]+")
@@ -59,7 +67,7 @@ def phone_keys(written: Any, region: str = DEFAULT_REGION) -> list[str]:
 
 
 def without_artifacts(written: str) -> str:
-    """Return a written number without the marks of spreadsheets: `="138…"`, `'138…` and `138….0`."""
+    """Return a written number without the marks of spreadsheets: `="138…"`, `'138…`, `138….0` and `1.38…E10`."""
     text = written.strip()
     if text.isdigit():
         return text
@@ -67,7 +75,11 @@ def without_artifacts(written: str) -> str:
     if marked is not None:
         text = next(group for group in marked.groups() if group is not None).strip()
     decimal = _DECIMAL.fullmatch(text)
-    return text if decimal is None else decimal[1]
+    if decimal is not None:
+        return decimal[1]
+    found = _OF_JAVA.fullmatch(text)
+    whole = found is not None and len(found[2]) <= int(found[3])
+    return found[1] + found[2].ljust(int(found[3]), "0") if found is not None and whole else text
 
 
 def _text(written: Any) -> str:
@@ -81,10 +93,10 @@ def _text(written: Any) -> str:
 @lru_cache(maxsize=4096)
 def _keys(text: str, region: str) -> tuple[str, ...]:
     plain = unicodedata.normalize("NFKC", text).translate(_DASHES)
-    plain = "".join(sign for sign in plain if unicodedata.category(sign) != "Cf")
+    plain = "".join(sign for sign in plain if unicodedata.category(sign) not in ("Cf", "So"))  # nor ☎ and 📱
     found: dict[str, None] = {}
     for part in _BETWEEN_NUMBERS.split(without_artifacts(plain)):
-        for key in _keys_of_part(without_artifacts(part), region):
+        for key in _keys_of_part(without_artifacts(part).strip(_AROUND), region):
             found[key] = None
     return tuple(found)[:MAX_KEYS]
 
@@ -104,6 +116,7 @@ def _key(part: str, region: str) -> str | None:
         return None
     number = _NOTE_IN_BRACKETS.sub(" ", part).strip()
     number = _LABEL.sub("", number, count=1) if _LABEL.match(number) else number
+    number = number.strip(_AROUND)
     number, extension = _without_extension(_NOTE_BEHIND.sub("", number))
     key = _e164(_TRUNK_ZERO.sub("", number) if _is_international(number) else number, region)
     return key if key is None or not extension else f"{key};ext={extension}"
@@ -115,7 +128,7 @@ def _without_extension(number: str) -> tuple[str, str]:
         if found is not None and pattern is _EXTENSION:
             return number[: found.start()], found[1]
         if found is not None:
-            return found[1], found[2]
+            return found[1], found[2] or found[3]
     return number, ""
 
 
