@@ -25,11 +25,13 @@ _OWN: Final = frozenset((*ROW, *headings.PERSON, HOLDER))  # targets that are no
 
 
 class FieldDefinition(NamedTuple):
-    """A field that the pool defines: its key, its labels in all languages, and its type."""
+    """A field that the pool defines: its key, its labels in all languages, its type, and whether no two customers have
+    the same value."""
 
     key: str
     labels: tuple[str, ...]
     type: str
+    unique: bool = False
 
 
 class Column(NamedTuple):
@@ -46,11 +48,12 @@ class Column(NamedTuple):
 @dataclass(frozen=True)
 class Columns:
     """The columns of a file. `exact`: an export of this program, whose values are taken as they are. `types` are those
-    of the fields that the pool defines."""
+    of the fields that the pool defines, `unique` the fields whose values differ."""
 
     columns: tuple[Column, ...]
     exact: bool
     types: Mapping[str, str] = field(default_factory=dict)
+    unique: tuple[str, ...] = ()
 
     @property
     def named(self) -> bool:
@@ -109,7 +112,8 @@ def mapped(
         found = [heading.strip() for heading in found]
     plan = _Plan(found, _by_position(found, given), language, definitions)
     types = {each.key: each.type for each in definitions}
-    return Columns(tuple(plan.columns()), language is not None, types)
+    unique = tuple(each.key for each in definitions if each.unique)
+    return Columns(tuple(plan.columns()), language is not None, types, unique)
 
 
 def no_name_column(found: Sequence[str]) -> Unreadable:
@@ -158,16 +162,13 @@ class _Plan:
         self.taken = set(self.names)  # attributes and parts of a name
         self.labels = _labels(definitions)
         self.types = {each.key: each.type for each in definitions}
-        self.persons = self._persons()
+        kinds = {known[0] for heading in found if (known := headings.known(heading))}
+        self.persons = {"first_name", "last_name"} <= kinds  # then a column `Name` is that of a person
+        self.given_names = "last_name" in kinds and "first_name" not in kinds  # then 名字 is the first name
 
     def columns(self) -> list[Column]:
         best = self._best()
         return [self._column(index, heading, best) for index, heading in enumerate(self.found)]
-
-    def _persons(self) -> bool:
-        """Return whether a column `Name` is that of a person: there are columns with parts of it too."""
-        kinds = {known[0] for heading in self.found if (known := headings.known(heading))}
-        return {"first_name", "last_name"} <= kinds
 
     def _best(self) -> dict[str, int]:
         """Return the position of each field: its first usual column, or else the first of the less usual ones."""
@@ -208,6 +209,8 @@ class _Plan:
         usable = kind is not None and best[kind] == index
         if kind == "name" and self.persons and headings.folded(heading) == "name":
             kind = "person"
+        if kind == "person" and self.given_names and headings.folded(heading) == "名字":
+            kind = "first_name"
         if kind is None or kind in self.taken or not usable:
             return Column(heading, self._field(heading), kind)
         self.taken.add(kind)

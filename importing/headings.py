@@ -26,6 +26,10 @@ HOLDER: Final = "holder"  # an attribute of a row only where a mapping says so
 
 _NOTES: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】|<[^>]*>")
 _PARTS: Final = re.compile(r"[/／|、\n]|(?<=[\u3400-\u9fff])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3400-\u9fff])")
+_ENDINGS: Final = {
+    "phone": re.compile(r"(?:(?:电话|手机)(?:号码?)?|座机|固话|(?:phone|mobile)(?:number|no)?)\d{0,2}\Z"),
+    "email": re.compile(r"(?:邮箱|电子邮件)(?:地址)?\d{0,2}\Z|电子邮件\d地址\Z"),
+}
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 
 
@@ -71,8 +75,8 @@ def _known() -> dict[str, tuple[str, bool]]:
 
 def known(heading: str) -> tuple[str, bool] | None:
     """Return the field of a heading, and whether it holds a further phone number or address. None if unknown."""
-    whole = _known().get(folded(heading))
-    return whole or _known_in_parts(heading)
+    text = folded(heading)
+    return _known().get(text) or _known_in_parts(heading) or _known_by_ending(text)
 
 
 def _known_in_parts(heading: str) -> tuple[str, bool] | None:
@@ -80,6 +84,11 @@ def _known_in_parts(heading: str) -> tuple[str, bool] | None:
     parts = [part for part in _PARTS.split(heading) if part.strip()]
     found = {_known().get(folded(part)) for part in parts}
     return found.pop() if len(parts) > 1 and len(found) == 1 else None
+
+
+def _known_by_ending(text: str) -> tuple[str, bool] | None:
+    """Return the field of a folded heading that ends with a usual one: `老板电话`, `住宅电话2`, `Owner's phone`."""
+    return next(((field, True) for field, ending in _ENDINGS.items() if ending.search(text)), None)
 
 
 def kind_of_field(name: str) -> str | None:

@@ -19,7 +19,8 @@ from importing.folding import folded
 from importing.headings import HOLDER, PERSON
 from importing.phones import DEFAULT_REGION, phone_keys, without_artifacts
 from importing.problems import Problem, problem
-from importing.typed import converter
+from importing.typed import converter, text_of
+from importing.unique import unique_texts
 from importing.values import SHORTENED, exact, meant
 
 Key: TypeAlias = str  # auto, id, phone, email, external_id, name, or a field
@@ -65,6 +66,7 @@ class RowReader:
     def __post_init__(self) -> None:
         self._phones, self._emails = self.columns.fields_of("phone"), self.columns.fields_of("email")
         self._keyed = {kind: self._fields_with_keys(kind) for kind in ("phone", "email")}
+        self._unique = [name for name in self.columns.unique if name in self.columns]
         present = [kind for kind in CONTACTS if self._keyed.get(kind, kind in self.columns)]
         self._others = present if self.key == "auto" else []
         self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
@@ -74,6 +76,8 @@ class RowReader:
         found = ((target, converter(kind, exact=self.columns.exact)) for target, kind in types.items() if target)
         self._converters = [(target, convert) for target, convert in found if convert is not None]
         self._named = any(column.own and column.target == "name" for column in self.columns.columns)
+        full = next((each for each in self.columns.columns if each.own and each.target == "person"), None)
+        self._full_name = "" if full is None else full.heading
         self._named_by_parts = any(column.own and column.target in PERSON for column in self.columns.columns)
 
     def read(self, line: Line) -> Read | Failed:
@@ -104,16 +108,20 @@ class RowReader:
         if len(line.cells) > len(columns) and any(cell != "" for cell in line.cells[len(columns) :]):
             return problem("too_many_cells", count=len(columns))
         own, fields = self._values(line.cells)
-        warnings = _without_lost(line, columns, fields) if line.lost else ()
+        warnings = _without_lost(line, columns, own, fields) if line.lost else ()
+        if isinstance(warnings, Problem):
+            return warnings
         for name, convert in self._converters:
             if name in fields:
                 fields[name] = convert(fields[name])
-        person = _person(own) if self._named_by_parts else ""
+        person = self._person(own, fields) if self._named_by_parts else ""
         if not self._named:
             _name(own, fields, person)
         elif person and person != own.get("name"):
             fields.setdefault("contact", person)
         found = self._check_contacts(own, fields) or self._check_own(own, fields) or _check_name(own)
+        if not self.columns.exact:
+            self._write_as_text(fields)
         if found or (found := self._check_size(fields)):
             return found
         if self._unnamed:
@@ -133,6 +141,24 @@ class RowReader:
                 (own if is_own else fields)[target] = value
         return own, fields
 
+    def _person(self, own: Row, fields: Row) -> str:
+        """Return the name of the person: first and last name, if there are both. Another full name stays a field."""
+        first, middle, last = (text_of(own.pop(part, "")) for part in ("first_name", "middle_name", "last_name"))
+        parts = filter(None, (first, middle, last))
+        joined = f"{last}{middle}{first}" if _CHINESE.search(first + last) else " ".join(parts)
+        full = text_of(own.pop("person", ""))
+        if not (first and last):
+            return full or joined
+        if full and {*full.split()} != {*joined.split()}:
+            fields.setdefault(self._full_name, full)
+        return joined
+
+    def _write_as_text(self, fields: Row) -> None:
+        """Write the cells of a workbook as text, except those of fields that the pool defines as something else."""
+        for name, value in fields.items():
+            if not isinstance(value, str) and name not in self.columns.types:
+                fields[name] = text_of(value)
+
     def _check_contacts(self, own: Row, fields: Row) -> Problem | None:
         """Find a number that Excel saved as 1.38E+10, and write whole numbers as text."""
         if "id" in own and (found := _digits_lost(own["id"])):
@@ -150,10 +176,11 @@ class RowReader:
         return None
 
     def _check_own(self, own: Row, fields: Row) -> Problem | None:
-        """Check id and priority. Foreign ids become `external_id`; a priority in words stays a field."""
+        """Check id and priority. Foreign ids become `external_id`, also phone numbers, which the service takes for no
+        id; a priority in words stays a field."""
         if "id" in own:
-            own["id"] = str(own["id"])
-            if _ID.fullmatch(own["id"]) is None:
+            own["id"] = text_of(own["id"])
+            if _ID.fullmatch(own["id"]) is None or self._phone_keys(own["id"]):
                 if self.key == "id" or "external_id" in fields:
                     return problem("no_id", value=own["id"])
                 fields["external_id"] = own.pop("id")
@@ -192,12 +219,13 @@ class RowReader:
         return [name for name in names if types.get(name, kind) == kind and name in self.columns]
 
     def _keys(self, row: Row) -> tuple[str | None, list[str]]:
-        """Return what identifies the customer: for `auto`, the first of id, phone, e-mail and external id."""
+        """Return what identifies the customer: for `auto`, the first of id, phone, e-mail, external id and the unique
+        fields."""
         if self.key in ("auto", "id") and "id" in row:
             return "id", [row["id"]]
         if self.key == "name":
             return "name", [" ".join(folded(row["name"]).split())]
-        for kind in CONTACTS if self.key == "auto" else (self.key,):
+        for kind in (*CONTACTS, *self._unique) if self.key == "auto" else (self.key,):
             if keys := self._contacts(kind, row["fields"]):
                 return kind, keys
         return None, []
@@ -208,7 +236,8 @@ class RowReader:
             return [key for name in self._keyed[kind] if name in fields for key in self._phone_keys(fields[name])]
         if kind == "email":
             return [key for name in self._keyed[kind] if name in fields for key in email_keys(fields[name])]
-        return [text] if kind in fields and (text := " ".join(folded(str(fields[kind])).split())) else []
+        kind_of_value = self.columns.types.get(kind) if kind in self._unique else None
+        return unique_texts(kind_of_value, fields.get(kind), self.region)
 
     def _phone_keys(self, written: Any) -> list[str]:
         return phone_keys(written, self.region)
@@ -228,13 +257,15 @@ class RowReader:
     def _repeated(self, row: Row, kind: str | None, keys: list[str]) -> Problem | None:
         """Return the problem of a row about the customer of an earlier one, as the service finds it within a request.
 
-        A row that another contact identifies may have a number of an earlier row: then it is another customer's too.
+        A row that another contact identifies may have a number of an earlier row: then it is another customer's too. A
+        value of a unique field it may not have.
         """
-        for key in keys:
-            if hash((kind, key)) in self._seen:
-                return problem("duplicate_in_file", key=kind)
-        for key in keys:
-            self._seen.add(hash((kind, key)))
+        values = [(name, key) for name in self._unique for key in self._contacts(name, row["fields"])]
+        for name, key in [(kind, key) for key in keys] + values:
+            if hash((name, key)) in self._seen:
+                return problem("duplicate_in_file", key=name)
+        self._seen.update(hash((kind, key)) for key in keys)
+        self._seen.update(map(hash, values))
         for other in self._others:
             if other != kind:
                 for key in self._contacts(other, row["fields"]):
@@ -242,12 +273,15 @@ class RowReader:
         return None
 
 
-def _without_lost(line: Line, columns: tuple[Column, ...], fields: Row) -> tuple[Problem, ...]:
-    """Remove values of cells that lost digits. Those of id and phone remain: they are refused later."""
+def _without_lost(line: Line, columns: tuple[Column, ...], own: Row, fields: Row) -> tuple[Problem, ...] | Problem:
+    """Remove values of cells that lost digits. Those of id and phone remain: they are refused later, like the name."""
     found = [columns[at] for at in line.lost if at < len(columns)]
-    lost = [column for column in found if not column.own and column.kind != "phone"]
+    lost = [column for column in found if column.target != "id" and column.kind != "phone"]
     for column in lost:
-        fields.pop(str(column.target), None)
+        values = own if column.own else fields
+        if column.own and column.target == "name":
+            return problem("digits_lost", cell=text_of(own["name"]))
+        values.pop(str(column.target), None)
     return tuple(problem("cell_digits_lost", heading=column.heading or column.target) for column in lost)
 
 
@@ -268,14 +302,7 @@ def _name(own: Row, fields: Row, person: str) -> None:
 
 
 def _check_name(own: Row) -> Problem | None:
-    own["name"] = str(own.get("name", ""))
+    own["name"] = text_of(own.get("name", ""))
     if not own["name"].strip():
         return problem("no_name")
     return problem("name_too_long", most=LONGEST_NAME) if len(own["name"]) > LONGEST_NAME else None
-
-
-def _person(own: Row) -> str:
-    parts = [str(own.pop(part, "")) for part in ("first_name", "middle_name", "last_name")]
-    first, middle, last = parts
-    joined = f"{last}{middle}{first}" if _CHINESE.search(first + last) else " ".join(filter(None, parts))
-    return str(own.pop("person", "")) or joined

@@ -166,7 +166,7 @@ def _identity(session: Session, plan: Plan, options: Mapping[str, Any]) -> list[
     """Return all on which the requests of an import depend."""
     claims = claims_of(session.client.token)
     caller = [session.address, claims.get("tenant"), claims.get("sub")]
-    columns = [plan.columns.columns, sorted(plan.columns.types.items())]
+    columns = [plan.columns.columns, sorted(plan.columns.types.items()), plan.columns.unique]
     read_as = [plan.digest, plan.table.encoding, plan.table.sheet, plan.table.heading_line, *columns]
     return [*caller, plan.pool, *read_as, plan.key, plan.region, options["on_duplicate"]]
 
@@ -201,7 +201,8 @@ def _pairs(mapping: tuple[str, ...]) -> dict[str, str | None]:
 def definitions_of(pool: Mapping[str, Any]) -> list[FieldDefinition]:
     """Return the fields that the pool defines."""
     return [
-        FieldDefinition(each["key"], tuple(each["label"].values()), each["type"]) for each in pool.get("fields") or ()
+        FieldDefinition(each["key"], tuple(each["label"].values()), each["type"], each["unique"])
+        for each in pool.get("fields") or ()
     ]
 
 

@@ -11,7 +11,8 @@ from typing import Final
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Erase, Remove, Transition, Write
-from chalicelib.dynamodb import keys
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.model import Customer
 
@@ -35,6 +36,13 @@ def taken(transition: Transition) -> frozenset[Key]:
 
 def released(transition: Transition) -> frozenset[Key]:
     return _before(transition) - _after(transition)
+
+
+def items_of(transition: Write) -> dict[Key, Item]:
+    """Return the items of the values that the customer gets."""
+    after = transition.after
+    owner = {"customer": after.id, "created_at": after.created_at, "version": after.version}
+    return {key: items.build_item(key, owner) for key in sorted(taken(transition))}
 
 
 def _before(transition: Transition) -> frozenset[Key]:

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from msgspec import Meta, Struct
 from chalicelib.model.normalization import KINDS, Kind
 from chalicelib.model.text import NAME_PATTERN, is_blank, is_field_name
 from chalicelib.model.validation import FieldError
+from importing.unique import number
 
 MAX_FIELDS: Final = 50
 MAX_IN_ROWS: Final = 8  # `list` or `filter`: their values are copied to the indexes
@@ -32,7 +32,6 @@ _NO_SEARCH: Final = frozenset(("number", "date", "bool"))
 _NO_UNIQUE: Final = frozenset(("bool", "choices"))
 _CHOICES: Final = frozenset(("choice", "choices"))
 _WORDS: Final = frozenset(("true", "false", "yes", "no", "是", "否"))  # for a bool, as imports write it
-_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")  # any other unknown name may be a phone number or an address
 
 # `problems` validates a stored type: a later version of the service may know more of them.
@@ -185,20 +184,6 @@ def chosen(value: Any) -> list[str] | None:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return value
     return None
-
-
-def number(value: Any) -> Decimal | None:
-    """Return a number, also one written as text; None for no number."""
-    if isinstance(value, bool):
-        return None
-    text = value.strip() if isinstance(value, str) else str(value)
-    if isinstance(value, str) and _NUMBER.fullmatch(text) is None:
-        return None
-    try:
-        read = Decimal(text)
-    except (InvalidOperation, ValueError):
-        return None
-    return read if read.is_finite() else None
 
 
 def is_date(value: Any) -> bool:

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from chalicelib.model.field_definitions import Definitions, Field, chosen, number
+from chalicelib.model.field_definitions import Definitions, Field, chosen
 from chalicelib.model.normalization import fold_name
 from chalicelib.model.validation import FieldError
+from importing.unique import number
 
 MAX_VALUES: Final = 100
 _RANGE: Final = ".."

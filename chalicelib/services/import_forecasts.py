@@ -12,7 +12,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import import_transitions
+from chalicelib.domain import import_transitions, unique_values
 from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.domain.rules import MALFORMED_RECORD, Quota, first_broken
 from chalicelib.domain.transitions import Actor, Transition, Write
@@ -50,10 +50,12 @@ def forecast(
     planned = {at: planner(each, found.known.get(each)) for at, each in found.ids.items()}
     failed |= _repeated(found.ids)
     rooms = _rooms(ctx, actor, [each.holder for each in rows if isinstance(each, Row) and each.holder is not None])
-    stored = ctx.backend.table.get(list(_needed(planned.values())))
+    stored = dict(ctx.backend.table.get(list(_needed(planned.values()))))
     results = []
     for at, row in enumerate(rows):
         each = _failed(failed[at]) if at in failed else _result(found.ids[at], planned[at], stored, rooms)
+        if each.refusal is None:
+            _take_values(planned[at], stored)
         results.append(replace(each, id=_shown_id(each, row), keys=_opaque(actor, row)))
     return Forecasts(results, {room.user: room.left for room in rooms.values()})
 
@@ -91,6 +93,14 @@ def _result(
     if refusal is not None:
         return Forecast(customer, refusal=refusal)
     return Forecast(customer, _outcome(planned), None if take is None else take.recipient)
+
+
+def _take_values(planned: Transition | Refusal, stored: dict[Key, Item]) -> None:
+    """Give the values of unique fields to the customer of a row: a later row meets them."""
+    if isinstance(planned, Write):
+        for key in unique_values.released(planned):
+            stored.pop(key, None)
+        stored |= unique_values.items_of(planned)
 
 
 def _outcome(planned: Transition) -> RowOutcome:

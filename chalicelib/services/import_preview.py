@@ -51,7 +51,7 @@ def preview(ctx: RequestContext, pool_id: str, piece: Piece, mapping: Mapped, ch
 def _columns(found: Preview, opened: OpenPiece, mapping: Mapped, pool: Pool) -> Columns:
     """Return the columns of the headings; without the given mapping, if that is not possible."""
     definitions = [
-        FieldDefinition(each.key, (each.label.en, each.label.zh), each.type)
+        FieldDefinition(each.key, (each.label.en, each.label.zh), each.type, each.unique)
         for each in pool.definitions.by_key.values()
     ]  # fmt: skip
     headings = opened.table.headings
@@ -88,7 +88,7 @@ class RowsOf:
 
     def _kind(self, row: Row) -> str:
         keys = self._actor.contact_keys(row["fields"])
-        return keys[0].partition("#")[0] if keys else "none"
+        return keys[0].partition("#")[0] if keys else next(iter(self._actor.unique_keys(row["fields"])), "none")
 
     def _new_id(self, row: Row) -> str:
         """Return an id that the same row gets again, so that importing a file again creates no second customer.

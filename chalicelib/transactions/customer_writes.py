@@ -120,11 +120,9 @@ def _unique_values(transition: Transition, required: dict[Key, list[Condition]])
     """Write the items of the unique values that the customer gets, and delete those of the values it loses."""
     yield from (Delete(key) for key in sorted(unique_values.released(transition)))
     if isinstance(transition, Write):
-        after = transition.after
-        owner = {"customer": after.id, "created_at": after.created_at, "version": after.version}
-        for key in sorted(unique_values.taken(transition)):
+        for key, item in unique_values.items_of(transition).items():
             conditions = required.pop(key, [])
-            yield Put(key, items.build_item(key, owner), all_of(conditions) if conditions else None)
+            yield Put(key, item, all_of(conditions) if conditions else None)
 
 
 def with_request_marker(transition: Write, request_marker: str) -> Write:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.dynamodb_calls import counted
 from tests.support.world import HOUR, Reply, User, World, everything
 
-PHONE = "13812345678"
+PHONE, DO_NOT_CONTACT = "13812345678", "13812340000"
 
 
 def imported(user: User, *rows: dict[str, Any], key: str = "auto", mode: str = "update", **options: Any) -> Reply:
@@ -136,18 +136,23 @@ def test_the_dry_run_of_a_hundred_rows_takes_a_bounded_number_of_reads(world: Wo
 CONTACTS = st.fixed_dictionaries(
     {},
     optional={
-        "phone": st.sampled_from([PHONE, "13900000000", f"{PHONE};13900000000", "021-12345678", "none", ""]),
+        "phone": st.sampled_from(
+            [PHONE, "13900000000", f"{PHONE};13900000000", "021-12345678", "none", "", DO_NOT_CONTACT]
+        ),
         "email": st.sampled_from(["a@b.cn", "A@B.CN", "c@d.cn", "-"]),
         "external_id": st.sampled_from(["1", "2"]),
         "id": st.sampled_from(["c1", "c2", "n1", "bad id"]),
         "holder": st.sampled_from(["alice", "bob", "nobody"]),
+        "code": st.sampled_from(["A1", "ａ1", "B2", "stored"]),
     },
 )
 ROWS = st.lists(st.tuples(st.sampled_from(["Row", "Other", ""]), CONTACTS), min_size=1, max_size=6)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(ROWS, ROWS, st.sampled_from(["skip", "update", "reject"]), st.sampled_from(["auto", "phone", "email", "id"]))
+@given(
+    ROWS, ROWS, st.sampled_from(["skip", "update", "reject"]), st.sampled_from(["auto", "phone", "email", "id", "code"])
+)
 def test_the_dry_run_equals_the_import(prepared: User, before: Any, rows: Any, mode: str, key: str) -> None:
     mona = prepared
     imported(mona, *(row(name, **fields) for name, fields in before), key="auto", mode="update")
@@ -165,8 +170,12 @@ def test_the_dry_run_equals_the_import(prepared: User, before: Any, rows: Any, m
 @pytest.fixture
 def prepared(memory_world: World) -> User:
     mona = memory_world.pool(holding_limit=3)
-    mona.create("c1", fields={"phone": PHONE})
+    fields = [{"key": "code", "label": {"en": "Code", "zh": "代码"}, "type": "text", "unique": True}]
+    assert mona.patch("", {"fields": fields}, if_match='"1"').status == 200
+    mona.create("c1", fields={"phone": PHONE, "code": "Stored"})
     mona.create("c2", fields={"email": "a@b.cn"})
+    mona.create("c3", fields={"phone": DO_NOT_CONTACT})
+    assert mona.post("/customers/c3/suppress", {}).status == 200
     return mona
 
 

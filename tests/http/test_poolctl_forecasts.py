@@ -15,8 +15,11 @@ from tests.support.world import World
 
 LIMIT = 4
 STORED = {2: "13812345678", 3: "stored@x.cn"}  # contacts of stored customers, by column
-HEADINGS = ("编号", "客户名称", "手机", "邮箱", "外部编号", "优先级", "规模", "负责人")
+DO_NOT_CONTACT = "13812340000"
+HEADINGS = ("编号", "客户名称", "手机", "邮箱", "外部编号", "优先级", "规模", "负责人", "信用代码", "城市")
 FIELDS = [
+    {"key": "code", "label": {"en": "Code", "zh": "信用代码"}, "type": "text", "unique": True},
+    {"key": "city", "label": {"en": "City", "zh": "城市"}, "type": "text", "filter": True},
     {"key": "size", "label": {"en": "Size", "zh": "规模"}, "type": "number"},
     {"key": "phone", "label": {"en": "Phone", "zh": "手机"}, "type": "phone"},
     {"key": "email", "label": {"en": "E-mail", "zh": "邮箱"}, "type": "email"},
@@ -39,10 +42,12 @@ def random_file(source: random.Random, number: int) -> str:
         [
             cell(f"n{number}-{source.randrange(300)}", "stored", "KH.1", empty=0.7),
             cell("甲", "乙", "x" * 201, empty=0.05),
-            cell(phone(), STORED[2], empty=0.4),
+            cell(phone(), phone(), phone(), STORED[2], DO_NOT_CONTACT, empty=0.4),
             cell(f"a{source.randrange(200)}.{number}@x.cn", STORED[3], "none"),
             cell(f"KH.{number}.{source.randrange(100)}", empty=0.8), cell("5", "3.0", "99999", "高", empty=0.8),
             cell("12", "many", empty=0.8), cell("alice", "bob", "nobody", empty=0.7),
+            cell(f"A{source.randrange(150)}.{number}", f"ａ{source.randrange(150)}.{number}", "STORED", empty=0.6),
+            cell("上海", "北京", empty=0.5),
         ]
         for _ in range(source.randrange(1, 240))
     ]  # fmt: skip
@@ -59,6 +64,10 @@ def prepared(memory_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     mona.create("stored", fields={"phone": STORED[2]})
     mona.create("by-email", fields={"email": STORED[3]})
     mona.create("held", fields={"external_id": "KH.1"})
+    mona.create("coded", fields={"code": "stored"})
+    mona.create("suppressed", fields={"phone": DO_NOT_CONTACT})
+    assert mona.post("/customers/suppressed/suppress", {}).status == 200
+    assert mona.patch("/members/bob", {"takes": {"city": ["上海"]}}).status == 200
     assert world.alice.claim("held").status == 200
     with terminal_for(world, tmp_path, monkeypatch) as terminal:
         yield terminal, world

@@ -6,11 +6,11 @@ from typing import get_args
 
 import pytest
 
-from importing.columns import FieldDefinition, columns_of
+from importing.columns import Column, FieldDefinition, columns_of
 from importing.headings import kind_of_field
 from importing.problems import Unreadable
 from importing.rows import LEAST_PRIORITY, LONGEST_FIELDS, MOST_PRIORITY
-from tests.support.import_files import read
+from tests.support.import_files import read, sheet_of
 
 # Columns
 
@@ -25,6 +25,35 @@ def test_a_second_phone_column_is_a_field_of_its_own(headings: str, cells: str) 
     other = "电话" if "电话" in headings else "座机"
     assert row["fields"] == {"phone": "13800138000", other: "021-12345678", "contact": "张三"}
     assert kind_of_field(other) == "phone"
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [
+        ("老板电话", "phone"),
+        ("财务手机", "phone"),
+        ("紧急联系人手机号码", "phone"),
+        ("商务电话 2", "phone"),
+        ("企业公示的联系电话（更多号码）", "phone"),
+        ("Owner's phone", "phone"),
+        ("MobilePhone", "phone"),
+        ("Day Phone Number 2", "phone"),
+        ("财务邮箱", "email"),
+        ("电子邮件3地址", "email"),
+        ("传真", None),
+        ("电话备注", None),
+        ("Email opt out", None),
+    ],
+)
+def test_a_heading_that_ends_with_a_usual_one_is_like_it(heading: str, kind: str | None) -> None:
+    assert columns_of(["name", "phone", "email", heading], {}).columns[3] == Column(heading, heading, kind)
+    assert kind is None or columns_of(["name", heading], {}).columns[1].target == kind
+
+
+def test_another_full_name_of_a_person_is_kept() -> None:
+    (row,) = read("First Name,Last Name,File As,Company\nAda,Lovelace,Countess,Acme\n").rows
+
+    assert row == {"name": "Acme", "fields": {"File As": "Countess", "contact": "Ada Lovelace"}}
 
 
 def test_only_fields_of_the_type_phone_identify_a_customer() -> None:
@@ -102,6 +131,10 @@ def test_a_file_without_a_column_for_names_is_refused() -> None:
     [
         ("First Name,Last Name,Email\nAda,Lovelace,ada@example.com\n", "Ada Lovelace", None),
         ("姓,名,手机\n张,三,13800138000\n", "张三", None),
+        ("姓氏,名字,手机\n张,三,13800138000\n", "张三", None),
+        ("名字,手机\n张三,13800138000\n", "张三", None),
+        ("First Name,Last Name,File As\nAda,Lovelace,Countess\n", "Ada Lovelace", None),
+        ("First Name,Last Name,Full name\nAda,,Ada Lovelace\n", "Ada Lovelace", None),
         ("First Name,Last Name,Company\nAda,Lovelace,Acme\n", "Acme", "Ada Lovelace"),
         ("First Name,Last Name,Company\nAda,Lovelace,\n", "Ada Lovelace", None),
         ("姓名,公司,手机\n张三,甲公司,13800138000\n", "甲公司", "张三"),
@@ -153,6 +186,66 @@ def test_a_foreign_id_is_kept_as_external_id(foreign: str) -> None:
 
     assert reading.rows[0] == {"name": "甲", "fields": {"external_id": foreign}}
     assert reading.keys == [("external_id", foreign.lower()), ("id", "KH-1")]
+
+
+UNIQUE = [
+    FieldDefinition("code", ("Credit code", "统一社会信用代码"), "text", unique=True),
+    FieldDefinition("no", ("No", "序号"), "number", unique=True),
+]
+
+
+def test_a_unique_field_identifies_a_row_that_has_no_other_key() -> None:
+    reading = read(
+        "客户名称,手机,统一社会信用代码,序号\n甲,13800138000,A1,\n乙,,B1,\n丙,-,-,7\n丁,,,\n", definitions=UNIQUE
+    )
+
+    assert reading.keys == [("phone", "+8613800138000"), ("code", "b1"), ("no", "7"), (None, "")]
+
+
+@pytest.mark.parametrize("again", ["13900139000,a1,", "13900139000,Ａ1,", ",A1,", "13900139000,,7.0", ",,7"])
+def test_a_second_row_with_a_value_of_a_unique_field_is_refused(again: str) -> None:
+    reading = read(f"客户名称,手机,统一社会信用代码,序号\n甲,13800138000,A1,7\n乙,{again}\n", definitions=UNIQUE)
+
+    assert reading.problems == [(3, "duplicate_in_file")]
+
+
+def test_a_phone_number_in_the_column_of_ids_is_a_foreign_id() -> None:
+    reading = read("客户编号,客户名称\n13800138000,甲\nA-1,乙\n")
+
+    assert reading.rows == [
+        {"name": "甲", "fields": {"external_id": "13800138000"}}, {"id": "A-1", "name": "乙", "fields": {}},
+    ]  # fmt: skip
+
+
+def test_the_id_of_the_company_is_not_that_of_its_contact() -> None:
+    reading = read("Account ID,Contact ID,Last Name\nA.1,C.1,Li\nA.1,C.2,Wu\n")
+
+    assert [row["fields"] for row in reading.rows] == [
+        {"external_id": "C.1", "Account ID": "A.1"}, {"external_id": "C.2", "Account ID": "A.1"},
+    ]  # fmt: skip
+
+
+def test_a_name_that_lost_digits_is_the_problem_of_its_line() -> None:
+    reading = read(sheet_of(["客户名称", "手机"], [12345678901234567, "13800138000"], ["乙", "13900139000"]))
+
+    assert reading.problems == [(2, "digits_lost")] and [row["name"] for row in reading.rows] == ["乙"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "value"),
+    [
+        ("bool", "TRUE", True), ("bool", "1", True), ("bool", "n", False), ("bool", "否", False),
+        ("bool", "maybe", "maybe"),
+        ("date", "20260105", "2026-01-05"), ("date", "2026年1月5日", "2026-01-05"), ("date", "20261305", "20261305"),
+        ("date", "01/05/2026", "01/05/2026"), ("choices", "a；b", ["a", "b"]), ("choices", "a;b", ["a", "b"]),
+        ("choices", "a，b", ["a", "b"]), ("choices", '"a;b,c"', ["a;b", "c"]), ("number", "12.5", 12.5),
+        ("number", "007", "007"),
+    ],
+)  # fmt: skip
+def test_a_cell_gets_the_type_of_its_field(kind: str, cell: str, value: object) -> None:
+    (row,) = read(f"客户名称,值\n甲,{cell}\n", definitions=[FieldDefinition("v", ("V", "值"), kind)]).rows
+
+    assert row["fields"] == {"v": value} and type(row["fields"]["v"]) is type(value)
 
 
 def test_a_given_key_is_required_of_every_row() -> None:
