@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from importing.problems import Problem
 
+_END_OF_FILE: Final = "\x1a"  # which old programs write behind the last line
 Cell: TypeAlias = str | int | float | bool
 
 
@@ -19,4 +20,4 @@ class Line(NamedTuple):
 
 
 def is_empty(cell: Cell) -> bool:
-    return isinstance(cell, str) and not cell.strip()
+    return isinstance(cell, str) and not cell.replace(_END_OF_FILE, "").strip()

@@ -73,13 +73,26 @@ def wide(start: bytes) -> str | None:
 
 
 def _utf_16(start: bytes) -> str | None:
-    """Return the byte order of UTF-16 without a mark: its separators have a zero byte, its text contains no NUL."""
+    """Return the byte order of UTF-16 without a mark: its separators have a zero byte, its text contains no NUL.
+
+    A text of another encoding may contain NULs, also beside its line breaks.
+    """
+    if not start.isascii() and _begins_as_utf_8(start):
+        return None
     for name in ("utf-16-le", "utf-16-be"):
         text = start[: len(start) // 2 * 2].decode(name, errors="replace")
-        lines = "\n" in text or "\r" in text or not (b"\n" in start or b"\r" in start)
+        lines = "\r" in text or 4 * text.count("\n") >= start.count(b"\n")
         if lines and "\0" not in text and any(sign in text for sign in _SEPARATORS):
             return name
     return None
+
+
+def _begins_as_utf_8(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decodes(source: Source, encoding: str) -> bool:

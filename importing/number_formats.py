@@ -10,6 +10,8 @@ import re
 import zlib
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import takewhile
+from operator import itemgetter
 from posixpath import join, normpath
 from typing import Final, NamedTuple, TypeAlias
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -23,9 +25,10 @@ Attributes: TypeAlias = dict[str, str]
 _BUILT_IN: Final = {"9": "0%", "10": "0.00%"}
 _CELL: Final = re.compile(r"([A-Za-z]{1,7})(\d{1,10})")
 _PIECE: Final = 1 << 20
-_LITERAL: Final = re.compile(r'"([^"]*)"|\\(.)|_.|\[[^\]]*\]')
-_PERCENT: Final = re.compile(r"[0#,]*0(?:\.(0+))?\s?%")
-_ZEROS: Final = re.compile(r"[0\s()/.-]*0[\s()/.-]*0[0\s()/.-]*")
+_SIGN: Final = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[[^\]]*\]|(.)', re.DOTALL)
+_PERCENT: Final = re.compile(r"[0#,]*[0#](?:\.(0*)(#*))?%")
+_DIGIT: Final = re.compile("[0#?]")
+_ALONE: Final = frozenset("-+() ")  # signs that a format shows without quotation marks
 _WORKBOOK: Final = "xl/workbook.xml"
 
 
@@ -65,28 +68,55 @@ def unpacked_size(source: Source) -> int | None:
 
 
 def matters(code: str) -> bool:
-    return _shape(code) is not None
+    return _percent(code) is not None or _zeros(code) is not None
 
 
 def shown(number: float, code: str) -> str | float:
     """Return a number as Excel shows it in one of these formats."""
-    shape = _shape(code)
-    if shape is not None and (percent := _PERCENT.fullmatch(shape)):
-        places = Decimal(1).scaleb(-len(percent[1] or ""))
-        return f"{(Decimal(repr(number)) * 100).quantize(places, ROUND_HALF_UP)}%"
-    if shape is None or number < 0 or not number.is_integer():
+    if (percent := _percent(code)) is not None:
+        least, most = percent
+        text = str((Decimal(repr(number)) * 100).quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP))
+        spare = min(most - least, len(text) - len(text.rstrip("0"))) if most else 0
+        return f"{text[: len(text) - spare].removesuffix('.')}%"
+    signs = _zeros(code)
+    if signs is None or number < 0 or not number.is_integer():
         return number
-    zeros = shape.count("0")
-    digits = f"{int(number):0{zeros}d}"
-    ahead, rest = digits[: len(digits) - zeros], iter(digits[len(digits) - zeros :])
-    return ahead + "".join(next(rest) if sign == "0" else sign for sign in shape)
+    places = "".join(sign for sign, written in signs if not written)
+    width = len(places) - places.find("0") if "0" in places else 1
+    digits = f"{int(number):0{width}d}"
+    spare = max(len(digits) - len(places), 0)  # the first place shows these digits too
+    rest = iter([""] * (len(places) - len(digits)) + [digits[: spare + 1], *digits[spare + 1 :]])
+    return "".join(sign if written else next(rest) for sign, written in signs)
 
 
-def _shape(code: str) -> str | None:
-    """Return the format of positive numbers without literal marks, or None for a format that does not matter."""
-    positive = code.partition(";")[0]
-    shape = _LITERAL.sub(lambda found: found[2] or "", positive)
-    return shape if _PERCENT.fullmatch(shape) or _ZEROS.fullmatch(shape) else None
+def _signs(code: str) -> list[tuple[str, bool]]:
+    """Return the signs of the format of positive numbers, each with whether it is shown as it is written."""
+    signs = list[tuple[str, bool]]()
+    for quoted, escaped, plain in _SIGN.findall(code.partition(";")[0]):
+        signs += [(sign, True) for sign in quoted or escaped] or [(plain, False)] * bool(plain)
+    return signs
+
+
+def _percent(code: str) -> tuple[int, int] | None:
+    """Return the least and the most decimal places of a percent format. None for another format."""
+    found = _PERCENT.fullmatch("".join(sign for sign, written in _signs(code) if not written and sign != " "))
+    if found is None:
+        return None
+    least = len(found[1] or "")
+    return least, least + len(found[2] or "")
+
+
+def _zeros(code: str) -> list[tuple[str, bool]] | None:
+    """Return the signs of a format that shows leading zeros, or digits in front of the number. None for another one.
+
+    `0.00`, `#,##0` and `# ?/?` show numbers in another way.
+    """
+    signs = [(sign, written or sign in _ALONE) for sign, written in _signs(code)]
+    places = "".join(sign for sign, written in signs if not written)
+    if not places or not all(map(_DIGIT.match, places)):
+        return None
+    ahead = "".join(sign for sign, _ in takewhile(itemgetter(1), signs))
+    return signs if places.count("0") >= 2 or re.search(r"[\d+]", ahead) else None
 
 
 # The parts of an .xlsx file

@@ -95,7 +95,11 @@ class OpenPiece:
         A cell with line breaks may end in the next piece, which then begins with the line of that cell.
         """
         try:
-            yield from (line for line in self.table.lines() if line.number > self._above)
+            for line in self.table.lines():
+                if line.problem is not None and line.problem.code == "open_quote" and self._piece.more:
+                    raise Unreadable("open_quote", line.number)  # a cell whose first line is the last of this piece
+                if line.number > self._above:
+                    yield line
         except Unreadable as error:
             ends_later = error.problem.code == "open_quote" and self._piece.more
             if not ends_later or error.line is None or error.line <= self._above + 1:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 _SEARCHED: Final = 20  # lines that may contain the headings
 _DATA: Final = re.compile(r"[^@\s]+@[^@\s]+\.\w+|[+\d][\d\s()./:-]{4,}")  # no heading looks like an address or a number
 WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx and .ods begin, and .xls
-_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html|<head|<meta|<table|<style|<div|mime-version:)", re.IGNORECASE)
+_PAGE: Final = re.compile(
+    rb"\s*(?:<!doctype html|<!--|mime-version:"
+    rb"|<(?:html|head|body|meta|title|link|style|script|table|thead|tbody|tr|td|th|div|center|font|p|br|span|h\d)\b)",
+    re.IGNORECASE,
+)
+_XML: Final = re.compile(rb"\s*<(?:\?xml|(?:\w+:)?workbook\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def refuse_pages(start: bytes) -> None:
     text = start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
     if _PAGE.match(text.removeprefix(b"\xff\xfe")):
         raise Unreadable("web_page")
-    if text.lstrip().startswith(b"<?xml"):
+    if _XML.match(text):
         raise Unreadable("web_page" if b"<html" in text.lower() else "xml_page")
 
 

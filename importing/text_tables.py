@@ -85,11 +85,10 @@ def lines(source: Source, encoding: Encoding, read_as: Dialect, above: int = 0) 
 
 
 def _broken(feed: _Feed, begins: int, reason: str) -> Line:
-    if "end of data" in reason:
-        raise Unreadable("open_quote", begins)
+    code = "open_quote" if "end of data" in reason else "stray_quote"
     if feed.number > begins:
-        raise Unreadable("stray_quote_in_lines", begins)
-    return Line(begins, [feed.text.strip()], feed.problem or problem("stray_quote"))
+        raise Unreadable("open_quote" if code == "open_quote" else "stray_quote_in_lines", begins)
+    return Line(begins, [feed.text.strip()], feed.problem or problem(code))
 
 
 def _too_long(feed: _Feed, cells: list[str]) -> Problem | None:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from importing.cells import Cell
 
 NOTHING: Final = frozenset((
-    "", "-", "--", "—", "——", "–", "－", "无", "N/A", "n/a", "#N/A", "null", "NULL", "(null)", "\\N", "None", "nan",
-    "NaN",
+    "", "-", "--", "—", "——", "–", "－", "无", "暂无", "N/A", "n/a", "#N/A", "null", "Null", "NULL", "(null)", "\\N",
+    "None", "nan", "NaN",
 ))  # fmt: skip
 _MARKS: Final = frozenset("='")
 _AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)  # ="000123", which keeps Excel from calculating

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
 
 from python_calamine import (
@@ -38,14 +38,16 @@ class Sheet:
     def lines(self) -> Iterator[Line]:
         left = (self._sheet.start or (0, 0))[1]
         merged = dict(_merged_downwards(self._sheet, left))
-        above = dict[int, Any]()  # the value of a merged cell, by column
+        above, lost_above = list[Cell](), set[int]()  # the line above, where a merged cell has its value
         for row, values in enumerate(self._sheet.iter_rows()):
-            for column in merged.get(row, ()):
-                values[column] = above.get(column, values[column])
-            above = dict(enumerate(values))
-            lost = [column for column, value in enumerate(values) if _lost_digits(value)]
+            lost = {column for column, value in enumerate(values) if _lost_digits(value)}
             cells = [self._cell(value, (row, column + left)) for column, value in enumerate(values)]
-            yield Line(row + 1, cells, lost=tuple(lost))
+            for column in merged.get(row, ()):
+                if column < len(above):
+                    cells[column] = above[column]
+                    lost |= lost_above & {column}
+            above, lost_above = cells, lost
+            yield Line(row + 1, cells, lost=tuple(sorted(lost)))
 
     def _cell(self, value: Any, position: number_formats.Position) -> Cell:
         """Return a whole float as an integer, since Excel stores only floats, and dates and times in ISO format."""
@@ -57,6 +59,9 @@ class Sheet:
             return int(value) if value.is_integer() and abs(value) < MOST_DIGITS else value
         if isinstance(value, datetime):
             return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
+        if isinstance(value, timedelta):
+            minutes, seconds = divmod(round(value.total_seconds()), 60)
+            return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
         if isinstance(value, date | time):
             return value.isoformat()
         return value if isinstance(value, bool | int) else str(value)

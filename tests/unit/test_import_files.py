@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import xlsxwriter
 
+from importing.columns import FieldDefinition
+from importing.number_formats import shown
 from importing.problems import SENTENCES, Unreadable
+from importing.typed import text_of
 from tests.support.import_files import read, sheet_of, workbook
 
 # Encodings
@@ -70,6 +73,24 @@ def test_a_long_cell_is_not_reported_as_an_open_quotation_mark() -> None:
     reading = read(f"编号,客户名称,备注\na1,甲,{long}\na2,乙,ok\n")
 
     assert reading.problems == [(2, "cell_too_long")] and reading.rows[0]["id"] == "a2"
+
+
+@pytest.mark.parametrize("text", ["甲\0\n乙", "甲\0\0\n乙", "\0\0\n乙", "a\0\nb\n乙", "\0甲\n乙"])
+def test_nuls_beside_line_breaks_are_no_utf_16(text: str) -> None:
+    reading = read(f"客户名称\n{text}\n")
+
+    assert reading.table.encoding == "utf-8" and reading.problems == [(2, "nul")]
+    assert reading.rows[-1]["name"] == "乙"
+
+
+def test_the_mark_for_the_end_of_a_file_is_no_customer() -> None:
+    assert [row["name"] for row in read("客户名称,手机\n甲,13800138000\n\x1a").rows] == ["甲"]
+
+
+def test_an_open_quotation_mark_in_the_last_line_is_the_problem_of_that_line_alone() -> None:
+    reading = read('客户名称,备注\n甲,好\n乙,"未闭合\n')
+
+    assert reading.problems == [(3, "open_quote")] and [row["name"] for row in reading.rows] == ["甲"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +160,7 @@ def test_the_line_of_the_headings_can_be_given() -> None:
 
     reading = read(text, header_row=2, mapping={"real name": "name"})
 
-    assert reading.rows == [{"name": "A", "fields": {"real phone": "13800138000"}}]
+    assert reading.rows == [{"name": "A", "fields": {"phone": "13800138000"}}]
     with pytest.raises(Unreadable, match="no_header_row"):
         read(text, header_row=9)
 
@@ -167,11 +188,57 @@ def test_numbers_of_a_workbook_are_read_as_people_see_them() -> None:
     reading = read(workbook(write))
 
     assert reading.rows == [{"id": "000123", "name": "甲公司", "fields": {
-        "phone": "13800138000", "邮编": "010010", "成立日期": "2020-01-15", "折扣": "15.5%", "VIP": True,
+        "phone": "13800138000", "邮编": "010010", "成立日期": "2020-01-15", "折扣": "15.5%", "VIP": "true",
         "电话": "021-12345678",
     }}]  # fmt: skip
     assert [each.code for each in reading.warnings] == ["cell_digits_lost"]
     assert "银行账号" in reading.warnings[0].sentence("zh")
+
+
+@pytest.mark.parametrize(
+    ("number", "shape", "seen"),
+    [
+        (12, "0.00", "12"), (1200, "0.00_ ", "1200"), (12.5, "0.00", "12.5"), (1234567, "#,##0", "1234567"),
+        (12, "#,##0.00", "12"), (0.5, "# ?/?", "0.5"), (5, "0", "5"), (5, '0"元"', "5"), (-5, "000", "-5"),
+        (123, "000000", "000123"), (123, "[Red]000000;-000000", "000123"), (1234567, "000", "1234567"),
+        (13800138000, "000-0000-0000", "138-0013-8000"), (13800138000, "000 0000 0000", "138 0013 8000"),
+        (123, '"KH"00000', "KH00123"), (26, 'yy"年"00', "26"), (123, '"C-"0000"号"', "C-0123号"), (12, "##000", "012"),
+        (2112345678, '"0"0', "02112345678"), (2112345678, '"0"#', "02112345678"), (8610123, '"+"0', "+8610123"),
+        (0.155, "0%", "16%"), (0.155, "0.00%", "15.50%"), (0.15, "#%", "15%"), (0.155, "0.##%", "15.5%"),
+        (0.15, "0.0#%", "15.0%"), (0.15, "0.##%", "15%"), (1, '0"%"', "1"), (12.5, "#,##0%", "1250%"),
+    ],
+)  # fmt: skip
+def test_a_number_is_shown_as_in_a_spreadsheet_where_the_format_matters(number: float, shape: str, seen: str) -> None:
+    assert text_of(shown(number if isinstance(number, float) else float(number), shape)).removesuffix(".0") == seen
+
+
+def test_a_merged_cell_keeps_its_format_and_its_lost_digits_in_every_line() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet, zeros = book.add_worksheet(), book.add_format({"num_format": "000000"})
+        sheet.write_row(0, 0, ["客户名称", "邮编", "账号"])
+        sheet.merge_range(1, 1, 2, 1, 10010, zeros)
+        sheet.merge_range(1, 2, 2, 2, 6222020200112233445)
+        sheet.write_column(1, 0, ["甲", "乙"])
+
+    reading = read(workbook(write))
+
+    assert [row["fields"] for row in reading.rows] == [{"邮编": "010010"}] * 2
+    assert [each.code for each in reading.warnings] == ["cell_digits_lost"] * 2
+
+
+def test_cells_of_fields_that_the_pool_does_not_define_become_text() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["客户名称", "人数", "系数", "VIP", "规模", "外部编号"])
+        sheet.write_row(1, 0, ["甲", 5, 0.0000001, True, 5, 7])
+        sheet.write(1, 6, timedelta(hours=30), book.add_format({"num_format": "[h]:mm"}))
+        sheet.write(0, 6, "时长")
+
+    (row,) = read(workbook(write), definitions=[FieldDefinition("size", ("Size", "规模"), "number")]).rows
+
+    assert row["fields"] == {
+        "人数": "5", "系数": "0.0000001", "VIP": "true", "size": 5, "external_id": "7", "时长": "30:00:00",
+    }  # fmt: skip
 
 
 def test_the_first_visible_sheet_is_read_and_named() -> None:
@@ -212,6 +279,11 @@ def test_a_cell_that_is_merged_downwards_belongs_to_every_line() -> None:
         (b"<html><table><tr><td>name</td></tr></table></html>", "web_page"),
         (b"\xef\xbb\xbf \r\n<!DOCTYPE html><html></html>", "web_page"),
         ("<table><tr><td>name</td></tr></table>".encode("utf-16"), "web_page"),
+        (b"<!-- export --><table></table>", "web_page"),
+        (b"\n<tr><td>name</td></tr>", "web_page"),
+        (b"<body><center>", "web_page"),
+        (b"MIME-Version: 1.0\r\nContent-Type: multipart/related", "web_page"),
+        (b'<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">', "xml_page"),
         (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "xml_page"),
         (b"PK\x03\x04 no workbook", "broken_workbook"),
         (b"", "empty_file"),
