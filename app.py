@@ -71,7 +71,7 @@ for route in routes.ROUTES:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_expired(event: CloudWatchEvent) -> dict[str, Any]:
-    """Check the pools that are due, empty erased customers, continue leaves. Stops before the function times out."""
+    """Run a round of the schedule, or its part of one. Stops before the function times out."""
     from chalicelib.services import fan_out  # only this function needs it
 
     context: Any = event.context
@@ -101,7 +101,7 @@ def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @app.lambda_function()
 def index_names(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Keep the search rows of the customers in stream records. Failed records are retried as above."""
+    """Keep the search rows of the customers in stream records. Lambda retries from the first failed record."""
     from chalicelib.services import search_rows  # only this function needs it
 
     report = search_rows.index_records(service().backend.table, event["Records"])

@@ -1,4 +1,4 @@
-"""All routes of the API in one list."""
+"""Collect all routes of the API: each of these modules declares its own."""
 
 from chalicelib.api import claims, customers, erasures, pools, users
 from chalicelib.api.routing import ROUTES

@@ -39,9 +39,10 @@ Form: TypeAlias = Literal["body", "one", "each", "items"]
 
 class Answer(Struct, frozen=True):
     """The answer of a handler: a `body`, the `results` of customers, the refusals that are `blocking` a claim, or a
-    `file`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The
-    dry run of an import has `forecasts`, the `undoing` of one its next cursor. `next_cursor` continues the search that
-    has found the results. `localized` returns a body in a language."""
+    `file`. An `atomic` batch is refused as a whole. `import_id` is that of the import that has the results. The dry
+    run of an import has `forecasts`. The undo of an import has its next cursor in `undoing`. `next_cursor`
+    continues the search that has found the results. `localized` returns a body in a language.
+    """
 
     body: Body = {}
     status: int = 200

@@ -1,10 +1,8 @@
 """Compute when a claim ends, when a private customer returns to the pool, and when its holder is reminded (rule 13).
 
-No other module may compute these times.
-
-Each function returns the attributes of a customer that a transition sets; nothing else may set them. `clock_ends` is
-the deadline by the clocks of the policy. It is stored only while a pin or the review of a win request holds
-`expires_at` later. Times are in ms.
+Each function returns the attributes of a customer that a transition sets; no other module may set them.
+`Policy.deadline` has the formula. `clock_ends` is the deadline by the clocks of the policy. It is stored only while a
+pin or the review of a win request holds `expires_at` later. Times are in ms.
 """
 
 from __future__ import annotations
@@ -122,7 +120,7 @@ def win_declined(known: Customer, policy: Policy, moment: int) -> dict[str, Any]
 def shifted(known: Customer, policy: Policy, stopped_at: int, resumed_at: int, pauses: int) -> dict[str, Any]:
     """Shift all times by the part of a pause that the claim existed in (rule 21).
 
-    The shift is 0 for a claim that began while claims were being shifted, or on a clock that differs.
+    The shift is 0 for a claim that began while claims were being shifted, or if the clocks of two processes differ.
     """
     by = max(resumed_at - max(stopped_at, known.claimed_at or 0), 0)
     ends, until = _later(clock_ends(known), by), _later(known.pinned_until, by)

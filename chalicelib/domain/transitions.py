@@ -1,7 +1,8 @@
 """Plan a transition of one customer: from the cached customer to the new one, with the rules it needs.
 
-Pure: the current time and new ids are arguments; nothing is read or written here. A transition decides nothing. It
-carries rules that DynamoDB evaluates on write, and it is bound to the version it was planned from.
+Pure: the current time and new ids are arguments; nothing is read or written here. Of the
+refusals, only the status of the pool is decided here: it is cached. All other rules travel with the transition, and
+DynamoDB evaluates them on write. A transition is bound to the version it was planned from.
 """
 
 from __future__ import annotations

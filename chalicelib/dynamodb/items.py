@@ -80,6 +80,15 @@ def serialize_attributes(attributes: dict[str, Any]) -> Item:
     return {name: serialize(given) for name, given in attributes.items() if given is not None}
 
 
+def key_of(stored: Item) -> Key:
+    return Key(stored["pk"]["S"], stored["sk"]["S"])
+
+
+def content_of(stored: Item) -> Item:
+    """Return the attributes of an item without its key."""
+    return {name: tagged for name, tagged in stored.items() if name not in ("pk", "sk")}
+
+
 def deserialize_item(stored: Item) -> dict[str, Any]:
     return {name: deserialize(tagged) for name, tagged in stored.items()}
 

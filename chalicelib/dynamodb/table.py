@@ -19,7 +19,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.dynamodb.client import THROTTLES, Client
 from chalicelib.dynamodb.conditions import Attribute
-from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.items import Item, key_of
 from chalicelib.dynamodb.keys import INDEX_RANGE, Key
 from chalicelib.dynamodb.operations import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.dynamodb.schema import SCHEMA
@@ -63,9 +63,9 @@ class Throttled(Fault):
 class Patience:
     """The retry budget of one request for throttled calls: `retries` times in a row.
 
-    A request that is throttled twice within its first `most` calls sends no further call; a `strict` one, also if it is
-    throttled once. From the last of these on, a `short` or `strict` request repeats no throttled call; for any other,
-    each later call that succeeds resets the budget. `pause_s` is the longest pause before a retry.
+    A request that is throttled twice within its first `most` calls sends no further call. A `strict` request stops
+    after one throttled call. Later, a `short` or `strict` request repeats no throttled call; any other has its budget
+    again after each call that succeeds. `pause_s` is the longest pause before a retry.
     """
 
     def __init__(
@@ -153,9 +153,9 @@ class Table:
                 return found
             batch, wanted = wanted[:MAX_KEYS_PER_READ], wanted[MAX_KEYS_PER_READ:]
             answer = self._read(partial(self.connection.get, batch, **options), patience)
-            found |= {_key_of(item): item for item in answer["Responses"].get(self.name, [])}
+            found |= {key_of(item): item for item in answer["Responses"].get(self.name, [])}
             unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            wanted += [_key_of(each) for each in unread]
+            wanted += [key_of(each) for each in unread]
             if len(unread) == len(batch):  # an answer without a single item is a throttled call
                 self._wait(self._jitter() * patience.slow_down())
                 continue
@@ -178,7 +178,7 @@ class Table:
         patience = self._patience or Patience()
         answer = self._read(ask, patience)
         patience.succeeded()
-        return Page([_key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
+        return Page([key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
 
     def page(self, hash_value: str, limit: int, **options: Any) -> Page:
         """Return at most `limit` items of a partition; `last` is set only if there are more."""
@@ -319,10 +319,6 @@ class MalformedWrite(Exception):
 def _code(error: Exception) -> str | None:
     """Return DynamoDB's error code; None without a response."""
     return str(error.response.get("Error", {}).get("Code")) if isinstance(error, ClientError) else None
-
-
-def _key_of(item: Item) -> Key:
-    return Key(item["pk"]["S"], item["sk"]["S"])
 
 
 def begins_with(index: str, text: str) -> Condition:

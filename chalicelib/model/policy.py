@@ -138,7 +138,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         return times.midnight_after(max(self.day(now), counted), times.zone(self.time_zone or "UTC"))
 
     def deadline(self, claimed_at: int, active_at: int, held_since: int) -> int | None:
-        """Return when a claim expires, or None. The only function that computes a deadline from the rules (rule 13)."""
+        """Return when a claim expires, or None. The only formula of a deadline (rule 13)."""
         ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
         clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", held_since))
         ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]

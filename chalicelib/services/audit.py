@@ -26,7 +26,7 @@ from chalicelib.model.model import Customer, Event, Pool, Tombstone
 from chalicelib.model.reports import AuditReport, Drift, DriftKind
 from chalicelib.observability import exception_summary
 from chalicelib.services import row_search, search_rows
-from chalicelib.services.recount import MIN_SECONDS_LEFT, Lists, OutOfTime, Recount, key_of
+from chalicelib.services.recount import MIN_SECONDS_LEFT, Lists, OutOfTime, Recount
 from chalicelib.services.suppression_audit import SuppressionAudit
 
 log = logging.getLogger("customer-pool")
@@ -124,7 +124,7 @@ class _Audit:
         for index, partition in by_state:
             for stored in self.lists.of(index, partition):
                 listed = stored.get(ROSTER) == items.serialize(keys.customer_roster(tenant, pool))
-                if not listed and key_of(stored) not in self.misplaced:
+                if not listed and items.key_of(stored) not in self.misplaced:
                     yield stored
 
     # Search rows
@@ -166,7 +166,7 @@ class _Audit:
             self._found(at, difference)
         listed = customer if self.pool.spread_from is not None else replace(customer, shards=self.pool.shards)
         for difference in invariants.check_indexes(stored, listed):
-            self.misplaced.add(key_of(stored))
+            self.misplaced.add(items.key_of(stored))
             self._found(at, difference, self.repair and self._rewrite_index_keys(stored, listed))
 
     def _erased(self, stored: Item) -> None:
@@ -197,7 +197,8 @@ class _Audit:
         """Write the same version with correct index keys. Return False if the customer changed meanwhile."""
         same = unchanged(stored, ["version"])
         try:
-            return self.table.write([SetAttributes(key_of(stored), *_index_changes(stored, customer), same)]) is None
+            changed = SetAttributes(items.key_of(stored), *_index_changes(stored, customer), same)
+            return self.table.write([changed]) is None
         except MalformedWrite:
             return False
 
@@ -220,7 +221,7 @@ class _Audit:
         """Return members whose counters differ from the audited customers, and holders who are not members."""
         waiting, suspects = dict(self.held), {}
         for stored in self.lists.members():
-            key = key_of(stored)
+            key = items.key_of(stored)
             user = keys.id_from_pk(key.pk)
             self.report.members += 1
             counted = waiting.pop(user, Counter())

@@ -115,7 +115,7 @@ class Recount(Struct, frozen=True):
         """Return the member's item and its differences; None if it changed during the count."""
         before = self._now(key)
         misplaced = self.lists.table.get(list(self.misplaced)).values()
-        claims = {key_of(item): item for item in (*self.lists.customers_of(user), *misplaced)}
+        claims = {items.key_of(item): item for item in (*self.lists.customers_of(user), *misplaced)}
         if self._now(key) != before:
             return None
         held: Counter[str] = Counter()
@@ -155,13 +155,13 @@ class Recount(Struct, frozen=True):
     def _sums(self, pool: str, key: Key) -> Counted | None:
         """Return the pool's own row and the differences of the sums; None if a customer entered or left."""
         kept, moving = self.sums_kept()
-        items = {
-            key_of(item): invariants.stored_counters(item)[1]
+        of_misplaced = {
+            items.key_of(item): invariants.stored_counters(item)[1]
             for item in self.lists.table.get(list(self.misplaced)).values()
         }
-        counted = sum((Counter(counts) for counts in items.values()), Counter[str]())
+        counted = sum((Counter(counts) for counts in of_misplaced.values()), Counter[str]())
         for item in self.lists.customers():
-            counted.update(invariants.stored_counters(item)[1] if key_of(item) not in items else {})
+            counted.update(invariants.stored_counters(item)[1] if items.key_of(item) not in of_misplaced else {})
         if self.sums_kept()[1] != moving:
             return None
         return moving[0], [Difference(name, counted[name], kept[name]) for name in SUMS if counted[name] != kept[name]]
@@ -177,10 +177,6 @@ class Recount(Struct, frozen=True):
 
     def _now(self, key: Key) -> Item:
         return self.lists.table.get([key]).get(key, {})
-
-
-def key_of(stored: Item) -> Key:
-    return Key(stored["pk"]["S"], stored["sk"]["S"])
 
 
 def _by(difference: Difference) -> Any:

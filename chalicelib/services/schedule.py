@@ -111,13 +111,13 @@ class _Checking:
                     raise
                 log.warning("the pools that are not listed are left for the next round: throttled")
                 return
-            new = {key: entry.rank for entry in listed if (key := _key_of(entry.item)) not in self.seen}
+            new = {key: entry.rank for entry in listed if (key := items.key_of(entry.item)) not in self.seen}
             self.seen |= new.keys()
             self.total.overdue_ms = max([self.total.overdue_ms, *(self.now - rank for rank in new.values())])
             self._check_all(list(new))
             if len(listed) < PAGE:
                 return
-            after = (_key_of(listed[-1].item), listed[-1].rank, listed[-1].shard)
+            after = (items.key_of(listed[-1].item), listed[-1].rank, listed[-1].shard)
 
     def _check_all(self, listed: Sequence[Key]) -> None:
         """Check these pools and store their next checks.
@@ -194,7 +194,3 @@ def check_unchanged(stored: Item) -> Condition:
 def _is_due(stored: Item, now: int) -> bool:
     at = stored.get(INDEX_RANGE[DUE])
     return DUE in stored and at is not None and items.sort_value(at) <= now
-
-
-def _key_of(item: Item) -> Key:
-    return Key(item["pk"]["S"], item["sk"]["S"])

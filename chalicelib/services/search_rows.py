@@ -229,7 +229,7 @@ def _listed(key: Key, at: int, rows: Rows | None) -> Action:
 
 def _set(key: Key, item: Item, condition: Condition | None = None) -> SetAttributes:
     """Return the write of an item that may exist. Attributes that this version does not know stay."""
-    content = {name: value for name, value in item.items() if name not in ("pk", "sk")}
+    content = items.content_of(item)
     return SetAttributes(key, content, condition=condition)
 
 

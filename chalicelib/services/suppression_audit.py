@@ -23,7 +23,7 @@ from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Update
 from chalicelib.model.model import Pool
-from chalicelib.services.recount import MAX_ROUNDS, Found, Lists, key_of
+from chalicelib.services.recount import MAX_ROUNDS, Found, Lists
 
 AT_ONCE: Final = 25  # customers: with their fields, fifty items
 Digests = frozenset[Key]
@@ -47,7 +47,7 @@ class SuppressionAudit(Struct, frozen=True):
         for stored in self.lists.suppressions():
             self._count(stored)
             for each in self._named(stored):
-                self.naming.setdefault(each, set()).add(key_of(stored))
+                self.naming.setdefault(each, set()).add(items.key_of(stored))
         waiting |= dict.fromkeys(self.naming)
         for _ in range(MAX_ROUNDS):
             ids = list(waiting)
@@ -67,7 +67,7 @@ class SuppressionAudit(Struct, frozen=True):
         count = items.deserialize_or_none(stored.get("count"))
         if count == len(named) or (named and not named[0].startswith(keys.suppression_source(self.pool.id, ""))):
             return
-        repaired = self.repair and self.lists.table.write([_named_as(key_of(stored), stored, set(named))]) is None
+        repaired = self.repair and self.lists.table.write([_named_as(items.key_of(stored), stored, set(named))]) is None
         self.found(self.pool.id, Difference("suppression", len(named), count), repaired)
 
     def _settled(self, ids: list[str]) -> list[str]:

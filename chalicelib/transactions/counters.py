@@ -87,17 +87,6 @@ def _changes_of_write(before: Customer | None, after: Customer) -> dict[Key, Cou
     return sums
 
 
-def _possessions(customer: Customer | None, sign: int) -> dict[Key, Counter[str]]:
-    """Return what the holder or owner has of the customer, with that sign."""
-    sums: dict[Key, Counter[str]] = defaultdict(Counter)
-    if customer is not None and customer.state == "claimed" and customer.holder is not None:
-        sums[_member(customer, customer.holder)]["held"] += sign
-        sums[_member(customer, customer.holder)]["pins"] += sign * (customer.pinned_until is not None)
-    elif customer is not None and customer.state == "private" and customer.holder is not None:
-        sums[_member(customer, customer.holder)]["private"] += sign
-    return sums
-
-
 def _is_set_aside(customer: Customer | None) -> int:
     return int(customer is not None and customer.set_aside_at is not None and customer.suppressed_at is None)
 

@@ -71,8 +71,7 @@ def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) 
 
 def _upsert(key: Key, item: Item) -> SetAttributes:
     """Write the item of the fields, which may exist already."""
-    content = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-    return SetAttributes(key, content, () if "unique_keys" in item else ("unique_keys",))
+    return SetAttributes(key, items.content_of(item), () if "unique_keys" in item else ("unique_keys",))
 
 
 def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
@@ -103,8 +102,9 @@ def _given_up(given_up: Iterable[GivenUp], required: dict[Key, list[Condition]])
 
 def _owned_by(key: Key, owner: Item, condition: Condition) -> SetAttributes:
     """Write the unique-key item of an earlier owner, without the owners before that it no longer names."""
-    changed = {name: content for name, content in owner.items() if name not in ("pk", "sk")}
-    return SetAttributes(key, changed, tuple(name for name in PREVIOUS_OWNERS if name not in owner), condition)
+    return SetAttributes(
+        key, items.content_of(owner), tuple(name for name in PREVIOUS_OWNERS if name not in owner), condition
+    )
 
 
 def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Iterator[Update]:

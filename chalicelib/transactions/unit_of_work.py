@@ -2,7 +2,7 @@
 
 One algorithm serves a single verb, a batch, an import and the sweep. A transaction holds the customers, their events,
 the members' counters and the results of the Idempotency-Key. When DynamoDB cancels it, the returned items show which
-rules failed: their ids get a refusal, and the rest is written again at once. Nothing is decided before a write. This
+rules failed: their ids get a refusal, and the rest is written again at once. No rule is checked before a write. This
 module must not know any verb: a planner, a value from `domain`, turns each customer into a transition.
 """
 
