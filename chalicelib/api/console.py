@@ -23,18 +23,19 @@ from chalicelib.model.errors import Refusal, Refused
 
 FOLDER: Final = Path(__file__).parent.parent / "page"
 ENTRY: Final = "main"
-MANAGED: Final = (
-    "rule", "stats.", "import.", "sweep.", "members.", "warning.", "kind.", "status.", "team.", "fields.", "type.",
-    "mark.", "log.",
-)  # fmt: skip
-# Scripts that are loaded when they are first needed, each with the beginnings of the keys of its own texts.
+# Scripts that are loaded when they are first needed, each with the beginnings of the keys of its texts. Parts may share
+# texts.
 PARTS: Final = {
-    "managing": MANAGED,
+    "managing": ("rule.", "import.", "members.", "team.", "fields.", "type.", "mark.", "log."),
+    "rules": ("rule.", "rules.", "warning."),
+    "state": ("pools.", "status.", "sweep."),
+    "statistics": ("stats.", "kind."),
     "customer": ("event.",),
     "company": (),
     "filters": ("filter.",),
     "link": ("link.",),
 }
+STYLES: Final = {"app": "page", "later": "later"}  # the page's, and that of all parts
 LANGUAGES: Final = ("en", "zh")
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'{hosts}; "
@@ -62,7 +63,7 @@ def asset(name: str) -> File:
 @cache
 def assets() -> dict[str, tuple[str, str]]:
     """Return the text and the media type of each file by name."""
-    texts = {("app", "css"): _compact_style(_text("page.css"))}
+    texts = {(name, "css"): _compact_style(_text(f"{style}.css")) for name, style in STYLES.items()}
     texts |= {("app" if name == ENTRY else name, "js"): script for name, script in scripts().items()}
     for language in LANGUAGES:
         texts |= {
@@ -80,10 +81,9 @@ def scripts() -> dict[str, str]:
 
 def some_words(language: str, part: str = "") -> str:
     """Return the texts of that part, or those of the page itself, as JSON."""
-    owner = {
-        key: next((each for each, starts in PARTS.items() if key.startswith(starts)), "") for key in words(language)
-    }
-    some = {key: text for key, text in words(language).items() if owner[key] == part}
+    later = tuple(start for starts in PARTS.values() for start in starts)
+    of_part = {key: text for key, text in words(language).items() if key.startswith(PARTS.get(part, later))}
+    some = of_part if part else {key: text for key, text in words(language).items() if key not in of_part}
     return json.dumps(some, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -3,9 +3,9 @@
 
 import { signal } from "./view.js";
 
-const PLAIN = ["customer", "q", "sort", "state", "holder"];
+const PLAIN = ["customer", "q", "sort", "state", "holder", "period", "by"];
 
-/** { pool, view, customer, q, sort, state, holder, filters: { key: text } }; null and {} where nothing is chosen. */
+/** { pool, view, customer, q, sort, state, holder, period, by, filters: { key: text } }; null and {} where nothing is chosen. */
 export const place = signal(placeOf(location.hash));
 
 function placeOf(hash) {

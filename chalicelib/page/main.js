@@ -24,10 +24,10 @@ const VIEWS = {
   customers: { seen: managing, part: "managing" },
   members: { seen: managing, part: "managing" },
   import: { seen: managing, part: "managing" },
-  rules: { seen: managing, part: "managing" },
+  rules: { seen: managing, part: "rules" },
   fields: { seen: managing, part: "managing" },
-  state: { seen: managing, part: "managing" },
-  statistics: { seen: managing, part: "managing" },
+  state: { seen: managing, part: "state" },
+  statistics: { seen: () => now.me !== null || managing(), part: "statistics" },
   log: { seen: managing, part: "managing" },
 };
 
@@ -63,7 +63,7 @@ function Header() {
 function Content() {
   if (now.phase === "reading") return html`<main><${Reading}/></main>`;
   if (now.phase === "failed") return html`<main class="door"><${Failed} error=${now.error} again=${start}/></main>`;
-  if (now.pool === null) return html`<main><${Empty}>${say("no_pool")}</${Empty}></main>`;
+  if (now.pool === null) return html`<main>${session.admin ? html`<${LaterView} part="state" name="first_pool"/>` : html`<${Empty}>${say("no_pool")}</${Empty}>`}</main>`;
   const current = currentView();
   const { view: View, part } = VIEWS[current];
   return html`<div class="frame">

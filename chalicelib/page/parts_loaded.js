@@ -7,6 +7,7 @@ import { fileAddress, loadWordsOf } from "./words.js";
 
 const laterViews = signal({});
 const loading = {};
+let style = null;
 
 /** Add the views and functions of a part. A part calls this. */
 export function addViews(views) {
@@ -19,22 +20,25 @@ export async function fromPart(part, name) {
   return laterViews.peek()[name];
 }
 
-/** Load the script and the texts of a part, once. Throws if they cannot be had; then it may be tried again. */
+/** Load the script and the texts of a part, and the style of all parts, once. Throws if they cannot be had; then it may be
+ * tried again. */
 function loadPart(part) {
-  loading[part] ??= Promise.all([loadWordsOf(part), addScript(`${part}.js`)]).catch((error) => {
+  style ??= addFile("link", { href: fileAddress("later.css"), rel: "stylesheet" });
+  loading[part] ??= Promise.all([loadWordsOf(part), addFile("script", { src: fileAddress(`${part}.js`) }), style]).catch((error) => {
+    style = null;
     delete loading[part];
     throw error;
   });
   return loading[part];
 }
 
-function addScript(name) {
+/** Add an element that loads a file. */
+function addFile(tag, properties) {
   return new Promise((done, fail) => {
-    const script = document.createElement("script");
-    script.src = fileAddress(name);
-    script.addEventListener("load", done);
-    script.addEventListener("error", () => fail(new Refused(0, { code: "unreachable" })));
-    document.head.append(script);
+    const made = Object.assign(document.createElement(tag), properties);
+    made.addEventListener("load", done);
+    made.addEventListener("error", () => fail(new Refused(0, { code: "unreachable" })));
+    document.head.append(made);
   });
 }
 

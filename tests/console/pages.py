@@ -162,3 +162,8 @@ class Console:
         """Return the lines with the results of a batch."""
         self.page.locator(".results li").first.wait_for()
         return [" ".join(text.split()) for text in self.page.locator(".results li").all_inner_texts()]
+
+
+def open_section(browser: Browser, section: str, user: str = "mona", language: str = "en") -> Console:
+    """Open the console at a view of managers."""
+    return browser.open_console(user, language, tab=section)

@@ -59,7 +59,7 @@ def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(
     alice.view("mine").wait_for()
 
     assert signed_in(alice.page).inner_text() == "alice"
-    assert alice.views() == ["Today", "Pool", "Mine"]
+    assert alice.views() == ["Today", "Pool", "Mine", "Statistics"]
 
 
 def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: Browser, team: Team) -> None:
@@ -67,7 +67,7 @@ def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: 
 
     follow(alice.page, team.url, team.token("mona"))
     alice.button("link.switch", user="mona").click()
-    alice.view("statistics").wait_for()
+    alice.view("rules").wait_for()
 
     assert signed_in(alice.page).inner_text().startswith("mona")
     assert clean(alice.page, team.url)
@@ -85,7 +85,7 @@ def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(b
     ).wait_for()
     alice.page.keyboard.press("Escape")
     alice.dialog.wait_for(state="detached")
-    assert len(alice.views()) == 3, "who presses Escape stays"
+    assert len(alice.views()) == 4, "who presses Escape stays"
 
 
 @pytest.mark.parametrize("opened_by", ["hashchange", "load"])

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.pages import Browser, Console, Team
-from tests.console.test_managers import FILE, choose, open_section
+from tests.console.pages import Browser, Console, Team, open_section
+from tests.console.test_managers import FILE, choose
 from tests.console.test_members import claim_for_alice
 
 

@@ -1,4 +1,4 @@
-"""Managers and admins in the console: assignments, imports, members, rules, pool state and charts."""
+"""Managers and admins in the console: assignments, imports, members, decisions and fields."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.pages import Browser, Console, Team
-
-
-def open_section(browser: Browser, section: str, user: str = "mona", language: str = "en") -> Console:
-    """Open the console at a view of managers."""
-    return browser.open_console(user, language, tab=section)
-
+from tests.console.pages import Browser, Console, Team, open_section
 
 # By role
 
@@ -20,7 +14,7 @@ def open_section(browser: Browser, section: str, user: str = "mona", language: s
 def test_members_see_no_manager_views_and_admins_see_only_their_own(browser: Browser) -> None:
     managed = ["Customers", "Team", "Import", "Rules", "Fields", "Pool state", "Statistics", "Log"]
 
-    assert browser.open_console("alice", tab="pool").views() == ["Today", "Pool", "Mine"]
+    assert browser.open_console("alice", tab="pool").views() == ["Today", "Pool", "Mine", "Statistics"]
     assert browser.open_console("mona", tab="pool").views() == ["Today", "Pool", "Mine", *managed]
     assert browser.open_console("root", tab="statistics").views() == ["Today", *managed]
 
@@ -301,118 +295,3 @@ def test_a_field_is_defined_filtered_by_and_logged(browser: Browser, team: Team)
     assert (region["type"], region["options"], region["list"]) == ("choice", ["North", "South"], True)
     mona.tab("log")
     mona.page.get_by_role("cell", name="Fields").first.wait_for()
-
-
-# Rules
-
-
-def test_a_rule_is_tried_and_then_applied_to_all(browser: Browser, team: Team) -> None:
-    team.customers("Acme", "Globex")
-    team.call("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
-    mona = open_section(browser, "rules")
-
-    mona.page.get_by_label("A claim lasts").fill("3")
-    mona.page.get_by_label("Deadlines change for").select_option("all")
-    mona.button("rules.try").click()
-    mona.page.get_by_text("This would change: A claim lasts. 2 claims would get another deadline.").wait_for()
-    assert team.call("mona", "GET").json["policy"]["claim_ttl"] == "P7D", "a preview changes nothing"
-    mona.button("rules.apply").click()
-    mona.page.get_by_text("The rules have changed, and 2 deadlines with them.").wait_for()
-
-    assert team.call("mona", "GET").json["policy"]["claim_ttl"] == "P3D"
-
-
-def test_an_emptied_rule_is_turned_off_and_the_others_stay(browser: Browser, team: Team) -> None:
-    team.change_policy(holding_limit=5, cooldown="PT90M", sweep_breaker=0.5, masked_fields=["phone"], reminders=["P1W"])
-    before = team.call("mona", "GET").json["policy"]
-    mona = open_section(browser, "rules")
-
-    mona.page.get_by_label("Holding limit").fill("")
-    mona.button("rules.apply").click()
-    mona.page.get_by_text("The rules have changed.").wait_for()
-
-    assert team.call("mona", "GET").json["policy"] == before | {"holding_limit": None}
-
-
-def test_rules_changed_by_another_user_are_shown_and_not_overwritten(browser: Browser, team: Team) -> None:
-    mona = open_section(browser, "rules")
-    team.change_policy(holding_limit=9)
-
-    mona.page.get_by_label("Holding limit").fill("4")
-    mona.button("rules.apply").click()
-    mona.page.get_by_text("Somebody has changed this meanwhile.").wait_for()
-
-    assert mona.page.get_by_label("Holding limit").input_value() == "9"
-    assert team.call("mona", "GET").json["policy"]["holding_limit"] == 9
-
-
-def test_an_invalid_rule_is_rejected_with_a_sentence(browser: Browser, team: Team) -> None:
-    mona = open_section(browser, "rules")
-
-    mona.page.get_by_label("Time zone").fill("Mars/Olympus")
-    mona.button("rules.apply").click()
-
-    mona.page.get_by_text("These rules are not valid.").wait_for()
-
-
-# State
-
-
-def test_an_admin_pauses_resumes_and_closes_the_pool(browser: Browser, team: Team) -> None:
-    root = open_section(browser, "state", user="root")
-
-    for verb, status in (("pause", "Paused"), ("resume", "Open"), ("close", "Closed"), ("open", "Open")):
-        root.button(f"state.{verb}").click()
-        root.button(f"state.{verb}", root.dialog).click()
-        root.page.locator(".badge").get_by_text(status, exact=True).wait_for()
-
-    assert team.call("mona", "GET").json["status"] == "open"
-
-
-def test_a_sweep_is_previewed_and_run(browser: Browser, team: Team) -> None:
-    team.change_policy(claim_ttl="PT1S")
-    team.customers("Acme")
-    team.call("alice", "POST", "/customers/c1/claim")
-    browser.open_console("alice", tab="mine").button("verb.claim_again_name", name="Acme").wait_for()
-    open_section(browser, "state").page.get_by_text("1 claim is overdue").wait_for()
-
-    root = open_section(browser, "state", user="root")
-    root.button("sweep.look").click()
-    root.page.get_by_text("Overdue", exact=True).wait_for()
-    assert team.customer("c1")["state"] == "claimed"
-    root.button("sweep.now").click()
-    root.page.locator("dl div").filter(has_text="Returned").get_by_text("1").wait_for()
-
-    assert team.customer("c1")["state"] == "available"
-
-
-# Statistics
-
-
-def test_statistics_are_drawn_and_listed_as_numbers(browser: Browser, team: Team) -> None:
-    team.customers("Acme", "Globex")
-    team.call("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
-    team.call("alice", "POST", "/customers/c1/release")
-
-    mona = browser.open_console("mona", tab="statistics")
-    charts = mona.page.get_by_role("img")
-    charts.nth(1).wait_for()
-
-    assert charts.count() == 2
-    assert charts.nth(0).locator("rect.one").count() == 1 and charts.nth(0).locator("rect.two").count() == 1
-    mona.page.get_by_text("In numbers").last.click()
-    assert mona.page.get_by_role("row").last.inner_text().split() == ["mona", "2", "0", "0", "0", "0"]
-    assert [" ".join(text.split()) for text in mona.page.locator(".tile").all_inner_texts()][:2] == [
-        "Available now 1", "Claimed now 1",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("days", ["7", "90"])
-def test_statistics_of_another_period_are_drawn_by_day(browser: Browser, team: Team, days: str) -> None:
-    mona = browser.open_console("mona", tab="statistics")
-
-    mona.page.get_by_label("Period").select_option(days)
-    mona.wait_until_loaded()
-    mona.page.get_by_role("img").first.wait_for()
-
-    assert mona.page.locator("svg").first.locator("g").count() == int(days)
