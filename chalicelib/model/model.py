@@ -208,21 +208,7 @@ class Event(Struct, frozen=True, array_like=True):
 
 
 class Customer(Struct, frozen=True):
-    """A customer as stored.
-
-    `past_holders` maps each former holder to the time of leaving, `past_holds` to the time when their hold began.
-    `held_since` is set if the present hold began before this claim (rule 14). `tail` contains the recent events, oldest
-    first. `fields_version` is the version that last changed `fields`, which are an item of their own, with
-    the keys of the contacts in them, and those of unique values. `homes` maps each
-    pool that stores older events to the first version that it does not store. `domain.deadlines` explains the
-    attributes of deadlines: `stopped_ms` is the time for which the clock was stopped, `pauses` the pool's count at that
-    time. `shards` is the shard count with which the item was written. `former_keys` are the partition keys of
-    unique-key items that the customer had before its contacts or its pool changed; they are stored with `fields`.
-    `card` holds the short values of fields that rows show, in DynamoDB's JSON: `dynamodb.cards` explains it.
-    A customer with `suppressed_at` is not to be contacted: nobody claims it, and its contacts are refused elsewhere.
-    `unknown` and `unknown_of_fields` hold attributes of the two items, in DynamoDB's JSON, that a later version of the
-    service wrote: they are kept.
-    """
+    """A customer as stored. `domain.deadlines` computes the attributes of deadlines; times are in ms."""
 
     tenant: str
     pool: str
@@ -233,8 +219,8 @@ class Customer(Struct, frozen=True):
     created_at: int
     updated_at: int
     entered_at: int
-    waiting_since: int
-    fields_version: int
+    waiting_since: int  # since when claim-next counts it as waiting
+    fields_version: int  # the version that last changed `fields`
     priority: int = 0
     returns: Count = 0
     holder: str | None = None
@@ -245,8 +231,8 @@ class Customer(Struct, frozen=True):
     extended_ms: int = 0
     last_follow_up_at: int | None = None
     active_at: int | None = None
-    stopped_ms: int = 0
-    pauses: int = 0
+    stopped_ms: int = 0  # how long pauses have stopped the clock of the claim
+    pauses: int = 0  # the pool's count of pauses when the clock was shifted last
     pinned_until: int | None = None
     won_at: int | None = None
     win_requested_at: int | None = None
@@ -258,20 +244,20 @@ class Customer(Struct, frozen=True):
     remind_at: int | None = None
     reminded: dict[str, int] = {}
     set_aside_at: int | None = None
-    suppressed_at: int | None = None
-    homes: dict[str, int] = {}
-    past_holders: dict[str, int] = {}
-    held_since: int | None = None
-    past_holds: dict[str, int] = {}
-    shards: int = 1
-    tail: tuple[Event, ...] = ()
-    fields: Fields = {}
-    contact_keys: tuple[str, ...] = ()
-    unique_keys: tuple[str, ...] = ()
-    former_keys: tuple[str, ...] = ()
-    card: dict[str, Any] = {}
-    unknown: dict[str, Any] = {}
-    unknown_of_fields: dict[str, Any] = {}
+    suppressed_at: int | None = None  # not to be contacted since then
+    homes: dict[str, int] = {}  # by pool that stores older events: the first version that it does not store
+    past_holders: dict[str, int] = {}  # by former holder: when they left
+    held_since: int | None = None  # the start of the present hold, if it began before this claim (rule 14)
+    past_holds: dict[str, int] = {}  # by former holder: when their hold began
+    shards: int = 1  # the shard count with which the item was written
+    tail: tuple[Event, ...] = ()  # the recent events, oldest first
+    fields: Fields = {}  # with the next three, an item of their own
+    contact_keys: tuple[str, ...] = ()  # of the phone numbers and addresses in `fields`
+    unique_keys: tuple[str, ...] = ()  # of the values of unique fields
+    former_keys: tuple[str, ...] = ()  # partition keys of unique-key items from before its contacts or pool changed
+    card: dict[str, Any] = {}  # short values of fields that rows show, in DynamoDB's JSON (`dynamodb.cards`)
+    unknown: dict[str, Any] = {}  # attributes that a later version of the service wrote, in DynamoDB's JSON
+    unknown_of_fields: dict[str, Any] = {}  # the same of the fields item
 
     def with_fields_of(self, other: Customer) -> Customer:
         """Return this customer with everything that is stored in the fields item of the other."""
