@@ -38,8 +38,8 @@ from chalicelib.model.text import NAME_PATTERN, field_errors
 from chalicelib.model.validation import FieldError
 from chalicelib.services import claims, creation, customer_search, customers, import_list, import_undo, imports
 from chalicelib.services.creation import WhenDuplicate
+from chalicelib.services.customer_lists import Filter, Listed
 from chalicelib.services.customer_search import Wish
-from chalicelib.services.customers import Filter, Listed
 from chalicelib.services.imports import Forecasts, ImportKey
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result

@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.domain import masking
+from chalicelib.dynamodb import cards
 from chalicelib.model import responses
 from chalicelib.model.field_definitions import TYPES, Field
 from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
@@ -124,11 +125,15 @@ def leave_progress(user: str, leave: Leave, remaining: int) -> responses.LeavePr
 
 
 class Personal(Struct, frozen=True):
-    """What people wrote about a customer, as one viewer may see it now. Empty if the customer no longer exists."""
+    """What people wrote about a customer, as one viewer may see it now. Empty if the customer no longer exists.
+
+    `partial`: only some of the fields are here.
+    """
 
     name: str | None = None
     fields: dict[str, Any] | None = None
     masked: bool = False
+    partial: bool = False
     amount: str | None = None
     ends_at: str | None = None
 
@@ -136,6 +141,13 @@ class Personal(Struct, frozen=True):
 def customer(record: Customer, home: Pool, now: int, viewer: str, manages: Callable[[], bool]) -> responses.Customer:
     """Return the customer as `viewer` may see it now."""
     return with_personal(facts(record, home.policy), personal(record, home, now, viewer, manages))
+
+
+def row(record: Customer, home: Pool, now: int, viewer: str, manages: bool) -> responses.Customer:
+    """Return the customer as a list shows it to `viewer`: with the values of its card, some of them cut."""
+    listed = replace(record, fields=cards.shown(record.card, home.definitions))
+    own = personal(listed, home, now, viewer, lambda: manages)
+    return with_personal(facts(record, home.policy), replace(own, partial=True))
 
 
 def with_personal(known: Facts, own: Personal) -> responses.Customer:
@@ -187,8 +199,8 @@ def personal(record: Customer, home: Pool, now: int, viewer: str, manages: Calla
     name, fields = record.name, record.fields
     if mask is not None and not sees_all:
         name, fields = mask.field("name", name), {key: mask.field(key, value) for key, value in fields.items()}
-    won = (record.amount, _time(record.ends_at)) if sees_all or notes_are_open else (None, None)
-    return Personal(name, fields, mask is not None and not sees_all, *won)
+    amount, ends_at = (record.amount, _time(record.ends_at)) if sees_all or notes_are_open else (None, None)
+    return Personal(name, fields, mask is not None and not sees_all, amount=amount, ends_at=ends_at)
 
 
 def erased(record: Tombstone) -> responses.ErasedCustomer:

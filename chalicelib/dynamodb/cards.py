@@ -6,6 +6,7 @@ whatever writes fields writes the card in the same transaction. Nothing here cal
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -27,19 +28,28 @@ from chalicelib.model.territories import Takes
 MAX_BYTES: Final = 200  # of all values of a card; each field has an equal share
 MAX_OPTION_BYTES: Final = 12  # of one option of a `choices` field; a longer one is stored as a digest
 _CUT: Final = "\x1f"  # separates the start of a longer text from the digest of all of it, so that it stays comparable
+_CUT_BEFORE_CONTACT: Final = "\x1e"  # the same, where the whole text may contain a phone number or an address
 _DIGEST: Final = 6
+_DIGITS_OF_PHONE: Final = 7  # no phone number has fewer
+_MORE: Final = "…"
 _MAX_DIGITS: Final = 30  # a number with more is stored as text: DynamoDB keeps 38
 
 
 def card_of(fields: Mapping[str, Any], pool: Pool) -> Item:
     """Return the card of a customer with these fields, in DynamoDB's JSON. A field without a value is left out."""
-    names, tz = _names(pool.definitions), times.zone(pool.policy.time_zone or "UTC")
+    names, tz = _names(pool.definitions.rows), times.zone(pool.policy.time_zone or "UTC")
     card: Item = {}
     for key, name in names.items():
         field = pool.definitions.by_key[key]
         if values := compared(field, fields.get(key), tz):
             card[name] = _stored(field, values, len(names))
     return card
+
+
+def shown(card: Item, definitions: Definitions) -> dict[str, Any]:
+    """Return the values of a card by field, as a row shows them. Of a longer text only the start is left."""
+    names = _names(definitions.rows)
+    return {key: _read(definitions.by_key[key], card[name]) for key, name in names.items() if name in card}
 
 
 def holds(fields: Mapping[str, Any], takes: Takes, pool: Pool) -> bool:
@@ -55,7 +65,9 @@ def in_territory(takes: Takes, definitions: Definitions) -> Condition | None:
 
     It depends on nothing but its arguments, so it is built once for each.
     """
-    return _condition(takes, _names(definitions).get(takes.field), _selected(takes, definitions), len(definitions.rows))
+    return _condition(
+        takes, _names(definitions.rows).get(takes.field), _selected(takes, definitions), len(definitions.rows)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -85,12 +97,13 @@ def _selected(takes: Takes, definitions: Definitions) -> FieldFilter | None:
     return any_of(takes.field, takes.values, definitions) if field is not None and field.filter else None
 
 
-def _names(definitions: Definitions) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def _names(fields: tuple[str, ...]) -> dict[str, str]:
     """Return the name in a card of each field that is in it: short, and the same whatever other fields there are.
 
     Fields with equal short names keep their keys.
     """
-    short = {key: f"{crc32(key.encode()) & 0xFFFF:04x}" for key in definitions.rows}
+    short = {key: f"{crc32(key.encode()) & 0xFFFF:04x}" for key in fields}
     taken = list(short.values())
     return {key: name if taken.count(name) == 1 else key for key, name in short.items()}
 
@@ -107,7 +120,7 @@ def _stored(field: Field, values: Sequence[Comparable], shares: int) -> dict[str
         return {"S": "true" if value else "false"}
     if isinstance(value, Decimal):
         return _number(value)
-    return {"S": _cut(value, MAX_BYTES // shares)}
+    return {"S": _cut(field, value, MAX_BYTES // shares)}
 
 
 def _number(value: Decimal) -> dict[str, Any]:
@@ -117,12 +130,22 @@ def _number(value: Decimal) -> dict[str, Any]:
     return {"S": str(plain)}
 
 
-def _cut(text: str, most: int) -> str:
-    """Return text of at most `most` bytes: a longer one is cut, and a digest keeps it different from others."""
+def _cut(field: Field, text: str, most: int) -> str:
+    """Return text of at most `most` bytes: a longer one is cut, and a digest keeps it different from others.
+
+    A part of a phone number or an address could not be recognized and masked, so nothing of one is left.
+    """
     written = text.encode()
     if len(written) <= most:
         return text
     kept = written[: most - _DIGEST - len(_CUT)].decode(errors="ignore")
+    if field.unique or field.type == "choice":
+        return f"{kept}{_CUT}{_digest(text)}"
+    if field.type != "email" and any(sign in text for sign in "@＠﹫"):
+        return f"{kept[:1]}{_CUT_BEFORE_CONTACT}{_digest(text)}"
+    if field.type != "phone" and sum(sign.isdigit() for sign in text) >= _DIGITS_OF_PHONE:
+        before = next((at for at, sign in enumerate(kept) if sign.isdigit() or sign == "+"), len(kept))
+        return f"{kept[:before]}{_CUT_BEFORE_CONTACT}{_digest(text)}"
     return f"{kept}{_CUT}{_digest(text)}"
 
 
@@ -132,3 +155,18 @@ def _option(text: str) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:_DIGEST]
+
+
+def _read(field: Field, stored: dict[str, Any]) -> Any:
+    """Return the value of a card as its field's type has it. One that was written under another definition is text."""
+    ((kind, content),) = stored.items()
+    if kind == "N":
+        number = Decimal(content)
+        return int(number) if number == number.to_integral_value() else float(number)
+    if field.type == "choices" and content.startswith(","):
+        options = {_option(each): each for each in field.options}
+        return [options.get(each, _MORE if each.startswith(_CUT) else each) for each in content[1:-1].split(",")]
+    if field.type == "bool" and content in ("true", "false"):
+        return content == "true"
+    kept = re.split(f"[{_CUT}{_CUT_BEFORE_CONTACT}]", content, maxsplit=1)
+    return content if len(kept) == 1 else f"{kept[0]}{_MORE}"

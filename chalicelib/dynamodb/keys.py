@@ -38,7 +38,8 @@ with it. Nothing here calls DynamoDB.
     roster   pk         the customers of a pool, its members, and its erased customers, by id. Claims never write it.
                         One partition of each tenant lists its suppressions
     place    rank       available customers by priority and waiting time, customers set aside, suppressed
-                        ones, and each holder's customers: claims by deadline, then private ones by deadline
+                        ones, and each holder's customers: claims by deadline, then private ones by deadline.
+                        Projects ROW: what a list shows of a customer
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
                         so the sweep needs no second read. Two partitions of all tenants list erased customers that
                         are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
@@ -46,7 +47,8 @@ with it. Nothing here calls DynamoDB.
     names    folded     the customers of a pool by folded name, for prefix search; and the search rows of each part
                         by folded name. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
-    request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time
+    request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time. Projects
+                        whole items
     entered  entered_at  the customers of a pool by the time when they entered it, the latest first. Its partitions are
                         those of `roster`. Claims and releases never write it
 
@@ -86,7 +88,15 @@ INDEX_RANGE: Final = {
 INDEX_HASH: Final = {name: name for name in INDEX_RANGE} | {ENTERED: ROSTER}  # the attribute with the partition
 INDEX_ATTRIBUTES: Final = frozenset((*INDEX_HASH.values(), *INDEX_RANGE.values()))
 DESCENDING: Final = frozenset((ENTERED,))  # indexes that are read from the highest sort value down
-COVERING: Final = frozenset((DUE,))  # indexes that project whole items; the others project keys only
+COVERING: Final = frozenset((DUE, REQUEST))  # indexes that project whole items
+# DynamoDB projects at most twenty attributes into an index. State, holder and deadline follow from the index keys.
+ROW: Final = (
+    "name", "card", "version", "claim_id", "claimed_at", "extensions", "pinned_until", "win_requested_at", "won_at",
+    "amount", "ends_at", "entered_at", "last_follow_up_at", "returns", "set_aside_at", "suppressed_at", "priority",
+    "created_at", "updated_at",
+)  # fmt: skip
+PROJECTED: Final = {PLACE: ROW}  # attributes in an index beside the keys; all others project keys only
+LISTING: Final = frozenset((*COVERING, *PROJECTED))  # indexes that carry the row of a customer
 
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
 SCHEDULE_SHARDS: Final = 4  # partitions of `due` with the pools of all tenants
@@ -340,6 +350,12 @@ def place_suppressed(tenant: str, pool: str) -> str:
 
 def place_of_holder(tenant: str, pool: str, holder: str) -> str:
     return f"{prefix(tenant, pool)}#H#{holder}"
+
+
+def holder_from_place(partition: str) -> str | None:
+    """Return the holder whose list this partition of `place` is; None if it is another list."""
+    kind, *rest = partition.split("#")[_SEPARATORS_OF_POOL + 1 :]
+    return rest[0] if kind == "H" and rest else None
 
 
 def private_in(tenant: str, pool: str) -> str:

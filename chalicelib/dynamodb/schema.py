@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from chalicelib.dynamodb.keys import COVERING, DUE, INDEX_HASH, INDEX_RANGE, NAMES, PLACE, REMINDER, REQUEST, ROSTER
+from chalicelib.dynamodb.keys import (
+    COVERING,
+    DUE,
+    INDEX_HASH,
+    INDEX_RANGE,
+    NAMES,
+    PLACE,
+    PROJECTED,
+    REMINDER,
+    REQUEST,
+    ROSTER,
+)
 
 
 def _index(name: str, range_key: str) -> dict[str, Any]:
     keys = [{"AttributeName": INDEX_HASH[name], "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
-    projected = "ALL" if name in COVERING else "KEYS_ONLY"
-    return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": projected}}
+    projection: dict[str, Any] = {"ProjectionType": "ALL" if name in COVERING else "KEYS_ONLY"}
+    if name in PROJECTED:
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*PROJECTED[name]]}
+    return {"IndexName": name, "KeySchema": keys, "Projection": projection}
 
 
 SCHEMA: Final[dict[str, Any]] = {

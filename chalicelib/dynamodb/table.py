@@ -266,11 +266,12 @@ class Table:
         return streams and _indexes(described) == _indexes(SCHEMA)
 
 
-def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[tuple[str, str]]]]:
-    """Return the projection and the keys of each index of a table."""
+def _indexes(described: dict[str, Any]) -> dict[str, tuple[str, set[str], set[tuple[str, str]]]]:
+    """Return the projection, with its attributes, and the keys of each index of a table."""
     return {
         index["IndexName"]: (
             index["Projection"]["ProjectionType"],
+            set(index["Projection"].get("NonKeyAttributes", [])),
             {(key["KeyType"], key["AttributeName"]) for key in index["KeySchema"]},
         )
         for index in described.get("GlobalSecondaryIndexes", [])

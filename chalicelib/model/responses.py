@@ -137,13 +137,15 @@ class Customer(_CustomerFacts):
     and the customer became private. `win_requested_at`: when the holder requested a win that a manager has to approve.
     `suppressed_at`: since when it is not to be contacted.
     `amount` and `ends_at` come with a win; only managers and the holder or owner see them. A replayed response has the
-    facts of the first one with the current name and fields, which are null if the customer no longer exists."""
+    facts of the first one with the current name and fields, which are null if the customer no longer exists.
+    `partial`: a row of a list, with only the fields that are `list` or `filter`, and of longer text only the start."""
 
     amount: str | None
     ends_at: Time | None
     name: str | None
     fields: Fields | None
     masked: bool
+    partial: bool
     people: People | UnsetType = UNSET
 
 

@@ -23,8 +23,15 @@ from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import Kind, fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.validation import FieldError
-from chalicelib.services import customers, row_search
-from chalicelib.services.customers import CUSTOMERS_PER_READ, HELD_BY_NOBODY, ROUNDS, Filter, Last, last_position
+from chalicelib.services import customer_lists, customers, row_search
+from chalicelib.services.customer_lists import (
+    CUSTOMERS_PER_READ,
+    HELD_BY_NOBODY,
+    ROUNDS,
+    Filter,
+    Last,
+    last_position,
+)
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -94,7 +101,7 @@ class _Search(Struct, frozen=True):
         return text.fits(customer.name, customer.fields, self.actor.home.definitions, sees)
 
     def _sees(self, customer: Customer, key: str, value: Any) -> bool:
-        return self.manager or customers.in_full(self.actor, customer, key, value)
+        return self.manager or customer_lists.in_full(self.actor, customer, key, value)
 
 
 def list_customers(
@@ -105,7 +112,7 @@ def list_customers(
     if wanted.state == "win_requested":
         by_index = Wish()  # the requests of one holder are read from their claims, which are by deadline
     if wish in (Wish(), by_index):
-        return customers.list_customers(ctx, pool_id, wanted, limit, cursor)
+        return customer_lists.list_customers(ctx, pool_id, wanted, limit, cursor)
     search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
     place = Cursor(
         ctx.backend.secret, keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order))
@@ -143,8 +150,8 @@ def _checked(ctx: RequestContext, pool: Pool, wanted: Filter, wish: Wish) -> _Se
     if mask is not None and any(fold_name(key) in mask.fields for key in compared):
         require_manager(ctx, pool, found)  # otherwise a few requests would find out a masked value (rule 24)
     text = None if wish.text is None else TextSearch(searchable(wish.text))
-    listed = customers.for_caller(ctx, pool, wanted)
-    return _Search(actor, ctx.manages(pool, found), listed, filters, text, order)
+    listed, manager = customer_lists.for_caller(ctx, pool, wanted, found)
+    return _Search(actor, bool(manager), listed, filters, text, order)
 
 
 def _orders(wanted: Filter, wish: Wish) -> tuple[str, ...]:
@@ -184,7 +191,7 @@ def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cur
     if last is not None and isinstance(last.value, str) != (search.order == "name"):
         raise Refused(Refusal("invalid_cursor"))
     pool = search.actor.home
-    _, (partition,), part = customers.list_of(pool, replace(search.wanted, name=None))
+    _, (partition,), part = customer_lists.list_of(pool, replace(search.wanted, name=None))
     listed = ctx.backend.table.query(partition, index=PLACE, between=part, limit=MAX_SORTED)
     ids = [keys.id_from_pk(key.pk) for key in listed.keys]
     known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
@@ -195,7 +202,7 @@ def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cur
     after = [at for at in sorted(found) if last is None or at > last]
     page = after[:limit]
     return CustomerPage(
-        [ctx.shown(pool, found[at], search.manager) for at in page],
+        [ctx.row(pool, found[at], search.manager) for at in page],
         place.write(page[-1], hidden=True) if len(after) > limit else None,
     )
 
@@ -221,7 +228,7 @@ def _by_rows(
         limit,
         last_position(place, cursor, NAMES, search.wanted),
     )
-    shown = [ctx.shown(pool, each, search.manager) for each in found.customers]
+    shown = [ctx.row(pool, each, search.manager) for each in found.customers]
     if found.last is None:
         return CustomerPage(shown, None)
     short = UNSET if len(shown) == limit else found.looked_at
@@ -236,13 +243,13 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
     actor, pool = search.actor, search.actor.home
     by_name = search.order == "name"
     prefix = search.wanted.name or ""
-    index, partitions, part = customers.list_of(pool, replace(search.wanted, name=prefix if by_name else None))
+    index, partitions, part = customer_lists.list_of(pool, replace(search.wanted, name=prefix if by_name else None))
     last = last_position(place, cursor, index, search.wanted)
     found: list[tuple[Last, Customer]] = []
     looked_at, more = 0, True
     for _ in range(ROUNDS):
-        listed = customers.positions(ctx, actor, index, partitions, part, last, CUSTOMERS_PER_READ)
-        more, listed = len(listed) > CUSTOMERS_PER_READ, listed[:CUSTOMERS_PER_READ]
+        got = customer_lists.entries(ctx, actor, index, partitions, part, last, CUSTOMERS_PER_READ + 1)
+        more, listed = len(got) > CUSTOMERS_PER_READ, [*map(customer_lists.position, got[:CUSTOMERS_PER_READ])]
         known = ctx.backend.customer_cache.read(ctx.backend.table, actor, [at.id for at in listed], malformed=set())
         fitting = ((at, each) for at in listed if (each := known.get(at.id)) is not None and search.fits(each))
         found += [(at, each) for at, each in fitting if not by_name or search.is_named(each)]
@@ -250,7 +257,7 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
         last = listed[-1] if listed else last
         if len(found) > limit or not more:
             break
-    shown = [ctx.shown(pool, each, search.manager) for _, each in found[:limit]]
+    shown = [ctx.row(pool, each, search.manager) for _, each in found[:limit]]
     if len(found) > limit:
         return CustomerPage(shown, place.write(found[limit - 1][0], hidden=True))
     # Among names that the caller may not see, the number of those with a prefix must stay unknown.

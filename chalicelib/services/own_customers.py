@@ -1,18 +1,17 @@
 """List what the caller holds or owns, over all pools that they are a member of.
 
-By deadline, the page is read from the index `place`: one query per pool. The other orders compare the customers
-themselves, at most MAX_SORTED of them.
+The rows are read from the index `place`: one query per pool. Orders other than by deadline compare the first MAX_SORTED
+of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import FIRST_PRIVATE_RANK, NO_DEADLINE, PLACE
 from chalicelib.dynamodb.table import between
@@ -20,10 +19,10 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Member, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
+from chalicelib.services.customer_lists import row_or_none
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import memberships
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.customer_cache import MalformedRecord, ReadSkew, customer_of, keys_of, log_malformed
 
 MAX_SORTED: Final = 1_000
 MAX_THREADS: Final = 16
@@ -56,6 +55,13 @@ class _Own(NamedTuple):
     member: Member
 
 
+class _Listed(NamedTuple):
+    """A customer's position and its row; None if it is malformed."""
+
+    at: Position
+    row: Customer | None
+
+
 def list_customers(
     ctx: RequestContext, state: Owned | None, order: Order, limit: int, cursor: str | None
 ) -> CustomerPage:
@@ -66,14 +72,14 @@ def list_customers(
     if order == "expires_at":
         listed = _by_deadline(ctx, list(pools), state, last, limit + 1)
     else:
-        compared = sorted(_compared(ctx, pools, state, _COMPARED[order]))
-        listed = [at for at in compared if last is None or at > last][: limit + 1]
-    shown = [
-        ctx.shown(own.pool, customer, ctx.caller.admin or own.member.role == "manager")
-        for own, customer in _read(ctx, pools, listed[:limit])
-        if customer.holder == ctx.caller.user and state in (None, customer.state)
-    ]
-    return CustomerPage(shown, place.write(listed[limit - 1]) if len(listed) > limit else None)
+        compared = _compared(_by_deadline(ctx, list(pools), state, None, MAX_SORTED), _COMPARED[order])
+        listed = [each for each in compared if last is None or each.at > last][: limit + 1]
+    shown = []
+    for at, row in listed[:limit]:
+        if row is not None:
+            own = pools[at.pool]
+            shown.append(ctx.row(own.pool, row, ctx.caller.admin or own.member.role == "manager"))
+    return CustomerPage(shown, place.write(listed[limit - 1].at) if len(listed) > limit else None)
 
 
 def _checked(last: Position | None, state: Owned | None, order: Order) -> Position | None:
@@ -94,15 +100,15 @@ def _checked(last: Position | None, state: Owned | None, order: Order) -> Positi
 
 def _by_deadline(
     ctx: RequestContext, pools: Sequence[str], state: Owned | None, last: Position | None, limit: int
-) -> list[Position]:
-    """Return the next positions, with one query per pool."""
+) -> list[_Listed]:
+    """Return the next customers, with one query per pool."""
     jobs = [partial(_ranked, ctx, pool, _options(ctx, pool, state, last), limit) for pool in pools]
-    found: list[Position] = []
+    found: list[_Listed] = []
     for start in range(0, len(jobs), MAX_THREADS):
-        for positions in ctx.backend.run_jobs(jobs[start : start + MAX_THREADS]):
-            found += positions
+        for listed in ctx.backend.run_jobs(jobs[start : start + MAX_THREADS]):
+            found += listed
     # Within a pool, entries of equal rank stay in the order of the index, in which the next page continues.
-    return sorted(found, key=lambda at: (at.rank, at.pool))[:limit]
+    return sorted(found, key=lambda each: (each.at.rank, each.at.pool))[:limit]
 
 
 def _options(ctx: RequestContext, pool: str, state: Owned | None, last: Position | None) -> dict[str, Any] | None:
@@ -119,59 +125,24 @@ def _options(ctx: RequestContext, pool: str, state: Owned | None, last: Position
     return {"between": between(PLACE, low, high)} if low <= high else None
 
 
-def _ranked(ctx: RequestContext, pool: str, options: dict[str, Any] | None, limit: int) -> list[Position]:
+def _ranked(ctx: RequestContext, pool: str, options: dict[str, Any] | None, limit: int) -> list[_Listed]:
     if options is None:
         return []
-    partition = keys.place_of_holder(ctx.caller.tenant, pool, ctx.caller.user)
+    tenant = ctx.caller.tenant
+    partition = keys.place_of_holder(tenant, pool, ctx.caller.user)
     page = ctx.backend.table.query(partition, index=PLACE, limit=limit, **options)
-    return [Position(items.sort_value(item["rank"]), pool, keys.id_from_pk(item["pk"]["S"])) for item in page.items]
+    return [
+        _Listed(
+            Position(items.sort_value(item["rank"]), pool, keys.id_from_pk(key.pk)), row_or_none(tenant, pool, item)
+        )
+        for key, item in zip(page.keys, page.items, strict=True)
+    ]
 
 
-# By what the customers contain
+# By what the rows contain
 
 
-def _compared(
-    ctx: RequestContext,
-    pools: Mapping[str, _Own],
-    state: Owned | None,
-    value: Callable[[Customer], int | str],
-) -> list[Position]:
-    """Return the positions of the first MAX_SORTED customers by deadline, with their value in the order."""
-    listed = _by_deadline(ctx, list(pools), state, None, MAX_SORTED)
-    actors = {pool: ctx.actor(own.pool) for pool, own in pools.items()}
-    found = ctx.backend.table.get([actors[at.pool].customer_key(at.id) for at in listed])
-    compared = []
-    for at in listed:
-        stored = found.get(actors[at.pool].customer_key(at.id))
-        if stored is None or items.is_tombstone(stored):
-            continue
-        try:
-            compared.append(Position(value(customer_of(actors[at.pool], stored)), at.pool, at.id))
-        except MalformedRecord as error:
-            log_malformed(at.id, error)
-    return compared
-
-
-# The customers of a page
-
-
-def _read(ctx: RequestContext, pools: Mapping[str, _Own], listed: Sequence[Position]) -> list[tuple[_Own, Customer]]:
-    """Return the customers as they are now, with their pools. One read per fifty customers."""
-    actors = {pool: ctx.actor(own.pool) for pool, own in pools.items()}
-    found = ctx.backend.table.get([key for at in listed for key in keys_of(actors[at.pool], [at.id])])
-    customers = [(pools[at.pool], _customer(ctx, actors[at.pool], at.id, found)) for at in listed]
-    return [(own, customer) for own, customer in customers if customer is not None]
-
-
-def _customer(
-    ctx: RequestContext, actor: Actor, customer_id: str, found: Mapping[keys.Key, items.Item]
-) -> Customer | None:
-    """Return the customer among the items, None if it is malformed. One that changed during the read is read again."""
-    cache = ctx.backend.customer_cache
-    try:
-        return cache.from_items(actor, customer_id, found)
-    except ReadSkew:
-        return cache.read(ctx.backend.table, actor, [customer_id], malformed=set()).get(customer_id)
-    except MalformedRecord as error:
-        log_malformed(customer_id, error)
-        return None
+def _compared(listed: Sequence[_Listed], value: Callable[[Customer], int | str]) -> list[_Listed]:
+    """Return the customers by their value in the order."""
+    read = [(each.at, each.row) for each in listed if each.row is not None]
+    return sorted((_Listed(Position(value(row), at.pool, at.id), row) for at, row in read), key=lambda each: each.at)

@@ -26,7 +26,7 @@ from chalicelib.model import bigrams
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.services import totals
-from chalicelib.services.customers import CUSTOMERS_PER_READ, ROUNDS, Last
+from chalicelib.services.customer_lists import CUSTOMERS_PER_READ, ROUNDS, Last
 from chalicelib.transactions.context import RequestContext
 
 SMALL: Final = CUSTOMERS_PER_READ * ROUNDS  # customers that one request can look at without rows

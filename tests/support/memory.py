@@ -20,7 +20,7 @@ from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
 from chalicelib.dynamodb.conditions import ORDERINGS, evaluate
 from chalicelib.dynamodb.items import Item, deserialize, serialize
-from chalicelib.dynamodb.keys import COVERING, DESCENDING, INDEX_HASH, INDEX_RANGE, Key
+from chalicelib.dynamodb.keys import COVERING, DESCENDING, INDEX_HASH, INDEX_RANGE, PROJECTED, Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, SetAttributes, Table, Update
 
 Items = dict[Key, Item]
@@ -224,7 +224,8 @@ def _projected(item: Item, index: str | None, *, keys_only: bool = False) -> Ite
     if not keys_only and (index is None or index in COVERING):
         return item
     names = ("pk", "sk") if index is None else ("pk", "sk", INDEX_HASH[index], INDEX_RANGE[index])
-    return {name: item[name] for name in names}
+    carried = () if keys_only else PROJECTED.get(index or "", ())
+    return {name: item[name] for name in (*names, *carried) if name in item}
 
 
 # Updates

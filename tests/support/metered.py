@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from chalicelib.dynamodb.items import Item, kilobytes, size
-from chalicelib.dynamodb.keys import COVERING, INDEX_HASH, INDEX_RANGE, Key
+from chalicelib.dynamodb.keys import COVERING, INDEX_HASH, INDEX_RANGE, PROJECTED, Key
 from tests.support.memory import Memory, Sent
 
 KB = 1024
@@ -92,5 +92,5 @@ def projected(index: str, item: Item) -> Item:
     """The item as that index holds it; nothing where it is not in it."""
     if INDEX_HASH[index] not in item or INDEX_RANGE[index] not in item:
         return {}
-    names = item if index in COVERING else ("pk", "sk", INDEX_HASH[index], INDEX_RANGE[index])
-    return {name: item[name] for name in names}
+    names = ("pk", "sk", INDEX_HASH[index], INDEX_RANGE[index], *PROJECTED.get(index, ()))
+    return {name: item[name] for name in (item if index in COVERING else names) if name in item}

@@ -76,7 +76,7 @@ def test_the_write_units_of_a_transaction(real_table: Table, change: str) -> Non
     assert answer["CapacityUnits"] == engine.write_units
 
 
-PARTITIONS = [(PLACE, 1), (PLACE, 40), (DUE, 6), (ROSTER, 60), (None, 8)]
+PARTITIONS = [(PLACE, 1), (PLACE, 10), (DUE, 6), (ROSTER, 60), (None, 8)]
 LARGER = [(PLACE, 90), (DUE, 40), (None, 30)]
 
 

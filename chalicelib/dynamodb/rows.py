@@ -1,0 +1,40 @@
+"""The row of a customer: what an index carries of it, as far as lists show it. Nothing here calls DynamoDB.
+
+A row is read as a customer without fields, with its card. State, holder and deadline follow from the keys of the index.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.keys import FIRST_PRIVATE_RANK, INDEX_RANGE, NO_DEADLINE, PLACE, PRIORITY_STEP, ROW
+from chalicelib.model.model import Customer
+
+_WHOLE: Final = ("state", "holder", "expires_at", "waiting_since")  # only in an index that projects whole items
+_PLAIN: Final = frozenset((*ROW, *_WHOLE)) - {"card"}
+
+
+def row_record(tenant: str, pool: str, stored: Item) -> Customer:
+    """Return the customer of an index item, as far as it is there. Raises one of items.MALFORMED."""
+    content = {name: items.deserialize(tagged) for name, tagged in stored.items() if name in _PLAIN}
+    if "state" not in stored:
+        content |= _placed(stored, content.get("priority", 0))
+    content["card"] = stored["card"]["M"] if "card" in stored else {}
+    content |= {"tenant": tenant, "pool": pool, "id": keys.id_from_pk(stored["pk"]["S"])}
+    return msgspec.convert({"waiting_since": 0, "fields_version": 0} | content, Customer)
+
+
+def _placed(stored: Item, priority: int) -> dict[str, Any]:
+    """Return what the place of a customer in the index `place` says about it: `keys.index_attributes` in reverse."""
+    rank = items.deserialize(stored[INDEX_RANGE[PLACE]])
+    holder = keys.holder_from_place(items.deserialize(stored[PLACE]))
+    if holder is None:
+        return {"state": "available", "waiting_since": rank + priority * PRIORITY_STEP}
+    claimed = rank <= NO_DEADLINE
+    deadline = rank if claimed else rank - FIRST_PRIVATE_RANK
+    expires_at = None if deadline == NO_DEADLINE else deadline
+    return {"state": "claimed" if claimed else "private", "holder": holder, "expires_at": expires_at}
