@@ -165,7 +165,7 @@ class Customer:
         return {
             "id": self.id, "pool_id": self.pool, "state": self.state, "holder": self.holder, "name": self.name,
             "priority": self.priority, "version": self.version, "returns": self.returns,
-            "fields": self.fields, "masked": False,
+            "fields": self.fields, "masked": False, "partial": False,
             "claim_id": claim and claim.id, "claimed_at": claim and claim.began, "expires_at": self.deadline,
             "extensions": claim.extensions if claim else 0, "pinned_until": claim and claim.pinned,
             "entered_pool_at": self.entered, "last_follow_up_at": self.followed_up, "set_aside_at": self.aside,
