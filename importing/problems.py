@@ -42,7 +42,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "there is no sheet named {sheet}. The sheets are: {sheets}", "没有工作表 {sheet}。现有工作表：{sheets}"
     ),
     "no_visible_sheet": ("every sheet of the workbook is hidden", "工作簿中的工作表均已隐藏"),
-    "no_header_row": ("line {line} contains no headings", "第 {line} 行没有列名"),
+    "no_header_row": ("line {row} contains no headings", "第 {row} 行没有列名"),
     "no_column": (
         "no column is named {column}. The columns are: {headings}", "没有名为 {column} 的列。现有列：{headings}"
     ),

@@ -116,7 +116,7 @@ def _heading_line(read: Callable[[], Iterator[Line]], header_row: int | None) ->
     if header_row is not None:
         line = next((line for line in read() if line.number >= header_row), None)
         if line is None or line.number > header_row or not _has_content(line):
-            raise Unreadable("no_header_row", line=header_row)
+            raise Unreadable("no_header_row", row=header_row)
         return line, False
     first = _first_lines(read)
     if not first:

@@ -217,6 +217,7 @@ def test_a_sheet_and_a_line_of_headings_can_be_named(memory_world: World) -> Non
     reply, wrong = preview(mona, book, header_row=2, sheet="Sheet1"), preview(mona, book, sheet="Other")
 
     assert reply.json["rows"][0]["name"] == "A" and codes(wrong) == [(None, "no_sheet")]
+    assert codes(preview(mona, "name\nA\n", header_row=5)) == [(None, "no_header_row")]
 
 
 @pytest.mark.parametrize(

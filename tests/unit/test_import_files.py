@@ -161,8 +161,9 @@ def test_the_line_of_the_headings_can_be_given() -> None:
     reading = read(text, header_row=2, mapping={"real name": "name"})
 
     assert reading.rows == [{"name": "A", "fields": {"phone": "13800138000"}}]
-    with pytest.raises(Unreadable, match="no_header_row"):
+    with pytest.raises(Unreadable, match="no_header_row") as refused:
         read(text, header_row=9)
+    assert refused.value.problem.sentence("en") == "Line 9 contains no headings."
 
 
 def test_unknown_headings_below_no_title_stay_in_the_first_line() -> None:
