@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from chalicelib.model.field_definitions import Field, definitions_of
 from chalicelib.model.model import Pool
-from chalicelib.model.normalization import Kind, email, fold_name
+from chalicelib.model.normalization import KINDS, Kind, email, fold_name
 from chalicelib.model.text import is_filler
 
 HIDDEN: Final = "****"
@@ -59,7 +59,8 @@ def _addresses() -> tuple[re.Pattern[str], ...]:
 class Mask(Struct, frozen=True):
     """The mask of a pool: the folded names of its masked fields, and whether they include contacts.
 
-    `kinds` names the fields that hold contacts, `exact` those whose text contains none, both folded.
+    `kinds` names the fields that hold contacts, `exact` those whose text contains none, `defined` all that the pool
+    defines, each folded.
     """
 
     fields: frozenset[str]
@@ -67,17 +68,21 @@ class Mask(Struct, frozen=True):
     region: str
     kinds: dict[str, Kind]
     exact: frozenset[str]
+    defined: frozenset[str] = frozenset()
 
     def field(self, name: str, value: Any) -> Any:
         """Return the masked value of a field.
 
         If phone numbers or e-mail addresses are masked, those inside other text are masked too. A contact field that
-        the pool does not mask keeps its own kind of contact.
+        the pool does not mask keeps its own kind of contact. A field that the pool does not define, such as a second
+        column with phone numbers, is masked like the field that its name resembles.
         """
         folded = fold_name(name)
         kind = self.kinds.get(folded)
         if folded in self.fields:
             return whole(value, kind)
+        if self.contacts and folded not in self.defined and (like := _resembled(name)) in self.fields:
+            return whole(value, like)
         if not self.contacts or folded in self.exact or not isinstance(value, str):
             return value
         return in_text(value, self.region, kind)
@@ -106,7 +111,17 @@ def _of(masked_fields: tuple[str, ...], region: str, fields: tuple[Field, ...]) 
     masked = frozenset(fold_name(name) for name in (*masked_fields, *definitions.masked))
     kinds = {fold_name(name): kind for name, kind in definitions.kinds.items()}
     exact = frozenset(fold_name(name) for name in definitions.exact)
-    return Mask(masked, not masked.isdisjoint(kinds), region, kinds, exact)
+    defined = frozenset(fold_name(name) for name in definitions.by_key)
+    return Mask(masked, not masked.isdisjoint(kinds), region, kinds, exact, defined)
+
+
+@lru_cache(maxsize=1024)
+def _resembled(name: str) -> Kind | None:
+    """Return the field of contacts that a name resembles: `phone` for `Mobile 2` and `老板电话`."""
+    from importing.headings import kind_of_field  # reads a table: only pools with other fields need it
+
+    kind = kind_of_field(name)
+    return next((each for each in KINDS if each == kind), None)
 
 
 def whole(value: Any, kind: Kind | None = None) -> Any:

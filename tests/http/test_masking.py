@@ -263,6 +263,40 @@ def test_contacts_in_other_fields_and_names_are_masked_for_readers_without_acces
         assert (user.customer("c1")["name"], user.customer("c1")["fields"]) == ("Wang 13812345678", fields)
 
 
+def test_a_second_column_with_contacts_is_masked_like_the_first(world: World) -> None:
+    mona = world.pool(masked_fields=["phone", "email"])
+    fields = {
+        "电话": "87654321转801", "老板电话": 12345678, "Mobile 2": "138 0013 8001", "工作邮箱": "li", "QQ": "12345678",
+    }  # fmt: skip
+    mona.create("c1", fields=fields)
+
+    shown = world.alice.customer("c1")["fields"]
+
+    assert shown == {
+        "电话": "8****",
+        "老板电话": "****",
+        "Mobile 2": "138****8001",
+        "工作邮箱": "l****",
+        "QQ": "12345678",
+    }
+
+
+@pytest.mark.parametrize(("masked", "shown"), [(["email"], "8765"), (["city"], "8765"), (["phone"], "8****")])
+def test_a_second_phone_is_masked_only_where_the_first_is(world: World, masked: list[str], shown: str) -> None:
+    world.pool(masked_fields=masked).create("c1", fields={"电话": "8765"})
+
+    assert world.alice.customer("c1")["fields"] == {"电话": shown}
+
+
+def test_a_field_that_the_pool_defines_as_text_is_masked_only_by_its_definition(world: World) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    field = {"key": "mobile", "label": {"en": "Mobile", "zh": "手机"}, "type": "text"}
+    assert mona.patch("", {"fields": [field]}, if_match='"1"').status == 200
+    mona.create("c1", fields={"mobile": "8765"})
+
+    assert world.alice.customer("c1")["fields"] == {"mobile": "8765"}
+
+
 def test_a_pool_without_contact_masking_shows_text_unchanged(world: World) -> None:
     for pool, masked in {"p": None, "q": ["city"]}.items():
         mona = world.pool(pool, masked_fields=masked)
