@@ -75,6 +75,7 @@ def new_customer(actor: Actor, row: Row) -> Customer:
         entered_at=now, waiting_since=now, fields_version=1, priority=row.priority or 0, fields=row.fields,
         contact_keys=actor.contact_keys(row.fields),
         unique_keys=tuple(key for each in actor.unique_keys(row.fields).values() for key in each),
+        page_tag=actor.request_marker or None,
     )  # fmt: skip
 
 

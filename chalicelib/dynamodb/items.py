@@ -347,7 +347,8 @@ def tombstone_item(tombstone: Tombstone) -> Item:
         "version": tombstone.version, "created_at": tombstone.created_at, "erased_at": tombstone.erased_at,
         "erased_by": tombstone.erased_by, "reason": tombstone.reason, "homes": tombstone.homes or None,
         "suppressed_at": tombstone.suppressed_at, "digests": " ".join(tombstone.digests) or None,
-        "tail": encode_events(tombstone.tail), ROSTER: keys.erased_roster(tombstone.tenant, tombstone.pool),
+        "tail": encode_events(tombstone.tail), "page_tag": tombstone.page_tag,
+        ROSTER: keys.erased_roster(tombstone.tenant, tombstone.pool),
         DUE: UNFINISHED_ERASURES, INDEX_RANGE[DUE]: tombstone.erased_at,
     }  # fmt: skip
     return build_item(keys.customer_key(tombstone.tenant, tombstone.pool, tombstone.id), attributes)

@@ -11,7 +11,7 @@ with it. Nothing here calls DynamoDB.
     search row         same                                   Q#<n|f>#<part>       a part of its name or of a field
     search rows        same                                   Q                    which search rows there are
     tombstone          same                                   -                    of an erased customer
-    older events       same                                   E#<created_at>#<seq> a page of up to 16 events
+    older events       same                                   E#<born>#<seq>       a page of up to 16 events
     member             T#<tenant>#P#<pool>#M#<user>           -                    role, own limit, counters
     unique key         T#<tenant>#P#<pool>#D#<kind>#<digest>  -                    customer of a phone, an e-mail or a
                                                                                    value of a unique field
@@ -144,9 +144,11 @@ def is_search_row_of_field(sk: str) -> bool:
 def event_page_key(customer: Customer | Tombstone, pool: str, seq: int) -> Key:
     """Return the key of the page that starts with event `seq`, in `pool`, where the customer is or was.
 
-    The creation time separates it from pages of another customer that reused the id later.
+    The creation time and a tag separate it from pages of another customer with the same id: of one that reused it, or
+    of one from another pool. Older customers have no tag.
     """
-    return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{customer.created_at:015d}#{seq:010d}")
+    born = f"{customer.created_at:015d}" + (f"-{customer.page_tag}" if customer.page_tag else "")
+    return Key(customer_key(customer.tenant, pool, customer.id).pk, f"E#{born}#{seq:010d}")
 
 
 def is_event_page(key: Key) -> bool:

@@ -246,6 +246,7 @@ class Customer(Struct, frozen=True):
     set_aside_at: int | None = None
     suppressed_at: int | None = None  # not to be contacted since then
     homes: dict[str, int] = {}  # by pool that stores older events: the first version that it does not store
+    page_tag: str | None = None  # random, in the keys of the pages of its older events
     past_holders: dict[str, int] = {}  # by former holder: when they left
     held_since: int | None = None  # the start of the present hold, if it began before this claim (rule 14)
     past_holds: dict[str, int] = {}  # by former holder: when their hold began
@@ -346,6 +347,7 @@ class Tombstone(Struct, frozen=True):
     suppressed_at: int | None = None
     digests: tuple[str, ...] = ()
     tail: tuple[Event, ...] = ()
+    page_tag: str | None = None
 
 
 def erased(
@@ -359,5 +361,5 @@ def erased(
     tail = (*(each.emptied for each in before.tail), event)
     return Tombstone(
         before.tenant, before.pool, before.id, event.seq, before.created_at, at, by, reason, before.homes,
-        at if suppress else None, of_people(before.contact_keys) if suppress else (), tail,
+        at if suppress else None, of_people(before.contact_keys) if suppress else (), tail, before.page_tag,
     )  # fmt: skip

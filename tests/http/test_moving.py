@@ -204,6 +204,25 @@ def fill_history(user: User, note: str) -> None:
         assert user.post("/customers/c1/follow-up", {"note": note}).status == 200
 
 
+def test_customers_created_under_one_id_at_one_time_keep_their_own_histories(world: World) -> None:
+    for pool in "pqr":
+        world.pool(pool).create("c1", name=f"From {pool}") if pool != "r" else world.pool(pool)
+    here, there, elsewhere = (world.user("mona", pool=pool) for pool in "pqr")
+    notes = {"p": "the first of two companies", "q": "another company with this id"}
+
+    for user, target in ((there, "r"), (here, "q")):
+        user.claim("c1")
+        for number in range(30):
+            user.post("/customers/c1/follow-up", {"note": f"{notes[user.pool]}: call number {number}"})
+        user.post("/customers/c1/convert")
+        assert user.post("/customers/c1/deposit", {"pool": target}).status == 200
+
+    for user, note in ((there, notes["p"]), (elsewhere, notes["q"])):
+        events = user.walk("/customers/c1/history")
+        assert [event["seq"] for event in events] == list(range(1, 35))
+        assert all(event["reason"].startswith(note) for event in events if event["type"] == "followed_up")
+
+
 def test_a_move_with_a_lost_response_is_recognized_as_the_callers(threaded: World) -> None:
     two_pools(threaded)
     threaded.mona.create("c1", fields={"city": "上海"})

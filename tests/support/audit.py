@@ -259,7 +259,7 @@ def _pages(stored_items: list[dict[str, Any]], customer: Customer | Tombstone) -
     """Return the older events, from every pool of the customer's past."""
     homes = {customer.pool, *customer.homes}
     pks = {keys.customer_key(customer.tenant, pool, customer.id).pk for pool in homes}
-    born = f"E#{customer.created_at:015d}#"
+    born = keys.event_page_key(customer, customer.pool, 0).sk.rpartition("#")[0] + "#"
     pages = [item for item in stored_items if item["pk"]["S"] in pks and item["sk"]["S"].startswith(born)]
     ordered = sorted(pages, key=lambda item: str(item["sk"]["S"]))
     return tuple(event for page in ordered for event in items.event_page_record(page))
