@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test-fast test test-all test-console chromium vendor load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium vendor load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale bench-month mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -132,8 +132,11 @@ bench: .venv/ready .venv-engine/ready ## measure costs, each compared with a bas
 bench-cold: .venv/ready .venv-engine/ready ## measure only a cold start up to the first claim, compared with botocore
 	@ONLY=cold exec $(PY) -m benchmarks
 
-bench-scale: .venv/ready ## model a hundred million customers within DynamoDB's limits, and the costs (minutes)
+bench-scale: .venv/ready ## model a hundred million customers, and a million pools, within the limits of AWS (minutes)
 	@exec $(PY) -m benchmarks.scale
+
+bench-month: .venv/ready ## compute the bill of a month with everything counted, for 50, 500 and 5,000 people
+	@exec $(PY) -m benchmarks.month
 
 mutants: .venv-mutants/ready ## run mutation tests of the rules; continues an interrupted run (AGAIN=1 repeats the survivors)
 	@exec nice .venv-mutants/bin/python -m tools.mutants

@@ -1,16 +1,15 @@
 """Record the transactions and units of the service's own requests on the metered engine in memory.
 
-The model of DynamoDB under load replays these transactions; the costs are computed from the units.
+The model of DynamoDB under load replays these transactions.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import NamedTuple
 
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import INDEX_RANGE
+from chalicelib.dynamodb.keys import INDEX_HASH, INDEX_RANGE
 from tests.support.memory import Sent, memory_table
 from tests.support.metered import Metered, index_units, projected
 from tests.support.world import DAY, World
@@ -26,13 +25,6 @@ class Plan(NamedTuple):
     lists: tuple[tuple[str, int], ...]
     members: int
     returned: int
-
-
-class Units(NamedTuple):
-    """The mean cost of one request."""
-
-    reads: float
-    writes: float
 
 
 class Recording(Metered):
@@ -59,7 +51,7 @@ class Recording(Metered):
 def listed(index: str, old: Item, new: Item) -> Counter[str]:
     """Return the units of a change in an index by partition, without the holder's own list."""
     entries = [entry for entry in (projected(index, old), projected(index, new)) if entry]
-    names = {f"{index} {entry[index]['S']}" for entry in entries}
+    names = {f"{index} {entry[INDEX_HASH[index]]['S']}" for entry in entries}
     units = index_units(index, old, new)
     return Counter({name: units / len(names) for name in names if units and "#H#" not in name})
 
@@ -90,27 +82,3 @@ class SamplePool:
         self.world.clock.forward(8 * DAY)
         assert self.world.sweep().returned == CUSTOMERS
         return self.engine.plans
-
-
-def units_of() -> dict[str, Units]:
-    """Return the cost of each kind of request in a warm process: the mean over a hundred customers."""
-    pool = SamplePool()
-    world, alice, ids = pool.world, pool.world.user("m1"), pool.ids[:100]
-
-    def mean(act: Callable[[str], object]) -> Units:
-        pool.engine.reset()
-        for each in ids:
-            act(each)
-        return Units(pool.engine.read_units / len(ids), pool.engine.write_units / len(ids))
-
-    found = {"create": mean(lambda each: world.user("mona").create(f"n{each}"))}
-    found["claim"] = mean(alice.claim)
-    found["follow-up"] = mean(lambda each: alice.post(f"/customers/{each}/follow-up", {"note": "called"}))
-    found["release"] = mean(alice.release)
-    found["claim-next"] = mean(lambda each: alice.claim_next())
-    found["list of 20"] = mean(lambda each: alice.get("/customers?holder=me&limit=20"))
-    world.clock.forward(8 * DAY)
-    pool.engine.reset()
-    assert world.sweep().returned == len(ids)
-    found["return"] = Units(pool.engine.read_units / len(ids), pool.engine.write_units / len(ids))
-    return found

@@ -1,6 +1,6 @@
 """`make bench-scale`: model the service with a hundred million customers within DynamoDB's limits.
 
-It models three loads with increasing numbers of shards, then computes the monthly cost at four sizes. Nothing here is a
+It models three loads with increasing numbers of shards, then the schedule with up to a million pools. Nothing here is a
 measurement of DynamoDB itself.
 """
 
@@ -10,7 +10,10 @@ import random
 from collections.abc import Iterator
 
 from benchmarks.model import Outcome, arriving, swept
-from benchmarks.plans import SamplePool, Units, units_of
+from benchmarks.plans import SamplePool
+from chalicelib.dynamodb.keys import SCHEDULE_SHARDS
+from chalicelib.services.expiry import MIN_SECONDS_LEFT
+from chalicelib.services.schedule import HAND_OVER_SHARE, SEARCH_SHARE
 from tools.problems import run_tool
 
 SHARDS = (1, 4, 8, 16, 32)
@@ -42,9 +45,10 @@ def main() -> int:
     for shards in SHARDS:
         outcome = swept(SamplePool(shards).sweeps(), DUE, MEMBERS, shards)
         kept &= print_outcome(shards, outcome, shards < 8 or outcome.seconds <= SWEPT_S)
-    print()
-    for line in costs(units_of()):
-        print(line)
+    print("\nthe lag of the sweep after a day of claims that expire evenly, by the memory of its function and FAN_OUT")
+    print(f"{'pools':>10} {'claims':>7} {'due/min':>9} {'0.5 GB':>15} {'1.7 GB':>15} {'FAN_OUT':>15}")
+    for row in lags():
+        print("{:>10} {:>7} {:>9} {:>15} {:>15} {:>15}".format(*row))
     return 0 if kept else 1
 
 
@@ -60,40 +64,38 @@ def print_outcome(shards: int, outcome: Outcome, kept: bool) -> bool:
     return kept
 
 
-# Costs in USD, on demand in us-east-1
+# The schedule: the lag of the sweep after a working day in which claims expire evenly
 
-WRITES, READS, STORED = 0.625e-6, 0.125e-6, 0.25  # a unit written, a unit read, a gigabyte a month
-REQUEST = (3.50 + 0.20 + 0.030 * 0.5 * 16.6667) * 1e-6  # API Gateway, an invocation, 30 ms with half a gigabyte
-EVENT = 1.00e-6  # an event
-# gigabytes: the customer, its fields, events, unique keys and index entries, 100 bytes more for each
-A_CUSTOMER = 2.5e-6
-DAYS, CLAIMS_A_DAY, PAGES_A_DAY = 22, 20, 100
-SIZES = ((100_000, 100), (1_000_000, 1_000), (10_000_000, 10_000), (100_000_000, 100_000))
+CHECK_S, FULL_CPU_GB = 0.012 * 0.5 / 1.7, 1.7  # of CPU for a due pool; the memory with a whole CPU
+ROUND_S, DAY_MINUTES, START_S = 60.0, 8 * 60, 1.0  # a part that is handed over starts after a second
+LOADS = ((100_000, 10), (1_000_000, 1), (1_000_000, 5), (1_000_000, 10))  # pools, and claims of each that expire a day
 
 
-def costs(units: dict[str, Units]) -> Iterator[str]:
-    """Yield the table of monthly costs.
+def checks_a_minute(memory_gb: float, fan_out: bool) -> float:
+    """Return how many due pools the schedule checks in a minute, by the CPU of its functions."""
+    share = 1 / HAND_OVER_SHARE if fan_out else 1 - 1 / SEARCH_SHARE
+    seconds = share * ROUND_S - MIN_SECONDS_LEFT
+    if fan_out:
+        seconds += SCHEDULE_SHARDS * ((1 - share) * ROUND_S - START_S - MIN_SECONDS_LEFT)
+    return seconds * min(memory_gb / FULL_CPU_GB, 1) / CHECK_S
 
-    Each member claims twenty customers a day, half of them by claim-next, follows up twice on each, releases half of
-    them, lets the others expire, and reads a hundred pages a day.
-    """
-    yield "a warm request, in units read and written:"
-    yield from (f"  {name:12} {each.reads:>6.1f} {each.writes:>6.1f}" for name, each in units.items())
-    names = ("customers", "members", "claims", "writes", "reads", "stored", "requests", "events", "USD")
-    yield "USD a month\n" + " ".join(f"{name:>12}" for name in names)
-    for customers, members in SIZES:
-        claims = members * CLAIMS_A_DAY * DAYS
-        done = {"claim-next": claims / 2, "claim": claims / 2, "follow-up": 2 * claims, "release": claims / 2}
-        done |= {"return": claims / 2, "list of 20": members * PAGES_A_DAY * DAYS}
-        parts = [
-            WRITES * sum(units[name].writes * count for name, count in done.items()),
-            READS * sum(units[name].reads * count for name, count in done.items()),
-            STORED * A_CUSTOMER * customers,
-            REQUEST * (sum(done.values()) - done["return"]),
-            EVENT * 4 * claims,
-        ]
-        figures = (customers, members, claims, *parts, sum(parts))
-        yield " ".join(f"{figure:>12,.0f}" for figure in figures)
+
+def lag_minutes(due_a_minute: float, memory_gb: float, fan_out: bool) -> float:
+    """Return the age of the oldest check that is due at the end of the day."""
+    left = max(due_a_minute - checks_a_minute(memory_gb, fan_out), 0) * DAY_MINUTES
+    return left / due_a_minute
+
+
+def lags() -> Iterator[list[str]]:
+    """Yield the rows of the table in docs/scale.md: one function, with a whole CPU, and with FAN_OUT."""
+    for pools, claims in LOADS:
+        due = pools * claims / DAY_MINUTES
+        found = [lag_minutes(due, *setting) for setting in ((0.5, False), (FULL_CPU_GB, False), (0.5, True))]
+        yield [f"{pools:,}", f"{claims}", f"{due:,.0f}", *(lag_text(each) for each in found)]
+
+
+def lag_text(minutes: float) -> str:
+    return "below a minute" if minutes == 0 else f"{minutes / 60:.1f} hours"
 
 
 if __name__ == "__main__":

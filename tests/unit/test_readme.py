@@ -47,6 +47,7 @@ NOT_RUN = {
     "e2e": "takes minutes, and is run by .ci/run",
     "bench": "takes minutes, and measures",
     "bench-scale": "takes minutes",
+    "bench-month": "test_month computes the same figures",
     "bench-cold": "takes minutes, and measures",
     "transcripts": "test_transcripts does the same",
     "lock": "fetches the index of packages; test_environments exports the same files",
