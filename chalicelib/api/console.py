@@ -23,14 +23,15 @@ from chalicelib.model.errors import Refusal, Refused
 
 FOLDER: Final = Path(__file__).parent.parent / "page"
 ENTRY: Final = "main"
+VERBS_LATER: Final = ("verb.pin", "verb.suppress", "verb.unsuppress")
 # Scripts that are loaded when they are first needed, each with the beginnings of the keys of its texts. Parts may share
 # texts.
 PARTS: Final = {
-    "managing": ("rule.", "import.", "members.", "team.", "fields.", "type.", "mark.", "log."),
+    "managing": ("rule.", "import.", "members.", "team.", "fields.", "type.", "mark.", "log.", *VERBS_LATER),
     "rules": ("rule.", "rules.", "warning."),
     "state": ("pools.", "status.", "sweep."),
     "statistics": ("stats.", "kind."),
-    "customer": ("event.",),
+    "customer": ("event.", *VERBS_LATER),
     "company": (),
     "filters": ("filter.",),
     "link": ("link.",),

@@ -2,5 +2,6 @@
 
 import { CustomerPanel } from "./customer_panel.js";
 import { addViews } from "./parts_loaded.js";
+import "./verbs_later.js";
 
 addViews({ panel: CustomerPanel });

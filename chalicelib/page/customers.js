@@ -9,6 +9,7 @@ import { language, moment, number, say, sayable, since } from "./words.js";
 /** The state that a person sees: a claim past its deadline is free, swept or not. */
 export function stateOf(customer) {
   if (customer.set_aside_at) return "set_aside";
+  if (customer.suppressed_at) return "suppressed";
   if (customer.state === "claimed" && claimExpired(customer)) return "expired";
   return customer.state;
 }
@@ -25,7 +26,7 @@ function claimExpired(customer) {
 }
 
 export function claimable(customer) {
-  return (customer.state === "available" && !customer.set_aside_at) || stateOf(customer) === "expired";
+  return ["available", "expired"].includes(stateOf(customer));
 }
 
 export const mine = (customer) => customer.holder === myId();

@@ -13,17 +13,18 @@ import { say } from "./words.js";
 
 const STATES = {
   available: ["assign"], claimed: ["transfer", "take_back", "assign", "approve", "decline", "convert"], win_requested: ["approve", "decline"],
-  set_aside: ["restore"], private: ["transfer", "deposit"],
+  set_aside: ["restore"], suppressed: ["unsuppress"], private: ["transfer", "deposit"],
 };
 const BATCH = {
-  available: ["assign"], claimed: ["transfer", "take_back"], win_requested: ["approve"], set_aside: [], private: ["transfer", "deposit"],
+  available: ["assign"], claimed: ["transfer", "take_back"], win_requested: ["approve"], set_aside: [], suppressed: [], private: ["transfer", "deposit"],
 };
 
 /** Whether a customer still is in that state, as a person sees it. */
 function inState(customer, state) {
   if (state === "set_aside") return Boolean(customer.set_aside_at);
+  if (state === "suppressed") return Boolean(customer.suppressed_at);
   if (state === "win_requested") return Boolean(customer.win_requested_at);
-  return customer.state === state && !customer.set_aside_at;
+  return customer.state === state && !customer.set_aside_at && !customer.suppressed_at;
 }
 
 export function CustomersScreen() {

@@ -19,6 +19,7 @@ function heldList(state) {
     load: (cursor, limit) => read(inPool(`/customers${query({ holder: "me", state, sort: state === "claimed" ? place.value.sort : null, limit, cursor })}`)),
     belongs: (customer) => mine(customer) && customer.state === state,
     size: 50,
+    full: true,
   });
 }
 

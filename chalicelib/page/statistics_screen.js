@@ -5,6 +5,7 @@ import { go, place } from "./address.js";
 import { ClaimsChart, DayChart, Funnel, Legend } from "./charts.js";
 import { Choice, Empty, Field, Loaded } from "./components.js";
 import { fieldName } from "./customers.js";
+import { later, today } from "./days.js";
 import { managing, now } from "./now.js";
 import { nameOf } from "./people.js";
 import { inPool, query, read } from "./requests.js";
@@ -35,7 +36,7 @@ export function StatisticsScreen() {
 
 /** The last days, and the months before, the latest first, by their names. */
 function periods() {
-  const { year, month } = today();
+  const [year, month] = today().split("-").map(Number);
   const name = new Intl.DateTimeFormat(tag(), { year: "numeric", month: "long", timeZone: "UTC" });
   const months = Array.from({ length: MONTHS }, (_, i) => new Date(Date.UTC(year, month - 1 - i, 1)));
   return {
@@ -44,26 +45,12 @@ function periods() {
   };
 }
 
-/** Today in the pool's time zone. */
-function today() {
-  const zone = { timeZone: now.pool.policy.time_zone ?? "UTC" };
-  const text = new Intl.DateTimeFormat("en-CA", { ...zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date());
-  const [year, month] = text.split("-").map(Number);
-  return { text, year, month };
-}
-
 /** The first and the last day of a period: days back from today, or a month such as 2026-11. */
 function rangeOf(period) {
   if (period === USUAL) return {};
-  if (!period.includes("-")) return { from: later(today().text, 1 - Number(period)), to: today().text };
+  if (!period.includes("-")) return { from: later(today(), 1 - Number(period)), to: today() };
   const [year, month] = period.split("-").map(Number);
   return { from: `${period}-01`, to: new Date(Date.UTC(year, month, 0)).toISOString().slice(0, 10) };
-}
-
-function later(text, days) {
-  const moved = new Date(`${text}T00:00:00Z`);
-  moved.setUTCDate(moved.getUTCDate() + days);
-  return moved.toISOString().slice(0, 10);
 }
 
 function Sums({ stats: { now: counts, totals } }) {

@@ -2,7 +2,7 @@
 // Lists are ids in the order of the service; they read themselves again while they are shown.
 
 import { now } from "./now.js";
-import { inPool, query, read } from "./requests.js";
+import { inPool, query, read, refusalOf } from "./requests.js";
 import { batch, reactive, signal, useEffect, useMemo, useRef } from "./view.js";
 
 const REFRESH_MS = 60_000;
@@ -23,21 +23,22 @@ export function customerOf(id) {
   return cellOf(id).value;
 }
 
-/** Remember a customer of an answer. Return whether it was known in an older version. */
+/** Remember a customer of an answer; a row of a list does not lose the fields that are known. Return whether it was known in
+ * an older version. */
 export function keep(customer) {
   const cell = cellOf(customer.id);
   const known = cell.peek();
   if (known !== null && known.version > customer.version) return false;
   if (known !== null && known.version === customer.version && customer.partial && !known.partial) return false;
-  cell.value = customer;
+  cell.value = known !== null && customer.partial ? { ...customer, fields: { ...known.fields, ...customer.fields } } : customer;
   return known !== null && known.version < customer.version;
 }
 
 /**
  * A list of customers. `load(cursor, limit)` brings a page; `belongs(customer)` is whether one that has changed still is
- * of the list. `ids` are in order, `ticked` those that are selected, `notes` what has come of each: { words, kind }.
+ * of the list; `full` reads what rows of lists leave out. `ids` are in order, `ticked` those that are selected, `notes` what has come of each: { words, kind }.
  */
-export function createList({ load, belongs = () => true, size = 50 }) {
+export function createList({ load, belongs = () => true, size = 50, full = false }) {
   const list = reactive({ ids: [], phase: "reading", error: null, cursor: null, ticked: new Set(), notes: {}, results: null, marked: new Set() });
   let asked = 0;
 
@@ -45,6 +46,8 @@ export function createList({ load, belongs = () => true, size = 50 }) {
     const answer = await load(cursor, limit);
     if (mine !== asked) return null;
     answer.items.forEach(keep);
+    const partial = full ? answer.items.filter((each) => each.partial).map(({ id }) => id) : [];
+    if (partial.length) readAgain(partial).catch(refusalOf);
     return answer;
   }
 

@@ -2,11 +2,13 @@
 
 import { linkTo, placeWith } from "./address.js";
 import { Badge, Button, Choice, Empty, Field, Loaded } from "./components.js";
+import { fieldName } from "./customers.js";
 import { openForm } from "./dialogs.js";
 import { notice } from "./notices.js";
 import { myId, now, refreshMe } from "./now.js";
 import { all, ask, change, inPool, query } from "./requests.js";
 import { session } from "./session.js";
+import { LimitsTable } from "./team_limits.js";
 import { html, useState } from "./view.js";
 import { number, say } from "./words.js";
 
@@ -14,23 +16,29 @@ const ORDERS = { name: "team.by_name", "-held": "team.by_most", held: "team.by_l
 
 export function TeamScreen() {
   const [order, setOrder] = useState("name");
+  const [editing, setEditing] = useState(false);
   const load = () => all(inPool("/members"), { sort: order });
   return html`<${Loaded} load=${load} on=${`${order} ${now.shown}`}>${(members, reload) => html`
     <div class="tools"><div class="buttons start">
         <${Button} kind="main" act=${() => editMember(null, reload)}>${say("members.add")}</${Button}>
+        ${members.some(mayChange) && html`<${Button} act=${() => setEditing(!editing)} aria-pressed=${String(editing)}>${say("team.limits")}</${Button}>`}
         ${session.admin && html`<${Button} kind="warn" act=${() => leaveCompany(reload)}>${say("team.leave")}</${Button}>`}</div>
       <${Field} label=${say("team.order")}><${Choice} value=${order} options=${Object.fromEntries(Object.entries(ORDERS).map(([value, key]) => [value, say(key)]))}
         onChange=${(event) => setOrder(event.target.value)}/></${Field}></div>
-    ${members.length === 0 ? html`<${Empty}>${say("members.none")}</${Empty}>` : html`<div class="scrolls-wide"><table class="plain">
-      <thead><tr>${["team.member", "me.held", "state.private", "team.pins", "me.today"].map((key) => html`<th scope="col">${say(key)}</th>`)}
+    ${editing ? html`<${LimitsTable} members=${members.filter(mayChange)} done=${() => { setEditing(false); return reload(); }}/>` : members.length === 0 ? html`<${Empty}>${say("members.none")}</${Empty}>` : html`<div class="scrolls-wide"><table class="plain">
+      <thead><tr>${["team.member", "me.held", "state.private", "team.pins", "me.today", "team.takes"].map((key) => html`<th scope="col">${say(key)}</th>`)}
         <th scope="col">${say("list.verbs")}</th></tr></thead>
       <tbody>${members.map((member) => html`<${MemberRow} key=${member.user_id} member=${member} members=${members} reload=${reload}/>`)}</tbody>
     </table></div>`}`}</${Loaded}>`;
 }
 
+/** Managers change members, admins everybody. */
+function mayChange(member) {
+  return session.admin || member.role === "member";
+}
+
 function MemberRow({ member, members, reload }) {
   const name = member.name ?? member.user_id;
-  const mayEdit = session.admin || member.role === "member";
   const theirs = (state) => linkTo({ ...placeWith({ view: "customers" }), state, holder: member.user_id });
   const count = (used, limit) => (limit === null ? number(used) : say("used_of", { used: number(used), limit: number(limit) }));
   return html`<tr data-id=${member.user_id}>
@@ -41,8 +49,9 @@ function MemberRow({ member, members, reload }) {
     <td class="number"><a href=${theirs("private")}>${count(member.private, member.private_limit)}</a></td>
     <td class="number">${number(member.pins)}</td>
     <td class="number">${count(member.claimed_today, member.daily_claim_limit)}</td>
+    <td>${Object.entries(member.takes ?? {}).map(([key, values]) => html`<span class="quiet-text">${fieldName(key)}</span> <bdi>${values.join(", ")}</bdi>`)}</td>
     <td><div class="buttons">
-      ${mayEdit && html`<${Button} verb="edit" label=${say("members.edit_name", { name })} act=${() => editMember(member, reload)}>${say("members.edit")}</${Button}>`}
+      ${mayChange(member) && html`<${Button} verb="edit" label=${say("members.edit_name", { name })} act=${() => editMember(member, reload)}>${say("members.edit")}</${Button}>`}
       <${Button} kind="warn" verb="remove" label=${say("members.remove_name", { name })} act=${() => removeMember(member, members, reload)}>${say("members.remove")}</${Button}>
     </div></td></tr>`;
 }

@@ -39,7 +39,7 @@ function nameColumn() {
 }
 
 function SoonSection() {
-  const list = useList(() => createList({ load: endingSoon, belongs: (customer) => mine(customer) && customer.state === "claimed" }), foundKey());
+  const list = useList(() => createList({ load: endingSoon, full: true, belongs: (customer) => mine(customer) && customer.state === "claimed" }), foundKey());
   const [writing, setWriting] = useState(null);
   const columns = [nameColumn(), { key: "facts", title: say("mine.deadline"), cell: (customer) => html`<div class="facts"><${ClaimFacts} customer=${customer}/></div>` }];
   const end = () => setWriting(null);

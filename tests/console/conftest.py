@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from poolctl.local_keys import LocalKeys
 from tests.console.pages import Browser, Team
@@ -16,6 +17,7 @@ from tools.local.gateway import LocalApi
 from tools.local.service import load_app
 
 _numbers = itertools.count(1)
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine is slow
 
 
 @pytest.fixture(scope="session")

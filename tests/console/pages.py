@@ -72,7 +72,7 @@ class Browser:
         """Return an empty page with no stored data."""
         tag = {"en": "en-GB", "zh": "zh-CN"}[language]
         context = self.browser.new_context(locale=tag, viewport={"width": size[0], "height": size[1]})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         self.contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
