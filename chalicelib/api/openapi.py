@@ -262,7 +262,7 @@ def _may_refuse_with(route: Route) -> list[int]:
         401: True,
         403: about_a_pool or writes or route.admins,
         404: about_a_pool or "pool" in _members(route.body),
-        409: writes,
+        409: writes or "filter" in _members(route.query),  # a change of a field is at work
         412: route.versioned,
         413: writes,
         422: True,

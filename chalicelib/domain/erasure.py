@@ -48,4 +48,7 @@ def erase(
 
 
 def _same_keys(known: Customer, read: Customer | None) -> bool:
-    return read is not None and (known.created_at, known.fields_version) == (read.created_at, read.fields_version)
+    if read is None:
+        return False
+    of_known, of_read = ((each.created_at, each.fields_version, each.rewrites) for each in (known, read))
+    return of_known == of_read

@@ -6,7 +6,7 @@ Every body with a customer must be built here, so that no path can skip the mask
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict, replace
@@ -33,13 +33,23 @@ def pool(record: Pool, totals: Totals) -> responses.Pool:
         status=record.status,
         policy=_policy(record.policy),
         fields=[_field(each) for each in record.definitions.by_key.values()],
-        fields_ready=True,
+        fields_ready=record.fields_since is None,
         warnings=record.policy.warnings,
         totals=totals,
         version=record.version,
         created_at=rfc3339(record.created_at),
         updated_at=rfc3339(record.updated_at),
     )
+
+
+PoolBody = TypeVar("PoolBody", bound=responses.Pool)
+
+
+def with_fields_problem(body: PoolBody, record: Pool) -> PoolBody:
+    """Return the pool with the customers that have equal values of a field that was to be unique. For managers."""
+    if not record.twins:
+        return body
+    return replace(body, fields_problem=responses.FieldsProblem({key: [*ids] for key, ids in record.twins.items()}))
 
 
 def _field(field: Field) -> Field:

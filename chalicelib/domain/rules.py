@@ -46,7 +46,8 @@ own_private_limit, private_count, private_room = (
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
 aside, changes = Attribute("aside"), Attribute("changes")
 left_at, leave_id, leave_state = Attribute("left_at"), Attribute("leave_id"), Attribute("leave_state")
-takes = Attribute("takes")
+takes, rewrites = Attribute("takes"), Attribute("rewrites")
+fields_since, fields_changing = Attribute("fields_since"), Attribute("fields_changing")  # of a pool
 contact_keys = Attribute("keys")  # of the item with the fields
 
 
@@ -151,6 +152,17 @@ def same_version(known_version: int, known_created_at: int) -> Condition:
     """Require the same customer at this version. A customer created again under the id restarts at version 1."""
     condition: Condition = (version == known_version) & (created_at == known_created_at)
     return condition
+
+
+def same_rewrites(known: int) -> Condition:
+    """Require that nothing has computed the keys in the item of fields again since the customer was read."""
+    condition: Condition = rewrites == known if known else rewrites.does_not_exist()
+    return condition
+
+
+def fields_still_change(pool: Key, since: int) -> Rule:
+    """Require that the change of the pool's definitions that began at that time is still the last one."""
+    return Rule(RETRY, pool, fields_since == since)
 
 
 def not_modified_since(key: Key, written: int, known_created_at: int) -> Rule:

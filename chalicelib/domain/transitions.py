@@ -190,6 +190,10 @@ class Write(Transition, frozen=True, kw_only=True):
         return self.after
 
 
+class Rewrite(Write, frozen=True, kw_only=True):
+    """Write again what is derived from the fields of a customer. It has no event, and the version stays."""
+
+
 class Relocate(Write, frozen=True, kw_only=True):
     """Move the customer to another key, in another pool."""
 

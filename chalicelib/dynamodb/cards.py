@@ -97,6 +97,12 @@ def _selected(takes: Takes, definitions: Definitions) -> FieldFilter | None:
     return any_of(takes.field, takes.values, definitions) if field is not None and field.filter else None
 
 
+def layout(field: Field, definitions: Definitions) -> tuple[str, int]:
+    """Return the name of a field in cards, and the most bytes of its value; 0 for a value that is never cut."""
+    cut = field.type in ("text", "choice", "phone", "email", "url")
+    return _names(definitions.rows)[field.key], MAX_BYTES // len(definitions.rows) if cut else 0
+
+
 @lru_cache(maxsize=256)
 def _names(fields: tuple[str, ...]) -> dict[str, str]:
     """Return the name in a card of each field that is in it: short, and the same whatever other fields there are.

@@ -112,8 +112,8 @@ _OMITTED: Final[dict[str, Any]] = {
         "unknown_of_fields",
     )
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
-     "past_holds": {}, "shards": 1}  # fmt: skip
-_KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "unique_keys", "former_keys"))
+     "past_holds": {}, "shards": 1, "rewrites": 0}  # fmt: skip
+_KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "unique_keys", "former_keys", "rewrites"))
 _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED)) | INDEX_ATTRIBUTES
 
 
@@ -225,13 +225,15 @@ def fields_item(customer: Customer) -> Item:
         "fields": _text(customer.fields), "version": customer.fields_version, "keys": " ".join(customer.contact_keys),
         "former_keys": " ".join(customer.former_keys) if customer.former_keys else None,
         "unique_keys": " ".join(customer.unique_keys) if customer.unique_keys else None,
+        "rewrites": customer.rewrites or None,
     }  # fmt: skip
     return build_item(key, known) | customer.unknown_of_fields
 
 
 class StoredFields(NamedTuple):
     """The fields of a customer, the customer version that wrote them, the contact keys in them, the partition keys of
-    its former unique keys, and the attributes that this version of the service does not know.
+    its former unique keys, the attributes that this version of the service does not know, and how often the keys were
+    computed again.
     """
 
     version: int
@@ -240,6 +242,7 @@ class StoredFields(NamedTuple):
     former_keys: tuple[str, ...]
     unknown: Item
     unique_keys: tuple[str, ...] = ()
+    rewrites: int = 0
 
 
 def fields_record(stored: Item) -> StoredFields:
@@ -249,7 +252,8 @@ def fields_record(stored: Item) -> StoredFields:
     contact_keys = tuple(stored["keys"]["S"].split())
     unique_keys = tuple(stored["unique_keys"]["S"].split()) if "unique_keys" in stored else ()
     former_keys = former_keys_record(stored)
-    return StoredFields(deserialize(stored["version"]), fields, contact_keys, former_keys, unknown, unique_keys)
+    version, rewrites = (deserialize(stored.get(name, {"N": "0"})) for name in ("version", "rewrites"))
+    return StoredFields(version, fields, contact_keys, former_keys, unknown, unique_keys, rewrites)
 
 
 def former_keys_record(stored: Item) -> tuple[str, ...]:
@@ -377,7 +381,9 @@ def pool_item(pool: Pool) -> Item:
         "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
         "shards": None if pool.shards == 1 else pool.shards, "spread_from": pool.spread_from,
         "spread_at": pool.spread_at, "day_kept": pool.day_kept, "day_since": pool.day_since,
-        "day_until": pool.day_until, "unindexed_since": pool.unindexed_since,
+        "day_until": pool.day_until, "unindexed_since": pool.unindexed_since, "fields_since": pool.fields_since,
+        "fields_changing": _text(pool.fields_changing) if pool.fields_changing else None,
+        "twins": _text(pool.twins) if pool.twins else None,
     }  # fmt: skip
     return build_item(keys.pool_key(pool.tenant, pool.id), attributes)
 
@@ -440,6 +446,7 @@ def pool_record(tenant: str, stored: Item) -> Pool:
     unknown = {name: policy.pop(name) for name in policy.keys() - set(Policy.__struct_fields__)}
     content |= {"tenant": tenant, "id": content["sk"], "policy": policy, "unknown_policy": unknown}
     content |= _definitions(content.get("fields"))
+    content |= {name: msgspec.json.decode(content[name]) for name in ("fields_changing", "twins") if name in content}
     pool = msgspec.convert(content, Pool)
     pool.policy.check_stored()
     return pool

@@ -25,6 +25,7 @@ with it. Nothing here calls DynamoDB.
     undo log           T#<tenant>#P#<pool>#U#<request>        <part>               results of its undo (TTL)
     territories        T#<tenant>#P#<pool>#T                  -                    how many territories name a field
     indexing           T#<tenant>#P#<pool>#Q                  -                    progress of the search rows
+    change of fields   T#<tenant>#P#<pool>#F                  -                    progress of the job for the fields
     log of changes     T#<tenant>#P#<pool>#L                  <time>#<request>#<..> old and new settings (TTL)
     resharding         T#<tenant>#P#<pool>#X                  -                    progress of resharding
     pool               T#<tenant>#POOLS                       <pool>               policy and status
@@ -279,6 +280,11 @@ def resharding_key(tenant: str, pool: str) -> Key:
 def indexing_key(tenant: str, pool: str) -> Key:
     """Return the key of the progress with which the search rows of a pool are computed again."""
     return Key(f"{prefix(tenant, pool)}#Q", "-")
+
+
+def field_job_key(tenant: str, pool: str) -> Key:
+    """Return the key of the progress of a change of the pool's field definitions."""
+    return Key(f"{prefix(tenant, pool)}#F", "-")
 
 
 def pool_key(tenant: str, pool: str) -> Key:

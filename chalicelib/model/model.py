@@ -54,7 +54,8 @@ class Pool(Struct, frozen=True):
     which began at `day_since`, until `day_until`. `unknown_policy` holds stored rules that a later version
     of the service wrote: they are kept and have no effect. `fields` are the definitions of the fields of its customers;
     `unknown_of_fields` holds, by key, what a later version wrote into them. Since `unindexed_since`, the search rows of
-    its customers may be those of earlier settings.
+    its customers may be those of earlier settings. Since `fields_since`, what is derived from `fields_changing` may be
+    that of earlier definitions. `twins` names, by field that was to be unique, customers with equal values.
     """
 
     tenant: str
@@ -79,6 +80,9 @@ class Pool(Struct, frozen=True):
     fields: tuple[Field, ...] = ()
     unknown_of_fields: dict[str, dict[str, Any]] = {}
     unindexed_since: int | None = None
+    fields_since: int | None = None
+    fields_changing: tuple[str, ...] = ()
+    twins: dict[str, tuple[str, ...]] = {}
 
     @property
     def definitions(self) -> Definitions:
@@ -257,6 +261,7 @@ class Customer(Struct, frozen=True):
     unique_keys: tuple[str, ...] = ()  # of the values of unique fields
     former_keys: tuple[str, ...] = ()  # partition keys of unique-key items from before its contacts or pool changed
     card: dict[str, Any] = {}  # short values of fields that rows show, in DynamoDB's JSON (`dynamodb.cards`)
+    rewrites: Count = 0  # how often a job has written the keys in the fields item again, at the same version
     unknown: dict[str, Any] = {}  # attributes that a later version of the service wrote, in DynamoDB's JSON
     unknown_of_fields: dict[str, Any] = {}  # the same of the fields item
 

@@ -234,10 +234,17 @@ class Totals(Schema):
     set_aside: int
 
 
+class FieldsProblem(Schema):
+    """Why a field could not become unique: customers with equal values of it, the first hundred for each field."""
+
+    twins: dict[str, list[str]]
+
+
 class Pool(Schema):
     """A pool with every rule of its policy. A rule that is null is off. `fields` defines the fields of its customers:
-    the standard set if nobody has defined any. While `fields_ready` is false, a change of them is at work. `warnings`
-    names rules that leave a way around another one open. `totals` may be half a minute old."""
+    the standard set if nobody has defined any. While `fields_ready` is false, a change of them is at work. Managers see
+    in `fields_problem` why it failed. `warnings` names rules that leave a way around another one open. `totals` may be
+    half a minute old."""
 
     id: str
     name: str
@@ -250,9 +257,10 @@ class Pool(Schema):
     version: Version
     created_at: Time
     updated_at: Time
+    fields_problem: FieldsProblem | UnsetType = UNSET
 
 
-class ReshardedPool(Pool):
+class ReshardedPool(Pool, kw_only=True):
     """A pool with its number of shards. While `spreading`, its lists are being moved to that number."""
 
     shards: Annotated[int, Meta(ge=1, le=32)]

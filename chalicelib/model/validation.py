@@ -75,6 +75,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     ),
     "same_option": ("must not contain the same option twice", "选项不能重复"),
     "option": ("must contain neither a comma nor two dots together", "选项不能含逗号或连续的两个点"),
+    "changing": ("is being changed; try again in a few minutes", "正在变更，请几分钟后再试"),
     # errors that routes find
     "content_type": ("send the body with Content-Type: application/json", "请求须带 Content-Type: application/json"),
     "repeated": ("is given more than once", "重复给出"),

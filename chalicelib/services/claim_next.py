@@ -27,7 +27,7 @@ from chalicelib.model.field_filters import FieldFilter, InvalidFilter, any_of
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name
 from chalicelib.services.pagination import Cursor
-from chalicelib.services.pools import only_members, require_manager
+from chalicelib.services.pools import only_members, require_manager, require_ready
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import is_counted
@@ -92,6 +92,9 @@ def _filters(ctx: RequestContext, pool: Pool, wanted: Mapping[str, Sequence[str]
     mask = masking.of(pool)
     if mask is not None and any(fold_name(each.field.key) in mask.fields for each in filters):
         require_manager(ctx, pool)
+    if not ctx.idempotency.answers and any(each.field.key in pool.fields_changing for each in filters):
+        only_members(ctx, pool)
+        require_ready(pool, (each.field.key for each in filters))
     return filters
 
 

@@ -33,7 +33,7 @@ from chalicelib.services.customer_lists import (
     last_position,
 )
 from chalicelib.services.pagination import Cursor
-from chalicelib.services.pools import only_members, require_manager
+from chalicelib.services.pools import only_members, require_manager, require_ready
 from chalicelib.transactions.context import RequestContext
 
 MAX_SORTED: Final = 1_000
@@ -149,6 +149,8 @@ def _checked(ctx: RequestContext, pool: Pool, wanted: Filter, wish: Wish) -> _Se
     compared = [*(each.field.key for each in filters), *(["name"] if wish.order == "name" or wanted.name else [])]
     if mask is not None and any(fold_name(key) in mask.fields for key in compared):
         require_manager(ctx, pool, found)  # otherwise a few requests would find out a masked value (rule 24)
+    searched = () if wish.text is None else (key for key, each in pool.definitions.by_key.items() if each.search)
+    require_ready(pool, (*(each.field.key for each in filters), *searched))
     text = None if wish.text is None else TextSearch(searchable(wish.text))
     listed, manager = customer_lists.for_caller(ctx, pool, wanted, found)
     return _Search(actor, bool(manager), listed, filters, text, order)

@@ -35,7 +35,7 @@ def forecast(
 ) -> Forecasts:
     """Return the forecast of each row, and the room of each named holder. Raises Refused unless the caller manages."""
     require_manager(ctx, pool)
-    checked_key(pool, key)
+    checked_key(ctx, pool, key)
     actor = ctx.actor(pool)
     keyed, failed = keyed_rows(actor, key, rows)
     found = lookup(ctx, actor, keyed)

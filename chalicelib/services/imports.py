@@ -28,7 +28,7 @@ from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import RowOutcome
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
-from chalicelib.services.pools import require_manager
+from chalicelib.services.pools import require_manager, require_ready
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog
@@ -93,7 +93,7 @@ def import_by_key(
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     if not ctx.idempotency.answers:
-        checked_key(pool, key)
+        checked_key(ctx, pool, key)
     keyed, failed = keyed_rows(actor, key, rows)
     if not keyed:
         require_manager(ctx, pool)
@@ -150,12 +150,16 @@ def all_keys(actor: Actor, row: Row) -> list[str]:
     return [*actor.contact_keys(row.fields), *(key for each in unique for key in each)]
 
 
-def checked_key(pool: Pool, key: ImportKey) -> None:
-    """Require a key by which the pool's customers can be found. Raises Refused."""
+def checked_key(ctx: RequestContext, pool: Pool, key: ImportKey) -> None:
+    """Require a key by which the pool's customers can be found, all of them. Raises Refused."""
     keys_of_pool = (*_BY_ROW, *KEY_KINDS, *pool.definitions.unique)
     if key not in keys_of_pool:
         error = FieldError("not_one_of", "key", (", ".join(dict.fromkeys(keys_of_pool)),))
         raise Refused(Refusal("invalid_request", errors=(error,)))
+    by_value = [each for each in pool.definitions.unique if key in (each, "auto") and each in pool.fields_changing]
+    if by_value:
+        require_manager(ctx, pool)
+        require_ready(pool, by_value)
 
 
 def _failed(row: Row, refusal: Refusal) -> Result:

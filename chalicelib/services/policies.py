@@ -57,7 +57,8 @@ def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, d
     # The client's version is the condition: the write is refused if the pool has another.
     seen = replace(pool, version=ctx.if_match)
     fields = pool.fields if wished.fields is None else wished.fields
-    wanted = replace(seen, name=wished.name or pool.name, fields=fields)
+    twins = pool.twins if fields == pool.fields else {}
+    wanted = replace(seen, name=wished.name or pool.name, fields=fields, twins=twins)
     wanted = wanted.ruled_by(_merged(ctx, pool, wished.policy), ctx.now)
     if dry_run:
         _may_change(ctx, pool)
@@ -66,7 +67,8 @@ def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, d
     entries = change_log.of_pool(ctx, pool, changed)
     by_manager = _by_manager(ctx.actor(pool), [write, *entries], same)
     if not to_all:
-        body = ctx.commit(*by_manager, rendering.pool(changed, totals.of_pool(ctx, pool)))
+        shown = rendering.with_fields_problem(rendering.pool(changed, totals.of_pool(ctx, pool)), changed)
+        body = ctx.commit(*by_manager, shown)
         ctx.forget(pool_id)
         return body
     if 0 not in ctx.idempotency.answers:
@@ -74,7 +76,8 @@ def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, d
         ctx.forget(pool_id)
     current = ctx.pool_now(pool_id)
     affected = _apply(ctx, current)
-    return ctx.finish(rendering.changed_pool(current, totals.of_pool(ctx, current), affected))
+    body = rendering.changed_pool(current, totals.of_pool(ctx, current), affected)
+    return ctx.finish(rendering.with_fields_problem(body, current))
 
 
 def _merged(ctx: RequestContext, pool: Pool, given: dict[str, Any]) -> Policy:

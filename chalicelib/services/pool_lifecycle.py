@@ -141,7 +141,8 @@ def delete(ctx: RequestContext, pool_id: str) -> Body:
     _clear(ctx, closed)
     same = rules.unchanged_since(keys.pool_key(closed.tenant, closed.id), closed.version)
     ctx.forget(pool_id)
-    return ctx.commit([Delete(same.key, same.condition)], [same], DeletedPool(closed.id))
+    progress = Delete(keys.field_job_key(closed.tenant, closed.id))  # a job at work may have written it again
+    return ctx.commit([Delete(same.key, same.condition), progress], [same], DeletedPool(closed.id))
 
 
 def _require_empty(ctx: RequestContext, pool: Pool) -> None:
@@ -170,7 +171,10 @@ def _put(ctx: RequestContext, known: Pool, changed: Pool) -> None:
 
 
 def _clear(ctx: RequestContext, pool: Pool) -> None:
-    """Delete members, statistics, territories and the log: none of it is left for a later pool with the same id."""
+    """Delete members, statistics, territories, the log and the progress of jobs.
+
+    None of it is left for a later pool with the same id.
+    """
     table = ctx.backend.table
     members = table.pages(keys.member_roster(pool.tenant, pool.id), index=ROSTER, limit=MAX_ACTIONS)
     days = table.pages(keys.days_of(pool.tenant, pool.id), limit=MAX_ACTIONS)
@@ -178,4 +182,5 @@ def _clear(ctx: RequestContext, pool: Pool) -> None:
     for page in (*members, *days, *changes):
         if page.keys:
             table.write([Delete(key) for key in page.keys])
-    table.write([Delete(keys.territories_key(pool.tenant, pool.id))])
+    rest = (keys.territories_key, keys.resharding_key, keys.indexing_key)
+    table.write([Delete(key_of(pool.tenant, pool.id)) for key_of in rest])

@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict, replace
 from pynamodb.expressions.operand import Value
 
-from chalicelib.domain import rendering, rules, search_entries
+from chalicelib.domain import field_rewrites, rendering, rules, search_entries
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import all_of, unchanged
@@ -28,6 +28,7 @@ from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body, PoolPage, Totals
 from chalicelib.model.territories import Takes
+from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services import totals
 from chalicelib.services.pagination import Cursor
@@ -66,6 +67,8 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
     after = replace(changed, version=known.version + 1, updated_at=now)
     if search_entries.rules_of(known) != search_entries.rules_of(changed):
         after = replace(after, unindexed_since=now)
+    if changing := field_rewrites.changing(known, changed):
+        after = replace(after, fields_since=now, fields_changing=tuple(sorted({*known.fields_changing, *changing})))
     key = keys.pool_key(known.tenant, known.id)
     same = rules.unchanged_since(key, known.version)
     changes, removed = items.attribute_changes(items.pool_item(known), items.pool_item(after))
@@ -73,10 +76,19 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
     return after, SetAttributes(key, changes, removed, same.condition), same
 
 
+def require_ready(pool: Pool, fields: Iterable[str]) -> None:
+    """Raise Refused while a change of one of these fields is at work (rule 35). The caller is a member already."""
+    errors = tuple(FieldError("changing", f"fields.{each}") for each in fields if each in pool.fields_changing)
+    if errors:
+        raise Refused(Refusal("request_in_progress", errors=errors))
+
+
 def get_pool(ctx: RequestContext, pool_id: str) -> responses.Pool:
+    """Return the pool. Only a manager sees which customers stopped a change of its fields."""
     pool = ctx.pool_now(pool_id)
     only_members(ctx, pool)
-    return rendering.pool(pool, totals.of_pool(ctx, pool))
+    shown = rendering.pool(pool, totals.of_pool(ctx, pool))
+    return rendering.with_fields_problem(shown, pool) if pool.twins and ctx.manages(pool) else shown
 
 
 def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:

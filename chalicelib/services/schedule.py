@@ -156,7 +156,8 @@ class _Checking:
             return report, self.now
         moved_at = items.deserialize_or_none(stored.get(MOVED_AT)) or 0
         jobs = [] if pool.spread_at is None else [pool.spread_at + resharding.STALE_MS]
-        jobs += [] if pool.unindexed_since is None else [pool.unindexed_since + search_rows.STALE_MS]
+        since = [each for each in (pool.unindexed_since, pool.fields_since) if each is not None]
+        jobs += [each + search_rows.STALE_MS for each in since]
         moments = [*ahead.deadlines.values(), *ahead.reminders]
         return report, checks.next_check(pool, moved_at, self.now, moments, jobs)
 

@@ -313,11 +313,14 @@ def _batches(customers: Sequence[Key]) -> Iterator[Sequence[Key]]:
 
 def continue_indexing(
     table: Table, pool: Pool, now: int, seconds_left: Callable[[], float], *, per_page: int = CUSTOMERS_PER_READ
-) -> None:
-    """Compute the rows of the pool again while there is time. After the last customer, searches use them."""
+) -> bool:
+    """Compute the rows of the pool again while there is time. After the last customer, searches use them.
+
+    Return whether they do.
+    """
     since = pool.unindexed_since
     if since is None or now < since + STALE_MS:
-        return
+        return since is None
     note = keys.indexing_key(pool.tenant, pool.id)
     roster = keys.customer_roster(pool.tenant, pool.id)
     after = _progress(table.get([note]).get(note), since)
@@ -330,11 +333,11 @@ def continue_indexing(
         after = page.keys[-1].pk if page.keys else after
         if seconds_left() < MIN_SECONDS_LEFT:
             table.write([_set(note, items.build_item(note, {"since": since, "after": after}))])
-            return
+            return False
     key = keys.pool_key(pool.tenant, pool.id)
     indexed = Update(key, [Attribute("unindexed_since").remove()], Attribute("unindexed_since") == since)
     # If the condition fails, the settings have changed again and the next round starts anew.
-    table.write([indexed, Delete(note)])
+    return table.write([indexed, Delete(note)]) is None
 
 
 def _progress(note: Item | None, since: int) -> str | None:

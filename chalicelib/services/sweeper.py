@@ -157,10 +157,7 @@ def _round(
         if not dry_run and not report.throttled:
             report.reminded += _remind(backend, current, now, seconds_left, ahead)
             resharding.continue_resharding(backend.table, current, now, seconds_left)
-            if current.unindexed_since is not None:
-                from chalicelib.services import search_rows  # imported on first use: keeps cold starts short
-
-                search_rows.continue_indexing(backend.table, current, now, seconds_left)
+            _continue_field_change(backend, current, now, seconds_left)
     except PoolChanged:
         raise
     except Throttled:
@@ -169,6 +166,16 @@ def _round(
         report.failed += 1
         log.error("malformed pool %s: %s", pool.id, exception_summary(error))
     return report
+
+
+def _continue_field_change(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> None:
+    """Continue what a change of field definitions leaves to do: first the search rows, then the customers."""
+    if pool.unindexed_since is None and pool.fields_since is None:
+        return
+    from chalicelib.services import field_job, search_rows  # imported on first use: keeps cold starts short
+
+    if search_rows.continue_indexing(backend.table, pool, now, seconds_left):
+        field_job.continue_job(backend, pool, now, seconds_left)
 
 
 def continue_lifecycle(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft) -> Pool:

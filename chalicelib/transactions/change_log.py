@@ -5,12 +5,13 @@ An entry contains only what differs. Nothing in it is about a customer.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.table import Put
+from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import LogEntry, Member, Pool
 from chalicelib.model.times import DAY
 from chalicelib.transactions.context import RequestContext
@@ -21,15 +22,36 @@ Settings: TypeAlias = dict[str, Any]
 
 def of_pool(ctx: RequestContext, before: Pool, after: Pool) -> list[Put]:
     """Return the writes of what a change of the pool changes: one for each of name, status, policy and fields."""
+    author = _Author(ctx.caller.user, ctx.now, ctx.request_marker)
+    return _of_pool(author, before, after)
+
+
+def by_service(before: Pool, after: Pool, now: int) -> list[Put]:
+    """Return the same of a change that the service makes itself."""
+    return _of_pool(_Author(SYSTEM, now), before, after)
+
+
+class _Author(NamedTuple):
+    """Who makes a change, when, and in which request."""
+
+    user: str
+    at: int
+    request_marker: str = SYSTEM
+
+
+def _of_pool(author: _Author, before: Pool, after: Pool) -> list[Put]:
     changed = {what: (_settings_of_pool(before)[what], new) for what, new in _settings_of_pool(after).items()}
-    return [_entry(ctx, after, what, old, new) for what, (old, new) in changed.items() if old != new]
+    return [_entry(author, after, what, old, new) for what, (old, new) in changed.items() if old != new]
 
 
 def of_member(ctx: RequestContext, pool: Pool, before: Member | None, after: Member | None) -> list[Put]:
     """Return the write for a member who is put, changed or removed, if anything differs."""
     old, new = (None if member is None else _settings_of_member(member) for member in (before, after))
     member = after or before
-    return [] if member is None or old == new else [_entry(ctx, pool, f"member:{member.user}", old, new)]
+    if member is None or old == new:
+        return []
+    author = _Author(ctx.caller.user, ctx.now, ctx.request_marker)
+    return [_entry(author, pool, f"member:{member.user}", old, new)]
 
 
 def _settings_of_pool(pool: Pool) -> dict[str, Settings]:
@@ -50,10 +72,10 @@ def _settings_of_member(member: Member) -> Settings:
     }  # fmt: skip
 
 
-def _entry(ctx: RequestContext, pool: Pool, what: str, old: Settings | None, new: Settings | None) -> Put:
+def _entry(author: _Author, pool: Pool, what: str, old: Settings | None, new: Settings | None) -> Put:
     if old is not None and new is not None:
         differing = {name for name in (*old, *new) if old.get(name) != new.get(name)}
         old, new = ({name: each[name] for name in each if name in differing} for each in (old, new))
-    entry = LogEntry(ctx.now, ctx.caller.user, what, old, new)
-    key = keys.log_key(pool.tenant, pool.id, ctx.now, ctx.request_marker, what)
-    return Put(key, items.log_item(key, entry, ends=ctx.now + KEPT_DAYS * DAY))
+    entry = LogEntry(author.at, author.user, what, old, new)
+    key = keys.log_key(pool.tenant, pool.id, author.at, author.request_marker, what)
+    return Put(key, items.log_item(key, entry, ends=author.at + KEPT_DAYS * DAY))

@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota
-from chalicelib.domain.transitions import Actor, Erase, Remove, Take, Transition, Write
+from chalicelib.domain.transitions import Actor, Erase, Remove, Rewrite, Take, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, all_of, unchanged
 from chalicelib.dynamodb.items import Item
@@ -44,7 +44,7 @@ def counter_changes(transition: Transition) -> dict[Key, Counter[str]]:
         return _changes_of_removal(transition.before, transition.by)
     if isinstance(transition, Erase) and transition.before is not None:
         return _changes_of_removal(transition.before, transition.after.erased_by)
-    if not isinstance(transition, Write):
+    if not isinstance(transition, Write) or isinstance(transition, Rewrite):
         return {}
     changes, tally = _changes_of_write(transition.before, transition.after), transition.tally
     return changes if tally is None else changes | {tally.key: Counter(tally.counters)}

@@ -119,7 +119,7 @@ class CustomerCache:
             return self._cached(actor, customer)
         written = found_items.get(keys.fields_key(actor.tenant, actor.pool, customer_id))
         read = NO_FIELDS if written is None else _decode(items.fields_record, written)
-        if read.version != customer.fields_version:
+        if (read.version, read.rewrites) != (customer.fields_version, customer.rewrites):
             raise ReadSkew(customer_id)
         whole = replace(
             customer, fields=read.fields, contact_keys=read.contact_keys, former_keys=read.former_keys,
@@ -143,7 +143,8 @@ class CustomerCache:
 
 def _same_fields(known: Customer, stored: Customer) -> bool:
     """Return whether the cached fields belong to the stored customer, not to an earlier one with its id."""
-    return (known.fields_version, known.created_at) == (stored.fields_version, stored.created_at)
+    of_known, of_stored = ((each.fields_version, each.rewrites, each.created_at) for each in (known, stored))
+    return of_known == of_stored
 
 
 def keys_of(actor: Actor, ids: Iterable[str], *, whole: bool = True) -> list[Key]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules, unique_values
-from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Transition, Unsuppress, Write
+from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Rewrite, Transition, Unsuppress, Write
 from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.conditions import all_of
 from chalicelib.dynamodb.items import EVENTS_PER_PAGE, PREVIOUS_OWNERS, Item
@@ -35,6 +35,8 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
         return [SetAttributes(transition.key, {}, ("suppressed_at", "digests"), bound)]
     if not isinstance(transition, Write):
         return [Check(transition.key, bound)]
+    if isinstance(transition, Rewrite):
+        return _rewrite(transition, bound, required)
     after = transition.after
     if isinstance(transition, Relocate):
         writes = _relocate(transition, bound, required)
@@ -43,7 +45,7 @@ def actions_of(transition: Transition, required: dict[Key, list[Condition]]) -> 
     if page := _paged_out(transition):
         key = keys.event_page_key(after, after.pool, page[0].seq)
         writes.append(Put(key, items.event_page_item(after, page)))
-    if after.fields_version == after.version:
+    if _writes_fields(after):
         fields = after if isinstance(transition, Relocate) else replace(after, unknown_of_fields={})
         writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), items.fields_item(fields)))
         writes += _unique_keys(transition, required)
@@ -57,16 +59,50 @@ def _bound(transition: Transition, conditions: list[Condition]) -> Condition:
     known = transition.before
     if known is not None:
         conditions = [*conditions, rules.same_version(known.version, known.created_at)]
+        if _depends_on_keys(transition):
+            conditions.append(rules.same_rewrites(known.rewrites))
     elif isinstance(transition, Write):
         conditions = [*conditions, rules.pk.does_not_exist()]
     return all_of(conditions or [rules.pk.exists()])
 
 
+def _depends_on_keys(transition: Transition) -> bool:
+    """Return whether the writes depend on the keys in the item of fields, which a job may write at the same version."""
+    if isinstance(transition, Write):
+        return isinstance(transition, Rewrite) or _writes_fields(transition.after)
+    return isinstance(transition, Remove | Erase)
+
+
+def _writes_fields(after: Customer) -> bool:
+    return after.fields_version == after.version
+
+
 def _write(key: Key, known: Customer | None, after: Customer, bound: Condition) -> Action:
-    """Put a new customer. Of a stored one write only the changed attributes, so that unknown attributes survive."""
+    """Put a new customer. Of a stored one write only the changed attributes, so that unknown attributes survive.
+
+    With new fields the card is always written: a job may have changed it at the same version.
+    """
     if known is None:
         return Put(key, items.customer_item(after), bound)
-    return SetAttributes(key, *items.customer_changes(known, after), bound)
+    changed, removed = items.customer_changes(known, after)
+    if _writes_fields(after) and after.card:
+        changed["card"] = {"M": after.card}
+    elif _writes_fields(after) and "card" not in removed:
+        removed = (*removed, "card")
+    return SetAttributes(key, changed, removed, bound)
+
+
+def _rewrite(transition: Rewrite, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
+    """Write the card and, if the keys differ, these too."""
+    known, after = transition.before, transition.after
+    if known is None:
+        return []
+    writes: list[Action] = [SetAttributes(transition.key, *items.customer_changes(known, after), bound)]
+    if after.rewrites != known.rewrites:
+        fields = items.fields_item(replace(after, unknown_of_fields={}))
+        writes.append(_upsert(keys.fields_key(after.tenant, after.pool, after.id), fields))
+        writes += [*_unique_keys(transition, required), *_unique_values(transition, required)]
+    return writes
 
 
 def _upsert(key: Key, item: Item) -> SetAttributes:
@@ -142,7 +178,7 @@ def with_shards(transition: Write, pool: Pool, now: int) -> Write:
 def with_card(transition: Write, pool: Pool) -> Write:
     """Set the card, wherever the fields are written."""
     after = transition.after
-    if after.fields_version != after.version:
+    if not _writes_fields(after):
         return transition
     return replace(transition, after=replace(after, card=cards.card_of(after.fields, pool)))
 

@@ -16,7 +16,17 @@ from msgspec.structs import replace
 
 from chalicelib.domain import rendering, rules
 from chalicelib.domain.rules import PinQuota, Quota, first_broken
-from chalicelib.domain.transitions import Actor, Erase, Recheck, Relocate, Remove, Transition, Unsuppress, Write
+from chalicelib.domain.transitions import (
+    Actor,
+    Erase,
+    Recheck,
+    Relocate,
+    Remove,
+    Rewrite,
+    Transition,
+    Unsuppress,
+    Write,
+)
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
@@ -216,6 +226,8 @@ class _Attempt:
 
     def _stored_form(self, transition: Write) -> Write:
         """Add the request marker and the shards of the pool that the customer will be in, and move older events."""
+        if isinstance(transition, Rewrite):
+            return transition
         actor, target_pool = self.uow.actor, self.uow.target_pool
         pool = target_pool if target_pool is not None and isinstance(transition, Relocate) else actor.home
         marked = with_request_marker(transition, actor.request_marker)
@@ -473,7 +485,7 @@ def _erased_by(transition: Erase, stored: Item) -> bool:
 
 def _already_applied(transition: Transition, current: Customer, actor: Actor) -> bool:
     """Return whether the actor holds the customer already, or this transition was committed and its response lost."""
-    if not isinstance(transition, Write):
+    if not isinstance(transition, Write) or isinstance(transition, Rewrite):
         return False
     if actor.if_match in (None, current.version):
         holder = transition.already_held_by

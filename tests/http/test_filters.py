@@ -24,10 +24,9 @@ def field(key: str, kind: str = "text", **members: Any) -> dict[str, Any]:
 
 def filled(world: World, count: int = 12, **policy: Any) -> User:
     """Create a pool with customers in three cities, of growing size; the names count down."""
-    mona = world.pool(**policy)
     fields = [field("city", filter=True, list=True), field("size", "number", filter=True),
               field("mobile", "phone", search=True)]  # fmt: skip
-    assert mona.patch("", {"fields": fields}, if_match='"1"').status == 200
+    mona = world.pool(fields=fields, **policy)
     world.clock.forward(11_000)
     rows = [
         {"id": f"c{n:03d}", "name": f"Name {count - n:03d} 科技",
@@ -306,8 +305,7 @@ def test_a_holders_customers_are_not_sorted_by_a_masked_name(world: World) -> No
 
 @pytest.mark.parametrize("day", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
 def test_a_date_at_the_end_of_the_calendar_does_not_break_a_filter(world: World, day: str) -> None:
-    mona = world.pool()
-    mona.patch("", {"fields": [field("d", "date", filter=True)]}, if_match="1")
+    mona = world.pool(fields=[field("d", "date", filter=True)])
     mona.create("c1", fields={"d": day})
     mona.create("c2", fields={"d": "2026-06-01"})
 
@@ -316,8 +314,7 @@ def test_a_date_at_the_end_of_the_calendar_does_not_break_a_filter(world: World,
 
 
 def test_a_filter_by_another_word_than_yes_and_no_finds_only_what_is_stored(world: World) -> None:
-    mona = world.pool()
-    mona.patch("", {"fields": [field("vip", "bool", filter=True)]}, if_match="1")
+    mona = world.pool(fields=[field("vip", "bool", filter=True)])
     mona.create("c1", fields={"vip": False})
     mona.create("c2", fields={"vip": "是"})
 

@@ -59,8 +59,7 @@ def random_file(source: random.Random, number: int) -> str:
 @pytest.fixture
 def prepared(memory_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Terminal, World]]:
     """A pool whose customers the files meet by their phone number, e-mail address or id."""
-    world, mona = memory_world, memory_world.pool(holding_limit=LIMIT)
-    assert mona.patch("", {"fields": FIELDS}, if_match='"1"').status == 200
+    world, mona = memory_world, memory_world.pool(holding_limit=LIMIT, fields=FIELDS)
     mona.create("stored", fields={"phone": STORED[2]})
     mona.create("by-email", fields={"email": STORED[3]})
     mona.create("held", fields={"external_id": "KH.1"})

@@ -22,9 +22,7 @@ UNIQUE = [
 
 
 def with_unique_fields(world: World, pool: str = "p") -> User:
-    mona = world.pool(pool)
-    assert define(mona, UNIQUE).status == 200
-    return mona
+    return world.pool(pool, fields=UNIQUE)
 
 
 def define(mona: User, fields: list[dict[str, Any]]) -> Reply:

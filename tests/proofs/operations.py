@@ -277,6 +277,26 @@ def spreading(world: World) -> None:
     world.clock.forward(15 * MINUTE)
 
 
+FIELDS = [
+    {"key": "city", "label": {"en": "City", "zh": "城市"}, "type": "text", "filter": True},
+    {"key": "tax_id", "label": {"en": "Tax id", "zh": "税号"}, "type": "text", "unique": True},
+    {"key": "mobile", "label": {"en": "Mobile", "zh": "手机"}, "type": "phone", "search": True},
+]  # fmt: skip
+
+
+def redefined(world: World, *tax_ids: str) -> None:
+    """As held. The fields of c1 to c3 are defined since a minute."""
+    held(world)
+    for each, tax_id in zip(("c1", "c2", "c3"), tax_ids or ("1", "2", "3"), strict=True):
+        world.mona.patch(f"/customers/{each}", {"fields": {"city": "x", "tax_id": tax_id, "mobile": "13812345678"}})
+    assert world.mona.patch("", {"fields": FIELDS}, if_match='"1"').status == 200
+    world.clock.forward(MINUTE)
+
+
+def redefined_with_twins(world: World) -> None:
+    redefined(world, "1", "2", "1")
+
+
 def closed(world: World) -> None:
     empty(world)
     world.user("root", admin=True).post("/close", {"mode": "drain"})
@@ -337,6 +357,7 @@ OPERATIONS = [
         "change a policy for all", held, "mona", "PATCH", P,
         {"policy": {"claim_ttl": "PT9H"}, "apply_to": "all"}, "1", finds=True, reports=True,
     ),
+    Operation("change the fields", held, "mona", "PATCH", P, {"fields": FIELDS}, "1"),
     Operation("pause", held, "root", "POST", f"{P}/pause"),
     Operation("resume", paused, "root", "POST", f"{P}/resume", finds=True),
     Operation("close and drain", held, "root", "POST", f"{P}/close", {"mode": "drain"}, finds=True),
@@ -483,6 +504,9 @@ OPERATIONS = [
     Operation("sweep", expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep private customers", private_expired, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("sweep and spread", spreading, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep and rewrite fields", redefined, "root", "POST", "/sweep", {}, finds=True, reports=True),
+    Operation("sweep and turn a unique field off", redefined_with_twins, "root", "POST", "/sweep", {}, finds=True,
+              reports=True),
     Operation("sweep and remind", to_be_reminded, "root", "POST", "/sweep", {}, finds=True, reports=True),
     Operation("audit", held, "root", "POST", "/audit", {"repair": True}),
 ]  # fmt: skip

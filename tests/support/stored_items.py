@@ -18,7 +18,7 @@ from chalicelib import __version__
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.items import Item, is_tombstone, pool_record
 from chalicelib.model.times import rfc3339
-from chalicelib.services import resharding, search_rows
+from chalicelib.services import field_job, resharding, search_rows
 from tests.support.memory import Memory, memory_table
 from tests.support.search_rows import index_customers
 from tests.support.world import DAY, HOUR, MINUTE, User, World, everything
@@ -135,6 +135,7 @@ def write_every_kind(world: World) -> None:
     done(world.mona.post("/customers/erased-now/erase", {"reason": "requested", "force": True}))
     _begin_resharding(world)
     _begin_indexing(world)
+    _begin_field_job(world)
 
 
 def _begin_indexing(world: World) -> None:
@@ -146,6 +147,17 @@ def _begin_indexing(world: World) -> None:
     key = keys.pool_key("main", "p")
     pool = pool_record("main", world.table.get([key])[key])
     search_rows.continue_indexing(world.table, pool, world.clock(), lambda: 0.0, per_page=1)
+
+
+def _begin_field_job(world: World) -> None:
+    """Change the fields, and stop the job after the first customer."""
+    fields = [*world.mona.get().json["fields"], {"key": "since", "label": {"en": "Since", "zh": "始于"}, "type": "date",
+                                                 "filter": True}]  # fmt: skip
+    done(world.mona.patch("", {"fields": fields}, if_match=world.mona.get().headers["ETag"]))
+    world.clock.forward(search_rows.STALE_MS)
+    key = keys.pool_key("main", "p")
+    pool = pool_record("main", world.table.get([key])[key])
+    field_job.continue_job(world.another_process().backend, pool, world.clock(), lambda: 0.0, per_page=1)
 
 
 def _begin_resharding(world: World) -> None:

@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -225,15 +225,17 @@ class World:
         return self.user("root", admin=True)
 
     def pool(
-        self, pool: str = "p", tenant: str = "main", members: str = "alice bob", *, customers: int = 0, **policy: Any
-    ) -> User:
+        self, pool: str = "p", tenant: str = "main", members: str = "alice bob", *, customers: int = 0,
+        fields: Sequence[Any] | None = None, **policy: Any,
+    ) -> User:  # fmt: skip
         """Create a pool with those members, that many customers and the manager mona. Return mona's client.
 
         A holder's win needs no approval there, unless the policy gives `win`.
         """
         policy = {"win": "holder"} | policy
         root = self.user("root", admin=True, tenant=tenant, pool=pool)
-        made = root.request("POST", "/v1/pools", {"id": pool, "name": pool.upper(), "policy": policy})
+        body = {"id": pool, "name": pool.upper(), "policy": policy} | ({"fields": [*fields]} if fields else {})
+        made = root.request("POST", "/v1/pools", body)
         assert made.status == 201, made.text
         for name in [*members.split(), "mona"]:
             role = "manager" if name == "mona" else "member"
@@ -257,6 +259,12 @@ class World:
         if not options:
             return schedule.check_pools(backend, self.clock(), lambda: 60.0)
         return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
+
+    def finish_field_changes(self) -> None:
+        """Let the schedule finish what a change of field definitions leaves to do, also if it turns a field off."""
+        for _ in range(2):
+            self.clock.forward(MINUTE)
+            self.sweep()
 
     def run_schedule(self, seconds: float = 60.0) -> expiry.SweepResult:
         """Run everything that the schedule does in one round."""
