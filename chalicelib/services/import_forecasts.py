@@ -12,7 +12,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import import_transitions, unique_values
+from chalicelib.domain import import_transitions, suppression, unique_values
 from chalicelib.domain.content_transitions import OnDuplicate, Row
 from chalicelib.domain.rules import MALFORMED_RECORD, Quota, first_broken
 from chalicelib.domain.transitions import Actor, Transition, Write
@@ -55,7 +55,7 @@ def forecast(
     for at, row in enumerate(rows):
         each = _failed(failed[at]) if at in failed else _result(found.ids[at], planned[at], stored, rooms)
         if each.refusal is None:
-            _take_values(planned[at], stored)
+            _apply(planned[at], stored)
         results.append(replace(each, id=_shown_id(each, row), keys=_opaque(actor, row)))
     return Forecasts(results, {room.user: room.left for room in rooms.values()})
 
@@ -95,12 +95,20 @@ def _result(
     return Forecast(customer, _outcome(planned), None if take is None else take.recipient)
 
 
-def _take_values(planned: Transition | Refusal, stored: dict[Key, Item]) -> None:
-    """Give the values of unique fields to the customer of a row: a later row meets them."""
-    if isinstance(planned, Write):
-        for key in unique_values.released(planned):
-            stored.pop(key, None)
-        stored |= unique_values.items_of(planned)
+def _apply(planned: Transition | Refusal, stored: dict[Key, Item]) -> None:
+    """Change the items that the rules of later rows are about: values of unique fields, and the contacts that a
+    suppressed customer gets and loses."""
+    if not isinstance(planned, Write):
+        return
+    for key in unique_values.released(planned):
+        stored.pop(key, None)
+    stored |= unique_values.items_of(planned)
+    added, removed = suppression.digests(planned)
+    for each in removed:
+        left = {name: content for name, content in stored.get(each.key, {}).items() if name != each.source}
+        stored |= {each.key: left} if keys.named_in_suppression(left) else {each.key: {}}
+    for each in added:
+        stored[each.key] = items.build_item(each.key, {each.source: 1}) | stored.get(each.key, {})
 
 
 def _outcome(planned: Transition) -> RowOutcome:

@@ -133,6 +133,17 @@ def test_the_dry_run_of_a_hundred_rows_takes_a_bounded_number_of_reads(world: Wo
     assert set(made) == {"BatchGetItem"} and made["BatchGetItem"] <= 8
 
 
+def test_a_dry_run_knows_the_contacts_that_a_row_gives_to_a_suppressed_customer(world: World) -> None:
+    mona = world.pool()
+    mona.create("a", fields={"phone": PHONE, "email": "old@b.cn"})
+    assert mona.post("/customers/a/suppress", {}).status == 200
+    rows = [row(phone=PHONE, email="new@b.cn"), row("B", email="new@b.cn", id="b"), row("C", email="old@b.cn", id="c")]
+
+    forecast, real = imported(mona, *rows, dry_run=True), imported(mona, *rows)
+
+    assert forecast.results == real.results == ["ok", "suppressed", "ok"]
+
+
 CONTACTS = st.fixed_dictionaries(
     {},
     optional={

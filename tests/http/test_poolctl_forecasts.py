@@ -51,6 +51,9 @@ def random_file(source: random.Random, number: int) -> str:
         ]
         for _ in range(source.randrange(1, 240))
     ]  # fmt: skip
+    for each in rows:
+        if each[2] == DO_NOT_CONTACT:  # an address would be suppressed too, which later requests meet
+            each[3] = ""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([HEADINGS, *rows])
     return text.getvalue()
