@@ -27,7 +27,7 @@ HOLDER: Final = "holder"  # an attribute of a row only where a mapping says so
 _NOTES: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】|<[^>]*>")
 _PARTS: Final = re.compile(r"[/／|、\n]|(?<=[\u3400-\u9fff])\s*(?=[A-Za-z])|(?<=[A-Za-z])\s*(?=[\u3400-\u9fff])")
 _ENDINGS: Final = {
-    "phone": re.compile(r"(?:(?:电话|手机)(?:号码?)?|座机|固话|(?:phone|mobile)(?:number|no)?)\d{0,2}\Z"),
+    "phone": re.compile(r"(?:(?:电话|手机)(?:号码?)?|座机|固话|(?:phone|mobile)(?:numbers?|no)?)\d{0,2}\Z"),
     "email": re.compile(r"(?:邮箱|电子邮件)(?:地址)?\d{0,2}\Z|电子邮件\d地址\Z"),
 }
 _SEPARATORS: Final = re.compile(r"[\W_]+")

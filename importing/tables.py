@@ -145,10 +145,12 @@ def _unreadable(line: Line) -> Unreadable:
 
 
 def _chosen(lines: list[Line]) -> int:
-    """Return the position of the headings: the first line with two known ones, if those above it have fewer cells."""
+    """Return the position of the headings: the first line with two known ones, if those above it have fewer cells, or
+    with nothing but three known ones."""
     widths = [sum(not is_empty(cell) for cell in line.cells) for line in lines]
     for at, line in enumerate(lines):
-        if _known_headings(line) >= 2 and all(width < widths[at] for width in widths[:at]):
+        known = _known_headings(line)
+        if known >= 2 and (known == widths[at] > 2 or all(width < widths[at] for width in widths[:at])):
             below = lines[at + 1] if at + 1 < len(lines) else line  # of two lines of headings, the second is exact
             return at + (_known_headings(below) > _known_headings(line))
     # Unknown headings: a title fills one cell of several columns.

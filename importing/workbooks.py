@@ -1,7 +1,7 @@
 """Read the lines of a workbook (.xlsx, .xls, .ods) as people see them. The sheet is kept in memory.
 
-The first visible sheet is read, or the named one. A cell that is merged downwards has its value in every line. A number
-with more than 15 digits has lost some: its position is reported.
+The first visible sheet that is not empty is read, or the named one. A cell that is merged downwards has its value in
+every line. A number with more than 15 digits has lost some: its position is reported.
 """
 
 from __future__ import annotations
@@ -101,14 +101,12 @@ def open_sheet(source: Source, name: str | None, limits: Limits) -> Sheet:
             raise Unreadable("large_workbook")
     try:
         with source() as file, CalamineWorkbook.from_filelike(file) as book:
-            chosen = _chosen(book, name)
             names = [each.name for each in book.sheets_metadata if each.visible == SheetVisibleEnum.Visible]
-            scan = number_formats.scan(source, chosen)
-            if scan is None and limits.only_xlsx:
-                raise Unreadable("other_workbook")
-            if scan is not None and scan.cells > limits.cells:
-                raise Unreadable("large_workbook")
-            sheet = book.get_sheet_by_name(chosen)
+            for chosen in _chosen(book, name):
+                scan = _scanned(source, chosen, limits)
+                sheet = book.get_sheet_by_name(chosen)
+                if sheet.start is not None:  # an empty sheet contains nothing to import: the next one may
+                    break
     except PasswordError:
         raise Unreadable("password") from None
     except (CalamineError, ValueError, OSError) as error:
@@ -116,12 +114,27 @@ def open_sheet(source: Source, name: str | None, limits: Limits) -> Sheet:
     return Sheet(chosen, names, sheet, {} if scan is None else scan.formats)
 
 
-def _chosen(book: CalamineWorkbook, name: str | None) -> str:
+def _scanned(source: Source, name: str, limits: Limits) -> number_formats.Scan | None:
+    """Return the scan of a sheet. Raises `Unreadable` for one that is too large."""
+    scan = number_formats.scan(source, name)
+    if scan is None and limits.only_xlsx:
+        raise Unreadable("other_workbook")
+    if scan is not None and scan.cells > limits.cells:
+        raise Unreadable("large_workbook")
+    return scan
+
+
+def _chosen(book: CalamineWorkbook, name: str | None) -> list[str]:
+    """Return the given sheet, or else the visible ones."""
     if name is not None:
         if name not in book.sheet_names:
             raise Unreadable("no_sheet", sheet=name, sheets=", ".join(book.sheet_names)[:500])
-        return name
-    for each in book.sheets_metadata:
-        if each.visible == SheetVisibleEnum.Visible and each.typ == SheetTypeEnum.WorkSheet:
-            return each.name
-    raise Unreadable("no_visible_sheet")
+        return [name]
+    visible = [
+        each.name
+        for each in book.sheets_metadata
+        if each.visible == SheetVisibleEnum.Visible and each.typ == SheetTypeEnum.WorkSheet
+    ]
+    if not visible:
+        raise Unreadable("no_visible_sheet")
+    return visible

@@ -136,6 +136,24 @@ def test_the_headings_are_found_below_titles_and_notices() -> None:
     assert reading.rows == [{"name": "甲公司", "fields": {"phone": "13800138000", "address": "上海"}}]
 
 
+@pytest.mark.parametrize(
+    "above",
+    ["名录,导出时间：2026-11-28,", "客户,名录,2026", "制表人,张三,\n日期,2026-11-28,", '"说明：\n1、必填\n2、选填",,',
+     "联系电话,13800138000,", "填写说明：1、必填，2、选填", "客户,,", "sep=,"],
+)  # fmt: skip
+def test_titles_of_any_width_are_above_the_headings(above: str) -> None:
+    (row,) = read(f"{above}\n客户名称,手机,地址\n甲公司,13800138000,上海\n").rows
+
+    assert row == {"name": "甲公司", "fields": {"phone": "13800138000", "address": "上海"}}
+
+
+def test_commas_in_text_do_not_decide_against_another_delimiter() -> None:
+    reading = read("名录, 共 1 条, 2026\n客户名称\t手机\t地址\n甲公司\t13800138000\t上海, 浦东, 1 号\n")
+
+    assert reading.rows == [{"name": "甲公司", "fields": {"phone": "13800138000", "address": "上海, 浦东, 1 号"}}]
+    assert read("客户名称\n甲\n").table.delimiter == ","
+
+
 def test_the_second_of_two_lines_of_headings_names_the_columns() -> None:
     def write(book: xlsxwriter.Workbook) -> None:
         sheet = book.add_worksheet()
@@ -256,6 +274,19 @@ def test_the_first_visible_sheet_is_read_and_named() -> None:
     assert read(workbook(write), sheet="隐藏").rows[0]["name"] == "隐藏公司"
     with pytest.raises(Unreadable, match="no_sheet"):
         read(workbook(write), sheet="没有")
+
+
+def test_an_empty_first_sheet_is_passed_over() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        book.add_worksheet("空")
+        book.add_worksheet("客户").write_column(0, 0, ["客户名称", "甲公司"])
+
+    reading = read(workbook(write))
+
+    assert (reading.table.sheet, reading.table.sheets) == ("客户", ["空", "客户"])
+    for sheet in ("空", None):
+        with pytest.raises(Unreadable, match="empty_file"):
+            read(workbook(lambda book: book.add_worksheet("空") and None), sheet=sheet)
 
 
 def test_a_cell_that_is_merged_downwards_belongs_to_every_line() -> None:

@@ -38,6 +38,7 @@ def test_a_second_phone_column_is_a_field_of_its_own(headings: str, cells: str) 
         ("Owner's phone", "phone"),
         ("MobilePhone", "phone"),
         ("Day Phone Number 2", "phone"),
+        ("Phone Numbers", "phone"),
         ("财务邮箱", "email"),
         ("电子邮件3地址", "email"),
         ("传真", None),
