@@ -126,7 +126,7 @@ def lost(before: Sequence[Item], after: Sequence[Item]) -> list[str]:
         key = _key(item)
         now = stored.get(key) or moved.get(_place(key))
         if now is not None and not is_tombstone(now):
-            gone += [f"{part} of {key}" for part in _carried(item) - _carried(now)]
+            gone += [f"{part} of {key}" for part in _carried(item) - _carried(now) - _undefined(item, now)]
     people = {_place(key)[1] for key, item in stored.items() if "#C#" in key.pk and "state" in item}
     events = _events(before) - _events(after)
     return gone + [f"event {event}" for event in sorted(events) if event[0] in people]
@@ -150,6 +150,14 @@ def _carried(item: Item) -> set[str]:
             f"the field {each['key']}" for each in json.loads(item["fields"]["S"]) if MEMBER.items() <= each.items()
         }
     return parts
+
+
+def _undefined(item: Item, now: Item) -> set[str]:
+    """Return the fields of a pool that a request has left out of its definitions."""
+    if "policy" not in item:
+        return set()
+    before, after = ({each["key"] for each in json.loads(pool["fields"]["S"])} for pool in (item, now))
+    return {f"the field {key}" for key in before - after}
 
 
 def _events(stored: Sequence[Item]) -> set[tuple[str, int, str]]:
