@@ -7,7 +7,7 @@ PY := .venv/bin/python
 CONSOLE_PY := .venv-console/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test-fast test test-all test-console chromium vendor load check clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale bench-month mutants setup lock dynamodb-local clean
+.PHONY: help run test-fast test test-all test-console chromium vendor load check check-template clients-check format openapi pictures screenshots transcripts stored-items token poolctl sweep audit replay package deploy restore remove-tenant whois e2e bench bench-cold bench-scale bench-month mutants setup lock dynamodb-local clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ check: .venv/ready ## run ruff, mypy --strict and the import contracts
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
+
+check-template: .venv/ready .venv-checkov/ready ## examine the packaged template with checkov; infra/checkov.yaml explains what is left out
+	@$(PY) -m tools.deploy.package prod >/dev/null
+	@.venv-checkov/bin/checkov --config-file infra/checkov.yaml --file build/prod/sam.yaml infra/artifacts.yaml
 
 # The only target that needs npm and Node.js 20, except dynamodb-local.
 clients-check: .venv/ready .venv-clients/ready ## run three client generators and a linter on docs/openapi.json (Node.js 20)
@@ -157,7 +161,7 @@ dynamodb-local: .venv-engine/ready ## download Amazon's DynamoDB Local, for ENGI
 	@echo 'DynamoDB Local is installed: make run ENGINE=dynamodb-local' >&2
 
 clean: ## delete environments, caches and the data of `make run`
-	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv-clients .venv-deploy .venv-java .uv mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-engine .venv-console .venv-mutants .venv-clients .venv-deploy .venv-checkov .venv-java .uv mutants .dynamodb-local .local build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Run a module with $(PYTHON), which needs no environment.

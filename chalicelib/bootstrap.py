@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import random
+import sys
 import time
 import uuid
 from functools import cache
@@ -28,11 +29,31 @@ if TYPE_CHECKING:
 
 
 def begin_start() -> None:
+    refuse_chalice_deploy()
     gc.disable()
     os.environ.setdefault("PYTHONTZPATH", "")
 
 
+def refuse_chalice_deploy() -> None:
+    """End `chalice deploy`, which would deploy the functions without the table and all else of infra/template.yaml."""
+    command = next((word for word in sys.argv[1:] if word in ("deploy", "package", "local")), None)
+    if "AWS_CHALICE_CLI_MODE" in os.environ and command == "deploy":
+        raise SystemExit(
+            "Use `make deploy STAGE=dev`: `chalice deploy` leaves out the table (docs/operations.md, Deploying)"
+        )
+
+
+def reseed_restored() -> None:
+    """Give each process that Lambda restores from a SnapStart snapshot random numbers of its own."""
+    try:
+        from snapshot_restore_py import register_after_restore  # a part of Lambda's Python from 3.12 on
+    except ImportError:
+        return
+    register_after_restore(random.seed)
+
+
 def end_start() -> None:
+    reseed_restored()
     gc.freeze()  # loaded modules stay: exclude them from later collections
     gc.enable()
 

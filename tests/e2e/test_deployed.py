@@ -123,6 +123,20 @@ def test_a_second_deployment_changes_nothing(stack: Stack) -> None:
     assert (changed, outputs(STAGE.stack)) == (False, stack.outputs)
 
 
+def test_a_changed_setting_reaches_the_version_that_serves(stack: Stack) -> None:
+    functions = client("lambda")
+    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
+    (authorizer,) = [name for name in names if "Authorizer" in name]
+    before = functions.get_alias(FunctionName=authorizer, Name="live")["FunctionVersion"]
+
+    deployed = deploy(STAGE, stack.package, {"JwtClients": "another-client"})
+
+    serving = functions.get_function_configuration(FunctionName=authorizer, Qualifier="live")
+    assert deployed
+    assert serving["Version"] != before
+    assert serving["Environment"]["Variables"]["JWT_CLIENTS"] == "another-client"
+
+
 # Who gets in
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from chalicelib.api import console
 from tools.deploy.bundle import OPERATIONS
 from tools.deploy.dependencies import dependencies
-from tools.deploy.package import Package
+from tools.deploy.package import SBOM, Package
 from tools.paths import PROJECT
 
 pytestmark = pytest.mark.e2e
@@ -66,6 +68,23 @@ def test_the_package_contains_no_build_time_or_path(packaged: Package) -> None:
         assert code.namelist() == sorted(code.namelist())
         for name in code.namelist():
             assert str(PROJECT).encode() not in code.read(name), name
+
+
+def test_the_bill_of_materials_lists_every_library_of_the_package_with_its_digests(packaged: Package) -> None:
+    bill = json.loads(packaged.template.with_name(SBOM).read_text())
+    listed = {(each["name"], each["version"]): each for each in bill["components"]}
+
+    folders = {name.partition("/")[0] for name in names(packaged) if ".dist-info/" in name}
+    packed = {
+        (name.replace("_", "-").lower(), rest) for name, _, rest in (each[:-10].partition("-") for each in folders)
+    }
+
+    assert bill["bomFormat"] == "CycloneDX"
+    assert {name for name, _ in packed} >= {"botocore", "cryptography", "msgspec"}
+    assert listed.keys() - packed == {("chalice", version("chalice"))}
+    assert packed <= listed.keys()
+    for name in packed:
+        assert any(each["hashes"][0]["alg"] == "SHA-256" for each in listed[name]["externalReferences"]), name
 
 
 ENDPOINT = """

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from chalicelib import bootstrap
 from tools.deploy.change_sets import STATEFUL, Change, change_of, refuse_loss, summary
-from tools.deploy.deploy import settings
+from tools.deploy.package import Package, runtime_warning
+from tools.deploy.settings import digest, effective, refuse_unusable, settings
 from tools.local.oidc import key_set_of
+from tools.paths import PROJECT
 from tools.problems import Unusable
 
 ISSUER = "https://id.example.com/realms/sales"
@@ -112,6 +121,99 @@ def test_a_later_deployment_needs_no_discovery() -> None:
 def test_deploy_rejects_a_key_set_address_without_https() -> None:
     with pytest.raises(Unusable, match="https"):
         settings({"JWKS": "http://keys.example.com"}, never)
+
+
+def test_an_empty_optional_setting_is_given_as_empty_and_an_empty_required_one_is_not() -> None:
+    assert settings({"WEB_ACL": "", "JWT_ISSUER": "", "JWT_AUDIENCE": "", "JWKS": ""}, never) == {"WebAcl": ""}
+
+
+# Parameters
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    declared = {"Given": {"Default": "a"}, "Kept": {"Default": "b"}, "Reset": {"Default": "c"}, "New": {}}
+    (tmp_path / "sam.yaml").write_text(json.dumps({"Parameters": declared}))
+    return tmp_path / "sam.yaml"
+
+
+def test_a_parameter_is_as_given_or_as_kept_or_its_default(template: Path) -> None:
+    kept = {"Given": "old", "Kept": "kept", "Reset": "old", "Removed": "old"}
+
+    values = effective(template, kept, {"Given": "new", "Reset": ""})
+
+    assert values == {"Given": "new", "Kept": "kept", "Reset": "c", "New": ""}
+
+
+def test_a_version_has_a_digest_of_its_code_its_template_and_its_parameters(template: Path, tmp_path: Path) -> None:
+    code = tmp_path / "code.zip"
+    code.write_bytes(b"code")
+    made = Package(template, code, "arm64")
+
+    first = digest(made, {"A": "1", "B": "2"})
+    same = digest(made, {"B": "2", "A": "1"})
+    configured = digest(made, {"A": "1", "B": "3"})
+    code.write_bytes(b"other code")
+
+    assert first == same and re.fullmatch("[0-9a-f]{64}", first)
+    assert len({first, configured, digest(made, {"A": "1", "B": "2"})}) == 3
+
+
+PLAIN = {"SnapStart": "off", "DomainName": "", "DomainCertificate": ""}
+
+
+def test_snapshots_need_python_3_12() -> None:
+    refuse_unusable(PLAIN | {"SnapStart": "on"}, python=(3, 12))
+    refuse_unusable(PLAIN, python=(3, 11))
+    with pytest.raises(Unusable, match=r"SNAP_START=on needs Python 3\.12"):
+        refuse_unusable(PLAIN | {"SnapStart": "on"}, python=(3, 11))
+
+
+@pytest.mark.parametrize("name", ["DomainName", "DomainCertificate"])
+def test_a_domain_name_and_its_certificate_are_given_together(name: str) -> None:
+    refuse_unusable(PLAIN | {"DomainName": "pool.example.com", "DomainCertificate": "arn"})
+    with pytest.raises(Unusable, match="DOMAIN_NAME needs DOMAIN_CERTIFICATE"):
+        refuse_unusable(PLAIN | {name: "given"})
+
+
+@pytest.mark.parametrize("python", [(3, 12), (3, 13), (3, 14)])
+def test_packaging_with_a_current_python_warns_about_nothing(python: tuple[int, int]) -> None:
+    assert runtime_warning(python) is None
+
+
+def test_packaging_warns_about_a_python_that_lambda_deprecates_and_refuses_one_that_it_does_not_have() -> None:
+    warning = runtime_warning((3, 11))
+
+    assert warning is not None and "Lambda deprecates Python 3.11 on 2027-06-30" in warning
+    with pytest.raises(Unusable, match=r"Lambda has no Python 3\.15: .* PYTHON=python3\.14"):
+        runtime_warning((3, 15))
+
+
+def test_chalice_deploy_is_refused_with_one_line_that_names_the_right_command() -> None:
+    command = [sys.executable, "-c", "from chalice.cli import main; main()", "deploy"]
+
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Use `make deploy STAGE=dev`: `chalice deploy` leaves out the table (docs/operations.md, Deploying)"
+    ]
+
+
+def test_a_process_that_is_restored_from_a_snapshot_gets_random_numbers_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hooks: list[Callable[[], object]] = []
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", SimpleNamespace(register_after_restore=hooks.append))
+    bootstrap.reseed_restored()
+    state = random.getstate()
+    first = random.random()
+    random.setstate(state)
+
+    for hook in hooks:
+        hook()
+
+    assert random.random() != first
 
 
 # Change sets

@@ -56,6 +56,7 @@ NOT_RUN = {
     "setup": "other targets run it",
     "format": "rewrites the code",
     "clients-check": "needs Node.js",
+    "check-template": "installs checkov, which takes a minute",
     "clean": "would delete the environments",
 }
 

@@ -25,11 +25,14 @@ from chalicelib.model.policy import Policy
 from chalicelib.observability import emf_record
 from chalicelib.services.expiry import SweepResult
 from tests.support.pages import anchors
+from tests.support.sam import expanded
 from tools.compression import MINIMUM_BYTES
+from tools.deploy.aliases import publish_version
 from tools.deploy.change_sets import STATEFUL
-from tools.deploy.deploy import SETTINGS
 from tools.deploy.package import chalice_package
+from tools.deploy.settings import SETTINGS
 from tools.deploy.stages import STAGES
+from tools.paths import PROJECT
 
 A_CUSTOMER = Customer("main", "p", "c", "Name", "available", 1, 0, 0, 0, 0, 1)
 A_MEMBER = Member("main", "p", "alice", "member")
@@ -81,6 +84,12 @@ REASONS = {
     "AUTHORIZER_CONFIGURATION_ERROR": "store_unavailable",
     "DEFAULT_5XX": "outcome_unknown",
 }
+REGIONS = ("us-east-1", "cn-north-1")
+ALL_ON = {
+    "Stage": "prod", "Canary": "on", "SnapStart": "on", "Tracing": "on", "FanOut": "on",
+    "WebAcl": "arn:${AWS::Partition}:wafv2:region:1:regional/webacl/a/b", "DomainName": "pool.example.com",
+    "DomainCertificate": "arn:${AWS::Partition}:acm:region:1:certificate/a", "AlarmEmail": "ops@example.com",
+}  # fmt: skip
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
@@ -104,8 +113,9 @@ def of_stage(part: Any, stage: dict[str, int]) -> Any:
         return part
     if "Fn::FindInMap" in part:
         mapping, key, name = part["Fn::FindInMap"]
-        assert (mapping, key) == ("Stages", {"Ref": "Stage"})
-        return stage[name]
+        if mapping == "Stages":
+            assert key == {"Ref": "Stage"}
+            return stage[name]
     return {name: of_stage(each, stage) for name, each in part.items()}
 
 
@@ -119,11 +129,35 @@ def api(resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return dict(resources["RestAPI"]["DefinitionBody"])
 
 
-def test_the_template_is_valid_cloudformation(packaged: Path) -> None:
+def linted(region: str, *templates: Path, ignored: str = "") -> str:
+    """Return the problems that cfn-lint finds."""
     linter = [sys.executable, "-c", "import sys; from cfnlint.runner import main; sys.exit(main())"]
-    linted = subprocess.run([*linter, str(packaged)], capture_output=True, text=True, check=False)
+    options = ["--regions", region, *(["--ignore-checks", ignored] if ignored else [])]
+    done = subprocess.run([*linter, *options, "--", *templates], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
-    assert (linted.returncode, linted.stdout) == (0, "")
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_templates_are_valid_cloudformation_in_a_commercial_and_a_chinese_region(
+    packaged: Path, region: str
+) -> None:
+    assert linted(region, packaged, PROJECT / "infra" / "artifacts.yaml") == ""
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_the_expanded_template_is_valid_with_every_switch_on(packaged: Path, tmp_path: Path, region: str) -> None:
+    file = tmp_path / "expanded.json"
+
+    file.write_text(json.dumps(expanded(packaged, region, **ALL_ON)))
+
+    assert linted(region, file, ignored="W2001,W7001") == ""  # parameters that only the expansion reads
+
+
+@pytest.mark.parametrize(("region", "partition"), [("us-east-1", "aws"), ("cn-north-1", "aws-cn")])
+def test_every_arn_is_in_the_partition_of_its_region(packaged: Path, region: str, partition: str) -> None:
+    text = json.dumps(expanded(packaged, region, **ALL_ON))
+
+    assert set(re.findall(r"arn:(aws[a-z-]*|\$\{AWS::Partition\}):", text)) == {partition, "${AWS::Partition}"}
 
 
 def test_each_function_runs_the_right_python_on_the_right_processor(resources: dict[str, dict[str, Any]]) -> None:
@@ -142,6 +176,93 @@ def test_the_gateway_outlives_its_functions(resources: dict[str, dict[str, Any]]
     assert resources["APIHandler"]["Timeout"] <= 29
     assert resources["Authorizer"]["Timeout"] <= 29
     assert resources["SweepExpired"]["Timeout"] <= 60
+
+
+# Versions: callers use the alias `live`, which a deployment moves
+
+
+def integrations(api: dict[str, Any]) -> Iterator[Any]:
+    """Return the addresses of the functions that the API calls."""
+    for methods in api["paths"].values():
+        for operation in methods.values():
+            if "uri" in operation["x-amazon-apigateway-integration"]:
+                yield operation["x-amazon-apigateway-integration"]["uri"]
+    yield api["securityDefinitions"]["authorizer"]["x-amazon-apigateway-authorizer"]["authorizerUri"]
+
+
+def test_every_caller_of_a_function_calls_the_alias_that_a_deployment_moves(packaged: Path) -> None:
+    resources = expanded(packaged, "us-east-1")["Resources"]
+    addresses = [uri["Fn::Sub"] for uri in integrations(resources["RestAPI"]["Properties"]["Body"])]
+    called = {values["Alias"]["Ref"] for _, values in addresses}
+    streams = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::EventSourceMapping"]
+    (sweep,) = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Events::Rule"]
+
+    assert len(addresses) == len(ROUTES) + 1
+    assert {text.partition("/functions/")[2] for text, _ in addresses} == {"${Alias}/invocations"}
+    assert called == {"APIHandlerAliaslive", "AuthorizerAliaslive"}
+    for name in ("APIHandler", "Authorizer"):
+        permission = resources[f"{name}InvokePermission"]["Properties"]
+        assert permission["FunctionName"] == {"Ref": f"{name}Aliaslive"}
+    assert {each["FunctionName"]["Ref"] for each in streams} == {"PublishEventsAliaslive", "IndexNamesAliaslive"}
+    assert sweep["Targets"][0]["Arn"] == {"Ref": "SweepExpiredAliaslive"}
+
+
+def test_another_digest_publishes_another_version_of_each_function(packaged: Path, tmp_path: Path) -> None:
+    def versions(digest: str) -> set[str]:
+        file = tmp_path / "versioned.yaml"
+        file.write_text(yaml.safe_dump(publish_version(yaml.safe_load(packaged.read_text()), digest)))
+        resources = expanded(file, "us-east-1")["Resources"]
+        return {name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"}
+
+    first, again, other = versions("0123456789abc"), versions("0123456789abc"), versions("ba9876543210")
+
+    assert first == again
+    assert len(first) == len(other) == len(VARIABLES) and not first & other
+
+
+def test_a_canary_moves_the_traffic_in_ten_minutes_and_the_error_rate_rolls_it_back(packaged: Path) -> None:
+    resources = expanded(packaged, "us-east-1", Canary="on")["Resources"]
+
+    for function in ("APIHandler", "Authorizer"):
+        group = resources[f"{function}DeploymentGroup"]["Properties"]
+        policy = resources[f"{function}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        condition, alarms, _ = group["AlarmConfiguration"]["Fn::If"]
+
+        assert policy["DeploymentGroupName"] == {"Ref": f"{function}DeploymentGroup"}
+        assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Linear10PercentEvery1Minute"}
+        assert (condition, alarms) == ("OnAws", {"Enabled": True, "Alarms": [{"Name": {"Ref": "ServerErrors"}}]})
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    _, errors, _ = resources["ServerErrors"]["Properties"]["Metrics"]
+    stage = errors["MetricStat"]["Metric"]["Dimensions"][1]["Value"]
+    assert stage == resources["RestAPIapiStage"]["Properties"]["StageName"]  # by name: the stage depends on the canary
+
+
+def test_without_a_canary_the_traffic_moves_at_once(packaged: Path) -> None:
+    resources = expanded(packaged, "us-east-1")["Resources"]
+
+    assert [each for each in resources.values() if each["Type"].startswith("AWS::CodeDeploy")] == []
+    assert "UpdatePolicy" not in resources["APIHandlerAliaslive"]
+
+
+def test_snapshots_and_traces_are_off_in_china_and_unless_switched_on(template: dict[str, Any]) -> None:
+    conditions, resources = template["Conditions"], template["Resources"]
+    outside_china = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws-cn"]}]}
+
+    for condition, switch in (("SnapStarted", "SnapStart"), ("Traced", "Tracing")):
+        assert conditions[condition] == {"Fn::And": [{"Fn::Equals": [{"Ref": switch}, "on"]}, outside_china]}
+        assert template["Parameters"][switch]["Default"] == "off"
+    for function in ("APIHandler", "Authorizer"):
+        applied = resources[function]["Properties"]["SnapStart"]["ApplyOn"]
+        assert applied == {"Fn::If": ["SnapStarted", "PublishedVersions", "None"]}
+
+
+@pytest.mark.parametrize("name", ["WebAclOfTheApi", "Domain", "DomainOfTheApi"])
+def test_a_web_acl_and_a_domain_name_are_optional(template: dict[str, Any], name: str) -> None:
+    condition = template["Resources"][name]["Condition"]
+    parameter = {"HasWebAcl": "WebAcl", "HasDomain": "DomainName"}[condition]
+
+    assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
+    assert template["Parameters"][parameter]["Default"] == ""
 
 
 # Who may do what
@@ -178,6 +299,14 @@ def test_each_function_has_only_the_settings_it_reads(resources: dict[str, dict[
 
 def test_every_parameter_can_be_given_to_make_deploy(template: dict[str, Any]) -> None:
     assert set(template["Parameters"]) == {"Stage", "Commit", *SETTINGS}
+
+
+def test_the_runbook_lists_every_setting_in_one_table() -> None:
+    page = (PROJECT / "docs" / "operations.md").read_text()
+    _, _, section = page.partition("\n### Settings\n")
+    table, _, _ = section.partition("\n#")
+
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(SETTINGS.values())
 
 
 def test_every_stage_has_its_values(template: dict[str, Any]) -> None:

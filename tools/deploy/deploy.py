@@ -11,54 +11,25 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import __version__
 from tools.commit import commit
-from tools.deploy.account import account, outputs
+from tools.deploy.account import account, described, outputs
+from tools.deploy.aliases import publish_version
 from tools.deploy.artifacts import artifacts
 from tools.deploy.aws_cli import aws
 from tools.deploy.change_sets import changes_of, discard, execute, refuse_loss, summary
 from tools.deploy.failed_creation import remove_failed_creation
 from tools.deploy.package import Package, package
+from tools.deploy.settings import REQUIRED, SETTINGS, digest, effective, refuse_unusable, settings
 from tools.deploy.stages import Stage, stage_named
-from tools.local.oidc import key_set_of
 from tools.problems import Unusable, run_tool
 
-SETTINGS = {
-    "Jwks": "JWKS",
-    "JwtIssuer": "JWT_ISSUER",
-    "JwtAudience": "JWT_AUDIENCE",
-    "JwtClients": "JWT_CLIENTS",
-    "AlarmTopic": "ALARM_TOPIC",
-    "AlarmEmail": "ALARM_EMAIL",
-    "Tracing": "TRACING",
-    "ReserveConcurrency": "RESERVE_CONCURRENCY",
-    "FanOut": "FAN_OUT",
-    "Emulated": "EMULATED",
-    "SignInClient": "SIGN_IN_CLIENT",
-    "SignInScope": "SIGN_IN_SCOPE",
-    "SignInToken": "SIGN_IN_TOKEN",
-    "SignInHosts": "SIGN_IN_HOSTS",
-}
 CHANGE_SET = re.compile(r"arn:\S+:changeSet/\S+")  # in the output of `aws cloudformation deploy`
-REQUIRED = ("JwtIssuer", "JwtAudience")  # by a new stack; the issuer publishes the address of its key set
-
-
-def settings(environment: Mapping[str, str], key_set_of: Callable[[str], str] = key_set_of) -> dict[str, str]:
-    """Return the environment's settings by the template's parameter names.
-
-    An issuer given without JWKS is resolved through its discovery document. Raises `Unusable` for a key set address
-    without https.
-    """
-    given = {name: environment[variable] for name, variable in SETTINGS.items() if environment.get(variable)}
-    if "JwtIssuer" in given and "Jwks" not in given:
-        given["Jwks"] = key_set_of(given["JwtIssuer"])
-    if not given.get("Jwks", "https://").startswith("https://"):
-        raise Unusable(f"JWKS={given['Jwks']} is not https: anybody on the network path could replace the keys")
-    return given
 
 
 def deploy(
@@ -88,26 +59,43 @@ def deploy(
 
 def _create_change_set(stage: Stage, made: Package, given: Mapping[str, str]) -> str | None:
     """Upload the package under its digest and create a change set. Return its ARN, or None if it would be empty."""
-    storage, packaged = artifacts(), made.template.with_name("packaged.yaml")
-    upload = ["--template-file", str(made.template), "--output-template-file", str(packaged)]
+    storage, values = artifacts(), _parameters(stage, made, given)
+    versioned, packaged = (made.template.with_name(f"{name}.yaml") for name in ("versioned", "packaged"))
+    template = publish_version(yaml.safe_load(made.template.read_text(encoding="utf-8")), digest(made, values))
+    versioned.write_text(yaml.safe_dump(template), encoding="utf-8")
+    upload = ["--template-file", str(versioned), "--output-template-file", str(packaged)]
     aws("cloudformation", "package", "--s3-bucket", storage, *upload)
-    release = {"Commit": commit() or "unknown"}
-    parameters = [f"{name}={value}" for name, value in {"Stage": stage.name, **release, **given}.items()]
     output = aws(
         "cloudformation", "deploy", "--stack-name", stage.stack, "--template-file", str(packaged),
         "--s3-bucket", storage, "--capabilities", "CAPABILITY_IAM",
         "--no-execute-changeset", "--no-fail-on-empty-changeset",
-        "--parameter-overrides", *parameters,
-        "--tags", f"version={__version__}", f"commit={release['Commit']}",
+        "--parameter-overrides", *(f"{name}={value}" for name, value in values.items()),
+        "--tags", f"version={__version__}", f"commit={values['Commit']}",
     )  # fmt: skip
     created = CHANGE_SET.search(output)
     return created and created[0]
 
 
+def _parameters(stage: Stage, made: Package, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the value of each parameter of the template. Raise `Unusable` for values that do not fit together."""
+    kept = {each["ParameterKey"]: each["ParameterValue"] for each in described(stage.stack).get("Parameters", [])}
+    release = {"Stage": stage.name, "Commit": commit() or "unknown"}
+    values = effective(made.template, kept, {**given, **release})
+    refuse_unusable(values)
+    return values
+
+
 def _require_settings(stack: str, given: Mapping[str, str]) -> None:
-    missing = [SETTINGS[name] for name in REQUIRED if name not in given]
+    missing = [SETTINGS[name] for name in REQUIRED if not given.get(name)]
     if missing and not outputs(stack):
         raise Unusable(f"a new stack needs {' and '.join(missing)}: see docs/operations.md, Deploying")
+
+
+def _print_address(stack: str) -> None:
+    found = outputs(stack)
+    print(found["EndpointURL"])
+    if target := found.get("DomainTarget"):
+        print(f"the domain name needs a CNAME record for {target}", file=sys.stderr)
 
 
 def main() -> int:
@@ -126,7 +114,7 @@ def main() -> int:
             print(f"{stage.stack} was not changed", file=sys.stderr)
         else:
             print(f"{'deployed' if changed else 'no changes in'} {stage.stack}", file=sys.stderr)
-            print(outputs(stage.stack)["EndpointURL"])
+            _print_address(stage.stack)
     except (BotoCoreError, ClientError) as error:
         raise Unusable(f"AWS: {error} (see docs/operations.md, Deploying)") from None
     return 0

@@ -1,4 +1,4 @@
-"""`make package STAGE=dev`: build the template and the zip that a stage deploys, reproducibly, in `build/<stage>/`.
+"""`make package STAGE=dev`: build template, zip and bill of materials of a stage, reproducibly, in `build/<stage>/`.
 
 Chalice builds both from a clean copy of the project and merges `infra/template.yaml` into its template. `bundle` adds
 the dependencies to the zip and makes it small. Packaging calls no AWS account.
@@ -18,12 +18,16 @@ from typing import Any
 
 import yaml
 
+from tools.deploy.aliases import call_aliases
 from tools.deploy.bundle import bundle
 from tools.deploy.dependencies import dependencies
+from tools.deploy.sbom import write_sbom
 from tools.deploy.stages import STAGES, Stage, stage_named
 from tools.environment import run
 from tools.paths import BUILD, PROJECT
-from tools.problems import run_tool
+from tools.problems import Unusable, run_tool
+
+SBOM = "sbom.cdx.json"
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,26 @@ class Package:
     architecture: str
 
 
+# Lambda's Pythons that the service supports, and the date on which AWS deprecates one of them.
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+NEWEST_RUNTIME, DEPRECATED = (3, 14), {(3, 11): "2027-06-30"}
+
+
+def runtime_warning(python: tuple[int, ...] = sys.version_info[:2]) -> str | None:
+    """Return a warning about the Python that packages, which Lambda runs too. Raise `Unusable` if Lambda has none."""
+    version = ".".join(map(str, python))
+    if python > NEWEST_RUNTIME:
+        newest = ".".join(map(str, NEWEST_RUNTIME))
+        raise Unusable(f"Lambda has no Python {version}: `make clean`, then package with PYTHON=python{newest}")
+    if python not in DEPRECATED:
+        return None
+    return f"Lambda deprecates Python {version} on {DEPRECATED[python]}: `make clean`, then use PYTHON=python3.13"
+
+
 def package(stage: Stage) -> Package:
     """Build the package of a stage. Raise `Unusable` with the last line of Chalice or pip."""
+    if warning := runtime_warning():
+        print(warning, file=sys.stderr)
     target = BUILD / stage.name
     with tempfile.TemporaryDirectory() as folder:
         out = chalice_package(stage, Path(folder))
@@ -44,6 +66,7 @@ def package(stage: Stage) -> Package:
         target.mkdir(parents=True, exist_ok=True)
         bundle(out / "deployment.zip", dependencies(made.architecture), made.code)
         shutil.copyfile(out / "sam.yaml", made.template)
+        write_sbom(target / SBOM)
     return made
 
 
@@ -64,6 +87,8 @@ def chalice_package(stage: Stage, scratch: Path) -> Path:
     # Chalice needs a region, which it does not write into the template, and no credentials.
     settings = ["AWS_DEFAULT_REGION=us-east-1", f"AWS_CONFIG_FILE={os.devnull}", "PYTHONDONTWRITEBYTECODE=1"]
     run(["env", "-C", str(project), "-u", "AWS_PROFILE", *settings, *chalice, *arguments], "chalice package failed")
+    template = call_aliases(yaml.safe_load((out / "sam.yaml").read_text(encoding="utf-8")))
+    (out / "sam.yaml").write_text(yaml.safe_dump(template), encoding="utf-8")
     return out
 
 
@@ -85,6 +110,7 @@ def main() -> int:
     made = package(stage_named(parser.parse_args().stage))
     size = made.code.stat().st_size / 1024 / 1024
     print(f"{made.template.relative_to(PROJECT)}\n{made.code.relative_to(PROJECT)}  {size:.1f} MB")
+    print(made.template.with_name(SBOM).relative_to(PROJECT))
     return 0
 
 
