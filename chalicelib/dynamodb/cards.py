@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
 from hashlib import sha256
+from operator import and_
 from typing import Any, Final
 from zlib import crc32
 
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Value
 
-from chalicelib.dynamodb.conditions import Attribute
+from chalicelib.dynamodb.conditions import Attribute, Serialized
 from chalicelib.dynamodb.items import Item
 from chalicelib.model import times
 from chalicelib.model.field_definitions import Definitions, Field
@@ -81,6 +82,43 @@ def _condition(takes: Takes, name: str | None, selected: FieldFilter | None, sha
     stored = [Value(_stored(selected.field, [each], shares)) for each in values]
     one_of: Condition = path.is_in(*stored)
     return one_of
+
+
+def matching(filters: Sequence[FieldFilter], definitions: Definitions) -> Condition | None:
+    """Return the condition that a card fits all filters, of an item or of an index that carries the card.
+
+    None without filters.
+    """
+    names, shares = _names(definitions.rows), len(definitions.rows)
+    conditions = [_fits(each, Attribute(["card", names[each.field.key]]), shares) for each in filters]
+    return reduce(and_, conditions) if conditions else None
+
+
+def _fits(wanted: FieldFilter, path: Attribute, shares: int) -> Condition:
+    """Return the condition that the value at `path` fits one filter.
+
+    A range is no BETWEEN, which DynamoDB rejects if its bounds are in the wrong order.
+    """
+    if wanted.is_range:
+        conditions = []
+        if wanted.low is not None:
+            conditions.append(path >= Serialized(_stored(wanted.field, [wanted.low], shares)))
+        if wanted.high is not None:
+            conditions.append(path <= Serialized(_stored(wanted.field, [wanted.high], shares)))
+        return reduce(and_, conditions) if conditions else path.exists()
+    values = [each for each in sorted(wanted.values, key=str) if each != ""]
+    alternatives: list[Condition] = [] if "" not in wanted.values else [path.does_not_exist()]
+    if wanted.field.type == "choices":
+        alternatives += [path.contains(f",{_option(str(each))},") for each in values]
+    elif values:
+        alternatives.append(path.is_in(*[Serialized(_stored(wanted.field, [each], shares)) for each in values]))
+    return _any(alternatives)
+
+
+def in_full(card: Item, field: str, definitions: Definitions) -> bool:
+    """Return whether the value of a card is complete, or was cut from a text without a contact."""
+    stored = card.get(_names(definitions.rows).get(field, ""), {})
+    return _CUT_BEFORE_CONTACT not in stored.get("S", "")
 
 
 def _any(conditions: Sequence[Condition]) -> Condition:

@@ -98,12 +98,23 @@ class Client:
         return self.call("BatchGetItem", {"RequestItems": {self.table: {"Keys": wanted, "ConsistentRead": consistent}}})
 
     def query(
-        self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None
+        self,
+        hash_value: str,
+        index: str | None,
+        between: Condition | None,
+        after: Item | None,
+        limit: int | None,
+        where: Condition | None = None,
     ) -> dict[str, Any]:
-        """Query one page of one partition, strongly consistent in the table, eventually in an index."""
+        """Query one page of one partition, strongly consistent in the table, eventually in an index.
+
+        DynamoDB leaves out what does not meet `where` after it has looked at `limit` items, or a megabyte.
+        """
         names, values = {INDEX_HASH[index] if index else "pk": "#0"}, {":0": {"S": hash_value}}
         text = "#0 = :0" if between is None else f"#0 = :0 AND {condition_expression(between, names, values)}"
-        request = {"TableName": self.table, "KeyConditionExpression": text, **expression_names(names, values)}
+        filtered = {} if where is None else {"FilterExpression": condition_expression(where, names, values)}
+        defined = expression_names(names, values)
+        request = {"TableName": self.table, "KeyConditionExpression": text, **filtered, **defined}
         options = {"IndexName": index, "ExclusiveStartKey": after, "Limit": limit, "ConsistentRead": index is None}
         request |= {"ScanIndexForward": False} if index in DESCENDING else {}
         return self.call("Query", request | {name: value for name, value in options.items() if value})

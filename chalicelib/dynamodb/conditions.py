@@ -149,10 +149,10 @@ def _holds_or_is_one_of(condition: Contains | In, item: Item) -> bool:
 
 
 def _operand(operand: Any, item: Item) -> Any:
-    if isinstance(operand, Value):
-        return deserialize(operand.value)
-    found = _stored(operand, item)
-    return _ABSENT if found is None else deserialize(found)
+    found = operand.value if isinstance(operand, Value) else _stored(operand, item)
+    if found is None:
+        return _ABSENT
+    return Decimal(found["N"]) if "N" in found else deserialize(found)
 
 
 def _stored(operand: Any, item: Item) -> dict[str, Any] | None:

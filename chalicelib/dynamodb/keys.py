@@ -46,12 +46,12 @@ with it. Nothing here calls DynamoDB.
                         are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
                         the latest first. A few of all tenants list the pools by the time of their next check
     names    folded     the customers of a pool by folded name, for prefix search; and the search rows of each part
-                        by folded name. Claims never write it
+                        by folded name. Projects the card. Claims never write it
     reminder remind_at  the claims and private customers of a pool whose holders get a reminder, by time
     request  win_requested_at  the claims of a pool whose holders wait for the approval of a win, by time. Projects
                         whole items
     entered  entered_at  the customers of a pool by the time when they entered it, the latest first. Its partitions are
-                        those of `roster`. Claims and releases never write it
+                        those of `roster`. Projects the card. Claims and releases never write it
 
 One partition takes at most 1,000 writes a second, so the lists that claims write (available customers, claims by
 deadline) can be split into shards. Each customer item stores the shard count that it was written with. Shard 0 has the
@@ -96,8 +96,8 @@ ROW: Final = (
     "amount", "ends_at", "entered_at", "last_follow_up_at", "returns", "set_aside_at", "suppressed_at", "priority",
     "created_at", "updated_at",
 )  # fmt: skip
-PROJECTED: Final = {PLACE: ROW}  # attributes in an index beside the keys; all others project keys only
-LISTING: Final = frozenset((*COVERING, *PROJECTED))  # indexes that carry the row of a customer
+PROJECTED: Final = {PLACE: ROW, ENTERED: ("card",), NAMES: ("card",)}  # beside the keys; others project keys only
+LISTING: Final = frozenset((*COVERING, PLACE))  # indexes that carry the row of a customer
 
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
 SCHEDULE_SHARDS: Final = 4  # partitions of `due` with the pools of all tenants

@@ -12,6 +12,8 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from pynamodb.expressions.condition import Condition
+
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import INDEX_RANGE, Key
@@ -90,6 +92,54 @@ def page(
         for shard, (partition, page, query) in enumerate(zip(partitions, first, queries, strict=True))
     ]
     return list(islice(merge(*streams, key=lambda entry: entry[:2]), limit))
+
+
+class Looked(NamedTuple):
+    """The entries that a look at a part of a list has found, and how many it looked at.
+
+    `end` is the key, rank and shard where the list continues; None if it has ended.
+    """
+
+    entries: list[Entry]
+    looked_at: int
+    end: tuple[Key, Any, int] | None
+
+
+def look(
+    table: Table,
+    partitions: Sequence[str],
+    index: str,
+    size: int,
+    after: tuple[Key, Any, int] | None,
+    jobs: RunJobs,
+    where: Condition | None,
+    part: Condition | None = None,
+) -> Looked:
+    """Look at about `size` entries of a list after that key, rank and shard. Return those that meet `where`.
+
+    One query per shard. `part` limits a list of one partition. What shards have beyond the shortest look is left out.
+    """
+    after_all = [_start(index, partition, shard, after, None) for shard, partition in enumerate(partitions)]
+    if len(partitions) == 1:
+        after_all[0] |= {"between": part}
+    options = {"limit": -(-size // len(partitions)), "where": where}
+    asked = zip(partitions, after_all, strict=True)
+    pages = jobs([partial(table.query, partition, **start | options) for partition, start in asked])
+    ends = [
+        (items.sort_value(page.last[INDEX_RANGE[index]]), shard, items.key_of(page.last))
+        for shard, page in enumerate(pages)
+        if page.last is not None
+    ]
+    end = min(ends, default=None)
+    entries = [
+        Entry(items.sort_value(item[INDEX_RANGE[index]]), shard, item)
+        for shard, page in enumerate(pages)
+        for item in page.items
+    ]
+    within = [each for each in entries if end is None or each[:2] <= end[:2]]
+    if len(partitions) > 1:
+        within.sort(key=lambda entry: entry[:2])
+    return Looked(within, sum(page.looked_at for page in pages), None if end is None else (end[2], *end[:2]))
 
 
 def _start(

@@ -109,9 +109,12 @@ FailedItems = dict[Key, Item]  # items whose conditions failed, as they were; {}
 
 
 class Page(Struct, frozen=True):
+    """A page of a query. `looked_at` also counts the items that a filter left out."""
+
     keys: list[Key]
     items: list[Item]
     last: Item | None
+    looked_at: int = 0
 
 
 class Table:
@@ -172,13 +175,19 @@ class Table:
         between: Condition | None = None,
         after: Item | None = None,
         limit: int | None = None,
+        where: Condition | None = None,
     ) -> Page:
-        """Return one page of a partition in ascending order. Strongly consistent in the table, not in an index."""
-        ask = partial(self.connection.query, hash_value, index, between, after, limit)
+        """Return one page of a partition in ascending order. Strongly consistent in the table, not in an index.
+
+        With `where`, only items that meet it, of the `limit` that DynamoDB looks at.
+        """
+        ask = partial(self.connection.query, hash_value, index, between, after, limit, where)
         patience = self._patience or Patience()
         answer = self._read(ask, patience)
         patience.succeeded()
-        return Page([key_of(item) for item in answer["Items"]], answer["Items"], answer.get("LastEvaluatedKey"))
+        found = answer["Items"]
+        looked_at = answer.get("ScannedCount", len(found))
+        return Page([key_of(item) for item in found], found, answer.get("LastEvaluatedKey"), looked_at)
 
     def page(self, hash_value: str, limit: int, **options: Any) -> Page:
         """Return at most `limit` items of a partition; `last` is set only if there are more."""

@@ -294,6 +294,37 @@ def entries(
     return [Entry(items.sort_value(item[INDEX_RANGE[index]]), 0, item) for item in got.items]
 
 
+class Look(NamedTuple):
+    """What a look at a part of a list has found, and where it continues: after `end`, None if it has ended."""
+
+    entries: list[Entry]
+    looked_at: int
+    end: Last | None
+
+
+def look(
+    ctx: RequestContext,
+    actor: Actor,
+    index: str,
+    partitions: list[str],
+    part: Condition | None,
+    last: Last | None,
+    where: Condition | None,
+    size: int,
+) -> Look:
+    """Look at about `size` entries of a list, and return those that meet `where`."""
+    after = None
+    if last is not None:
+        after = actor.customer_key(last.id), last.rank, min(last.shard, len(partitions) - 1)
+    jobs = ctx.backend.run_jobs
+    found = sharded_query.look(ctx.backend.table, partitions, index, size, after, jobs, where, part)
+    end = None
+    if found.end is not None:
+        key, rank, shard = found.end
+        end = Last(keys.id_from_pk(key.pk), rank, shard)
+    return Look(found.entries, found.looked_at, end)
+
+
 def rows_of(ctx: RequestContext, actor: Actor, index: str, listed: Sequence[Entry]) -> list[Customer | None]:
     """Return the row of each entry, a customer without its fields. None for one that is malformed or gone.
 

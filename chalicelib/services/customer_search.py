@@ -6,17 +6,20 @@ continues after the last customer looked at. Nothing here writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil, sqrt
 from typing import Any, Final
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import masking, search_entries
 from chalicelib.domain.transitions import Actor
-from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.keys import NAMES, PLACE
-from chalicelib.model import times
+from chalicelib.dynamodb import cards, keys
+from chalicelib.dynamodb.conditions import evaluate
+from chalicelib.dynamodb.keys import LISTING, NAMES, PLACE
+from chalicelib.dynamodb.sharded_query import Entry
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_filters import FieldFilter, InvalidFilter, TextSearch, parse, searchable
 from chalicelib.model.model import Customer, Pool
@@ -28,15 +31,20 @@ from chalicelib.services.customer_lists import (
     CUSTOMERS_PER_READ,
     HELD_BY_NOBODY,
     ROUNDS,
+    ROWS_PER_READ,
     Filter,
     Last,
     last_position,
+    position,
 )
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager, require_ready
 from chalicelib.transactions.context import RequestContext
 
 MAX_SORTED: Final = 1_000
+# The rows that the queries of a request with a filter look at, at most: five megabytes together, as DynamoDB ends each
+# query at one, and no row is larger than a kilobyte.
+LOOKS: Final = (80, 480, 2_000, 3_500, 3_500, 3_500)
 
 # The orders of each list, the default first. Those of a holder's customers are computed here, the others by an index.
 _OF_HOLDER: Final = ("expires_at", "name", "last_follow_up_at", "-entered_pool_at")
@@ -75,6 +83,7 @@ class _Search(Struct, frozen=True):
     filters: tuple[FieldFilter, ...]
     text: TextSearch | None
     order: str
+    where: Condition | None  # that a card fits all filters
 
     def fits(self, customer: Customer) -> bool:
         """Return whether the caller may find the customer."""
@@ -83,12 +92,25 @@ class _Search(Struct, frozen=True):
             return False
         if not self.wanted.fits(customer, actor.clock(customer)):
             return False
-        tz = times.zone(actor.policy.time_zone or "UTC")
-        filtered = all(
-            each.fits(value := customer.fields.get(each.field.key), tz) and self._sees(customer, each.field.key, value)
-            for each in self.filters
+        return self._is_selected(customer) and (self.text is None or self._contains_text(self.text, customer))
+
+    def _is_selected(self, customer: Customer) -> bool:
+        """Return whether the card fits all filters, by values that the caller sees in full."""
+        if self.where is None:
+            return True
+        if not evaluate(self.where, {"card": {"M": customer.card}}):
+            return False
+        definitions = self.actor.home.definitions
+        shown = cards.shown(customer.card, definitions)
+        return self.manager or all(
+            self._sees(customer, key, shown.get(key))
+            and (cards.in_full(customer.card, key, definitions) or self._sees_everything(customer))
+            for key in (each.field.key for each in self.filters)
         )
-        return filtered and (self.text is None or self._contains_text(self.text, customer))
+
+    def _sees_everything(self, customer: Customer) -> bool:
+        actor = self.actor
+        return masking.of(actor.home) is None or customer.belongs_to(actor.user, actor.clock(customer))
 
     def is_named(self, customer: Customer) -> bool:
         """Return whether the place of the customer in the order of names reveals nothing to the caller."""
@@ -153,7 +175,7 @@ def _checked(ctx: RequestContext, pool: Pool, wanted: Filter, wish: Wish) -> _Se
     require_ready(pool, (*(each.field.key for each in filters), *searched))
     text = None if wish.text is None else TextSearch(searchable(wish.text))
     listed, manager = customer_lists.for_caller(ctx, pool, wanted, found)
-    return _Search(actor, bool(manager), listed, filters, text, order)
+    return _Search(actor, bool(manager), listed, filters, text, order, cards.matching(filters, pool.definitions))
 
 
 def _orders(wanted: Filter, wish: Wish) -> tuple[str, ...]:
@@ -194,11 +216,10 @@ def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cur
         raise Refused(Refusal("invalid_cursor"))
     pool = search.actor.home
     _, (partition,), part = customer_lists.list_of(pool, replace(search.wanted, name=None))
-    listed = ctx.backend.table.query(partition, index=PLACE, between=part, limit=MAX_SORTED)
-    ids = [keys.id_from_pk(key.pk) for key in listed.keys]
-    known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
+    look = customer_lists.look(ctx, search.actor, PLACE, [partition], part, None, search.where, MAX_SORTED)
     value = _VALUES[search.order]
-    fitting = [each for each in known.values() if each is not None and search.fits(each)]
+    rows = _rows(ctx, search, PLACE, look.entries)
+    fitting = [each for each in rows if each is not None and search.fits(each)]
     by_name = search.order == "name"
     found = {_Place(value(each), each.id): each for each in fitting if not by_name or search.is_named(each)}
     after = [at for at in sorted(found) if last is None or at > last]
@@ -240,29 +261,97 @@ def _by_rows(
 # Other lists, in the order of an index
 
 
-def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
-    """Return a page of a list in the order of its index, after looking at a bounded number of customers."""
-    actor, pool = search.actor, search.actor.home
-    by_name = search.order == "name"
-    prefix = search.wanted.name or ""
-    index, partitions, part = customer_lists.list_of(pool, replace(search.wanted, name=prefix if by_name else None))
-    last = last_position(place, cursor, index, search.wanted)
+class _Walk(Struct):
+    """One request's way down a list: what it has found, and how many entries it looked at.
+
+    It continues after `last`, which is None at the end of the list. Customers of `narrow` lists are read in large
+    batches, since many of them may not fit; of others only as many as are missing.
+    """
+
+    search: _Search
+    index: str
+    limit: int
+    last: Last | None
     found: list[tuple[Last, Customer]] = []
-    looked_at, more = 0, True
-    for _ in range(ROUNDS):
-        got = customer_lists.entries(ctx, actor, index, partitions, part, last, CUSTOMERS_PER_READ + 1)
-        more, listed = len(got) > CUSTOMERS_PER_READ, [*map(customer_lists.position, got[:CUSTOMERS_PER_READ])]
-        known = ctx.backend.customer_cache.read(ctx.backend.table, actor, [at.id for at in listed], malformed=set())
-        fitting = ((at, each) for at in listed if (each := known.get(at.id)) is not None and search.fits(each))
-        found += [(at, each) for at, each in fitting if not by_name or search.is_named(each)]
-        looked_at += len(listed)
-        last = listed[-1] if listed else last
-        if len(found) > limit or not more:
+    looked_at: int = 0
+    looks: int = 0
+    reads: int = 0
+
+    @property
+    def missing(self) -> int:
+        return self.limit - len(self.found)
+
+    def size(self) -> int:
+        """Return how many entries to look at next; 0 if the request has looked at its share."""
+        if self.search.where is None:
+            return self._per_read() if self.looks < ROUNDS else 0
+        return filtered_size(self.looks, self.looked_at, len(self.found), self.missing)
+
+    def batches(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+        while entries and self.missing > 0 and self.reads < ROUNDS:
+            size = self._per_read() if self._is_narrow() else self.missing
+            if self.index in LISTING and self.search.text is None:
+                size = len(entries)
+            yield entries[:size]
+            entries = entries[size:]
+
+    def _is_narrow(self) -> bool:
+        return self.search.text is not None or (self.index == NAMES and self.search.wanted.state is not None)
+
+    def _per_read(self) -> int:
+        return ROWS_PER_READ if self.search.text is None else CUSTOMERS_PER_READ
+
+    def take(self, batch: Sequence[Entry], rows: Sequence[Customer | None]) -> None:
+        """Add the customers that fit."""
+        self.reads += 1
+        by_name = self.search.order == "name"
+        for entry, row in zip(batch, rows, strict=True):
+            if row is not None and self.search.fits(row) and (not by_name or self.search.is_named(row)):
+                self.found.append((position(entry), row))
+
+
+def filtered_size(looks: int, looked_at: int, found: int, missing: int) -> int:
+    """Return how many rows a request looks at next for a page of a filter; 0 after its share of five megabytes.
+
+    As many as probably have the missing ones, by the share that has fitted so far, with room for bad luck.
+    """
+    if looks >= len(LOOKS):
+        return 0
+    if looks == 0:
+        return max(LOOKS[0], missing)
+    likely = (missing + 1.5 * sqrt(missing) + 1) * looked_at / max(found, 0.5)
+    return min(LOOKS[looks], max(LOOKS[0], ceil(likely)))
+
+
+def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
+    """Return a page of a list in the order of its index, after looking at a bounded share of it."""
+    actor, prefix = search.actor, search.wanted.name or ""
+    listed = replace(search.wanted, name=prefix if search.order == "name" else None)
+    index, partitions, part = customer_lists.list_of(actor.home, listed)
+    walk = _Walk(search, index, limit, last_position(place, cursor, index, search.wanted))
+    while size := walk.size():
+        look = customer_lists.look(ctx, actor, index, partitions, part, walk.last, search.where, size)
+        walk.looks, walk.looked_at = walk.looks + 1, walk.looked_at + look.looked_at
+        left = len(look.entries)
+        for batch in walk.batches(look.entries):
+            walk.take(batch, _rows(ctx, search, index, batch))
+            walk.last, left = position(batch[-1]), left - len(batch)
+        walk.last = walk.last if left else look.end
+        if walk.last is None or walk.missing <= 0 or walk.reads >= ROUNDS:
             break
-    shown = [ctx.row(pool, each, search.manager) for _, each in found[:limit]]
-    if len(found) > limit:
-        return CustomerPage(shown, place.write(found[limit - 1][0], hidden=True))
+    shown = [ctx.row(actor.home, each, search.manager) for _, each in walk.found[:limit]]
+    if walk.missing < 0 or (walk.missing == 0 and walk.last is not None):
+        return CustomerPage(shown, place.write(walk.found[limit - 1][0], hidden=True))
     # Among names that the caller may not see, the number of those with a prefix must stay unknown.
-    if more and last is not None and (search.manager or not search.wanted.name):
-        return CustomerPage(shown, place.write(last, hidden=True), looked_at=looked_at)
+    if walk.last is not None and (search.manager or not search.wanted.name):
+        return CustomerPage(shown, place.write(walk.last, hidden=True), looked_at=walk.looked_at)
     return CustomerPage(shown, None)
+
+
+def _rows(ctx: RequestContext, search: _Search, index: str, batch: Sequence[Entry]) -> list[Customer | None]:
+    """Return the customers of these entries, with their fields where a text is searched in them."""
+    if search.text is None:
+        return customer_lists.rows_of(ctx, search.actor, index, batch)
+    ids = [position(each).id for each in batch]
+    known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
+    return [known.get(each) for each in ids]

@@ -19,12 +19,14 @@ from pynamodb.expressions.operand import Path, Value, _Decrement, _IfNotExists, 
 from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
 
 from chalicelib.dynamodb.conditions import ORDERINGS, evaluate
-from chalicelib.dynamodb.items import Item, deserialize, serialize
+from chalicelib.dynamodb.items import Item, deserialize, serialize, size
 from chalicelib.dynamodb.keys import COVERING, DESCENDING, INDEX_HASH, INDEX_RANGE, PROJECTED, Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, MAX_KEYS_PER_READ, Action, Delete, Put, SetAttributes, Table, Update
 
 Items = dict[Key, Item]
 NAME = "memory"
+MEGABYTE = 1024 * 1024
+FEW = 100  # items that are less than a megabyte together here
 _tokens = itertools.count(1)  # for all tables: an engine applies each token once
 
 
@@ -67,6 +69,7 @@ class Memory:
         self.sent = Sent("", ())
         self._done: set[str] = set()
         self.past: Items = {}
+        self.looked_at: list[Item] = []  # by the latest query
 
     @property
     def client(self) -> Memory:
@@ -94,21 +97,29 @@ class Memory:
         return answer
 
     def query(
-        self, hash_value: str, index: str | None, between: Condition | None, after: Item | None, limit: int | None
+        self,
+        hash_value: str,
+        index: str | None,
+        between: Condition | None,
+        after: Item | None,
+        limit: int | None,
+        where: Condition | None = None,
     ) -> dict[str, Any]:
         self.before("Query")
         found = _partition(self._as_of(index), hash_value, index, between)
         if after is not None:
             start, backward = _position(after, index), index in DESCENDING
             found = [item for item in found if (at := _position(item, index)) != start and (at < start) == backward]
-        shown = found if limit is None else found[:limit]
+        looked_at = _one_page(found if limit is None else found[:limit], index)
         if self.blank:
             self.blank = False
             first = _before_all(hash_value, index) if after is None else after
             return {"Items": [], "LastEvaluatedKey": first}
-        answer: dict[str, Any] = {"Items": [_projected(item, index) for item in shown]}
-        if len(shown) < len(found):
-            answer["LastEvaluatedKey"] = _projected(shown[-1], index, keys_only=True)
+        self.looked_at = [_projected(item, index) for item in looked_at]
+        shown = [item for item in self.looked_at if where is None or evaluate(where, item)]
+        answer: dict[str, Any] = {"Items": shown, "ScannedCount": len(looked_at)}
+        if len(looked_at) < len(found):
+            answer["LastEvaluatedKey"] = _projected(looked_at[-1], index, keys_only=True)
         self.after("Query")
         return answer
 
@@ -213,6 +224,18 @@ def _within(part: Condition, item: Item) -> bool:
         return str(deserialize(item[path.path[0]])).startswith(deserialize(start.value))
     path, bound = part.values
     return bool(ORDERINGS[part.operator](_comparable(item[path.path[0]]), _comparable(bound.value)))
+
+
+def _one_page(found: list[Item], index: str | None) -> list[Item]:
+    """Return the items that one query looks at: DynamoDB stops at a megabyte, before it filters."""
+    if len(found) <= FEW:
+        return found
+    total = 0
+    for at, item in enumerate(found):
+        total += size(_projected(item, index))
+        if total > MEGABYTE:
+            return found[:at]
+    return found
 
 
 def _comparable(tagged: dict[str, Any]) -> Any:

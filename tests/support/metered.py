@@ -43,7 +43,7 @@ class Metered(Memory):
     def query(self, hash_value: str, index: str | None, *arguments: Any) -> dict[str, Any]:
         answer = super().query(hash_value, index, *arguments)
         self.requests["Query"] += 1
-        units = max(ceil(sum(map(size, answer["Items"])) / (4 * KB)), 1)
+        units = max(ceil(sum(map(size, self.looked_at)) / (4 * KB)), 1)
         self.read_units += units / 2 if index else units
         return answer
 

@@ -6,9 +6,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from chalicelib.dynamodb import cards
+from chalicelib.dynamodb.conditions import evaluate
 from chalicelib.model.field_definitions import Field, Label, definitions_of
 from chalicelib.model.field_filters import InvalidFilter, TextSearch, parse, searchable
+from chalicelib.model.model import Pool
+from chalicelib.model.policy import Policy
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 LABEL = Label("X", "X")
@@ -73,3 +79,33 @@ def test_a_search_skips_values_that_the_caller_does_not_see() -> None:
     seen = TextSearch("acme").fits("Acme", {"city": "acme"}, DEFINITIONS, lambda key, value: key == "city")
 
     assert (hidden, seen) == (False, True)
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-50, 50), st.decimals(-9, 9, places=1).map(str),
+    st.sampled_from(["", " ", "a", " a ", "b,c", "c", "true", "no", "2026-06-01", "2026-06-01T23:30:00Z", "很长" * 60]),
+    st.lists(st.sampled_from(["a", "b", "a longer option"]), max_size=3),
+)  # fmt: skip
+WANTED = st.sampled_from(["a", "b", "", "true", "no", "5", "1.5", "2026-06-01", "很长" * 60, "a longer option"])
+RANGES = {"number": ["0..", "..3.5", "-5..5", "9..1", ".."], "date": ["2026-06-01..", "..2026-06-01", ".."]}
+
+
+KINDS = st.sampled_from(["text", "number", "date", "choice", "choices", "bool"])
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(KINDS, VALUES, st.lists(WANTED, min_size=1), st.data())
+def test_the_condition_on_a_card_agrees_with_the_filter_of_values(
+    kind: str, value: Any, wanted: list[str], data: st.DataObject
+) -> None:
+    options = ("a", "b", "a longer option") if kind in ("choice", "choices") else ()
+    field = Field("f", LABEL, kind, options, filter=True)
+    pool = Pool("main", "p", "P", "open", Policy(), 1, 0, 0, fields=(field,))
+    written = data.draw(st.sampled_from([",".join(wanted), *RANGES.get(kind, [])]))
+    chosen = parse(f"f:{written}", pool.definitions)
+
+    condition = cards.matching([chosen], pool.definitions)
+    card = cards.card_of({"f": value}, pool)
+
+    assert condition is not None
+    assert evaluate(condition, {"card": {"M": card}}) == chosen.fits(value, ZoneInfo("UTC"))

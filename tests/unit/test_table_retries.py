@@ -51,9 +51,9 @@ class Listening(Memory):
         super().__init__()
         self.limits: list[int | None] = []
 
-    def query(self, hash_value: str, index: str | None, between: Any, after: Any, limit: int | None) -> dict[str, Any]:
-        self.limits.append(limit)
-        return super().query(hash_value, index, between, after, limit)
+    def query(self, hash_value: str, index: str | None, *arguments: Any) -> dict[str, Any]:
+        self.limits.append(arguments[2])
+        return super().query(hash_value, index, *arguments)
 
 
 @dataclass
