@@ -1,6 +1,7 @@
 // What the page is about at present: the pool, and what the reader is in it.
 
 import { go, place } from "./address.js";
+import { rememberPeople } from "./people.js";
 import { all, inPool, read, refusalOf, Refused } from "./requests.js";
 import { session } from "./session.js";
 import { reactive } from "./view.js";
@@ -22,6 +23,7 @@ let entered = 0;
 export async function start() {
   Object.assign(now, { pools: [], pool: null, me: null, phase: "reading" });
   if (session.token === null) return;
+  introduce();
   try {
     now.pools = await all("/pools");
     session.markLoaded();
@@ -30,6 +32,16 @@ export async function start() {
   } catch (error) {
     refusalOf(error);
     if (session.token !== null) Object.assign(now, { error, phase: "failed" });
+  }
+}
+
+/** The service stores the name in the token, by which others know the reader from then on. */
+async function introduce() {
+  try {
+    const { user_id: id, name } = await read("/me");
+    rememberPeople({ [id]: { name } });
+  } catch (error) {
+    refusalOf(error);
   }
 }
 

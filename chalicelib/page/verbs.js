@@ -119,7 +119,7 @@ async function performAll(name, customers, values, list) {
     list.results = { ...answer, done: doneWords(name, null, values) };
     list.ticked = new Set();
   }
-  refreshMe();
+  if (answer.summary.ok > 0) refreshMe();
 }
 
 /** Show a changed customer, or where it went if it is no longer of the list. */

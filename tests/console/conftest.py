@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from playwright.sync_api import expect
 from poolctl.local_keys import LocalKeys
 from tests.console.pages import Browser, Team
 from tools.browser import browser as chromium
+from tools.local.engines import ENGINES
 from tools.local.gateway import LocalApi
 from tools.local.service import load_app
 
@@ -26,8 +28,12 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> LocalKeys:
 
 
 @pytest.fixture(scope="session")
-def service(ministack: str, keys: LocalKeys) -> Iterator[LocalApi]:
-    with LocalApi(load_app(ministack, keys).app) as api:
+def service(keys: LocalKeys) -> Iterator[LocalApi]:
+    """The service on MiniStack, or on the engine that `ENGINE` names."""
+    with (
+        ENGINES[os.environ.get("ENGINE", "ministack")]() as engine,
+        LocalApi(load_app(engine.endpoint, keys).app) as api,
+    ):
         yield api
 
 

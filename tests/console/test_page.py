@@ -14,6 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.console.pages import DESKTOP, PHONE, Browser, Console, Team
 
+ZOOMED = (DESKTOP[0] // 2, DESKTOP[1] // 2)  # what a page gets at 200 %
+
 TRAP = "<img src=x onerror=\"document.title='caught'\">"
 VIEWS = (
     "today", "pool", "mine", "customers", "members", "import", "rules", "fields", "state", "statistics", "log",
@@ -206,18 +208,43 @@ def violations_on(page: Any) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in bad]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("language", "scheme", "size"),
+    [("en", "light", DESKTOP), ("zh", "dark", DESKTOP), ("zh", "light", ZOOMED), ("en", "dark", ZOOMED)],
+)
 def test_axe_finds_no_moderate_or_serious_violation_in_any_view(
-    browser: Browser, team: Team, language: str, scheme: str
+    browser: Browser, team: Team, language: str, scheme: str, size: tuple[int, int]
 ) -> None:
     add_customers_of_every_kind(team)
-    mona = browser.open_console("mona", language, DESKTOP)
+    mona = browser.open_console("mona", language, size)
     mona.page.emulate_media(color_scheme=scheme)
 
     violations = {view: violations_on(mona.page) for view in each_view(mona)}
 
-    assert {view: create_pool for view, create_pool in violations.items() if create_pool} == {}
+    assert {view: found for view, found in violations.items() if found} == {}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_axe_finds_no_violation_where_several_are_edited_and_rules_are_tried(
+    browser: Browser, team: Team, language: str
+) -> None:
+    team.customers("Acme")
+    team.call("alice", "POST", "/customers/c1/claim")
+    root = browser.open_console("root", language, tab="members")
+
+    root.button("team.limits").click()
+    violations = violations_on(root.page)
+    root.tab("rules")
+    root.page.get_by_label(root.text("rule.max_hold")).fill("3")
+    root.page.get_by_label(root.text("rules.apply_to")).select_option("all")
+    root.button("rules.try").click()
+    root.page.get_by_role("region").get_by_role("row").nth(1).wait_for()
+    violations += violations_on(root.page)
+    root.tab("state")
+    root.button("pools.create").click()
+    violations += violations_on(root.page)
+
+    assert violations == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -92,6 +92,15 @@ def test_a_limit_that_is_refused_keeps_what_was_typed_and_names_the_reason(brows
     assert team.call("mona", "GET", "/members/bob").json["holding_limit"] == 4
 
 
+def test_whoever_has_opened_the_console_has_signed_in(browser: Browser, team: Team) -> None:
+    browser.open_console("alice")
+
+    mona = open_section(browser, "members")
+
+    expect(mona.page.get_by_role("row").filter(has_text="bob")).to_contain_text("Never signed in")
+    expect(mona.page.get_by_role("row").filter(has_text="alice")).not_to_contain_text("Never signed in")
+
+
 # The log
 
 

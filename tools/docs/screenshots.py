@@ -74,6 +74,7 @@ SHOTS: Final = (
     Shot("console-mine-en", "alice", "mine", "en", DESK, before=ticked),
     Shot("console-statistics-zh", "mona", "statistics", "zh-CN", (1180, 980)),
     Shot("console-members-en", "mona", "members", "en", DESK),
+    Shot("console-rules-zh", "mona", "rules", "zh-CN", (1180, 980)),
     Shot("console-phone-mine-zh", "alice", "mine", "zh-CN", PHONE),
     Shot("console-phone-pool-en", "bob", "pool", "en", PHONE, "dark"),
 )
@@ -161,7 +162,7 @@ def take(made: Any, url: str, keys: LocalKeys, shot: Shot) -> None:
         f"location.hash = location.hash.replace(/[?].*/, '').split('/').slice(0, 2).join('/') + '/{shot.tab}'"
     )
     page.locator(".reading").first.wait_for(state="detached")
-    page.locator(".customer-row, .row, .tile").first.wait_for()
+    page.locator(".customer-row, .plain td, .rules, .tile").first.wait_for()
     shot.before(page)
     page.mouse.move(1, 1)
     page.screenshot(path=FOLDER / f"{shot.name}.png")

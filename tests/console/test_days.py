@@ -1,0 +1,89 @@
+"""A whole day in the console: of a representative at a desk and on a phone, of a manager, and of an admin."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.console.pages import DESKTOP, PHONE, Browser, Team, open_section
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_a_day_of_a_representative(browser: Browser, team: Team, size: tuple[int, int]) -> None:
+    team.change_policy(reason_required=True, claim_ttl="PT20H")
+    team.customers("Acme", "Globex", "Initech", "Umbrella")
+    team.call("mona", "PATCH", "/customers/c3", {"fields": {"city": "Lyon"}})
+    team.call("alice", "POST", "/claim", {"customer_ids": ["c1", "c2"]})
+    alice = browser.open_console("alice", size=size, tab="today")
+
+    assert alice.row("Acme").locator("a[href^='tel:']").count() == 1, "one tap calls"
+    alice.button("follow_up.name", name="Acme").click()
+    alice.page.get_by_label("What was said").fill("wants an offer")
+    alice.button("follow_up.save").click()
+    alice.notice("Acme")
+    alice.tab("pool")
+    alice.button_named("City").click()
+    alice.dialog.get_by_label("City").fill("Lyon")
+    alice.button("filter.apply", alice.dialog).click()
+    alice.button("verb.claim_name", name="Initech").click()
+    alice.notice("Initech: Yours now.")
+    alice.tab("mine")
+    alice.select("Globex", "Initech")
+    alice.button("verb.ticked", verb="Release").click()
+    alice.dialog.get_by_label("Reason (required)").fill("no budget")
+    alice.button("verb.release", alice.dialog).click()
+    assert len(alice.results()) == 2
+    alice.button("verb.win_name", name="Acme").click()
+    alice.dialog.get_by_label("Amount (optional)").fill("1200.50")
+    alice.button("verb.win", alice.dialog).click()
+    alice.notice("Acme: Requested")
+
+    states = {each: team.customer(each)["holder"] for each in ("c1", "c2", "c3", "c4")}
+    assert states == {"c1": "alice", "c2": None, "c3": None, "c4": None}
+    assert team.customer("c1")["win_requested_at"] and team.customer("c1")["amount"] == "1200.50"
+
+
+def test_a_day_of_a_manager(browser: Browser, team: Team) -> None:
+    names = [f"Customer {number:02}" for number in range(60)]
+    rows = [{"name": name, "fields": {"city": "Lyon" if at < 50 else "Porto"}} for at, name in enumerate(names)]
+    team.call("mona", "POST", "/import", {"rows": rows, "key": "auto", "on_duplicate": "skip"})
+    team.customers("Acme")
+    team.call("alice", "POST", "/customers/c1/claim")
+    team.call("alice", "POST", "/customers/c1/win")
+    mona = open_section(browser, "today")
+
+    mona.button("verb.approve_name", name="Acme").click()
+    mona.notice("Acme: Won.")
+    mona.tab("customers")
+    mona.page.evaluate("location.hash = '#/p/customers?f.city=Lyon'")
+    mona.row("Customer 59").wait_for(state="detached")
+    mona.page.get_by_label("Select all", exact=True).check()
+    mona.button("verb.ticked", verb="Assign").click()
+    mona.dialog.get_by_label("To whom").select_option("bob")
+    mona.button("verb.assign", mona.dialog).click()
+    mona.page.get_by_role("heading", name="50").wait_for()
+    mona.tab("rules")
+    mona.page.get_by_label("Holding limit").fill("60")
+    mona.button("rules.try").click()
+    mona.page.get_by_text("This would change: Holding limit.").wait_for()
+
+    assert team.call("mona", "GET", "/members/bob").json["held"] == 50
+    assert team.call("mona", "GET").json["policy"]["holding_limit"] is None
+
+
+def test_a_day_of_an_admin(browser: Browser, team: Team) -> None:
+    root = open_section(browser, "state", user="root")
+
+    root.button("pools.create").click()
+    root.dialog.get_by_label("Name").fill("Field sales")
+    root.dialog.get_by_label("Id").fill("field")
+    root.button("pools.create", root.dialog).click()
+    root.notice("Field sales is open.")
+    root.button("members.add").click()
+    root.dialog.get_by_label("User").fill("mona")
+    root.dialog.get_by_label("Role").select_option("manager")
+    root.button("save", root.dialog).click()
+    root.notice("mona is saved.")
+    root.tab("log")
+    root.page.get_by_role("cell", name="Member mona").wait_for()
+
+    assert team.call("mona", "GET", "/v1/pools/field/members/mona").json["role"] == "manager"
