@@ -9,7 +9,7 @@ from importing.folding import folded
 
 MAX_LENGTH: Final = 254  # characters, the limit of e-mail itself
 _MAX_WRITTEN_LENGTH: Final = 500
-_SEPARATORS: Final = r"@\s<>()\[\]:;,、。|/\""
+_SEPARATORS: Final = r"@\s<>()\[\]:;,、。|/\"“”‘’"
 _USUAL: Final = re.compile(r"(?=.{3,100}\Z)[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _ADDRESS: Final = re.compile(
     rf"(?<![^{_SEPARATORS}])(?<!@)[^{_SEPARATORS}]+@[^{_SEPARATORS}.]+(?:\.[^{_SEPARATORS}.]+)+(?![^{_SEPARATORS}.])(?!@)"
@@ -24,4 +24,5 @@ def email_keys(written: Any) -> list[str]:
         return []
     if len(written) > _MAX_WRITTEN_LENGTH:
         return []
-    return list(dict.fromkeys(each for each in _ADDRESS.findall(text) if len(each) <= MAX_LENGTH))
+    found = (each.lstrip("'") for each in _ADDRESS.findall(text))  # which keeps a spreadsheet from calculating
+    return list(dict.fromkeys(each for each in found if len(each) <= MAX_LENGTH and not each.startswith("@")))

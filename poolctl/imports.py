@@ -212,7 +212,8 @@ def _planned(
     """Return the plan of a file. Raises `Unreadable`, `CommandFailed`, and OSError."""
     with file.open("rb") as binary:
         digest = file_digest(binary, "sha256").hexdigest()
-    definitions, key = definitions_of(pool), options["key"]
+    definitions = definitions_of(pool)
+    key = next((each.key for each in definitions if options["key"] in each.labels), options["key"])
     columns = columns_of(table.headings, given, definitions)
     if options["assign_owners"]:
         columns = columns_of(table.headings, {**given, _owners(columns): HOLDER}, definitions)

@@ -231,6 +231,28 @@ def test_an_errors_file_is_imported_without_the_options_of_the_first_import(
     assert customers_by_name(threaded)["B"]["fields"] == {"city": "2", "phone": "13900139000"}
 
 
+def test_a_unique_field_is_the_key_by_its_key_or_its_label_and_of_rows_without_another_one(
+    terminal: Terminal, threaded: World
+) -> None:
+    label = {"en": "Credit code", "zh": "统一社会信用代码"}
+    field = {"key": "code", "label": label, "type": "text", "unique": True}
+    mona = threaded.pool("q", fields=[field])
+    first = save(terminal, "公司名称,统一社会信用代码\n甲,91310000MA1FL0000X\n", "1.csv")
+    second = save(terminal, "公司名称,统一社会信用代码,城市\n甲改,91310000ma1fl0000x,上海\n", "2.csv")
+
+    made = terminal.run("import", "-p", "q", first, "--json")
+    given = [
+        ("--key", each, "--on-duplicate", "update") for each in ("auto", "code", "统一社会信用代码", "Credit code")
+    ]
+    done = [terminal.run("import", "-p", "q", second, "--json", *each) for each in given]
+
+    assert made.json["keys"] == {"code": 1}
+    assert [each.json["keys"] for each in done] == [{"code": 1}] * 4
+    (customer,) = mona.walk("/customers")
+    assert customer["name"] == "甲改"
+    assert mona.customer(customer["id"])["fields"] == {"code": "91310000ma1fl0000x", "city": "上海"}
+
+
 def test_a_name_identifies_a_customer_if_it_is_the_key(terminal: Terminal, threaded: World) -> None:
     first, second = (save(terminal, f"客户名称,城市\n甲 公司,{city}\n", f"{city}.csv") for city in ("上海", "北京"))
 

@@ -15,6 +15,7 @@ from importing.emails import email_keys
     "text",
     ["li@example.com", " LI@Example.COM\n", "ｌｉ＠ｅｘａｍｐｌｅ．ｃｏｍ", "li@example\u200b.com",
      "Li Wei <li@example.com>", "mailto:li@example.com",
+     "'li@example.com", "“li@example.com”", "‘li@example.com’", "<'li@example.com>",
      "(li@example.com)", "邮箱：li@example.com", "li@example.com."],
 )  # fmt: skip
 def test_every_spelling_of_an_address_has_the_same_key(text: str) -> None:
@@ -33,7 +34,7 @@ def test_text_without_an_address_has_no_key(text: Any) -> None:
     assert email_keys(text) == []
 
 
-@given(st.text("aA@.＠ß;<> \u200b，", max_size=30))
+@given(st.text("aA@.＠ß;<> \u200b，'“", max_size=30))
 def test_the_key_of_a_key_is_itself(text: str) -> None:
     for key in email_keys(text):
         assert email_keys(key) == [key]
