@@ -202,7 +202,7 @@ def approve_win(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outco
 
 
 class DeclineBody(Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Text
+    reason: Text | None = None  # required: without it the answer is `reason_required`
 
 
 @verb("/win/decline", DeclineBody)

@@ -102,7 +102,7 @@ def create_pool(ctx: RequestContext, body: PoolBody) -> Answer:
 
 def _definitions(raw: msgspec.Raw) -> tuple[Field, ...]:
     """Return definitions of fields. Raises Refused."""
-    fields: tuple[Field, ...] = decode(raw, tuple[Field, ...], "field_invalid", names=True)
+    fields: tuple[Field, ...] = decode(raw, tuple[Field, ...], "field_invalid", names=True, within="fields")
     if problems := field_definitions.problems(fields):
         raise Refused(Refusal("field_invalid", errors=tuple(problems)))
     return fields

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from chalice.app import Request
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib.api.routing import JSON, Route
 from chalicelib.dynamodb import keys
@@ -89,10 +90,13 @@ def check_size(used: int) -> None:
         raise Refused(Refusal("payload_too_large", limit=MAX_BODY_BYTES, used=used))
 
 
-def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request", *, names: bool = False) -> Any:
+def decode(
+    raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request", *, names: bool = False, within: str = ""
+) -> Any:
     """Decode JSON as a type. Raises Refused: `malformed` for invalid JSON, `reason` for another type.
 
-    An unknown member is named only with `names`: idempotency records must not store personal data.
+    An unknown member is named only with `names`: idempotency records must not store personal data. `within` is the
+    path of the value in the body.
     """
     try:
         try:
@@ -100,7 +104,8 @@ def decode(raw: bytes | msgspec.Raw, kind: Any, reason: str = "invalid_request",
         except msgspec.ValidationError as error:
             # Decoding stops at the first wrong type: the rest may not be JSON.
             msgspec.json.decode(raw)
-            raise Refused(Refusal(reason, errors=(from_msgspec(error, kind, names),))) from error
+            found = from_msgspec(error, kind, names)
+            raise Refused(Refusal(reason, errors=(replace(found, path=within + found.path),))) from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise Refused(Refusal("malformed")) from error
 

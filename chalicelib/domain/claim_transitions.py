@@ -321,10 +321,10 @@ def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transiti
     return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
 
 
-def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str) -> Transition:
+def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str | None) -> Transition:
     """Decline the requested win. The claim goes on, for at least a day."""
     key, required = _review_rules(actor, customer, known)
-    if is_blank(reason):
+    if is_blank(reason or ""):
         required = (*required, rules.always_fails(key, "reason_required"))
     if known is None or known.holder is None:
         return Recheck(key, known, required)

@@ -105,7 +105,7 @@ def approve_win(ctx: RequestContext, pool_id: str, ids: Sequence[str], *, atomic
     return ctx.taking_uow(actor, planner, managed=True, atomic=atomic).execute(ids)
 
 
-def decline_win(ctx: RequestContext, pool_id: str, customer: str, reason: str) -> Outcome:
+def decline_win(ctx: RequestContext, pool_id: str, customer: str, reason: str | None) -> Outcome:
     """Decline a requested win."""
     actor = ctx.actor(ctx.pool(pool_id))
     planner = partial(claim_transitions.decline_win, actor, reason=reason)
