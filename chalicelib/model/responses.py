@@ -273,13 +273,26 @@ class DeletedPool(Schema):
     id: str
 
 
+class FieldsForecast(Schema):
+    """What a change of fields would mean for the customers that a dry run looked at: all, if it is `complete`. `unfit`
+    counts values that no longer fit, by field. `twins` names the first hundred customers with equal values of a field
+    that would become unique."""
+
+    looked_at: Natural
+    complete: bool
+    unfit: dict[str, Natural]
+    twins: dict[str, list[str]]
+
+
 class ChangedPool(Pool):
     """A pool after a change. `affected` is how many claims and private customers get another deadline or pin; in a dry
-    run, would get one. A dry run names the first hundred of these customers, and their holders, at most a thousand."""
+    run, would get one. A dry run names the first hundred of these customers, and their holders, at most a thousand; if
+    it has fields, there is a `fields_forecast`."""
 
     affected: Natural | UnsetType = UNSET
     affected_customers: list[str] | UnsetType = UNSET
     affected_holders: list[str] | UnsetType = UNSET
+    fields_forecast: FieldsForecast | UnsetType = UNSET
 
 
 class Event(Schema):

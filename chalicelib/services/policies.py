@@ -62,7 +62,7 @@ def change(ctx: RequestContext, pool_id: str, wished: Change, *, to_all: bool, d
     wanted = wanted.ruled_by(_merged(ctx, pool, wished.policy), ctx.now)
     if dry_run:
         _may_change(ctx, pool)
-        return ctx.finish(_tried(ctx, wanted))
+        return ctx.finish(_tried(ctx, pool, wanted, with_fields=wished.fields is not None))
     changed, write, same = updated_pool(seen, wanted, ctx.now)
     entries = change_log.of_pool(ctx, pool, changed)
     by_manager = _by_manager(ctx.actor(pool), [write, *entries], same)
@@ -109,15 +109,23 @@ def _may_change(ctx: RequestContext, pool: Pool) -> None:
         raise Refused(Refusal("version_conflict"))
 
 
-def _tried(ctx: RequestContext, pool: Pool) -> Body:
-    """Return the pool with the claims that the policy would change: their number, the first, and their holders."""
+def _tried(ctx: RequestContext, before: Pool, pool: Pool, *, with_fields: bool) -> Body:
+    """Return the pool with the claims that the policy would change: their number, the first, and their holders.
+
+    With fields also what their change would mean for the customers.
+    """
     affected, customers, holders = 0, list[str](), set[str]()
     for page in _affected(ctx, pool):
         affected += len(page)
         customers += [each.id for each in page[: NAMED_CUSTOMERS - len(customers)]]
         holders |= {each.holder for each in page if each.holder is not None}
     counts = totals.of_pool(ctx, pool)
-    return rendering.tried_pool(pool, counts, affected, customers, sorted(holders)[:NAMED_HOLDERS])
+    body = rendering.tried_pool(pool, counts, affected, customers, sorted(holders)[:NAMED_HOLDERS])
+    if not with_fields:
+        return body
+    from chalicelib.services import field_forecast  # imported on first use: keeps cold starts short
+
+    return replace(body, fields_forecast=field_forecast.forecast(ctx, before, pool))
 
 
 def _affected(ctx: RequestContext, pool: Pool) -> Iterator[list[Customer]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.dynamodb import items, keys
-from chalicelib.services import field_job, search_rows
+from chalicelib.model.field_definitions import Field, Label
+from chalicelib.services import field_forecast, field_job, search_rows
 from chalicelib.services.field_job import MIN_SECONDS_LEFT
+from chalicelib.transactions.context import Caller, RequestContext
 from chalicelib.transactions.unit_of_work import PoolChanged
 from tests.support.audit import assert_sound
 from tests.support.undo_requests import imported, undo, undo_results
@@ -271,6 +274,37 @@ def test_the_first_hundred_twins_are_named(memory_world: World) -> None:
     world.finish_field_changes()
 
     assert mona.get().json["fields_problem"] == {"twins": {"tax_id": [f"c{at:03d}" for at in range(100)]}}
+
+
+# The dry run
+
+
+def test_a_dry_run_counts_values_that_no_longer_fit_and_names_twins(world: World) -> None:
+    mona = filled(world, {"stage": "hot", "tax_id": "1"}, {"stage": "cold", "tax_id": "1"}, {"stage": "warm"})
+    stage = field("stage", "choice", options=["hot"])
+
+    tried = define(mona, stage, TAX, dry_run=True)
+    of_a_label = mona.patch("", {"policy": {}, "dry_run": True}, if_match='"1"')
+
+    assert tried.json["fields_forecast"] == {
+        "looked_at": 3, "complete": True, "unfit": {"stage": 2}, "twins": {"tax_id": ["c0", "c1"]},
+    }  # fmt: skip
+    assert "fields_forecast" not in of_a_label.json
+    assert (mona.get().json["version"], mona.get().json["fields_ready"]) == (1, True)
+    assert define(world.alice, stage, dry_run=True).code == "not_manager"
+
+
+def test_a_dry_run_says_how_far_it_looked(memory_world: World) -> None:
+    world, mona = memory_world, filled(memory_world)
+    world.fill(101)
+    ctx = RequestContext(world.service.backend, Caller("main", "mona", admin=False), world.clock())
+    pool = stored_pool(world)
+    after = replace(pool, fields=(*pool.fields, Field("size", Label("Size", "大小"), "number")))
+
+    some, everybody = (field_forecast.forecast(ctx, pool, after, most=most) for most in (100, 101))
+
+    assert [(each.looked_at, each.complete) for each in (some, everybody)] == [(100, False), (101, True)]
+    assert define(mona, TAX, dry_run=True).json["fields_forecast"]["looked_at"] == 101
 
 
 # In rounds

@@ -358,6 +358,8 @@ OPERATIONS = [
         {"policy": {"claim_ttl": "PT9H"}, "apply_to": "all"}, "1", finds=True, reports=True,
     ),
     Operation("change the fields", held, "mona", "PATCH", P, {"fields": FIELDS}, "1"),
+    Operation("try a change of the fields", redefined, "mona", "PATCH", P,
+              {"fields": [FIELDS[0] | {"unique": True}], "dry_run": True}, "2", finds=True),
     Operation("pause", held, "root", "POST", f"{P}/pause"),
     Operation("resume", paused, "root", "POST", f"{P}/resume", finds=True),
     Operation("close and drain", held, "root", "POST", f"{P}/close", {"mode": "drain"}, finds=True),
