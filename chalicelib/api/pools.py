@@ -339,5 +339,6 @@ def audit(ctx: RequestContext, body: AuditBody) -> Answer:
     from chalicelib.services import sweeper
 
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
-    report = audit_service.run(ctx.backend.table, which, left, now=ctx.now, repair=body.repair)
+    backend = ctx.backend
+    report = audit_service.run(backend.table, which, left, secret=backend.secret, now=ctx.now, repair=body.repair)
     return Answer(ctx.finish(report))

@@ -60,14 +60,15 @@ def rewrite(
     """
     if known is None:
         return NOT_APPLICABLE
-    after = _rewritten(actor, known, left_out.get(customer, ()))
+    after = rewritten(actor, known, left_out.get(customer, ()))
     if after == known:
         return NOT_APPLICABLE
     required = (still, *unique_values.rules_of(after, known))
     return Rewrite(actor.customer_key(customer), known, required, after=after)
 
 
-def _rewritten(actor: Actor, known: Customer, left_out: Collection[str]) -> Customer:
+def rewritten(actor: Actor, known: Customer, left_out: Collection[str] = ()) -> Customer:
+    """Return the customer with what follows from its fields under the pool's definitions."""
     unique = actor.unique_keys(known.fields)
     unique_keys = tuple(key for name, own_keys in unique.items() if name not in left_out for key in own_keys)
     after = replace(

@@ -118,7 +118,7 @@ class SweepReport(Schema):
 
 DriftKind: TypeAlias = Literal[
     "held", "pins", "room", "private", "private_room", "pooled", "aside", "index", "claim", "events", "replay",
-    "suppression", "check", "malformed", "search",
+    "suppression", "check", "malformed", "search", "card", "keys", "unique",
 ]  # fmt: skip
 
 

@@ -17,15 +17,19 @@ from msgspec.structs import replace
 
 from chalicelib.domain import invariants
 from chalicelib.domain.invariants import COUNTERS, SUMS, Difference
+from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.conditions import unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
 from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, PLACE, ROSTER, Key
 from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
+from chalicelib.model.contact_keys import KeySecret
+from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Event, Pool, Tombstone
 from chalicelib.model.reports import AuditReport, Drift, DriftKind
 from chalicelib.observability import exception_summary
 from chalicelib.services import row_search, search_rows
+from chalicelib.services.derived_audit import DerivedAudit
 from chalicelib.services.recount import MIN_SECONDS_LEFT, Lists, OutOfTime, Recount
 from chalicelib.services.suppression_audit import SuppressionAudit
 
@@ -41,6 +45,7 @@ def run(
     pools: Iterable[Pool | MalformedPool],
     seconds_left: Callable[[], float],
     *,
+    secret: KeySecret,
     now: int,
     repair: bool = False,
     wait: Callable[[float], None] = time.sleep,
@@ -52,7 +57,8 @@ def run(
             _add(report, Drift(pool.id, "malformed", pool.id, A_RECORD, "none", False))
             continue
         try:
-            _Audit(Lists(table, pool, seconds_left), report, now, repair, wait).run()
+            actor = Actor(pool, SYSTEM, now, secret=secret)
+            _Audit(Lists(table, pool, seconds_left), actor, report, repair, wait).run()
         except OutOfTime:
             report.remaining.append(pool.id)
         except (*MALFORMED, MalformedWrite) as error:
@@ -73,10 +79,10 @@ class _Audit:
     """The audit of one pool. `misplaced` are the customers in a wrong index partition, or in none."""
 
     def __init__(
-        self, lists: Lists, report: AuditReport, now: int, repair: bool, wait: Callable[[float], None]
+        self, lists: Lists, actor: Actor, report: AuditReport, repair: bool, wait: Callable[[float], None]
     ) -> None:
         self.lists, self.table, self.pool, self.wait = lists, lists.table, lists.pool, wait
-        self.report, self.now, self.repair = report, now, repair
+        self.report, self.actor, self.now, self.repair = report, actor, actor.now, repair
         self.misplaced: set[Key] = set()
         self.held: dict[str, Counter[str]] = {}
         self.sums: Counter[str] = Counter()
@@ -93,6 +99,7 @@ class _Audit:
             self._customer(stored)
         for stored in self.lists.erased():
             self._erased(stored)
+        DerivedAudit(self.lists, self.actor, self._found, self.repair).run()
         if audited > row_search.SMALL and self.pool.unindexed_since is None:
             self._search_rows()
         unsettled = self.recount.of_members(self._suspects())

@@ -337,7 +337,8 @@ def continue_indexing(
     key = keys.pool_key(pool.tenant, pool.id)
     indexed = Update(key, [Attribute("unindexed_since").remove()], Attribute("unindexed_since") == since)
     # If the condition fails, the settings have changed again and the next round starts anew.
-    return table.write([indexed, Delete(note)]) is None
+    failed_items = table.write([indexed, Delete(note)])
+    return failed_items is None or "unindexed_since" not in failed_items[key]  # another round was faster
 
 
 def _progress(note: Item | None, since: int) -> str | None:

@@ -17,7 +17,7 @@ from chalicelib.model.model import Event
 from chalicelib.model.reports import AuditReport
 from chalicelib.services import audit as audit_service
 from chalicelib.services import sweeper
-from tests.support.world import DAY, HOUR, World
+from tests.support.world import DAY, HOUR, KEY_SECRET, World
 
 ALICE = keys.member_key("main", "p", "alice")
 LEAVERS = keys.leavers_key("main", "p")
@@ -177,7 +177,7 @@ def test_the_audit_repairs_a_changing_counter_by_its_exact_drift(threaded: World
 def run(world: World, seconds: float = 60.0, **how: Any) -> AuditReport:
     backend = world.service.backend
     pools = list(sweeper.pools_of(backend, "main"))
-    return audit_service.run(world.table, pools, lambda: seconds, now=world.clock(), **how)
+    return audit_service.run(world.table, pools, lambda: seconds, secret=KEY_SECRET, now=world.clock(), **how)
 
 
 def test_the_audit_reports_a_holder_without_a_membership_and_creates_none(table: Table) -> None:

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb.table import Put
 from chalicelib.model.field_definitions import Field, Label
 from chalicelib.services import field_forecast, field_job, search_rows
 from chalicelib.services.field_job import MIN_SECONDS_LEFT
@@ -194,18 +195,21 @@ def test_a_value_that_no_longer_fits_survives_the_job(world: World) -> None:
     assert mona.patch("/customers/c0", {"fields": {"stage": "warm"}}).code == "field_invalid"
 
 
-def test_a_malformed_customer_stops_no_other_one(world: World) -> None:
+def test_a_malformed_customer_stops_no_other_one_and_is_left_to_the_audit(world: World) -> None:
     mona = filled(world, {"tax_id": "1"}, {"tax_id": "2"})
     key = keys.fields_key("main", "p", "c0")
     item = world.table.get([key])[key]
-    world.table.connection.client.put_item(TableName=world.table.name, Item=item | {"fields": {"S": "{"}})
+    world.table.write([Put(key, item | {"fields": {"S": "{"}})])
 
     define(mona, TAX)
     world.finish_field_changes()
 
+    world.table.write([Put(key, item)])
+    drift = world.root.request("POST", "/v1/audit", {"repair": True}).json["drift"]
+
     assert mona.get().json["fields_ready"] is True
-    assert mona.create("new", fields={"tax_id": "2"}).code == "duplicate_customer"
-    world.table.connection.client.put_item(TableName=world.table.name, Item=item)
+    assert [(each["kind"], each["id"], each["repaired"]) for each in drift] == [("keys", "c0", True)]
+    assert [mona.create("new", fields={"tax_id": each}).code for each in "12"] == ["duplicate_customer"] * 2
 
 
 # A unique field with twins

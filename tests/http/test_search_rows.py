@@ -17,7 +17,7 @@ from tests.conftest import new_table
 from tests.support.audit import assert_sound
 from tests.support.memory import memory_table
 from tests.support.search_rows import Streaming, index_customers, rows_of
-from tests.support.world import World, everything
+from tests.support.world import KEY_SECRET, World, everything
 from tools.local.stream import Stream
 
 Record = dict[str, Any]
@@ -219,7 +219,9 @@ def test_a_malformed_customer_or_record_does_not_stop_the_others(streamed: World
 def audited(world: World, *, repair: bool = False) -> list[tuple[str, str]]:
     """Return the kind and the customer of each drift."""
     pools = sweeper.pools_of(world.another_process().backend, "main")
-    report = audit.run(world.table, pools, lambda: 60.0, now=world.clock(), repair=repair, wait=lambda seconds: None)
+    report = audit.run(
+        world.table, pools, lambda: 60.0, secret=KEY_SECRET, now=world.clock(), repair=repair, wait=lambda seconds: None
+    )
     return [(each.kind, each.id) for each in report.drift]
 
 
