@@ -83,7 +83,7 @@ async function readFile(file, progress) {
 }
 
 function Preview({ first }) {
-  const problems = first.problems.filter(({ line }) => line === null);
+  const problems = first.problems.slice(0, ROWS_SHOWN).map(({ line, text }) => (line === null ? text : say("import.problem", { line: number(line), text })));
   const map = (heading, target) => {
     importing.mapping = { ...importing.mapping, [heading]: target === "" ? null : target };
     importing.run = null;
@@ -94,7 +94,7 @@ function Preview({ first }) {
   const heads = ["name", ...keys];
   return html`<section class="card"><h2>${say("import.columns")}</h2>
     <p class="quiet-text">${readAs(first)}</p>
-    ${[...first.warnings, ...problems].map(({ text }) => html`<p class="hint">${text}</p>`)}
+    ${[...first.warnings.map(({ text }) => text), ...problems].map((text) => html`<p class="hint">${text}</p>`)}
     <div class="scrolls-wide"><table class="plain"><thead><tr>${["import.heading", "import.sample", "import.target"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
       <tbody>${first.columns.map((column, i) => html`<tr key=${i}><th scope="row"><bdi>${column.heading}</bdi></th><td><bdi>${String(column.sample ?? "")}</bdi></td>
         <td><${Choice} aria-label=${say("import.target_of", { heading: column.heading })} value=${column.target ?? ""} options=${targetsOf(column)}

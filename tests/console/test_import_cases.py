@@ -1,0 +1,122 @@
+"""Files that lose, double or refuse data in other readers: the console imports them like the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.console.pages import Browser, Console, Team
+from tests.http.test_poolctl_import_cases import CASES
+
+# The texts that the page shows before the import, of files that are read in an unusual way.
+SHOWN = {
+    "title lines": "Headings in line 3",
+    "a column without a heading": "column_1",
+    "a sep line": "Separator ;",
+    "another encoding": "AdolesCi阯cia",
+    "a workbook with a long number": "Sheet Sheet1",
+}
+REFUSED = {
+    "an open quotation mark": (
+        '客户名称,手机,备注\n甲公司,13800138000,"未闭合\n乙公司,13900139000,正常\n'.encode(),
+        "Line 2",
+    ),
+    "an unknown encoding": ("name,phone\nJürgen Weiß,13800138000\n".encode("cp1252"), "encoding"),
+    "a web page": (b"<html><table><tr><td>name</td></tr></table></html>", "web page"),
+}
+
+
+def pools(team: Team, names: list[str], **policy: Any) -> dict[str, str]:
+    """Create a pool for each of the names, with mona as its manager. Return their ids by name."""
+    ids = {name: f"case{number}" for number, name in enumerate(names)}
+    for name, pool in ids.items():
+        team.call("root", "POST", "/v1/pools", {"id": pool, "name": name, "policy": policy})
+        team.call("root", "PUT", f"/v1/pools/{pool}/members/mona", {"role": "manager"})
+    return ids
+
+
+def choose_file(console: Console, pool: str, content: bytes | str, folder: Path) -> None:
+    """Go to the import of a pool, and choose a file with this content."""
+    console.page.evaluate(f"location.hash = '#/{pool}/import'")
+    console.page.get_by_label("Pool", exact=True).locator(f"option[value={pool}]:checked").wait_for(state="attached")
+    console.wait_until_loaded()
+    file = folder / f"{pool}.csv"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    console.page.get_by_label(console.text("import.file")).set_input_files(file)
+
+
+def imported_by_name(team: Team, pool: str) -> dict[str, Any]:
+    """Return the fields of the customers of a pool by their names, complete."""
+    listed = team.call("mona", "GET", f"/v1/pools/{pool}/customers?limit=100").json["items"]
+    ids = ",".join(each["id"] for each in listed)
+    found = team.call("mona", "GET", f"/v1/pools/{pool}/customers?ids={ids}").json["items"] if ids else []
+    return {each["name"]: each["fields"] for each in found}
+
+
+def test_the_console_imports_each_file_without_losing_or_doubling_data(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
+    ids = pools(team, list(CASES))
+    mona = browser.open_console("mona", tab="import")
+
+    shown: dict[str, bool] = {}
+    for name, (content, expected, _) in CASES.items():
+        choose_file(mona, ids[name], content, tmp_path)
+        mona.page.get_by_role("heading", name="Columns").wait_for()
+        if name in SHOWN:
+            shown[name] = SHOWN[name] in mona.page.locator("main").inner_text()
+        if expected:
+            mona.button("import.go").click()
+            mona.page.locator(".imported h3").get_by_text("Created:").wait_for()
+    made = {name: imported_by_name(team, pool) for name, pool in ids.items()}
+
+    assert made == {name: expected for name, (_, expected, _) in CASES.items()}
+    assert shown == dict.fromkeys(SHOWN, True)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_console_refuses_a_file_that_cannot_be_read_correctly(
+    browser: Browser, team: Team, tmp_path: Path, name: str
+) -> None:
+    content, text = REFUSED[name]
+    mona = browser.open_console("mona", tab="import")
+
+    choose_file(mona, "p", content, tmp_path)
+    mona.page.get_by_text(text).first.wait_for()
+
+    assert mona.button("import.go").count() == 0
+    assert imported_by_name(team, "p") == {}
+
+
+def test_contacts_under_chinese_headings_are_masked_for_members(browser: Browser, team: Team, tmp_path: Path) -> None:
+    team.change_policy(masked_fields=["phone", "wechat", "email"])
+    mona = browser.open_console("mona", tab="import")
+
+    choose_file(mona, "p", "公司名称,手机号码,微信号,电子邮件\n甲公司,13800138000,wx_abc,a@example.com\n", tmp_path)
+    mona.button("import.go").click()
+    mona.page.get_by_text("Created: 1").wait_for()
+
+    (row,) = team.call("alice", "GET", "/customers?state=available").json["items"]
+    seen = team.call("alice", "GET", f"/customers/{row['id']}").json["fields"]
+    assert (seen["phone"], seen["wechat"]) == ("138****8000", "w****")
+    assert seen["email"].startswith("a****")
+
+
+def test_the_trial_of_a_file_of_several_pieces_counts_each_customer_once(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
+    remark = "x" * 1_500  # so that 400 rows take three pieces of 256 KB
+    rows = [f"Row {n},+1202555{1000 + n % 300},{remark}" for n in range(400)]
+    mona = browser.open_console("mona", tab="import")
+
+    choose_file(mona, "p", "name,phone,remark\n" + "\n".join(rows) + "\n", tmp_path)
+    mona.button("import.try").click()
+    summary = mona.page.locator(".imported h3")
+    summary.get_by_text("created: 300").wait_for()
+    foreseen = summary.inner_text()
+    mona.button("import.go", mona.page.locator(".imported")).click()
+    summary.get_by_text(mona.text("import.done", created="300", updated="0", unchanged="100", failed="0")).wait_for()
+
+    assert foreseen == mona.text("import.would", created="300", updated="0", unchanged="100", failed="0")
