@@ -9,16 +9,19 @@ bootstrap.begin_start()
 import os
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import botocore.session  # noqa: F401 - before other packages, see `bootstrap`
+# The authorizer runs before the first response of the API: it starts without the modules of the others.
+authorizes_only = os.environ.get("_HANDLER") == "app.authorizer"
+if not authorizes_only:
+    import botocore.session  # noqa: F401 - before other packages, see `bootstrap`
 from chalice.app import AuthRequest, AuthResponse, Chalice, CloudWatchEvent, CORSConfig, Rate, Response
 
 from chalicelib import config, observability
-from chalicelib.api import routes
 from chalicelib.api.auth import KeySetUnavailable, Unauthenticated, context_of
-from chalicelib.api.handler import respond
-from chalicelib.api.routing import Route
+
+if TYPE_CHECKING:
+    from chalicelib.api.routing import Route
 
 # Lambda formats log records as JSON; chalice's own handler would turn them into text first.
 app = Chalice(app_name="customer-pool", configure_logs=False)
@@ -65,8 +68,12 @@ def serve(route: Route) -> None:
     app.route(route.path, methods=[route.method], name=name, cors=cors, content_types=["*/*"], **options)(view)
 
 
-for route in routes.ROUTES:
-    serve(route)
+if not authorizes_only:
+    from chalicelib.api import routes
+    from chalicelib.api.handler import respond
+
+    for each in routes.ROUTES:
+        serve(each)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

@@ -3,6 +3,9 @@
 The service runs from the unpacked package alone, like a cold start in Lambda. botocore runs as pip installs it. Both
 alternate, each in a new process, on the same engine; their medians are compared. Neither includes the time in which
 Lambda itself fetches and unpacks the package.
+
+A user waits for two cold starts, one after the other: the authorizer reads the key set and verifies the token, then the
+API claims.
 """
 
 from __future__ import annotations
@@ -13,24 +16,28 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.rows import Row, Target
 from poolctl.client import Client
-from poolctl.local_keys import LocalKeys
+from poolctl.local_keys import AUDIENCE, ISSUER, LocalKeys
 from tools.deploy.package import package
 from tools.deploy.stages import STAGES
-from tools.local.engines import MiniStack
+from tools.local.engines import HOST, MiniStack
 from tools.local.gateway import LocalApi
 from tools.local.service import REGION, TABLE, load_app
 from tools.problems import Unusable
 
 RUNS = 15
 BOUND = 0.95
+BOTH_BOUND = 1.3  # of the authorizer and the API together
 POOL = "cold"
 
 BOTOCORE = """
@@ -56,6 +63,18 @@ print(took, work)
 """
 
 
+AUTHORIZER = """
+from time import perf_counter, process_time; started, worked = perf_counter(), process_time()
+import sys; sys.path.insert(0, sys.argv[1])
+import json; event = json.loads(sys.argv[2])
+import app
+answer = app.authorizer(event, None)
+took, work = perf_counter() - started, process_time() - worked
+assert answer["principalId"] == "alice", answer
+print(took, work)
+"""
+
+
 class Duration(NamedTuple):
     """Wall-clock and CPU time in milliseconds. A busy machine affects CPU time less."""
 
@@ -72,14 +91,48 @@ def rows(target: Target) -> Iterator[Row]:
         with LocalApi(module.app) as api:
             prepare(Client(api.url, keys.token("root", ["admin"])), Client(api.url, keys.token("mona")))
         environment = quiet_environment(engine.endpoint)
-        plain, service = list[Duration](), list[Duration]()
-        for number in range(RUNS + 1):
-            plain.append(timed(BOTOCORE, [sysconfig.get_path("purelib")], environment))
-            service.append(timed(SERVICE, [str(root), json.dumps(event_of(f"c{number}"))], environment))
-    theirs, ours = middle(plain[1:]), middle(service[1:])  # the first run of each fills the file cache
+        plain, service, authorizer = list[Duration](), list[Duration](), list[Duration]()
+        with published(keys) as key_set:
+            issued = {"JWKS": key_set, "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE, "_HANDLER": "app.authorizer"}
+            token = json.dumps(token_event(keys.token("alice")))
+            for number in range(RUNS + 1):
+                plain.append(timed(BOTOCORE, [sysconfig.get_path("purelib")], environment))
+                authorizer.append(timed(AUTHORIZER, [str(root), token], environment | issued))
+                service.append(timed(SERVICE, [str(root), json.dumps(event_of(f"c{number}"))], environment))
+    # The first run of each fills the file cache.
+    theirs, ours, first = middle(plain[1:]), middle(service[1:]), middle(authorizer[1:])
     name = "cold start to the first claim, compared with botocore's first call"
     yield Row(name, ours.wall, theirs.wall, BOUND, unit="ms")
     yield Row("the same, CPU time", ours.cpu, theirs.cpu, BOUND, unit="ms")
+    both = Duration(first.wall + ours.wall, first.cpu + ours.cpu)
+    yield Row("cold start of the authorizer, then to the first claim", both.wall, theirs.wall, BOTH_BOUND, unit="ms")
+    yield Row("the same, CPU time", both.cpu, theirs.cpu, BOTH_BOUND, unit="ms")
+    yield Row("of that, CPU time of the authorizer", first.cpu, theirs.cpu, unit="ms")
+
+
+@contextmanager
+def published(keys: LocalKeys) -> Iterator[str]:
+    """Serve the key set like an issuer. Yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(keys.jwks.read_bytes())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}/jwks.json"
+        server.shutdown()
+
+
+def token_event(token: str) -> dict[str, str]:
+    """Return the event with which API Gateway calls the authorizer."""
+    method = "arn:aws:execute-api:us-east-1:000000000000:api/api/POST/v1/pools"
+    return {"type": "TOKEN", "authorizationToken": f"Bearer {token}", "methodArn": method}
 
 
 def prepare(admin: Client, manager: Client) -> None:

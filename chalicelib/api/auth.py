@@ -18,8 +18,7 @@ from urllib.request import urlopen
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import user_of
 from chalicelib.model.model import IDENTIFIER
-from chalicelib.model.users import PERSONAL, Profile, profile_of
-from chalicelib.transactions.context import Caller
+from chalicelib.model.users import PERSONAL, Caller, Profile, profile_of
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ALGORITHMS: Final = ("RS256", "ES256")

@@ -43,6 +43,18 @@ def _text(claim: Any, longest: int) -> str | None:
     return None if is_blank(claim) else claim
 
 
+class Caller(Struct, frozen=True):
+    """The user of the verified token. Roles in pools are stored in the table, not in the token.
+
+    `profile` is personal data: only GET /me stores it, and no log contains it.
+    """
+
+    tenant: str
+    user: str
+    admin: bool
+    profile: Profile = Profile()
+
+
 class Disposal(Struct, frozen=True):
     """How to dispose of a leaving user's claims and private customers. `to` is the recipient of a transfer."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -21,12 +21,11 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.sharded_query import RunJobs, run_in_order
 from chalicelib.dynamodb.table import Action, Patience, StoreUnavailable, Table
-from chalicelib.model import responses
+from chalicelib.model import responses, users
 from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import IDENTIFIER, Customer, Pool
 from chalicelib.model.responses import Body
-from chalicelib.model.users import Profile
 from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.expired_claims import PinningUnitOfWork, TakingUnitOfWork
@@ -37,18 +36,7 @@ from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
 from chalicelib.transactions.user_cache import UserCache
 
 POOL_CACHE_MS: Final = 5_000
-
-
-class Caller(Struct, frozen=True):
-    """The user of the verified token. Roles in pools are stored in the table, not in the token.
-
-    `profile` is personal data: only GET /me stores it, and no log contains it.
-    """
-
-    tenant: str
-    user: str
-    admin: bool
-    profile: Profile = Profile()
+Caller: TypeAlias = users.Caller
 
 
 class Backend:

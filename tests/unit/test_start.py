@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +54,24 @@ def test_a_cold_start_does_not_import_unneeded_modules(started: tuple[bool, set[
 
 def test_garbage_collection_is_enabled_after_the_start(started: tuple[bool, set[str]]) -> None:
     assert started[0]
+
+
+AUTHORIZER = """
+import json, sys
+import app
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_the_authorizer_starts_without_the_modules_of_the_api() -> None:
+    environment = {"_HANDLER": "app.authorizer", "PATH": os.environ["PATH"]}
+
+    started = subprocess.run(
+        [sys.executable, "-c", AUTHORIZER], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(json.loads(started.stdout))
+    assert "chalicelib.api.auth" in loaded
+    assert (
+        not {"botocore", "pynamodb", "chalicelib.api.routes", "chalicelib.api.handler", "chalicelib.dynamodb"} & loaded
+    )

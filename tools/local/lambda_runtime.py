@@ -54,7 +54,7 @@ class LambdaRuntime:
         arn: str = FUNCTION_ARN,
     ) -> None:
         self._command = [sys.executable, "-I", "-S", "-c", START, str(root), str(runtime), handler]
-        self._root, self._settings = root, settings
+        self._root, self._settings, self._handler_name = root, settings, handler
         self._seconds, self._arn = seconds, arn
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, Any]] = queue.Queue()
@@ -64,6 +64,7 @@ class LambdaRuntime:
         self._server = ThreadingHTTPServer((HOST, 0), _handler(self._events, self._answers, self._seconds, self._arn))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         environment = self._settings | {
+            "_HANDLER": self._handler_name,
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._server.server_port}",
             "AWS_LAMBDA_FUNCTION_NAME": "alone",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
