@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from tests.support.memory import memory_table
 from tests.support.metered import Metered
+from tests.support.pages import tables
 from tests.support.world import MINUTE, User, World
 
 CUSTOMER = "crm-20260101-000123"
@@ -68,3 +70,29 @@ def test_over_a_long_history_claims_take_seven_to_nine_write_units(engine: Meter
 
     # Two more where older events get a page of their own, which saves the item a kilobyte.
     assert Counter(taken) == {7: 22, 9: 18}
+
+
+def test_the_units_of_a_life_with_a_full_card_are_those_of_the_page() -> None:
+    engine = Metered()
+    world, draw = World(memory_table(engine)), random.Random(1)
+    world.new_id = lambda: f"{draw.getrandbits(128):032x}"
+    world.service = world.another_process()
+    label = {"en": "x", "zh": "x"}
+    fields = [{"key": f"f{n}", "label": label, "type": "text", "list": True} for n in range(8)]
+    policy: dict[str, Any] = {"holding_limit": 20, "daily_claim_limit": 50, "claim_ttl": "P7D"}
+    mona = world.pool("east-china", members=" ".join(AGENTS), fields=fields, **policy)
+    mona.create(CUSTOMER, name="Shanghai Longhua Precision Co., Ltd.", fields={f"f{n}": "v" * 25 for n in range(8)})
+    taken: dict[str, list[int]] = {"claim": [], "follow-up": [], "release": []}
+
+    for agent in itertools.islice(itertools.cycle(AGENTS), 24):
+        for verb, units in taken.items():
+            world.clock.forward(10 * MINUTE)
+            engine.reset()
+            body = {"outcome": "connected", "note": "wants an offer"} if verb == "follow-up" else {}
+            assert world.user(agent, pool="east-china").post(f"/customers/{CUSTOMER}/{verb}", body).status == 200
+            units.append(engine.write_units)
+
+    means = {verb: f"{sum(units) / len(units):.1f}" for verb, units in taken.items()}
+    (table,) = (table for table in tables("docs/costs.md") if [row[0] for row in table] == [*taken])
+    assert means == {row[0]: row[1] for row in table}
+    assert taken["claim"][0] == 7
