@@ -323,7 +323,7 @@ def sweep(ctx: RequestContext, body: SweepBody) -> Answer:
     from chalicelib.services import sweeper  # as above
 
     which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
-    report = sweeper.run_round(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
+    report = sweeper.sweep_pools(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
     return Answer(ctx.finish(report.body()))
 
 

@@ -23,13 +23,13 @@ from chalicelib.domain.transitions import (
     Tally,
     Transition,
     Write,
-    claim_rules,
+    active_claim_rules,
     contact_rules,
     customer_rules,
     departure,
     hold_rules,
     holder_or_manager,
-    manager_rules,
+    manager_verb_rules,
     pool_accepts,
     with_former_keys,
     with_new_claim,
@@ -84,7 +84,7 @@ def transfer(
     if open_only and actor.home.status != "open" and not is_private:
         # After the rules about the caller, as for a private customer: other users must not see a difference.
         pool_key = keys.pool_key(actor.tenant, actor.pool)
-        return Recheck(key, known, (*manager_rules(actor), rules.always_fails(pool_key, "pool_not_open")))
+        return Recheck(key, known, (*manager_verb_rules(actor), rules.always_fails(pool_key, "pool_not_open")))
     required = (
         *_recipient_rules(actor, key, to),
         rules.in_hand(key),
@@ -138,7 +138,7 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
     key = actor.customer_key(customer)
     if to is None:
         not_expired = rules.not_expired(key, actor.clock(known))
-        required = (*manager_rules(actor), *customer_rules(actor, key), rules.claimed(key), not_expired)
+        required = (*manager_verb_rules(actor), *customer_rules(actor, key), rules.claimed(key), not_expired)
     else:
         free = (rules.not_private(key, actor.now), rules.not_suppressed(key))
         required = (*_recipient_rules(actor, key, to), *free)
@@ -154,7 +154,7 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
     """Require a manager as the actor, and as the recipient a member of the pool who has not left."""
     recipient = rules.recipient(keys.member_key(actor.tenant, actor.pool, to))
-    return [*manager_rules(actor), *recipient, *customer_rules(actor, key)]
+    return [*manager_verb_rules(actor), *recipient, *customer_rules(actor, key)]
 
 
 def owner_stays(actor: Actor, owner: str) -> Rule:
@@ -172,7 +172,7 @@ def extend(actor: Actor, customer: str, known: Customer | None, by: int | None, 
     """
     key, length = actor.customer_key(customer), by or 0
     required = (
-        *claim_rules(actor, key, known, claim_id),
+        *active_claim_rules(actor, key, known, claim_id),
         rules.no_open_win_request(key),
         rules.unpinned(key, actor.clock(known)),
         *rules.extendable(key, actor.policy, length, _earliest_start(actor.policy, known, length)),
@@ -233,7 +233,7 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Tran
     is pinned already uses no further pin.
     """
     key, policy = actor.customer_key(customer), actor.policy
-    required = claim_rules(actor, key, known)
+    required = active_claim_rules(actor, key, known)
     if known is None or known.holder is None:
         return Recheck(key, known, required)
     own, latest = known.holder == actor.user, deadlines.latest_pin(known, policy, actor.now, actor.user)
@@ -251,7 +251,7 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Tran
 def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:
     """End the pin. A claim whose clock ran out during the pin ends now."""
     key = actor.customer_key(customer)
-    required = claim_rules(actor, key, known)
+    required = active_claim_rules(actor, key, known)
     if known is None:
         return Recheck(key, None, required)
     managed = known.holder != actor.user
@@ -280,7 +280,7 @@ def win(
     here: where it matters, the transition requires that they do not, and is planned again `as_manager` if they do.
     """
     key = actor.customer_key(customer)
-    required = claim_rules(actor, key, known)
+    required = active_claim_rules(actor, key, known)
     if known is None or known.holder is None:
         return Recheck(key, known, required)
     own, mode = known.holder == actor.user, actor.policy.win_mode
@@ -336,7 +336,7 @@ def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str
 def _review_rules(actor: Actor, customer: str, known: Customer | None) -> tuple[Key, tuple[Rule, ...]]:
     key = actor.customer_key(customer)
     required = (
-        *manager_rules(actor),
+        *manager_verb_rules(actor),
         *customer_rules(actor, key),
         rules.claimed(key),
         rules.not_expired(key, actor.clock(known)),
@@ -381,7 +381,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
     key, target_key = actor.customer_key(customer), into.customer_key(customer)
     target_pool = target_key if target_key != key else None
     required = [
-        *([] if target_pool is None else manager_rules(actor)),
+        *([] if target_pool is None else manager_verb_rules(actor)),
         *customer_rules(actor, key, known),
         *rules.private(key),
         *(holder_or_manager(actor, key, known) if target_pool is None else []),
@@ -431,7 +431,7 @@ def restore(actor: Actor, customer: str, known: Customer | None) -> Transition:
     A customer whose last allowed claim has expired counts as set aside, even before the sweep.
     """
     key = actor.customer_key(customer)
-    required = (*manager_rules(actor), *customer_rules(actor, key))
+    required = (*manager_verb_rules(actor), *customer_rules(actor, key))
     if known is None:
         return Recheck(key, None, required)
     aside = without_expired(actor, known)

@@ -23,7 +23,7 @@ from chalicelib.domain.transitions import (
     contact_rules,
     customer_rules,
     holder_or_manager,
-    manager_rules,
+    manager_verb_rules,
     pool_accepts,
     with_former_keys,
 )
@@ -108,7 +108,7 @@ def create(
     taken = [rules.does_not_exist(key)] if unique else []
     allowed = (rules.not_erased(key), *contact_rules(new))
     required = (
-        *manager_rules(actor),
+        *manager_verb_rules(actor),
         *pool_accepts(actor),
         *allowed,
         *first,
@@ -132,7 +132,7 @@ def create(
 def update(actor: Actor, known: Customer, **changes: Any) -> Transition:
     """Change the content of a customer; its state and its holder stay (rule 23)."""
     key = actor.customer_key(known.id)
-    return updated(actor, known, (*manager_rules(actor), rules.customer_exists(key)), changes)
+    return updated(actor, known, (*manager_verb_rules(actor), rules.customer_exists(key)), changes)
 
 
 def updated(
@@ -183,7 +183,7 @@ def changed_keys(known: Customer, changes: Mapping[str, Any]) -> tuple[str, ...]
 def keep_existing(actor: Actor, known: Customer) -> NoOp:
     """Change nothing, but require a manager: only managers may see the customer."""
     key = actor.customer_key(known.id)
-    return NoOp(key, known, (*manager_rules(actor), rules.customer_exists(key)))
+    return NoOp(key, known, (*manager_verb_rules(actor), rules.customer_exists(key)))
 
 
 def reject_existing(actor: Actor, known: Customer, row: Row) -> Recheck:
@@ -192,7 +192,7 @@ def reject_existing(actor: Actor, known: Customer, row: Row) -> Recheck:
     As for a new customer, a contact that is not to be contacted is the first reason.
     """
     key = actor.customer_key(known.id)
-    required = (*manager_rules(actor), *contact_rules(new_customer(actor, row)), rules.does_not_exist(key))
+    required = (*manager_verb_rules(actor), *contact_rules(new_customer(actor, row)), rules.does_not_exist(key))
     return Recheck(key, known, required)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chalicelib.domain import rules
-from chalicelib.domain.transitions import Actor, Erase, GivenUp, Recheck, Transition, customer_rules, manager_rules
+from chalicelib.domain.transitions import Actor, Erase, GivenUp, Recheck, Transition, customer_rules, manager_verb_rules
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer, erased
 
@@ -33,7 +33,7 @@ def erase(
     """
     key = actor.customer_key(customer)
     required = (
-        *manager_rules(actor),
+        *manager_verb_rules(actor),
         *customer_rules(actor, key),
         *([] if force else [rules.unheld(key, actor.clock(known))]),
     )

@@ -22,7 +22,7 @@ from chalicelib.domain.transitions import (
     Write,
     customer_rules,
     departure,
-    manager_rules,
+    manager_verb_rules,
     without_expired,
 )
 from chalicelib.dynamodb import keys
@@ -42,7 +42,7 @@ def suppress(actor: Actor, customer: str, known: Customer | None, *, force: bool
     """Suppress a customer. One that somebody holds or owns is reclaimed, with `force` only."""
     key = actor.customer_key(customer)
     unheld = [] if force else [rules.unheld(key, actor.clock(known))]
-    required = (*manager_rules(actor), *customer_rules(actor, key), *unheld)
+    required = (*manager_verb_rules(actor), *customer_rules(actor, key), *unheld)
     if known is None:
         return Recheck(key, None, required)
     if known.suppressed_at is not None:
@@ -67,7 +67,7 @@ def _suppressed(actor: Actor, start: Customer) -> Customer:
 def unsuppress(actor: Actor, customer: str, known: Customer | None) -> Transition:
     """End the suppression. The customer may be claimed again, unless it is set aside; it waits from now on."""
     key = actor.customer_key(customer)
-    required = (*manager_rules(actor), *customer_rules(actor, key))
+    required = (*manager_verb_rules(actor), *customer_rules(actor, key))
     if known is None:
         return Recheck(key, None, required)
     if known.suppressed_at is None:
@@ -80,7 +80,7 @@ def unsuppress(actor: Actor, customer: str, known: Customer | None) -> Transitio
 def unsuppress_erased(actor: Actor, customer: str, known: Customer | None, *, tombstone: Tombstone) -> Transition:
     """End the suppression of an erased customer. It stays erased."""
     key = actor.customer_key(customer)
-    required = (*manager_rules(actor), _same(key, tombstone))
+    required = (*manager_verb_rules(actor), _same(key, tombstone))
     return Unsuppress(key, None, required, erased=tombstone, managed=True)
 
 

@@ -261,7 +261,7 @@ def _visibility(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
     return [*actor.manager_rules("not_found"), rules.owned_by(key, known.holder)]
 
 
-def manager_rules(actor: Actor) -> list[Rule]:
+def manager_verb_rules(actor: Actor) -> list[Rule]:
     """Require a manager, and an unchanged pool."""
     return [*pool_rules(actor), *actor.member_rules(), *actor.manager_rules()]
 
@@ -362,7 +362,7 @@ def release(
 ) -> Transition:
     """Return a customer to the pool before its deadline: by its holder, or by a manager."""
     key = actor.customer_key(customer)
-    required = claim_rules(actor, key, known, claim_id, first=rules.reason_given(key, actor.policy, reason))
+    required = active_claim_rules(actor, key, known, claim_id, first=rules.reason_given(key, actor.policy, reason))
     if known is None or known.holder is None:
         return Recheck(key, known, required)
     event_type = "released" if known.holder == actor.user else "reclaimed"
@@ -377,7 +377,7 @@ def holder_or_manager(actor: Actor, key: Key, known: Customer | None) -> list[Ru
     return [rules.held_by(key, actor.user)]
 
 
-def claim_rules(
+def active_claim_rules(
     actor: Actor, key: Key, known: Customer | None, claim_id: str | None = None, *, first: Sequence[Rule] = ()
 ) -> tuple[Rule, ...]:
     """Require an active claim that belongs to the actor, or to anybody if the actor manages the pool."""

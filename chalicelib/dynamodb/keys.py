@@ -128,7 +128,7 @@ def overwritten_key(customer: Key) -> Key:
     return Key(customer.pk, "I")
 
 
-def search_rows_key(customer: Key) -> Key:
+def search_row_list_key(customer: Key) -> Key:
     """Return the key of the list of a customer's search rows."""
     return Key(customer.pk, "Q")
 
@@ -253,7 +253,7 @@ def end_of_day(day: str) -> str:
     return f"{day}#~"
 
 
-def leavers_key(tenant: str, pool: str) -> Key:
+def pool_counts_key(tenant: str, pool: str) -> Key:
     """Return the key of the pool's own counts: entries made by admins, and members who have left."""
     return Key(days_of(tenant, pool), "-")
 

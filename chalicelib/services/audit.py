@@ -110,13 +110,13 @@ class _Audit:
 
     def _check(self) -> None:
         """Audit the pool's next check: it must not be later than the first deadline or reminder."""
-        from chalicelib.services import check_search  # only an audit and the schedule need it
+        from chalicelib.services import late_checks  # only an audit and the schedule need it
 
         key = keys.pool_key(self.pool.tenant, self.pool.id)
-        found = check_search.difference(self.table, key, self.now)
+        found = late_checks.difference(self.table, key, self.now)
         if found is not None:
             stored, drift = found
-            repaired = self.repair and self.table.write([check_search.moved_to_now(key, stored, self.now)]) is None
+            repaired = self.repair and self.table.write([late_checks.moved_to_now(key, stored, self.now)]) is None
             self._found(self.pool.id, drift, repaired)
 
     def _not_on_roster(self) -> Iterator[Item]:

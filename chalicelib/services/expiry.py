@@ -211,7 +211,7 @@ def _counted(table: Table, pool: Pool, report: SweepResult) -> int | None:
         total = counts.available + counts.claimed + counts.set_aside
         total += counts.private if pool.policy.private_ttl is not None else 0
     except MALFORMED:
-        malformed.append(keys.leavers_key(pool.tenant, pool.id))
+        malformed.append(keys.pool_counts_key(pool.tenant, pool.id))
     report.failed += len(malformed)
     return None if malformed else total
 

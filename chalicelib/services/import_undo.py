@@ -150,7 +150,7 @@ def _transition(
 ) -> Transition:
     imported, key = written[customer], actor.customer_key(customer)
     untouched = rules.not_modified_since(key, imported.version, imported.created_at)
-    required = (*transitions.manager_rules(actor), rules.customer_exists(key), untouched)
+    required = (*transitions.manager_verb_rules(actor), rules.customer_exists(key), untouched)
     if known is None or not _as_written(known, imported):
         return Recheck(key, known, required)
     lost = given_up.get(customer, ())

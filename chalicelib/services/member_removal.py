@@ -157,7 +157,7 @@ def _remove(ctx: RequestContext, pool: Pool, user: str) -> Body:
         member = items.member_record(pool.tenant, pool.id, stored)
         required.append(Rule(AT_WORK, leaver, activity_unchanged(stored) & unchanged(stored, ["takes"])))
         writes.append(archive_day(keys.day_key(leaver, member.day), member.did))
-        writes.append(brought_in(keys.leavers_key(pool.tenant, pool.id), member.pooled, member.aside))
+        writes.append(brought_in(keys.pool_counts_key(pool.tenant, pool.id), member.pooled, member.aside))
         writes += change_log.of_member(ctx, pool, member, None)
         writes += naming_counts(pool, member, None)
     writes.append(Delete(leaver, all_of([rule.condition for rule in required if rule.key == leaver])))

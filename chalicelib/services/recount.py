@@ -90,7 +90,7 @@ class Recount(Struct, frozen=True):
         return self._until_sure(suspects, self._member, self._report_member)
 
     def of_pool(self) -> list[str]:
-        key = keys.leavers_key(self.lists.pool.tenant, self.lists.pool.id)
+        key = keys.pool_counts_key(self.lists.pool.tenant, self.lists.pool.id)
         return self._until_sure({self.lists.pool.id: key}, self._sums, self._report_sums)
 
     def _until_sure(self, waiting: dict[str, Key], count: Count, report: Report) -> list[str]:
@@ -143,7 +143,7 @@ class Recount(Struct, frozen=True):
 
     def sums_kept(self) -> tuple[Counter[str], list[Any]]:
         """Return the sums over members and leavers, and the values that change whenever the sums do."""
-        left = self._now(keys.leavers_key(self.lists.pool.tenant, self.lists.pool.id))
+        left = self._now(keys.pool_counts_key(self.lists.pool.tenant, self.lists.pool.id))
         kept = Counter(_sums_in(left))
         moving: list[Any] = [left]
         for stored in self.lists.members():

@@ -4,7 +4,7 @@ The cost follows what is due, not how many pools there are. Each pool's item car
 which a few index partitions list all pools (`domain.checks`). A round reads the checks that are due, the oldest first,
 works on several pools at once, and stores when each is to be checked next, unless something has moved the check
 meanwhile. What a round leaves undone stays due, so no pool starves. A round may be killed at any point or overlap with
-another one. `check_search` finds checks that are missing or too late.
+another one. `late_checks` finds checks that are missing or too late.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run_round(
 
     `hand_over` lets others check what this round has no time for (`fan_out`).
     """
-    from chalicelib.services import check_search, erasure  # only the schedule needs them
+    from chalicelib.services import erasure, late_checks  # only the schedule needs them
 
     failed = 0
     try:
@@ -60,7 +60,7 @@ def run_round(
     if hand_over is not None and not report.throttled and seconds_left() - reserved < MIN_SECONDS_LEFT:
         hand_over()
     if not report.throttled:
-        check_search.continue_search(backend, now, seconds_left)
+        late_checks.continue_search(backend, now, seconds_left)
     return report
 
 

@@ -128,7 +128,7 @@ def refresh(table: Table, customers: Sequence[Key], pool: Pool | None = None) ->
 
 def _refresh(table: Table, pools: dict[Key, Pool | None], key: Key, found: Mapping[Key, Item]) -> None:
     for _ in range(MAX_ROUNDS):
-        rows = rows_record(found.get(keys.search_rows_key(key)))
+        rows = rows_record(found.get(keys.search_row_list_key(key)))
         customer, alive = _customer(key, found)
         if customer is None and alive:
             done = False  # the customer and its fields were read before and after a change
@@ -144,7 +144,7 @@ def _refresh(table: Table, pools: dict[Key, Pool | None], key: Key, found: Mappi
 
 
 def _items_of(key: Key) -> list[Key]:
-    return [key, Key(key.pk, "F"), keys.search_rows_key(key)]
+    return [key, Key(key.pk, "F"), keys.search_row_list_key(key)]
 
 
 def _customer(key: Key, found: Mapping[Key, Item]) -> tuple[Customer | None, bool]:
@@ -215,7 +215,7 @@ def _in_steps(
     for start in starts:
         part = list(writes[start : start + ROWS_PER_WRITE])
         listed = last if start == starts[-1] else between
-        yield [required, _listed(keys.search_rows_key(key), at, listed), *part]
+        yield [required, _listed(keys.search_row_list_key(key), at, listed), *part]
         at += 1
 
 
@@ -224,7 +224,7 @@ def _listed(key: Key, at: int, rows: Rows | None) -> Action:
     same = pk.does_not_exist() if at == 0 else revision == at
     if rows is None:
         return Delete(key, same)
-    return _set(key, rows_item(key, replace(rows, revision=at + 1)), same)
+    return _set(key, row_list_item(key, replace(rows, revision=at + 1)), same)
 
 
 def _set(key: Key, item: Item, condition: Condition | None = None) -> SetAttributes:
@@ -251,7 +251,7 @@ def compare(table: Table, pool: Pool, customers: Sequence[Key]) -> Compared:
         for key in batch:
             try:
                 customer, _ = _customer(key, found)
-                rows = rows_record(found.get(keys.search_rows_key(key)))
+                rows = rows_record(found.get(keys.search_row_list_key(key)))
             except MALFORMED:
                 continue
             listed += rows.revision > 0
@@ -282,7 +282,7 @@ def row_items(key: Key, rows: Rows) -> dict[Key, Item]:
 _LISTED: Final = ("entries", "listed", "created_at", "version", "rules", "complete", "revision")
 
 
-def rows_item(key: Key, rows: Rows) -> Item:
+def row_list_item(key: Key, rows: Rows) -> Item:
     listed = [f"{'r' if each.restricted else 'a'}{'f' if each.in_fields else 'n'}{each.part}" for each in rows.entries]
     attributes = {
         "entries": msgspec.json.encode(sorted(listed)).decode(), "listed": rows.name, "created_at": rows.created_at,

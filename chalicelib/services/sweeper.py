@@ -74,7 +74,7 @@ def listed(pool_id: str, read: Callable[[], Pool]) -> Listed:
         return MalformedPool(pool_id)
 
 
-def run_round(
+def sweep_pools(
     backend: Backend,
     pools: Iterable[Listed],
     now: int,

@@ -50,7 +50,7 @@ def of_pools(ctx: RequestContext, pools: Sequence[Pool]) -> dict[str, Totals]:
 
 def _read(table: Table, pool: Pool) -> Totals:
     """Read the totals of a pool. Malformed counters are logged and left out."""
-    own_row = keys.leavers_key(pool.tenant, pool.id)
+    own_row = keys.pool_counts_key(pool.tenant, pool.id)
     roster = keys.member_roster(pool.tenant, pool.id)
     wanted = [own_row, *(key for page in table.pages(roster, index=ROSTER) for key in page.keys)]
     found = table.get(wanted)
@@ -81,7 +81,7 @@ def count_by_state(table: Table, pool: Pool, members: Sequence[Member], *, lenie
 
     With `lenient`, a malformed counter of the pool's own is left out, as malformed members are. Raises MALFORMED.
     """
-    key = keys.leavers_key(pool.tenant, pool.id)
+    key = keys.pool_counts_key(pool.tenant, pool.id)
     return _sum(table.get([key]).get(key, {}), members, lenient=lenient)
 
 

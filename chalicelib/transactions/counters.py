@@ -267,7 +267,7 @@ class Counters:
     def _row_for(self, member: Key, counter: str) -> Key | None:
         """Return the row that holds this counter of an admin, or None for their member item."""
         if counter in ("pooled", "aside"):
-            return keys.leavers_key(self._actor.tenant, keys.pool_from_pk(member.pk))
+            return keys.pool_counts_key(self._actor.tenant, keys.pool_from_pk(member.pk))
         of_actor = counter in ("entered", "followed_up") or first_follow_ups.minutes_of(counter) is not None
         return keys.day_key(member, self._today(member)) if of_actor else None
 

@@ -167,7 +167,7 @@ def test_a_customer_added_and_removed_is_counted_in_the_row_of_the_pool(world: W
     undone = world.root.post("/import", {"rows": [{"id": "c1", "name": "C1"}]}).json["import_id"]
     world.root.post(f"/imports/{undone}/undo")
 
-    key = keys.leavers_key("main", "p")
+    key = keys.pool_counts_key("main", "p")
     row = next(
         items.deserialize_item(each) for each in everything(world.table) if (each["pk"]["S"], each["sk"]["S"]) == key
     )

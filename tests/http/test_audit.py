@@ -20,7 +20,7 @@ from chalicelib.services import sweeper
 from tests.support.world import DAY, HOUR, KEY_SECRET, World
 
 ALICE = keys.member_key("main", "p", "alice")
-LEAVERS = keys.leavers_key("main", "p")
+LEAVERS = keys.pool_counts_key("main", "p")
 C1 = keys.customer_key("main", "p", "c1")
 
 

@@ -71,7 +71,7 @@ def test_a_sweep_out_of_time_stops_and_reports_the_rest(world: World) -> None:
     world.clock.forward(HOUR)
     backend = world.another_process().backend
 
-    report = sweeper.run_round(backend, sweeper.all_pools(backend), world.clock(), lambda: 1.0)
+    report = sweeper.sweep_pools(backend, sweeper.all_pools(backend), world.clock(), lambda: 1.0)
 
     assert (report.due, report.returned, report.remaining) == (4, 0, 4)
 

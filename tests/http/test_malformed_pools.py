@@ -114,7 +114,7 @@ def test_a_malformed_counter_is_counted_as_failed_and_stops_no_sweep(
     memory_world.pool(claim_ttl="PT1H", sweep_breaker=0.9, customers=2)
     memory_world.alice.claim("c1")
     memory_world.clock.forward(HOUR)
-    key = keys.leavers_key("main", "p") if user is None else keys.member_key("main", "p", user)
+    key = keys.pool_counts_key("main", "p") if user is None else keys.member_key("main", "p", user)
     stored = memory_world.table.get([key]).get(key, {"pk": {"S": key.pk}, "sk": {"S": key.sk}})
     memory_world.table.write([Put(key, stored | {counter: {"S": "many"}})])
 

@@ -131,7 +131,7 @@ def test_the_breaker_trips_although_a_counter_is_malformed(world: World) -> None
 
 def test_the_audit_continues_after_a_pool_whose_own_counter_is_malformed(world: World) -> None:
     two_pools_with_due_claims(world)
-    key = keys.leavers_key("main", "p")
+    key = keys.pool_counts_key("main", "p")
     wrong: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "pooled": {"N": "1.5"}, "aside": {"N": "0"}}
     world.table.write([Put(key, wrong)])
 
@@ -500,7 +500,7 @@ def test_a_search_by_a_malformed_unique_key_finds_nobody(world: World, user: str
 @pytest.mark.parametrize("wrong", [WRONG, {"N": "1.5"}])
 def test_the_statistics_leave_a_malformed_counter_of_the_pool_out(world: World, wrong: dict[str, Any]) -> None:
     world.pool(customers=2)
-    key = keys.leavers_key("main", "p")
+    key = keys.pool_counts_key("main", "p")
     malformed: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "pooled": wrong, "aside": {"N": "0"}}
     world.table.write([Put(key, malformed)])
 

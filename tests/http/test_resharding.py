@@ -221,7 +221,7 @@ def test_resharding_out_of_time_stores_its_progress(world: World) -> None:
     backend = world.another_process().backend
     left = iter([60.0] * 10 + [0.0] * 20)
 
-    sweeper.run_round(backend, sweeper.all_pools(backend), world.clock(), lambda: next(left))
+    sweeper.sweep_pools(backend, sweeper.all_pools(backend), world.clock(), lambda: next(left))
 
     key = keys.resharding_key("main", "p")
     assert items.deserialize(world.table.get([key])[key]["list"]) > 0

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.model.model import Customer, created
-from chalicelib.services.check_search import PERIOD_MS
+from chalicelib.services.late_checks import PERIOD_MS
 from tests.support.memory import memory_table
 from tests.support.metered import Metered
 from tests.support.world import DAY, HOUR, MINUTE, START, World

@@ -258,7 +258,7 @@ class World:
         backend = self.another_process().backend
         if not options:
             return schedule.check_pools(backend, self.clock(), lambda: 60.0)
-        return sweeper.run_round(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
+        return sweeper.sweep_pools(backend, sweeper.all_pools(backend), self.clock(), lambda: 60.0, **options)
 
     def finish_field_changes(self) -> None:
         """Let the schedule finish what a change of field definitions leaves to do, also if it turns a field off."""

@@ -99,7 +99,7 @@ class Month:
                 self.day_of(user)
                 self.clock[0] += 20 * MINUTE
             self.clock[0] += DAY - len(PEOPLE) * 20 * MINUTE
-            sweeper.run_round(
+            sweeper.sweep_pools(
                 self.service.backend, sweeper.all_pools(self.service.backend), self.clock[0], lambda: 60.0
             )
         for user in PEOPLE:  # and this morning
