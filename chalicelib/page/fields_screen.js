@@ -1,6 +1,7 @@
 // The fields of the pool's customers: defined, changed, removed. The service checks every change, and returns which part of
 // it continues in the background.
 
+import { linkTo, placeWith } from "./address.js";
 import { Badge, Button, Choice, Field } from "./components.js";
 import { fieldName } from "./customers.js";
 import { openForm } from "./dialogs.js";
@@ -18,7 +19,8 @@ export function FieldsScreen() {
   return html`<div class="tools"><${Button} kind="main" act=${() => editField(null)}>${say("fields.add")}</${Button}></div>
     <p class="quiet-text">${say("fields.about")}</p>
     ${ready === false && html`<p class="banner" role="status">${say("fields.working")}</p>`}
-    ${problem && html`<p class="banner" role="status">${problem.detail ?? String(problem)}</p>`}
+    ${Object.entries(problem?.twins ?? {}).map(([key, ids]) => html`<p class="banner" role="status" key=${key}>${say("fields.twins", { name: fieldName(key) })}
+      ${ids.map((id) => html` <a href=${linkTo({ ...placeWith({}), customer: id })}>${id}</a>`)}</p>`)}
     <div class="scrolls-wide"><table class="plain"><thead><tr>${["fields.key", "fields.label", "fields.type", "fields.marks"].map((key) => html`<th scope="col">${say(key)}</th>`)}
       <th scope="col">${say("list.verbs")}</th></tr></thead>
       <tbody>${fields.map((field) => html`<tr key=${field.key} data-id=${field.key}>
