@@ -24,7 +24,6 @@ LONGEST_CELL: Final = 131_072
 _SAMPLE: Final = 30  # lines that decide about the delimiter
 _SEP: Final = re.compile(r"sep=([^\s\"]|\t)\s*", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
-_ESCAPED: Final = re.compile('""')
 _SURROGATE: Final = re.compile("[\udc80-\udcff]")
 
 # The length of a cell is checked here: the csv module raises the same error for an unclosed quotation mark.
@@ -46,7 +45,8 @@ def dialect(source: Source, encoding: Encoding) -> Dialect:
         return Dialect(given[1], 1)
     delimiter = _delimiter("".join(sample))
     spaced = re.compile(rf'"{re.escape(delimiter)} +"')
-    return Dialect(delimiter, spaced=any(spaced.search(_ESCAPED.sub("", line)) for line in sample))
+    # Each quoted cell becomes one mark: a cell may contain a delimiter and a blank itself.
+    return Dialect(delimiter, spaced=any(spaced.search(_QUOTED.sub('"', line)) for line in sample))
 
 
 def _delimiter(sample: str) -> str:

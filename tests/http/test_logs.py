@@ -302,6 +302,8 @@ def test_the_deployed_service_and_its_schedule_log_no_secret(
         assert deployed.app(event, None)["statusCode"] == 200
 
     class Context:
+        invoked_function_arn = "arn:aws:lambda:us-east-1:1:function:sweep"
+
         def get_remaining_time_in_millis(self) -> int:
             return 60_000
 

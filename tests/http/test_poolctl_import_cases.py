@@ -165,6 +165,6 @@ def test_contacts_under_chinese_headings_are_masked(terminal: Terminal, threaded
 
     done = terminal.run("import", "-p", "q", file)
 
-    (seen,) = threaded.user("alice", pool="q").walk("/customers")
+    (seen,) = threaded.user("alice", pool="q").in_full("/customers")
     assert done.status == 0, done.err
     assert seen["fields"] == {"phone": "138****8000", "wechat": "w****", "email": "l****@example.com"}

@@ -75,7 +75,7 @@ def test_an_exported_file_can_be_imported_unchanged(terminal: Terminal, threaded
 
     done = terminal.run("import", "-p", "q", terminal.home / f"all.{kind}")
 
-    imported = {each["id"]: each for each in threaded.user("mona", pool="q").walk("/customers")}
+    imported = {each["id"]: each for each in threaded.user("mona", pool="q").in_full("/customers")}
     assert done.status == 0, done.err
     assert imported.keys() == {"evil", "good"}
     assert (imported["evil"]["name"], imported["evil"]["priority"]) == ("=cmd()", -3)

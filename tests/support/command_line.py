@@ -144,7 +144,7 @@ def save(terminal: Terminal, text: str, name: str = "customers.csv", encoding: s
 
 def customers_by_name(world: World) -> dict[str, Any]:
     """Every customer of the pool, by name."""
-    listed = world.mona.walk("/customers")
+    listed = world.mona.in_full("/customers")
     by_name = {each["name"]: each for each in listed}
     assert len(by_name) == len(listed), "one was imported twice"
     return by_name

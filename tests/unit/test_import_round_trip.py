@@ -77,6 +77,14 @@ def test_text_survives_an_export_and_an_import(kind: str, language: str, data: s
     assert imported_again(written, kind, language) == expected(written)
 
 
+def test_a_delimiter_and_a_blank_in_a_name_leave_other_blanks_alone() -> None:
+    fields = {"remark": " "}
+    pool_attributes = {"state": "claimed", "holder": "alice", "claimed_at": "2026-01-01", "expires_at": "2026-02-01"}
+    written = [pool_attributes | {"id": "c0", "name": ", ", "priority": 0, "fields": fields}]
+
+    assert imported_again(written, ".csv", "en") == expected(written)
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 @settings(deadline=None)
 @given(customers(VALUES | NUMBERS))
