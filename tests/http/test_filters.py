@@ -338,12 +338,12 @@ def test_a_search_by_phone_obeys_filters_and_refuses_an_unknown_order(world: Wor
     assert mona.get("/customers?phone=13800000001&sort=bogus").status == 422
 
 
-def test_a_replay_of_claim_next_has_the_cursor_of_the_first_answer(world: World) -> None:
-    world.pool()
-    world.fill(1_100)
+def test_a_replay_of_claim_next_has_the_cursor_of_the_first_answer(memory_world: World) -> None:
+    memory_world.pool()
+    memory_world.fill(1_100)
     body = {"filter": {"city": ["nowhere"]}}
 
-    first, again = (world.alice.post("/claim-next", body, idempotency_key="k") for _ in range(2))
+    first, again = (memory_world.alice.post("/claim-next", body, idempotency_key="k") for _ in range(2))
 
     assert first.json["next_cursor"] and again.text == first.text
 
