@@ -185,10 +185,10 @@ def remove_member(req: Request, user: str, held: str | None, private: str | None
     refuse_if(private is None and bool(req.model.owned_by(req.pool, user)), "member_has_private")
     if held is not None:
         req.model.return_expired(req.pool, user, req.now)
-        require_room_for_claims(req, user, to if held == "transfer" and to != user else None)
+        require_room_for_claims(req, user, to if held == "transfer" else None)
     if private is not None:
         end_private(req, user)
-        require_room_for_private(req, user, to if private == "transfer" and to != user else None)
+        require_room_for_private(req, user, to if private == "transfer" else None)
     if held is not None:
         hand_back(req, user, held, to)
     if private is not None:
@@ -203,18 +203,18 @@ def require_room_for_claims(req: Request, user: str, heir: str | None) -> None:
     if heir is None:
         return
     req.model.return_expired(req.pool, heir, req.now)
-    if (req.pool, heir) in req.model.members:
-        limit, holds = req.model.limit(req.pool, heir), len(req.model.held_by(req.pool, user))
-        room = None if limit is None else limit - len(req.model.held_by(req.pool, heir))
-        refuse_if(room is not None and room < holds and bool(holds), "holding_limit")
+    if holds := len(req.model.held_by(req.pool, user)):
+        req.by_recipient(heir)
+        limit = req.model.limit(req.pool, heir)
+        refuse_if(limit is not None and limit - len(req.model.held_by(req.pool, heir)) < holds, "holding_limit")
 
 
 def require_room_for_private(req: Request, user: str, heir: str | None) -> None:
     if heir is None:
         return
     req.model.return_private(req.pool, heir, req.now)
-    if (req.pool, heir) in req.model.members:
-        owned = len(req.model.owned_by(req.pool, user))
+    if owned := len(req.model.owned_by(req.pool, user)):
+        req.by_recipient(heir)
         refuse_if(req.model.private_room(req.pool, heir, req.now, 0) < owned, "private_limit")
 
 
@@ -231,7 +231,7 @@ def hand_private_on(req: Request, user: str, private: str, to: str | None) -> No
     for each in req.model.owned_by(req.pool, user):
         if private == "deposit":
             put_back(req, each, req.pool)
-        elif to is not None and to != user:
+        elif to is not None:
             req.by_recipient(to)
             hand_private(req, each, to)
 
@@ -242,8 +242,6 @@ def hand_back(req: Request, user: str, held: str, to: str | None) -> None:
     if held == "release" or to is None:
         for each in holds:
             req.model.give_back(each, "released" if user == req.who else "reclaimed", req.now)
-        return
-    if to == user:
         return
     req.model.return_expired(req.pool, to, req.now)
     if not holds:
