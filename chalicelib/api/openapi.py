@@ -16,7 +16,7 @@ import msgspec
 
 from chalicelib import __version__
 from chalicelib.api.json_schema import Schema, portable, typed, without_null
-from chalicelib.api.routing import JSON, NoBody, Route
+from chalicelib.api.routing import ANY_MEDIA, JSON, NoBody, Route
 from chalicelib.model import responses
 from chalicelib.model.errors import CATALOG
 from chalicelib.model.identities import USER_SCHEMA
@@ -240,12 +240,15 @@ def _header(name: str, description: str, schema: Schema) -> Schema:
 
 # Responses
 
+_FILES: Final = ("text/javascript", "text/css", "application/json")  # of the console: generators reject `*/*`
+
 
 def _responses(route: Route, schemas: dict[Any, Schema]) -> Iterator[tuple[str, Schema]]:
     names = ["ETag"] if _shows_a_version(route) else []
     names += [] if route.method == "GET" else ["Idempotent-Replayed"]
     names += ["Content-Language"] if {"results", "blocking"} & {*_members(route.answers)} else []
-    done: Schema = {"content": _json(schemas.get(route.answers, {}), route.media)}
+    media = _FILES if route.media == ANY_MEDIA else (route.media,)
+    done: Schema = {"content": {each: {"schema": schemas.get(route.answers, {})} for each in media}}
     for status in (route.status, 202) if route.continues else (route.status,):
         yield str(status), {"description": DONE[status], **done, "headers": _headers([*names, "X-Request-Id"])}
     for status in _may_refuse_with(route):

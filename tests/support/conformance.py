@@ -52,12 +52,12 @@ def response_schema(
     responses = operation(route)["responses"]
     assert str(status) in responses, f"{route.method} {route.path} does not declare {status}"
     response = resolved(responses[str(status)])
-    ((media, content),) = response["content"].items()
+    (media, content), *others = response["content"].items()
     headers = {name: resolved(header) for name, header in response.get("headers", {}).items()}
     header_schemas = {
         name: (header.get("required", False), compiled(header["schema"])) for name, header in headers.items()
     }
-    return compiled(content["schema"]), media, header_schemas
+    return compiled(content["schema"]), ANY_MEDIA if others else media, header_schemas
 
 
 @cache
