@@ -29,7 +29,7 @@ def row_record(tenant: str, pool: str, stored: Item) -> Customer:
 
 
 def _placed(stored: Item, priority: int) -> dict[str, Any]:
-    """Return what the place of a customer in the index `place` says about it: `keys.index_attributes` in reverse."""
+    """Return the attributes that follow from a key of the index `place`: the inverse of `keys.index_attributes`."""
     rank = items.deserialize(stored[INDEX_RANGE[PLACE]])
     holder = keys.holder_from_place(items.deserialize(stored[PLACE]))
     if holder is None:

@@ -92,7 +92,7 @@ async function applyRules(changed, applyTo) {
   return notice(applyTo === "all" ? say("rules.applied_all", { count: now.pool.affected }) : say("rules.applied"));
 }
 
-/** What would change, for whom, and which ways around the rules it would leave open. */
+/** Shows the result of the dry run: changed rules, affected customers and holders, and warnings. */
 function Trial({ rules, pool, customers, applyTo }) {
   if (rules.length === 0) return html`<${Empty}>${say("rules.unchanged")}</${Empty}>`;
   const all = applyTo === "all";

@@ -10,7 +10,7 @@ import { number, reason, say } from "./words.js";
 
 const LIMITS = { holding_limit: "me.held", private_limit: "state.private" };
 
-/** Members whom the reader may change, with a control for each limit and for the territory. */
+/** Lists the members that the reader may change, with a control for each limit and for the territory. */
 export function LimitsTable({ members, done }) {
   const [typed, setTyped] = useState(() => Object.fromEntries(members.map((member) => [member.user_id, typedOf(member)])));
   const [wrong, setWrong] = useState({});

@@ -167,3 +167,12 @@ class Console:
 def open_section(browser: Browser, section: str, user: str = "mona", language: str = "en") -> Console:
     """Open the console at a view of managers."""
     return browser.open_console(user, language, tab=section)
+
+
+def create_field_sales(root: Console) -> None:
+    """Create the pool "field" from the screen of the pool's state."""
+    root.button("pools.create").click()
+    root.dialog.get_by_label("Name").fill("Field sales")
+    root.dialog.get_by_label("Id").fill("field")
+    root.button("pools.create", root.dialog).click()
+    root.notice("Field sales is open.")

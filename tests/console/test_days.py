@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.console.pages import DESKTOP, PHONE, Browser, Team, open_section
+from tests.console.pages import DESKTOP, PHONE, Browser, Team, create_field_sales, open_section
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
@@ -73,11 +73,7 @@ def test_a_day_of_a_manager(browser: Browser, team: Team) -> None:
 def test_a_day_of_an_admin(browser: Browser, team: Team) -> None:
     root = open_section(browser, "state", user="root")
 
-    root.button("pools.create").click()
-    root.dialog.get_by_label("Name").fill("Field sales")
-    root.dialog.get_by_label("Id").fill("field")
-    root.button("pools.create", root.dialog).click()
-    root.notice("Field sales is open.")
+    create_field_sales(root)
     root.button("members.add").click()
     root.dialog.get_by_label("User").fill("mona")
     root.dialog.get_by_label("Role").select_option("manager")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.console.pages import Browser, Console, Team, open_section
+from tests.console.pages import Browser, Console, Team, create_field_sales, open_section
 
 
 def test_an_admin_pauses_resumes_and_closes_the_pool(browser: Browser, team: Team) -> None:
@@ -37,11 +37,7 @@ def test_an_admin_creates_a_pool_like_this_one_and_deletes_it(browser: Browser, 
     team.change_policy(holding_limit=7)
     root = open_section(browser, "state", user="root")
 
-    root.button("pools.create").click()
-    root.dialog.get_by_label("Name").fill("Field sales")
-    root.dialog.get_by_label("Id").fill("field")
-    root.button("pools.create", root.dialog).click()
-    root.notice("Field sales is open.")
+    create_field_sales(root)
     made = team.call("root", "GET", "/v1/pools/field").json
     root.tab("state")
     for verb in ("close", "delete"):
