@@ -26,6 +26,7 @@ from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import Check, Delete, Put, Throttled, Update
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool
+from chalicelib.services.expiry import MIN_SECONDS_LEFT
 from chalicelib.services.pools import updated_pool
 from chalicelib.services.search_rows import STALE_MS
 from chalicelib.transactions import change_log
@@ -36,7 +37,6 @@ from chalicelib.transactions.unit_of_work import UnitOfWork
 CUSTOMERS_PER_PAGE: Final = 50  # with their fields: one read
 MAX_NAMED: Final = 100  # customers with equal values, for each field
 MAX_ROUNDS: Final = 8  # attempts at customers whose values others take and release meanwhile
-MIN_SECONDS_LEFT: Final = 3.0  # upper bound for one page
 
 
 class Progress(Struct):

@@ -11,7 +11,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.table import Put
 from chalicelib.model.field_definitions import Field, Label
 from chalicelib.services import field_forecast, field_job, search_rows
-from chalicelib.services.field_job import MIN_SECONDS_LEFT
+from chalicelib.services.expiry import MIN_SECONDS_LEFT
 from chalicelib.transactions.context import Caller, RequestContext
 from chalicelib.transactions.unit_of_work import PoolChanged
 from tests.support.audit import assert_sound

@@ -14,13 +14,14 @@ import pytest
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.services import field_job, search_rows
+from chalicelib.services.expiry import MIN_SECONDS_LEFT
 from tests.support import tally
 from tests.support.audit import assert_sound
 from tests.support.memory import Memory, memory_table
 from tests.support.world import MINUTE, SECOND, World
 
 MOST, VALUES = 5, ["1", "2", "3", " 1", None]
-NO_TIME = field_job.MIN_SECONDS_LEFT - 1
+NO_TIME = MIN_SECONDS_LEFT - 1
 
 
 def field(key: str, kind: str = "text", **flags: Any) -> dict[str, Any]:
