@@ -173,16 +173,17 @@ def request_in(exchange: str) -> Request:
 
 
 def _routes(page: str) -> str:
-    """Every route, with the section that first shows it."""
-    shown: dict[int, str] = {}
+    """The routes, by the section that first shows a success of each."""
+    shown: dict[str, list[str]] = {}
+    sections: dict[int, str] = {}
     for section, exchange in exchanges(page):
         request = request_in(exchange)
-        shown.setdefault(route_of(request.method, request.path), section)
-    rows = [
-        f"| {_linked(f'`{route.method} {route.path}`', shown.get(at))} | {route.handler.__doc__} |"
-        for at, route in enumerate(ROUTES)
-    ]
-    return "\n".join(["| route | what it does |", "|---|---|", *rows, ""])
+        if "\nHTTP/1.1 2" in exchange:
+            sections.setdefault(route_of(request.method, request.path), section)
+    for at, route in enumerate(ROUTES):
+        shown.setdefault(sections.get(at, ""), []).append(f"`{route.method} {route.path}`")
+    rows = [f"| {_linked(section, section) if section else ''} | {'<br>'.join(shown[section])} |" for section in shown]
+    return "\n".join(["| section | routes |", "|---|---|", *rows, ""])
 
 
 def _codes(page: str) -> str:
