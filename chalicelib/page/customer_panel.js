@@ -15,6 +15,7 @@ import { html, useEffect, useRef, useState } from "./view.js";
 import { moment, number, reason, say } from "./words.js";
 
 const EVENTS_OF_HOLDERS = ["claimed", "assigned", "transferred", "converted", "won"];
+const UNREAD = { events: null, blocking: [], error: null };
 const ENDS_OF_HOLDERS = ["released", "reclaimed", "expired", "deposited", "transferred", "set_aside"];
 
 /** The panel, open while the address names a customer. */
@@ -25,23 +26,24 @@ export function CustomerPanel() {
 }
 
 function Panel({ id }) {
-  const [about, setAbout] = useState({ events: null, blocking: [], error: null });
+  const [known, setKnown] = useState({ id, ...UNREAD });
+  const about = known.id === id ? known : UNREAD; // never what was read of the customer before
   const latest = useRef(0);
   const customer = customerOf(id);
   const reload = async () => {
     latest.current += 1;
     const asked = latest.current;
     try {
-      const [known, events] = await Promise.all([read(ofCustomer(id)), all(ofCustomer(id, "/history"))]);
-      keep(known);
-      const blocking = known.state === "available" && now.me ? (await read(ofCustomer(id, "/eligibility"))).blocking : [];
-      if (asked === latest.current) setAbout({ events, blocking, error: null });
+      const [current, events] = await Promise.all([read(ofCustomer(id)), all(ofCustomer(id, "/history"))]);
+      keep(current);
+      const blocking = current.state === "available" && now.me ? (await read(ofCustomer(id, "/eligibility"))).blocking : [];
+      if (asked === latest.current) setKnown({ id, events, blocking, error: null });
     } catch (error) {
       refusalOf(error);
-      if (asked === latest.current) setAbout({ events: null, blocking: [], error });
+      if (asked === latest.current) setKnown({ id, ...UNREAD, error });
     }
   };
-  useEffect(() => { setAbout({ events: null, blocking: [], error: null }); reload(); }, [id]);
+  useEffect(() => { reload(); }, [id]);
   useEffect(() => { if (about.events !== null) reload(); }, [customer?.version]);
   useRefresh(reload);
   const list = currentList.value;
@@ -51,7 +53,7 @@ function Panel({ id }) {
     <div class="customer">
       ${about.error ? html`<${Failed} error=${about.error} again=${reload}/>`
         : customer === null || customer.partial ? html`<${Reading}/>`
-          : html`<${About} customer=${customer} events=${about.events} blocking=${about.blocking} list=${list}/>`}
+          : html`<${About} key=${id} customer=${customer} events=${about.events} blocking=${about.blocking} list=${list}/>`}
     </div>
   </${ModalDialog}>`;
 }
@@ -69,7 +71,6 @@ function Neighbours({ id, list }) {
 
 function About({ customer, events, blocking, list }) {
   const [editing, setEditing] = useState(false);
-  useEffect(() => { setEditing(false); }, [customer.id]);
   const mayEdit = (mine(customer) && ["claimed", "private"].includes(stateOf(customer))) || managing();
   return html`
     <div class="facts"><${StateBadges} customer=${customer}/>

@@ -5,7 +5,7 @@ import { Button } from "./components.js";
 import { fieldName } from "./customers.js";
 import { now } from "./now.js";
 import { fromPart } from "./parts_loaded.js";
-import { html, useEffect, useRef } from "./view.js";
+import { html, useLayoutEffect, useRef } from "./view.js";
 import { say } from "./words.js";
 
 const TYPING_MS = 350;
@@ -38,7 +38,7 @@ export function SearchBox({ words }) {
     clearTimeout(timer.current);
     go({ q: text.trim() || null }, { replace: true });
   };
-  useEffect(() => { if (box.current !== document.activeElement) box.current.value = place.value.q ?? ""; }, [place.value.q]);
+  useLayoutEffect(() => { if (box.current !== document.activeElement) box.current.value = place.value.q ?? ""; }, [place.value.q]);
   const typed = () => {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => find(box.current.value), TYPING_MS);

@@ -4,7 +4,7 @@
 import { Button, Choice } from "./components.js";
 import { fieldName } from "./customers.js";
 import { now } from "./now.js";
-import { html, useEffect, useMemo, useState } from "./view.js";
+import { html, useMemo, useState } from "./view.js";
 import { milliseconds, say, tag, UNITS } from "./words.js";
 
 const WRITTEN = { W: "P{n}W", D: "P{n}D", H: "PT{n}H", M: "PT{n}M", S: "PT{n}S" };
@@ -33,10 +33,10 @@ export function ChoiceControl({ value, change, options, ...more }) {
 /** A number with a unit. An untouched length keeps its spelling: P1W stays one week. */
 export function LengthControl({ value, change, ...more }) {
   const { count, unit: given } = inOneUnit(value);
-  const [unit, setUnit] = useState(given);
-  useEffect(() => { if (value !== null) setUnit(given); }, [value]);
-  const write = (many, each) => change(many === "" ? null : WRITTEN[each].replace("{n}", String(Number(many))));
-  const choose = ({ target }) => { setUnit(target.value); if (count !== "") write(count, target.value); };
+  const [chosen, setChosen] = useState(given);
+  const unit = value === null ? chosen : given; // an empty control has only the unit that was chosen last
+  const write = (many, each) => { setChosen(each); change(many === "" ? null : WRITTEN[each].replace("{n}", String(Number(many)))); };
+  const choose = ({ target }) => write(count, target.value);
   return html`<span class="duration"><input type="number" min="1" step="1" value=${count} ...${more} onInput=${({ target }) => write(target.value, unit)}/>
     <${Choice} aria-label=${say("units")} value=${unit} options=${unitNames()} onChange=${choose}/></span>`;
 }

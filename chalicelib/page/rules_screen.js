@@ -10,7 +10,7 @@ import { ask, inPool, query, read, Refused } from "./requests.js";
 import {
   ChoiceControl, CountControl, FieldsControl, LengthControl, LengthsControl, RegionControl, ShareControl, YesControl, ZoneControl,
 } from "./rule_controls.js";
-import { html, useEffect, useState } from "./view.js";
+import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
 /** Rules in groups, each with the kind of its control. */
@@ -40,12 +40,17 @@ function chosenFrom(kind, values) {
 
 export function RulesScreen() {
   const { policy, version } = now.pool;
-  const [draft, setDraft] = useState(policy);
+  const [edited, setEdited] = useState({ version, rules: {} });
   const [applyTo, setApplyTo] = useState("new");
   const [trial, setTrial] = useState(null);
-  useEffect(() => { setDraft(policy); setTrial(null); }, [version]);
-  const put = (rule, value) => { setDraft((before) => ({ ...before, [rule]: value })); setTrial(null); };
-  const changed = Object.fromEntries(Object.entries(draft).filter(([rule, value]) => JSON.stringify(value) !== JSON.stringify(policy[rule])));
+  // What was typed for another version counts no longer: the form shows the rules as they are, in the same rendering.
+  const rules = edited.version === version ? edited.rules : {};
+  const draft = { ...policy, ...rules };
+  const put = (rule, value) => {
+    setEdited((before) => ({ version, rules: { ...(before.version === version && before.rules), [rule]: value } }));
+    setTrial(null);
+  };
+  const changed = Object.fromEntries(Object.entries(rules).filter(([rule, value]) => JSON.stringify(value) !== JSON.stringify(policy[rule])));
   return html`<form class="card rules" onSubmit=${(event) => event.preventDefault()}>
     <p class="quiet-text">${say("rules.about")}</p>
     <${Warnings} of=${now.pool.warnings}/>
@@ -55,9 +60,9 @@ export function RulesScreen() {
     <div class="rules-end">
       <${Field} label=${say("rules.apply_to")}><${Choice} value=${applyTo} options=${{ new: say("rules.to_new"), all: say("rules.to_all") }}
         onChange=${({ target }) => { setApplyTo(target.value); setTrial(null); }}/></${Field}>
-      <div class="trial" aria-live="polite">${trial && html`<${Trial} ...${trial}/>`}</div>
+      <div class="trial" aria-live="polite">${trial?.version === version && html`<${Trial} ...${trial}/>`}</div>
       <div class="buttons">
-        <${Button} act=${async () => setTrial(await tryRules(changed, applyTo))}>${say("rules.try")}</${Button}>
+        <${Button} act=${async () => setTrial({ version, ...await tryRules(changed, applyTo) })}>${say("rules.try")}</${Button}>
         <${Button} kind="main" act=${() => applyRules(changed, applyTo)}>${say("rules.apply")}</${Button}></div>
     </div></form>`;
 }

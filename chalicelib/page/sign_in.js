@@ -6,7 +6,7 @@ import { dropDrafts } from "./drafts.js";
 import { start } from "./now.js";
 import { fromPart } from "./parts_loaded.js";
 import { session } from "./session.js";
-import { html, useEffect, useRef, useState } from "./view.js";
+import { html, useRef, useState } from "./view.js";
 import { GIVEN, language, LANGUAGES, say, speak, TAGS } from "./words.js";
 
 export function SignInPage() {
@@ -26,8 +26,11 @@ export function SignInAgain() {
 }
 
 function SignIn() {
-  const [wrong, setWrong] = useState(signInWords());
-  useEffect(() => { setWrong(signInWords()); }, [session.refused, session.failed, session.ended, language.value]);
+  const cause = [session.refused, session.failed, session.ended, language.value].join(" ");
+  const [typed, setTyped] = useState({ cause, wrong: null });
+  // A reason of the session that has come since is shown in the place of what was wrong before.
+  const wrong = typed.cause === cause && typed.wrong !== null ? typed.wrong : signInWords();
+  const setWrong = (words) => setTyped({ cause, wrong: words });
   const leave = () => fromPart("company", "leaveToSignIn").then((leaveNow) => leaveNow()).catch(() => setWrong(say("sign_in.away")));
   const given = GIVEN.signIn !== null;
   return html`<p class="refused" role="alert">${wrong}</p>
