@@ -435,6 +435,31 @@ def leave_unchanged(user_key: Key, request: str, state: str) -> Rule:
     return Rule(RETRY, user_key, (leave_id == request) & (leave_state == state))
 
 
+# Cached, since nearly all claims of a pool have the same limits and take one customer.
+
+
+@lru_cache(maxsize=256)
+def _fits_day(left: int, starts_day: bool) -> Condition:
+    """Require that today's claims are at most `left`."""
+    today = did["claimed"]
+    if left < 0:
+        return pk.does_not_exist()
+    fits: Condition = pk.exists() if starts_day else (~(today < 0) & (today <= left)) | today.does_not_exist()
+    return fits
+
+
+@lru_cache(maxsize=256)
+def _fits_holding(limit: int | None, count: int, private: bool) -> Condition:
+    """Require space for `count` more customers under the pool's `limit`, or under the member's own one."""
+    kept, left, own_most = (private_count, private_room, own_private_limit) if private else (held, room, own_limit)
+    own: Condition = own_most.exists() & (left >= count)
+    pools: Condition = own_most.does_not_exist()
+    if limit is not None:
+        pools = pools & (kept <= limit - count)
+    fits: Condition = ~(kept < 0) & (own | pools)  # a negative counter is malformed
+    return fits
+
+
 class Quota(Struct, frozen=True):
     """The limits on the `count` customers that one member takes in one transaction (rules 4, 5 and 31).
 
@@ -460,29 +485,13 @@ class Quota(Struct, frozen=True):
         return "private" if self.private else "held"
 
     def condition(self) -> Condition:
-        return self._daily() & self._holding() if self._counts_today() else self._holding()
+        holding = _fits_holding(self._pools_limit, self.count, self.private)
+        if not self._counts_today():
+            return holding
+        return all_of([_fits_day((self.policy.daily_claim_limit or 0) - self.count, self.starts_day), holding])
 
     def _counts_today(self) -> bool:
         return self.daily and not self.private and self.policy.daily_claim_limit is not None
-
-    def _daily(self) -> Condition:
-        left = (self.policy.daily_claim_limit or 0) - self.count
-        today = did["claimed"]
-        if left < 0:
-            return pk.does_not_exist()
-        fits: Condition = pk.exists() if self.starts_day else (~(today < 0) & (today <= left)) | today.does_not_exist()
-        return fits
-
-    def _holding(self) -> Condition:
-        kept, left, own_most = (private_count, private_room, own_private_limit) if self.private else (
-            held, room, own_limit
-        )  # fmt: skip
-        own: Condition = own_most.exists() & (left >= self.count)
-        pools: Condition = own_most.does_not_exist()
-        if self._pools_limit is not None:
-            pools = pools & (kept <= self._pools_limit - self.count)
-        fits: Condition = ~(kept < 0) & (own | pools)  # a negative counter is malformed
-        return fits
 
     @property
     def _pools_limit(self) -> int | None:

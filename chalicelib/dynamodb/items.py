@@ -34,6 +34,7 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 KILOBYTE: Final = 1024
 MAX_PLAIN_BYTES: Final = 320
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
+FEWEST_PER_PAGE: Final = 2  # that move because of their size
 NAMING: Final = "field:"  # begins the counter of the territories that name a field
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
 FIRST_OWNER: Final = "first_owner"  # of a unique key: stays, however many customers take the key later
@@ -118,17 +119,30 @@ _KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED)) | INDEX_ATTRIBUTES
 
 
 def customer_item(customer: Customer) -> Item:
-    """Return the whole item. Avoids `build_item`, which is slower: a claim spends much of its time here."""
-    key = keys.customer_key(customer.tenant, customer.pool, customer.id)
-    stored: Item = {"pk": {"S": key.pk}, "sk": {"S": key.sk}, "tail": {"S": encode_events(customer.tail)}}
-    for name, omitted in _OMITTED.items():
-        if (content := getattr(customer, name)) != omitted:
-            stored[name] = serialize(content)
-    for name, content in keys.index_attributes(customer).items():
-        stored[name] = serialize(content)
+    """Return the whole item."""
+    stored = {name: serialize(content) for name, content in _customer_attributes(customer).items()}
     if customer.card:
         stored["card"] = {"M": customer.card}
     return stored | customer.unknown if customer.unknown else stored
+
+
+def customer_size(customer: Customer) -> int:
+    """Return the billed bytes of the customer's item. Equal to `size` of it, and faster: every claim needs it."""
+    plain = _customer_attributes(customer)
+    total = sum([len(name) + _plain_bytes(content) for name, content in plain.items()])
+    if customer.card:
+        total += len("card") + _bytes({"M": customer.card})
+    return total + size(customer.unknown) if customer.unknown else total
+
+
+def _customer_attributes(customer: Customer) -> dict[str, Any]:
+    """Return the attributes of the item that this version knows, except the card, as plain values."""
+    key = keys.customer_key(customer.tenant, customer.pool, customer.id)
+    plain = {"pk": key.pk, "sk": key.sk, "tail": encode_events(customer.tail)}
+    for name, omitted in _OMITTED.items():
+        if (content := getattr(customer, name)) != omitted:
+            plain[name] = content
+    return plain | keys.index_attributes(customer)
 
 
 def customer_changes(before: Customer, after: Customer) -> tuple[Item, tuple[str, ...]]:
@@ -321,6 +335,12 @@ def _bytes(tagged: dict[str, Any]) -> int:
     if kind in ("BOOL", "NULL"):
         return 1
     return len(content if kind == "B" else content.encode())
+
+
+def _plain_bytes(plain: str | int | dict[str, Any]) -> int:
+    if isinstance(plain, str):
+        return len(plain) if plain.isascii() else len(plain.encode())
+    return _bytes(serialize(plain))
 
 
 def event_page_item(customer: Customer, events: tuple[Event, ...]) -> Item:

@@ -16,7 +16,7 @@ from chalicelib.domain import rules, unique_values
 from chalicelib.domain.transitions import Erase, GivenUp, Relocate, Remove, Rewrite, Transition, Unsuppress, Write
 from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.conditions import all_of
-from chalicelib.dynamodb.items import EVENTS_PER_PAGE, PREVIOUS_OWNERS, Item
+from chalicelib.dynamodb.items import EVENTS_PER_PAGE, FEWEST_PER_PAGE, PREVIOUS_OWNERS, Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete, Put, SetAttributes, Update
 from chalicelib.model.model import Customer, Event, Pool
@@ -192,17 +192,22 @@ def with_paged_events(transition: Write, *, roomy: bool) -> Write:
         return transition
     tail = transition.after.tail
     new = tuple(event for event in tail if event.seq > transition.before.version)
-    if len(tail) <= EVENTS_PER_PAGE and (roomy or not _saves_a_kilobyte(transition.after, new)):
+    if len(tail) <= EVENTS_PER_PAGE and (roomy or not _pays_for_its_page(transition.after, new)):
         return transition
     return replace(transition, after=replace(transition.after, tail=new))
 
 
-def _saves_a_kilobyte(customer: Customer, newest: tuple[Event, ...]) -> bool:
-    """Return whether the item is a kilobyte (a write unit) smaller with only these events."""
+def _pays_for_its_page(customer: Customer, newest: tuple[Event, ...]) -> bool:
+    """Return whether the item is a kilobyte (a write unit) smaller with only these events.
+
+    The page costs a unit too. So moving a single event saves nothing, and its size need not be computed.
+    """
+    if len(customer.tail) - len(newest) < FEWEST_PER_PAGE:
+        return False
     saved = len(items.encode_events(customer.tail)) - len(items.encode_events(newest))
     if saved <= 0:
         return False
-    size = items.size(items.customer_item(customer))
+    size = items.customer_size(customer)
     return items.kilobytes(size) > items.kilobytes(size - saved)
 
 

@@ -180,11 +180,30 @@ def test_events_stay_inline_when_moving_them_saves_no_write_unit() -> None:
 
 
 def test_few_short_events_move_too_where_that_saves_a_write_unit() -> None:
+    plain = replace(with_events(2, 100), name="n" * 450)  # more than one kB with its events, and less without
+
+    moved = with_paged_events(released(plain), roomy=False)
+
+    assert kept(moved) == [3] and items.customer_size(after_of(moved)) <= 1024
+
+
+def test_a_single_event_stays_inline_because_its_page_costs_the_unit_that_it_saves() -> None:
     plain = replace(with_events(1, 100), name="n" * 450)  # more than one kB with its events, and less without
 
     moved = with_paged_events(released(plain), roomy=False)
 
-    assert kept(moved) == [2] and items.size(items.customer_item(after_of(moved))) <= 1024
+    assert kept(moved) == [1, 2] and items.customer_size(after_of(moved)) > 1024
+
+
+def test_the_computed_size_of_a_customer_is_the_size_of_its_item() -> None:
+    known = replace(
+        with_events(3, 40), name="蓝天 Ltd", expires_at=-5, homes={"a": "é"}, card={"city": {"S": "上海"}},
+        unknown={"later": {"L": [{"BOOL": True}]}},
+    )  # fmt: skip
+
+    sizes = [(items.customer_size(each), items.size(items.customer_item(each))) for each in (known, CLAIMED)]
+
+    assert [size for size, _ in sizes] == [size for _, size in sizes]
 
 
 def test_an_atomic_batch_keeps_at_most_a_page_of_events_inline() -> None:
