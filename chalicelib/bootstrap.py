@@ -2,9 +2,9 @@
 
 Three measures shorten a cold start. Garbage is not collected while the service is imported: there is almost none, and
 looking for it takes 5 % of the time. And `app.py` imports botocore first, at a shallow stack: a call across the end of
-one of Python's stack chunks costs two system calls, and deep in an import chain the regular expressions that botocore
-compiles made 5,000 of them. Time zones come from the package tzdata alone: for the path of the system's zones,
-`zoneinfo` would read Python's build configuration, which takes 5 ms. Hence this module imports the service late.
+one of Python's stack chunks costs two system calls. Deep in an import chain, the regular expressions of botocore made
+5,000 of them. Time zones come from the package tzdata alone: for the path of the system's zones, `zoneinfo` would read
+Python's build configuration, which takes 5 ms. Hence this module imports the service late.
 """
 
 from __future__ import annotations

@@ -14,10 +14,9 @@ class Config(Struct, frozen=True):
 
     `endpoint` is None on AWS; `key_set` is the URL or path of the issuer's JSON Web Key Set. `clients` are the client
     ids whose tokens need no audience. `event_bus` is the EventBridge bus, `failed_events` the queue for malformed
-    stream records, `metrics` the CloudWatch namespace.
-    `fan_out` lets the schedule invoke its own function for what one run has no time for.
-    `key_secret` is for the digests of phone numbers and e-mail addresses in table keys, which name its `key_version`,
-    and of names in logs. `commit` is the commit that is deployed.
+    stream records, `metrics` the CloudWatch namespace. `fan_out` lets the schedule invoke its own function for the work
+    that one run has no time for. `key_secret` is for the digests of phone numbers and e-mail addresses in table keys,
+    which name its `key_version`, and of names in logs. `commit` is the commit that is deployed.
     """
 
     table: str

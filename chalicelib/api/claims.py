@@ -207,7 +207,7 @@ class DeclineBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @verb("/win/decline", DeclineBody)
 def decline_win(ctx: RequestContext, pool: str, customer: str, body: DeclineBody) -> Outcome:
-    """Decline a requested win. The claim goes on, for at least 24 hours."""
+    """Decline a requested win. The claim continues for at least 24 hours."""
     return claim_admin.decline_win(ctx, pool, customer, body.reason)
 
 

@@ -1,7 +1,8 @@
 """Add the names of users to answers: `people` beside the members of a body, `name` and `seen` in that of a member.
 
-A GET reads the names that this process has not read within the last minute. Any other request adds those at hand, so
-that a claim stays one request. Idempotency records hold no personal data: a replayed user or member is filled in here.
+A GET reads the names that this process has not read within the last minute. Any other request adds the names in memory,
+so that a claim stays one request. Idempotency records hold no personal data: a replayed user or member is filled in
+here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LISTS: Final = ("items", "by_member")
 
 
 def add_people(ctx: RequestContext, route: Route, body: Body) -> None:
-    """Complete a body with what is known of the users that it names. At most one read."""
+    """Add the known attributes of the users that a body names. At most one read."""
     if route.answers is responses.User and route.method != "GET":
         _fill_user(ctx, body)
     elif route.answers in (responses.Member, responses.MemberPage):

@@ -1,7 +1,7 @@
 """Render answers as responses, with the customers as they are now.
 
 A result contains facts as of the first response. Name and fields are added as they are now, masked for the caller as of
-now: a first response has them at hand, a replay reads them. Nothing here decides or writes.
+now: a first response has them in memory, a replay reads them. Nothing here decides or writes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Bodies: TypeAlias = Mapping[int, responses.Customer]  # by position
 
 
 def bodies(ctx: RequestContext, results: Mapping[int, Result], found: Found) -> dict[int, responses.Customer]:
-    """Return the customer bodies by index. At most two reads for each hundred customers not at hand."""
+    """Return the customer bodies by index. At most two reads for each hundred customers that are not in memory."""
     return _Renderer(ctx, found).bodies(results)
 
 

@@ -2,8 +2,8 @@
 
 Each pool has one check: a time no later than any deadline or reminder of its customers. A round of the schedule reads
 only the pools whose check is due. A claim never writes the check: after a round, it is at most the shortest clock of
-the policy away, and a later claim cannot be due before that. Whatever can set a deadline sooner moves the check to the
-present, in the same transaction. Pure. Times are in ms.
+the policy away, and a later claim cannot be due before that. A transaction that can set a deadline sooner moves the
+check to the present. Pure. Times are in ms.
 """
 
 from __future__ import annotations

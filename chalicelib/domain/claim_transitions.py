@@ -106,7 +106,7 @@ def transfer(
 
 
 class Departure(Struct, frozen=True):
-    """The leave of a user: its transitions require that it goes on, and are counted in it."""
+    """The leave of a user: its transitions require that it continues, and are counted in it."""
 
     rule: Rule
     tally: Tally
@@ -264,7 +264,7 @@ def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:
 
 
 class WinDetails(Struct, frozen=True):
-    """What a win may give: the amount, a note and the end of the contract, in ms."""
+    """The details of a win: the amount, a note and the end of the contract, in ms."""
 
     amount: str | None = None
     note: str | None = None
@@ -322,7 +322,7 @@ def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transiti
 
 
 def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str | None) -> Transition:
-    """Decline the requested win. The claim goes on, for at least a day."""
+    """Decline the requested win. The claim continues for at least a day."""
     key, required = _review_rules(actor, customer, known)
     if is_blank(reason or ""):
         required = (*required, rules.always_fails(key, "reason_required"))

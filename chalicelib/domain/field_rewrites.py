@@ -35,7 +35,7 @@ def changing(before: Pool, after: Pool) -> frozenset[str]:
 
 
 def _derived(pool: Pool, key: str) -> tuple[Any, ...]:
-    """Return on what the values of a field depend in everything that is derived from them."""
+    """Return the settings of a field on which the values derived from it depend."""
     field, kind = pool.definitions.by_key.get(key), pool.definitions.kinds.get(key)
     region = pool.policy.region if kind == "phone" else None
     if field is None:
@@ -68,7 +68,7 @@ def rewrite(
 
 
 def rewritten(actor: Actor, known: Customer, left_out: Collection[str] = ()) -> Customer:
-    """Return the customer with what follows from its fields under the pool's definitions."""
+    """Return the customer with the values that the pool's definitions derive from its fields."""
     unique = actor.unique_keys(known.fields)
     unique_keys = tuple(key for name, own_keys in unique.items() if name not in left_out for key in own_keys)
     after = replace(

@@ -135,7 +135,7 @@ def leave_progress(user: str, leave: Leave, remaining: int) -> responses.LeavePr
 
 
 class Personal(Struct, frozen=True):
-    """What people wrote about a customer, as one viewer may see it now. Empty if the customer no longer exists.
+    """The texts of people about a customer, as one viewer may see them now. Empty if the customer no longer exists.
 
     `partial`: only some of the fields are here.
     """

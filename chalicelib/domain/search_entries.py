@@ -1,7 +1,7 @@
 """The entries of a customer in the index of searches: the parts of its name and of its searched fields.
 
 Pure. An entry that everybody in the pool may find is apart from one that only managers, or the holder or owner, may
-find (rules 24 and 36). So a member's search reads nothing that depends on what it must not reveal.
+find (rules 24 and 36). So a member's search reads nothing that depends on hidden values.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def masks(pool: Pool) -> bool:
 
 
 def rules_of(pool: Pool) -> str:
-    """Return a digest of what of a pool's settings the entries depend on, for comparison."""
+    """Return a digest of the settings of a pool on which the entries depend, for comparison."""
     policy = pool.policy
     fields = [[each.key, each.type, each.search, each.unique, each.masked] for each in pool.fields]
     masked = sorted(policy.masked_fields or ())

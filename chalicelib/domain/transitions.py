@@ -137,7 +137,7 @@ class NoOp(Transition, frozen=True):
 
 
 class Take(Struct, frozen=True):
-    """What a member takes under their limits: a customer, a private customer or a pin, by its counter.
+    """A unit of a member's limits: a customer, a private customer or a pin, by its counter.
 
     Only a claim is `daily`: it uses the daily limit too.
     """

@@ -1,7 +1,7 @@
 """The card of a customer: the short values of its `list` and `filter` fields, stored in the customer item.
 
-A claim never reads the fields, which are an item of their own. So the condition of a territory is about the card, and
-whatever writes fields writes the card in the same transaction. Nothing here calls DynamoDB.
+A claim never reads the fields, which are an item of their own. So the condition of a territory is about the card, and a
+transaction that writes fields also writes the card. Nothing here calls DynamoDB.
 """
 
 from __future__ import annotations

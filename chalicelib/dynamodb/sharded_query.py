@@ -117,7 +117,8 @@ def look(
 ) -> Looked:
     """Look at about `size` entries of a list after that key, rank and shard. Return those that meet `where`.
 
-    One query per shard. `part` limits a list of one partition. What shards have beyond the shortest look is left out.
+    One query per shard. `part` limits a list of one partition. Entries beyond the end of the shortest look are left
+    out.
     """
     after_all = [_start(index, partition, shard, after, None) for shard, partition in enumerate(partitions)]
     if len(partitions) == 1:

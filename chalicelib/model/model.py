@@ -334,7 +334,7 @@ class LogEntry(Struct, frozen=True):
 
 
 class Tombstone(Struct, frozen=True):
-    """What is stored of an erased customer, under its key: nothing personal, and no state (rule 38).
+    """The record of an erased customer, under its key: nothing personal, and no state (rule 38).
 
     `tail` and `homes` are those of the customer, with emptied events. The id is not used again. While `suppressed_at`
     is set, `digests` are the keys of the contacts that it had: nobody else of the tenant gets them (rule 49).

@@ -93,7 +93,7 @@ class Naming(Schema, kw_only=True):
 
 
 class _LeadingFacts(Schema):
-    """Facts that stand before name and fields."""
+    """Facts before name and fields."""
 
     id: str
     pool_id: str
@@ -116,7 +116,7 @@ class _LeadingFacts(Schema):
 
 
 class _CustomerFacts(_LeadingFacts, kw_only=True):
-    """All facts. Those added here stand after name and fields."""
+    """All facts. Those added here come after name and fields."""
 
     version: Version
     created_at: Time
@@ -242,9 +242,9 @@ class FieldsProblem(Schema):
 
 class Pool(Schema):
     """A pool with every rule of its policy. A rule that is null is off. `fields` defines the fields of its customers:
-    the standard set if nobody has defined any. While `fields_ready` is false, a change of them is at work. Managers see
-    in `fields_problem` why it failed. `warnings` names rules that leave a way around another one open. `totals` may be
-    half a minute old."""
+    the standard set if nobody has defined any. While `fields_ready` is false, a change of them is in progress. Managers
+    see in `fields_problem` why it failed. `warnings` names rules that leave a way around another one open. `totals` may
+    be half a minute old."""
 
     id: str
     name: str
@@ -274,9 +274,9 @@ class DeletedPool(Schema):
 
 
 class FieldsForecast(Schema):
-    """What a change of fields would mean for the customers that a dry run looked at: all, if it is `complete`. `unfit`
-    counts values that no longer fit, by field. `twins` names the first hundred customers with equal values of a field
-    that would become unique."""
+    """The effects of a change of fields on the customers that a dry run read: all, if it is `complete`. `unfit` counts
+    values that no longer fit, by field. `twins` names the first hundred customers with equal values of a field that
+    would become unique."""
 
     looked_at: Natural
     complete: bool
@@ -392,7 +392,7 @@ class ErasedCustomer(Schema):
 
 
 class Erasure(ErasedCustomer):
-    """Who erased the customer, when and why. While it is `suppressed`, nobody of the tenant gets its contacts."""
+    """The user, time and reason of an erasure. While it is `suppressed`, nobody of the tenant gets its contacts."""
 
     by: str
     reason: str
@@ -464,7 +464,7 @@ class Batch(Naming):
 
 
 class RowForecast(Schema):
-    """What an import would do with the row, in a dry run. `id` is empty for a new customer without one; `holder` is the
+    """The forecast of a row, in a dry run of an import. `id` is empty for a new customer without one; `holder` is the
     member who would get the customer. Rows that have a value of `keys` in common may be about the same customer."""
 
     id: str
@@ -518,7 +518,7 @@ class PreviewProblem(Schema):
 
 
 class PreviewAfter(Schema):
-    """What the next piece of a file is read with: the headings and how the file is read."""
+    """The state with which the next piece of a file is read: its headings and format."""
 
     line: Natural
     header_row: Natural

@@ -23,7 +23,7 @@ PERSONAL: Final = {"name": 200, "email": 254, "department": 200}
 
 
 class Profile(Struct, frozen=True):
-    """What a verified token states about its user. None: the token has no such claim, or an invalid one."""
+    """The claims of a verified token about its user. None: the token has no such claim, or an invalid one."""
 
     name: str | None = None
     email: str | None = None
@@ -138,7 +138,7 @@ class Person(Struct, frozen=True):
         return replace(self, leave=leave, version=self.version + 1)
 
     def returning(self, request: str) -> Person:
-        """Return the user while their leave is taken back. It is the same for a user who has not left."""
+        """Return the user while their leave is cancelled. It is the same for a user who has not left."""
         return self if self.leave is None else replace(self, leave=replace(self.leave, id=request, state="returning"))
 
     def forgotten(self, admin: str) -> Person:

@@ -1,1 +1,1 @@
-"""What a request or a schedule does, one use case per module."""
+"""The use cases of requests and the schedule, one per module."""

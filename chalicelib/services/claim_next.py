@@ -137,7 +137,7 @@ class _Search:
     def narrowed(self) -> bool:
         """Whether the search is for customers of certain values: by its filters, or by the caller's territory.
 
-        A territory that is not remembered is learned by the first claim, and the search goes on with it.
+        A territory that is not cached is read by the first claim, and the search continues with it.
         """
         return bool(self.filters) or self.ctx.backend.territories.takes(self.uow.actor.member_key) is not None
 
@@ -271,7 +271,7 @@ class _Search:
         return free[: self.wanted]
 
     def _ahead(self, seen: Sequence[str], closed: Mapping[str, str]) -> Sequence[str]:
-        """Those who stand before the last that would be taken; all, where there are too few to take."""
+        """Return the candidates before the last that would be taken; all, if there are too few."""
         free = [at for at, each in enumerate(seen) if each not in closed]
         return seen[: free[self.wanted - 1]] if len(free) >= self.wanted else seen
 

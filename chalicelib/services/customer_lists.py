@@ -72,7 +72,7 @@ def _listed_as(customer: Customer) -> Listed:
 
 
 class Access(NamedTuple):
-    """What the caller lists, and whether they manage the pool: None if that was not read."""
+    """The list that the caller reads, and whether they manage the pool: None if that was not read."""
 
     wanted: Filter
     manager: bool | None
@@ -295,7 +295,7 @@ def entries(
 
 
 class Look(NamedTuple):
-    """What a look at a part of a list has found, and where it continues: after `end`, None if it has ended."""
+    """The customers found in a part of a list, and where it continues: after `end`, None if it has ended."""
 
     entries: list[Entry]
     looked_at: int

@@ -1,4 +1,4 @@
-"""List customers by what they contain: by filters on fields, by any part of a name, or in another order.
+"""List customers by content: by filters on fields, by any part of a name, or in another order.
 
 A request looks at a bounded share of a list. A page that found less than its limit by then is short, and its cursor
 continues after the last customer looked at. Nothing here writes.
@@ -67,7 +67,7 @@ _VALUES: Final[dict[str, Callable[[Customer], int | str]]] = {
 
 
 class Wish(Struct, frozen=True):
-    """What a client wishes beyond state, holder and prefix of the name, as it wrote it."""
+    """The parameters of a list beyond state, holder and prefix of the name, as the client wrote them."""
 
     filters: tuple[str, ...] = ()
     text: str | None = None

@@ -1,8 +1,8 @@
 """Compare what is derived from the fields of a pool's customers with them, and report or repair drift.
 
 A customer stores its card, the keys of its contacts and those of its unique values; each unique value also has an item
-that names the customer. While a change of the definitions is at work, nothing is compared. An item of a value that no
-customer has is not found: no index lists these items. No value is reported, only keys.
+that names the customer. While a change of the definitions is in progress, nothing is compared. An item of a value that
+no customer has is not found: no index lists these items. No value is reported, only keys.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class DerivedAudit(Struct, frozen=True):
             self.found(known.id, Difference("keys", expected, stored), repaired)
 
     def _definitions_changed(self) -> bool:
-        """Return whether the pool has changed during the audit: then the customer may be right by what it is now."""
+        """Return whether the pool has changed during the audit: then the customer may agree with its present
+        definitions."""
         key = keys.pool_key(self.actor.tenant, self.actor.pool)
         return bool(self.lists.table.get([key]).get(key, {}).get("version") != {"N": str(self.actor.home.version)})
 

@@ -1,9 +1,9 @@
 """Erase customers, list the erased ones, and empty what is left in their partitions (rule 38).
 
-One transaction replaces the customer by a tombstone: from then on it is not found. What else its partition holds is
-emptied next: the fields, what an import overwrote, and the text in pages of events. The tombstone is listed as
-unfinished until then, so if the request is cut short, the schedule does the rest. Nothing can write to the partition
-of an erased customer.
+One transaction replaces the customer by a tombstone: from then on it is not found. Then the rest of its partition is
+emptied: the fields, the values that an import overwrote, and the text in pages of events. The tombstone is listed as
+unfinished until then, so if the request is cut short, the schedule does the rest. Nothing can write to the partition of
+an erased customer.
 """
 
 from __future__ import annotations

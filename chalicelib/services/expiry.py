@@ -1,8 +1,8 @@
 """Return expired claims and private customers to their pools: for the schedule and for `POST /sweep`.
 
-The horizon is fixed once per pass. What is due is found through an index, page by page. Each customer is returned under
-the condition that it is unchanged and still due, so an earlier extension wins, and a sweep may run twice, in parallel,
-or be killed at any point. A sweep must never return a customer before its deadline.
+The horizon is fixed once per pass. Due customers are found through an index, page by page. Each customer is returned
+under the condition that it is unchanged and still due, so an earlier extension wins, and a sweep may run twice, in
+parallel, or be killed at any point. A sweep must never return a customer before its deadline.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SweepResult(Struct):
 
 
 class Ahead(Struct):
-    """What a check of a pool sees after the present: the first deadline by partition of `due`, and reminders."""
+    """The future deadlines that a check of a pool has read: the first by partition of `due`, and reminders."""
 
     deadlines: dict[str, int] = {}
     reminders: list[int] = []

@@ -30,14 +30,14 @@ PERIOD_MS: Final = MINUTE  # from round to round
 
 
 class Part(NamedTuple):
-    """What an invocation was handed: a part of the schedule, and the time (ms) at which the next round begins."""
+    """The payload of an invocation: a part of the schedule, and the time (ms) at which the next round begins."""
 
     shard: int
     until: int
 
 
 def part_of(event: Event) -> Part | None:
-    """Return what the event hands over. None for an event of EventBridge, which begins a round."""
+    """Return the part in the event. None for an event of EventBridge, which begins a round."""
     match event.get("detail"):
         case {"shard": int(shard), "until": int(until)} if 0 <= shard < keys.SCHEDULE_SHARDS:
             return Part(shard, until)
@@ -56,7 +56,7 @@ def run(backend: Backend, event: Event, now: int, seconds_left: SecondsLeft, inv
 
 
 def _hand_over(invoke: Invoke, event: Event, until: int) -> None:
-    """Invoke the function for each part. What cannot be invoked is logged: its pools stay due."""
+    """Invoke the function for each part. A failed invocation is logged: its pools stay due."""
     try:
         for shard in range(keys.SCHEDULE_SHARDS):
             invoke({**event, "detail": Part(shard, until)._asdict()})

@@ -1,7 +1,7 @@
 """Read a piece of a file with the package `importing`, and return its rows as an import takes them.
 
-Nothing is written, and nothing is kept between two pieces: an answer has all that the next request needs. What the
-stored customers make of the rows is the dry run of an import.
+Nothing is written, and nothing is kept between two pieces: an answer has all that the next request needs. The dry run
+of an import compares the rows with stored customers.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class RowsOf:
 
 @dataclass
 class Preview:
-    """What a piece contains, as values; `body` is the answer in a language."""
+    """The content of a piece, as values; `body` is the answer in a language."""
 
     columns: Columns = field(default_factory=lambda: Columns((), exact=False))
     _shown: dict[str, Any] = field(default_factory=dict)

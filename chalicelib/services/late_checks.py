@@ -34,7 +34,7 @@ A_CHECK: Final = "a check"
 
 
 class Position(NamedTuple):
-    """Where a search goes on: after this pool of this tenant; "" for the first."""
+    """Where a search continues: after this pool of this tenant; "" for the first."""
 
     tenant: str = ""
     pool: str = ""

@@ -3,7 +3,7 @@
 The first transaction marks the user: no pool takes them as a member any more. Then their memberships are marked, and
 from then on nothing gives them a customer. Then their customers move, pool by pool. The user's record stores how far
 this is, and each write requires that it still belongs to the same request. So the work may be killed at any point, run
-twice, get other answers or be taken back. A request works until its time is up, and the schedule continues it.
+twice, get other answers or be cancelled. A request works until its time is up, and the schedule continues it.
 """
 
 from __future__ import annotations

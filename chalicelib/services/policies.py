@@ -39,7 +39,7 @@ _RECOMPUTED: Final = ("expires_at", "clock_ends", "remind_at", "pinned_until")
 
 
 class Change(NamedTuple):
-    """What a manager changes of a pool. Rules left out of `policy` stay; without a name or fields, those stay."""
+    """A manager's changes of a pool. Rules left out of `policy` stay; without a name or fields, those stay."""
 
     name: str | None
     policy: dict[str, Any]

@@ -77,7 +77,7 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
 
 
 def require_ready(pool: Pool, fields: Iterable[str]) -> None:
-    """Raise Refused while a change of one of these fields is at work (rule 35). The caller is a member already."""
+    """Raise Refused while a change of one of these fields is in progress (rule 35). The caller is a member already."""
     errors = tuple(FieldError("changing", f"fields.{each}") for each in fields if each in pool.fields_changing)
     if errors:
         raise Refused(Refusal("request_in_progress", errors=errors))

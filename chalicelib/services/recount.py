@@ -180,7 +180,7 @@ class Recount(Struct, frozen=True):
 
 
 def _by(difference: Difference) -> Any:
-    """Return the size of the drift, which stays constant while the counter goes on counting."""
+    """Return the size of the drift, which stays constant while the counter changes."""
     return None if difference.found is None else difference.expected - difference.found
 
 

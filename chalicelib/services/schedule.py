@@ -3,8 +3,8 @@
 The cost follows what is due, not how many pools there are. Each pool's item carries the time of its next check, by
 which a few index partitions list all pools (`domain.checks`). A round reads the checks that are due, the oldest first,
 works on several pools at once, and stores when each is to be checked next, unless something has moved the check
-meanwhile. What a round leaves undone stays due, so no pool starves. A round may be killed at any point or overlap with
-another one. `late_checks` finds checks that are missing or too late.
+meanwhile. Pools that a round does not reach stay due, so no pool starves. A round may be killed at any point or overlap
+with another one. `late_checks` finds checks that are missing or too late.
 """
 
 from __future__ import annotations

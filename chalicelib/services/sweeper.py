@@ -230,7 +230,7 @@ def _reopen(backend: Backend, pool: Pool, now: int) -> Pool:
 def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, ahead: Ahead | None) -> int:
     """Send reminders for the claims and private customers that expire soon (rules 20 and 31). Return how many.
 
-    `ahead` receives the reminders that are next. What has no deadline ahead of it has no reminder either.
+    `ahead` receives the reminders that are next. A customer without a future deadline has no reminder either.
     """
     reminded = 0
     if pool.status != "open" or not pool.policy.reminders:

@@ -71,7 +71,7 @@ def put_user(
 ) -> Body:
     """Set these members of a user, which tokens no longer change. With `forget`, all others are emptied.
 
-    With `returns`, a leave of the user is taken back. The stored answer has no personal data: `api.people` adds it to
+    With `returns`, a leave of the user is cancelled. The stored answer has no personal data: `api.people` adds it to
     each answer.
     """
     ctx.by_admin()

@@ -21,7 +21,7 @@ Settings: TypeAlias = dict[str, Any]
 
 
 def of_pool(ctx: RequestContext, before: Pool, after: Pool) -> list[Put]:
-    """Return the writes of what a change of the pool changes: one for each of name, status, policy and fields."""
+    """Return the log writes of a change of the pool: one for each of name, status, policy and fields that changes."""
     author = _Author(ctx.caller.user, ctx.now, ctx.request_marker)
     return _of_pool(author, before, after)
 
@@ -32,7 +32,7 @@ def by_service(before: Pool, after: Pool, now: int) -> list[Put]:
 
 
 class _Author(NamedTuple):
-    """Who makes a change, when, and in which request."""
+    """The user, time and request of a change."""
 
     user: str
     at: int

@@ -115,8 +115,8 @@ def activities(event: Event) -> list[str]:
 def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> None:
     """Credit an entry and a follow-up to the actor of the event, and everything else to the holder in the event.
 
-    The service is no member: an entry by expiry is credited to the owner, whose item changes anyway. A suppressed
-    customer is not among those that the pool has, by whoever suppressed it.
+    The service is no member: an entry by expiry is credited to the owner, whose item changes anyway. The pool does not
+    count a suppressed customer, whoever suppressed it.
     """
     if event.type == "unsuppressed" or (event.type == "suppressed" and event.from_state != "private"):
         sums[_member(customer, event.by)]["pooled"] += 1 if event.type == "unsuppressed" else -1
@@ -367,5 +367,5 @@ def activity_unchanged(member_item: Item) -> Condition:
 
 
 def _activities(counts: Counter[str]) -> dict[str, int]:
-    """Return what statistics count: all but the counters of what members have."""
+    """Return the counts for statistics: all but the counters of present customers."""
     return {kind: count for kind, count in counts.items() if count and kind not in _COUNTERS}

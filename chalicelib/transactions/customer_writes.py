@@ -113,7 +113,7 @@ def _upsert(key: Key, item: Item) -> SetAttributes:
 def _relocate(transition: Relocate, bound: Condition, required: dict[Key, list[Condition]]) -> list[Action]:
     """Move the customer to another key in one transaction. Pages of events stay where they were written.
 
-    What an import overwrote is deleted: no undo restores a customer that has moved, and nothing of it may stay behind.
+    The values that an import overwrote are deleted: no undo restores a customer that has moved.
     """
     new = all_of([*required.pop(transition.target_key, []), rules.pk.does_not_exist()])
     moved = Put(transition.target_key, items.customer_item(transition.after), new)

@@ -1,9 +1,9 @@
 """Return expired customers that an index lists: those of a member at their limit, or the due ones of a sweep.
 
-What has expired never uses up a limit (rules 6 and 31). So a verb that takes customers returns the expired claims of
-the recipient before it refuses because of the holding limit, and their expired private customers before it refuses
-because of the private limit. An index is eventually consistent: each transition has the version that was listed as a
-condition.
+Expired customers never count against a limit (rules 6 and 31). So a verb that takes customers returns the expired
+claims of the recipient before it refuses because of the holding limit, and their expired private customers before it
+refuses because of the private limit. An index is eventually consistent: each transition has the version that was listed
+as a condition.
 """
 
 from __future__ import annotations

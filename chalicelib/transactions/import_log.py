@@ -41,7 +41,7 @@ _PLACE: Final = re.compile(r"[0-9]{15}#[0-9A-Za-z_-]{1,64}")
 
 
 class Source(Struct, frozen=True):
-    """What the requests of one import have in common: its id and the name of its file."""
+    """The id of an import, and the name of its file; all its requests have them."""
 
     id: Identifier
     file: str | None = None
@@ -116,7 +116,7 @@ class ImportLog(Struct, frozen=True):
     def part(self, transitions: Mapping[int, Transition]) -> list[Action]:
         """Return the record of the transitions, their counts and the overwritten content.
 
-        Nothing if they change nothing. An import that goes on after its undo is no longer undone.
+        Nothing if they change nothing. An import that continues after its undo is no longer undone.
         """
         written = {
             index: each for index, each in transitions.items() if isinstance(each, Write) and _changes_content(each)

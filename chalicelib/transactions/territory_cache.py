@@ -1,7 +1,7 @@
 """Remember the territories of members, and the fields that territories name, so that a warm claim needs no read.
 
-What is remembered is a hint: every transition planned from it has it as a condition. When the condition fails, the item
-that DynamoDB returns is learned here, and the transition is planned again. Nothing is read for it.
+A cached territory is a hint: every transition planned from it has it as a condition. If the condition fails, the
+returned item replaces it, and the transition is planned again. Nothing is read for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ MAX_KEPT: Final = 5_000
 
 
 class TerritoryCache:
-    """What the items last seen hold, by key. A member without a territory, and a pool without any, take no space."""
+    """The content of the items as last read, by key. A member without a territory, and a pool without any, take no
+    space."""
 
     def __init__(self) -> None:
         self._takes: dict[Key, Takes] = {}
