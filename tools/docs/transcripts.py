@@ -187,17 +187,17 @@ def _routes(page: str) -> str:
 
 
 def _codes(page: str) -> str:
-    """Every reason to refuse, with the section that first shows its code."""
+    """The codes of refusals by status, each with the section that first shows it."""
     shown: dict[str, str] = {}
     for section, exchange in exchanges(page):
         for code in re.findall(r'"code": "(\w+)"', exchange.partition("\nHTTP/1.1")[2]):
             shown.setdefault(code, section)
-    rows = [
-        f"| {_linked(f'`{meaning.code or reason}`', shown.get(meaning.code or reason))} | {meaning.status} "
-        f"| {meaning.en} | {meaning.zh} |"
-        for reason, meaning in CATALOG.items()
-    ]
-    return "\n".join(["| code | status | in English | in Chinese |", "|---|---|---|---|", *rows, ""])
+    listed: dict[int, dict[str, None]] = {}
+    for reason, meaning in CATALOG.items():
+        code = meaning.code or reason
+        listed.setdefault(meaning.status, {})[_linked(f"`{code}`", shown.get(code))] = None
+    rows = [f"| {status} | {', '.join(listed[status])} |" for status in sorted(listed)]
+    return "\n".join(["| status | codes |", "|---|---|", *rows, ""])
 
 
 def _linked(words: str, section: str | None) -> str:
