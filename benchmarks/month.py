@@ -27,13 +27,27 @@ EVENT, ARCHIVED_GB, LOG_GB, TRANSFER_GB = 1.00e-6, 0.10, 0.50, 0.09
 FREE_INVOCATIONS, FREE_GB_SECONDS, FREE_STORED_GB, FREE_LOG_GB, FREE_TRANSFER_GB = 1e6, 400e3, 25, 5, 100
 IDLE: Final = 1.95  # a stage that nobody uses, with alarms and the secret: `tests/unit/test_template.py`
 
-# A person on each working day. The console reads the rows that it shows again every minute while it is used.
+# A person on each working day
 
 WORKING_DAYS, HOURS = 22, 8
-DAILY: Final = {
-    "claim": 20, "claim-next": 20, "follow-up": 40, "release": 20, "page": 400, "search": 20, "poll": 60 * HOURS,
-}  # fmt: skip
+DAILY: Final = {"claim": 20, "claim-next": 20, "follow-up": 40, "release": 20, "page": 400, "search": 20}
 EXPIRE: Final = 20  # claims of a day that the sweep returns
+
+# The console stays visible, and is used in one sitting for each follow-up. It reads the rows that it shows again when
+# they are a minute old, or five from two minutes after its last use on. In a sitting each page that is read replaces
+# the rows earlier than that.
+
+SITTING = 4  # minutes
+USED_FOR, EVERY, EVERY_IDLE = 2, 1, 5  # minutes
+ALWAYS: Final = 60 * HOURS  # polls of a console that is used without a pause, and shows the same page all the time
+
+
+def polls() -> int:
+    """Return how often a console reads the rows again on a day."""
+    pause = 60 * HOURS // DAILY["follow-up"] - SITTING
+    return DAILY["follow-up"] * (USED_FOR // EVERY + (pause - USED_FOR) // EVERY_IDLE)
+
+
 EVENTS: Final = 40 + 40 + 20 + EXPIRE
 CUSTOMERS, A_CUSTOMER_GB, PEOPLE_IN_A_POOL = 1_000, 2.5e-6, 10
 
@@ -42,7 +56,7 @@ CUSTOMERS, A_CUSTOMER_GB, PEOPLE_IN_A_POOL = 1_000, 2.5e-6, 10
 CALL_S, CPU_S, MEMORY_GB = 0.005, 0.004, 1.0  # a request to DynamoDB, and the rest of a request, in the function `api`
 AUTHORIZER_S, STREAM_S, STREAM_GB = 0.005, 0.015, 0.5
 EVENT_GB = 0.8e-6
-PLATFORM_BYTES, ACCESS_BYTES, STREAM_BYTES, LINE_BYTES = 550, 420, 800, 26  # CloudWatch adds 26 bytes to a line
+ACCESS_BYTES, STREAM_BYTES, LINE_BYTES = 420, 250, 26  # CloudWatch adds 26 bytes to a line
 
 SIZES = (50, 500, 5_000)
 
@@ -73,7 +87,7 @@ def counted() -> dict[str, Counted]:
     found = {"claim": mean(alice.claim)}
     found["follow-up"] = mean(lambda each: alice.post(f"/customers/{each}/follow-up", {"note": "called"}))
     found["page"] = mean(lambda each: alice.get("/customers?holder=me&limit=20"))
-    found["poll"] = mean(lambda each: alice.get(f"/customers?ids={','.join(ids[:20])}"))
+    found["poll"] = mean(lambda each: alice.get(f"/customers?ids={','.join(ids[:20])}&partial=true"))
     found["search"] = mean(lambda text: alice.get(f"/customers?q={text.replace(' ', '%20')}&limit=20"), texts)
     found["release"] = mean(alice.release)
     found["claim-next"] = mean(lambda each: alice.claim_next())
@@ -85,10 +99,10 @@ def counted() -> dict[str, Counted]:
     return found
 
 
-def month(people: int, each: Mapping[str, Counted], daily: Mapping[str, float] = DAILY) -> dict[str, float]:
-    """Return the parts of the bill for that many people."""
+def month(people: int, each: Mapping[str, Counted], daily: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Return the parts of the bill for that many people. `daily` replaces numbers of requests of a day."""
     days = people * WORKING_DAYS
-    done = {name: count * days for name, count in daily.items()}
+    done = {name: count * days for name, count in {**DAILY, "poll": polls(), **(daily or {})}.items()}
     requests, events = sum(done.values()), EVENTS * days
     worked = {**done, "return": EXPIRE * days}
     stored = people * CUSTOMERS * A_CUSTOMER_GB
@@ -100,15 +114,16 @@ def month(people: int, each: Mapping[str, Counted], daily: Mapping[str, float] =
         "gateway": GATEWAY_REQUEST * requests,
         "functions": _functions(people, done, events, each),
         "events": (EVENT + EVENT_GB * ARCHIVED_GB) * events,
-        "logs": LOG_GB * max(_log_gb(people, requests, events) - FREE_LOG_GB, 0),
+        "logs": LOG_GB * max(_log_gb(requests, events) - FREE_LOG_GB, 0),
         "transfer": TRANSFER_GB * max(sent - FREE_TRANSFER_GB, 0),
         "idle": IDLE + cost_of_idle_pools(people // PEOPLE_IN_A_POOL).usd,
     }
 
 
-def _authorizations(people: int) -> float:
+def _authorizations(people: int, done: Mapping[str, float]) -> float:
     """Return how often the authorizer is invoked: API Gateway keeps the answer for a token for a minute."""
-    return people * WORKING_DAYS * HOURS * 60
+    of_sittings = people * WORKING_DAYS * DAILY["follow-up"] * SITTING
+    return min(of_sittings + done["poll"], people * WORKING_DAYS * HOURS * 60)
 
 
 def _batches(events: float) -> float:
@@ -118,7 +133,7 @@ def _batches(events: float) -> float:
 
 def _functions(people: int, done: Mapping[str, float], events: float, each: Mapping[str, Counted]) -> float:
     api_s = sum((each[name].calls * CALL_S + CPU_S) * count for name, count in done.items())
-    authorizations, batches = _authorizations(people), _batches(events)
+    authorizations, batches = _authorizations(people, done), _batches(events)
     returns = each["return"].calls * CALL_S * EXPIRE * people * WORKING_DAYS
     streams = 2 * batches * STREAM_S + events / 10 * CALL_S  # the publisher and the index of names
     gb_seconds = (api_s + authorizations * AUTHORIZER_S) * MEMORY_GB + (returns + streams) * STREAM_GB
@@ -127,11 +142,11 @@ def _functions(people: int, done: Mapping[str, float], events: float, each: Mapp
     return paid[0] * INVOCATION + paid[1] * GB_SECOND
 
 
-def _log_gb(people: int, requests: float, events: float) -> float:
-    of_request = PLATFORM_BYTES + ACCESS_BYTES + _answered_bytes() + 4 * LINE_BYTES
-    of_platform = PLATFORM_BYTES + 2 * LINE_BYTES
-    streams = 2 * _batches(events) * (STREAM_BYTES + 3 * LINE_BYTES)
-    return (requests * of_request + _authorizations(people) * of_platform + streams) / 1e9
+def _log_gb(requests: float, events: float) -> float:
+    """Return the size of all lines. Lambda adds one of its own only when it fails (`SystemLogLevel`)."""
+    of_request = ACCESS_BYTES + _answered_bytes() + 2 * LINE_BYTES
+    streams = 2 * _batches(events) * (STREAM_BYTES + LINE_BYTES)
+    return (requests * of_request + streams) / 1e9
 
 
 def _answered_bytes() -> int:
@@ -144,8 +159,9 @@ def _answered_bytes() -> int:
 ANSWERED = ("route", "status", "took_ms", "code", "request_id", "release", "tenant", "user", "pool")
 
 
-def without_polling(people: int, each: Mapping[str, Counted]) -> float:
-    return sum(month(people, each, {**DAILY, "poll": 0}).values())
+def with_polls(polls: int, each: Mapping[str, Counted]) -> str:
+    """Return the sums for all SIZES, with that number of polls a day."""
+    return " / ".join(f"{sum(month(people, each, {'poll': polls}).values()):,.0f}" for people in SIZES)
 
 
 def table(each: Mapping[str, Counted]) -> list[list[str]]:
@@ -176,7 +192,7 @@ def main() -> int:
     print(" ".join(f"{name:>9}" for name in ("people", *month(1, each), "together")))
     for row in table(each):
         print(" ".join(f"{cell:>9}" for cell in row))
-    print("without polling: " + " / ".join(f"{without_polling(people, each):,.0f}" for people in SIZES))
+    print(f"{polls()} polls a day; with none: {with_polls(0, each)}; with {ALWAYS}: {with_polls(ALWAYS, each)}")
     print("\nthe schedule, for pools in which nothing is due: reads, writes, Lambda, together")
     for row in idle_table():
         print(" ".join(f"{cell:>9}" for cell in row))

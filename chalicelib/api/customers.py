@@ -251,9 +251,16 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
         str | None,
         Meta(
             description="Up to 100 ids, separated by commas: the response has one entry for each, null where the "
-            "caller can read no such customer. Not combined with other parameters; `limit` has no effect.",
+            "caller can read no such customer. Combined with `partial` only; `limit` has no effect.",
         ),
     ] = None
+    partial: Annotated[
+        bool,
+        Meta(
+            description="Return the customers of `ids` as rows of a list: a moment late, with the fields of `list` and "
+            "`filter`, for a quarter of the read units. Other lists consist of such rows anyway.",
+        ),
+    ] = False
     REPEATABLE: ClassVar[frozenset[str]] = frozenset(("filter",))
 
 
@@ -261,7 +268,8 @@ class CustomersQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Answer:
     """List the customers of a pool: filtered, searched and sorted, or those with the given ids."""
     if query.ids is not None:
-        return Answer(customers.get_many(ctx, pool, _given_ids(query, query.ids)))
+        ids = _given_ids(query, query.ids)
+        return Answer(customers.rows(ctx, pool, ids) if query.partial else customers.get_many(ctx, pool, ids))
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)
@@ -275,7 +283,7 @@ def _given_ids(query: CustomersQuery, text: str) -> list[str]:
     """Return the ids in the parameter. Raises Refused for too many, and for any other parameter that selects."""
     if query.cursor is not None:
         raise Refused(Refusal("invalid_cursor"))  # there is a single page
-    alone = CustomersQuery(limit=query.limit, ids=query.ids)
+    alone = CustomersQuery(limit=query.limit, ids=query.ids, partial=query.partial)
     others = [name for name in query.__struct_fields__ if getattr(query, name) != getattr(alone, name)]
     if others:
         raise invalid("not_with", "ids", ", ".join(others))

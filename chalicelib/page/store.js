@@ -69,8 +69,10 @@ export function createList({ load, belongs = () => true, size = 50, full = false
   return Object.assign(list, {
     more,
     belongs,
+    readAt: 0, // when the list was last read from its beginning
     reload() {
       asked += 1;
+      list.readAt = Date.now();
       batch(() => Object.assign(list, { ids: [], cursor: null, ticked: new Set(), notes: {} }));
       return more();
     },
@@ -78,7 +80,7 @@ export function createList({ load, belongs = () => true, size = 50, full = false
     async refresh() {
       if (list.phase !== "ready" || list.ids.length === 0 || document.hidden) return;
       const ids = list.ids.slice(0, MOST_READ_AGAIN);
-      const changed = await readAgain(ids).catch(() => null);
+      const changed = await (full ? readAgain(ids) : readRowsAgain(ids)).catch(() => null);
       if (changed === null) return;
       batch(() => {
         list.ids = list.ids.filter((id) => !ids.includes(id) || customerOf(id) !== null);
@@ -110,6 +112,20 @@ export function createList({ load, belongs = () => true, size = 50, full = false
 /** Read up to a hundred customers again in one request. Return the ids of those that have changed. */
 export async function readAgain(ids) {
   const { items } = await read(inPool(`/customers${query({ ids: ids.join(",") })}`));
+  return keepAll(ids, items);
+}
+
+/** The same with rows, which cost a quarter. A customer that is known in full and has changed is read in full. */
+async function readRowsAgain(ids) {
+  const { items } = await read(inPool(`/customers${query({ ids: ids.join(","), partial: true })}`));
+  const inFull = ({ id, version }) => customerOf(id)?.partial === false && customerOf(id).version < version;
+  const whole = items.filter((each) => each !== null && inFull(each)).map(({ id }) => id);
+  const changed = keepAll(ids, items.map((each) => (whole.includes(each?.id) ? customerOf(each.id) : each)));
+  return whole.length ? [...changed, ...await readAgain(whole)] : changed;
+}
+
+/** Remember the answer of a request for these ids. Return the ids of those that have changed. */
+function keepAll(ids, items) {
   return batch(() => ids.filter((id, i) => {
     if (items[i] !== null) return keep(items[i]);
     cellOf(id).value = null;
@@ -120,16 +136,17 @@ export async function readAgain(ids) {
 let usedAt = Date.now();
 for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => { usedAt = Date.now(); }, { passive: true });
 
-/** Call `refresh` on focus, and each minute while the page is visible and used, otherwise every five. */
-export function useRefresh(refresh) {
-  const latest = useRef(refresh);
-  latest.current = refresh;
+/** Call `refresh` on focus, and when what is shown is a minute old, or five if the page is not used. `readAt()` is when the
+ * page has read all of it for another reason. */
+export function useRefresh(refresh, readAt = () => 0) {
+  const latest = useRef({});
+  latest.current = { refresh, readAt };
   useEffect(() => {
     let last = Date.now();
-    const again = () => { last = Date.now(); latest.current(); };
+    const again = () => { last = Date.now(); latest.current.refresh(); };
     const tick = setInterval(() => {
       const every = Date.now() - usedAt < IDLE_AFTER_MS ? REFRESH_MS : IDLE_REFRESH_MS;
-      if (!document.hidden && Date.now() - last >= every) again();
+      if (!document.hidden && Date.now() - Math.max(last, latest.current.readAt()) >= every) again();
     }, 5000);
     const visible = () => { if (!document.hidden) again(); };
     document.addEventListener("visibilitychange", visible);
@@ -152,6 +169,6 @@ export function useList(make, on, current = true) {
     if (current) currentList.value = list;
     list.reload();
   }, [list]);
-  useRefresh(() => list.refresh());
+  useRefresh(() => list.refresh(), () => list.readAt);
   return list;
 }

@@ -27,7 +27,7 @@ from chalicelib.model.normalization import Kind
 from chalicelib.model.responses import CustomerPage, CustomersOrNull, EventPage
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
-from chalicelib.services.customer_lists import Filter, for_caller, in_full
+from chalicelib.services.customer_lists import Filter, for_caller, in_full, read_rows, with_role
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -118,6 +118,24 @@ def get_many(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> Customers
     known = ctx.backend.customer_cache.read(ctx.backend.table, actor, wanted, malformed=set())
     shown = {
         customer_id: ctx.shown(pool, customer, manager)
+        for customer_id, customer in known.items()
+        if customer is not None and (manager or not actor.hides(customer))
+    }
+    return CustomersOrNull([shown.get(each) for each in ids], None)
+
+
+def rows(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> CustomersOrNull:
+    """Return what `get_many` returns, but the rows of a list: a moment late, without the fields that lists leave out.
+
+    The role and the customers are read at once, half a read unit for a customer. The console reads the rows that it
+    shows like this, again and again.
+    """
+    pool = ctx.pool(pool_id)
+    actor = ctx.actor(pool)
+    wanted = [each for each in dict.fromkeys(ids) if IDENTIFIER.fullmatch(each)]
+    known, manager = with_role(ctx, pool, partial(read_rows, ctx, actor, wanted), None)
+    shown = {
+        customer_id: ctx.row(pool, customer, manager)
         for customer_id, customer in known.items()
         if customer is not None and (manager or not actor.hides(customer))
     }

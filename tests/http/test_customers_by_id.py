@@ -79,6 +79,22 @@ def test_a_hundred_customers_are_three_reads_whatever_the_size_of_the_pool(world
     assert calls == {"BatchGetItem": 3}
 
 
+def test_rows_by_id_are_those_of_lists_and_null_for_all_that_one_cannot_read(world: World) -> None:
+    mona = world.pool(customers=5, masked_fields=["phone"])
+    mona.patch("/customers/c3", {"fields": {"phone": "13812345678", "city": "Shanghai", "remark": "x"}})
+    mona.post("/customers/c1/convert", {"to": "alice"})
+    mona.post("/customers/c2/erase", {"reason": "requested"})
+    world.alice.claim("c4")
+    listed = {each["id"]: each for each in world.bob.walk("/customers")}
+
+    with counted(world) as calls:
+        page = world.bob.get("/customers?ids=c4,unknown,c1,c3,c2,not%20an%20id,c5,c4&partial=true")
+
+    assert page.json["items"] == [listed["c4"], None, None, listed["c3"], None, None, listed["c5"], listed["c4"]]
+    assert page.json["items"][3]["fields"] == {"phone": "138****5678", "city": "Shanghai"}
+    assert calls == {"BatchGetItem": 2}
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code", "detail"),
     [
@@ -90,6 +106,7 @@ def test_a_hundred_customers_are_three_reads_whatever_the_size_of_the_pool(world
         ("ids=c1&q=a&sort=name", 422, "invalid_request", "q, sort"),
         ("ids=c1&filter=city:a", 422, "invalid_request", "filter"),
         ("ids=c1&name=a", 422, "invalid_request", "name"),
+        ("ids=c1&partial=true&name=a", 422, "invalid_request", "name"),
         ("ids=c1&phone=13800138000", 422, "invalid_request", "phone"),
         ("ids=c1&email=a%40example.com", 422, "invalid_request", "email"),
         ("ids=c1&cursor=abc", 400, "invalid_cursor", "cursor"),
@@ -109,5 +126,6 @@ def test_only_members_read_customers_by_id(world: World) -> None:
     world.pool(customers=1)
 
     assert world.user("stranger").get("/customers?ids=c1").code == "not_a_member"
+    assert world.user("stranger").get("/customers?ids=c1&partial=true").code == "not_a_member"
     assert world.user("mona", pool="nowhere").get("/customers?ids=c1").code == "not_found"
     assert by_id(world.root, "c1") == ["c1"]

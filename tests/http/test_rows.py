@@ -168,3 +168,16 @@ def test_a_page_of_twenty_takes_few_requests_and_units(
         engine.requests,
         engine.read_units,
     )
+
+
+@pytest.mark.parametrize("user", ["mona", "alice"])
+def test_to_read_twenty_shown_rows_again_takes_half_a_unit_for_each(large: tuple[Metered, World], user: str) -> None:
+    engine, world = large
+    caller = world.user(user)
+    ids = [each["id"] for each in caller.get("/customers?state=available&limit=20").json["items"]]
+    engine.reset()
+
+    page = caller.get(f"/customers?ids={','.join(ids)}&partial=true")
+
+    assert [each["id"] for each in page.json["items"]] == ids
+    assert (engine.requests, engine.read_units) == ({"BatchGetItem": 2}, 11)

@@ -26,22 +26,31 @@ def test_the_bill_of_a_month_is_that_of_the_page(each: dict[str, Counted]) -> No
     page = (ROOT / PAGE).read_text(encoding="utf-8")
 
     assert rows_of("50", 11) == month.table(each)
-    without = " / ".join(f"{month.without_polling(people, each):,.0f}" for people in month.SIZES)
-    assert f"Without the polling of the console it is {without}." in page
+    without, most = month.with_polls(0, each), month.with_polls(month.ALWAYS, each)
+    assert f"Without any polling it is {without}; with {month.ALWAYS} polls, one in each minute, {most}." in page
+    assert f"polls {month.polls()} times" in page
+
+
+def test_a_used_console_polls_each_minute_and_an_unused_one_every_five() -> None:
+    page = (ROOT / "chalicelib/page/store.js").read_text(encoding="utf-8")
+
+    assumed = {"REFRESH": month.EVERY, "IDLE_REFRESH": month.EVERY_IDLE, "IDLE_AFTER": month.USED_FOR}
+    assert all(f"const {name}_MS = {60_000 * minutes:_};" in page for name, minutes in assumed.items())
 
 
 def test_the_bill_grows_with_every_part_of_the_day(each: dict[str, Counted]) -> None:
     whole = sum(month.month(500, each).values())
 
-    parts = {name: whole - sum(month.month(500, each, {**month.DAILY, name: 0}).values()) for name in month.DAILY}
+    names = [*month.DAILY, "poll"]
+    parts = {name: whole - sum(month.month(500, each, {name: 0}).values()) for name in names}
 
     assert min(parts.values()) > 0
-    assert max(parts, key=lambda name: parts[name]) == "poll"
+    assert max(parts, key=lambda name: parts[name]) == "page"
 
 
-def test_a_page_is_read_from_an_index_and_a_poll_from_each_customer_and_its_fields(each: dict[str, Counted]) -> None:
+def test_a_page_is_read_from_an_index_and_a_poll_for_half_a_unit_a_row(each: dict[str, Counted]) -> None:
     assert (each["page"].calls, each["page"].reads) == (2, 2)
-    assert (each["poll"].calls, each["poll"].reads) == (2, 41)
+    assert (each["poll"].calls, each["poll"].reads) == (2, 11)
     assert each["search"].calls <= 6 and round(each["search"].reads) == 21
 
 

@@ -170,6 +170,7 @@ def test_each_function_runs_the_right_python_on_the_right_processor(resources: d
         assert re.fullmatch(r"app\.\w+", function["Handler"])  # Chalice handles only functions of app.py
         assert function["MemorySize"] >= 512
         assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert function["LoggingConfig"]["SystemLogLevel"] == "WARN"  # Lambda's own lines cost more than all others
 
 
 def test_the_gateway_outlives_its_functions(resources: dict[str, dict[str, Any]]) -> None:
