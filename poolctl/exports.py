@@ -105,7 +105,14 @@ def rows_of(language: str, fields: list[str], spool: IO[str]) -> Iterator[list[A
     for line in spool:
         customer = json.loads(line)
         cells = [*(customer[name] for name in EXPORTED_FIRST), *(customer["fields"].get(name) for name in fields)]
-        yield [guarded(",".join(cell) if isinstance(cell, list) else cell) for cell in cells]
+        yield [guarded(_cell(value)) for value in cells]
+
+
+def _cell(value: Any) -> Any:
+    """Return a list of texts with commas, as an import reads it, and other lists and objects as JSON."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
 def _field_titles(fields: list[str], language: str) -> list[str]:

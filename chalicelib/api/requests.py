@@ -20,7 +20,7 @@ from chalicelib.dynamodb import keys
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import decode_user, user_named
 from chalicelib.model.model import IDENTIFIER
-from chalicelib.model.text import LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name
+from chalicelib.model.text import LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name, is_too_deep
 from chalicelib.model.validation import FieldError, Value, from_msgspec
 from chalicelib.transactions.context import Caller
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord
@@ -34,8 +34,7 @@ Text = Annotated[str, Meta(max_length=500)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Priority = Annotated[int, Meta(ge=-1000, le=1000)]
 FieldName = Annotated[str, Meta(min_length=1, max_length=LONGEST_FIELD_NAME, pattern=NAME_PATTERN)]
-Chosen = Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=100)]  # of a field of the type `choices`
-Fields = dict[FieldName, str | int | float | bool | Chosen | None]
+Fields = dict[FieldName, Any]  # a key without a definition keeps any JSON value (rule 35)
 # `check_batch_size` refuses with a code of its own.
 Batched: Final = Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH})
 
@@ -67,9 +66,11 @@ def checked_visible(text: str | None, member: str) -> None:
 
 
 def checked_field_names(fields: Fields) -> None:
-    """Raise ValueError for a field whose name has no visible character."""
+    """Raise ValueError for a field whose name has no visible character, or whose value is nested too deep."""
     if not all(map(is_field_name, fields)):
         raise ValueError("Expected `str` with a visible character - at `key` in `$.fields`")
+    if any(map(is_too_deep, fields.values())):
+        raise ValueError("too_deep - at `$.fields[...]`")
 
 
 # Decoding

@@ -17,7 +17,7 @@ from msgspec import Struct
 from chalicelib.model.field_definitions import Field, definitions_of
 from chalicelib.model.model import Pool
 from chalicelib.model.normalization import KINDS, Kind, email, fold_name
-from chalicelib.model.text import is_filler
+from chalicelib.model.text import is_filler, texts_in
 
 HIDDEN: Final = "****"
 _SHORTEST: Final = 11  # digits of a number that may keep seven of them: at least four stay hidden
@@ -75,7 +75,8 @@ class Mask(Struct, frozen=True):
 
         If phone numbers or e-mail addresses are masked, those inside other text are masked too. A contact field that
         the pool does not mask keeps its own kind of contact. A field that the pool does not define, such as a second
-        column with phone numbers, is masked like the field that its name resembles.
+        column with phone numbers, is masked like the field that its name resembles. A list or an object with a contact
+        in it is masked completely.
         """
         folded = fold_name(name)
         kind = self.kinds.get(folded)
@@ -83,9 +84,11 @@ class Mask(Struct, frozen=True):
             return whole(value, kind)
         if self.contacts and folded not in self.defined and (like := _resembled(name)) in self.fields:
             return whole(value, like)
-        if not self.contacts or folded in self.exact or not isinstance(value, str):
+        if not self.contacts or folded in self.exact:
             return value
-        return in_text(value, self.region, kind)
+        if isinstance(value, list | dict):
+            return HIDDEN if any(has_contact(text, self.region) for text in texts_in(value)) else value
+        return in_text(value, self.region, kind) if isinstance(value, str) else value
 
 
 def of(pool: Pool) -> Mask | None:

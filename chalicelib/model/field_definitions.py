@@ -105,7 +105,7 @@ class Definitions(Struct, frozen=True):
     unique: tuple[str, ...]
     exact: frozenset[str]  # fields in whose text no contact is looked for: ids, choices and numbers
     rows: tuple[str, ...]  # `list` or `filter`: what rows of lists show
-    checked: bool  # a pool that defines no fields accepts any value
+    checked: bool  # a pool that defines no fields accepts any text, number or bool
 
     def errors_of_new(self, fields: Mapping[str, Any], *, strict: bool) -> tuple[FieldError, ...]:
         """Return the errors in the fields of a new customer."""
@@ -130,7 +130,7 @@ class Definitions(Struct, frozen=True):
             if key not in self.by_key or not self.checked:
                 if strict and key not in self.by_key:
                     yield FieldError("undefined_field", _path(key if _PLAIN_NAME.fullmatch(key) else "{}"))
-                elif isinstance(value, list):
+                elif key in self.by_key and isinstance(value, list | dict):
                     yield FieldError("wrong_type", _path("[...]"), ("str | int | float | bool | null",))
             elif not _is_empty(value) and (error := _error(self.by_key[key], value)) is not None:
                 yield FieldError(error[0], _path(key), error[1])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -22,8 +23,8 @@ _FILLERS: Final = re.compile(
     "\U0001d159\U000e0000-\U000e0fff]"
 )
 
-# A list holds the options of a field of the type `choices`.
-Fields: TypeAlias = dict[str, str | int | float | bool | list[str] | None]
+Fields: TypeAlias = dict[str, Any]  # JSON values
+MAX_FIELD_LEVELS: Final = 8
 MAX_FIELDS_BYTES: Final = 4_096  # of JSON: a response of 100 customers must fit through API Gateway
 
 
@@ -42,6 +43,30 @@ def field_errors(fields: Fields) -> tuple[FieldError, ...]:
     """Return the validation errors of a customer's fields beyond their types: too many bytes."""
     size = len(msgspec.json.encode(fields))
     return () if size <= MAX_FIELDS_BYTES else (FieldError("bytes", "fields", (size, MAX_FIELDS_BYTES)),)
+
+
+def is_too_deep(value: Any) -> bool:
+    """Return whether lists and objects are nested more than MAX_FIELD_LEVELS deep in the value of a field."""
+    level = [value]
+    for _ in range(MAX_FIELD_LEVELS):
+        level = [part for each in level for part in _parts(each)]
+    return any(isinstance(each, list | dict) for each in level)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield each text and number in a JSON value, and the names in objects."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, str | int | float):
+        yield str(value)
+    for part in _parts(value):
+        yield from texts_in(part)
 
 
 def is_blank(text: str) -> bool:

@@ -46,6 +46,7 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "not_below": ("must be less than {0}", "必须小于 {0}"),
     "not_a_multiple": ("must be a multiple of {0}", "必须是 {0} 的倍数"),
     "out_of_range": ("is outside the possible range", "超出范围"),
+    "too_deep": ("must have at most eight levels of lists and objects", "列表和对象最多嵌套八层"),
     "undefined_field": ("is not a field of this pool", "不是该公海的字段"),
     "identifier": ("must have 1 to 64 letters, digits, - or _", "须为 1 到 64 个字母、数字、- 或 _"),
     "controls": ("must not contain control or text-direction characters", "不能包含控制字符或文字方向控制符"),

@@ -66,7 +66,8 @@ export function FieldValue({ name, value }) {
 }
 
 function valueWords(value) {
-  return typeof value === "boolean" ? say(value ? "yes" : "no") : String(value);
+  if (typeof value === "boolean") return say(value ? "yes" : "no");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 /** Phone, e-mail and the like: the first fields, as they are given. */

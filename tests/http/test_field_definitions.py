@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -35,6 +36,41 @@ def test_a_pool_that_defines_no_fields_has_the_standard_set(world: World) -> Non
         "options": [], "required": False, "unique": False, "masked": False, "list": True, "filter": False,
         "search": False,
     }  # fmt: skip
+
+
+UNDEFINED = {"tags": ["a", 1, None], "site": {"floor": 3, "rooms": [{"no": "A1"}]}, "empty": {}, "yes": True, "n": 1.5}
+
+
+@pytest.mark.parametrize("definitions", [[], [STAGE]])
+def test_a_key_without_a_definition_keeps_the_json_value_it_was_given(
+    world: World, definitions: list[dict[str, Any]]
+) -> None:
+    mona = world.pool()
+    if definitions:
+        define(mona, *definitions)
+
+    created = mona.post("/customers", {"id": "a", "name": "A", "fields": UNDEFINED})
+    edited = mona.patch("/customers/a", {"fields": {"site": [[]]}})
+
+    assert (created.status, created.json["fields"]) == (201, UNDEFINED)
+    assert edited.json["fields"] == mona.customer("a")["fields"] == UNDEFINED | {"site": [[]]}
+
+
+def test_a_key_of_the_standard_set_holds_no_list_and_no_object(world: World) -> None:
+    mona = world.pool()
+
+    refused = [mona.post("/customers", {"name": "A", "fields": {"city": value}}) for value in (["a"], {"a": 1})]
+
+    assert [(each.status, each.code) for each in refused] == [(422, "field_invalid")] * 2
+
+
+def test_a_value_is_nested_at_most_eight_levels_deep(world: World) -> None:
+    mona = world.pool()
+    deep = [json.loads("[" * levels + "]" * levels) for levels in (8, 9, 800)]
+
+    replies = [mona.post("/customers", {"name": "A", "fields": {"x": value}}) for value in deep]
+
+    assert [(each.status, each.json.get("code")) for each in replies] == [(201, None), *[(422, "invalid_request")] * 2]
 
 
 def test_definitions_replace_the_former_ones_and_an_empty_list_restores_the_standard_set(world: World) -> None:
@@ -178,15 +214,15 @@ def test_a_strict_pool_refuses_fields_that_it_does_not_define(world: World) -> N
     assert "13800138000" not in unnamed.text
 
 
-def test_a_list_is_a_value_of_choices_only(world: World) -> None:
+def test_of_the_defined_fields_only_choices_hold_a_list(world: World) -> None:
     mona = world.pool()
+    define(mona, TAGS, field("text"))
 
-    undefined = mona.create("a", fields={"tags": ["vip"]})
-    define(mona, TAGS)
-    defined = mona.create("a", fields={"tags": ["vip"]})
+    choices = mona.create("a", fields={"tags": ["vip"]})
+    text = mona.create("b", fields={"text": ["vip"]})
 
-    assert undefined.code == "field_invalid"
-    assert defined.json["fields"] == {"tags": ["vip"]} == mona.customer("a")["fields"]
+    assert choices.json["fields"] == {"tags": ["vip"]} == mona.customer("a")["fields"]
+    assert text.code == "field_invalid"
 
 
 def test_the_members_role_is_checked_before_the_values(world: World) -> None:

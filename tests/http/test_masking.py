@@ -263,6 +263,21 @@ def test_contacts_in_other_fields_and_names_are_masked_for_readers_without_acces
         assert (user.customer("c1")["name"], user.customer("c1")["fields"]) == ("Wang 13812345678", fields)
 
 
+def test_a_list_or_object_that_contains_a_contact_is_masked_completely(world: World) -> None:
+    mona = world.pool(masked_fields=["phone"])
+    contacts = {
+        "people": [{"tel": "a\n13812345678"}], "boss": {"13812345678": 1}, "desk": {"mail": ["li@a.cn"]},
+        "number": [13812345678],
+    }  # fmt: skip
+    plain = {"tags": ["a", {"b": 1}]}
+    mona.create("c1", fields=contacts | plain)
+
+    shown = world.alice.customer("c1")
+
+    assert (shown["masked"], shown["fields"]) == (True, dict.fromkeys(contacts, "****") | plain)
+    assert mona.customer("c1")["fields"] == contacts | plain
+
+
 def test_a_second_column_with_contacts_is_masked_like_the_first(world: World) -> None:
     mona = world.pool(masked_fields=["phone", "email"])
     fields = {

@@ -85,6 +85,18 @@ def test_an_exported_file_can_be_imported_unchanged(terminal: Terminal, threaded
     }  # fmt: skip
 
 
+def test_an_export_writes_lists_of_texts_with_commas_and_other_lists_and_objects_as_json(
+    terminal: Terminal, threaded: World
+) -> None:
+    threaded.mona.create("a", fields={"tags": ["vip", "east"], "site": {"楼": [3]}, "rows": [1, None]})
+
+    terminal.run("export", terminal.home / "all.csv")
+
+    text = (terminal.home / "all.csv").read_text(encoding="utf-8-sig")
+    row = next(csv.DictReader(io.StringIO(text, newline="")))
+    assert (row["tags"], row["site"], row["rows"]) == ("vip,east", '{"楼": [3]}', "[1, null]")
+
+
 def test_an_export_is_filtered_piped_and_overwrites_nothing_by_default(terminal: Terminal, threaded: World) -> None:
     fill(threaded)
     target = terminal.home / "all.csv"
