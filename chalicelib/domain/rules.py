@@ -302,6 +302,11 @@ def due(key: Key, now: int) -> Rule:
     return Rule("claim_changed", key, (state != "available") & (expires_at <= now))
 
 
+def expired_private(key: Key, owner: str, now: int) -> Rule:
+    """Require a private customer of the owner past its deadline: it does not count against their limit (rule 31)."""
+    return Rule("claim_changed", key, (state == "private") & (holder == owner) & (expires_at <= now))
+
+
 # About a phone number or an e-mail address
 
 
@@ -467,6 +472,9 @@ class Quota(Struct, frozen=True):
     `private` customer counts for the private limit only. `starts_day` is True if this transaction starts
     the member's day. `home` is the pool that defines the day, which it may keep when its time zone changes.
 
+    `uncounted` of the customers that the counter includes do not count: the transaction requires `expired_private` of
+    each.
+
     A condition has no arithmetic. So the remaining number is computed here, and for a member's own limit the updates of
     the counters maintain `room`.
     """
@@ -479,13 +487,14 @@ class Quota(Struct, frozen=True):
     starts_day: bool = False
     home: Pool | None = None
     private: bool = False
+    uncounted: int = 0
 
     @property
     def counter(self) -> str:
         return "private" if self.private else "held"
 
     def condition(self) -> Condition:
-        holding = _fits_holding(self._pools_limit, self.count, self.private)
+        holding = _fits_holding(self._pools_limit, self.count - self.uncounted, self.private)
         if not self._counts_today():
             return holding
         return all_of([_fits_day((self.policy.daily_claim_limit or 0) - self.count, self.starts_day), holding])
@@ -508,6 +517,11 @@ class Quota(Struct, frozen=True):
         today = max((self.policy.daily_claim_limit or 0) - used, 0) if self._counts_today() else None
         return today, None if limit is None else max(limit - kept, 0)
 
+    def missing(self, member_item: Item) -> int:
+        """Return how many of the customers have no room."""
+        limit = self._limit(member_item)
+        return 0 if limit is None else max(self._used(member_item)[1] + self.count - limit, 0)
+
     def refusals(self, member_item: Item, granted: int) -> list[Refusal]:
         """Return the refusals of one more customer after `granted` others, in the order of the rules."""
         today, headroom = self.left(member_item)
@@ -524,7 +538,7 @@ class Quota(Struct, frozen=True):
     def _used(self, member_item: Item) -> tuple[int, int]:
         today = (self.home or self.policy).day(self.now)
         used = deserialize(member_item["did"]).get("claimed", 0) if deserialize(member_item["day"]) >= today else 0
-        return used, deserialize(member_item[self.counter])
+        return used, deserialize(member_item[self.counter]) - self.uncounted
 
 
 class PinQuota(Struct, frozen=True):

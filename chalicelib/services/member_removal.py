@@ -22,7 +22,7 @@ from chalicelib.services.pools import AT_WORK, naming_counts, require_manager
 from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archive_day, brought_in
-from chalicelib.transactions.expired_claims import return_expired_claims, return_expired_private
+from chalicelib.transactions.expired_claims import expired_private_rules, return_expired_claims, return_expired_private
 
 MAX_REMOVALS: Final = 5  # how often a member may get another customer while being removed
 HAS_CLAIMS: Final = "member_has_claims"
@@ -129,7 +129,8 @@ def _require_recipient(ctx: RequestContext, pool: Pool, user: str, to: str | Non
     refusal = rules.first_broken(rules.recipient(recipient), {recipient: found.get(recipient, {})})
     if refusal is not None:
         raise Refused(refusal)
-    quota = Quota(recipient, pool.policy, ctx.now, wanted, daily=False, private=private)
+    expired = expired_private_rules(ctx.backend.table, pool, to, ctx.now) if private else []
+    quota = Quota(recipient, pool.policy, ctx.now, wanted, daily=False, private=private, uncounted=len(expired))
     _, headroom = quota.left(found[recipient])
     if headroom is not None and headroom < wanted:
         raise Refused(quota.refusals(found[recipient], headroom)[0])

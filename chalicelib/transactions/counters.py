@@ -16,7 +16,7 @@ import msgspec
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
-from chalicelib.domain.rules import PinQuota, Quota
+from chalicelib.domain.rules import PinQuota, Quota, Rule
 from chalicelib.domain.transitions import Actor, Erase, Remove, Rewrite, Take, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, all_of, unchanged
@@ -34,6 +34,7 @@ ACTIVITY_OF_EVENT: Final = {
 
 
 _COUNTERS: Final = ("held", "pins", "private", "pooled", "aside", "leave_moved", "leave_not_transferred")
+MAX_UNCOUNTED: Final = 50
 _ROOM: Final = {"held": "room", "private": "private_room"}  # what is left of a member's own limit, by counter
 
 
@@ -168,11 +169,18 @@ def _takes(transitions: Iterable[Transition]) -> Counter[Take]:
 
 
 class Counters:
-    """The members' items that one request writes."""
+    """The members' items that one request writes.
+
+    `expired` holds, by member, a rule for each private customer past its deadline that a pool which is not open has not
+    returned. It does not count against the private limit (rule 31), so a transaction that needs its room has the rule
+    as a condition.
+    """
 
     def __init__(self, actor: Actor, target_pool: Pool | None = None) -> None:
         self._actor, self._target_pool = actor, target_pool
         self._seen: dict[Key, Item] = {}
+        self.expired: dict[Key, list[Rule]] = {}
+        self._uncounted: dict[Key, int] = {}  # how many of `expired` the transactions need
         self._evaluated: Counter[Take] = Counter()
         self._changes: dict[int, tuple[Transition, dict[Key, Counter[str]]]] = {}
 
@@ -198,25 +206,54 @@ class Counters:
         sums, rows = self._credited([transition])
         if isinstance(transition, Write) and transition.take is not None and transition.take.counter == "pins":
             # Counted already if a pin that has ended is renewed.
-            sums[keys.member_key(self._actor.tenant, self._actor.pool, transition.take.recipient)].update()
+            sums[self._member_key(transition.take)].update()
         members = {key for key in sums if self._seen.get(key) != {}}
-        return members | rows.keys() | {self._row(key) for key in members if self._turns(key)}
+        required = {rule.key for rule in self.uncounted([transition])}
+        return members | rows.keys() | {self._row(key) for key in members if self._turns(key)} | required
 
     def quotas(self, transitions: Iterable[Transition]) -> list[Quota | PinQuota]:
         """Return the limits of each member who takes customers or pins in this request."""
         return [self._quota(take, count + self._evaluated[take]) for take, count in _takes(transitions).items()]
+
+    def uncount(self, quota: Quota, missing: int) -> bool:
+        """Leave as many of the member's expired private customers out of the count as are missing. Return whether any.
+
+        There is a maximum, so that a transaction has room for the customers that the member takes.
+        """
+        wanted = min(quota.uncounted + missing, len(self.expired[quota.key]), MAX_UNCOUNTED)
+        self._uncounted[quota.key] = wanted
+        return wanted > quota.uncounted
+
+    def count_again(self, failed_items: Mapping[Key, Item]) -> bool:
+        """Count the customers again that are not expired private customers any more. Return whether there are any."""
+        changed = False
+        for key, required in self.expired.items():
+            valid = [rule for rule in required if rules.first_broken([rule], failed_items) is None]
+            changed = changed or len(valid) < len(required)
+            self.expired[key], self._uncounted[key] = valid, min(self._uncounted.get(key, 0), len(valid))
+        return changed
+
+    def uncounted(self, transitions: Iterable[Transition]) -> list[Rule]:
+        """Return the rules for the customers that the limits of these transitions do not count."""
+        if not self.expired:
+            return []
+        owners = {self._member_key(take) for take in _takes(transitions) if take.counter == "private"}
+        return [rule for key in owners for rule in self.expired.get(key, [])[: self._uncounted.get(key, 0)]]
 
     def count_evaluated(self, transitions: Iterable[Transition]) -> None:
         """Count these takes, which are not written, for the limits of further ones: all of a failed atomic batch."""
         self._evaluated = _takes(transitions)
 
     def _quota(self, take: Take, count: int) -> Quota | PinQuota:
-        actor = self._actor
-        key = keys.member_key(actor.tenant, actor.pool, take.recipient)
+        actor, key = self._actor, self._member_key(take)
         if take.counter == "pins":
             return PinQuota(key, actor.policy.pin_limit or 0, count)
         private = take.counter == "private"
-        return Quota(key, actor.policy, actor.now, count, take.daily, self._turns(key), actor.home, private)
+        uncounted = self._uncounted.get(key, 0) if private else 0
+        return Quota(key, actor.policy, actor.now, count, take.daily, self._turns(key), actor.home, private, uncounted)
+
+    def _member_key(self, take: Take) -> Key:
+        return keys.member_key(self._actor.tenant, self._actor.pool, take.recipient)
 
     def actions(
         self,

@@ -2,7 +2,8 @@
 
 Expired customers never count against a limit (rules 6 and 31). So a verb that takes customers returns the expired
 claims of the recipient before it refuses because of the holding limit, and their expired private customers before it
-refuses because of the private limit. An index is eventually consistent: each transition has the version that was listed
+refuses because of the private limit. A pool that is not open returns nothing private: there, the verb leaves expired
+private customers out of the count. An index is eventually consistent: each transition has the version that was listed
 as a condition.
 """
 
@@ -16,6 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from chalicelib.domain import rules, system_transitions
+from chalicelib.domain.rules import Rule
 from chalicelib.domain.system_transitions import PlanExisting
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import keys
@@ -51,7 +53,14 @@ class Applied(Struct):
         return self.moved + self.changed + self.failed
 
 
-class TakingUnitOfWork(UnitOfWork, frozen=True, kw_only=True):
+class OwningUnitOfWork(UnitOfWork, frozen=True):
+    """A unit of work that may make customers private, under the limits of their owners."""
+
+    def expired_private(self, owner: str) -> list[Rule]:
+        return expired_private_rules(self.table, self.actor.home, owner, self.actor.now)
+
+
+class TakingUnitOfWork(OwningUnitOfWork, frozen=True, kw_only=True):
     """A unit of work whose customers are taken by a member, under their limits. `new_id` returns a new id."""
 
     new_id: Callable[[], str]
@@ -114,6 +123,15 @@ def return_expired_private(table: Table, new_id: Callable[[], str], pool: Pool, 
     return done.moved > 0
 
 
+def expired_private_rules(table: Table, pool: Pool, owner: str, now: int) -> list[Rule]:
+    """Return a rule for each expired private customer of the owner in a pool that does not return them; one page."""
+    if pool.status == "open":
+        return []
+    pages = private_of(table, pool, owner, until=now, limit=PAGE_SIZE)
+    found = next((page.keys for page in pages if page.keys), [])
+    return [rules.expired_private(key, owner, now) for key in found]
+
+
 def apply_to_found(
     table: Table,
     new_id: Callable[[], str],
@@ -134,7 +152,7 @@ def apply_to_found(
     # A request marker of its own: claims that another sweep returns are not counted here.
     actor = Actor(pool, SYSTEM, now, request_marker=new_id()[-MARK:])
     planner = partial(system_transitions.planned, plan, actor)
-    _apply(UnitOfWork(table, CustomerCache(whole=False), actor, planner), found, whole, done)
+    _apply(OwningUnitOfWork(table, CustomerCache(whole=False), actor, planner), found, whole, done)
     return done
 
 

@@ -83,6 +83,8 @@ class TransactionBuilder:
         """Return the actions of all added transitions."""
         required = {key: list(conditions.values()) for key, conditions in self._required.items()}
         transitions = self.transitions.values()
+        for rule in self._counters.uncounted(transitions):
+            required.setdefault(rule.key, []).append(rule.condition)
         written = [_with_conditions(write, required.pop(key, [])) for key, write in self._writes.items()]
         suppressed = self._suppressions.actions(transitions, required)
         counted = self._counters.actions(transitions, required, self._counters.quotas(transitions))

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import rendering, rules
-from chalicelib.domain.rules import PinQuota, Quota, first_broken
+from chalicelib.domain.rules import PinQuota, Quota, Rule, first_broken
 from chalicelib.domain.transitions import (
     Actor,
     Erase,
@@ -135,6 +135,10 @@ class UnitOfWork(Struct, frozen=True):
     def make_room(self, user: str, counter: str) -> bool:
         """Free what no longer counts against the member's limit of this counter. Return whether there was any."""
         return False
+
+    def expired_private(self, owner: str) -> list[Rule]:
+        """Return a rule for each expired private customer of the owner that the pool does not return now."""
+        return []
 
     def result(self, customer_id: str, customer: Customer | None, transition: Transition | None = None) -> Result:
         """Return the result with the facts of the customer, or without a customer if it was deleted."""
@@ -332,6 +336,7 @@ class _Attempt:
                 passing[index] = transition
         with_result = sum(index in self.outcome.results for index in transitions)
         plan_again = len(passing) + with_result < len(transitions)
+        plan_again = self.counters.count_again(failed_items) or plan_again
         self.suppressions.learn(failed_items)
         malformed = self.counters.learn(failed_items)
         for index in [each for each in passing if malformed & self.counters.keys(passing[each])] if malformed else ():
@@ -412,7 +417,8 @@ class _Attempt:
     def _apply_quota(self, takes: Sequence[int], quota: Quota | PinQuota, member_item: Item) -> bool:
         """Refuse the takes that exceed the limits of the member. Return True if room was made instead."""
         today, headroom = quota.left(member_item)
-        if headroom is not None and headroom < quota.count and self._make_room(quota, member_item):
+        full = headroom is not None and headroom < quota.count
+        if full and (self._make_room(quota, member_item) or self._uncount(quota, member_item)):
             return True
         evaluated = quota.count - len(takes)  # by earlier transactions of a failed atomic batch
         granted = min((left for left in (today, headroom) if left is not None), default=quota.count)
@@ -433,6 +439,14 @@ class _Attempt:
             return True
         stored = self.uow.table.get([quota.key]).get(quota.key, {})
         return stored.get(quota.counter) != member_item[quota.counter]
+
+    def _uncount(self, quota: Quota | PinQuota, member_item: Item) -> bool:
+        """Leave expired private customers out of the count, where the pool does not return them. Return whether any."""
+        if isinstance(quota, PinQuota) or not quota.private:
+            return False
+        if quota.key not in self.counters.expired:
+            self.counters.expired[quota.key] = self.uow.expired_private(keys.id_from_pk(quota.key.pk))
+        return self.counters.uncount(quota, quota.missing(member_item))
 
     def _refuse(self, index: int, refusal: Refusal) -> None:
         self.outcome.results[index] = Result(self.ids[index], refusal=refusal)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
 from chalicelib.model.times import rfc3339
-from tests.support.dynamodb_calls import counted
+from tests.support.dynamodb_calls import counted, interrupted
 from tests.support.threads import at_once
 from tests.support.world import DAY, HOUR, MINUTE, Reply, User, World
 
@@ -333,22 +334,94 @@ def test_a_batch_makes_room_for_each_owner(world: World) -> None:
 
 @pytest.mark.parametrize("way", ["pause", "close"])
 def test_nothing_private_is_returned_while_a_pool_is_not_open(world: World, way: str) -> None:
-    mona = owned(world, "c1", private_limit=1)
-    world.alice.claim("c2")
+    mona = owned(world, "c1")
     expires_at = deadline(mona, "c1")
     world.root.post(f"/{way}", {"mode": "drain"} if way == "close" else None)
     world.clock.forward(30 * DAY)
 
     report = world.sweep()
     followed = follow_up(world.alice, "c1")
-    won = world.alice.post("/customers/c2/win") if way == "pause" else None
     mine = deadline(mona, "c1")
     world.root.post("/resume" if way == "pause" else "/open")
 
     assert (report.due, followed.code, mine) == (0, "expired", expires_at)
-    assert won is None or won.code == "private_limit"
     assert world.sweep().returned == 1
     assert mona.events("c1")[-1] == "expired"
+
+
+@pytest.mark.parametrize("verb", ["win", "approve", "convert", "transfer", "create", "remove"])
+def test_what_expired_during_a_pause_does_not_count_against_the_private_limit(world: World, verb: str) -> None:
+    mona = owned(world, "c1", private_limit=1, win="holder", customers=4)
+    claims = (("alice", "c2"), ("alice", "c3"), ("bob", "c4"))
+    for user, customer in claims:
+        world.user(user).claim(customer)
+    world.clock.forward(DAY)
+    world.bob.post("/customers/c4/win")
+    if verb == "approve":
+        mona.patch("", {"policy": {"win": "approval"}}, if_match="1")
+        for customer in ("c2", "c3"):
+            world.alice.post(f"/customers/{customer}/win")
+    world.root.post("/pause")
+    send: dict[str, Callable[[], Reply]] = {
+        "win": lambda: world.alice.post("/customers/c2/win"),
+        "approve": lambda: mona.post("/customers/c2/win/approve"),
+        "convert": lambda: mona.post("/customers/c2/convert"),
+        "transfer": lambda: mona.post("/customers/c4/transfer", {"to": "alice"}),
+        "create": lambda: mona.post("/customers", {"id": "new", "name": "New", "private_of": "alice"}),
+        "remove": lambda: mona.delete("/members/bob?private=transfer&to=alice"),
+    }
+    full = send[verb]()
+    world.clock.forward(29 * DAY)
+
+    done = send[verb]()
+    again = mona.post("/customers/c3/convert")
+    counted_in_pause = private_count(world.alice)
+    world.root.post("/resume")
+    world.sweep()
+
+    assert (full.code, done.status) == ("private_limit", 201 if verb == "create" else 200)
+    assert (again.code, again.json["limit"], again.json["used"]) == ("private_limit", 1, 1)
+    assert (counted_in_pause, private_count(world.alice)) == (2, 1)
+    assert mona.customer("c1")["state"] == "available"
+
+
+def test_a_batch_in_a_pause_fills_the_room_of_expired_private_customers_exactly(world: World) -> None:
+    mona = owned(world, "c1", "c2", private_limit=2, customers=5)
+    mona.post("/assign", {"customer_ids": ["c3", "c4", "c5"], "to": "alice"})
+    world.root.post("/pause")
+    world.clock.forward(30 * DAY)
+
+    atomic = world.alice.post("/win", {"customer_ids": ["c3", "c4", "c5"], "atomic": True})
+    won = world.alice.post("/win", {"customer_ids": ["c3", "c4", "c5"]})
+
+    assert (atomic.status, atomic.code) == (409, "private_limit")
+    assert won.results == ["ok", "ok", "private_limit"]
+
+
+def test_a_closing_pool_gives_the_room_of_expired_private_customers_to_claims(world: World) -> None:
+    mona = owned(world, "c1", private_limit=1)
+    mona.post("/assign", {"customer_ids": ["c2", "c3"], "to": "alice"})
+    world.root.post("/pause")
+    world.clock.forward(30 * DAY)
+
+    world.root.post("/close", {"mode": "to_private"})
+    world.sweep()
+
+    states = [mona.customer(each)["state"] for each in ("c1", "c2", "c3")]
+    assert sorted(states) == ["available", "private", "private"] and states[0] == "private"
+
+
+def test_a_win_that_needs_the_room_of_an_expired_customer_is_planned_again_once_that_is_gone(world: World) -> None:
+    mona = owned(world, "c1", private_limit=1)
+    world.alice.claim("c2")
+    world.root.post("/pause")
+    world.clock.forward(30 * DAY)
+    convert = partial(mona.post, "/customers/c1/convert", {"to": "bob"})
+
+    with interrupted(world, "TransactWriteItems", lambda: None, convert):
+        won = world.alice.post("/customers/c2/win")
+
+    assert (won.status, private_count(world.alice), private_count(world.bob)) == (200, 1, 1)
 
 
 def test_a_pause_does_not_move_the_deadline_of_a_private_customer(world: World) -> None:

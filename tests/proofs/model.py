@@ -397,11 +397,14 @@ class Model:
         return customer.expired(self.pools[customer.pool].moment(now), now)
 
     def private_room(self, pool: str, user: str, now: int, wanted: int = 1) -> int:
-        """Return how many more private customers the user may own. If too few, return the expired ones first."""
+        """Return how many more private customers the user may own. If too few, return the expired ones first.
+
+        A pool that is not open returns nothing; what has expired does not count there either.
+        """
         limit: int = self.pools[pool].policy.get("private_limit", 10**9)
         if limit - len(self.owned_by(pool, user)) < wanted:
             self.return_private(pool, user, now)
-        return max(limit - len(self.owned_by(pool, user)), 0)
+        return max(limit - sum(not self.expired(each, now) for each in self.owned_by(pool, user)), 0)
 
     def pins(self, pool: str, user: str) -> int:
         held = self.held_by(pool, user)
