@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -25,6 +26,7 @@ from importing.values import SHORTENED, exact, meant
 
 Key: TypeAlias = str  # auto, id, phone, email, external_id, name, or a field
 Row: TypeAlias = dict[str, Any]
+KindAndKey: TypeAlias = tuple[str | None, str]
 
 CONTACTS: Final = ("phone", "email", "external_id")  # in the order in which they identify a customer
 
@@ -38,13 +40,19 @@ _CHINESE: Final = re.compile("[\u3400-\u9fff]")
 
 
 class Read(NamedTuple):
-    """A row, the kind and value that identify its customer (None: a new one), and problems of single cells."""
+    """A row, the kind and value that identify its customer (None: a new one), and problems of single cells.
+
+    A row with one of the `own_keys` of an earlier row, or with one of its `other_keys` as an own one, is about the same
+    customer.
+    """
 
     line: int
     row: Row
     kind: str | None
     key: str
     warnings: tuple[Problem, ...] = ()
+    own_keys: Sequence[KindAndKey] = ()
+    other_keys: Sequence[KindAndKey] = ()
 
 
 class Failed(NamedTuple):
@@ -67,8 +75,10 @@ class RowReader:
         self._phones, self._emails = self.columns.fields_of("phone"), self.columns.fields_of("email")
         self._keyed = {kind: self._fields_with_keys(kind) for kind in ("phone", "email")}
         self._unique = [name for name in self.columns.unique if name in self.columns]
-        present = [kind for kind in CONTACTS if self._keyed.get(kind, kind in self.columns)]
+        external = "external_id" in self.columns or "id" in self.columns  # a foreign id becomes an external one
+        present = [kind for kind in CONTACTS if self._keyed.get(kind, external)]
         self._others = present if self.key == "auto" else []
+        self._kinds = self._in_order(present)
         self._unnamed = {str(column.target) for column in self.columns.columns if column.unnamed}
         self._names = sum(len(str(column.target)) + 6 for column in self.columns.columns)  # characters in JSON
         self._targets = [(column.target, column.own) for column in self.columns.columns]
@@ -89,9 +99,10 @@ class RowReader:
             return Failed(line.number, built)
         row, warnings = built
         kind, keys = self._keys(row)
-        if found := self._missing_key(row, kind) or self._repeated(row, kind, keys):
+        own, others = self._all_keys(row, kind, keys)
+        if found := self._missing_key(row, kind) or self._repeated(own, others):
             return Failed(line.number, found)
-        return Read(line.number, row, kind, keys[0] if keys else "", warnings)
+        return Read(line.number, row, kind, keys[0] if keys else "", warnings, own, others)
 
     def new_id(self, row: Row) -> str:
         """Return an id for a row without any key. The same file with more lines gives the same ids, so that importing
@@ -219,16 +230,22 @@ class RowReader:
         return [name for name in names if types.get(name, kind) == kind and name in self.columns]
 
     def _keys(self, row: Row) -> tuple[str | None, list[str]]:
-        """Return what identifies the customer: for `auto`, the first of id, phone, e-mail, external id and the unique
-        fields."""
-        if self.key in ("auto", "id") and "id" in row:
-            return "id", [row["id"]]
+        """Return what identifies the customer."""
         if self.key == "name":
             return "name", [" ".join(folded(row["name"]).split())]
-        for kind in (*CONTACTS, *self._unique) if self.key == "auto" else (self.key,):
-            if keys := self._contacts(kind, row["fields"]):
+        fields = row["fields"]
+        for kind in self._kinds:
+            if keys := self._contacts(kind, fields) if kind != "id" else [row["id"]] if "id" in row else []:
                 return kind, keys
         return None, []
+
+    def _in_order(self, present: list[str]) -> tuple[str, ...]:
+        """Return the kinds of key, in the order in which they identify a customer. For `auto`, the id comes last: it
+        may be that of another system. In an export of this service, it is the customer's, and comes first."""
+        if self.key != "auto":
+            return (self.key,)
+        usual = (*present, *self._unique)
+        return ("id", *usual) if self.columns.exact else (*usual, "id")
 
     def _contacts(self, kind: str, fields: Row) -> list[str]:
         """Return the normalized values of one kind."""
@@ -254,22 +271,31 @@ class RowReader:
             "no_key", key=self.key
         )  # fmt: skip
 
-    def _repeated(self, row: Row, kind: str | None, keys: list[str]) -> Problem | None:
-        """Return the problem of a row about the customer of an earlier one, as the service finds it within a request.
+    def _all_keys(
+        self, row: Row, kind: str | None, keys: list[str]
+    ) -> tuple[Sequence[KindAndKey], Sequence[KindAndKey]]:
+        """Return the keys that no other row of the file may have, and other contacts, which may identify a later row.
 
-        A row that another contact identifies may have a number of an earlier row: then it is another customer's too. A
-        value of a unique field it may not have.
+        A row that another contact identifies may have a number of an earlier row: then it is another customer's too. An
+        id or a value of a unique field it may not have.
         """
-        values = [(name, key) for name in self._unique for key in self._contacts(name, row["fields"])]
-        for name, key in [(kind, key) for key in keys] + values:
-            if hash((name, key)) in self._seen:
+        own: list[KindAndKey] = [(kind, key) for key in keys]
+        own += [(name, key) for name in self._unique if name != kind for key in self._contacts(name, row["fields"])]
+        if kind != "id" and self.key == "auto" and "id" in row:
+            own.append(("id", row["id"]))
+        others: list[KindAndKey] = [
+            (other, key) for other in self._others if other != kind for key in self._contacts(other, row["fields"])
+        ]
+        return own, others
+
+    def _repeated(self, own: Sequence[KindAndKey], others: Sequence[KindAndKey]) -> Problem | None:
+        """Return the problem of a row about the customer of an earlier one, as the service finds it in a request."""
+        hashes = [hash(each) for each in own]
+        for (name, _), each in zip(own, hashes, strict=True):
+            if each in self._seen:
                 return problem("duplicate_in_file", key=name)
-        self._seen.update(hash((kind, key)) for key in keys)
-        self._seen.update(map(hash, values))
-        for other in self._others:
-            if other != kind:
-                for key in self._contacts(other, row["fields"]):
-                    self._seen.add(hash((other, key)))
+        self._seen.update(hashes)
+        self._seen.update(map(hash, others))
         return None
 
 

@@ -53,9 +53,10 @@ ENCODING = _Encoding()
 
 
 class Chunk(NamedTuple):
-    """The rows of one request, with their lines."""
+    """The rows of one request, with their lines, and the key by which the service finds their customers."""
 
     rows: list[tuple[int, Row]]
+    key: Key
 
     @property
     def sent(self) -> list[Row]:
@@ -83,32 +84,35 @@ class Plan:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows of each request, in the order of the file."""
-        reader, rows, size = self.reader(), list[tuple[int, Row]](), 0
+        reader, rows, size, key = self.reader(), list[tuple[int, Row]](), 0, self.key
         for line in self.table.lines():
             read = reader.read(line)
             if isinstance(read, Failed):
                 continue
             row = self._sent(reader, read)
             length = len(json.dumps(row, ensure_ascii=False).encode(errors="surrogatepass"))
-            if len(rows) == BATCH or (rows and size + length > LARGEST_REQUEST):
-                yield Chunk(rows)
+            full = len(rows) == BATCH or size + length > LARGEST_REQUEST
+            if rows and (full or key != self._key_of(read)):
+                yield Chunk(rows, key)
                 rows, size = [], 0
+            key = self._key_of(read)
             rows.append((read.line, row))
             size += length
         if rows:
-            yield Chunk(rows)
+            yield Chunk(rows, key)
 
-    @property
-    def sent_key(self) -> str:
-        """The key of the requests. A name identifies a customer by an id that is derived from it."""
-        return "id" if self.key == "name" else self.key
+    def _key_of(self, read: Read) -> Key:
+        """Return the key of a request with this row. A name identifies a customer by an id that is derived from it, a
+        row of an export of this service by the id of its customer."""
+        exported = self.key == "auto" and self.columns.exact and read.kind == "id"
+        return "id" if self.key == "name" or exported else self.key
 
     def _sent(self, reader: RowReader, read: Read) -> Row:
         """Return the row of a request. One that nothing identifies gets an id that a repeated import derives again.
 
         No id is derived from a phone number or an address, which it would reveal.
         """
-        if read.kind == "id":
+        if read.kind == "id" or (self.key == "auto" and "id" in read.row):
             return read.row
         row = {name: value for name, value in read.row.items() if name != "id"}
         if read.kind == "name":
@@ -254,14 +258,14 @@ def survey(plan: Plan) -> Survey:
 def _send(session: Session, plan: Plan, found: Survey, journal: ImportJournal, on_duplicate: str) -> int:
     """Send the requests that have no result in the journal yet. Return how many were sent."""
     before, path = len(journal.chunks), f"/v1/pools/{plan.pool}/import"
-    common = {"key": plan.sent_key, "on_duplicate": on_duplicate, "import": _source(plan, journal)}
+    common = {"on_duplicate": on_duplicate, "import": _source(plan, journal)}
     try:
         with progress(found.rows) as advance, Interruptible() as interruptible:
             for number, chunk in enumerate(plan.chunks()):
                 if number not in journal.chunks:
                     if interruptible.requested:
                         raise KeyboardInterrupt
-                    body = {"rows": chunk.sent, **common}
+                    body = {"rows": chunk.sent, "key": chunk.key, **common}
                     answer = session.write("POST", path, body, idempotency_key=journal.key(number))
                     journal.write(number, _result(chunk.rows, answer))
                 advance(len(chunk.rows))
@@ -285,10 +289,10 @@ def _source(plan: Plan, journal: ImportJournal) -> dict[str, str]:
 def _forecast(session: Session, plan: Plan, found: Survey, on_duplicate: str) -> FileForecast:
     """Return what the import would do now: the dry runs of all requests, added up."""
     total, path = FileForecast(), f"/v1/pools/{plan.pool}/import"
-    common = {"key": plan.sent_key, "on_duplicate": on_duplicate, "dry_run": True}
+    common = {"on_duplicate": on_duplicate, "dry_run": True}
     with progress(found.rows) as advance:
         for chunk in plan.chunks():
-            answer = session.write("POST", path, {"rows": chunk.sent, **common})
+            answer = session.write("POST", path, {"rows": chunk.sent, "key": chunk.key, **common})
             total.add(chunk.lines, answer["results"], answer["room"])
             advance(len(chunk.rows))
     return total

@@ -502,11 +502,14 @@ class PreviewColumn(Schema):
 
 class PreviewLine(Schema):
     """A line of a file. `row` is the position of its row, null if it has none. `cells` are for an errors file: text
-    that a spreadsheet would run as a formula is behind an apostrophe."""
+    that a spreadsheet would run as a formula is behind an apostrophe. A line repeats an earlier one, also of another
+    piece, if one of its `own_keys` is an own or other key of that line."""
 
     line: Natural
     row: Natural | None
     cells: list[str | int | float | bool]
+    own_keys: list[str]
+    other_keys: list[str]
 
 
 class PreviewProblem(Schema):
@@ -536,14 +539,16 @@ class PreviewNext(Schema):
 
 
 class ImportPreview(Schema):
-    """A piece of a file, read: its `columns`, the `mapping` of its headings, the `rows` as an import takes them, with
-    the key `auto`, and all its `lines`. Lines with `problems` have no row; without a line, the file cannot be imported.
-    `keys` counts the rows by what identifies them. The rest is how the file was read; `next` is null at its end."""
+    """A piece of a file, read: its `columns`, the `mapping` of its headings, the `rows` as an import takes them, and
+    all its `lines`. The key of rows that have an id is `key`, that of others `auto`. Lines with `problems` have no row;
+    without a line, the file cannot be imported. `keys` counts the rows by what identifies them. The rest is how the
+    file was read; `next` is null at its end."""
 
     columns: list[PreviewColumn]
     mapping: dict[str, str | None]
     rows: list[Annotated[Any, same_schema_as("ImportRow")]]
     lines: list[PreviewLine]
+    key: Literal["id", "auto"]
     problems: list[PreviewProblem]
     warnings: list[PreviewProblem]
     keys: dict[str, Natural]

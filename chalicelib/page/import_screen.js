@@ -66,13 +66,16 @@ async function previewOf(file, at, after) {
 
 /** Every row of the file with its line and cells, and every line that has no row with its reason. */
 async function readFile(file, progress) {
-  const rows = [], failed = [];
+  const rows = [], failed = [], earlier = new Set();
   for (let at = 0, after = null; ;) {
     const answer = await previewOf(file, at, after);
     const why = new Map(answer.problems.map((problem) => [problem.line, problem.text]));
-    for (const { line, row, cells } of answer.lines) {
-      if (row !== null) rows.push({ line, cells, row: answer.rows[row] });
-      else failed.push({ line, cells, why: why.get(line) ?? "" });
+    for (const { line, row, cells, ...keys } of answer.lines) {
+      const found = answer.rows[row];
+      if (row === null) failed.push({ line, cells, why: why.get(line) ?? "" });
+      else if (keys.own_keys.some((key) => earlier.has(key))) failed.push({ line, cells, row: found, why: reason({ code: "duplicate_in_request" }) });
+      else rows.push({ line, cells, row: found, key: found.id === undefined ? "auto" : answer.key });
+      if (row !== null) for (const key of [...keys.own_keys, ...keys.other_keys]) earlier.add(key);
     }
     for (const { line, text } of answer.problems) if (line === null) failed.push({ line: null, cells: [], why: text });
     if (answer.next === null) return { rows, failed };
@@ -120,13 +123,14 @@ function targetsOf({ target, heading }) {
   return { "": say("import.leave_out"), ...Object.fromEntries(keys.map((key) => [key, sayable(`import.target.${key}`) ? say(`import.target.${key}`) : fieldName(key)])) };
 }
 
-/** Pieces that one request can carry. */
+/** Pieces that one request can carry: their rows have one key. */
 function piecesOfRows(rows) {
   const pieces = [];
   let piece = [], size = 0;
   for (const each of rows) {
     const weight = new TextEncoder().encode(JSON.stringify(each.row)).length;
-    if (piece.length === ROWS_AT_ONCE || (piece.length > 0 && size + weight > BYTES_AT_ONCE)) {
+    const full = piece.length === ROWS_AT_ONCE || size + weight > BYTES_AT_ONCE;
+    if (piece.length > 0 && (full || each.key !== piece[0].key)) {
       pieces.push(piece);
       [piece, size] = [[], 0];
     }
@@ -142,14 +146,14 @@ async function carry(trial) {
   const path = inPool("/import");
   const source = { id: newKey(), file: file.name.slice(0, 200) };
   const sums = { created: 0, updated: 0, unchanged: 0, done: 0 };
-  const forecast = trial ? forecaster(duplicate) : null;
+  const forecast = trial ? forecaster() : null;
   const show = (changes) => { importing.run = { ...importing.run, ...changes }; };
   importing.run = { trial, done: false, progress: 0, most: file.size, sums, failed: [], heading: importing.first.columns.map(({ heading }) => heading) };
   const { rows, failed } = await readFile(file, (at) => show({ progress: at }));
   show({ progress: 0, most: rows.length, failed });
   let sent = 0;
   for (const piece of piecesOfRows(rows)) {
-    const body = { rows: piece.map(({ row }) => row), key: "auto", on_duplicate: duplicate };
+    const body = { rows: piece.map(({ row }) => row), key: piece[0].key, on_duplicate: duplicate };
     try {
       const answer = await change(path, { ...body, ...(trial ? { dry_run: true } : { import: source }) });
       answer.results.forEach((result, i) => {
@@ -175,21 +179,17 @@ async function countsOf(id, done) {
   return { created: listed.created, updated: listed.updated, unchanged: Math.max(0, done - listed.created - listed.updated) };
 }
 
-/** Adds up the results of many trial requests: rows about one customer, and the room of each holder, count once. */
-function forecaster(duplicate) {
-  const known = new Set();
-  const used = {};
+/** Adds up the results of many trial requests: each states the room of a holder as if it were the only one. */
+function forecaster() {
+  const left = {}, assigned = new Set();
   return (result, room) => {
-    const again = (result.keys ?? []).some((key) => known.has(key));
-    for (const key of result.keys ?? []) known.add(key);
-    if (!result.ok) return result;
-    if (again && result.outcome === "created") {
-      return duplicate === "reject" ? { ok: false, code: "duplicate_customer" } : { ok: true, outcome: duplicate === "skip" ? "unchanged" : "updated" };
-    }
-    const { holder } = result;
-    if (holder) used[holder] = (used[holder] ?? 0) + 1;
-    const full = holder && room[holder] !== null && room[holder] !== undefined && used[holder] > room[holder];
-    return full ? { ok: false, code: "holding_limit" } : result;
+    Object.assign(left, { ...room, ...left });
+    const { ok, id, holder } = result;
+    if (!ok || !holder || (left[holder] ?? null) === null || assigned.has(id)) return result;
+    if (left[holder] === 0) return { ok: false, code: "holding_limit" };
+    left[holder] -= 1;
+    if (id) assigned.add(id);
+    return result;
   };
 }
 

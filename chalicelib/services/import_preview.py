@@ -25,7 +25,7 @@ from importing.columns import Columns, FieldDefinition
 from importing.headings import HOLDER
 from importing.pieces import After, OpenPiece, Piece, open_piece
 from importing.problems import Problem, Unreadable, problem
-from importing.rows import Failed, Row, RowReader
+from importing.rows import Failed, KindAndKey, Read, Row, RowReader
 from importing.values import exact, guarded
 
 MOST_BYTES: Final = 1_500_000  # of rows and cells in an answer; Lambda takes 6 MB
@@ -69,26 +69,24 @@ class RowsOf:
         self._actor, self._check = actor, check
         self.reader = RowReader(found, region=actor.policy.region)
 
-    def read(self, line: Line) -> tuple[Row, str, tuple[Problem, ...]] | Problem | Refusal:
-        """Return the row, what identifies its customer, and problems of single cells."""
+    def read(self, line: Line) -> Read | Problem | Refusal:
+        """Return the row, with an id if nothing else identifies its customer."""
         read = self.reader.read(line)
         if isinstance(read, Failed):
             return read.problem
         row = read.row
         if (refusal := self._check(row) or self._unfit(row)) is not None:
             return refusal
-        kind = "id" if "id" in row else self._kind(row)
-        return (row if kind != "none" else {"id": self._new_id(row)} | row), kind, read.warnings
+        if read.kind is not None or "id" in row:
+            return read
+        new = self._new_id(row)
+        return read._replace(row={"id": new} | row, own_keys=[("id", new)])
 
     def _unfit(self, row: Row) -> Refusal | None:
         """Return the refusal of values that the definitions of the pool do not allow."""
         strict = bool(self._actor.policy.strict_fields)
         errors = self._actor.home.definitions.errors_of_change({}, row["fields"], strict=strict)
         return Refusal("field_invalid", errors=errors) if errors else None
-
-    def _kind(self, row: Row) -> str:
-        keys = self._actor.contact_keys(row["fields"])
-        return keys[0].partition("#")[0] if keys else next(iter(self._actor.unique_keys(row["fields"])), "none")
 
     def _new_id(self, row: Row) -> str:
         """Return an id that the same row gets again, so that importing a file again creates no second customer.
@@ -119,7 +117,7 @@ class Preview:
     def refuse(self, error: Unreadable) -> None:
         """Refuse the file: no row of this piece is to be imported."""
         self._refused, self._rows, self._rest = True, [], None
-        self._lines = [responses.PreviewLine(each.line, None, each.cells) for each in self._lines]
+        self._lines = [responses.PreviewLine(each.line, None, each.cells, [], []) for each in self._lines]
         self._problems.insert(0, (error.line, error.problem))
 
     def show(self, opened: OpenPiece, found: Columns) -> None:
@@ -152,21 +150,24 @@ class Preview:
                 self._samples[index] = cell
         cells = [guarded(exact(cell)) for cell in line.cells]
         self._size += sum(len(str(cell).encode(errors="replace")) + 3 for cell in cells) + 40
-        place = None
+        place, keys = None, (list[str](), list[str]())
         if not self._refused:
-            place = self._add(line, rows.read(line))
-        self._lines.append(responses.PreviewLine(line.number, place, [_text(cell) for cell in cells]))
+            read = rows.read(line)
+            place = self._add(line, read)
+            if isinstance(read, Read):
+                keys = _named(read.own_keys), _named(read.other_keys)
+                self._size += sum(len(key.encode()) + 3 for each in keys for key in each)
+        self._lines.append(responses.PreviewLine(line.number, place, [_text(cell) for cell in cells], *keys))
 
-    def _add(self, line: Line, read: tuple[Row, str, tuple[Problem, ...]] | Problem | Refusal) -> int | None:
+    def _add(self, line: Line, read: Read | Problem | Refusal) -> int | None:
         """Add the row of a line. Return its position, or None for a line with a problem."""
         if isinstance(read, Problem | Refusal):
             self._problems.append((line.number, read))
             return None
-        row, kind, warnings = read
-        raw = msgspec.json.encode(row)
+        raw = msgspec.json.encode(read.row)
         self._size += len(raw)
-        self._keys[kind] += 1
-        self._warnings += [(line.number, each) for each in warnings]
+        self._keys[read.kind or "none"] += 1
+        self._warnings += [(line.number, each) for each in read.warnings]
         self._rows.append(msgspec.Raw(raw))
         return len(self._rows) - 1
 
@@ -177,6 +178,7 @@ class Preview:
             mapping=_mapping(self.columns),
             rows=self._rows,
             lines=self._lines,
+            key="id" if self.columns.exact else "auto",
             problems=[_problem(line, each, language) for line, each in self._problems],
             warnings=[_problem(line, each, language) for line, each in self._warnings],
             keys=dict(self._keys),
@@ -201,6 +203,10 @@ def _mapping(found: Columns) -> dict[str, str | None]:
         each.heading if each.heading and names[each.heading] == 1 else f"#{number}": each.target
         for number, each in enumerate(found.columns, 1)
     }
+
+
+def _named(keys: Sequence[KindAndKey]) -> list[str]:
+    return [f"{kind}:{_text(key)}" for kind, key in keys]
 
 
 def _text(cell: Any) -> Any:

@@ -70,7 +70,7 @@ class Forecasts(Struct, frozen=True):
 class Keyed(Struct, frozen=True):
     """A row and the keys that identify its customer: all its phone numbers, or all its addresses, or its external id.
 
-    Without any, the id of the row does.
+    Without any, the id of the row does, if it has one.
     """
 
     row: Row
@@ -87,8 +87,8 @@ def import_by_key(
 ) -> Outcome:
     """Return one result per row, with the id of its customer. The id of a row is used only for a new customer.
 
-    With the key `auto`, a row is about the customer with its id or, without an id, with its first kind of key. A row
-    without any is a new customer.
+    With the key `auto`, a row is about the customer with its first kind of key or, without any, with its id. A row
+    without either is a new customer.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
@@ -132,7 +132,7 @@ def keyed_rows(
 
 
 def _identifying_keys(actor: Actor, key: ImportKey, row: Row) -> list[str]:
-    if key == "id" or (key == "auto" and not row.generated_id):
+    if key == "id":
         return []
     unique = actor.unique_keys(row.fields)
     kind = next((each for each in KEY_KINDS if each == key), None)

@@ -34,13 +34,26 @@ def test_a_row_is_about_the_customer_of_the_first_key_that_it_has(world: World) 
     mona.create("by-external", fields={"external_id": "KH.0002"})
 
     reply = imported(
-        mona, row(id="by-id", phone="13900000000"), row(phone=f"+86 {PHONE}", email="new@b.cn"),
-        row(phone="none", email="A@B.cn"), row(external_id="kh.0002"), row(city="上海"),
+        mona, row(id="by-id", phone="none"), row(id="1", phone=f"+86 {PHONE}", email="new@b.cn"),
+        row(id="2", phone="none", email="A@B.cn"), row(id="3", external_id="kh.0002"), row(city="上海"),
+        row(id="new", phone="13900000000"),
     )  # fmt: skip
 
-    assert reply.ids[:4] == ["by-id", "by-phone", "by-email", "by-external"] and reply.results == ["ok"] * 5
+    assert reply.ids[:4] == ["by-id", "by-phone", "by-email", "by-external"] and reply.results == ["ok"] * 6
     assert mona.customer(reply.ids[4])["fields"] == {"city": "上海"}
-    assert mona.customer_ids("phone=13900000000") == ["by-id"]
+    assert mona.customer_ids("phone=13900000000") == ["new"]
+
+
+@pytest.mark.parametrize("mode", ["skip", "update", "reject"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_number_of_nobody_with_the_id_of_a_customer_changes_nothing(world: World, mode: str, dry_run: bool) -> None:
+    mona = world.pool()
+    mona.create("1", name="Stored", fields={"phone": PHONE})
+
+    reply = imported(mona, row("Of another system", id="1", phone="13900000000"), mode=mode, dry_run=dry_run)
+
+    assert reply.results == ["duplicate_customer"]
+    assert mona.customer("1")["name"] == "Stored" and mona.customer_ids() == ["1"]
 
 
 def test_rows_without_a_key_are_new_customers(world: World) -> None:
@@ -137,9 +150,9 @@ def test_a_dry_run_knows_the_contacts_that_a_row_gives_to_a_suppressed_customer(
     mona = world.pool()
     mona.create("a", fields={"phone": PHONE, "email": "old@b.cn"})
     assert mona.post("/customers/a/suppress", {}).status == 200
-    rows = [row(phone=PHONE, email="new@b.cn"), row("B", email="new@b.cn", id="b"), row("C", email="old@b.cn", id="c")]
+    rows = [row("A", email="new@b.cn", id="a"), row("B", email="new@b.cn", id="b"), row("C", email="old@b.cn", id="c")]
 
-    forecast, real = imported(mona, *rows, dry_run=True), imported(mona, *rows)
+    forecast, real = (imported(mona, *rows, key="id", dry_run=dry_run) for dry_run in (True, False))
 
     assert forecast.results == real.results == ["ok", "suppressed", "ok"]
 

@@ -201,6 +201,20 @@ def test_an_undo_goes_from_the_latest_request_to_the_first(world: World) -> None
     assert [each["undone_at"] for each in listed(mona)] == [rfc3339(world.clock())]
 
 
+def test_an_import_can_be_undone_for_thirty_days(world: World) -> None:
+    mona = world.pool()
+    imported(mona, "a", of="old")
+    imported(mona, "b", of="new")
+
+    world.clock.forward(30 * DAY - MINUTE)
+    last = undo(mona, "new")
+    world.clock.forward(2 * MINUTE)
+    late = undo(mona, "old")
+
+    assert (last.status, last.results) == (200, ["ok"])
+    assert (late.status, mona.customer_ids()) == (404, ["a"])
+
+
 def test_requests_of_one_moment_are_undone_one_by_one(world: World) -> None:
     mona = world.pool()
     for number in range(5):

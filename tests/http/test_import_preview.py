@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from importing.headings import EXPORTED_FIRST, attribute_title
 from tests.support.import_files import sheet_of, workbook
 from tests.support.world import Reply, User, World, everything
 from tests.unit.test_import_layouts import LAYOUTS, csv_of, lines_of
@@ -294,6 +295,36 @@ def test_a_file_in_pieces_gives_the_rows_of_the_whole_file(memory_world: World, 
     assert len(whole["rows"]) == 200 and len(answers) > 5
     assert rows_of(answers) == rows_of([whole])
     assert {each["encoding"] for each in answers} <= {encoding, encoding.removesuffix("-sig"), "utf-16-le"}
+
+
+def test_a_line_that_repeats_one_of_an_earlier_piece_has_a_key_of_it(memory_world: World) -> None:
+    mona = memory_world.pool()
+    lines = [
+        ["客户名称", "手机", "邮箱"],
+        ["甲", "13800138000", "a@x.cn"],
+        *([f"{n}", f"1390000{n:04d}", ""] for n in range(99)),
+    ]
+    again = [["乙", "+86 138 0013 8000", ""], ["丙", "-", "A@x.cn"], ["丁", "13700137000", "a@x.cn"]]
+
+    answers = in_pieces(mona, table_of([*lines, *again]).encode(), 400)
+
+    earlier, repeated = set[str](), list[str]()
+    for line in (line for answer in answers for line in answer["lines"]):
+        repeated += [line["cells"][0]] if earlier.intersection(line["own_keys"]) else []
+        earlier.update(line["own_keys"], line["other_keys"])
+    assert len(answers) > 3 and repeated == ["乙", "丙"]
+
+
+def test_the_rows_of_an_export_are_imported_by_id(memory_world: World) -> None:
+    mona = memory_world.pool()
+    mona.create("c1", name="甲", fields={"phone": "13800138000"})
+    headings = ",".join(attribute_title(name, "zh") for name in EXPORTED_FIRST)
+
+    shown = preview(mona, f"{headings},手机\nc1,甲,available,,,,0,13900139000\n").json
+    reply = mona.post("/import", {"rows": shown["rows"], "key": shown["key"], "on_duplicate": "update"})
+
+    assert (shown["key"], shown["keys"], reply.ids) == ("id", {"id": 1}, ["c1"])
+    assert preview(mona, "编号,客户名称\n1,甲\n").json["key"] == "auto"
 
 
 CELL = st.text(st.sampled_from('aé客,;"\n 1'), max_size=6)

@@ -253,6 +253,24 @@ def test_a_unique_field_is_the_key_by_its_key_or_its_label_and_of_rows_without_a
     assert mona.customer(customer["id"])["fields"] == {"code": "91310000ma1fl0000x", "city": "上海"}
 
 
+def test_an_edited_export_changes_its_customers_and_a_new_line_adds_one(terminal: Terminal, threaded: World) -> None:
+    threaded.mona.create("c1", name="甲", fields={"phone": "13800138000"})
+    threaded.mona.create("c2", name="乙", fields={"phone": "13900139000"})
+    file = terminal.home / "all.csv"
+    assert terminal.run("export", file).status == 0
+    exported = file.read_text(encoding="utf-8-sig").replace("13800138000", "13700137000")
+    columns = exported.splitlines()[0].count(",")
+    new = [f",{name}{',' * (columns - 1)}{phone}\r\n" for name, phone in (("丙", "13600136000"), ("丁", "13900139000"))]
+    file.write_text(exported + "".join(new), encoding="utf-8-sig")
+
+    done = terminal.run("import", file, "--on-duplicate", "skip", "--json")
+    updated = terminal.run("import", file, "--on-duplicate", "update", "--json")
+
+    made = {name: each["fields"]["phone"] for name, each in customers_by_name(threaded).items()}
+    assert done.json["keys"] == {"id": 2, "phone": 1} and (updated.json["ok"], updated.json["failed"]) == (3, 1)
+    assert made == {"甲": "13700137000", "乙": "13900139000", "丙": "13600136000"}
+
+
 def test_a_name_identifies_a_customer_if_it_is_the_key(terminal: Terminal, threaded: World) -> None:
     first, second = (save(terminal, f"客户名称,城市\n甲 公司,{city}\n", f"{city}.csv") for city in ("上海", "北京"))
 

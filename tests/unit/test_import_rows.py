@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from importing.columns import Column, FieldDefinition, columns_of
-from importing.headings import kind_of_field
+from importing.headings import EXPORTED_FIRST, attribute_title, kind_of_field
 from importing.problems import Unreadable
 from importing.rows import LEAST_PRIORITY, LONGEST_FIELDS, MOST_PRIORITY
 from tests.support.import_files import read, sheet_of
@@ -172,6 +172,28 @@ def test_a_row_takes_the_first_key_that_it_has(nothing: str) -> None:
 
     assert reading.keys == [("phone", "+8613800138000"), ("email", "b@example.com"), (None, "")]
     assert [row["fields"] for row in reading.rows][1:] == [{"email": "B@example.com"}, {}]
+
+
+def test_an_id_identifies_a_row_that_has_no_other_key() -> None:
+    reading = read("编号,客户名称,手机,邮箱\n1,甲,13800138000,\n2,乙,-,b@x.cn\n3,丙,,\n")
+
+    assert reading.keys == [("phone", "+8613800138000"), ("email", "b@x.cn"), ("id", "3")]
+    assert [row["id"] for row in reading.rows] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("cells", ["1,乙,13900139000", "1,乙,"])
+def test_a_second_row_with_an_id_is_refused_whatever_else_identifies_it(cells: str) -> None:
+    reading = read(f"编号,客户名称,手机\n1,甲,13800138000\n{cells}\n")
+
+    assert reading.problems == [(3, "duplicate_in_file")]
+
+
+def test_in_an_export_the_id_identifies_a_row_and_a_new_row_may_have_none() -> None:
+    headings = ",".join(attribute_title(name, "zh") for name in EXPORTED_FIRST)
+
+    reading = read(f"{headings},手机\nc1,甲,,,,,0,13800138000\nc2,乙,,,,,0,13800138000\n,丙,,,,,0,13900139000\n")
+
+    assert reading.keys == [("id", "c1"), ("id", "c2"), ("phone", "+8613900139000")]
 
 
 def test_three_spellings_of_one_number_are_one_customer() -> None:
