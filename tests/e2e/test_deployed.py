@@ -137,6 +137,23 @@ def test_a_changed_setting_reaches_the_version_that_serves(stack: Stack) -> None
     assert serving["Environment"]["Variables"]["JWT_CLIENTS"] == "another-client"
 
 
+def test_the_alias_of_each_function_can_be_moved_back_to_the_version_before(stack: Stack) -> None:
+    functions = client("lambda")
+    names = [each["FunctionName"] for each in functions.list_functions()["Functions"]]
+    kept = {name: functions.list_versions_by_function(FunctionName=name)["Versions"] for name in names}
+    (authorizer,) = [name for name in names if "Authorizer" in name]
+
+    for name, (*_, before, _) in kept.items():
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=before["Version"])
+    serving = functions.get_function_configuration(FunctionName=authorizer, Qualifier="live")
+    health = status(f"{stack.url}/v1/health")
+    for name, (*_, latest) in kept.items():
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion=latest["Version"])
+
+    assert (serving["Version"], health) == (kept[authorizer][-2]["Version"], 200)
+    assert serving["Environment"]["Variables"]["JWT_CLIENTS"] != "another-client"
+
+
 # Who gets in
 
 

@@ -213,7 +213,9 @@ def test_another_digest_publishes_another_version_of_each_function(packaged: Pat
         file = tmp_path / "versioned.yaml"
         file.write_text(yaml.safe_dump(publish_version(yaml.safe_load(packaged.read_text()), digest)))
         resources = expanded(file, "us-east-1")["Resources"]
-        return {name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"}
+        found = {name: each for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"}
+        assert {each["DeletionPolicy"] for each in found.values()} == {"Retain"}  # a rollback needs the one before
+        return set(found)
 
     first, again, other = versions("0123456789abc"), versions("0123456789abc"), versions("ba9876543210")
 
