@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import user_of
-from chalicelib.model.model import IDENTIFIER
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import PERSONAL, Caller, Profile, profile_of
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")

@@ -19,8 +19,7 @@ from chalicelib.api.routing import JSON, Route
 from chalicelib.dynamodb import keys
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import decode_user, user_named
-from chalicelib.model.model import IDENTIFIER
-from chalicelib.model.text import LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name, is_too_deep
+from chalicelib.model.text import IDENTIFIER, LONGEST_FIELD_NAME, NAME_PATTERN, is_blank, is_field_name, is_too_deep
 from chalicelib.model.validation import FieldError, Value, from_msgspec
 from chalicelib.transactions.context import Caller
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord

@@ -20,10 +20,10 @@ from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, INDEX_HASH, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
 from chalicelib.model import territories
 from chalicelib.model.field_definitions import Field
-from chalicelib.model.model import IDENTIFIER, Customer, Event, LogEntry, Member, Pool, Tombstone
+from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
 from chalicelib.model.territories import Takes
-from chalicelib.model.text import Fields
+from chalicelib.model.text import IDENTIFIER, Fields
 from chalicelib.model.users import Leave, Person
 
 Item: TypeAlias = dict[str, dict[str, Any]]

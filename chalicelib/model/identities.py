@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypeAlias, final
 
 from msgspec import Meta
 
-from chalicelib.model.model import IDENTIFIER
+from chalicelib.model.text import IDENTIFIER
 
 PREFIX: Final = "u_"
 CALLER: Final = "me"  # names the caller in a request

@@ -5,7 +5,6 @@ Times are epoch milliseconds. Storage, rules and rendering are elsewhere.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
@@ -35,8 +34,6 @@ POOL_RELOAD_MS: Final = 10_000  # after this time every process has reloaded a c
 ACTIVITIES: Final = (
     "entered", "claimed", "assigned", "followed_up", "released", "expired", "won", "won_cents",
 )  # fmt: skip
-
-IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 _STANDARD: Final = definitions_of(())
 

@@ -1,4 +1,4 @@
-"""Rules for text that people enter: names, names of fields, and the size of all fields."""
+"""Rules for text that people enter: ids, names, names of fields, and the size of all fields."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from chalicelib.model.validation import FieldError
+
+IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")  # of a pool, a customer, a tenant, a user
 
 # Control characters, and those that change the direction of the text around them: no name may contain them.
 CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069"

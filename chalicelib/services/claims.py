@@ -14,7 +14,8 @@ from chalicelib.domain.rules import Quota, broken_rules
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Pool
+from chalicelib.model.model import Pool
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.services.pools import only_members
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.expired_claims import expired_claims_of

@@ -24,9 +24,10 @@ from chalicelib.dynamodb.sharded_query import Entry
 from chalicelib.dynamodb.table import begins_with, between
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Pool, State
+from chalicelib.model.model import Customer, Pool, State
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext

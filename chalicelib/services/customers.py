@@ -22,9 +22,10 @@ from chalicelib.dynamodb.table import Throttled, between
 from chalicelib.model import responses
 from chalicelib.model.contact_keys import contacts_in, key_of
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Event, Pool
+from chalicelib.model.model import Customer, Event, Pool
 from chalicelib.model.normalization import Kind
 from chalicelib.model.responses import CustomerPage, CustomersOrNull, EventPage
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services.customer_lists import Filter, for_caller, in_full, read_rows, with_role

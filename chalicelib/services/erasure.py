@@ -22,8 +22,9 @@ from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, UNFINISHED_ERASURES, Key
 from chalicelib.dynamodb.operations import Action, Delete, Put, Update
 from chalicelib.dynamodb.table import MAX_ACTIONS, Fault, OutcomeUnknown, Table, Throttled, between
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Tombstone
+from chalicelib.model.model import Customer, Tombstone
 from chalicelib.model.responses import ErasurePage
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services import unique_keys

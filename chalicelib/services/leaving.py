@@ -27,8 +27,9 @@ from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, MalformedWrite, Page, Throttled, Update
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import CALLER
-from chalicelib.model.model import IDENTIFIER, MARK, USER_LEFT
+from chalicelib.model.model import MARK, USER_LEFT
 from chalicelib.model.responses import Body, LeaveProgress, Schema
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import Disposal, Leave, Person
 from chalicelib.observability import exception_summary
 from chalicelib.services.disposal import Moves, Refusals

@@ -14,8 +14,9 @@ from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, MEMBER_REMOVED, Pool
+from chalicelib.model.model import MEMBER_REMOVED, Pool
 from chalicelib.model.responses import Body, RemovedMember
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import Disposal
 from chalicelib.services.disposal import Moves, Refusals
 from chalicelib.services.pools import AT_WORK, naming_counts, require_manager

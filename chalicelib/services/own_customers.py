@@ -16,9 +16,10 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.keys import FIRST_PRIVATE_RANK, NO_DEADLINE, PLACE
 from chalicelib.dynamodb.table import between
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Member, Pool
+from chalicelib.model.model import Customer, Member, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.services.customer_lists import row_or_none
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import memberships

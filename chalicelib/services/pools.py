@@ -24,10 +24,11 @@ from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Action, Check, Put, Set
 from chalicelib.model import responses, territories
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_definitions import Field
-from chalicelib.model.model import IDENTIFIER, Identifier, Member, Pool, Role
+from chalicelib.model.model import Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body, PoolPage, Totals
 from chalicelib.model.territories import Takes
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services import totals

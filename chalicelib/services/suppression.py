@@ -13,7 +13,8 @@ from chalicelib.domain import rules, suppression
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.table import Throttled
-from chalicelib.model.model import IDENTIFIER, Tombstone
+from chalicelib.model.model import Tombstone
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 

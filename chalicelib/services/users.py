@@ -18,8 +18,9 @@ from chalicelib.dynamodb.table import Throttled
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import CALLER
-from chalicelib.model.model import IDENTIFIER, Identifier
+from chalicelib.model.model import Identifier
 from chalicelib.model.responses import Body
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import Person
 from chalicelib.observability import exception_summary
 from chalicelib.services.pagination import Cursor

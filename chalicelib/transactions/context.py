@@ -24,8 +24,9 @@ from chalicelib.dynamodb.table import Action, Patience, StoreUnavailable, Table
 from chalicelib.model import responses, users
 from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Pool
+from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import Body
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.transactions.contention import CandidatePool
 from chalicelib.transactions.customer_cache import CustomerCache
 from chalicelib.transactions.expired_claims import PinningUnitOfWork, TakingUnitOfWork

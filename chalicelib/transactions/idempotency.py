@@ -23,8 +23,9 @@ from chalicelib.dynamodb.items import Item, deserialize, serialize
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import FailedItems, Put, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer
+from chalicelib.model.model import Customer
 from chalicelib.model.responses import Body, Facts
+from chalicelib.model.text import IDENTIFIER
 
 RETENTION_SECONDS: Final = 24 * 3600
 # Refusals that do not depend on the caller.

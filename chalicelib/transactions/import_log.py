@@ -28,8 +28,8 @@ from chalicelib.dynamodb.items import MALFORMED, Item, build_item, deserialize, 
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, Key
 from chalicelib.dynamodb.table import Action, Put, SetAttributes, Table, Update, between
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Count, Customer, Identifier, Version
-from chalicelib.model.text import Fields
+from chalicelib.model.model import Count, Customer, Identifier, Version
+from chalicelib.model.text import IDENTIFIER, Fields
 from chalicelib.observability import exception_summary
 from chalicelib.transactions.idempotency import IdempotencyRecord, Result
 

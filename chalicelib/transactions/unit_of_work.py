@@ -32,7 +32,8 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, FailedItems, MalformedWrite, Table, Throttled
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import IDENTIFIER, Customer, Pool
+from chalicelib.model.model import Customer, Pool
+from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.transactions.counters import Counters
 from chalicelib.transactions.customer_cache import CustomerCache, log_malformed

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from chalicelib.dynamodb.keys import Key, tenant_key
 from chalicelib.dynamodb.table import Table
-from chalicelib.model.model import IDENTIFIER
+from chalicelib.model.text import IDENTIFIER
 from tools.deploy.stages import stage_named
 from tools.deploy.tables import Write, batches, one_line_faults, pages_of, primary_key, stage_table, write_batch
 from tools.problems import Unusable, run_tool
