@@ -39,6 +39,7 @@ _STANDARD: Final = definitions_of(())
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Version: TypeAlias = Annotated[int, Meta(ge=1)]
+Moment: TypeAlias = Annotated[int, Meta(ge=0, le=times.LAST)]  # in ms; a response shows no later year than 9999
 ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=32)]
 
 
@@ -60,24 +61,24 @@ class Pool(Struct, frozen=True):
     name: str
     status: Literal["open", "paused", "closed"]
     policy: Policy
-    version: int
-    created_at: int
-    updated_at: int
+    version: Version
+    created_at: Moment
+    updated_at: Moment
     pauses: int = 0
-    paused_at: int | None = None
-    resumed_at: int | None = None
+    paused_at: Moment | None = None
+    resumed_at: Moment | None = None
     closing: Closing | None = None
     shards: ShardCount = 1
     spread_from: ShardCount | None = None
-    spread_at: int | None = None
+    spread_at: Moment | None = None
     day_kept: str | None = None
-    day_since: int | None = None
-    day_until: int | None = None
+    day_since: Moment | None = None
+    day_until: Moment | None = None
     unknown_policy: dict[str, Any] = {}
     fields: tuple[Field, ...] = ()
     unknown_of_fields: dict[str, dict[str, Any]] = {}
-    unindexed_since: int | None = None
-    fields_since: int | None = None
+    unindexed_since: Moment | None = None
+    fields_since: Moment | None = None
     fields_changing: tuple[str, ...] = ()
     twins: dict[str, tuple[str, ...]] = {}
 
@@ -159,9 +160,9 @@ class Member(Struct, frozen=True):
     pins: Count = 0
     pooled: int = 0
     aside: int = 0
-    left_at: int | None = None
+    left_at: Moment | None = None
     takes: Takes | None = None
-    version: int = 1
+    version: Version = 1
 
     def claimed_on(self, day: str) -> int:
         """Return the number of claims that count against the daily limit of that local day."""
@@ -177,16 +178,16 @@ class Event(Struct, frozen=True, array_like=True):
     version of the service wrote: they are kept.
     """
 
-    seq: int
+    seq: Version
     type: str
-    at: int
+    at: Moment
     by: str
     holder: str | None = None
     claim_id: str | None = None
     reason: str | None = None
     from_state: State | None = None
     to_state: State | None = None
-    expires_at: int | None = None
+    expires_at: Moment | None = None
     request_marker: str = ""
     outcome: str | None = None
     changed: tuple[str, ...] = ()
@@ -216,40 +217,40 @@ class Customer(Struct, frozen=True):
     id: str
     name: str
     state: State
-    version: int
-    created_at: int
-    updated_at: int
-    entered_at: int
-    waiting_since: int  # since when claim-next counts it as waiting
+    version: Version
+    created_at: Moment
+    updated_at: Moment
+    entered_at: Moment
+    waiting_since: Moment  # since when claim-next counts it as waiting
     fields_version: int  # the version that last changed `fields`
     priority: int = 0
     returns: Count = 0
     holder: str | None = None
     claim_id: str | None = None
-    claimed_at: int | None = None
-    expires_at: int | None = None
+    claimed_at: Moment | None = None
+    expires_at: Moment | None = None
     extensions: Count = 0
     extended_ms: int = 0
-    last_follow_up_at: int | None = None
-    active_at: int | None = None
+    last_follow_up_at: Moment | None = None
+    active_at: Moment | None = None
     stopped_ms: int = 0  # how long pauses have stopped the clock of the claim
     pauses: int = 0  # the pool's count of pauses when the clock was shifted last
-    pinned_until: int | None = None
-    won_at: int | None = None
-    win_requested_at: int | None = None
-    win_declined_at: int | None = None
-    review_ends: int | None = None
+    pinned_until: Moment | None = None
+    won_at: Moment | None = None
+    win_requested_at: Moment | None = None
+    win_declined_at: Moment | None = None
+    review_ends: Moment | None = None
     amount: str | None = None
-    ends_at: int | None = None
-    clock_ends: int | None = None
-    remind_at: int | None = None
+    ends_at: Moment | None = None
+    clock_ends: Moment | None = None
+    remind_at: Moment | None = None
     reminded: dict[str, int] = {}
-    set_aside_at: int | None = None
-    suppressed_at: int | None = None  # not to be contacted since then
+    set_aside_at: Moment | None = None
+    suppressed_at: Moment | None = None  # not to be contacted since then
     homes: dict[str, int] = {}  # by pool that stores older events: the first version that it does not store
     page_tag: str | None = None  # random, in the keys of the pages of its older events
     past_holders: dict[str, int] = {}  # by former holder: when they left
-    held_since: int | None = None  # the start of the present hold, if it began before this claim (rule 14)
+    held_since: Moment | None = None  # the start of the present hold, if it began before this claim (rule 14)
     past_holds: dict[str, int] = {}  # by former holder: when their hold began
     shards: int = 1  # the shard count with which the item was written
     tail: tuple[Event, ...] = ()  # the recent events, oldest first
@@ -323,7 +324,7 @@ def in_cents(amount: str) -> int:
 class LogEntry(Struct, frozen=True):
     """A change of a pool's settings or of a member. `old` and `new` contain what differs; None if there was nothing."""
 
-    at: int
+    at: Moment
     by: str
     what: str
     old: dict[str, Any] | None = None
@@ -340,13 +341,13 @@ class Tombstone(Struct, frozen=True):
     tenant: str
     pool: str
     id: str
-    version: int
-    created_at: int
-    erased_at: int
+    version: Version
+    created_at: Moment
+    erased_at: Moment
     erased_by: str
     reason: str
     homes: dict[str, int] = {}
-    suppressed_at: int | None = None
+    suppressed_at: Moment | None = None
     digests: tuple[str, ...] = ()
     tail: tuple[Event, ...] = ()
     page_tag: str | None = None

@@ -35,7 +35,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "text for the number of claims": {"held": {"S": "many"}},
     "text for the room": {"room": {"S": "many"}},
 }
-NEGATIVE, FRACTION = {"N": "-5"}, {"N": "1.5"}
+NEGATIVE, FRACTION, AFTER_9999 = {"N": "-5"}, {"N": "1.5"}, {"N": "9" * 26}
 
 
 @pytest.fixture
@@ -230,6 +230,35 @@ def test_a_malformed_customer_is_null_among_customers_by_id(damaged: World, logs
 
     assert first is None and second["id"] == "c2"
     assert [text for text in logs.messages if "malformed customer c1: " in text]
+
+
+@pytest.mark.parametrize("wrong", [{"entered_at": AFTER_9999}, {"version": NEGATIVE}, {"version": {"N": "0"}}])
+def test_a_customer_whose_time_or_version_no_response_can_show_is_left_out(
+    damaged: World, wrong: dict[str, Any]
+) -> None:
+    key = keys.customer_key("main", "p", "c2")
+    sound = spoil(damaged, key, wrong)
+
+    listed = damaged.mona.get("/customers")
+    by_id = damaged.mona.get("/customers?ids=c2,c3").json["items"]
+    claimed = damaged.alice.claim_batch(["c2", "c3"])
+
+    assert listed.status == 200 and {"c3", "c4", "c5"} == set(listed.ids)
+    assert by_id[0] is None and by_id[1]["id"] == "c3"
+    assert claimed.results == ["store_unavailable", "ok"]
+    damaged.table.write([Put(key, sound)])
+
+
+def test_a_customer_whose_fields_never_fit_is_refused_alone(damaged: World) -> None:
+    key = keys.customer_key("main", "p", "c2")
+    sound = spoil(damaged, key, {"fields_version": {"N": "77"}})
+
+    by_id = damaged.mona.get("/customers?ids=c2,c3").json["items"]
+    claimed = damaged.alice.claim_batch(["c2", "c3"])
+
+    assert by_id[0] is None and by_id[1]["id"] == "c3"
+    assert claimed.results == ["store_unavailable", "ok"]
+    damaged.table.write([Put(key, sound)])
 
 
 def test_every_page_of_a_list_is_reached_past_a_malformed_rank(damaged: World) -> None:
