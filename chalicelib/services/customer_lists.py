@@ -34,7 +34,7 @@ from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import log_malformed
 
 T = TypeVar("T")
-_NOBODY: Final = ""  # an id that no customer has
+NOBODY: Final = ""  # an id that no customer has
 CUSTOMERS_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
 ROWS_PER_READ: Final = 99  # with the one after them, a hundred customers without their fields: one request
 ROUNDS: Final = 10  # reads of names per request
@@ -217,7 +217,7 @@ def _found_by_name(
     for _ in range(ROUNDS):
         listed = entries(ctx, actor, index, partitions, part, last, ROWS_PER_READ + 1)
         # Always one read at least: the number of requests must not disclose whether a name begins like this.
-        known = rows_of(ctx, actor, index, listed) if listed else read_rows(ctx, actor, [_NOBODY]).values()
+        known = rows_of(ctx, actor, index, listed) if listed else read_rows(ctx, actor, [NOBODY]).values()
         for entry, customer in zip(listed, known, strict=False):
             if customer is None or actor.hides(customer):
                 continue

@@ -30,6 +30,7 @@ from chalicelib.services import customer_lists, customers, row_search
 from chalicelib.services.customer_lists import (
     CUSTOMERS_PER_READ,
     HELD_BY_NOBODY,
+    NOBODY,
     ROUNDS,
     ROWS_PER_READ,
     Filter,
@@ -339,6 +340,9 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
         walk.last = walk.last if left else look.end
         if walk.last is None or walk.missing <= 0 or walk.reads >= ROUNDS:
             break
+    if walk.reads == 0 and not search.manager and (index not in LISTING or search.text is not None):
+        # Always one read at least: the number of requests must not disclose whether a hidden value fits.
+        customer_lists.read_rows(ctx, actor, [NOBODY])
     shown = [ctx.row(actor.home, each, search.manager) for _, each in walk.found[:limit]]
     if walk.missing < 0 or (walk.missing == 0 and walk.last is not None):
         return CustomerPage(shown, place.write(walk.found[limit - 1][0], hidden=True))

@@ -28,7 +28,7 @@ from chalicelib.model.responses import CustomerPage, CustomersOrNull, EventPage
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
-from chalicelib.services.customer_lists import Filter, for_caller, in_full, read_rows, with_role
+from chalicelib.services.customer_lists import NOBODY, Filter, for_caller, in_full, read_rows, with_role
 from chalicelib.services.pagination import Cursor
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
@@ -38,7 +38,6 @@ from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome
 
 log = logging.getLogger("customer-pool")
-_NOBODY: Final = ""  # an id that no customer has
 _OWN: Final = 100
 
 
@@ -174,7 +173,7 @@ def find(
     only_members(ctx, pool, found)
     manager = ctx.manages(pool, found)
     secret = not manager and masking.hides(pool, kind, contact)
-    named = _owner(found.get(unique_key)) or ([] if manager else [_NOBODY])
+    named = _owner(found.get(unique_key)) or ([] if manager else [NOBODY])
     matches = [each for each in _with_contact(ctx, actor, named, contact_key, wanted) if fits(each)]
     if secret:
         own = _with_contact(ctx, actor, _own(ctx, actor), contact_key, wanted) if not _theirs(actor, matches) else []

@@ -61,8 +61,11 @@ class CustomerCache:
     def get_many(
         self, table: Table, actor: Actor, ids: Sequence[str], malformed: set[str] | None = None
     ) -> dict[str, Customer | None]:
-        """Return each customer, from the cache or by `read`. None for one that does not exist."""
-        cached = self.peek(actor, ids)
+        """Return each customer, from the cache or by `read`. None for one that does not exist.
+
+        One that only managers see is always read, like an unknown id: the time of an answer must not tell them apart.
+        """
+        cached = {name: customer for name, customer in self.peek(actor, ids).items() if not actor.hides(customer)}
         return cached | self.read(table, actor, [each for each in ids if each not in cached], malformed)
 
     def peek(self, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:

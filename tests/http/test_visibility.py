@@ -127,6 +127,31 @@ def test_a_search_costs_the_same_whether_or_not_a_private_customer_matches(owned
     assert costs[0] == costs[1] and costs[2] == costs[3]
 
 
+def test_a_filter_costs_the_same_whether_or_not_a_private_customer_matches(owned: World) -> None:
+    owned.mona.patch("/customers/c1", {"fields": {"city": "Shanghai"}})
+    costs = []
+
+    for city in ("Shanghai", "Nowhere"):
+        with counted(owned) as calls:
+            assert owned.bob.get(f"/customers?filter=city:{city}").json["items"] == []
+        costs.append(dict(calls))
+
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("verb", ["claim", "release", "deposit", "win"])
+def test_a_verb_costs_the_same_for_a_private_customer_and_an_unknown_id(owned: World, verb: str) -> None:
+    owned.alice.get("/customers/c1")  # the process knows it
+    costs = []
+
+    for customer in ("c1", "nobody"):
+        with counted(owned) as calls:
+            assert owned.bob.post(f"/customers/{customer}/{verb}", {} if verb != "claim" else None).status == 404
+        costs.append(dict(calls))
+
+    assert costs[0] == costs[1]
+
+
 def test_the_policy_may_show_private_customers_to_the_whole_pool(world: World) -> None:
     private(world, private_visible_to="pool")
 
