@@ -353,15 +353,22 @@ def written_as(unique_key: Item) -> Condition:
     return as_then
 
 
-def take_unique_key(owner: Item) -> list[Any]:
+def take_unique_key(owner: Item, overtaken: Sequence[str] = ()) -> list[Any]:
     """Return the changes that give a unique key to this owner. The item keeps the owners before: an undo needs them.
 
-    DynamoDB reads each operand from the item as it was before.
+    `overtaken` are the customers that take the key in the same transaction before this one, the latest first. DynamoDB
+    reads each operand from the item as it was before.
     """
     changes = [Attribute(name).set(Value(owner[name])) for name in ("customer", "created_at", "version")]
-    for name, former in zip(PREVIOUS_OWNERS, ("customer", *PREVIOUS_OWNERS), strict=False):
-        changes.append(Attribute(name).set(Attribute(former) | ""))
-    return [*changes, Attribute(FIRST_OWNER).set(Attribute(FIRST_OWNER) | Value(owner["customer"]))]
+    stored = (Attribute(name) | "" for name in ("customer", *PREVIOUS_OWNERS))
+    for name, former in zip(PREVIOUS_OWNERS, (*map(_text, overtaken), *stored), strict=False):
+        changes.append(Attribute(name).set(former))
+    first = _text(overtaken[-1]) if overtaken else Value(owner["customer"])
+    return [*changes, Attribute(FIRST_OWNER).set(Attribute(FIRST_OWNER) | first)]
+
+
+def _text(plain: str) -> Value:
+    return Value({"S": plain})
 
 
 # About a member

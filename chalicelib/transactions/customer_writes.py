@@ -145,11 +145,17 @@ def _owned_by(key: Key, owner: Item, condition: Condition) -> SetAttributes:
 
 def _unique_keys(transition: Write, required: dict[Key, list[Condition]]) -> Iterator[Update]:
     """Write new unique-key items. The last writer owns a key; only an import by key requires that it is free."""
+    for key, item in taken_keys(transition).items():
+        conditions = required.pop(key, [])
+        yield Update(key, rules.take_unique_key(item), all_of(conditions) if conditions else None)
+
+
+def taken_keys(transition: Transition) -> dict[Key, Item]:
+    """Return the unique-key items of the contacts that a customer gets."""
+    if not isinstance(transition, Write) or not (isinstance(transition, Rewrite) or _writes_fields(transition.after)):
+        return {}
     existing = {} if transition.before is None else items.unique_key_items(transition.before)
-    for key, item in items.unique_key_items(transition.after).items():
-        if key not in existing:
-            conditions = required.pop(key, [])
-            yield Update(key, rules.take_unique_key(item), all_of(conditions) if conditions else None)
+    return {key: item for key, item in items.unique_key_items(transition.after).items() if key not in existing}
 
 
 def _unique_values(transition: Transition, required: dict[Key, list[Condition]]) -> Iterator[Action]:

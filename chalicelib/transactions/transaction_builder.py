@@ -13,12 +13,13 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules, unique_values
 from chalicelib.domain.transitions import Actor, Transition
-from chalicelib.dynamodb import keys
+from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import all_of
+from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.dynamodb.table import MAX_ACTIONS, Action
+from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Update
 from chalicelib.transactions.counters import Counters
-from chalicelib.transactions.customer_writes import actions_of
+from chalicelib.transactions.customer_writes import actions_of, taken_keys
 from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.scheduled_checks import checks_moved
 from chalicelib.transactions.suppressions import Suppressions
@@ -39,6 +40,7 @@ class TransactionBuilder:
         self._actor, self._counters, self._suppressions, self._log = actor, counters, suppressions, log
         self._touched = set(reserved_keys)
         self._writes: dict[Key, Action] = {}
+        self._takers: dict[Key, list[Item]] = {}  # of a unique key, in order
         self._required: dict[Key, dict[int, Condition]] = {}
         self._suppressed: set[Key] = set()
         self._unique: set[Key] = set()
@@ -60,7 +62,11 @@ class TransactionBuilder:
         self._unique |= unique_values.changed(transition)
         self.transitions[position] = transition
         # Two customers may get the same phone number at once: the last one writes the unique-key item.
-        self._writes |= {write.key: write for write in writes}
+        taken = taken_keys(transition)
+        for write in writes:
+            if write.key in taken:
+                self._takers.setdefault(write.key, []).append(taken[write.key])
+            self._writes[write.key] = write
         for key, conditions in required.items():
             # Transitions of one request share the rules about their actor: the same object, checked once.
             self._required.setdefault(key, {}).update({id(condition): condition for condition in conditions})
@@ -85,10 +91,18 @@ class TransactionBuilder:
         transitions = self.transitions.values()
         for rule in self._counters.uncounted(transitions):
             required.setdefault(rule.key, []).append(rule.condition)
-        written = [_with_conditions(write, required.pop(key, [])) for key, write in self._writes.items()]
+        written = [_with_conditions(self._taken(write), required.pop(key, [])) for key, write in self._writes.items()]
         suppressed = self._suppressions.actions(transitions, required)
         counted = self._counters.actions(transitions, required, self._counters.quotas(transitions))
         return [*written, *suppressed, *counted, *([] if self._log is None else self._log.part(self.transitions))]
+
+    def _taken(self, write: Action) -> Action:
+        """Return the write. One of a unique key that several customers take also names those before the last one."""
+        *overtaken, last = self._takers.get(write.key, [{}])
+        if not overtaken or not isinstance(write, Update):
+            return write
+        names = [items.unique_key_owner(each) for each in reversed(overtaken)]
+        return replace(write, actions=rules.take_unique_key(last, names))
 
 
 def _with_conditions(write: Action, conditions: list[Condition]) -> Action:

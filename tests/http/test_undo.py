@@ -260,6 +260,29 @@ def test_a_number_returns_to_its_first_customer_however_many_rows_had_it(world: 
     assert listed(mona) == listed(mona, f"?phone={PHONE}") == listed(mona, "?email=a@b.cn") == ["old"]
 
 
+def test_undo_returns_a_number_to_a_customer_of_the_same_import_that_stays(world: World) -> None:
+    mona = world.pool()
+    name = imported(mona, *({"id": each, "fields": {"phone": PHONE}} for each in ("a", "b", "c")))
+    world.alice.claim("a")
+
+    results = undo_results(undo(mona, name))
+    again = mona.post("/import", {"rows": [{"name": "Again", "fields": {"phone": PHONE}}], "key": "phone"})
+
+    assert results == {"a": "version_conflict", "b": "left", "c": "left"}
+    assert listed(mona, f"?phone={PHONE}") == ["a"] and again.results == ["duplicate_customer"]
+
+
+def test_an_erasure_returns_a_number_to_a_customer_of_the_same_import(world: World) -> None:
+    mona = world.pool()
+    imported(mona, *({"id": each, "fields": {"phone": PHONE}} for each in ("a", "b", "c")))
+
+    mona.post("/customers/c/erase", {"reason": "asked"})
+    first = listed(mona, f"?phone={PHONE}")
+    mona.post("/customers/b/erase", {"reason": "asked"})
+
+    assert (first, listed(mona, f"?phone={PHONE}")) == (["b"], ["a"])
+
+
 def test_two_customers_that_exchanged_numbers_have_their_own_after_the_undo(world: World) -> None:
     mona, phones = world.pool(), {"a": PHONE, "b": "13900000000"}
     for each, phone in phones.items():
