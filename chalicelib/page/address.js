@@ -35,8 +35,14 @@ export function placeWith(changes) {
   return { ...kept, ...changes };
 }
 
+let goingBack = false; // the browser does so later
+
 /** Go there. `replace` keeps the entry of the history: for what nobody wants to go back through. */
 export function go(changes, { replace = false } = {}) {
+  if (goingBack) {
+    addEventListener("popstate", () => go(changes, { replace }), { once: true });
+    return;
+  }
   const to = linkTo(placeWith(changes));
   if (to === location.hash) return;
   history[replace ? "replaceState" : "pushState"]({ inside: !replace || history.state?.inside }, "", to);
@@ -45,11 +51,14 @@ export function go(changes, { replace = false } = {}) {
 
 /** Close the customer: back to the list, which stays as it was. */
 export function closeCustomer() {
-  if (history.state?.inside) history.back();
+  if (goingBack) return;
+  goingBack = Boolean(history.state?.inside);
+  if (goingBack) history.back();
   else go({ customer: null }, { replace: true });
 }
 
 function moved() {
+  goingBack = false;
   if (location.hash.startsWith("#/") || location.hash === "") place.value = placeOf(location.hash);
 }
 addEventListener("popstate", moved);

@@ -80,7 +80,7 @@ function About({ customer, events, blocking, list }) {
     ${blocking.length > 0 && html`<div class="why-not"><h3>${say("customer.why_not")}</h3>
       <ul>${blocking.map((each) => html`<li>${reason(each)}</li>`)}</ul></div>`}
     <section><h3>${say("customer.notes")}</h3>
-      ${mayFollowUp(customer) && html`<${FollowUpForm} key=${`${customer.id}-${customer.version}`} customer=${customer} done=${() => {}}/>`}
+      ${mayFollowUp(customer) && html`<${FollowUpForm} key=${`${customer.id}-${customer.version}`} customer=${customer} done=${() => {}} focused=${false}/>`}
       ${events === null ? html`<${Reading}/>` : html`<${Notes} events=${events}/>`}</section>
     <section><div class="section-head"><h3>${say("customer.details")}</h3>
         ${mayEdit && !editing && html`<${Button} label=${say("customer.edit_name", { name: nameOfCustomer(customer) })} act=${() => setEditing(true)}>${say("customer.edit")}</${Button}>`}</div>

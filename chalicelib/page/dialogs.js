@@ -58,15 +58,16 @@ function FormDialog({ body, verb, verbKind = "main", act, draft, close }) {
     act=${async (values) => { await act(values); close(); }}>${body}</${Form}>`;
 }
 
-/** A form whose text is kept under `draft` until it is sent. Ctrl+Enter sends it from anywhere. */
-export function Form({ children, verb, kind = "main", act, draft = null, cancel = null }) {
+/** A form whose text is kept under `draft` until it is sent. Ctrl+Enter sends it from anywhere. `focused`: its first field gets
+ * the focus. */
+export function Form({ children, verb, kind = "main", act, draft = null, cancel = null, focused = true }) {
   const form = useRef();
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState(null);
   useLayoutEffect(() => {
     if (draft) restoreDraft(form.current, draft);
     const first = form.current.querySelector("input:not([type=hidden]), select, textarea");
-    first?.focus();
+    if (focused) queueMicrotask(() => first?.focus()); // the dialog around it is open only after this effect
   }, []);
   const submit = async (event) => {
     event.preventDefault();

@@ -22,7 +22,7 @@ export function FollowUpButton({ customer, toggle }) {
 }
 
 /** The form. `done` closes it. */
-export function FollowUpForm({ customer, done, cancel = null }) {
+export function FollowUpForm({ customer, done, cancel = null, focused = true }) {
   const record = async ({ note, outcome }) => {
     const body = { ...(note && { note }), ...(outcome && { outcome }) };
     const changed = await change(ofCustomer(customer.id, "/follow-up"), body);
@@ -30,7 +30,7 @@ export function FollowUpForm({ customer, done, cancel = null }) {
     notice(`${nameOfCustomer(customer)}: ${say("follow_up.done")}`);
     done(changed);
   };
-  return html`<div class="follow-up"><${Form} verb=${say("follow_up.save")} draft=${`note-${customer.id}`} act=${record} cancel=${cancel}>
+  return html`<div class="follow-up"><${Form} verb=${say("follow_up.save")} draft=${`note-${customer.id}`} act=${record} cancel=${cancel} focused=${focused}>
     <${Field} label=${say("follow_up.note")}><textarea name="note" rows="2" maxlength="2000"></textarea></${Field}>
     <${Field} label=${say("follow_up.outcome")}><input name="outcome" maxlength="64" autocomplete="off" list="usual-outcomes"/></${Field}>
     <datalist id="usual-outcomes">${say("follow_up.usual_outcomes").split("|").map((each) => html`<option value=${each}></option>`)}</datalist>

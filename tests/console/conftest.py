@@ -12,14 +12,14 @@ import pytest
 from playwright.sync_api import expect
 
 from poolctl.local_keys import LocalKeys
-from tests.console.pages import Browser, Team
+from tests.console.pages import WITHIN_MS, Browser, Team
 from tools.browser import browser as chromium
 from tools.local.engines import ENGINES
 from tools.local.gateway import LocalApi
 from tools.local.service import load_app
 
 _numbers = itertools.count(1)
-expect.set_options(timeout=30_000)  # milliseconds: a busy machine is slow
+expect.set_options(timeout=WITHIN_MS)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,28 @@ from poolctl.local_keys import LocalKeys
 from tests.support.http_client import HttpClient
 from tests.support.world import Reply
 
+WITHIN_MS = 120_000  # a busy machine is slow
 DESKTOP, PHONE = (1200, 850), (360, 740)
 # The browser logs each refused fetch as an error; the tests check how the page handles it.
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (401|403|404|409|412|422) ")
+# The name of the element that has the focus.
+FOCUSED = """(() => {
+  const at = document.activeElement;
+  return at.getAttribute("aria-label") || (at.labels?.[0] ?? at).textContent;
+})()"""
+# Collects the notices, which the page shows for a few seconds only.
+COLLECT_NOTICES = """(() => {
+    window.notices = [];
+    const collect = ({ target, addedNodes }) => {
+        if (target.id === "notices") window.notices.push(...[...addedNodes].map((each) => each.textContent));
+    };
+    new MutationObserver((changes) => changes.forEach(collect)).observe(document, { childList: true, subtree: true });
+})()"""
+TAKE_NOTICE = """(text) => {
+    const at = window.notices.findIndex((each) => each.includes(text));
+    return at >= 0 && window.notices.splice(at, 1).length === 1;
+}"""
+MOST_PRESSES = 90
 NO_NETWORK = "Failed to load resource: net::ERR_FAILED"
 
 
@@ -72,9 +91,10 @@ class Browser:
         """Return an empty page with no stored data."""
         tag = {"en": "en-GB", "zh": "zh-CN"}[language]
         context = self.browser.new_context(locale=tag, viewport={"width": size[0], "height": size[1]})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(WITHIN_MS)
         self.contexts.append(context)
         page = context.new_page()
+        page.add_init_script(COLLECT_NOTICES)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._record_error)
         return page
@@ -127,9 +147,10 @@ class Console:
     def navigation(self) -> Any:
         return self.page.get_by_role("navigation")
 
-    def views(self) -> list[str]:
-        """Return the names of the views that the user sees."""
-        return [str(name) for name in self.navigation.get_by_role("link").all_inner_texts()]
+    @property
+    def views(self) -> Any:
+        """The links to the views that the user sees."""
+        return self.navigation.get_by_role("link")
 
     def open_customer(self, name: str) -> None:
         self.row(name).get_by_role("link", name=name, exact=True).click()
@@ -144,11 +165,18 @@ class Console:
         return self.page.locator("[data-id]").filter(has=self.page.get_by_role("link", name=name, exact=True))
 
     def notice(self, text: str) -> None:
-        """Wait for a notice with this text."""
-        self.page.locator("#notices").get_by_text(text).first.wait_for()
+        """Wait for a notice with this text, also if it is shown no more."""
+        self.page.wait_for_function(TAKE_NOTICE, arg=text)
+
+    @property
+    def listed(self) -> Any:
+        """The names of the listed customers, in order."""
+        return self.page.locator(".customers a.name")
 
     def names(self) -> list[str]:
-        return [str(name) for name in self.page.locator(".customers a.name").all_inner_texts()]
+        """Return the names of a list that has been read and that nothing changes meanwhile."""
+        self.listed.first.wait_for()
+        return [str(name) for name in self.listed.all_inner_texts()]
 
     def select(self, *names: str) -> None:
         for name in names:
@@ -158,10 +186,23 @@ class Console:
     def dialog(self) -> Any:
         return self.page.get_by_role("dialog")
 
-    def results(self) -> list[str]:
-        """Return the lines with the results of a batch."""
-        self.page.locator(".results li").first.wait_for()
-        return [" ".join(text.split()) for text in self.page.locator(".results li").all_inner_texts()]
+    def reach(self, name: str, key: str = "Tab") -> None:
+        """Press the key until the element of that name has the focus."""
+        for _ in range(MOST_PRESSES):
+            if self.page.evaluate(FOCUSED) == name:
+                return
+            self.page.keyboard.press(key)
+        raise AssertionError(f"{name} cannot be reached")
+
+    def press(self, name: str, key: str = "Enter") -> None:
+        """Reach an element by the keyboard, and press a key there."""
+        self.reach(name)
+        self.page.keyboard.press(key)
+
+    @property
+    def results(self) -> Any:
+        """The lines with the results of a batch."""
+        return self.page.locator(".results li")
 
 
 def open_section(browser: Browser, section: str, user: str = "mona", language: str = "en") -> Console:

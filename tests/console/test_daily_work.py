@@ -12,12 +12,13 @@ from tests.console.test_links import expired
 from tests.console.test_members import claim_for_alice
 
 
-def hash_of(console: Console) -> str:
-    return str(console.page.evaluate("location.hash"))
+def expect_hash(console: Console, text: str) -> None:
+    """Wait until the address ends with this."""
+    console.page.wait_for_function("text => location.hash === text", arg=text)
 
 
 def note(console: Console) -> Any:
-    return console.page.get_by_label("What was said")
+    return console.page.get_by_label("Note", exact=True)
 
 
 # The address
@@ -27,17 +28,31 @@ def test_back_closes_the_customer_and_a_reload_keeps_the_place(browser: Browser,
     team.customers("Acme", "Globex")
     alice = browser.open_console("alice")
     alice.page.get_by_role("searchbox").fill("glo")
-    expect(alice.page.locator(".customers a.name")).to_have_text(["Globex"])
+    expect(alice.listed).to_have_text(["Globex"])
 
     alice.open_customer("Globex")
-    assert hash_of(alice) == "#/p/pool?customer=c2&q=glo"
+    expect_hash(alice, "#/p/pool?customer=c2&q=glo")
     alice.page.reload()
     alice.dialog.get_by_text("History", exact=True).wait_for()
     alice.page.go_back()
     alice.dialog.wait_for(state="detached")
 
-    expect(alice.page.locator(".customers a.name")).to_have_text(["Globex"])
-    assert hash_of(alice) == "#/p/pool?q=glo"
+    expect(alice.listed).to_have_text(["Globex"])
+    expect_hash(alice, "#/p/pool?q=glo")
+
+
+def test_another_view_chosen_right_after_closing_a_customer_is_shown(browser: Browser, team: Team) -> None:
+    team.customers("Acme")
+    alice = browser.open_console("alice")
+    alice.open_customer("Acme")
+
+    alice.page.evaluate("""() => {
+        document.querySelector("dialog [aria-label=Close]").click();
+        document.querySelector("nav a[href*=mine]").click();
+    }""")
+
+    expect(alice.view("mine")).to_have_attribute("aria-current", "page")
+    expect_hash(alice, "#/p/mine")
 
 
 def test_the_next_customer_of_the_list_is_one_press_away(browser: Browser, team: Team) -> None:
@@ -61,14 +76,14 @@ def test_customers_are_filtered_by_a_field_and_claimed_by_that_filter(browser: B
     alice.button_named("City").click()
     alice.dialog.get_by_label("City").fill("Berlin")
     alice.button("filter.apply", alice.dialog).click()
-    expect(alice.page.locator(".customers a.name")).to_have_count(2)
-    assert hash_of(alice) == "#/p/pool?f.city=Berlin"
+    expect(alice.listed).to_have_count(2)
+    expect_hash(alice, "#/p/pool?f.city=Berlin")
     alice.page.get_by_label("How many").fill("5")
     alice.button("pool.claim_next_filtered").click()
-    assert len(alice.results()) == 2
+    expect(alice.results).to_have_count(2)
     alice.button("filters.remove", field="City").click()
 
-    expect(alice.page.locator(".customers a.name")).to_have_text(["N2"])
+    expect(alice.listed).to_have_text(["N2"])
 
 
 def test_the_keys_move_tick_and_claim(browser: Browser, team: Team) -> None:
@@ -143,6 +158,7 @@ def test_another_person_who_signs_in_does_not_send_the_note(browser: Browser, te
     note(alice).fill("called")
     alice.page.route("**/follow-up", lambda route: route.fulfill(status=401, json={"code": "unauthenticated"}))
     alice.button("follow_up.save").click()
+    alice.dialog.get_by_label("Access token").wait_for()
     alice.page.unroute("**/follow-up")
 
     alice.dialog.get_by_label("Access token").fill(team.token("mona"))
@@ -191,7 +207,7 @@ def test_fifty_refused_claims_are_read_again_in_few_requests(browser: Browser, t
 
     alice.page.get_by_label("Select all").check()
     alice.button("verb.ticked", verb="Claim").click()
-    assert len(alice.results()) == 50
+    expect(alice.results).to_have_count(50)
     alice.page.wait_for_timeout(300)
 
     assert len([url for url in sent if "/v1/" in url]) <= 4
@@ -215,7 +231,7 @@ def test_a_batch_release_takes_one_reason_for_all(browser: Browser, team: Team) 
     alice.button("verb.ticked", verb="Release").click()
     alice.dialog.get_by_label("Reason (required)").fill("wrong region")
     alice.button("verb.release", alice.dialog).click()
-    assert len(alice.results()) == 2
+    expect(alice.results).to_have_count(2)
 
     for customer in ("c1", "c2"):
         assert team.call("mona", "GET", f"/customers/{customer}/history").json["items"][-1]["reason"] == "wrong region"

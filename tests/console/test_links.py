@@ -58,8 +58,8 @@ def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(
     alice.dialog.wait_for(state="detached")
     alice.view("mine").wait_for()
 
-    assert signed_in(alice.page).inner_text() == "alice"
-    assert alice.views() == ["Today", "Pool", "Mine", "Statistics"]
+    expect(signed_in(alice.page)).to_have_text("alice")
+    expect(alice.views).to_have_text(["Today", "Pool", "Mine", "Statistics"])
 
 
 def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: Browser, team: Team) -> None:
@@ -69,7 +69,7 @@ def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: 
     alice.button("link.switch", user="mona").click()
     alice.view("rules").wait_for()
 
-    assert signed_in(alice.page).inner_text().startswith("mona")
+    expect(signed_in(alice.page)).to_contain_text("mona")
     assert clean(alice.page, team.url)
     alice.page.reload()
     expect(signed_in(alice.page)).to_contain_text("mona")
@@ -85,7 +85,7 @@ def test_the_confirmation_of_a_link_names_both_tenants_when_user_ids_are_equal(b
     ).wait_for()
     alice.page.keyboard.press("Escape")
     alice.dialog.wait_for(state="detached")
-    assert len(alice.views()) == 4, "who presses Escape stays"
+    expect(alice.views, "who presses Escape stays").to_have_count(4)
 
 
 @pytest.mark.parametrize("opened_by", ["hashchange", "load"])
@@ -102,7 +102,8 @@ def test_a_link_for_the_signed_in_user_requires_no_confirmation(browser: Browser
     alice.tab("pool")
     alice.button("verb.claim_name", name="Acme").wait_for()
 
-    assert alice.dialog.count() == 0 and clean(alice.page, team.url)
+    expect(alice.dialog).to_have_count(0)
+    assert clean(alice.page, team.url)
 
 
 def test_a_link_signs_in_when_the_existing_session_has_expired(browser: Browser, team: Team) -> None:
@@ -115,7 +116,7 @@ def test_a_link_signs_in_when_the_existing_session_has_expired(browser: Browser,
     console.page.goto(f"{team.url}/console#token={team.token('mona')}")
 
     expect(signed_in(console.page)).to_contain_text("mona")
-    assert console.dialog.count() == 0
+    expect(console.dialog).to_have_count(0)
 
 
 def test_a_link_opened_on_the_sign_in_page_signs_in(browser: Browser, team: Team) -> None:
@@ -145,7 +146,7 @@ def test_a_link_without_a_valid_token_shows_one_sentence_and_changes_nothing(
     console.page.get_by_text(console.text("link.expired" if flaw == "expired" else "link.no_token")).wait_for()
     assert clean(console.page, team.url)
     if signed_in_user:
-        assert signed_in(console.page).inner_text() == "alice"
+        expect(signed_in(console.page)).to_have_text("alice")
 
 
 def test_a_link_with_a_forged_signature_shows_one_sentence(browser: Browser, team: Team) -> None:
@@ -174,7 +175,7 @@ def test_a_fast_browser_clock_ends_no_session_and_rejects_no_link(browser: Brows
     follow(alice.page, team.url, team.token("mona"))
 
     alice.button("link.keep", user="alice").click()
-    assert signed_in(alice.page).inner_text() == "alice"
+    expect(signed_in(alice.page)).to_have_text("alice")
 
 
 def test_a_link_requires_confirmation_while_the_service_accepts_an_expired_token(browser: Browser, team: Team) -> None:
@@ -188,7 +189,7 @@ def test_a_link_requires_confirmation_while_the_service_accepts_an_expired_token
     follow(alice.page, team.url, team.token("mona"))
 
     alice.button("link.keep", user="alice").click()
-    assert signed_in(alice.page).inner_text() == "alice"
+    expect(signed_in(alice.page)).to_have_text("alice")
 
 
 @pytest.mark.parametrize("sign_in_by", ["link", "paste", "switch"])
@@ -250,7 +251,8 @@ def test_a_forged_link_for_another_user_keeps_the_session(browser: Browser, team
     follow(alice.page, team.url, forged(team.token("mona")))
     alice.page.get_by_text(alice.text("link.no_token")).wait_for()
 
-    assert alice.dialog.count() == 0 and signed_in(alice.page).inner_text() == "alice"
+    expect(alice.dialog).to_have_count(0)
+    expect(signed_in(alice.page)).to_have_text("alice")
 
 
 def test_a_link_renews_the_token_of_the_signed_in_user(browser: Browser, team: Team) -> None:

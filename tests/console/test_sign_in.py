@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from playwright.sync_api import expect
 
 from poolctl.local_keys import LocalKeys
 from tests.console.issuer import CLIENT, Issuer
@@ -62,7 +63,7 @@ def test_an_issuer_signs_in_and_its_response_is_removed_from_the_url(
     page.get_by_role("button", name="Claim Acme").click()
     page.get_by_text("Acme: Yours now.").wait_for()
 
-    assert page.url == f"{company}/console#/p/pool"
+    expect(page).to_have_url(f"{company}/console#/p/pool")
     assert team.customer("c1")["holder"] == "alice"
     request = issuer.requests[-1]
     assert (request["response_type"], request["code_challenge_method"], request["scope"]) == ("code", "S256", "openid")
@@ -94,10 +95,10 @@ def test_a_code_without_the_sent_state_is_never_exchanged(page: Any, issuer: Iss
     page.get_by_text("The sign-in was not completed. Please try again.").wait_for()
 
     assert issuer.exchanges == before
-    assert page.url == f"{company}/console"
+    expect(page).to_have_url(f"{company}/console")
 
 
 def test_a_token_can_still_be_pasted(page: Any) -> None:
     page.get_by_text("Use a token instead").click()
 
-    assert page.get_by_label("Access token").is_visible()
+    expect(page.get_by_label("Access token")).to_be_visible()
