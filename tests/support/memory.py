@@ -106,10 +106,7 @@ class Memory:
         where: Condition | None = None,
     ) -> dict[str, Any]:
         self.before("Query")
-        found = _partition(self._as_of(index), hash_value, index, between)
-        if after is not None:
-            start, backward = _position(after, index), index in DESCENDING
-            found = [item for item in found if (at := _position(item, index)) != start and (at < start) == backward]
+        found = self.found(hash_value, index, between, after)
         looked_at = _one_page(found if limit is None else found[:limit], index)
         if self.blank:
             self.blank = False
@@ -122,6 +119,14 @@ class Memory:
             answer["LastEvaluatedKey"] = _projected(looked_at[-1], index, keys_only=True)
         self.after("Query")
         return answer
+
+    def found(self, hash_value: str, index: str | None, part: Condition | None, after: Item | None) -> list[Item]:
+        """Return the items of a partition, of that part of it and after that position, in order."""
+        found = _partition(self._as_of(index), hash_value, index, part)
+        if after is None:
+            return found
+        start, backward = position(after, index), index in DESCENDING
+        return [item for item in found if (at := position(item, index)) != start and (at < start) == backward]
 
     def _as_of(self, index: str | None) -> Items:
         return self.past if self.late and index is not None else self.items
@@ -151,7 +156,7 @@ class Memory:
         ]
         if any(item is not None for item in refused):
             return refused
-        past, self.past = self.past, dict(self.items)
+        past, self.past = self.past, self.snapshot()
         for action in sent.actions:
             try:
                 self._carry_out(action)
@@ -160,6 +165,10 @@ class Memory:
                 raise cancelled([{}], "ValidationError") from error
         self._done.add(sent.token)
         return None
+
+    def snapshot(self) -> Items:
+        """Return the items as they are now."""
+        return dict(self.items)
 
     def _carry_out(self, action: Action) -> None:
         key = action.key
@@ -189,7 +198,7 @@ def _key_attributes(key: Key) -> Item:
 # Queries
 
 
-def _position(item: Item, index: str | None) -> tuple[Any, str, str]:
+def position(item: Item, index: str | None) -> tuple[Any, str, str]:
     """Where an item stands in its partition."""
     rank = _comparable(item["sk"] if index is None else item[INDEX_RANGE[index]])
     return rank, item["pk"]["S"], item["sk"]["S"]
@@ -210,12 +219,12 @@ def _partition(items: Items, hash_value: str, index: str | None, part: Condition
     found = [
         item
         for item in items.values()
-        if item.get(hash_name) == {"S": hash_value} and range_name in item and (part is None or _within(part, item))
+        if item.get(hash_name) == {"S": hash_value} and range_name in item and (part is None or within(part, item))
     ]
-    return sorted(found, key=lambda item: _position(item, index), reverse=index in DESCENDING)
+    return sorted(found, key=lambda item: position(item, index), reverse=index in DESCENDING)
 
 
-def _within(part: Condition, item: Item) -> bool:
+def within(part: Condition, item: Item) -> bool:
     if isinstance(part, Between):
         path, low, high = part.values
         return bool(_comparable(low.value) <= _comparable(item[path.path[0]]) <= _comparable(high.value))
