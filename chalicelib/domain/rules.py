@@ -17,7 +17,7 @@ from pynamodb.expressions.operand import Value
 
 from chalicelib.dynamodb.conditions import Attribute, all_of, evaluate
 from chalicelib.dynamodb.items import FIRST_OWNER, NAMING, PREVIOUS_OWNERS, Item, deserialize
-from chalicelib.dynamodb.keys import NO_DEADLINE, Key
+from chalicelib.dynamodb.keys import NO_DEADLINE, STORED_NAMES, Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
@@ -26,15 +26,13 @@ from chalicelib.model.validation import FieldError
 
 pk, state, status, version = Attribute("pk"), Attribute("state"), Attribute("status"), Attribute("version")
 created_at, erased_at = Attribute("created_at"), Attribute("erased_at")
-holder, claim_id, expires_at, entered_at = (
-    Attribute("holder"),
-    Attribute("claim_id"),
-    Attribute("expires_at"),
-    Attribute("entered_at"),
-)
-set_aside_at, returns, pinned_until = Attribute("set_aside_at"), Attribute("returns"), Attribute("pinned_until")
+holder, expires_at, entered_at = Attribute("holder"), Attribute("expires_at"), Attribute("entered_at")
+set_aside_at, pinned_until = Attribute("set_aside_at"), Attribute("pinned_until")
+returns, claim_id = Attribute(STORED_NAMES["returns"]), Attribute(STORED_NAMES["claim_id"])
 suppressed_at = Attribute("suppressed_at")
-past_holders, claimed_at, extensions = Attribute("past_holders"), Attribute("claimed_at"), Attribute("extensions")
+PAST_HOLDERS: Final = STORED_NAMES["past_holders"]
+past_holders, claimed_at = Attribute(PAST_HOLDERS), Attribute(STORED_NAMES["claimed_at"])
+extensions = Attribute(STORED_NAMES["extensions"])
 win_requested_at, win_declined_at = Attribute("win_requested_at"), Attribute("win_declined_at")
 held_since, customer = Attribute("held_since"), Attribute("customer")
 role, held, room, own_limit = Attribute("role"), Attribute("held"), Attribute("room"), Attribute("own_limit")
@@ -214,7 +212,7 @@ def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
     expired_long_ago = (holder != user) | expires_at.does_not_exist() | (expires_at <= now - cooldown)
     return [
         Rule("cooldown", key, expired_long_ago, ends_with=("expires_at",), ends_after=cooldown),
-        Rule("cooldown", key, long_ago, ends_with=("past_holders", user), ends_after=cooldown),
+        Rule("cooldown", key, long_ago, ends_with=(PAST_HOLDERS, user), ends_after=cooldown),
     ]
 
 
@@ -286,7 +284,7 @@ def extendable(key: Key, policy: Policy, by: int, earliest_start: int | None) ->
     ]
     if policy.max_extensions is not None:
         most = policy.max_extensions
-        conditions.append(Rule("extension_limit", key, extensions < most, limit=most, used="extensions"))
+        conditions.append(Rule("extension_limit", key, extensions < most, limit=most, used=STORED_NAMES["extensions"]))
     if earliest_start is not None:
         began = (held_since >= earliest_start) | (held_since.does_not_exist() & (claimed_at >= earliest_start))
         conditions.append(Rule("extension_limit", key, began))

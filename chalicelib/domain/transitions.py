@@ -26,7 +26,7 @@ from chalicelib.model.model import Customer, Pool, Tombstone, transitioned
 from chalicelib.model.policy import Policy
 from chalicelib.model.territories import Takes
 
-PAST_HOLDERS_KEPT = 8  # without a cooldown
+PAST_HOLDERS_KEPT = 3  # without a cooldown
 POOL_NOT_OPEN = Refusal("pool_not_open")
 
 
@@ -339,7 +339,7 @@ def hold_rules(actor: Actor, key: Key, known: Customer | None, user: str) -> lis
     if not deadlines.hold_used_up(without_expired(actor, known), policy, user, actor.now):
         return []
     own = known.holder == user and known.expired(actor.clock(known))
-    left_at = ("expires_at",) if own else ("past_holders", user)
+    left_at = ("expires_at",) if own else (rules.PAST_HOLDERS, user)
     return [rules.hold_over(key, left_at, deadlines.hold_window(policy))]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -17,7 +17,16 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, INDEX_HASH, INDEX_RANGE, ROSTER, UNFINISHED_ERASURES, Key
+from chalicelib.dynamodb.keys import (
+    DUE,
+    INDEX_ATTRIBUTES,
+    INDEX_HASH,
+    INDEX_RANGE,
+    ROSTER,
+    STORED_NAMES,
+    UNFINISHED_ERASURES,
+    Key,
+)
 from chalicelib.model import territories
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
@@ -32,22 +41,31 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 # DynamoDB charges writes by started kilobyte. So many recent events are stored compressed, and
 # older ones move to a page item of their own where that saves the customer item a kilobyte.
 KILOBYTE: Final = 1024
-MAX_PLAIN_BYTES: Final = 320
+MAX_PLAIN_BYTES: Final = 256
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
 FEWEST_PER_PAGE: Final = 2  # that move because of their size
 NAMING: Final = "field:"  # begins the counter of the territories that name a field
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
 FIRST_OWNER: Final = "first_owner"  # of a unique key: stays, however many customers take the key later
 MOVED_AT: Final = "moved_at"  # of a pool: when something may have set a deadline sooner than its next check
+# What events contain most, the most frequent last. Stored events depend on it, so it must never change.
+_FREQUENT: Final = (
+    b'"created","imported","updated","assigned","transferred","reclaimed","expired","extended","pinned","unpinned",'
+    b'"won","converted","deposited","private","set_aside","connected"],"win_requested","followed_up",17,null,"claimed",'
+    b'"claimed",17"released",17,null,"claimed","available",17"claimed",17,null,"available","claimed",17"],['
+)
+_WINDOW: Final = -12  # of the compression: 4 KB, without a header
 _EVENT_ELEMENTS: Final = Event.__struct_fields__.index("unknown")  # of a stored event
 
 
 # Values in DynamoDB's JSON: {"S": …}, {"N": …}, {"M": …}. Numbers are integers; an absent attribute is None.
 
 
-def serialize(plain: str | int | dict[str, Any]) -> dict[str, Any]:
+def serialize(plain: str | int | bytes | dict[str, Any]) -> dict[str, Any]:
     if isinstance(plain, str):
         return {"S": plain}
+    if isinstance(plain, bytes):
+        return {"B": plain}
     if isinstance(plain, dict):
         return {"M": {name: serialize(part) for name, part in plain.items()}}
     return {"N": str(plain)}
@@ -115,7 +133,11 @@ _OMITTED: Final[dict[str, Any]] = {
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1, "rewrites": 0}  # fmt: skip
 _KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "unique_keys", "former_keys", "rewrites"))
-_KNOWN: Final = frozenset(("pk", "sk", "tail", *_OMITTED)) | INDEX_ATTRIBUTES
+_STORED_NAMES: Final = {name: STORED_NAMES.get(name, name) for name in _OMITTED}
+_KNOWN: Final = {stored: name for name, stored in _STORED_NAMES.items()} | {
+    name: name for name in ("pk", "tail", *INDEX_ATTRIBUTES) if name not in _OMITTED
+}  # by the name in the table
+_KEPT: Final = _KNOWN.keys() | {"sk", "card"}
 
 
 def customer_item(customer: Customer) -> Item:
@@ -141,7 +163,7 @@ def _customer_attributes(customer: Customer) -> dict[str, Any]:
     plain = {"pk": key.pk, "sk": key.sk, "tail": encode_events(customer.tail)}
     for name, omitted in _OMITTED.items():
         if (content := getattr(customer, name)) != omitted:
-            plain[name] = content
+            plain[_STORED_NAMES[name]] = content
     return plain | keys.index_attributes(customer)
 
 
@@ -154,15 +176,15 @@ def customer_changes(before: Customer, after: Customer) -> tuple[Item, tuple[str
     changed = {name: serialize(content) for name, content in listed.items() if was_listed.get(name) != content}
     removed = tuple(name for name in was_listed if name not in listed)
     if after.tail != before.tail:
-        changed["tail"] = {"S": encode_events(after.tail)}
+        changed["tail"] = serialize(encode_events(after.tail))
     for name, omitted in _OMITTED.items():
         content = getattr(after, name)
         if content == getattr(before, name):
             continue
         if content != omitted:
-            changed[name] = serialize(content)
+            changed[_STORED_NAMES[name]] = serialize(content)
         elif name not in removed:
-            removed = (*removed, name)
+            removed = (*removed, _STORED_NAMES[name])
     if after.card != before.card:
         changed |= {"card": {"M": after.card}} if after.card else {}
         removed = removed if after.card else (*removed, "card")
@@ -182,8 +204,8 @@ def attribute_changes(before: Item, after: Item) -> tuple[Item, tuple[str, ...]]
 
 def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
     """Return the customer without its fields. Raises msgspec.ValidationError if it is malformed, or a tombstone."""
-    content = _deserialize_known(stored, _KNOWN)
-    content["unknown"] = {name: stored[name] for name in stored.keys() - _KNOWN - {"card"}}
+    content = {_KNOWN[name]: deserialize(tagged) for name, tagged in stored.items() if name in _KNOWN}
+    content["unknown"] = {name: stored[name] for name in stored.keys() - _KEPT}
     content["card"] = stored["card"]["M"] if "card" in stored else {}
     content["tail"] = _event_rows(content["tail"])
     content |= {"tenant": tenant, "pool": pool, "id": keys.id_from_pk(content["pk"])}
@@ -192,14 +214,17 @@ def customer_record(tenant: str, pool: str, stored: Item) -> Customer:
 
 def recent_events_record(stored: Item) -> tuple[Event, ...]:
     """Return the recent events in a customer item, oldest first. Raises msgspec.ValidationError."""
-    return _events(stored["tail"]["S"])
+    return _events(deserialize(stored["tail"]))
 
 
 @lru_cache(maxsize=128)
-def encode_events(events: tuple[Event, ...]) -> str:
-    """Return events as plain JSON or, over MAX_PLAIN_BYTES, compressed to less than half of that."""
+def encode_events(events: tuple[Event, ...]) -> str | bytes:
+    """Return events as plain JSON or, over MAX_PLAIN_BYTES, compressed to about a third of that."""
     text = msgspec.json.encode([_row(event) for event in events])
-    return text.decode() if len(text) <= MAX_PLAIN_BYTES else b64encode(zlib.compress(text)).decode()
+    if len(text) <= MAX_PLAIN_BYTES:
+        return text.decode()
+    deflate = zlib.compressobj(wbits=_WINDOW, memLevel=5, zdict=_FREQUENT)
+    return deflate.compress(text) + deflate.flush()
 
 
 def _row(event: Event) -> tuple[Any, ...]:
@@ -212,25 +237,30 @@ def _row(event: Event) -> tuple[Any, ...]:
     return row[:-1] if event.outcome is not None else row[:-2]
 
 
-def _event_rows(text: str) -> list[list[Any]]:
+def _event_rows(stored: str | bytes) -> list[list[Any]]:
     """Return the events as arrays. Elements that this version does not know become one more element, as JSON text."""
-    rows: list[list[Any]] = msgspec.json.decode(_decode_events(text), type=list[list[Any]])
+    rows: list[list[Any]] = msgspec.json.decode(decode_events(stored), type=list[list[Any]])
     return [
         row if len(row) <= _EVENT_ELEMENTS else [*row[:_EVENT_ELEMENTS], _text(row[_EVENT_ELEMENTS:])] for row in rows
     ]
 
 
-def _events(text: str) -> tuple[Event, ...]:
-    return msgspec.convert(_event_rows(text), tuple[Event, ...])
+def _events(stored: str | bytes) -> tuple[Event, ...]:
+    return msgspec.convert(_event_rows(stored), tuple[Event, ...])
 
 
-def _decode_events(text: str) -> bytes | str:
-    if text.startswith("["):
-        return text
+def decode_events(stored: str | bytes) -> str | bytes:
+    """Return the JSON of events. In a stream record, bytes are base64 text. Raises one of MALFORMED."""
+    if isinstance(stored, str) and stored.startswith("["):
+        return stored
+    inflate = zlib.decompressobj(_WINDOW, _FREQUENT)
     try:
-        return zlib.decompress(b64decode(text))
-    except (ValueError, zlib.error) as error:
+        text = inflate.decompress(b64decode(stored) if isinstance(stored, str) else stored)
+    except (TypeError, ValueError, zlib.error) as error:
         raise msgspec.ValidationError("events cannot be decompressed") from error
+    if not inflate.eof:
+        raise msgspec.ValidationError("events are cut off")
+    return text
 
 
 def fields_item(customer: Customer) -> Item:
@@ -337,7 +367,7 @@ def _bytes(tagged: dict[str, Any]) -> int:
     return len(content if kind == "B" else content.encode())
 
 
-def _plain_bytes(plain: str | int | dict[str, Any]) -> int:
+def _plain_bytes(plain: str | int | bytes | dict[str, Any]) -> int:
     if isinstance(plain, str):
         return len(plain) if plain.isascii() else len(plain.encode())
     return _bytes(serialize(plain))
@@ -349,13 +379,13 @@ def event_page_item(customer: Customer, events: tuple[Event, ...]) -> Item:
 
 
 def event_page_record(stored: Item) -> tuple[Event, ...]:
-    return _events(stored["events"]["S"])
+    return _events(deserialize(stored["events"]))
 
 
 def emptied_page(stored: Item) -> Item:
     """Return an event page without anything personal. Raises one of MALFORMED."""
     events = tuple(event.emptied for event in event_page_record(stored))
-    return {"pk": stored["pk"], "sk": stored["sk"], "events": {"S": encode_events(events)}}
+    return {"pk": stored["pk"], "sk": stored["sk"], "events": serialize(encode_events(events))}
 
 
 # Erased customers

@@ -90,12 +90,18 @@ INDEX_HASH: Final = {name: name for name in INDEX_RANGE} | {ENTERED: ROSTER}  # 
 INDEX_ATTRIBUTES: Final = frozenset((*INDEX_HASH.values(), *INDEX_RANGE.values()))
 DESCENDING: Final = frozenset((ENTERED,))  # indexes that are read from the highest sort value down
 COVERING: Final = frozenset((DUE, REQUEST))  # indexes that project whole items
+# DynamoDB charges for names too, and nearly every customer has these attributes: their names in the table.
+STORED_NAMES: Final = {
+    "fields_version": "fv", "waiting_since": "ws", "returns": "rt", "claim_id": "ci", "claimed_at": "ca",
+    "extensions": "ex", "last_follow_up_at": "lf", "past_holders": "ph", "past_holds": "pb", "updated_at": "ua",
+}  # fmt: skip
 # DynamoDB projects at most twenty attributes into an index. State, holder and deadline follow from the index keys.
-ROW: Final = (
+IN_ROW: Final = (
     "name", "card", "version", "claim_id", "claimed_at", "extensions", "pinned_until", "win_requested_at", "won_at",
     "amount", "ends_at", "entered_at", "last_follow_up_at", "returns", "set_aside_at", "suppressed_at", "priority",
     "created_at", "updated_at",
 )  # fmt: skip
+ROW: Final = tuple(STORED_NAMES.get(name, name) for name in IN_ROW)
 PROJECTED: Final = {PLACE: ROW, ENTERED: ("card",), NAMES: ("card",)}  # beside the keys; others project keys only
 LISTING: Final = frozenset((*COVERING, PLACE))  # indexes that carry the row of a customer
 

@@ -11,16 +11,24 @@ import msgspec
 
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import FIRST_PRIVATE_RANK, INDEX_RANGE, NO_DEADLINE, PLACE, PRIORITY_STEP, ROW
+from chalicelib.dynamodb.keys import (
+    FIRST_PRIVATE_RANK,
+    IN_ROW,
+    INDEX_RANGE,
+    NO_DEADLINE,
+    PLACE,
+    PRIORITY_STEP,
+    STORED_NAMES,
+)
 from chalicelib.model.model import Customer
 
 _WHOLE: Final = ("state", "holder", "expires_at", "waiting_since")  # only in an index that projects whole items
-_PLAIN: Final = frozenset((*ROW, *_WHOLE)) - {"card"}
+_PLAIN: Final = {STORED_NAMES.get(name, name): name for name in (*IN_ROW, *_WHOLE) if name != "card"}
 
 
 def row_record(tenant: str, pool: str, stored: Item) -> Customer:
     """Return the customer of an index item, as far as it is there. Raises one of items.MALFORMED."""
-    content = {name: items.deserialize(tagged) for name, tagged in stored.items() if name in _PLAIN}
+    content = {_PLAIN[name]: items.deserialize(tagged) for name, tagged in stored.items() if name in _PLAIN}
     if "state" not in stored:
         content |= _placed(stored, content.get("priority", 0))
     content["card"] = stored["card"]["M"] if "card" in stored else {}

@@ -26,7 +26,7 @@ from chalicelib.domain.search_entries import Entry
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import MALFORMED, Item
-from chalicelib.dynamodb.keys import NAMES, ROSTER, Key
+from chalicelib.dynamodb.keys import NAMES, ROSTER, STORED_NAMES, Key
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, Delete, Fault, SetAttributes, Table, Throttled, Update
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
@@ -104,7 +104,7 @@ def _changed_customer(record: Mapping[str, Any]) -> Key | None:
 
 def _content(image: Item) -> list[Any]:
     """Return what of a customer item its rows depend on."""
-    named = [image.get(name) for name in ("name", "created_at", "fields_version")]
+    named = [image.get(name) for name in ("name", "created_at", STORED_NAMES["fields_version"])]
     return [bool(image), "erased_at" in image, image.get("state") == {"S": "private"}, *named]
 
 

@@ -267,7 +267,7 @@ def test_the_audit_reports_events_that_contradict_the_customer(table: Table) -> 
 def test_the_audit_reports_a_claim_without_a_claim_id(table: Table) -> None:
     world = World(table)
     claimed_and_pinned(world)
-    corrupt(world, C1, "REMOVE claim_id")
+    corrupt(world, C1, "REMOVE ci")
 
     assert kinds(audit(world, repair=True)) == [("claim", "c1"), ("replay", "c1")]
 

@@ -129,7 +129,7 @@ def test_the_audit_reports_a_lost_event_of_an_erased_customer(world: World) -> N
     key = keys.customer_key("main", "p", "z")
     stored = world.table.get([key])[key]
     events = items.encode_events(items.tombstone_record(stored).tail[1:])
-    world.table.connection.client.put_item(TableName=world.table.name, Item=stored | {"tail": {"S": events}})
+    world.table.connection.client.put_item(TableName=world.table.name, Item=stored | {"tail": items.serialize(events)})
 
     report = world.root.request("POST", "/v1/audit", {}).json
 

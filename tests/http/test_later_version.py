@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.items import Item, decode_events, deserialize
 from chalicelib.dynamodb.items import event_page_record as _events
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import SetAttributes
@@ -123,12 +123,12 @@ def test_unknown_elements_of_events_are_kept_inline_and_in_a_page(world: World) 
     world.pool(customers=1)
     alice = world.alice
     alice.claim("c1")
-    events: list[list[Any]] = json.loads(stored(world, CUSTOMER)["tail"]["S"])
+    events: list[list[Any]] = json.loads(decode_events(deserialize(stored(world, CUSTOMER)["tail"])))
     last = events[-1] + [None] * (12 - len(events[-1])) + [[], "approved", ["phone", "name"], 7]
     written_by_a_later_version(world, CUSTOMER, {"tail": {"S": json.dumps([*events[:-1], last])}})
 
     alice.release("c1")
-    inline: list[list[Any]] = json.loads(stored(world, CUSTOMER)["tail"]["S"])
+    inline: list[list[Any]] = json.loads(decode_events(deserialize(stored(world, CUSTOMER)["tail"])))
     for _ in range(8):
         alice.claim("c1")
         alice.release("c1", reason="no answer")

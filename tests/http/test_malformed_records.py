@@ -25,8 +25,8 @@ CUSTOMERS: dict[str, dict[str, Any]] = {
     "events nested too deeply": {"tail": {"S": "[" * 100_000}},
     "no events": {"tail": None},
     "a deadline with a fraction": {"due_at": {"N": "1.5"}},
-    "text for a number": {"extensions": {"S": "many"}},
-    "a negative number of returns": {"returns": {"N": "-1"}},
+    "text for a number": {"ex": {"S": "many"}},
+    "a negative number of returns": {"rt": {"N": "-1"}},
 }
 MEMBERS: dict[str, dict[str, Any]] = {
     "a number for the day": {"day": {"N": "5"}},
@@ -147,8 +147,8 @@ def test_the_audit_continues_after_a_pool_whose_own_counter_is_malformed(world: 
 def repair(world: World) -> None:
     """Remove the attribute that makes the first customer malformed: it stands for its default."""
     stored = world.table.get([C1])[C1]
-    if stored.get("extensions") == {"S": "many"}:
-        world.table.write([Put(C1, {name: content for name, content in stored.items() if name != "extensions"})])
+    if stored.get("ex") == {"S": "many"}:
+        world.table.write([Put(C1, {name: content for name, content in stored.items() if name != "ex"})])
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def damaged(world: World) -> Iterator[World]:
     world.pool(masked_fields=["phone"])
     for number in range(1, 6):
         world.mona.create(f"c{number}", name=f"Name {number}", fields={"phone": f"1381234567{number}"})
-    spoil(world, C1, {"extensions": {"S": "many"}})
+    spoil(world, C1, {"ex": {"S": "many"}})
     yield world
     repair(world)
 

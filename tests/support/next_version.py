@@ -60,7 +60,7 @@ def _extended(stored: Item) -> Item:
     """Return these attributes of an item as the next version writes them."""
     later = stored | LATER
     if "tail" in stored:
-        rows = event_rows(stored["tail"]["S"])
+        rows = event_rows(stored["tail"])
         if rows and not extended(rows[-1]):
             rows[-1] = [*rows[-1], *[None] * (_CHANGED - len(rows[-1])), *([[]] if len(rows[-1]) <= _CHANGED else [])]
             rows[-1] += ELEMENT
@@ -77,9 +77,9 @@ def _definitions(stored: Item) -> list[dict[str, Any]]:
     return [*others, FIELD]
 
 
-def event_rows(text: str) -> list[Row]:
+def event_rows(tagged: dict[str, Any]) -> list[Row]:
     """Return the stored elements of events."""
-    return [list(row) for row in json.loads(items._decode_events(text))]
+    return [list(row) for row in json.loads(items.decode_events(items.deserialize(tagged)))]
 
 
 def extended(row: Row) -> bool:
@@ -164,8 +164,8 @@ def _events(stored: Sequence[Item]) -> set[tuple[str, int, str]]:
     """Return the events with the element, and those of the unknown type, by customer and number."""
     found = set()
     for item in stored:
-        texts = [item[name]["S"] for name in ("tail", "events") if "S" in item.get(name, {})]
-        rows = [row for text in texts if "#C#" in item["pk"]["S"] for row in event_rows(text)]
+        events = [item[name] for name in ("tail", "events") if name in item and "#C#" in item["pk"]["S"]]
+        rows = [row for tagged in events for row in event_rows(tagged)]
         customer = keys.id_from_pk(item["pk"]["S"])
         found |= {(customer, int(row[0]), "with an element") for row in rows if extended(row)}
         found |= {(customer, int(row[0]), VISITED) for row in rows if row[1] == VISITED}

@@ -11,7 +11,7 @@ from chalicelib.domain import transitions
 from chalicelib.domain.rules import broken_rules
 from chalicelib.domain.transitions import Actor, Transition, Write
 from chalicelib.dynamodb import items
-from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.keys import STORED_NAMES, Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer, Event, Pool
 from chalicelib.model.policy import Policy
@@ -97,7 +97,8 @@ def refused(result: Transition | Refusal, **attributes: Any) -> list[str]:
     """Return the refusals of the transition's rules for its customer stored with these attributes."""
     move = planned(result)
     rules_of_it = [rule for rule in move.rules if rule.key == move.key]
-    return [refusal.reason for refusal in broken_rules(rules_of_it, {move.key: items.build_item(move.key, attributes)})]
+    stored = items.build_item(move.key, {STORED_NAMES.get(name, name): given for name, given in attributes.items()})
+    return [refusal.reason for refusal in broken_rules(rules_of_it, {move.key: stored})]
 
 
 def events(move: Transition | Refusal) -> list[str]:

@@ -15,7 +15,7 @@ from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota, Rule
 from chalicelib.dynamodb import items
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import NO_DEADLINE, Key
+from chalicelib.dynamodb.keys import NO_DEADLINE, STORED_NAMES, Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.policy import Policy
 from chalicelib.model.validation import FieldError
@@ -29,7 +29,8 @@ NOT_THERE: Item = {}
 def refusals(required: Rule | Sequence[Rule], item: Item | None = None, **attributes: Any) -> list[Refusal]:
     """Return the refusals of those rules for an item with these attributes."""
     required = [required] if isinstance(required, Rule) else required
-    return list(rules.broken_rules(required, {KEY: items.build_item(KEY, attributes) if item is None else item}))
+    stored = items.build_item(KEY, {STORED_NAMES.get(name, name): given for name, given in attributes.items()})
+    return list(rules.broken_rules(required, {KEY: stored if item is None else item}))
 
 
 # Refusals

@@ -474,9 +474,9 @@ def test_the_stream_invokes_the_publisher_and_keeps_failed_records(
 
 def test_only_writes_of_customers_invoke_the_publisher(resources: dict[str, dict[str, Any]]) -> None:
     ((_, stream),) = resources["PublishEvents"]["Events"].items()
-    (pattern,) = [json.loads(each["Pattern"]) for each in stream["Properties"]["FilterCriteria"]["Filters"]]
+    patterns = [json.loads(each["Pattern"]) for each in stream["Properties"]["FilterCriteria"]["Filters"]]
 
-    assert pattern == {"dynamodb": {"NewImage": {"tail": {"S": [{"exists": True}]}}}}
+    assert patterns == [{"dynamodb": {"NewImage": {"tail": {kind: [{"exists": True}]}}}} for kind in "SB"]
     assert "tail" in items.customer_item(A_CUSTOMER)
     assert "tail" not in items.member_item(A_MEMBER) | items.pool_item(A_POOL) | items.fields_item(A_CUSTOMER)
 
@@ -486,10 +486,9 @@ def test_customers_that_are_there_or_gone_invoke_the_index_of_names(resources: d
     source = stream["Properties"]
     patterns = [json.loads(each["Pattern"]) for each in source["FilterCriteria"]["Filters"]]
 
-    assert patterns == [
-        {"dynamodb": {"NewImage": {"tail": {"S": [{"exists": True}]}}}},
-        {"eventName": ["REMOVE"], "dynamodb": {"OldImage": {"tail": {"S": [{"exists": True}]}}}},
-    ]
+    there = [{"dynamodb": {"NewImage": {"tail": {kind: [{"exists": True}]}}}} for kind in "SB"]
+    gone = [{"eventName": ["REMOVE"], "dynamodb": {"OldImage": {"tail": {kind: [{"exists": True}]}}}} for kind in "SB"]
+    assert patterns == there + gone
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedNames", "Arn"]}
 
