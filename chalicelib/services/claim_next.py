@@ -16,7 +16,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import masking, rules, transitions
 from chalicelib.domain.rules import Quota, first_broken
 from chalicelib.domain.transitions import Transition
-from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb import cards, items, keys, sharded_query
 from chalicelib.dynamodb.conditions import all_of
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, PRIORITY_STEP
@@ -40,7 +40,9 @@ MAX_EXPIRED: Final = 100  # looked at together: their index holds whole customer
 LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
 ABOUT_CALLER: Final = LIMITS | {"not_a_member", "user_left", "pool_not_open"}
 Rank: TypeAlias = Annotated[int, Meta(ge=-(10**18), le=10**18)]
-FILTERED_READS: Final = 5  # of a search with a filter: each reads up to MAX_WIDTH customers
+ROWS_LOOKED_AT: Final = (100, 200, 400, 400)  # by the reads of a search for certain values
+ROWS_OF_A_CROWD: Final = 400  # by each of them under contention
+ROWS_OF_A_TERRITORY: Final = 200  # the same without filters: callers of other territories do not compete
 NOT_WANTED: Final = "not_wanted"  # by the filter
 OWN_MEETINGS: Final = 2  # so often a search may lose to other calls of its caller before it keeps out of their way
 ALREADY_CLAIMED: Final = "already_claimed"
@@ -126,6 +128,9 @@ class _Search:
         self.passed: set[str] = set()
         self.exhausted: set[str] = set()
         self.width, self.position = count, 0
+        self.found: list[Candidate] = []  # by a search for certain values, the best first
+        self.reads = 0
+        self.ends: dict[str, Item | None] = {}  # by list: where the last read stopped, None at its end
         self.lost, self.met_own = False, 0
         self.candidate_pool = ctx.backend.candidate_pools[pool.tenant, pool.id]
 
@@ -154,23 +159,17 @@ class _Search:
             return None
 
     def _search(self) -> Refusal | None:
-        for number in range(MAX_READS):
+        for _ in range(MAX_READS):
             if self.wanted <= 0 or self.uow.idempotency.is_finished:
-                self.stopped_at = None
                 break
-            narrowed = self.narrowed
-            if narrowed and number >= FILTERED_READS:
-                break
-            seen = self._head(MAX_WIDTH) if narrowed else self._candidates()
-            self.stopped_at = seen[-1].rank if seen and narrowed else None
+            seen = self._matching() if self.narrowed else self._candidates()
             if not seen:
                 break
             stopping = self._claim(self._chosen(seen))
             self.candidate_pool.learn(self.lost, self.ctx.now)
             if stopping is not None:
-                self.stopped_at = None
                 return stopping
-        self.stopped_at = self.stopped_at if self.wanted > 0 else None
+        self.stopped_at = self._rank_reached() if self.wanted > 0 and not self.uow.idempotency.is_finished else None
         return None if self.taken else self._standing()
 
     # Candidates
@@ -191,6 +190,69 @@ class _Search:
         self.candidate_pool.remember([others[at] for at in drawn], now)
         return best or self.candidate_pool.take(count, now, passed)
 
+    def _matching(self) -> list[Candidate]:
+        """Return the next candidates whose values fit, according to the rows of the list; a crowd draws from them.
+
+        Only those that may be claimed are read: the rows of the others cost a fortieth of that.
+        """
+        left = self._left()
+        while len(left) < self.wanted and self.reads < len(ROWS_LOOKED_AT) and self._goes_on():
+            self._read_more()
+            left = self._left()
+        if self.candidate_pool.reach(self.ctx.now):
+            left = [left[at] for at in self.ctx.backend.sample(range(len(left)), len(left))]
+        return left[: max(self.wanted, self.width)]
+
+    def _goes_on(self) -> bool:
+        """Return whether there are rows that were not looked at."""
+        return not self.reads or any(end is not None for end in self.ends.values())
+
+    def _left(self) -> list[Candidate]:
+        return [each for each in self.found if each.id not in self.passed]
+
+    def _read_more(self) -> None:
+        """Look at the next rows of each list, and at the first read also at claims that have expired."""
+        where = self._where()
+        lists = sharded_query.partitions_of(keys.place_available, self.pool)
+        rows = ROWS_LOOKED_AT[self.reads]
+        if self.candidate_pool.reach(self.ctx.now):
+            rows = ROWS_OF_A_CROWD if self.filters else ROWS_OF_A_TERRITORY
+        part = None if self.start is None else between(PLACE, low=self.start)
+        jobs = [
+            partial(self._row_page, each, -(-rows // len(lists)), part, where)
+            for each in lists if self.ends.get(each, each) is not None
+        ]  # fmt: skip
+        found = [candidate for page in self.ctx.backend.run_jobs(jobs) for candidate in page]
+        if not self.reads and self.candidate_pool.may_have_expired(self.ctx.now):
+            found += self._expired(MAX_EXPIRED, where)
+        self.reads += 1
+        self.found = sorted({*self.found, *found})
+
+    def _row_page(self, partition: str, rows: int, part: Condition | None, where: Condition | None) -> list[Candidate]:
+        """Return the candidates among the next rows of one list."""
+        page = self.ctx.backend.table.query(
+            partition, index=PLACE, between=part, after=self.ends.get(partition), limit=rows, where=where
+        )
+        self.ends[partition] = page.last
+        return [_candidate(PLACE, item) for item in page.items]
+
+    def _where(self) -> Condition | None:
+        """Return the condition that a row fits the filters and the caller's territory.
+
+        While the definition of the field of the territory changes, the rows do not decide.
+        """
+        definitions, takes = self.pool.definitions, self.ctx.backend.territories.takes(self.uow.actor.member_key)
+        fitting = cards.matching(self.filters, definitions)
+        if takes is None or takes.field in self.pool.fields_changing:
+            return fitting
+        own = cards.in_territory(takes, definitions)
+        return fitting if own is None else own if fitting is None else all_of([fitting, own])
+
+    def _rank_reached(self) -> int | None:
+        """Return the rank at which a search for certain values stopped; None if it has tried all."""
+        ranks = [items.sort_value(end[INDEX_RANGE[PLACE]]) for end in self.ends.values() if end is not None]
+        return min([*ranks, *(each.rank for each in self._left())], default=None)
+
     def _head(self, length: int) -> list[Candidate]:
         """Return the best `length` candidates that were not passed; fewer at the end of the lists.
 
@@ -201,39 +263,56 @@ class _Search:
         part = None if self.start is None else between(PLACE, low=self.start)
         head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length, part)
         if self.candidate_pool.may_have_expired(self.ctx.now):
-            due, until = sharded_query.partitions_of(keys.due_in, self.pool), between(DUE, high=self.ctx.now)
-            expired = self._spread(DUE, due, min(length, MAX_EXPIRED), until)
-            if self.pool.policy.private_ttl is not None:
-                private = keys.private_in(self.pool.tenant, self.pool.id)
-                expired = [*expired, *self._listed(DUE, private, min(length, MAX_EXPIRED), until)]
+            expired = self._expired(min(length, MAX_EXPIRED))
             if not expired:
                 self.candidate_pool.none_expired(self.ctx.now)
             head = sorted({*head, *expired})
         return head[:length]
 
+    def _expired(self, length: int, where: Condition | None = None) -> list[Candidate]:
+        """Return up to `length` customers whose claims have expired, and as many whose ownership has."""
+        due, until = sharded_query.partitions_of(keys.due_in, self.pool), between(DUE, high=self.ctx.now)
+        expired = self._spread(DUE, due, length, until, where)
+        if self.pool.policy.private_ttl is not None:
+            private = keys.private_in(self.pool.tenant, self.pool.id)
+            expired = [*expired, *self._listed(DUE, private, length, until, where)]
+        return expired
+
     def _spread(
-        self, index: str, partitions: Sequence[str], length: int, part: Condition | None = None
+        self,
+        index: str,
+        partitions: Sequence[str],
+        length: int,
+        part: Condition | None = None,
+        where: Condition | None = None,
     ) -> list[Candidate]:
         """That many of a list, best first; enough of each shard for the best that are wanted, be they all in one."""
         if len(partitions) == 1:
-            return self._listed(index, partitions[0], length, part)
+            return self._listed(index, partitions[0], length, part, where)
         if self.candidate_pool.reach(
             self.ctx.now
         ):  # a crowd enters at a shard drawn at random, where it finds fewer others
             (at,) = self.ctx.backend.sample(range(len(partitions)), 1)
-            if head := self._listed(index, partitions[at], length, part):
+            if head := self._listed(index, partitions[at], length, part, where):
                 return head
         each = min(length, max(self.wanted, self.width) + length // len(partitions))
-        heads = self.ctx.backend.run_jobs([partial(self._listed, index, one, each, part) for one in partitions])
+        heads = self.ctx.backend.run_jobs([partial(self._listed, index, one, each, part, where) for one in partitions])
         return sorted(candidate for head in heads for candidate in head)[:length]
 
-    def _listed(self, index: str, partition: str, length: int, part: Condition | None = None) -> list[Candidate]:
+    def _listed(
+        self,
+        index: str,
+        partition: str,
+        length: int,
+        part: Condition | None = None,
+        where: Condition | None = None,
+    ) -> list[Candidate]:
         """Return the first `length` candidates of one list; none once the list is exhausted."""
         found: list[Candidate] = []
         if partition in self.exhausted:
             return found
         limit = length + len(self.passed)
-        for page in self.ctx.backend.table.pages(partition, index=index, between=part, limit=limit):
+        for page in self.ctx.backend.table.pages(partition, index=index, between=part, limit=limit, where=where):
             found += [each for item in page.items if (each := _candidate(index, item)).id not in self.passed]
             if len(found) >= length:
                 return found[:length]
@@ -257,8 +336,6 @@ class _Search:
             closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale, malformed))
             closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
         free = [each for each in seen if each not in closed]
-        if self.narrowed and self.candidate_pool.reach(self.ctx.now):  # a crowd: spread over all that fit
-            free = [free[at] for at in self.ctx.backend.sample(range(len(free)), len(free))]
         spare = free[self.wanted :]
         self.passed |= set(seen) - set(spare)
         self.candidate_pool.spare(each for each in candidates if each.id in spare)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.proofs.contention import crowd, crowded_pool
 from tests.support.dynamodb_calls import counted, interrupted
+from tests.support.memory import memory_table
+from tests.support.metered import Metered
 from tests.support.world import HOUR, MINUTE, World
 
 
@@ -111,6 +113,26 @@ def test_a_single_claim_next_takes_the_head_in_two_queries_one_read_one_write(
         assert ids(world, "alice") == ["c2"]
 
     assert made == {"Query": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
+
+
+@pytest.mark.parametrize("narrowed_by", ["filter", "territory"])
+def test_a_search_for_certain_values_reads_rows_and_only_the_customer_that_it_takes(narrowed_by: str) -> None:
+    engine = Metered()
+    world = World(memory_table(engine))
+    field = {"key": "level", "label": {"en": "Level", "zh": "级别"}, "type": "text", "filter": True}
+    mona = world.pool(fields=[field])
+    mona.post("/import", {"rows": [{"id": f"c{n}", "name": "C", "fields": {"level": str(n % 10)}} for n in range(100)]})
+    if narrowed_by == "territory":
+        mona.patch("/members/alice", {"takes": {"level": ["3"]}})
+    body = {"count": 1, "filter": {"level": ["3"]}} if narrowed_by == "filter" else {"count": 1}
+    first = world.alice.post("/claim-next", body).ids  # learns the territory
+    engine.reset()
+
+    second = world.alice.post("/claim-next", body).ids
+
+    assert {*first, *second} < {f"c{n}" for n in range(3, 100, 10)} and len({*first, *second}) == 2
+    assert engine.read_units <= 10
+    assert engine.requests == {"Query": 2, "BatchGetItem": 1, "TransactWriteItems": 1}
 
 
 @pytest.mark.slow
