@@ -20,7 +20,7 @@ from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Role
 from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
-from chalicelib.model.territories import takes_of
+from chalicelib.model.territories import territory_of
 from chalicelib.model.text import LONGEST_FIELD_NAME
 from chalicelib.model.users import Disposal, HeldAnswer, PrivateAnswer
 from chalicelib.services import (
@@ -209,7 +209,7 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
     """Make a user a member or manager of the pool, or change their role, limits and territory."""
-    settings = MemberSettings(body.role, body.holding_limit, body.private_limit, takes_of(body.takes))
+    settings = MemberSettings(body.role, body.holding_limit, body.private_limit, territory_of(body.takes))
     return Answer(pools.put_member(ctx, pool, user, settings))
 
 
@@ -226,7 +226,7 @@ class MemberPatch(Struct, frozen=True, forbid_unknown_fields=True):
 @route("PATCH", POOL + "/members/{user}", body=MemberPatch, answers=responses.Member)
 def change_member(ctx: RequestContext, body: MemberPatch, pool: str, user: str) -> Answer:
     """Change what the body names of a member's role, limits and territory. Null removes a limit or the territory."""
-    takes = UNSET if body.takes is UNSET else takes_of(body.takes)
+    takes = UNSET if body.takes is UNSET else territory_of(body.takes)
     settings = MemberSettings(body.role, body.holding_limit, body.private_limit, takes)
     return Answer(pools.put_member(ctx, pool, user, settings, adds=False))
 

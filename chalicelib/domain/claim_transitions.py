@@ -17,19 +17,19 @@ from chalicelib.domain.transitions import (
     POOL_NOT_OPEN,
     Actor,
     NoOp,
+    QuotaUse,
     Recheck,
     Relocate,
-    Take,
     Tally,
     Transition,
     Write,
     active_claim_rules,
     contact_rules,
     customer_rules,
-    departure,
     hold_rules,
     holder_or_manager,
     manager_verb_rules,
+    past_holder_attributes,
     pool_accepts,
     with_former_keys,
     with_new_claim,
@@ -62,7 +62,7 @@ def assign(
     if known is None:
         return Recheck(key, None, required)
     after = with_new_claim(without_expired(actor, known), "assigned", actor, to, new_id())
-    return Write(key, known, required, after=after, take=Take(to))
+    return Write(key, known, required, after=after, quota_use=QuotaUse(to))
 
 
 def transfer(
@@ -87,7 +87,7 @@ def transfer(
         return Recheck(key, known, (*manager_verb_rules(actor), rules.always_fails(pool_key, "pool_not_open")))
     required = (
         *_recipient_rules(actor, key, to),
-        rules.in_hand(key),
+        rules.claimed_or_private(key),
         *rules.same_claim(key, claim_id),
         rules.not_expired(key, actor.clock(known)),
     )
@@ -95,17 +95,17 @@ def transfer(
         return Recheck(key, known, required)
     if known.holder == to:
         return NoOp(key, known, required)
-    left = departure(known, actor.policy, actor.now, actor.now)
+    left = past_holder_attributes(known, actor.policy, actor.now, actor.now)
     if is_private:
         clock = deadlines.owned_by_another(known, actor.policy, actor.now)
         after = transitioned(known, "transferred", actor.user, actor.now, holder=to, **clock, **left)
     else:
         required = (*required, *hold_rules(actor, key, known, to))
         after = with_new_claim(known, "transferred", actor, to, new_id(), **left)
-    return Write(key, known, required, after=after, take=Take(to, counter="private" if is_private else "held"))
+    return Write(key, known, required, after=after, quota_use=QuotaUse(to, counter="private" if is_private else "held"))
 
 
-class Departure(Struct, frozen=True):
+class LeaveContext(Struct, frozen=True):
     """The leave of a user: its transitions require that it continues, and are counted in it."""
 
     rule: Rule
@@ -117,7 +117,7 @@ def from_holder(
     user: str,
     customer: str,
     known: Customer | None,
-    departure: Departure | None = None,
+    departure: LeaveContext | None = None,
 ) -> Transition | Refusal:
     """Plan the transition, and require that this user holds the customer. With `departure`, it is part of a leave."""
     transition = plan(customer, known)
@@ -148,7 +148,7 @@ def convert(actor: Actor, customer: str, known: Customer | None, to: str | None)
     if to is None:
         required = (*required, owner_stays(actor, holder))
     after = made_private(actor, without_expired(actor, known), "converted", holder)
-    return Write(key, known, required, after=after, take=Take(holder, counter="private"))
+    return Write(key, known, required, after=after, quota_use=QuotaUse(holder, counter="private"))
 
 
 def _recipient_rules(actor: Actor, key: Key, to: str) -> list[Rule]:
@@ -212,7 +212,7 @@ def follow_up(
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = (
         *customer_rules(actor, key, known),
-        rules.in_hand(key),
+        rules.claimed_or_private(key),
         *holder_or_manager(actor, key, known),
         rules.not_expired(key, moment),
     )
@@ -243,9 +243,9 @@ def pin(actor: Actor, customer: str, known: Customer | None, until: int) -> Tran
         *([rules.always_fails(key, "pin_too_long")] if latest is not None and until > latest else []),
     )
     new = (known.pinned_until or 0) <= actor.clock(known)
-    take = Take(actor.user, counter="pins") if own and new and policy.pin_limit is not None else None
+    use = QuotaUse(actor.user, counter="pins") if own and new and policy.pin_limit is not None else None
     after = transitioned(known, "pinned", actor.user, actor.now, **deadlines.pinned(known, policy, until))
-    return Write(key, known, required, after=after, take=take, managed=not own)
+    return Write(key, known, required, after=after, quota_use=use, managed=not own)
 
 
 def unpin(actor: Actor, customer: str, known: Customer | None) -> Transition:
@@ -296,8 +296,8 @@ def win(
     after = made_private(
         actor, known, "won", known.holder, details.note, confirmed=not by_member, amount=amount, ends_at=ends_at
     )
-    take = Take(known.holder, counter="private")
-    return Write(key, known, required, after=after, take=take, managed=not own)
+    use = QuotaUse(known.holder, counter="private")
+    return Write(key, known, required, after=after, quota_use=use, managed=not own)
 
 
 def _request_win(actor: Actor, known: Customer, required: Sequence[Rule], details: WinDetails) -> Write:
@@ -318,7 +318,7 @@ def approve_win(actor: Actor, customer: str, known: Customer | None) -> Transiti
         return Recheck(key, known, required)
     required = (*required, owner_stays(actor, known.holder))
     after = made_private(actor, known, "won", known.holder, confirmed=True, amount=known.amount, ends_at=known.ends_at)
-    return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
+    return Write(key, known, required, after=after, quota_use=QuotaUse(known.holder, counter="private"))
 
 
 def decline_win(actor: Actor, customer: str, known: Customer | None, reason: str | None) -> Transition:
@@ -366,7 +366,7 @@ def made_private(
     if event_type == "won":
         changes["won_at"] = actor.now
     if start.holder != holder:
-        changes |= departure(start, actor.policy, actor.now, actor.now)
+        changes |= past_holder_attributes(start, actor.policy, actor.now, actor.now)
     else:  # a deposit does not end the hold either
         changes["past_holds"] = deadlines.past_holds(start, actor.policy, {*start.past_holders, holder})
     return transitioned(start, event_type, actor.user, actor.now, note, **changes)
@@ -391,7 +391,7 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
         required += [*into.member_rules(), rules.not_erased(target_pool), rules.does_not_exist(target_pool)]
     if known is None or known.holder is None or known.state != "private":
         return Recheck(key, known, tuple(required))
-    left = departure(known, into.policy, actor.now, actor.now)
+    left = past_holder_attributes(known, into.policy, actor.now, actor.now)
     after = transitioned(
         known, "deposited", actor.user, actor.now, state="available", holder=None, entered_at=actor.now,
         waiting_since=actor.now, won_at=None, **left, **deadlines.CLEARED,

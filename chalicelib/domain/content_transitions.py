@@ -16,8 +16,8 @@ from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import (
     Actor,
     NoOp,
+    QuotaUse,
     Recheck,
-    Take,
     Transition,
     Write,
     contact_rules,
@@ -104,7 +104,7 @@ def create(
     phone number or an e-mail address: ids are in logs, and stay after an erasure (rule 38).
     """
     key = actor.customer_key(row.id)
-    new, take = new_customer(actor, row), None
+    new, use = new_customer(actor, row), None
     taken = [rules.does_not_exist(key)] if unique else []
     allowed = (rules.not_erased(key), *contact_rules(new))
     required = (
@@ -125,8 +125,8 @@ def create(
         return Recheck(key, None, (*required, rules.always_fails(pool, "field_invalid", errors=errors)))
     if owner is not None:
         new = replace(new, state="private", holder=owner, **deadlines.owned(actor.policy, actor.now))
-        take = Take(owner, counter="private")
-    return Write(key, None, required, after=created(new, event_type, actor.user), take=take)
+        use = QuotaUse(owner, counter="private")
+    return Write(key, None, required, after=created(new, event_type, actor.user), quota_use=use)
 
 
 def update(actor: Actor, known: Customer, **changes: Any) -> Transition:

@@ -17,7 +17,7 @@ from chalicelib.domain.transitions import (
     POOL_NOT_OPEN,
     Actor,
     NoOp,
-    Take,
+    QuotaUse,
     Transition,
     Write,
     hold_rules,
@@ -115,8 +115,8 @@ def _assigned(actor: Actor, planned: Transition, row: Row, new_id: Callable[[], 
     if isinstance(planned, Write):
         if start.fields_version == start.version:  # the fields are written too, at the version of the assignment
             after = replace(after, fields_version=after.version)
-        return replace(planned, rules=required, after=after, take=Take(row.holder))
-    return Write(planned.key, planned.before, required, after=after, take=Take(row.holder))
+        return replace(planned, rules=required, after=after, quota_use=QuotaUse(row.holder))
+    return Write(planned.key, planned.before, required, after=after, quota_use=QuotaUse(row.holder))
 
 
 def _is_free(actor: Actor, customer: Customer) -> bool:

@@ -55,7 +55,9 @@ KEY_CHANGED: Final = "key_changed"  # not a refusal of the request: the caller r
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
 TERRITORY_CHANGED: Final = "territory_changed"  # not a refusal of the request: the caller learns it and plans again
 BY_MANAGER: Final = "by_manager"  # not a refusal of the request: the caller plans it as a manager's
-RETRY: Final = "throttled"  # not a refusal of the request: the caller reads again and retries
+PLAN_OUTDATED: Final = (
+    "throttled"  # not a refusal: the pool, its fields or the leave changed, and the caller plans again
+)
 
 
 class Rule(Struct, frozen=True):
@@ -119,7 +121,7 @@ def pool_accepts_customers(key: Key) -> Rule:
 @lru_cache(maxsize=64)
 def pool_unchanged(key: Key, read: int) -> Rule:
     """Require that the pool is unchanged since it was read. Otherwise everything is planned again."""
-    return Rule(RETRY, key, version == read)
+    return Rule(PLAN_OUTDATED, key, version == read)
 
 
 def does_not_exist(key: Key) -> Rule:
@@ -160,15 +162,15 @@ def same_rewrites(known: int) -> Condition:
 
 def fields_still_change(pool: Key, since: int) -> Rule:
     """Require that the change of the pool's definitions that began at that time is still the last one."""
-    return Rule(RETRY, pool, fields_since == since)
+    return Rule(PLAN_OUTDATED, pool, fields_since == since)
 
 
-def not_modified_since(key: Key, written: int, known_created_at: int) -> Rule:
-    """Require that nothing has changed the customer since this version was written."""
+def still_at_version(key: Key, written: int, known_created_at: int) -> Rule:
+    """Require the version that was written: nothing has changed the customer since."""
     return Rule("version_conflict", key, same_version(written, known_created_at))
 
 
-def unchanged_since(key: Key, known: int) -> Rule:
+def matches_if_match(key: Key, known: int) -> Rule:
     """Require the version of the client's If-Match."""
     return Rule("version_conflict", key, version == known)
 
@@ -185,7 +187,7 @@ def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
 
 
 def unheld(key: Key, now: int) -> Rule:
-    """Require a customer that nobody holds or owns."""
+    """Require a customer that nobody holds or owns, or whose deadline has passed."""
     return Rule("already_claimed", key, (state == "available") | (expires_at <= now), ends_with=("expires_at",))
 
 
@@ -203,7 +205,7 @@ def past_embargo(key: Key, policy: Policy, now: int, entry: str = "entered_at") 
 
 
 def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
-    """Require that the cooldown of every past holder is over. Where the deadline has passed, it starts there."""
+    """Require that this user's cooldown is over. It starts at the deadline of an expired claim that is still stored."""
     cooldown = policy.length("cooldown")
     if cooldown is None:
         return []
@@ -216,7 +218,7 @@ def cooled_down(key: Key, policy: Policy, user: str, now: int) -> list[Rule]:
     ]
 
 
-def hold_over(key: Key, left_at: tuple[str, ...], window: int) -> Rule:
+def hold_used_up(key: Key, left_at: tuple[str, ...], window: int) -> Rule:
     """Refuse a user whose hold is used up, until `window` after the time of leaving that this attribute holds."""
     return Rule("cooldown", key, pk.does_not_exist(), ends_with=left_at, ends_after=window)
 
@@ -258,7 +260,7 @@ def owned_by(key: Key, user: str) -> Rule:
     return Rule("not_found", key, (state == "private") & (holder == user))
 
 
-def in_hand(key: Key) -> Rule:
+def claimed_or_private(key: Key) -> Rule:
     """Require a claimed or a private customer."""
     return Rule("not_claimed", key, state != "available")
 
@@ -442,19 +444,21 @@ def user_stays(user_key: Key) -> Rule:
 
 def leave_unchanged(user_key: Key, request: str, state: str) -> Rule:
     """Require that the leave is still that of this request, and in this state. Otherwise it is read again."""
-    return Rule(RETRY, user_key, (leave_id == request) & (leave_state == state))
+    return Rule(PLAN_OUTDATED, user_key, (leave_id == request) & (leave_state == state))
 
 
 # Cached, since nearly all claims of a pool have the same limits and take one customer.
 
 
 @lru_cache(maxsize=256)
-def _fits_day(left: int, starts_day: bool) -> Condition:
-    """Require that today's claims are at most `left`."""
+def _fits_day(most_before: int, starts_day: bool) -> Condition:
+    """Require that at most `most_before` claims were made today."""
     today = did["claimed"]
-    if left < 0:
+    if most_before < 0:
         return pk.does_not_exist()
-    fits: Condition = pk.exists() if starts_day else (~(today < 0) & (today <= left)) | today.does_not_exist()
+    if starts_day:
+        return pk.exists()
+    fits: Condition = (~(today < 0) & (today <= most_before)) | today.does_not_exist()
     return fits
 
 

@@ -21,8 +21,8 @@ from chalicelib.domain.transitions import (
     Unsuppress,
     Write,
     customer_rules,
-    departure,
     manager_verb_rules,
+    past_holder_attributes,
     without_expired,
 )
 from chalicelib.dynamodb import keys
@@ -56,7 +56,7 @@ def _suppressed(actor: Actor, start: Customer) -> Customer:
     changes: dict[str, Any] = {"suppressed_at": actor.now}
     if start.holder is not None:
         changes |= {"state": "available", "holder": None, "waiting_since": actor.now, **deadlines.CLEARED}
-        changes |= departure(start, actor.policy, actor.now, actor.now)
+        changes |= past_holder_attributes(start, actor.policy, actor.now, actor.now)
     if start.state == "claimed":
         changes["returns"] = start.returns + 1
     if start.state == "private":

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.claim_transitions import made_private, owner_stays
-from chalicelib.domain.transitions import Actor, Take, Transition, Write, pool_rules, returned, with_claim_expired
+from chalicelib.domain.transitions import Actor, QuotaUse, Transition, Write, pool_rules, returned, with_claim_expired
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import POOL_CLOSED, Customer, transitioned
@@ -45,7 +45,7 @@ def remind(actor: Actor, known: Customer) -> Transition | Refusal:
     for level in levels:
         after = transitioned(after, "reminded", SYSTEM, actor.now, level)
     after = replace(after, **deadlines.reminded(known, actor.policy, actor.now))
-    return Write(key, known, (rules.in_hand(key), rules.not_expired(key, actor.now)), after=after)
+    return Write(key, known, (rules.claimed_or_private(key), rules.not_expired(key, actor.now)), after=after)
 
 
 def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
@@ -63,7 +63,12 @@ def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
 def recompute_deadline(actor: Actor, known: Customer) -> Transition:
     """Compute the deadline of a claim or a private customer under a new policy, but never before now."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
-    required = (*pool_rules(actor), *actor.manager_rules(), rules.in_hand(key), rules.not_expired(key, moment))
+    required = (
+        *pool_rules(actor),
+        *actor.manager_rules(),
+        rules.claimed_or_private(key),
+        rules.not_expired(key, moment),
+    )
     after = transitioned(known, "updated", actor.user, actor.now, **deadlines.recomputed(known, actor.policy, moment))
     return Write(key, known, required, after=after)
 
@@ -94,7 +99,7 @@ def close(actor: Actor, known: Customer) -> Transition | Refusal:
     if actor.home.closing == "to_private":
         required = (*required, owner_stays(actor, known.holder))
         after = made_private(actor, known, "converted", known.holder)
-        return Write(key, known, required, after=after, take=Take(known.holder, counter="private"))
+        return Write(key, known, required, after=after, quota_use=QuotaUse(known.holder, counter="private"))
     return reclaim(actor, known)
 
 

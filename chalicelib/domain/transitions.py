@@ -24,7 +24,7 @@ from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import Customer, Pool, Tombstone, transitioned
 from chalicelib.model.policy import Policy
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 
 PAST_HOLDERS_KEPT = 3  # without a cooldown
 POOL_NOT_OPEN = Refusal("pool_not_open")
@@ -136,7 +136,7 @@ class NoOp(Transition, frozen=True):
         return self.before
 
 
-class Take(Struct, frozen=True):
+class QuotaUse(Struct, frozen=True):
     """A unit of a member's limits: a customer, a private customer or a pin, by its counter.
 
     Only a claim is `daily`: it uses the daily limit too.
@@ -148,7 +148,9 @@ class Take(Struct, frozen=True):
 
 
 class GivenUp(Struct, frozen=True):
-    """A unique key that a customer loses, if `rule` holds: to the owner in the item, or to nobody without one.
+    """A unique key that a customer loses. `next_owner` gets it, and without one its item is deleted.
+
+    `rule` requires that the owner is the same.
 
     `owner_rule` requires that the next owner still exists.
     """
@@ -173,13 +175,13 @@ class Write(Transition, frozen=True, kw_only=True):
     """Write the customer `after`, which is new if `before` is None.
 
     already_held_by: if this user holds the customer, the transition is done already.
-    note: extra members of the result.
+    note: additional attributes of the result.
     given_up: unique keys that the customer loses; their rules are among `rules`.
     tally: where the transition is counted beside the members' counters; its rules are among `rules`.
     """
 
     after: Customer
-    take: Take | None = None
+    quota_use: QuotaUse | None = None
     already_held_by: str | None = None
     note: dict[str, Any] = {}
     given_up: tuple[GivenUp, ...] = ()
@@ -247,7 +249,7 @@ def customer_rules(actor: Actor, key: Key, known: Customer | None = None, *, cou
     """
     belongs = [rules.member(actor.member_key), rules.stays(actor.member_key)] if counted else actor.member_rules()
     first = [*pool_rules(actor), *belongs, *_visibility(actor, key, known), rules.customer_exists(key)]
-    return first if actor.if_match is None else [*first, rules.unchanged_since(key, actor.if_match)]
+    return first if actor.if_match is None else [*first, rules.matches_if_match(key, actor.if_match)]
 
 
 def _visibility(actor: Actor, key: Key, known: Customer | None) -> list[Rule]:
@@ -277,25 +279,27 @@ def claim(
     new_id: Callable[[], str],
     *,
     by_id: bool = True,
-    takes: Callable[[], Takes | None] = no_territory,
+    territory: Callable[[], Territory | None] = no_territory,
 ) -> Transition | Refusal:
     """Claim an available customer, or one past its deadline: then end that claim or ownership first.
 
     With `by_id` false (claim-next), a customer that the actor already holds is refused: only customers that this
-    request takes are its results. `takes` returns the actor's territory, as it is remembered at the time of planning.
+    request takes are its results. `territory` returns the actor's cached territory at the time of planning.
     """
     if actor.home.status != "open":
         return POOL_NOT_OPEN
-    key, required = actor.customer_key(customer), claiming_rules(actor, customer, known, takes())
+    key, required = actor.customer_key(customer), claiming_rules(actor, customer, known, territory())
     if known is None:
         return Recheck(key, None, required)
     after = with_new_claim(without_expired(actor, known), "claimed", actor, actor.user, new_id())
     already_held_by = actor.user if by_id else None
-    take = Take(actor.user, daily=True)
-    return Write(key, known, required, after=after, take=take, already_held_by=already_held_by)
+    use = QuotaUse(actor.user, daily=True)
+    return Write(key, known, required, after=after, quota_use=use, already_held_by=already_held_by)
 
 
-def claiming_rules(actor: Actor, customer: str, known: Customer | None, takes: Takes | None = None) -> tuple[Rule, ...]:
+def claiming_rules(
+    actor: Actor, customer: str, known: Customer | None, territory: Territory | None = None
+) -> tuple[Rule, ...]:
     """Require a member, and a customer that is free to claim for them.
 
     A private customer whose deadline has passed entered the pool at that deadline.
@@ -305,27 +309,27 @@ def claiming_rules(actor: Actor, customer: str, known: Customer | None, takes: T
     return (
         *customer_rules(actor, key, known, counted=True),
         *rules.free_to_claim(key, actor.policy, actor.clock(known)),
-        *_territory_rules(actor, key, known, takes),
+        *_territory_rules(actor, key, known, territory),
         *rules.past_embargo(key, actor.policy, now, entry),
         *(hold_rules(actor, key, known, actor.user) or rules.cooled_down(key, actor.policy, actor.user, now)),
     )
 
 
-def _territory_rules(actor: Actor, key: Key, known: Customer | None, takes: Takes | None) -> list[Rule]:
-    """Require that the actor's territory is `takes`, and that the customer is in it (rule 37).
+def _territory_rules(actor: Actor, key: Key, known: Customer | None, territory: Territory | None) -> list[Rule]:
+    """Require that the actor's territory is `territory`, and that the customer is in it (rule 37).
 
     A card that was written under other definitions of the fields is not used. Then the fields decide: the transition
     is bound to the version in which they were read.
     """
-    same = rules.same_territory(actor.member_key, None if takes is None else takes.text)
-    if takes is None:
+    same = rules.same_territory(actor.member_key, None if territory is None else territory.text)
+    if territory is None:
         return [same]
-    condition = cards.in_territory(takes, actor.home.definitions)
+    condition = cards.in_territory(territory, actor.home.definitions)
     if condition is None:
         return [same, rules.always_fails(key, "territory")]
     if known is None or known.card == cards.card_of(known.fields, actor.home):
         return [same, rules.in_territory(key, condition)]
-    return [same] if cards.holds(known.fields, takes, actor.home) else [same, rules.always_fails(key, "territory")]
+    return [same] if cards.holds(known.fields, territory, actor.home) else [same, rules.always_fails(key, "territory")]
 
 
 def hold_rules(actor: Actor, key: Key, known: Customer | None, user: str) -> list[Rule]:
@@ -340,7 +344,7 @@ def hold_rules(actor: Actor, key: Key, known: Customer | None, user: str) -> lis
         return []
     own = known.holder == user and known.expired(actor.clock(known))
     left_at = ("expires_at",) if own else (rules.PAST_HOLDERS, user)
-    return [rules.hold_over(key, left_at, deadlines.hold_window(policy))]
+    return [rules.hold_used_up(key, left_at, deadlines.hold_window(policy))]
 
 
 def without_expired(actor: Actor, known: Customer) -> Customer:
@@ -404,10 +408,10 @@ def with_claim_expired(actor: Actor, known: Customer) -> Customer:
 def returned(
     actor: Actor, known: Customer, event_type: str, by: str, since: int, reason: str | None = None
 ) -> Customer:
-    """Return the customer available since that time, or set aside after too many returns (rule 19)."""
+    """Build the customer after its return to the pool at `since`. Too many returns set it aside (rule 19)."""
     after = transitioned(
         known, event_type, by, actor.now, reason, state="available", holder=None, waiting_since=since,
-        returns=known.returns + 1, **departure(known, actor.policy, since, actor.now), **deadlines.CLEARED,
+        returns=known.returns + 1, **past_holder_attributes(known, actor.policy, since, actor.now), **deadlines.CLEARED,
     )  # fmt: skip
     most = actor.policy.max_returns
     if most is None or after.returns < most:
@@ -415,8 +419,8 @@ def returned(
     return transitioned(after, "set_aside", SYSTEM, actor.now, set_aside_at=actor.now)
 
 
-def departure(known: Customer, policy: Policy, since: int, now: int) -> dict[str, Any]:
-    """Return the past holders of the customer, including the current holder who leaves at `since`."""
+def past_holder_attributes(known: Customer, policy: Policy, since: int, now: int) -> dict[str, Any]:
+    """Return the attributes about past holders, including the current one, who leaves at `since`."""
     past = past_holders(known, policy, since, now)
     return {"past_holders": past, "past_holds": deadlines.past_holds(known, policy, past)}
 

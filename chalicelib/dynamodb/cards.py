@@ -24,7 +24,7 @@ from chalicelib.model import times
 from chalicelib.model.field_definitions import Definitions, Field
 from chalicelib.model.field_filters import Comparable, FieldFilter, any_of, compared
 from chalicelib.model.model import Pool
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 
 MAX_BYTES: Final = 200  # of all values of a card; each field has an equal share
 MAX_OPTION_BYTES: Final = 12  # of one option of a `choices` field; a longer one is stored as a digest
@@ -53,26 +53,29 @@ def shown(card: Item, definitions: Definitions) -> dict[str, Any]:
     return {key: _read(definitions.by_key[key], card[name]) for key, name in names.items() if name in card}
 
 
-def holds(fields: Mapping[str, Any], takes: Takes, pool: Pool) -> bool:
+def holds(fields: Mapping[str, Any], territory: Territory, pool: Pool) -> bool:
     """Return whether a customer with these fields is in the territory, under the pool's present definitions."""
-    selected = _selected(takes, pool.definitions)
+    selected = _selected(territory, pool.definitions)
     if selected is None:
         return False
-    return selected.fits(fields.get(takes.field), times.zone(pool.policy.time_zone or "UTC"))
+    return selected.fits(fields.get(territory.field), times.zone(pool.policy.time_zone or "UTC"))
 
 
-def in_territory(takes: Takes, definitions: Definitions) -> Condition | None:
+def in_territory(territory: Territory, definitions: Definitions) -> Condition | None:
     """Return the condition that a customer's card is in the territory; None if no customer can be.
 
     It depends on nothing but its arguments, so it is built once for each.
     """
     return _condition(
-        takes, _names(definitions.rows).get(takes.field), _selected(takes, definitions), len(definitions.rows)
+        territory,
+        _names(definitions.rows).get(territory.field),
+        _selected(territory, definitions),
+        len(definitions.rows),
     )
 
 
 @lru_cache(maxsize=256)
-def _condition(takes: Takes, name: str | None, selected: FieldFilter | None, shares: int) -> Condition | None:
+def _condition(territory: Territory, name: str | None, selected: FieldFilter | None, shares: int) -> Condition | None:
     if name is None or selected is None:
         return None
     path = Attribute(["card", name])
@@ -130,9 +133,9 @@ def _any(conditions: Sequence[Condition]) -> Condition:
     return either
 
 
-def _selected(takes: Takes, definitions: Definitions) -> FieldFilter | None:
-    field = definitions.by_key.get(takes.field)
-    return any_of(takes.field, takes.values, definitions) if field is not None and field.filter else None
+def _selected(territory: Territory, definitions: Definitions) -> FieldFilter | None:
+    field = definitions.by_key.get(territory.field)
+    return any_of(territory.field, territory.values, definitions) if field is not None and field.filter else None
 
 
 def layout(field: Field, definitions: Definitions) -> tuple[str, int]:

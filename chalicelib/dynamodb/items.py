@@ -31,7 +31,7 @@ from chalicelib.model import territories
 from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
 from chalicelib.model.policy import Policy
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 from chalicelib.model.text import IDENTIFIER, Fields
 from chalicelib.model.users import Leave, Person
 
@@ -503,11 +503,11 @@ def pool_record(tenant: str, stored: Item) -> Pool:
 
 
 def member_record(tenant: str, pool: str, stored: Item) -> Member:
-    content = _deserialize_known(stored, ("pk", *Member.__struct_fields__)) | {"takes": takes_record(stored)}
+    content = _deserialize_known(stored, ("pk", *Member.__struct_fields__)) | {"takes": territory_record(stored)}
     return msgspec.convert(content | {"tenant": tenant, "pool": pool, "user": keys.id_from_pk(content["pk"])}, Member)
 
 
-def takes_record(stored: Item) -> Takes | None:
+def territory_record(stored: Item) -> Territory | None:
     """Return the territory in a member's item. Raises one of MALFORMED."""
     return territories.from_text(stored["takes"]["S"]) if "takes" in stored else None
 

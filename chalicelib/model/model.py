@@ -14,7 +14,7 @@ from chalicelib.model import times
 from chalicelib.model.contact_keys import of_people
 from chalicelib.model.field_definitions import Definitions, Field, definitions_of
 from chalicelib.model.policy import Policy
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 from chalicelib.model.text import Fields
 
 State: TypeAlias = Literal["available", "claimed", "private"]
@@ -161,7 +161,7 @@ class Member(Struct, frozen=True):
     pooled: int = 0
     aside: int = 0
     left_at: Moment | None = None
-    takes: Takes | None = None
+    takes: Territory | None = None
     version: Version = 1
 
     def claimed_on(self, day: str) -> int:

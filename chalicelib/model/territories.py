@@ -14,7 +14,7 @@ from chalicelib.model.field_definitions import Definitions
 from chalicelib.model.validation import FieldError
 
 
-class Takes(Struct, frozen=True):
+class Territory(Struct, frozen=True):
     """A territory: the field, and the values of it that the member may take. Any one counts."""
 
     field: str
@@ -30,23 +30,23 @@ class Takes(Struct, frozen=True):
         return msgspec.json.encode(self.body).decode()
 
 
-def takes_of(body: Mapping[str, Sequence[str]] | None) -> Takes | None:
+def territory_of(body: Mapping[str, Sequence[str]] | None) -> Territory | None:
     """Return the territory that a client sent, with one field; a repeated value counts once."""
     if body is None:
         return None
     ((field, values),) = body.items()
-    return Takes(field, tuple(dict.fromkeys(each.strip() for each in values)))
+    return Territory(field, tuple(dict.fromkeys(each.strip() for each in values)))
 
 
-def from_text(text: str) -> Takes:
+def from_text(text: str) -> Territory:
     """Return a stored territory. Raises ValueError, or msgspec.MsgspecError, if it is malformed."""
     ((field, values),) = msgspec.json.decode(text, type=dict[str, tuple[str, ...]]).items()
-    return Takes(field, values)
+    return Territory(field, values)
 
 
-def problem(takes: Takes, definitions: Definitions) -> FieldError | None:
+def problem(territory: Territory, definitions: Definitions) -> FieldError | None:
     """Return the error of a territory whose field is no `filter` field of the pool."""
-    field = definitions.by_key.get(takes.field)
+    field = definitions.by_key.get(territory.field)
     if field is not None and field.filter:
         return None
     possible = ", ".join(each.key for each in definitions.by_key.values() if each.filter) or "-"

@@ -44,7 +44,7 @@ ROWS_LOOKED_AT: Final = (100, 200, 400, 400)  # by the reads of a search for cer
 ROWS_OF_A_CROWD: Final = 400  # by each of them under contention
 ROWS_OF_A_TERRITORY: Final = 200  # the same without filters: callers of other territories do not compete
 NOT_WANTED: Final = "not_wanted"  # by the filter
-OWN_MEETINGS: Final = 2  # so often a search may lose to other calls of its caller before it keeps out of their way
+OWN_MEETINGS: Final = 2  # rounds lost to other calls of the same caller before a search counts as contended
 ALREADY_CLAIMED: Final = "already_claimed"
 ENDED_BY_OTHERS: Final = frozenset(
     (ALREADY_CLAIMED, "set_aside")
@@ -69,8 +69,8 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
     actor = ctx.actor(pool)
     filters = _filters(ctx, pool, wanted.filters)
     place = Cursor(ctx.backend.secret, keys.place_available(pool.tenant, pool.id), str(filters))
-    takes = partial(ctx.backend.territories.takes, actor.member_key)
-    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, takes=takes)
+    territory = partial(ctx.backend.territories.territory_of, actor.member_key)
+    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, territory=territory)
     uow = ctx.taking_uow(actor, planner)
     search = _Search(ctx, pool, uow, wanted.count, filters, place.read(wanted.cursor, Rank))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
@@ -144,7 +144,7 @@ class _Search:
 
         A territory that is not cached is read by the first claim, and the search continues with it.
         """
-        return bool(self.filters) or self.ctx.backend.territories.takes(self.uow.actor.member_key) is not None
+        return bool(self.filters) or self.ctx.backend.territories.territory_of(self.uow.actor.member_key) is not None
 
     def run(self) -> Refusal | None:
         """Run the search. Return the refusal about the caller that stopped it, if any.
@@ -170,7 +170,7 @@ class _Search:
             if stopping is not None:
                 return stopping
         self.stopped_at = self._rank_reached() if self.wanted > 0 and not self.uow.idempotency.is_finished else None
-        return None if self.taken else self._standing()
+        return None if self.taken else self._caller_refusal()
 
     # Candidates
 
@@ -241,7 +241,7 @@ class _Search:
 
         While the definition of the field of the territory changes, the rows do not decide.
         """
-        definitions, takes = self.pool.definitions, self.ctx.backend.territories.takes(self.uow.actor.member_key)
+        definitions, takes = self.pool.definitions, self.ctx.backend.territories.territory_of(self.uow.actor.member_key)
         fitting = cards.matching(self.filters, definitions)
         if takes is None or takes.field in self.pool.fields_changing:
             return fitting
@@ -286,12 +286,12 @@ class _Search:
         part: Condition | None = None,
         where: Condition | None = None,
     ) -> list[Candidate]:
-        """That many of a list, best first; enough of each shard for the best that are wanted, be they all in one."""
+        """Return the best `length` candidates of a list. Each shard gives enough, even if it holds all of the best."""
         if len(partitions) == 1:
             return self._listed(index, partitions[0], length, part, where)
         if self.candidate_pool.reach(
             self.ctx.now
-        ):  # a crowd enters at a shard drawn at random, where it finds fewer others
+        ):  # many callers at once: each begins at a random shard, where it meets fewer others
             (at,) = self.ctx.backend.sample(range(len(partitions)), 1)
             if head := self._listed(index, partitions[at], length, part, where):
                 return head
@@ -327,45 +327,45 @@ class _Search:
         malformed: set[str] = set()
         # A cached copy may have an old value of a filtered field.
         get = customer_cache.read if self.narrowed else customer_cache.get_many
-        closed = self._closed(get(table, self.uow.actor, seen, malformed))
-        closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
-        ahead = self._ahead(seen, closed)
-        maybe_stale = [each for each in ahead if closed.get(each) in ENDED_BY_OTHERS and each in copied]
-        if maybe_stale:  # or the copy is old: it was released, or restored, and is better than one that would be taken
-            closed = {each: closed[each] for each in closed if each not in maybe_stale}
-            closed |= self._closed(customer_cache.read(table, self.uow.actor, maybe_stale, malformed))
-            closed |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
-        free = [each for each in seen if each not in closed]
+        blocked = self._blocked_reasons(get(table, self.uow.actor, seen, malformed))
+        blocked |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
+        ahead = self._ahead(seen, blocked)
+        maybe_stale = [each for each in ahead if blocked.get(each) in ENDED_BY_OTHERS and each in copied]
+        if maybe_stale:  # a cached reason may be outdated: then the customer is better than one that would be claimed
+            blocked = {each: blocked[each] for each in blocked if each not in maybe_stale}
+            blocked |= self._blocked_reasons(customer_cache.read(table, self.uow.actor, maybe_stale, malformed))
+            blocked |= dict.fromkeys(malformed, rules.MALFORMED_RECORD)
+        free = [each for each in seen if each not in blocked]
         spare = free[self.wanted :]
         self.passed |= set(seen) - set(spare)
         self.candidate_pool.spare(each for each in candidates if each.id in spare)
-        gone = ALREADY_CLAIMED in closed.values()
+        gone = ALREADY_CLAIMED in blocked.values()
         if gone and not free:
             self.candidate_pool.drop()
         self.width = self.count if len(free) >= self.wanted or gone else min(2 * len(seen), MAX_WIDTH)
-        self.lost = self._lost([each for each in seen if closed.get(each) == ALREADY_CLAIMED])
+        self.lost = self._lost([each for each in seen if blocked.get(each) == ALREADY_CLAIMED])
         self.lost = self.lost and not self.candidate_pool.reach(self.ctx.now)
         return free[: self.wanted]
 
-    def _ahead(self, seen: Sequence[str], closed: Mapping[str, str]) -> Sequence[str]:
+    def _ahead(self, seen: Sequence[str], blocked: Mapping[str, str]) -> Sequence[str]:
         """Return the candidates before the last that would be taken; all, if there are too few."""
-        free = [at for at, each in enumerate(seen) if each not in closed]
+        free = [at for at, each in enumerate(seen) if each not in blocked]
         return seen[: free[self.wanted - 1]] if len(free) >= self.wanted else seen
 
-    def _closed(self, known: dict[str, Customer | None]) -> dict[str, str]:
+    def _blocked_reasons(self, known: dict[str, Customer | None]) -> dict[str, str]:
         """Return the reason for each cached customer that the caller may not claim, by customer id."""
-        closed = {}
+        blocked = {}
         for customer_id, customer in known.items():
             if customer is not None and not self._is_wanted(customer):
-                closed[customer_id] = NOT_WANTED
+                blocked[customer_id] = NOT_WANTED
                 continue
             planned = self.uow.planner(customer_id, customer)
             if isinstance(planned, Transition):
                 item = {} if customer is None else items.customer_item(customer)
                 refusal = first_broken(planned.rules, {planned.key: item})
                 if refusal is not None:
-                    closed[customer_id] = refusal.reason
-        return closed
+                    blocked[customer_id] = refusal.reason
+        return blocked
 
     def _is_wanted(self, customer: Customer) -> bool:
         """Return whether the customer fits all filters, by values that any member sees in full."""
@@ -410,13 +410,13 @@ class _Search:
         return None
 
     def _reconsider(self, untried: Set[str]) -> None:
-        """Makes those candidates again, which were chosen and neither taken nor lost."""
+        """Allow these candidates to be chosen again: they were neither claimed nor lost."""
         if untried:
             self.passed -= untried
             self.exhausted.clear()
 
     def _lost(self, taken: Sequence[str]) -> bool:
-        """Whether those were taken by a crowd. Another call of the same caller is none, unless it is met repeatedly."""
+        """Return whether other callers claimed these first, or other calls of this caller repeatedly did."""
         actor, customer_cache = self.uow.actor, self.uow.customer_cache.peek(self.uow.actor, taken)
         others = [
             each
@@ -426,17 +426,17 @@ class _Search:
         self.met_own += bool(taken) and not others
         return bool(others) or self.met_own > OWN_MEETINGS
 
-    def _standing(self) -> Refusal | None:
+    def _caller_refusal(self) -> Refusal | None:
         """Return the rule that keeps the caller from claiming at all, after their expired claims are returned."""
-        refusal = self._closed_to_caller()
+        refusal = self._refusal_in_cache()
         if refusal is None or refusal.reason != "holding_limit":
             return refusal
         self.uow.make_room(
             self.uow.actor.user, "held"
         )  # a sweep may have been faster: the member is looked at again anyway
-        return self._closed_to_caller()
+        return self._refusal_in_cache()
 
-    def _closed_to_caller(self) -> Refusal | None:
+    def _refusal_in_cache(self) -> Refusal | None:
         actor = self.uow.actor
         quota = Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home)
         belongs = [rules.member(actor.member_key), rules.stays(actor.member_key)]

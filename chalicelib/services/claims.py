@@ -25,8 +25,8 @@ from chalicelib.transactions.unit_of_work import Outcome
 def claim(ctx: RequestContext, pool_id: str, ids: Sequence[str], *, atomic: bool = False) -> Outcome:
     """Claim customers up to the caller's limits. Return one result per id, in input order."""
     actor = ctx.actor(ctx.pool(pool_id))
-    takes = partial(ctx.backend.territories.takes, actor.member_key)
-    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, takes=takes)
+    territory = partial(ctx.backend.territories.territory_of, actor.member_key)
+    planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, territory=territory)
     return ctx.taking_uow(actor, planner, atomic=atomic).execute(ids)
 
 
@@ -63,7 +63,7 @@ def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Ref
     if customer.held_by(actor.user, actor.clock(customer)):
         return closed
     own = found.get(actor.member_key, {})
-    required = transitions.claiming_rules(actor, customer_id, customer, items.takes_record(own))
+    required = transitions.claiming_rules(actor, customer_id, customer, items.territory_record(own))
     stands = {actor.member_key: own, actor.customer_key(customer_id): items.customer_item(customer)}
     return [*closed, *broken_rules(required, stands), *(_limit_refusals(ctx, pool, own) if own else [])]
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 NOBODY: Final = ""  # an id that no customer has
 CUSTOMERS_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
 ROWS_PER_READ: Final = 99  # with the one after them, a hundred customers without their fields: one request
-ROUNDS: Final = 10  # reads of names per request
+MAX_READS_PER_PAGE: Final = 10  # then a page may stay short
 
 Listed: TypeAlias = State | Literal["set_aside", "win_requested", "suppressed"]
 
@@ -106,7 +106,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
 
     A third one reads the customers where the index has no rows. With a name, the page is taken from the index of names,
     and customers of other states or holders are left out of it. Where customers are hidden from the caller, more is
-    read, until the page is full.
+    read, until the page is full or after MAX_READS_PER_PAGE.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
@@ -125,7 +125,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     read = partial(_by_deadline, ctx, actor, wanted) if merged else by_index
     listed: list[Entry] = []
     shown: dict[str, responses.Customer] = {}
-    for _ in range(ROUNDS):
+    for _ in range(MAX_READS_PER_PAGE):
         room = limit - len(shown)
         listed, manager = with_role(ctx, pool, partial(read, last, room + 1), manager)
         rows = [row for row in rows_of(ctx, actor, index, listed[:room]) if row is not None]
@@ -214,7 +214,7 @@ def _found_by_name(
     actor, (index, partitions, part) = ctx.actor(pool), list_of(pool, wanted)
     seen: list[tuple[Last, Customer]] = []
     standing: Last | None = None
-    for _ in range(ROUNDS):
+    for _ in range(MAX_READS_PER_PAGE):
         listed = entries(ctx, actor, index, partitions, part, last, ROWS_PER_READ + 1)
         # Always one read at least: the number of requests must not disclose whether a name begins like this.
         known = rows_of(ctx, actor, index, listed) if listed else read_rows(ctx, actor, [NOBODY]).values()

@@ -30,8 +30,8 @@ from chalicelib.services import customer_lists, customers, row_search
 from chalicelib.services.customer_lists import (
     CUSTOMERS_PER_READ,
     HELD_BY_NOBODY,
+    MAX_READS_PER_PAGE,
     NOBODY,
-    ROUNDS,
     ROWS_PER_READ,
     Filter,
     Last,
@@ -285,11 +285,11 @@ class _Walk(Struct):
     def size(self) -> int:
         """Return how many entries to look at next; 0 if the request has looked at its share."""
         if self.search.where is None:
-            return self._per_read() if self.looks < ROUNDS else 0
+            return self._per_read() if self.looks < MAX_READS_PER_PAGE else 0
         return filtered_size(self.looks, self.looked_at, len(self.found), self.missing)
 
     def batches(self, entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-        while entries and self.missing > 0 and self.reads < ROUNDS:
+        while entries and self.missing > 0 and self.reads < MAX_READS_PER_PAGE:
             size = self._per_read() if self._is_narrow() else self.missing
             if self.index in LISTING and self.search.text is None:
                 size = len(entries)
@@ -338,7 +338,7 @@ def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cu
             walk.take(batch, _rows(ctx, search, index, batch))
             walk.last, left = position(batch[-1]), left - len(batch)
         walk.last = walk.last if left else look.end
-        if walk.last is None or walk.missing <= 0 or walk.reads >= ROUNDS:
+        if walk.last is None or walk.missing <= 0 or walk.reads >= MAX_READS_PER_PAGE:
             break
     if walk.reads == 0 and not search.manager and (index not in LISTING or search.text is not None):
         # Always one read at least: the number of requests must not disclose whether a hidden value fits.

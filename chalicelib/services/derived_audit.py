@@ -23,7 +23,7 @@ from chalicelib.dynamodb.table import Action, Check, Put
 from chalicelib.model.model import Customer
 from chalicelib.services.recount import MIN_SECONDS_LEFT, Found, Lists, OutOfTime
 from chalicelib.transactions.customer_cache import CustomerCache
-from chalicelib.transactions.unit_of_work import PoolChanged, UnitOfWork
+from chalicelib.transactions.unit_of_work import PlanOutdated, UnitOfWork
 
 AT_ONCE: Final = 50  # customers: with their fields, one read
 NO_ITEM: Final = "no item"
@@ -80,7 +80,7 @@ class DerivedAudit(Struct, frozen=True):
         uow = UnitOfWork(self.lists.table, CustomerCache(), self.actor, planner)
         try:
             return not uow.execute([known.id]).refused
-        except PoolChanged:
+        except PlanOutdated:
             return False
 
     # The items of unique values

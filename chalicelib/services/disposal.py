@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, transitions
-from chalicelib.domain.claim_transitions import Departure
+from chalicelib.domain.claim_transitions import LeaveContext
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import NO_DEADLINE
 from chalicelib.dynamodb.table import Page
@@ -73,7 +73,9 @@ class Moves(Struct, frozen=True):
         backend = self.ctx.backend
         return return_expired_claims(backend.table, backend.new_id, self.pool, self.user, self.ctx.now)
 
-    def return_expired_private(self, refused: Callable[[Refusals], None], departure: Departure | None = None) -> None:
+    def return_expired_private(
+        self, refused: Callable[[Refusals], None], departure: LeaveContext | None = None
+    ) -> None:
         """Return the expired private customers of the member. Outside an open pool, deposit them."""
         backend = self.ctx.backend
         return_expired_private(backend.table, backend.new_id, self.pool, self.user, self.ctx.now)
@@ -85,7 +87,7 @@ class Moves(Struct, frozen=True):
         pages: Iterator[Page],
         plan: Planner,
         refused: Callable[[Refusals], None],
-        departure: Departure | None = None,
+        departure: LeaveContext | None = None,
     ) -> None:
         """Move each customer of the pages that is still the member's. Call `refused` for a page with refusals."""
         for page in pages:
@@ -93,7 +95,7 @@ class Moves(Struct, frozen=True):
             if refusals:
                 refused(refusals)
 
-    def move(self, ids: list[str], plan: Planner, departure: Departure | None = None) -> dict[str, Refusal]:
+    def move(self, ids: list[str], plan: Planner, departure: LeaveContext | None = None) -> dict[str, Refusal]:
         """Move these customers. Return the refusals, without those of customers that the member no longer has."""
         planner = partial(claim_transitions.from_holder, plan, self.user, departure=departure)
         uow = replace(self.ctx.taking_uow(self._actor, planner, managed=True), idempotency=NO_KEY)

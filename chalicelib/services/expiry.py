@@ -23,7 +23,7 @@ from chalicelib.model.reports import SweepReport
 from chalicelib.services.totals import count_by_state, members_of
 from chalicelib.transactions.context import Backend
 from chalicelib.transactions.expired_claims import PAGE_SIZE, Applied, apply_to_found
-from chalicelib.transactions.unit_of_work import PoolChanged
+from chalicelib.transactions.unit_of_work import PlanOutdated
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -162,7 +162,7 @@ def _expire_shard(
                 report.remaining += len(found)
             else:
                 _return_page(backend, pool, now, found, report)
-    except PoolChanged:
+    except PlanOutdated:
         raise
     except Throttled:
         report.throttled = True

@@ -86,7 +86,7 @@ class _Job:
     # Customers
 
     def _rewrite(self, ids: Sequence[str]) -> None:
-        """Write what differs of these customers. Raises PoolChanged if the definitions have changed again."""
+        """Write what differs of these customers. Raises PlanOutdated if the definitions have changed again."""
         planner = partial(field_rewrites.rewrite, self.actor, still=self.still, left_out=self.left_out)
         for _ in range(MAX_ROUNDS):
             cache = CustomerCache()

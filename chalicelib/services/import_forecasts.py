@@ -87,12 +87,12 @@ def _result(
     if isinstance(planned, Refusal):
         return Forecast(customer, refusal=planned)
     refusal = first_broken(planned.rules, {rule.key: stored.get(rule.key, {}) for rule in planned.rules})
-    take = planned.take if isinstance(planned, Write) else None
-    if refusal is None and take is not None:
-        refusal = rooms[take.recipient].take()
+    use = planned.quota_use if isinstance(planned, Write) else None
+    if refusal is None and use is not None:
+        refusal = rooms[use.recipient].take()
     if refusal is not None:
         return Forecast(customer, refusal=refusal)
-    return Forecast(customer, _outcome(planned), None if take is None else take.recipient)
+    return Forecast(customer, _outcome(planned), None if use is None else use.recipient)
 
 
 def _apply(planned: Transition | Refusal, stored: dict[Key, Item]) -> None:

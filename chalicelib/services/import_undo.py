@@ -149,7 +149,7 @@ def _transition(
     given_up: Mapping[str, tuple[GivenUp, ...]],
 ) -> Transition:
     imported, key = written[customer], actor.customer_key(customer)
-    untouched = rules.not_modified_since(key, imported.version, imported.created_at)
+    untouched = rules.still_at_version(key, imported.version, imported.created_at)
     required = (*transitions.manager_verb_rules(actor), rules.customer_exists(key), untouched)
     if known is None or not _as_written(known, imported):
         return Recheck(key, known, required)

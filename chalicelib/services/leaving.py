@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain import rendering, rules
-from chalicelib.domain.claim_transitions import Departure
+from chalicelib.domain.claim_transitions import LeaveContext
 from chalicelib.domain.rules import MALFORMED_RECORD, Rule
 from chalicelib.domain.transitions import Tally
 from chalicelib.dynamodb import keys
@@ -39,7 +39,7 @@ from chalicelib.services.sweeper import SecondsLeft, request_time_left
 from chalicelib.services.users import MAX_WRITES
 from chalicelib.transactions.context import Backend, Caller, RequestContext
 from chalicelib.transactions.idempotency import NO_KEY
-from chalicelib.transactions.unit_of_work import Planner, PoolChanged
+from chalicelib.transactions.unit_of_work import Planner, PlanOutdated
 from chalicelib.transactions.user_records import stored_user, user_unchanged, user_write
 
 MAX_PASSES: Final = 5  # over the pools: an index is late, or a claim expires during a pass
@@ -155,7 +155,7 @@ class _Job(Struct, frozen=True):
                 own = self._read_again(own)
                 return replace(self, leave=replace(self.leave, state="moving"))._move_all(own)
             return self._move_all(own)
-        except PoolChanged:
+        except PlanOutdated:
             return True
 
     # Marks
@@ -192,13 +192,13 @@ class _Job(Struct, frozen=True):
             self._write(chunk, last if chunk is chunks[-1] else same)
 
     def _write(self, marks: Sequence[Action], of_user: Action) -> None:
-        """Write one transaction, without the members who have been removed. Raises PoolChanged if replaced."""
+        """Write one transaction, without the members who have been removed. Raises PlanOutdated if replaced."""
         for _ in range(MAX_WRITES):
             failed_items = self.ctx.backend.table.write([of_user, *marks])
             if failed_items is None:
                 return
             if of_user.key in failed_items:
-                raise PoolChanged
+                raise PlanOutdated
             marks = [each for each in marks if each.key not in failed_items]
         raise Throttled
 
@@ -247,7 +247,7 @@ class _Job(Struct, frozen=True):
             self._dispose(moves, moves.claims(), moves.release(), answers.held == "transfer")
             moves.return_expired_private(_log_refused, self._departure("leave_moved"))
             self._dispose(moves, moves.private(), moves.deposit(), answers.private == "transfer")
-        except PoolChanged as error:
+        except PlanOutdated as error:
             log.warning("a leave from pool %s is left for later: %s", membership.pool_id, exception_summary(error))
         except (*MALFORMED, MalformedWrite) as error:
             log.error("malformed record in pool %s: %s", membership.pool_id, exception_summary(error))
@@ -265,8 +265,8 @@ class _Job(Struct, frozen=True):
         departure = self._departure("leave_moved", "leave_not_transferred")
         _log_refused(refusals if not sound else moves.move(sound, give_back, departure))
 
-    def _departure(self, *counters: str) -> Departure:
-        return Departure(self._rule(), Tally(self._key, counters))
+    def _departure(self, *counters: str) -> LeaveContext:
+        return LeaveContext(self._rule(), Tally(self._key, counters))
 
 
 def _is_marked(membership: Membership) -> bool:

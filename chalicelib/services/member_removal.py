@@ -80,7 +80,7 @@ def _require_answers(ctx: RequestContext, pool: Pool, user: str, disposal: Dispo
 
 
 def _version_rules(ctx: RequestContext, leaver: Key) -> list[Rule]:
-    return [] if ctx.if_match is None else [rules.unchanged_since(leaver, ctx.if_match)]
+    return [] if ctx.if_match is None else [rules.matches_if_match(leaver, ctx.if_match)]
 
 
 def _holds_nothing(leaver: Key) -> Rule:

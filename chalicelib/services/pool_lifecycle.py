@@ -139,7 +139,7 @@ def delete(ctx: RequestContext, pool_id: str) -> Body:
         _put(ctx, closed, before)
         raise
     _clear(ctx, closed)
-    same = rules.unchanged_since(keys.pool_key(closed.tenant, closed.id), closed.version)
+    same = rules.matches_if_match(keys.pool_key(closed.tenant, closed.id), closed.version)
     ctx.forget(pool_id)
     progress = Delete(keys.field_job_key(closed.tenant, closed.id))  # a job at work may have written it again
     return ctx.commit([Delete(same.key, same.condition), progress], [same], DeletedPool(closed.id))

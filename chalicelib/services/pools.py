@@ -27,7 +27,7 @@ from chalicelib.model.field_definitions import Field
 from chalicelib.model.model import Identifier, Member, Pool, Role
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body, PoolPage, Totals
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
@@ -35,7 +35,7 @@ from chalicelib.services import totals
 from chalicelib.services.pagination import Cursor
 from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
-from chalicelib.transactions.counters import activity_unchanged, day_filed, take_day
+from chalicelib.transactions.counters import activity_unchanged, archived_counts, take_day
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,7 +71,7 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
     if changing := field_rewrites.changing(known, changed):
         after = replace(after, fields_since=now, fields_changing=tuple(sorted({*known.fields_changing, *changing})))
     key = keys.pool_key(known.tenant, known.id)
-    same = rules.unchanged_since(key, known.version)
+    same = rules.matches_if_match(key, known.version)
     changes, removed = items.attribute_changes(items.pool_item(known), items.pool_item(after))
     changes |= items.check_now(known.tenant, known.id, now)
     return after, SetAttributes(key, changes, removed, same.condition), same
@@ -222,7 +222,7 @@ class MemberSettings(Struct, frozen=True):
     role: Role | UnsetType = UNSET
     own_limit: int | UnsetType | None = UNSET
     own_private_limit: int | UnsetType | None = UNSET
-    takes: Takes | UnsetType | None = UNSET
+    takes: Territory | UnsetType | None = UNSET
 
     @property
     def given(self) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSet
 
     An admin may put anyone. A manager may put members, but neither promote to manager nor demote one.
     """
-    pool = ctx.pool_now(pool_id) if isinstance(settings.takes, Takes) else ctx.pool(pool_id)
+    pool = ctx.pool_now(pool_id) if isinstance(settings.takes, Territory) else ctx.pool(pool_id)
     if IDENTIFIER.fullmatch(user) is None or user == "me":
         raise Refused(Refusal("not_found"))
     key = keys.member_key(pool.tenant, pool.id, user)
@@ -250,7 +250,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSet
         stored, today = found.get(key), found.get(row)
         try:
             known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
-            member = _as_put(ctx, pool, user, settings, known, day_filed(today))
+            member = _as_put(ctx, pool, user, settings, known, archived_counts(today))
         except MALFORMED as error:
             log.error("malformed member %s: %s", user, exception_summary(error))
             raise Refused(Refusal(rules.MALFORMED_RECORD)) from error
@@ -281,7 +281,7 @@ def _may_put(ctx: RequestContext, pool: Pool, user: str, settings: MemberSetting
 
 def _check_territory(ctx: RequestContext, pool: Pool, settings: MemberSettings) -> None:
     """Raise Refused for a territory by a field that the pool does not filter by; first, if the caller is no manager."""
-    error = territories.problem(settings.takes, pool.definitions) if isinstance(settings.takes, Takes) else None
+    error = territories.problem(settings.takes, pool.definitions) if isinstance(settings.takes, Territory) else None
     if error is not None:
         if not ctx.caller.admin:
             require_manager(ctx, pool)

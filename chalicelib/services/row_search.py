@@ -26,10 +26,10 @@ from chalicelib.model import bigrams
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.services import totals
-from chalicelib.services.customer_lists import CUSTOMERS_PER_READ, ROUNDS, Last
+from chalicelib.services.customer_lists import CUSTOMERS_PER_READ, MAX_READS_PER_PAGE, Last
 from chalicelib.transactions.context import RequestContext
 
-SMALL: Final = CUSTOMERS_PER_READ * ROUNDS  # customers that one request can look at without rows
+SMALL: Final = CUSTOMERS_PER_READ * MAX_READS_PER_PAGE  # customers that one request can look at without rows
 FIRST_ROWS: Final = 50
 MORE_ROWS: Final = 400
 MAX_PARTS: Final = 3  # whose rows are read to find the rarest
@@ -101,7 +101,7 @@ class _Walk:
     def run(self) -> Found:
         part, first = self._rarest()
         self._read_own()
-        for number in range(ROUNDS):
+        for number in range(MAX_READS_PER_PAGE):
             size = FIRST_ROWS if number == 0 else MORE_ROWS
             public = first if number == 0 else self._rows(part, size, restricted=False)
             rows, end = self._merged(part, public, size)
@@ -111,7 +111,7 @@ class _Walk:
             if end is None:
                 return self._page(more=False)
             self.start = end
-            if self.reads >= ROUNDS or (self.found and not self.search.narrowed):
+            if self.reads >= MAX_READS_PER_PAGE or (self.found and not self.search.narrowed):
                 break
         return self._page(more=True)
 
@@ -205,7 +205,7 @@ class _Walk:
                     self.found.append(customer)
                     if len(self.found) == self.limit:
                         return True
-            enough = self.reads >= ROUNDS or (self.found and self.reads > 0 and not self.search.narrowed)
+            enough = self.reads >= MAX_READS_PER_PAGE or (self.found and self.reads > 0 and not self.search.narrowed)
             if enough:
                 return True
         return False

@@ -31,7 +31,7 @@ from chalicelib.services.expiry import MIN_SECONDS_LEFT, Ahead, SweepResult, due
 from chalicelib.services.pools import updated_pool
 from chalicelib.transactions.context import Backend, RequestContext
 from chalicelib.transactions.expired_claims import PAGE_SIZE, apply_to_found
-from chalicelib.transactions.unit_of_work import PoolChanged
+from chalicelib.transactions.unit_of_work import PlanOutdated
 
 log = logging.getLogger("customer-pool")
 SecondsLeft = Callable[[], float]
@@ -119,7 +119,7 @@ def sweep_pool(
         return SweepResult(failed=1)
     try:
         report = _round(backend, pool, now, seconds_left, dry_run=dry_run, confirm=confirm, ahead=ahead)
-    except PoolChanged as error:
+    except PlanOutdated as error:
         log.warning("pool %s is left for the next round: %s", pool.id, exception_summary(error))
         return None
     if report.throttled:
@@ -158,7 +158,7 @@ def _round(
             report.reminded += _remind(backend, current, now, seconds_left, ahead)
             resharding.continue_resharding(backend.table, current, now, seconds_left)
             _continue_field_change(backend, current, now, seconds_left)
-    except PoolChanged:
+    except PlanOutdated:
         raise
     except Throttled:
         report.throttled = True

@@ -17,7 +17,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota, Rule
-from chalicelib.domain.transitions import Actor, Erase, Remove, Rewrite, Take, Transition, Write
+from chalicelib.domain.transitions import Actor, Erase, QuotaUse, Remove, Rewrite, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.conditions import Attribute, all_of, unchanged
 from chalicelib.dynamodb.items import Item
@@ -164,8 +164,8 @@ def is_counted(member_item: Item) -> bool:
     return True
 
 
-def _takes(transitions: Iterable[Transition]) -> Counter[Take]:
-    return Counter(each.take for each in transitions if isinstance(each, Write) and each.take is not None)
+def _quota_uses(transitions: Iterable[Transition]) -> Counter[QuotaUse]:
+    return Counter(each.quota_use for each in transitions if isinstance(each, Write) and each.quota_use is not None)
 
 
 class Counters:
@@ -181,7 +181,7 @@ class Counters:
         self._seen: dict[Key, Item] = {}
         self.expired: dict[Key, list[Rule]] = {}
         self._uncounted: dict[Key, int] = {}  # how many of `expired` the transactions need
-        self._evaluated: Counter[Take] = Counter()
+        self._evaluated: Counter[QuotaUse] = Counter()
         self._changes: dict[int, tuple[Transition, dict[Key, Counter[str]]]] = {}
 
     def learn(self, failed_items: Mapping[Key, Item]) -> set[Key]:
@@ -196,24 +196,25 @@ class Counters:
 
     def begin_days(self, table: Table) -> None:
         """Archive old days in transactions of their own: an atomic batch may leave no space for that."""
-        for key in [key for key in self._seen if self._turns(key)]:
+        for key in [key for key in self._seen if self._day_is_over(key)]:
             begin = [rules.day.set(self._today(key)), rules.did.set({})]
-            table.write([Update(key, begin, activity_unchanged(self._seen[key])), self._filed(key)])
+            table.write([Update(key, begin, activity_unchanged(self._seen[key])), self._archive_old_day(key)])
             del self._seen[key]  # this process or another one has done it
 
     def keys(self, transition: Transition) -> set[Key]:
         """Return the keys of the items that hold the counters of a transition."""
         sums, rows = self._credited([transition])
-        if isinstance(transition, Write) and transition.take is not None and transition.take.counter == "pins":
-            # Counted already if a pin that has ended is renewed.
-            sums[self._member_key(transition.take)].update()
+        use = transition.quota_use if isinstance(transition, Write) else None
+        if use is not None and use.counter == "pins":
+            # Renewing an ended pin changes no counter, but its limit is checked.
+            sums.setdefault(self._member_key(use), Counter())
         members = {key for key in sums if self._seen.get(key) != {}}
         required = {rule.key for rule in self.uncounted([transition])}
-        return members | rows.keys() | {self._row(key) for key in members if self._turns(key)} | required
+        return members | rows.keys() | {self._row(key) for key in members if self._day_is_over(key)} | required
 
     def quotas(self, transitions: Iterable[Transition]) -> list[Quota | PinQuota]:
         """Return the limits of each member who takes customers or pins in this request."""
-        return [self._quota(take, count + self._evaluated[take]) for take, count in _takes(transitions).items()]
+        return [self._quota(use, count + self._evaluated[use]) for use, count in _quota_uses(transitions).items()]
 
     def uncount(self, quota: Quota, missing: int) -> bool:
         """Leave as many of the member's expired private customers out of the count as are missing. Return whether any.
@@ -237,23 +238,25 @@ class Counters:
         """Return the rules for the customers that the limits of these transitions do not count."""
         if not self.expired:
             return []
-        owners = {self._member_key(take) for take in _takes(transitions) if take.counter == "private"}
+        owners = {self._member_key(use) for use in _quota_uses(transitions) if use.counter == "private"}
         return [rule for key in owners for rule in self.expired.get(key, [])[: self._uncounted.get(key, 0)]]
 
     def count_evaluated(self, transitions: Iterable[Transition]) -> None:
-        """Count these takes, which are not written, for the limits of further ones: all of a failed atomic batch."""
-        self._evaluated = _takes(transitions)
+        """Count these uses, which are not written, for the limits of further ones: all of a failed atomic batch."""
+        self._evaluated = _quota_uses(transitions)
 
-    def _quota(self, take: Take, count: int) -> Quota | PinQuota:
-        actor, key = self._actor, self._member_key(take)
-        if take.counter == "pins":
+    def _quota(self, use: QuotaUse, count: int) -> Quota | PinQuota:
+        actor, key = self._actor, self._member_key(use)
+        if use.counter == "pins":
             return PinQuota(key, actor.policy.pin_limit or 0, count)
-        private = take.counter == "private"
+        private = use.counter == "private"
         uncounted = self._uncounted.get(key, 0) if private else 0
-        return Quota(key, actor.policy, actor.now, count, take.daily, self._turns(key), actor.home, private, uncounted)
+        return Quota(
+            key, actor.policy, actor.now, count, use.daily, self._day_is_over(key), actor.home, private, uncounted
+        )
 
-    def _member_key(self, take: Take) -> Key:
-        return keys.member_key(self._actor.tenant, self._actor.pool, take.recipient)
+    def _member_key(self, use: QuotaUse) -> Key:
+        return keys.member_key(self._actor.tenant, self._actor.pool, use.recipient)
 
     def actions(
         self,
@@ -270,7 +273,7 @@ class Counters:
             if changes and self._seen.get(key) != {}:  # one who is no member any more has no counters
                 updates[key] = changes
                 required.setdefault(key, []).extend([rules.pk.exists(), *conditions])
-                rows += [self._filed(key)] if self._turns(key) and _activities(counts) else []
+                rows += [self._archive_old_day(key)] if self._day_is_over(key) and _activities(counts) else []
         for quota in quotas:
             required.setdefault(quota.key, []).append(quota.condition())
         checks = [Check(key, all_of(conditions)) for key, conditions in required.items() if key not in updates]
@@ -314,7 +317,7 @@ class Counters:
         kinds = _activities(counts)
         if not kinds:
             return changes, []
-        if self._turns(key):
+        if self._day_is_over(key):
             start = [rules.day.set(self._today(key)), rules.did.set(kinds)]
             return [*changes, *start], [activity_unchanged(self._seen[key])]
         counted = [_counted(kind, count) for kind, count in kinds.items()]
@@ -332,7 +335,7 @@ class Counters:
         seen = self._seen.get(key)
         return max(self._today(key), str(items.deserialize(seen["day"]))) if seen else self._today(key)
 
-    def _turns(self, key: Key) -> bool:
+    def _day_is_over(self, key: Key) -> bool:
         """Return whether the stored item counts a day that is over."""
         seen = self._seen.get(key)
         return seen is not None and seen != {} and items.deserialize(seen["day"]) < self._today(key)
@@ -340,7 +343,7 @@ class Counters:
     def _row(self, key: Key) -> Key:
         return keys.day_key(key, items.deserialize(self._seen[key]["day"]))
 
-    def _filed(self, key: Key) -> Update:
+    def _archive_old_day(self, key: Key) -> Update:
         """Add the old day to its row, which exists if the member was removed and added again on that day."""
         return archive_day(self._row(key), items.deserialize(self._seen[key]["did"]))
 
@@ -364,7 +367,7 @@ def archive_day(row: Key, did: Mapping[str, int]) -> Update:
     return Update(row, [Attribute(kind).add(did.get(kind, 0)) for kind in dict.fromkeys((*ACTIVITIES, *did))])
 
 
-def day_filed(row: Item | None) -> dict[str, int]:
+def archived_counts(row: Item | None) -> dict[str, int]:
     """Return the counts in the row of a day: each of its numbers. Raises one of MALFORMED."""
     kinds = [kind for kind, tagged in (row or {}).items() if kind in ACTIVITIES or "N" in tagged]
     counts = msgspec.convert({kind: items.deserialize((row or {})[kind]) for kind in kinds}, dict[str, Count])
@@ -378,7 +381,7 @@ def take_day(key: Key, row: Item | None) -> Action:
     """
     if row is None:
         return Check(key, rules.pk.does_not_exist())
-    counts = day_filed(row)
+    counts = archived_counts(row)
     taken = [Attribute(kind).add(-count) for kind, count in counts.items()]
     same = unchanged(row, dict.fromkeys((*ACTIVITIES, *counts)))
     return Update(key, taken, same) if taken else Check(key, same)

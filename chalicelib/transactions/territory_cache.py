@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 from chalicelib.observability import exception_summary
 
 T = TypeVar("T")
@@ -27,13 +27,13 @@ class TerritoryCache:
     space."""
 
     def __init__(self) -> None:
-        self._takes: dict[Key, Takes] = {}
+        self._territories: dict[Key, Territory] = {}
         self._named: dict[Key, frozenset[str]] = {}
         self._lock = Lock()
 
-    def takes(self, member: Key) -> Takes | None:
+    def territory_of(self, member: Key) -> Territory | None:
         """Return the territory of a member, as last seen."""
-        return self._takes.get(member)
+        return self._territories.get(member)
 
     def named(self, territories: Key) -> frozenset[str]:
         """Return the fields that the territories of a pool name, as last seen."""
@@ -45,7 +45,7 @@ class TerritoryCache:
         for key, item in failed_items.items():
             try:
                 if keys.is_member(key):
-                    _keep(self._takes, key, items.takes_record(item), self._lock)
+                    _keep(self._territories, key, items.territory_record(item), self._lock)
                 elif keys.is_territories(key):
                     _keep(self._named, key, items.territories_record(item), self._lock)
             except items.MALFORMED as error:

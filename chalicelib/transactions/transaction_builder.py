@@ -45,7 +45,7 @@ class TransactionBuilder:
         self._suppressed: set[Key] = set()
         self._unique: set[Key] = set()
 
-    def take(self, position: int, transition: Transition) -> bool:
+    def add(self, position: int, transition: Transition) -> bool:
         """Add the transition if it fits. Return whether it did."""
         required: dict[Key, list[Condition]] = {}
         for rule in transition.rules:

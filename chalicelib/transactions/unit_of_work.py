@@ -50,8 +50,8 @@ MAX_ROUNDS: Final = 200  # far more than any batch needs; only a defect can exha
 Planner = Callable[[str, Customer | None], Transition | Refusal]
 
 
-class PoolChanged(Throttled):
-    """A paused or closed pool changed since it was read. The caller must read it and plan again."""
+class PlanOutdated(Throttled):
+    """The pool, its definitions or the leave changed since the plan was made. Read it and plan again."""
 
 
 class Outcome(Struct):
@@ -168,7 +168,7 @@ class _Attempt:
         stop_at_stored: bool = False,
     ) -> None:
         self.uow, self.ids = uow, ids
-        self.stop_at_stored, self.met_stored = stop_at_stored, False
+        self.stop_at_stored, self.found_stored_results = stop_at_stored, False
         self.outcome = outcome or Outcome()
         self.outcome.results |= _reject_invalid_ids(ids)
         self.known: dict[str, Customer | None] = dict(known or {})
@@ -215,7 +215,7 @@ class _Attempt:
 
     def _overtaken(self) -> bool:
         """Return whether another attempt with this Idempotency-Key ended, or stored results that must be counted."""
-        return self.uow.idempotency.is_finished or (self.stop_at_stored and self.met_stored)
+        return self.uow.idempotency.is_finished or (self.stop_at_stored and self.found_stored_results)
 
     # Plan
 
@@ -244,7 +244,7 @@ class _Attempt:
         reserved_keys = [*self.uow.idempotency.reserved_keys, *(action.key for action in aborts)]
         transaction = TransactionBuilder(self.uow.actor, self.counters, self.suppressions, self.uow.log, reserved_keys)
         for index, transition in transitions.items():
-            if not transaction.take(index, transition):
+            if not transaction.add(index, transition):
                 if self.uow.atomic and not self.outcome.refused:
                     if (reason := transaction.conflict(transition)) is not None:
                         self._refuse(index, Refusal(reason))
@@ -290,7 +290,7 @@ class _Attempt:
     def _abort_check(self, transitions: Iterable[Transition]) -> list[Action]:
         """Return a check that always fails, if an atomic batch must not be written: it is only evaluated.
 
-        It has failed already, or a cached customer is too stale to plan a change, so that a commit would leave it out.
+        That is so if an id of the batch is refused already, or must be planned again: a commit would write only a part.
         The check is about an item that no transition uses, since a transaction may name each item only once.
         """
         if not self.uow.atomic:
@@ -327,13 +327,13 @@ class _Attempt:
     def _explain_cancellation(self, transitions: dict[int, Transition], failed_items: FailedItems) -> bool:
         """Give the failed ids a refusal. Return True if some ids have no result but must be planned again."""
         if self.uow.idempotency.merge_stored(failed_items):
-            self.met_stored = True
+            self.found_stored_results = True
             self._merge_stored_results()
             return False
-        unread = set() if self.uow.territories is None else self.uow.territories.learn(failed_items)
+        unreadable = set() if self.uow.territories is None else self.uow.territories.learn(failed_items)
         passing: dict[int, Transition] = {}
         for index, transition in transitions.items():
-            if not self._explain_one(index, transition, failed_items, unread):
+            if not self._explain_one(index, transition, failed_items, unreadable):
                 passing[index] = transition
         with_result = sum(index in self.outcome.results for index in transitions)
         plan_again = len(passing) + with_result < len(transitions)
@@ -351,10 +351,10 @@ class _Attempt:
                 plan_again = self._apply_quota(taking, quota, failed_items[quota.key]) or plan_again
         return plan_again
 
-    def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems, unread: set[Key]) -> bool:
+    def _explain_one(self, index: int, transition: Transition, failed_items: FailedItems, unreadable: set[Key]) -> bool:
         """Return True if the id needs nothing more in this round: it has a result, or must be planned again.
 
-        `unread` are the keys of items whose territories are malformed.
+        `unreadable` are the keys of the items whose territories are malformed.
         """
         try:
             current = self._current(transition, failed_items)
@@ -369,23 +369,23 @@ class _Attempt:
         if isinstance(transition, Erase) and stored and _erased_by(transition, stored):
             self.outcome.results[index] = self.uow.result(self.ids[index], None, transition)
             return True
-        if transition.before is not None and stored is not None and (not stored or items.is_tombstone(stored)):
+        if transition.before is not None and stored is not None and _is_gone(stored):
             self._evict_missing(transition)
             return True
         if self._rules_changed(index, transition):
             return True
         refusal = first_broken(transition.rules, failed_items)
         if refusal is not None:
-            self._refuse_or_plan_again(index, transition, refusal, unread)
+            self._refuse_or_plan_again(index, transition, refusal, unreadable)
         return refusal is not None or transition.key in failed_items
 
-    def _refuse_or_plan_again(self, index: int, transition: Transition, refusal: Refusal, unread: set[Key]) -> None:
+    def _refuse_or_plan_again(self, index: int, transition: Transition, refusal: Refusal, unreadable: set[Key]) -> None:
         """Give the id the refusal, unless the transition was planned from a pool or from territories that changed."""
-        if refusal.reason == rules.RETRY:
-            raise PoolChanged
+        if refusal.reason == rules.PLAN_OUTDATED:
+            raise PlanOutdated
         if refusal.reason != rules.TERRITORY_CHANGED:
             self._refuse(index, refusal)
-        elif any(rule.key in unread for rule in transition.rules if rule.reason == rules.TERRITORY_CHANGED):
+        elif any(rule.key in unreadable for rule in transition.rules if rule.reason == rules.TERRITORY_CHANGED):
             self._refuse(index, Refusal(rules.MALFORMED_RECORD))
 
     def _current(self, transition: Transition, failed_items: FailedItems) -> Customer | None:
@@ -396,7 +396,7 @@ class _Attempt:
             moved = items.customer_record(self.uow.actor.tenant, after.pool, landed)
             return moved.with_fields_of(after)
         stored = failed_items.get(transition.key)
-        if not stored or items.is_tombstone(stored):
+        if stored is None or _is_gone(stored):
             return None
         current = self.uow.customer_cache.from_item(self.uow.table, self.uow.actor, stored, transition.before)
         self.known[current.id] = current
@@ -415,15 +415,15 @@ class _Attempt:
         self.uow.customer_cache.forget(transition.key)
         self.known[keys.id_from_pk(transition.key.pk)] = None
 
-    def _apply_quota(self, takes: Sequence[int], quota: Quota | PinQuota, member_item: Item) -> bool:
-        """Refuse the takes that exceed the limits of the member. Return True if room was made instead."""
+    def _apply_quota(self, indexes: Sequence[int], quota: Quota | PinQuota, member_item: Item) -> bool:
+        """Refuse the ids that exceed the limits of the member. Return True if room was made instead."""
         today, headroom = quota.left(member_item)
         full = headroom is not None and headroom < quota.count
         if full and (self._make_room(quota, member_item) or self._uncount(quota, member_item)):
             return True
-        evaluated = quota.count - len(takes)  # by earlier transactions of a failed atomic batch
+        evaluated = quota.count - len(indexes)  # by earlier transactions of a failed atomic batch
         granted = min((left for left in (today, headroom) if left is not None), default=quota.count)
-        for index in takes[max(granted - evaluated, 0) :]:
+        for index in indexes[max(granted - evaluated, 0) :]:
             self._refuse(index, quota.refusals(member_item, granted)[0])
         return False
 
@@ -489,8 +489,13 @@ def _reject_invalid_ids(ids: Mapping[int, str]) -> dict[int, Result]:
 
 def _counts_for(quota: Quota | PinQuota, transition: Transition) -> bool:
     """Return whether the transition counts for the limits of this member."""
-    take = transition.take if isinstance(transition, Write) else None
-    return take is not None and take.recipient == keys.id_from_pk(quota.key.pk)
+    use = transition.quota_use if isinstance(transition, Write) else None
+    return use is not None and use.recipient == keys.id_from_pk(quota.key.pk)
+
+
+def _is_gone(stored: Item) -> bool:
+    """Return whether the customer does not exist, which `{}` means, or is erased."""
+    return not stored or items.is_tombstone(stored)
 
 
 def _erased_by(transition: Erase, stored: Item) -> bool:

@@ -26,4 +26,4 @@ def user_unchanged(known: Person) -> Rule:
     key = keys.user_key(known.tenant, known.id)
     if known.version == 0:
         return Rule("version_conflict", key, rules.pk.does_not_exist())
-    return rules.unchanged_since(key, known.version)
+    return rules.matches_if_match(key, known.version)

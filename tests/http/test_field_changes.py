@@ -13,7 +13,7 @@ from chalicelib.model.field_definitions import Field, Label
 from chalicelib.services import field_forecast, field_job, search_rows
 from chalicelib.services.expiry import MIN_SECONDS_LEFT
 from chalicelib.transactions.context import Caller, RequestContext
-from chalicelib.transactions.unit_of_work import PoolChanged
+from chalicelib.transactions.unit_of_work import PlanOutdated
 from tests.support.audit import assert_sound
 from tests.support.undo_requests import imported, undo, undo_results
 from tests.support.world import MINUTE, Reply, User, World, everything
@@ -365,7 +365,7 @@ def test_a_round_that_began_before_a_second_change_writes_nothing_more(memory_wo
     earlier = stored_pool(world)
 
     define(mona, field("tax_id"))
-    with pytest.raises(PoolChanged):
+    with pytest.raises(PlanOutdated):
         field_job.continue_job(world.another_process().backend, earlier, world.clock(), lambda: 60.0)
 
     assert unique_values(world) == 0 and stored_pool(world).fields_since is not None
@@ -396,7 +396,7 @@ def test_a_pool_that_is_deleted_during_the_job_leaves_nothing_of_it(memory_world
     world.forged = True  # the statistics are deleted, too
     world.pool(fields=[field("remark")])
     world.mona.create("c0", fields={"tax_id": "1"})
-    with pytest.raises(PoolChanged):
+    with pytest.raises(PlanOutdated):
         field_job.continue_job(world.another_process().backend, earlier, world.clock(), lambda: 60.0)
 
     assert world.mona.get().json["fields_ready"] is True and unique_values(world) == 0

@@ -138,7 +138,7 @@ def _check_territories(stored_items: list[dict[str, Any]]) -> None:
         pk = item["pk"]["S"]
         if is_territories(Key(pk, item["sk"]["S"])):
             counted.update({(pk, name): int(item[name]["N"]) for name in item if name.startswith(NAMING)})
-        elif "#M#" in pk and (takes := items.takes_record(item)) is not None:
+        elif "#M#" in pk and (takes := items.territory_record(item)) is not None:
             _, tenant, _, pool, *_ = pk.split("#")
             named[territories_key(tenant, pool).pk, f"{NAMING}{takes.field}"] += 1
     assert +counted == +named and min(counted.values(), default=0) >= 0, "territories are counted wrongly"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import claim_transitions, content_transitions, transitions
 from chalicelib.domain.claim_transitions import WinDetails
-from chalicelib.domain.transitions import NoOp, Recheck, Take, Transition, Write
+from chalicelib.domain.transitions import NoOp, QuotaUse, Recheck, Transition, Write
 from chalicelib.dynamodb import keys
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Event
@@ -137,7 +137,7 @@ def test_a_release_by_the_holder_starts_the_cooldown() -> None:
     assert event(move) == Event(
         4, "released", START, "alice", "alice", "a1", "no need", "claimed", "available", START + HOUR
     )
-    assert isinstance(move, Write) and (move.managed, move.take) == (False, None)
+    assert isinstance(move, Write) and (move.managed, move.quota_use) == (False, None)
 
 
 def test_a_manager_reclaims_a_customer_held_by_another() -> None:
@@ -221,7 +221,7 @@ def test_a_clock_shifted_after_a_pause_runs_again() -> None:
 
     assert (changed(followed)["active_at"], changed(unpinned)["expires_at"]) == (START, START)
     assert "pinned" not in refused(extended, pinned_until=START - HOUR, expires_at=START + HOUR)
-    assert isinstance(repinned, Write) and repinned.take == Take("alice", counter="pins"), "the pin was over"
+    assert isinstance(repinned, Write) and repinned.quota_use == QuotaUse("alice", counter="pins"), "the pin was over"
 
 
 def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
@@ -233,12 +233,12 @@ def test_a_pin_delays_the_deadline_and_only_a_new_pin_is_counted() -> None:
     )
 
     assert changed(move) == {"expires_at": START + DAY, "clock_ends": START + HOUR, "pinned_until": START + DAY}
-    takes = [each.take for each in (move, moved, renewed) if isinstance(each, Write)]
-    assert takes == [Take("alice", counter="pins"), None, Take("alice", counter="pins")]
+    uses = [each.quota_use for each in (move, moved, renewed) if isinstance(each, Write)]
+    assert uses == [QuotaUse("alice", counter="pins"), None, QuotaUse("alice", counter="pins")]
     assert rule_names(move) == rule_names(moved) == THEIRS
     assert (event(move).type, event(move).by, move.managed) == ("pinned", "alice", False)
     by_mona = claim_transitions.pin(actor("mona", pin_limit=1), "c1", CLAIMED, START + DAY)
-    assert isinstance(by_mona, Write) and (by_mona.take, by_mona.managed) == (None, True)
+    assert isinstance(by_mona, Write) and (by_mona.quota_use, by_mona.managed) == (None, True)
 
 
 def test_a_pin_is_limited_by_the_policy_to_the_millisecond() -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from chalicelib.domain import claim_transitions, content_transitions, rules
 from chalicelib.domain.content_transitions import Row
 from chalicelib.domain.rules import broken_rules
-from chalicelib.domain.transitions import NoOp, Recheck, Relocate, Take, Write
+from chalicelib.domain.transitions import NoOp, QuotaUse, Recheck, Relocate, Write
 from chalicelib.dynamodb import items
 from chalicelib.model.model import Customer, Event
 from chalicelib.model.text import MAX_FIELDS_BYTES
@@ -46,7 +46,7 @@ def test_a_transfer_is_a_new_claim_with_its_own_clock() -> None:
         "past_holders": {"dora": START - HOUR, "alice": START},
     }  # fmt: skip
     assert rule_names(move) == [*TO_BOB, "not_claimed c1", "claim_changed c1", "expired c1"]
-    assert isinstance(move, Write) and (move.take, events(move)) == (Take("bob"), ["transferred"])
+    assert isinstance(move, Write) and (move.quota_use, events(move)) == (QuotaUse("bob"), ["transferred"])
 
 
 def test_a_transfer_to_the_holder_changes_nothing_and_uses_no_headroom() -> None:
@@ -78,9 +78,9 @@ def test_a_conversion_makes_the_holder_or_the_named_user_the_owner() -> None:
         *BY_MANAGER, "not_a_member mona", "not_found c1", "not_claimed c1", "expired c1", "user_left alice",
     ]  # fmt: skip
     assert rule_names(for_bob) == [*TO_BOB, "already_claimed c1", "suppressed c1"]
-    assert isinstance(for_bob, Write) and (events(for_bob), for_bob.take) == (
+    assert isinstance(for_bob, Write) and (events(for_bob), for_bob.quota_use) == (
         ["converted"],
-        Take("bob", counter="private"),
+        QuotaUse("bob", counter="private"),
     )
 
 

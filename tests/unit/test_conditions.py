@@ -20,7 +20,7 @@ from chalicelib.dynamodb.table import Check, Put, Table
 from chalicelib.model.field_definitions import definitions_of
 from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
-from chalicelib.model.territories import Takes
+from chalicelib.model.territories import Territory
 
 KEY = Key("T#main#P#p#C#c1", "-")
 USERS = ("alice", "bob")
@@ -57,7 +57,7 @@ members = st.fixed_dictionaries(
         "room": st.integers(-2, 3),
         "own_limit": st.integers(0, 4),
         "did": st.dictionaries(st.sampled_from(("claimed", "released")), st.integers(0, 4)),
-        "takes": st.sampled_from([Takes("city", (city,)).text for city in ("x", "y")]),
+        "takes": st.sampled_from([Territory("city", (city,)).text for city in ("x", "y")]),
         "field:city": st.integers(-1, 2),
         "field:a b": st.integers(-1, 2),
     },
@@ -77,7 +77,7 @@ policies = st.builds(
 def customer_conditions(policy: Policy, user: str, now: int) -> list[Condition]:
     ruled = [
         rules.exists(KEY),
-        rules.unchanged_since(KEY, 2),
+        rules.matches_if_match(KEY, 2),
         *rules.free_to_claim(KEY, policy, now),
         *rules.past_embargo(KEY, policy, now + 1000),
         *rules.past_embargo(KEY, policy, now + 1000, "expires_at"),
@@ -93,7 +93,7 @@ def customer_conditions(policy: Policy, user: str, now: int) -> list[Condition]:
         rules.due(KEY, now),
     ]
     definitions = definitions_of(())
-    of_city = [cards.in_territory(Takes("city", values), definitions) for values in (("x",), ("y", "很长" * 60))]
+    of_city = [cards.in_territory(Territory("city", values), definitions) for values in (("x",), ("y", "很长" * 60))]
     return [*(rule.condition for rule in ruled), *(each for each in of_city if each is not None)]
 
 
@@ -105,7 +105,7 @@ def member_conditions(policy: Policy, count: int) -> list[Condition]:
         rules.Quota(KEY, policy, 5, count).condition(),
         ~rules.manager(KEY).condition,
         rules.same_territory(KEY, None).condition,
-        rules.same_territory(KEY, Takes("city", ("x",)).text).condition,
+        rules.same_territory(KEY, Territory("city", ("x",)).text).condition,
         rules.named_as_planned(KEY, ["a b", "city"], ["city"]).condition,
     ]
 

@@ -54,13 +54,13 @@ def test_the_first_of_several_failed_rules_is_reported() -> None:
 
 
 def test_rules_are_equal_for_the_same_conditions_on_the_same_items_in_order() -> None:
-    first, second = rules.unchanged_since(KEY, 1), rules.held_by(KEY, "alice")
+    first, second = rules.matches_if_match(KEY, 1), rules.held_by(KEY, "alice")
     another = Key("T#main#P#p#C#c2", "-")
 
-    assert rules.same_rules([first, second], [rules.unchanged_since(KEY, 1), second])
-    for other in ([second, first], [first], [rules.unchanged_since(KEY, 2), second],
-                  [rules.unchanged_since(another, 1), second],
-                  [rules.not_modified_since(KEY, 1, NOW), second]):  # fmt: skip
+    assert rules.same_rules([first, second], [rules.matches_if_match(KEY, 1), second])
+    for other in ([second, first], [first], [rules.matches_if_match(KEY, 2), second],
+                  [rules.matches_if_match(another, 1), second],
+                  [rules.still_at_version(KEY, 1, NOW), second]):  # fmt: skip
         assert not rules.same_rules([first, second], other)
 
 
@@ -89,7 +89,7 @@ def test_a_customer_exists_or_does_not() -> None:
 
 
 def test_a_recreated_customer_is_another_one_even_at_the_same_version() -> None:
-    untouched = rules.not_modified_since(KEY, 2, NOW)
+    untouched = rules.still_at_version(KEY, 2, NOW)
 
     assert refusals(untouched, version=2, created_at=NOW) == []
     for version, created_at in ((3, NOW), (2, NOW + 1)):
@@ -97,8 +97,8 @@ def test_a_recreated_customer_is_another_one_even_at_the_same_version() -> None:
 
 
 def test_if_match_compares_only_the_version() -> None:
-    assert refusals(rules.unchanged_since(KEY, 2), version=2, created_at=1) == []
-    assert refusals(rules.unchanged_since(KEY, 2), version=1) == [Refusal("version_conflict")]
+    assert refusals(rules.matches_if_match(KEY, 2), version=2, created_at=1) == []
+    assert refusals(rules.matches_if_match(KEY, 2), version=1) == [Refusal("version_conflict")]
 
 
 # May it be claimed?
