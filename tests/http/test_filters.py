@@ -217,14 +217,14 @@ def test_claim_next_finds_a_value_that_was_changed_in_another_process(world: Wor
 
 def test_an_unlucky_claim_next_stops_and_continues_at_its_cursor() -> None:
     world = World(memory_table(Memory()))
-    mona = filled(world, 1_100)
-    mona.patch("/customers/c1099", {"fields": {"city": "Chengdu"}})
+    mona = filled(world, 1_200)
+    mona.patch("/customers/c1199", {"fields": {"city": "Chengdu"}})
 
     first = world.alice.post("/claim-next", {"filter": {"city": ["Chengdu"]}}).json
     body = {"filter": {"city": ["Chengdu"]}, "cursor": first["next_cursor"]}
     second = world.alice.post("/claim-next", body).json
 
-    assert first["items"] == [] and [each["id"] for each in second["items"]] == ["c1099"]
+    assert first["items"] == [] and [each["id"] for each in second["items"]] == ["c1199"]
     assert "next_cursor" not in second
     assert world.alice.post("/claim-next", {"cursor": "x" * 30}).code == "invalid_cursor"
 
@@ -340,7 +340,7 @@ def test_a_search_by_phone_obeys_filters_and_refuses_an_unknown_order(world: Wor
 
 def test_a_replay_of_claim_next_has_the_cursor_of_the_first_answer(memory_world: World) -> None:
     memory_world.pool()
-    memory_world.fill(1_100)
+    memory_world.fill(1_200)
     body = {"filter": {"city": ["nowhere"]}}
 
     first, again = (memory_world.alice.post("/claim-next", body, idempotency_key="k") for _ in range(2))

@@ -251,7 +251,7 @@ def test_a_customer_whose_time_or_version_no_response_can_show_is_left_out(
 
 def test_a_customer_whose_fields_never_fit_is_refused_alone(damaged: World) -> None:
     key = keys.customer_key("main", "p", "c2")
-    sound = spoil(damaged, key, {"fields_version": {"N": "77"}})
+    sound = spoil(damaged, key, {keys.STORED_NAMES["fields_version"]: {"N": "77"}})
 
     by_id = damaged.mona.get("/customers?ids=c2,c3").json["items"]
     claimed = damaged.alice.claim_batch(["c2", "c3"])
