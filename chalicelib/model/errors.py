@@ -60,7 +60,7 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "invalid_request": ErrorSpec(422, "The request is not valid.", "请求无效。"),
     "batch_too_large": ErrorSpec(422, "The batch contains too many ids.", "批量请求的数量超出上限。"),
     "payload_too_large": ErrorSpec(413, "The body is larger than 256 KB.", "请求体超过 256 KB。"),
-    "reason_required": ErrorSpec(422, "This pool requires a reason.", "该公海要求填写原因。"),
+    "reason_required": ErrorSpec(422, "A reason is required.", "必须填写原因。"),
     "policy_invalid": ErrorSpec(422, "The policy is not valid.", "公海规则无效。"),
     "field_invalid": ErrorSpec(422, "A field is not valid.", "字段无效。"),
     "idempotency_key_reused": ErrorSpec(
