@@ -150,9 +150,7 @@ class QuotaUse(Struct, frozen=True):
 class GivenUp(Struct, frozen=True):
     """A unique key that a customer loses. `next_owner` gets it, and without one its item is deleted.
 
-    `rule` requires that the owner is the same.
-
-    `owner_rule` requires that the next owner still exists.
+    `rule` requires that the owner is the same, and `owner_rule` that the next owner still exists.
     """
 
     rule: Rule

@@ -41,8 +41,8 @@ LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
 ABOUT_CALLER: Final = LIMITS | {"not_a_member", "user_left", "pool_not_open"}
 Rank: TypeAlias = Annotated[int, Meta(ge=-(10**18), le=10**18)]
 ROWS_LOOKED_AT: Final = (100, 200, 400, 400)  # by the reads of a search for certain values
-ROWS_OF_A_CROWD: Final = 400  # by each of them under contention
-ROWS_OF_A_TERRITORY: Final = 200  # the same without filters: callers of other territories do not compete
+ROWS_UNDER_CONTENTION: Final = 400  # by each of them
+ROWS_OF_A_TERRITORY: Final = 200  # under contention without filters: other territories do not compete
 NOT_WANTED: Final = "not_wanted"  # by the filter
 OWN_MEETINGS: Final = 2  # rounds lost to other calls of the same caller before a search counts as contended
 ALREADY_CLAIMED: Final = "already_claimed"
@@ -191,7 +191,7 @@ class _Search:
         return best or self.candidate_pool.take(count, now, passed)
 
     def _matching(self) -> list[Candidate]:
-        """Return the next candidates whose values fit, according to the rows of the list; a crowd draws from them.
+        """Return the next candidates whose values fit by the rows of the list, under contention in random order.
 
         Only those that may be claimed are read: the rows of the others cost a fortieth of that.
         """
@@ -216,7 +216,7 @@ class _Search:
         lists = sharded_query.partitions_of(keys.place_available, self.pool)
         rows = ROWS_LOOKED_AT[self.reads]
         if self.candidate_pool.reach(self.ctx.now):
-            rows = ROWS_OF_A_CROWD if self.filters else ROWS_OF_A_TERRITORY
+            rows = ROWS_UNDER_CONTENTION if self.filters else ROWS_OF_A_TERRITORY
         part = None if self.start is None else between(PLACE, low=self.start)
         jobs = [
             partial(self._row_page, each, -(-rows // len(lists)), part, where)
@@ -241,11 +241,12 @@ class _Search:
 
         While the definition of the field of the territory changes, the rows do not decide.
         """
-        definitions, takes = self.pool.definitions, self.ctx.backend.territories.territory_of(self.uow.actor.member_key)
+        definitions, territories = self.pool.definitions, self.ctx.backend.territories
+        territory = territories.territory_of(self.uow.actor.member_key)
         fitting = cards.matching(self.filters, definitions)
-        if takes is None or takes.field in self.pool.fields_changing:
+        if territory is None or territory.field in self.pool.fields_changing:
             return fitting
-        own = cards.in_territory(takes, definitions)
+        own = cards.in_territory(territory, definitions)
         return fitting if own is None else own if fitting is None else all_of([fitting, own])
 
     def _rank_reached(self) -> int | None:
