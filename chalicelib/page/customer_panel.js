@@ -27,7 +27,7 @@ export function CustomerPanel() {
 
 function Panel({ id }) {
   const [known, setKnown] = useState({ id, ...UNREAD });
-  const about = known.id === id ? known : UNREAD; // never what was read of the customer before
+  const about = known.id === id ? known : UNREAD; // not the data of the customer shown before
   const latest = useRef(0);
   const customer = customerOf(id);
   const reload = async () => {

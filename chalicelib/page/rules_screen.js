@@ -43,7 +43,7 @@ export function RulesScreen() {
   const [edited, setEdited] = useState({ version, rules: {} });
   const [applyTo, setApplyTo] = useState("new");
   const [trial, setTrial] = useState(null);
-  // What was typed for another version counts no longer: the form shows the rules as they are, in the same rendering.
+  // Changes of another version are dropped: the form shows the present rules in the same rendering.
   const rules = edited.version === version ? edited.rules : {};
   const draft = { ...policy, ...rules };
   const put = (rule, value) => {

@@ -28,7 +28,7 @@ export function SignInAgain() {
 function SignIn() {
   const cause = [session.refused, session.failed, session.ended, language.value].join(" ");
   const [typed, setTyped] = useState({ cause, wrong: null });
-  // A reason of the session that has come since is shown in the place of what was wrong before.
+  // A later reason of the session replaces the message about the typed token.
   const wrong = typed.cause === cause && typed.wrong !== null ? typed.wrong : signInWords();
   const setWrong = (words) => setTyped({ cause, wrong: words });
   const leave = () => fromPart("company", "leaveToSignIn").then((leaveNow) => leaveNow()).catch(() => setWrong(say("sign_in.away")));

@@ -117,7 +117,7 @@ def _count(event: Event, customer: Customer, sums: dict[Key, Counter[str]]) -> N
     """Credit an entry and a follow-up to the actor of the event, and everything else to the holder in the event.
 
     The service is no member: an entry by expiry is credited to the owner, whose item changes anyway. The pool does not
-    count a suppressed customer, whoever suppressed it.
+    count suppressed customers.
     """
     if event.type == "unsuppressed" or (event.type == "suppressed" and event.from_state != "private"):
         sums[_member(customer, event.by)]["pooled"] += 1 if event.type == "unsuppressed" else -1

@@ -63,7 +63,7 @@ class CustomerCache:
     ) -> dict[str, Customer | None]:
         """Return each customer, from the cache or by `read`. None for one that does not exist.
 
-        One that only managers see is always read, like an unknown id: the time of an answer must not tell them apart.
+        A customer that only managers see is read each time, as an unknown id is: the duration must not disclose it.
         """
         cached = {name: customer for name, customer in self.peek(actor, ids).items() if not actor.hides(customer)}
         return cached | self.read(table, actor, [each for each in ids if each not in cached], malformed)

@@ -2,8 +2,8 @@
 the unique-key items of its phone number and e-mail address.
 
 Every write of a customer is bound to the version that the transition was planned from, and to `created_at`: after a
-customer moves to another pool, a new one may get its id and reach the same version. Resharding and the
-audit write attributes that are derived, bound to the version too.
+customer moves to another pool, a new one may get its id and reach the same version. Resharding and
+the audit write derived attributes, which are bound to the version too.
 """
 
 from __future__ import annotations
