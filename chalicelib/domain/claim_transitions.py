@@ -117,19 +117,19 @@ def from_holder(
     user: str,
     customer: str,
     known: Customer | None,
-    departure: LeaveContext | None = None,
+    leave: LeaveContext | None = None,
 ) -> Transition | Refusal:
-    """Plan the transition, and require that this user holds the customer. With `departure`, it is part of a leave."""
+    """Plan the transition, and require that this user holds the customer. With `leave`, it is part of one."""
     transition = plan(customer, known)
     if isinstance(transition, Refusal):
         return transition
     required = (*transition.rules, rules.held_by(transition.key, user))
-    if departure is not None:
-        required = (departure.rule, *required)
+    if leave is not None:
+        required = (leave.rule, *required)
     if transition.before is None or transition.before.holder != user:
         return Recheck(transition.key, transition.before, required)
-    if isinstance(transition, Write) and departure is not None:
-        return replace(transition, rules=required, tally=departure.tally)
+    if isinstance(transition, Write) and leave is not None:
+        return replace(transition, rules=required, tally=leave.tally)
     return replace(transition, rules=required)
 
 

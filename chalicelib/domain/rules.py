@@ -55,9 +55,7 @@ KEY_CHANGED: Final = "key_changed"  # not a refusal of the request: the caller r
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
 TERRITORY_CHANGED: Final = "territory_changed"  # not a refusal of the request: the caller learns it and plans again
 BY_MANAGER: Final = "by_manager"  # not a refusal of the request: the caller plans it as a manager's
-PLAN_OUTDATED: Final = (
-    "throttled"  # not a refusal: the pool, its fields or the leave changed, and the caller plans again
-)
+PLAN_OUTDATED: Final = "throttled"  # not a refusal: the pool, its fields or the leave changed, so plan again
 
 
 class Rule(Struct, frozen=True):
@@ -361,14 +359,10 @@ def take_unique_key(owner: Item, overtaken: Sequence[str] = ()) -> list[Any]:
     """
     changes = [Attribute(name).set(Value(owner[name])) for name in ("customer", "created_at", "version")]
     stored = (Attribute(name) | "" for name in ("customer", *PREVIOUS_OWNERS))
-    for name, former in zip(PREVIOUS_OWNERS, (*map(_text, overtaken), *stored), strict=False):
+    for name, former in zip(PREVIOUS_OWNERS, (*overtaken, *stored), strict=False):
         changes.append(Attribute(name).set(former))
-    first = _text(overtaken[-1]) if overtaken else Value(owner["customer"])
+    first = overtaken[-1] if overtaken else Value(owner["customer"])
     return [*changes, Attribute(FIRST_OWNER).set(Attribute(FIRST_OWNER) | first)]
-
-
-def _text(plain: str) -> Value:
-    return Value({"S": plain})
 
 
 # About a member
@@ -481,8 +475,7 @@ class Quota(Struct, frozen=True):
     `private` customer counts for the private limit only. `starts_day` is True if this transaction starts
     the member's day. `home` is the pool that defines the day, which it may keep when its time zone changes.
 
-    `uncounted` of the customers that the counter includes do not count: the transaction requires `expired_private` of
-    each.
+    The counter includes `uncounted` customers that do not count: the transaction requires `expired_private` of each.
 
     A condition has no arithmetic. So the remaining number is computed here, and for a member's own limit the updates of
     the counters maintain `room`.

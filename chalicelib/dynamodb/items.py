@@ -23,9 +23,9 @@ from chalicelib.dynamodb.keys import (
     INDEX_HASH,
     INDEX_RANGE,
     ROSTER,
-    STORED_NAMES,
     UNFINISHED_ERASURES,
     Key,
+    stored_name,
 )
 from chalicelib.model import territories
 from chalicelib.model.field_definitions import Field
@@ -48,7 +48,7 @@ NAMING: Final = "field:"  # begins the counter of the territories that name a fi
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
 FIRST_OWNER: Final = "first_owner"  # of a unique key: stays, however many customers take the key later
 MOVED_AT: Final = "moved_at"  # of a pool: when something may have set a deadline sooner than its next check
-# What events contain most, the most frequent last. Stored events depend on it, so it must never change.
+# The texts that events contain most, the most frequent last. Stored events depend on it, so it must never change.
 _FREQUENT: Final = (
     b'"created","imported","updated","assigned","transferred","reclaimed","expired","extended","pinned","unpinned",'
     b'"won","converted","deposited","private","set_aside","connected"],"win_requested","followed_up",17,null,"claimed",'
@@ -133,7 +133,7 @@ _OMITTED: Final[dict[str, Any]] = {
 } | {"priority": 0, "extended_ms": 0, "stopped_ms": 0, "pauses": 0, "reminded": {}, "homes": {}, "past_holders": {},
      "past_holds": {}, "shards": 1, "rewrites": 0}  # fmt: skip
 _KNOWN_OF_FIELDS: Final = frozenset(("pk", "sk", "fields", "version", "keys", "unique_keys", "former_keys", "rewrites"))
-_STORED_NAMES: Final = {name: STORED_NAMES.get(name, name) for name in _OMITTED}
+_STORED_NAMES: Final = {name: stored_name(name) for name in _OMITTED}
 _KNOWN: Final = {stored: name for name, stored in _STORED_NAMES.items()} | {
     name: name for name in ("pk", "tail", *INDEX_ATTRIBUTES) if name not in _OMITTED
 }  # by the name in the table

@@ -95,13 +95,20 @@ STORED_NAMES: Final = {
     "fields_version": "fv", "waiting_since": "ws", "returns": "rt", "claim_id": "ci", "claimed_at": "ca",
     "extensions": "ex", "last_follow_up_at": "lf", "past_holders": "ph", "past_holds": "pb", "updated_at": "ua",
 }  # fmt: skip
+
+
+def stored_name(name: str) -> str:
+    """Return the name in the table of an attribute of a customer."""
+    return STORED_NAMES.get(name, name)
+
+
 # DynamoDB projects at most twenty attributes into an index. State, holder and deadline follow from the index keys.
 IN_ROW: Final = (
     "name", "card", "version", "claim_id", "claimed_at", "extensions", "pinned_until", "win_requested_at", "won_at",
     "amount", "ends_at", "entered_at", "last_follow_up_at", "returns", "set_aside_at", "suppressed_at", "priority",
     "created_at", "updated_at",
 )  # fmt: skip
-ROW: Final = tuple(STORED_NAMES.get(name, name) for name in IN_ROW)
+ROW: Final = tuple(map(stored_name, IN_ROW))
 PROJECTED: Final = {PLACE: ROW, ENTERED: ("card",), NAMES: ("card",)}  # beside the keys; others project keys only
 LISTING: Final = frozenset((*COVERING, PLACE))  # indexes that carry the row of a customer
 

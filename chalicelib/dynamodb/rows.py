@@ -18,12 +18,12 @@ from chalicelib.dynamodb.keys import (
     NO_DEADLINE,
     PLACE,
     PRIORITY_STEP,
-    STORED_NAMES,
+    stored_name,
 )
 from chalicelib.model.model import Customer
 
 _WHOLE: Final = ("state", "holder", "expires_at", "waiting_since")  # only in an index that projects whole items
-_PLAIN: Final = {STORED_NAMES.get(name, name): name for name in (*IN_ROW, *_WHOLE) if name != "card"}
+_PLAIN: Final = {stored_name(name): name for name in (*IN_ROW, *_WHOLE) if name != "card"}
 
 
 def row_record(tenant: str, pool: str, stored: Item) -> Customer:

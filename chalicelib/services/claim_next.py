@@ -60,7 +60,7 @@ class Wanted(Struct, frozen=True):
 
 
 def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outcome, str | None]:
-    """Takes the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
+    """Claim the best available customers: highest priority, then longest waiting; up to `count`, maybe none.
 
     Return a cursor if the search stopped although more customers may fit the filters. Raises Refused only when a rule
     about the caller allows none at all.
@@ -106,8 +106,8 @@ def taken_before(idempotency: IdempotencyRecord) -> dict[int, Result]:
 
 
 class _Search:
-    """One caller's way down the list. `passed` have been tried, or were closed to the caller; `exhausted` are the lists
-    in which there are no others.
+    """The search of one caller. `passed` are the candidates that were tried or that the caller may not claim.
+    `exhausted` are the lists without other candidates.
 
     A search with filters starts at the rank `start`. `stopped_at` is the rank at which it stopped, if not at the end.
     """
@@ -217,24 +217,25 @@ class _Search:
         rows = ROWS_LOOKED_AT[self.reads]
         if self.candidate_pool.reach(self.ctx.now):
             rows = ROWS_UNDER_CONTENTION if self.filters else ROWS_OF_A_TERRITORY
-        part = None if self.start is None else between(PLACE, low=self.start)
-        jobs = [
-            partial(self._row_page, each, -(-rows // len(lists)), part, where)
-            for each in lists if self.ends.get(each, each) is not None
-        ]  # fmt: skip
+        each_rows = -(-rows // len(lists))
+        jobs = [partial(self._row_page, one, each_rows, where) for one in lists if self.ends.get(one, one) is not None]
         found = [candidate for page in self.ctx.backend.run_jobs(jobs) for candidate in page]
         if not self.reads and self.candidate_pool.may_have_expired(self.ctx.now):
             found += self._expired(MAX_EXPIRED, where)
         self.reads += 1
         self.found = sorted({*self.found, *found})
 
-    def _row_page(self, partition: str, rows: int, part: Condition | None, where: Condition | None) -> list[Candidate]:
+    def _row_page(self, partition: str, rows: int, where: Condition | None) -> list[Candidate]:
         """Return the candidates among the next rows of one list."""
         page = self.ctx.backend.table.query(
-            partition, index=PLACE, between=part, after=self.ends.get(partition), limit=rows, where=where
+            partition, index=PLACE, between=self._from_start(), after=self.ends.get(partition), limit=rows, where=where
         )
         self.ends[partition] = page.last
         return [_candidate(PLACE, item) for item in page.items]
+
+    def _from_start(self) -> Condition | None:
+        """Return the key condition of a search that continues at a cursor."""
+        return None if self.start is None else between(PLACE, low=self.start)
 
     def _where(self) -> Condition | None:
         """Return the condition that a row fits the filters and the caller's territory.
@@ -243,11 +244,11 @@ class _Search:
         """
         definitions, territories = self.pool.definitions, self.ctx.backend.territories
         territory = territories.territory_of(self.uow.actor.member_key)
-        fitting = cards.matching(self.filters, definitions)
-        if territory is None or territory.field in self.pool.fields_changing:
-            return fitting
-        own = cards.in_territory(territory, definitions)
-        return fitting if own is None else own if fitting is None else all_of([fitting, own])
+        conditions = [cards.matching(self.filters, definitions)]
+        if territory is not None and territory.field not in self.pool.fields_changing:
+            conditions.append(cards.in_territory(territory, definitions))
+        required = [each for each in conditions if each is not None]
+        return all_of(required) if required else None
 
     def _rank_reached(self) -> int | None:
         """Return the rank at which a search for certain values stopped; None if it has tried all."""
@@ -261,8 +262,8 @@ class _Search:
         sweep. So is an expired private customer, where the policy has them expire. If very many have expired, only
         those that have waited longest are considered.
         """
-        part = None if self.start is None else between(PLACE, low=self.start)
-        head = self._spread(PLACE, sharded_query.partitions_of(keys.place_available, self.pool), length, part)
+        available = sharded_query.partitions_of(keys.place_available, self.pool)
+        head = self._spread(PLACE, available, length, self._from_start())
         if self.candidate_pool.may_have_expired(self.ctx.now):
             expired = self._expired(min(length, MAX_EXPIRED))
             if not expired:
@@ -290,9 +291,8 @@ class _Search:
         """Return the best `length` candidates of a list. Each shard gives enough, even if it holds all of the best."""
         if len(partitions) == 1:
             return self._listed(index, partitions[0], length, part, where)
-        if self.candidate_pool.reach(
-            self.ctx.now
-        ):  # many callers at once: each begins at a random shard, where it meets fewer others
+        # Many callers at once: each begins at a random shard, where it meets fewer others.
+        if self.candidate_pool.reach(self.ctx.now):
             (at,) = self.ctx.backend.sample(range(len(partitions)), 1)
             if head := self._listed(index, partitions[at], length, part, where):
                 return head

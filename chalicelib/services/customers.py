@@ -116,30 +116,30 @@ def get_many(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> Customers
     manager = ctx.manages(pool, found)
     wanted = [each for each in dict.fromkeys(ids) if IDENTIFIER.fullmatch(each)]
     known = ctx.backend.customer_cache.read(ctx.backend.table, actor, wanted, malformed=set())
-    shown = {
-        customer_id: ctx.shown(pool, customer, manager)
-        for customer_id, customer in known.items()
-        if customer is not None and (manager or not actor.hides(customer))
-    }
+    shown = {name: ctx.shown(pool, customer, manager) for name, customer in _visible(actor, known, manager).items()}
     return CustomersOrNull([shown.get(each) for each in ids], None)
 
 
 def rows(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> CustomersOrNull:
-    """Return what `get_many` returns, but the rows of a list: a moment late, without the fields that lists leave out.
+    """Return the customers of `get_many` as rows of a list: eventually consistent, without fields that lists leave out.
 
-    The role and the customers are read at once, half a read unit for a customer. The console reads the rows that it
-    shows like this, again and again.
+    The role and the customers are read at once, half a read unit for a customer. The console polls its rows this way.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     wanted = [each for each in dict.fromkeys(ids) if IDENTIFIER.fullmatch(each)]
     known, manager = with_role(ctx, pool, partial(read_rows, ctx, actor, wanted), None)
-    shown = {
-        customer_id: ctx.row(pool, customer, manager)
+    shown = {name: ctx.row(pool, customer, manager) for name, customer in _visible(actor, known, manager).items()}
+    return CustomersOrNull([shown.get(each) for each in ids], None)
+
+
+def _visible(actor: Actor, known: dict[str, Customer | None], manager: bool) -> dict[str, Customer]:
+    """Return the customers that exist and that the caller may read."""
+    return {
+        customer_id: customer
         for customer_id, customer in known.items()
         if customer is not None and (manager or not actor.hides(customer))
     }
-    return CustomersOrNull([shown.get(each) for each in ids], None)
 
 
 def _shows(actor: Actor, customer: Customer, kind: Kind) -> bool:

@@ -73,31 +73,29 @@ class Moves(Struct, frozen=True):
         backend = self.ctx.backend
         return return_expired_claims(backend.table, backend.new_id, self.pool, self.user, self.ctx.now)
 
-    def return_expired_private(
-        self, refused: Callable[[Refusals], None], departure: LeaveContext | None = None
-    ) -> None:
+    def return_expired_private(self, refused: Callable[[Refusals], None], leave: LeaveContext | None = None) -> None:
         """Return the expired private customers of the member. Outside an open pool, deposit them."""
         backend = self.ctx.backend
         return_expired_private(backend.table, backend.new_id, self.pool, self.user, self.ctx.now)
         if self.pool.status != "open":
-            self.move_all(self.private(until=self.ctx.now), self.deposit(), refused, departure)
+            self.move_all(self.private(until=self.ctx.now), self.deposit(), refused, leave)
 
     def move_all(
         self,
         pages: Iterator[Page],
         plan: Planner,
         refused: Callable[[Refusals], None],
-        departure: LeaveContext | None = None,
+        leave: LeaveContext | None = None,
     ) -> None:
         """Move each customer of the pages that is still the member's. Call `refused` for a page with refusals."""
         for page in pages:
-            refusals = self.move([keys.id_from_pk(key.pk) for key in page.keys], plan, departure)
+            refusals = self.move([keys.id_from_pk(key.pk) for key in page.keys], plan, leave)
             if refusals:
                 refused(refusals)
 
-    def move(self, ids: list[str], plan: Planner, departure: LeaveContext | None = None) -> dict[str, Refusal]:
+    def move(self, ids: list[str], plan: Planner, leave: LeaveContext | None = None) -> dict[str, Refusal]:
         """Move these customers. Return the refusals, without those of customers that the member no longer has."""
-        planner = partial(claim_transitions.from_holder, plan, self.user, departure=departure)
+        planner = partial(claim_transitions.from_holder, plan, self.user, leave=leave)
         uow = replace(self.ctx.taking_uow(self._actor, planner, managed=True), idempotency=NO_KEY)
         results = [result for _, result in sorted(uow.execute(ids).results.items())]
         refusals = {result.id: result.refusal for result in results if result.refusal is not None}

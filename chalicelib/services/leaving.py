@@ -245,7 +245,7 @@ class _Job(Struct, frozen=True):
             moves.return_expired()
             answers = self.leave
             self._dispose(moves, moves.claims(), moves.release(), answers.held == "transfer")
-            moves.return_expired_private(_log_refused, self._departure("leave_moved"))
+            moves.return_expired_private(_log_refused, self._leave_context("leave_moved"))
             self._dispose(moves, moves.private(), moves.deposit(), answers.private == "transfer")
         except PlanOutdated as error:
             log.warning("a leave from pool %s is left for later: %s", membership.pool_id, exception_summary(error))
@@ -254,7 +254,7 @@ class _Job(Struct, frozen=True):
 
     def _dispose(self, moves: Moves, pages: Iterator[Page], give_back: Planner, to_heir: bool) -> None:
         """Give the customers of the pages back, or to the recipient, and give back what the recipient cannot get."""
-        in_time, moved = self._in_time(pages), self._departure("leave_moved")
+        in_time, moved = self._in_time(pages), self._leave_context("leave_moved")
         if not to_heir:
             moves.move_all(in_time, give_back, _log_refused, moved)
             return
@@ -262,10 +262,10 @@ class _Job(Struct, frozen=True):
 
     def _fall_back(self, moves: Moves, give_back: Planner, refusals: Refusals) -> None:
         sound = [each for each, refusal in refusals.items() if refusal.reason != MALFORMED_RECORD]
-        departure = self._departure("leave_moved", "leave_not_transferred")
-        _log_refused(refusals if not sound else moves.move(sound, give_back, departure))
+        leave = self._leave_context("leave_moved", "leave_not_transferred")
+        _log_refused(refusals if not sound else moves.move(sound, give_back, leave))
 
-    def _departure(self, *counters: str) -> LeaveContext:
+    def _leave_context(self, *counters: str) -> LeaveContext:
         return LeaveContext(self._rule(), Tally(self._key, counters))
 
 
