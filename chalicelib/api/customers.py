@@ -269,7 +269,7 @@ def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Ans
     """List the customers of a pool: filtered, searched and sorted, or those with the given ids."""
     if query.ids is not None:
         ids = _given_ids(query, query.ids)
-        return Answer(customers.rows(ctx, pool, ids) if query.partial else customers.get_many(ctx, pool, ids))
+        return Answer(customers.list_items(ctx, pool, ids) if query.partial else customers.get_many(ctx, pool, ids))
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
     wanted = Filter(query.state, holder, name)

@@ -25,7 +25,7 @@ def shortest_clock(policy: Policy) -> int | None:
 
     None without any clock.
     """
-    lengths = [length for rule in _CLOCKS if (length := policy.length(rule)) is not None]
+    lengths = [length for setting in _CLOCKS if (length := policy.length(setting)) is not None]
     return max(min(lengths) - longest_reminder(policy), 0) if lengths else None
 
 

@@ -35,7 +35,7 @@ def erase(
     required = (
         *manager_verb_rules(actor),
         *customer_rules(actor, key),
-        *([] if force else [rules.unheld(key, actor.clock(known))]),
+        *([] if force else [rules.not_held(key, actor.clock(known))]),
     )
     if known is None:
         return Recheck(key, None, required)

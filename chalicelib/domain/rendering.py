@@ -153,7 +153,7 @@ def customer(record: Customer, home: Pool, now: int, viewer: str, manages: Calla
     return with_personal(facts(record, home.policy), personal(record, home, now, viewer, manages))
 
 
-def row(record: Customer, home: Pool, now: int, viewer: str, manages: bool) -> responses.Customer:
+def list_item(record: Customer, home: Pool, now: int, viewer: str, manages: bool) -> responses.Customer:
     """Return the customer as a list shows it to `viewer`: with the values of its card, some of them cut."""
     listed = replace(record, fields=cards.shown(record.card, home.definitions))
     own = personal(listed, home, now, viewer, lambda: manages)

@@ -181,10 +181,10 @@ def free_to_claim(key: Key, policy: Policy, now: int) -> list[Rule]:
     not_set_aside: Condition = set_aside_at.does_not_exist()
     if policy.max_returns is not None:
         not_set_aside = not_set_aside & ((state == "available") | (returns < policy.max_returns - 1))
-    return [unheld(key, now), not_suppressed(key), Rule("set_aside", key, not_set_aside)]
+    return [not_held(key, now), not_suppressed(key), Rule("set_aside", key, not_set_aside)]
 
 
-def unheld(key: Key, now: int) -> Rule:
+def not_held(key: Key, now: int) -> Rule:
     """Require a customer that nobody holds or owns, or whose deadline has passed."""
     return Rule("already_claimed", key, (state == "available") | (expires_at <= now), ends_with=("expires_at",))
 

@@ -41,8 +41,8 @@ class Digest(NamedTuple):
 def suppress(actor: Actor, customer: str, known: Customer | None, *, force: bool) -> Transition:
     """Suppress a customer. One that somebody holds or owns is reclaimed, with `force` only."""
     key = actor.customer_key(customer)
-    unheld = [] if force else [rules.unheld(key, actor.clock(known))]
-    required = (*manager_verb_rules(actor), *customer_rules(actor, key), *unheld)
+    free = [] if force else [rules.not_held(key, actor.clock(known))]
+    required = (*manager_verb_rules(actor), *customer_rules(actor, key), *free)
     if known is None:
         return Recheck(key, None, required)
     if known.suppressed_at is not None:

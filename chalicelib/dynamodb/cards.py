@@ -38,7 +38,7 @@ _MAX_DIGITS: Final = 30  # a number with more is stored as text: DynamoDB keeps 
 
 def card_of(fields: Mapping[str, Any], pool: Pool) -> Item:
     """Return the card of a customer with these fields, in DynamoDB's JSON. A field without a value is left out."""
-    names, tz = _names(pool.definitions.rows), times.zone(pool.policy.time_zone or "UTC")
+    names, tz = _names(pool.definitions.listed), times.zone(pool.policy.time_zone or "UTC")
     card: Item = {}
     for key, name in names.items():
         field = pool.definitions.by_key[key]
@@ -48,8 +48,8 @@ def card_of(fields: Mapping[str, Any], pool: Pool) -> Item:
 
 
 def shown(card: Item, definitions: Definitions) -> dict[str, Any]:
-    """Return the values of a card by field, as a row shows them. Of a longer text only the start is left."""
-    names = _names(definitions.rows)
+    """Return the values of a card by field, as lists show them. Of a longer text only the start is left."""
+    names = _names(definitions.listed)
     return {key: _read(definitions.by_key[key], card[name]) for key, name in names.items() if name in card}
 
 
@@ -68,9 +68,9 @@ def in_territory(territory: Territory, definitions: Definitions) -> Condition | 
     """
     return _condition(
         territory,
-        _names(definitions.rows).get(territory.field),
+        _names(definitions.listed).get(territory.field),
         _selected(territory, definitions),
-        len(definitions.rows),
+        len(definitions.listed),
     )
 
 
@@ -92,7 +92,7 @@ def matching(filters: Sequence[FieldFilter], definitions: Definitions) -> Condit
 
     None without filters.
     """
-    names, shares = _names(definitions.rows), len(definitions.rows)
+    names, shares = _names(definitions.listed), len(definitions.listed)
     conditions = [_fits(each, Attribute(["card", names[each.field.key]]), shares) for each in filters]
     return reduce(and_, conditions) if conditions else None
 
@@ -120,7 +120,7 @@ def _fits(wanted: FieldFilter, path: Attribute, shares: int) -> Condition:
 
 def in_full(card: Item, field: str, definitions: Definitions) -> bool:
     """Return whether the value of a card is complete, or was cut from a text without a contact."""
-    stored = card.get(_names(definitions.rows).get(field, ""), {})
+    stored = card.get(_names(definitions.listed).get(field, ""), {})
     return _CUT_BEFORE_CONTACT not in stored.get("S", "")
 
 
@@ -141,7 +141,7 @@ def _selected(territory: Territory, definitions: Definitions) -> FieldFilter | N
 def layout(field: Field, definitions: Definitions) -> tuple[str, int]:
     """Return the name of a field in cards, and the most bytes of its value; 0 for a value that is never cut."""
     cut = field.type in ("text", "choice", "phone", "email", "url")
-    return _names(definitions.rows)[field.key], MAX_BYTES // len(definitions.rows) if cut else 0
+    return _names(definitions.listed)[field.key], MAX_BYTES // len(definitions.listed) if cut else 0
 
 
 @lru_cache(maxsize=256)

@@ -40,7 +40,7 @@ with it. Nothing here calls DynamoDB.
                         One partition of each tenant lists its suppressions
     place    rank       available customers by priority and waiting time, customers set aside, suppressed
                         ones, and each holder's customers: claims by deadline, then private ones by deadline.
-                        Projects ROW: what a list shows of a customer
+                        Projects PROJECTION: what a list shows of a customer
     due      due_at     the claims of a pool by deadline, and its private customers by deadline. Projects whole items,
                         so the sweep needs no second read. Two partitions of all tenants list erased customers that
                         are not yet emptied, and users whose leave is unfinished. One of each pool lists its imports,
@@ -103,14 +103,14 @@ def stored_name(name: str) -> str:
 
 
 # DynamoDB projects at most twenty attributes into an index. State, holder and deadline follow from the index keys.
-IN_ROW: Final = (
+IN_PROJECTION: Final = (
     "name", "card", "version", "claim_id", "claimed_at", "extensions", "pinned_until", "win_requested_at", "won_at",
     "amount", "ends_at", "entered_at", "last_follow_up_at", "returns", "set_aside_at", "suppressed_at", "priority",
     "created_at", "updated_at",
 )  # fmt: skip
-ROW: Final = tuple(map(stored_name, IN_ROW))
-PROJECTED: Final = {PLACE: ROW, ENTERED: ("card",), NAMES: ("card",)}  # beside the keys; others project keys only
-LISTING: Final = frozenset((*COVERING, PLACE))  # indexes that carry the row of a customer
+PROJECTION: Final = tuple(map(stored_name, IN_PROJECTION))
+PROJECTED: Final = {PLACE: PROJECTION, ENTERED: ("card",), NAMES: ("card",)}  # other indexes: keys only
+LISTING: Final = frozenset((*COVERING, PLACE))  # indexes that project what lists show
 
 UNFINISHED_ERASURES: Final = "ERASURES"  # the partition of `due` with the tombstones that are not yet emptied
 SCHEDULE_SHARDS: Final = 4  # partitions of `due` with the pools of all tenants

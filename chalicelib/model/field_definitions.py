@@ -21,7 +21,7 @@ from chalicelib.model.validation import FieldError
 from importing.unique import number
 
 MAX_FIELDS: Final = 50
-MAX_IN_ROWS: Final = 8  # `list` or `filter`: their values are copied to the indexes
+MAX_LISTED_FIELDS: Final = 8  # `list` or `filter`: their values are copied to the indexes
 MAX_UNIQUE: Final = 3
 MAX_SEARCH: Final = 4
 MAX_OPTIONS: Final = 100
@@ -50,7 +50,7 @@ class Label(Struct, frozen=True, forbid_unknown_fields=True):
 class Field(Struct, frozen=True, forbid_unknown_fields=True):
     """One field of a pool's customers.
 
-    `list` shows it in rows of lists, `filter` lets lists be filtered by it, `search` makes its text part of a search.
+    `list` shows it in lists, `filter` lets lists be filtered by it, `search` makes its text part of a search.
     """
 
     key: Key
@@ -104,7 +104,7 @@ class Definitions(Struct, frozen=True):
     masked: frozenset[str]
     unique: tuple[str, ...]
     exact: frozenset[str]  # fields in whose text no contact is looked for: ids, choices and numbers
-    rows: tuple[str, ...]  # `list` or `filter`: what rows of lists show
+    listed: tuple[str, ...]  # `list` or `filter`: what lists show
     checked: bool  # a pool that defines no fields accepts any text, number or bool
 
     def errors_of_new(self, fields: Mapping[str, Any], *, strict: bool) -> tuple[FieldError, ...]:
@@ -157,8 +157,8 @@ def definitions_of(fields: tuple[Field, ...]) -> Definitions:
     exact = {key for key, field in by_key.items() if field.unique or field.type in ("choice", "choices", "number")}
     masked = {key for key, field in by_key.items() if field.masked}
     unique = tuple(key for key, field in by_key.items() if field.unique)
-    rows = tuple(key for key, field in by_key.items() if field.list or field.filter)
-    return Definitions(by_key, kinds, frozenset(masked), unique, frozenset(exact), rows, checked=bool(fields))
+    listed = tuple(key for key, field in by_key.items() if field.list or field.filter)
+    return Definitions(by_key, kinds, frozenset(masked), unique, frozenset(exact), listed, checked=bool(fields))
 
 
 # Values
@@ -242,7 +242,7 @@ def problems(fields: Sequence[Field]) -> list[FieldError]:
     found += [
         FieldError("too_many_fields", "fields", (most, name))
         for name, most, count in (
-            ("list, filter", MAX_IN_ROWS, sum(field.list or field.filter for field in fields)),
+            ("list, filter", MAX_LISTED_FIELDS, sum(field.list or field.filter for field in fields)),
             ("unique", MAX_UNIQUE, sum(field.unique for field in fields)),
             ("search", MAX_SEARCH, sum(field.search for field in fields)),
         )

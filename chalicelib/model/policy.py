@@ -1,4 +1,4 @@
-"""The policy of a pool: its rules, their validation, and the deadlines that they give."""
+"""The policy of a pool: its settings, their validation, and the deadlines that they give."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Region: TypeAlias = Annotated[  # validated there too
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
-    """The rules of one pool. Durations are ISO 8601 text as the manager wrote them; null switches a rule off."""
+    """The settings of one pool. Durations are ISO 8601 text as the manager wrote them; null switches a setting off."""
 
     holding_limit: Count | None = None
     daily_claim_limit: Count | None = None
@@ -104,7 +104,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def warnings(self) -> list[Bypass]:
-        """Return which rules leave a way around another one open (rule 17)."""
+        """Return which settings leave a way around a limit open (rule 17)."""
         opened: dict[Bypass, bool] = {
             "max_hold_without_cooldown": self.max_hold is not None and self.cooldown is None,
             "win_holder_without_private_limit": self.win_mode == "holder" and self.private_limit is None,
@@ -120,13 +120,13 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         times.zone(self.time_zone or "UTC")
 
     def _durations(self) -> list[tuple[str, str]]:
-        """Return each duration with the name of its rule."""
+        """Return each duration with the name of its setting."""
         single = [(name, text) for name in self.DURATIONS if (text := getattr(self, name)) is not None]
         return single + [("reminders", text) for text in self.reminders or ()]
 
-    def length(self, rule: str) -> int | None:
-        """Return the duration of a rule in milliseconds, or None if the rule is off."""
-        text = getattr(self, rule)
+    def length(self, setting: str) -> int | None:
+        """Return the duration of a setting in milliseconds, or None if it is off."""
+        text = getattr(self, setting)
         return None if text is None else times.duration_ms(text)
 
     def day(self, now: int) -> str:
@@ -141,7 +141,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         """Return when a claim expires, or None. The only formula of a deadline (rule 13)."""
         ttl_starts = active_at if self.follow_up_restarts_clock else claimed_at
         clocks = (("claim_ttl", ttl_starts), ("idle_ttl", active_at), ("max_hold", held_since))
-        ends = [start + length for rule, start in clocks if (length := self.length(rule)) is not None]
+        ends = [start + length for setting, start in clocks if (length := self.length(setting)) is not None]
         return min(ends, default=None)
 
     def private_deadline(self, active_at: int) -> int | None:

@@ -138,7 +138,7 @@ class Customer(_CustomerFacts):
     `suppressed_at`: since when it is not to be contacted.
     `amount` and `ends_at` come with a win; only managers and the holder or owner see them. A replayed response has the
     facts of the first one with the current name and fields, which are null if the customer no longer exists.
-    `partial`: a row of a list, with only the fields that are `list` or `filter`, and of longer text only the start."""
+    `partial`: listed, with only the fields that are `list` or `filter`, and of longer text only the start."""
 
     amount: str | None
     ends_at: Time | None

@@ -14,7 +14,7 @@ from chalicelib.model.model import Pool
 from chalicelib.model.responses import LogPage
 from chalicelib.model.times import DAY
 from chalicelib.model.validation import FieldError
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import require_manager, sound
 from chalicelib.transactions.change_log import KEPT_DAYS
 from chalicelib.transactions.context import RequestContext
@@ -26,8 +26,8 @@ def list_entries(
     """Return a page of the log from the day `since` to the day `to`, both included, oldest first. Managers only."""
     pool = ctx.pool(pool_id)
     partition = keys.log_of(pool.tenant, pool.id)
-    place = Cursor(ctx.backend.secret, partition, str(since), str(to))
-    last = place.read(cursor, str)
+    codec = CursorCodec(ctx.backend.secret, partition, str(since), str(to))
+    last = codec.read(cursor, str)
     require_manager(ctx, pool)
     if since is not None and to is not None and since > to:
         raise Refused(Refusal("invalid_request", errors=(FieldError("days", "from, to", (KEPT_DAYS,)),)))
@@ -40,7 +40,7 @@ def list_entries(
     page = ctx.backend.table.page(partition, limit, between=between(None, low, high), after=after)
     stored = ((key.sk, item) for key, item in zip(page.keys, page.items, strict=True))
     entries = sound("log entry", stored, lambda item: rendering.log_entry(items.log_record(item)))
-    return LogPage(entries, None if page.last is None else place.write(page.keys[-1].sk))
+    return LogPage(entries, None if page.last is None else codec.write(page.keys[-1].sk))
 
 
 def _moments(pool: Pool, now: int, since: date | None, to: date | None) -> tuple[int, int]:

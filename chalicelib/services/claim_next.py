@@ -26,7 +26,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.field_filters import FieldFilter, InvalidFilter, any_of
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import only_members, require_manager, require_ready
 from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
@@ -68,13 +68,13 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     filters = _filters(ctx, pool, wanted.filters)
-    place = Cursor(ctx.backend.secret, keys.place_available(pool.tenant, pool.id), str(filters))
+    codec = CursorCodec(ctx.backend.secret, keys.place_available(pool.tenant, pool.id), str(filters))
     territory = partial(ctx.backend.territories.territory_of, actor.member_key)
     planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, territory=territory)
     uow = ctx.taking_uow(actor, planner)
-    search = _Search(ctx, pool, uow, wanted.count, filters, place.read(wanted.cursor, Rank))
+    search = _Search(ctx, pool, uow, wanted.count, filters, codec.read(wanted.cursor, Rank))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
-    stopped = None if search.stopped_at is None else place.write(search.stopped_at)
+    stopped = None if search.stopped_at is None else codec.write(search.stopped_at)
     body = None if stopped is None else {NEXT_CURSOR: stopped}
     end = Result("", body=body, refusal=None if search.taken else refusal)
     end = uow.idempotency.close(uow.table, {WHOLE: end})[WHOLE]

@@ -74,8 +74,8 @@ def _limit_refusals(ctx: RequestContext, pool: Pool, member_item: Item) -> list[
     expired = expired_claims_of(ctx.backend.table, pool, actor.user, ctx.now)
     kept = items.deserialize(member_item["held"]) - len(expired)
     room = items.deserialize(member_item["room"]) + len(expired)
-    standing = member_item | {"held": items.serialize(kept), "room": items.serialize(room)}
-    return Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home).refusals(standing, 0)
+    swept = member_item | {"held": items.serialize(kept), "room": items.serialize(room)}
+    return Quota(actor.member_key, actor.policy, actor.now, 1, home=actor.home).refusals(swept, 0)
 
 
 def _is_id(text: str) -> bool:

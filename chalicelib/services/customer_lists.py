@@ -1,7 +1,7 @@
-"""List the customers of a pool by state and holder, from the index that carries their rows.
+"""List the customers of a pool by state and holder, from the index that projects what lists show.
 
-A row may be a moment late, and shows the fields of lists and filters only: `partial` in the answer. Where an index has
-no rows, the customers of a page are read, without their fields. Nothing here writes.
+A projection may be a moment late, and has the fields of lists and filters only: `partial` in the answer. Where an index
+projects keys only, the customers of a page are read, without their fields. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, ENTERED, INDEX_RANGE, LISTING, NAMES, PLACE, REQUEST, Key
-from chalicelib.dynamodb.rows import row_record
+from chalicelib.dynamodb.projections import projected_record
 from chalicelib.dynamodb.sharded_query import Entry
 from chalicelib.dynamodb.table import begins_with, between
 from chalicelib.model import responses
@@ -28,7 +28,7 @@ from chalicelib.model.model import Customer, Pool, State
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.text import IDENTIFIER
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import log_malformed
@@ -36,7 +36,7 @@ from chalicelib.transactions.customer_cache import log_malformed
 T = TypeVar("T")
 NOBODY: Final = ""  # an id that no customer has
 CUSTOMERS_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
-ROWS_PER_READ: Final = 99  # with the one after them, a hundred customers without their fields: one request
+PROJECTIONS_PER_READ: Final = 99  # with the one after them, a hundred customers without their fields: one request
 MAX_READS_PER_PAGE: Final = 10  # then a page may stay short
 
 Listed: TypeAlias = State | Literal["set_aside", "win_requested", "suppressed"]
@@ -104,23 +104,23 @@ def for_caller(ctx: RequestContext, pool: Pool, wanted: Filter, found: dict[Key,
 def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int, cursor: str | None) -> CustomerPage:
     """Return a page of customers in two requests at once, for the index and for the caller's role, in any pool.
 
-    A third one reads the customers where the index has no rows. With a name, the page is taken from the index of names,
-    and customers of other states or holders are left out of it. Where customers are hidden from the caller, more is
-    read, until the page is full or after MAX_READS_PER_PAGE.
+    A third one reads the customers where the index projects keys only. With a name, the page is taken from the index
+    of names, and customers of other states or holders are left out of it. Where customers are hidden from the caller,
+    more is read, until the page is full or after MAX_READS_PER_PAGE.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     wanted, manager = for_caller(ctx, pool, wanted)
     index, partitions, part = list_of(pool, wanted)
-    place = Cursor(actor.secret, partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
-    last = last_position(place, cursor, index, wanted)
+    codec = CursorCodec(actor.secret, partitions[0], str(wanted.state), str(wanted.holder), str(wanted.name))
+    last = last_position(codec, cursor, index, wanted)
     # Elsewhere private customers have no deadline, so the index has them last.
     merged = index == PLACE and wanted.state is None and pool.policy.private_ttl is not None
     if wanted.state in HELD_BY_NOBODY and wanted.holder is not None:
         only_members(ctx, pool)
         return CustomerPage([], None)
     if wanted.name is not None and not _sees_all_names(ctx, pool):
-        return _found_by_name(ctx, pool, wanted, limit, last, place)
+        return _found_by_name(ctx, pool, wanted, limit, last, codec)
     by_index = partial(entries, ctx, actor, index, partitions, part)
     read = partial(_by_deadline, ctx, actor, wanted) if merged else by_index
     listed: list[Entry] = []
@@ -128,9 +128,9 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
     for _ in range(MAX_READS_PER_PAGE):
         room = limit - len(shown)
         listed, manager = with_role(ctx, pool, partial(read, last, room + 1), manager)
-        rows = [row for row in rows_of(ctx, actor, index, listed[:room]) if row is not None]
-        fitting = [each for each in rows if wanted.fits(each, actor.clock(each))]
-        seen = {each.id: ctx.row(pool, each, manager) for each in fitting if manager or not actor.hides(each)}
+        found = [each for each in projections_of(ctx, actor, index, listed[:room]) if each is not None]
+        fitting = [each for each in found if wanted.fits(each, actor.clock(each))]
+        seen = {each.id: ctx.list_item(pool, each, manager) for each in fitting if manager or not actor.hides(each)}
         shown |= seen
         more = len(listed) > room
         # A short page would reveal how many customers are hidden from the caller.
@@ -138,7 +138,7 @@ def list_customers(ctx: RequestContext, pool_id: str, wanted: Filter, limit: int
             break
         last = position(listed[room - 1])
     end = position(listed[room - 1]) if more else None
-    return CustomerPage(list(shown.values()), None if end is None else place.write(end, hidden=end.id not in shown))
+    return CustomerPage(list(shown.values()), None if end is None else codec.write(end, hidden=end.id not in shown))
 
 
 def with_role(ctx: RequestContext, pool: Pool, read: Callable[[], T], manager: bool | None) -> tuple[T, bool]:
@@ -205,7 +205,7 @@ def _sees_all_names(ctx: RequestContext, pool: Pool) -> bool:
 
 
 def _found_by_name(
-    ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: Last | None, place: Cursor
+    ctx: RequestContext, pool: Pool, wanted: Filter, limit: int, last: Last | None, codec: CursorCodec
 ) -> CustomerPage:
     """Return the page for a member who does not see every customer with its full name. The others are skipped.
 
@@ -213,25 +213,25 @@ def _found_by_name(
     """
     actor, (index, partitions, part) = ctx.actor(pool), list_of(pool, wanted)
     seen: list[tuple[Last, Customer]] = []
-    standing: Last | None = None
+    last_shown: Last | None = None
     for _ in range(MAX_READS_PER_PAGE):
-        listed = entries(ctx, actor, index, partitions, part, last, ROWS_PER_READ + 1)
+        listed = entries(ctx, actor, index, partitions, part, last, PROJECTIONS_PER_READ + 1)
         # Always one read at least: the number of requests must not disclose whether a name begins like this.
-        known = rows_of(ctx, actor, index, listed) if listed else read_rows(ctx, actor, [NOBODY]).values()
+        known = projections_of(ctx, actor, index, listed) if listed else read_projections(ctx, actor, [NOBODY]).values()
         for entry, customer in zip(listed, known, strict=False):
             if customer is None or actor.hides(customer):
                 continue
             if in_full(actor, customer, "name", customer.name):
-                standing = position(entry)
-                seen += [(standing, customer)] if wanted.fits(customer, actor.clock(customer)) else []
-        more = len(listed) > ROWS_PER_READ
+                last_shown = position(entry)
+                seen += [(last_shown, customer)] if wanted.fits(customer, actor.clock(customer)) else []
+        more = len(listed) > PROJECTIONS_PER_READ
         if len(seen) > limit or not more:
             break
         last = position(listed[-1])
-    end = seen[limit - 1][0] if len(seen) > limit else standing if more else None
+    end = seen[limit - 1][0] if len(seen) > limit else last_shown if more else None
     return CustomerPage(
-        [ctx.row(pool, each, manager=False) for _, each in seen[:limit]],
-        None if end is None else place.write(end),
+        [ctx.list_item(pool, each, manager=False) for _, each in seen[:limit]],
+        None if end is None else codec.write(end),
     )
 
 
@@ -242,7 +242,7 @@ def in_full(actor: Actor, customer: Customer, field: str, value: Any) -> bool:
     return mask is None or theirs or mask.field(field, value) == value
 
 
-# Entries of an index, and their rows
+# Entries of an index, and their projections
 
 
 class Last(Struct, frozen=True, array_like=True):
@@ -253,9 +253,9 @@ class Last(Struct, frozen=True, array_like=True):
     shard: Annotated[int, Meta(ge=0, lt=32)]
 
 
-def last_position(place: Cursor, cursor: str | None, index: str, wanted: Filter) -> Last | None:
+def last_position(codec: CursorCodec, cursor: str | None, index: str, wanted: Filter) -> Last | None:
     """Return where the list continues. Raises Refused for an impossible position, on which DynamoDB fails."""
-    last = place.read(cursor, Last)
+    last = codec.read(cursor, Last)
     if last is None:
         return None
     rank = last.rank
@@ -326,33 +326,34 @@ def look(
     return Look(found.entries, found.looked_at, end)
 
 
-def rows_of(ctx: RequestContext, actor: Actor, index: str, listed: Sequence[Entry]) -> list[Customer | None]:
-    """Return the row of each entry, a customer without its fields. None for one that is malformed or gone.
+def projections_of(ctx: RequestContext, actor: Actor, index: str, listed: Sequence[Entry]) -> list[Customer | None]:
+    """Return the projection of each entry, a customer without its fields. None for one that is malformed or gone.
 
-    From an index without rows, the customers are read, a hundred in a request.
+    For an index that projects keys only, the customers are read, a hundred in a request.
     """
     if index in LISTING:
-        return [row_or_none(actor.tenant, actor.pool, entry.item) for entry in listed]
+        return [projection_or_none(actor.tenant, actor.pool, entry.item) for entry in listed]
     ids = [position(entry).id for entry in listed]
-    known = read_rows(ctx, actor, ids)
+    known = read_projections(ctx, actor, ids)
     return [known[each] for each in ids]
 
 
-def read_rows(ctx: RequestContext, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
+def read_projections(ctx: RequestContext, actor: Actor, ids: Sequence[str]) -> dict[str, Customer | None]:
     """Read customers without their fields, a moment late at most. None for one that is malformed or gone."""
     found = ctx.backend.table.get([actor.customer_key(each) for each in ids], consistent=False)
     stored = {each: found.get(actor.customer_key(each)) for each in ids}
     return {
-        each: None if item is None else row_or_none(actor.tenant, actor.pool, item) for each, item in stored.items()
+        each: None if item is None else projection_or_none(actor.tenant, actor.pool, item)
+        for each, item in stored.items()
     }
 
 
-def row_or_none(tenant: str, pool: str, stored: Item) -> Customer | None:
-    """Return the row of an item; None if it is that of an erased customer, or malformed, which is logged."""
+def projection_or_none(tenant: str, pool: str, stored: Item) -> Customer | None:
+    """Return the projection of an item. None for an erased customer, and for a malformed one, which is logged."""
     if items.is_tombstone(stored):
         return None
     try:
-        return row_record(tenant, pool, stored)
+        return projected_record(tenant, pool, stored)
     except items.MALFORMED as error:
         log_malformed(keys.id_from_pk(stored["pk"]["S"]), error)
         return None

@@ -32,19 +32,19 @@ from chalicelib.services.customer_lists import (
     HELD_BY_NOBODY,
     MAX_READS_PER_PAGE,
     NOBODY,
-    ROWS_PER_READ,
+    PROJECTIONS_PER_READ,
     Filter,
     Last,
     last_position,
     position,
 )
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import only_members, require_manager, require_ready
 from chalicelib.transactions.context import RequestContext
 
 MAX_SORTED: Final = 1_000
-# The rows that the queries of a request with a filter look at, at most: five megabytes together, as DynamoDB ends each
-# query at one, and no row is larger than a kilobyte.
+# The projections that the queries of a request with a filter look at, at most: five megabytes together. DynamoDB ends
+# each query at one, and none is larger than a kilobyte.
 LOOKS: Final = (80, 480, 2_000, 3_500, 3_500, 3_500)
 
 # The orders of each list, the default first. Those of a holder's customers are computed here, the others by an index.
@@ -137,17 +137,17 @@ def list_customers(
     if wish in (Wish(), by_index):
         return customer_lists.list_customers(ctx, pool_id, wanted, limit, cursor)
     search = _checked(ctx, ctx.pool(pool_id), wanted, wish)
-    place = Cursor(
+    codec = CursorCodec(
         ctx.backend.secret, keys.customer_roster(ctx.caller.tenant, pool_id), *map(str, (wanted, wish, search.order))
     )
     if search.wanted.state in HELD_BY_NOBODY and search.wanted.holder is not None:
         return CustomerPage([], None)
     if search.wanted.holder is not None:
-        return _sorted(ctx, search, place, limit, cursor)
+        return _sorted(ctx, search, codec, limit, cursor)
     text = search.text
     if text is not None and search.wanted.name is None and row_search.serves(ctx, search.actor.home, text.text):
-        return _by_rows(ctx, search, text.text, place, limit, cursor)
-    return _scanned(ctx, search, place, limit, cursor)
+        return _by_rows(ctx, search, text.text, codec, limit, cursor)
+    return _scanned(ctx, search, codec, limit, cursor)
 
 
 def find(ctx: RequestContext, pool_id: str, kind: Kind, text: str, wanted: Filter, wish: Wish) -> CustomerPage:
@@ -210,24 +210,24 @@ class _Place(Struct, frozen=True, array_like=True, order=True):
     id: str
 
 
-def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
+def _sorted(ctx: RequestContext, search: _Search, codec: CursorCodec, limit: int, cursor: str | None) -> CustomerPage:
     """Return a page of a holder's customers: of the first MAX_SORTED by deadline."""
-    last = place.read(cursor, _Place)
+    last = codec.read(cursor, _Place)
     if last is not None and isinstance(last.value, str) != (search.order == "name"):
         raise Refused(Refusal("invalid_cursor"))
     pool = search.actor.home
     _, (partition,), part = customer_lists.list_of(pool, replace(search.wanted, name=None))
     look = customer_lists.look(ctx, search.actor, PLACE, [partition], part, None, search.where, MAX_SORTED)
     value = _VALUES[search.order]
-    rows = _rows(ctx, search, PLACE, look.entries)
-    fitting = [each for each in rows if each is not None and search.fits(each)]
+    projections = _projections(ctx, search, PLACE, look.entries)
+    fitting = [each for each in projections if each is not None and search.fits(each)]
     by_name = search.order == "name"
     found = {_Place(value(each), each.id): each for each in fitting if not by_name or search.is_named(each)}
     after = [at for at in sorted(found) if last is None or at > last]
     page = after[:limit]
     return CustomerPage(
-        [ctx.row(pool, found[at], search.manager) for at in page],
-        place.write(page[-1], hidden=True) if len(after) > limit else None,
+        [ctx.list_item(pool, found[at], search.manager) for at in page],
+        codec.write(page[-1], hidden=True) if len(after) > limit else None,
     )
 
 
@@ -235,7 +235,7 @@ def _sorted(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cur
 
 
 def _by_rows(
-    ctx: RequestContext, search: _Search, text: str, place: Cursor, limit: int, cursor: str | None
+    ctx: RequestContext, search: _Search, text: str, codec: CursorCodec, limit: int, cursor: str | None
 ) -> CustomerPage:
     """Return a page of the customers with a text, through the search rows. Its cursors name no customer in clear."""
     actor, pool = search.actor, search.actor.home
@@ -250,13 +250,13 @@ def _by_rows(
         actor,
         row_search.Search(text, fits, sees_all, narrowed),
         limit,
-        last_position(place, cursor, NAMES, search.wanted),
+        last_position(codec, cursor, NAMES, search.wanted),
     )
-    shown = [ctx.row(pool, each, search.manager) for each in found.customers]
+    shown = [ctx.list_item(pool, each, search.manager) for each in found.customers]
     if found.last is None:
         return CustomerPage(shown, None)
     short = UNSET if len(shown) == limit else found.looked_at
-    return CustomerPage(shown, place.write(found.last, hidden=True), looked_at=short)
+    return CustomerPage(shown, codec.write(found.last, hidden=True), looked_at=short)
 
 
 # Other lists, in the order of an index
@@ -300,19 +300,19 @@ class _Walk(Struct):
         return self.search.text is not None or (self.index == NAMES and self.search.wanted.state is not None)
 
     def _per_read(self) -> int:
-        return ROWS_PER_READ if self.search.text is None else CUSTOMERS_PER_READ
+        return PROJECTIONS_PER_READ if self.search.text is None else CUSTOMERS_PER_READ
 
-    def take(self, batch: Sequence[Entry], rows: Sequence[Customer | None]) -> None:
+    def take(self, batch: Sequence[Entry], projections: Sequence[Customer | None]) -> None:
         """Add the customers that fit."""
         self.reads += 1
         by_name = self.search.order == "name"
-        for entry, row in zip(batch, rows, strict=True):
-            if row is not None and self.search.fits(row) and (not by_name or self.search.is_named(row)):
-                self.found.append((position(entry), row))
+        for entry, each in zip(batch, projections, strict=True):
+            if each is not None and self.search.fits(each) and (not by_name or self.search.is_named(each)):
+                self.found.append((position(entry), each))
 
 
 def filtered_size(looks: int, looked_at: int, found: int, missing: int) -> int:
-    """Return how many rows a request looks at next for a page of a filter; 0 after its share of five megabytes.
+    """Return how many projections a request looks at next for a page of a filter; 0 after its share of five megabytes.
 
     As many as probably have the missing ones, by the share that has fitted so far, with room for bad luck.
     """
@@ -324,38 +324,38 @@ def filtered_size(looks: int, looked_at: int, found: int, missing: int) -> int:
     return min(LOOKS[looks], max(LOOKS[0], ceil(likely)))
 
 
-def _scanned(ctx: RequestContext, search: _Search, place: Cursor, limit: int, cursor: str | None) -> CustomerPage:
+def _scanned(ctx: RequestContext, search: _Search, codec: CursorCodec, limit: int, cursor: str | None) -> CustomerPage:
     """Return a page of a list in the order of its index, after looking at a bounded share of it."""
     actor, prefix = search.actor, search.wanted.name or ""
     listed = replace(search.wanted, name=prefix if search.order == "name" else None)
     index, partitions, part = customer_lists.list_of(actor.home, listed)
-    walk = _Walk(search, index, limit, last_position(place, cursor, index, search.wanted))
+    walk = _Walk(search, index, limit, last_position(codec, cursor, index, search.wanted))
     while size := walk.size():
         look = customer_lists.look(ctx, actor, index, partitions, part, walk.last, search.where, size)
         walk.looks, walk.looked_at = walk.looks + 1, walk.looked_at + look.looked_at
         left = len(look.entries)
         for batch in walk.batches(look.entries):
-            walk.take(batch, _rows(ctx, search, index, batch))
+            walk.take(batch, _projections(ctx, search, index, batch))
             walk.last, left = position(batch[-1]), left - len(batch)
         walk.last = walk.last if left else look.end
         if walk.last is None or walk.missing <= 0 or walk.reads >= MAX_READS_PER_PAGE:
             break
     if walk.reads == 0 and not search.manager and (index not in LISTING or search.text is not None):
         # Always one read at least: the number of requests must not disclose whether a hidden value fits.
-        customer_lists.read_rows(ctx, actor, [NOBODY])
-    shown = [ctx.row(actor.home, each, search.manager) for _, each in walk.found[:limit]]
+        customer_lists.read_projections(ctx, actor, [NOBODY])
+    shown = [ctx.list_item(actor.home, each, search.manager) for _, each in walk.found[:limit]]
     if walk.missing < 0 or (walk.missing == 0 and walk.last is not None):
-        return CustomerPage(shown, place.write(walk.found[limit - 1][0], hidden=True))
+        return CustomerPage(shown, codec.write(walk.found[limit - 1][0], hidden=True))
     # Among names that the caller may not see, the number of those with a prefix must stay unknown.
     if walk.last is not None and (search.manager or not search.wanted.name):
-        return CustomerPage(shown, place.write(walk.last, hidden=True), looked_at=walk.looked_at)
+        return CustomerPage(shown, codec.write(walk.last, hidden=True), looked_at=walk.looked_at)
     return CustomerPage(shown, None)
 
 
-def _rows(ctx: RequestContext, search: _Search, index: str, batch: Sequence[Entry]) -> list[Customer | None]:
+def _projections(ctx: RequestContext, search: _Search, index: str, batch: Sequence[Entry]) -> list[Customer | None]:
     """Return the customers of these entries, with their fields where a text is searched in them."""
     if search.text is None:
-        return customer_lists.rows_of(ctx, search.actor, index, batch)
+        return customer_lists.projections_of(ctx, search.actor, index, batch)
     ids = [position(each).id for each in batch]
     known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
     return [known.get(each) for each in ids]

@@ -28,8 +28,8 @@ from chalicelib.model.responses import CustomerPage, CustomersOrNull, EventPage
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
-from chalicelib.services.customer_lists import NOBODY, Filter, for_caller, in_full, read_rows, with_role
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.customer_lists import NOBODY, Filter, for_caller, in_full, read_projections, with_role
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import only_members, require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.customer_cache import MAX_READS, ReadSkew, keys_of
@@ -120,16 +120,16 @@ def get_many(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> Customers
     return CustomersOrNull([shown.get(each) for each in ids], None)
 
 
-def rows(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> CustomersOrNull:
-    """Return the customers of `get_many` as rows of a list: eventually consistent, without fields that lists leave out.
+def list_items(ctx: RequestContext, pool_id: str, ids: Sequence[str]) -> CustomersOrNull:
+    """Return the customers of `get_many` as lists show them: eventually consistent, without other fields.
 
-    The role and the customers are read at once, half a read unit for a customer. The console polls its rows this way.
+    The role and the customers are read at once, half a read unit for a customer. The console polls its list this way.
     """
     pool = ctx.pool(pool_id)
     actor = ctx.actor(pool)
     wanted = [each for each in dict.fromkeys(ids) if IDENTIFIER.fullmatch(each)]
-    known, manager = with_role(ctx, pool, partial(read_rows, ctx, actor, wanted), None)
-    shown = {name: ctx.row(pool, customer, manager) for name, customer in _visible(actor, known, manager).items()}
+    known, manager = with_role(ctx, pool, partial(read_projections, ctx, actor, wanted), None)
+    shown = {name: ctx.list_item(pool, customer, manager) for name, customer in _visible(actor, known, manager).items()}
     return CustomersOrNull([shown.get(each) for each in ids], None)
 
 
@@ -227,13 +227,15 @@ def history(ctx: RequestContext, pool_id: str, customer_id: str, limit: int, cur
     customer, manager = _read(ctx, pool, customer_id)
     theirs = customer.belongs_to(ctx.caller.user, ctx.actor(pool).clock(customer))
     reads_all = manager or theirs or pool.policy.notes_readers == "pool"
-    place = Cursor(ctx.backend.secret, keys.customer_key(customer.tenant, customer.pool, customer.id).pk, "history")
-    start = (place.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
+    codec = CursorCodec(
+        ctx.backend.secret, keys.customer_key(customer.tenant, customer.pool, customer.id).pk, "history"
+    )
+    start = (codec.read(cursor, Annotated[int, Meta(ge=1, le=10**9)]) or 0) + 1  # type: ignore[arg-type]
     events = [event for event in _events_from(ctx, customer, start, limit) if event.seq >= start][:limit]
     more = bool(events) and events[-1].seq < customer.version
     return EventPage(
         [rendering.event(event, ctx.caller.user, reads_all) for event in events],
-        place.write(events[-1].seq) if more else None,
+        codec.write(events[-1].seq) if more else None,
     )
 
 

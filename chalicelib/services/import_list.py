@@ -17,7 +17,7 @@ from chalicelib.model.model import Identifier
 from chalicelib.model.responses import ImportPage, ListedImport
 from chalicelib.model.times import rfc3339
 from chalicelib.model.validation import FieldError
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import require_manager, sound
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
@@ -38,8 +38,8 @@ def list_imports(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     pool = ctx.pool(pool_id)
     require_manager(ctx, pool)
     partition = keys.imports_in(pool.tenant, pool.id)
-    place, oldest = Cursor(ctx.backend.secret, partition), max(ctx.now - RETENTION_MS, pool.created_at)
-    last = place.read(cursor, Position)
+    codec, oldest = CursorCodec(ctx.backend.secret, partition), max(ctx.now - RETENTION_MS, pool.created_at)
+    last = codec.read(cursor, Position)
     if last is not None and last.at < oldest:
         return ImportPage([], None)
     after = None if last is None else keys.import_key(pool.tenant, pool.id, last.id)
@@ -49,7 +49,7 @@ def list_imports(ctx: RequestContext, pool_id: str, limit: int, cursor: str | No
     next_cursor = None
     if page.last is not None:
         name, stored = found[-1]
-        next_cursor = place.write(Position(-items.sort_value(stored[INDEX_RANGE[DUE]]), name))
+        next_cursor = codec.write(Position(-items.sort_value(stored[INDEX_RANGE[DUE]]), name))
     return ImportPage(sound("import", found, _listed), next_cursor)
 
 

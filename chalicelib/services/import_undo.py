@@ -24,7 +24,7 @@ from chalicelib.dynamodb.table import Check, Throttled
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.services import unique_keys
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions import import_log
 from chalicelib.transactions.context import RequestContext
@@ -54,17 +54,17 @@ def undo(ctx: RequestContext, pool_id: str, import_id: str, cursor: str | None) 
     answered = dict(ctx.idempotency.answers)
     if not answered:
         require_manager(ctx, pool)
-    place = Cursor(ctx.backend.secret, keys.import_key(pool.tenant, pool.id, import_id).pk)
-    start = place.read(cursor, str) or ""
+    codec = CursorCodec(ctx.backend.secret, keys.import_key(pool.tenant, pool.id, import_id).pk)
+    start = codec.read(cursor, str) or ""
     if cursor is not None and not import_log.is_place(start):
         raise Refused(Refusal("invalid_cursor"))
     if _NEXT not in answered:
-        answered = _undo_step(ctx, pool, import_id, start, place)
+        answered = _undo_step(ctx, pool, import_id, start, codec)
     next_cursor = msgspec.to_builtins(answered.pop(_NEXT).body or {})["next_cursor"]
     return Undoing(Outcome(answered), next_cursor)
 
 
-def _undo_step(ctx: RequestContext, pool: Pool, import_id: str, start: str, place: Cursor) -> dict[int, Result]:
+def _undo_step(ctx: RequestContext, pool: Pool, import_id: str, start: str, codec: CursorCodec) -> dict[int, Result]:
     """Undo one request of the import. Return its results, and the next cursor as one of them."""
     logged = import_log.read(ctx.backend.table, pool.tenant, pool.id, import_id, ctx.now, start)
     if logged is None:
@@ -80,7 +80,7 @@ def _undo_step(ctx: RequestContext, pool: Pool, import_id: str, start: str, plac
     results |= _undo_all(undoing, pool, {at: left[at] for at in waited})
     if logged.earlier is None:
         _mark_undone(ctx, pool, import_id)
-    next_cursor = None if logged.earlier is None else place.write(logged.earlier)
+    next_cursor = None if logged.earlier is None else codec.write(logged.earlier)
     return _store_results(ctx, answered | results | {_NEXT: Result("", body={"next_cursor": next_cursor})})
 
 

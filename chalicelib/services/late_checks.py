@@ -49,13 +49,13 @@ def continue_search(backend: Backend, now: int, seconds_left: SecondsLeft) -> in
         position = _position(stored, period)
         if position is None:
             return 0
-        for place, page in _pages(table, position):
+        for reached, page in _pages(table, position):
             if seconds_left() < MIN_SECONDS_LEFT:
                 if position.tenant:
                     _save(table, period, position)
                 return found
             found += _correct(backend, page, now)
-            position = place
+            position = reached
         _save(table, period, None)
     except Throttled:
         log.warning("the search for late checks is left for the next round: throttled")

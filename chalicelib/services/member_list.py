@@ -21,7 +21,7 @@ from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import MemberPage
 from chalicelib.model.users import Person
 from chalicelib.model.validation import FieldError
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import require_manager, roster_page, sound
 from chalicelib.transactions.context import RequestContext
 
@@ -62,15 +62,15 @@ def _bodies(ctx: RequestContext, pool: Pool, members: Iterable[Member]) -> list[
 
 
 def _sorted_page(ctx: RequestContext, pool: Pool, order: MemberOrder, limit: int, cursor: str | None) -> MemberPage:
-    place = Cursor(ctx.backend.secret, keys.member_roster(pool.tenant, pool.id), order)
-    last = place.read(cursor, Position)
+    codec = CursorCodec(ctx.backend.secret, keys.member_roster(pool.tenant, pool.id), order)
+    last = codec.read(cursor, Position)
     if last is not None and isinstance(last.rank, str) != (order == "name"):
         raise Refused(Refusal("invalid_cursor"))
     members = {member.user: member for member in _all_members(ctx, pool)}
     positions = sorted(_positions(ctx, members, order))
     listed = [at for at in positions if last is None or at > last][: limit + 1]
     bodies = _bodies(ctx, pool, [members[at.user] for at in listed[:limit]])
-    return MemberPage(bodies, place.write(listed[limit - 1]) if len(listed) > limit else None)
+    return MemberPage(bodies, codec.write(listed[limit - 1]) if len(listed) > limit else None)
 
 
 def _all_members(ctx: RequestContext, pool: Pool) -> list[Member]:

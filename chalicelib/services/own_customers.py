@@ -1,7 +1,7 @@
 """List what the caller holds or owns, over all pools that they are a member of.
 
-The rows are read from the index `place`: one query per pool. Orders other than by deadline compare the first MAX_SORTED
-of them.
+The projections are read from the index `place`: one query per pool. Orders other than by deadline compare the first
+MAX_SORTED of them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from chalicelib.model.model import Customer, Member, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
 from chalicelib.model.text import IDENTIFIER
-from chalicelib.services.customer_lists import row_or_none
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.customer_lists import projection_or_none
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import memberships
 from chalicelib.transactions.context import RequestContext
 
@@ -57,18 +57,18 @@ class _Own(NamedTuple):
 
 
 class _Listed(NamedTuple):
-    """A customer's position and its row; None if it is malformed."""
+    """A customer's position and its projection; None if it is malformed."""
 
     at: Position
-    row: Customer | None
+    customer: Customer | None
 
 
 def list_customers(
     ctx: RequestContext, state: Owned | None, order: Order, limit: int, cursor: str | None
 ) -> CustomerPage:
     owner = keys.user_key(ctx.caller.tenant, ctx.caller.user)
-    place = Cursor(ctx.backend.secret, owner.pk, owner.sk, str(state), order)
-    last = _checked(place.read(cursor, Position), state, order)
+    codec = CursorCodec(ctx.backend.secret, owner.pk, owner.sk, str(state), order)
+    last = _checked(codec.read(cursor, Position), state, order)
     pools = {pool.id: _Own(pool, member) for pool, member in memberships(ctx)}
     if order == "expires_at":
         listed = _by_deadline(ctx, list(pools), state, last, limit + 1)
@@ -76,11 +76,11 @@ def list_customers(
         compared = _compared(_by_deadline(ctx, list(pools), state, None, MAX_SORTED), _COMPARED[order])
         listed = [each for each in compared if last is None or each.at > last][: limit + 1]
     shown = []
-    for at, row in listed[:limit]:
-        if row is not None:
+    for at, customer in listed[:limit]:
+        if customer is not None:
             own = pools[at.pool]
-            shown.append(ctx.row(own.pool, row, ctx.caller.admin or own.member.role == "manager"))
-    return CustomerPage(shown, place.write(listed[limit - 1].at) if len(listed) > limit else None)
+            shown.append(ctx.list_item(own.pool, customer, ctx.caller.admin or own.member.role == "manager"))
+    return CustomerPage(shown, codec.write(listed[limit - 1].at) if len(listed) > limit else None)
 
 
 def _checked(last: Position | None, state: Owned | None, order: Order) -> Position | None:
@@ -134,16 +134,18 @@ def _ranked(ctx: RequestContext, pool: str, options: dict[str, Any] | None, limi
     page = ctx.backend.table.query(partition, index=PLACE, limit=limit, **options)
     return [
         _Listed(
-            Position(items.sort_value(item["rank"]), pool, keys.id_from_pk(key.pk)), row_or_none(tenant, pool, item)
+            Position(items.sort_value(item["rank"]), pool, keys.id_from_pk(key.pk)),
+            projection_or_none(tenant, pool, item),
         )
         for key, item in zip(page.keys, page.items, strict=True)
     ]
 
 
-# By what the rows contain
+# By what the projections contain
 
 
 def _compared(listed: Sequence[_Listed], value: Callable[[Customer], int | str]) -> list[_Listed]:
     """Return the customers by their value in the order."""
-    read = [(each.at, each.row) for each in listed if each.row is not None]
-    return sorted((_Listed(Position(value(row), at.pool, at.id), row) for at, row in read), key=lambda each: each.at)
+    read = [(each.at, each.customer) for each in listed if each.customer is not None]
+    by_value = (_Listed(Position(value(each), at.pool, at.id), each) for at, each in read)
+    return sorted(by_value, key=lambda each: each.at)

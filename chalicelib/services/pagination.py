@@ -26,7 +26,7 @@ _ENCRYPTED: Final = b"\0"  # no JSON begins with it
 _LONGEST: Final = 512
 
 
-class Cursor:
+class CursorCodec:
     """Encode and decode cursors of the list that `scope` identifies. `secret` is the secret of the stack."""
 
     def __init__(self, secret: KeySecret, *scope: str) -> None:

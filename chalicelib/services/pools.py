@@ -32,7 +32,7 @@ from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services import totals
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import activity_unchanged, archived_counts, take_day
@@ -99,8 +99,8 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     although the tenant has more.
     """
     tenant, admin = ctx.caller.tenant, ctx.caller.admin
-    place = Cursor(ctx.backend.secret, keys.pool_key(tenant, "").pk)
-    last = place.read(cursor, Identifier)
+    codec = CursorCodec(ctx.backend.secret, keys.pool_key(tenant, "").pk)
+    last = codec.read(cursor, Identifier)
     after = None if last is None else items.build_item(keys.pool_key(tenant, last), {})
     page = ctx.backend.table.page(keys.pool_key(tenant, "").pk, limit if admin else MAX_KEYS_PER_READ, after=after)
     found = [(key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True)]
@@ -112,7 +112,7 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     shown, left = pools[:limit], pools[limit:]
     next_cursor = None
     if left or page.last is not None:
-        next_cursor = place.write(shown[-1].id if left else page.keys[-1].sk)
+        next_cursor = codec.write(shown[-1].id if left else page.keys[-1].sk)
     counted = totals.of_pools(ctx, shown)
     bodies = sound("pool", ((pool.id, pool) for pool in shown), lambda pool: rendering.pool(pool, counted[pool.id]))
     return PoolPage(bodies, next_cursor)
@@ -195,13 +195,13 @@ def roster_page(
     cursor: str | None,
 ) -> tuple[list[tuple[str, Item]], str | None]:
     """Return the ids and items of one page of a roster, as stored now, and the next cursor. Only managers may."""
-    place = Cursor(ctx.backend.secret, roster)
-    last = place.read(cursor, Identifier)
+    codec = CursorCodec(ctx.backend.secret, roster)
+    last = codec.read(cursor, Identifier)
     after = None if last is None else key_of(pool.tenant, pool.id, last)
     page = ctx.backend.table.page(roster, limit, index=ROSTER, after=items.index_position(ROSTER, roster, after))
     found = ctx.backend.table.get([ctx.actor(pool).member_key, *page.keys])
     require_manager(ctx, pool, found)
-    next_cursor = None if page.last is None else place.write(keys.id_from_pk(page.keys[-1].pk))
+    next_cursor = None if page.last is None else codec.write(keys.id_from_pk(page.keys[-1].pk))
     return [(keys.id_from_pk(key.pk), found[key]) for key in page.keys if key in found], next_cursor
 
 

@@ -23,7 +23,7 @@ from chalicelib.model.responses import Body
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.model.users import Person
 from chalicelib.observability import exception_summary
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import memberships
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import WHOLE
@@ -53,8 +53,8 @@ def _introduced(ctx: RequestContext) -> Person:
 def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses.UserPage:
     """Return the users of the tenant, ordered by id: those who called GET /me, and those added by an admin."""
     partition = keys.user_key(ctx.caller.tenant, "").pk
-    place = Cursor(ctx.backend.secret, partition)
-    last = place.read(cursor, Identifier)
+    codec = CursorCodec(ctx.backend.secret, partition)
+    last = codec.read(cursor, Identifier)
     ctx.by_admin()
     after = None if last is None else items.build_item(keys.user_key(ctx.caller.tenant, last), {})
     page = ctx.backend.table.page(partition, limit, after=after)
@@ -64,7 +64,7 @@ def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses
             shown.append(rendering.user(items.user_record(ctx.caller.tenant, stored)))
         except items.MALFORMED as error:
             log.error("malformed user %s: %s", key.sk, exception_summary(error))
-    return responses.UserPage(shown, None if page.last is None else place.write(page.keys[-1].sk))
+    return responses.UserPage(shown, None if page.last is None else codec.write(page.keys[-1].sk))
 
 
 def put_user(

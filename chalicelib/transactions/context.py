@@ -175,10 +175,10 @@ class RequestContext(Struct, frozen=True):
         clock = self.actor(pool).clock(customer)
         return rendering.customer(customer, pool, clock, self.caller.user, lambda: manager)
 
-    def row(self, pool: Pool, customer: Customer, manager: bool) -> responses.Customer:
-        """Return the row of a customer in a list, masked for the caller."""
+    def list_item(self, pool: Pool, customer: Customer, manager: bool) -> responses.Customer:
+        """Return a customer as a list shows it, masked for the caller."""
         clock = self.actor(pool).clock(customer)
-        return rendering.row(customer, pool, clock, self.caller.user, manager)
+        return rendering.list_item(customer, pool, clock, self.caller.user, manager)
 
     def import_log(self, pool_id: str, source: Source | None = None) -> ImportLog:
         """Return the log that a request of an import into the pool writes."""

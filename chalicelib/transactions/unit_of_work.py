@@ -117,7 +117,7 @@ class UnitOfWork(Struct, frozen=True):
         another attempt with the same Idempotency-Key turns out to have stored results, and leave the other ids without
         a result: the stored part may hold all that was requested, under indexes that are not in `ids`.
         """
-        return _Attempt(self, ids, known, outcome, stop_at_stored).execute()
+        return _Execution(self, ids, known, outcome, stop_at_stored).execute()
 
     def finish(self, outcome: Outcome) -> Outcome:
         """Store the refusals in the idempotency record too, and return the outcome to answer with.
@@ -156,7 +156,7 @@ class UnitOfWork(Struct, frozen=True):
         return Result(customer_id, facts, seen=customer, managed=managed)
 
 
-class _Attempt:
+class _Execution:
     """One run over a set of ids: the results so far, and the customers as this run knows them."""
 
     def __init__(

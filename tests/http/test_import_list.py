@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.model.times import rfc3339
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, KEY_SECRET, MINUTE, START, Reply, User, World, everything
 
@@ -292,8 +292,8 @@ def test_an_undo_rejects_the_cursor_of_anything_else(world: World, position: Any
     mona = world.pool()
     imported(mona, "a")
     cursors = [
-        Cursor(KEY_SECRET, "T#main#P#p#I#file-1").write(position),
-        Cursor(KEY_SECRET, "T#main#P#p#I#other").write("1" * 15 + "#a"),
+        CursorCodec(KEY_SECRET, "T#main#P#p#I#file-1").write(position),
+        CursorCodec(KEY_SECRET, "T#main#P#p#I#other").write("1" * 15 + "#a"),
         "x",
     ]
 

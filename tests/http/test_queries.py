@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.api.routing import Route
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from tests.support.every_route import AUTHENTICATED, LISTS, address, assert_problem, good_body, named, send, two_tenants
 from tests.support.world import KEY_SECRET, World
 
@@ -100,9 +100,9 @@ def test_a_cursor_of_another_list_pool_or_tenant_is_refused(world: World) -> Non
 
 def test_a_forged_cursor_never_gets_a_5xx(world: World) -> None:
     mona = two_tenants(world)
-    entered = Cursor(KEY_SECRET, "T#main#P#p#C", "None", "None", "None")
-    history = Cursor(KEY_SECRET, "T#main#P#p#C#c1", "history")
-    waiting = Cursor(KEY_SECRET, "T#main#P#p#A", "available", "None", "None")
+    entered = CursorCodec(KEY_SECRET, "T#main#P#p#C", "None", "None", "None")
+    history = CursorCodec(KEY_SECRET, "T#main#P#p#C#c1", "history")
+    waiting = CursorCodec(KEY_SECRET, "T#main#P#p#A", "available", "None", "None")
 
     replies = [
         mona.get(f"/customers?cursor={entered.write(('c1', 5, 0))}"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.keys import NAMES
 from chalicelib.model.normalization import fold_name
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from tests.support.dynamodb_calls import counted
 from tests.support.world import HOUR, KEY_SECRET, Reply, User, World
 
@@ -295,7 +295,7 @@ def test_a_search_cursor_is_valid_only_for_its_own_search(named: World) -> None:
     ids=repr,
 )
 def test_a_forged_search_position_is_rejected_without_a_5xx(named: World, position: list[Any]) -> None:
-    scope = Cursor(KEY_SECRET, keys.names_in("main", "p"), "None", "None", "ac")
+    scope = CursorCodec(KEY_SECRET, keys.names_in("main", "p"), "None", "None", "ac")
 
     refused = named.user("bob").get(f"/customers?name=ac&cursor={scope.write(position)}")
 

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.dynamodb import keys
 from chalicelib.model.contact_keys import KeySecret
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from tests.support.canaries import FIELDS, NAME
 from tests.support.dynamodb_calls import counted
 from tests.support.world import DAY, HOUR, Reply, User, World
@@ -232,7 +232,7 @@ def test_a_page_is_full_although_customers_between_are_hidden(world: World) -> N
 def test_a_cursor_made_without_the_secret_of_the_stack_is_rejected(world: World) -> None:
     mona = world.pool(customers=3)
     roster = keys.customer_roster("main", "p")
-    made = Cursor(KeySecret("1", "a guess"), roster, "None", "None", "None").write(["c1", None, 0])
+    made = CursorCodec(KeySecret("1", "a guess"), roster, "None", "None", "None").write(["c1", None, 0])
 
     assert mona.get(f"/customers?cursor={made}").code == "invalid_cursor"
 

@@ -16,11 +16,11 @@ class ChecksFirst(Table):
     """Check the conditions first, then write without them."""
 
     def write(self, actions: Sequence[Action]) -> FailedItems | None:
-        standing = self.get([action.key for action in actions])
+        current = self.get([action.key for action in actions])
         refusing = {
-            action.key: standing.get(action.key, {})
+            action.key: current.get(action.key, {})
             for action in actions
-            if action.condition is not None and not evaluate(action.condition, standing.get(action.key, {}))
+            if action.condition is not None and not evaluate(action.condition, current.get(action.key, {}))
         }
         if refusing:
             return refusing

@@ -14,29 +14,29 @@ from chalicelib.dynamodb.keys import NO_DEADLINE
 from chalicelib.model.errors import Refused
 from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy
-from chalicelib.services.pagination import Cursor
+from chalicelib.services.pagination import CursorCodec
 from tests.conftest import new_table
 from tests.support.canaries import FIELDS, NAME
 from tests.support.every_route import LISTS, named
 from tests.support.world import KEY_SECRET, Reply, User, World, find
 
 OURS = {
-    "/v1/pools": Cursor(KEY_SECRET, "T#main#POOLS"),
-    "/v1/pools/p/members": Cursor(KEY_SECRET, "T#main#P#p#M"),
-    "/v1/pools/p/members?sort=-held": Cursor(KEY_SECRET, "T#main#P#p#M", "-held"),
-    "/v1/pools/p/members?sort=name": Cursor(KEY_SECRET, "T#main#P#p#M", "name"),
-    "/v1/pools/p/customers": Cursor(KEY_SECRET, "T#main#P#p#C", "None", "None", "None"),
-    "/v1/pools/p/customers?state=available": Cursor(KEY_SECRET, "T#main#P#p#A", "available", "None", "None"),
-    "/v1/pools/p/customers?state=claimed": Cursor(KEY_SECRET, "T#main#P#p#D", "claimed", "None", "None"),
-    "/v1/pools/p/customers?holder=alice": Cursor(KEY_SECRET, "T#main#P#p#H#alice", "None", "alice", "None"),
-    "/v1/pools/p/customers?name=zhang": Cursor(KEY_SECRET, "T#main#P#p#N", "None", "None", "zhang"),
-    "/v1/pools/p/erased": Cursor(KEY_SECRET, "T#main#P#p#E"),
-    "/v1/pools/p/imports": Cursor(KEY_SECRET, "T#main#P#p#I"),
-    "/v1/pools/p/customers/c1/history": Cursor(KEY_SECRET, "T#main#P#p#C#c1", "history"),
-    "/v1/me/customers": Cursor(KEY_SECRET, "T#main#USERS", "mona", "None", "expires_at"),
-    "/v1/me/customers?sort=name": Cursor(KEY_SECRET, "T#main#USERS", "mona", "None", "name"),
-    "/v1/pools/p/log": Cursor(KEY_SECRET, "T#main#P#p#L", "None", "None"),
-    "/v1/users": Cursor(KEY_SECRET, "T#main#USERS"),
+    "/v1/pools": CursorCodec(KEY_SECRET, "T#main#POOLS"),
+    "/v1/pools/p/members": CursorCodec(KEY_SECRET, "T#main#P#p#M"),
+    "/v1/pools/p/members?sort=-held": CursorCodec(KEY_SECRET, "T#main#P#p#M", "-held"),
+    "/v1/pools/p/members?sort=name": CursorCodec(KEY_SECRET, "T#main#P#p#M", "name"),
+    "/v1/pools/p/customers": CursorCodec(KEY_SECRET, "T#main#P#p#C", "None", "None", "None"),
+    "/v1/pools/p/customers?state=available": CursorCodec(KEY_SECRET, "T#main#P#p#A", "available", "None", "None"),
+    "/v1/pools/p/customers?state=claimed": CursorCodec(KEY_SECRET, "T#main#P#p#D", "claimed", "None", "None"),
+    "/v1/pools/p/customers?holder=alice": CursorCodec(KEY_SECRET, "T#main#P#p#H#alice", "None", "alice", "None"),
+    "/v1/pools/p/customers?name=zhang": CursorCodec(KEY_SECRET, "T#main#P#p#N", "None", "None", "zhang"),
+    "/v1/pools/p/erased": CursorCodec(KEY_SECRET, "T#main#P#p#E"),
+    "/v1/pools/p/imports": CursorCodec(KEY_SECRET, "T#main#P#p#I"),
+    "/v1/pools/p/customers/c1/history": CursorCodec(KEY_SECRET, "T#main#P#p#C#c1", "history"),
+    "/v1/me/customers": CursorCodec(KEY_SECRET, "T#main#USERS", "mona", "None", "expires_at"),
+    "/v1/me/customers?sort=name": CursorCodec(KEY_SECRET, "T#main#USERS", "mona", "None", "name"),
+    "/v1/pools/p/log": CursorCodec(KEY_SECRET, "T#main#P#p#L", "None", "None"),
+    "/v1/users": CursorCodec(KEY_SECRET, "T#main#USERS"),
 }
 WRONG = ["", "A", "-", "%00", "%C3%A9", "%2B", "%3D", "%25"]  # in the place of one byte
 FEW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -136,7 +136,7 @@ def test_a_forged_cursor_gets_no_5xx_and_shows_no_foreign_data(mona: User, path:
 def test_a_position_outside_the_ranks_of_its_state_is_rejected(no_store: World) -> None:
     """DynamoDB rejects a start that is outside the queried range."""
     for state, rank in (("claimed", NO_DEADLINE + 1), ("private", NO_DEADLINE), ("None", -1), ("None", 10**18)):
-        cursor = Cursor(KEY_SECRET, "T#main#USERS", "mona", state, "expires_at").write((rank, "p", "c1"))
+        cursor = CursorCodec(KEY_SECRET, "T#main#USERS", "mona", state, "expires_at").write((rank, "p", "c1"))
         query = "" if state == "None" else f"&state={state}"
         assert no_store.mona.request("GET", f"/v1/me/customers?cursor={cursor}{query}").code == "invalid_cursor"
 
@@ -162,16 +162,16 @@ def test_a_cursor_with_an_impossible_position_is_rejected(no_store: World, path:
 @example("A" * 513)
 def test_the_cursor_reader_rejects_every_text_it_did_not_write(text: str) -> None:
     with pytest.raises(Refused) as refused:
-        Cursor(KEY_SECRET, "a list").read(text, tuple[str, int | str | None])
+        CursorCodec(KEY_SECRET, "a list").read(text, tuple[str, int | str | None])
 
     assert refused.value.refusal.reason == "invalid_cursor"
 
 
 @given(st.tuples(st.text(max_size=60), st.integers(-(10**17), 10**17) | st.none()), st.text(), st.text())
 def test_a_cursor_is_read_back_only_by_its_own_list(position: tuple[str, int | None], scope: str, other: str) -> None:
-    cursor = Cursor(KEY_SECRET, scope).write(position)
+    cursor = CursorCodec(KEY_SECRET, scope).write(position)
 
-    assert Cursor(KEY_SECRET, scope).read(cursor, tuple[str, int | None]) == position
+    assert CursorCodec(KEY_SECRET, scope).read(cursor, tuple[str, int | None]) == position
     if scope != other:
         with pytest.raises(Refused):
-            Cursor(KEY_SECRET, other).read(cursor, tuple[str, int | None])
+            CursorCodec(KEY_SECRET, other).read(cursor, tuple[str, int | None])

@@ -1,6 +1,6 @@
-"""The row of a customer: what an index carries of it, as far as lists show it. Nothing here calls DynamoDB.
+"""What an index projects of a customer, for lists. Nothing here calls DynamoDB.
 
-A row is read as a customer without fields, with its card. State, holder and deadline follow from the keys of the index.
+A projection is read as a customer without fields, with its card. State, holder and deadline follow from the index keys.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import (
     FIRST_PRIVATE_RANK,
-    IN_ROW,
+    IN_PROJECTION,
     INDEX_RANGE,
     NO_DEADLINE,
     PLACE,
@@ -23,10 +23,10 @@ from chalicelib.dynamodb.keys import (
 from chalicelib.model.model import Customer
 
 _WHOLE: Final = ("state", "holder", "expires_at", "waiting_since")  # only in an index that projects whole items
-_PLAIN: Final = {stored_name(name): name for name in (*IN_ROW, *_WHOLE) if name != "card"}
+_PLAIN: Final = {stored_name(name): name for name in (*IN_PROJECTION, *_WHOLE) if name != "card"}
 
 
-def row_record(tenant: str, pool: str, stored: Item) -> Customer:
+def projected_record(tenant: str, pool: str, stored: Item) -> Customer:
     """Return the customer of an index item, as far as it is there. Raises one of items.MALFORMED."""
     content = {_PLAIN[name]: items.deserialize(tagged) for name, tagged in stored.items() if name in _PLAIN}
     if "state" not in stored:
