@@ -118,6 +118,7 @@ NO_DEADLINE: Final = 253_402_300_799_999  # the last millisecond of 9999; the so
 FIRST_PRIVATE_RANK: Final = NO_DEADLINE + 1  # in `place`, private customers follow the claims of their owner
 _SEPARATORS_OF_POOL: Final = 3  # in `prefix`
 PRIORITY_STEP: Final = 10**14  # more than any waiting time, so priority always comes first
+RANK_LIMIT: Final = 10**37  # DynamoDB keeps 38 digits, and a rank and the next one have to fit
 
 
 def prefix(tenant: str, pool: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
-from typing import Annotated, Final, TypeAlias
+from typing import Final
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import masking, rules, transitions
@@ -19,7 +19,7 @@ from chalicelib.domain.transitions import Transition
 from chalicelib.dynamodb import cards, items, keys, sharded_query
 from chalicelib.dynamodb.conditions import all_of
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, PRIORITY_STEP
+from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, PRIORITY_STEP, RANK_LIMIT
 from chalicelib.dynamodb.table import Check, Throttled, between
 from chalicelib.model import times
 from chalicelib.model.errors import Refusal, Refused
@@ -39,7 +39,6 @@ MAX_WIDTH: Final = 200
 MAX_EXPIRED: Final = 100  # looked at together: their index holds whole customers
 LIMITS: Final = frozenset(("daily_limit", "holding_limit"))
 ABOUT_CALLER: Final = LIMITS | {"not_a_member", "user_left", "pool_not_open"}
-Rank: TypeAlias = Annotated[int, Meta(ge=-(10**18), le=10**18)]
 ROWS_LOOKED_AT: Final = (100, 200, 400, 400)  # by the reads of a search for certain values
 ROWS_UNDER_CONTENTION: Final = 400  # by each of them
 ROWS_OF_A_TERRITORY: Final = 200  # under contention without filters: other territories do not compete
@@ -72,7 +71,7 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
     territory = partial(ctx.backend.territories.territory_of, actor.member_key)
     planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, territory=territory)
     uow = ctx.taking_uow(actor, planner)
-    search = _Search(ctx, pool, uow, wanted.count, filters, codec.read(wanted.cursor, Rank))
+    search = _Search(ctx, pool, uow, wanted.count, filters, _start(codec, wanted.cursor))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
     stopped = None if search.stopped_at is None else codec.write(search.stopped_at)
     body = None if stopped is None else {NEXT_CURSOR: stopped}
@@ -98,6 +97,14 @@ def _filters(ctx: RequestContext, pool: Pool, wanted: Mapping[str, Sequence[str]
         only_members(ctx, pool)
         require_ready(pool, (each.field.key for each in filters))
     return filters
+
+
+def _start(codec: CursorCodec, cursor: str | None) -> int | None:
+    """Return the rank at which the search continues. Raises Refused for one that DynamoDB does not compare."""
+    start = codec.read(cursor, int)
+    if start is not None and abs(start) >= RANK_LIMIT:
+        raise Refused(Refusal("invalid_cursor"))
+    return start
 
 
 def taken_before(idempotency: IdempotencyRecord) -> dict[int, Result]:

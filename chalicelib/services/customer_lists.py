@@ -18,7 +18,7 @@ from chalicelib.domain import masking
 from chalicelib.domain.transitions import Actor
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import DUE, ENTERED, INDEX_RANGE, LISTING, NAMES, PLACE, REQUEST, Key
+from chalicelib.dynamodb.keys import DUE, ENTERED, INDEX_RANGE, LISTING, NAMES, PLACE, RANK_LIMIT, REQUEST, Key
 from chalicelib.dynamodb.projections import projected_record
 from chalicelib.dynamodb.sharded_query import Entry
 from chalicelib.dynamodb.table import begins_with, between
@@ -264,7 +264,7 @@ def last_position(codec: CursorCodec, cursor: str | None, index: str, wanted: Fi
             isinstance(rank, str) and rank == truncate_name(rank) and rank.startswith(truncate_name(wanted.name or ""))
         )
     else:
-        ranked = isinstance(rank, int) and abs(rank) < 10**18
+        ranked = isinstance(rank, int) and abs(rank) < RANK_LIMIT
     if not ranked or IDENTIFIER.fullmatch(last.id) is None:
         raise Refused(Refusal("invalid_cursor"))
     return last

@@ -273,6 +273,17 @@ def test_every_page_of_a_list_is_reached_past_a_malformed_rank(damaged: World) -
     damaged.table.write([Put(key, sound)])
 
 
+@pytest.mark.parametrize("rank", [-(10**18), 10**18, -(10**36), 10**36])
+def test_every_page_of_a_list_is_reached_past_a_rank_that_is_no_time(damaged: World, rank: int) -> None:
+    keys_of_two = [keys.customer_key("main", "p", each) for each in ("c2", "c3")]
+    sound = [spoil(damaged, key, {"rank": {"N": str(rank)}}) for key in keys_of_two]
+
+    listed = [each["id"] for page in damaged.mona.pages("/customers?state=available", limit=1) for each in page]
+
+    assert sorted(listed) == ["c4", "c5"]
+    damaged.table.write([Put(key, item) for key, item in zip(keys_of_two, sound, strict=True)])
+
+
 def test_a_search_by_phone_leaves_a_malformed_customer_out(damaged: World) -> None:
     assert damaged.mona.get("/customers?phone=13812345671").ids == []
     assert damaged.mona.get("/customers?phone=13812345672").ids == ["c2"]
