@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
+from chalicelib import services
 from chalicelib.api.requests import BatchBody, FieldName, Limit, Text, invalid
 from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
@@ -16,9 +17,6 @@ from chalicelib.model import responses, times
 from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier
 from chalicelib.model.policy import Duration
-from chalicelib.services import claim_admin, claims
-from chalicelib.services import claim_next as claim_next_service
-from chalicelib.services.claim_next import Wanted
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
@@ -43,7 +41,7 @@ def _milliseconds(moment: datetime, member: str) -> int:
 @verb("/claim", batch=Batch("Claim several customers, up to the caller's limits."))
 def claim(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outcome:
     """Claim a customer. If the caller already holds it, nothing changes."""
-    return claims.claim(ctx, pool, ids, atomic=atomic)
+    return services.claims.claim(ctx, pool, ids, atomic=atomic)
 
 
 class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +60,7 @@ class ReleaseBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 )
 def release(ctx: RequestContext, pool: str, ids: Ids, body: ReleaseBody | ReleaseBatchBody, atomic: bool) -> Outcome:
     """Release a customer to the pool, as its holder or a manager."""
-    return claims.release(ctx, pool, ids, claim_id=body.claim_id, reason=body.reason, atomic=atomic)
+    return services.claims.release(ctx, pool, ids, claim_id=body.claim_id, reason=body.reason, atomic=atomic)
 
 
 FilterValues = Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)]
@@ -77,8 +75,8 @@ class ClaimNextBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/claim-next", body=ClaimNextBody, answers=responses.ClaimedCustomers, form="items")
 def claim_next(ctx: RequestContext, body: ClaimNextBody, pool: str) -> Answer:
     """Claim the best available customers, maybe of certain fields: highest priority first, then longest waiting."""
-    wanted = Wanted(body.count, body.filter, body.cursor)
-    outcome, next_cursor = claim_next_service.claim_next(ctx, pool, wanted)
+    wanted = services.claim_next.Wanted(body.count, body.filter, body.cursor)
+    outcome, next_cursor = services.claim_next.claim_next(ctx, pool, wanted)
     return Answer(results=outcome.results, next_cursor=next_cursor)
 
 
@@ -96,7 +94,7 @@ class AssignBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_onl
 @verb("/assign", AssignBody, batch=Batch("Assign several available customers to a member.", AssignBatchBody))
 def assign(ctx: RequestContext, pool: str, ids: Ids, body: AssignBody | AssignBatchBody, atomic: bool) -> Outcome:
     """Assign an available customer to a member."""
-    return claim_admin.assign(ctx, pool, ids, body.to.id, atomic=atomic)
+    return services.claim_admin.assign(ctx, pool, ids, body.to.id, atomic=atomic)
 
 
 class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +105,7 @@ class TransferBody(Struct, frozen=True, forbid_unknown_fields=True):
 @verb("/transfer", TransferBody, batch=Batch("Transfer several claimed customers to another member.", AssignBatchBody))
 def transfer(ctx: RequestContext, pool: str, ids: Ids, body: TransferBody | AssignBatchBody, atomic: bool) -> Outcome:
     """Transfer a claimed customer to another member, with a new claim and deadline."""
-    return claim_admin.transfer(ctx, pool, ids, body.to.id, claim_id=body.claim_id, atomic=atomic)
+    return services.claim_admin.transfer(ctx, pool, ids, body.to.id, claim_id=body.claim_id, atomic=atomic)
 
 
 class ConvertBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,7 +119,7 @@ class ConvertBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 @verb("/convert", ConvertBody, batch=Batch("Convert several customers to private customers.", ConvertBatchBody))
 def convert(ctx: RequestContext, pool: str, ids: Ids, body: ConvertBody | ConvertBatchBody, atomic: bool) -> Outcome:
     """Convert a customer to a private customer of its holder or of a named member."""
-    return claim_admin.convert(ctx, pool, ids, body.to and body.to.id, atomic=atomic)
+    return services.claim_admin.convert(ctx, pool, ids, body.to and body.to.id, atomic=atomic)
 
 
 # Actions of holders
@@ -149,7 +147,7 @@ class ExtendBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 )
 def extend(ctx: RequestContext, pool: str, ids: Ids, body: ExtendBody | ExtendBatchBody, atomic: bool) -> Outcome:
     """Extend a claim, counted from its current deadline."""
-    return claim_admin.extend(ctx, pool, ids, body.by, claim_id=body.claim_id, atomic=atomic)
+    return services.claim_admin.extend(ctx, pool, ids, body.by, claim_id=body.claim_id, atomic=atomic)
 
 
 class FollowUpBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,7 +170,7 @@ def follow_up(
 ) -> Outcome:
     """Record a contact with a customer, as its holder, its owner or a manager."""
     single = isinstance(body, FollowUpBody)
-    return claim_admin.follow_up(ctx, pool, ids, body.note, body.outcome, single=single, atomic=atomic)
+    return services.claim_admin.follow_up(ctx, pool, ids, body.note, body.outcome, single=single, atomic=atomic)
 
 
 class WinBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,13 +190,13 @@ def win(ctx: RequestContext, pool: str, ids: Ids, body: WinBody | WinBatchBody, 
     if isinstance(body, WinBody):
         ends_at = None if body.ends_at is None else _milliseconds(body.ends_at, "ends_at")
         details = WinDetails(body.amount, body.note, ends_at)
-    return claim_admin.win(ctx, pool, ids, details, atomic=atomic)
+    return services.claim_admin.win(ctx, pool, ids, details, atomic=atomic)
 
 
 @verb("/win/approve", batch=Batch("Approve several requested wins."))
 def approve_win(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outcome:
     """Approve a requested win: the customer becomes its holder's private customer."""
-    return claim_admin.approve_win(ctx, pool, ids, atomic=atomic)
+    return services.claim_admin.approve_win(ctx, pool, ids, atomic=atomic)
 
 
 class DeclineBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -208,7 +206,7 @@ class DeclineBody(Struct, frozen=True, forbid_unknown_fields=True):
 @verb("/win/decline", DeclineBody)
 def decline_win(ctx: RequestContext, pool: str, customer: str, body: DeclineBody) -> Outcome:
     """Decline a requested win. The claim continues for at least 24 hours."""
-    return claim_admin.decline_win(ctx, pool, customer, body.reason)
+    return services.claim_admin.decline_win(ctx, pool, customer, body.reason)
 
 
 class DepositBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -226,7 +224,7 @@ class DepositBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True):
 )
 def deposit(ctx: RequestContext, pool: str, ids: Ids, body: DepositBody | DepositBatchBody, atomic: bool) -> Outcome:
     """Return a private customer to this pool or another one, available to all."""
-    return claim_admin.deposit(ctx, pool, ids, body.pool, atomic=atomic)
+    return services.claim_admin.deposit(ctx, pool, ids, body.pool, atomic=atomic)
 
 
 class PinBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -240,16 +238,16 @@ class PinBatchBody(BatchBody, frozen=True, forbid_unknown_fields=True, kw_only=T
 @verb("/pin", PinBody, batch=Batch("Keep several claims from expiring until a given moment.", PinBatchBody))
 def pin(ctx: RequestContext, pool: str, ids: Ids, body: PinBody | PinBatchBody, atomic: bool) -> Outcome:
     """Keep a claim from expiring until a given moment."""
-    return claim_admin.pin(ctx, pool, ids, _milliseconds(body.until, "until"), atomic=atomic)
+    return services.claim_admin.pin(ctx, pool, ids, _milliseconds(body.until, "until"), atomic=atomic)
 
 
 @verb("/unpin", batch=Batch("End the pins of several claims."))
 def unpin(ctx: RequestContext, pool: str, ids: Ids, atomic: bool) -> Outcome:
     """End a pin: the claim can expire again."""
-    return claim_admin.unpin(ctx, pool, ids, atomic=atomic)
+    return services.claim_admin.unpin(ctx, pool, ids, atomic=atomic)
 
 
 @verb("/restore")
 def restore(ctx: RequestContext, pool: str, customer: str) -> Outcome:
     """Make a customer that was set aside available again."""
-    return claim_admin.restore(ctx, pool, customer)
+    return services.claim_admin.restore(ctx, pool, customer)

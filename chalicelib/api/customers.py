@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
+from chalicelib import services
 from chalicelib.api.import_preview import PreviewBody, piece_of
 from chalicelib.api.requests import (
     BatchBody,
@@ -34,13 +35,9 @@ from chalicelib.model.identities import User
 from chalicelib.model.model import Identifier, Pool
 from chalicelib.model.normalization import Kind, fold_name
 from chalicelib.model.responses import same_schema_as
+from chalicelib.model.selections import ImportKey, Listed, WhenDuplicate
 from chalicelib.model.text import NAME_PATTERN, field_errors
 from chalicelib.model.validation import FieldError
-from chalicelib.services import claims, creation, customer_search, customers, import_list, import_undo, imports
-from chalicelib.services.creation import WhenDuplicate
-from chalicelib.services.customer_lists import Filter, Listed
-from chalicelib.services.customer_search import Wish
-from chalicelib.services.imports import Forecasts, ImportKey
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import Result
 from chalicelib.transactions.import_log import ImportLog, Source
@@ -79,7 +76,7 @@ class NewCustomerBody(RowBody, frozen=True, forbid_unknown_fields=True):
 def create_customer(ctx: RequestContext, body: NewCustomerBody, pool: str) -> Answer:
     """Create an available customer in the pool, or a private customer of the member `private_of`."""
     owner, row = body.private_of and body.private_of.id, body.row(ctx.backend.new_id)
-    return one_answer(creation.create(ctx, pool, row, owner, body.on_duplicate), status=201)
+    return one_answer(services.creation.create(ctx, pool, row, owner, body.on_duplicate), status=201)
 
 
 Holder: TypeAlias = Annotated[
@@ -115,25 +112,21 @@ def import_customers(ctx: RequestContext, body: ImportBody, pool: str) -> Answer
     """Create or update one customer per row, never its holder or state. Each row succeeds or fails on its own."""
     check_batch_size(len(body.rows))
     if body.dry_run:
-        from chalicelib.services.import_forecasts import forecast  # only a dry run needs it
-
         ruled = ctx.pool(pool)
-        made = forecast(ctx, ruled, body.key, _rows(ctx, ruled, body), body.on_duplicate)
-        return Answer(forecasts=msgspec.convert(ctx.finish(msgspec.to_builtins(made)), Forecasts))
+        made = services.import_forecasts.forecast(ctx, ruled, body.key, _rows(ctx, ruled, body), body.on_duplicate)
+        return Answer(forecasts=msgspec.convert(ctx.finish(msgspec.to_builtins(made)), services.imports.Forecasts))
     source = None if body.source is None else Source(body.source.id, body.source.file)
     log = ctx.import_log(pool, source)
     outcome = ctx.answered([_given_id(raw) for raw in body.rows]) or _imported(ctx, body, pool, log)
     answer = batch_answer(outcome, of_all=("not_a_member", "not_manager"), import_id=log.import_id)
-    import_list.count_request(ctx, log, outcome.results.values())
+    services.import_list.count_request(ctx, log, outcome.results.values())
     return answer
 
 
 @route("POST", POOL + "/import/preview", body=PreviewBody, answers=responses.ImportPreview)
 def preview_import(ctx: RequestContext, body: PreviewBody, pool: str) -> Answer:
     """Read a piece of a CSV file or a workbook, and return its rows as an import takes them. Writes nothing."""
-    from chalicelib.services.import_preview import preview  # loads the reader of files
-
-    return Answer(localized=preview(ctx, pool, piece_of(body), body.mapping, _refusal_of).body)
+    return Answer(localized=services.import_preview.preview(ctx, pool, piece_of(body), body.mapping, _refusal_of).body)
 
 
 def _refusal_of(row: dict[str, Any]) -> Refusal | None:
@@ -149,7 +142,7 @@ def _refusal_of(row: dict[str, Any]) -> Refusal | None:
 @route("GET", POOL + "/imports", query=PageQuery, answers=responses.ImportPage)
 def list_imports(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
     """List the imports of 30 days, the latest first."""
-    return Answer(import_list.list_imports(ctx, pool, query.limit, query.cursor))
+    return Answer(services.import_list.list_imports(ctx, pool, query.limit, query.cursor))
 
 
 class UndoBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,17 +152,17 @@ class UndoBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/imports/{import_id}/undo", body=UndoBody, answers=responses.Undoing, form="each")
 def undo_import(ctx: RequestContext, body: UndoBody, pool: str, import_id: str) -> Answer:
     """Undo one request of an import, the latest first. Customers that have changed since stay as they are."""
-    undoing = import_undo.undo(ctx, pool, import_id, body.cursor)
+    undoing = services.import_undo.undo(ctx, pool, import_id, body.cursor)
     return replace(batch_answer(undoing.outcome), undoing=undoing)
 
 
 def _imported(ctx: RequestContext, body: ImportBody, pool: str, log: ImportLog) -> Outcome:
     if log.source is not None:
-        import_list.check_source(ctx, pool, log.source)
+        services.import_list.check_source(ctx, pool, log.source)
     rows = _rows(ctx, ctx.pool(pool), body)
     if body.key == "id":
-        return customers.import_rows(ctx, pool, rows, body.on_duplicate, log)
-    return imports.import_by_key(ctx, pool, body.key, rows, body.on_duplicate, log)
+        return services.customers.import_rows(ctx, pool, rows, body.on_duplicate, log)
+    return services.imports.import_by_key(ctx, pool, body.key, rows, body.on_duplicate, log)
 
 
 def _rows(ctx: RequestContext, pool: Pool, body: ImportBody) -> list[Row | Result]:
@@ -178,9 +171,7 @@ def _rows(ctx: RequestContext, pool: Pool, body: ImportBody) -> list[Row | Resul
     texts = dict.fromkeys(each.holder for each in decoded if isinstance(each, ImportRow) and each.holder is not None)
     holders = dict[str, str | None]()
     if texts:
-        from chalicelib.services.recipients import members_named  # only rows with a holder need it
-
-        holders = members_named(ctx, pool, texts)
+        holders = services.recipients.members_named(ctx, pool, texts)
     return [each if isinstance(each, Result) else _row(ctx, each, holders) for each in decoded]
 
 
@@ -269,14 +260,15 @@ def list_customers(ctx: RequestContext, query: CustomersQuery, pool: str) -> Ans
     """List the customers of a pool: filtered, searched and sorted, or those with the given ids."""
     if query.ids is not None:
         ids = _given_ids(query, query.ids)
-        return Answer(customers.list_items(ctx, pool, ids) if query.partial else customers.get_many(ctx, pool, ids))
+        read = services.customers.list_items if query.partial else services.customers.get_many
+        return Answer(read(ctx, pool, ids))
     holder = query.holder and (ctx.caller.user if query.holder.id == "me" else query.holder.id)
     name, contact = _searched(query)
-    wanted = Filter(query.state, holder, name)
-    wish = Wish(query.filter, query.q, query.sort)
+    wanted = services.customer_lists.Filter(query.state, holder, name)
+    wish = services.customer_search.Wish(query.filter, query.q, query.sort)
     if contact is not None:
-        return Answer(customer_search.find(ctx, pool, *contact, wanted, wish))
-    return Answer(customer_search.list_customers(ctx, pool, wanted, wish, query.limit, query.cursor))
+        return Answer(services.customer_search.find(ctx, pool, *contact, wanted, wish))
+    return Answer(services.customer_search.list_customers(ctx, pool, wanted, wish, query.limit, query.cursor))
 
 
 def _given_ids(query: CustomersQuery, text: str) -> list[str]:
@@ -312,7 +304,7 @@ def _searched(query: CustomersQuery) -> tuple[str | None, tuple[Kind, str] | Non
 @route("GET", CUSTOMER, answers=responses.Customer)
 def get_customer(ctx: RequestContext, pool: str, customer: str) -> Answer:
     """Return a customer as the caller may see it."""
-    return Answer(customers.get(ctx, pool, customer))
+    return Answer(services.customers.get(ctx, pool, customer))
 
 
 class CustomerPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -340,16 +332,16 @@ def edit_customer(
     ctx: RequestContext, pool: str, ids: Sequence[str], body: CustomerPatch | EditBatchBody, atomic: bool
 ) -> Outcome:
     """Edit a customer. Members left out stay; a field that is null is removed."""
-    return customers.edit(ctx, pool, ids, body.name, body.fields, body.priority, atomic=atomic)
+    return services.customers.edit(ctx, pool, ids, body.name, body.fields, body.priority, atomic=atomic)
 
 
 @route("GET", CUSTOMER + "/eligibility", answers=responses.Eligibility)
 def get_eligibility(ctx: RequestContext, pool: str, customer: str) -> Answer:
     """Return whether the caller may claim a customer now, and if not, why and until when."""
-    return Answer(blocking=claims.eligibility(ctx, pool, customer))
+    return Answer(blocking=services.claims.eligibility(ctx, pool, customer))
 
 
 @route("GET", CUSTOMER + "/history", query=PageQuery, answers=responses.EventPage)
 def get_history(ctx: RequestContext, query: PageQuery, pool: str, customer: str) -> Answer:
     """List the events of a customer, oldest first."""
-    return Answer(customers.history(ctx, pool, customer, query.limit, query.cursor))
+    return Answer(services.customers.history(ctx, pool, customer, query.limit, query.cursor))

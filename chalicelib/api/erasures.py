@@ -7,12 +7,12 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
+from chalicelib import services
 from chalicelib.api.requests import BatchBody, PageQuery, checked_visible
 from chalicelib.api.routing import POOL, Answer, route
 from chalicelib.api.verbs import Batch, verb
 from chalicelib.model import responses
 from chalicelib.model.text import NAME_PATTERN
-from chalicelib.services import sweeper
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.unit_of_work import Outcome
 
@@ -48,18 +48,16 @@ def erase(
     ctx: RequestContext, pool: str, ids: Sequence[str], body: EraseBody | EraseBatchBody, atomic: bool
 ) -> Outcome:
     """Erase a customer: nothing personal stays, and its id is not used again. One that is held needs `force`."""
-    from chalicelib.services import erasure
-
-    left = sweeper.request_time_left()
-    return erasure.erase(ctx, pool, ids, body.reason, left, force=body.force, suppress=body.suppress, atomic=atomic)
+    left = services.sweeper.request_time_left()
+    return services.erasure.erase(
+        ctx, pool, ids, body.reason, left, force=body.force, suppress=body.suppress, atomic=atomic
+    )
 
 
 @route("GET", POOL + "/erased", query=PageQuery, answers=responses.ErasurePage)
 def list_erased(ctx: RequestContext, query: PageQuery, pool: str) -> Answer:
     """List the erased customers of a pool, ordered by id, with the time, user and reason of each erasure."""
-    from chalicelib.services import erasure
-
-    return Answer(erasure.list_erased(ctx, pool, query.limit, query.cursor))
+    return Answer(services.erasure.list_erased(ctx, pool, query.limit, query.cursor))
 
 
 class SuppressBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,14 +67,10 @@ class SuppressBody(Struct, frozen=True, forbid_unknown_fields=True):
 @verb("/suppress", SuppressBody)
 def suppress(ctx: RequestContext, pool: str, customer: str, body: SuppressBody) -> Outcome:
     """Suppress a customer: nobody claims it, and no customer gets its contacts. One that is held needs `force`."""
-    from chalicelib.services import suppression
-
-    return suppression.suppress(ctx, pool, customer, force=body.force)
+    return services.suppression.suppress(ctx, pool, customer, force=body.force)
 
 
 @verb("/unsuppress", answers=responses.Unsuppressed)
 def unsuppress(ctx: RequestContext, pool: str, customer: str) -> Outcome:
     """End the suppression of a customer, or of one that is erased: it stays erased."""
-    from chalicelib.services import suppression
-
-    return suppression.unsuppress(ctx, pool, customer)
+    return services.suppression.unsuppress(ctx, pool, customer)

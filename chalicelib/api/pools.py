@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from chalicelib import __version__, config
+from chalicelib import __version__, config, services
 from chalicelib.api.requests import FieldName, Name, PageQuery, checked_name, checked_visible, decode, invalid
 from chalicelib.api.routing import ANY_MEDIA, HTML, POOL, ROUTES, Answer, route
 from chalicelib.model import field_definitions, reports, responses
@@ -20,20 +20,10 @@ from chalicelib.model.identities import User
 from chalicelib.model.model import Closing, Identifier, Role
 from chalicelib.model.policy import Count, Policy
 from chalicelib.model.responses import same_schema_as
+from chalicelib.model.selections import MemberOrder
 from chalicelib.model.territories import territory_of
 from chalicelib.model.text import LONGEST_FIELD_NAME
 from chalicelib.model.users import Disposal, HeldAnswer, PrivateAnswer
-from chalicelib.services import (
-    change_log,
-    member_list,
-    member_removal,
-    policies,
-    pool_lifecycle,
-    pools,
-    statistics,
-)
-from chalicelib.services.member_list import MemberOrder
-from chalicelib.services.pools import MemberSettings
 from chalicelib.transactions.context import RequestContext
 
 if TYPE_CHECKING:
@@ -97,7 +87,7 @@ def create_pool(ctx: RequestContext, body: PoolBody) -> Answer:
     policy = decode(body.policy, Policy, "policy_invalid", names=True)
     if problems := policy.problems():
         raise Refused(Refusal("policy_invalid", errors=tuple(problems)))
-    return Answer(pools.create_pool(ctx, body.id, body.name, policy, _definitions(body.fields)), 201)
+    return Answer(services.pools.create_pool(ctx, body.id, body.name, policy, _definitions(body.fields)), 201)
 
 
 def _definitions(raw: msgspec.Raw) -> tuple[Field, ...]:
@@ -111,13 +101,13 @@ def _definitions(raw: msgspec.Raw) -> tuple[Field, ...]:
 @route("GET", "/v1/pools", query=PageQuery, answers=responses.PoolPage)
 def list_pools(ctx: RequestContext, query: PageQuery) -> Answer:
     """List the caller's pools; for an admin, all pools of the tenant."""
-    return Answer(pools.list_pools(ctx, query.limit, query.cursor))
+    return Answer(services.pools.list_pools(ctx, query.limit, query.cursor))
 
 
 @route("GET", POOL, answers=responses.Pool)
 def get_pool(ctx: RequestContext, pool: str) -> Answer:
     """Return a pool and its policy."""
-    return Answer(pools.get_pool(ctx, pool))
+    return Answer(services.pools.get_pool(ctx, pool))
 
 
 class PoolPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,20 +126,20 @@ def change_pool(ctx: RequestContext, body: PoolPatch, pool: str) -> Answer:
     """Change the name, rules or fields of a pool, for new claims or all claims. Rules left out stay."""
     policy = decode(body.policy, dict[str, Any], "policy_invalid")
     fields = None if body.fields is UNSET else _definitions(body.fields)
-    change = policies.Change(body.name, policy, fields)
-    return Answer(policies.change(ctx, pool, change, to_all=body.apply_to == "all", dry_run=body.dry_run))
+    change = services.policies.Change(body.name, policy, fields)
+    return Answer(services.policies.change(ctx, pool, change, to_all=body.apply_to == "all", dry_run=body.dry_run))
 
 
 @route("POST", POOL + "/pause", answers=responses.Pool, admins=True)
 def pause_pool(ctx: RequestContext, pool: str) -> Answer:
     """Pause a pool: nobody can claim, and no deadline passes."""
-    return Answer(pool_lifecycle.pause(ctx, pool))
+    return Answer(services.pool_lifecycle.pause(ctx, pool))
 
 
 @route("POST", POOL + "/resume", answers=responses.Pool, admins=True)
 def resume_pool(ctx: RequestContext, pool: str) -> Answer:
     """Resume a paused pool. Every deadline moves by the length of the pause."""
-    return Answer(pool_lifecycle.resume(ctx, pool))
+    return Answer(services.pool_lifecycle.resume(ctx, pool))
 
 
 class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,13 +149,13 @@ class CloseBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/close", body=CloseBody, answers=responses.Pool, admins=True)
 def close_pool(ctx: RequestContext, body: CloseBody, pool: str) -> Answer:
     """Close a pool and end its claims: release the customers, or convert them to private customers of their holders."""
-    return Answer(pool_lifecycle.close(ctx, pool, body.mode))
+    return Answer(services.pool_lifecycle.close(ctx, pool, body.mode))
 
 
 @route("POST", POOL + "/open", answers=responses.Pool, admins=True)
 def open_pool(ctx: RequestContext, pool: str) -> Answer:
     """Reopen a closed pool."""
-    return Answer(pool_lifecycle.reopen(ctx, pool))
+    return Answer(services.pool_lifecycle.reopen(ctx, pool))
 
 
 class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,13 +165,13 @@ class SpreadBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", POOL + "/spread", body=SpreadBody, answers=responses.ReshardedPool, admins=True)
 def spread_pool(ctx: RequestContext, body: SpreadBody, pool: str) -> Answer:
     """Set the number of partitions for a pool's lists, for more writes a second."""
-    return Answer(pool_lifecycle.spread(ctx, pool, body.shards))
+    return Answer(services.pool_lifecycle.spread(ctx, pool, body.shards))
 
 
 @route("DELETE", POOL, answers=responses.DeletedPool, admins=True)
 def delete_pool(ctx: RequestContext, pool: str) -> Answer:
     """Delete a pool without customers."""
-    return Answer(pool_lifecycle.delete(ctx, pool))
+    return Answer(services.pool_lifecycle.delete(ctx, pool))
 
 
 TerritoryValues = Annotated[
@@ -209,8 +199,10 @@ class MemberBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("PUT", POOL + "/members/{user}", body=MemberBody, answers=responses.Member)
 def put_member(ctx: RequestContext, body: MemberBody, pool: str, user: str) -> Answer:
     """Make a user a member or manager of the pool, or change their role, limits and territory."""
-    settings = MemberSettings(body.role, body.holding_limit, body.private_limit, territory_of(body.takes))
-    return Answer(pools.put_member(ctx, pool, user, settings))
+    settings = services.pools.MemberSettings(
+        body.role, body.holding_limit, body.private_limit, territory_of(body.takes)
+    )
+    return Answer(services.pools.put_member(ctx, pool, user, settings))
 
 
 class MemberPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -227,8 +219,8 @@ class MemberPatch(Struct, frozen=True, forbid_unknown_fields=True):
 def change_member(ctx: RequestContext, body: MemberPatch, pool: str, user: str) -> Answer:
     """Change what the body names of a member's role, limits and territory. Null removes a limit or the territory."""
     takes = UNSET if body.takes is UNSET else territory_of(body.takes)
-    settings = MemberSettings(body.role, body.holding_limit, body.private_limit, takes)
-    return Answer(pools.put_member(ctx, pool, user, settings, adds=False))
+    settings = services.pools.MemberSettings(body.role, body.holding_limit, body.private_limit, takes)
+    return Answer(services.pools.put_member(ctx, pool, user, settings, adds=False))
 
 
 class MemberQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
@@ -241,13 +233,13 @@ class MemberQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
 @route("GET", POOL + "/members", query=MemberQuery, answers=responses.MemberPage)
 def list_members(ctx: RequestContext, query: MemberQuery, pool: str) -> Answer:
     """List the members of a pool with their counters."""
-    return Answer(member_list.list_members(ctx, pool, query.sort, query.limit, query.cursor))
+    return Answer(services.member_list.list_members(ctx, pool, query.sort, query.limit, query.cursor))
 
 
 @route("GET", POOL + "/members/{user}", answers=responses.Member)
 def get_member(ctx: RequestContext, pool: str, user: str) -> Answer:
     """Return a member with their counters; `me` is the caller."""
-    return Answer(pools.get_member(ctx, pool, user))
+    return Answer(services.pools.get_member(ctx, pool, user))
 
 
 class RemovalQuery(Struct, frozen=True, forbid_unknown_fields=True):
@@ -268,7 +260,7 @@ def remove_member(ctx: RequestContext, query: RemovalQuery, pool: str, user: str
     if query.to is not None and query.to.id == user:
         raise invalid("other_user", "to")
     disposal = Disposal(query.held, query.private, query.to and query.to.id)
-    return Answer(member_removal.remove_member(ctx, pool, user, disposal))
+    return Answer(services.member_removal.remove_member(ctx, pool, user, disposal))
 
 
 class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
@@ -286,7 +278,7 @@ class StatsQuery(Struct, frozen=True, forbid_unknown_fields=True, rename={"since
 @route("GET", POOL + "/stats", query=StatsQuery, answers=reports.Statistics)
 def get_stats(ctx: RequestContext, query: StatsQuery, pool: str) -> Answer:
     """Return counts of activities by day, by member or by a field, and current counts. Members see their own."""
-    return Answer(statistics.of_pool(ctx, pool, query.since, query.to, query.by))
+    return Answer(services.statistics.of_pool(ctx, pool, query.since, query.to, query.by))
 
 
 class LogQuery(PageQuery, frozen=True, forbid_unknown_fields=True, rename={"since": "from"}):
@@ -297,7 +289,7 @@ class LogQuery(PageQuery, frozen=True, forbid_unknown_fields=True, rename={"sinc
 @route("GET", POOL + "/log", query=LogQuery, answers=responses.LogPage)
 def list_log(ctx: RequestContext, query: LogQuery, pool: str) -> Answer:
     """List the changes of a pool's rules, fields, status and members in the last 400 days, oldest first."""
-    return Answer(change_log.list_entries(ctx, pool, query.since, query.to, query.limit, query.cursor))
+    return Answer(services.change_log.list_entries(ctx, pool, query.since, query.to, query.limit, query.cursor))
 
 
 # Maintenance by admins, of one pool or all
@@ -305,10 +297,8 @@ def list_log(ctx: RequestContext, query: LogQuery, pool: str) -> Answer:
 
 def _selected_pools(ctx: RequestContext, pool: str | None) -> Iterable[sweeper.Listed]:
     """Return that pool, or all pools of the tenant. Raises Refused if the caller is not an admin."""
-    from chalicelib.services import sweeper  # imported on first use: keeps cold starts short
-
     ctx.by_admin()
-    return sweeper.pool_named(ctx, pool) if pool else sweeper.pools_of(ctx.backend, ctx.caller.tenant)
+    return services.sweeper.pool_named(ctx, pool) if pool else services.sweeper.pools_of(ctx.backend, ctx.caller.tenant)
 
 
 class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -320,10 +310,8 @@ class SweepBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/sweep", body=SweepBody, answers=reports.SweepReport, admins=True)
 def sweep(ctx: RequestContext, body: SweepBody) -> Answer:
     """Run one sweep now: return expired claims to their pools and send reminders."""
-    from chalicelib.services import sweeper  # as above
-
-    which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
-    report = sweeper.sweep_pools(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
+    which, left = _selected_pools(ctx, body.pool), services.sweeper.request_time_left()
+    report = services.sweeper.sweep_pools(ctx.backend, which, ctx.now, left, dry_run=body.dry_run, confirm=body.confirm)
     return Answer(ctx.finish(report.body()))
 
 
@@ -335,10 +323,7 @@ class AuditBody(Struct, frozen=True, forbid_unknown_fields=True):
 @route("POST", "/v1/audit", body=AuditBody, answers=reports.AuditReport, admins=True)
 def audit(ctx: RequestContext, body: AuditBody) -> Answer:
     """Recompute counters, lists and events from the customers of one pool or all. Report drift, or repair it."""
-    from chalicelib.services import audit as audit_service  # as above
-    from chalicelib.services import sweeper
-
-    which, left = _selected_pools(ctx, body.pool), sweeper.request_time_left()
+    which, left = _selected_pools(ctx, body.pool), services.sweeper.request_time_left()
     backend = ctx.backend
-    report = audit_service.run(backend.table, which, left, secret=backend.secret, now=ctx.now, repair=body.repair)
+    report = services.audit.run(backend.table, which, left, secret=backend.secret, now=ctx.now, repair=body.repair)
     return Answer(ctx.finish(report))

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from chalicelib import services
 from chalicelib.api.routing import Answer, NoBody, Route
 from chalicelib.domain import rules
 from chalicelib.dynamodb import items, keys
@@ -18,7 +19,6 @@ from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.services.imports import Forecasts
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import NEXT_CURSOR, NO_KEY, WHOLE, IdempotencyRecord, Result
 
@@ -113,7 +113,7 @@ def _first(route: Route, idempotency: IdempotencyRecord) -> Answer | None:
         stopped = only.body.get(NEXT_CURSOR) if isinstance(only.body, dict) else None
         return Answer(status=route.status, results=results, next_cursor=stopped)
     if only.body is not None and route.row is not NoBody:  # of a dry run: an import stores the results of its rows
-        return Answer(forecasts=msgspec.convert(only.body, Forecasts))
+        return Answer(forecasts=msgspec.convert(only.body, services.imports.Forecasts))
     if only.body is not None:
         return Answer(only.body, route.status)
     return Answer(status=route.status, results=results)

@@ -7,7 +7,7 @@ now: a first response has them in memory, a replay reads them. Nothing here deci
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from chalice.app import Response
@@ -25,9 +25,11 @@ from chalicelib.model.errors import Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import Body, Facts
 from chalicelib.model.times import rfc3339
-from chalicelib.services.imports import Forecast, Forecasts
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.idempotency import NO_KEY, IdempotencyRecord, Result
+
+if TYPE_CHECKING:
+    from chalicelib.services.imports import Forecast, Forecasts
 
 Headers: TypeAlias = dict[str, str | list[str]]
 Bodies: TypeAlias = Mapping[int, responses.Customer]  # by position

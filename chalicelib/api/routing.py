@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import signature
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 from chalicelib.model.errors import Refusal
 from chalicelib.model.responses import Body
-from chalicelib.services.import_undo import Undoing
-from chalicelib.services.imports import Forecasts
 from chalicelib.transactions.idempotency import Result
+
+if TYPE_CHECKING:
+    from chalicelib.services.import_undo import Undoing
+    from chalicelib.services.imports import Forecasts
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"

@@ -53,7 +53,7 @@ class Attribute(Path):
 
 
 class Serialized(Value):
-    """A value in DynamoDB's JSON, which `Value` would inspect first."""
+    """A value in DynamoDB's JSON. `Value` would import PynamoDB's models to inspect it, which takes 4 ms."""
 
     def __init__(self, value: Item) -> None:
         (self.attr_type,) = value

@@ -20,7 +20,7 @@ LONGEST_FIELD_NAME: Final = 64
 # Separators, controls, format characters and surrogates by their category; and, whatever theirs, the characters that
 # Unicode ignores by default (Hangul fillers, joiners, variation selectors) and the blank Braille pattern.
 _INVISIBLE: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Cs"))
-_FILLERS: Final = re.compile(
+_FILLERS: Final = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U0001d159\U000e0000-\U000e0fff]"
 )
@@ -78,7 +78,7 @@ def is_blank(text: str) -> bool:
 
 def is_filler(character: str) -> bool:
     """Return whether the character is shown as nothing although its category is that of a visible one."""
-    return _FILLERS.match(character) is not None
+    return re.match(_FILLERS, character) is not None
 
 
 def _is_visible(character: str) -> bool:

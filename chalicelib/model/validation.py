@@ -169,38 +169,36 @@ def _types(names: str, at: int) -> str:
 
 # msgspec's messages
 
-_PLACE: Final = re.compile(r"(?P<text>.*?)(?: - at (?P<name>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL)
+# Patterns are compiled when the first invalid request needs them, which keeps cold starts short.
+_PLACE: Final = r"(?P<text>.*?)(?: - at (?P<name>`key` in )?`\$(?P<path>.*)`)?"
 _IDENTIFIER: Final = "{1,64}"  # occurs in the pattern of ids; `_EXCLUDING` in that of text without control characters
 _EXCLUDING: Final = "[^"
-_NAME: Final = re.compile(r"[A-Za-z_]{1,32}")  # any other name may be a phone number or an address
-_MESSAGES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
-    (re.compile(pattern, re.DOTALL), kind)
-    for pattern, kind in (
-        (r"Object missing required field `(.*)`", "missing"),
-        (r"Object contains unknown field `(.*)`", "unknown"),
-        (r"Expected `(?:datetime|time)` with a timezone component", "no_offset"),
-        (r"Expected `(?:str|bytes)` of length >= 1", "empty"),
-        (r"Expected `(?:str|bytes)` of length >= (\d+)", "too_short"),
-        (r"Expected `(?:str|bytes)` of length <= (\d+)", "too_long"),
-        (r"Expected `(?:array|object)` of length >= (\d+)", "too_few"),
-        (r"Expected `(?:array|object)` of length <= (\d+)", "too_many"),
-        (r"Expected `array` of at least length (\d+), got \d+", "too_few"),
-        (r"Expected `array` of at most length (\d+), got \d+", "too_many"),
-        (r"Expected `array` of length (\d+)(?:, got \d+)?", "not_so_many"),
-        (r"Expected `array` of length (\d+ to \d+)(?:, got \d+)?", "not_so_many"),
-        (r"Expected `(?:int|float)` >= (\S+)", "too_small"),
-        (r"Expected `(?:int|float)` <= (\S+)", "too_large"),
-        (r"Expected `(?:int|float)` > (\S+)", "not_above"),
-        (r"Expected `(?:int|float)` < (\S+)", "not_below"),
-        (r"Expected `(?:int|float)` that's a multiple of (\S+)", "not_a_multiple"),
-        (r"Expected `str` matching regex (.*)", "pattern"),
-        (r"Expected `str` with a visible character", "blank"),
-        (r"Expected `([^`]*)`(?:, got `[^`]*`)?", "wrong_type"),
-        (r"Invalid (?:enum )?value .*", "not_one_of"),
-        (r"Invalid RFC3339 encoded date", "date"),
-        (r"Invalid RFC3339 encoded (?:datetime|time)", "time"),
-        (r"(?:Integer value|Number|Duration is|Timestamp is) out of range ?", "out_of_range"),
-    )
+_NAME: Final = r"[A-Za-z_]{1,32}"  # any other name may be a phone number or an address
+_MESSAGES: Final = (
+    (r"Object missing required field `(.*)`", "missing"),
+    (r"Object contains unknown field `(.*)`", "unknown"),
+    (r"Expected `(?:datetime|time)` with a timezone component", "no_offset"),
+    (r"Expected `(?:str|bytes)` of length >= 1", "empty"),
+    (r"Expected `(?:str|bytes)` of length >= (\d+)", "too_short"),
+    (r"Expected `(?:str|bytes)` of length <= (\d+)", "too_long"),
+    (r"Expected `(?:array|object)` of length >= (\d+)", "too_few"),
+    (r"Expected `(?:array|object)` of length <= (\d+)", "too_many"),
+    (r"Expected `array` of at least length (\d+), got \d+", "too_few"),
+    (r"Expected `array` of at most length (\d+), got \d+", "too_many"),
+    (r"Expected `array` of length (\d+)(?:, got \d+)?", "not_so_many"),
+    (r"Expected `array` of length (\d+ to \d+)(?:, got \d+)?", "not_so_many"),
+    (r"Expected `(?:int|float)` >= (\S+)", "too_small"),
+    (r"Expected `(?:int|float)` <= (\S+)", "too_large"),
+    (r"Expected `(?:int|float)` > (\S+)", "not_above"),
+    (r"Expected `(?:int|float)` < (\S+)", "not_below"),
+    (r"Expected `(?:int|float)` that's a multiple of (\S+)", "not_a_multiple"),
+    (r"Expected `str` matching regex (.*)", "pattern"),
+    (r"Expected `str` with a visible character", "blank"),
+    (r"Expected `([^`]*)`(?:, got `[^`]*`)?", "wrong_type"),
+    (r"Invalid (?:enum )?value .*", "not_one_of"),
+    (r"Invalid RFC3339 encoded date", "date"),
+    (r"Invalid RFC3339 encoded (?:datetime|time)", "time"),
+    (r"(?:Integer value|Number|Duration is|Timestamp is) out of range ?", "out_of_range"),
 )
 
 
@@ -209,20 +207,20 @@ def from_msgspec(error: Exception, kind: Any, names: bool = False) -> FieldError
 
     An unknown member is named only with `names` and if it is a plain word; otherwise the known members are listed.
     """
-    place = _PLACE.fullmatch(str(error))
+    place = re.fullmatch(_PLACE, str(error), re.DOTALL)
     text, path = str(error), ""
     if place is not None:
         text, path = place["text"], (place["path"] or "").removeprefix(".") + ("{}" if place["name"] else "")
     if text in SENTENCES:
         return FieldError(text, path)  # raised by one of our own types
     for pattern, name in _MESSAGES:
-        if found := pattern.fullmatch(text):
+        if found := re.fullmatch(pattern, text, re.DOTALL):
             return _as_error(name, path, found, kind, names)
     return FieldError("invalid", path)
 
 
 def _as_error(name: str, path: str, found: re.Match[str], kind: Any, names: bool) -> FieldError:
-    if name == "missing" or (name == "unknown" and names and _NAME.fullmatch(found[1])):
+    if name == "missing" or (name == "unknown" and names and re.fullmatch(_NAME, found[1])):
         return FieldError(name, f"{path}.{found[1]}".removeprefix("."))
     if name == "unknown":
         return FieldError("unknown_name", path, (", ".join(_members(_part(kind, path))),))

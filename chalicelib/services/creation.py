@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from chalicelib.domain import content_transitions, rules
 from chalicelib.domain.content_transitions import Row
@@ -20,6 +20,7 @@ from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Throttled
 from chalicelib.model.errors import Refusal, Refused
+from chalicelib.model.selections import WhenDuplicate
 from chalicelib.observability import exception_summary
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions.context import RequestContext
@@ -27,7 +28,6 @@ from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
 
 log = logging.getLogger("customer-pool")
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
-WhenDuplicate: TypeAlias = Literal["reject", "allow"]
 
 
 def create(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -24,9 +24,10 @@ from chalicelib.dynamodb.sharded_query import Entry
 from chalicelib.dynamodb.table import begins_with, between
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
-from chalicelib.model.model import Customer, Pool, State
+from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
+from chalicelib.model.selections import Listed
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.services.pagination import CursorCodec
 from chalicelib.services.pools import only_members, require_manager
@@ -38,9 +39,6 @@ NOBODY: Final = ""  # an id that no customer has
 CUSTOMERS_PER_READ: Final = 49  # with the one after them, fifty customers and their fields: one request
 PROJECTIONS_PER_READ: Final = 99  # with the one after them, a hundred customers without their fields: one request
 MAX_READS_PER_PAGE: Final = 10  # then a page may stay short
-
-Listed: TypeAlias = State | Literal["set_aside", "win_requested", "suppressed"]
-
 
 HELD_BY_NOBODY: Final = ("available", "set_aside", "suppressed")
 

@@ -22,7 +22,8 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
 from chalicelib.model.responses import RowOutcome
-from chalicelib.services.imports import Forecast, Forecasts, ImportKey, all_keys, checked_key, keyed_rows, lookup
+from chalicelib.model.selections import ImportKey
+from chalicelib.services.imports import Forecast, Forecasts, all_keys, checked_key, keyed_rows, lookup
 from chalicelib.services.pools import require_manager
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import is_counted

@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Final, TypeAlias
+from typing import Final
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from chalicelib.domain import import_transitions, rules
 from chalicelib.domain.content_transitions import OnDuplicate, Row
@@ -26,6 +26,7 @@ from chalicelib.model.contact_keys import KEY_KINDS
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.responses import RowOutcome
+from chalicelib.model.selections import ImportKey
 from chalicelib.model.validation import FieldError
 from chalicelib.observability import exception_summary
 from chalicelib.services.pools import require_manager, require_ready
@@ -35,14 +36,6 @@ from chalicelib.transactions.import_log import ImportLog
 from chalicelib.transactions.unit_of_work import Outcome, without_malformed
 
 log = logging.getLogger("customer-pool")
-ImportKey: TypeAlias = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=64,
-        description="`id`, `phone`, `email`, `external_id`, a `unique` field, or `auto`: the first that a row has.",
-    ),
-]
 _BY_ROW: Final = ("id", "auto")  # a row needs no other key
 MAX_ROUNDS: Final = 50  # a round fails when another writer takes a key meanwhile; only a defect uses up all
 

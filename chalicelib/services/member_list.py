@@ -6,7 +6,7 @@ By id, a page is read from the roster. The other orders compare the members, of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from msgspec import Struct
 
@@ -19,6 +19,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Member, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import MemberPage
+from chalicelib.model.selections import MemberOrder
 from chalicelib.model.users import Person
 from chalicelib.model.validation import FieldError
 from chalicelib.services.pagination import CursorCodec
@@ -26,8 +27,6 @@ from chalicelib.services.pools import require_manager, roster_page, sound
 from chalicelib.transactions.context import RequestContext
 
 MAX_SORTED: Final = 1_000
-
-MemberOrder: TypeAlias = Literal["held", "-held", "name"]
 
 
 class Position(Struct, frozen=True, array_like=True, order=True):

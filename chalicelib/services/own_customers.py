@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -19,6 +19,7 @@ from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Customer, Member, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
 from chalicelib.model.responses import CustomerPage
+from chalicelib.model.selections import Owned, OwnOrder
 from chalicelib.model.text import IDENTIFIER
 from chalicelib.services.customer_lists import projection_or_none
 from chalicelib.services.pagination import CursorCodec
@@ -29,14 +30,12 @@ MAX_SORTED: Final = 1_000
 MAX_THREADS: Final = 16
 _HIGHEST: Final = 10**18 - 1  # of a rank
 
-Owned: TypeAlias = Literal["claimed", "private"]
-Order: TypeAlias = Literal["expires_at", "name", "last_follow_up_at", "-entered_pool_at"]
 
 # The ranks of a holder's customers in the index `place`: first claims, then private customers.
 _RANKS: Final[dict[Owned | None, tuple[int, int]]] = {
     "claimed": (0, NO_DEADLINE), "private": (FIRST_PRIVATE_RANK, _HIGHEST), None: (0, _HIGHEST)
 }  # fmt: skip
-_COMPARED: Final[dict[Order, Callable[[Customer], int | str]]] = {
+_COMPARED: Final[dict[OwnOrder, Callable[[Customer], int | str]]] = {
     "name": lambda customer: truncate_name(fold_name(customer.name)),
     "last_follow_up_at": lambda customer: customer.last_follow_up_at or 0,
     "-entered_pool_at": lambda customer: -customer.entered_at,
@@ -64,7 +63,7 @@ class _Listed(NamedTuple):
 
 
 def list_customers(
-    ctx: RequestContext, state: Owned | None, order: Order, limit: int, cursor: str | None
+    ctx: RequestContext, state: Owned | None, order: OwnOrder, limit: int, cursor: str | None
 ) -> CustomerPage:
     owner = keys.user_key(ctx.caller.tenant, ctx.caller.user)
     codec = CursorCodec(ctx.backend.secret, owner.pk, owner.sk, str(state), order)
@@ -83,7 +82,7 @@ def list_customers(
     return CustomerPage(shown, codec.write(listed[limit - 1].at) if len(listed) > limit else None)
 
 
-def _checked(last: Position | None, state: Owned | None, order: Order) -> Position | None:
+def _checked(last: Position | None, state: Owned | None, order: OwnOrder) -> Position | None:
     """Return where the list continues. Raises Refused for a position on which DynamoDB would fail."""
     if last is None:
         return None

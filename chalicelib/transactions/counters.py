@@ -19,8 +19,8 @@ from chalicelib.domain import rules
 from chalicelib.domain.rules import PinQuota, Quota, Rule
 from chalicelib.domain.transitions import Actor, Erase, QuotaUse, Remove, Rewrite, Transition, Write
 from chalicelib.dynamodb import items, keys
-from chalicelib.dynamodb.conditions import Attribute, all_of, unchanged
-from chalicelib.dynamodb.items import Item
+from chalicelib.dynamodb.conditions import Attribute, Serialized, all_of, unchanged
+from chalicelib.dynamodb.items import Item, serialize
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Table, Update
 from chalicelib.model import first_follow_ups
@@ -359,7 +359,7 @@ def _added(counter: str, count: int) -> Any:
 @lru_cache(maxsize=256)
 def _counted(kind: str, count: int) -> Any:
     """Add to the count of today; an absent count is 0."""
-    return rules.did[kind].set((rules.did[kind] | 0) + count)
+    return rules.did[kind].set((rules.did[kind] | 0) + Serialized(serialize(count)))
 
 
 def archive_day(row: Key, did: Mapping[str, int]) -> Update:
