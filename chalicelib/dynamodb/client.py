@@ -16,8 +16,7 @@ from typing import Any, Final, TypeVar
 
 import botocore.session
 import msgspec
-from botocore import __version__ as botocore_version
-from botocore import xform_name
+from botocore import __version__ as botocore_version, xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from pynamodb.expressions.condition import Condition

@@ -12,8 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, Value
-from pynamodb.expressions.update import Action as Change
-from pynamodb.expressions.update import AddAction, RemoveAction, SetAction
+from pynamodb.expressions.update import Action as Change, AddAction, RemoveAction, SetAction
 
 from chalicelib.dynamodb.conditions import condition_expression, placeholders
 from chalicelib.dynamodb.items import Item

@@ -8,6 +8,7 @@ parallel, or be killed at any point. A sweep must never return a customer before
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -188,8 +189,6 @@ def _breaker_trips(backend: Backend, pool: Pool, horizon: int, report: SweepResu
     share = pool.policy.sweep_breaker
     if share is None:
         return False
-    from fractions import Fraction  # imported on first use: keeps cold starts short
-
     lists, part = _due_lists(pool), between(DUE, high=horizon)
     due = sum(len(page.keys) for page in sharded_query.pages(backend.table, lists, index=DUE, between=part))
     exact = Fraction(str(share))  # as floats, 0.29 * 100 < 29

@@ -25,7 +25,7 @@ from chalicelib.model.model import Customer, Pool
 from chalicelib.model.policy import Policy
 from chalicelib.model.responses import Body, Schema
 from chalicelib.model.validation import FieldError, from_msgspec
-from chalicelib.services import totals
+from chalicelib.services import field_forecast, totals
 from chalicelib.services.pools import require_manager, updated_pool
 from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
@@ -123,8 +123,6 @@ def _tried(ctx: RequestContext, before: Pool, pool: Pool, *, with_fields: bool) 
     body = rendering.tried_pool(pool, counts, affected, customers, sorted(holders)[:NAMED_HOLDERS])
     if not with_fields:
         return body
-    from chalicelib.services import field_forecast  # imported on first use: keeps cold starts short
-
     return replace(body, fields_forecast=field_forecast.forecast(ctx, before, pool))
 
 

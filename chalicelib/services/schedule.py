@@ -25,7 +25,7 @@ from chalicelib.dynamodb.operations import SetAttributes
 from chalicelib.dynamodb.table import MAX_ACTIONS, Table, Throttled
 from chalicelib.model.times import MINUTE
 from chalicelib.observability import exception_summary
-from chalicelib.services import resharding, search_rows, sweeper
+from chalicelib.services import erasure, leaving, resharding, search_rows, sweeper
 from chalicelib.services.expiry import MIN_SECONDS_LEFT, Ahead, SweepResult
 from chalicelib.services.sweeper import NO_PATIENCE, PATIENCE, SecondsLeft
 from chalicelib.transactions.context import Backend
@@ -44,7 +44,7 @@ def run_round(
 
     `hand_over` lets others check what this round has no time for (`fan_out`).
     """
-    from chalicelib.services import erasure, late_checks  # only the schedule needs them
+    from chalicelib.services import late_checks  # imports this module
 
     failed = 0
     try:
@@ -71,8 +71,6 @@ def _continue_leaves(backend: Backend, now: int, seconds_left: SecondsLeft) -> i
         users = backend.table.query(keys.unfinished_leaves(), index=DUE).keys
         if not users:
             return 0
-        from chalicelib.services import leaving  # imported on first use: keeps cold starts short
-
         first = now // MINUTE % len(users)
         return leaving.continue_all(backend, [*users[first:], *users[:first]], now, seconds_left)
     except Throttled:

@@ -26,7 +26,7 @@ from chalicelib.dynamodb.keys import DUE, NO_DEADLINE, REMINDER
 from chalicelib.dynamodb.table import Patience, Throttled
 from chalicelib.model.model import Pool
 from chalicelib.observability import exception_summary
-from chalicelib.services import resharding
+from chalicelib.services import field_job, resharding, search_rows
 from chalicelib.services.expiry import MIN_SECONDS_LEFT, Ahead, SweepResult, due_pages, expire_due
 from chalicelib.services.pools import updated_pool
 from chalicelib.transactions.context import Backend, RequestContext
@@ -172,8 +172,6 @@ def _continue_field_change(backend: Backend, pool: Pool, now: int, seconds_left:
     """Continue what a change of field definitions leaves to do: first the search rows, then the customers."""
     if pool.unindexed_since is None and pool.fields_since is None:
         return
-    from chalicelib.services import field_job, search_rows  # imported on first use: keeps cold starts short
-
     if search_rows.continue_indexing(backend.table, pool, now, seconds_left):
         field_job.continue_job(backend, pool, now, seconds_left)
 

@@ -103,7 +103,7 @@ def put_user(
 
 def _returned(ctx: RequestContext, user: str) -> Body:
     """Return the answer once the marks of the leave are removed, as far as time allows: the schedule does the rest."""
-    from chalicelib.services import leaving, sweeper  # imported on first use: keeps cold starts short
+    from chalicelib.services import leaving, sweeper  # import this module
 
     person = leaving.continue_leave(ctx, user, sweeper.request_time_left())
     return ctx.finish(_without_personal_data(person))

@@ -15,8 +15,7 @@ from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.model import Event
 from chalicelib.model.reports import AuditReport
-from chalicelib.services import audit as audit_service
-from chalicelib.services import sweeper
+from chalicelib.services import audit as audit_service, sweeper
 from tests.support.world import DAY, HOUR, KEY_SECRET, World
 
 ALICE = keys.member_key("main", "p", "alice")

@@ -8,8 +8,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from importing.headings import EXPORTED_FIRST, attribute_title
 from tests.support.import_files import sheet_of, workbook

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import Item, decode_events, deserialize
-from chalicelib.dynamodb.items import event_page_record as _events
+from chalicelib.dynamodb.items import Item, decode_events, deserialize, event_page_record as _events
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import SetAttributes
 from tests.support.world import DAY, HOUR, World, unique_key_of

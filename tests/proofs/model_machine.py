@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from hypothesis import assume
-from hypothesis import strategies as st
+from hypothesis import assume, strategies as st
 from hypothesis.stateful import initialize, rule
 
 from chalicelib.model.times import rfc3339

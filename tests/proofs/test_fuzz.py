@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from chalicelib.api.auth import KeySetUnavailable, Unauthenticated, Verifier
 from chalicelib.transactions.context import Caller

@@ -13,8 +13,7 @@ from urllib.parse import unquote
 import pytest
 import schemathesis
 from chalice.app import Request
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (

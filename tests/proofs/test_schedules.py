@@ -10,8 +10,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, find, given, settings, strategies as st
 
 from chalicelib.dynamodb.table import Table
 from tests.proofs import (

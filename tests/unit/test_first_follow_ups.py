@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from chalicelib.model.first_follow_ups import counter_of, counts_by_minutes, minutes_of, percentile
 from chalicelib.model.times import DAY, HOUR, MINUTE, SECOND, duration_ms, duration_text

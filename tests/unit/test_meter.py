@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.dynamodb import items as table_items
-from chalicelib.dynamodb import keys
+from chalicelib.dynamodb import items as table_items, keys
 from chalicelib.dynamodb.items import Item, kilobytes, size
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, PLACE, ROSTER
 from chalicelib.dynamodb.table import Put, Table

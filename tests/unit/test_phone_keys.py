@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from importing import MAX_KEYS
 from importing.phones import phone_keys, without_artifacts
