@@ -16,7 +16,7 @@ import msgspec
 def prepare_structs() -> None:
     """Let msgspec inspect all types that are defined so far, in this thread."""
     for kind in _subclasses(msgspec.Struct):
-        with suppress(TypeError):  # some types of responses are only encoded
+        with suppress(TypeError, NameError):  # never decoded: some responses, and what has types of other modules
             msgspec.json.Decoder(kind)
 
 

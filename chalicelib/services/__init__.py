@@ -6,6 +6,7 @@ A claim needs a quarter of them; importing the others would make cold starts lon
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -46,3 +47,9 @@ else:
         if name.startswith("_"):
             raise AttributeError(f"{__name__} has no attribute {name}")
         return import_module(f"{__name__}.{name}")
+
+
+def import_all() -> None:
+    """Import all modules. A process that serves requests in threads has to, before `prepare_structs`."""
+    for module in iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
+from chalicelib import services
 from chalicelib.model.struct_types import prepare_structs
 
 T = TypeVar("T")
@@ -14,6 +15,7 @@ T = TypeVar("T")
 
 def at_once(jobs: Iterable[Callable[[], T]]) -> list[T]:
     """Run all jobs in threads that start together; return their results in order."""
+    services.import_all()
     prepare_structs()
     waiting = list(jobs)
     barrier = Barrier(len(waiting))

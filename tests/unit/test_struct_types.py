@@ -41,7 +41,8 @@ def test_threads_decode_prepared_types_at_the_same_time() -> None:
 
 
 def test_preparation_accepts_types_that_are_only_encoded() -> None:
-    program = "import app; from chalicelib.model.struct_types import prepare_structs; prepare_structs()"
+    program = "import app\nfrom chalicelib import services\nfrom chalicelib.model.struct_types import prepare_structs\n"
+    program += "services.import_all()\nprepare_structs()"
 
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
 

@@ -17,6 +17,7 @@ from chalice.app import Chalice
 from waitress import wasyncore
 from waitress.server import create_server
 
+from chalicelib import services
 from chalicelib.model.struct_types import prepare_structs
 from tools.local.lambda_proxy import LambdaProxy
 from tools.problems import Unusable
@@ -37,6 +38,7 @@ class LocalApi:
     """
 
     def __init__(self, app: Chalice, port: int = 0, log: RequestLog | None = None) -> None:
+        services.import_all()
         prepare_structs()
         self._proxy, self._log = LambdaProxy(app), log
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a request waits for a thread
