@@ -210,7 +210,7 @@ def follow_up(
     `last_follow_up_at` unchanged, unless the manager is the holder (rule 32).
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
-    required = (
+    required: tuple[Rule, ...] = (
         *customer_rules(actor, key, known),
         rules.claimed_or_private(key),
         *holder_or_manager(actor, key, known),
@@ -222,6 +222,8 @@ def follow_up(
     if is_holder:
         clock = deadlines.followed_up(known, actor.policy, moment) if single else {}
         changes = {"last_follow_up_at": actor.now} | clock
+        if clock and known.state == "private":
+            required = (*required, rules.clock_not_behind(actor.member_key, actor.now))
     after = transitioned(known, "followed_up", actor.user, actor.now, note, outcome, **changes)
     return Write(key, known, required, after=after, managed=not is_holder)
 

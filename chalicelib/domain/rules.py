@@ -43,6 +43,7 @@ own_private_limit, private_count, private_room = (
 )
 day, did, pins, pooled = Attribute("day"), Attribute("did"), Attribute("pins"), Attribute("pooled")
 aside, changes = Attribute("aside"), Attribute("changes")
+uncounted_at = Attribute("uncounted_at")
 left_at, leave_id, leave_state = Attribute("left_at"), Attribute("leave_id"), Attribute("leave_state")
 takes, rewrites = Attribute("takes"), Attribute("rewrites")
 fields_since, fields_changing = Attribute("fields_since"), Attribute("fields_changing")  # of a pool
@@ -55,7 +56,7 @@ KEY_CHANGED: Final = "key_changed"  # not a refusal of the request: the caller r
 MALFORMED_RECORD: Final = "malformed_record"  # only its own id is refused
 TERRITORY_CHANGED: Final = "territory_changed"  # not a refusal of the request: the caller learns it and plans again
 BY_MANAGER: Final = "by_manager"  # not a refusal of the request: the caller plans it as a manager's
-PLAN_OUTDATED: Final = "throttled"  # not a refusal: the pool, its fields or the leave changed, so plan again
+PLAN_OUTDATED: Final = "throttled"  # not a refusal: the pool, its fields, the leave or the time changed: plan again
 
 
 class Rule(Struct, frozen=True):
@@ -380,6 +381,15 @@ def member(key: Key, reason: str = "not_a_member") -> Rule:
 def stays(key: Key) -> Rule:
     """Require a member who has not left the company: nothing gives a customer to one who has (rule 33)."""
     return Rule("user_left", key, left_at.does_not_exist())
+
+
+@lru_cache(maxsize=1024)
+def clock_not_behind(key: Key, now: int) -> Rule:
+    """Require that no limit of the member was computed at a later time, without customers expired by then (rule 31).
+
+    The clocks of two processes differ, and such a customer must not get a later deadline afterward.
+    """
+    return Rule(PLAN_OUTDATED, key, uncounted_at.does_not_exist() | (uncounted_at <= now))
 
 
 @lru_cache(maxsize=1024)

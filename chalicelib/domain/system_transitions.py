@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from chalicelib.domain import deadlines, rules
 from chalicelib.domain.claim_transitions import made_private, owner_stays
+from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Actor, QuotaUse, Transition, Write, pool_rules, returned, with_claim_expired
+from chalicelib.dynamodb import keys
 from chalicelib.model.errors import Refusal
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import POOL_CLOSED, Customer, transitioned
@@ -63,12 +65,15 @@ def end_pin(actor: Actor, known: Customer) -> Transition | Refusal:
 def recompute_deadline(actor: Actor, known: Customer) -> Transition:
     """Compute the deadline of a claim or a private customer under a new policy, but never before now."""
     key, moment = actor.customer_key(known.id), actor.clock(known)
-    required = (
+    required: tuple[Rule, ...] = (
         *pool_rules(actor),
         *actor.manager_rules(),
         rules.claimed_or_private(key),
         rules.not_expired(key, moment),
     )
+    if known.state == "private" and known.holder is not None:
+        owner = keys.member_key(actor.tenant, actor.pool, known.holder)
+        required = (*required, rules.clock_not_behind(owner, actor.now))
     after = transitioned(known, "updated", actor.user, actor.now, **deadlines.recomputed(known, actor.policy, moment))
     return Write(key, known, required, after=after)
 

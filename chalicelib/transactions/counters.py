@@ -267,7 +267,8 @@ class Counters:
         """Return one action per member item, with all its conditions, for any number of customers."""
         sums, credited = self._credited(transitions)
         required = {key: list(conditions) for key, conditions in required.items()}
-        updates, rows = {}, [_added_to_row(key, counts) for key, counts in credited.items()]
+        updates = dict[Key, list[Any]]()
+        rows = [_added_to_row(key, counts) for key, counts in credited.items()]
         for key, counts in sums.items():
             changes, conditions = self._change(key, counts)
             if changes and self._seen.get(key) != {}:  # one who is no member any more has no counters
@@ -276,6 +277,10 @@ class Counters:
                 rows += [self._archive_old_day(key)] if self._day_is_over(key) and _activities(counts) else []
         for quota in quotas:
             required.setdefault(quota.key, []).append(quota.condition())
+            if isinstance(quota, Quota) and quota.uncounted:
+                change, condition = self._uncounting(quota.key)
+                updates.setdefault(quota.key, []).append(change)
+                required[quota.key] += [rules.pk.exists(), condition]
         checks = [Check(key, all_of(conditions)) for key, conditions in required.items() if key not in updates]
         return [*checks, *(Update(key, change, all_of(required[key])) for key, change in updates.items()), *rows]
 
@@ -322,6 +327,13 @@ class Counters:
             return [*changes, *start], [activity_unchanged(self._seen[key])]
         counted = [_counted(kind, count) for kind, count in kinds.items()]
         return [*changes, *counted], [rules.day == self._day(key)]
+
+    def _uncounting(self, key: Key) -> tuple[Any, Condition]:
+        """Store the latest time at which a limit of the member was computed without expired customers."""
+        stored = self._seen.get(key, {}).get("uncounted_at")
+        latest = self._actor.now if stored is None else max(self._actor.now, items.deserialize(stored))
+        condition = rules.uncounted_at.does_not_exist() | (rules.uncounted_at <= latest)
+        return rules.uncounted_at.set(latest), condition
 
     def _today(self, key: Key) -> str:
         """Return today in the time zone of the member's pool."""

@@ -419,7 +419,8 @@ class _Execution:
         """Refuse the ids that exceed the limits of the member. Return True if room was made instead."""
         today, headroom = quota.left(member_item)
         full = headroom is not None and headroom < quota.count
-        if full and (self._make_room(quota, member_item) or self._uncount(quota, member_item)):
+        # Making room reads the member again, so it also notices what has been returned since the other one looked.
+        if full and (self._uncount(quota, member_item) or self._make_room(quota, member_item)):
             return True
         evaluated = quota.count - len(indexes)  # by earlier transactions of a failed atomic batch
         granted = min((left for left in (today, headroom) if left is not None), default=quota.count)

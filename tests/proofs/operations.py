@@ -219,6 +219,13 @@ def private_expired(world: World) -> None:
     world.clock.forward(HOUR)
 
 
+def private_expired_in_a_pause(world: World) -> None:
+    """As private_expired, and the pool is paused, so that nothing private is returned. Carl owns c4."""
+    private_expired(world)
+    assert world.mona.post("/customers/c4/convert").status == 200
+    world.root.post("/pause")
+
+
 def by_approval(world: World) -> None:
     """As held, where wins need an approval; mona holds c6."""
     held(world, win="approval")
@@ -422,6 +429,14 @@ OPERATIONS = [
     Operation("claim a private customer that has expired", private_expired, "bob", "POST", f"{C1}/claim"),
     Operation("win in place of expired private customers", private_expired, "alice", "POST",
               f"{P}/customers/c3/win", finds=True),
+    Operation("win in a pause in place of expired private customers", private_expired_in_a_pause, "alice", "POST",
+              f"{P}/customers/c3/win", finds=True),
+    Operation("win several in a pause in place of expired private customers", private_expired_in_a_pause, "alice",
+              "POST", f"{P}/win", SIX, finds=True),
+    Operation("transfer in a pause in place of expired private customers", private_expired_in_a_pause, "mona", "POST",
+              f"{P}/customers/c4/transfer", {"to": "alice"}, finds=True),
+    Operation("close to private in place of expired private customers", private_expired_in_a_pause, "root", "POST",
+              f"{P}/close", {"mode": "to_private"}, finds=True),
     Operation("remove the owner of expired private customers", private_expired, "mona", "DELETE",
               f"{P}/members/alice?held=release&private=transfer&to=bob", finds=True),
     Operation("change private deadlines for all", private_expired, "mona", "PATCH", P,
