@@ -29,6 +29,7 @@ from chalicelib.domain.transitions import (
     hold_rules,
     holder_or_manager,
     manager_verb_rules,
+    masked_unique_rules,
     past_holder_attributes,
     pool_accepts,
     with_former_keys,
@@ -390,7 +391,9 @@ def deposit(actor: Actor, customer: str, known: Customer | None, into: Actor, *,
         *([rules.not_expired(key, actor.clock(known)), *pool_accepts(into)] if open_only else []),
     ]
     if target_pool is not None:
-        required += [*into.member_rules(), rules.not_erased(target_pool), rules.does_not_exist(target_pool)]
+        written = [] if known is None else [name for name, each in into.unique_keys(known.fields).items() if each]
+        required += [*into.member_rules(), *masked_unique_rules(into, written)]
+        required += [rules.not_erased(target_pool), rules.does_not_exist(target_pool)]
     if known is None or known.holder is None or known.state != "private":
         return Recheck(key, known, tuple(required))
     left = past_holder_attributes(known, into.policy, actor.now, actor.now)

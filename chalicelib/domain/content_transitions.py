@@ -24,6 +24,7 @@ from chalicelib.domain.transitions import (
     customer_rules,
     holder_or_manager,
     manager_verb_rules,
+    masked_unique_rules,
     pool_accepts,
     with_former_keys,
 )
@@ -207,8 +208,8 @@ def edit(
 ) -> Transition:
     """Edit a customer, as its holder or a manager. A manager may edit it after their own claim has expired.
 
-    Only a manager changes the priority, or a field that a territory names (rule 48). `named` returns these fields, as
-    they are remembered at the time of planning.
+    Only a manager changes the priority, a field that a territory names (rule 48), or one that is unique and masked.
+    `named` returns the fields of territories, as they are remembered at the time of planning.
     """
     key, moment = actor.customer_key(customer), actor.clock(known)
     required = customer_rules(actor, key, known)
@@ -224,7 +225,8 @@ def edit(
         required += actor.manager_rules()
     wanted = changes(known, name, fields, priority)
     if known.holder == actor.user and not actor.admin:
-        required += _territory_rules(actor, changed_keys(known, wanted), named())
+        changed = changed_keys(known, wanted)
+        required += [*_territory_rules(actor, changed, named()), *masked_unique_rules(actor, changed)]
     return updated(actor, known, tuple(required), wanted)
 
 

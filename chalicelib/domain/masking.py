@@ -108,6 +108,16 @@ def hides(pool: Pool, kind: Kind, contact: str) -> bool:
     return any(mask.field(name, contact) != contact for name in fields)
 
 
+def unique_fields(pool: Pool) -> frozenset[str]:
+    """Return the unique fields that the pool masks. A write shows whether another customer has the value."""
+    mask = of(pool)
+    return (
+        frozenset()
+        if mask is None
+        else frozenset(name for name in pool.definitions.unique if fold_name(name) in mask.fields)
+    )
+
+
 @lru_cache(maxsize=256)
 def _of(masked_fields: tuple[str, ...], region: str, fields: tuple[Field, ...]) -> Mask:
     definitions = definitions_of(fields)

@@ -7,13 +7,13 @@ DynamoDB evaluates them on write. A transition is bound to the version it was pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.domain import deadlines, rules
+from chalicelib.domain import deadlines, masking, rules
 from chalicelib.domain.rules import Rule
 from chalicelib.dynamodb import cards, items, keys
 from chalicelib.dynamodb.items import Item
@@ -451,3 +451,8 @@ def contact_rules(after: Customer, before: Customer | None = None) -> list[Rule]
     had = frozenset() if before is None or before.pool != after.pool else frozenset(before.contact_keys)
     gained = [each for each in contact_keys.of_people(after.contact_keys) if each not in had]
     return [rules.not_of_a_suppressed_customer(keys.suppression_key(after.tenant, each)) for each in gained]
+
+
+def masked_unique_rules(actor: Actor, written: Iterable[str]) -> list[Rule]:
+    """Require a manager to write unique fields that the pool masks: a refusal would show values of other customers."""
+    return [] if masking.unique_fields(actor.home).isdisjoint(written) else actor.manager_rules("masked_unique")

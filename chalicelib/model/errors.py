@@ -77,6 +77,12 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
         403, "The recipient is not a member of this pool.", "接收人不是该公海的成员。", code="not_a_member"
     ),
     "not_manager": ErrorSpec(403, "Only a manager of this pool may do this.", "只有公海管理员可以执行此操作。"),
+    "masked_unique": ErrorSpec(
+        403,
+        "Only a manager of this pool may write a field that is unique and masked.",
+        "唯一且脱敏的字段只有公海管理员可以填写。",
+        code="not_manager",
+    ),
     "not_admin": ErrorSpec(403, "Only an administrator may do this.", "只有系统管理员可以执行此操作。"),
     "not_holder": ErrorSpec(403, "You are not the holder of this customer.", "您不是该客户的负责人。"),
     "not_found": ErrorSpec(404, "The resource was not found.", "未找到。"),

@@ -27,6 +27,7 @@ SHARING = {
     "malformed": (400, "invalid_request"),
     "pool_exists": (409, "version_conflict"),
     "by_manager": (403, "not_manager"),
+    "masked_unique": (403, "not_manager"),
 }
 
 

@@ -162,6 +162,63 @@ def test_a_deposit_into_another_pool_needs_values_that_nobody_has_there(world: W
     assert mona.create("c", fields={"tax_id": "2"}).status == 201
 
 
+MASKED = {"defined": [field("tax_id", unique=True, masked=True)], "listed": [field("tax_id", unique=True)]}
+
+
+def with_secret(world: World, way: str, pool: str = "p", members: str = "alice bob") -> User:
+    """Create a pool that masks a unique field. Alice holds `own`; `secret` has the value 4711."""
+    masked: dict[str, Any] = {"masked_fields": [" Tax_ID "]} if way == "listed" else {}
+    mona = world.pool(pool, members=members, fields=MASKED[way], **masked)
+    mona.create("own", fields={"tax_id": "1"})
+    mona.create("secret", fields={"tax_id": "4711"})
+    assert world.user("alice", pool=pool).claim("own").status == 200
+    return mona
+
+
+@pytest.mark.parametrize("way", ["defined", "listed"])
+@pytest.mark.parametrize("verb", ["PATCH", "batch", "atomic"])
+def test_a_member_cannot_probe_for_a_masked_value_of_a_unique_field(world: World, verb: str, way: str) -> None:
+    mona = with_secret(world, way)
+
+    def probe(value: str | None) -> Reply:
+        fields = {"fields": {"tax_id": value}}
+        if verb == "PATCH":
+            return world.alice.patch("/customers/own", fields)
+        return world.alice.post("/edit", {"customer_ids": ["own"], "atomic": verb == "atomic"} | fields)
+
+    answers = {probe(value).text for value in ("4711", "4712", " 4711 ", "x" * 300, None)}
+
+    assert len(answers) == 1 and '"not_manager"' in answers.pop()
+    assert mona.customer("own")["fields"] == {"tax_id": "1"} and mona.events("own") == ["created", "claimed"]
+
+
+def test_managers_write_a_masked_unique_field_and_members_every_other_one(world: World) -> None:
+    mona = with_secret(world, "defined")
+    mona.create("hers")
+    mona.claim("hers")
+
+    own = [world.alice.patch("/customers/own", {"fields": each}) for each in ({"tax_id": "1"}, {"city": "Bonn"})]
+    managed = [mona.patch(f"/customers/{each}", {"fields": {"tax_id": each}}) for each in ("own", "hers")]
+    taken = [user.patch("/customers/own", {"fields": {"tax_id": "4711"}}) for user in (mona, world.root)]
+
+    assert codes(*own, *managed, *taken) == ["ok"] * 4 + ["duplicate_customer"] * 2
+
+
+def test_a_deposit_shows_a_member_of_the_target_pool_no_masked_value(world: World) -> None:
+    with_secret(world, "listed", "q", members="alice bob carl")
+    carl = world.user("carl")
+    world.pool(members="alice", fields=UNIQUE)
+    world.root.request("PUT", "/v1/pools/p/members/carl", {"role": "manager"})
+    for each, fields in (("a", {"tax_id": "4711"}), ("b", {"tax_id": "4712"}), ("c", {"size": 1})):
+        carl.create(each, fields=fields, private_of="carl")
+
+    moved = [carl.post(f"/customers/{each}/deposit", {"pool": "q"}) for each in ("a", "b", "c")]
+
+    assert codes(*moved) == ["not_manager", "not_manager", "ok"]
+    assert moved[0].json["detail"] == moved[1].json["detail"]
+    assert world.root.post("/customers/b/deposit", {"pool": "q"}).status == 200
+
+
 def test_an_erased_customer_leaves_its_values_to_others(world: World) -> None:
     mona = with_unique_fields(world)
     mona.create("a", fields={"tax_id": "1", "mobile": "13812345678"})
