@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from chalicelib.dynamodb import items
@@ -108,8 +109,10 @@ def _check_numbers(version: int, events: Sequence[Event]) -> list[Difference]:
     """Check the numbers, and the states of each event whose type this version knows: a later one may write others."""
     times = Counter(event.seq for event in events)
     numbers = range(1, version + 1)
-    odd = [seq for seq in sorted({*times, *numbers}) if times[seq] != (seq in numbers)]
-    found = [] if not odd else [Difference("events", f"1 to {version}, each once", odd[:MAX_SHOWN])]
+    missing = islice((seq for seq in numbers if seq not in times), MAX_SHOWN)  # a malformed version may be huge
+    wrong_numbers = (seq for seq, count in times.items() if count > 1 or seq not in numbers)
+    odd = sorted({*missing, *wrong_numbers})[:MAX_SHOWN]
+    found = [] if not odd else [Difference("events", f"1 to {version}, each once", odd)]
     if wrong := [event.seq for event in events if event.type in TRANSITIONS and not is_transition(event)]:
         found.append(Difference("events", "transitions that there are", wrong[:MAX_SHOWN]))
     return found

@@ -81,7 +81,7 @@ def unchanged(stored: Item, names: Iterable[str], *, did: Iterable[str] = ()) ->
     read = [(Attribute(name), stored.get(name)) for name in names]
     today = stored.get("did", {}).get("M", {})
     read += [(Attribute(["did", kind]), today.get(kind)) for kind in did]
-    return all_of([path.does_not_exist() if was is None else path == deserialize(was) for path, was in read])
+    return all_of([path.does_not_exist() if was is None else path == Serialized(was) for path, was in read])
 
 
 def condition_expression(condition: Condition, names: dict[str, str], values: Item) -> str:

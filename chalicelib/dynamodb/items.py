@@ -89,6 +89,12 @@ def deserialize_or_none(tagged: dict[str, Any] | None) -> Any:
         return None if tagged is None else deserialize(tagged)
 
 
+def integer_or_none(tagged: dict[str, Any] | None) -> int | None:
+    """Return the integer, or None if it is absent or malformed."""
+    value = deserialize_or_none(tagged)
+    return value if isinstance(value, int) else None
+
+
 def build_item(key: Key, attributes: dict[str, Any]) -> Item:
     """Return a whole item without the attributes that are None."""
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}, **serialize_attributes(attributes)}

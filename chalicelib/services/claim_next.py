@@ -460,6 +460,6 @@ class _Search:
 
 def _candidate(index: str, item: Item) -> Candidate:
     """Return the candidate of an index item, with its rank."""
-    priority = items.deserialize_or_none(item.get("priority"))
-    ahead = priority * PRIORITY_STEP if index == DUE and isinstance(priority, int) else 0
+    priority = items.integer_or_none(item.get("priority")) or 0
+    ahead = priority * PRIORITY_STEP if index == DUE else 0
     return Candidate(items.sort_value(item[INDEX_RANGE[index]]) - ahead, keys.id_from_pk(item["pk"]["S"]))

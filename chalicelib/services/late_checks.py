@@ -138,9 +138,9 @@ def difference(table: Table, key: Key, now: int) -> tuple[Item, Difference] | No
 
 def _scheduled(key: Key, stored: Item) -> int | None:
     """Return the time of the pool's check. None if it is missing, or listed where no round reads it."""
-    at = items.deserialize_or_none(stored.get(INDEX_RANGE[DUE]))
+    at = items.integer_or_none(stored.get(INDEX_RANGE[DUE]))
     partition = items.serialize(keys.schedule_of(keys.tenant_from_pk(key.pk), key.sk))
-    return at if isinstance(at, int) and stored.get(DUE) == partition else None
+    return at if stored.get(DUE) == partition else None
 
 
 class First(NamedTuple):

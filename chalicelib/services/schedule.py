@@ -19,7 +19,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.domain import checks, rules
 from chalicelib.dynamodb import items, keys, sharded_query
 from chalicelib.dynamodb.conditions import all_of, unchanged
-from chalicelib.dynamodb.items import MALFORMED, MOVED_AT, Item, MalformedPool
+from chalicelib.dynamodb.items import MOVED_AT, Item, MalformedPool
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, Key
 from chalicelib.dynamodb.operations import SetAttributes
 from chalicelib.dynamodb.table import MAX_ACTIONS, Table, Throttled
@@ -152,7 +152,7 @@ class _Checking:
             return report, None
         if isinstance(pool, MalformedPool) or not report.complete:
             return report, self.now
-        moved_at = items.deserialize_or_none(stored.get(MOVED_AT)) or 0
+        moved_at = items.integer_or_none(stored.get(MOVED_AT)) or 0
         jobs = [] if pool.spread_at is None else [pool.spread_at + resharding.STALE_MS]
         since = [each for each in (pool.unindexed_since, pool.fields_since) if each is not None]
         jobs += [each + search_rows.STALE_MS for each in since]
@@ -184,10 +184,7 @@ def _next(key: Key, stored: Item, at: int) -> SetAttributes:
 
 def check_unchanged(stored: Item) -> Condition:
     """Return the condition that nothing has moved the check since the pool was read."""
-    try:
-        return all_of([rules.pk.exists(), unchanged(stored, (DUE, INDEX_RANGE[DUE], MOVED_AT))])
-    except MALFORMED:  # a number that is not whole
-        return rules.pk.exists()
+    return all_of([rules.pk.exists(), unchanged(stored, (DUE, INDEX_RANGE[DUE], MOVED_AT))])
 
 
 def _is_due(stored: Item, now: int) -> bool:

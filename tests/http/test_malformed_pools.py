@@ -66,6 +66,16 @@ def test_a_scheduled_sweep_counts_a_malformed_pool_as_failed_and_continues(
     assert (two_pools.sweep().returned, two_pools.sweep().failed) == (1, 0)
 
 
+@pytest.mark.parametrize("wrong", [{"S": "x"}, {"L": []}, {"N": "1.5"}])
+def test_a_malformed_time_of_a_moved_check_stops_no_round(two_pools: World, wrong: dict[str, Any]) -> None:
+    key = keys.pool_key("main", "a")
+    two_pools.table.write([Put(key, two_pools.table.get([key])[key] | {"moved_at": wrong})])
+
+    report = two_pools.run_schedule()
+
+    assert (report.returned, report.failed) == (2, 0)
+
+
 @pytest.mark.parametrize("pool", [None, "a"])
 def test_a_requested_sweep_counts_a_malformed_pool_as_failed(two_pools: World, pool: str | None) -> None:
     corrupt(two_pools, "a policy that is no JSON")

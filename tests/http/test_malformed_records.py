@@ -91,6 +91,18 @@ def test_the_audit_reports_a_malformed_customer_and_continues(world: World, what
     world.table.write([Put(C1, sound)])
 
 
+def test_the_audit_names_a_few_missing_events_of_a_customer_with_a_huge_version(world: World) -> None:
+    world.pool(customers=2)
+    sound = spoil(world, C1, {"version": {"N": "253402300800000"}})
+
+    report = world.root.request("POST", "/v1/audit", {}).json
+
+    assert [(each["id"], each["found"]) for each in report["drift"] if each["kind"] == "events"] == [
+        ("c1", [2, 3, 4, 5, 6])
+    ]
+    world.table.write([Put(C1, sound)])
+
+
 @pytest.mark.parametrize("what", MEMBERS)
 def test_a_sweep_counts_the_claims_of_a_malformed_member_as_failed_and_returns_all_others(
     world: World, what: str
