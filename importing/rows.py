@@ -104,13 +104,11 @@ class RowReader:
             return Failed(line.number, found)
         return Read(line.number, row, kind, keys[0] if keys else "", warnings, own, others)
 
-    def new_id(self, row: Row) -> str:
-        """Return an id for a row without any key. The same file with more lines gives the same ids, so that importing
-        it again creates no second customer."""
-        content = json.dumps(row, sort_keys=True, ensure_ascii=False)
-        digest = blake2b(content.encode(errors="surrogatepass"), digest_size=15).hexdigest()
-        self._copies[digest] += 1
-        return f"r{digest}" if self._copies[digest] == 1 else f"r{digest}-{self._copies[digest]}"
+    def numbered(self, new_id: str) -> str:
+        """Return an id for a row without any key, with a number if equal rows have come before."""
+        self._copies[new_id] += 1
+        number = self._copies[new_id]
+        return new_id if number == 1 else f"{new_id}-{number}"
 
     # One line
 
@@ -297,6 +295,13 @@ class RowReader:
         self._seen.update(hashes)
         self._seen.update(map(hash, others))
         return None
+
+
+def content_id(row: Row) -> str:
+    """Return an id for a row without any key, which equal rows share. The same file with more lines gives the same ids,
+    so that importing it again creates no second customer."""
+    content = json.dumps(row, sort_keys=True, ensure_ascii=False)
+    return f"r{blake2b(content.encode(errors='surrogatepass'), digest_size=15).hexdigest()}"
 
 
 def _without_lost(line: Line, columns: tuple[Column, ...], own: Row, fields: Row) -> tuple[Problem, ...] | Problem:

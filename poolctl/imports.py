@@ -21,7 +21,7 @@ from importing.forecasts import FileForecast
 from importing.headings import HOLDER
 from importing.phones import DEFAULT_REGION
 from importing.problems import Problem, Unreadable, problem
-from importing.rows import Failed, Key, Read, Row, RowReader
+from importing.rows import Failed, Key, Read, Row, RowReader, content_id
 from importing.tables import Table, open_table
 from poolctl import errors_file, import_undo, output
 from poolctl.client import Refused, Unreachable
@@ -120,7 +120,7 @@ class Plan:
         if read.kind is not None:
             return row
         hidden = reader.has_contact(row["fields"])
-        return {"id": f"{self.digest[:20]}-{read.line}" if hidden else reader.new_id(row)} | row
+        return {"id": f"{self.digest[:20]}-{read.line}" if hidden else reader.numbered(content_id(row))} | row
 
 
 @dataclass

@@ -503,13 +503,15 @@ class PreviewColumn(Schema):
 class PreviewLine(Schema):
     """A line of a file. `row` is the position of its row, null if it has none. `cells` are for an errors file: text
     that a spreadsheet would run as a formula is behind an apostrophe. A line repeats an earlier one, also of another
-    piece, if one of its `own_keys` is an own or other key of that line."""
+    piece, if one of its `own_keys` is an own or other key of that line. `new_id` is the id of a row that nothing
+    identifies, without the number (`-2`) that it has behind equal rows of the piece."""
 
     line: Natural
     row: Natural | None
     cells: list[str | int | float | bool]
     own_keys: list[str]
     other_keys: list[str]
+    new_id: str | None
 
 
 class PreviewProblem(Schema):
@@ -541,8 +543,8 @@ class PreviewNext(Schema):
 class ImportPreview(Schema):
     """A piece of a file, read: its `columns`, the `mapping` of its headings, the `rows` as an import takes them, and
     all its `lines`. The key of rows that have an id is `key`, that of others `auto`. Lines with `problems` have no row;
-    without a line, the file cannot be imported. `keys` counts the rows by what identifies them. The rest is how the
-    file was read; `next` is null at its end."""
+    if the first of them concerns the whole file, it is `refused`. `keys` counts the rows by what identifies them. The
+    rest is how the file was read; `next` is null at its end."""
 
     columns: list[PreviewColumn]
     mapping: dict[str, str | None]
@@ -553,6 +555,7 @@ class ImportPreview(Schema):
     warnings: list[PreviewProblem]
     keys: dict[str, Natural]
     left_out: list[str]
+    refused: bool
     encoding: str | None
     separator: str | None
     sheet: str | None

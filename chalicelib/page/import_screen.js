@@ -16,6 +16,7 @@ const ROWS_AT_ONCE = 100;
 const BYTES_AT_ONCE = 200_000;
 const ROWS_SHOWN = 5;
 const FAILED_SHOWN = 200;
+const FORMULA = /^'*[=+\-@\t\r]/; // what a spreadsheet would run
 const OWN_TARGETS = ["name", "id", "priority", "holder"];
 
 /** `file` that was chosen, `mapping` that was changed, the `first` preview, and what a run has brought. */
@@ -43,14 +44,7 @@ async function look() {
   const { file } = importing;
   try {
     const first = await previewOf(file, 0, null);
-    if (file !== importing.file) return;
-    const why = say("import.why"); // of an errors file of this page
-    if (first.columns.some(({ heading, target }) => heading === why && target === why) && !(why in importing.mapping)) {
-      importing.mapping = { ...importing.mapping, [why]: null };
-      await look();
-      return;
-    }
-    Object.assign(importing, { first, error: null });
+    if (file === importing.file) Object.assign(importing, { first, error: null });
   } catch (error) {
     Object.assign(importing, { error: refusalOf(error) });
   }
@@ -64,20 +58,35 @@ async function previewOf(file, at, after) {
   return change(inPool("/import/preview"), { ...body, ...(after && { after }) });
 }
 
-/** Every row of the file with its line and cells, and every line that has no row with its reason. */
+/** The heading of a column in a file of refused lines: one that was mapped by hand is what it was mapped to. */
+function headingOf({ heading }, i) {
+  const shown = importing.mapping[heading || `#${i + 1}`] ?? heading;
+  return FORMULA.test(shown) ? `'${shown}` : shown;
+}
+
+const problemText = ({ line, text }) => (line === null ? text : say("import.problem", { line: number(line), text }));
+
+/** Every row of the file with its line and cells, and every line that has no row with its reason; or why it is refused. */
 async function readFile(file, progress) {
-  const rows = [], failed = [], earlier = new Set();
+  const rows = [], failed = [], earlier = new Set(), copies = new Map();
+  const countOn = (id) => { // the service counts equal rows of one piece
+    copies.set(id, (copies.get(id) ?? 0) + 1);
+    return copies.get(id) === 1 ? id : `${id}-${copies.get(id)}`;
+  };
   for (let at = 0, after = null; ;) {
     const answer = await previewOf(file, at, after);
+    if (answer.refused) return { refused: problemText(answer.problems[0]) };
     const why = new Map(answer.problems.map((problem) => [problem.line, problem.text]));
     for (const { line, row, cells, ...keys } of answer.lines) {
       const found = answer.rows[row];
+      if (keys.new_id) found.id = countOn(keys.new_id);
       if (row === null) failed.push({ line, cells, why: why.get(line) ?? "" });
       else if (keys.own_keys.some((key) => earlier.has(key))) failed.push({ line, cells, row: found, why: reason({ code: "duplicate_in_request" }) });
-      else rows.push({ line, cells, row: found, key: found.id === undefined ? "auto" : answer.key });
-      if (row !== null) for (const key of [...keys.own_keys, ...keys.other_keys]) earlier.add(key);
+      else {
+        rows.push({ line, cells, row: found, key: found.id === undefined ? "auto" : answer.key });
+        for (const key of [...keys.own_keys, ...keys.other_keys]) earlier.add(key);
+      }
     }
-    for (const { line, text } of answer.problems) if (line === null) failed.push({ line: null, cells: [], why: text });
     if (answer.next === null) return { rows, failed };
     at += answer.next.offset;
     after = answer.next.after;
@@ -86,7 +95,7 @@ async function readFile(file, progress) {
 }
 
 function Preview({ first }) {
-  const problems = first.problems.slice(0, ROWS_SHOWN).map(({ line, text }) => (line === null ? text : say("import.problem", { line: number(line), text })));
+  const problems = first.problems.slice(0, ROWS_SHOWN).map(problemText);
   const map = (heading, target) => {
     importing.mapping = { ...importing.mapping, [heading]: target === "" ? null : target };
     importing.run = null;
@@ -148,8 +157,12 @@ async function carry(trial) {
   const sums = { created: 0, updated: 0, unchanged: 0, done: 0 };
   const forecast = trial ? forecaster() : null;
   const show = (changes) => { importing.run = { ...importing.run, ...changes }; };
-  importing.run = { trial, done: false, progress: 0, most: file.size, sums, failed: [], heading: importing.first.columns.map(({ heading }) => heading) };
-  const { rows, failed } = await readFile(file, (at) => show({ progress: at }));
+  importing.run = { trial, done: false, progress: 0, most: file.size, sums, failed: [], heading: importing.first.columns.map(headingOf) };
+  const { rows, failed, refused } = await readFile(file, (at) => show({ progress: at }));
+  if (refused !== undefined) {
+    Object.assign(importing, { run: null, error: { detail: refused } });
+    return;
+  }
   show({ progress: 0, most: rows.length, failed });
   let sent = 0;
   for (const piece of piecesOfRows(rows)) {
@@ -203,16 +216,16 @@ function Run({ run }) {
     <h3 aria-live="polite">${say(run.done ? (run.trial ? "import.would" : "import.done") : "import.under_way", counts)}</h3>
     ${run.done && failed.length > 0 && html`<div class="scrolls" tabindex="0" role="region" aria-label=${say("import.failed_rows")}><table class="plain">
         <thead><tr>${["import.line", "import.name", "import.why"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
-        <tbody>${failed.slice(0, FAILED_SHOWN).map(({ line, row, cells, why }, i) => html`<tr key=${i}><td>${line && number(line)}</td><td><bdi>${row?.name ?? cells[0] ?? ""}</bdi></td><td>${why}</td></tr>`)}</tbody></table>
+        <tbody>${failed.slice(0, FAILED_SHOWN).map(({ line, row, cells, why }, i) => html`<tr key=${i}><td>${number(line)}</td><td><bdi>${row?.name ?? cells[0] ?? ""}</bdi></td><td>${why}</td></tr>`)}</tbody></table>
         ${failed.length > FAILED_SHOWN && html`<p>${say("and_more", { count: failed.length - FAILED_SHOWN })}</p>`}</div>
       <${Button} act=${() => downloadFailed(run)}>${say("import.download")}</${Button}>`}
     ${run.done && run.trial && html`<${Button} kind="main" act=${() => carry(false)}>${say("import.go")}</${Button}>`}</section>`;
 }
 
-/** The lines that were refused as a file, to be corrected and imported again. The cells are as an errors file has them. */
+/** The lines that were refused as a file, to be corrected and imported again: the errors file of the command line. */
 function downloadFailed({ heading, failed }) {
-  const cell = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
-  const lines = [[...heading, say("import.why")], ...failed.filter(({ line }) => line !== null).map(({ cells, why }) => [...heading.map((_, i) => cells[i]), why])];
+  const cell = (value) => `"${String(value).replaceAll('"', '""')}"`;
+  const lines = [["poolctl_line", "poolctl_error", ...heading], ...failed.map(({ line, cells, why }) => [line, why, ...cells])];
   const text = `\uFEFF${lines.map((line) => line.map(cell).join(",")).join("\r\n")}\r\n`;
   const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   Object.assign(document.createElement("a"), { href: address, download: "not-imported.csv" }).click();

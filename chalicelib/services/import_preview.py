@@ -25,7 +25,7 @@ from importing.columns import Columns, FieldDefinition
 from importing.headings import HOLDER
 from importing.pieces import After, OpenPiece, Piece, open_piece
 from importing.problems import Problem, Unreadable, problem
-from importing.rows import Failed, KindAndKey, Read, Row, RowReader
+from importing.rows import Failed, KindAndKey, Read, Row, RowReader, content_id
 from importing.values import exact, guarded
 
 MOST_BYTES: Final = 1_500_000  # of rows and cells in an answer; Lambda takes 6 MB
@@ -70,7 +70,7 @@ class RowsOf:
         self.reader = RowReader(found, region=actor.policy.region)
 
     def read(self, line: Line) -> Read | Problem | Refusal:
-        """Return the row, with an id if nothing else identifies its customer."""
+        """Return the row. One that nothing identifies has a new id, and as its key that id without a number."""
         read = self.reader.read(line)
         if isinstance(read, Failed):
             return read.problem
@@ -79,8 +79,8 @@ class RowsOf:
             return refusal
         if read.kind is not None or "id" in row:
             return read
-        new = self._new_id(row)
-        return read._replace(row={"id": new} | row, own_keys=[("id", new)])
+        new_id = self._new_id(row)
+        return read._replace(row={"id": self.reader.numbered(new_id)} | row, key=new_id)
 
     def _unfit(self, row: Row) -> Refusal | None:
         """Return the refusal of values that the definitions of the pool do not allow."""
@@ -89,13 +89,11 @@ class RowsOf:
         return Refusal("field_invalid", errors=errors) if errors else None
 
     def _new_id(self, row: Row) -> str:
-        """Return an id that the same row gets again, so that importing a file again creates no second customer.
-
-        Only a keyed digest hides a phone number or an address in a field that is no key.
-        """
-        new = self.reader.new_id(row)
+        """Return the id that equal rows share. Only a keyed digest hides a phone number or an address in a field that is
+        no key."""
+        new_id = content_id(row)
         hidden = self.reader.has_contact(row["fields"])
-        return f"r{self._actor.secret.digest(new).rpartition('.')[2][:30]}" if hidden else new
+        return f"r{self._actor.secret.digest(new_id).rpartition('.')[2][:30]}" if hidden else new_id
 
 
 @dataclass
@@ -117,7 +115,7 @@ class Preview:
     def refuse(self, error: Unreadable) -> None:
         """Refuse the file: no row of this piece is to be imported."""
         self._refused, self._rows, self._rest = True, [], None
-        self._lines = [responses.PreviewLine(each.line, None, each.cells, [], []) for each in self._lines]
+        self._lines = [responses.PreviewLine(each.line, None, each.cells, [], [], None) for each in self._lines]
         self._problems.insert(0, (error.line, error.problem))
 
     def show(self, opened: OpenPiece, found: Columns) -> None:
@@ -150,14 +148,15 @@ class Preview:
                 self._samples[index] = cell
         cells = [guarded(exact(cell)) for cell in line.cells]
         self._size += sum(len(str(cell).encode(errors="replace")) + 3 for cell in cells) + 40
-        place, keys = None, (list[str](), list[str]())
+        place, keys, new_id = None, (list[str](), list[str]()), None
         if not self._refused:
             read = rows.read(line)
             place = self._add(line, read)
             if isinstance(read, Read):
                 keys = _named(read.own_keys), _named(read.other_keys)
+                new_id = read.key if read.kind is None else None
                 self._size += sum(len(key.encode()) + 3 for each in keys for key in each)
-        self._lines.append(responses.PreviewLine(line.number, place, [_text(cell) for cell in cells], *keys))
+        self._lines.append(responses.PreviewLine(line.number, place, [_text(cell) for cell in cells], *keys, new_id))
 
     def _add(self, line: Line, read: Read | Problem | Refusal) -> int | None:
         """Add the row of a line. Return its position, or None for a line with a problem."""
@@ -183,6 +182,7 @@ class Preview:
             warnings=[_problem(line, each, language) for line, each in self._warnings],
             keys=dict(self._keys),
             left_out=self.columns.left_out,
+            refused=self._refused,
             next=None if self._rest is None else _next(*self._rest),
             **shown,
         )

@@ -120,3 +120,46 @@ def test_the_trial_of_a_file_of_several_pieces_counts_each_customer_once(
     mona.button("import.go", mona.page.locator(".imported")).click()
 
     expect(summary).to_have_text(mona.text("import.done", created="300", updated="0", unchanged="0", failed="100"))
+
+
+def test_equal_rows_without_a_key_are_different_customers_in_any_piece_of_a_file(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
+    remark = "x" * 1_500  # so that 400 rows take three pieces of 256 KB
+    mona = browser.open_console("mona", tab="import")
+
+    for created, unchanged in ((400, 0), (0, 400)):
+        choose_file(mona, "p", "name,remark\n" + f"A,{remark}\n" * 400, tmp_path)
+        mona.button("import.go").click()
+        expect(mona.page.locator(".imported h3")).to_have_text(
+            mona.text("import.done", created=created, updated=0, unchanged=unchanged, failed=0)
+        )
+
+
+def test_a_file_whose_last_piece_cannot_be_read_is_not_imported_at_all(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
+    rows = "".join(f"Row {n},{'x' * 1_500}\n" for n in range(400))
+    mona = browser.open_console("mona", tab="import")
+
+    choose_file(mona, "p", f'name,remark\n{rows}Last,"open\nB,x\n', tmp_path)
+    mona.button("import.go").click()
+
+    expect(mona.page.get_by_role("alert")).to_have_text("Line 402: A quotation mark is opened and never closed.")
+    assert imported_by_name(team, "p") == {}
+
+
+def test_a_refused_line_with_too_many_cells_is_downloaded_with_all_of_them(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
+    mona = browser.open_console("mona", tab="import")
+    choose_file(mona, "p", "Firma,phone\nAcme,+12025550101,lost\n", tmp_path)
+    mona.page.get_by_label(mona.text("import.target_of", heading="Firma")).select_option("name")
+    mona.button("import.go").click()
+
+    with mona.page.expect_download() as downloading:
+        mona.button("import.download").click()
+
+    heading, line = Path(downloading.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert heading == '"poolctl_line","poolctl_error","name","phone"'
+    assert line.startswith('"2",') and line.endswith(',"Acme","\'+12025550101","lost"')

@@ -314,6 +314,28 @@ def test_a_line_that_repeats_one_of_an_earlier_piece_has_a_key_of_it(memory_worl
     assert len(answers) > 3 and repeated == ["乙", "丙"]
 
 
+def test_equal_rows_without_a_key_share_a_new_id_that_is_numbered_in_a_piece(memory_world: World) -> None:
+    mona = memory_world.pool()
+    rows = [["甲", "上海"], ["甲", "上海"], *([f"{n}", "北京"] for n in range(40)), ["甲", "上海"]]
+
+    answers = in_pieces(mona, table_of([["客户名称", "城市"], *rows]).encode(), 300)
+
+    lines = [line for answer in answers for line in answer["lines"] if line["cells"][0] == "甲"]
+    ids = [row["id"] for answer in answers for row in answer["rows"] if row["name"] == "甲"]
+    (new_id,) = {line["new_id"] for line in lines}
+    assert len(answers) > 1 and ids == [new_id, f"{new_id}-2", new_id]
+    assert [line["own_keys"] for line in lines] == [[], [], []]
+
+
+def test_a_file_is_refused_if_a_later_piece_is(memory_world: World) -> None:
+    mona = memory_world.pool()
+
+    answers = in_pieces(mona, b"name\n" + b"A\n" * 400 + b'"open\n' + b"C\n" * 300, 500)
+
+    assert [each["refused"] for each in answers] == [False, False, True]
+    assert (answers[-1]["rows"], answers[-1]["problems"][0]["line"]) == ([], 402)
+
+
 def test_the_rows_of_an_export_are_imported_by_id(memory_world: World) -> None:
     mona = memory_world.pool()
     mona.create("c1", name="甲", fields={"phone": "13800138000"})

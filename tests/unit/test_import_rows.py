@@ -9,7 +9,7 @@ import pytest
 from importing.columns import Column, FieldDefinition, columns_of
 from importing.headings import EXPORTED_FIRST, attribute_title, kind_of_field
 from importing.problems import Unreadable
-from importing.rows import LEAST_PRIORITY, LONGEST_FIELDS, MOST_PRIORITY
+from importing.rows import LEAST_PRIORITY, LONGEST_FIELDS, MOST_PRIORITY, content_id
 from tests.support.import_files import read, sheet_of
 
 # Columns
@@ -285,10 +285,10 @@ def test_a_row_without_a_key_gets_the_same_id_when_its_file_is_read_again() -> N
         read("客户名称,城市\n丙,广州\n甲,上海\n乙,北京\n甲,上海\n"),
     )
 
-    ids = [first.reader.new_id(row) for row in first.rows]
+    ids = [first.reader.numbered(content_id(row)) for row in first.rows]
 
     assert len(set(ids)) == 3
-    assert [second.reader.new_id(row) for row in second.rows][1:] == ids
+    assert [second.reader.numbered(content_id(row)) for row in second.rows][1:] == ids
 
 
 @pytest.mark.parametrize(
