@@ -171,11 +171,12 @@ class _Plan:
         return [self._column(index, heading, best) for index, heading in enumerate(self.found)]
 
     def _best(self) -> dict[str, int]:
-        """Return the position of each field: its first usual column, or else the first of the less usual ones."""
-        places = dict[str, tuple[bool, int]]()
+        """Return the position of each field: the first column with the lowest rank."""
+        places = dict[str, tuple[int, int]]()
         for index, heading in enumerate(self.found):
             if index not in self.given and not self._label(heading) and (known := headings.known(heading)):
-                places[known[0]] = min(places.get(known[0], (True, len(self.found))), (known[1], index))
+                place = known[1], index
+                places[known[0]] = min(places.get(known[0], place), place)
         return {kind: index for kind, (_, index) in places.items()}
 
     def _column(self, index: int, heading: str, best: dict[str, int]) -> Column:
@@ -203,7 +204,7 @@ class _Plan:
             self.taken.add(key)
             self.names.add(key)
             return Column(heading, key, self._kind(key))
-        kind, _ = headings.known(heading) or (None, False)
+        kind, _ = headings.known(heading) or (None, 0)
         if kind == HOLDER:
             return Column(heading, self._field(heading), HOLDER)
         usable = kind is not None and best[kind] == index

@@ -30,6 +30,10 @@ _ENDINGS: Final = {
     "phone": re.compile(r"(?:(?:电话|手机)(?:号码?)?|座机|固话|(?:phone|mobile)(?:numbers?|no)?)\d{0,2}\Z"),
     "email": re.compile(r"(?:邮箱|电子邮件)(?:地址)?\d{0,2}\Z|电子邮件\d地址\Z"),
 }
+_OF_OTHERS: Final = re.compile("assistant|asst|secretary|emergency|fax|助理|秘书|紧急|传真")
+# The lists of further headings are in the order of preference.
+_FIRST_RANKS: Final = {"more": 1, "last": 1_001}
+_RANK_BY_ENDING: Final = 1_000
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 
 
@@ -63,32 +67,36 @@ def folded(heading: str) -> str:
 
 
 @cache
-def _known() -> dict[str, tuple[str, bool]]:
-    """Return field, and whether it is a further one, of each folded heading."""
-    found = {folded(name): (name, False) for name in (*ROW, *fields())}
+def _known() -> dict[str, tuple[str, int]]:
+    """Return the field and the rank of each folded heading."""
+    found = {folded(name): (name, 0) for name in (*ROW, *fields())}
     for name, headings in table().items():
         for group, texts in headings.items():
-            for text in texts:
-                found.setdefault(folded(text), (name, group.startswith("more")))
+            first = _FIRST_RANKS.get(group.partition("_")[0])
+            for at, text in enumerate(texts):
+                found.setdefault(folded(text), (name, 0 if first is None else first + at))
     return found
 
 
-def known(heading: str) -> tuple[str, bool] | None:
-    """Return the field of a heading, and whether it holds a further phone number or address. None if unknown."""
+def known(heading: str) -> tuple[str, int] | None:
+    """Return the field of a heading, and its rank: of two columns for a field, the one with the lower rank is it. The
+    usual headings have rank 0. None if unknown."""
     text = folded(heading)
     return _known().get(text) or _known_in_parts(heading) or _known_by_ending(text)
 
 
-def _known_in_parts(heading: str) -> tuple[str, bool] | None:
+def _known_in_parts(heading: str) -> tuple[str, int] | None:
     """Return the field of a heading whose parts all name it: `手机/电话`, `邮箱 Email`."""
     parts = [part for part in _PARTS.split(heading) if part.strip()]
-    found = {_known().get(folded(part)) for part in parts}
-    return found.pop() if len(parts) > 1 and len(found) == 1 else None
+    found = [each for part in parts if (each := _known().get(folded(part))) is not None]
+    alike = len({name for name, _ in found}) == 1 and len(found) == len(parts) > 1
+    return min(found) if alike else None
 
 
-def _known_by_ending(text: str) -> tuple[str, bool] | None:
-    """Return the field of a folded heading that ends with a usual one: `老板电话`, `住宅电话2`, `Owner's phone`."""
-    return next(((field, True) for field, ending in _ENDINGS.items() if ending.search(text)), None)
+def _known_by_ending(text: str) -> tuple[str, int] | None:
+    """Return the field of a folded heading that ends with a usual one: `老板电话`, `住宅电话2`, `Boss's phone`."""
+    rank = _RANK_BY_ENDING + 1_000 * bool(_OF_OTHERS.search(text))
+    return next(((field, rank) for field, ending in _ENDINGS.items() if ending.search(text)), None)
 
 
 def kind_of_field(name: str) -> str | None:

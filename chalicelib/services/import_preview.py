@@ -89,8 +89,7 @@ class RowsOf:
         return Refusal("field_invalid", errors=errors) if errors else None
 
     def _new_id(self, row: Row) -> str:
-        """Return the id that equal rows share. Only a keyed digest hides a phone number or an address in a field that is
-        no key."""
+        """Return the id that equal rows share. Only a keyed digest hides a phone number or address that is no key."""
         new_id = content_id(row)
         hidden = self.reader.has_contact(row["fields"])
         return f"r{self._actor.secret.digest(new_id).rpartition('.')[2][:30]}" if hidden else new_id

@@ -57,6 +57,31 @@ def test_the_headings_of_an_export_are_recognized(name: str) -> None:
     assert "name" in shown.values()
 
 
+@pytest.mark.parametrize(
+    ("headings", "targets"),
+    [
+        ("Name,Asst. Phone,Home Phone,Business Phone", {"Business Phone": "phone", "Asst. Phone": "Asst. Phone"}),
+        ("Name,Assistant's Phone,Direct phone,Fax phone", {"Direct phone": "phone"}),
+        ("Name,Fax phone,Asst Phone", {"Asst Phone": "phone"}),
+        ("Name,Home Phone,Other Phone,Work Phone", {"Work Phone": "phone"}),
+        ("Name,Company Phone,Mobile", {"Mobile": "phone", "Company Phone": "Company Phone"}),
+        ("姓名,公司电话,家庭电话,手机", {"手机": "phone"}),
+        ("企业名称,无效手机号,同电话企业电话,更多电话,企业电话", {"企业电话": "phone"}),
+        ("姓名,紧急联系人电话,老板电话", {"老板电话": "phone"}),
+        ("Name,Billing Email,Home Email,Business Email", {"Business Email": "email"}),
+        ("姓名,个人邮箱,企业邮箱", {"企业邮箱": "email"}),
+        ("Parent Company,Company name,Phone", {"Company name": "name", "Parent Company": "Parent Company"}),
+        ("Name,固话/座机,Mobile 2", {"Mobile 2": "phone", "固话/座机": "固话/座机"}),
+    ],
+)
+def test_the_best_of_several_columns_is_the_field_wherever_it_stands(headings: str, targets: dict[str, str]) -> None:
+    first, *others = headings.split(",")
+
+    shown = [read(f"{','.join([first, *each])}\n").columns.described() for each in (others, others[::-1])]
+
+    assert [{heading: each[heading] for heading in targets} for each in shown] == [targets, targets]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030", "utf-16", "xlsx"])
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_hundred_rows_of_an_export_are_imported_with_names_and_keys(name: str, encoding: str) -> None:
