@@ -7,7 +7,7 @@ import { openForm } from "./dialogs.js";
 import { notice } from "./notices.js";
 import { now } from "./now.js";
 import { nameOf } from "./people.js";
-import { change, inPool, newKey, query, read, refusalOf } from "./requests.js";
+import { change, inPool, newKey, query, read, refusalOf, Refused } from "./requests.js";
 import { html, reactive, useEffect, useRef } from "./view.js";
 import { moment, number, reason, say, sayable } from "./words.js";
 
@@ -16,6 +16,7 @@ const ROWS_AT_ONCE = 100;
 const BYTES_AT_ONCE = 200_000;
 const ROWS_SHOWN = 5;
 const FAILED_SHOWN = 200;
+const HINTS_SHOWN = 5;
 const FORMULA = /^'*[=+\-@\t\r]/; // what a spreadsheet would run
 const OWN_TARGETS = ["name", "id", "priority", "holder"];
 
@@ -51,7 +52,8 @@ async function look() {
 }
 
 async function previewOf(file, at, after) {
-  const bytes = new Uint8Array(await file.slice(at, at + PIECE_BYTES).arrayBuffer());
+  const piece = await file.slice(at, at + PIECE_BYTES).arrayBuffer().catch(() => { throw new Refused(0, { code: "file_changed" }); });
+  const bytes = new Uint8Array(piece);
   let binary = "";
   for (let start = 0; start < bytes.length; start += 32_768) binary += String.fromCharCode(...bytes.subarray(start, start + 32_768));
   const body = { base64: btoa(binary), name: file.name, more: at + PIECE_BYTES < file.size, mapping: importing.mapping };
@@ -66,16 +68,17 @@ function headingOf({ heading }, i) {
 
 const problemText = ({ line, text }) => (line === null ? text : say("import.problem", { line: number(line), text }));
 
-/** Every row of the file with its line and cells, and every line that has no row with its reason; or why it is refused. */
+/** Every row of the file with its line and cells, and every line that has no row with its reason. Throws Refused. */
 async function readFile(file, progress) {
-  const rows = [], failed = [], earlier = new Set(), copies = new Map();
+  const rows = [], failed = [], warnings = [], earlier = new Set(), copies = new Map();
   const countOn = (id) => { // the service counts equal rows of one piece
     copies.set(id, (copies.get(id) ?? 0) + 1);
     return copies.get(id) === 1 ? id : `${id}-${copies.get(id)}`;
   };
   for (let at = 0, after = null; ;) {
     const answer = await previewOf(file, at, after);
-    if (answer.refused) return { refused: problemText(answer.problems[0]) };
+    if (answer.refused) throw new Refused(0, { detail: problemText(answer.problems[0]) });
+    if (after !== null) warnings.push(...answer.warnings.map(problemText)); // the first ones are shown before the run
     const why = new Map(answer.problems.map((problem) => [problem.line, problem.text]));
     for (const { line, row, cells, ...keys } of answer.lines) {
       const found = answer.rows[row];
@@ -87,15 +90,20 @@ async function readFile(file, progress) {
         for (const key of [...keys.own_keys, ...keys.other_keys]) earlier.add(key);
       }
     }
-    if (answer.next === null) return { rows, failed };
+    if (answer.next === null) return { rows, failed, warnings: [...new Set(warnings)], withoutKey: [...copies.values()].reduce((sum, count) => sum + count, 0) };
     at += answer.next.offset;
     after = answer.next.after;
     progress(at);
   }
 }
 
+function Hints({ texts }) {
+  const more = texts.length - HINTS_SHOWN;
+  return html`${texts.slice(0, HINTS_SHOWN).map((text) => html`<p class="hint">${text}</p>`)}
+    ${more > 0 && html`<p class="hint">${say("and_more", { count: more })}</p>`}`;
+}
+
 function Preview({ first }) {
-  const problems = first.problems.slice(0, ROWS_SHOWN).map(problemText);
   const map = (heading, target) => {
     importing.mapping = { ...importing.mapping, [heading]: target === "" ? null : target };
     importing.run = null;
@@ -106,7 +114,7 @@ function Preview({ first }) {
   const heads = ["name", ...keys];
   return html`<section class="card"><h2>${say("import.columns")}</h2>
     <p class="quiet-text">${readAs(first)}</p>
-    ${[...first.warnings.map(({ text }) => text), ...problems].map((text) => html`<p class="hint">${text}</p>`)}
+    <${Hints} texts=${first.warnings.map(problemText)}/><${Hints} texts=${first.problems.map(problemText)}/>
     <div class="scrolls-wide"><table class="plain"><thead><tr>${["import.heading", "import.sample", "import.target"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
       <tbody>${first.columns.map((column, i) => html`<tr key=${i}><th scope="row"><bdi>${column.heading}</bdi></th><td><bdi>${String(column.sample ?? "")}</bdi></td>
         <td><${Choice} aria-label=${say("import.target_of", { heading: column.heading })} value=${column.target ?? ""} options=${targetsOf(column)}
@@ -157,13 +165,17 @@ async function carry(trial) {
   const sums = { created: 0, updated: 0, unchanged: 0, done: 0 };
   const forecast = trial ? forecaster() : null;
   const show = (changes) => { importing.run = { ...importing.run, ...changes }; };
+  importing.error = null;
   importing.run = { trial, done: false, progress: 0, most: file.size, sums, failed: [], heading: importing.first.columns.map(headingOf) };
-  const { rows, failed, refused } = await readFile(file, (at) => show({ progress: at }));
-  if (refused !== undefined) {
-    Object.assign(importing, { run: null, error: { detail: refused } });
+  let found;
+  try {
+    found = await readFile(file, (at) => show({ progress: at }));
+  } catch (error) {
+    Object.assign(importing, { run: null, error: refusalOf(error) });
     return;
   }
-  show({ progress: 0, most: rows.length, failed });
+  const { rows, failed } = found;
+  show({ ...found, progress: 0, most: rows.length });
   let sent = 0;
   for (const piece of piecesOfRows(rows)) {
     const body = { rows: piece.map(({ row }) => row), key: piece[0].key, on_duplicate: duplicate };
@@ -181,7 +193,7 @@ async function carry(trial) {
     show({ progress: sent, sums: { ...sums }, failed: [...failed] });
   }
   if (!trial) Object.assign(sums, await countsOf(source.id, sums.done));
-  show({ done: true, sums: { ...sums } });
+  show({ done: true, sums: { ...sums }, failed: failed.sort((one, other) => one.line - other.line) });
   if (!trial) importing.listed += 1;
 }
 
@@ -214,6 +226,8 @@ function Run({ run }) {
   return html`<section class="card imported" tabindex="-1" ref=${panel} aria-label=${say("results")}>
     ${!run.done && html`<progress max=${run.most} value=${run.progress} aria-label=${say("import.progress")}></progress>`}
     <h3 aria-live="polite">${say(run.done ? (run.trial ? "import.would" : "import.done") : "import.under_way", counts)}</h3>
+    ${run.done && html`<${Hints} texts=${run.warnings}/>
+      ${run.withoutKey > 0 && html`<p class="hint">${say("import.without_key", { count: run.withoutKey })}</p>`}`}
     ${run.done && failed.length > 0 && html`<div class="scrolls" tabindex="0" role="region" aria-label=${say("import.failed_rows")}><table class="plain">
         <thead><tr>${["import.line", "import.name", "import.why"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
         <tbody>${failed.slice(0, FAILED_SHOWN).map(({ line, row, cells, why }, i) => html`<tr key=${i}><td>${number(line)}</td><td><bdi>${row?.name ?? cells[0] ?? ""}</bdi></td><td>${why}</td></tr>`)}</tbody></table>

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.console.pages import Browser, Console, Team
-from tests.http.test_poolctl_import_cases import CASES
+from tests.http.test_poolctl_import_cases import CASES, LONG
 
 # The texts that the page shows before the import, of files that are read in an unusual way.
 SHOWN = {
@@ -17,6 +17,8 @@ SHOWN = {
     "a column without a heading": "column_1",
     "a sep line": "Separator ;",
     "another encoding": "AdolesCi阯cia",
+    "Shift JIS": "9 of 9 characters are rare",
+    "a hidden first sheet": "Sheet 客户",
     "a workbook with a long number": "Sheet Sheet1",
 }
 REFUSED = {
@@ -38,14 +40,15 @@ def pools(team: Team, names: list[str], **policy: Any) -> dict[str, str]:
     return ids
 
 
-def choose_file(console: Console, pool: str, content: bytes | str, folder: Path) -> None:
-    """Go to the import of a pool, and choose a file with this content."""
+def choose_file(console: Console, pool: str, content: bytes | str, folder: Path) -> Path:
+    """Go to the import of a pool, and choose a new file with this content."""
     console.page.evaluate(f"location.hash = '#/{pool}/import'")
     console.page.get_by_label("Pool", exact=True).locator(f"option[value={pool}]:checked").wait_for(state="attached")
     console.wait_until_loaded()
-    file = folder / f"{pool}.csv"
+    file = folder / f"{pool}-{len(list(folder.iterdir()))}.csv"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     console.page.get_by_label(console.text("import.file")).set_input_files(file)
+    return file
 
 
 def imported_by_name(team: Team, pool: str) -> dict[str, Any]:
@@ -106,6 +109,32 @@ def test_contacts_under_chinese_headings_are_masked_for_members(browser: Browser
     assert seen["email"].startswith("a****")
 
 
+def test_the_trial_names_the_lines_that_are_too_large(browser: Browser, team: Team, tmp_path: Path) -> None:
+    mona = browser.open_console("mona", tab="import")
+
+    choose_file(mona, "p", f"编号,客户名称,备注\na1,甲,{LONG}\na2,乙,短\na3,丙,{LONG}\n", tmp_path)
+    mona.button("import.try").click()
+    mona.page.get_by_text(mona.text("import.would", created="1", updated="0", unchanged="0", failed="2")).wait_for()
+
+    rows = mona.page.locator(".imported tbody tr").all_inner_texts()
+    assert [row.split("\t")[:2] for row in rows] == [["2", "a1"], ["4", "a3"]]
+
+
+def test_a_file_with_one_more_line_adds_only_that_line(browser: Browser, team: Team, tmp_path: Path) -> None:
+    mona = browser.open_console("mona", tab="import")
+    summary = mona.page.locator(".imported h3")
+
+    choose_file(mona, "p", "客户名称,城市\n甲,上海\n乙,北京\n", tmp_path)
+    mona.button("import.go").click()
+    expect(summary).to_have_text(mona.text("import.done", created="2", updated="0", unchanged="0", failed="0"))
+    expect(mona.page.locator(".imported .hint")).to_have_text(mona.text("import.without_key", count="2"))
+    choose_file(mona, "p", "客户名称,城市\n甲,上海\n丙,广州\n乙,北京\n", tmp_path)
+    mona.button("import.go").click()
+
+    expect(summary).to_have_text(mona.text("import.done", created="1", updated="0", unchanged="2", failed="0"))
+    assert set(imported_by_name(team, "p")) == {"甲", "乙", "丙"}
+
+
 def test_the_trial_of_a_file_of_several_pieces_counts_each_customer_once(
     browser: Browser, team: Team, tmp_path: Path
 ) -> None:
@@ -146,6 +175,20 @@ def test_a_file_whose_last_piece_cannot_be_read_is_not_imported_at_all(
     mona.button("import.go").click()
 
     expect(mona.page.get_by_role("alert")).to_have_text("Line 402: A quotation mark is opened and never closed.")
+    assert imported_by_name(team, "p") == {}
+
+
+def test_a_file_that_has_changed_since_it_was_chosen_has_to_be_chosen_again(
+    browser: Browser, team: Team, tmp_path: Path
+) -> None:
+    mona = browser.open_console("mona", tab="import")
+    file = choose_file(mona, "p", "name,phone\nAcme,+12025550101\n", tmp_path)
+    mona.button("import.go").wait_for()
+
+    file.write_text("name,phone\nAcme,+12025550101\nGlobex,+12025550102\n")
+    mona.button("import.go").click()
+
+    expect(mona.page.get_by_role("alert")).to_have_text(mona.text("refusal.file_changed"))
     assert imported_by_name(team, "p") == {}
 
 

@@ -7,10 +7,32 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import Terminal, customers_by_name
-from tests.support.import_files import sheet_of
+from tests.support.import_files import sheet_of, workbook
 from tests.support.world import World
 
 LONG = "字" * 2_000
+
+
+def _hidden_first(book: Any) -> None:
+    """Write a workbook whose first sheet, a list of choices, is hidden."""
+    book.add_worksheet("选项").write_column(0, 0, ["name", "华东", "华南"])
+    book.worksheets()[0].hide()
+    visible = book.add_worksheet("客户")
+    visible.write_row(0, 0, ["客户名称", "手机"])
+    visible.write_row(1, 0, ["甲公司", "13800138000"])
+    visible.activate()
+    visible.set_first_sheet()
+
+
+def _formats(book: Any) -> None:
+    """Write numbers that a spreadsheet shows with leading zeros, as a date and in percent."""
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["客户名称", "客户编号", "邮编", "成立日期", "折扣"])
+    sheet.write(1, 0, "甲公司")
+    for column, (number, code) in enumerate([(123, "000000"), (10010, "000000"), (43845, "yyyy-mm-dd"), (0.15, "0%")]):
+        sheet.write(1, column + 1, number, book.add_format({"num_format": code}))
+
+
 CASES: dict[str, tuple[bytes | str, dict[str, dict[str, Any]], tuple[str, ...]]] = {
     # name: content of the file, fields of the customers by name, and texts that the command prints
     "two phone columns": (
@@ -91,6 +113,14 @@ CASES: dict[str, tuple[bytes | str, dict[str, dict[str, Any]], tuple[str, ...]]]
     "foreign ids": (
         "客户编号,客户名称\nKH.0002,甲\n客户003,乙\n",
         {"甲": {"external_id": "KH.0002"}, "乙": {"external_id": "客户003"}}, (),
+    ),
+    "a hidden first sheet": (workbook(_hidden_first), {"甲公司": {"phone": "13800138000"}}, ("from sheet 客户",)),
+    "number formats": (
+        workbook(_formats), {"甲公司": {"邮编": "010010", "成立日期": "2020-01-15", "折扣": "15%"}}, (),
+    ),
+    "Shift JIS": (
+        "name,phone,住所\n田中商店,0312345678,大阪市\n".encode("shift_jis"),
+        {"揷拞彜揦": {"phone": "0312345678", "廧強": "戝嶃巗"}}, ("9 of 9 characters are rare", "--encoding"),
     ),
     "a workbook with a long number": (
         sheet_of(["客户名称", "手机", "银行账号"], ["甲公司", 13800138000, 6222020200112233445]),
