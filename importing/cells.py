@@ -11,12 +11,14 @@ Cell: TypeAlias = str | int | float | bool
 
 
 class Line(NamedTuple):
-    """`problem` keeps the line from being imported. `lost` are the positions of cells that lost digits."""
+    """`problem` keeps the line from being imported. `lost` are the positions of cells that lost digits, `without_value`
+    those of formulas without a result."""
 
     number: int
     cells: list[Cell]
     problem: Problem | None = None
     lost: tuple[int, ...] = ()
+    without_value: tuple[int, ...] = ()
 
 
 def is_empty(cell: Cell) -> bool:

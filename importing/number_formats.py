@@ -1,4 +1,5 @@
-"""Scan an .xlsx sheet: cells whose number format changes what people see (leading zeros and percent), and its extent.
+"""Scan an .xlsx sheet: cells whose number format changes what people see (leading zeros and percent), formulas that may
+have no stored result, errors, and its extent.
 
 The workbook reader returns only values, and it reserves memory for every cell between the first and the last one. Other
 kinds of workbooks are not scanned.
@@ -18,9 +19,11 @@ from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile
 
 from importing.encodings import Source
+from importing.values import NOTHING
 
 Position: TypeAlias = tuple[int, int]  # row and column, from 0
 Attributes: TypeAlias = dict[str, str]
+OnText: TypeAlias = Callable[[str], None]
 
 _BUILT_IN: Final = {"9": "0%", "10": "0.00%"}
 _CELL: Final = re.compile(r"([A-Za-z]{1,7})(\d{1,10})")
@@ -33,10 +36,13 @@ _WORKBOOK: Final = "xl/workbook.xml"
 
 
 class Scan(NamedTuple):
-    """The number format of each cell whose format matters, and how many cells the sheet spans."""
+    """The number format of each cell whose format matters, and how many cells the sheet spans. `unsure` are the cells
+    that have no value if they are empty: those with an error other than #N/A, and with a formula that some program has
+    not calculated."""
 
     formats: dict[Position, str]
     cells: int
+    unsure: frozenset[Position]
 
 
 def scan(source: Source, sheet: str) -> Scan | None:
@@ -122,9 +128,15 @@ def _zeros(code: str) -> list[tuple[str, bool]] | None:
 # The parts of an .xlsx file
 
 
-def _elements(archive: ZipFile, part: str, found: Callable[[str, Attributes], None]) -> None:
+def _elements(archive: ZipFile, part: str, found: Callable[[str, Attributes], OnText | None]) -> None:
+    """Call `found` for each element. It may return a function for the text inside."""
     parser = ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler = lambda name, attributes: found(name.rpartition(" ")[2], attributes)
+    parser.buffer_text = True
+
+    def start(name: str, attributes: Attributes) -> None:
+        parser.CharacterDataHandler = found(name.rpartition(" ")[2], attributes)
+
+    parser.StartElementHandler = start
     with archive.open(part) as xml:
         parser.ParseFile(xml)
 
@@ -164,24 +176,32 @@ def _part(archive: ZipFile, sheet: str) -> str:
 
 
 def _cells(archive: ZipFile, part: str, codes: dict[str, str]) -> Scan:
-    marked, extent = dict[Position, str](), [0, 0]
-    row, column, style = 0, 0, ""
+    marked, extent, unsure = dict[Position, str](), [0, 0], set[Position]()
+    row, column, style, kind = 0, 0, "", ""
 
-    def found(name: str, attributes: Attributes) -> None:
-        nonlocal row, column, style
+    def error(text: str) -> None:
+        if text not in NOTHING:
+            unsure.add((row - 1, column - 1))
+
+    def found(name: str, attributes: Attributes) -> OnText | None:
+        nonlocal row, column, style, kind
         if name == "row":
             row, column = int(attributes["r"]) if "r" in attributes else row + 1, 0
         elif name == "c":
             place = _CELL.fullmatch(attributes.get("r", ""))
             row, column = (int(place[2]), _column(place[1]) + 1) if place else (row, column + 1)
-            style = attributes.get("s", "")
+            style, kind = attributes.get("s", ""), attributes.get("t", "")
+        elif name == "f" and kind not in ("str", "e"):  # the result may be an empty text
+            unsure.add((row - 1, column - 1))
         elif name in ("v", "is"):
             extent[0], extent[1] = max(extent[0], row), max(extent[1], column)
             if style in codes:
                 marked[row - 1, column - 1] = codes[style]
+            return error if kind == "e" else None
+        return None
 
     _elements(archive, part, found)
-    return Scan(marked, extent[0] * extent[1])
+    return Scan(marked, extent[0] * extent[1], frozenset(unsure))
 
 
 def _column(letters: str) -> int:

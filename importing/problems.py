@@ -63,6 +63,11 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "again",
         "{cell}：该号码已被 Excel 缩写，末尾数字丢失。请将该列设为文本格式后重新填写",
     ),
+    "no_result": (
+        "the formula of {heading} has no result. Open the file in Excel, correct it and save it",
+        "“{heading}”的公式没有结果，请用 Excel 打开文件，更正后保存",
+    ),
+    "headings_again": ("the line repeats the headings", "该行重复了列名"),
     "no_name": ("the name is missing", "缺少客户名称"),
     "name_too_long": ("the name has more than {most} characters", "客户名称超过 {most} 个字符"),
     "no_phone": ("{value} is not a phone number", "{value} 不是电话号码"),
@@ -84,6 +89,19 @@ SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "cell_digits_lost": (
         "{heading} is left out: a spreadsheet keeps 15 digits of a number, and this one has more. Enter it as text",
         "未导入“{heading}”：电子表格的数字只保留 15 位，该数字已失真，请以文本格式填写",
+    ),
+    "cell_without_result": (
+        "{heading} is left out: its formula has no result. Open the file in Excel, correct it and save it",
+        "未导入“{heading}”：公式没有结果，请用 Excel 打开文件，更正后保存",
+    ),
+    "cell_shortened": (
+        "{heading} contains {value}: Excel shortened this number, and its last digits may be lost",
+        "“{heading}”的内容是 {value}：该数字已被 Excel 缩写，末尾数字可能丢失",
+    ),
+    "formats_not_read": (
+        "leading zeros and percent signs that only the format of a number shows are not read from this workbook. If it "
+        "has some, save it as XLSX",
+        "此类工作簿中仅由数字格式显示的前导零和百分号不会读取。如有，请另存为 XLSX",
     ),
     "other_encoding": (
         "{outside} of {signs} characters are rare in Chinese text, for example in {example}: is it another encoding? "

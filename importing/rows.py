@@ -94,6 +94,8 @@ class RowReader:
         """Return the row of a line, or its problem."""
         if line.problem is not None:
             return Failed(line.number, line.problem)
+        if self._repeats_headings(line.cells):
+            return Failed(line.number, problem("headings_again"))
         built = self._row(line)
         if isinstance(built, Problem):
             return Failed(line.number, built)
@@ -112,12 +114,20 @@ class RowReader:
 
     # One line
 
+    def _repeats_headings(self, cells: list[Cell]) -> bool:
+        """Return whether a line contains the headings again, as in files that somebody has joined."""
+        columns = self.columns.columns
+        if str(cells[0]).lstrip("\ufeff").strip() != columns[0].heading or len(cells) < len(columns):
+            return False
+        rest = zip(cells[1:], columns[1:], strict=False)
+        return len(columns) > 1 and all(str(cell).strip() == column.heading for cell, column in rest)
+
     def _row(self, line: Line) -> tuple[Row, tuple[Problem, ...]] | Problem:
         columns = self.columns.columns
         if len(line.cells) > len(columns) and any(cell != "" for cell in line.cells[len(columns) :]):
             return problem("too_many_cells", count=len(columns))
         own, fields = self._values(line.cells)
-        warnings = _without_lost(line, columns, own, fields) if line.lost else ()
+        warnings = self._damaged(line, own, fields)
         if isinstance(warnings, Problem):
             return warnings
         for name, convert in self._converters:
@@ -149,6 +159,27 @@ class RowReader:
             if value != "":
                 (own if is_own else fields)[target] = value
         return own, fields
+
+    def _damaged(self, line: Line, own: Row, fields: Row) -> tuple[Problem, ...] | Problem:
+        """Return the warnings of cells that lost digits or have no result, or the problem of the line."""
+        if not line.lost and not line.without_value:
+            return self._shortened(fields)
+        columns = self.columns.columns
+        without = _without_results(line, columns)
+        lost = _without_lost(line, columns, own, fields)
+        if isinstance(without, Problem) or isinstance(lost, Problem):
+            return without if isinstance(without, Problem) else lost
+        return (*without, *lost, *self._shortened(fields))
+
+    def _shortened(self, fields: Row) -> tuple[Problem, ...]:
+        """Return the warnings of numbers that Excel has written as 6.2E+18 into a text file. They stay as they are."""
+        if self.columns.exact:
+            return ()
+        return tuple(
+            problem("cell_shortened", heading=name, value=value)
+            for name, value in fields.items()
+            if isinstance(value, str) and "E+" in value and SHORTENED.fullmatch(value)
+        )
 
     def _person(self, own: Row, fields: Row) -> str:
         """Return the name of the person: first and last name, if there are both. Another full name stays a field."""
@@ -302,6 +333,14 @@ def content_id(row: Row) -> str:
     so that importing it again creates no second customer."""
     content = json.dumps(row, sort_keys=True, ensure_ascii=False)
     return f"r{blake2b(content.encode(errors='surrogatepass'), digest_size=15).hexdigest()}"
+
+
+def _without_results(line: Line, columns: tuple[Column, ...]) -> tuple[Problem, ...] | Problem:
+    """Return the warnings of formulas without a result, or the problem of a line whose name or key has none."""
+    found = [columns[at] for at in line.without_value if at < len(columns) and columns[at].target is not None]
+    if (needed := next((each for each in found if each.own or each.kind in ("phone", "email")), None)) is not None:
+        return problem("no_result", heading=needed.heading)
+    return tuple(problem("cell_without_result", heading=each.heading or each.target) for each in found)
 
 
 def _without_lost(line: Line, columns: tuple[Column, ...], own: Row, fields: Row) -> tuple[Problem, ...] | Problem:

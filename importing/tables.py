@@ -94,6 +94,8 @@ def _table(
     warnings = [encoding.warning] if encoding is not None and encoding.warning is not None else []
     if above:
         warnings.append(problem("title_lines", line=line.number))
+    if sheet is not None and sheet.hides_zeros:
+        warnings.append(problem("formats_not_read"))
     name, names = (None, []) if sheet is None else (sheet.name, sheet.names)
     delimiter = None if dialect is None else dialect.delimiter
     return Table(cells, line.number, encoding and encoding.name, delimiter, name, names, warnings, read)
@@ -168,4 +170,8 @@ def _known_headings(line: Line) -> int:
 
 
 def _has_content(line: Line) -> bool:
-    return line.problem is not None or any(cell != "" and not is_empty(cell) for cell in line.cells)
+    return (
+        line.problem is not None
+        or line.without_value != ()
+        or any(cell != "" and not is_empty(cell) for cell in line.cells)
+    )

@@ -11,7 +11,7 @@ NOTHING: Final = frozenset((
     "", "-", "--", "—", "——", "–", "－", "无", "暂无", "N/A", "n/a", "#N/A", "null", "Null", "NULL", "(null)", "\\N",
     "None", "nan", "NaN",
 ))  # fmt: skip
-_MARKS: Final = frozenset("='")
+_MARKS: Final = frozenset("='\ufeff")
 _AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"', re.DOTALL)  # ="000123", which keeps Excel from calculating
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")  # begins a formula, behind any number of apostrophes
 SHORTENED: Final = re.compile(r"[+-]?[1-9]\d*([.,]\d+)?[eE]\+\d{2,3}")  # 1.38E+10: the last digits are lost
@@ -38,7 +38,7 @@ def meant(cell: Cell) -> Cell:
         return cell
     text = cell.strip()
     if text[:1] in _MARKS:
-        text = unguarded(text)
+        text = unguarded(text.lstrip("\ufeff").strip())  # a byte order mark, from files that somebody has joined
         as_text = _AS_TEXT.fullmatch(text)
         text = as_text[1].replace('""', '"').strip() if as_text else text
     return "" if text in NOTHING else text

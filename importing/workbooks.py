@@ -1,7 +1,8 @@
 """Read the lines of a workbook (.xlsx, .xls, .ods) as people see them. The sheet is kept in memory.
 
 The first visible sheet that is not empty is read, or the named one. A cell that is merged downwards has its value in
-every line. A number with more than 15 digits has lost some: its position is reported.
+every line. A number with more than 15 digits has lost some, and a formula may have no result: their positions are
+reported. Only .xlsx files are scanned for number formats and formulas.
 """
 
 from __future__ import annotations
@@ -33,12 +34,18 @@ class Sheet:
     name: str
     names: list[str]  # of all visible sheets
     _sheet: CalamineSheet
-    _formats: dict[number_formats.Position, str]
+    _scan: number_formats.Scan | None  # None for another kind of workbook than .xlsx
+
+    @property
+    def hides_zeros(self) -> bool:
+        """Whether numbers may have leading zeros or percent signs that only their formats show."""
+        return self._scan is None and any(isinstance(value, float) for row in self._sheet.iter_rows() for value in row)
 
     def lines(self) -> Iterator[Line]:
         left = (self._sheet.start or (0, 0))[1]
         merged = dict(_merged_downwards(self._sheet, left))
         above, lost_above = list[Cell](), set[int]()  # the line above, where a merged cell has its value
+        unsure = frozenset[number_formats.Position]() if self._scan is None else self._scan.unsure
         for row, values in enumerate(self._sheet.iter_rows()):
             lost = {column for column, value in enumerate(values) if _lost_digits(value)}
             cells = [self._cell(value, (row, column + left)) for column, value in enumerate(values)]
@@ -47,12 +54,13 @@ class Sheet:
                     cells[column] = above[column]
                     lost |= lost_above & {column}
             above, lost_above = cells, lost
-            yield Line(row + 1, cells, lost=tuple(sorted(lost)))
+            empty = [column for column, cell in enumerate(cells) if cell == "" and (row, column + left) in unsure]
+            yield Line(row + 1, cells, lost=tuple(sorted(lost)), without_value=tuple(empty))
 
     def _cell(self, value: Any, position: number_formats.Position) -> Cell:
         """Return a whole float as an integer, since Excel stores only floats, and dates and times in ISO format."""
         if isinstance(value, float):
-            code = self._formats.get(position)
+            code = None if self._scan is None else self._scan.formats.get(position)
             seen = value if code is None else number_formats.shown(value, code)
             if isinstance(seen, str):
                 return seen
@@ -111,7 +119,7 @@ def open_sheet(source: Source, name: str | None, limits: Limits) -> Sheet:
         raise Unreadable("password") from None
     except (CalamineError, ValueError, OSError) as error:
         raise Unreadable("broken_workbook", why=str(error).partition("\n")[0]) from None
-    return Sheet(chosen, names, sheet, {} if scan is None else scan.formats)
+    return Sheet(chosen, names, sheet, scan)
 
 
 def _scanned(source: Source, name: str, limits: Limits) -> number_formats.Scan | None:

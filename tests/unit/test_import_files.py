@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date, timedelta
+from zipfile import ZipFile
 
 import pytest
 import xlsxwriter
@@ -338,3 +340,74 @@ def test_a_workbook_and_a_csv_file_with_the_same_cells_are_read_alike() -> None:
 def test_every_problem_has_an_english_and_a_chinese_sentence() -> None:
     for english, chinese in SENTENCES.values():
         assert english.isascii() and not chinese.isascii() and not english.endswith(".")
+
+
+# Values that a file lacks
+
+
+def test_a_formula_without_a_result_is_named() -> None:
+    def write(book: xlsxwriter.Workbook) -> None:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["客户名称", "手机", "金额", "区号"])
+        sheet.write_row(1, 0, ["甲", "13800138000"])
+        sheet.write_formula(1, 2, "=1/0", None, "#DIV/0!")
+        sheet.write_formula(1, 3, "=NA()", None, "#N/A")
+        sheet.write_row(2, 0, ["乙", "", 5])
+        sheet.write_formula(2, 1, '="138"&"00138001"', None, "")  # as programs write it that calculate nothing
+        sheet.write_formula(3, 2, "=1+1", None, 2)
+        sheet.write_row(3, 0, ["丙", "13800138002"])
+
+    reading = read(workbook(write))
+
+    assert [row["fields"] for row in reading.rows] == [
+        {"phone": "13800138000"}, {"phone": "13800138002", "金额": "2"}
+    ]  # fmt: skip
+    assert reading.problems == [(3, "no_result")]
+    assert [(each.code, each.values["heading"]) for each in reading.warnings] == [("cell_without_result", "金额")]
+
+
+def test_a_workbook_whose_number_formats_cannot_be_read_has_a_warning() -> None:
+    with_numbers, without = read(open_document("10010")), read(open_document(None))
+
+    assert [each.code for each in with_numbers.warnings] == ["formats_not_read"]
+    assert without.warnings == [] and without.rows[0]["fields"] == {"邮编": "010010"}
+
+
+ODF = "urn:oasis:names:tc:opendocument:xmlns"
+NAMES = "".join(f' xmlns:{name}="{ODF}:{name}:1.0"' for name in ("office", "table", "text", "manifest"))
+
+
+def open_document(value: str | None) -> bytes:
+    """Return an .ods workbook with one customer and the postcode 010010, as a number or, without one, as text."""
+
+    def cell(seen: str, value: str | None = None) -> str:
+        of_type = 'office:value-type="string"'
+        if value is not None:
+            of_type = f'office:value-type="float" office:value="{value}"'
+        return f"<table:table-cell {of_type}><text:p>{seen}</text:p></table:table-cell>"
+
+    lines = [cell("客户名称") + cell("邮编"), cell("甲") + cell("010010", value)]
+    rows = "".join(f"<table:table-row>{each}</table:table-row>" for each in lines)
+    sheet = f'<office:spreadsheet><table:table table:name="T">{rows}</table:table></office:spreadsheet>'
+    file = io.BytesIO()
+    with ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", f"<manifest:manifest{NAMES}/>")
+        archive.writestr("content.xml", f"<office:document-content{NAMES}><office:body>{sheet}</office:body>"
+                         "</office:document-content>")  # fmt: skip
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_headings_in_the_middle_of_joined_files_are_no_customer(mark: str) -> None:
+    reading = read(f"{mark}客户名称,手机\n甲,13800138000\n{mark}客户名称,手机\n{mark}乙,13800138001\n")
+
+    assert [row["name"] for row in reading.rows] == ["甲", "乙"]
+    assert reading.problems == [(3, "headings_again")]
+
+
+def test_a_number_that_excel_has_shortened_is_kept_in_a_field_and_named() -> None:
+    reading = read("客户名称,银行账号\n甲,6.22202E+18\n")
+
+    assert reading.rows[0]["fields"] == {"银行账号": "6.22202E+18"}
+    assert [(each.code, each.values["heading"]) for each in reading.warnings] == [("cell_shortened", "银行账号")]
