@@ -124,7 +124,7 @@ function Preview({ first }) {
       <tbody>${rows.map((row, i) => html`<tr key=${i}>${heads.map((key) => html`<td><bdi>${String((key === "name" ? row.name : row.fields?.[key]) ?? "")}</bdi></td>`)}</tr>`)}</tbody></table></div>`}
     <${Field} label=${say("import.duplicate")}><${Choice} value=${importing.duplicate} options=${{ skip: say("import.skip"), update: say("import.update"), reject: say("import.reject") }}
       onChange=${(event) => { importing.duplicate = event.target.value; importing.run = null; }}/></${Field}>
-    ${rows.length > 0 && html`<div class="buttons start"><${Button} act=${() => carry(true)}>${say("import.try")}</${Button}>
+    ${!first.refused && first.lines.length > 0 && html`<div class="buttons start"><${Button} act=${() => carry(true)}>${say("import.try")}</${Button}>
       <${Button} kind="main" act=${() => carry(false)}>${say("import.go")}</${Button}></div>`}</section>`;
 }
 
