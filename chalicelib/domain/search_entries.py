@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 def of(customer: Customer, pool: Pool) -> frozenset[Entry]:
     """Return the entries of a customer. One whose name not everybody sees has restricted ones only."""
-    restricted = _is_private(customer, pool) or not _all_see(pool, "name", customer.name)
+    restricted = not is_named_for_all(customer, pool)
     found: dict[bool, dict[str, bool]] = {True: {}, False: {}}
     for part in bigrams.parts(searchable(customer.name)):
         found[restricted][part] = False
@@ -56,6 +56,11 @@ def _texts(customer: Customer, pool: Pool) -> Iterator[tuple[str, Any, str]]:
         if field.search:
             value = customer.fields.get(key)
             yield from ((key, value, text) for text in searched_texts(field, value))
+
+
+def is_named_for_all(customer: Customer, pool: Pool) -> bool:
+    """Return whether everybody in the pool may find the customer by its name."""
+    return not _is_private(customer, pool) and _all_see(pool, "name", customer.name)
 
 
 def _is_private(customer: Customer, pool: Pool) -> bool:

@@ -33,6 +33,7 @@ _CUT_BEFORE_CONTACT: Final = "\x1e"  # the same, where the whole text may contai
 _DIGEST: Final = 6
 _DIGITS_OF_PHONE: Final = 7  # no phone number has fewer
 _MORE: Final = "…"
+_TEXTS: Final = ("text", "choice", "phone", "email", "url")  # types whose values are as written, and cut if long
 _MAX_DIGITS: Final = 30  # a number with more is stored as text: DynamoDB keeps 38
 
 
@@ -124,6 +125,15 @@ def in_full(card: Item, field: str, definitions: Definitions) -> bool:
     return _CUT_BEFORE_CONTACT not in stored.get("S", "")
 
 
+def whole_text(card: Item, field: Field, definitions: Definitions) -> str | None:
+    """Return the text of a field as it was written, "" without one. None if the card does not have all of it."""
+    if field.key not in definitions.listed or field.type not in _TEXTS:
+        return None
+    text: str = card.get(_names(definitions.listed)[field.key], {"S": ""}).get("S", "[")
+    is_list = text.startswith("[")  # of a field that was once of another type
+    return None if is_list or _CUT in text or _CUT_BEFORE_CONTACT in text else text
+
+
 def _any(conditions: Sequence[Condition]) -> Condition:
     """Return the disjunction as a balanced tree: DynamoDB limits how deep parentheses may be nested."""
     if len(conditions) == 1:
@@ -140,8 +150,7 @@ def _selected(territory: Territory, definitions: Definitions) -> FieldFilter | N
 
 def layout(field: Field, definitions: Definitions) -> tuple[str, int]:
     """Return the name of a field in cards, and the most bytes of its value; 0 for a value that is never cut."""
-    cut = field.type in ("text", "choice", "phone", "email", "url")
-    return _names(definitions.listed)[field.key], MAX_BYTES // len(definitions.listed) if cut else 0
+    return _names(definitions.listed)[field.key], MAX_BYTES // len(definitions.listed) if field.type in _TEXTS else 0
 
 
 @lru_cache(maxsize=256)

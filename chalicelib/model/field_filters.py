@@ -198,12 +198,16 @@ class TextSearch(Struct, frozen=True):
         self, name: str, fields: dict[str, Any], definitions: Definitions, sees: Callable[[str, Any], bool]
     ) -> bool:
         """`sees` returns whether the caller sees a value in full: others are not searched."""
-        if self.text in searchable(name) and sees("name", name):
+        if self.is_in_name(name) and sees("name", name):
             return True
         found = ((key, fields.get(key)) for key, field in definitions.by_key.items() if field.search)
-        return any(self._is_in(definitions.by_key[key], value) and sees(key, value) for key, value in found)
+        return any(self.is_in(definitions.by_key[key], value) and sees(key, value) for key, value in found)
 
-    def _is_in(self, field: Field, value: Any) -> bool:
+    def is_in_name(self, name: str) -> bool:
+        return self.text in searchable(name)
+
+    def is_in(self, field: Field, value: Any) -> bool:
+        """Return whether the stored value of a field has the text."""
         if value is None:
             return False
         text = ",".join(value) if isinstance(value, list) else str(value)

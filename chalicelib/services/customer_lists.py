@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import ceil, sqrt
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from msgspec import Meta, Struct
@@ -344,6 +345,21 @@ def read_projections(ctx: RequestContext, actor: Actor, ids: Sequence[str]) -> d
         each: None if item is None else projection_or_none(actor.tenant, actor.pool, item)
         for each, item in stored.items()
     }
+
+
+def read_whole(ctx: RequestContext, actor: Actor, ids: Sequence[str]) -> dict[str, Customer]:
+    """Read customers with their fields, a moment late at most. Malformed ones are left out."""
+    if not ids:
+        return {}
+    cache = ctx.backend.customer_cache
+    read = cache.read(ctx.backend.table, actor, ids, malformed=set(), consistent=False)
+    return {name: customer for name, customer in read.items() if customer is not None}
+
+
+def likely(missing: int, looked_at: int, found: int) -> int:
+    """Return how many customers probably have the missing ones, by the share that has fitted so far, with room for bad
+    luck."""
+    return ceil((missing + 1.5 * sqrt(missing) + 1) * looked_at / max(found, 0.5))
 
 
 def projection_or_none(tenant: str, pool: str, stored: Item) -> Customer | None:

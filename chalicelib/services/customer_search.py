@@ -7,7 +7,6 @@ continues after the last customer looked at. Nothing here writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil, sqrt
 from typing import Any, Final
 
 from msgspec import UNSET, Struct
@@ -87,13 +86,21 @@ class _Search(Struct, frozen=True):
     where: Condition | None  # that a card fits all filters
 
     def fits(self, customer: Customer) -> bool:
-        """Return whether the caller may find the customer."""
+        """Return whether the caller may find the customer, which has its fields if a text is searched."""
+        return self.selects(customer) and (self.text is None or self._contains_text(self.text, customer))
+
+    def projection_fits(self, customer: Customer) -> bool | None:
+        """Return whether the caller may find the customer of a projection. None if only its fields show that."""
+        if not self.selects(customer):
+            return False
+        return self.text is None or self._shows_text(self.text, customer)
+
+    def selects(self, customer: Customer) -> bool:
+        """Return whether the caller may find the customer, whatever text is searched."""
         actor = self.actor
         if not self.manager and actor.hides(customer):
             return False
-        if not self.wanted.fits(customer, actor.clock(customer)):
-            return False
-        return self._is_selected(customer) and (self.text is None or self._contains_text(self.text, customer))
+        return self.wanted.fits(customer, actor.clock(customer)) and self._is_selected(customer)
 
     def _is_selected(self, customer: Customer) -> bool:
         """Return whether the card fits all filters, by values that the caller sees in full."""
@@ -110,8 +117,7 @@ class _Search(Struct, frozen=True):
         )
 
     def _sees_everything(self, customer: Customer) -> bool:
-        actor = self.actor
-        return masking.of(actor.home) is None or customer.belongs_to(actor.user, actor.clock(customer))
+        return masking.of(self.actor.home) is None or self._owns(customer)
 
     def is_named(self, customer: Customer) -> bool:
         """Return whether the place of the customer in the order of names reveals nothing to the caller."""
@@ -122,6 +128,31 @@ class _Search(Struct, frozen=True):
             return self._sees(customer, key, value)
 
         return text.fits(customer.name, customer.fields, self.actor.home.definitions, sees)
+
+    def _shows_text(self, text: TextSearch, customer: Customer) -> bool | None:
+        """Return whether the name or the card has the text; None if only a value that the card lacks may have it."""
+        if text.is_in_name(customer.name) and self.is_named(customer):
+            return True
+        definitions = self.actor.home.definitions
+        fields = [each for each in definitions.by_key.values() if each.search and not self._masks(customer, each.key)]
+        written = {each.key: cards.whole_text(customer.card, each, definitions) for each in fields}
+        for each in fields:
+            value = written[each.key]
+            if value is not None and text.is_in(each, value) and self._sees(customer, each.key, value):
+                return True
+        shown = cards.shown(customer.card, definitions)
+        unsure = any(
+            written[each.key] is None and self._sees(customer, each.key, shown.get(each.key)) for each in fields
+        )
+        return None if unsure else False
+
+    def _masks(self, customer: Customer, key: str) -> bool:
+        """Return whether every value of the field is masked for the caller."""
+        mask = masking.of(self.actor.home)
+        return mask is not None and fold_name(key) in mask.fields and not (self.manager or self._owns(customer))
+
+    def _owns(self, customer: Customer) -> bool:
+        return customer.belongs_to(self.actor.user, self.actor.clock(customer))
 
     def _sees(self, customer: Customer, key: str, value: Any) -> bool:
         return self.manager or customer_lists.in_full(self.actor, customer, key, value)
@@ -219,10 +250,8 @@ def _sorted(ctx: RequestContext, search: _Search, codec: CursorCodec, limit: int
     _, (partition,), part = customer_lists.list_of(pool, replace(search.wanted, name=None))
     look = customer_lists.look(ctx, search.actor, PLACE, [partition], part, None, search.where, MAX_SORTED)
     value = _VALUES[search.order]
-    projections = _projections(ctx, search, PLACE, look.entries)
-    fitting = [each for each in projections if each is not None and search.fits(each)]
-    by_name = search.order == "name"
-    found = {_Place(value(each), each.id): each for each in fitting if not by_name or search.is_named(each)}
+    fitting = _fitting(ctx, search, PLACE, look.entries)
+    found = {_Place(value(each), each.id): each for each in fitting if each is not None}
     after = [at for at in sorted(found) if last is None or at > last]
     page = after[:limit]
     return CustomerPage(
@@ -238,21 +267,13 @@ def _by_rows(
     ctx: RequestContext, search: _Search, text: str, codec: CursorCodec, limit: int, cursor: str | None
 ) -> CustomerPage:
     """Return a page of the customers with a text, through the search rows. Its cursors name no customer in clear."""
-    actor, pool = search.actor, search.actor.home
-
-    def fits(customer: Customer) -> bool:
-        return search.fits(customer) and search.is_named(customer)
-
-    sees_all = search.manager or not search_entries.restricts(pool)
+    last = codec.read(cursor, row_search.Last)
+    if last is not None and not last.is_possible(text):
+        raise Refused(Refusal("invalid_cursor"))
+    sees_all = search.manager or not search_entries.restricts(search.actor.home)
     narrowed = bool(search.filters) or search.wanted.state is not None
-    found = row_search.find(
-        ctx,
-        actor,
-        row_search.Search(text, fits, sees_all, narrowed),
-        limit,
-        last_position(codec, cursor, NAMES, search.wanted),
-    )
-    shown = [ctx.list_item(pool, each, search.manager) for each in found.customers]
+    found = row_search.find(ctx, search.actor, row_search.Search(text, search, sees_all, narrowed), limit, last)
+    shown = [ctx.list_item(search.actor.home, each, search.manager) for each in found.customers]
     if found.last is None:
         return CustomerPage(shown, None)
     short = UNSET if len(shown) == limit else found.looked_at
@@ -302,26 +323,18 @@ class _Walk(Struct):
     def _per_read(self) -> int:
         return PROJECTIONS_PER_READ if self.search.text is None else CUSTOMERS_PER_READ
 
-    def take(self, batch: Sequence[Entry], projections: Sequence[Customer | None]) -> None:
-        """Add the customers that fit."""
+    def take(self, batch: Sequence[Entry], fitting: Sequence[Customer | None]) -> None:
         self.reads += 1
-        by_name = self.search.order == "name"
-        for entry, each in zip(batch, projections, strict=True):
-            if each is not None and self.search.fits(each) and (not by_name or self.search.is_named(each)):
-                self.found.append((position(entry), each))
+        self.found += [(position(entry), each) for entry, each in zip(batch, fitting, strict=True) if each is not None]
 
 
 def filtered_size(looks: int, looked_at: int, found: int, missing: int) -> int:
-    """Return how many projections a request looks at next for a page of a filter; 0 after its share of five megabytes.
-
-    As many as probably have the missing ones, by the share that has fitted so far, with room for bad luck.
-    """
+    """Return how many projections a request looks at next for a page of a filter; 0 after five megabytes."""
     if looks >= len(LOOKS):
         return 0
     if looks == 0:
         return max(LOOKS[0], missing)
-    likely = (missing + 1.5 * sqrt(missing) + 1) * looked_at / max(found, 0.5)
-    return min(LOOKS[looks], max(LOOKS[0], ceil(likely)))
+    return min(LOOKS[looks], max(LOOKS[0], customer_lists.likely(missing, looked_at, found)))
 
 
 def _scanned(ctx: RequestContext, search: _Search, codec: CursorCodec, limit: int, cursor: str | None) -> CustomerPage:
@@ -335,7 +348,7 @@ def _scanned(ctx: RequestContext, search: _Search, codec: CursorCodec, limit: in
         walk.looks, walk.looked_at = walk.looks + 1, walk.looked_at + look.looked_at
         left = len(look.entries)
         for batch in walk.batches(look.entries):
-            walk.take(batch, _projections(ctx, search, index, batch))
+            walk.take(batch, _fitting(ctx, search, index, batch))
             walk.last, left = position(batch[-1]), left - len(batch)
         walk.last = walk.last if left else look.end
         if walk.last is None or walk.missing <= 0 or walk.reads >= MAX_READS_PER_PAGE:
@@ -352,10 +365,20 @@ def _scanned(ctx: RequestContext, search: _Search, codec: CursorCodec, limit: in
     return CustomerPage(shown, None)
 
 
-def _projections(ctx: RequestContext, search: _Search, index: str, batch: Sequence[Entry]) -> list[Customer | None]:
-    """Return the customers of these entries, with their fields where a text is searched in them."""
-    if search.text is None:
-        return customer_lists.projections_of(ctx, search.actor, index, batch)
-    ids = [position(each).id for each in batch]
-    known = ctx.backend.customer_cache.read(ctx.backend.table, search.actor, ids, malformed=set())
-    return [known.get(each) for each in ids]
+def _fitting(ctx: RequestContext, search: _Search, index: str, batch: Sequence[Entry]) -> list[Customer | None]:
+    """Return the customer of each entry, None if it does not fit. Fields are read only where the projection is unsure.
+
+    By name, only those fit whose place in that order reveals nothing.
+    """
+    projections = customer_lists.projections_of(ctx, search.actor, index, batch)
+    verdicts = [False if each is None else search.projection_fits(each) for each in projections]
+    asked = zip(projections, verdicts, strict=True)
+    whole = customer_lists.read_whole(
+        ctx, search.actor, [each.id for each, fits in asked if each is not None and fits is None]
+    )
+    found: list[Customer | None] = []
+    for each, verdict in zip(projections, verdicts, strict=True):
+        fits = verdict if each is None or verdict is not None else search.fits(whole.get(each.id) or each)
+        named = search.order != "name" or each is None or search.is_named(each)
+        found.append(each if fits and named else None)
+    return found

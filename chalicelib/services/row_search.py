@@ -1,41 +1,67 @@
 """Search a large pool through the search rows of its customers, in the order of their names.
 
 A search reads the rows with the rarest part of the searched text, and checks the rest on the customers themselves. A
-row whose part only the name has is decided by the name in the index, which costs nothing.
+row whose part only the name has is decided by the name in the index, which costs nothing. Customers are read without
+their fields, which are read only where neither name nor card decides.
 
-A manager reads the rows for everybody and the restricted ones. Anybody else reads the rows for everybody, and compares
-their own customers one by one: so nothing in an answer depends on a value that they do not see, not even the number of
-customers looked at. Nothing here writes.
+A manager reads the rows for everybody and the restricted ones. Anybody else reads the rows for everybody, and their own
+customers from the list of what they hold: so nothing in an answer depends on a value that they do not see, not even the
+number of customers looked at. Nothing here writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Final, NamedTuple
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Annotated, Final, NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import search_entries
 from chalicelib.domain.transitions import Actor
-from chalicelib.dynamodb import keys
+from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import FIRST_PRIVATE_RANK, INDEX_RANGE, NAMES, PLACE
-from chalicelib.dynamodb.table import between
+from chalicelib.dynamodb.table import Table, between
 from chalicelib.model import bigrams
+from chalicelib.model.field_filters import searchable
 from chalicelib.model.model import Customer, Pool
 from chalicelib.model.normalization import fold_name, truncate_name
-from chalicelib.services import totals
-from chalicelib.services.customer_lists import CUSTOMERS_PER_READ, MAX_READS_PER_PAGE, Last
+from chalicelib.model.text import IDENTIFIER
+from chalicelib.services import customer_lists, totals
+from chalicelib.services.customer_lists import CUSTOMERS_PER_READ, MAX_READS_PER_PAGE, PROJECTIONS_PER_READ
 from chalicelib.transactions.context import RequestContext
 
 SMALL: Final = CUSTOMERS_PER_READ * MAX_READS_PER_PAGE  # customers that one request can look at without rows
-FIRST_ROWS: Final = 50
+FIRST_ROWS: Final = 40  # about four kilobytes
 MORE_ROWS: Final = 400
-MAX_PARTS: Final = 3  # whose rows are read to find the rarest
-MAX_PARTS_OF_MEMBER: Final = 2  # who also reads their own customers
 MAX_OWN: Final = 1_000
 _SURELY_WHOLE: Final = 116  # bytes of a folded name in an index that is not cut
+
+
+class Source(IntEnum):
+    """Where a row is from. Rows with equal names are in this order."""
+
+    PUBLIC = 0
+    RESTRICTED = 1
+    OWN = 2
+
+
+class Last(Struct, frozen=True, array_like=True):
+    """The row at which a page ended, and the number of the part whose rows are read."""
+
+    part: Annotated[int, Meta(ge=0)]
+    name: str
+    source: Source
+    id: str
+    in_fields: bool
+
+    def is_possible(self, text: str) -> bool:
+        """Return whether a search for the text may end there: DynamoDB fails on an impossible position."""
+        named = self.name != "" and self.name == truncate_name(self.name)
+        return named and self.part < len(bigrams.parts(text)) and IDENTIFIER.fullmatch(self.id) is not None
 
 
 class Found(NamedTuple):
@@ -46,14 +72,26 @@ class Found(NamedTuple):
     looked_at: int
 
 
-class Search(Struct, frozen=True):
-    """A search for a folded text. `fits` returns whether the caller finds a customer.
+class Fits(Protocol):
+    """The check of a customer for the caller, by `services.customer_search`."""
 
-    `sees_all`: the caller sees every value of every customer. `narrowed`: `fits` refuses customers with the text too.
+    def fits(self, customer: Customer) -> bool: ...
+
+    def projection_fits(self, customer: Customer) -> bool | None: ...
+
+    def selects(self, customer: Customer) -> bool: ...
+
+    def is_named(self, customer: Customer) -> bool: ...
+
+
+class Search(Struct, frozen=True):
+    """A search for a folded text. `check` decides about a customer for the caller.
+
+    `sees_all`: the caller sees every value of every customer. `narrowed`: customers with the text may not fit.
     """
 
     text: str
-    fits: Callable[[Customer], bool]
+    check: Fits
     sees_all: bool
     narrowed: bool
 
@@ -71,171 +109,198 @@ def find(ctx: RequestContext, actor: Actor, search: Search, limit: int, last: La
     return _Walk(ctx, actor, search, limit, last).run()
 
 
-class _At(NamedTuple):
-    """A row's place among the rows of a part: the folded name, then the id."""
+class _Row(NamedTuple):
+    """A row of a part. `in_fields`: a field has the part, maybe beside the name."""
 
     name: str
+    source: Source
     id: str
+    in_fields: bool
 
 
-class _Rows(NamedTuple):
-    """Rows after a place, by whether a field has the part. All with names before `end` are here; all without an end."""
+class _Rows:
+    """The rows of one partition after a place, read as they are needed."""
 
-    rows: dict[_At, bool]
-    end: str | None
+    def __init__(self, table: Table, partition: str, source: Source, low: str | None, after: Item | None) -> None:
+        self.table, self.partition, self.source, self.after = table, partition, source, after
+        self.part: Condition | None = None if low is None else between(NAMES, low=low)
+        self.waiting: deque[_Row] = deque()
+        self.reads, self.ended = 0, False
+
+    def read(self) -> None:
+        size = MORE_ROWS if self.reads else FIRST_ROWS
+        page = self.table.query(self.partition, index=NAMES, between=self.part, after=self.after, limit=size)
+        self.waiting.extend(_row(item, self.source) for item in page.items)
+        self.after, self.ended, self.reads = page.last, page.last is None, self.reads + 1
 
 
 class _Walk:
-    """One request's way through the rows. `at` is the last row looked at."""
+    """One request's way through the rows of all sources. `at` is the last row looked at."""
 
     def __init__(self, ctx: RequestContext, actor: Actor, search: Search, limit: int, last: Last | None) -> None:
         self.ctx, self.actor, self.search, self.limit = ctx, actor, search, limit
-        self.at = None if last is None else _At(str(last.rank), last.id)
-        self.start = "" if last is None else str(last.rank)  # names before it are done
+        self.parts = bigrams.rarest_first(search.text)
+        self.part = 0 if last is None else last.part
+        self.at = None if last is None else _Row(last.name, last.source, last.id, last.in_fields)
         self.found: list[Customer] = []
-        self.looked_at = self.reads = 0
-        self.restricted = search_entries.restricts(actor.home)
-        self.own: dict[_At, Customer] = {}
-        self.own_ids: set[str] = set()
+        self.looked_at = self.customers_read = self.reads = 0
+        self.sources: list[_Rows] = []
+        self.rows_left = False  # of the last batch
+        self.own: dict[str, Customer] = {}
+        self.own_rows: deque[_Row] = deque()
 
     def run(self) -> Found:
-        part, first = self._rarest()
-        self._read_own()
-        for number in range(MAX_READS_PER_PAGE):
-            size = FIRST_ROWS if number == 0 else MORE_ROWS
-            public = first if number == 0 else self._rows(part, size, restricted=False)
-            rows, end = self._merged(part, public, size)
-            full = self._look_at(rows)
-            if full:
-                return self._page(more=end is not None or self.at != rows[-1][0])
-            if end is None:
-                return self._page(more=False)
-            self.start = end
-            if self.reads >= MAX_READS_PER_PAGE or (self.found and not self.search.narrowed):
+        self._open()
+        while batch := self._next_batch():
+            if self._look_at(batch):
                 break
-        return self._page(more=True)
+        return self._page()
 
-    def _page(self, *, more: bool) -> Found:
-        last = None if self.at is None or not more else Last(self.at.id, self.at.name, 0)
+    def _page(self) -> Found:
+        more = self.rows_left or bool(self.own_rows) or any(each.waiting or not each.ended for each in self.sources)
+        last = None if self.at is None or not more else Last(self.part, *self.at)
         return Found(self.found, last, self.looked_at)
 
     # Reading rows
 
-    def _rarest(self) -> tuple[str, _Rows]:
-        """Return the part with the fewest rows, of those with which a search begins, and its first rows."""
-        most = MAX_PARTS if self.search.sees_all else MAX_PARTS_OF_MEMBER
-        parts = bigrams.rarest_first(self.search.text)[:most]
-        jobs = [partial(self._rows, part, FIRST_ROWS, restricted=False) for part in parts]
-        read = list(zip(parts, self.ctx.backend.run_jobs(jobs), strict=True))
-        ended = [each for each in read if each[1].end is None]
-        if ended:
-            return min(ended, key=lambda each: len(each[1].rows))
-        return max(read, key=lambda each: str(each[1].end))  # as many rows reach furthest where they are rarest
+    def _open(self) -> None:
+        """Choose the part whose rows are read: of the first page, that with the fewest of those tried."""
+        if self.at is None:
+            tried = [self._rows(part, Source.PUBLIC) for part in self.parts[: bigrams.MAX_TRIED]]
+            self.ctx.backend.run_jobs([each.read for each in tried])
+            self.sources = [_rarest(tried)]
+            self.part = tried.index(self.sources[0])
+        else:
+            self.sources = [self._rows(self.parts[self.part], Source.PUBLIC)]
+        if self.search.sees_all and search_entries.restricts(self.actor.home):
+            self.sources.append(self._rows(self.parts[self.part], Source.RESTRICTED))
+        if not self.search.sees_all:
+            self._read_own()
 
-    def _rows(self, part: str, size: int, *, restricted: bool) -> _Rows:
-        """Return rows from the start on: at least one after the last row looked at, if there is one.
-
-        Rows with the same name have no order in the index, so a page that ends among them is cut before them.
-        """
-        home = self.actor.home
+    def _rows(self, part: str, source: Source) -> _Rows:
+        home, restricted = self.actor.home, source == Source.RESTRICTED
         partition = keys.searched_in(home.tenant, home.id, part, restricted=restricted)
-        part_of_index = between(NAMES, low=self.start) if self.start else None
-        rows: dict[_At, bool] = {}
-        pages = self.ctx.backend.table.pages(partition, index=NAMES, between=part_of_index, limit=size)
-        for page in pages:
-            rows |= {at: in_fields for at, in_fields in map(_row, page.items) if self.at is None or at > self.at}
-            end = None if page.last is None else str(page.items[-1][INDEX_RANGE[NAMES]]["S"]) if page.items else ""
-            complete = {at: in_fields for at, in_fields in rows.items() if end is None or at.name < end}
-            if end is None or complete:
-                return _Rows(complete, end)
-        return _Rows(rows, None)
+        low: str | None = None
+        after: Item | None = None
+        if self.at is not None and self.at.source == source:
+            row = keys.search_row_key(self.actor.customer_key(self.at.id), part, in_fields=self.at.in_fields)
+            after = items.index_position(NAMES, partition, row, self.at.name)
+        elif self.at is not None:
+            low = self.at.name if source > self.at.source else f"{self.at.name}\0"
+        return _Rows(self.ctx.backend.table, partition, source, low, after)
 
-    def _merged(self, part: str, public: _Rows, size: int) -> tuple[list[tuple[_At, bool]], str | None]:
-        """Return the rows that the caller may look at, by name, and the name from which on some may be missing."""
-        sources = [public]
-        if self.search.sees_all and self.restricted:
-            sources.append(self._rows(part, size, restricted=True))
-        elif not self.search.sees_all:
-            own = {at: True for at in self.own if self.at is None or at > self.at}
-            sources.append(_Rows(own, None))
-        ends = [each.end for each in sources if each.end is not None]
-        end = min(ends, default=None)
-        rows: dict[_At, bool] = {}
-        for source in sources:
-            for at, in_fields in source.rows.items():
-                if end is None or at.name < end:
-                    rows[at] = in_fields or rows.get(at, False)
-        return sorted(rows.items()), end
+    def _next_batch(self) -> list[_Row]:
+        """Return the next rows, with as many customers to read as the page may need."""
+        batch: list[_Row] = []
+        room = self._room()
+        while room > 0 and (row := self._next_row()) is not None:
+            batch.append(row)
+            room -= self._has_to_be_read(row)
+        return batch
+
+    def _next_row(self) -> _Row | None:
+        """Return the next row by name; None at the end, or if the request has read enough rows."""
+        waiting = [self.own_rows] if self.own_rows else []
+        for each in self.sources:
+            while not each.waiting and not each.ended:
+                if each.reads >= MAX_READS_PER_PAGE:
+                    return None
+                each.read()
+            if each.waiting:
+                waiting.append(each.waiting)
+        first = min(waiting, key=lambda rows: rows[0][:2], default=None)
+        return None if first is None else first.popleft()
+
+    def _room(self) -> int:
+        """Return how many customers to read at once: as many as are missing, or more if not all fit."""
+        missing = self.limit - len(self.found)
+        if self.customers_read == 0:
+            return min(missing, PROJECTIONS_PER_READ)
+        return min(customer_lists.likely(missing, self.customers_read, len(self.found)), PROJECTIONS_PER_READ)
+
+    def _has_to_be_read(self, row: _Row) -> bool:
+        """Return whether the customer of a row has to be read: if only its name has the part, the name decides."""
+        if row.id in self.own:
+            return False
+        cut = len(row.name.encode()) > _SURELY_WHOLE
+        return row.in_fields or cut or self._is_named(row)
+
+    def _is_named(self, row: _Row) -> bool:
+        return self.search.text in row.name.replace(" ", "")
 
     # The caller's own customers
 
     def _read_own(self) -> None:
         """Read the caller's customers that have rows, or parts, which not everybody may look at."""
-        if self.search.sees_all:
-            return
         actor, table = self.actor, self.ctx.backend.table
         partition = keys.place_of_holder(actor.tenant, actor.pool, actor.user)
         part = None if search_entries.masks(actor.home) else between(PLACE, low=FIRST_PRIVATE_RANK)
-        listed = table.query(partition, index=PLACE, between=part, limit=MAX_OWN)
-        own = self._read([keys.id_from_pk(key.pk) for key in listed.keys])
-        self.own_ids = set(own)
-        fitting = (each for each in own.values() if self.search.fits(each))
-        self.own = {_At(truncate_name(fold_name(each.name)), each.id): each for each in fitting}
-
-    def _read(self, ids: Sequence[str]) -> dict[str, Customer]:
-        """Return the customers that exist, a moment late at most."""
-        if not ids:
-            return {}
-        cache = self.ctx.backend.customer_cache
-        read = cache.read(self.ctx.backend.table, self.actor, ids, malformed=set(), consistent=False)
-        return {name: customer for name, customer in read.items() if customer is not None}
+        listed = table.query(partition, index=PLACE, between=part, limit=MAX_OWN).items
+        read = (customer_lists.projection_or_none(actor.tenant, actor.pool, each) for each in listed)
+        self.own = {each.id: each for each in read if each is not None}
+        fitting = (each for each in self.own.values() if self.search.check.projection_fits(each) is not False)
+        rows = [_Row(truncate_name(fold_name(each.name)), Source.OWN, each.id, True) for each in fitting]
+        self.own_rows.extend(sorted(row for row in rows if self.at is None or row[:3] > self.at[:3]))
 
     # Looking at customers
 
-    def _look_at(self, rows: list[tuple[_At, bool]]) -> bool:
+    def _look_at(self, batch: list[_Row]) -> bool:
         """Add the customers of these rows that fit. Return whether the page is full, or enough is read."""
-        for batch in self._batches(rows):
-            wanted = [at.id for at, in_fields in batch if self._may_fit(at, in_fields=in_fields)]
-            known = self._read(wanted)
-            self.reads += bool(wanted)
-            for at, _ in batch:
-                self.at, self.looked_at = at, self.looked_at + 1
-                customer = self.own.get(at) or known.get(at.id)
-                if customer is not None and (at in self.own or self.search.fits(customer)):
-                    self.found.append(customer)
-                    if len(self.found) == self.limit:
-                        return True
-            enough = self.reads >= MAX_READS_PER_PAGE or (self.found and self.reads > 0 and not self.search.narrowed)
-            if enough:
-                return True
-        return False
+        fitting = self._fitting(batch)
+        for number, row in enumerate(batch, 1):
+            self.at, self.looked_at = row, self.looked_at + 1
+            if (customer := fitting.get(row)) is not None:
+                self.found.append(customer)
+                if len(self.found) == self.limit:
+                    self.rows_left = number < len(batch)
+                    return True
+        most = SMALL if self.search.narrowed or not self.found else 2 * self.limit
+        return self.reads >= MAX_READS_PER_PAGE or self.customers_read >= most
 
-    def _batches(self, rows: list[tuple[_At, bool]]) -> Iterator[list[tuple[_At, bool]]]:
-        """Yield the rows in batches, each with as many customers to read as the page may need."""
-        batch: list[tuple[_At, bool]] = []
-        room = self._room()
-        for at, in_fields in rows:
-            batch.append((at, in_fields))
-            room -= at in self.own or self._may_fit(at, in_fields=in_fields)
-            if room == 0:
-                yield batch
-                batch, room = [], self._room()
-        if batch:
-            yield batch
+    def _fitting(self, batch: Iterable[_Row]) -> dict[_Row, Customer]:
+        """Return the customers that fit, by row. Each customer fits by one of its rows."""
+        ids = dict.fromkeys(row.id for row in batch if self._has_to_be_read(row))
+        known = self._read(list(ids))
+        verdicts = {row: self._verdict(row, known[row.id]) for row in batch if row.id in known}
+        unsure = list(dict.fromkeys(row.id for row, fits in verdicts.items() if fits is None))
+        self.customers_read, self.reads = self.customers_read + len(unsure), self.reads + bool(unsure)
+        whole = customer_lists.read_whole(self.ctx, self.actor, unsure)
+        fitting = {row for row, fits in verdicts.items() if fits}
+        fitting |= {row for row, fits in verdicts.items() if fits is None and self._fits_whole(whole.get(row.id))}
+        return {row: known[row.id] for row in fitting}
 
-    def _room(self) -> int:
-        """Return how many customers to read at once: more than are missing, if many do not fit."""
-        missing = self.limit - len(self.found)
-        return CUSTOMERS_PER_READ if self.search.narrowed else min(missing, CUSTOMERS_PER_READ)
+    def _read(self, ids: Sequence[str]) -> dict[str, Customer]:
+        """Return the caller's customers, and the projections of others that exist."""
+        if not ids:
+            return self.own
+        self.reads, self.customers_read = self.reads + 1, self.customers_read + len(ids)
+        read = customer_lists.read_projections(self.ctx, self.actor, ids)
+        return self.own | {name: customer for name, customer in read.items() if customer is not None}
 
-    def _may_fit(self, at: _At, *, in_fields: bool) -> bool:
-        """Return whether the customer of a row has to be read: if only its name has the part, the name decides."""
-        if at in self.own or at.id in self.own_ids:
+    def _fits_whole(self, customer: Customer | None) -> bool:
+        return customer is not None and self.search.check.fits(customer) and self.search.check.is_named(customer)
+
+    def _verdict(self, row: _Row, customer: Customer) -> bool | None:
+        """Return whether the caller finds the customer by this row; None if its fields have to be read."""
+        check, is_own = self.search.check, row.id in self.own
+        if is_own != (row.source == Source.OWN) or not check.is_named(customer):
             return False
-        cut = len(at.name.encode()) > _SURELY_WHOLE
-        return in_fields or cut or self.search.text in at.name.replace(" ", "")
+        named = self.search.text in searchable(customer.name)
+        if not row.in_fields:
+            return named and check.selects(customer)
+        if row.source == Source.RESTRICTED and named and search_entries.is_named_for_all(customer, self.actor.home):
+            return False  # found by the row of its name
+        return check.projection_fits(customer)
 
 
-def _row(item: Item) -> tuple[_At, bool]:
-    at = _At(str(item[INDEX_RANGE[NAMES]]["S"]), keys.id_from_pk(item["pk"]["S"]))
-    return at, keys.is_search_row_of_field(item["sk"]["S"])
+def _rarest(tried: Sequence[_Rows]) -> _Rows:
+    """Return the rows of the rarest part: as many rows reach furthest where they are rarest."""
+    ended = [each for each in tried if each.ended]
+    if ended:
+        return min(ended, key=lambda each: len(each.waiting))
+    return max(tried, key=lambda each: each.waiting[-1].name if each.waiting else "")
+
+
+def _row(item: Item, source: Source) -> _Row:
+    name, in_fields = str(item[INDEX_RANGE[NAMES]]["S"]), keys.is_search_row_of_field(item["sk"]["S"])
+    return _Row(name, source, keys.id_from_pk(item["pk"]["S"]), in_fields)

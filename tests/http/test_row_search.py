@@ -66,6 +66,14 @@ def views(world: World, user: User) -> Views:
     return shown(user), {each["id"]: each for each in shown(world.mona)}
 
 
+def found_by_name(user: User, seen: Views, query: str, limit: int = 20) -> list[str]:
+    """Return the ids on all pages, which must be in the order of the names; those with equal names by id."""
+    names = {name: truncate_name(fold_name(each["name"])) for name, each in seen[1].items()}
+    ids = found(user, query, limit)
+    assert [names[each] for each in ids] == sorted(names[each] for each in ids)
+    return sorted(ids, key=lambda each: (names[each], each))
+
+
 def expected(seen: Views, text: str, state: str | None = None) -> list[str]:
     """Return, by name, the ids of the customers in which the user sees the text, by what a list by id shows them."""
     theirs, all_of_it = seen
@@ -135,7 +143,7 @@ def test_a_search_of_a_large_pool_finds_what_the_caller_sees_by_name(pool: World
     seen = views(pool, user)
 
     for text in SEARCHES:
-        assert found(user, f"q={quote(text)}", 50) == expected(seen, text), text
+        assert found_by_name(user, seen, f"q={quote(text)}", 50) == expected(seen, text), text
 
 
 @pytest.mark.parametrize("limit", [1, 7, 100])
@@ -143,7 +151,7 @@ def test_a_search_finds_the_same_on_pages_of_any_size(masking: World, limit: int
     seen = views(masking, masking.bob)
 
     for text in ("中科贸", "acmew"):
-        assert found(masking.bob, f"q={quote(text)}", limit) == expected(seen, text)
+        assert found_by_name(masking.bob, seen, f"q={quote(text)}", limit) == expected(seen, text)
 
 
 def test_a_search_is_combined_with_a_state_and_a_filter(plain: World) -> None:
@@ -152,23 +160,64 @@ def test_a_search_is_combined_with_a_state_and_a_filter(plain: World) -> None:
 
     for text in ("华为", "acme"):
         for state in ("available", "claimed"):
-            assert found(plain.bob, f"q={quote(text)}&state={state}") == expected(seen, text, state)
+            assert found_by_name(plain.bob, seen, f"q={quote(text)}&state={state}") == expected(seen, text, state)
         in_city = [each for each in expected(seen, text) if each in here]
-        assert found(plain.bob, f"q={quote(text)}&filter=city:{quote('北京')}") == in_city
+        assert found_by_name(plain.bob, seen, f"q={quote(text)}&filter=city:{quote('北京')}") == in_city
 
 
 # What it costs
 
 
+@pytest.mark.parametrize("state", ["", "&state=available"])
 @pytest.mark.parametrize("name", ["mona", "alice"])
-def test_a_page_of_a_search_takes_six_requests_and_thirty_units_at_most(plain: World, name: str) -> None:
+def test_a_page_of_a_search_takes_six_requests_and_thirty_units_at_most(plain: World, name: str, state: str) -> None:
     engine = engine_of(plain)
     plain.user(name).get("/customers?q=xx")  # reads the pool and its totals, which the process keeps
     for text in SEARCHES:
         if len(text) > 1:
             engine.reset()
-            plain.user(name).get(f"/customers?q={quote(text)}")
+            plain.user(name).get(f"/customers?q={quote(text)}{state}")
             assert engine.requests.total() <= 6 and engine.read_units <= 30, (text, engine.requests, engine.read_units)
+
+
+def pool_of_equal_names(name: str) -> World:
+    """Return a large pool in which all customers have that name. Alice has two hundred of them as private ones."""
+    world = World(memory_table(Metered()))
+    mona = world.pool(members="alice bob")
+    for start in range(0, CUSTOMERS, 100):
+        rows = [{"id": f"c{number:04d}", "name": name} for number in range(start, start + 100)]
+        assert mona.post("/import", {"rows": rows}).json["summary"]["failed"] == 0
+    for start in (0, 100):
+        ids = [f"c{number:04d}" for number in range(start, start + 100)]
+        assert world.alice.claim_batch(ids).json["summary"]["failed"] == 0
+        assert mona.post("/win", {"customer_ids": ids}).json["summary"]["failed"] == 0
+    index_customers(world)
+    return world
+
+
+@pytest.mark.parametrize("limit", [7, 100])
+def test_a_search_finds_all_customers_of_one_name(limit: int) -> None:
+    world = pool_of_equal_names("Acme Trading")
+    everything = {f"c{number:04d}" for number in range(CUSTOMERS)}
+    private = {f"c{number:04d}" for number in range(200)}
+
+    by_user = {name: set(found(world.user(name), "q=acme", limit)) for name in ("mona", "alice", "bob")}
+
+    assert by_user == {"mona": everything, "alice": everything, "bob": everything - private}
+
+
+@pytest.mark.parametrize("name", ["mona", "alice", "bob"])
+def test_equal_names_and_many_private_customers_make_no_page_of_a_search_dear(name: str) -> None:
+    world = pool_of_equal_names("Acme Trading")
+    user, engine = world.user(name), engine_of(world)
+    cursor = user.get("/customers?q=trading").json["next_cursor"]
+    for query in ("q=me", "q=acme", "q=ac&state=available", "q=nothing", f"q=trading&cursor={cursor}"):
+        engine.reset()
+
+        reply = user.get(f"/customers?{query}")
+
+        assert reply.status == 200 and len(reply.ids) == (0 if query == "q=nothing" else 20)
+        assert engine.requests.total() <= 6 and engine.read_units <= 30, (query, engine.requests, engine.read_units)
 
 
 # What must not be revealed
