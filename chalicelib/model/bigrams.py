@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-MAX_TRIED: Final = 3  # parts whose rows are read to find the rarest
 _DIGITS: Final = re.compile(r"[0-9]{4,}")
 # Parts of most names of companies. A search prefers any other: it costs a request to find out that one is common.
 _COMMON: Final = frozenset(
@@ -30,18 +29,16 @@ def parts(text: str) -> set[str]:
 def rarest_first(text: str) -> list[str]:
     """Return the parts of a searched text, those first that few texts are expected to have.
 
-    Of those in the same word often all are common or none, so after one in the middle come the parts far from it.
+    Of the parts of one word often all are common or none. So after one in the middle come the last and the first.
     """
     middle = len(text) / 2
-    found = [*_fours(text), *_pairs(text)]
-    by_place = sorted(dict.fromkeys(found), key=lambda part: (_commonness(part), abs(text.index(part) + 1 - middle)))
-    first, rest = by_place[:1], by_place[1:]
-    while rest and len(first) < MAX_TRIED:
-        same = [part for part in rest if _commonness(part) == _commonness(rest[0])]
-        far = max(same, key=lambda part: min(abs(text.index(part) - text.index(each)) for each in first))
-        first.append(far)
-        rest.remove(far)
-    return first + rest
+    found = dict.fromkeys((*_fours(text), *_pairs(text)))
+    ordered = dict[str, None]()
+    for commonness in sorted(set(map(_commonness, found))):
+        same = [part for part in found if _commonness(part) == commonness]
+        by_place = sorted(same, key=lambda part: abs(text.index(part) + 1 - middle))
+        ordered |= dict.fromkeys([by_place[0], max(same, key=text.index), min(same, key=text.index), *by_place])
+    return list(ordered)
 
 
 def _pairs(text: str) -> Iterator[str]:

@@ -37,7 +37,10 @@ from chalicelib.transactions.context import RequestContext
 SMALL: Final = CUSTOMERS_PER_READ * MAX_READS_PER_PAGE  # customers that one request can look at without rows
 FIRST_ROWS: Final = 40  # about four kilobytes
 MORE_ROWS: Final = 400
+MAX_PARTS: Final = 3  # whose rows are read to find the rarest
+MAX_PARTS_OF_MEMBER: Final = 2  # who also reads their own customers
 MAX_OWN: Final = 1_000
+MAX_REQUESTS: Final = 5  # beside that for the member: then a page that is not narrowed may be short
 _SURELY_WHOLE: Final = 116  # bytes of a folded name in an index that is not cut
 
 
@@ -143,7 +146,7 @@ class _Walk:
         self.part = 0 if last is None else last.part
         self.at = None if last is None else _Row(last.name, last.source, last.id, last.in_fields)
         self.found: list[Customer] = []
-        self.looked_at = self.customers_read = self.reads = 0
+        self.looked_at = self.customers_read = self.reads = self.requests = 0
         self.sources: list[_Rows] = []
         self.rows_left = False  # of the last batch
         self.own: dict[str, Customer] = {}
@@ -152,9 +155,17 @@ class _Walk:
     def run(self) -> Found:
         self._open()
         while batch := self._next_batch():
-            if self._look_at(batch):
+            if self._look_at(batch) or self._has_read_enough():
                 break
         return self._page()
+
+    def _has_read_enough(self) -> bool:
+        many = self.reads >= MAX_READS_PER_PAGE or self.customers_read >= SMALL
+        return many or self._may_be_short(self.requests)
+
+    def _may_be_short(self, requests: int) -> bool:
+        """Return whether a page with what was found may end after that many requests."""
+        return bool(self.found) and not self.search.narrowed and requests >= MAX_REQUESTS
 
     def _page(self) -> Found:
         more = self.rows_left or bool(self.own_rows) or any(each.waiting or not each.ended for each in self.sources)
@@ -166,8 +177,10 @@ class _Walk:
     def _open(self) -> None:
         """Choose the part whose rows are read: of the first page, that with the fewest of those tried."""
         if self.at is None:
-            tried = [self._rows(part, Source.PUBLIC) for part in self.parts[: bigrams.MAX_TRIED]]
+            most = MAX_PARTS if self.search.sees_all else MAX_PARTS_OF_MEMBER
+            tried = [self._rows(part, Source.PUBLIC) for part in self.parts[:most]]
             self.ctx.backend.run_jobs([each.read for each in tried])
+            self.requests = len(tried)
             self.sources = [_rarest(tried)]
             self.part = tried.index(self.sources[0])
         else:
@@ -193,29 +206,34 @@ class _Walk:
         """Return the next rows, with as many customers to read as the page may need."""
         batch: list[_Row] = []
         room = self._room()
-        while room > 0 and (row := self._next_row()) is not None:
+        most = room
+        while room > 0 and (row := self._next_row(first=room == most)) is not None:
             batch.append(row)
             room -= self._has_to_be_read(row)
         return batch
 
-    def _next_row(self) -> _Row | None:
-        """Return the next row by name; None at the end, or if the request has read enough rows."""
+    def _next_row(self, *, first: bool) -> _Row | None:
+        """Return the next row by name; None at the end, or if rows were read enough.
+
+        More are read only for the `first` customer of a batch: the others are looked at before.
+        """
         waiting = [self.own_rows] if self.own_rows else []
         for each in self.sources:
             while not each.waiting and not each.ended:
-                if each.reads >= MAX_READS_PER_PAGE:
+                if not first or each.reads >= MAX_READS_PER_PAGE or self._may_be_short(self.requests + 1):
                     return None
                 each.read()
+                self.requests += 1
             if each.waiting:
                 waiting.append(each.waiting)
-        first = min(waiting, key=lambda rows: rows[0][:2], default=None)
-        return None if first is None else first.popleft()
+        by_name = min(waiting, key=lambda rows: rows[0][:2], default=None)
+        return None if by_name is None else by_name.popleft()
 
     def _room(self) -> int:
         """Return how many customers to read at once: as many as are missing, or more if not all fit."""
         missing = self.limit - len(self.found)
         if self.customers_read == 0:
-            return min(missing, PROJECTIONS_PER_READ)
+            return min(missing + missing // 2 if self.search.narrowed else missing, PROJECTIONS_PER_READ)
         return min(customer_lists.likely(missing, self.customers_read, len(self.found)), PROJECTIONS_PER_READ)
 
     def _has_to_be_read(self, row: _Row) -> bool:
@@ -236,6 +254,7 @@ class _Walk:
         partition = keys.place_of_holder(actor.tenant, actor.pool, actor.user)
         part = None if search_entries.masks(actor.home) else between(PLACE, low=FIRST_PRIVATE_RANK)
         listed = table.query(partition, index=PLACE, between=part, limit=MAX_OWN).items
+        self.requests += 1
         read = (customer_lists.projection_or_none(actor.tenant, actor.pool, each) for each in listed)
         self.own = {each.id: each for each in read if each is not None}
         fitting = (each for each in self.own.values() if self.search.check.projection_fits(each) is not False)
@@ -245,7 +264,7 @@ class _Walk:
     # Looking at customers
 
     def _look_at(self, batch: list[_Row]) -> bool:
-        """Add the customers of these rows that fit. Return whether the page is full, or enough is read."""
+        """Add the customers of these rows that fit. Return whether the page is full."""
         fitting = self._fitting(batch)
         for number, row in enumerate(batch, 1):
             self.at, self.looked_at = row, self.looked_at + 1
@@ -254,8 +273,7 @@ class _Walk:
                 if len(self.found) == self.limit:
                     self.rows_left = number < len(batch)
                     return True
-        most = SMALL if self.search.narrowed or not self.found else 2 * self.limit
-        return self.reads >= MAX_READS_PER_PAGE or self.customers_read >= most
+        return False
 
     def _fitting(self, batch: Iterable[_Row]) -> dict[_Row, Customer]:
         """Return the customers that fit, by row. Each customer fits by one of its rows."""
@@ -263,7 +281,7 @@ class _Walk:
         known = self._read(list(ids))
         verdicts = {row: self._verdict(row, known[row.id]) for row in batch if row.id in known}
         unsure = list(dict.fromkeys(row.id for row, fits in verdicts.items() if fits is None))
-        self.customers_read, self.reads = self.customers_read + len(unsure), self.reads + bool(unsure)
+        self._count(unsure)
         whole = customer_lists.read_whole(self.ctx, self.actor, unsure)
         fitting = {row for row, fits in verdicts.items() if fits}
         fitting |= {row for row, fits in verdicts.items() if fits is None and self._fits_whole(whole.get(row.id))}
@@ -273,9 +291,13 @@ class _Walk:
         """Return the caller's customers, and the projections of others that exist."""
         if not ids:
             return self.own
-        self.reads, self.customers_read = self.reads + 1, self.customers_read + len(ids)
+        self._count(ids)
         read = customer_lists.read_projections(self.ctx, self.actor, ids)
         return self.own | {name: customer for name, customer in read.items() if customer is not None}
+
+    def _count(self, ids: Sequence[str]) -> None:
+        self.customers_read += len(ids)
+        self.reads, self.requests = self.reads + bool(ids), self.requests + bool(ids)
 
     def _fits_whole(self, customer: Customer | None) -> bool:
         return customer is not None and self.search.check.fits(customer) and self.search.check.is_named(customer)
