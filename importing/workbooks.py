@@ -58,13 +58,9 @@ class Sheet:
             yield Line(row + 1, cells, lost=tuple(sorted(lost)), without_value=tuple(empty))
 
     def _cell(self, value: Any, position: number_formats.Position) -> Cell:
-        """Return a whole float as an integer, since Excel stores only floats, and dates and times in ISO format."""
+        """Return a number as people see it, and dates and times in ISO format."""
         if isinstance(value, float):
-            code = None if self._scan is None else self._scan.formats.get(position)
-            seen = value if code is None else number_formats.shown(value, code)
-            if isinstance(seen, str):
-                return seen
-            return int(value) if value.is_integer() and abs(value) < MOST_DIGITS else value
+            return self._number(value, position)
         if isinstance(value, datetime):
             return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
         if isinstance(value, timedelta):
@@ -73,6 +69,15 @@ class Sheet:
         if isinstance(value, date | time):
             return value.isoformat()
         return value if isinstance(value, bool | int) else str(value)
+
+    def _number(self, value: float, position: number_formats.Position) -> str | int | float:
+        """Return a whole float as an integer, since Excel stores only floats, and others with the digits that it shows:
+        0.1 + 0.2 as 0.3."""
+        code = None if self._scan is None else self._scan.formats.get(position)
+        seen = value if code is None else number_formats.shown(value, code)
+        if isinstance(seen, str) or _lost_digits(value):
+            return seen
+        return int(value) if value.is_integer() else float(f"{value:.15g}")
 
 
 def _lost_digits(value: Any) -> bool:

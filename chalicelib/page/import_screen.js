@@ -18,10 +18,11 @@ const ROWS_SHOWN = 5;
 const FAILED_SHOWN = 200;
 const HINTS_SHOWN = 5;
 const FORMULA = /^'*[=+\-@\t\r]/; // what a spreadsheet would run
+const ENCODINGS = ["UTF-8", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "EUC-KR", "Windows-1250", "Windows-1251", "Windows-1252"];
 const OWN_TARGETS = ["name", "id", "priority", "holder"];
 
-/** `file` that was chosen, `mapping` that was changed, the `first` preview, and what a run has brought. */
-const importing = reactive({ file: null, mapping: {}, first: null, duplicate: "skip", run: null, error: null, listed: 0 });
+/** `file` that was chosen, `mapping` and `encoding` that were changed, the `first` preview, and what a run has brought. */
+const importing = reactive({ file: null, mapping: {}, encoding: "", first: null, duplicate: "skip", run: null, error: null, listed: 0 });
 
 export function ImportScreen() {
   return html`<${FileChoice}/>
@@ -33,7 +34,7 @@ export function ImportScreen() {
 
 function FileChoice() {
   const choose = (event) => {
-    Object.assign(importing, { file: event.target.files[0] ?? null, mapping: {}, first: null, run: null, error: null });
+    Object.assign(importing, { file: event.target.files[0] ?? null, mapping: {}, encoding: "", first: null, run: null, error: null });
     if (importing.file) look();
   };
   return html`<div class="card"><p class="quiet-text">${say("import.about")}</p>
@@ -57,7 +58,7 @@ async function previewOf(file, at, after) {
   let binary = "";
   for (let start = 0; start < bytes.length; start += 32_768) binary += String.fromCharCode(...bytes.subarray(start, start + 32_768));
   const body = { base64: btoa(binary), name: file.name, more: at + PIECE_BYTES < file.size, mapping: importing.mapping };
-  return change(inPool("/import/preview"), { ...body, ...(after && { after }) });
+  return change(inPool("/import/preview"), { ...body, ...(importing.encoding && { encoding: importing.encoding }), ...(after && { after }) });
 }
 
 /** The heading of a column in a file of refused lines: one that was mapped by hand is what it was mapped to. */
@@ -109,12 +110,18 @@ function Preview({ first }) {
     importing.run = null;
     return look();
   };
+  const decode = (encoding) => {
+    Object.assign(importing, { encoding, run: null });
+    return look();
+  };
   const rows = first.rows.slice(0, ROWS_SHOWN);
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row.fields ?? {})))];
   const heads = ["name", ...keys];
   return html`<section class="card"><h2>${say("import.columns")}</h2>
     <p class="quiet-text">${readAs(first)}</p>
     <${Hints} texts=${first.warnings.map(problemText)}/><${Hints} texts=${first.problems.map(problemText)}/>
+    ${first.sheet === null && html`<${Field} label=${say("import.read_as")}><${Choice} value=${importing.encoding} onChange=${(event) => decode(event.target.value)}
+      options=${{ "": say("import.guess"), ...Object.fromEntries(ENCODINGS.map((each) => [each, each])) }}/></${Field}>`}
     <div class="scrolls-wide"><table class="plain"><thead><tr>${["import.heading", "import.sample", "import.target"].map((key) => html`<th scope="col">${say(key)}</th>`)}</tr></thead>
       <tbody>${first.columns.map((column, i) => html`<tr key=${i}><th scope="row"><bdi>${column.heading}</bdi></th><td><bdi>${String(column.sample ?? "")}</bdi></td>
         <td><${Choice} aria-label=${say("import.target_of", { heading: column.heading })} value=${column.target ?? ""} options=${targetsOf(column)}

@@ -95,6 +95,17 @@ def test_the_console_refuses_a_file_that_cannot_be_read_correctly(
     assert imported_by_name(team, "p") == {}
 
 
+def test_a_file_in_another_encoding_is_read_once_it_is_named(browser: Browser, team: Team, tmp_path: Path) -> None:
+    mona = browser.open_console("mona", tab="import")
+
+    choose_file(mona, "p", REFUSED["an unknown encoding"][0], tmp_path)
+    mona.page.get_by_label(mona.text("import.read_as")).select_option("Windows-1252")
+    mona.button("import.go").click()
+    mona.page.get_by_text("Created: 1").wait_for()
+
+    assert imported_by_name(team, "p") == {"Jürgen Weiß": {"phone": "13800138000"}}
+
+
 def test_contacts_under_chinese_headings_are_masked_for_members(browser: Browser, team: Team, tmp_path: Path) -> None:
     team.change_policy(masked_fields=["phone", "wechat", "email"])
     mona = browser.open_console("mona", tab="import")

@@ -233,6 +233,12 @@ def test_a_number_is_shown_as_in_a_spreadsheet_where_the_format_matters(number: 
     assert text_of(shown(number if isinstance(number, float) else float(number), shape)).removesuffix(".0") == seen
 
 
+def test_a_calculated_number_has_the_digits_that_a_spreadsheet_shows() -> None:
+    (row,) = read(sheet_of(["客户名称", "金额", "比率"], ["甲", 0.1 + 0.2, 1.1])).rows
+
+    assert row["fields"] == {"金额": "0.3", "比率": "1.1"}
+
+
 def test_a_merged_cell_keeps_its_format_and_its_lost_digits_in_every_line() -> None:
     def write(book: xlsxwriter.Workbook) -> None:
         sheet, zeros = book.add_worksheet(), book.add_format({"num_format": "000000"})
