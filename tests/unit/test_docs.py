@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.console import words
 from tests.support.pages import ROOT, anchors, blocks, headings, links, pages, prose, quoted, slug, tables, text_of
 
 RULES = 26
+CONSOLE_COLUMNS = ("subject", "主题", "where", "位置", "words", "按钮与名称")
 INVARIANTS = 12
 HOMES = (
     "",
@@ -155,9 +157,24 @@ def test_every_term_of_the_glossary_is_used_in_the_code() -> None:
     terms = [row for table in tables("docs/glossary.md") for row in table]
 
     assert len(terms) > 40
-    for english, chinese, *words, home in terms:
-        assert english.isascii() and not chinese.isascii() and all(words), english
+    for english, chinese, *meanings, home in terms:
+        assert english.isascii() and not chinese.isascii() and all(meanings), english
         assert is_there(quoted(home)[0]), f"{english}: {home}"
+
+
+def test_every_subject_of_the_console_has_its_place_and_its_words_in_both_languages() -> None:
+    english, chinese = words("en"), words("zh")
+    pairs = [(english[key], chinese[key]) for key in english]
+    of_several = [tuple(text["verb.ticked"].replace("{verb}", text[verb]) for text in (english, chinese))
+                  for verb in english if re.fullmatch(r"verb\.[a-z]+", verb)]  # fmt: skip
+
+    [subjects] = [table for table in tables("docs/console.md") if len(table[0]) == len(CONSOLE_COLUMNS)]
+
+    for subject, _, place, where, *named in subjects:
+        assert (place, where) in [(english[key], chinese[key]) for key in english if key.startswith("view.")], subject
+        found = list(zip(named[0].split(", "), named[1].split("、"), strict=True))
+        assert found and all(each in [*pairs, *of_several] for each in found), subject
+    assert len(subjects) == 25
 
 
 def test_every_invariant_has_its_row_and_tests_that_prove_it() -> None:
