@@ -40,7 +40,7 @@ function App() {
   return html`<${Header}/>
     ${offline.value && html`<p class="banner offline" role="alert">${say("offline")}</p>`}
     <${Content}/>
-    ${place.value.customer && now.phase === "ready" && now.pool && html`<${LaterView} part="customer" name="panel"/>`}
+    ${place.value.customer && now.phase === "ready" && now.pool && html`<${LaterView} key=${now.pool.id} part="customer" name="panel"/>`}
     <${Dialogs}/>
     ${session.token === null && html`<${SignInAgain}/>`}`;
 }
@@ -66,13 +66,14 @@ function Content() {
   if (now.pool === null) return html`<main>${session.admin ? html`<${LaterView} part="state" name="first_pool"/>` : html`<${Empty}>${say("no_pool")}</${Empty}>`}</main>`;
   const current = currentView();
   const { view: View, part } = VIEWS[current];
+  const shown = `${now.pool.id} ${current}`;
   return html`<div class="frame">
     <nav class="views" aria-label=${say("views")}>${seenViews().map((name) => html`<a key=${name} href=${linkTo(placeWith({ view: name }))}
       aria-current=${name === current ? "page" : undefined} onClick=${(event) => visit(event, name)}>${say(`view.${name}`)}</a>`)}</nav>
     <main id="panel" tabindex="-1">
       ${now.pool.status !== "open" && html`<p class="banner" role="status">${say(`banner.${now.pool.status}`)}</p>`}
       <div class="under-head"><h1>${say(`view.${current}`)}</h1><${Me}/></div>
-      ${part ? html`<${LaterView} key=${current} part=${part} name=${current}/>` : html`<${View} key=${current}/>`}
+      ${part ? html`<${LaterView} key=${shown} part=${part} name=${current}/>` : html`<${View} key=${shown}/>`}
     </main>
   </div>`;
 }
@@ -86,7 +87,7 @@ function visit(event, view) {
 
 function Me() {
   const { me } = now;
-  return html`<div class="me" id="me">${me && html`<${Usage} words=${say("me.held")} used=${me.held} limit=${me.holding_limit}/>
+  return html`<div class="me" id="me">${me?.held !== undefined && html`<${Usage} words=${say("me.held")} used=${me.held} limit=${me.holding_limit}/>
     ${me.daily_claim_limit !== null && html`<${Usage} words=${say("me.today")} used=${me.claimed_today} limit=${me.daily_claim_limit}/>`}`}</div>`;
 }
 
@@ -116,14 +117,19 @@ async function begin() {
   const words = loadWords();
   if (GIVEN.signIn && location.search.includes("state=")) await (await fromPart("company", "comeBack"))();
   if (linked === null) await askOtherTabs();
+  else {
+    const receiveToken = await fromPart("link", "receiveToken");
+    await words;
+    await receiveToken(linked);
+  }
+  const started = start(); // does not wait for the texts
   await words;
-  if (linked !== null) await (await fromPart("link", "receiveToken"))(linked);
   effect(() => {
     document.documentElement.lang = tag();
     document.title = say("title");
   });
   render(html`<${App}/>`, document.getElementById("console"));
-  await start();
+  await started;
 }
 
 begin();

@@ -18,14 +18,14 @@ export const managing = () => now.me?.role === "manager" || session.admin;
 export const myId = () => now.me?.user_id ?? session.user;
 
 let entered = 0;
+let roles = {}; // what the reader is in each pool
 
 /** Read the pools of the reader, and enter the one of the address, the last one or the first. */
 export async function start() {
   Object.assign(now, { pools: [], pool: null, me: null, phase: "reading" });
   if (session.token === null) return;
-  introduce();
   try {
-    now.pools = await all("/pools");
+    [now.pools] = await Promise.all([all("/pools"), introduce()]);
     session.markLoaded();
     const wanted = place.value.pool ?? sessionStorage.getItem(POOL_KEPT);
     await enter(now.pools.find((pool) => pool.id === wanted) ?? now.pools[0] ?? null);
@@ -35,27 +35,23 @@ export async function start() {
   }
 }
 
-/** The service stores the name in the token, by which others know the reader from then on. */
+/** The service stores the name in the token, by which others know the reader from then on, and returns their roles. */
 async function introduce() {
-  try {
-    const { user_id: id, name } = await read("/me");
-    rememberPeople({ [id]: { name } });
-  } catch (error) {
-    refusalOf(error);
-  }
+  const { user_id: id, name, pools } = await read("/me");
+  rememberPeople({ [id]: { name } });
+  roles = Object.fromEntries(pools.map((pool) => [pool.id, { user_id: id, role: pool.role }]));
 }
 
-/** Read a pool, and what one is in it: a member, a manager, or an admin without a role there. */
+/** Show a pool as it was last read, and read at the same time what it is now and the reader's counters in it. */
 export async function enter(pool) {
   entered += 1;
   const mine = entered;
-  Object.assign(now, { pool, me: null, phase: pool === null ? "ready" : "reading" });
+  Object.assign(now, { pool, me: pool && (roles[pool.id] ?? null), phase: "ready", shown: now.shown + 1 });
   if (pool === null) return;
   sessionStorage.setItem(POOL_KEPT, pool.id);
-  const [known, me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(nobody)]);
-  if (mine !== entered) return; // another pool was chosen meanwhile
-  Object.assign(now, { pool: known, me, phase: "ready", shown: now.shown + 1 });
   if (place.value.pool !== pool.id) go({ pool: pool.id, view: place.value.pool === null ? place.value.view : null }, { replace: true });
+  const [known, me] = await Promise.all([read(inPool()), read(inPool("/members/me")).catch(nobody)]);
+  if (mine === entered) Object.assign(now, { pool: known, me }); // unless another pool was chosen meanwhile
 }
 
 /** Show everything again, after a change of the pool. */

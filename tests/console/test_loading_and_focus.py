@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.console.pages import Browser, Console, Team, open_section
 from tests.console.test_managers import FILE, choose
 from tests.console.test_members import claim_for_alice
+from tests.console.traffic import hold_until_released
 
 
 def console_with_routes(
@@ -23,15 +24,6 @@ def console_with_routes(
         console.page.route(pattern, handler)
     console.page.goto(f"{team.url}/console#token={team.token(user)}")
     return console
-
-
-def hold_until_released(held_routes: list[Any]) -> Callable[[Any], None]:
-    """Return a route handler that holds each request until the test continues it."""
-
-    def hold(route: Any) -> None:
-        held_routes.append(route)
-
-    return hold
 
 
 # Loading
