@@ -13,7 +13,7 @@ from chalicelib.domain.rules import Rule
 from chalicelib.domain.transitions import Erase, Remove, Transition, Write
 from chalicelib.dynamodb import items, keys
 from chalicelib.dynamodb.items import Item
-from chalicelib.dynamodb.keys import Key
+from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.model.model import Customer
 
 _NONE: Final[frozenset[Key]] = frozenset()
@@ -40,9 +40,18 @@ def released(transition: Transition) -> frozenset[Key]:
 
 def items_of(transition: Write) -> dict[Key, Item]:
     """Return the items of the values that the customer gets."""
-    after = transition.after
-    owner = {"customer": after.id, "created_at": after.created_at, "version": after.version}
-    return {key: items.build_item(key, owner) for key in sorted(taken(transition))}
+    return {key: item_of(key, transition.after) for key in sorted(taken(transition))}
+
+
+def item_of(key: Key, owner: Customer) -> Item:
+    """Return the item of a value that this customer has."""
+    roster = keys.unique_values_in(owner.tenant, owner.pool)
+    named = {"customer": owner.id, "created_at": owner.created_at, "version": owner.version}
+    return items.build_item(key, named | {ROSTER: roster})
+
+
+def has(customer: Customer, key: Key) -> bool:
+    return key in _keys(customer)
 
 
 def _before(transition: Transition) -> frozenset[Key]:

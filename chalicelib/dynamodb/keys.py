@@ -37,7 +37,7 @@ with it. Nothing here calls DynamoDB.
 
     index    sorted by  content
     roster   pk         the customers of a pool, its members, and its erased customers, by id. Claims never write it.
-                        One partition of each tenant lists its suppressions
+                        One partition of each tenant lists its suppressions, and one of each pool its unique values
     place    rank       available customers by priority and waiting time, customers set aside, suppressed
                         ones, and each holder's customers: claims by deadline, then private ones by deadline.
                         Projects PROJECTION: what a list shows of a customer
@@ -193,6 +193,11 @@ def absent_key(member: Key) -> Key:
 def unique_key(tenant: str, pool: str, contact_key: str) -> Key:
     """Return the key of the item that names the customer with this contact key."""
     return Key(f"{prefix(tenant, pool)}#D#{contact_key}", "-")
+
+
+def unique_values_in(tenant: str, pool: str) -> str:
+    """Return the partition in `roster` of the items of a pool's unique values."""
+    return f"{prefix(tenant, pool)}#D"
 
 
 def suppression_key(tenant: str, contact_key: str) -> Key:

@@ -87,6 +87,35 @@ def test_drift_between_fields_and_what_is_derived_is_reported_and_repaired(
     assert_sound(world.table)
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_item_of_a_value_that_its_customer_does_not_have_is_reported_and_deleted(world: World, gone: bool) -> None:
+    filled(world)
+    left = unique_value(world, "c1") | {"customer": {"S": "never"}} if gone else unique_value(world, "c1")
+    world.mona.patch("/customers/c1", {"fields": {"tax_id": "new"}})
+    put(world, left)
+    owner = "never" if gone else "c1"
+
+    before = world.mona.create("c3", fields={"tax_id": "c1"}).code
+    reports = [audit(world, repair=repair) for repair in (False, True, False)]
+
+    assert reports == [[("unique", owner, False)], [("unique", owner, True)], []]
+    assert (before, world.mona.create("c3", fields={"tax_id": "c1"}).status) == ("duplicate_customer", 201)
+    assert_sound(world.table)
+
+
+def test_the_item_of_a_malformed_customers_value_stays(memory_world: World) -> None:
+    world = memory_world
+    filled(world)
+    sound = world.table.get([C1])[C1]
+    put(world, sound | {"ex": {"S": "many"}})
+
+    drift = audit(world, repair=True)
+
+    assert {kind for kind, _, _ in drift} == {"malformed"} and unique_value(world, "c1")
+    put(world, sound)
+    assert audit(world) == []
+
+
 def test_a_pool_in_order_and_one_whose_fields_are_changing_have_no_drift(world: World) -> None:
     filled(world)
 
