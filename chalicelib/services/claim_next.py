@@ -32,7 +32,7 @@ from chalicelib.transactions.contention import MIN_SPREAD, Candidate
 from chalicelib.transactions.context import RequestContext
 from chalicelib.transactions.counters import is_counted
 from chalicelib.transactions.idempotency import NEXT_CURSOR, WHOLE, IdempotencyRecord, Result
-from chalicelib.transactions.unit_of_work import Outcome, UnitOfWork
+from chalicelib.transactions.unit_of_work import Outcome, Planner, UnitOfWork
 
 MAX_READS: Final = 12  # each twice as wide as the one before: about a thousand customers, then it gives up
 MAX_WIDTH: Final = 200
@@ -45,6 +45,7 @@ ROWS_OF_A_TERRITORY: Final = 200  # under contention without filters: other terr
 NOT_WANTED: Final = "not_wanted"  # by the filter
 OWN_MEETINGS: Final = 2  # rounds lost to other calls of the same caller before a search counts as contended
 ALREADY_CLAIMED: Final = "already_claimed"
+TERRITORY: Final = "territory"
 ENDED_BY_OTHERS: Final = frozenset(
     (ALREADY_CLAIMED, "set_aside")
 )  # which an old copy does not show; the rest ends by itself
@@ -70,7 +71,7 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
     codec = CursorCodec(ctx.backend.secret, keys.place_available(pool.tenant, pool.id), str(filters))
     territory = partial(ctx.backend.territories.territory_of, actor.member_key)
     planner = partial(transitions.claim, actor, new_id=ctx.backend.new_id, by_id=False, territory=territory)
-    uow = ctx.taking_uow(actor, planner)
+    uow = ctx.taking_uow(actor, partial(_planned, planner))
     search = _Search(ctx, pool, uow, wanted.count, filters, _start(codec, wanted.cursor))
     refusal = search.run() if pool.status == "open" else Refusal("pool_not_open")
     stopped = None if search.stopped_at is None else codec.write(search.stopped_at)
@@ -81,6 +82,18 @@ def claim_next(ctx: RequestContext, pool_id: str, wanted: Wanted) -> tuple[Outco
         raise Refused(end.refusal)
     next_cursor = end.body.get(NEXT_CURSOR) if isinstance(end.body, dict) else None
     return Outcome(search.taken | taken_before(uow.idempotency)), next_cursor
+
+
+def _planned(planner: Planner, customer_id: str, customer: Customer | None) -> Transition | Refusal:
+    """Return the transition, or the refusal if the customer is outside the caller's cached territory.
+
+    So the attempt from which a process learns a territory is not repeated for a customer outside it.
+    """
+    planned = planner(customer_id, customer)
+    if customer is None or isinstance(planned, Refusal):
+        return planned
+    refusal = first_broken(planned.rules, {planned.key: items.customer_item(customer)})
+    return refusal if refusal is not None and refusal.reason == TERRITORY else planned
 
 
 def _filters(ctx: RequestContext, pool: Pool, wanted: Mapping[str, Sequence[str]]) -> tuple[FieldFilter, ...]:
@@ -203,12 +216,19 @@ class _Search:
         Only those that may be claimed are read: the rows of the others cost a fortieth of that.
         """
         left = self._left()
-        while len(left) < self.wanted and self.reads < len(ROWS_LOOKED_AT) and self._goes_on():
+        while self._needs_more(left):
             self._read_more()
             left = self._left()
         if self.candidate_pool.reach(self.ctx.now):
             left = [left[at] for at in self.ctx.backend.sample(range(len(left)), len(left))]
         return left[: max(self.wanted, self.width)]
+
+    def _needs_more(self, left: Sequence[Candidate]) -> bool:
+        """Return whether to read more rows. After a first collision, those that all callers have read are too few."""
+        if self.reads >= len(ROWS_LOOKED_AT) or not self._goes_on():
+            return False
+        collided = self.lost and self.reads == 1
+        return len(left) < self.wanted or collided
 
     def _goes_on(self) -> bool:
         """Return whether there are rows that were not looked at."""
@@ -368,7 +388,9 @@ class _Search:
                 blocked[customer_id] = NOT_WANTED
                 continue
             planned = self.uow.planner(customer_id, customer)
-            if isinstance(planned, Transition):
+            if isinstance(planned, Refusal) and planned.reason == TERRITORY:
+                blocked[customer_id] = TERRITORY
+            elif isinstance(planned, Transition):
                 item = {} if customer is None else items.customer_item(customer)
                 refusal = first_broken(planned.rules, {planned.key: item})
                 if refusal is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proofs.contention import crowd, crowded_pool
+from tests.proofs.contention import crowd, crowded_pool, divided_pool
 from tests.support.dynamodb_calls import counted, interrupted
 from tests.support.memory import memory_table
 from tests.support.metered import Metered
@@ -144,6 +144,26 @@ def test_64_processes_taking_1000_customers_rarely_collide(seed: int) -> None:
     assert taken.transactions <= 1.3
     assert taken.reads <= 1.2
     assert taken.worst <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
+def test_64_processes_with_a_filter_or_in_territories_rarely_collide(seed: int) -> None:
+    filtered = crowd(divided_pool(64, 1_000, territories=False), 64, seed=seed, filters={"level": ["3"]})
+    divided = crowd(divided_pool(64, 1_000, territories=True), 64, seed=seed)
+
+    assert (len(set(filtered.ids)), len(set(divided.ids))) == (100, 1_000)
+    assert filtered.transactions <= 1.4 and filtered.read_units <= 60
+    assert divided.transactions <= 1.2 and divided.read_units <= 8
+
+
+def test_a_process_that_learns_a_territory_tries_no_customer_outside_it() -> None:
+    world = divided_pool(1, 100, territories=True)
+
+    taken = crowd(world, 1, calls=2)
+
+    assert [each["TransactWriteItems"] for each in taken.requests] == [2, 1]
+    assert {int(each[1:]) % 10 for each in taken.ids} == {1}
 
 
 @pytest.mark.slow

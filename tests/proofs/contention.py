@@ -9,7 +9,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.proofs.race_runner import process
@@ -21,10 +21,14 @@ from tests.support.world import World
 
 @dataclass(frozen=True)
 class Taken:
-    """The customers that a crowd took, in order, and the requests of each successful call."""
+    """The customers that a crowd took, in order, and the requests of each successful call.
+
+    `read_units` are those of all calls, also of the last ones, which find nothing.
+    """
 
     ids: list[str]
     requests: list[Counter[str]]
+    read_units: float = 0.0
 
     def mean(self, *operations: str) -> float:
         return sum(each[name] for each in self.requests for name in operations) / len(self.ids)
@@ -43,9 +47,16 @@ class Taken:
 
 
 def crowd(
-    world: World, callers: int, *, seed: int = 1, count: int = 1, shared: bool = False, calls: int = 10_000
+    world: World,
+    callers: int,
+    *,
+    seed: int = 1,
+    count: int = 1,
+    shared: bool = False,
+    calls: int = 10_000,
+    filters: dict[str, list[str]] | None = None,
 ) -> Taken:
-    """Let members m1 to mN call claim next for `count` customers until none are left.
+    """Let members m1 to mN call claim next for `count` customers, with these filters, until none are left.
 
     With `shared` all of them are served by one process, which answers them at once; else each by its own.
     """
@@ -64,7 +75,7 @@ def crowd(
         def take() -> None:
             for _ in range(calls):
                 here.made = Counter()
-                items = member.claim_next(count).json["items"]
+                items = member.post("/claim-next", {"count": count, "filter": filters or {}}).json["items"]
                 if not items:
                     return
                 taken.ids.extend(each["id"] for each in items)
@@ -73,18 +84,34 @@ def crowd(
         return take
 
     draw = random.Random(seed)
-    engine = world.table.connection
+    engine: Any = world.table.connection
+    engine.reset()
     jobs = [caller(number) for number in range(1, callers + 1)]
-    engine.before = count_and_park  # type: ignore[attr-defined]
+    engine.before = count_and_park
     try:
         run(jobs, [draw.randrange(callers) for _ in range(20 * callers * 1_000)])
     finally:
-        engine.before = lambda operation: None  # type: ignore[attr-defined]
-    return taken
+        engine.before = lambda operation: None
+    return replace(taken, read_units=engine.read_units / len(taken.ids))
 
 
 def crowded_pool(callers: int, customers: int, **policy: Any) -> World:
     world = World(memory_table(Metered()))
     world.pool(members=" ".join(f"m{number}" for number in range(1, callers + 1)), **policy)
     world.fill(customers)
+    return world
+
+
+def divided_pool(callers: int, customers: int, *, territories: bool) -> World:
+    """Return a pool in which each of ten levels has a tenth of the customers and, as territories, of the callers."""
+    level = {"key": "level", "label": {"en": "Level", "zh": "级别"}, "type": "text", "filter": True}
+    world = crowded_pool(callers, 0, fields=[level])
+    for start in range(0, customers, 100):
+        numbers = range(start, start + 100)
+        rows = [{"id": f"c{number}", "name": "C", "fields": {"level": str(number % 10)}} for number in numbers]
+        assert world.mona.post("/import", {"rows": rows}).json["summary"]["failed"] == 0
+        world.clock.forward(1)
+    for number in range(1, callers + 1) if territories else ():
+        takes = {"level": [str(number % 10)]}
+        assert world.mona.patch(f"/members/m{number}", {"takes": takes}).status == 200
     return world
