@@ -42,6 +42,7 @@ emails = st.sampled_from([None, "a@b.cn", "a@b.cn", "c@d.cn"])
 modes = st.sampled_from(["skip", "update", "update", "reject"])
 ROLES = ["member", "member", "manager"]
 cities = st.sampled_from([None, None, "x", "y"])
+texts = st.sampled_from(["a", "b", "13812", "wang"])
 territories = st.sampled_from([None, None, {"city": ["x"]}, {"city": ["y"]}, {"city": ["y", "x"]}])
 settings = st.fixed_dictionaries(
     {}, optional={"role": st.sampled_from(ROLES), "holding_limit": limits, "takes": territories}
@@ -311,11 +312,12 @@ class Everything(Playing):
         )  # fmt: skip
         self.same()
 
-    @rule(who=people, pool=pools, process=st.integers(0, 1))
-    def look(self, who: str, pool: str, process: int) -> None:
+    @rule(who=people, pool=pools, process=st.integers(0, 1), city=st.sampled_from(["x", "y"]), text=texts)
+    def look(self, who: str, pool: str, process: int, city: str, text: str) -> None:
         self.world.service = self.processes[process]
         if (pool, who) in self.model.members:
             self.as_they_see_it(who, pool)
+            self.finds_what_they_see(who, pool, city, text)
 
     @rule(how=hows, who=managers, pool=pools, row=rows, owner=st.none() | people, email=emails,
           on_duplicate=st.sampled_from([None, None, "reject", "allow"]))  # fmt: skip

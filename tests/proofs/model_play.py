@@ -304,6 +304,25 @@ class Playing(RuleBasedStateMachine):
             assert notes == self.model.notes_seen(known, who, now)
             assert {each["seq"]: each["changed"] for each in events if each["changed"]} == known.changes
 
+    def finds_what_they_see(self, who: str, pool: str, city: str, text: str) -> None:
+        """Compare a filter, a search and the order by name with the customers whose values this member sees in full."""
+        user, now = self.user(who, pool), self.world.clock.now
+        req = Request(self.model, who, pool, now)
+        visible = [each for each in self.model.of_pool(pool) if not req.hides(each)]
+        named = {
+            each.id: each.name for each in visible if self.model.seen(pool, each.id, who, now)["name"] == each.name
+        }
+        filtered, searched, by_name = (
+            user.get(f"/customers?limit=100&{wish}") for wish in (f"filter=city:{city}", f"q={text}", "sort=name")
+        )
+        assert set(filtered.ids) == {each.id for each in visible if each.city == city}
+        assert set(searched.ids) == {each for each, name in named.items() if text in name.casefold()}
+        if "name" in (self.model.pools[pool].policy.get("masked_fields") or ()) and not req.manages:
+            assert (by_name.status, by_name.code) == (403, "not_manager")
+        else:
+            assert set(by_name.ids) == named.keys()
+            assert [named[each] for each in by_name.ids] == sorted(named.values())
+
     def name_claims(self, pool: str, seen: dict[str, dict[str, Any]]) -> None:
         """Store the ids of new claims, which no claim had before."""
         for each in self.model.of_pool(pool):
