@@ -12,7 +12,7 @@ from chalicelib.domain.transitions import Actor, Erase, GivenUp, Recheck, Transi
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Customer, erased
 
-KEYS_CHANGED = Refusal(rules.KEY_TAKEN)
+KEYS_CHANGED = Refusal(rules.KEY_CHANGED)
 
 
 def erase(

@@ -342,7 +342,7 @@ def without_contact(fields_key: Key, contact_key: str) -> Rule:
 
 def still_written(unique_key: Key, item: Item) -> Rule:
     """Require that the unique-key item is unchanged since it was read."""
-    return Rule(KEY_TAKEN, unique_key, written_as(item))
+    return Rule(KEY_CHANGED, unique_key, written_as(item))
 
 
 def written_as(unique_key: Item) -> Condition:

@@ -238,6 +238,11 @@ def place_in_import(request: str, now: int) -> str:
     return f"{NO_DEADLINE - now:015d}#{request}"
 
 
+def time_from_place(place: str) -> int:
+    """Return the time of a request, from its place."""
+    return NO_DEADLINE - int(place.partition("#")[0])
+
+
 def place_from_sk(sk: str) -> str:
     """Return the place of a request, from the key of a part of its log."""
     return sk.removeprefix("R#").rpartition("#")[0]

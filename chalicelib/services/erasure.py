@@ -78,7 +78,7 @@ def _erase(
         )
         uow = ctx.uow(actor, planner, atomic=atomic)
         uow.attempt(pending, known=read, outcome=outcome)
-        taken = [index for index, each in outcome.results.items() if each.refused_as(rules.KEY_TAKEN)]
+        taken = [index for index, each in outcome.results.items() if each.refused_as(rules.KEY_CHANGED)]
         if not taken:
             return uow.finish(outcome)
         for index in list(outcome.results) if atomic else taken:

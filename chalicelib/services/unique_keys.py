@@ -43,7 +43,7 @@ def _given_up(actor: Actor, key: Key, taken: Item, owners: Left) -> GivenUp:
     if next_owner is None:
         return GivenUp(still, None)
     owner = actor.customer_key(items.unique_key_owner(next_owner))
-    return GivenUp(still, next_owner, rules.customer_exists(owner, rules.KEY_TAKEN))
+    return GivenUp(still, next_owner, rules.customer_exists(owner, rules.KEY_CHANGED))
 
 
 def _previous_owners(ctx: RequestContext, actor: Actor, unique_keys: list[Item], left: Left) -> Left:

@@ -189,9 +189,10 @@ def undone(tenant: str, pool: str, import_id: str, now: int) -> Update:
 
 
 class Logged(Struct, frozen=True):
-    """The rows that one request of an import wrote, by index, and the place of the request before it, if any."""
+    """The rows that one request of an import wrote `at` a time, by index, and the place of the one before, if any."""
 
     request: str
+    at: int
     rows: dict[int, ImportedRow]
     earlier: str | None
 
@@ -222,7 +223,12 @@ def read(table: Table, tenant: str, pool: str, import_id: str, now: int, place: 
         return None
     request = found.partition("#")[2]
     written = _with_content(table, tenant, pool, request, latest.values())
-    return Logged(request, {each.at: each for each in sorted(written, key=lambda written: written.at)}, earlier)
+    return Logged(
+        request,
+        keys.time_from_place(found),
+        {each.at: each for each in sorted(written, key=lambda written: written.at)},
+        earlier,
+    )
 
 
 def _parts(table: Table, an_import: Key, place: str, now: int) -> Iterator[tuple[Key, list[ImportedRow]]]:

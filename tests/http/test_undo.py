@@ -186,6 +186,47 @@ def test_undo_leaves_a_number_that_another_customer_took(world: World) -> None:
     assert listed(mona, f"?phone={PHONE}") == ["c"] and len(partition_keys(world, "#D#")) == 1
 
 
+@pytest.mark.parametrize("way", ["create", "edit", "import"])
+def test_undo_gives_no_number_back_that_another_customer_took_since(world: World, way: str) -> None:
+    mona = world.pool()
+    mona.create("a", fields={"phone": PHONE})
+    mona.create("b")
+    world.clock.forward(1)
+    name = imported(mona, {"id": "a", "fields": {"phone": "13900000000"}}, {"id": "new"})
+    world.clock.forward(1)
+    if way == "create":
+        assert mona.create("c", fields={"phone": PHONE}).status == 201
+    elif way == "edit":
+        edit(mona, "b", fields={"phone": PHONE})
+    else:
+        imported(mona, {"id": "c", "fields": {"phone": PHONE}}, key="phone")
+
+    undone = undo(mona, name)
+
+    assert undo_results(undone) == {"a": "duplicate_customer", "new": "left"}
+    assert mona.customer("a")["fields"] == {"phone": "13900000000"}
+    assert listed(mona, f"?phone={PHONE}") == ["b" if way == "edit" else "c"]
+
+
+def test_undo_gives_customers_that_shared_a_number_their_number_back(world: World) -> None:
+    mona = world.pool()
+    ids = [f"c{number}" for number in range(60)]
+    for each in ids:
+        mona.create(each, fields={"phone": PHONE}, on_duplicate="allow")
+    world.clock.forward(1)
+    rows = [{"id": each, "fields": {"phone": f"139{at:08d}"}} for at, each in enumerate(ids)]
+    source: dict[str, Any] = {"import": {"id": "file-1"}}
+    for part in (rows[:30], rows[30:]):
+        imported(mona, *part, **source)
+        world.clock.forward(1)
+
+    later = undo(mona, "file-1")
+    earlier = mona.post("/imports/file-1/undo", {"cursor": later.json["next_cursor"]})
+
+    assert {*undo_results(later).values(), *undo_results(earlier).values()} == {"restored"}
+    assert all(mona.customer(each)["fields"] == {"phone": PHONE} for each in ids)
+
+
 def test_undo_of_two_rows_with_one_number_frees_the_number(world: World) -> None:
     mona = world.pool()
     name = imported(mona, {"id": "a", "fields": {"phone": PHONE}}, {"id": "b", "fields": {"phone": PHONE}})

@@ -266,7 +266,7 @@ def test_a_unique_key_is_still_used_while_its_item_is_unchanged() -> None:
     still = rules.still_written(KEY, items.build_item(KEY, stored))
 
     assert refusals(still, **stored) == []
-    assert refusals(still, NOT_THERE) == refusals(still, **(stored | {"version": 3})) == [Refusal("key_taken")]
+    assert refusals(still, NOT_THERE) == refusals(still, **(stored | {"version": 3})) == [Refusal("key_changed")]
 
 
 # Members and their limits
