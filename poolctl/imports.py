@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ from poolctl.import_journal import ImportJournal
 from poolctl.interrupts import Interruptible
 from poolctl.messages import language, message
 from poolctl.progress import progress
-from poolctl.session import Session, claims_of
+from poolctl.session import Session, claims_of, local_secret
 
 LARGEST_REQUEST = 200_000  # bytes of rows; the service takes 256 KB
 SHOWN = 10  # mistakes, warnings or rows that are printed
@@ -79,6 +80,10 @@ class Plan:
     key: Key
     region: str
 
+    @cached_property
+    def _secret(self) -> bytes:
+        return local_secret()
+
     def reader(self) -> RowReader:
         return RowReader(self.columns, self.key, self.region)
 
@@ -110,7 +115,7 @@ class Plan:
     def _sent(self, reader: RowReader, read: Read) -> Row:
         """Return the row of a request. One that nothing identifies gets an id that a repeated import derives again.
 
-        No id is derived from a phone number or an address, which it would reveal.
+        Only a keyed digest hides a phone number or an address that is no key.
         """
         if read.kind == "id" or (self.key == "auto" and "id" in read.row):
             return read.row
@@ -119,8 +124,10 @@ class Plan:
             return {"id": f"n{blake2b(read.key.encode(), digest_size=15).hexdigest()}"} | row
         if read.kind is not None:
             return row
-        hidden = reader.has_contact(row["fields"])
-        return {"id": f"{self.digest[:20]}-{read.line}" if hidden else reader.numbered(content_id(row))} | row
+        new_id = content_id(row)
+        if reader.has_contact(row["fields"]):
+            new_id = f"r{blake2b(new_id.encode(), key=self._secret, digest_size=15).hexdigest()}"
+        return {"id": reader.numbered(new_id)} | row
 
 
 @dataclass

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import re
+import secrets
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -156,6 +157,14 @@ def store_login(url: str, token: str) -> Path:
     known = {"current": url, "tokens": known["tokens"] | {url: token}}
     write_atomically(path, json.dumps(known, indent=2).encode(), 0o600)
     return path
+
+
+def local_secret() -> bytes:
+    """Return a secret of this user and machine; create it if needed. Raises OSError."""
+    path = folder() / "secret"
+    if not path.exists():
+        write_atomically(path, secrets.token_bytes(32), 0o600)
+    return path.read_bytes()
 
 
 # Input

@@ -165,11 +165,11 @@ def test_the_trial_of_a_file_of_several_pieces_counts_each_customer_once(
 def test_equal_rows_without_a_key_are_different_customers_in_any_piece_of_a_file(
     browser: Browser, team: Team, tmp_path: Path
 ) -> None:
-    remark = "x" * 1_500  # so that 400 rows take three pieces of 256 KB
+    remark = "x" * 1_500  # so that 200 rows take two pieces of 256 KB
     mona = browser.open_console("mona", tab="import")
 
-    for created, unchanged in ((400, 0), (0, 400)):
-        choose_file(mona, "p", "name,remark\n" + f"A,{remark}\n" * 400, tmp_path)
+    for created, unchanged in ((200, 0), (0, 200)):
+        choose_file(mona, "p", "name,remark\n" + f"A,{remark}\n" * 200, tmp_path)
         mona.button("import.go").click()
         expect(mona.page.locator(".imported h3")).to_have_text(
             mona.text("import.done", created=created, updated=0, unchanged=unchanged, failed=0)
@@ -179,13 +179,13 @@ def test_equal_rows_without_a_key_are_different_customers_in_any_piece_of_a_file
 def test_a_file_whose_last_piece_cannot_be_read_is_not_imported_at_all(
     browser: Browser, team: Team, tmp_path: Path
 ) -> None:
-    rows = "".join(f"Row {n},{'x' * 1_500}\n" for n in range(400))
+    rows = "".join(f"Row {n},{'x' * 1_500}\n" for n in range(200))
     mona = browser.open_console("mona", tab="import")
 
     choose_file(mona, "p", f'name,remark\n{rows}Last,"open\nB,x\n', tmp_path)
     mona.button("import.go").click()
 
-    expect(mona.page.get_by_role("alert")).to_have_text("Line 402: A quotation mark is opened and never closed.")
+    expect(mona.page.get_by_role("alert")).to_have_text("Line 202: A quotation mark is opened and never closed.")
     assert imported_by_name(team, "p") == {}
 
 

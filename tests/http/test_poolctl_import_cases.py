@@ -174,12 +174,13 @@ def test_a_dry_run_names_the_lines_that_are_too_large(terminal: Terminal) -> Non
     assert (dry.status, [each["line"] for each in dry.json["mistakes"]]) == (1, [2, 3])
 
 
-def test_a_file_with_one_more_line_adds_only_that_line(terminal: Terminal, threaded: World) -> None:
+@pytest.mark.parametrize("heading", ["城市", "电话"])
+def test_a_file_with_one_more_line_adds_only_that_line(terminal: Terminal, threaded: World, heading: str) -> None:
     file = terminal.home / "customers.csv"
-    file.write_text("客户名称,城市\n甲,上海\n乙,北京\n", encoding="utf-8")
+    file.write_text(f"客户名称,{heading}\n甲,见备注\n乙,北京\n", encoding="utf-8")
 
     first = terminal.run("import", file)
-    file.write_text("客户名称,城市\n甲,上海\n丙,广州\n乙,北京\n", encoding="utf-8")
+    file.write_text(f"客户名称,{heading}\n甲,见备注\n丙,广州\n乙,北京\n", encoding="utf-8")
     second = terminal.run("import", file, "--json")
 
     assert "2 rows have no phone, e-mail or id" in first.out
