@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -125,3 +127,20 @@ def test_an_incomplete_authorizer_context_is_unauthenticated(context: dict[str, 
         caller_from(context)
 
     assert refused.value.refusal.reason == "unauthenticated"
+
+
+def test_the_authorizer_verifies_a_token_without_loading_the_parser_of_certificates(tmp_path: Path) -> None:
+    key_set = tmp_path / "jwks.json"
+    key_set.write_text(json.dumps({"keys": KEYS}))
+    program = (
+        "import sys; from chalicelib.api.auth import Verifier\n"
+        "Verifier(*sys.argv[1:4]).caller(sys.argv[4])\n"
+        "module = sys.modules['cryptography.x509']\n"
+        "kind = type(module).__name__\n"
+        "print(kind, module.load_pem_x509_certificate.__name__, type(module).__name__)"
+    )
+    given = [str(key_set), ISSUER, AUDIENCE, token()]
+
+    done = subprocess.run([sys.executable, "-c", program, *given], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("_LazyModule load_pem_x509_certificate module\n", "")
