@@ -116,8 +116,8 @@ async function begin() {
   if (session.token !== null && !session.begin(session.token)) session.end();
   const words = loadWords();
   if (GIVEN.signIn && location.search.includes("state=")) await (await fromPart("company", "comeBack"))();
-  if (linked === null) await askOtherTabs();
-  else {
+  await askOtherTabs(); // also with a link: another person may be signed in there
+  if (linked !== null) {
     const receiveToken = await fromPart("link", "receiveToken");
     await words;
     await receiveToken(linked);

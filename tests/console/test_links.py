@@ -62,6 +62,18 @@ def test_a_link_for_another_user_requires_confirmation_and_can_be_declined(
     expect(alice.views).to_have_text(["Today", "Pool", "Mine", "Statistics"])
 
 
+def test_a_link_for_another_user_in_a_second_tab_requires_confirmation(browser: Browser, team: Team) -> None:
+    alice = browser.open_console("alice")
+    second = Console(alice.page.context.new_page(), "en")
+
+    second.page.goto(f"{team.url}/console#token={team.token('mona')}")
+    second.button("link.keep", user="alice").click()
+    second.dialog.wait_for(state="detached")
+
+    expect(signed_in(second.page)).to_have_text("alice")
+    expect(signed_in(alice.page)).to_have_text("alice")
+
+
 def test_confirming_a_link_for_another_user_switches_the_whole_session(browser: Browser, team: Team) -> None:
     alice = browser.open_console("alice", "zh")
 
