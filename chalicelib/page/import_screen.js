@@ -21,20 +21,21 @@ const FORMULA = /^'*[=+\-@\t\r]/; // what a spreadsheet would run
 const ENCODINGS = ["UTF-8", "GB18030", "Big5", "Shift_JIS", "EUC-JP", "EUC-KR", "Windows-1250", "Windows-1251", "Windows-1252"];
 const OWN_TARGETS = ["name", "id", "priority", "holder"];
 
-/** `file` that was chosen, `mapping` and `encoding` that were changed, the `first` preview, and what a run has brought. */
-const importing = reactive({ file: null, mapping: {}, encoding: "", first: null, duplicate: "skip", run: null, error: null, listed: 0 });
+/** `file` that was chosen, for the `pool` of that moment; `mapping` and `encoding` that were changed, the `first` preview, and what a run has brought. */
+const importing = reactive({ file: null, pool: null, mapping: {}, encoding: "", first: null, duplicate: "skip", run: null, error: null, listed: 0 });
 
 export function ImportScreen() {
-  return html`<${FileChoice}/>
-    ${importing.error && html`<p class="refused" role="alert">${reason(importing.error)}</p>`}
-    ${importing.first && html`<${Preview} first=${importing.first}/>`}
-    ${importing.run && html`<${Run} run=${importing.run}/>`}
+  const here = importing.pool === now.pool.id; // a file of another pool is shown there
+  return html`<${FileChoice} key=${now.pool.id}/>
+    ${here && importing.error && html`<p class="refused" role="alert">${reason(importing.error)}</p>`}
+    ${here && importing.first && html`<${Preview} first=${importing.first}/>`}
+    ${here && importing.run && html`<${Run} run=${importing.run}/>`}
     <section><h2>${say("import.list")}</h2><${Imports}/></section>`;
 }
 
 function FileChoice() {
   const choose = (event) => {
-    Object.assign(importing, { file: event.target.files[0] ?? null, mapping: {}, encoding: "", first: null, run: null, error: null });
+    Object.assign(importing, { file: event.target.files[0] ?? null, pool: now.pool.id, mapping: {}, encoding: "", first: null, run: null, error: null });
     if (importing.file) look();
   };
   return html`<div class="card"><p class="quiet-text">${say("import.about")}</p>
@@ -45,20 +46,25 @@ function FileChoice() {
 async function look() {
   const { file } = importing;
   try {
-    const first = await previewOf(file, 0, null);
+    const first = await previewOf(importPath(), file, 0, null);
     if (file === importing.file) Object.assign(importing, { first, error: null });
   } catch (error) {
     Object.assign(importing, { error: refusalOf(error) });
   }
 }
 
-async function previewOf(file, at, after) {
+/** A path of the pool that the file is for: the reader may have chosen another one meanwhile. */
+function importPath() {
+  return `/pools/${encodeURIComponent(importing.pool)}/import`;
+}
+
+async function previewOf(path, file, at, after) {
   const piece = await file.slice(at, at + PIECE_BYTES).arrayBuffer().catch(() => { throw new Refused(0, { code: "file_changed" }); });
   const bytes = new Uint8Array(piece);
   let binary = "";
   for (let start = 0; start < bytes.length; start += 32_768) binary += String.fromCharCode(...bytes.subarray(start, start + 32_768));
   const body = { base64: btoa(binary), name: file.name, more: at + PIECE_BYTES < file.size, mapping: importing.mapping };
-  return change(inPool("/import/preview"), { ...body, ...(importing.encoding && { encoding: importing.encoding }), ...(after && { after }) });
+  return change(`${path}/preview`, { ...body, ...(importing.encoding && { encoding: importing.encoding }), ...(after && { after }) });
 }
 
 /** The heading of a column in a file of refused lines: one that was mapped by hand is what it was mapped to. */
@@ -70,14 +76,14 @@ function headingOf({ heading }, i) {
 const problemText = ({ line, text }) => (line === null ? text : say("import.problem", { line: number(line), text }));
 
 /** Every row of the file with its line and cells, and every line that has no row with its reason. Throws Refused. */
-async function readFile(file, progress) {
+async function readFile(path, file, progress) {
   const rows = [], failed = [], warnings = [], earlier = new Set(), copies = new Map();
   const countOn = (id) => { // the service counts equal rows of one piece
     copies.set(id, (copies.get(id) ?? 0) + 1);
     return copies.get(id) === 1 ? id : `${id}-${copies.get(id)}`;
   };
   for (let at = 0, after = null; ;) {
-    const answer = await previewOf(file, at, after);
+    const answer = await previewOf(path, file, at, after);
     if (answer.refused) throw new Refused(0, { detail: problemText(answer.problems[0]) });
     if (after !== null) warnings.push(...answer.warnings.map(problemText)); // the first ones are shown before the run
     const why = new Map(answer.problems.map((problem) => [problem.line, problem.text]));
@@ -167,7 +173,7 @@ function piecesOfRows(rows) {
 /** Try the whole file, or import it. The reader may choose another pool meanwhile: the file stays with its own. */
 async function carry(trial) {
   const { file, duplicate } = importing;
-  const path = inPool("/import");
+  const path = importPath();
   const source = { id: newKey(), file: file.name.slice(0, 200) };
   const sums = { created: 0, updated: 0, unchanged: 0, done: 0 };
   const forecast = trial ? forecaster() : null;
@@ -176,7 +182,7 @@ async function carry(trial) {
   importing.run = { trial, done: false, progress: 0, most: file.size, sums, failed: [], heading: importing.first.columns.map(headingOf) };
   let found;
   try {
-    found = await readFile(file, (at) => show({ progress: at }));
+    found = await readFile(path, file, (at) => show({ progress: at }));
   } catch (error) {
     Object.assign(importing, { run: null, error: refusalOf(error) });
     return;
@@ -199,14 +205,14 @@ async function carry(trial) {
     sent += piece.length;
     show({ progress: sent, sums: { ...sums }, failed: [...failed] });
   }
-  if (!trial) Object.assign(sums, await countsOf(source.id, sums.done));
+  if (!trial) Object.assign(sums, await countsOf(path, source.id, sums.done));
   show({ done: true, sums: { ...sums }, failed: failed.sort((one, other) => one.line - other.line) });
   if (!trial) importing.listed += 1;
 }
 
 /** What the service has counted for an import: its responses do not distinguish a new customer from an unchanged one. */
-async function countsOf(id, done) {
-  const { items } = await read(inPool(`/imports${query({ limit: 100 })}`));
+async function countsOf(path, id, done) {
+  const { items } = await read(`${path}s${query({ limit: 100 })}`);
   const listed = items.find((each) => each.id === id) ?? { created: done, updated: 0 };
   return { created: listed.created, updated: listed.updated, unchanged: Math.max(0, done - listed.created - listed.updated) };
 }

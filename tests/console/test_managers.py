@@ -140,6 +140,24 @@ def test_a_column_is_given_another_meaning_or_left_out(browser: Browser, team: T
     assert team.customer(entered["id"])["fields"] == {"city": "Berlin"}
 
 
+def test_a_file_is_imported_into_the_pool_for_which_it_was_chosen(browser: Browser, team: Team, tmp_path: Path) -> None:
+    team.call("root", "POST", "/v1/pools", {"id": "q", "name": "Other", "policy": {}})
+    team.call("root", "PUT", "/v1/pools/q/members/mona", {"role": "manager"})
+    (tmp_path / "leads.csv").write_text("name\nAcme\n")
+    mona = open_section(browser, "import")
+    choose(mona, tmp_path / "leads.csv")
+
+    mona.page.locator("#pool-choice").select_option("q")
+    mona.page.get_by_text("No imports").wait_for()
+    expect(mona.button("import.go")).to_have_count(0)
+    mona.page.locator("#pool-choice").select_option("p")
+    mona.button("import.go").click()
+    mona.page.get_by_text("Created: 1,").wait_for()
+
+    assert [each["name"] for each in team.call("mona", "GET", "/customers").json["items"]] == ["Acme"]
+    assert team.call("mona", "GET", "/v1/pools/q/customers").json["items"] == []
+
+
 def test_an_import_of_many_requests_is_listed_as_one_and_undone(browser: Browser, team: Team, tmp_path: Path) -> None:
     (tmp_path / "many.csv").write_text("name,phone\n" + "".join(f"Row {n},+1202555{n:04}\n" for n in range(230)))
     mona = open_section(browser, "import")
