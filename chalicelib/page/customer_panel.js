@@ -12,7 +12,7 @@ import { all, ask, ofCustomer, read, refusalOf } from "./requests.js";
 import { currentList, customerOf, keep, useRefresh } from "./store.js";
 import { VerbButtons } from "./verbs.js";
 import { html, useEffect, useRef, useState } from "./view.js";
-import { moment, number, reason, say } from "./words.js";
+import { moment, number, reason, say, sayOr } from "./words.js";
 
 const EVENTS_OF_HOLDERS = ["claimed", "assigned", "transferred", "converted", "won"];
 const UNREAD = { events: null, blocking: [], error: null };
@@ -94,7 +94,7 @@ function Notes({ events }) {
   if (written.length === 0) return html`<${Empty}>${say("customer.no_notes")}</${Empty}>`;
   return html`<ol class="notes">${written.map((event) => html`<li key=${event.seq}>
     <p>${event.masked ? say("customer.reason_hidden") : html`<bdi>${[event.outcome, event.reason].filter(Boolean).join(": ")}</bdi>`}</p>
-    <p class="quiet-text">${nameOf(event.by)} · ${say(`event.short.${event.type}`)} · <${When} at=${event.at}/></p></li>`)}</ol>`;
+    <p class="quiet-text">${nameOf(event.by)} · ${sayOr(event.type, `event.short.${event.type}`)} · <${When} at=${event.at}/></p></li>`)}</ol>`;
 }
 
 function Details({ customer }) {
@@ -110,7 +110,8 @@ function Details({ customer }) {
 }
 
 function EditForm({ customer, done }) {
-  const fields = now.pool.fields.filter((field) => !String(customer.fields?.[field.key] ?? "").includes("*"));
+  const hidden = ({ key }) => customer.masked && String(customer.fields?.[key] ?? "").includes("*");
+  const fields = now.pool.fields.filter((field) => !hidden(field));
   const save = async (values) => {
     const changed = {};
     for (const field of fields) {
@@ -166,11 +167,16 @@ function Holders({ events }) {
     <strong>${nameOf(each.holder)}</strong> <span class="quiet-text"><${When} at=${each.from}/> – ${each.until && html`<${When} at=${each.until}/>`}</span></li>`)}</ol></section>`;
 }
 
+/** The key of the sentence of an event: a private customer that returned had no claim. */
+function sentenceOf({ type, from_state: from }) {
+  return type === "expired" && from === "private" ? "event.expired_private" : `event.${type}`;
+}
+
 function History({ events }) {
   return html`<section class="history"><h3>${say("customer.history")}</h3>
     <ol>${events.toReversed().map((event) => html`<li key=${event.seq}>
       <span class="when">${moment(event.at)}</span>
-      <span>${say(`event.${event.type}`, { by: nameOf(event.by), holder: event.holder ? nameOf(event.holder) : "" })}</span>
+      <span>${sayOr(`${nameOf(event.by)}: ${event.type}`, sentenceOf(event), { by: nameOf(event.by), holder: event.holder ? nameOf(event.holder) : "" })}</span>
       ${event.changed.length > 0 && html`<span class="quiet-text">${event.changed.map(fieldName).join(" · ")}</span>`}
     </li>`)}</ol></section>`;
 }

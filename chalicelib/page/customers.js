@@ -6,21 +6,22 @@ import { nameOf } from "./people.js";
 import { clock, computed, html } from "./view.js";
 import { language, moment, number, say, sayable, since } from "./words.js";
 
-/** The state that a person sees: a claim past its deadline is free, swept or not. */
+/** The state that a person sees: a customer past its deadline is free, swept or not. */
 export function stateOf(customer) {
   if (customer.set_aside_at) return "set_aside";
   if (customer.suppressed_at) return "suppressed";
-  if (customer.state === "claimed" && claimExpired(customer)) return "expired";
+  if (isExpired(customer)) return "expired";
   return customer.state;
 }
 
 const expiries = new WeakMap(); // signals, by customer
 
-/** Whether the deadline has passed. A component that reads it is rendered again at the deadline. */
-function claimExpired(customer) {
+/** Whether the deadline has passed: those of claims stop in a pool that is not open. A component that reads it is rendered
+ * again at the deadline. */
+function isExpired(customer) {
   if (!expiries.has(customer)) {
     const ends = customer.expires_at && new Date(customer.expires_at);
-    expiries.set(customer, computed(() => ends !== null && now.pool.status === "open" && ends <= clock.value));
+    expiries.set(customer, computed(() => ends !== null && (customer.state === "private" || now.pool.status === "open") && ends <= clock.value));
   }
   return expiries.get(customer).value;
 }
@@ -89,10 +90,10 @@ export function AvailableFacts({ customer }) {
 
 /** Of a customer that somebody holds: who, and until when. */
 function HeldFacts({ customer }) {
-  const own = mine(customer) && customer.state === "claimed" && !claimExpired(customer);
+  const own = mine(customer) && stateOf(customer) === "claimed";
   return html`${own ? html`<${Badge} kind="claimed-by-me">${say("state.yours")}</${Badge}>` : html`<${StateBadges} customer=${customer}/>`}
     ${customer.holder && !own && html`<span class="quiet-text">${say("customer.holder", { holder: nameOf(customer.holder) })}</span>`}
-    ${customer.state === "claimed" && stateOf(customer) === "claimed" && html`<${Deadline} customer=${customer}/>`}`;
+    ${stateOf(customer) === "claimed" && html`<${Deadline} customer=${customer}/>`}`;
 }
 
 /** How long a claim still lasts. */

@@ -13,7 +13,7 @@ import { say } from "./words.js";
 
 const STATES = {
   available: ["assign"], claimed: ["transfer", "take_back", "assign", "approve", "decline", "convert"], win_requested: ["approve", "decline"],
-  set_aside: ["restore"], suppressed: ["unsuppress"], private: ["transfer", "deposit"],
+  set_aside: ["restore"], suppressed: ["unsuppress"], private: ["transfer", "deposit", "assign"],
 };
 const BATCH = {
   available: ["assign"], claimed: ["transfer", "take_back"], win_requested: ["approve"], set_aside: [], suppressed: [], private: ["transfer", "deposit"],
@@ -28,7 +28,7 @@ function inState(customer, state) {
 }
 
 export function CustomersScreen() {
-  const state = place.value.state in STATES ? place.value.state : "available";
+  const state = Object.hasOwn(STATES, place.value.state) ? place.value.state : "available";
   const { holder } = place.value;
   const list = useList(() => createList({
     load: (cursor, limit) => readFound({ state, holder, ...(holder && { filter: [] }) }, cursor, limit),

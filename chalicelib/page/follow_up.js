@@ -12,7 +12,7 @@ import { say } from "./words.js";
 
 /** Who may record one: the holder, the private owner, a manager. */
 export function mayFollowUp(customer) {
-  return (stateOf(customer) === "claimed" || customer.state === "private") && (mine(customer) || managing());
+  return ["claimed", "private"].includes(stateOf(customer)) && (mine(customer) || managing());
 }
 
 /** A button that opens and closes the form. */

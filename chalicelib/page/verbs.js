@@ -16,6 +16,7 @@ import { number, reason, say } from "./words.js";
 
 const open = () => now.pool.status === "open";
 const held = (customer) => stateOf(customer) === "claimed";
+const owned = (customer) => stateOf(customer) === "private";
 const others = (customer) => managing() && customer.holder !== myId();
 
 /**
@@ -57,11 +58,11 @@ export const VERBS = {
   take_back: { path: "release", kind: "warn", may: (c) => held(c) && others(c), ask: askReason, body: reasonBody },
   assign: { path: "assign", may: (c) => managing() && open() && claimable(c), ask: askMember, body: ({ to }) => ({ to }), to: true },
   transfer: {
-    path: "transfer", may: (c) => managing() && (held(c) || c.state === "private"), ask: askMember, body: ({ to }) => ({ to }), to: true,
+    path: "transfer", may: (c) => managing() && (held(c) || owned(c)), ask: askMember, body: ({ to }) => ({ to }), to: true,
   },
   convert: { path: "convert", may: (c) => managing() && held(c), ask: () => ({ body: html`<p>${say("verb.convert_about")}</p>` }) },
   deposit: {
-    path: "deposit", may: (c) => c.state === "private" && (mine(c) || managing()),
+    path: "deposit", may: (c) => owned(c) && (mine(c) || managing()),
     ask: () => ({ body: html`<p>${say("verb.deposit_about")}</p>` }),
   },
   restore: { path: "restore", one: true, may: (c) => managing() && Boolean(c.set_aside_at) },

@@ -175,6 +175,22 @@ def test_an_expired_row_in_a_manager_list_offers_only_to_assign(browser: Browser
     assert team.customer("c1")["holder"] == "bob"
 
 
+def test_an_expired_private_customer_offers_only_to_claim_it(browser: Browser, team: Team) -> None:
+    team.change_policy(private_ttl="PT3S")
+    claim_for_alice(team, "Acme")
+    team.call("mona", "POST", "/customers/c1/convert")
+    alice = browser.open_console("alice", tab="mine")
+
+    alice.button("verb.claim_again_name", name="Acme").wait_for()
+    expect(alice.row("Acme").locator(".badge")).to_have_text(["Expired, free to claim"])
+    expect(alice.row("Acme").locator(".buttons").get_by_role("button")).to_have_text(["Claim again"])
+    alice.button("verb.claim_again_name", name="Acme").click()
+    alice.notice("Acme: Yours now.")
+
+    expect(alice.button("verb.release_name", name="Acme")).to_be_visible()
+    assert team.customer("c1")["state"] == "claimed"
+
+
 def test_only_converted_customers_are_labeled_won(browser: Browser, team: Team) -> None:
     claim_for_alice(team, "Acme", "Globex")
     team.call("mona", "POST", "/customers/c1/win")
