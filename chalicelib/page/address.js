@@ -10,12 +10,17 @@ export const place = signal(placeOf(location.hash));
 
 function placeOf(hash) {
   const [path, asked] = hash.startsWith("#/") ? hash.slice(2).split("?") : ["", ""];
-  const [pool, view] = path.split("/").map(decodeURIComponent);
+  const [pool, view] = path.split("/").map(decoded);
   const parameters = new URLSearchParams(asked ?? "");
   const found = { pool: pool || null, view: view || null, filters: {} };
   for (const name of PLAIN) found[name] = parameters.get(name);
   for (const [name, text] of parameters) if (name.startsWith("f.")) found.filters[name.slice(2)] = text;
   return found;
+}
+
+/** A part of a path; null where it is cut off or typed wrong. */
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return null; }
 }
 
 /** The address of a place, as a link takes it. */

@@ -12,7 +12,7 @@ import { all, ask, ofCustomer, read, refusalOf } from "./requests.js";
 import { currentList, customerOf, keep, useRefresh } from "./store.js";
 import { VerbButtons } from "./verbs.js";
 import { html, useEffect, useRef, useState } from "./view.js";
-import { moment, number, reason, say, sayOr } from "./words.js";
+import { moment, number, reason, say, sayable } from "./words.js";
 
 const EVENTS_OF_HOLDERS = ["claimed", "assigned", "transferred", "converted", "won"];
 const UNREAD = { events: null, blocking: [], error: null };
@@ -86,6 +86,11 @@ function About({ customer, events, blocking, list }) {
         ${mayEdit && !editing && html`<${Button} label=${say("customer.edit_name", { name: nameOfCustomer(customer) })} act=${() => setEditing(true)}>${say("customer.edit")}</${Button}>`}</div>
       ${editing ? html`<${EditForm} customer=${customer} done=${() => setEditing(false)}/>` : html`<${Details} customer=${customer}/>`}</section>
     ${events !== null && html`<${Holders} events=${events}/><${History} events=${events}/>`}`;
+}
+
+/** The same, or other words for what only a later version of the service knows. */
+function sayOr(other, key, values) {
+  return sayable(key) ? say(key, values) : other;
 }
 
 /** What people wrote, the newest first. */

@@ -37,7 +37,7 @@ function Dialog({ about, close }) {
     <${Content} ...${about} close=${close}/></${ModalDialog}>`;
 }
 
-/** A native dialog that is open as long as it is rendered. */
+/** A native dialog that is open as long as it is rendered. Escape closes it: a locked one opens again. */
 export function ModalDialog({ title, kind = "", close, from = null, locked = false, head = null, children }) {
   const host = useRef();
   useLayoutEffect(() => {
@@ -45,8 +45,7 @@ export function ModalDialog({ title, kind = "", close, from = null, locked = fal
     host.current.showModal();
     return () => { setTimeout(back); };
   }, []);
-  const cancel = (event) => { if (locked) event.preventDefault(); };
-  return html`<dialog ref=${host} class=${kind} aria-labelledby="dialog-title" onCancel=${cancel} onClose=${() => close()}>
+  return html`<dialog ref=${host} class=${kind} aria-labelledby="dialog-title" onClose=${() => (locked ? host.current.showModal() : close())}>
     <div class="dialog-head"><h2 id="dialog-title">${title}</h2>${head}
       ${!locked && html`<button type="button" class="quiet" aria-label=${say("close")} onClick=${() => close()}>✕</button>`}</div>
     ${children}

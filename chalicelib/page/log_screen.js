@@ -46,6 +46,7 @@ function Entries({ entries }) {
 
 function whatWords(what) {
   const [kind, user] = what.split(":");
+  if (!sayable(`log.kind.${kind}`) && user === undefined) return kind;
   return user === undefined ? say(`log.kind.${kind}`) : say("log.kind.member", { user: nameOf(user) });
 }
 

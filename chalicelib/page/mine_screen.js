@@ -2,7 +2,7 @@
 
 import { place } from "./address.js";
 import { When } from "./components.js";
-import { ClaimFacts, ContactLine, Deadline, fieldName, mine, StateBadges, stateOf } from "./customers.js";
+import { ClaimFacts, ContactLine, fieldName, mine, StateBadges } from "./customers.js";
 import { FollowUpButton, FollowUpForm } from "./follow_up.js";
 import { now } from "./now.js";
 import { foundKey } from "./pool_screen.js";
@@ -11,12 +11,6 @@ import { createList, useList } from "./store.js";
 import { CustomerTable } from "./table.js";
 import { html, useState } from "./view.js";
 import { say, UNITS } from "./words.js";
-
-/** Of a private customer: won or not, and until when it is kept. */
-function PrivateFacts({ customer }) {
-  const ends = customer.expires_at !== null && stateOf(customer) === "private";
-  return html`<${StateBadges} customer=${customer}/>${ends && html` <${Deadline} customer=${customer}/>`}`;
-}
 
 const MINE_VERBS = ["claim_again", "extend", "win", "release", "unpin"];
 
@@ -55,6 +49,6 @@ export function MineScreen() {
     <${CustomerTable} list=${claimed} columns=${[name, contact, followed, deadline]} verbs=${MINE_VERBS} batchVerbs=${["release", "extend"].filter((each) => each !== "extend" || now.pool.policy.members_may_extend)}
       groups=${byDeadline ? groupOf : null} extra=${form} more=${follow} caption=${say("mine.claimed")} empty=${say("mine.empty")}/>
     ${(owned.ids.length > 0 || owned.phase === "failed") && html`<section class="private"><h2>${say("mine.private")}</h2>
-      <${CustomerTable} list=${owned} columns=${[{ key: "name", title: fieldName("name") }, contact, { ...followed, sort: null }, { key: "facts", title: say("list.state"), cell: (customer) => html`<div class="facts"><${PrivateFacts} customer=${customer}/></div>` }]}
+      <${CustomerTable} list=${owned} columns=${[{ key: "name", title: fieldName("name") }, contact, { ...followed, sort: null }, { key: "facts", title: say("list.state"), cell: (customer) => html`<div class="facts"><${StateBadges} customer=${customer}/></div>` }]}
         verbs=${["claim_again", "deposit"]} batchVerbs=${["deposit"]} extra=${form} more=${follow} caption=${say("mine.private")} empty=""/></section>`}`;
 }

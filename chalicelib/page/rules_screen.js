@@ -11,7 +11,7 @@ import {
   ChoiceControl, CountControl, FieldsControl, LengthControl, LengthsControl, RegionControl, ShareControl, YesControl, ZoneControl,
 } from "./rule_controls.js";
 import { html, useState } from "./view.js";
-import { say } from "./words.js";
+import { say, sayable } from "./words.js";
 
 /** Rules in groups, each with the kind of its control. */
 const RULES = {
@@ -68,7 +68,7 @@ export function RulesScreen() {
 }
 
 function Warnings({ of }) {
-  return of.map((warning) => html`<p key=${warning} class="banner">${say(`warning.${warning}`)}</p>`);
+  return of.map((warning) => html`<p key=${warning} class="banner">${sayable(`warning.${warning}`) ? say(`warning.${warning}`) : warning}</p>`);
 }
 
 function sendRules(policy, applyTo, trial) {

@@ -20,12 +20,13 @@ const USUAL = "30";
 const MONTHS = 24;
 
 export function StatisticsScreen() {
-  const period = place.value.period ?? USUAL;
+  const options = periods();
+  const period = Object.hasOwn(options, place.value.period) ? place.value.period : USUAL;
   const fields = now.pool.fields.filter((field) => field.filter);
   const by = fields.some(({ key }) => key === place.value.by) ? place.value.by : null;
   const load = () => read(inPool(`/stats${query({ ...rangeOf(period), by })}`));
   return html`<div class="tools">
-      <${Field} label=${say("stats.span")}><${Choice} value=${period} options=${periods()} onChange=${({ target }) => go({ period: target.value === USUAL ? null : target.value }, { replace: true })}/></${Field}>
+      <${Field} label=${say("stats.span")}><${Choice} value=${period} options=${options} onChange=${({ target }) => go({ period: target.value === USUAL ? null : target.value }, { replace: true })}/></${Field}>
       ${fields.length > 0 && html`<${Field} label=${say("stats.by")}><${Choice} value=${by ?? ""}
         options=${{ "": say("stats.by_usual"), ...Object.fromEntries(fields.map(({ key }) => [key, fieldName(key)])) }}
         onChange=${({ target }) => go({ by: target.value || null }, { replace: true })}/></${Field}>`}</div>

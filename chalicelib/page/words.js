@@ -63,11 +63,6 @@ export function sayable(key) {
   return key in texts[language.value];
 }
 
-/** The same, or other words where a later version of the service names what this page does not know. */
-export function sayOr(other, key, values) {
-  return sayable(key) ? say(key, values) : other;
-}
-
 export function tag() {
   return TAGS[language.value];
 }

@@ -151,6 +151,18 @@ def test_a_note_is_sent_after_its_writer_has_signed_in_again(browser: Browser, t
     assert team.call("mona", "GET", "/customers/c1/history").json["items"][-1]["reason"] == "called"
 
 
+def test_repeated_escape_does_not_close_the_sign_in_over_a_page(browser: Browser, team: Team) -> None:
+    alice = browser.open_console("alice")
+    alice.page.route("**/v1/**", lambda route: route.fulfill(status=401, json={"code": "unauthenticated"}))
+    alice.view("statistics").click()
+    alice.dialog.get_by_label("Access token").wait_for()
+
+    for _ in range(4):
+        alice.page.keyboard.press("Escape")
+
+    expect(alice.dialog.get_by_label("Access token")).to_be_visible()
+
+
 def test_another_person_who_signs_in_does_not_send_the_note(browser: Browser, team: Team) -> None:
     claim_for_alice(team, "Acme")
     alice = browser.open_console("alice", tab="mine")
@@ -235,6 +247,19 @@ def test_a_batch_release_takes_one_reason_for_all(browser: Browser, team: Team) 
 
     for customer in ("c1", "c2"):
         assert team.call("mona", "GET", f"/customers/{customer}/history").json["items"][-1]["reason"] == "wrong region"
+
+
+def test_a_value_with_an_asterisk_is_edited_like_any_other(browser: Browser, team: Team) -> None:
+    team.call("mona", "POST", "/customers", {"id": "c1", "name": "Acme", "fields": {"city": "Reno *new*"}})
+    mona = browser.open_console("mona")
+    mona.open_customer("Acme")
+
+    mona.button("customer.edit_name", name="Acme").click()
+    mona.dialog.get_by_label("City").fill("Reno")
+    mona.button("save", mona.dialog).click()
+    mona.notice("Saved.")
+
+    assert team.customer("c1")["fields"]["city"] == "Reno"
 
 
 def test_details_are_edited_beside_the_list(browser: Browser, team: Team) -> None:

@@ -256,6 +256,22 @@ def test_a_reason_the_reader_may_not_see_is_shown_as_hidden(browser: Browser, te
     expect(bob.dialog).not_to_contain_text("wrong region")
 
 
+def test_an_event_of_a_later_version_is_shown_by_its_type(browser: Browser, team: Team) -> None:
+    claim_for_alice(team, "Acme")
+    alice = browser.open_console("alice", tab="mine")
+
+    def of_a_later_version(route: Any) -> None:
+        body = route.fetch().json()
+        body["items"][-1] |= {"type": "weighed", "reason": "80 kg"}
+        route.fulfill(json=body)
+
+    alice.page.route("**/history*", of_a_later_version)
+    alice.open_customer("Acme")
+
+    expect(alice.dialog.locator(".history")).to_contain_text("alice: weighed")
+    expect(alice.dialog.locator(".notes")).to_contain_text("80 kg")
+
+
 def test_eligibility_lists_every_reason_against_a_claim(browser: Browser, team: Team) -> None:
     team.change_policy(cooldown="P1D", holding_limit=0)
     team.customers("Acme")

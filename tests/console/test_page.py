@@ -36,6 +36,18 @@ def add_customers_of_every_kind(team: Team) -> None:
 # Names
 
 
+@pytest.mark.parametrize("place", ["#/100%/pool", "#/p/%zz", "#/p/statistics?period=x", "#/p/customers?state=toString"])
+def test_an_address_that_is_not_valid_still_opens_the_console(browser: Browser, team: Team, place: str) -> None:
+    mona = browser.open_console("mona")
+
+    mona.page.goto("about:blank")
+    mona.page.goto(f"{team.url}/console{place}")
+    mona.view("pool").wait_for()
+    mona.wait_until_loaded()
+
+    expect(mona.page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_name_that_looks_like_html_is_shown_as_text(browser: Browser, team: Team) -> None:
     team.customers(TRAP, "Acme")
     team.call("mona", "PATCH", "/customers/c2", {"fields": {TRAP[:64]: TRAP}})
