@@ -148,7 +148,7 @@ def test_a_file_is_imported_into_the_pool_for_which_it_was_chosen(browser: Brows
     choose(mona, tmp_path / "leads.csv")
 
     mona.page.locator("#pool-choice").select_option("q")
-    mona.page.get_by_text("No imports").wait_for()
+    mona.page.get_by_text("Nothing has been imported").wait_for()
     expect(mona.button("import.go")).to_have_count(0)
     mona.page.locator("#pool-choice").select_option("p")
     mona.button("import.go").click()
