@@ -24,12 +24,24 @@ from chalicelib.model.errors import Refusal, Refused
 FOLDER: Final = Path(__file__).parent.parent / "page"
 ENTRY: Final = "main"
 VERBS_LATER: Final = ("verb.pin", "verb.suppress", "verb.unsuppress")
+OF_MEMBERS: Final = ("refusal.member_has_", "refusal.user_left")
 # Scripts that are loaded when they are first needed, each with the beginnings of the keys of its texts. Parts may share
 # texts.
 PARTS: Final = {
-    "managing": ("rule.", "import.", "members.", "team.", "fields.", "type.", "mark.", "log.", *VERBS_LATER),
-    "rules": ("rule.", "rules.", "warning."),
-    "state": ("pools.", "status.", "sweep."),
+    "managing": (
+        "rule.",
+        "import.",
+        "members.",
+        "team.",
+        "fields.",
+        "type.",
+        "mark.",
+        "log.",
+        *VERBS_LATER,
+        *OF_MEMBERS,
+    ),
+    "rules": ("rule.", "rules.", "warning.", "refusal.policy_invalid"),
+    "state": ("pools.", "status.", "sweep.", "refusal.pool_not_empty"),
     "statistics": ("stats.", "kind."),
     "customer": ("event.", *VERBS_LATER),
     "company": (),

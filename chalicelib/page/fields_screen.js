@@ -7,7 +7,7 @@ import { fieldName } from "./customers.js";
 import { openForm } from "./dialogs.js";
 import { notice } from "./notices.js";
 import { now } from "./now.js";
-import { ask, inPool, read, refusalOf } from "./requests.js";
+import { ask, inPool, read, refusalOf, Refused } from "./requests.js";
 import { html } from "./view.js";
 import { say } from "./words.js";
 
@@ -52,7 +52,9 @@ function editField(field) {
       <${Field} label=${say("fields.type")}><${Choice} name="type" value=${given.type} options=${Object.fromEntries(TYPES.map((type) => [type, say(`type.${type}`)]))}/></${Field}>
       <${Field} label=${say("fields.options")} hint=${say("fields.options_hint")}><textarea name="options" rows="3">${(given.options ?? []).join("\n")}</textarea></${Field}>
       <fieldset><legend>${say("fields.marks")}</legend>${MARKS.map((mark) => html`<label class="option"><input type="checkbox" name=${mark} checked=${Boolean(given[mark])}/>${say(`mark.${mark}`)}</label>`)}</fieldset>`,
-    act(values) {
+    async act(values) {
+      const taken = !field && now.pool.fields.find(({ key }) => key === values.key);
+      if (taken) throw new Refused(409, { code: "taken", detail: say("fields.taken", { name: fieldName(taken.key) }) });
       const options = values.options.split("\n").map((each) => each.trim()).filter(Boolean);
       const made = {
         key: field?.key ?? values.key, label: { en: values.en, zh: values.zh }, type: values.type,

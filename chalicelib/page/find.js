@@ -10,18 +10,21 @@ import { say } from "./words.js";
 
 const TYPING_MS = 350;
 
-/** An @ makes it an e-mail address, digits a phone number; everything else is any part of a name or a searched field. */
+/** An @ makes it an e-mail address, digits a phone number; everything else is any part of a name or a searched field. Text that
+ * cannot be seen is no search. */
 function searched(text) {
   const trimmed = (text ?? "").trim();
-  if (trimmed === "") return {};
+  if (!/[^\p{C}\p{Z}]/u.test(trimmed)) return {};
   if (trimmed.includes("@")) return { email: trimmed };
   if (/^[+\d０-９][\d０-９\s().-]{5,}$/.test(trimmed)) return { phone: trimmed };
   return { q: trimmed.slice(0, 64) };
 }
 
-/** The parameters of a list for the search, the filters and the order of the address. */
+/** The parameters of a list for the search, the filters and the order of the address. A filter by a field that the pool no
+ * longer filters by is left out. */
 export function found({ q, filters, sort }) {
-  const filter = Object.entries(filters).map(([key, text]) => `${key}:${text}`);
+  const known = new Set(now.pool.fields.filter((field) => field.filter).map(({ key }) => key));
+  const filter = Object.entries(filters).filter(([key]) => known.has(key)).map(([key, text]) => `${key}:${text}`);
   return { ...searched(q), filter, ...(q ? {} : { sort }) };
 }
 

@@ -23,16 +23,14 @@ async function firstFound(wanted, cursor, limit) {
   return page;
 }
 
-/** Reads a list by the address. A member may not search by a masked phone or e-mail: then any part of a name is meant. */
+/** Reads a list by the address. A phone or e-mail address that nobody has, that is only a part of one, or that the pool masks, is
+ * meant as any part of a name or a searched field. Whatever else is refused, is refused again. */
 export async function readFound(state, cursor, limit) {
-  const wanted = { ...found(place.value), ...state };
-  try {
-    return await firstFound(wanted, cursor, limit);
-  } catch (error) {
-    if (refusalOf(error).code !== "not_manager" || !(wanted.phone || wanted.email)) throw error;
-    const { phone, email, ...rest } = wanted;
-    return firstFound({ ...rest, q: (phone ?? email).slice(0, 64) }, cursor, limit);
-  }
+  const { phone, email, ...rest } = { ...found(place.value), ...state };
+  const contact = phone ?? email;
+  if (!contact) return firstFound(rest, cursor, limit);
+  const exact = cursor === null ? await firstFound({ ...rest, phone, email }, null, limit).catch(refusalOf) : null;
+  return exact?.items?.length ? { ...exact, next_cursor: null } : firstFound({ ...rest, q: contact.slice(0, 64) }, cursor, limit);
 }
 
 /** What the address asks a list for, in one text: the list is made anew when it changes. */

@@ -81,12 +81,12 @@ async function afterOthers(error) {
   throw error;
 }
 
-/** What these rules would do: { rules, pool, customers }; without a change no rules. */
+/** What these rules would do: { rules, pool, customers }; without a change no rules, for new claims no customers. */
 async function tryRules(changed, applyTo) {
   const rules = Object.keys(changed);
   if (rules.length === 0) return { rules };
   const pool = await sendRules(changed, applyTo, true);
-  const ids = pool.affected_customers ?? [];
+  const ids = applyTo === "all" ? pool.affected_customers ?? [] : [];
   const customers = ids.length > 0 ? (await read(inPool(`/customers${query({ ids: ids.join(",") })}`))).items.filter(Boolean) : [];
   return { rules, pool, customers, applyTo };
 }

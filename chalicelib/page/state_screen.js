@@ -6,7 +6,7 @@ import { stateOf } from "./customers.js";
 import { openForm } from "./dialogs.js";
 import { enter, managing, now, start } from "./now.js";
 import { notice } from "./notices.js";
-import { all, ask, change, inPool, query, read } from "./requests.js";
+import { all, ask, change, inPool, query, read, refusalOf, Refused } from "./requests.js";
 import { session } from "./session.js";
 import { html, useState } from "./view.js";
 import { length, number, say } from "./words.js";
@@ -76,12 +76,18 @@ function createPool() {
       ${pool && html`<${Field} label=${say("pools.rules")}><${Choice} name="rules" value="same" options=${rules}/></${Field}>`}`,
     async act({ name, id, rules: taken }) {
       const like = taken === "same" ? { policy: pool.policy, fields: pool.fields } : {};
-      const made = await change("/pools", { name, id, ...like });
+      const made = await change("/pools", { name, id, ...like }).catch(idTaken);
       notice(say("pools.created", { name: made.name }));
       go({ pool: made.id, view: "members" });
       await start();
     },
   });
+}
+
+/** The service has no version to compare with when the pool is new: its id is in use. */
+function idTaken(error) {
+  if (refusalOf(error).code === "version_conflict") throw new Refused(409, { code: "taken", detail: say("pools.taken") });
+  throw error;
 }
 
 function Sweep() {

@@ -6,7 +6,7 @@ import { fieldName } from "./customers.js";
 import { openForm } from "./dialogs.js";
 import { notice } from "./notices.js";
 import { myId, now, refreshMe } from "./now.js";
-import { all, ask, change, inPool, query } from "./requests.js";
+import { all, ask, change, inPool, query, Refused } from "./requests.js";
 import { session } from "./session.js";
 import { LimitsTable } from "./team_limits.js";
 import { html, useState } from "./view.js";
@@ -20,7 +20,7 @@ export function TeamScreen() {
   const load = () => all(inPool("/members"), { sort: order });
   return html`<${Loaded} load=${load} on=${`${order} ${now.shown}`}>${(members, reload) => html`
     <div class="tools"><div class="buttons start">
-        <${Button} kind="main" act=${() => editMember(null, reload)}>${say("members.add")}</${Button}>
+        <${Button} kind="main" act=${() => editMember(null, members, reload)}>${say("members.add")}</${Button}>
         ${members.some(mayChange) && html`<${Button} act=${() => setEditing(!editing)} aria-pressed=${String(editing)}>${say("team.limits")}</${Button}>`}
         ${session.admin && html`<${Button} kind="warn" act=${() => leaveCompany(reload)}>${say("team.leave")}</${Button}>`}</div>
       <${Field} label=${say("team.order")}><${Choice} value=${order} options=${Object.fromEntries(Object.entries(ORDERS).map(([value, key]) => [value, say(key)]))}
@@ -51,13 +51,13 @@ function MemberRow({ member, members, reload }) {
     <td class="number">${count(member.claimed_today, member.daily_claim_limit)}</td>
     <td>${Object.entries(member.takes ?? {}).map(([key, values]) => html`<span class="quiet-text">${fieldName(key)}</span> <bdi>${values.join(", ")}</bdi>`)}</td>
     <td><div class="buttons">
-      ${mayChange(member) && html`<${Button} verb="edit" label=${say("members.edit_name", { name })} act=${() => editMember(member, reload)}>${say("members.edit")}</${Button}>`}
+      ${mayChange(member) && html`<${Button} verb="edit" label=${say("members.edit_name", { name })} act=${() => editMember(member, members, reload)}>${say("members.edit")}</${Button}>`}
       <${Button} kind="warn" verb="remove" label=${say("members.remove_name", { name })} act=${() => removeMember(member, members, reload)}>${say("members.remove")}</${Button}>
     </div></td></tr>`;
 }
 
 /** A new member, or one whose role and limits change. An empty limit is the pool's. */
-function editMember(member, reload) {
+function editMember(member, members, reload) {
   const usual = (limit) => (limit === null ? say("members.limit_none") : say("members.limit_usual", { limit: number(limit) }));
   const { holding_limit: holding, private_limit: own } = now.pool.policy;
   const given = (value, pools) => (member === null || value === pools ? "" : value);
@@ -70,6 +70,8 @@ function editMember(member, reload) {
       <${Field} label=${say("members.limit")} hint=${usual(holding)}><input name="holding_limit" type="number" min="0" max="1000000" value=${given(member?.holding_limit, holding)}/></${Field}>
       <${Field} label=${say("members.private_limit")} hint=${usual(own)}><input name="private_limit" type="number" min="0" max="1000000" value=${given(member?.private_limit, own)}/></${Field}>`,
     async act(values) {
+      const present = member === null && members.find((each) => each.user_id === values.user);
+      if (present) throw new Refused(409, { code: "taken", detail: say("members.taken", { name: present.name ?? present.user_id }) });
       const limits = Object.fromEntries(["holding_limit", "private_limit"].map((key) => [key, values[key] === "" ? null : Number(values[key])]));
       const changed = { ...limits, ...(values.role && { role: values.role }) };
       const path = inPool(`/members/${encodeURIComponent(id(values))}`);

@@ -38,7 +38,7 @@ export const VERBS = {
     ask: (customers) => ({
       draft: customers.length === 1 && `win-${customers[0].id}`,
       body: html`<p class="quiet-text">${say("verb.win_about")}</p>
-        <${Field} label=${say("verb.win_amount")}><input name="amount" inputmode="decimal" autocomplete="off" pattern="[0-9]+([.][0-9][0-9]?)?"/></${Field}>
+        <${Field} label=${say("verb.win_amount")}><input name="amount" inputmode="decimal" autocomplete="off" pattern="[0-9]{1,15}([.][0-9]{1,2})?" placeholder="1200.50"/></${Field}>
         <${Field} label=${say("verb.note")}><textarea name="note" rows="2" maxlength="2000"></textarea></${Field}>`,
     }),
     body: ({ amount, note }) => ({ ...(amount && { amount }), ...(note && { note }) }),

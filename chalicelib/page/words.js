@@ -132,9 +132,9 @@ export function reason(refusal) {
   return words.join(language.value === "zh" ? "" : " ");
 }
 
-/** An error of the service begins with the path of a member; a person knows it by its label. */
+/** An error of the service begins with the path of a member, or with several; a person knows them by their labels. */
 function withLabel(error) {
-  const found = /^(?:fields\.)?(\w+)(: |：)(.*)$/s.exec(error);
-  const label = found && [`field.${found[1]}`, `rule.${found[1]}`].find(sayable);
-  return label ? `${say(label)}${found[2]}${found[3]}` : error;
+  const found = /^(?:fields\.)?(\w+(?:, \w+)*)(: |：)(.*)$/s.exec(error);
+  const labels = found && found[1].split(", ").map((key) => ["field", "rule", "follow_up", "verb"].map((kind) => `${kind}.${key}`).find(sayable));
+  return labels?.every(Boolean) ? `${labels.map((label) => say(label)).join(" / ")}${found[2]}${found[3]}` : error;
 }
