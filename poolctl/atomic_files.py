@@ -22,7 +22,8 @@ def atomic_draft(path: Path, mode: int = 0o644) -> Iterator[Path]:
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # a failed write has no file name
+            # A failed write has no file name, and that of the draft says nothing to the user.
+            error.filename = str(path) if error.filename in (None, draft, str(draft)) else error.filename
         raise
 
 

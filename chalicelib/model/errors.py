@@ -97,7 +97,7 @@ CATALOG: Final[dict[str, ErrorSpec]] = {
     "not_claimed": ErrorSpec(409, "This customer is not claimed.", "该客户未被领取。"),
     "not_private": ErrorSpec(409, "This customer is not a private customer.", "该客户不是普通客户。"),
     "claim_changed": ErrorSpec(409, "The claim has changed since you last read it.", "领取记录已变更。"),
-    "expired": ErrorSpec(409, "The claim has expired.", "领取已到期。"),
+    "expired": ErrorSpec(409, "The deadline of this customer has passed.", "该客户的期限已过。"),
     "territory": ErrorSpec(409, "This customer is outside your territory.", "该客户不在您的可领取范围内。"),
     "embargoed": ErrorSpec(
         409, "The customer entered the pool too recently to be claimed.", "新入公海的客户暂不可领取。"

@@ -169,6 +169,15 @@ def test_anybody_claims_an_expired_private_customer_before_a_sweep(world: World)
     assert (private_count(world.alice), world.bob.held()) == (0, 2)
 
 
+def test_a_refusal_calls_no_expired_private_customer_a_claim(world: World) -> None:
+    owned(world, "c1")
+    world.clock.forward(30 * DAY)
+
+    refused = follow_up(world.alice, "c1")
+
+    assert (refused.code, refused.json["detail"]) == ("expired", "The deadline of this customer has passed.")
+
+
 def test_an_embargo_begins_at_the_deadline_of_a_private_customer_swept_or_not(world: World) -> None:
     owned(world, "c1", embargo="PT1H")
     world.clock.forward(30 * DAY + HOUR - 1)
