@@ -15,9 +15,11 @@ from chalicelib.model import responses
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.responses import Body, PersonName
 from chalicelib.model.users import PERSONAL, Person
+from chalicelib.transactions import change_log
 from chalicelib.transactions.context import RequestContext
 
 _NAMING: Final = ("holder", "by", "user_id")  # the members of a body whose value is a user
+_USERS: Final = ("affected_holders", "room")  # those that hold users, or are keyed by them
 _LISTS: Final = ("items", "by_member")
 
 
@@ -49,7 +51,11 @@ def _add_names(body: Any, known: Mapping[str, Person]) -> None:
 
 
 def _users_in(body: Any) -> Iterator[str]:
+    for name in _USERS:
+        yield from getattr(body, name, ()) or ()  # may be UNSET
     for part in _parts(body):
+        if (what := getattr(part, "what", "")).startswith(change_log.OF_MEMBER):
+            yield what.removeprefix(change_log.OF_MEMBER)
         for name in _NAMING:
             user = getattr(part, name, None)
             if user is not None and user != SYSTEM:

@@ -179,7 +179,7 @@ class Member(Schema):
     people: People | UnsetType = UNSET
 
 
-class RemovedMember(Schema):
+class RemovedMember(Naming):
     """A member who was removed from a pool."""
 
     pool_id: str
@@ -198,7 +198,7 @@ class User(Schema):
     version: Version
 
 
-class LeaveProgress(Schema):
+class LeaveProgress(Naming):
     """How far a leave is. `moved` counts the customers that were disposed of, `not_transferred` those of them that the
     recipient could not get: they were released or deposited. `remaining` are still the user's."""
 
@@ -292,6 +292,7 @@ class ChangedPool(Pool):
     affected: Natural | UnsetType = UNSET
     affected_customers: list[str] | UnsetType = UNSET
     affected_holders: list[str] | UnsetType = UNSET
+    people: People | UnsetType = UNSET
     fields_forecast: FieldsForecast | UnsetType = UNSET
 
 

@@ -17,6 +17,7 @@ from chalicelib.model.times import DAY
 from chalicelib.transactions.context import RequestContext
 
 KEPT_DAYS: Final = 400
+OF_MEMBER: Final = "member:"  # begins the subject of a change of a member, before the user
 Settings: TypeAlias = dict[str, Any]
 
 
@@ -51,7 +52,7 @@ def of_member(ctx: RequestContext, pool: Pool, before: Member | None, after: Mem
     if member is None or old == new:
         return []
     author = _Author(ctx.caller.user, ctx.now, ctx.request_marker)
-    return [_entry(author, pool, f"member:{member.user}", old, new)]
+    return [_entry(author, pool, f"{OF_MEMBER}{member.user}", old, new)]
 
 
 def _settings_of_pool(pool: Pool) -> dict[str, Settings]:

@@ -310,6 +310,26 @@ def test_answers_that_name_users_carry_their_names(world: World) -> None:
     assert "people" not in mona.customer("c2")
 
 
+def test_answers_that_name_users_outside_of_customers_carry_their_names(world: World) -> None:
+    mona = world.pool(customers=1)
+    me(signed_in(world, **ALICE))
+    alice = {"alice": {"name": ALICE["name"]}}
+    world.alice.claim("c1")
+    version = mona.get().headers["ETag"]
+    shorter = {"policy": {"claim_ttl": "P1D"}, "apply_to": "all", "dry_run": True}
+    row = {"id": "new", "name": "New", "holder": "alice"}
+
+    assert mona.get("/log").json["people"] == alice
+    assert mona.patch("", shorter, if_match=version).json["people"] == alice
+    assert mona.post("/import", {"rows": [row], "dry_run": True}).json["people"] == alice
+    assert (
+        world.root.request("POST", "/v1/users/alice/leave", {"held": "release", "private": "deposit"}).json["people"]
+        == alice
+    )
+    assert world.root.request("GET", "/v1/users/alice/leave").json["people"] == alice
+    assert mona.delete("/members/alice").json["people"] == alice
+
+
 def test_a_user_without_a_name_is_not_among_the_people(world: World) -> None:
     mona = world.pool(customers=1)
     world.alice.claim("c1")
