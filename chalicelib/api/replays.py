@@ -14,7 +14,7 @@ import msgspec
 from chalicelib import services
 from chalicelib.api.routing import Answer, NoBody, Route
 from chalicelib.domain import rules
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Fault, OutcomeUnknown
@@ -43,7 +43,7 @@ def still_belongs(ctx: RequestContext, pool_id: str) -> Found:
         if ctx.caller.admin:
             return found
         raise Refused(Refusal("not_found"))
-    pool = ctx.keep(items.pool_record(tenant, found[key]))
+    pool = ctx.keep(pool_items.pool_record(tenant, found[key]))
     refusal = ctx.unmet(pool, ctx.actor(pool).member_rules(), found)
     if refusal is not None:
         raise Refused(refusal)

@@ -16,8 +16,9 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Value
 
 from chalicelib.dynamodb.conditions import Attribute, all_of, evaluate
-from chalicelib.dynamodb.items import FIRST_OWNER, NAMING, PREVIOUS_OWNERS, Item, deserialize
+from chalicelib.dynamodb.items import FIRST_OWNER, PREVIOUS_OWNERS, Item, deserialize
 from chalicelib.dynamodb.keys import NO_DEADLINE, STORED_NAMES, Key
+from chalicelib.dynamodb.pool_items import NAMING
 from chalicelib.model.errors import Refusal
 from chalicelib.model.model import Pool
 from chalicelib.model.policy import Policy

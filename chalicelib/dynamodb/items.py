@@ -27,13 +27,8 @@ from chalicelib.dynamodb.keys import (
     Key,
     stored_name,
 )
-from chalicelib.model import territories
-from chalicelib.model.field_definitions import Field
-from chalicelib.model.model import Customer, Event, LogEntry, Member, Pool, Tombstone
-from chalicelib.model.policy import Policy
-from chalicelib.model.territories import Territory
+from chalicelib.model.model import Customer, Event, Tombstone
 from chalicelib.model.text import IDENTIFIER, Fields
-from chalicelib.model.users import Leave, Person
 
 Item: TypeAlias = dict[str, dict[str, Any]]
 
@@ -44,10 +39,8 @@ KILOBYTE: Final = 1024
 MAX_PLAIN_BYTES: Final = 256
 EVENTS_PER_PAGE: Final = 16  # maximum, whatever their size
 FEWEST_PER_PAGE: Final = 2  # that move because of their size
-NAMING: Final = "field:"  # begins the counter of the territories that name a field
 PREVIOUS_OWNERS: Final = ("previous_1", "previous_2", "previous_3")  # of a unique key; "" for none
 FIRST_OWNER: Final = "first_owner"  # of a unique key: stays, however many customers take the key later
-MOVED_AT: Final = "moved_at"  # of a pool: when something may have set a deadline sooner than its next check
 # The texts that events contain most, the most frequent last. Stored events depend on it, so it must never change.
 _FREQUENT: Final = (
     b'"created","imported","updated","assigned","transferred","reclaimed","expired","extended","pinned","unpinned",'
@@ -118,7 +111,7 @@ def deserialize_item(stored: Item) -> dict[str, Any]:
     return {name: deserialize(tagged) for name, tagged in stored.items()}
 
 
-def _text(content: Any) -> str:
+def to_json(content: Any) -> str:
     return msgspec.json.encode(content).decode()
 
 
@@ -197,7 +190,7 @@ def customer_changes(before: Customer, after: Customer) -> tuple[Item, tuple[str
     return changed, removed
 
 
-def _deserialize_known(stored: Item, known: Collection[str]) -> dict[str, Any]:
+def deserialize_known(stored: Item, known: Collection[str]) -> dict[str, Any]:
     """Return the attributes of these names: any other may have a type that only a later version knows."""
     return {name: deserialize(tagged) for name, tagged in stored.items() if name in known}
 
@@ -247,7 +240,7 @@ def _event_rows(stored: str | bytes) -> list[list[Any]]:
     """Return the events as arrays. Elements that this version does not know become one more element, as JSON text."""
     rows: list[list[Any]] = msgspec.json.decode(decode_events(stored), type=list[list[Any]])
     return [
-        row if len(row) <= _EVENT_ELEMENTS else [*row[:_EVENT_ELEMENTS], _text(row[_EVENT_ELEMENTS:])] for row in rows
+        row if len(row) <= _EVENT_ELEMENTS else [*row[:_EVENT_ELEMENTS], to_json(row[_EVENT_ELEMENTS:])] for row in rows
     ]
 
 
@@ -272,7 +265,7 @@ def decode_events(stored: str | bytes) -> str | bytes:
 def fields_item(customer: Customer) -> Item:
     key = keys.fields_key(customer.tenant, customer.pool, customer.id)
     known = {
-        "fields": _text(customer.fields), "version": customer.fields_version, "keys": " ".join(customer.contact_keys),
+        "fields": to_json(customer.fields), "version": customer.fields_version, "keys": " ".join(customer.contact_keys),
         "former_keys": " ".join(customer.former_keys) if customer.former_keys else None,
         "unique_keys": " ".join(customer.unique_keys) if customer.unique_keys else None,
         "rewrites": customer.rewrites or None,
@@ -345,7 +338,7 @@ class _UniqueKey(msgspec.Struct):
 
 def unique_key_owner(stored: Item) -> str:
     """Return the customer id in a unique-key item. Raises one of MALFORMED."""
-    return msgspec.convert(_deserialize_known(stored, _UniqueKey.__struct_fields__), _UniqueKey).customer
+    return msgspec.convert(deserialize_known(stored, _UniqueKey.__struct_fields__), _UniqueKey).customer
 
 
 def kilobytes(size: int) -> int:
@@ -422,141 +415,10 @@ def is_unfinished(stored: Item) -> bool:
 def tombstone_record(stored: Item) -> Tombstone:
     """Raises one of MALFORMED."""
     pk = deserialize(stored["pk"])
-    content = _deserialize_known(stored, Tombstone.__struct_fields__)
+    content = deserialize_known(stored, Tombstone.__struct_fields__)
     content |= {"tenant": keys.tenant_from_pk(pk), "pool": keys.pool_from_pk(pk), "id": keys.id_from_pk(pk)}
     content["digests"] = content.get("digests", "").split()
     return msgspec.convert(content | {"tail": _event_rows(content["tail"])}, Tombstone)
-
-
-def pool_item(pool: Pool) -> Item:
-    attributes = {
-        "name": pool.name, "status": pool.status,
-        "policy": _text(msgspec.to_builtins(pool.policy) | pool.unknown_policy), "version": pool.version,
-        "fields": _definitions_text(pool),
-        "created_at": pool.created_at, "updated_at": pool.updated_at, "pauses": pool.pauses,
-        "paused_at": pool.paused_at, "resumed_at": pool.resumed_at, "closing": pool.closing,
-        "shards": None if pool.shards == 1 else pool.shards, "spread_from": pool.spread_from,
-        "spread_at": pool.spread_at, "day_kept": pool.day_kept, "day_since": pool.day_since,
-        "day_until": pool.day_until, "unindexed_since": pool.unindexed_since, "fields_since": pool.fields_since,
-        "fields_changing": _text(pool.fields_changing) if pool.fields_changing else None,
-        "twins": _text(pool.twins) if pool.twins else None,
-    }  # fmt: skip
-    return build_item(keys.pool_key(pool.tenant, pool.id), attributes)
-
-
-def _definitions_text(pool: Pool) -> str | None:
-    """Return the pool's definitions of fields as JSON, with what a later version of the service knows of each."""
-    if not pool.fields:
-        return None
-    return _text([msgspec.to_builtins(field) | pool.unknown_of_fields.get(field.key, {}) for field in pool.fields])
-
-
-def _definitions(text: str | None) -> dict[str, Any]:
-    """Return the attributes of a Pool that its stored definitions give. Raises one of MALFORMED."""
-    stored = msgspec.json.decode(text or "[]", type=list[dict[str, Any]])
-    known = Field.__struct_fields__
-    unknown = {
-        each["key"]: rest for each in stored if (rest := {name: each[name] for name in each.keys() - set(known)})
-    }
-    fields = [{name: content for name, content in each.items() if name in known} for each in stored]
-    return {"fields": fields, "unknown_of_fields": unknown}
-
-
-def check_at(tenant: str, pool: str, at: int) -> Item:
-    """Return the attributes of a pool's item that schedule its next check.
-
-    They belong to the schedule, not to the pool: no version counts them. A write that moves the check to the present
-    also sets `moved_at`: see `check_now`.
-    """
-    return serialize_attributes({DUE: keys.schedule_of(tenant, pool), INDEX_RANGE[DUE]: at})
-
-
-def check_now(tenant: str, pool: str, now: int) -> Item:
-    """Return the attributes that make the next round check the pool."""
-    return check_at(tenant, pool, now) | {MOVED_AT: serialize(now)}
-
-
-def log_item(key: Key, entry: LogEntry, ends: int) -> Item:
-    """Return the item of a log entry, which DynamoDB deletes some time after `ends`."""
-    old, new = (None if each is None else _text(each) for each in (entry.old, entry.new))
-    attributes = {"at": entry.at, "by": entry.by, "what": entry.what, "old": old, "new": new, "ttl": ends // 1000}
-    return build_item(key, attributes)
-
-
-def log_record(stored: Item) -> LogEntry:
-    """Raises one of MALFORMED."""
-    content = _deserialize_known(stored, LogEntry.__struct_fields__)
-    texts = {name: msgspec.json.decode(content[name]) for name in ("old", "new") if name in content}
-    return msgspec.convert(content | texts, LogEntry)
-
-
-class MalformedPool(NamedTuple):
-    """Stands for a malformed pool record in a scan of all pools of a tenant."""
-
-    id: str
-
-
-def pool_record(tenant: str, stored: Item) -> Pool:
-    content = _deserialize_known(stored, ("sk", *Pool.__struct_fields__))
-    policy = msgspec.json.decode(content["policy"], type=dict[str, Any])
-    unknown = {name: policy.pop(name) for name in policy.keys() - set(Policy.__struct_fields__)}
-    content |= {"tenant": tenant, "id": content["sk"], "policy": policy, "unknown_policy": unknown}
-    content |= _definitions(content.get("fields"))
-    content |= {name: msgspec.json.decode(content[name]) for name in ("fields_changing", "twins") if name in content}
-    pool = msgspec.convert(content, Pool)
-    pool.policy.check_stored()
-    return pool
-
-
-def member_record(tenant: str, pool: str, stored: Item) -> Member:
-    content = _deserialize_known(stored, ("pk", *Member.__struct_fields__)) | {"takes": territory_record(stored)}
-    return msgspec.convert(content | {"tenant": tenant, "pool": pool, "user": keys.id_from_pk(content["pk"])}, Member)
-
-
-def territory_record(stored: Item) -> Territory | None:
-    """Return the territory in a member's item. Raises one of MALFORMED."""
-    return territories.from_text(stored["takes"]["S"]) if "takes" in stored else None
-
-
-def territories_record(stored: Item) -> frozenset[str]:
-    """Return the fields that the territories of a pool name. Raises one of MALFORMED."""
-    counted = {name: deserialize(tagged) for name, tagged in stored.items() if name.startswith(NAMING)}
-    return frozenset(name.removeprefix(NAMING) for name, count in counted.items() if count > 0)
-
-
-def member_item(member: Member) -> Item:
-    """Return a new member's item. `room` is their own limit minus `held`; without an own limit it is unused."""
-    attributes = {
-        "role": member.role, "own_limit": member.own_limit, "held": member.held, "pins": member.pins,
-        "own_private_limit": member.own_private_limit, "private": member.private,
-        "private_room": (member.own_private_limit or 0) - member.private,
-        "pooled": member.pooled, "aside": member.aside, "day": member.day, "did": member.did,
-        "room": (member.own_limit or 0) - member.held, "version": member.version,
-        "takes": None if member.takes is None else member.takes.text,
-        ROSTER: keys.member_roster(member.tenant, member.pool),
-    }  # fmt: skip
-    return build_item(keys.member_key(member.tenant, member.pool, member.user), attributes)
-
-
-# The attributes of a leave in a user's item. Two of them are counters, which transactions add to.
-LEAVE_ATTRIBUTES: Final = {name: f"leave_{name}" for name in Leave.__struct_fields__}
-
-
-def user_item(person: Person) -> Item:
-    attributes = {
-        "name": person.name, "email": person.email, "department": person.department, "set_by": person.set_by or None,
-        "seen_at": person.seen_at, "version": person.version,
-    }  # fmt: skip
-    if (leave := person.leave) is not None:
-        attributes |= {stored: getattr(leave, name) for name, stored in LEAVE_ATTRIBUTES.items()}
-        attributes |= {} if leave.state == "done" else {DUE: keys.unfinished_leaves(), INDEX_RANGE[DUE]: leave.at}
-    return build_item(keys.user_key(person.tenant, person.id), attributes)
-
-
-def user_record(tenant: str, stored: Item) -> Person:
-    content = _deserialize_known(stored, ("sk", *Person.__struct_fields__))
-    leave = {name: deserialize(stored[known]) for name, known in LEAVE_ATTRIBUTES.items() if known in stored}
-    return msgspec.convert(content | {"tenant": tenant, "id": content["sk"], "leave": leave or None}, Person)
 
 
 def index_position(index: str, hash_value: str, key: Key | None, rank: int | str | None = None) -> Item | None:

@@ -22,7 +22,6 @@ from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import Item, key_of
 from chalicelib.dynamodb.keys import INDEX_RANGE, Key
 from chalicelib.dynamodb.operations import Action, Check, Delete, Put, SetAttributes, Update
-from chalicelib.dynamodb.schema import SCHEMA
 
 __all__ = (  # includes the operations that a transaction takes
     "MAX_ACTIONS", "MAX_KEYS_PER_READ", "Action", "Check", "Delete", "FailedItems", "Fault", "MalformedWrite",
@@ -256,6 +255,8 @@ class Table:
         one. `stream` enables the stream; leave it out where nothing reads it.
         """
         client: Any = self.connection.client
+        from chalicelib.dynamodb.schema import SCHEMA  # only tests and local tables need it
+
         declared = SCHEMA if stream else {name: SCHEMA[name] for name in SCHEMA if name != "StreamSpecification"}
         try:
             client.create_table(TableName=self.name, **declared)
@@ -269,6 +270,8 @@ class Table:
 
     def is_current(self) -> bool:
         """Return whether the indexes, their projections and the stream are as in SCHEMA."""
+        from chalicelib.dynamodb.schema import SCHEMA
+
         client: Any = self.connection.client
         described = client.describe_table(TableName=self.name)["Table"]
         streams = described.get("StreamSpecification") == SCHEMA["StreamSpecification"]

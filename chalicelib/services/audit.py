@@ -18,10 +18,11 @@ from msgspec.structs import replace
 from chalicelib.domain import invariants
 from chalicelib.domain.invariants import COUNTERS, SUMS, Difference
 from chalicelib.domain.transitions import Actor
-from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb import items, keys, pool_items, sharded_query
 from chalicelib.dynamodb.conditions import unchanged
-from chalicelib.dynamodb.items import MALFORMED, Item, MalformedPool
+from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, INDEX_ATTRIBUTES, PLACE, ROSTER, Key
+from chalicelib.dynamodb.pool_items import MalformedPool
 from chalicelib.dynamodb.table import MalformedWrite, SetAttributes, Table, between
 from chalicelib.model.contact_keys import KeySecret
 from chalicelib.model.identities import SYSTEM
@@ -239,7 +240,7 @@ class _Audit:
     def _readable(self, user: str, stored: Item) -> bool:
         try:
             counts = items.deserialize_item(stored)
-            items.member_record(self.pool.tenant, self.pool.id, stored)
+            pool_items.member_record(self.pool.tenant, self.pool.id, stored)
             return all(isinstance(counts.get(name), int | None) for name in COUNTERS)
         except MALFORMED as error:
             self._malformed(user, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from chalicelib.domain import rendering
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import between
 from chalicelib.model import times
@@ -39,7 +39,7 @@ def list_entries(
     after = None if last is None else items.build_item(Key(partition, last), {})
     page = ctx.backend.table.page(partition, limit, between=between(None, low, high), after=after)
     stored = ((key.sk, item) for key, item in zip(page.keys, page.items, strict=True))
-    entries = sound("log entry", stored, lambda item: rendering.log_entry(items.log_record(item)))
+    entries = sound("log entry", stored, lambda item: rendering.log_entry(pool_items.log_record(item)))
     return LogPage(entries, None if page.last is None else codec.write(page.keys[-1].sk))
 
 

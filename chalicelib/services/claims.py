@@ -11,7 +11,7 @@ from functools import partial
 
 from chalicelib.domain import transitions
 from chalicelib.domain.rules import Quota, broken_rules
-from chalicelib.dynamodb import items
+from chalicelib.dynamodb import items, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.model import Pool
@@ -63,7 +63,7 @@ def eligibility(ctx: RequestContext, pool_id: str, customer_id: str) -> list[Ref
     if customer.held_by(actor.user, actor.clock(customer)):
         return closed
     own = found.get(actor.member_key, {})
-    required = transitions.claiming_rules(actor, customer_id, customer, items.territory_record(own))
+    required = transitions.claiming_rules(actor, customer_id, customer, pool_items.territory_record(own))
     stands = {actor.member_key: own, actor.customer_key(customer_id): items.customer_item(customer)}
     return [*closed, *broken_rules(required, stands), *(_limit_refusals(ctx, pool, own) if own else [])]
 

@@ -14,10 +14,11 @@ from typing import Final, NamedTuple
 
 from chalicelib.domain import checks
 from chalicelib.domain.invariants import Difference
-from chalicelib.dynamodb import items, keys, sharded_query
-from chalicelib.dynamodb.items import MALFORMED, MOVED_AT, Item
+from chalicelib.dynamodb import items, keys, pool_items, sharded_query
+from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, NO_DEADLINE, REMINDER, Key
 from chalicelib.dynamodb.operations import SetAttributes
+from chalicelib.dynamodb.pool_items import MOVED_AT
 from chalicelib.dynamodb.table import Table, Throttled, between
 from chalicelib.model.model import Pool
 from chalicelib.model.times import MINUTE
@@ -95,7 +96,7 @@ def _correct(backend: Backend, page: dict[Key, Item], now: int) -> int:
 
 def moved_to_now(key: Key, stored: Item, now: int) -> SetAttributes:
     """Return the write that moves the check of the pool to the present, if nothing has moved it meanwhile."""
-    moved = items.check_now(keys.tenant_from_pk(key.pk), key.sk, now)
+    moved = pool_items.check_now(keys.tenant_from_pk(key.pk), key.sk, now)
     return SetAttributes(key, moved, condition=check_unchanged(stored))
 
 
@@ -108,7 +109,7 @@ def is_late(table: Table, key: Key, stored: Item, now: int) -> bool:
     if at is None or at <= now + HOUR_MS:
         return at is None
     try:
-        pool = items.pool_record(keys.tenant_from_pk(key.pk), stored)
+        pool = pool_items.pool_record(keys.tenant_from_pk(key.pk), stored)
     except MALFORMED:
         return True  # the check counts it as failed
     first = _first_of_pool(table, pool, now, within=HOUR_MS)
@@ -126,7 +127,7 @@ def difference(table: Table, key: Key, now: int) -> tuple[Item, Difference] | No
     at = _scheduled(key, stored)
     if at is None:
         return stored, Difference("check", A_CHECK, None)
-    first = _first_of_pool(table, items.pool_record(keys.tenant_from_pk(key.pk), stored), now)
+    first = _first_of_pool(table, pool_items.pool_record(keys.tenant_from_pk(key.pk), stored), now)
     if first is None or first.moment >= at or at <= now:  # the next round checks it: something was left undone
         return None
     customer = Key(first.item["pk"]["S"], first.item["sk"]["S"])

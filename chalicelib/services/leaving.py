@@ -22,8 +22,9 @@ from chalicelib.domain.rules import MALFORMED_RECORD, Rule
 from chalicelib.domain.transitions import Tally
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.conditions import Attribute
-from chalicelib.dynamodb.items import LEAVE_ATTRIBUTES, MALFORMED
+from chalicelib.dynamodb.items import MALFORMED
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, Key
+from chalicelib.dynamodb.pool_items import LEAVE_ATTRIBUTES
 from chalicelib.dynamodb.table import MAX_ACTIONS, Action, Check, MalformedWrite, Page, Throttled, Update
 from chalicelib.model.errors import Refusal, Refused
 from chalicelib.model.identities import CALLER

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from chalicelib.domain import rendering
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.model import responses
@@ -49,7 +49,7 @@ def list_members(
 
 
 def _members(pool: Pool, found: Sequence[tuple[str, Item]]) -> list[Member]:
-    return sound("member", found, lambda stored: items.member_record(pool.tenant, pool.id, stored))
+    return sound("member", found, lambda stored: pool_items.member_record(pool.tenant, pool.id, stored))
 
 
 def _bodies(ctx: RequestContext, pool: Pool, members: Iterable[Member]) -> list[responses.Member]:

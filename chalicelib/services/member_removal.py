@@ -9,7 +9,7 @@ from typing import Final
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Quota, Rule
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.table import Action, Check, Delete
@@ -156,7 +156,7 @@ def _remove(ctx: RequestContext, pool: Pool, user: str) -> Body:
     if stored is None:  # a member added meanwhile has counts to archive: read again
         required.append(Rule(AT_WORK, leaver, rules.pk.does_not_exist()))
     else:
-        member = items.member_record(pool.tenant, pool.id, stored)
+        member = pool_items.member_record(pool.tenant, pool.id, stored)
         required.append(Rule(AT_WORK, leaver, activity_unchanged(stored) & unchanged(stored, ["takes"])))
         writes.append(archive_day(keys.day_key(leaver, member.day), member.did))
         writes.append(brought_in(keys.pool_counts_key(pool.tenant, pool.id), member.pooled, member.aside))

@@ -16,7 +16,7 @@ from pynamodb.expressions.operand import Value
 
 from chalicelib.domain import field_rewrites, rendering, rules, search_entries
 from chalicelib.domain.rules import Rule
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.conditions import all_of, unchanged
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
@@ -53,7 +53,7 @@ def create_pool(ctx: RequestContext, pool_id: str, name: str, policy: Policy, fi
     tenant = keys.tenant_key(pool.tenant)
     known_to_schedule = SetAttributes(tenant, {"known": items.serialize(1)})
     empty = Totals(available=0, claimed=0, private=0, set_aside=0)
-    created = items.pool_item(pool) | items.check_now(pool.tenant, pool.id, ctx.now)
+    created = pool_items.pool_item(pool) | pool_items.check_now(pool.tenant, pool.id, ctx.now)
     writes: list[Action] = [Put(key, created, free.condition), known_to_schedule]
     body = ctx.commit(writes, [free], rendering.pool(pool, empty))
     ctx.forget(pool.id)
@@ -72,8 +72,8 @@ def updated_pool(known: Pool, changed: Pool, now: int) -> tuple[Pool, SetAttribu
         after = replace(after, fields_since=now, fields_changing=tuple(sorted({*known.fields_changing, *changing})))
     key = keys.pool_key(known.tenant, known.id)
     same = rules.matches_if_match(key, known.version)
-    changes, removed = items.attribute_changes(items.pool_item(known), items.pool_item(after))
-    changes |= items.check_now(known.tenant, known.id, now)
+    changes, removed = items.attribute_changes(pool_items.pool_item(known), pool_items.pool_item(after))
+    changes |= pool_items.check_now(known.tenant, known.id, now)
     return after, SetAttributes(key, changes, removed, same.condition), same
 
 
@@ -104,7 +104,7 @@ def list_pools(ctx: RequestContext, limit: int, cursor: str | None) -> PoolPage:
     after = None if last is None else items.build_item(keys.pool_key(tenant, last), {})
     page = ctx.backend.table.page(keys.pool_key(tenant, "").pk, limit if admin else MAX_KEYS_PER_READ, after=after)
     found = [(key.sk, stored) for key, stored in zip(page.keys, page.items, strict=True)]
-    pools = sound("pool", found, lambda stored: items.pool_record(tenant, stored))
+    pools = sound("pool", found, lambda stored: pool_items.pool_record(tenant, stored))
     if not admin:
         wanted_keys = {pool.id: keys.member_key(tenant, pool.id, ctx.caller.user) for pool in pools}
         theirs = ctx.backend.table.get(list(wanted_keys.values()))
@@ -129,12 +129,12 @@ class Membership(Struct, frozen=True):
     @property
     def pool(self) -> Pool:
         """Return the pool. Raises one of MALFORMED."""
-        return items.pool_record(self.tenant, self.pool_item)
+        return pool_items.pool_record(self.tenant, self.pool_item)
 
     @property
     def member(self) -> Member:
         """Return the member. Raises one of MALFORMED."""
-        return items.member_record(self.tenant, self.pool_id, self.member_item)
+        return pool_items.member_record(self.tenant, self.pool_id, self.member_item)
 
 
 def memberships_of(table: Table, tenant: str, user: str) -> list[Membership]:
@@ -183,7 +183,7 @@ def get_member(ctx: RequestContext, pool_id: str, user: str) -> responses.Member
         require_manager(ctx, pool, found)
     if other not in found:
         raise Refused(Refusal("not_a_member" if own == other else "not_found"))
-    return rendering.member(items.member_record(pool.tenant, pool.id, found[other]), pool, ctx.now)
+    return rendering.member(pool_items.member_record(pool.tenant, pool.id, found[other]), pool, ctx.now)
 
 
 def roster_page(
@@ -249,7 +249,7 @@ def put_member(ctx: RequestContext, pool_id: str, user: str, settings: MemberSet
         found = ctx.backend.table.get([key, row])
         stored, today = found.get(key), found.get(row)
         try:
-            known = None if stored is None else items.member_record(pool.tenant, pool.id, stored)
+            known = None if stored is None else pool_items.member_record(pool.tenant, pool.id, stored)
             member = _as_put(ctx, pool, user, settings, known, archived_counts(today))
         except MALFORMED as error:
             log.error("malformed member %s: %s", user, exception_summary(error))
@@ -327,7 +327,7 @@ def _put_member(
     on_target = all_of([rule.condition for rule in required if rule.key == key])
     writes: list[Action] = [Check(rule.key, rule.condition) for rule in (there, *_one_a_key(by_whom, key), *new)]
     if member.version == 1:
-        writes.append(Put(key, items.member_item(member), on_target))
+        writes.append(Put(key, pool_items.member_item(member), on_target))
     else:
         writes.append(Update(key, _settings(member), on_target))
     required += [Rule(AT_WORK, each.key, each.condition) for each in extra if each.condition is not None]

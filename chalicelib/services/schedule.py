@@ -17,11 +17,12 @@ from typing import Final
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import checks, rules
-from chalicelib.dynamodb import items, keys, sharded_query
+from chalicelib.dynamodb import items, keys, pool_items, sharded_query
 from chalicelib.dynamodb.conditions import all_of, unchanged
-from chalicelib.dynamodb.items import MOVED_AT, Item, MalformedPool
+from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import DUE, INDEX_RANGE, Key
 from chalicelib.dynamodb.operations import SetAttributes
+from chalicelib.dynamodb.pool_items import MOVED_AT, MalformedPool
 from chalicelib.dynamodb.table import MAX_ACTIONS, Table, Throttled
 from chalicelib.model.times import MINUTE
 from chalicelib.observability import exception_summary
@@ -142,7 +143,7 @@ class _Checking:
         if self.stopped:
             return SweepResult(), None
         backend, ahead = self.backend.patient(self.patience()), Ahead()
-        pool = sweeper.listed(key.sk, partial(items.pool_record, keys.tenant_from_pk(key.pk), stored))
+        pool = sweeper.listed(key.sk, partial(pool_items.pool_record, keys.tenant_from_pk(key.pk), stored))
         report = sweeper.sweep_pool(backend, pool, self.now, self.seconds_left, ahead=ahead)
         if report is None:
             return SweepResult(checked=1), None
@@ -178,7 +179,7 @@ def store_checks(table: Table, writes: Mapping[Key, SetAttributes]) -> None:
 
 
 def _next(key: Key, stored: Item, at: int) -> SetAttributes:
-    check = items.check_at(keys.tenant_from_pk(key.pk), key.sk, at)
+    check = pool_items.check_at(keys.tenant_from_pk(key.pk), key.sk, at)
     return SetAttributes(key, check, condition=check_unchanged(stored))
 
 

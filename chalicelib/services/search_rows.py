@@ -23,7 +23,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib.domain import search_entries
 from chalicelib.domain.search_entries import Entry
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.conditions import Attribute
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import NAMES, ROSTER, STORED_NAMES, Key
@@ -165,7 +165,7 @@ def _pool(table: Table, pools: dict[Key, Pool | None], customer: Customer) -> Po
     key = keys.pool_key(customer.tenant, customer.pool)
     if key not in pools:
         stored = table.get([key]).get(key)
-        pools[key] = None if stored is None else items.pool_record(customer.tenant, stored)
+        pools[key] = None if stored is None else pool_items.pool_record(customer.tenant, stored)
     return pools[key]
 
 

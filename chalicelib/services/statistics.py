@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Table, between
 from chalicelib.model import first_follow_ups, times
@@ -82,7 +82,7 @@ def _own(ctx: RequestContext, pool: Pool) -> Member | None:
         raise Refused(refusal)
     if ctx.manages(pool, found):
         return None
-    return items.member_record(pool.tenant, pool.id, found[actor.member_key])
+    return pool_items.member_record(pool.tenant, pool.id, found[actor.member_key])
 
 
 def _span(ctx: RequestContext, pool: Pool, first: date | None, last: date | None) -> tuple[str, str]:

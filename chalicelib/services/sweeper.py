@@ -20,9 +20,10 @@ from msgspec.structs import replace
 
 from chalicelib.domain import system_transitions
 from chalicelib.domain.system_transitions import PlanExisting
-from chalicelib.dynamodb import items, keys, sharded_query
-from chalicelib.dynamodb.items import MALFORMED, MalformedPool
+from chalicelib.dynamodb import keys, pool_items, sharded_query
+from chalicelib.dynamodb.items import MALFORMED
 from chalicelib.dynamodb.keys import DUE, NO_DEADLINE, REMINDER
+from chalicelib.dynamodb.pool_items import MalformedPool
 from chalicelib.dynamodb.table import Patience, Throttled
 from chalicelib.model.model import Pool
 from chalicelib.observability import exception_summary
@@ -58,7 +59,7 @@ def pools_of(backend: Backend, tenant: str) -> Iterator[Listed]:
     """Yield the pools of a tenant. A malformed record is yielded as MalformedPool and does not stop the others."""
     for page in backend.table.pages(keys.pool_key(tenant, "").pk):
         for key, stored in zip(page.keys, page.items, strict=True):
-            yield listed(key.sk, partial(items.pool_record, tenant, stored))
+            yield listed(key.sk, partial(pool_items.pool_record, tenant, stored))
 
 
 def pool_named(ctx: RequestContext, pool_id: str) -> list[Listed]:
@@ -222,7 +223,7 @@ def _reopen(backend: Backend, pool: Pool, now: int) -> Pool:
     if refusing is None:
         return opened
     stored = refusing[write.key]
-    return items.pool_record(pool.tenant, stored) if stored else pool  # another round wrote the pool first
+    return pool_items.pool_record(pool.tenant, stored) if stored else pool  # another round wrote the pool first
 
 
 def _remind(backend: Backend, pool: Pool, now: int, seconds_left: SecondsLeft, ahead: Ahead | None) -> int:

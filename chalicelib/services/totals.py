@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.items import MALFORMED, Item
 from chalicelib.dynamodb.keys import ROSTER, Key
 from chalicelib.dynamodb.table import Table
@@ -68,7 +68,7 @@ def members_of(table: Table, pool: Pool, malformed: list[Key] | None = None) -> 
 def _members(pool: Pool, stored_members: Iterable[tuple[Key, Item]], malformed: list[Key] | None) -> Iterator[Member]:
     for key, stored in stored_members:
         try:
-            yield items.member_record(pool.tenant, pool.id, stored)
+            yield pool_items.member_record(pool.tenant, pool.id, stored)
         except MALFORMED as error:
             if malformed is None:
                 raise

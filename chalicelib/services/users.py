@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import asdict
 
 from chalicelib.domain import rendering
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.table import Throttled
 from chalicelib.model import responses
 from chalicelib.model.errors import Refusal, Refused
@@ -61,7 +61,7 @@ def list_users(ctx: RequestContext, limit: int, cursor: str | None) -> responses
     shown = []
     for key, stored in zip(page.keys, page.items, strict=True):
         try:
-            shown.append(rendering.user(items.user_record(ctx.caller.tenant, stored)))
+            shown.append(rendering.user(pool_items.user_record(ctx.caller.tenant, stored)))
         except items.MALFORMED as error:
             log.error("malformed user %s: %s", key.sk, exception_summary(error))
     return responses.UserPage(shown, None if page.last is None else codec.write(page.keys[-1].sk))

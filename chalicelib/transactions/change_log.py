@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.table import Put
 from chalicelib.model.identities import SYSTEM
 from chalicelib.model.model import LogEntry, Member, Pool
@@ -79,4 +79,4 @@ def _entry(author: _Author, pool: Pool, what: str, old: Settings | None, new: Se
         old, new = ({name: each[name] for name in each if name in differing} for each in (old, new))
     entry = LogEntry(author.at, author.user, what, old, new)
     key = keys.log_key(pool.tenant, pool.id, author.at, author.request_marker, what)
-    return Put(key, items.log_item(key, entry, ends=author.at + KEPT_DAYS * DAY))
+    return Put(key, pool_items.log_item(key, entry, ends=author.at + KEPT_DAYS * DAY))

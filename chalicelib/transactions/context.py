@@ -16,7 +16,7 @@ from msgspec import Struct
 from chalicelib.domain import rendering
 from chalicelib.domain.rules import Rule, first_broken
 from chalicelib.domain.transitions import Actor
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.dynamodb.sharded_query import RunJobs, run_in_order
@@ -100,7 +100,7 @@ class RequestContext(Struct, frozen=True):
         stored = self.backend.table.get([key]).get(key) if IDENTIFIER.fullmatch(pool_id) else None
         if stored is None:
             raise Refused(Refusal("not_found"))
-        return self.keep(items.pool_record(self.caller.tenant, stored))
+        return self.keep(pool_items.pool_record(self.caller.tenant, stored))
 
     def keep(self, pool: Pool) -> Pool:
         self.backend.pools[pool.tenant, pool.id] = (self.now, pool)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from chalicelib.domain import checks, rules
 from chalicelib.domain.transitions import Actor, Transition, Write
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.operations import SetAttributes
 
 
@@ -20,5 +20,5 @@ def checks_moved(transition: Transition, actor: Actor) -> list[SetAttributes]:
         return []
     if not checks.comes_sooner(transition.before, transition.after, actor.policy, actor.now):
         return []
-    now = items.check_now(actor.tenant, actor.pool, actor.now)
+    now = pool_items.check_now(actor.tenant, actor.pool, actor.now)
     return [SetAttributes(keys.pool_key(actor.tenant, actor.pool), now, condition=rules.pk.exists())]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Final, TypeVar
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.keys import Key
 from chalicelib.model.territories import Territory
@@ -45,9 +45,9 @@ class TerritoryCache:
         for key, item in failed_items.items():
             try:
                 if keys.is_member(key):
-                    _keep(self._territories, key, items.territory_record(item), self._lock)
+                    _keep(self._territories, key, pool_items.territory_record(item), self._lock)
                 elif keys.is_territories(key):
-                    _keep(self._named, key, items.territories_record(item), self._lock)
+                    _keep(self._named, key, pool_items.territories_record(item), self._lock)
             except items.MALFORMED as error:
                 log.error("malformed territory: %s", exception_summary(error))
                 malformed.add(key)

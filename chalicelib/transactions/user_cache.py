@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from threading import Lock
 from typing import Final
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.items import MALFORMED
 from chalicelib.dynamodb.table import MAX_KEYS_PER_READ, Table
 from chalicelib.model.users import Person
@@ -59,7 +59,7 @@ class UserCache:
         for user, key in wanted.items():
             read[user] = Person(tenant, user)
             try:
-                read[user] = items.user_record(tenant, found[key]) if key in found else read[user]
+                read[user] = pool_items.user_record(tenant, found[key]) if key in found else read[user]
             except MALFORMED:
                 continue  # a malformed record must not stop the answer: its user has no name
             self.remember(read[user], now)

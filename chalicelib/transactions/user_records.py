@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.domain import rules
 from chalicelib.domain.rules import Rule
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.table import SetAttributes, Table
 from chalicelib.model.users import Person
 
@@ -13,12 +13,12 @@ def stored_user(table: Table, tenant: str, user: str) -> Person:
     """Return the user as stored now. One that is not stored has version 0. Raises if the record is malformed."""
     key = keys.user_key(tenant, user)
     stored = table.get([key]).get(key)
-    return Person(tenant, user) if stored is None else items.user_record(tenant, stored)
+    return Person(tenant, user) if stored is None else pool_items.user_record(tenant, stored)
 
 
 def user_write(known: Person, after: Person) -> SetAttributes:
     """Return the write of the changed attributes, on the condition that the user is still as known."""
-    changes = items.attribute_changes(items.user_item(known), items.user_item(after))
+    changes = items.attribute_changes(pool_items.user_item(known), pool_items.user_item(after))
     return SetAttributes(keys.user_key(known.tenant, known.id), *changes, user_unchanged(known).condition)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.dynamodb import cards, items, keys
+from chalicelib.dynamodb import cards, items, keys, pool_items
 from chalicelib.dynamodb.items import Item
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.model import Customer, Pool, created
@@ -22,7 +22,7 @@ MONTH_MS = 30 * 24 * 3600 * 1000
 def fill(engine: SortedMemory, table: Table, tenant: str, customers: int, now: int) -> None:
     """Store customers c000000, c000001 and so on in the pool `p`. One in ten is in each of the cities."""
     key = keys.pool_key(tenant, "p")
-    pool = items.pool_record(tenant, table.get([key])[key])
+    pool = pool_items.pool_record(tenant, table.get([key])[key])
     engine.add(item for number in range(customers) for item in _items(_customer(pool, number, now), pool))
     assert table.write([counters.brought_in(keys.pool_counts_key(tenant, "p"), customers, 0)]) is None
 

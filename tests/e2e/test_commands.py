@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.dynamodb import items, schema
+from chalicelib.dynamodb import pool_items, schema
 from chalicelib.model.model import Member
 from tests.e2e.conftest import account as variables
 from tools.deploy.account import client, described, outputs, status
@@ -169,7 +169,7 @@ def test_restore_counts_first_and_writes_only_when_confirmed(account: Account) -
     engine, table = client("dynamodb"), outputs(STAGE.stack)["TableName"]
     engine.create_table(TableName="earlier", **schema.SCHEMA)
     for user, name in (("alice", "earlier"), ("bob", "earlier"), ("mallory", table)):
-        engine.put_item(TableName=name, Item=items.member_item(Member("main", "p", user, "member")))
+        engine.put_item(TableName=name, Item=pool_items.member_item(Member("main", "p", user, "member")))
 
     looked = account.run("restore", FROM="earlier")
     written = account.run("restore", FROM="earlier", YES="1")

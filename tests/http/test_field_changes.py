@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.table import Put
 from chalicelib.model.field_definitions import Field, Label
 from chalicelib.services import field_forecast, field_job, search_rows
@@ -40,7 +40,7 @@ def filled(world: World, *values: dict[str, Any]) -> User:
 
 def stored_pool(world: World) -> Any:
     key = keys.pool_key("main", "p")
-    return items.pool_record("main", world.table.get([key])[key])
+    return pool_items.pool_record("main", world.table.get([key])[key])
 
 
 # Until the job is done

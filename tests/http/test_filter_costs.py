@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.dynamodb import keys
 from chalicelib.dynamodb.cards import card_of
-from chalicelib.dynamodb.items import pool_record
+from chalicelib.dynamodb.pool_items import pool_record
 from tests.support.memory import memory_table
 from tests.support.metered import Metered
 from tests.support.world import User, World

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.table import Put
 from chalicelib.model.model import Member
 from tests.support.dynamodb_calls import interrupted
@@ -182,7 +182,8 @@ def add_members(world: World, numbers: range) -> None:
         members = [
             Member("main", "p", f"m{each:04}", "member", day="2026-06-01") for each in numbers[start : start + 50]
         ]
-        world.table.write([Put(keys.member_key("main", "p", each.user), items.member_item(each)) for each in members])
+        puts = [Put(keys.member_key("main", "p", each.user), pool_items.member_item(each)) for each in members]
+        world.table.write(puts)
 
 
 def test_a_pool_with_more_than_a_thousand_members_is_not_sorted(world: World) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.dynamodb.table import Put
 from chalicelib.model.policy import Policy
 from chalicelib.model.times import rfc3339
@@ -94,7 +94,7 @@ def test_a_stored_pool_with_values_rejected_today_still_works(memory_world: Worl
     mona = memory_world.pool(daily_claim_limit=5, customers=1)
     pool = RequestContext(memory_world.service.backend, mona.caller, START).pool_now("p")
     policy = replace(pool.policy, time_zone="Factory", masked_fields=("",))
-    stored = items.pool_item(replace(pool, policy=policy)) | items.check_now("main", "p", START)
+    stored = pool_items.pool_item(replace(pool, policy=policy)) | pool_items.check_now("main", "p", START)
     memory_world.table.write([Put(keys.pool_key("main", "p"), stored)])
     memory_world.service = memory_world.another_process()
 

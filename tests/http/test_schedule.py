@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.checks import LONGEST_MS, shortest_clock
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.keys import DUE, SCHEDULE_SHARDS
 from chalicelib.dynamodb.operations import SetAttributes
 from chalicelib.model.policy import Policy
@@ -231,7 +231,7 @@ def test_a_check_that_is_too_late_is_found_again(world: World) -> None:
     world.pool(customers=1, claim_ttl="P1D")
     world.alice.claim("c1")
     settled(world)
-    late = items.check_at("main", "p", world.clock.now + 20 * DAY)
+    late = pool_items.check_at("main", "p", world.clock.now + 20 * DAY)
     world.table.write([SetAttributes(keys.pool_key("main", "p"), late)])
 
     world.clock.forward(DAY)
@@ -260,7 +260,7 @@ def test_the_audit_finds_a_check_that_is_missing_or_too_late_and_repairs_it(worl
     deadline = world.clock.now + DAY
     settled(world)
     lose_check(world, "p")
-    late = items.check_at("main", "q", deadline + DAY)
+    late = pool_items.check_at("main", "q", deadline + DAY)
     world.table.write([SetAttributes(keys.pool_key("main", "q"), late)])
 
     found = world.root.request("POST", "/v1/audit", {}).json

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import keys, pool_items
 from chalicelib.services import field_job, search_rows
 from chalicelib.services.expiry import MIN_SECONDS_LEFT
 from tests.support import tally
@@ -126,7 +126,7 @@ class Play:
 
     def stored(self) -> Any:
         key = keys.pool_key("main", "p")
-        return items.pool_record("main", self.world.table.get([key])[key])
+        return pool_items.pool_record("main", self.world.table.get([key])[key])
 
     def compare(self) -> None:
         stored = self.stored()

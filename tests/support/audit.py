@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from chalicelib.domain import suppression
 from chalicelib.domain.invariants import is_transition, replayed
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.dynamodb.cards import card_of
-from chalicelib.dynamodb.items import NAMING, Item, is_tombstone
+from chalicelib.dynamodb.items import Item, is_tombstone
 from chalicelib.dynamodb.keys import DUE, NAMES, PLACE, REMINDER, REQUEST, Key, is_territories, territories_key
+from chalicelib.dynamodb.pool_items import NAMING
 from chalicelib.dynamodb.table import Table
 from chalicelib.model.contact_keys import contact_keys as contact_keys_of
 from chalicelib.model.field_definitions import definitions_of
@@ -105,11 +106,11 @@ def _check_leaves(stored_items: list[dict[str, Any]]) -> None:
     for item in stored_items:
         if "#M#" in item["pk"]["S"]:
             _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
-            members[tenant, user].append(items.member_record(tenant, pool, item))
+            members[tenant, user].append(pool_items.member_record(tenant, pool, item))
     people = [item for item in stored_items if item["pk"]["S"].endswith("#USERS")]
     for item in people:
-        person = items.user_record(item["pk"]["S"].split("#")[1], item)
-        listed = {name: items.user_item(person).get(name) for name in (DUE, "due_at")}
+        person = pool_items.user_record(item["pk"]["S"].split("#")[1], item)
+        listed = {name: pool_items.user_item(person).get(name) for name in (DUE, "due_at")}
         assert {name: item.get(name) for name in listed} == listed, f"index attributes of {person.id}"
         own, leave = members.get((person.tenant, person.id), []), person.leave
         if leave is not None:
@@ -138,7 +139,7 @@ def _check_territories(stored_items: list[dict[str, Any]]) -> None:
         pk = item["pk"]["S"]
         if is_territories(Key(pk, item["sk"]["S"])):
             counted.update({(pk, name): int(item[name]["N"]) for name in item if name.startswith(NAMING)})
-        elif "#M#" in pk and (takes := items.territory_record(item)) is not None:
+        elif "#M#" in pk and (takes := pool_items.territory_record(item)) is not None:
             _, tenant, _, pool, *_ = pk.split("#")
             named[territories_key(tenant, pool).pk, f"{NAMING}{takes.field}"] += 1
     assert +counted == +named and min(counted.values(), default=0) >= 0, "territories are counted wrongly"
@@ -241,7 +242,7 @@ def _pools(stored_items: list[dict[str, Any]]) -> dict[tuple[str, str], Pool]:
     for item in stored_items:
         if item["pk"]["S"].endswith("#POOLS"):
             with suppress(*items.MALFORMED):
-                pool = items.pool_record(item["pk"]["S"].split("#")[1], item)
+                pool = pool_items.pool_record(item["pk"]["S"].split("#")[1], item)
                 pools[pool.tenant, pool.id] = pool
     return pools
 
@@ -303,7 +304,7 @@ def _check_member(
 ) -> None:
     _, tenant, _, pool, _, user = item["pk"]["S"].split("#")
     try:
-        member = items.member_record(tenant, pool, item)
+        member = pool_items.member_record(tenant, pool, item)
     except items.MALFORMED as error:
         raise AssertionError(f"I2: the record of {user} is malformed: {error}") from error
     assert member.held == held[tenant, pool, user], (

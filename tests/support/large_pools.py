@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chalicelib.dynamodb import items, keys
+from chalicelib.dynamodb import items, keys, pool_items
 from chalicelib.model.model import Customer, created
 from chalicelib.services.late_checks import PERIOD_MS
 from tests.support.memory import memory_table
@@ -70,7 +70,7 @@ def cost_of_round(pools: int, due: int) -> RoundCost:
     template = engine.items[keys.pool_key("main", "d0")]
     for number in range(pools - due):
         key = keys.pool_key("main", f"idle{number}")
-        check = items.check_at("main", key.sk, world.clock.now + 6 * DAY)
+        check = pool_items.check_at("main", key.sk, world.clock.now + 6 * DAY)
         engine.items[key] = template | {"sk": {"S": key.sk}} | check
     for _ in range(3):  # the search and the reminders of the claims are over
         world.clock.forward(MINUTE)
@@ -113,7 +113,7 @@ def cost_of_idle_pools(pools: int) -> IdleMonth:
         template = engine.items[keys.pool_key(f"t{tenant}", "p0")]
         for number in range(POOLS_OF_TENANT):
             key = keys.pool_key(f"t{tenant}", f"p{number}")
-            check = items.check_at(f"t{tenant}", key.sk, world.clock.now)
+            check = pool_items.check_at(f"t{tenant}", key.sk, world.clock.now)
             engine.items[key] = template | {"sk": {"S": key.sk}} | check
     sample = SAMPLE_TENANTS * POOLS_OF_TENANT
     for _ in range(3):

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from chalicelib import __version__
 from chalicelib.dynamodb import keys
-from chalicelib.dynamodb.items import Item, is_tombstone, pool_record
+from chalicelib.dynamodb.items import Item, is_tombstone
+from chalicelib.dynamodb.pool_items import pool_record
 from chalicelib.model.times import rfc3339
 from chalicelib.services import field_job, resharding, search_rows
 from tests.support.memory import Memory, memory_table

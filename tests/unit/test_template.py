@@ -16,7 +16,7 @@ import yaml
 from app import cors
 from chalicelib.api import problems
 from chalicelib.api.routes import ROUTES
-from chalicelib.dynamodb import items
+from chalicelib.dynamodb import items, pool_items
 from chalicelib.dynamodb.keys import SCHEDULE_SHARDS
 from chalicelib.dynamodb.schema import SCHEMA
 from chalicelib.model.errors import CATALOG, Refusal
@@ -478,7 +478,7 @@ def test_only_writes_of_customers_invoke_the_publisher(resources: dict[str, dict
 
     assert patterns == [{"dynamodb": {"NewImage": {"tail": {kind: [{"exists": True}]}}}} for kind in "SB"]
     assert "tail" in items.customer_item(A_CUSTOMER)
-    assert "tail" not in items.member_item(A_MEMBER) | items.pool_item(A_POOL) | items.fields_item(A_CUSTOMER)
+    assert "tail" not in pool_items.member_item(A_MEMBER) | pool_items.pool_item(A_POOL) | items.fields_item(A_CUSTOMER)
 
 
 def test_customers_that_are_there_or_gone_invoke_the_index_of_names(resources: dict[str, dict[str, Any]]) -> None:
